@@ -1,0 +1,142 @@
+"""The one exception tree, and the condition tables of RFC 6120 §4.9.3 and §8.3.3.
+
+What the peer told us is an event, what we tell it an exception, a policy's no a value.
+An error carries its wire form as a condition; `text` is for the peer, `reason` for our log,
+so that no answer ever leaks how we are configured.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class GatewayError(Exception):
+    """The root of everything that this package raises on purpose."""
+
+
+class Misuse(GatewayError):
+    """Our own bug: code called in a state in which it must not be."""
+
+
+class ConfigError(GatewayError):
+    """A mistake in the configuration, named by its key; start-up stops."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"{key}: {problem}")
+        self.key = key
+        self.problem = problem
+
+
+class MalformedAddress(GatewayError, ValueError):
+    """Text that is no XMPP address (RFC 7622); `problem` says which rule it breaks."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+class StreamCondition(StrEnum):
+    """The stream error conditions of RFC 6120 §4.9.3, by their element names."""
+
+    BAD_FORMAT = "bad-format"
+    BAD_NAMESPACE_PREFIX = "bad-namespace-prefix"
+    CONFLICT = "conflict"
+    CONNECTION_TIMEOUT = "connection-timeout"
+    HOST_GONE = "host-gone"
+    HOST_UNKNOWN = "host-unknown"
+    IMPROPER_ADDRESSING = "improper-addressing"
+    INTERNAL_SERVER_ERROR = "internal-server-error"
+    INVALID_FROM = "invalid-from"
+    INVALID_NAMESPACE = "invalid-namespace"
+    INVALID_XML = "invalid-xml"
+    NOT_AUTHORIZED = "not-authorized"
+    NOT_WELL_FORMED = "not-well-formed"
+    POLICY_VIOLATION = "policy-violation"
+    REMOTE_CONNECTION_FAILED = "remote-connection-failed"
+    RESET = "reset"
+    RESOURCE_CONSTRAINT = "resource-constraint"
+    RESTRICTED_XML = "restricted-xml"
+    SEE_OTHER_HOST = "see-other-host"
+    SYSTEM_SHUTDOWN = "system-shutdown"
+    UNDEFINED_CONDITION = "undefined-condition"
+    UNSUPPORTED_ENCODING = "unsupported-encoding"
+    UNSUPPORTED_FEATURE = "unsupported-feature"
+    UNSUPPORTED_STANZA_TYPE = "unsupported-stanza-type"
+    UNSUPPORTED_VERSION = "unsupported-version"
+
+
+class StanzaCondition(StrEnum):
+    """The stanza error conditions of RFC 6120 §8.3.3, by their element names."""
+
+    BAD_REQUEST = "bad-request"
+    CONFLICT = "conflict"
+    FEATURE_NOT_IMPLEMENTED = "feature-not-implemented"
+    FORBIDDEN = "forbidden"
+    GONE = "gone"
+    INTERNAL_SERVER_ERROR = "internal-server-error"
+    ITEM_NOT_FOUND = "item-not-found"
+    JID_MALFORMED = "jid-malformed"
+    NOT_ACCEPTABLE = "not-acceptable"
+    NOT_ALLOWED = "not-allowed"
+    NOT_AUTHORIZED = "not-authorized"
+    POLICY_VIOLATION = "policy-violation"
+    RECIPIENT_UNAVAILABLE = "recipient-unavailable"
+    REDIRECT = "redirect"
+    REGISTRATION_REQUIRED = "registration-required"
+    REMOTE_SERVER_NOT_FOUND = "remote-server-not-found"
+    REMOTE_SERVER_TIMEOUT = "remote-server-timeout"
+    RESOURCE_CONSTRAINT = "resource-constraint"
+    SERVICE_UNAVAILABLE = "service-unavailable"
+    SUBSCRIPTION_REQUIRED = "subscription-required"
+    UNDEFINED_CONDITION = "undefined-condition"
+    UNEXPECTED_REQUEST = "unexpected-request"
+
+
+# The error type that RFC 6120 §8.3.3 associates with each condition: what the sender may do next (§8.3.2).
+ERROR_TYPES = {
+    StanzaCondition.BAD_REQUEST: "modify",
+    StanzaCondition.CONFLICT: "cancel",
+    StanzaCondition.FEATURE_NOT_IMPLEMENTED: "cancel",
+    StanzaCondition.FORBIDDEN: "auth",
+    StanzaCondition.GONE: "cancel",
+    StanzaCondition.INTERNAL_SERVER_ERROR: "cancel",
+    StanzaCondition.ITEM_NOT_FOUND: "cancel",
+    StanzaCondition.JID_MALFORMED: "modify",
+    StanzaCondition.NOT_ACCEPTABLE: "modify",
+    StanzaCondition.NOT_ALLOWED: "cancel",
+    StanzaCondition.NOT_AUTHORIZED: "auth",
+    StanzaCondition.POLICY_VIOLATION: "modify",
+    StanzaCondition.RECIPIENT_UNAVAILABLE: "wait",
+    StanzaCondition.REDIRECT: "modify",
+    StanzaCondition.REGISTRATION_REQUIRED: "auth",
+    StanzaCondition.REMOTE_SERVER_NOT_FOUND: "cancel",
+    StanzaCondition.REMOTE_SERVER_TIMEOUT: "wait",
+    StanzaCondition.RESOURCE_CONSTRAINT: "wait",
+    StanzaCondition.SERVICE_UNAVAILABLE: "cancel",
+    StanzaCondition.SUBSCRIPTION_REQUIRED: "auth",
+    StanzaCondition.UNDEFINED_CONDITION: "modify",
+    StanzaCondition.UNEXPECTED_REQUEST: "wait",
+}
+
+
+class StreamError(GatewayError):
+    """A condition that ends the stream: `<stream:error/>`, the closing tag, then TCP (RFC 6120 §4.9.1.1)."""
+
+    def __init__(self, condition: StreamCondition, text: str = "", *, reason: str = "") -> None:
+        super().__init__(f"{condition}: {reason or text}" if reason or text else str(condition))
+        self.condition = condition
+        self.text = text
+        self.reason = reason or text
+
+
+class StanzaError(GatewayError):
+    """A condition that is answered by an error stanza while the stream lives on (RFC 6120 §8.3)."""
+
+    def __init__(
+        self, condition: StanzaCondition, text: str = "", *, reason: str = "", error_type: str | None = None
+    ) -> None:
+        super().__init__(f"{condition}: {reason or text}" if reason or text else str(condition))
+        self.condition = condition
+        self.text = text
+        self.reason = reason or text
+        self.error_type = error_type or ERROR_TYPES[condition]
