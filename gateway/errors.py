@@ -1,4 +1,4 @@
-"""The one exception tree, and the condition tables of RFC 6120 §4.9.3 and §8.3.3.
+"""The one exception tree, and the condition tables of RFC 6120 §4.9.3, §6.5 and §8.3.3.
 
 What the peer told us is an event, what we tell it an exception, a policy's no a value.
 An error carries its wire form as a condition; `text` is for the peer, `reason` for our log,
@@ -119,6 +119,22 @@ ERROR_TYPES = {
 }
 
 
+class SaslCondition(StrEnum):
+    """The SASL failure conditions of RFC 6120 §6.5, by their element names."""
+
+    ABORTED = "aborted"
+    ACCOUNT_DISABLED = "account-disabled"
+    CREDENTIALS_EXPIRED = "credentials-expired"
+    ENCRYPTION_REQUIRED = "encryption-required"
+    INCORRECT_ENCODING = "incorrect-encoding"
+    INVALID_AUTHZID = "invalid-authzid"
+    INVALID_MECHANISM = "invalid-mechanism"
+    MALFORMED_REQUEST = "malformed-request"
+    MECHANISM_TOO_WEAK = "mechanism-too-weak"
+    NOT_AUTHORIZED = "not-authorized"
+    TEMPORARY_AUTH_FAILURE = "temporary-auth-failure"
+
+
 class StreamError(GatewayError):
     """A condition that ends the stream: `<stream:error/>`, the closing tag, then TCP (RFC 6120 §4.9.1.1)."""
 
@@ -140,3 +156,13 @@ class StanzaError(GatewayError):
         self.text = text
         self.reason = reason or text
         self.error_type = error_type or ERROR_TYPES[condition]
+
+
+class SaslFailure(GatewayError):
+    """A condition that ends one try to authenticate: `<failure/>`, and the stream lives on (RFC 6120 §6.4.5)."""
+
+    def __init__(self, condition: SaslCondition, text: str = "", *, reason: str = "") -> None:
+        super().__init__(f"{condition}: {reason or text}" if reason or text else str(condition))
+        self.condition = condition
+        self.text = text
+        self.reason = reason or text
