@@ -1,0 +1,34 @@
+#!/bin/sh
+# Install the real servers that the interoperability tests and the benchmarks talk to.
+#
+# As root on Debian: installs what is missing, without letting the distribution start its own services on the usual ports.
+# Otherwise: says what is missing, and leaves it to the tests to skip. Quick when everything is there already.
+set -eu
+
+packages="prosody lua-unbound ejabberd"
+
+missing=""
+for package in $packages; do
+    state=$(dpkg-query --show --showformat='${db:Status-Abbrev}' "$package" 2>/dev/null || true)
+    [ "$state" = "ii " ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    echo "interop: not installed:$missing (as root on Debian: tests/interop/install.sh)" >&2
+    exit 0
+fi
+
+# Debian's scripts ask policy-rc.d before they start a service; exit status 101 forbids it.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    trap 'exit 130' INT TERM
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+apt-get update --quiet --quiet
+# shellcheck disable=SC2086  # a list of names, split on purpose
+apt-get install --quiet --quiet --yes --no-install-recommends $missing

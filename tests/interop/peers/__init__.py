@@ -1,0 +1,20 @@
+"""Real servers as processes, each on a loopback address of its own, so that all keep the usual XMPP ports.
+
+    site = Site(address="127.0.0.2", domains={"prosody.test": bundle}, authorities=ca_file)
+    with Prosody(site, folder) as prosody:
+        prosody.register("romeo@prosody.test", "secret")
+
+`site.py` says what a server is to be, in one vocabulary for all kinds; `process.py` starts, watches, pauses and ends
+it; `prosody.py`, `ejabberd.py` and `gateway.py` (the program under test) each render a site in their server's own
+language.
+"""
+
+from __future__ import annotations
+
+from tests.interop.peers.ejabberd import Ejabberd
+from tests.interop.peers.gateway import Gateway
+from tests.interop.peers.process import NotInstalledError, Peer, PeerError
+from tests.interop.peers.prosody import Prosody
+from tests.interop.peers.site import Nameserver, Site
+
+__all__ = ["Ejabberd", "Gateway", "Nameserver", "NotInstalledError", "Peer", "PeerError", "Prosody", "Site"]

@@ -1,0 +1,192 @@
+"""A server as a process: started, found ready, paused, killed and stopped by its own pid.
+
+It is ready when every one of its ports takes a connection. Nothing waits without a deadline, and a server that ends
+before it is ready is reported at once with the end of its log. Linux ends it too when the process that started it is
+killed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from tests.interop.peers.site import Site
+
+START_SECONDS = 30
+STOP_SECONDS = 10
+POLL_SECONDS = 0.02
+LOG_TAIL = 4000
+
+
+class NotInstalledError(Exception):
+    """A program that this server needs is not on this machine."""
+
+
+class PeerError(Exception):
+    """A server did not start, or did not do in time what it was waited for; with the end of its log."""
+
+
+class Peer(ABC):
+    """A real server on a loopback address of its own, configured in a folder of its own."""
+
+    name: ClassVar[str]
+    package: ClassVar[str]  # what to install when it is missing
+    program: ClassVar[str]
+
+    def __init__(self, site: Site, folder: Path) -> None:
+        self.site = site
+        self.folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def executable(cls) -> str:
+        """The path of the server's program; raises `NotInstalledError`."""
+        # Debian keeps some of them in sbin, which is not on every user's path.
+        path = shutil.which(cls.program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+        if path is None:
+            raise NotInstalledError(
+                f"{cls.program} is not installed: install {cls.package} (see tests/interop/install.sh)"
+            )
+        return path
+
+    @abstractmethod
+    def write_configuration(self) -> None:
+        """Render the site into the folder."""
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """What runs the server in the foreground."""
+
+    def environment(self) -> Mapping[str, str]:
+        """What the server needs in its environment beside ours."""
+        return {}
+
+    def ready(self) -> bool:
+        """Whether all ports take connections."""
+        return all(_accepts(self.site.address, port) for port in self.site.ports)
+
+    # Its life.
+
+    def start(self, timeout: float = START_SECONDS) -> Self:
+        """Write the configuration, start the server and wait until it is ready."""
+        self.executable()
+        if any(_accepts(self.site.address, port) for port in self.site.ports):
+            raise PeerError(f"{self}: another process listens there already")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.write_configuration()
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *self.command()],
+                cwd=self.folder,
+                env={**os.environ, **self.environment()},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            self.wait_until(self.ready, timeout, "ready")
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def stop(self, timeout: float = STOP_SECONDS) -> int:
+        """Ask the server to end; returns its exit status. One that does not listen is killed, and that is a failure."""
+        if self._process is None:
+            return 0
+        self.resume()
+        self._process.terminate()
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise PeerError(f"{self} did not end within {timeout:g} s of SIGTERM\n{self.log()[-LOG_TAIL:]}") from None
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would; nobody is told."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def restart(self) -> Self:
+        """Stop and start again, on the same folder."""
+        self.stop()
+        return self.start()
+
+    def pause(self) -> None:
+        """Freeze the process: its connections stay, and nobody answers on them."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused process go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.kill()
+
+    # What it shows.
+
+    @property
+    def pid(self) -> int:
+        """The process that serves, not a wrapper around it."""
+        if self._process is None:
+            raise PeerError(f"{self} is not running")
+        return self._process.pid
+
+    @property
+    def log_file(self) -> Path:
+        """All that it printed, over all its starts."""
+        return self.folder / "output.log"
+
+    def log(self) -> str:
+        """What the server has logged so far."""
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def wait_until(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
+        """Ask until the condition holds; raises `PeerError` when time is up or the server has ended."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            ended = self._process is not None and self._process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                problem = "ended" if ended else f"was not {what} after {timeout:g} s"
+                raise PeerError(f"{self} {problem}\n{self.log()[-LOG_TAIL:]}")
+            time.sleep(POLL_SECONDS)
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.site.address}"
+
+    def run(self, *command: Any, timeout: float = START_SECONDS) -> str:
+        """Run one of the server's own tools to its end; returns what it printed."""
+        done = subprocess.run(
+            [str(word) for word in command],
+            cwd=self.folder,
+            env={**os.environ, **self.environment()},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        if done.returncode:
+            raise PeerError(f"{self}: {command[0]} said {(done.stdout + done.stderr).strip()}")
+        return done.stdout
+
+
+def _accepts(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), timeout=1).close()
+    except OSError:
+        return False
+    return True

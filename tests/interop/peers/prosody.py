@@ -1,0 +1,117 @@
+"""Prosody, as Debian ships it.
+
+Its DNS is libunbound (lua-unbound), which knows by itself that `test.` does not exist (RFC 6761) and refuses
+nameservers on loopback; two options undo that. Direct TLS ports find certificates only by file name, in one folder,
+so all certificates lie there.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.interop.peers.process import Peer
+from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, SERVER, SERVER_TLS
+
+MODULES = ("disco", "ping", "posix", "private", "roster", "saslauth", "time", "uptime", "vcard", "version")
+
+
+class Prosody(Peer):
+    """Prosody 0.12 or newer."""
+
+    name = "Prosody"
+    package = "prosody and lua-unbound"
+    program = "prosody"
+
+    def command(self) -> list[str]:
+        return [self.executable(), "-F", "--config", str(self.configuration)]
+
+    def register(self, jid: str, password: str) -> None:
+        """Make an account; at any time, also before the start."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.write_configuration()
+        user, _, domain = jid.partition("@")
+        self.run("prosodyctl", "--config", self.configuration, "register", user, domain, password)
+
+    @property
+    def configuration(self) -> Path:
+        """Its configuration file."""
+        return self.folder / "prosody.cfg.lua"
+
+    def write_configuration(self) -> None:
+        certificates = self.folder / "certificates"
+        certificates.mkdir(exist_ok=True)
+        (self.folder / "data").mkdir(exist_ok=True)
+        sections = [_assignments(self._options())]
+        for domain, bundle in self.site.domains.items():
+            self._install(bundle, certificates, domain)
+            sections.append(f'VirtualHost "{domain}"\n')
+        for domain, secret in self.site.components.items():
+            if self.site.component_certificate:
+                self._install(self.site.component_certificate, certificates, domain)
+            sections.append(f'Component "{domain}"\n' + _assignments({"component_secret": secret}))
+        self.configuration.write_text("\n".join(sections))
+
+    def _options(self) -> Mapping[str, Any]:
+        site = self.site
+        direct = site.direct_tls
+        return {
+            "run_as_root": True,
+            "daemonize": False,
+            "data_path": str(self.folder / "data"),
+            "certificates": str(self.folder / "certificates"),
+            "pidfile": str(self.folder / "prosody.pid"),
+            "log": {"debug" if site.verbose else "warn": "*console"},
+            "interfaces": [site.address],
+            "s2s_ports": [SERVER],
+            "c2s_ports": [CLIENT],
+            "s2s_direct_tls_ports": [SERVER_TLS] if direct else [],
+            "c2s_direct_tls_ports": [CLIENT_TLS] if direct else [],
+            "component_ports": [COMPONENT] if site.components else [],
+            "component_interfaces": [site.address],
+            "modules_enabled": [*MODULES, *self._optional_modules()],
+            "modules_disabled": ["s2s_bidi"] if not site.bidi else [],
+            "ssl": {"cafile": str(site.authorities)},
+            "s2s_require_encryption": site.require_tls or site.require_certificates,
+            "s2s_secure_auth": site.require_certificates,
+            "c2s_require_encryption": True,
+            "unbound": {
+                "resolvconf": False,
+                "hoststxt": False,
+                "forward": f"{site.nameserver.address}@{site.nameserver.port}",
+                "options": {"local-zone:": "test. transparent", "do-not-query-localhost:": "no"},
+            },
+        }
+
+    def _optional_modules(self) -> list[str]:
+        wanted = {
+            "tls": self.site.starttls,
+            "dialback": self.site.dialback,
+            "s2s_bidi": self.site.bidi,
+            "smacks": self.site.stream_management,
+        }
+        return [module for module, enabled in wanted.items() if enabled]
+
+    def _install(self, bundle: Path, certificates: Path, domain: str) -> None:
+        shutil.copy(bundle, certificates / f"{domain}.crt")
+        shutil.copy(bundle, certificates / f"{domain}.key")
+
+
+def _assignments(options: Mapping[str, Any]) -> str:
+    return "".join(f"{name} = {_lua(value)}\n" for name, value in options.items())
+
+
+def _lua(value: object) -> str:
+    """A Lua literal, for what configurations hold."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"[{_lua(key)}] = {_lua(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list):
+        return "{ " + ", ".join(map(_lua, value)) + " }"
+    if isinstance(value, int):
+        return str(value)
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

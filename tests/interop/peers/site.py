@@ -1,0 +1,54 @@
+"""What a server is to be, in words that are common to all kinds of servers.
+
+Certificates decide which proof a server can give: one that verifies lets it use SASL EXTERNAL, one that is expired,
+self-signed or for another name leaves it dialback. So there is no switch for EXTERNAL; give the domain another
+certificate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# The usual ports: S2S and C2S with STARTTLS and with TLS from the first byte (XEP-0368), components (XEP-0114), HTTP.
+SERVER = 5269
+SERVER_TLS = 5270
+CLIENT = 5222
+CLIENT_TLS = 5223
+COMPONENT = 5347
+HTTP = 5280
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nameserver:
+    """Where a server asks for SRV and address records."""
+
+    address: str = "127.0.0.53"
+    port: int = 53
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """One server: where it listens, for whom it speaks, and what it demands of others."""
+
+    address: str
+    domains: Mapping[str, Path]  # each with a PEM file that holds its certificate, the chain and the key
+    authorities: Path
+    nameserver: Nameserver = field(default_factory=Nameserver)
+    components: Mapping[str, str] = field(default_factory=dict)  # domain -> shared secret
+    component_certificate: Path | None = None  # also proves the components' domains, or they have dialback only
+    starttls: bool = True  # False: S2S without any TLS
+    require_tls: bool = False
+    require_certificates: bool = False  # a certificate that does not verify ends the stream
+    dialback: bool = True
+    direct_tls: bool = False
+    bidi: bool = False  # XEP-0288, where the server has it
+    stream_management: bool = False  # XEP-0198
+    verbose: bool = True  # False: log only what is wrong, for measurements
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports that this server opens."""
+        direct = (SERVER_TLS, CLIENT_TLS) if self.direct_tls else ()
+        return (SERVER, CLIENT, *direct, *((COMPONENT,) if self.components else ()))
