@@ -1,0 +1,83 @@
+"""Where a top-level element ends, found in bytes that expat has already passed.
+
+In well-formed XML without comments, processing instructions and DTD (the codec refuses those), a `<`
+is markup or lies in a CDATA section. So the end of an element can be found by search, and exactly:
+
+- `search`: the first `</message` behind `<message` closes it, unless another `<message` opened in between.
+- `Count`: every tag is read and depth is counted. For CDATA, for a stanza nested in a stanza, and for
+  whatever is no stanza.
+
+Both stop at the end of what expat has passed and go on later from there. expat passes a tag as a whole, so
+none ever straddles that point, and an element in many small pieces costs no more than one that comes whole.
+"""
+
+from __future__ import annotations
+
+import re
+
+INCOMPLETE = -1
+UNUSUAL = -2
+
+# One tag, or the start of a CDATA section. Groups: CDATA, closing mark, mark of an empty element.
+_TAG = re.compile(rb"""<(?:(!)|(/?)[^>'"/]*+(?:'[^']*'|"[^"]*"|/(?!>)|[^>'"/]++)*+(/?)>)""")
+_CDATA_START, _CDATA_END = b"<![CDATA[", b"]]>"
+
+_OPENING = {name: b"<" + name for name in (b"message", b"presence", b"iq")}
+_CLOSING = {name: b"</" + name for name in _OPENING}
+
+
+def search(buffer: bytes | bytearray, name: bytes, resume: int, passed: int) -> int:
+    """The offset behind the element `name` that opened before `resume`; INCOMPLETE, or UNUSUAL when one must count."""
+    closing = _CLOSING[name]
+    at = buffer.find(closing, resume, passed)
+    if buffer.find(_OPENING[name], resume, at if at >= 0 else passed) >= 0:
+        return UNUSUAL
+    if at < 0:
+        return INCOMPLETE
+    end = at + len(closing)
+    # Anything but '>' is white space inside the tag, or a longer name.
+    return end + 1 if buffer[end] == 0x3E else UNUSUAL
+
+
+class Count:
+    """Counts tags from the start of one element to its end, over a buffer that may still grow."""
+
+    __slots__ = ("_depth", "_in_cdata", "_resume", "deepest", "elements")
+
+    def __init__(self) -> None:
+        self._resume = 0
+        self._depth = 0
+        self._in_cdata = False
+        self.deepest = 0
+        self.elements = 0
+
+    def end(self, buffer: bytes | bytearray, start: int, passed: int) -> int:
+        """The offset behind the element that starts at `start`, or INCOMPLETE."""
+        position = start + self._resume
+        while True:
+            if self._in_cdata:
+                closing = buffer.find(_CDATA_END, position, passed)
+                if closing < 0:
+                    self._resume = max(position, passed - 2) - start  # expat may have passed a part of "]]>"
+                    return INCOMPLETE
+                self._in_cdata = False
+                position = closing + len(_CDATA_END)
+            tag = _TAG.search(buffer, position, passed)
+            if tag is None:
+                self._resume = passed - start
+                return INCOMPLETE
+            position = tag.end()
+            if tag[1]:
+                self._in_cdata = True
+                position = tag.start() + len(_CDATA_START)
+            elif self._ends_with(closing=bool(tag[2]), empty=bool(tag[3])):
+                return position
+
+    def _ends_with(self, *, closing: bool, empty: bool) -> bool:
+        if not closing:
+            self.elements += 1
+            self._depth += 1
+            self.deepest = max(self.deepest, self._depth)
+        if closing or empty:
+            self._depth -= 1
+        return self._depth == 0

@@ -1,0 +1,106 @@
+"""StreamHeader: what the two sides say before anything else (RFC 6120 §4.7, §4.8).
+
+Reading checks the root's namespace, prefix and content namespace; whether the domains that a header
+names are known is policy, and decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.addresses import Address, Domain
+from gateway.elements import escape_attribute
+from gateway.errors import MalformedAddress, StreamCondition, StreamError
+from gateway.namespaces import DIALBACK, SERVER, STREAMS, XML
+from gateway.stream.codec import RootTag
+
+# The prefixes that our headers declare, by namespace: what stands on our streams is written with them.
+PREFIXES = {STREAMS: "stream", DIALBACK: "db"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamHeader:
+    """One stream header. `from_` and `to` are None when absent; `version` is (major, minor), (0, 9) when absent."""
+
+    content_namespace: str
+    from_: Address | None = None
+    to: Address | None = None
+    id: str | None = None
+    version: tuple[int, int] = (1, 0)
+    lang: str | None = None
+    declares_dialback: bool = False
+
+    @property
+    def from_domain(self) -> Domain | None:
+        """The domainpart of 'from'."""
+        return self.from_.domain if self.from_ is not None else None
+
+    @property
+    def to_domain(self) -> Domain | None:
+        """The domainpart of 'to'."""
+        return self.to.domain if self.to is not None else None
+
+    @property
+    def negotiates(self) -> bool:
+        """Whether stream features are used: from version 1.0 on."""
+        return self.version >= (1, 0)
+
+
+def read_header(root: RootTag, content_namespace: str) -> StreamHeader:
+    """The header that a root tag is, on a stream for this content namespace; raises StreamError for any other root."""
+    if root.namespace != STREAMS:
+        raise StreamError(StreamCondition.INVALID_NAMESPACE, f"the root of a stream is in the namespace {STREAMS}")
+    if root.name != "stream":
+        raise StreamError(StreamCondition.BAD_FORMAT, "the root element of a stream is named 'stream'")
+    if not root.prefix:
+        raise StreamError(StreamCondition.BAD_NAMESPACE_PREFIX, "the streams namespace needs a prefix")
+    if root.declarations.get("") != content_namespace:
+        raise StreamError(
+            StreamCondition.INVALID_NAMESPACE, f"the default namespace of a stream at this port is {content_namespace}"
+        )
+    return StreamHeader(
+        content_namespace=content_namespace,
+        from_=_address(root, "from"),
+        to=_address(root, "to"),
+        id=root.attributes.get("id"),
+        version=_version(root.attributes.get("version")),
+        lang=root.attributes.get((XML, "lang")),
+        declares_dialback=DIALBACK in root.declarations.values(),
+    )
+
+
+def _address(root: RootTag, attribute: str) -> Address | None:
+    text = root.attributes.get(attribute)
+    if not text:  # COMPAT Prosody 0.12 answers a header without 'from' with to=''
+        return None
+    try:
+        return Address.parse(text)
+    except MalformedAddress as error:
+        condition = StreamCondition.INVALID_FROM if attribute == "from" else StreamCondition.HOST_UNKNOWN
+        raise StreamError(condition, f"the '{attribute}' of the stream header is no address: {error.problem}") from error
+
+
+def _version(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return (0, 9)
+    major, _, minor = text.partition(".")
+    if not (major.isascii() and major.isdigit() and minor.isascii() and minor.isdigit() and len(text) < 10):
+        raise StreamError(StreamCondition.UNSUPPORTED_VERSION, "the version of a stream is written like 1.0")
+    return (int(major), int(minor))
+
+
+def write_header(header: StreamHeader) -> bytes:
+    """The header as bytes, with the XML declaration before it (RFC 6120 §11.5)."""
+    parts = [f"<?xml version='1.0'?><stream:stream xmlns='{header.content_namespace}' xmlns:stream='{STREAMS}'"]
+    if header.content_namespace == SERVER:
+        parts.append(f" xmlns:db='{DIALBACK}'")
+    for name, address in (("from", header.from_), ("to", header.to)):
+        if address is not None:
+            parts.append(f" {name}='{escape_attribute(address.full)}'")
+    if header.id is not None:
+        parts.append(f" id='{escape_attribute(header.id)}'")
+    if header.negotiates:
+        parts.append(" version='1.0'")
+    if header.lang is not None:
+        parts.append(f" xml:lang='{escape_attribute(header.lang)}'")
+    return ("".join(parts) + ">").encode()

@@ -1,0 +1,61 @@
+"""Scope: what a stanza borrows from the stream that it stands in, and how it is made independent of it.
+
+A stanza may use prefixes that only the stream header declares, name its content namespace explicitly, and
+be in the stream's language (RFC 6120 §4.7.4, §4.8.3, §8.1.5). To stand on another stream it has to carry
+these itself. Almost none borrows more than the language, so what could be borrowed is first searched for
+in everything that one read brought.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.elements import Element, escape_attribute, parse_element
+from gateway.stanzas import CONTENT
+
+# A namespace could be written with character references; then only a parser can tell what it says.
+_REFERENCE_IN_DECLARATION = re.compile(rb"""xmlns[^=>]*+=[^>'"]*+(?:'[^'&]*+&|"[^"&]*+&)""")
+
+
+class Scope:
+    """The stream header as its children see it."""
+
+    def __init__(self, start_tag: bytes, declarations: dict[str, str], lang: str | None) -> None:
+        self.content_namespace = declarations.get("", "")
+        self._start_tag = start_tag
+        self._lang = b" xml:lang='%b'" % escape_attribute(lang).encode() if lang else b""
+        prefixes = [re.escape(prefix.encode()) for prefix in declarations if prefix]
+        self._needles = [self.content_namespace.encode()] if self.content_namespace else []
+        self._needles += [prefix.encode() + b":" for prefix in declarations if prefix]
+        self._uses_prefix = re.compile(rb"[<\s/](?:" + b"|".join(prefixes) + rb"):") if prefixes else None
+
+    def may_be_borrowed_from(self, data: bytes) -> bool:
+        """Whether anything in `data` could lean on the stream header; False is certain."""
+        return any(needle in data for needle in self._needles) or (b"&" in data and b"&#" in data)
+
+    def is_borrowed_from(self, raw: bytes) -> bool:
+        """Whether this one stanza leans on the stream header, and must be written anew."""
+        if self.content_namespace.encode() in raw:
+            return True
+        if self._uses_prefix is not None and self._uses_prefix.search(raw):
+            return True
+        return b"&#" in raw and _REFERENCE_IN_DECLARATION.search(raw) is not None
+
+    def with_language(self, raw: bytes, name_end: int) -> bytes:
+        """The bytes of a stanza that names no language, with the stream's."""
+        return raw[:name_end] + self._lang + raw[name_end:] if self._lang else raw
+
+    def parse(self, raw: bytes) -> Element:
+        """The tree of an element that stands in this scope."""
+        return parse_element(raw, self._start_tag)
+
+    def independent(self, element: Element) -> Element:
+        """The same stanza as a tree that stands anywhere: content in CONTENT, down to where other content begins."""
+        if element.namespace != self.content_namespace:
+            return element
+        return Element(
+            CONTENT,
+            element.name,
+            element.attributes,
+            [child if isinstance(child, str) else self.independent(child) for child in element.children],
+        )
