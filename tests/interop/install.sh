@@ -5,7 +5,8 @@
 # Otherwise: says what is missing, and leaves it to the tests to skip. Quick when everything is there already.
 set -eu
 
-packages="prosody lua-unbound ejabberd"
+# libnss-wrapper gives ejabberd, which asks libc for addresses, a hosts file of the tests' own.
+packages="prosody lua-unbound ejabberd libnss-wrapper"
 
 missing=""
 for package in $packages; do

@@ -15,6 +15,6 @@ from tests.interop.peers.ejabberd import Ejabberd
 from tests.interop.peers.gateway import Gateway
 from tests.interop.peers.process import NotInstalledError, Peer, PeerError
 from tests.interop.peers.prosody import Prosody
-from tests.interop.peers.site import Nameserver, Site
+from tests.interop.peers.site import Names, Site
 
-__all__ = ["Ejabberd", "Gateway", "Nameserver", "NotInstalledError", "Peer", "PeerError", "Prosody", "Site"]
+__all__ = ["Ejabberd", "Gateway", "Names", "NotInstalledError", "Peer", "PeerError", "Prosody", "Site"]

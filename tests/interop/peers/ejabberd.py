@@ -2,8 +2,9 @@
 
 `ejabberdctl` insists on running as the user ejabberd, which then has to own every folder. So this starts Erlang with
 the arguments of `ejabberdctl foreground` itself, as whoever runs the tests; and without Erlang's distribution, so
-that several can run at once. Accounts are made over its HTTP interface, because each call of `ejabberdctl` would
-start one more Erlang.
+that several can run at once. It asks the nameserver for SRV records, but libc for addresses, so libnss-wrapper gives
+it a hosts file. Accounts are made over its HTTP interface, because each call of `ejabberdctl` would start one more
+Erlang.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Ejabberd(Peer):
             "ERL_LIBS": str(_libraries()),
             "ERL_MAX_PORTS": "32000",
             "ERL_MAX_ETS_TABLES": "1400",
+            "LD_PRELOAD": "libnss_wrapper.so",
+            "NSS_WRAPPER_HOSTS": str(self.site.names.hosts),
         }
 
     def ready(self) -> bool:
@@ -71,11 +74,11 @@ class Ejabberd(Peer):
         (self.folder / "ejabberd.yml").write_text(json.dumps(self._options(), indent=2))
 
     def _inetrc(self) -> str:
-        """Erlang's resolver: only our nameserver, neither the system's settings nor /etc/hosts."""
-        address = self.site.nameserver.address.replace(".", ",")
+        """Erlang's own resolver: only our nameserver, neither the system's settings nor /etc/hosts."""
+        address = self.site.names.address.replace(".", ",")
         return (
             '{resolv_conf, ""}.\n{hosts_file, ""}.\n{lookup, ["file", "dns"]}.\n'
-            f"{{nameserver, {{{address}}}, {self.site.nameserver.port}}}.\n"
+            f"{{nameserver, {{{address}}}, {self.site.names.port}}}.\n"
         )
 
     def _options(self) -> Mapping[str, Any]:

@@ -54,7 +54,7 @@ class Gateway(Peer):
             "tls": {"authorities": str(site.authorities)},
             "domains": {**self._domains(), **self._components()},
             "peers": {"any": self._any_peer()},
-            "dns": {"nameservers": [f"{site.nameserver.address}:{site.nameserver.port}"]},
+            "dns": {"nameservers": [f"{site.names.address}:{site.names.port}"]},
             "log": {"level": "debug" if site.verbose else "warn"},
         }
 

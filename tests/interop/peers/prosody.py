@@ -80,7 +80,7 @@ class Prosody(Peer):
             "unbound": {
                 "resolvconf": False,
                 "hoststxt": False,
-                "forward": f"{site.nameserver.address}@{site.nameserver.port}",
+                "forward": f"{site.names.address}@{site.names.port}",
                 "options": {"local-zone:": "test. transparent", "do-not-query-localhost:": "no"},
             },
         }

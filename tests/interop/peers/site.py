@@ -21,9 +21,10 @@ HTTP = 5280
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nameserver:
-    """Where a server asks for SRV and address records."""
+class Names:
+    """Where a server looks names up: a nameserver, and a hosts file for servers that ask libc for addresses."""
 
+    hosts: Path
     address: str = "127.0.0.53"
     port: int = 53
 
@@ -35,7 +36,7 @@ class Site:
     address: str
     domains: Mapping[str, Path]  # each with a PEM file that holds its certificate, the chain and the key
     authorities: Path
-    nameserver: Nameserver = field(default_factory=Nameserver)
+    names: Names
     components: Mapping[str, str] = field(default_factory=dict)  # domain -> shared secret
     component_certificate: Path | None = None  # also proves the components' domains, or they have dialback only
     starttls: bool = True  # False: S2S without any TLS

@@ -1,0 +1,200 @@
+"""People and components from outside, played by slixmpp, for tests that drive real servers.
+
+    async with Client("romeo@prosody.test", "secret", address=("127.0.0.2", CLIENT), authorities=ca_file) as romeo:
+        romeo.send_message("juliet@ejabberd.test", "Art thou not Romeo?")
+        reply = await romeo.expect(lambda stanza: stanza["body"] == "Neither, fair saint")
+
+A test runs such a scenario with `asyncio.run`; the servers are processes of their own, so no other event loop is in
+the way. Every stanza that arrives is kept until a test expects it. `xmpp` is slixmpp's own object, with all its
+plugins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+from xml.etree import ElementTree
+
+from slixmpp import ClientXMPP, ComponentXMPP
+from slixmpp.stanza import Iq, Message, Presence
+
+CONNECT_SECONDS = 10
+EXPECT_SECONDS = 10
+STANZA_ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+
+Stanza = Any  # slixmpp's stanzas: mappings with computed keys
+
+
+class LoginError(Exception):
+    """The server did not let us in."""
+
+
+class Entity:
+    """What clients and components have in common: a session, and an inbox to wait on."""
+
+    def __init__(self, xmpp: Any, address: tuple[str, int]) -> None:
+        self.xmpp = xmpp
+        self._address = address
+        self._inbox: list[Stanza] = []
+        self._arrived = asyncio.Event()
+        self._failure: Stanza = None  # the last SASL failure; another mechanism may still succeed
+        self._session: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        xmpp.auto_authorize = None  # whether to accept a subscription is the test's to say
+        xmpp.auto_subscribe = False
+        xmpp.register_plugin("xep_0030")
+        xmpp.register_plugin("xep_0199")
+        xmpp.add_filter("in", self._receive)
+        xmpp.add_event_handler("session_start", self._started)
+        xmpp.add_event_handler("failed_auth", self._mechanism_failed)
+        for event in ("failed_all_auth", "stream_error", "connection_failed", "disconnected"):
+            xmpp.add_event_handler(event, partial(self._refused, event))
+
+    @property
+    def jid(self) -> str:
+        """Our address, a client's with the resource that it got."""
+        return str(self.xmpp.boundjid)
+
+    async def __aenter__(self) -> Self:
+        self.xmpp.connect(*self._address)
+        try:
+            await asyncio.wait_for(self._session, CONNECT_SECONDS)
+        except BaseException:
+            self.abort()
+            await self._end_sending()
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.xmpp.disconnect(wait=1)
+        await self._end_sending()
+
+    def abort(self) -> None:
+        """Drop the connection without closing the stream."""
+        self.xmpp.cancel_connection_attempt()
+        self.xmpp.abort()
+
+    async def disconnected(self, timeout: float = EXPECT_SECONDS) -> None:
+        """Wait until the server has ended the connection."""
+        if self.xmpp.is_connected():
+            await asyncio.wait_for(asyncio.shield(self.xmpp.disconnected), timeout)
+
+    # Sending.
+
+    def send_message(self, to: str, body: str, kind: str = "chat") -> str:
+        """Send a message; returns its id."""
+        message = self.xmpp.make_message(mto=to, mbody=body, mtype=kind, mfrom=self.jid)
+        message["id"] = self.xmpp.new_id()
+        message.send()
+        return message["id"]
+
+    def send_presence(self, to: str, kind: str | None = None) -> None:
+        """Send directed presence; without a kind: available."""
+        self.xmpp.send_presence(pto=to, ptype=kind, pfrom=self.jid)
+
+    async def request(self, to: str, payload: str, kind: str = "get", timeout: float = EXPECT_SECONDS) -> Stanza:
+        """Send an iq and return its result; raises slixmpp's `IqError` and `IqTimeout`."""
+        iq = self.xmpp.make_iq(ito=to, itype=kind, ifrom=self.jid)
+        iq.append(ElementTree.fromstring(payload))
+        return await iq.send(timeout=timeout)
+
+    # Receiving.
+
+    async def expect(self, wanted: Callable[[Stanza], bool], timeout: float = EXPECT_SECONDS) -> Stanza:
+        """Take the first stanza that is wanted out of the inbox, waiting for it if need be."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not (found := next(filter(wanted, self._inbox), None)):
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            arrived = "\n".join(map(str, self._inbox)) or "nothing"
+            raise AssertionError(f"{self.jid} waited {timeout:g} s in vain; what came: {arrived}") from None
+        self._inbox.remove(found)
+        return found
+
+    async def expect_message(self, body: str, timeout: float = EXPECT_SECONDS) -> Stanza:
+        """Wait for the message that says so."""
+        return await self.expect(lambda stanza: isinstance(stanza, Message) and stanza["body"] == body, timeout)
+
+    async def expect_presence(self, kind: str, sender: str, timeout: float = EXPECT_SECONDS) -> Stanza:
+        """Wait for presence of a kind, in slixmpp's words (`available`, `subscribe`, ...), from a bare address."""
+        return await self.expect(
+            lambda stanza: isinstance(stanza, Presence) and (stanza["type"], stanza["from"].bare) == (kind, sender),
+            timeout,
+        )
+
+    async def expect_error(self, to_id: str, timeout: float = EXPECT_SECONDS) -> str:
+        """Wait for the error that answers the stanza with this id; returns its condition."""
+        stanza = await self.expect(lambda stanza: stanza.xml.get("type") == "error" and stanza["id"] == to_id, timeout)
+        return condition(stanza)
+
+    # What slixmpp calls.
+
+    def _receive(self, stanza: Stanza) -> Stanza:
+        if isinstance(stanza, Message | Presence | Iq):
+            self._inbox.append(stanza)
+            self._arrived.set()
+        return stanza
+
+    def _started(self, _: object) -> None:
+        if not self._session.done():
+            self._session.set_result(None)
+
+    def _mechanism_failed(self, failure: Stanza) -> None:
+        self._failure = failure
+
+    def _refused(self, event: str, reason: object) -> None:
+        if not self._session.done():
+            self._session.set_exception(LoginError(f"{self._address}: {event}: {self._failure or reason}"))
+
+    async def _end_sending(self) -> None:
+        # slixmpp leaves the task that sends for the garbage collector, which complains about it.
+        sending = self.xmpp._run_out_filters
+        sending.cancel()
+        await asyncio.wait([sending])
+
+
+class Client(Entity):
+    """A person with an account on some server, online when entered."""
+
+    def __init__(
+        self,
+        jid: str,
+        password: str,
+        address: tuple[str, int],
+        authorities: Path,
+        *,
+        direct_tls: bool = False,
+        mechanism: str | None = None,
+        available: bool = True,
+    ) -> None:
+        xmpp = ClientXMPP(jid, password, sasl_mech=mechanism)
+        # slixmpp would try both on the one port.
+        xmpp.enable_direct_tls = direct_tls
+        xmpp.enable_starttls = not direct_tls
+        xmpp.ca_certs = authorities
+        super().__init__(xmpp, address)
+        self._available = available
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        if self._available:
+            self.xmpp.send_presence()
+            await self.expect_presence("available", self.xmpp.boundjid.bare)
+        return self
+
+
+class Component(Entity):
+    """An external component (XEP-0114), attached when entered."""
+
+    def __init__(self, domain: str, secret: str, address: tuple[str, int]) -> None:
+        super().__init__(ComponentXMPP(domain, secret, *address), address)
+
+
+def condition(stanza: Stanza) -> str:
+    """The condition of a stanza error (RFC 6120 §8.3.3), whatever the stream's content namespace."""
+    names = (child.tag for child in stanza.xml.iterfind(f".//{STANZA_ERRORS}*"))
+    return next(name.removeprefix(STANZA_ERRORS) for name in names if name != f"{STANZA_ERRORS}text")
