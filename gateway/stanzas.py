@@ -24,9 +24,7 @@ NAMES = frozenset({"message", "presence", "iq"})
 # The values of 'type' that RFC 6121 §5.2.2, §4.7.1 and RFC 6120 §8.2.3 define.
 TYPES = {
     "message": frozenset({"normal", "chat", "groupchat", "headline", "error"}),
-    "presence": frozenset(
-        {"unavailable", "subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe", "error"}
-    ),
+    "presence": frozenset({"unavailable", "subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe", "error"}),
     "iq": frozenset({"get", "set", "result", "error"}),
 }
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pyexpat import ExpatError, ParserCreate, errors
 from typing import Any
 
-from gateway.elements import SEPARATOR, split_name
+from gateway.elements import SEPARATOR
 from gateway.errors import StreamCondition, StreamError
 
 # A token that has grown this far is read here first and shown to expat once it is whole: expat before 2.6 reads an

@@ -77,7 +77,9 @@ def _address(root: RootTag, attribute: str) -> Address | None:
         return Address.parse(text)
     except MalformedAddress as error:
         condition = StreamCondition.INVALID_FROM if attribute == "from" else StreamCondition.HOST_UNKNOWN
-        raise StreamError(condition, f"the '{attribute}' of the stream header is no address: {error.problem}") from error
+        raise StreamError(
+            condition, f"the '{attribute}' of the stream header is no address: {error.problem}"
+        ) from error
 
 
 def _version(text: str | None) -> tuple[int, int]:

@@ -65,7 +65,7 @@ def test_header_and_stanza_are_read() -> None:
     "stanza",
     [
         b"<message to='b@local.test'/>",
-        b"<message\n to = \"b@local.test\" />",
+        b'<message\n to = "b@local.test" />',
         b"<message to='b@local.test'><body>x</body></message >",
         b"<message to='b@local.test'><messages xmlns='x'/></message>",
         b"<message to='b@local.test'><f xmlns='f'><message xmlns='jabber:client'><body>1</body></message></f></message>",
@@ -179,7 +179,12 @@ def test_a_large_token_is_shown_to_expat_once() -> None:
     assert len(same_however_cut(data)) == 3
 
 
-@given(st.lists(st.sampled_from([MESSAGE, *BORROWED, b"<db:result>x</db:result>", b" \n", b"<iq/>", *REFUSED]), max_size=6), st.data())
+@given(
+    st.lists(
+        st.sampled_from([MESSAGE, *BORROWED, b"<db:result>x</db:result>", b" \n", b"<iq/>", *REFUSED]), max_size=6
+    ),
+    st.data(),
+)
 def test_cutting_changes_nothing(parts: list[bytes], data: st.DataObject) -> None:
     whole = HEADER + b"".join(parts)
     cuts = data.draw(st.lists(st.integers(0, len(whole)), max_size=12))
