@@ -12,6 +12,9 @@ Length comes first: what is longer than 1023 bytes, is no UTF-8 or holds unassig
 library sees it (CVE-2015-2058), and what grew beyond 1023 bytes is refused after. Plain ASCII, nearly all there is on
 the wire, is recognised by a regular expression and needs no library either.
 
+Nodeprep, Nameprep and Resourceprep (RFC 6122) mostly give the same strings. Where they give others, RFC 7622 is
+followed: sharp s, final sigma, joiners in their scripts, and compatibility forms in resourceparts are kept as they are.
+
 Three choices where the documents leave room or peers differ:
 - Underscores are accepted in ASCII labels. They are no host names, but servers in containers have such names.
 - A name whose last label is a number is an IPv4 address or nothing (RFC 1123 §2.1): `127.1` must not reach a resolver.
@@ -25,7 +28,7 @@ import ipaddress
 import re
 import stringprep
 import unicodedata
-from typing import Any, NamedTuple, NewType, NoReturn, cast
+from typing import Any, NamedTuple, NewType, NoReturn
 
 import idna
 from precis_i18n import get_profile
@@ -51,12 +54,19 @@ _PLAIN_ADDRESS = re.compile(rf"(?:({_LOCAL})@)?({_DOMAIN})(?:/({_RESOURCE}))?").
 
 _ASCII_LABEL = re.compile(_LABEL).fullmatch
 _FORBIDDEN_IN_LOCAL = re.compile(r"[\"&'/:<>@ ]").search  # RFC 7622 §3.3.1, and space
+
+# Code points that RFC 8264 judges by all the others beside them: many of them would take quadratic time.
+_CONTEXTUAL = re.compile(
+    "[\u0660-\u0669\u06f0-\u06f9\u30fb\uff65]"
+).findall  # Arabic-Indic digits, katakana middle dots
+_MOST_CONTEXTUAL = 64
+
 _username = get_profile("UsernameCaseMapped")
 _opaque_string = get_profile("OpaqueString")
 
 
 class Address:
-    """One prepared XMPP address, immutable; an absent part is the empty string."""
+    """One prepared XMPP address, immutable; an absent part is the empty string, `bare` and `full` are its spellings."""
 
     __slots__ = ("bare", "domain", "full", "local", "resource")
     local: str
@@ -71,11 +81,11 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """Prepare an address as it is written; raise MalformedAddress where it is none."""
+        if len(text) > _ADDRESS_CHARACTERS:
+            raise MalformedAddress(f"an address of {len(text)} characters is too long")
         if plain := _PLAIN_ADDRESS(text):
             local, domain, resource = plain.groups("")
             return _assemble(local.lower(), Domain(domain.lower()), resource)
-        if len(text) > _ADDRESS_CHARACTERS:
-            raise MalformedAddress(f"an address of {len(text)} characters is too long")
         return _assemble(*_prepare_parts(text))
 
     @classmethod
@@ -189,8 +199,8 @@ def prepare_local(text: str) -> str:
     _check_input("localpart", text)
     try:
         local = _username.enforce(text)
-    except UnicodeError as error:
-        raise _not_allowed("localpart", text, error) from error
+    except UnicodeEncodeError as error:
+        raise _disallowed("localpart", text, error) from error
     if forbidden := _FORBIDDEN_IN_LOCAL(local):
         raise MalformedAddress(f"the localpart {_quote(text)} contains {forbidden.group()!r}")
     return _check_length("localpart", local)
@@ -203,8 +213,8 @@ def prepare_resource(text: str) -> str:
     _check_input("resourcepart", text)
     try:
         resource = _enforce_opaque_string(text)
-    except UnicodeError as error:
-        raise _not_allowed("resourcepart", text, error) from error
+    except UnicodeEncodeError as error:
+        raise _disallowed("resourcepart", text, error) from error
     return _check_length("resourcepart", resource)
 
 
@@ -247,7 +257,7 @@ def _prepare_name(text: str) -> str:
             return str(ipaddress.IPv4Address(".".join(labels)))
         return ".".join(map(_prepare_label, labels))
     except ValueError as error:  # of which IDNAError is one
-        raise MalformedAddress(f"the domainpart {_quote(text)} is no domain: {error}") from error
+        raise MalformedAddress(f"the domainpart {_quote(text)} is no domain: {_bounded(str(error))}") from error
 
 
 def _prepare_label(label: str) -> str:
@@ -257,7 +267,8 @@ def _prepare_label(label: str) -> str:
     if label.startswith("xn--"):
         return idna.ulabel(label)
     if not label.isascii():
-        return idna.ulabel(idna.alabel(label))
+        idna.alabel(label)  # checks the label, and the length of its A-label
+        return label
     if not _ASCII_LABEL(label):
         raise ValueError(f"{label!r} is no label" if label else "a label is empty")
     return label
@@ -276,13 +287,14 @@ def _prepare_ipv6(text: str) -> str:
 
 
 def _enforce_opaque_string(text: str) -> str:
+    """OpaqueString; where that refuses, OpaqueString of what Resourceprep would not have dropped."""
     try:
-        return cast(str, _opaque_string.enforce(text))
-    except UnicodeError:
+        return _opaque_string.enforce(text)
+    except UnicodeEncodeError:
         visible = "".join(character for character in text if not stringprep.in_table_b1(character))
         if visible == text:
             raise
-        return cast(str, _opaque_string.enforce(visible))
+        return _opaque_string.enforce(visible)
 
 
 def _check_input(part: str, text: str) -> None:
@@ -292,6 +304,8 @@ def _check_input(part: str, text: str) -> None:
     _check_length(part, text)
     if any(unicodedata.category(character) == "Cn" for character in text):
         raise MalformedAddress(f"the {part} {_quote(text)} contains an unassigned code point")
+    if len(_CONTEXTUAL(text)) > _MOST_CONTEXTUAL:
+        raise MalformedAddress(f"the {part} {_quote(text)} has more than {_MOST_CONTEXTUAL} digits or dots")
 
 
 def _check_length(part: str, text: str) -> str:
@@ -316,10 +330,15 @@ def _decode(raw: bytes) -> str:
         raise MalformedAddress("an address is no UTF-8") from error
 
 
-def _not_allowed(part: str, text: str, error: UnicodeError) -> MalformedAddress:
-    return MalformedAddress(f"the {part} {_quote(text)} is not allowed: {getattr(error, 'reason', error)}")
+def _disallowed(part: str, text: str, error: UnicodeEncodeError) -> MalformedAddress:
+    rule = error.reason.removeprefix("DISALLOWED/").replace("_", " ")
+    return MalformedAddress(f"the {part} {_quote(text)} is not allowed by RFC 8265: {rule}")
 
 
 def _quote(text: str) -> str:
     """Untrusted text for an error message, in bounded length and ASCII."""
-    return ascii(text if len(text) <= 40 else text[:40] + "...")
+    return ascii(_bounded(text))
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= 60 else text[:60] + "..."

@@ -1,0 +1,58 @@
+# ruff: noqa: RUF001  characters that resemble others are the point here
+"""Addresses for tests: other spellings of one domain; Hypothesis strategies for texts that are addresses or almost."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from hypothesis import strategies as st
+
+from gateway.addresses import Domain, to_ascii
+
+# What a JID is made of, and what breaks one; short, so that structure turns up often.
+STRUCTURE = "aZ09xn-_.@/ \"&'<>:[]%~"
+# Characters with an opinion: case, width, normal form, direction, context, invisibility.
+OPINIONATED = (
+    "ßẞςΣσİıéÉe\u0301ﬁⅣ①ªＡａ．。｡／＠＆１ｱ・･ア漢각\u1100\u1161אב\u05f3\u05f4اب\u0660\u06f1l·͵α\u0345"
+    "\u00a0\u3000\u00ad\u200b\u200c\u200d\u2060\ufe0f\ufeff❤😀\u0915\u094d\u0958\u1806\u212a\u2126\ufdfa\u2100\u2024𐐀𐐨"
+)
+
+ascii_text = st.one_of(
+    st.text(STRUCTURE, max_size=24),
+    st.text(st.characters(max_codepoint=0x7F), max_size=24),
+    st.from_regex(r"\A([!-~]{1,8}@)?[A-Za-z0-9_.-]{1,16}(/[ -~]{1,8})?\Z"),
+)
+any_text = st.one_of(
+    ascii_text,
+    st.text(STRUCTURE + OPINIONATED, max_size=16),
+    st.text(st.characters(), max_size=16),
+)
+whole_text = st.one_of(
+    any_text,
+    st.tuples(any_text, any_text, any_text).map(lambda parts: "{}@{}/{}".format(*parts)),
+    st.tuples(any_text, any_text).map(lambda parts: f"x@{parts[0]}.example/{parts[1]}"),
+)
+
+
+def other_spellings(domain: Domain) -> list[str]:
+    """Texts that differ from a prepared domain of names and yet are that domain."""
+    capitals = "".join(c.upper() if c.upper().lower() == c else c for c in domain)
+    spellings = [
+        capitals,
+        _full_width(domain),
+        _full_width(capitals),
+        domain.replace(".", "\u3002"),
+        domain.replace(".", "\uff61"),
+        domain + ".",
+        domain + "\uff0e",
+        domain[0] + "\u00ad" + domain[1:],
+        unicodedata.normalize("NFD", domain),
+        to_ascii(domain),
+        to_ascii(domain).upper(),
+        to_ascii(domain).upper() + ".",
+    ]
+    return [text for text in dict.fromkeys(spellings) if text != domain]
+
+
+def _full_width(text: str) -> str:
+    return "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text)
