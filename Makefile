@@ -1,0 +1,52 @@
+# make run    a gateway at work, beside a second one that plays the outside world
+# make test   every test; those with real servers need Debian's prosody and ejabberd, which root installs on the way
+# make check  format, lint, types
+# make bench  the gateway beside Prosody and ejabberd, as a table; `make profile` shows where the time goes
+# make features, make docs, make clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: run test check bench profile features docs clean peers
+
+run: $(INSTALLED)
+	@$(BIN)/python -m gateway.demo
+
+test: $(INSTALLED) peers
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED) peers
+	$(BIN)/python -m benchmarks
+
+profile: $(INSTALLED)
+	$(BIN)/python -m benchmarks.profile
+
+features: $(INSTALLED) peers
+	$(BIN)/python -m tests.features
+
+docs: $(INSTALLED)
+	$(BIN)/python -m pytest tests/docs
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info state .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# The real servers of the interoperability tests and the benchmarks.
+peers:
+	@tests/interop/install.sh
+
+# The stamp is newer than what it was made from, so a second `make` installs nothing.
+$(INSTALLED): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer with venv is needed: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+# twistd finds plugins by folder, so the tree itself has to be on the path: that is editable_mode=compat.
+	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable '.[test]'
+	@touch $@
