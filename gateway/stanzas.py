@@ -95,7 +95,7 @@ class Stanza:
         return f"<Stanza {self.name} type={self.type} from={self.from_} to={self.to} {len(self.raw)} bytes>"
 
     def readdressed(self, *, to: Address | None = None, from_: Address | None = None) -> Stanza:
-        """The same stanza with another 'to' or 'from' (or with one where it had none); only its start tag is rewritten."""
+        """The same stanza with another 'to' or 'from' ; only its start tag is rewritten."""
         changes: dict[bytes, str] = {}
         if to is not None:
             changes[b"to"] = to.full

@@ -1,0 +1,14 @@
+"""xmpp-gateway: federation at the border of an XMPP network.
+
+The rooms, bottom floor first; a file imports only what stands above it here (tests/test_architecture.py).
+
+Values         errors, namespaces, addresses, elements, stanzas
+Protocol       stream/ (codec, header, facts, events, states, negotiation, stream), dialback/, sasl/, features/,
+               profiles: no sockets, no clock, no reactor
+Decisions      interfaces, policy, router, requests, federation/, handlers/, im/: Deferreds and a clock passed in
+Input, output  storage/, net/ (certificates, resolver, dialling, protocol, doors, connector), log
+Assembly       settings, config, service, tap, commands, demo
+
+Bytes come in at `net.protocol`, become events in `stream.stream`, stanzas go through `policy` to the `router`,
+which hands each to the one route that owns its domain. docs/ARCHITECTURE.md walks one stanza through.
+"""

@@ -1,0 +1,154 @@
+"""What a Stream says: events (past tense, from the wire) and orders (imperative, to the I/O floor).
+
+Some orders are questions; their answer comes back through `Stream.answer` and is named beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.addresses import Address, DomainPair
+from gateway.elements import Element
+from gateway.errors import StreamCondition, StreamError
+from gateway.stanzas import Stanza
+from gateway.stream.facts import Means, PeerCertificate, TLSFacts
+from gateway.stream.header import StreamHeader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something happened on the wire."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamOpened(Event):
+    """The other side's stream header was accepted."""
+
+    header: StreamHeader
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElementReceived(Event):
+    """A top-level element came that is no stanza; it belongs to a feature."""
+
+    element: Element
+
+
+@dataclass(frozen=True, kw_only=True)
+class StanzasReceived(Event):
+    """Stanzas came, in this order, on an established stream."""
+
+    stanzas: Sequence[Stanza]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairVerified(Event):
+    """The sender domain has proved itself towards the target domain (XEP-0220 §2.2.1, step 4)."""
+
+    pair: DomainPair
+    means: Means
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairRefused(Event):
+    """The other side does not accept our proof for this pair, or we not theirs; the stream may live on."""
+
+    pair: DomainPair
+    condition: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProofFailed(Event):
+    """One means of proof did not succeed; another may be tried on the same stream."""
+
+    means: Means
+    condition: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerificationAnswered(Event):
+    """An authoritative server has answered our db:verify; `valid` is None when it answered with an error."""
+
+    pair: DomainPair
+    stream_id: str
+    valid: bool | None
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientBound(Event):
+    """A client has a full JID now (RFC 6120 §7)."""
+
+    address: Address
+
+
+@dataclass(frozen=True, kw_only=True)
+class NegotiationCompleted(Event):
+    """Stanzas may pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamErrorReceived(Event):
+    """The other side ended the stream with an error."""
+
+    condition: StreamCondition
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamClosed(Event):
+    """The other side closed its stream; nothing more will be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """Something the I/O floor has to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Send(Order):
+    """Write these bytes."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecureTransport(Order):
+    """Start TLS as client or server by the stream's role. Answer: `Secured`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secured(Event):
+    """TLS is up, and a verdict on the other side's certificate has been reached (None: it showed none)."""
+
+    tls: TLSFacts
+    certificate: PeerCertificate | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyPair(Order):
+    """Ask the authoritative server about a key (XEP-0220 §2.1.2). Answer: `PairChecked`."""
+
+    pair: DomainPair
+    stream_id: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairChecked(Event):
+    """The answer to `VerifyPair`: valid, not valid, or None when it could not be had, with the error to send."""
+
+    pair: DomainPair
+    valid: bool | None
+    condition: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloseTransport(Order):
+    """Nothing more will be sent: end the connection once the other side has closed its stream, or soon."""
+
+    error: StreamError | None

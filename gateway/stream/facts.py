@@ -1,0 +1,115 @@
+"""Facts: what has been shown on a stream so far, as one frozen record that is replaced, never changed.
+
+A state says what may come next (see `states`), a fact what is known. Proof is a fact about a domain pair, never
+about a stream: one stream may carry many pairs (XEP-0220 §2.7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum, StrEnum
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from gateway.addresses import Address, Domain, DomainPair
+
+
+class Role(Enum):
+    """Which side opened the stream (RFC 6120 §1.4)."""
+
+    INITIATING = "initiating"
+    RECEIVING = "receiving"
+
+
+class Means(StrEnum):
+    """How a domain was proved, or a client authenticated, as logs and pages name it."""
+
+    EXTERNAL = "external"  # SASL EXTERNAL with a certificate (XEP-0178)
+    DIALBACK = "dialback"  # XEP-0220
+    CERTIFICATE = "certificate"  # dialback answered from the certificate (XEP-0344)
+    DIGEST_MD5 = "digest-md5"
+    HANDSHAKE = "handshake"  # XEP-0114
+    PASSWORD = "password"
+
+
+class PeerCertificate(Protocol):
+    """The verdict on the certificate that the other side showed."""
+
+    @property
+    def valid(self) -> bool: ...
+    @property
+    def problem(self) -> str: ...
+    def proves(self, domain: str) -> bool: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What we ask of the other side, by its domain: `[peers]` in the configuration."""
+
+    require_tls: bool = True
+    means: tuple[Means, ...] = (Means.EXTERNAL, Means.DIALBACK)
+    shared_secret: str | None = field(default=None, repr=False)  # for DIGEST-MD5
+
+    def allow(self, means: Means) -> bool:
+        """Whether this is listed among the means of proof that we accept."""
+        return means in self.means
+
+
+@dataclass(frozen=True, kw_only=True)
+class TLSFacts:
+    """What the TLS layer says of itself: version and cipher for people, channel bindings for SASL."""
+
+    version: str = ""
+    cipher: str = ""
+    alpn: str | None = None
+    channel_bindings: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is known on one stream."""
+
+    role: Role
+    local: Domain | None = None  # the domain that we are on this stream
+    remote: Domain | None = None  # the domain that the other side says it is
+    stream_id: str = ""
+    peer_version: tuple[int, int] = (1, 0)
+    terms: Terms = Terms()
+    tls: TLSFacts | None = None
+    certificate: PeerCertificate | None = None
+    proofs: Mapping[DomainPair, Means] = MappingProxyType({})  # inbound: sender is the other side
+    tried: frozenset[str] = frozenset()  # names of features that have been negotiated or have failed
+    peer_dialback_errors: bool = False
+    client: Address | None = None  # a bound client, or an authenticated one before binding
+    conversation: Any = None  # the SASL mechanism under way
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the stream is under TLS."""
+        return self.tls is not None
+
+    @property
+    def pair(self) -> DomainPair:
+        """The domain pair of the stream header: who sends to whom on this stream."""
+        assert self.local is not None
+        assert self.remote is not None
+        if self.role is Role.INITIATING:
+            return DomainPair(self.local, self.remote)
+        return DomainPair(self.remote, self.local)
+
+    def proves(self, pair: DomainPair) -> bool:
+        """Whether this very pair has been proved on this stream."""
+        return pair in self.proofs
+
+    def certificate_proves(self, domain: Domain) -> bool:
+        """Whether the full chain verified and names exactly this domain."""
+        return self.certificate is not None and self.certificate.valid and self.certificate.proves(domain)
+
+    def with_proof(self, pair: DomainPair, means: Means) -> Facts:
+        """These facts and one more proved pair."""
+        return replace(self, proofs=MappingProxyType({**self.proofs, pair: means}))
+
+    def having_tried(self, feature: str) -> Facts:
+        """These facts, and that this feature is behind us."""
+        return replace(self, tried=self.tried | {feature})

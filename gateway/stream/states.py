@@ -1,0 +1,63 @@
+"""The states of a stream, as one table (RFC 6120 §4.2 to §4.4).
+
+A stream waits for the other side's header, negotiates features (with a restart of the stream after TLS and SASL,
+which leads back to the header), is established once stanzas may pass, and closes. What is not in the table is an
+error. A stanza has no cell while negotiating: it is answered by `not-authorized`, by construction.
+
+CLOSING is ours alone: our closing tag has been sent, so nothing more may be sent (§4.4), while what the other
+side had still on its way is read until its own closing tag or the end of the connection.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class State(Enum):
+    """What may come next on a stream."""
+
+    AWAITING_HEADER = "awaiting header"
+    NEGOTIATING = "negotiating"
+    ESTABLISHED = "established"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class Move(Enum):
+    """What takes a stream from one state to another."""
+
+    HEADER = "their header"
+    ELEMENT = "an element of a feature"
+    STANZA = "a stanza"
+    RESTART = "a restart"
+    COMPLETE = "negotiation complete"
+    CLOSE = "we close"
+    CLOSED = "they close"
+
+
+TRANSITIONS: dict[State, dict[Move, State]] = {
+    State.AWAITING_HEADER: {
+        Move.HEADER: State.NEGOTIATING,
+        Move.CLOSE: State.CLOSING,
+        Move.CLOSED: State.CLOSED,
+    },
+    State.NEGOTIATING: {
+        Move.ELEMENT: State.NEGOTIATING,
+        Move.RESTART: State.AWAITING_HEADER,
+        Move.COMPLETE: State.ESTABLISHED,
+        Move.CLOSE: State.CLOSING,
+        Move.CLOSED: State.CLOSED,
+    },
+    State.ESTABLISHED: {
+        Move.ELEMENT: State.ESTABLISHED,
+        Move.STANZA: State.ESTABLISHED,
+        Move.CLOSE: State.CLOSING,
+        Move.CLOSED: State.CLOSED,
+    },
+    State.CLOSING: {
+        Move.ELEMENT: State.CLOSING,
+        Move.STANZA: State.CLOSING,
+        Move.CLOSED: State.CLOSED,
+    },
+    State.CLOSED: {},
+}
