@@ -1,0 +1,123 @@
+"""What is kept in place of a password: salted keys that verify a login and cannot perform one (RFC 5802 §3).
+
+`ScramKeys` is one such record; an account has one for each hash. `Decoys` gives accounts that do not exist keys that
+look like anybody's and that no password fits, so that asking tells nothing about who has an account here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gateway.errors import Misuse
+from gateway.sasl.passwords import prepare_password
+
+ITERATIONS = 10_000  # some 4 ms: paid by a SCRAM client at each login, and by us for PLAIN
+SALT_BYTES = 16
+
+
+class ScramHash(StrEnum):
+    """The hash functions of SCRAM in XMPP, by the names that their mechanisms carry; the stronger first."""
+
+    SHA_256 = "SHA-256"
+    SHA_1 = "SHA-1"
+
+    @property
+    def algorithm(self) -> str:
+        """The name that hashlib and hmac know."""
+        return "sha256" if self is ScramHash.SHA_256 else "sha1"
+
+    @property
+    def size(self) -> int:
+        """The length of its output in bytes."""
+        return 32 if self is ScramHash.SHA_256 else 20
+
+    def digest(self, data: bytes) -> bytes:
+        """H() of RFC 5802 §2.2."""
+        return hashlib.new(self.algorithm, data).digest()
+
+    def hmac(self, key: bytes, data: bytes) -> bytes:
+        """HMAC() of RFC 5802 §2.2."""
+        return hmac.digest(key, data, self.algorithm)
+
+    def salted_password(self, password: str, salt: bytes, iterations: int) -> bytes:
+        """Hi() of RFC 5802 §2.2 over the prepared password; ValueError when it cannot be a password."""
+        return hashlib.pbkdf2_hmac(self.algorithm, prepare_password(password), salt, iterations)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScramKeys:
+    """The keys of one password under one hash, as the server keeps them (RFC 5802 §3)."""
+
+    hash: ScramHash
+    salt: bytes = field(repr=False)
+    iterations: int
+    stored_key: bytes = field(repr=False)
+    server_key: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.salt or self.iterations < 1:
+            raise Misuse("SCRAM keys need a salt and a number of iterations")
+        if not len(self.stored_key) == len(self.server_key) == self.hash.size:
+            raise Misuse(f"keys of {self.hash} have {self.hash.size} bytes")
+
+    @classmethod
+    def derive(cls, hash: ScramHash, password: str, *, salt: bytes, iterations: int = ITERATIONS) -> ScramKeys:
+        """Make the keys of a password; ValueError when it cannot be one."""
+        salted = hash.salted_password(password, salt, iterations)
+        return cls(
+            hash=hash,
+            salt=salt,
+            iterations=iterations,
+            stored_key=hash.digest(client_key(hash, salted)),
+            server_key=server_key(hash, salted),
+        )
+
+    def match(self, password: str) -> bool:
+        """Whether these are the keys of this password; takes the time of deriving them either way."""
+        try:
+            derived = ScramKeys.derive(self.hash, password, salt=self.salt, iterations=self.iterations)
+        except ValueError:
+            return False
+        return hmac.compare_digest(derived.stored_key, self.stored_key)
+
+
+def client_key(hash: ScramHash, salted_password: bytes) -> bytes:
+    """ClientKey, which only who knows the password can make (RFC 5802 §3)."""
+    return hash.hmac(salted_password, b"Client Key")
+
+
+def server_key(hash: ScramHash, salted_password: bytes) -> bytes:
+    """ServerKey, by which the server shows that it knows the account (RFC 5802 §3)."""
+    return hash.hmac(salted_password, b"Server Key")
+
+
+class Decoys:
+    """Keys for accounts that do not exist: the same ones each time they are asked for, and nobody's."""
+
+    def __init__(self, secret: bytes, *, iterations: int = ITERATIONS) -> None:
+        if len(secret) < SALT_BYTES:
+            raise Misuse(f"the secret of the decoys has less than {SALT_BYTES} bytes")
+        self._secret = secret
+        self._iterations = iterations
+
+    def cover(self, found: ScramKeys | None, account: str, hash: ScramHash) -> ScramKeys:
+        """The keys that were found, or a decoy where there are none; it takes the same time either way."""
+        decoy = self.keys_for(account, hash)
+        return found or decoy
+
+    def keys_for(self, account: str, hash: ScramHash) -> ScramKeys:
+        """What the keys of this account could be."""
+        return ScramKeys(
+            hash=hash,
+            salt=self._pseudorandom("salt", account, hash)[:SALT_BYTES],
+            iterations=self._iterations,
+            stored_key=self._pseudorandom("stored key", account, hash)[: hash.size],
+            server_key=self._pseudorandom("server key", account, hash)[: hash.size],
+        )
+
+    def _pseudorandom(self, purpose: str, account: str, hash: ScramHash) -> bytes:
+        # An account has no NUL, and the other two are ours: no two requests give one message.
+        return hmac.digest(self._secret, f"{purpose}\0{hash}\0{account}".encode(), "sha256")

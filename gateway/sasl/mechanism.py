@@ -1,0 +1,192 @@
+"""What every SASL mechanism is to the stream that carries it: payloads in, steps out (RFC 4422 §3, RFC 6120 §6.4).
+
+A mechanism is written as a conversation: a generator that reads from top to bottom like the figure in its RFC. It
+yields what it needs (`Challenge`: the client's response; `NeedCredentials`: an account's keys) and returns `Success`.
+`ServerMechanism` and `ClientMechanism` drive a conversation for a stream feature, which looks like this:
+
+    step = mechanism.begin(initial)          Challenge | NeedCredentials | Success, or SaslFailure is raised
+    step = mechanism.respond(payload)        after a Challenge
+    step = mechanism.supply(keys)            after a NeedCredentials; this may take milliseconds of CPU (PLAIN)
+
+Nothing that a peer sends can raise anything but SaslFailure. After it, or when the stream is closed, the mechanism is
+dropped, and with it what a lookup that is still under way brings.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from gateway.addresses import Address
+from gateway.errors import MalformedAddress, Misuse, SaslCondition, SaslFailure
+from gateway.sasl.keys import ScramHash, ScramKeys
+
+
+@dataclass(frozen=True, kw_only=True)
+class Challenge:
+    """Send this payload to the initiating entity and await its response."""
+
+    payload: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeedCredentials:
+    """Look up the keys of `account`, the first of `hashes` that it has, and supply them; None when it has none."""
+
+    account: str
+    hashes: tuple[ScramHash, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Success:
+    """The initiating entity has proved that it may act as `identity`: a bare JID or, between servers, a domain."""
+
+    identity: str
+    payload: bytes | None = field(default=None, repr=False)
+
+
+ServerStep: TypeAlias = Challenge | NeedCredentials | Success
+ServerConversation: TypeAlias = Generator[Challenge | NeedCredentials, bytes | ScramKeys | None, Success]
+ClientConversation: TypeAlias = Generator[bytes | None, bytes, None]
+
+
+class ServerMechanism(ABC):
+    """The receiving entity's side of one try to authenticate; a further try takes a new one."""
+
+    def __init__(self) -> None:
+        self._conversation: ServerConversation | None = None
+        self._awaited: type[ServerStep] | None = None
+
+    @abstractmethod
+    def converse(self, initial: bytes | None) -> ServerConversation:
+        """The whole exchange, from the initial response (None: there was none) to its success."""
+
+    def begin(self, initial: bytes | None) -> ServerStep:
+        """Start with the initial response of `<auth/>`; None when it carried none."""
+        if self._conversation is not None:
+            raise Misuse("a mechanism serves one exchange")
+        self._conversation = self.converse(initial)
+        return self._advance(None)
+
+    def respond(self, payload: bytes) -> ServerStep:
+        """Go on with the client's response to the last challenge."""
+        if self._awaited is not Challenge:
+            self._end()
+            raise SaslFailure(SaslCondition.MALFORMED_REQUEST, "no response was asked for")
+        return self._advance(payload)
+
+    def supply(self, keys: ScramKeys | None) -> ServerStep:
+        """Go on with the keys that were asked for; None where there is no such account."""
+        if self._awaited is not NeedCredentials:
+            raise Misuse("no credentials were asked for")
+        return self._advance(keys)
+
+    def _advance(self, answer: bytes | ScramKeys | None) -> ServerStep:
+        assert self._conversation is not None
+        self._awaited = None
+        step: ServerStep
+        try:
+            step = self._conversation.send(answer)
+        except StopIteration as end:
+            step = end.value
+        self._awaited = type(step)
+        return step
+
+    def _end(self) -> None:
+        self._awaited = None
+        if self._conversation is not None:
+            self._conversation.close()
+
+
+class ClientMechanism(ABC):
+    """The initiating entity's side of one try to authenticate.
+
+    A SaslFailure raised here is our refusal of what the server said: send `<abort/>`, and do not go on.
+    """
+
+    def __init__(self) -> None:
+        self._conversation: ClientConversation | None = None
+        self._over = False
+
+    @abstractmethod
+    def converse(self) -> ClientConversation:
+        """The whole exchange: yields each response and is sent each challenge; returns when the server is proved."""
+
+    def begin(self) -> bytes | None:
+        """The initial response; None when this mechanism waits for the server to speak first."""
+        if self._conversation is not None:
+            raise Misuse("a mechanism serves one exchange")
+        self._conversation = self.converse()
+        return next(self._conversation)
+
+    def respond(self, challenge: bytes) -> bytes:
+        """The response to a challenge; empty when the challenge was the server's last word."""
+        return self._advance(challenge) or b""
+
+    def succeed(self, payload: bytes | None) -> None:
+        """Check the additional data of the server's `<success/>`; SaslFailure when it has not proved itself."""
+        if self._over and not payload:
+            return
+        self._advance(payload or b"")
+        if not self._over:
+            raise SaslFailure(SaslCondition.NOT_AUTHORIZED, reason="the server ended the exchange before its last step")
+
+    def _advance(self, received: bytes) -> bytes | None:
+        if self._conversation is None:
+            raise Misuse("the exchange has not begun")
+        if self._over:
+            raise SaslFailure(SaslCondition.MALFORMED_REQUEST, reason="the server went on after its last step")
+        try:
+            return self._conversation.send(received)
+        except StopIteration:
+            self._over = True
+            return None
+
+
+def ask(payload: bytes) -> Generator[Challenge, bytes | ScramKeys | None, bytes]:
+    """Inside a conversation: send a challenge, and get the response."""
+    response = yield Challenge(payload=payload)
+    assert isinstance(response, bytes)
+    return response
+
+
+def look_up(account: str, *hashes: ScramHash) -> Generator[NeedCredentials, bytes | ScramKeys | None, ScramKeys | None]:
+    """Inside a conversation: get the stored keys of an account; None where there are none."""
+    keys = yield NeedCredentials(account=account, hashes=hashes)
+    assert keys is None or isinstance(keys, ScramKeys)
+    return keys
+
+
+def account_of(username: str, domain: str) -> str:
+    """The bare JID of the account that a simple user name means here (RFC 6120 §6.3.8)."""
+    try:
+        address = Address.make(username, domain, "")
+    except MalformedAddress as error:
+        raise _no_account(error.problem) from error
+    if not address.local:
+        raise _no_account("the user name is empty")
+    return address.bare
+
+
+def check_authzid(authzid: str | None, identity: str) -> None:
+    """Refuse whoever would act for another than the proven identity (RFC 6120 §6.3.8)."""
+    if authzid is not None and prepare_authzid(authzid) != identity:
+        raise SaslFailure(SaslCondition.INVALID_AUTHZID, reason=f"{identity} asked to act as another identity")
+
+
+def prepare_authzid(authzid: str) -> str:
+    """An authorization identity in its one spelling: a bare JID or a domain."""
+    try:
+        address = Address.parse(authzid)
+    except MalformedAddress as error:
+        raise SaslFailure(SaslCondition.INVALID_AUTHZID, reason=f"the authzid is no address: {error}") from error
+    if not address.is_bare:
+        raise SaslFailure(SaslCondition.INVALID_AUTHZID, reason="the authzid has a resourcepart")
+    return address.bare
+
+
+def _no_account(problem: str) -> SaslFailure:
+    # The answer of a wrong password: nothing is told beyond it.
+    return SaslFailure(SaslCondition.NOT_AUTHORIZED, reason=f"the user name cannot be an account's: {problem}")
