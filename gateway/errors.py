@@ -7,6 +7,7 @@ so that no answer ever leaks how we are configured.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -166,3 +167,25 @@ class SaslFailure(GatewayError):
         self.condition = condition
         self.text = text
         self.reason = reason or text
+
+
+class Unreachable(GatewayError):
+    """A remote domain was not found or not reached; `steps` is all that was tried, in order, in plain sentences.
+
+    `permanent` tells a domain that decidedly is not there (remote-server-not-found, RFC 6120 §8.3.3.16) from one that
+    may well be there later (remote-server-timeout, §8.3.3.17).
+    """
+
+    def __init__(self, sentence: str, *, permanent: bool, steps: Sequence[str] = ()) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.permanent = permanent
+        self.steps = tuple(steps)
+
+
+class ResolutionFailed(Unreachable):
+    """The name of a remote domain led to no address."""
+
+
+class DiallingFailed(Unreachable):
+    """None of the addresses of a remote domain took a connection."""

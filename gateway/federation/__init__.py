@@ -1,0 +1,1 @@
+"""Dealing with remote domains: when to try them, what they have proved, what waits for them."""

@@ -1,0 +1,89 @@
+"""When a domain may be tried again: truncated binary exponential backoff with chance in it (RFC 6120 §3.3).
+
+A failure lets a domain wait. The first wait is anything between nothing and `first` seconds, so that the servers of a
+network that failed do not all come back at once; each further one has twice the bound of the one before, up to
+`longest`, and lies in the upper half below that bound. A connection, or any stanza or answer from that domain, ends the
+waiting and makes the next failure a first one again.
+
+Time and chance come in as arguments. The table is bounded: a domain that could be tried again for longer than `longest`
+and was not, is forgotten, and so is the one that failed the longest time ago when the table is full.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from random import Random
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waits:
+    """How long waits are, in seconds."""
+
+    first: float = 15
+    longest: float = 900
+
+    def __post_init__(self) -> None:
+        if not 0 < self.first <= self.longest:
+            raise ValueError("the first wait must be positive and no longer than the longest")
+
+    def after(self, failures: int, random: Random) -> float:
+        """The wait after so many failures in a row."""
+        doublings = min(failures - 1, 64)
+        bound = min(self.first * 2**doublings, self.longest)
+        return random.uniform(0 if failures == 1 else bound / 2, bound)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Failures:
+    count: int
+    retry_at: float
+
+
+class Backoff:
+    """The domains that are waited for, each until its time."""
+
+    def __init__(self, waits: Waits, random: Random, most: int = 10_000) -> None:
+        self._waits = waits
+        self._random = random
+        self._most = most
+        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+
+    def failed(self, domain: str, now: float) -> float:
+        """The domain was tried and not reached; the answer is the time from which it may be tried again.
+
+        A failure while the domain is waited for, of an attempt that had begun before, does not lengthen the wait.
+        """
+        last = self._recall(domain, now)
+        if last is not None and now < last.retry_at:
+            return last.retry_at
+        count = last.count + 1 if last else 1
+        retry_at = now + self._waits.after(count, self._random)
+        self._keep(domain, _Failures(count=count, retry_at=retry_at))
+        return retry_at
+
+    def reached(self, domain: str) -> None:
+        """A stream to the domain stands, or a stanza or an answer came from it: no more waiting."""
+        self._failures.pop(domain, None)
+
+    def retry_at(self, domain: str, now: float) -> float | None:
+        """The time until which the domain must not be tried; None when it may be tried now."""
+        last = self._recall(domain, now)
+        return last.retry_at if last is not None and now < last.retry_at else None
+
+    def waiting(self, now: float) -> dict[str, float]:
+        """Each domain that must not be tried now, with the time from which it may be."""
+        return {domain: last.retry_at for domain, last in self._failures.items() if now < last.retry_at}
+
+    def _recall(self, domain: str, now: float) -> _Failures | None:
+        last = self._failures.get(domain)
+        if last is not None and now > last.retry_at + self._waits.longest:
+            del self._failures[domain]
+            return None
+        return last
+
+    def _keep(self, domain: str, failures: _Failures) -> None:
+        self._failures[domain] = failures
+        self._failures.move_to_end(domain)
+        while len(self._failures) > self._most:
+            self._failures.popitem(last=False)

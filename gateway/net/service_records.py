@@ -1,0 +1,60 @@
+"""Service records, and the order in which their targets are tried (RFC 2782, XEP-0368 §3).
+
+The records for STARTTLS (`_xmpp-server`) and for TLS from the first byte (`_xmpps-server`) are one set: priorities and
+weights are compared across both. Within a priority, chance decides in proportion to the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from random import Random
+from typing import Literal
+
+Tls = Literal["direct", "starttls"]
+
+SERVICES: dict[Tls, str] = {"direct": "_xmpps-server._tcp", "starttls": "_xmpp-server._tcp"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceRecord:
+    """One SRV record; an empty `target` says that the service is decidedly not there (RFC 2782, target `.`)."""
+
+    priority: int
+    weight: int
+    port: int
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A service record together with the service it was found under."""
+
+    record: ServiceRecord
+    tls: Tls
+
+
+def in_order(offers: Sequence[Offer], random: Random, most: int) -> list[Offer]:
+    """At most so many offers, the ones of the best priorities, in the order in which they are to be tried."""
+    kept = sorted(offers, key=lambda offer: offer.record.priority)[:most]
+    ordered: list[Offer] = []
+    for priority in sorted({offer.record.priority for offer in kept}):
+        ordered += _weighted((offer for offer in kept if offer.record.priority == priority), random)
+    return ordered
+
+
+def _weighted(offers: Iterable[Offer], random: Random) -> list[Offer]:
+    """Draw one after the other; those of weight 0 stand first, which leaves them a small chance (RFC 2782, Weight)."""
+    pool = sorted(offers, key=lambda offer: offer.record.weight > 0)
+    drawn: list[Offer] = []
+    while pool:
+        mark = random.randint(0, sum(offer.record.weight for offer in pool))
+        drawn.append(pool.pop(_first_reaching(mark, pool)))
+    return drawn
+
+
+def _first_reaching(mark: int, pool: Sequence[Offer]) -> int:
+    """The first place at which the running sum of the weights is no less than the mark."""
+    sums = accumulate(offer.record.weight for offer in pool)
+    return next(index for index, running in enumerate(sums) if running >= mark)
