@@ -79,6 +79,7 @@ class Facts:
     tls: TLSFacts | None = None
     certificate: PeerCertificate | None = None
     proofs: Mapping[DomainPair, Means] = MappingProxyType({})  # inbound: sender is the other side
+    asserted: frozenset[DomainPair] = frozenset()  # outbound: pairs that await the other side's verdict
     tried: frozenset[str] = frozenset()  # names of features that have been negotiated or have failed
     peer_dialback_errors: bool = False
     client: Address | None = None  # a bound client, or an authenticated one before binding

@@ -1,0 +1,142 @@
+"""The three parts of dialback, as functions from elements to elements (XEP-0220 §2).
+
+Initiating server     asserts a domain pair with a key             `result_request`, reads a `Verdict`
+Receiving server      has the key checked, answers the assertion   reads an `Assertion`, `verify_request`, `result_answer`
+Authoritative server  says whether it made the key                 reads a `Question`, `verify_answer`
+
+Attributes are read in one place and strictly: both domains must be there and be domains.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.addresses import Address, Domain, DomainPair
+from gateway.elements import Element
+from gateway.errors import ERROR_TYPES, MalformedAddress, StanzaCondition, StreamCondition, StreamError
+from gateway.namespaces import DIALBACK, SERVER, STANZA_ERRORS, XML
+
+RESULT = (DIALBACK, "result")
+VERIFY = (DIALBACK, "verify")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assertion:
+    """db:result without type: `pair.sender` wants to send to `pair.target`, and shows a key."""
+
+    pair: DomainPair
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """db:verify without type: is this key one that `pair.sender` made for this stream towards `pair.target`?"""
+
+    pair: DomainPair
+    stream_id: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """An answer to either. `valid` is None when it came as an error, which then has a condition and perhaps a text."""
+
+    pair: DomainPair
+    valid: bool | None
+    stream_id: str = ""
+    condition: str = ""
+    text: str = ""
+
+
+def read_result(element: Element) -> Assertion | Verdict:
+    """A db:result as the receiving server (an assertion) or the initiating server (a verdict) gets it."""
+    kind = element.get("type")
+    if kind is None:
+        return Assertion(pair=_pair(element), key=_key(element))
+    return _verdict(element, kind, _pair(element).reversed())
+
+
+def read_verify(element: Element) -> Question | Verdict:
+    """A db:verify as the authoritative server (a question) or the receiving server (a verdict) gets it."""
+    stream_id = element.get("id")
+    if not stream_id:
+        raise StreamError(StreamCondition.BAD_FORMAT, "db:verify needs an 'id'")
+    kind = element.get("type")
+    pair = _pair(element).reversed() if kind is None else _pair(element)
+    if kind is None:
+        return Question(pair=pair, stream_id=stream_id, key=_key(element))
+    return _verdict(element, kind, pair, stream_id)
+
+
+def result_request(pair: DomainPair, key: str) -> Element:
+    """Initiating server, step 1: assert the pair (XEP-0220 §2.1.1)."""
+    return Element(DIALBACK, "result", {"from": pair.sender, "to": pair.target}, [key])
+
+
+def verify_request(pair: DomainPair, stream_id: str, key: str) -> Element:
+    """Receiving server, step 2: ask the authoritative server (XEP-0220 §2.1.2)."""
+    return Element(DIALBACK, "verify", {"from": pair.target, "to": pair.sender, "id": stream_id}, [key])
+
+
+def verify_answer(question: Question, verdict: bool | StanzaCondition) -> Element:
+    """Authoritative server, step 3: valid, invalid, or an error (XEP-0220 §2.1.3)."""
+    return _answer("verify", question.pair.sender, question.pair.target, verdict, "", id_=question.stream_id)
+
+
+def result_answer(pair: DomainPair, verdict: bool | StanzaCondition, text: str = "") -> Element:
+    """Receiving server, step 4: tell the initiating server (XEP-0220 §2.1.4)."""
+    return _answer("result", pair.target, pair.sender, verdict, text)
+
+
+def _answer(
+    name: str, from_: Domain, to: Domain, verdict: bool | StanzaCondition, text: str, id_: str | None = None
+) -> Element:
+    children: list[Element] = []
+    if isinstance(verdict, StanzaCondition):
+        kind = "error"
+        causes = [Element(STANZA_ERRORS, str(verdict))]
+        if text:
+            causes.append(Element(STANZA_ERRORS, "text", {(XML, "lang"): "en"}, [text]))
+        children.append(Element(SERVER, "error", {"type": ERROR_TYPES[verdict]}, causes))
+    else:
+        kind = "valid" if verdict else "invalid"
+    return Element(DIALBACK, name, {"from": from_, "to": to, "type": kind, "id": id_}, children)
+
+
+def _verdict(element: Element, kind: str, pair: DomainPair, stream_id: str = "") -> Verdict:
+    if kind == "valid" or kind == "invalid":
+        return Verdict(pair=pair, valid=kind == "valid", stream_id=stream_id)
+    if kind != "error":
+        raise StreamError(StreamCondition.BAD_FORMAT, "the type of a dialback answer is valid, invalid or error")
+    error = element.first(name="error")
+    conditions = list(error.elements(STANZA_ERRORS)) if error else []
+    named = next((child.name for child in conditions if child.name != "text"), "undefined-condition")
+    text = next((child.text for child in conditions if child.name == "text"), "")
+    return Verdict(pair=pair, valid=None, stream_id=stream_id, condition=named, text=text)
+
+
+def _pair(element: Element) -> DomainPair:
+    """(from, to) of a dialback element, prepared."""
+    return DomainPair(_domain(element, "from"), _domain(element, "to"))
+
+
+def _domain(element: Element, attribute: str) -> Domain:
+    text = element.get(attribute)
+    if not text:
+        raise StreamError(StreamCondition.IMPROPER_ADDRESSING, f"db:{element.name} needs '{attribute}'")
+    try:
+        address = Address.parse(text)
+    except MalformedAddress as error:
+        raise StreamError(
+            StreamCondition.IMPROPER_ADDRESSING, f"'{attribute}' of db:{element.name} is no domain: {error.problem}"
+        ) from error
+    if address.local or address.resource:
+        raise StreamError(StreamCondition.IMPROPER_ADDRESSING, f"'{attribute}' of db:{element.name} must be a domain")
+    return address.domain
+
+
+def _key(element: Element) -> str:
+    key = element.text.strip()
+    if not key:
+        raise StreamError(StreamCondition.BAD_FORMAT, f"db:{element.name} needs a key")
+    return key

@@ -1,0 +1,182 @@
+"""Dialback as a stream feature: the three parts of `dialback.exchange` on one stream (XEP-0220 §2, §2.3).
+
+Initiating server: the pair of the stream is asserted when nothing better has proved it; further pairs at will.
+Receiving server: an assertion is answered from the certificate where that proves the domain (XEP-0344 §2), else
+after the authoritative server has been asked. Each pair stands for itself: a refused one leaves the others.
+Authoritative server: a question about a key is answered on any stream, at once, without remembering anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from gateway.addresses import Domain, DomainPair
+from gateway.dialback.exchange import (
+    RESULT,
+    VERIFY,
+    Assertion,
+    Question,
+    Verdict,
+    read_result,
+    read_verify,
+    result_answer,
+    result_request,
+    verify_answer,
+    verify_request,
+)
+from gateway.dialback.keys import KeyMaker
+from gateway.elements import Element
+from gateway.errors import StanzaCondition, StreamCondition, StreamError
+from gateway.namespaces import DIALBACK_FEATURE
+from gateway.stream.events import PairChecked, PairRefused, PairVerified, VerificationAnswered, VerifyPair
+from gateway.stream.facts import Facts, Means, Role, Terms
+from gateway.stream.negotiation import Step, StreamFeature, Then
+
+# An assertion that names a pair we would not talk about: the condition that answers it, or the terms for its sender.
+PairPolicy = Callable[[DomainPair], "Terms | StanzaCondition"]
+
+_MOST_PAIRS = 1000
+
+
+class Dialback(StreamFeature):
+    """Proves domain pairs by asking the server that DNS names."""
+
+    name = "dialback"
+    handles = frozenset({RESULT, VERIFY})
+    answers = (PairChecked,)
+
+    def __init__(self, keys: KeyMaker, speaks_for: Callable[[Domain], bool], terms_for: PairPolicy) -> None:
+        """`speaks_for`: the domains whose keys we make; `terms_for`: what an asserted pair is held to."""
+        self._keys = keys
+        self._speaks_for = speaks_for
+        self._terms_for = terms_for
+
+    def offer(self, facts: Facts) -> Element | None:
+        """With errors, and on every stream on which we would take it (XEP-0220 §2.3.1)."""
+        if facts.terms.require_tls and not facts.encrypted:
+            return None
+        if not (facts.terms.allow(Means.DIALBACK) or facts.proofs):
+            return None
+        return Element(DIALBACK_FEATURE, "dialback", {}, [Element(DIALBACK_FEATURE, "errors")])
+
+    def begin(self, facts: Facts, offered: Element) -> Step | None:
+        """Assert the pair of the stream, also where dialback is not offered: many servers take it all the same."""
+        feature = offered.first(DIALBACK_FEATURE, "dialback")
+        errors = feature is not None and feature.first(DIALBACK_FEATURE, "errors") is not None
+        facts = replace(facts, peer_dialback_errors=errors)
+        if facts.proves(facts.pair):
+            return Step(facts=facts, then=Then.CONTINUE)
+        if not facts.terms.allow(Means.DIALBACK):
+            return None
+        return self.assert_pair(facts, facts.pair)
+
+    def assert_pair(self, facts: Facts, pair: DomainPair) -> Step:
+        """Initiating server, step 1 (XEP-0220 §2.1.1)."""
+        _require_protection(facts)
+        if not facts.stream_id:
+            raise StreamError(StreamCondition.BAD_FORMAT, "the stream header has no 'id', which dialback rests on")
+        key = self._keys.key(pair, facts.stream_id)
+        asserting = replace(facts, asserted=facts.asserted | {pair})
+        return Step(facts=asserting, outputs=[result_request(pair, key)])
+
+    def ask(self, facts: Facts, pair: DomainPair, stream_id: str, key: str) -> Step:
+        """Receiving server, step 2: ask on this stream, which leads to the authoritative server (XEP-0220 §2.1.2)."""
+        return Step(facts=facts, outputs=[verify_request(pair, stream_id, key)])
+
+    def receive(self, facts: Facts, element: Element) -> Step:
+        """Any dialback element, read for the part that it concerns."""
+        _require_protection(facts)
+        message = read_result(element) if (element.namespace, element.name) == RESULT else read_verify(element)
+        if isinstance(message, Question):
+            return self._answer_question(facts, message)
+        if isinstance(message, Assertion):
+            if facts.role is Role.INITIATING:
+                raise StreamError(
+                    StreamCondition.NOT_AUTHORIZED, "domains are asserted by the server that opened the stream"
+                )
+            return self._check_assertion(facts, message)
+        if facts.role is Role.RECEIVING:
+            return Step(facts=facts)  # an answer that nobody asked for on this stream changes nothing
+        if message.stream_id:
+            return Step(facts=facts, outputs=[_verification(message)])
+        return self._take_verdict(facts, message)
+
+    def _answer_question(self, facts: Facts, question: Question) -> Step:
+        """Authoritative server, step 3 (XEP-0220 §2.1.3)."""
+        if not self._speaks_for(question.pair.sender):
+            return Step(facts=facts, outputs=[verify_answer(question, StanzaCondition.ITEM_NOT_FOUND)])
+        valid = self._keys.is_key(question.pair, question.stream_id, question.key)
+        return Step(facts=facts, outputs=[verify_answer(question, valid)])
+
+    def _check_assertion(self, facts: Facts, assertion: Assertion) -> Step:
+        """Receiving server, steps 1 and 2."""
+        pair = assertion.pair
+        terms = self._terms_for(pair)
+        if isinstance(terms, StanzaCondition):
+            return _refused(facts, pair, terms, "this server does not accept that pair of domains")
+        if terms.require_tls and not facts.encrypted:
+            raise StreamError(StreamCondition.POLICY_VIOLATION, "TLS is required here before dialback")
+        if facts.proves(pair):
+            return Step(facts=facts, outputs=[result_answer(pair, True)])
+        if facts.certificate_proves(pair.sender) and terms.means:
+            return _accepted(facts, pair, Means.CERTIFICATE)
+        if not terms.allow(Means.DIALBACK):
+            return _refused(facts, pair, StanzaCondition.NOT_AUTHORIZED, "a valid certificate is required here")
+        if len(facts.proofs) >= _MOST_PAIRS:
+            return _refused(facts, pair, StanzaCondition.RESOURCE_CONSTRAINT, "too many domain pairs on this stream")
+        question = VerifyPair(pair=pair, stream_id=facts.stream_id, key=assertion.key)
+        return Step(facts=facts, outputs=[question])
+
+    def answered(self, facts: Facts, answer: object) -> Step:
+        """Receiving server, step 4: pass on what the authoritative server said (XEP-0220 §2.1.4)."""
+        assert isinstance(answer, PairChecked)
+        if answer.valid:
+            return _accepted(facts, answer.pair, Means.DIALBACK)
+        if answer.valid is None:
+            return _refused(facts, answer.pair, StanzaCondition(answer.condition), answer.text)
+        refused = PairRefused(
+            pair=answer.pair, condition="invalid", text="the authoritative server did not make this key"
+        )
+        return Step(facts=facts, outputs=[result_answer(answer.pair, False), refused])
+
+    def _take_verdict(self, facts: Facts, verdict: Verdict) -> Step:
+        """Initiating server, step 4: the receiving server has decided about one of our pairs."""
+        if verdict.pair not in facts.asserted:
+            return Step(facts=facts)  # nobody asked (CVE-2012-3525)
+        facts = replace(facts, asserted=facts.asserted - {verdict.pair})
+        if verdict.valid:
+            proved = facts.with_proof(verdict.pair, Means.DIALBACK)
+            verified = PairVerified(pair=verdict.pair, means=Means.DIALBACK)
+            return Step(facts=proved, outputs=[verified], then=Then.CONTINUE)
+        condition = "invalid" if verdict.valid is False else verdict.condition
+        refused = PairRefused(pair=verdict.pair, condition=condition, text=verdict.text)
+        then = Then.CONTINUE if verdict.pair == facts.pair else Then.AWAIT
+        return Step(facts=facts, outputs=[refused], then=then)
+
+    def is_complete(self, facts: Facts) -> bool:
+        """Stanzas wait for the first proof."""
+        return bool(facts.proofs)
+
+
+def _require_protection(facts: Facts) -> None:
+    if facts.terms.require_tls and not facts.encrypted:
+        raise StreamError(StreamCondition.POLICY_VIOLATION, "TLS is required here before dialback")
+
+
+def _accepted(facts: Facts, pair: DomainPair, means: Means) -> Step:
+    return Step(
+        facts=facts.with_proof(pair, means),
+        outputs=[result_answer(pair, True), PairVerified(pair=pair, means=means)],
+        then=Then.CONTINUE,
+    )
+
+
+def _refused(facts: Facts, pair: DomainPair, condition: StanzaCondition, text: str) -> Step:
+    refused = PairRefused(pair=pair, condition=str(condition), text=text)
+    return Step(facts=facts, outputs=[result_answer(pair, condition, text), refused])
+
+
+def _verification(verdict: Verdict) -> VerificationAnswered:
+    text = verdict.text or verdict.condition
+    return VerificationAnswered(pair=verdict.pair, stream_id=verdict.stream_id, valid=verdict.valid, text=text)

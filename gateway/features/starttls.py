@@ -1,0 +1,80 @@
+"""STARTTLS (RFC 6120 §5), both roles.
+
+After TLS everything that was learned in clear is forgotten; bytes behind `<starttls/>` or `<proceed/>` in the same
+plaintext end the stream (`Then.SUSPEND` refuses them), and a peer that must use TLS and does not offer it is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+from gateway.elements import Element
+from gateway.errors import StreamCondition, StreamError
+from gateway.namespaces import TLS
+from gateway.stream.events import Secured, SecureTransport
+from gateway.stream.facts import Facts, Role
+from gateway.stream.negotiation import Step, StreamFeature, Then
+
+
+class StartTLS(StreamFeature):
+    """Protects the stream before anything else is said."""
+
+    name = "starttls"
+    handles = frozenset({(TLS, "starttls"), (TLS, "proceed"), (TLS, "failure")})
+    answers = (Secured,)
+
+    def offer(self, facts: Facts) -> Element | None:
+        """Offered in clear; required where the other domain's terms say so (RFC 6120 §5.4.1)."""
+        if facts.encrypted:
+            return None
+        return Element(TLS, "starttls", {}, [Element(TLS, "required")] if facts.terms.require_tls else [])
+
+    def begin(self, facts: Facts, offered: Element) -> Step | None:
+        """Ask for TLS wherever it is to be had, and leave where it is required and is not."""
+        if facts.encrypted:
+            return None
+        # COMPAT Prosody 0.12 secure: sends <starttls/> to servers that cannot offer features; so do we when we must
+        if offered.first(TLS, "starttls") is None and not (facts.terms.require_tls and facts.peer_version < (1, 0)):
+            if facts.terms.require_tls:
+                raise StreamError(
+                    StreamCondition.POLICY_VIOLATION,
+                    "TLS is required here",
+                    reason="the other server does not offer STARTTLS, and we require TLS for it",
+                )
+            return None
+        return Step(facts=facts, outputs=[Element(TLS, "starttls")])
+
+    def receive(self, facts: Facts, element: Element) -> Step:
+        """`<starttls/>` as receiving entity; `<proceed/>` or `<failure/>` as initiating entity."""
+        if facts.encrypted:
+            raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "this stream is under TLS already")
+        if facts.role is Role.RECEIVING and element.name == "starttls":
+            return Step(facts=facts, outputs=[Element(TLS, "proceed"), SecureTransport()], then=Then.SUSPEND)
+        if facts.role is Role.INITIATING and element.name == "proceed" and self.name in facts.tried:
+            return Step(facts=facts, outputs=[SecureTransport()], then=Then.SUSPEND)
+        if facts.role is Role.INITIATING and element.name == "failure":
+            raise StreamError(
+                StreamCondition.UNDEFINED_CONDITION,
+                reason="the other server offered STARTTLS and then failed to start it",
+            )
+        raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> is not expected here")
+
+    def answered(self, facts: Facts, answer: object) -> Step:
+        """TLS is up: a new stream, on which nothing is known but this."""
+        assert isinstance(answer, Secured)
+        fresh = replace(
+            facts,
+            tls=answer.tls,
+            certificate=answer.certificate,
+            proofs=MappingProxyType({}),
+            asserted=frozenset(),
+            peer_dialback_errors=False,
+            client=None,
+            conversation=None,
+        )
+        return Step(facts=fresh, then=Then.RESTART)
+
+    def is_complete(self, facts: Facts) -> bool:
+        """Stanzas wait for TLS where it is required."""
+        return facts.encrypted or not facts.terms.require_tls
