@@ -13,7 +13,7 @@ library sees it (CVE-2015-2058), and what grew beyond 1023 bytes is refused afte
 the wire, is recognised by a regular expression and needs no library either.
 
 Nodeprep, Nameprep and Resourceprep (RFC 6122) mostly give the same strings. Where they give others, RFC 7622 is
-followed: sharp s, final sigma, joiners in their scripts, and compatibility forms in resourceparts are kept as they are.
+followed: sharp s, final sigma, iota subscript, joiners in their scripts, and compatibility forms in resourceparts stay.
 
 Three choices where the documents leave room or peers differ:
 - Underscores are accepted in ASCII labels. They are no host names, but servers in containers have such names.
@@ -56,9 +56,8 @@ _ASCII_LABEL = re.compile(_LABEL).fullmatch
 _FORBIDDEN_IN_LOCAL = re.compile(r"[\"&'/:<>@ ]").search  # RFC 7622 §3.3.1, and space
 
 # Code points that RFC 8264 judges by all the others beside them: many of them would take quadratic time.
-_CONTEXTUAL = re.compile(
-    "[\u0660-\u0669\u06f0-\u06f9\u30fb\uff65]"
-).findall  # Arabic-Indic digits, katakana middle dots
+# They are the Arabic-Indic digits of both kinds and the katakana middle dot, also half-width.
+_CONTEXTUAL = re.compile("[\u0660-\u0669\u06f0-\u06f9\u30fb\uff65]").findall
 _MOST_CONTEXTUAL = 64
 
 _username = get_profile("UsernameCaseMapped")
@@ -257,7 +256,7 @@ def _prepare_name(text: str) -> str:
             return str(ipaddress.IPv4Address(".".join(labels)))
         return ".".join(map(_prepare_label, labels))
     except ValueError as error:  # of which IDNAError is one
-        raise MalformedAddress(f"the domainpart {_quote(text)} is no domain: {_bounded(str(error))}") from error
+        raise MalformedAddress(f"the domainpart {_quote(text)} is no domain: {_plain(str(error))}") from error
 
 
 def _prepare_label(label: str) -> str:
@@ -337,8 +336,9 @@ def _disallowed(part: str, text: str, error: UnicodeEncodeError) -> MalformedAdd
 
 def _quote(text: str) -> str:
     """Untrusted text for an error message, in bounded length and ASCII."""
-    return ascii(_bounded(text))
+    return ascii(text if len(text) <= 60 else text[:60] + "...")
 
 
-def _bounded(text: str) -> str:
-    return text if len(text) <= 60 else text[:60] + "..."
+def _plain(explanation: str) -> str:
+    """What a library says about untrusted text, which it may quote at any length."""
+    return explanation[:120].encode("ascii", "backslashreplace").decode("ascii")

@@ -85,6 +85,12 @@ def test_surrogates_and_unassigned_code_points_are_refused(
     assert seen == []
 
 
+def test_huge_bytes_are_refused_before_they_are_decoded(seen: list[str]) -> None:
+    with pytest.raises(MalformedAddress, match="too long"):
+        AddressCache().lookup(b"\xff" * HUGE)
+    assert seen == []
+
+
 @pytest.mark.parametrize("prepare", PREPARES)
 def test_code_points_in_quadratic_rules_are_bounded(seen: list[str], prepare: Callable[[str], str]) -> None:
     """RFC 8264 judges each of them by all the others beside it, so time would grow with the square of the length."""
@@ -133,9 +139,22 @@ def test_refused_texts_are_not_kept() -> None:
     assert len(cache) == 0
 
 
-@pytest.mark.parametrize("text", ["a\x1b[31m b@c", "a@\r\nb", "a@b/\u202e\n", "é\u2028@b"])
-def test_refusal_is_one_line_of_ascii(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\x1b[31m b@c",
+        "a@\r\nb",
+        "a@b/\u202e\n",
+        "é\u2028@b",
+        "é♚.example",
+        "é\x1b.b",
+        "a@" + "é." * 300 + "1",
+        "ﷺ" * 300,
+    ],
+)
+def test_refusal_is_one_short_line_of_ascii(text: str) -> None:
     with pytest.raises(MalformedAddress) as refusal:
         Address.parse(text)
+    assert len(refusal.value.problem) < 700
     assert refusal.value.problem.isascii()
     assert refusal.value.problem.isprintable()
