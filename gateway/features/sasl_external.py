@@ -81,7 +81,7 @@ class SaslExternal(StreamFeature):
         if not facts.encrypted:
             return self._refused(facts, SaslCondition.ENCRYPTION_REQUIRED)
         if not self._acceptable(facts):
-            return self._refused(facts, SaslCondition.NOT_AUTHORIZED, _why_not(facts))
+            return self._refused(facts, SaslCondition.NOT_AUTHORIZED, _why_not_acceptable(facts))
         problem = _identity_problem(facts, element.text.strip())
         if problem is not None:
             return self._refused(facts, problem)
@@ -107,12 +107,10 @@ class SaslExternal(StreamFeature):
         return Step(facts=replace(facts, conversation=failures), outputs=outputs)
 
 
-def _why_not(facts: Facts) -> str:
-    if facts.certificate is None:
-        return "no certificate was shown"
-    if not facts.certificate.valid:
-        return facts.certificate.problem
-    return "the certificate does not name the domain in 'from' of the stream header"
+def _why_not_acceptable(facts: Facts) -> str:
+    if facts.remote is None:
+        return "the stream header has no 'from'"
+    return facts.why_not_by_certificate(facts.remote) or "certificates are not accepted as proof here"
 
 
 def _identity_problem(facts: Facts, encoded: str) -> SaslCondition | None:

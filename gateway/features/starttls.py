@@ -1,7 +1,7 @@
 """STARTTLS (RFC 6120 §5), both roles.
 
 After TLS everything that was learned in clear is forgotten; bytes behind `<starttls/>` or `<proceed/>` in the same
-plaintext end the stream (`Then.SUSPEND` refuses them), and a peer that must use TLS and does not offer it is left.
+plaintext end the stream (it sees to that for every `SecureTransport`), and a peer that must use TLS and does not offer it is left.
 """
 
 from __future__ import annotations

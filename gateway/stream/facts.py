@@ -38,9 +38,8 @@ class PeerCertificate(Protocol):
 
     @property
     def valid(self) -> bool: ...
-    @property
-    def problem(self) -> str: ...
-    def proves(self, domain: str) -> bool: ...
+    def proves(self, domain: Domain) -> bool: ...
+    def why_not(self, domain: Domain) -> str: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +104,11 @@ class Facts:
 
     def certificate_proves(self, domain: Domain) -> bool:
         """Whether the full chain verified and names exactly this domain."""
-        return self.certificate is not None and self.certificate.valid and self.certificate.proves(domain)
+        return self.certificate is not None and self.certificate.proves(domain)
+
+    def why_not_by_certificate(self, domain: Domain) -> str:
+        """Why the certificate does not prove that domain, in words; empty when it does."""
+        return self.certificate.why_not(domain) if self.certificate is not None else "no certificate was shown"
 
     def with_proof(self, pair: DomainPair, means: Means) -> Facts:
         """These facts and one more proved pair."""

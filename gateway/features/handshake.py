@@ -1,0 +1,70 @@
+"""The handshake of an external component (XEP-0114 §3): it knows the secret, and is attached.
+
+The digest covers the stream's id, which comes from a strong source and is never used twice, so that a handshake that
+was seen on one stream is useless on another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.addresses import Domain, DomainPair
+from gateway.elements import Element
+from gateway.errors import StreamCondition, StreamError
+from gateway.namespaces import COMPONENT_ACCEPT
+from gateway.stream.events import Event, Order
+from gateway.stream.facts import Facts, Means
+from gateway.stream.negotiation import Step, StreamFeature, Then
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttachComponent(Order):
+    """The component has shown that it knows the secret of this domain. Answer: `ComponentAttached`."""
+
+    domain: Domain
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentAttached(Event):
+    """The answer to `AttachComponent`: whether it may have the domain, or another connection keeps it."""
+
+    accepted: bool
+
+
+class Handshake(StreamFeature):
+    """Lets a component in."""
+
+    name = "handshake"
+    handles = frozenset({(COMPONENT_ACCEPT, "handshake")})
+    answers = (ComponentAttached,)
+
+    def __init__(self, secret_of: Callable[[Domain], str | None]) -> None:
+        self._secret_of = secret_of
+
+    def receive(self, facts: Facts, element: Element) -> Step:
+        """`<handshake/>` with the digest, in lower-case hexadecimal."""
+        if facts.proofs or facts.local is None:
+            raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "this component has done its handshake already")
+        secret = self._secret_of(facts.local)
+        digest = hashlib.sha1(f"{facts.stream_id}{secret}".encode(), usedforsecurity=False).hexdigest()
+        if secret is None or not hmac.compare_digest(digest.encode(), element.text.strip().lower().encode()):
+            raise StreamError(
+                StreamCondition.NOT_AUTHORIZED, "the handshake does not match", reason="the component's secret is wrong"
+            )
+        return Step(facts=facts, outputs=[AttachComponent(domain=facts.local)], then=Then.SUSPEND)
+
+    def answered(self, facts: Facts, answer: object) -> Step:
+        """The component is attached, or another one keeps the domain."""
+        assert isinstance(answer, ComponentAttached)
+        assert facts.local is not None
+        if not answer.accepted:
+            raise StreamError(StreamCondition.CONFLICT, "another connection of this component is alive")
+        attached = facts.with_proof(DomainPair(facts.local, facts.local), Means.HANDSHAKE)
+        return Step(facts=attached, outputs=[Element(COMPONENT_ACCEPT, "handshake")], then=Then.CONTINUE)
+
+    def is_complete(self, facts: Facts) -> bool:
+        """Stanzas wait for the handshake."""
+        return bool(facts.proofs)
