@@ -1,8 +1,8 @@
 """The three parts of dialback, as functions from elements to elements (XEP-0220 §2).
 
-Initiating server     asserts a domain pair with a key             `result_request`, reads a `Verdict`
-Receiving server      has the key checked, and then answers       reads an `Assertion`, `verify_request`, `result_answer`
-Authoritative server  says whether it made the key                 reads a `Question`, `verify_answer`
+Initiating server     asserts a domain pair with a key   `result_request`, reads a `Verdict`
+Receiving server      has the key checked, and answers   reads an `Assertion`, `verify_request`, `result_answer`
+Authoritative server  says whether it made the key       reads a `Question`, `verify_answer`
 
 Attributes are read in one place and strictly: both domains must be there and be domains.
 """

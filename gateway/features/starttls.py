@@ -1,19 +1,19 @@
 """STARTTLS (RFC 6120 §5), both roles.
 
-After TLS everything that was learned in clear is forgotten; bytes behind `<starttls/>` or `<proceed/>` in the same
-plaintext end the stream (it sees to that for every `SecureTransport`), and a peer that must use TLS and does not offer it is left.
+After TLS everything that was learned in clear is forgotten. Bytes behind `<starttls/>` or `<proceed/>` in the same
+plaintext end the stream, which sees to that for every `SecureTransport`. A peer that has to use TLS and does not offer
+it is left.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from types import MappingProxyType
 
 from gateway.elements import Element
 from gateway.errors import StreamCondition, StreamError
 from gateway.namespaces import TLS
 from gateway.stream.events import Secured, SecureTransport
-from gateway.stream.facts import Facts, Role
+from gateway.stream.facts import NOTHING_PROVED, Facts, Role
 from gateway.stream.negotiation import Step, StreamFeature, Then
 
 
@@ -67,7 +67,7 @@ class StartTLS(StreamFeature):
             facts,
             tls=answer.tls,
             certificate=answer.certificate,
-            proofs=MappingProxyType({}),
+            proofs=NOTHING_PROVED,
             asserted=frozenset(),
             peer_dialback_errors=False,
             client=None,

@@ -33,6 +33,9 @@ class Means(StrEnum):
     PASSWORD = "password"
 
 
+NOTHING_PROVED: Mapping[DomainPair, Means] = MappingProxyType({})
+
+
 class PeerCertificate(Protocol):
     """The verdict on the certificate that the other side showed."""
 
@@ -77,7 +80,7 @@ class Facts:
     terms: Terms = Terms()
     tls: TLSFacts | None = None
     certificate: PeerCertificate | None = None
-    proofs: Mapping[DomainPair, Means] = MappingProxyType({})  # inbound: sender is the other side
+    proofs: Mapping[DomainPair, Means] = field(default_factory=lambda: NOTHING_PROVED)  # inbound: sender is the other side
     asserted: frozenset[DomainPair] = frozenset()  # outbound: pairs that await the other side's verdict
     tried: frozenset[str] = frozenset()  # names of features that have been negotiated or have failed
     peer_dialback_errors: bool = False
