@@ -20,9 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from random import Random, SystemRandom
-from typing import Any
+from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 
 from gateway.errors import ResolutionFailed
 from gateway.net.answers import Answer, Outcome, Question
@@ -42,6 +42,7 @@ from gateway.net.targets import (
     parse_connect,
 )
 
+T = TypeVar("T")
 Note = Callable[[str], None]
 
 
@@ -153,7 +154,7 @@ class _Search:
     async def _services(self, name: str, direct_tls: bool) -> dict[Tls, Answer]:
         asked = [tls for tls in SERVICES if direct_tls or tls == "starttls"]
         questions = [Question(kind="SRV", name=f"{SERVICES[tls]}.{name}") for tls in asked]
-        answers = await _all([self._questions.ask(question, self._patience.services) for question in questions])
+        answers = await _all([self._questions.ask(question, self._patience.services).answer for question in questions])
         for answer in answers:
             self._say(answer.sentence)
         return dict(zip(asked, answers, strict=True))
@@ -171,7 +172,7 @@ class _Search:
         """The places that have addresses, with these; ResolutionFailed without any."""
         hosts = list(dict.fromkeys(place.host for place in places))
         lookups = [Deferred.fromCoroutine(self._addresses(host)) for host in hosts]
-        found = dict(zip(hosts, await gatherResults(lookups, consumeErrors=True), strict=True))
+        found = dict(zip(hosts, await _all(lookups), strict=True))
         for sentence in chain.from_iterable(found[host].sentences for host in hosts):
             self._say(sentence)
         if not any(there.addresses for there in found.values()):
@@ -210,15 +211,21 @@ class _Search:
         four = self._questions.ask(Question(kind="A", name=host), seconds)
         six.answer.addCallback(hurry, four)
         four.answer.addCallback(hurry, six)
-        return await _all([six, four])
+        return await _all([six.answer, four.answer])
 
     def _say(self, step: str) -> None:
         self.steps.append(step)
         self._note(step)
 
 
-def _all(waits: Sequence[Wait]) -> Deferred[list[Answer]]:
-    return gatherResults([wait.answer for wait in waits], consumeErrors=True)
+async def _all(results: Sequence[Deferred[T]]) -> list[T]:
+    """The results of what has been started already; when one fails or we are cancelled, the rest is given up."""
+    try:
+        return [await result for result in results]
+    finally:
+        for result in results:
+            result.addErrback(lambda failure: None)
+            result.cancel()
 
 
 def _itself(host: str) -> Place:
