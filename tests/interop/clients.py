@@ -5,13 +5,14 @@
         reply = await romeo.expect(lambda stanza: stanza["body"] == "Neither, fair saint")
 
 A test runs such a scenario with `asyncio.run`; the servers are processes of their own, so no other event loop is in
-the way. Every stanza that arrives is kept until a test expects it. `xmpp` is slixmpp's own object, with all its
-plugins.
+the way. Every stanza that arrives is kept until a test expects it, except the answers to an iq. `xmpp` is slixmpp's
+own object, with all its plugins.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,10 @@ from xml.etree import ElementTree
 from slixmpp import ClientXMPP, ComponentXMPP
 from slixmpp.stanza import Iq, Message, Presence
 
+from tests.interop.peers import Peer
+from tests.interop.peers.site import CLIENT, COMPONENT
+
+PASSWORD = "wherefore art thou"
 CONNECT_SECONDS = 10
 EXPECT_SECONDS = 10
 STANZA_ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
@@ -134,7 +139,8 @@ class Entity:
     # What slixmpp calls.
 
     def _receive(self, stanza: Stanza) -> Stanza:
-        if isinstance(stanza, Message | Presence | Iq):
+        answers = isinstance(stanza, Iq) and stanza["type"] in ("result", "error")  # these go to whoever asked
+        if isinstance(stanza, Message | Presence | Iq) and not answers:
             self._inbox.append(stanza)
             self._arrived.set()
         return stanza
@@ -165,17 +171,16 @@ class Client(Entity):
         jid: str,
         password: str,
         address: tuple[str, int],
-        authorities: Path,
+        authorities: Path | None,  # None: whoever answers is believed
         *,
         direct_tls: bool = False,
         mechanism: str | None = None,
         available: bool = True,
     ) -> None:
-        xmpp = ClientXMPP(jid, password, sasl_mech=mechanism)
+        xmpp = ClientXMPP(jid, password, sasl_mech=mechanism, ssl_context=_trusting(authorities))
         # slixmpp would try both on the one port.
         xmpp.enable_direct_tls = direct_tls
         xmpp.enable_starttls = not direct_tls
-        xmpp.ca_certs = authorities
         super().__init__(xmpp, address)
         self._available = available
 
@@ -194,7 +199,26 @@ class Component(Entity):
         super().__init__(ComponentXMPP(domain, secret, *address), address)
 
 
+def user(peer: Peer, name: str, password: str = PASSWORD, **options: Any) -> Client:
+    """A person with an account on a server that runs, in the first of its domains; its certificate does not matter."""
+    return Client(f"{name}@{peer.site.domains[0]}", password, peer.at(CLIENT), None, **options)
+
+
+def attached(peer: Peer) -> Component:
+    """The first component of a server that runs, attached to it."""
+    domain, secret = next(iter(peer.site.components.items()))
+    return Component(domain, secret, peer.at(COMPONENT))
+
+
 def condition(stanza: Stanza) -> str:
     """The condition of a stanza error (RFC 6120 §8.3.3), whatever the stream's content namespace."""
     names = (child.tag for child in stanza.xml.iterfind(f".//{STANZA_ERRORS}*"))
     return next(name.removeprefix(STANZA_ERRORS) for name in names if name != f"{STANZA_ERRORS}text")
+
+
+def _trusting(authorities: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=authorities)
+    if authorities is None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from glob import glob
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from tests.interop.peers.process import NotInstalledError, Peer, PeerError
+from tests.interop.peers.process import Peer, PeerError
 from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, HTTP, SERVER, SERVER_TLS
 
-LIBRARIES = Path("/usr/lib")
 # What Debian's ejabberdctl gives to Erlang.
 VIRTUAL_MACHINE = ("+K", "true", "+P", "250000", "-env", "ERL_CRASH_DUMP_BYTES", "0")
 MODULES = ("mod_disco", "mod_offline", "mod_ping", "mod_private", "mod_roster", "mod_time", "mod_vcard", "mod_version")
@@ -29,12 +29,16 @@ class Ejabberd(Peer):
     """ejabberd 23.01 or newer."""
 
     name = "ejabberd"
-    package = "ejabberd"
-    program = "erl"
+    program = "/usr/bin/erl"
+    needs = {"ejabberd": "/usr/lib/*/ejabberd-*/ebin", "libnss-wrapper": "/usr/lib/*/libnss_wrapper.so"}
+    proven_by = {
+        "external": "Accepted inbound s2s EXTERNAL authentication {domain} ->",
+        "dialback": "Accepted inbound s2s dialback authentication {domain} ->",
+    }
 
     def command(self) -> list[str]:
         database = ("-mnesia", "dir", f'"{self.folder / "database"}"')
-        return [self.executable(), *VIRTUAL_MACHINE, *database, "-s", "ejabberd", "-noinput"]
+        return [self.program, *VIRTUAL_MACHINE, *database, "-s", "ejabberd", "-noinput"]
 
     def environment(self) -> Mapping[str, str]:
         return {
@@ -56,13 +60,13 @@ class Ejabberd(Peer):
             return False
 
     def register(self, jid: str, password: str) -> None:
-        """Make an account; the server must run."""
+        """Make an account, while the server runs."""
         user, _, domain = jid.partition("@")
         self.call("register", user=user, host=domain, password=password)
 
     def call(self, command: str, **arguments: Any) -> Any:
         """One of ejabberd's administrative commands; returns its answer."""
-        url = f"http://{self.site.address}:{HTTP}/api/{command}"
+        url = f"http://{self.address}:{HTTP}/api/{command}"
         request = Request(url, json.dumps(arguments).encode(), {"Content-Type": "application/json"})
         with urlopen(request, timeout=10) as answer:
             return json.load(answer)
@@ -83,11 +87,10 @@ class Ejabberd(Peer):
 
     def _options(self) -> Mapping[str, Any]:
         site = self.site
-        bundles = [*site.domains.values(), *([site.component_certificate] if site.component_certificate else [])]
         return {
             "hosts": list(site.domains),
             "loglevel": "debug" if site.verbose else "warning",
-            "certfiles": [str(bundle) for bundle in bundles],
+            "certfiles": [str(bundle) for bundle in site.certificates.values()],
             "ca_file": str(site.authorities),
             "s2s_use_starttls": self._starttls(),
             "s2s_cafile": str(site.authorities),
@@ -128,12 +131,9 @@ class Ejabberd(Peer):
 
     def _listener(self, port: int, module: str, **options: Any) -> Mapping[str, Any]:
         # The default backlog of 5 drops connections when many arrive at once.
-        return {"port": port, "ip": self.site.address, "module": module, "backlog": 1024, **options}
+        return {"port": port, "ip": self.address, "module": module, "backlog": 1024, **options}
 
 
 def _libraries() -> Path:
-    """Where Debian keeps Erlang's libraries, ejabberd among them: a folder named after the machine's architecture."""
-    found = sorted(LIBRARIES.glob("*/ejabberd-*/ebin"))
-    if not found:
-        raise NotInstalledError("ejabberd is not installed (see tests/interop/install.sh)")
-    return found[0].parent.parent
+    """Where Debian keeps Erlang's libraries: a folder named after the machine's architecture."""
+    return Path(glob(Ejabberd.needs["ejabberd"])[0]).parent.parent

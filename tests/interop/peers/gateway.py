@@ -18,6 +18,7 @@ import tomli_w
 from tests.interop.peers.process import Peer
 from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, HTTP, SERVER, SERVER_TLS, Site
 
+PROGRAMS = Path(sys.executable).parent
 ECHO = "gateway.handlers.echo.Echo"
 
 
@@ -25,18 +26,29 @@ class Gateway(Peer):
     """The program under test, installed beside the interpreter that runs the tests."""
 
     name = "gateway"
-    package = "xmpp-gateway"
-    program = str(Path(sys.executable).with_name("twistd"))
+    program = str(PROGRAMS / "twistd")
+    needs = {"xmpp-gateway": str(PROGRAMS / "xmpp-gateway")}
+    proven_by = {}
 
     def __init__(self, site: Site, folder: Path, **sections: Mapping[str, Any]) -> None:
         super().__init__(site, folder)
         self._sections = sections
 
     def command(self) -> list[str]:
-        return [self.executable(), "--nodaemon", "--pidfile=", "xmpp-gateway", "--config", str(self.configuration)]
+        return [self.program, "--nodaemon", "--pidfile=", "xmpp-gateway", "--config", str(self.configuration)]
 
     def environment(self) -> Mapping[str, str]:
         return {"PYTHONUNBUFFERED": "1"}
+
+    def register(self, jid: str, password: str) -> None:
+        """Make an account, also before the start; its domain must be one with accounts."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.write_configuration()
+        self.operate("account", "add", jid, typed=f"{password}\n")
+
+    def operate(self, command: str, *arguments: str, typed: str | None = None) -> str:
+        """Use `xmpp-gateway`, as an operator does; returns what it printed."""
+        return self.run(PROGRAMS / "xmpp-gateway", command, "--config", self.configuration, *arguments, typed=typed)
 
     @property
     def configuration(self) -> Path:
@@ -52,7 +64,7 @@ class Gateway(Peer):
             "gateway": {"state": str(self.folder / "state")},
             "listen": self._doors(),
             "tls": {"authorities": str(site.authorities)},
-            "domains": {**self._domains(), **self._components()},
+            "domains": self._domains(),
             "peers": {"any": self._any_peer()},
             "dns": {"nameservers": [f"{site.names.address}:{site.names.port}"]},
             "log": {"level": "debug" if site.verbose else "warn"},
@@ -64,18 +76,15 @@ class Gateway(Peer):
             ports |= {"server_tls": SERVER_TLS, "client_tls": CLIENT_TLS}
         if self.site.components:
             ports["component"] = COMPONENT
-        return {door: [f"tcp:{port}:interface={self.site.address}"] for door, port in ports.items()}
+        return {door: [f"tcp:{port}:interface={self.address}"] for door, port in ports.items()}
 
     def _domains(self) -> Mapping[str, Any]:
-        return {domain: {"serve": ECHO, "certificate": str(bundle)} for domain, bundle in self.site.domains.items()}
-
-    def _components(self) -> Mapping[str, Any]:
-        bundle = self.site.component_certificate
-        certificate = {"certificate": str(bundle)} if bundle else {}
-        return {
-            domain: {"serve": "component", "secret": secret, **certificate}
-            for domain, secret in self.site.components.items()
-        }
+        services: dict[str, dict[str, Any]] = {domain: {"serve": ECHO} for domain in self.site.domains}
+        for domain, secret in self.site.components.items():
+            services[domain] = {"serve": "component", "secret": secret}
+        for domain, bundle in self.site.certificates.items():
+            services[domain]["certificate"] = str(bundle)
+        return services
 
     def _any_peer(self) -> Mapping[str, Any]:
         site = self.site

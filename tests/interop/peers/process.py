@@ -8,13 +8,14 @@ killed.
 from __future__ import annotations
 
 import os
-import shutil
+import re
 import signal
 import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from glob import glob
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -34,36 +35,27 @@ class PeerError(Exception):
     """A server did not start, or did not do in time what it was waited for; with the end of its log."""
 
 
-class Peer(ABC):
-    """A real server on a loopback address of its own, configured in a folder of its own."""
+class Server(ABC):
+    """A program that runs until it is told not to, in a folder of its own."""
 
     name: ClassVar[str]
-    package: ClassVar[str]  # what to install when it is missing
-    program: ClassVar[str]
 
-    def __init__(self, site: Site, folder: Path) -> None:
-        self.site = site
+    def __init__(self, address: str, folder: Path) -> None:
+        self.address = address
         self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-
-    @classmethod
-    def executable(cls) -> str:
-        """The path of the server's program; raises `NotInstalledError`."""
-        # Debian keeps some of them in sbin, which is not on every user's path.
-        path = shutil.which(cls.program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
-        if path is None:
-            raise NotInstalledError(
-                f"{cls.program} is not installed: install {cls.package} (see tests/interop/install.sh)"
-            )
-        return path
-
-    @abstractmethod
-    def write_configuration(self) -> None:
-        """Render the site into the folder."""
 
     @abstractmethod
     def command(self) -> list[str]:
         """What runs the server in the foreground."""
+
+    @abstractmethod
+    def ports(self) -> tuple[int, ...]:
+        """The ports that it opens."""
+
+    @abstractmethod
+    def write_configuration(self) -> None:
+        """Write into the folder what the server reads when it starts."""
 
     def environment(self) -> Mapping[str, str]:
         """What the server needs in its environment beside ours."""
@@ -71,14 +63,13 @@ class Peer(ABC):
 
     def ready(self) -> bool:
         """Whether all ports take connections."""
-        return all(_accepts(self.site.address, port) for port in self.site.ports)
+        return all(_accepts(self.address, port) for port in self.ports())
 
     # Its life.
 
     def start(self, timeout: float = START_SECONDS) -> Self:
         """Write the configuration, start the server and wait until it is ready."""
-        self.executable()
-        if any(_accepts(self.site.address, port) for port in self.site.ports):
+        if any(_accepts(self.address, port) for port in self.ports()):
             raise PeerError(f"{self}: another process listens there already")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.write_configuration()
@@ -166,15 +157,15 @@ class Peer(ABC):
             time.sleep(POLL_SECONDS)
 
     def __str__(self) -> str:
-        return f"{self.name} on {self.site.address}"
+        return f"{self.name} on {self.address}"
 
-    def run(self, *command: Any, timeout: float = START_SECONDS) -> str:
-        """Run one of the server's own tools to its end; returns what it printed."""
+    def run(self, *command: Any, typed: str | None = None, timeout: float = START_SECONDS) -> str:
+        """Run one of the server's own tools to its end, with this on its standard input; returns what it printed."""
         done = subprocess.run(
             [str(word) for word in command],
             cwd=self.folder,
             env={**os.environ, **self.environment()},
-            stdin=subprocess.DEVNULL,
+            input=typed or "",
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -182,6 +173,51 @@ class Peer(ABC):
         if done.returncode:
             raise PeerError(f"{self}: {command[0]} said {(done.stdout + done.stderr).strip()}")
         return done.stdout
+
+
+class Peer(Server):
+    """A real XMPP server, on a loopback address of its own."""
+
+    program: ClassVar[str]
+    needs: ClassVar[Mapping[str, str]]  # Debian package -> pattern of a file that it brings
+    proven_by: ClassVar[Mapping[str, str]]  # means of proof -> what is logged when {domain} was let in by it
+
+    def __init__(self, site: Site, folder: Path) -> None:
+        super().__init__(site.address, folder)
+        self.site = site
+
+    @abstractmethod
+    def register(self, jid: str, password: str) -> None:
+        """Make an account."""
+
+    @classmethod
+    def check_installed(cls) -> None:
+        """Raise `NotInstalledError` unless all that this server needs is there."""
+        missing = [package for package, pattern in cls.needs.items() if not glob(pattern)]
+        if missing:
+            raise NotInstalledError(f"{cls.name} needs {', '.join(missing)}: see tests/interop/install.sh")
+
+    def start(self, timeout: float = START_SECONDS) -> Self:
+        self.check_installed()
+        return super().start(timeout)
+
+    def ports(self) -> tuple[int, ...]:
+        return self.site.ports
+
+    def proofs(self, domain: str) -> list[str]:
+        """By which means this server has let a domain in, each time, in order; from its log."""
+        log = self.log()
+        name = re.escape(domain)
+        found = [
+            (match.start(), means)
+            for means, pattern in self.proven_by.items()
+            for match in re.finditer(pattern.replace("{domain}", name), log)
+        ]
+        return [means for _, means in sorted(found)]
+
+    def at(self, port: int) -> tuple[str, int]:
+        """Where to connect to one of its ports."""
+        return self.address, port
 
 
 def _accepts(address: str, port: int) -> bool:

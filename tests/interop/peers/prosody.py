@@ -15,21 +15,25 @@ from typing import Any
 from tests.interop.peers.process import Peer
 from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, SERVER, SERVER_TLS
 
-MODULES = ("disco", "ping", "posix", "private", "roster", "saslauth", "time", "uptime", "vcard", "version")
+MODULES = ("disco", "ping", "posix", "private", "roster", "saslauth", "time", "tls", "uptime", "vcard", "version")
 
 
 class Prosody(Peer):
     """Prosody 0.12 or newer."""
 
     name = "Prosody"
-    package = "prosody and lua-unbound"
-    program = "prosody"
+    program = "/usr/bin/prosody"
+    needs = {"prosody": program, "lua-unbound": "/usr/lib/*/lua/5.*/lunbound.so"}
+    proven_by = {
+        "external": r"Accepting SASL EXTERNAL identity from {domain}\n",
+        "dialback": r"Sending\[s2sin\w*\]: <db:result (?=[^>]*to='{domain}')[^>]*type='valid'",
+    }
 
     def command(self) -> list[str]:
-        return [self.executable(), "-F", "--config", str(self.configuration)]
+        return [self.program, "-F", "--config", str(self.configuration)]
 
     def register(self, jid: str, password: str) -> None:
-        """Make an account; at any time, also before the start."""
+        """Make an account, also before the start."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.write_configuration()
         user, _, domain = jid.partition("@")
@@ -43,16 +47,16 @@ class Prosody(Peer):
     def write_configuration(self) -> None:
         certificates = self.folder / "certificates"
         certificates.mkdir(exist_ok=True)
+        for domain, bundle in self.site.certificates.items():
+            shutil.copy(bundle, certificates / f"{domain}.crt")
+            shutil.copy(bundle, certificates / f"{domain}.key")
         (self.folder / "data").mkdir(exist_ok=True)
-        sections = [_assignments(self._options())]
-        for domain, bundle in self.site.domains.items():
-            self._install(bundle, certificates, domain)
-            sections.append(f'VirtualHost "{domain}"\n')
-        for domain, secret in self.site.components.items():
-            if self.site.component_certificate:
-                self._install(self.site.component_certificate, certificates, domain)
-            sections.append(f'Component "{domain}"\n' + _assignments({"component_secret": secret}))
-        self.configuration.write_text("\n".join(sections))
+        hosts = [f'VirtualHost "{domain}"\n' for domain in self.site.domains]
+        components = [
+            f'Component "{domain}"\n' + _assignments({"component_secret": secret})
+            for domain, secret in self.site.components.items()
+        ]
+        self.configuration.write_text("\n".join([_assignments(self._options()), *hosts, *components]))
 
     def _options(self) -> Mapping[str, Any]:
         site = self.site
@@ -74,6 +78,7 @@ class Prosody(Peer):
             "modules_enabled": [*MODULES, *self._optional_modules()],
             "modules_disabled": ["s2s_bidi"] if not site.bidi else [],
             "ssl": {"cafile": str(site.authorities)},
+            "s2s_allow_encryption": site.starttls,
             "s2s_require_encryption": site.require_tls or site.require_certificates,
             "s2s_secure_auth": site.require_certificates,
             "c2s_require_encryption": True,
@@ -87,16 +92,11 @@ class Prosody(Peer):
 
     def _optional_modules(self) -> list[str]:
         wanted = {
-            "tls": self.site.starttls,
             "dialback": self.site.dialback,
             "s2s_bidi": self.site.bidi,
             "smacks": self.site.stream_management,
         }
         return [module for module, enabled in wanted.items() if enabled]
-
-    def _install(self, bundle: Path, certificates: Path, domain: str) -> None:
-        shutil.copy(bundle, certificates / f"{domain}.crt")
-        shutil.copy(bundle, certificates / f"{domain}.key")
 
 
 def _assignments(options: Mapping[str, Any]) -> str:

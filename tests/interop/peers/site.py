@@ -7,7 +7,7 @@ certificate.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,11 +34,11 @@ class Site:
     """One server: where it listens, for whom it speaks, and what it demands of others."""
 
     address: str
-    domains: Mapping[str, Path]  # each with a PEM file that holds its certificate, the chain and the key
+    domains: Sequence[str]
+    certificates: Mapping[str, Path]  # of domains and components; PEM files with certificate, chain and key
     authorities: Path
     names: Names
     components: Mapping[str, str] = field(default_factory=dict)  # domain -> shared secret
-    component_certificate: Path | None = None  # also proves the components' domains, or they have dialback only
     starttls: bool = True  # False: S2S without any TLS
     require_tls: bool = False
     require_certificates: bool = False  # a certificate that does not verify ends the stream

@@ -1,0 +1,132 @@
+"""Real servers for the tests in this folder: started once where they can be shared, skipped where they are missing.
+
+A test may be a coroutine, which then runs in an event loop of its own. With XMPP_GATEWAY_INTEROP=require in the
+environment, as in CI, what would be skipped fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.clients import PASSWORD
+from tests.interop.peers import Ejabberd, Gateway, NotInstalledError, Peer, Prosody
+from tests.interop.world import World
+
+HERE = Path(__file__).parent
+LOG_TAIL = 10000
+TEST_SECONDS = 60
+USERS = ("romeo", "juliet")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("interop")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), TEST_SECONDS))
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show, with a failed test, the logs of the servers that it was given or has started."""
+    report = yield
+    if report.failed:
+        given = getattr(item, "funcargs", {}).values()
+        servers = [server for value in given for server in (value.started if isinstance(value, Starter) else [value])]
+        for server in filter(lambda value: isinstance(value, Peer), servers):
+            report.sections.append((f"log of {server}", server.log()[-LOG_TAIL:]))
+    return report
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Addresses, names and certificates for all servers of this session."""
+    with World(tmp_path_factory.mktemp("world")) as world:
+        yield world
+
+
+@pytest.fixture(scope="session")
+def shared(world: World) -> Iterator[Starter]:
+    """Starts the servers that many tests share."""
+    with ExitStack() as servers:
+        yield Starter(world, servers)
+
+
+@pytest.fixture
+def start(world: World) -> Iterator[Starter]:
+    """Starts servers for one test: `start(Prosody, "strict.test", require_certificates=True)`."""
+    with ExitStack() as servers:
+        yield Starter(world, servers)
+
+
+@pytest.fixture(scope="session")
+def prosody(shared: Starter) -> Peer:
+    """A Prosody with good certificates, a component and all its ports."""
+    return shared(Prosody, "prosody.test", components={"component.prosody.test": "secret"}, direct_tls=True)
+
+
+@pytest.fixture(scope="session")
+def ejabberd(shared: Starter) -> Peer:
+    """An ejabberd with good certificates, a component and all its ports."""
+    return shared(Ejabberd, "ejabberd.test", components={"component.ejabberd.test": "secret"}, direct_tls=True)
+
+
+@pytest.fixture(scope="session")
+def gateway(shared: Starter) -> Peer:
+    """The gateway, with an echo service, a component and all its ports."""
+    return shared(Gateway, "gateway.test", components={"component.gateway.test": "secret"}, direct_tls=True)
+
+
+@pytest.fixture(params=["prosody", "ejabberd"])
+def peer(request: pytest.FixtureRequest) -> Peer:
+    """Each kind of other server in turn."""
+    return request.getfixturevalue(request.param)
+
+
+class Starter:
+    """Starts servers, and has each end with its fixture."""
+
+    def __init__(self, world: World, servers: ExitStack) -> None:
+        self.started: list[Peer] = []
+        self._world = world
+        self._servers = servers
+
+    def __call__(
+        self, kind: type[Peer], *domains: str, sections: Mapping[str, Any] | None = None, **options: Any
+    ) -> Peer:
+        """Start a server for these domains, with romeo and juliet as users where it has accounts.
+
+        `sections` go into a gateway's configuration; for the options see `World.site`.
+        """
+        _require(kind)
+        site = self._world.site(*domains, **options)
+        server = kind(site, self._world.folder / f"{kind.name}-{site.address}", **(sections or {}))
+        self.started.append(server)
+        self._servers.enter_context(server)
+        if kind is not Gateway:
+            for name in USERS:
+                server.register(f"{name}@{domains[0]}", PASSWORD)
+        return server
+
+
+def _require(kind: type[Peer]) -> None:
+    try:
+        kind.check_installed()
+    except NotInstalledError as problem:
+        (pytest.fail if os.environ.get("XMPP_GATEWAY_INTEROP") == "require" else pytest.skip)(str(problem))

@@ -1,0 +1,73 @@
+"""How the servers find each other: a nameserver, and a hosts file for servers that ask libc for addresses.
+
+Both follow what is published while they run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.interop.peers.process import Server
+from tests.interop.peers.site import SERVER, SERVER_TLS, Names
+
+PORT = 5300  # not 53: that would take root
+UNCACHED = {"TTL": 0}  # a domain may move to another address from one test to the next
+ROOT = Path(__file__).parent.parent.parent
+
+
+class Nameserver(Server):
+    """`tests.support.dns` as a process, with a zone that grows."""
+
+    name = "nameserver"
+
+    def __init__(self, address: str, folder: Path) -> None:
+        super().__init__(address, folder)
+        self.names = Names(hosts=folder / "hosts", address=address, port=PORT)
+        self._records: dict[str, Any] = {}
+        self._addresses: dict[str, str] = {}
+
+    def publish(self, address: str, *domains: str, direct_tls: bool = False) -> None:
+        """Let domains be found at an address: with STARTTLS, and with direct TLS before it where that is said."""
+        for domain in domains:
+            self._addresses[domain] = address
+            self._records[domain] = {"A": [address], **UNCACHED}
+            self._records[f"_xmpp-server._tcp.{domain}"] = {"SRV": [f"10 0 {SERVER} {domain}"], **UNCACHED}
+            if direct_tls:
+                self._records[f"_xmpps-server._tcp.{domain}"] = {"SRV": [f"5 0 {SERVER_TLS} {domain}"], **UNCACHED}
+        self.write_configuration()
+
+    def publish_records(self, records: Mapping[str, Any]) -> None:
+        """Put any records into the zone, in the words of `tests.support.dns`, instead of those for the same names."""
+        self._records.update(records)
+        self.write_configuration()
+
+    def command(self) -> list[str]:
+        listen = f"{self.address}:{PORT}"
+        return [sys.executable, "-m", "tests.support.dns", "--listen", listen, str(self._zone_file)]
+
+    def environment(self) -> Mapping[str, str]:
+        return {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+    def ports(self) -> tuple[int, ...]:
+        return (PORT,)
+
+    def write_configuration(self) -> None:
+        hosts = "".join(f"{address} {domain}\n" for domain, address in self._addresses.items())
+        _replace(self.names.hosts, hosts)
+        _replace(self._zone_file, json.dumps(self._records, indent=1))
+
+    @property
+    def _zone_file(self) -> Path:
+        return self.folder / "zone.json"
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file at once, so that nobody reads half of it."""
+    fresh = file.with_suffix(".new")
+    fresh.write_text(text)
+    os.replace(fresh, file)

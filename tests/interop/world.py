@@ -1,0 +1,89 @@
+"""The small internet in which the servers meet: loopback addresses to live at, names for them, an authority to believe.
+
+    with World(folder) as world:
+        prosody = Prosody(world.site("prosody.test"), world.folder / "prosody").start()
+
+Each server gets an address of its own. Several worlds may exist on one machine at once: each claims a part of
+127.0.0.0/8 for itself.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from gateway.net.throwaway_ca import Authority, Issued
+from tests.interop.names import Nameserver
+from tests.interop.peers.site import Site
+
+CLAIM_PORT = 5299
+
+
+class World:
+    """Addresses, names and certificates for the servers of one test session or one benchmark."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.authority = Authority.create("Authority of the tests")
+        self.authorities = folder / "authorities.pem"
+        self._certificates = 0
+
+    def __enter__(self) -> Self:
+        self.authority.save(self.authorities)
+        self._claim, self._addresses = _claim_network()
+        self.nameserver = Nameserver(self.address(), self.folder / "nameserver").start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.nameserver.kill()
+        self._claim.close()
+
+    def site(
+        self,
+        *domains: str,
+        certificate: Issued | None = None,
+        components: Mapping[str, str] | None = None,
+        **demands: Any,
+    ) -> Site:
+        """A place for a server: an address where these domains are found, and certificates that all here believe.
+
+        One other certificate may be given instead, for all domains; `demands` are the remaining fields of `Site`.
+        """
+        components = components or {}
+        address = self.address()
+        self.nameserver.publish(address, *domains, *components, direct_tls=demands.get("direct_tls", False))
+        issued = [certificate or self.authority.issue(domain) for domain in (*domains, *components)]
+        bundles = dict(zip((*domains, *components), map(self.bundle, issued), strict=True))
+        return Site(
+            address=address,
+            certificates=bundles,
+            domains=domains,
+            authorities=self.authorities,
+            names=self.nameserver.names,
+            components=components,
+            **demands,
+        )
+
+    def address(self) -> str:
+        """An address that nobody here has yet."""
+        return next(self._addresses)
+
+    def bundle(self, certificate: Issued) -> Path:
+        """A file with this certificate, its chain and its key."""
+        self._certificates += 1
+        return certificate.save(self.folder / f"certificate-{self._certificates}.pem")
+
+
+def _claim_network() -> tuple[socket.socket, Iterator[str]]:
+    """A /24 of loopback that no other world has, held by a socket, and its addresses."""
+    for number in range(1, 255):
+        claim = socket.socket()
+        try:
+            claim.bind((f"127.0.{number}.1", CLAIM_PORT))
+        except OSError:
+            claim.close()
+        else:
+            return claim, (f"127.0.{number}.{host}" for host in range(2, 255))
+    raise RuntimeError("no part of loopback is free")
