@@ -1,0 +1,146 @@
+"""Notices: records of what happened, the sole feed of log, metrics and status page.
+
+Logic publishes facts, in a fixed vocabulary; who reads them is no concern of it. A notice has a level and says itself
+in one sentence, made only when somebody asks for it. What passes by the thousand is noticed by the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.addresses import Domain
+
+
+class Level(StrEnum):
+    """How much a notice matters, by the names of twisted.logger."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """Something happened."""
+
+    @property
+    def level(self) -> Level:
+        return Level.INFO
+
+    @property
+    def sentence(self) -> str:
+        """The notice in plain words, one line."""
+        raise NotImplementedError
+
+
+Publish = Callable[[Notice], None]
+
+
+class Board:
+    """Where notices are published, and handed to every observer."""
+
+    def __init__(self) -> None:
+        self._observers: list[Publish] = []
+
+    def subscribe(self, observer: Publish) -> Callable[[], None]:
+        """Hand all further notices to `observer`; the answer ends that."""
+        self._observers.append(observer)
+        return lambda: self._observers.remove(observer)
+
+    def publish(self, notice: Notice) -> None:
+        """Tell every observer, in the order in which they subscribed."""
+        for observer in tuple(self._observers):
+            observer(notice)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remark(Notice):
+    """A sentence that concerns nobody in particular: start-up, configuration, shutdown."""
+
+    text: str
+    weight: Level = Level.INFO
+
+    @property
+    def level(self) -> Level:
+        return self.weight
+
+    @property
+    def sentence(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class StanzasPassed(Notice):
+    """A batch went to one route; `kinds` counts by stanza name."""
+
+    source: str
+    target: str
+    count: int
+    size: int
+
+    @property
+    def level(self) -> Level:
+        return Level.DEBUG
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.count} stanzas ({self.size} bytes) from {self.source} to {self.target}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StanzaBounced(Notice):
+    """A stanza could not be delivered; its sender was told, where a sender may be told."""
+
+    sender: str
+    target: str
+    condition: str
+    reason: str
+    answered: bool
+
+    @property
+    def level(self) -> Level:
+        return Level.DEBUG
+
+    @property
+    def sentence(self) -> str:
+        end = "was answered with" if self.answered else "was dropped, where it would have been answered with"
+        return f"a stanza from {self.sender} to {self.target} {end} {self.condition}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaybeLost(Notice):
+    """Stanzas had been written to a connection that broke: whether they arrived, nobody knows."""
+
+    domain: str
+    count: int
+
+    @property
+    def level(self) -> Level:
+        return Level.WARN
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"the connection to {self.domain} broke: up to {self.count} stanzas had been written to it"
+            " and may not have arrived"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentChanged(Notice):
+    """An external component was attached, detached or refused."""
+
+    domain: Domain
+    text: str
+    weight: Level = Level.INFO
+
+    @property
+    def level(self) -> Level:
+        return self.weight
+
+    @property
+    def sentence(self) -> str:
+        return f"component {self.domain}: {self.text}"

@@ -1,0 +1,53 @@
+"""Requests: the iq requests that went to somebody who may go away before answering (RFC 6120 §8.2.3).
+
+An iq of type get or set must be answered, also when the one who was asked is gone. So what went to a component or to
+a remote domain is remembered until its answer passes; when that connection ends, all that is open there can be
+answered with an error. A request is known by who asked, who was asked, and its id, never by the id alone
+(CVE-2024-46957). The table is bounded: of each responder the oldest request is forgotten when there are too many.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+
+from gateway.stanzas import Stanza
+
+Key = tuple[str, str, str | None]
+
+
+class Requests:
+    """The requests that wait for an answer, by the one who has to give it."""
+
+    def __init__(self, most_each: int = 10_000) -> None:
+        self._most_each = most_each
+        self._open: dict[Hashable, OrderedDict[Key, Stanza]] = {}
+
+    def asked(self, responder: Hashable, stanza: Stanza) -> None:
+        """A request was handed to `responder`."""
+        waiting = self._open.setdefault(responder, OrderedDict())
+        # What an error reply needs, and no more: payloads are not kept.
+        waiting[_key(stanza.from_, stanza.to, stanza.id)] = Stanza(
+            stanza.name, b"", stanza.to, stanza.from_, stanza.type, stanza.id
+        )
+        if len(waiting) > self._most_each:
+            waiting.popitem(last=False)
+
+    def answered(self, responder: Hashable, response: Stanza) -> None:
+        """A result or error came from `responder`."""
+        waiting = self._open.get(responder)
+        if waiting is not None:
+            waiting.pop(_key(response.to, response.from_, response.id), None)
+            if not waiting:
+                del self._open[responder]
+
+    def abandoned(self, responder: Hashable) -> list[Stanza]:
+        """`responder` is gone: the requests that it leaves open, oldest first, and forgotten herewith."""
+        return list(self._open.pop(responder, {}).values())
+
+    def __len__(self) -> int:
+        return sum(map(len, self._open.values()))
+
+
+def _key(asker: object, asked: object, id_: str | None) -> Key:
+    return (str(asker), str(asked), id_)

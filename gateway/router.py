@@ -1,0 +1,112 @@
+"""Router: stanza -> the one route that owns its domain (RFC 6120 §10).
+
+Remote domains, components, handlers, accounts and relayed servers are all routes to it; it never sees a stream. It
+checks what every stanza must have whoever sent it, answers what nobody can take, and writes once per destination:
+`route` hands over, `flush` lets every route that got something write it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, DeferredList
+from zope.interface import implementer
+
+from gateway.addresses import Address, Domain, DomainPair
+from gateway.errors import StanzaCondition, StanzaError
+from gateway.interfaces import IRoute, IRouter
+from gateway.notices import Publish, StanzaBounced
+from gateway.policy import Domains
+from gateway.requests import Requests
+from gateway.stanzas import Stanza, check_iq, error_reply
+
+RemoteRoutes = Callable[[DomainPair], IRoute]
+
+
+@implementer(IRouter)
+class Router:
+    """The table of routes."""
+
+    def __init__(self, domains: Domains, remote: RemoteRoutes, publish: Publish) -> None:
+        """`remote` gives the route for a pair of which the target is not one of our own domains, or is relayed."""
+        self.requests = Requests()
+        self._domains = domains
+        self._remote = remote
+        self._publish = publish
+        self._local: dict[Domain, IRoute] = {}
+        self._unflushed: set[IRoute] = set()
+
+    def attach(self, domain: Domain, route: IRoute) -> None:
+        """Let `route` have what is for this domain of ours, and for those below it that are ours."""
+        self._local[domain] = route
+
+    def owner(self, stanza: Stanza) -> IRoute:
+        """The route for a stanza that has both addresses."""
+        assert stanza.to is not None
+        assert stanza.from_ is not None
+        target = stanza.to.domain
+        route = self._local.get(target)
+        if route is None:
+            owner = self._domains.owner(target)
+            route = self._local.get(owner) if owner is not None else None
+        return route if route is not None else self._remote(DomainPair(stanza.from_.domain, target))
+
+    def route(self, stanza: Stanza) -> None:
+        """Hand an admitted stanza to its route; it has both addresses and a sender who is who he says."""
+        if stanza.name == "iq":
+            if (problem := check_iq(stanza)) is not None:
+                self.bounce(stanza, problem)
+                return
+            if stanza.is_response:
+                self._note_answer(stanza)
+        route = self.owner(stanza)
+        route.deliver(stanza)
+        self._unflushed.add(route)
+
+    def _note_answer(self, stanza: Stanza) -> None:
+        assert stanza.to is not None
+        assert stanza.from_ is not None
+        responder = self._domains.owner(stanza.from_.domain) or DomainPair(stanza.to.domain, stanza.from_.domain)
+        self.requests.answered(responder, stanza)
+
+    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
+        """Answer a stanza with an error, where it may be answered; else this is where it ends."""
+        reply = error_reply(stanza, error)
+        self._publish(
+            StanzaBounced(
+                sender=str(stanza.from_ or ""),
+                target=str(stanza.to or ""),
+                condition=str(error.condition),
+                reason=error.reason,
+                answered=reply is not None,
+            )
+        )
+        if reply is not None:
+            route = self.owner(reply)
+            route.deliver(reply)
+            self._unflushed.add(route)
+
+    def refuse(self, stanza: Stanza, error: StanzaError, by: Address) -> None:
+        """Answer a stanza that has no usable 'to', on behalf of `by`."""
+        reply = error_reply(stanza, error, from_=by)
+        if reply is not None:
+            self.route(reply)
+
+    def abandon(self, responder: Domain | DomainPair, error: StanzaError) -> None:
+        """Whoever `responder` was is gone: answer the requests that it leaves open."""
+        for request in self.requests.abandoned(responder):
+            self.bounce(request, error)
+
+    def flush(self) -> Deferred[None] | None:
+        """Let every route write; a Deferred where the sender should wait for room."""
+        waits: list[Deferred[None]] = []
+        # Writing may bounce, and bounces are deliveries too: go on until none is left.
+        while self._unflushed:
+            routes, self._unflushed = self._unflushed, set()
+            waits.extend(wait for route in routes if (wait := route.flush()) is not None)
+        if not waits:
+            return None
+        return waits[0] if len(waits) == 1 else DeferredList(waits).addCallback(lambda _: None)
+
+
+NOBODY_THERE = StanzaError(StanzaCondition.SERVICE_UNAVAILABLE, "nobody is there at the moment")
