@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -107,16 +107,14 @@ class Starter:
         self._world = world
         self._servers = servers
 
-    def __call__(
-        self, kind: type[Peer], *domains: str, sections: Mapping[str, Any] | None = None, **options: Any
-    ) -> Peer:
-        """Start a server for these domains, with romeo and juliet as users where it has accounts.
+    def __call__(self, kind: type[Peer], *domains: str, **demands: Any) -> Peer:
+        """Start a server for these domains, with romeo and juliet as users unless it is a gateway.
 
-        `sections` go into a gateway's configuration; for the options see `World.site`.
+        What may be demanded of it are the arguments of `World.site`.
         """
         _require(kind)
-        site = self._world.site(*domains, **options)
-        server = kind(site, self._world.folder / f"{kind.name}-{site.address}", **(sections or {}))
+        site = self._world.site(*domains, **demands)
+        server = kind(site, self._world.folder / f"{kind.name}-{site.address}")
         self.started.append(server)
         self._servers.enter_context(server)
         if kind is not Gateway:

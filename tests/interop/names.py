@@ -31,12 +31,12 @@ class Nameserver(Server):
         self._records: dict[str, Any] = {}
         self._addresses: dict[str, str] = {}
 
-    def publish(self, address: str, *domains: str, direct_tls: bool = False) -> None:
+    def publish(self, address: str, *domains: str, port: int = SERVER, direct_tls: bool = False) -> None:
         """Let domains be found at an address: with STARTTLS, and with direct TLS before it where that is said."""
         for domain in domains:
             self._addresses[domain] = address
             self._records[domain] = {"A": [address], **UNCACHED}
-            self._records[f"_xmpp-server._tcp.{domain}"] = {"SRV": [f"10 0 {SERVER} {domain}"], **UNCACHED}
+            self._records[f"_xmpp-server._tcp.{domain}"] = {"SRV": [f"10 0 {port} {domain}"], **UNCACHED}
             if direct_tls:
                 self._records[f"_xmpps-server._tcp.{domain}"] = {"SRV": [f"5 0 {SERVER_TLS} {domain}"], **UNCACHED}
         self.write_configuration()

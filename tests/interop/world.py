@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,23 +34,31 @@ class World:
     def __enter__(self) -> Self:
         self.authority.save(self.authorities)
         self._claim, self._addresses = _claim_network()
-        self.nameserver = Nameserver(self.address(), self.folder / "nameserver").start()
+        self._ends = ExitStack()
+        self._ends.enter_context(self._claim)
+        self.nameserver = self.view()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self.nameserver.kill()
-        self._claim.close()
+        self._ends.close()
+
+    def view(self) -> Nameserver:
+        """One more nameserver, which knows nothing yet: for servers that shall see another internet than the rest."""
+        address = self.address()
+        return self._ends.enter_context(Nameserver(address, self.folder / f"nameserver-{address}"))
 
     def site(
         self,
         *domains: str,
         certificate: Issued | None = None,
         components: Mapping[str, str] | None = None,
+        view: Nameserver | None = None,
         **demands: Any,
     ) -> Site:
         """A place for a server: an address where these domains are found, and certificates that all here believe.
 
-        One other certificate may be given instead, for all domains; `demands` are the remaining fields of `Site`.
+        Another certificate may be given for all of them, and another nameserver to ask; `demands` are the other fields
+        of `Site`.
         """
         components = components or {}
         address = self.address()
@@ -61,7 +70,7 @@ class World:
             certificates=bundles,
             domains=domains,
             authorities=self.authorities,
-            names=self.nameserver.names,
+            names=(view or self.nameserver).names,
             components=components,
             **demands,
         )

@@ -18,7 +18,7 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 from tests.interop.peers.process import Peer, PeerError
-from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, HTTP, SERVER, SERVER_TLS
+from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, HTTP, SERVER, SERVER_TLS, laid_over
 
 # What Debian's ejabberdctl gives to Erlang.
 VIRTUAL_MACHINE = ("+K", "true", "+P", "250000", "-env", "ERL_CRASH_DUMP_BYTES", "0")
@@ -74,8 +74,9 @@ class Ejabberd(Peer):
     def write_configuration(self) -> None:
         (self.folder / "database").mkdir(exist_ok=True)
         (self.folder / "inetrc").write_text(self._inetrc())
-        # What JSON is, YAML is too.
-        (self.folder / "ejabberd.yml").write_text(json.dumps(self._options(), indent=2))
+        settings = laid_over(self._settings(), self.site.options)
+        # What is JSON is YAML too.
+        (self.folder / "ejabberd.yml").write_text(json.dumps(settings, indent=2))
 
     def _inetrc(self) -> str:
         """Erlang's own resolver: only our nameserver, neither the system's settings nor /etc/hosts."""
@@ -85,7 +86,7 @@ class Ejabberd(Peer):
             f"{{nameserver, {{{address}}}, {self.site.names.port}}}.\n"
         )
 
-    def _options(self) -> Mapping[str, Any]:
+    def _settings(self) -> Mapping[str, Any]:
         site = self.site
         return {
             "hosts": list(site.domains),

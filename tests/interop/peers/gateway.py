@@ -1,9 +1,11 @@
 """The gateway itself, run as an operator runs it: `twistd xmpp-gateway --config FILE`.
 
-Every domain of the site answers with the echo service, and every component of the site may attach. Sections of the
-configuration that are given beside the site are laid over that, table by table:
+Every domain of the site answers with the echo service, and every component of the site may attach. The site's options
+are sections of the configuration and say what else there is:
 
-    Gateway(site, folder, domains={"inside.test": {"serve": "relay", "connect": "tcp:127.0.0.4:5269"}})
+    options={"domains": {"inside.test": {"serve": "relay", "connect": "tcp:127.0.0.4:5269"}}}
+
+The doors that are open are those that this needs.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any
 import tomli_w
 
 from tests.interop.peers.process import Peer
-from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, HTTP, SERVER, SERVER_TLS, Site
+from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, HTTP, INSIDE, SERVER, SERVER_TLS, laid_over
 
 PROGRAMS = Path(sys.executable).parent
 ECHO = "gateway.handlers.echo.Echo"
@@ -29,10 +31,6 @@ class Gateway(Peer):
     program = str(PROGRAMS / "twistd")
     needs = {"xmpp-gateway": str(PROGRAMS / "xmpp-gateway")}
     proven_by = {}
-
-    def __init__(self, site: Site, folder: Path, **sections: Mapping[str, Any]) -> None:
-        super().__init__(site, folder)
-        self._sections = sections
 
     def command(self) -> list[str]:
         return [self.program, "--nodaemon", "--pidfile=", "xmpp-gateway", "--config", str(self.configuration)]
@@ -56,13 +54,13 @@ class Gateway(Peer):
         return self.folder / "gateway.toml"
 
     def write_configuration(self) -> None:
-        self.configuration.write_text(tomli_w.dumps(_laid_over(self._settings(), self._sections)))
+        self.configuration.write_text(tomli_w.dumps(laid_over(self._settings(), self.site.options)))
 
     def _settings(self) -> Mapping[str, Any]:
         site = self.site
         return {
             "gateway": {"state": str(self.folder / "state")},
-            "listen": self._doors(),
+            "listen": {door: [f"tcp:{port}:interface={self.address}"] for door, port in self._doors().items()},
             "tls": {"authorities": str(site.authorities)},
             "domains": self._domains(),
             "peers": {"any": self._any_peer()},
@@ -70,13 +68,21 @@ class Gateway(Peer):
             "log": {"level": "debug" if site.verbose else "warn"},
         }
 
-    def _doors(self) -> Mapping[str, Any]:
-        ports = {"server": SERVER, "client": CLIENT, "http": HTTP}
+    def ports(self) -> tuple[int, ...]:
+        return tuple(self._doors().values())
+
+    def _doors(self) -> Mapping[str, int]:
+        served = {domain["serve"] for domain in self._domains().values()}
+        doors = {"server": SERVER, "http": HTTP}
         if self.site.direct_tls:
-            ports |= {"server_tls": SERVER_TLS, "client_tls": CLIENT_TLS}
-        if self.site.components:
-            ports["component"] = COMPONENT
-        return {door: [f"tcp:{port}:interface={self.address}"] for door, port in ports.items()}
+            doors["server_tls"] = SERVER_TLS
+        if "component" in served:
+            doors["component"] = COMPONENT
+        if "relay" in served:
+            doors["inside"] = INSIDE
+        if "im" in served:
+            doors |= {"client": CLIENT, "client_tls": CLIENT_TLS}
+        return doors
 
     def _domains(self) -> Mapping[str, Any]:
         services: dict[str, dict[str, Any]] = {domain: {"serve": ECHO} for domain in self.site.domains}
@@ -84,7 +90,7 @@ class Gateway(Peer):
             services[domain] = {"serve": "component", "secret": secret}
         for domain, bundle in self.site.certificates.items():
             services[domain]["certificate"] = str(bundle)
-        return services
+        return laid_over(services, self.site.options.get("domains", {}))
 
     def _any_peer(self) -> Mapping[str, Any]:
         site = self.site
@@ -94,14 +100,3 @@ class Gateway(Peer):
             "authenticate": ["external", *dialback],
             "direct_tls": site.direct_tls,
         }
-
-
-def _laid_over(settings: Mapping[str, Any], sections: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with tables merged and everything else replaced."""
-    merged = dict(settings)
-    for key, value in sections.items():
-        beneath = merged.get(key)
-        if isinstance(beneath, Mapping) and isinstance(value, Mapping):
-            value = _laid_over(beneath, value)
-        merged[key] = value
-    return merged

@@ -19,7 +19,7 @@ from glob import glob
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from tests.interop.peers.site import Site
+from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, SERVER, SERVER_TLS, Site
 
 START_SECONDS = 30
 STOP_SECONDS = 10
@@ -202,7 +202,8 @@ class Peer(Server):
         return super().start(timeout)
 
     def ports(self) -> tuple[int, ...]:
-        return self.site.ports
+        direct = (SERVER_TLS, CLIENT_TLS) if self.site.direct_tls else ()
+        return (SERVER, CLIENT, *direct, *((COMPONENT,) if self.site.components else ()))
 
     def proofs(self, domain: str) -> list[str]:
         """By which means this server has let a domain in, each time, in order; from its log."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.interop.peers.process import Peer
-from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, SERVER, SERVER_TLS
+from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, SERVER, SERVER_TLS, laid_over
 
 MODULES = ("disco", "ping", "posix", "private", "roster", "saslauth", "time", "tls", "uptime", "vcard", "version")
 
@@ -56,9 +56,10 @@ class Prosody(Peer):
             f'Component "{domain}"\n' + _assignments({"component_secret": secret})
             for domain, secret in self.site.components.items()
         ]
-        self.configuration.write_text("\n".join([_assignments(self._options()), *hosts, *components]))
+        settings = _assignments(laid_over(self._settings(), self.site.options))
+        self.configuration.write_text("\n".join([settings, *hosts, *components]))
 
-    def _options(self) -> Mapping[str, Any]:
+    def _settings(self) -> Mapping[str, Any]:
         site = self.site
         direct = site.direct_tls
         return {

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 # The usual ports: S2S and C2S with STARTTLS and with TLS from the first byte (XEP-0368), components (XEP-0114), HTTP.
 SERVER = 5269
@@ -18,6 +19,7 @@ CLIENT = 5222
 CLIENT_TLS = 5223
 COMPONENT = 5347
 HTTP = 5280
+INSIDE = 5279  # a gateway's door for the servers that it relays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +49,15 @@ class Site:
     bidi: bool = False  # XEP-0288, where the server has it
     stream_management: bool = False  # XEP-0198
     verbose: bool = True  # False: log only what is wrong, for measurements
+    options: Mapping[str, Any] = field(default_factory=dict)  # in the server's own words, laid over all the above
 
-    @property
-    def ports(self) -> tuple[int, ...]:
-        """The ports that this server opens."""
-        direct = (SERVER_TLS, CLIENT_TLS) if self.direct_tls else ()
-        return (SERVER, CLIENT, *direct, *((COMPONENT,) if self.components else ()))
+
+def laid_over(settings: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with the options in place: tables are merged, everything else is replaced."""
+    merged = dict(settings)
+    for key, value in options.items():
+        beneath = merged.get(key)
+        if isinstance(beneath, Mapping) and isinstance(value, Mapping):
+            value = laid_over(beneath, value)
+        merged[key] = value
+    return merged
