@@ -1,0 +1,113 @@
+"""What is no mistake in a configuration and yet should be known: shown by `check`, logged at the start."""
+
+from __future__ import annotations
+
+import pyexpat
+import re
+import stat
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from gateway.addresses import Domain
+from gateway.errors import ConfigError
+from gateway.net.identities import Identity, load_identity
+from gateway.net.trust import TrustStore
+from gateway.settings import ComponentDomain, ImDomain, RelayDomain, Settings
+
+OLDEST_EXPAT = (2, 6, 0)  # before it, one long token in many pieces took quadratic time (CVE-2023-52425)
+SHORTEST_SECRET = 16
+
+_LOOPBACK = re.compile(r"interface=(127\.|\[?(\\?:)+1\b|localhost)|^(unix|systemd):")
+
+
+def warnings(settings: Settings, moment: datetime) -> tuple[str, ...]:
+    """A sentence for each thing that the operator should look at."""
+    return tuple(
+        dict.fromkeys(
+            (
+                *_about_doors(settings),
+                *_about_certificates(settings, moment),
+                *_about_secrets(settings),
+                *_about_trust(settings, moment),
+                *_about_peers(settings),
+                *_about_expat(),
+            )
+        )
+    )
+
+
+def identities_of(settings: Settings) -> dict[Domain, Identity]:
+    """The identities that can be loaded, by the domain whose table names them."""
+    found = {}
+    for domain, each in settings.domains.items():
+        if each.certificate is not None:
+            try:
+                found[domain] = load_identity(each.certificate, each.key)
+            except ConfigError:  # since the configuration was found to be in order
+                continue
+    return found
+
+
+def _about_doors(settings: Settings) -> Iterator[str]:
+    doors = settings.listen
+    if not any(doors.opened()):
+        yield "no door is open: [listen] names none, so nobody can reach this gateway"
+    if settings.domains_of(ComponentDomain) and not doors.component:
+        yield "no component can attach: listen.component is shut"
+    if settings.domains_of(RelayDomain) and not doors.inside:
+        yield "relayed servers can receive but not send: listen.inside is shut"
+    if settings.domains_of(ImDomain) and not (doors.client or doors.client_tls):
+        yield "nobody can log in to the accounts: listen.client and listen.client_tls are shut"
+    for door, endpoint in doors.opened():
+        if door in ("component", "http") and not _LOOPBACK.search(endpoint):
+            yield f"listen.{door}: {endpoint} is open to more than this machine, without TLS"
+
+
+def _about_certificates(settings: Settings, moment: datetime) -> Iterator[str]:
+    identities = identities_of(settings)
+    for identity in identities.values():
+        yield from identity.warnings(moment)
+    for domain in settings.domains:
+        if not any(identity.covers(domain) for identity in identities.values()):
+            yield f"no certificate is for {domain}: other servers can be convinced by dialback only"
+
+
+def _about_secrets(settings: Settings) -> Iterator[str]:
+    for domain in settings.domains_of(ComponentDomain):
+        if len(domain.secret.text) < SHORTEST_SECRET:
+            yield f"the secret of {domain.domain} has less than {SHORTEST_SECRET} characters"
+    peers = [settings.peers.any, *settings.peers.entries.values()]
+    secrets = [domain.secret for domain in settings.domains_of(ComponentDomain)]
+    for secret in (*secrets, *filter(None, (peer.digest_md5_secret for peer in peers))):
+        file = secret.file or settings.file
+        if _readable_by_all(file):
+            yield f"everybody on this machine may read the secrets in {file}: chmod o= {file}"
+
+
+def _about_trust(settings: Settings, moment: datetime) -> Iterator[str]:
+    try:
+        trust = TrustStore.load(settings.tls.authorities, settings.tls.crls)
+    except ConfigError as error:
+        yield error.problem
+        return
+    yield from trust.problems
+    yield from trust.stale_lists(moment)
+
+
+def _about_peers(settings: Settings) -> Iterator[str]:
+    for domain, served in settings.domains.items():
+        if domain in settings.peers.entries and not isinstance(served, RelayDomain):
+            yield f'peers."{domain}" is never used: we serve that domain ourselves'
+
+
+def _about_expat() -> Iterator[str]:
+    if pyexpat.version_info < OLDEST_EXPAT:
+        yield f"the XML parser of this Python, {pyexpat.EXPAT_VERSION}, is older than 2.6: update libexpat"
+
+
+def _readable_by_all(file: Path) -> bool:
+    try:
+        return bool(file.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False

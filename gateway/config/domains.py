@@ -1,0 +1,156 @@
+"""`[domains]`: what is served, how, and with which certificate.
+
+`serve` decides which class of settings a domain gets, and so which keys its table may have. Certificates, keys and
+handlers are loaded here to see whether they can be; who needs them loads them again, and sees renewed ones.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from twisted.python.reflect import namedAny
+
+from gateway.addresses import Domain, prepare_domain
+from gateway.config.peers import check_proofs
+from gateway.config.reading import Key, Reading, did_you_mean, dotted
+from gateway.config.tables import is_table, read_table, unquoted_name
+from gateway.errors import ConfigError, MalformedAddress
+from gateway.interfaces import ILocalHandler
+from gateway.net.identities import load_identity
+from gateway.settings import (
+    ComponentDomain,
+    DomainSettings,
+    HandlerDomain,
+    ImDomain,
+    PeerRules,
+    PeerSettings,
+    RelayDomain,
+    options_of,
+)
+
+SERVED = ("im", "component", "relay")
+
+
+def read_domains(reading: Reading, tables: Any, rules: PeerRules) -> dict[Domain, DomainSettings]:
+    """The domains that this gateway answers for, in the order of the file."""
+    key: Key = ("domains",)
+    domains: dict[Domain, DomainSettings] = {}
+    written: dict[Domain, Key] = {}
+    for domain, name, table in _named_domains(reading, key, tables):
+        if domain in written:
+            reading.wrong((*key, name), f"is the same domain as {dotted(written[domain])}")
+            continue
+        written[domain] = (*key, name)
+        if settings := _read_domain(reading, (*key, name), domain, table, rules):
+            _check_certificate(reading, (*key, name), settings)
+            domains[domain] = settings
+    if tables == {}:
+        reading.wrong(key, 'is needed: without a table like [domains."example.com"] nothing would be served')
+    return domains
+
+
+def _named_domains(reading: Reading, key: Key, tables: Any) -> Iterator[tuple[Domain, str, dict[str, Any]]]:
+    """Each table whose name is a domain, prepared, with the name as it is written."""
+    if not is_table(reading, key, tables):
+        return
+    for name, table in tables.items():
+        if not is_table(reading, (*key, name), table):
+            continue
+        if parts := unquoted_name(table, {"serve"}):
+            reading.wrong((*key, name), f"dots separate tables: write [{dotted((*key, '.'.join((name, *parts))))}]")
+            continue
+        try:
+            yield prepare_domain(name), name, table
+        except MalformedAddress as error:
+            reading.wrong((*key, name), error.problem)
+
+
+def _read_domain(
+    reading: Reading, key: Key, domain: Domain, table: dict[str, Any], rules: PeerRules
+) -> DomainSettings | None:
+    """The settings of one domain; None when nobody can tell how it is to be served."""
+    match table.get("serve"):
+        case "im":
+            return ImDomain(domain=domain, **read_table(reading, key, table, ImDomain))
+        case "component":
+            return ComponentDomain(domain=domain, **read_table(reading, key, table, ComponentDomain))
+        case "relay":
+            return _read_relay(reading, key, domain, table, rules)
+        case str(name) if "." in name:
+            return _read_handler(reading, key, domain, table, name)
+        case None:
+            reading.wrong((*key, "serve"), "is needed: 'im', 'component', 'relay', or the dotted name of a handler")
+        case wrong:
+            hint = did_you_mean(wrong, SERVED) if isinstance(wrong, str) else ""
+            reading.wrong(
+                (*key, "serve"),
+                f"{wrong!r} is neither 'im', 'component', 'relay' nor the dotted name of a handler{hint}",
+            )
+    return None
+
+
+def _read_relay(reading: Reading, key: Key, domain: Domain, table: dict[str, Any], rules: PeerRules) -> RelayDomain:
+    """A relayed server: its own keys, and those that say how we deal with it."""
+    ours = {each.name for each, _ in options_of(DomainSettings)}
+    theirs = {each.name for each, _ in options_of(PeerSettings)} - {"allow"}
+    files = {"digest_md5_secret_file"}
+    own = read_table(reading, key, table, RelayDomain, besides=theirs | files)
+    towards = {name: value for name, value in table.items() if name in theirs | files}
+    given = read_table(reading, key, towards, PeerSettings, besides=ours, complete=False)
+    peer = replace(rules.for_domain(domain), **given)
+    if peer.connect is None and "connect" not in given:
+        reading.wrong((*key, "connect"), "is needed: where the server behind us is, as 'tcp:10.0.0.5:5269'")
+    check_proofs(reading, key, given, peer, secret_allowed=True)
+    return RelayDomain(domain=domain, peer=peer, **own)
+
+
+def _read_handler(reading: Reading, key: Key, domain: Domain, table: dict[str, Any], name: str) -> HandlerDomain | None:
+    given = read_table(reading, key, table, HandlerDomain)
+    try:
+        factory = load_handler(name)
+    except ValueError as error:
+        reading.wrong((*key, "serve"), str(error))
+        return None
+    options = given.get("options", {})
+    if options is not None and (problem := misfit(factory, options)):
+        reading.wrong((*key, "options"), f"{name} does not take them: {problem}")
+    return HandlerDomain(domain=domain, factory=factory, **given)
+
+
+def load_handler(name: str) -> Callable[..., Any]:
+    """The ILocalHandler factory of a dotted name; a ValueError says why there is none."""
+    try:
+        factory = namedAny(name)
+    except Exception as error:  # whatever a module of the operator's raises while it is imported
+        raise ValueError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
+    if not callable(factory) or not ILocalHandler.implementedBy(factory):
+        raise ValueError(f"{name} is no factory of handlers: a class is needed with @implementer(ILocalHandler)")
+    return factory  # type: ignore[no-any-return]
+
+
+def misfit(factory: Callable[..., Any], options: Mapping[str, Any]) -> str:
+    """Why these cannot be the factory's keyword arguments; empty when they can."""
+    try:
+        inspect.signature(factory).bind(**options)
+    except TypeError as error:
+        return str(error)
+    return ""
+
+
+def _check_certificate(reading: Reading, key: Key, settings: DomainSettings) -> None:
+    """See whether the certificate can be used, and is one for the domain."""
+    if settings.certificate is None:
+        if settings.key is not None:
+            reading.wrong((*key, "key"), "there is no certificate that it could belong to")
+        return
+    try:
+        identity = load_identity(settings.certificate, settings.key)
+    except ConfigError as error:
+        reading.wrong((*key, error.key), error.problem)
+        return
+    if not identity.covers(settings.domain):
+        problem = f"the certificate in {settings.certificate} is not for {settings.domain}, but for {identity.names}"
+        reading.wrong((*key, "certificate"), problem)

@@ -1,0 +1,136 @@
+"""The text of a configuration file, where its keys stand, and the mistakes found in it so far.
+
+tomllib does not tell on which line a key stands. So the lines that look like a table header or like `key =` are read
+once more, each alone, for what they name. Where that fails (a table written inline) the line of the table has to do.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from gateway.errors import ConfigError, GatewayError
+
+Key = tuple[str, ...]
+"""The way to a value through the tables: ("domains", "example.com", "serve")."""
+
+_HEADER = re.compile(r"\s*(\[[^\[].*?\])\s*(?:#.*)?")
+_ASSIGNMENT = re.compile(r"""\s*((?:[A-Za-z0-9_.-]|\s*\.\s*|"[^"]*"|'[^']*')+?)\s*=""")
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class Mistake(ConfigError):
+    """One mistake in a configuration file: the key in its dotted form, what is wrong with it, and where it stands."""
+
+    def __init__(self, key: str, problem: str, line: int | None = None) -> None:
+        super().__init__(key, problem)
+        self.line = line
+
+
+class Mistakes(GatewayError):
+    """All the mistakes of one configuration file; as text, the report for the operator."""
+
+    def __init__(self, file: Path, mistakes: Iterable[Mistake]) -> None:
+        self.file = file
+        self.mistakes = tuple(sorted(mistakes, key=lambda mistake: mistake.line or 0))
+        super().__init__(self._report())
+
+    def _report(self) -> str:
+        lines = [f"{self._place(mistake)}: {_told(mistake)}" for mistake in self.mistakes]
+        number = len(lines)
+        return "\n".join([*lines, f"{number} mistake{'s' if number > 1 else ''}"])
+
+    def _place(self, mistake: Mistake) -> str:
+        return f"{self.file}:{mistake.line}" if mistake.line else str(self.file)
+
+
+class Reading:
+    """A configuration file that is being read: whatever is wrong with it is noted, and reading goes on."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.folder = file.absolute().parent
+        self._mistakes: list[Mistake] = []
+        self._lines: Mapping[Key, int] = {}
+
+    def parse(self) -> dict[str, Any]:
+        """The tables of the file, none when it cannot be read."""
+        try:
+            text = self.file.read_text(encoding="utf-8")
+            tables = tomllib.loads(text)
+        except OSError as error:
+            self.wrong((), f"cannot be read: {error.strerror}")
+        except UnicodeDecodeError:
+            self.wrong((), "is no UTF-8, as TOML must be")
+        except tomllib.TOMLDecodeError as error:
+            self.wrong((), f"is no TOML: {error}")
+        else:
+            self._lines = line_numbers(text)
+            return tables
+        return {}
+
+    def wrong(self, key: Key, problem: str) -> None:
+        """Note a mistake."""
+        self._mistakes.append(Mistake(dotted(key), problem, self._line(key)))
+
+    def unknown(self, key: Key, known: Iterable[str]) -> None:
+        """Note a key that nobody reads."""
+        self.wrong(key, f"no such key{did_you_mean(key[-1], known)}")
+
+    def check(self) -> None:
+        """Raise Mistakes if any was noted."""
+        if self._mistakes:
+            raise Mistakes(self.file, self._mistakes)
+
+    def _line(self, key: Key) -> int | None:
+        while key and key not in self._lines:
+            key = key[:-1]
+        return self._lines.get(key)
+
+
+def dotted(key: Key) -> str:
+    """A key as it may be written in TOML: `domains."example.com".serve`."""
+    return ".".join(part if _BARE.fullmatch(part) else f'"{part}"' for part in key)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The known word that looks most like this one, as the end of a sentence, or nothing."""
+    close = get_close_matches(word, list(known), n=1)
+    return f": did you mean {close[0]!r}?" if close else ""
+
+
+def line_numbers(text: str) -> dict[Key, int]:
+    """On which line each key and each table stands first."""
+    found: dict[Key, int] = {}
+    table: Key = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.fullmatch(line):
+            key = table = _named_by(header[1])
+        elif assignment := _ASSIGNMENT.match(line):
+            key = (*table, *_named_by(f"{assignment[1]} = 0"))
+        else:
+            continue
+        for depth in range(1, len(key) + 1):
+            found.setdefault(key[:depth], number)
+    return found
+
+
+def _named_by(line: str) -> Key:
+    """The key that one line of TOML makes."""
+    try:
+        tables: Any = tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        return ()
+    key: Key = ()
+    while isinstance(tables, dict) and tables:
+        ((name, tables),) = tables.items()
+        key = (*key, name)
+    return key
+
+
+def _told(mistake: Mistake) -> str:
+    return f"{mistake.key}: {mistake.problem}" if mistake.key else mistake.problem

@@ -1,0 +1,118 @@
+"""One table of the configuration file -> the fields of one settings class.
+
+What may stand in a table, of which type, within which bounds and with which default is said once, by the annotations
+and `option`s of the class (see `gateway.settings`). A key that has no field is a mistake. So is a field without a
+default that has no key; it is None in what is returned, which nobody sees, as reading ends with `Reading.check`.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable
+from dataclasses import MISSING
+from functools import cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from gateway.config.reading import Key, Reading, did_you_mean
+from gateway.config.values import convert, read_secret
+from gateway.settings import Option, Secret, options_of
+
+T = TypeVar("T")
+
+
+def read_section(reading: Reading, tables: dict[str, Any], name: str, kind: type[T]) -> T:
+    """The table of that name, as that class, which has nothing but options."""
+    return kind(**read_table(reading, (name,), tables.get(name, {}), kind))
+
+
+def read_table(
+    reading: Reading, key: Key, table: Any, *kinds: type, besides: Iterable[str] = (), complete: bool = True
+) -> dict[str, Any]:
+    """What the table says of the options of these classes, by field.
+
+    `besides` are keys that somebody else reads. A table that is not `complete` may lack what has no default.
+    """
+    if not is_table(reading, key, table):
+        table = {}
+    known = {each.name: (hint_of(kind, each.name), said) for kind in kinds for each, said in options_of(kind)}
+    files = {f"{name}_file" for name, (hint, _) in known.items() if _bare(hint) is Secret}
+    for name in table.keys() - known.keys() - files - set(besides):
+        reading.unknown((*key, name), [*known, *files, *besides])
+    given = {}
+    for name, (hint, said) in known.items():
+        if _bare(hint) is Secret and f"{name}_file" in table:
+            given[name] = read_secret(reading, (*key, name), table)
+        elif name in table:
+            given[name] = _read_value(reading, (*key, name), table[name], hint, said)
+    return {**_missing(reading, key, given, kinds), **given} if complete else given
+
+
+def is_table(reading: Reading, key: Key, table: Any) -> bool:
+    """Whether this is a table; a mistake if not."""
+    if not isinstance(table, dict):
+        reading.wrong(key, f"a table is needed, not {table!r}")
+    return isinstance(table, dict)
+
+
+def unquoted_name(table: dict[str, Any], known: Iterable[str]) -> Key:
+    """The rest of a domain that was written without quotes as the name of a table, so that each label became one."""
+    if len(table) != 1 or (name := next(iter(table))) in known or not isinstance(table[name], dict):
+        return ()
+    return (name, *unquoted_name(table[name], known))
+
+
+@cache
+def hint_of(kind: type, name: str) -> Any:
+    """The type of a field."""
+    return get_type_hints(kind)[name]
+
+
+def _missing(reading: Reading, key: Key, given: dict[str, Any], kinds: Iterable[type]) -> dict[str, Any]:
+    """None for each field that has no default and was not given."""
+    missing: dict[str, Any] = {}
+    for kind in kinds:
+        for each, said in options_of(kind):
+            if each.name not in given and each.default is MISSING and each.default_factory is MISSING:
+                or_file = f", or {each.name}_file" if hint_of(kind, each.name) is Secret else ""
+                reading.wrong((*key, each.name), f"is needed{or_file}: {said.description}")
+                missing[each.name] = None
+    return missing
+
+
+def _read_value(reading: Reading, key: Key, value: Any, hint: Any, said: Option) -> Any:
+    """The value as the field holds it; None, and a mistake for each thing that is wrong, when it cannot be used."""
+    kind = _bare(hint)
+    if get_origin(kind) is not tuple:
+        return _read_one(reading, key, value, kind, said)
+    if not isinstance(value, list):
+        reading.wrong(key, f"a list is needed, not {value!r}: put it in brackets")
+        return None
+    for repeated in {str(each): each for each in value if value.count(each) > 1}.values():
+        reading.wrong(key, f"{repeated!r} is listed twice")
+    items = [_read_one(reading, key, item, get_args(kind)[0], said) for item in value]
+    return None if None in items else tuple(items)
+
+
+def _read_one(reading: Reading, key: Key, value: Any, kind: Any, said: Option) -> Any:
+    try:
+        return _within(convert(reading.folder, value, kind), said)
+    except ValueError as error:
+        reading.wrong(key, str(error))
+        return None
+
+
+def _within(value: Any, said: Option) -> Any:
+    unit = f" {said.unit}" if said.unit else ""
+    if said.at_least is not None and value < said.at_least:
+        raise ValueError(f"{value:g} is too little: at least {said.at_least:.0f}{unit}")
+    if said.one_of and value not in said.one_of:
+        choices = ", ".join(map(repr, said.one_of))
+        raise ValueError(f"{value!r} is none of {choices}{did_you_mean(value, said.one_of)}")
+    return value
+
+
+def _bare(hint: Any) -> Any:
+    """The type without `| None`."""
+    if get_origin(hint) in (Union, types.UnionType):
+        (hint,) = (each for each in get_args(hint) if each is not type(None))
+    return hint

@@ -1,0 +1,151 @@
+"""One value of the configuration file -> what a field of the settings holds.
+
+Each type that a field may have has one reader here. A reader takes the folder of the configuration file, to which
+relative paths are relative, and the value as TOML has it; a ValueError says what is wrong, in words for the operator.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.endpoints import serverFromString
+
+from gateway.config.reading import Key, Reading
+from gateway.net.system_names import parse_nameserver
+from gateway.net.targets import parse_connect
+from gateway.settings import ConnectEndpoint, ContactAddress, DoorEndpoint, NameserverAddress, Secret
+
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
+_TCP_PORT = re.compile(r"tcp6?:(?:port=)?(-?[0-9]+)(?::.*)?")
+_CALLED = re.compile(r"\A\S+\(\) ")  # the function whose arguments the endpoint string has
+_MOST_SECRET_BYTES = 4096
+
+
+def convert(folder: Path, value: Any, kind: Any) -> Any:
+    """Read a value as that type; raise ValueError where it is none."""
+    return _READERS[kind](folder, value)
+
+
+def read_secret(reading: Reading, key: Key, table: Mapping[str, Any]) -> Secret | None:
+    """The secret in the file that `<key>_file` names."""
+    name = key[-1]
+    file_key = (*key[:-1], f"{name}_file")
+    if name in table:
+        reading.wrong(file_key, f"{name} is there as well: only one of them is needed")
+        return None
+    try:
+        file = _path(reading.folder, table[f"{name}_file"])
+        return replace(_secret(reading.folder, _content(file).rstrip("\r\n")), file=file)
+    except ValueError as error:
+        reading.wrong(file_key, str(error))
+        return None
+
+
+def _boolean(folder: Path, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"true or false is needed, not {value!r}")
+    return value
+
+
+def _whole(folder: Path, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"a whole number is needed, not {value!r}")
+    return value
+
+
+def _number(folder: Path, value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError(f"a number is needed, not {value!r}")
+    return value
+
+
+def _text(folder: Path, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"a text is needed, not {value!r}: put it in quotes")
+    if not value:
+        raise ValueError("is empty")
+    return value
+
+
+def _path(folder: Path, value: Any) -> Path:
+    return folder / _text(folder, value)
+
+
+def _mapping(folder: Path, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"a table is needed, not {value!r}")
+    return value
+
+
+def _secret(folder: Path, value: Any) -> Secret:
+    if not isinstance(value, str):
+        raise ValueError("a text is needed: put it in quotes")  # and do not show what may be the secret
+    if not value:
+        raise ValueError("is empty")
+    return Secret(value)
+
+
+def _contact(folder: Path, value: Any) -> ContactAddress:
+    if not _URI.fullmatch(_text(folder, value)):
+        raise ValueError(f"{value!r} is no URI: write it as 'mailto:...', 'xmpp:...' or 'https:...'")
+    return ContactAddress(value)
+
+
+def _connect(folder: Path, value: Any) -> ConnectEndpoint:
+    parse_connect(_text(folder, value))
+    return ConnectEndpoint(value)
+
+
+def _nameserver(folder: Path, value: Any) -> NameserverAddress:
+    parse_nameserver(_text(folder, value))
+    return NameserverAddress(value)
+
+
+def _door(folder: Path, value: Any) -> DoorEndpoint:
+    """A server endpoint that Twisted can make; it is not listened on."""
+    kind = _text(folder, value).partition(":")[0]
+    if kind in ("ssl", "tls"):
+        raise ValueError(f"{value!r} brings TLS of its own: write 'tcp:', the gateway adds TLS where it belongs")
+    if (port := _TCP_PORT.fullmatch(value)) and not 0 <= int(port[1]) < 65536:
+        raise ValueError(f"{value!r} has no usable port: a number up to 65535 is needed")
+    try:
+        serverFromString(None, value)
+    except (ValueError, TypeError, AttributeError) as error:
+        problem = _CALLED.sub("", str(error))
+        raise ValueError(f"{value!r} is no server endpoint as 'tcp:5269:interface=127.0.0.1' is: {problem}") from error
+    except LookupError:
+        pass  # a socket of systemd, which only the process that systemd starts can see
+    return DoorEndpoint(value)
+
+
+def _content(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(_MOST_SECRET_BYTES + 1)
+            if len(content) > _MOST_SECRET_BYTES:
+                raise ValueError(f"{file} is longer than {_MOST_SECRET_BYTES} bytes")
+            return content.decode()
+    except OSError as error:
+        raise ValueError(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} holds no text in UTF-8") from error
+
+
+_READERS: dict[Any, Callable[[Path, Any], Any]] = {
+    bool: _boolean,
+    int: _whole,
+    float: _number,
+    str: _text,
+    Path: _path,
+    Secret: _secret,
+    Mapping[str, Any]: _mapping,
+    ContactAddress: _contact,
+    ConnectEndpoint: _connect,
+    NameserverAddress: _nameserver,
+    DoorEndpoint: _door,
+}
