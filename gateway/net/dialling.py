@@ -84,6 +84,7 @@ class Race:
         self._reactor = reactor
         self._target = target
         self._factory: Any = Factory.forProtocol(partial(build, target))
+        self._factory.noisy = False
         self._say = say
         self._delay = attempt_delay
         self._seconds = attempt_seconds

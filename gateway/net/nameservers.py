@@ -1,7 +1,7 @@
 """One question to the nameservers, until one of them gives an answer that can be used (RFC 1035 §7).
 
-Each server gets the question over UDP, from a fresh random port and with a random id, as twisted.names sends it. An
-answer that was cut short is asked for again over TCP, on a connection of its own. A server that is silent, cannot be
+Each server gets the question over UDP, from a random port of its own and with a random id (RFC 5452 §9). An answer that
+was cut short is asked for again over TCP, on a connection of its own. A server that is silent, cannot be
 reached, reports a failure or answers another question is passed over; then comes the next, and after the last one a
 second round with more patience. Only "here it is" and "no such name" are answers.
 """
@@ -14,13 +14,16 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
 from twisted.internet.error import CannotListenError, ConnectError, ConnectionLost
-from twisted.names import client, dns
+from twisted.names import dns
 
 from gateway.errors import GatewayError
 from gateway.net.system_names import Nameserver
 from gateway.net.targets import endpoint_text
 
 ROUNDS = (1.5, 3.0)  # seconds for each server, round by round
+
+FIRST_UNPRIVILEGED_PORT = 1024
+PORT_ATTEMPTS = 8
 
 FAILURES = {
     dns.EFORMAT: "did not understand the question (FORMERR)",
@@ -70,7 +73,7 @@ class Nameservers:
     async def _ask_one(self, server: Nameserver, query: dns.Query, seconds: float) -> dns.Message:
         where = endpoint_text(*server)
         try:
-            answer = await client.Resolver(servers=[server], reactor=self._reactor).queryUDP([query], (seconds,))
+            answer = await ask_over_udp(self._reactor, server, query, seconds)
             if answer.trunc:
                 answer = await ask_over_tcp(self._reactor, server, query, seconds)
         except TimeoutError:
@@ -78,6 +81,31 @@ class Nameservers:
         except (ConnectError, ConnectionLost, CannotListenError, OSError) as error:
             raise NoAnswer(f"{where} cannot be asked: {error}", silent=True) from error
         return _checked(answer, query, where)
+
+
+async def ask_over_udp(reactor: Any, server: Nameserver, query: dns.Query, seconds: float) -> dns.Message:
+    """Put one question in a datagram, on a port that is open for this question only."""
+    conversation: Any = dns.DNSDatagramProtocol(_Conversation(), reactor)
+    conversation.noisy = False
+    port = _open_random_port(reactor, conversation, "::" if ":" in server[0] else "")
+    try:
+        answer: Deferred[dns.Message] = conversation.query(server, [query], seconds)
+        return await answer
+    finally:
+        port.stopListening()
+
+
+def _open_random_port(reactor: Any, conversation: Any, interface: str) -> Any:
+    """One that an attacker cannot guess; when the few we name are all taken, one that the system chooses."""
+    for _ in range(PORT_ATTEMPTS):
+        port = dns.randomSource()
+        if port < FIRST_UNPRIVILEGED_PORT:
+            continue
+        try:
+            return reactor.listenUDP(port, conversation, interface)
+        except CannotListenError:
+            continue
+    return reactor.listenUDP(0, conversation, interface)
 
 
 async def ask_over_tcp(reactor: Any, server: Nameserver, query: dns.Query, seconds: float) -> dns.Message:
@@ -93,7 +121,7 @@ async def ask_over_tcp(reactor: Any, server: Nameserver, query: dns.Query, secon
 
 
 class _Conversation:
-    """What a DNSProtocol reports to: a connection that is lost ends the questions on it."""
+    """What the DNS protocols report to: a connection that is lost ends the questions on it."""
 
     def connectionMade(self, protocol: Any) -> None:
         pass
@@ -104,7 +132,7 @@ class _Conversation:
             timeout.cancel()
             answer.errback(ConnectionLost("the connection was closed before the answer"))
 
-    def messageReceived(self, message: dns.Message, protocol: Any) -> None:
+    def messageReceived(self, message: dns.Message, protocol: Any, address: Any = None) -> None:
         """An answer to nothing that was asked is not read."""
 
 

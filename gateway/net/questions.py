@@ -32,7 +32,7 @@ class Bounds:
     absence: float = 30
     failure: float = 5
     kept: int = 4096
-    under_way: int = 1024
+    under_way: int = 8192
     at_once: int = 64
     aliases: int = 8
     records: int = 64

@@ -255,8 +255,10 @@ def main(arguments: list[str]) -> None:
     def listening(result: Any) -> None:
         print(f"listening on {server.address}", flush=True)
 
+    problems: list[str] = []
+
     def failed(failure: Any) -> None:
-        print(f"cannot listen on {options.listen}: {failure.value}", file=sys.stderr, flush=True)
+        problems.append(f"cannot listen on {options.listen}: {failure.value}")
         reactor.stop()  # type: ignore[attr-defined]
 
     def start() -> None:
@@ -264,6 +266,7 @@ def main(arguments: list[str]) -> None:
 
     reactor.callWhenRunning(start)  # type: ignore[attr-defined]
     reactor.run()  # type: ignore[attr-defined]
+    sys.exit("\n".join(problems) or 0)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,21 @@ def test_first_server_that_answers_is_the_only_one_asked() -> None:
     assert second.queries == []
 
 
+def test_nameserver_may_have_an_ipv6_address() -> None:
+    server = NameServer({"example.test": {"A": ["127.0.0.2"], "TRUNCATED": True}})
+
+    async def scenario() -> dns.Message:
+        await server.start(running_reactor(), "::1")
+        nameservers = Nameservers(running_reactor(), lambda: [parse_nameserver(server.address)], ROUNDS)
+        try:
+            return await nameservers.ask(dns.Query("example.test", dns.A))
+        finally:
+            await server.stop()
+
+    assert addresses(run_in_reactor(scenario, timeout=3)) == ["127.0.0.2"]
+    assert [transport for _, _, transport in server.queries] == ["udp", "tcp"]
+
+
 def test_no_such_name_is_an_answer() -> None:
     first, second = NameServer({}), NameServer(THERE)
     assert ask(first, second).rCode == dns.ENAME
