@@ -1,0 +1,82 @@
+"""What a finished TLS handshake tells: the peer's certificates, the session in words, and what binds a channel to it.
+
+Every function takes the transport of a Twisted protocol once TLS is up on it, whether it was there from the first byte
+or came by STARTTLS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from OpenSSL.SSL import TLS1_3_VERSION, Connection
+
+EXPORTER_LABEL = b"EXPORTER-Channel-Binding"
+EXPORTER_BYTES = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class TLSSession:
+    """What was agreed: all as people and logs name it, empty where it was not used."""
+
+    version: str
+    cipher: str
+    alpn: str
+    server_name: str
+
+    def __str__(self) -> str:
+        return f"{self.version} with {self.cipher}"
+
+
+def describe_tls(transport: object) -> TLSSession:
+    """The protocol version, cipher, ALPN protocol and SNI server name of a transport."""
+    connection = _connection(transport)
+    return TLSSession(
+        version=connection.get_protocol_version_name(),
+        cipher=connection.get_cipher_name() or "",
+        alpn=connection.get_alpn_proto_negotiated().decode("ascii", "replace"),
+        server_name=(connection.get_servername() or b"").decode("ascii", "replace"),
+    )
+
+
+def peer_chain(transport: object) -> tuple[x509.Certificate, ...]:
+    """The certificates that the peer showed, its own first, or none; ValueError where they cannot be read."""
+    connection = _connection(transport)
+    own = connection.get_peer_certificate(as_cryptography=True)
+    if own is None:
+        return ()
+    # OpenSSL includes the peer's own certificate for clients, and leaves it out for servers.
+    chain = connection.get_peer_cert_chain(as_cryptography=True) or []
+    return (own, *(certificate for certificate in chain if certificate != own))
+
+
+def tls_exporter(transport: object) -> bytes | None:
+    """The channel binding `tls-exporter` (RFC 9266); none before TLS 1.3.
+
+    Under TLS 1.2 it is unique only with the extended master secret (RFC 9266 §4.2), about which OpenSSL is not asked.
+    """
+    connection = _connection(transport)
+    if connection.get_protocol_version() < TLS1_3_VERSION:
+        return None
+    return connection.export_keying_material(EXPORTER_LABEL, EXPORTER_BYTES, b"")
+
+
+def server_end_point(certificate: x509.Certificate) -> bytes | None:
+    """The channel binding `tls-server-end-point` of a server's certificate; none where RFC 5929 §4.1 defines none."""
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return None
+    if algorithm is None:
+        return None
+    return certificate.fingerprint(hashes.SHA256() if isinstance(algorithm, _REPLACED) else algorithm)
+
+
+_REPLACED = (hashes.MD5, hashes.SHA1)
+
+
+def _connection(transport: object) -> Connection:
+    return cast(Connection, cast(Any, transport).getHandle())
