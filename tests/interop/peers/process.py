@@ -1,8 +1,8 @@
 """A server as a process: started, found ready, paused, killed and stopped by its own pid.
 
 It is ready when every one of its ports takes a connection. Nothing waits without a deadline, and a server that ends
-before it is ready is reported at once with the end of its log. Linux ends it too when the process that started it is
-killed.
+before it is ready is reported at once with the end of its log. Linux ends it too when the thread that started it is
+gone, so that nothing stays behind when a test run is killed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, SERVER, SERV
 START_SECONDS = 30
 STOP_SECONDS = 10
 POLL_SECONDS = 0.02
+LOG_SECONDS = 2
 LOG_TAIL = 4000
 
 
@@ -206,14 +207,16 @@ class Peer(Server):
         return (SERVER, CLIENT, *direct, *((COMPONENT,) if self.site.components else ()))
 
     def proofs(self, domain: str) -> list[str]:
-        """By which means this server has let a domain in, each time, in order; from its log."""
+        """By which means this server has let a domain in, each time; from its log, which may be a bit late."""
+        deadline = time.monotonic() + LOG_SECONDS
+        while not (found := self._logged_proofs(domain)) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        return found
+
+    def _logged_proofs(self, domain: str) -> list[str]:
         log = self.log()
-        name = re.escape(domain)
-        found = [
-            (match.start(), means)
-            for means, pattern in self.proven_by.items()
-            for match in re.finditer(pattern.replace("{domain}", name), log)
-        ]
+        patterns = {means: text.replace("{domain}", re.escape(domain)) for means, text in self.proven_by.items()}
+        found = [(line.start(), means) for means, text in patterns.items() for line in re.finditer(text, log)]
         return [means for _, means in sorted(found)]
 
     def at(self, port: int) -> tuple[str, int]:
