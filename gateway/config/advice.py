@@ -15,13 +15,15 @@ from gateway.net.identities import Identity, load_identity
 from gateway.net.trust import TrustStore
 from gateway.settings import ComponentDomain, ImDomain, RelayDomain, Settings
 
-OLDEST_EXPAT = (2, 6, 0)  # before it, one long token in many pieces took quadratic time (CVE-2023-52425)
+OLDEST_EXPAT = (2, 6, 0)
 SHORTEST_SECRET = 16
 
 _LOOPBACK = re.compile(r"interface=(127\.|\[?(\\?:)+1\b|localhost)|^(unix|systemd):")
 
 
-def warnings(settings: Settings, moment: datetime) -> tuple[str, ...]:
+def warnings(
+    settings: Settings, moment: datetime, *, expat: tuple[int, int, int] = pyexpat.version_info
+) -> tuple[str, ...]:
     """A sentence for each thing that the operator should look at."""
     return tuple(
         dict.fromkeys(
@@ -31,7 +33,7 @@ def warnings(settings: Settings, moment: datetime) -> tuple[str, ...]:
                 *_about_secrets(settings),
                 *_about_trust(settings, moment),
                 *_about_peers(settings),
-                *_about_expat(),
+                *_about_expat(expat),
             )
         )
     )
@@ -101,9 +103,12 @@ def _about_peers(settings: Settings) -> Iterator[str]:
             yield f'peers."{domain}" is never used: we serve that domain ourselves'
 
 
-def _about_expat() -> Iterator[str]:
-    if pyexpat.version_info < OLDEST_EXPAT:
-        yield f"the XML parser of this Python, {pyexpat.EXPAT_VERSION}, is older than 2.6: update libexpat"
+def _about_expat(version: tuple[int, int, int]) -> Iterator[str]:
+    if version < OLDEST_EXPAT:
+        yield (
+            f"the XML parser of this Python is expat {'.'.join(map(str, version))}: unless it was mended, one long token "
+            "in many pieces takes quadratic time in versions before 2.6 (CVE-2023-52425)"
+        )
 
 
 def _readable_by_all(file: Path) -> bool:

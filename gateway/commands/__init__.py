@@ -1,0 +1,38 @@
+"""The console script: `xmpp-gateway COMMAND --config FILE`.
+
+Each command is a module of its own beside this one, imported when it is called, with two functions:
+
+    add_arguments(parser)       what it takes, besides its name
+    run(arguments) -> int       do it; the answer is the exit status
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "check": "read a configuration and all that it names; tell every mistake at once, or what would be served",
+}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Carry out one command of the operator; the answer is the exit status."""
+    words = sys.argv[1:] if words is None else words
+    parser = argparse.ArgumentParser(prog="xmpp-gateway", description="Steer and question an XMPP federation gateway.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    called = next((word for word in words if word in COMMANDS), None)
+    for name, description in COMMANDS.items():
+        command = commands.add_parser(name, help=description, description=description)
+        if name == called:
+            module = import_module(f"{__name__}.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    arguments = parser.parse_args(words)
+    try:
+        return int(arguments.run(arguments))
+    except BrokenPipeError:  # nobody reads on, as with `| head`
+        sys.stderr.close()
+        return 1

@@ -1,0 +1,98 @@
+"""`xmpp-gateway check`: every mistake of a configuration at once, or in short what would be served."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+
+from gateway.addresses import Domain, to_ascii
+from gateway.commands.configuration import add_config, read_config
+from gateway.config.advice import identities_of, warnings
+from gateway.net.identities import Identity, Keyring
+from gateway.settings import (
+    ComponentDomain,
+    DomainSettings,
+    HandlerDomain,
+    PeerRules,
+    PeerSettings,
+    RelayDomain,
+    Settings,
+)
+
+Row = tuple[str, str]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    add_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the report; 1 when there are mistakes."""
+    settings = read_config(arguments)
+    print("\n".join(summary(settings, datetime.now(UTC))))
+    print(f"{arguments.config} is in order")
+    return 0
+
+
+def summary(settings: Settings, moment: datetime) -> Iterator[str]:
+    """What a service with these settings would do, for people."""
+    yield from _table("domains", _domains(settings))
+    yield from _table("doors", settings.listen.opened())
+    yield from _table("peers", _peers(settings.peers))
+    for number, warning in enumerate(warnings(settings, moment)):
+        yield f"{'warnings' if number == 0 else '':<10}{warning}"
+
+
+def _table(name: str, rows: Iterable[Row]) -> Iterator[str]:
+    """Rows of two columns under one another, the first of them with the name before it."""
+    rows = list(rows) or [("none", "")]
+    width = max(len(first) for first, _ in rows)
+    for number, (first, second) in enumerate(rows):
+        yield f"{name if number == 0 else '':<10}{first:<{width}}  {second}".rstrip()
+
+
+def _domains(settings: Settings) -> Iterator[Row]:
+    identities = identities_of(settings)
+    for domain, served in settings.domains.items():
+        yield domain, f"{_served(served)}; {_certificate(domain, identities)}"
+
+
+def _served(domain: DomainSettings) -> str:
+    match domain:
+        case ComponentDomain():
+            return "an external component"
+        case HandlerDomain():
+            return domain.serve
+        case RelayDomain():
+            return f"a server behind us at {domain.peer.connect}, {_dealings(domain.peer)}"
+    return "accounts"
+
+
+def _certificate(domain: Domain, identities: Mapping[Domain, Identity]) -> str:
+    """Which certificate is shown for a domain, and until when."""
+    keyring = Keyring(identities)
+    identity = keyring.find(to_ascii(domain)) or keyring.default
+    if identity is None:
+        return "no certificate"
+    whose = "certificate" if identity.covers(domain) else "a certificate for other names"
+    return f"{whose} {identity.certificate_file.name}, valid until {identity.not_after:%Y-%m-%d}"
+
+
+def _peers(rules: PeerRules) -> Iterator[Row]:
+    yield "any", _dealings(rules.any)
+    for pattern, peer in rules.entries.items():
+        at = f"at {peer.connect}, " if peer.connect and peer.connect != rules.any.connect else ""
+        yield pattern, f"{at}{_dealings(peer)}"
+
+
+def _dealings(peer: PeerSettings) -> str:
+    """What we ask of a peer, in a few words."""
+    if not peer.allow:
+        return "refused"
+    return f"proved by {' or '.join(peer.authenticate)}, {'' if peer.require_tls else 'also '}{_tls(peer)}"
+
+
+def _tls(peer: PeerSettings) -> str:
+    return "over TLS" if peer.require_tls else "without TLS"

@@ -1,0 +1,83 @@
+"""What twistd runs: `twistd xmpp-gateway --config FILE`.
+
+The configuration is read while the command line is, so a mistake in it ends the program before anything is bound,
+forked or logged, with the report of `xmpp-gateway check` and exit status 1. The service itself is put together by
+`gateway.service.build`.
+
+twistd asks the application for a log observer before it makes one of its own. Ours writes where `--logfile` says, in
+the form that `[log]` says; `--logger` and `--syslog` are left to twistd.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn
+
+from twisted.application.service import MultiService
+from twisted.logger import ILogObserver
+from twisted.python import usage
+
+from gateway.config import Mistakes, load
+from gateway.log import log_observer, open_log
+from gateway.settings import Settings
+
+
+class Options(usage.Options):
+    """The command line after `twistd xmpp-gateway`."""
+
+    synopsis = "Usage: twistd [options] xmpp-gateway --config FILE"
+    optParameters = [["config", "c", None, "the configuration file"]]
+    settings: Settings
+
+    def postOptions(self) -> None:
+        """Read the configuration; end the program if there is a mistake in it."""
+        if not self["config"]:
+            _refuse("twistd xmpp-gateway: --config FILE is needed: see `twistd xmpp-gateway --help`")
+        try:
+            self.settings = load(self["config"])
+        except Mistakes as mistakes:
+            _refuse(str(mistakes))
+
+
+class Gateway(MultiService):
+    """The top of the service tree, which brings its log to the application that it becomes part of."""
+
+    def __init__(self, observer: ILogObserver | None) -> None:
+        super().__init__()
+        self._observer = observer
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Join an application, before twistd asks it for a log observer."""
+        if self._observer is not None:
+            parent.setComponent(ILogObserver, self._observer)
+        super().setServiceParent(parent)
+
+
+def makeService(options: Options) -> Gateway:
+    """The service for a command line whose configuration has been read."""
+    from twisted.internet import reactor
+
+    from gateway import service
+
+    gateway = Gateway(_observer(options.parent, options.settings, reactor))
+    service.build(options.settings, reactor).setServiceParent(gateway)
+    return gateway
+
+
+def _observer(twistd: Any, settings: Settings, reactor: Any) -> ILogObserver | None:
+    """The log observer that the command line asks for; none when twistd is to make it."""
+    if twistd.get("syslog") or twistd["logger"]:
+        return None
+    daemon = not twistd.get("nodaemon")
+    if daemon and twistd["logfile"] == "-":
+        _refuse("twistd: a daemon has no standard output to log to: name a --logfile, or use --nodaemon")
+    try:
+        out = open_log(twistd["logfile"], daemon=daemon, reactor=reactor)
+    except OSError as error:
+        _refuse(f"twistd: cannot write the log to {error.filename}: {error.strerror}")
+    return log_observer(out, form=settings.log.format, level=settings.log.level)
+
+
+def _refuse(report: str) -> NoReturn:
+    print(report, file=sys.stderr)
+    raise SystemExit(1)

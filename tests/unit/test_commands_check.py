@@ -1,0 +1,158 @@
+"""`xmpp-gateway check`: the report on mistakes, and the summary of what would be served."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.commands import main
+from gateway.config import load, warnings
+from tests.support.configuration import Folder
+
+EVERYTHING = """
+[gateway]
+state = "state"
+
+[listen]
+server = ["tcp:5269"]
+component = ["tcp:5347:interface=127.0.0.1"]
+inside = ["tcp:5279:interface=127.0.0.1"]
+client = ["tcp:5222"]
+
+[domains."im.test"]
+serve = "im"
+certificate = "im.test.pem"
+
+[domains."c.test"]
+serve = "component"
+secret = "a secret of more than sixteen"
+
+[domains."r.test"]
+serve = "relay"
+connect = "tcp:127.0.0.9:5269"
+require_tls = false
+authenticate = ["dialback"]
+
+[peers."prosody.test"]
+connect = "tcp:127.0.0.2:5269"
+
+[peers."*.spam.test"]
+allow = false
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    folder = Folder(tmp_path)
+    folder.certify("im.test", "r.test")
+    return folder
+
+
+def check(file: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines that `check` prints for a configuration without mistakes, less what depends on the machine."""
+    assert main(["check", "--config", str(file)]) == 0
+    return [line for line in capsys.readouterr().out.splitlines() if "the XML parser of this Python" not in line]
+
+
+def test_summary_tells_what_would_be_served(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder.complete(EVERYTHING)
+    until = f"{folder.authority.moment + timedelta(days=90):%Y-%m-%d}"
+    assert check(file, capsys) == [
+        f"domains   im.test  accounts; certificate im.test.pem, valid until {until}",
+        f"          c.test   an external component; a certificate for other names im.test.pem, valid until {until}",
+        "          r.test   a server behind us at tcp:127.0.0.9:5269, proved by dialback, also without TLS;"
+        f" certificate im.test.pem, valid until {until}",
+        "doors     server     tcp:5269",
+        "          client     tcp:5222",
+        "          component  tcp:5347:interface=127.0.0.1",
+        "          inside     tcp:5279:interface=127.0.0.1",
+        "peers     any           proved by external or dialback, over TLS",
+        "          *.spam.test   refused",
+        "          prosody.test  at tcp:127.0.0.2:5269, proved by external or dialback, over TLS",
+        "warnings  no certificate is for c.test: other servers can be convinced by dialback only",
+        f"{file} is in order",
+    ]
+
+
+def test_mistakes_are_reported_and_the_exit_status_is_1(folder: Folder) -> None:
+    file = folder.complete("[limits]\ndepht = 5\n[log]\nlevel = 'loud'")
+    program = Path(sys.executable).with_name("xmpp-gateway")
+    ended = subprocess.run(
+        [program, "check", "--config", file], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert [line.split(": ")[1] for line in ended.stderr.splitlines()[:-1]] == ["limits.depht", "log.level"]
+
+
+OPEN = '[listen]\nserver = ["tcp:5269"]\n'
+IM = f'{OPEN}client = ["tcp:5222"]\n[domains."im.test"]\nserve = "im"\ncertificate = "im.test.pem"\n'
+COMPONENT = '[domains."c.test"]\nserve = "component"\nsecret = "a secret of more than sixteen"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        (IM, None),
+        (IM.replace('client = ["tcp:5222"]', ""), "nobody can log in to the accounts"),
+        (IM.replace('certificate = "im.test.pem"', ""), "no certificate is for im.test"),
+        (f"{IM}{COMPONENT}", "no component can attach: listen.component is shut"),
+        (f"{IM}{COMPONENT}".replace("a secret of more than sixteen", "short"), "less than 16 characters"),
+        (f'{IM}[domains."r.test"]\nserve = "relay"\nconnect = "tcp:127.0.0.1:1"', "listen.inside is shut"),
+        (f'{IM}[peers."im.test"]\nallow = false', 'peers."im.test" is never used'),
+        (IM.replace("client =", 'http = ["tcp:5280"]\nclient ='), "listen.http: tcp:5280 is open to more than this"),
+        (IM.replace("client =", 'http = ["tcp:1:interface=\\\\:\\\\:1"]\nclient ='), None),
+        (IM.replace("client =", 'http = ["tcp:1:interface=127.0.0.9"]\nclient ='), None),
+        (IM.replace("client =", 'http = ["unix:/run/http"]\nclient ='), None),
+        (IM.partition("[domains")[1] + IM.partition("[domains")[2], "no door is open"),
+    ],
+    ids=lambda value: str(value)[-40:].replace("\n", " "),
+)
+def test_warnings(folder: Folder, capsys: pytest.CaptureFixture[str], text: str, warning: str | None) -> None:
+    told = [line for line in check(folder.complete(text), capsys) if "c.test: other servers" not in line]
+    if warning is None:
+        assert not any(line.startswith("warnings") for line in told)
+    else:
+        assert any(warning in line for line in told)
+
+
+def test_certificate_that_expires_soon_is_told(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    ends = datetime.now(UTC) + timedelta(days=3)
+    folder.authority.issue("im.test", ends=ends).save(folder.path / "im.test.pem")
+    told = check(folder.complete(IM), capsys)
+    assert any(f"im.test.pem expires on {ends:%Y-%m-%d}" in line for line in told)
+
+
+def test_expired_certificate_does_not_keep_the_service_from_starting(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.authority.issue("im.test", ends=datetime.now(UTC) - timedelta(hours=1)).save(folder.path / "im.test.pem")
+    assert any("im.test.pem expired on" in line for line in check(folder.complete(IM), capsys))
+
+
+def test_secrets_that_everybody_may_read_are_told(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    secret, key = folder.path / "secret", folder.path / "im.test.pem"
+    secret.write_text("a secret of more than sixteen\n")
+    for path in (secret, key):
+        path.chmod(0o644)
+    file = folder.complete(f'{IM}[domains."c.test"]\nserve = "component"\nsecret_file = "secret"')
+    told = check(file, capsys)
+    assert any(line.endswith(f"may read the secrets in {secret}: chmod o= {secret}") for line in told)
+    assert any(f"private key in {key}" in line for line in told)
+
+
+@pytest.mark.parametrize(("version", "told"), [((2, 5, 0), True), ((2, 6, 0), False), ((2, 7, 3), False)])
+def test_h_32_old_expat_is_told(folder: Folder, version: tuple[int, int, int], told: bool) -> None:
+    found = warnings(load(folder.complete(IM)), datetime.now(UTC), expat=version)
+    assert any("CVE-2023-52425" in warning for warning in found) is told
+
+
+@pytest.mark.parametrize("words", [[], ["no-such-command"], ["check"]])
+def test_wrong_usage_is_told_with_exit_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    assert "usage: xmpp-gateway" in capsys.readouterr().err

@@ -1,0 +1,67 @@
+"""The twistd plugin: mistakes end it before anything happens, and the log goes where the command line says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from twisted.application.service import Application, IServiceCollection
+from twisted.logger import ILogObserver
+
+from gateway.tap import Gateway
+from tests.support.configuration import Folder
+
+TWISTD = Path(sys.executable).with_name("twistd")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def twistd(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run twistd in that folder to its end."""
+    command = [TWISTD, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize("before", [["--nodaemon"], [], ["--logfile=service.log", "--pidfile=service.pid"]])
+def test_mistakes_end_it_with_a_report_before_it_forks_or_logs(folder: Folder, before: list[str]) -> None:
+    file = folder.complete('[listen]\nserver = "tcp:5269"\n[limits]\ndepht = 3\n')
+    ended = twistd(folder.path, *before, "xmpp-gateway", "--config", file)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert ended.stderr.splitlines() == [
+        f"{file}:2: listen.server: a list is needed, not 'tcp:5269': put it in brackets",
+        f"{file}:4: limits.depht: no such key: did you mean 'depth'?",
+        "2 mistakes",
+    ]
+    assert {path.name for path in folder.path.iterdir()} == {"ca.pem", "gateway.toml"}, "nothing was written"
+
+
+def test_config_is_needed(folder: Folder) -> None:
+    ended = twistd(folder.path, "--nodaemon", "xmpp-gateway")
+    assert ended.returncode == 1
+    assert "--config FILE is needed" in ended.stderr
+
+
+def test_help_needs_no_configuration(folder: Folder) -> None:
+    ended = twistd(folder.path, "xmpp-gateway", "--help")
+    assert ended.returncode == 0
+    assert "the configuration file" in ended.stdout
+
+
+def test_gateway_brings_its_log_to_the_application() -> None:
+    application = Application("xmpp-gateway")
+    gateway = Gateway(observer := lambda event: None)  # type: ignore[arg-type]
+    gateway.setServiceParent(application)
+    assert application.getComponent(ILogObserver) is observer
+    assert list(IServiceCollection(application)) == [gateway]
+
+
+def test_without_an_observer_twistd_makes_its_own() -> None:
+    application = Application("xmpp-gateway")
+    Gateway(None).setServiceParent(application)
+    assert application.getComponent(ILogObserver, None) is None
