@@ -1,7 +1,6 @@
 """Real servers as processes, each on a loopback address of its own, so that all keep the usual XMPP ports.
 
-    site = Site(address="127.0.0.2", domains={"prosody.test": bundle}, authorities=ca_file)
-    with Prosody(site, folder) as prosody:
+    with World(folder) as world, Prosody(world.site("prosody.test"), folder / "prosody") as prosody:
         prosody.register("romeo@prosody.test", "secret")
 
 `site.py` says what a server is to be, in one vocabulary for all kinds; `process.py` starts, watches, pauses and ends

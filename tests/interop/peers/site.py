@@ -27,8 +27,8 @@ class Names:
     """Where a server looks names up: a nameserver, and a hosts file for servers that ask libc for addresses."""
 
     hosts: Path
-    address: str = "127.0.0.53"
-    port: int = 53
+    address: str
+    port: int
 
 
 @dataclass(frozen=True, kw_only=True)
