@@ -1,0 +1,121 @@
+"""Group commit: jobs on one connection, in order, as many in one transaction as are waiting.
+
+A commit waits for the disk, a job hardly does. So while one transaction is being committed the next jobs gather, and
+the more there are the less each costs. A job's Deferred fires only after the commit that made it last. A job that
+raises is undone alone (a savepoint each); when the database itself fails, the whole transaction is undone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
+
+from gateway.storage.errors import StoreUnavailable
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+Job: TypeAlias = Callable[[Connection], Any]
+# Carries a function to where waiting for the disk hurts nobody, and its result back.
+Runner: TypeAlias = Callable[[Callable[[], Any]], Deferred[Any]]
+
+JOBS_PER_TRANSACTION = 500  # some 20 ms: what a reader behind a flood of writers waits
+JOBS_WAITING = 50_000
+
+# What a job can get wrong for itself alone. Any other sqlite3.Error is the database's: disk full, locked, broken.
+_OF_THE_JOB = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Waiting:
+    job: Job
+    writes: bool
+    done: Deferred[Any]
+
+
+class CommitQueue:
+    """The jobs that wait for one connection. `run` may carry them to another thread; all else stays in the caller's."""
+
+    def __init__(self, connection: Connection, run: Runner) -> None:
+        self._connection = connection
+        self._run = run
+        self._waiting: list[_Waiting] = []
+        self._running = False
+        self._closed: Deferred[None] | None = None
+
+    def read(self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Run a job that changes nothing."""
+        return self._add(lambda connection: job(connection, *args, **kwargs), writes=False)
+
+    def write(self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Run a job that changes something; the Deferred fires when the change will outlive a crash."""
+        return self._add(lambda connection: job(connection, *args, **kwargs), writes=True)
+
+    def close(self) -> Deferred[None]:
+        """Do what waits, close the connection, and take no more."""
+        if self._closed is None:
+            self._closed = Deferred()
+            self._start()
+        return self._closed
+
+    def _add(self, job: Job, *, writes: bool) -> Deferred[Any]:
+        if self._closed is not None:
+            return fail(StoreUnavailable("the store is closed"))
+        if len(self._waiting) >= JOBS_WAITING:
+            return fail(StoreUnavailable(f"{JOBS_WAITING} requests are waiting for the store already"))
+        done: Deferred[Any] = Deferred()
+        self._waiting.append(_Waiting(job=job, writes=writes, done=done))
+        self._start()
+        return done
+
+    def _start(self) -> None:
+        if self._running:
+            return
+        if self._waiting:
+            self._running = True
+            batch = self._waiting[:JOBS_PER_TRANSACTION]
+            del self._waiting[:JOBS_PER_TRANSACTION]
+            self._run(lambda: run_transaction(self._connection, batch)).addBoth(self._finish, batch)
+        elif self._closed is not None:
+            self._running = True
+            self._run(self._connection.close).chainDeferred(self._closed)
+
+    def _finish(self, outcomes: list[Any] | Failure, batch: Sequence[_Waiting]) -> None:
+        """Tell everybody; what they ask for in answer is in the next transaction together."""
+        for index, waiting in enumerate(batch):
+            waiting.done.callback(outcomes if isinstance(outcomes, Failure) else outcomes[index])
+        self._running = False
+        self._start()
+
+
+def run_transaction(connection: Connection, batch: Sequence[_Waiting]) -> list[Any]:
+    """The outcome of each job, a result or a Failure, all of them committed; StoreUnavailable when none is."""
+    try:
+        connection.execute("BEGIN IMMEDIATE" if any(waiting.writes for waiting in batch) else "BEGIN")
+        outcomes = [_run_job(connection, waiting.job) for waiting in batch]
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise StoreUnavailable(f"the database failed: {error}") from error
+    return outcomes
+
+
+def _run_job(connection: Connection, job: Job) -> Any:
+    connection.execute("SAVEPOINT job")
+    try:
+        outcome = job(connection)
+    except Exception as error:
+        if isinstance(error, sqlite3.Error) and not isinstance(error, _OF_THE_JOB):
+            raise
+        outcome = Failure()
+        connection.execute("ROLLBACK TO job")
+    connection.execute("RELEASE job")
+    return outcome

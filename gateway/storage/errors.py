@@ -1,0 +1,38 @@
+"""What a store refuses, and when it cannot work."""
+
+from __future__ import annotations
+
+from gateway.errors import GatewayError
+
+
+class StoreError(GatewayError):
+    """Something was not stored or read; what was there before is unchanged."""
+
+
+class AccountExists(StoreError):
+    """An account cannot be added twice."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"{account} exists already")
+        self.account = account
+
+
+class NoSuchAccount(StoreError):
+    """The account that something was to be read from or stored for does not exist."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"there is no account {account}")
+        self.account = account
+
+
+class StoreFull(StoreError):
+    """An account has as much of something as one account may have; `what` says of what."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"an account has at most {limit} {what}")
+        self.what = what
+        self.limit = limit
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot work now: it is closed, overloaded, locked by another process, or its disk is full."""

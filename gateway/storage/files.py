@@ -1,0 +1,121 @@
+"""The database file: made for its owner only, opened to last, brought to the newest schema.
+
+Durability: with a write-ahead log and `synchronous=FULL` a commit is on the disk when it returns, so neither SIGKILL
+nor a power failure loses what was acknowledged. NORMAL would save the wait and lose the last commits with the power.
+The log also lets another process (`xmpp-gateway account`) read and write while the service runs: either waits for the
+other's transaction, at most `BUSY_SECONDS`.
+
+Migrations: `schema/v<n>.sql` takes schema n-1 to n. Each runs in one transaction with the number it is recorded by
+(`PRAGMA user_version`), so that a crash leaves the old schema or the new one, and two processes do not both migrate.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from sqlite3 import Connection
+
+BUSY_SECONDS = 5
+APPLICATION_ID = 0x58_4D_50_47  # "XMPG": what `file` and we know the database by
+
+_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF")
+
+
+class UnusableFile(Exception):
+    """The file cannot be our database; the message says why, and what to do."""
+
+
+def open_file(path: Path) -> Connection:
+    """Open a database, or make it, with the newest schema; UnusableFile where that cannot be."""
+    try:
+        _make_private(path)
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise UnusableFile(f"cannot open {path}: {problem}; the gateway's user must be able to write there") from error
+    try:
+        prepare(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def prepare(connection: Connection, path: Path) -> None:
+    """Set up a fresh connection and bring the file to the newest schema."""
+    try:
+        _check_owner(connection, path)
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        migrate(connection, load_schemas())
+    except sqlite3.Error as error:
+        raise UnusableFile(
+            f"cannot use {path}: {error}; it must be a database of this gateway's, or not exist"
+        ) from error
+
+
+def load_schemas() -> list[str]:
+    """The steps from an empty file to the newest schema, in order."""
+    folder = resources.files("gateway.storage").joinpath("schema")
+    count = sum(entry.name.endswith(".sql") for entry in folder.iterdir())
+    return [folder.joinpath(f"v{number}.sql").read_text("utf-8") for number in range(1, count + 1)]
+
+
+def migrate(connection: Connection, schemas: list[str]) -> None:
+    """Run the steps that this database has not seen."""
+    while read_schema_version(connection) < len(schemas):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            version = read_schema_version(connection)  # another process may have been faster
+            for statement in split_statements("".join(schemas[version : version + 1])):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {min(version + 1, len(schemas))}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+
+def read_schema_version(connection: Connection) -> int:
+    """The schema that the file has; 0 for a new one."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def split_statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one: `executescript` would commit the transaction around them."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _make_private(path: Path) -> None:
+    """Folder 0700 where there is none, file 0600; SQLite gives its log the rights of the file."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+def _check_owner(connection: Connection, path: Path) -> None:
+    """Refuse, before anything is changed, a database that is another program's or a newer version's."""
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if tables and application != APPLICATION_ID:
+        raise UnusableFile(f"{path} is a database of another program's: name another file")
+    version, newest = read_schema_version(connection), len(load_schemas())
+    if version > newest:
+        raise UnusableFile(
+            f"{path} has schema {version} and was written by a newer xmpp-gateway; this one knows schema {newest}: "
+            "install the newer one, or restore a copy from before the upgrade"
+        )

@@ -1,0 +1,80 @@
+"""`[storage] url` to a store: which kind, where, and in which thread it works."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, execute
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from gateway.errors import ConfigError
+from gateway.storage.files import UnusableFile, open_file
+from gateway.storage.memory import MemoryStore
+from gateway.storage.records import StoreLimits
+from gateway.storage.sqlite import SqliteStore
+
+KEY = "storage.url"
+
+
+def make_token() -> str:
+    """64 random bits: enough that no two accounts of one address share roster versions."""
+    return secrets.token_hex(8)
+
+
+def open_store(
+    url: str,
+    state: Path,
+    reactor: IReactorFromThreads | None = None,
+    *,
+    limits: StoreLimits = StoreLimits(),
+    token: Callable[[], str] = make_token,
+) -> SqliteStore | MemoryStore:
+    """Open the store that `url` names: `sqlite:FILE`, relative to the state folder, or `memory:`.
+
+    Without a reactor everything is done in the caller's thread and every Deferred has fired: for commands.
+    ConfigError says in plain words what is wrong.
+    """
+    scheme, colon, rest = url.partition(":")
+    if scheme == "memory" and colon and not rest:
+        return MemoryStore(token=token, limits=limits)
+    if scheme != "sqlite" or not rest:
+        raise ConfigError(KEY, f'"{url}" is no store: write "sqlite:FILE", FILE relative to the state folder')
+    try:
+        connection = open_file(state / rest)
+    except UnusableFile as error:
+        raise ConfigError(KEY, str(error)) from error
+    if reactor is None:
+        return SqliteStore(connection, run=execute, token=token, limits=limits)
+    worker = Worker(reactor)
+    return SqliteStore(connection, run=worker.run, stop=worker.stop, token=token, limits=limits)
+
+
+class Worker:
+    """One thread that runs functions one after the other, while the reactor goes on."""
+
+    def __init__(self, reactor: IReactorFromThreads) -> None:
+        self._reactor = reactor
+        self._pool = ThreadPool(minthreads=0, maxthreads=1, name="storage")
+        self._pool.threadFactory = _BackgroundThread
+        self._pool.start()
+
+    def run(self, function: Callable[[], Any]) -> Deferred[Any]:
+        """Run a function in the thread; the Deferred fires in the reactor's."""
+        return deferToThreadPool(self._reactor, self._pool, function)
+
+    def stop(self) -> None:
+        """End the thread, which has nothing to do any more."""
+        self._pool.stop()
+
+
+class _BackgroundThread(threading.Thread):
+    """A thread that does not hold up a process that ends without closing the store."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs, daemon=True)

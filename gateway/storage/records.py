@@ -1,0 +1,144 @@
+"""What goes into a store and comes out of it, and how much of it one account may have.
+
+An account and a contact are prepared bare JIDs. What an account has to do with a contact is a `Relation`: a roster
+item, an unanswered request of the contact's to see our presence, both, or neither. The nine states of RFC 6121 §A.1 are
+relations, so a transition is one function from a relation to a relation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gateway.errors import Misuse
+from gateway.storage.errors import StoreFull
+
+
+class Subscription(StrEnum):
+    """Who sees whose presence (RFC 6121 §2.1.2.5)."""
+
+    NONE = "none"
+    TO = "to"
+    FROM = "from"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RosterItem:
+    """A contact in a roster (RFC 6121 §2.1.2)."""
+
+    contact: str
+    name: str = ""
+    groups: frozenset[str] = frozenset()
+    subscription: Subscription = Subscription.NONE
+    ask: bool = False  # we asked to see their presence, and they have not answered
+    approved: bool = False  # they may see ours as soon as they ask (§3.4)
+
+    @property
+    def size(self) -> int:
+        """The bytes of its texts."""
+        return sum(len(text.encode()) for text in (self.contact, self.name, *self.groups))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relation:
+    """What an account has to do with one contact."""
+
+    item: RosterItem | None = None
+    request: bytes | None = field(
+        default=None, repr=False
+    )  # the contact's unanswered presence stanza of type subscribe
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelationUpdate:
+    """A relation before and after a change, and the roster's version after it."""
+
+    before: Relation
+    after: Relation
+    version: str
+
+    @property
+    def changes_roster(self) -> bool:
+        """Whether there is anything to push."""
+        return self.before.item != self.after.item
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roster:
+    """A whole roster in one of its versions, ordered by contact."""
+
+    version: str
+    items: tuple[RosterItem, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RosterChange:
+    """What became of one contact in one version; `item` is None when the contact was removed."""
+
+    version: str
+    contact: str
+    item: RosterItem | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubscriptionRequest:
+    """A contact's unanswered request, as the stanza that was received (RFC 6121 §3.1.3)."""
+
+    contact: str
+    stanza: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfflineMessage:
+    """A stanza that waits for its account to come online; ids grow, and none is used twice."""
+
+    id: int
+    stanza: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreLimits:
+    """How much one account may have of each thing."""
+
+    roster_items: int = 5000
+    item_bytes: int = 16_384
+    requests: int = 1000
+    request_bytes: int = 16_384
+    offline_messages: int = 1000
+    offline_bytes: int = 10_485_760
+    blocked: int = 5000
+    documents: int = 100
+    document_bytes: int = 262_144
+    forgotten_contacts: int = 500  # removed contacts that a client with an old roster version can still be told of
+
+    def check_relation(self, before: Relation, after: Relation) -> None:
+        """Refuse an item or request that is too large; counting them is the store's part."""
+        if after.item and after.item != before.item:
+            check_limit("bytes in a roster item", after.item.size, self.item_bytes)
+        if after.request and after.request != before.request:
+            check_limit("bytes in a subscription request", len(after.request), self.request_bytes)
+
+
+def check_limit(what: str, amount: int, limit: int) -> None:
+    """Raise StoreFull when the amount that there would be is beyond the limit."""
+    if amount > limit:
+        raise StoreFull(what, limit)
+
+
+def check_contact(contact: str, relation: Relation) -> None:
+    """A change may not turn a relation into one with somebody else."""
+    if relation.item and relation.item.contact != contact:
+        raise Misuse(f"a change for {contact} gave an item for {relation.item.contact}")
+
+
+def write_version(epoch: str, number: int) -> str:
+    """A roster version for the wire; `epoch` is another one when an account was deleted and made anew."""
+    return f"{epoch}-{number}"
+
+
+def read_version(text: str, epoch: str) -> int | None:
+    """The number in a version that a client remembers; None when it is not of this account's roster."""
+    found, _, number = text.rpartition("-")
+    is_number = number.isascii() and number.isdigit() and len(number) < 16
+    return int(number) if found == epoch and is_number else None

@@ -1,0 +1,112 @@
+"""A store in one SQLite file: IStore over a queue of jobs.
+
+twisted.enterprise.adbapi was weighed: it commits every call on its own, and so waits for the disk as often as there
+are stanzas in a flood of offline messages. Here what waits together is committed together (commits.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from sqlite3 import Connection
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from gateway.sasl.keys import ScramHash, ScramKeys
+from gateway.storage import rosters, statements
+from gateway.storage.commits import CommitQueue, Runner
+from gateway.storage.interfaces import IStore
+from gateway.storage.records import (
+    OfflineMessage,
+    Relation,
+    RelationUpdate,
+    Roster,
+    RosterChange,
+    StoreLimits,
+    SubscriptionRequest,
+)
+
+
+@implementer(IStore)
+class SqliteStore:
+    """IStore over a connection; `token` makes an unpredictable text.
+
+    `run` carries transactions to where waiting is allowed, and `stop` ends that when the store is closed.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        run: Runner,
+        stop: Callable[[], None] = lambda: None,
+        token: Callable[[], str],
+        limits: StoreLimits,
+    ) -> None:
+        self._queue = CommitQueue(connection, run)
+        self._stop = stop
+        self._token = token
+        self._limits = limits
+
+    def add_account(self, account: str, keys: Collection[ScramKeys]) -> Deferred[None]:
+        return self._queue.write(statements.add_account, account, tuple(keys), self._token())
+
+    def delete_account(self, account: str) -> Deferred[None]:
+        return self._queue.write(statements.delete_account, account)
+
+    def has_account(self, account: str) -> Deferred[bool]:
+        return self._queue.read(statements.has_account, account)
+
+    def accounts(self, domain: str | None = None) -> Deferred[tuple[str, ...]]:
+        return self._queue.read(statements.accounts, domain)
+
+    def keys(self, account: str, hashes: Sequence[ScramHash]) -> Deferred[ScramKeys | None]:
+        return self._queue.read(statements.keys, account, tuple(hashes))
+
+    def set_keys(self, account: str, keys: Collection[ScramKeys]) -> Deferred[None]:
+        return self._queue.write(statements.set_keys, account, tuple(keys))
+
+    def roster(self, account: str) -> Deferred[Roster]:
+        return self._queue.read(rosters.roster, account)
+
+    def roster_changes(self, account: str, since: str) -> Deferred[tuple[RosterChange, ...] | None]:
+        return self._queue.read(rosters.roster_changes, account, since)
+
+    def relation(self, account: str, contact: str) -> Deferred[Relation]:
+        return self._queue.read(rosters.relation, account, contact)
+
+    def update_relation(
+        self, account: str, contact: str, change: Callable[[Relation], Relation]
+    ) -> Deferred[RelationUpdate]:
+        return self._queue.write(rosters.update_relation, account, contact, change, self._limits)
+
+    def requests(self, account: str) -> Deferred[tuple[SubscriptionRequest, ...]]:
+        return self._queue.read(rosters.requests, account)
+
+    def add_offline(self, account: str, stanza: bytes) -> Deferred[int]:
+        return self._queue.write(statements.add_offline, account, stanza, self._limits)
+
+    def offline(self, account: str, after: int = 0, limit: int = 100) -> Deferred[tuple[OfflineMessage, ...]]:
+        return self._queue.read(statements.offline, account, after, limit)
+
+    def remove_offline(self, account: str, ids: Collection[int]) -> Deferred[None]:
+        return self._queue.write(statements.remove_offline, account, tuple(ids))
+
+    def blocked(self, account: str) -> Deferred[frozenset[str]]:
+        return self._queue.read(statements.blocked, account)
+
+    def block(self, account: str, addresses: Collection[str]) -> Deferred[None]:
+        return self._queue.write(statements.block, account, tuple(addresses), self._limits)
+
+    def unblock(self, account: str, addresses: Collection[str] | None = None) -> Deferred[None]:
+        kept = None if addresses is None else tuple(addresses)
+        return self._queue.write(statements.unblock, account, kept)
+
+    def document(self, account: str, name: str) -> Deferred[bytes | None]:
+        return self._queue.read(statements.document, account, name)
+
+    def set_document(self, account: str, name: str, content: bytes | None) -> Deferred[None]:
+        return self._queue.write(statements.set_document, account, name, content, self._limits)
+
+    def close(self) -> Deferred[None]:
+        return self._queue.close().addCallback(lambda _: self._stop())

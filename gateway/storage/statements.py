@@ -1,0 +1,148 @@
+"""The SQL of accounts, offline messages, blocking lists and documents: functions over a connection.
+
+Each runs inside a transaction of the caller's, and is undone by the caller when it raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from sqlite3 import Connection, IntegrityError
+
+from gateway.sasl.keys import ScramHash, ScramKeys
+from gateway.storage.errors import AccountExists, NoSuchAccount
+from gateway.storage.records import OfflineMessage, StoreLimits, check_limit
+
+
+def find_account(db: Connection, account: str) -> int:
+    """The row of an account; NoSuchAccount where there is none."""
+    row = db.execute("SELECT id FROM accounts WHERE address = ?", (account,)).fetchone()
+    if row is None:
+        raise NoSuchAccount(account)
+    return int(row[0])
+
+
+def count_rows(db: Connection, table: str, row: int) -> int:
+    """How many rows of a table belong to an account."""
+    return int(db.execute(f"SELECT count(*) FROM {table} WHERE account = ?", (row,)).fetchone()[0])
+
+
+def add_account(db: Connection, account: str, keys: Collection[ScramKeys], epoch: str) -> None:
+    """IStore.add_account."""
+    try:
+        db.execute("INSERT INTO accounts (address, epoch) VALUES (?, ?)", (account, epoch))
+    except IntegrityError as error:
+        raise AccountExists(account) from error
+    _insert_keys(db, find_account(db, account), keys)
+
+
+def delete_account(db: Connection, account: str) -> None:
+    """IStore.delete_account: what hangs on the row goes with it."""
+    db.execute("DELETE FROM accounts WHERE id = ?", (find_account(db, account),))
+
+
+def has_account(db: Connection, account: str) -> bool:
+    """IStore.has_account."""
+    return db.execute("SELECT 1 FROM accounts WHERE address = ?", (account,)).fetchone() is not None
+
+
+def accounts(db: Connection, domain: str | None) -> tuple[str, ...]:
+    """IStore.accounts."""
+    rows = db.execute("SELECT address FROM accounts ORDER BY address")
+    return tuple(address for (address,) in rows if domain is None or address.partition("@")[2] == domain)
+
+
+def keys(db: Connection, account: str, hashes: Sequence[ScramHash]) -> ScramKeys | None:
+    """IStore.keys."""
+    rows = db.execute(
+        "SELECT hash, salt, iterations, stored_key, server_key FROM keys"
+        " WHERE account = (SELECT id FROM accounts WHERE address = ?)",
+        (account,),
+    )
+    found = {row[0]: row for row in rows}
+    return next((_read_keys(*found[hash]) for hash in hashes if hash in found), None)
+
+
+def set_keys(db: Connection, account: str, keys: Collection[ScramKeys]) -> None:
+    """IStore.set_keys."""
+    row = find_account(db, account)
+    db.execute("DELETE FROM keys WHERE account = ?", (row,))
+    _insert_keys(db, row, keys)
+
+
+def add_offline(db: Connection, account: str, stanza: bytes, limits: StoreLimits) -> int:
+    """IStore.add_offline."""
+    row = find_account(db, account)
+    count, size = db.execute("SELECT count(*), total(bytes) FROM offline WHERE account = ?", (row,)).fetchone()
+    check_limit("offline messages", count + 1, limits.offline_messages)
+    check_limit("bytes of offline messages", int(size) + len(stanza), limits.offline_bytes)
+    added = db.execute("INSERT INTO offline (account, bytes, stanza) VALUES (?, ?, ?)", (row, len(stanza), stanza))
+    assert added.lastrowid is not None
+    return added.lastrowid
+
+
+def offline(db: Connection, account: str, after: int, limit: int) -> tuple[OfflineMessage, ...]:
+    """IStore.offline."""
+    rows = db.execute(
+        "SELECT id, stanza FROM offline WHERE account = ? AND id > ? ORDER BY id LIMIT ?",
+        (find_account(db, account), after, limit),
+    )
+    return tuple(OfflineMessage(id=id, stanza=stanza) for id, stanza in rows)
+
+
+def remove_offline(db: Connection, account: str, ids: Collection[int]) -> None:
+    """IStore.remove_offline."""
+    row = find_account(db, account)
+    db.executemany("DELETE FROM offline WHERE account = ? AND id = ?", ((row, id) for id in ids))
+
+
+def blocked(db: Connection, account: str) -> frozenset[str]:
+    """IStore.blocked."""
+    rows = db.execute("SELECT address FROM blocked WHERE account = ?", (find_account(db, account),))
+    return frozenset(address for (address,) in rows)
+
+
+def block(db: Connection, account: str, addresses: Collection[str], limits: StoreLimits) -> None:
+    """IStore.block."""
+    row = find_account(db, account)
+    db.executemany("INSERT OR IGNORE INTO blocked VALUES (?, ?)", ((row, address) for address in addresses))
+    check_limit("blocked addresses", count_rows(db, "blocked", row), limits.blocked)
+
+
+def unblock(db: Connection, account: str, addresses: Collection[str] | None) -> None:
+    """IStore.unblock."""
+    row = find_account(db, account)
+    if addresses is None:
+        db.execute("DELETE FROM blocked WHERE account = ?", (row,))
+    else:
+        rows = ((row, address) for address in addresses)
+        db.executemany("DELETE FROM blocked WHERE account = ? AND address = ?", rows)
+
+
+def document(db: Connection, account: str, name: str) -> bytes | None:
+    """IStore.document."""
+    row = find_account(db, account)
+    found = db.execute("SELECT content FROM documents WHERE account = ? AND name = ?", (row, name)).fetchone()
+    return None if found is None else found[0]
+
+
+def set_document(db: Connection, account: str, name: str, content: bytes | None, limits: StoreLimits) -> None:
+    """IStore.set_document."""
+    row = find_account(db, account)
+    db.execute("DELETE FROM documents WHERE account = ? AND name = ?", (row, name))
+    if content is not None:
+        check_limit("bytes in a document", len(content) + len(name.encode()), limits.document_bytes)
+        db.execute("INSERT INTO documents VALUES (?, ?, ?)", (row, name, content))
+        check_limit("documents", count_rows(db, "documents", row), limits.documents)
+
+
+def _insert_keys(db: Connection, row: int, keys: Collection[ScramKeys]) -> None:
+    db.executemany(
+        "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?)",
+        ((row, str(key.hash), key.salt, key.iterations, key.stored_key, key.server_key) for key in keys),
+    )
+
+
+def _read_keys(hash: str, salt: bytes, iterations: int, stored_key: bytes, server_key: bytes) -> ScramKeys:
+    return ScramKeys(
+        hash=ScramHash(hash), salt=salt, iterations=iterations, stored_key=stored_key, server_key=server_key
+    )

@@ -1,0 +1,69 @@
+"""`[storage] url` to a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.errors import ConfigError
+from gateway.storage.memory import MemoryStore
+from gateway.storage.opening import make_token, open_store
+from tests.support.reactor import run_in_reactor, running_reactor
+from tests.unit.storage.contract import JULIET, now
+
+
+def test_file_is_relative_to_the_state_folder(tmp_path: Path) -> None:
+    now(open_store("sqlite:gateway.db", tmp_path).close())
+    assert (tmp_path / "gateway.db").exists()
+
+
+def test_absolute_file_is_where_it_says(tmp_path: Path) -> None:
+    now(open_store(f"sqlite:{tmp_path}/elsewhere.db", tmp_path / "state").close())
+    assert (tmp_path / "elsewhere.db").exists()
+
+
+def test_memory_store_touches_no_file(tmp_path: Path) -> None:
+    assert isinstance(open_store("memory:", tmp_path), MemoryStore)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "url", ["", "sqlite", "sqlite:", "gateway.db", "postgresql://localhost/", "memory", "memory:x"]
+)
+def test_url_that_is_no_store_is_told_by_its_key(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match='write "sqlite:FILE"') as caught:
+        open_store(url, tmp_path)
+    assert caught.value.key == "storage.url"
+
+
+def test_file_that_cannot_be_used_is_told_by_the_key(tmp_path: Path) -> None:
+    (tmp_path / "gateway.db").write_text("This is a letter. " * 100)
+    with pytest.raises(ConfigError, match="not a database") as caught:
+        open_store("sqlite:gateway.db", tmp_path)
+    assert caught.value.key == "storage.url"
+
+
+def test_tokens_differ() -> None:
+    assert len({make_token() for _ in range(100)}) == 100
+
+
+def test_reactor_goes_on_while_the_store_waits_for_another_process(tmp_path: Path) -> None:
+    holder = open_store("sqlite:gateway.db", tmp_path)
+    events: list[Any] = []
+
+    async def scenario() -> None:
+        reactor = running_reactor()
+        store = open_store("sqlite:gateway.db", tmp_path, reactor)
+        holder._queue._connection.execute("BEGIN IMMEDIATE")  # type: ignore[union-attr]
+        added = store.add_account(JULIET, [])
+        added.addCallback(lambda _: events.append("added"))
+        reactor.callLater(0.05, events.append, "the reactor goes on")
+        reactor.callLater(0.1, holder._queue._connection.execute, "COMMIT")  # type: ignore[union-attr]
+        await added
+        await store.close()
+
+    run_in_reactor(scenario)
+    assert events == ["the reactor goes on", "added"]
+    now(holder.close())
