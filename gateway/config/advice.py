@@ -106,7 +106,7 @@ def _about_peers(settings: Settings) -> Iterator[str]:
 def _about_expat(version: tuple[int, int, int]) -> Iterator[str]:
     if version < OLDEST_EXPAT:
         yield (
-            f"the XML parser of this Python is expat {'.'.join(map(str, version))}: unless it was mended, one long token "
+            f"the XML parser of this Python is expat {'.'.join(map(str, version))}: unless mended, one long token "
             "in many pieces takes quadratic time in versions before 2.6 (CVE-2023-52425)"
         )
 
