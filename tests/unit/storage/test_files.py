@@ -6,6 +6,8 @@ import os
 import re
 import sqlite3
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,20 @@ def test_new_file_has_the_newest_schema_and_opening_again_changes_nothing(tmp_pa
     second = open_file(path)
     assert second.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall() == schema
     second.close()
+
+
+def test_several_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    together = threading.Barrier(4)
+
+    def open_together(_: int) -> int:
+        together.wait(5)
+        connection = open_file(tmp_path / "gateway.db")
+        version = read_schema_version(connection)
+        connection.close()
+        return version
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(open_together, range(4))) == [len(load_schemas())] * 4
 
 
 def test_every_schema_file_is_a_step_and_they_are_numbered_without_gap() -> None:
