@@ -9,6 +9,7 @@ domains.py   `[domains]`: what is served how, with its certificates and secrets
 peers.py     `[peers]`
 loading.py   the whole file, and what only the whole can tell
 advice.py    what is no mistake and yet should be known
+reference.py  docs/configuration.md, from the same descriptions
 """
 
 from __future__ import annotations

@@ -1,0 +1,149 @@
+"""docs/configuration.md, written from the settings themselves: `python -m gateway.config.reference`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import MISSING, Field
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from gateway.settings import (
+    ComponentDomain,
+    ConnectEndpoint,
+    ContactAddress,
+    DNSSettings,
+    DomainSettings,
+    DoorEndpoint,
+    Doors,
+    GatewaySettings,
+    HandlerDomain,
+    Limits,
+    LogSettings,
+    NameserverAddress,
+    Option,
+    PeerSettings,
+    RelayDomain,
+    Secret,
+    StorageSettings,
+    TLSSettings,
+    options_of,
+)
+
+INTRODUCTION = """\
+# The configuration file
+
+TOML. A key or table that is not listed here is a mistake, and `xmpp-gateway check --config FILE` tells all mistakes at
+once. Relative paths are relative to the folder of the file. Domains may be written in any spelling that XMPP knows, and
+stand in quotes: `[domains."example.com"]`. The files in `etc/` show everything in use.
+"""
+
+DOMAINS = """\
+Every domain has these keys. `serve` decides about further ones.
+"""
+
+SECRETS = """\
+Instead of a secret itself, a key of the same name with `_file` behind it may name a file that holds the secret.
+"""
+
+PEERS = """\
+`[peers.any]` is for every other domain, `[peers."*.example.com"]` for the subdomains of one, `[peers."example.com"]`
+for that one alone. An exact name beats a suffix, a longer suffix a shorter one, and both beat `any`; an entry inherits
+what it does not say. The keys are the same everywhere.
+"""
+
+TYPES = {
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    Secret: "text",
+    ContactAddress: "URI",
+    ConnectEndpoint: "client endpoint",
+    NameserverAddress: "IP address, with a port where it is not 53",
+    DoorEndpoint: "server endpoint",
+}
+
+
+def reference() -> str:
+    """The whole page."""
+    return "\n".join(
+        [
+            INTRODUCTION,
+            *_section("[gateway]", GatewaySettings),
+            *_section("[listen]", Doors),
+            *_section("[tls]", TLSSettings),
+            *_section('[domains."..."]', DomainSettings, DOMAINS),
+            *_section('serve = "component"', ComponentDomain, SECRETS, beyond=DomainSettings, level=3),
+            *_section("serve = a dotted name", HandlerDomain, beyond=DomainSettings, level=3),
+            *_heading('serve = "relay"', 3, _sentence(RelayDomain)),
+            *_section("[peers]", PeerSettings, PEERS),
+            *_section("[dns]", DNSSettings),
+            *_section("[limits]", Limits),
+            *_section("[storage]", StorageSettings),
+            *_section("[log]", LogSettings),
+        ]
+    )
+
+
+def _section(title: str, kind: type, text: str = "", *, beyond: type | None = None, level: int = 2) -> Iterator[str]:
+    """A heading, what the class says of itself, and a table of its keys."""
+    yield from _heading(title, level, _sentence(kind))
+    if text:
+        yield text
+    known = {field.name for field, _ in options_of(beyond)} if beyond else set()
+    yield "| key | value | default | |"
+    yield "|---|---|---|---|"
+    hints = get_type_hints(kind)
+    for field, said in options_of(kind):
+        if field.name not in known:
+            yield f"| `{field.name}` | {_value(hints[field.name], said)} | {_default(field)} | {said.description} |"
+    yield ""
+
+
+def _heading(title: str, level: int, sentence: str) -> Iterator[str]:
+    yield f"{'#' * level} `{title}`\n"
+    yield f"{sentence}\n"
+
+
+def _sentence(kind: type) -> str:
+    """The docstring of a settings class, without the name of its table in front."""
+    text = (kind.__doc__ or "").strip().partition(": ")[2]
+    return text[:1].upper() + text[1:]
+
+
+def _value(hint: Any, said: Option) -> str:
+    if get_origin(hint) in (Union, UnionType):
+        hint = get_args(hint)[0]
+    if said.one_of:
+        word = ", ".join(f'`"{choice}"`' for choice in said.one_of)
+    else:
+        word = TYPES.get(get_args(hint)[0] if get_origin(hint) is tuple else hint) or _path_or_table(hint)
+    bound = f", at least {said.at_least:.0f}" if said.at_least else ""
+    unit = f" of {said.unit}" if said.unit else ""
+    return f"{'list: ' if get_origin(hint) is tuple else ''}{word}{unit}{bound}"
+
+
+def _path_or_table(hint: Any) -> str:
+    return "path" if getattr(hint, "__name__", "") == "Path" else "table"
+
+
+def _default(field: Field[Any]) -> str:
+    """The default as it would be written in the file."""
+    if field.default_factory is not MISSING:
+        return "`{}`"
+    if field.default is MISSING:
+        return "needed"
+    match field.default:
+        case None:
+            return ""
+        case bool(value):
+            return f"`{str(value).lower()}`"
+        case tuple(values):
+            return "`[" + ", ".join(f'"{value}"' for value in values) + "]`"
+        case str(value):
+            return f'`"{value}"`'
+    return f"`{field.default}`"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")
