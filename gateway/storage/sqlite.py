@@ -45,6 +45,7 @@ class SqliteStore:
     ) -> None:
         self._queue = CommitQueue(connection, run)
         self._stop = stop
+        self._closed: Deferred[None] | None = None
         self._token = token
         self._limits = limits
 
@@ -109,4 +110,6 @@ class SqliteStore:
         return self._queue.write(statements.set_document, account, name, content, self._limits)
 
     def close(self) -> Deferred[None]:
-        return self._queue.close().addCallback(lambda _: self._stop())
+        if self._closed is None:
+            self._closed = self._queue.close().addCallback(lambda _: self._stop())
+        return self._closed

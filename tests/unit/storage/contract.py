@@ -408,8 +408,9 @@ class StoreContract:
         self.ask(store.set_document, JULIET, "private {storage:bookmarks}storage", None)
         assert self.ask(store.document, JULIET, "private {storage:bookmarks}storage") is None
 
-    def test_closed_store_takes_nothing_more(self) -> None:
+    def test_closed_store_takes_nothing_more_and_can_be_closed_again(self) -> None:
         store = self.open(StoreLimits())
+        self.ask(store.close)
         self.ask(store.close)
         with pytest.raises(StoreUnavailable, match="closed"):
             self.ask(store.has_account, JULIET)
