@@ -159,6 +159,20 @@ class Dialback(StreamFeature):
         return bool(facts.proofs)
 
 
+class DialbackQuestions(StreamFeature):
+    """A stream that is opened only to ask an authoritative server: nothing is proved on it, so no stanza may pass."""
+
+    name = "dialback-questions"
+    handles = frozenset({VERIFY})
+
+    def __init__(self, dialback: Dialback) -> None:
+        self._dialback = dialback
+
+    def receive(self, facts: Facts, element: Element) -> Step:
+        """Answers to our questions."""
+        return self._dialback.receive(facts, element)
+
+
 def _require_protection(facts: Facts) -> None:
     if facts.terms.require_tls and not facts.encrypted:
         raise StreamError(StreamCondition.POLICY_VIOLATION, "TLS is required here before dialback")

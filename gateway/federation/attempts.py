@@ -142,7 +142,7 @@ class AttemptLog:
         self._publish = publish
         self._seconds = seconds
         self._number = number
-        self._direction = direction
+        self.direction = direction
         self._began = self._step_began = seconds()
         self._steps: list[StepRecord] = []
         self.record: Attempt | None = None
@@ -166,7 +166,7 @@ class AttemptLog:
         if self.record is None:
             self.record = Attempt(
                 number=self._number,
-                direction=self._direction,
+                direction=self.direction,
                 local=self.local,
                 remote=self.remote,
                 address=self.address,

@@ -47,11 +47,15 @@ class PeerCertificate(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What we ask of the other side, by its domain: `[peers]` in the configuration."""
+    """What we ask of the other side and grant to it, by its domain: `[peers]` in the configuration."""
 
     require_tls: bool = True
     means: tuple[Means, ...] = (Means.EXTERNAL, Means.DIALBACK)
     shared_secret: str | None = field(default=None, repr=False)  # for DIGEST-MD5
+
+    stanza_bytes: int = 524288
+    stanzas_per_second: float = 0  # 0: unlimited
+    idle_seconds: float = 0  # 0: never idle
 
     def allow(self, means: Means) -> bool:
         """Whether this is listed among the means of proof that we accept."""
@@ -80,7 +84,7 @@ class Facts:
     terms: Terms = Terms()
     tls: TLSFacts | None = None
     certificate: PeerCertificate | None = None
-    proofs: Mapping[DomainPair, Means] = field(default_factory=lambda: NOTHING_PROVED)  # inbound: sender is the other side
+    proofs: Mapping[DomainPair, Means] = field(default_factory=lambda: NOTHING_PROVED)  # inbound: theirs to ours
     asserted: frozenset[DomainPair] = frozenset()  # outbound: pairs that await the other side's verdict
     tried: frozenset[str] = frozenset()  # names of features that have been negotiated or have failed
     peer_dialback_errors: bool = False

@@ -1,0 +1,219 @@
+"""External components (XEP-0114): one route for each domain, and the connection that is attached to it, if any.
+
+While nobody is attached, senders get `service-unavailable`. When a component goes away, the requests that it has not
+answered are answered with an error (RFC 6120 §8.2.3).
+
+A second connection that knows the secret is not refused out of hand, or a component whose old connection is half dead
+would be locked out; nor does it simply win, or two would take turns in throwing each other out. The old connection is
+asked for a sign of life (an XEP-0199 ping): if anything comes from it within some seconds, the new one gets
+`conflict`; else the old one is closed with `conflict`, and the new one is attached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from gateway.addresses import Address, Domain
+from gateway.elements import Element
+from gateway.errors import StanzaError, StreamCondition, StreamError
+from gateway.features.handshake import AttachComponent, ComponentAttached
+from gateway.interfaces import IRoute
+from gateway.namespaces import PING
+from gateway.notices import ComponentChanged, Level, Publish, StanzasPassed
+from gateway.policy import check_component
+from gateway.router import NOBODY_THERE, Router
+from gateway.sessions import Connection
+from gateway.stanzas import CONTENT, Stanza
+from gateway.stream.events import CloseTransport, StreamErrorReceived, StreamOpened
+from gateway.stream.stream import Output
+
+SIGN_OF_LIFE_SECONDS = 5.0
+
+
+@implementer(IRoute)
+class ComponentRoute:
+    """The route to the component of one domain."""
+
+    def __init__(self, domain: Domain, router: Router, clock: Any, publish: Publish) -> None:
+        self.domain = domain
+        self.session: ComponentSession | None = None
+        self.sent = 0
+        self._router = router
+        self._clock = clock
+        self._publish = publish
+        self._batch: list[bytes] = []
+        self._candidate: ComponentSession | None = None
+        self._waiting_for_life: Any = None
+
+    # -- as an IRoute ------------------------------------------------------------------------------------------------
+
+    def deliver(self, stanza: Stanza) -> None:
+        """Write it with the next flush, or tell the sender that nobody is there."""
+        if self.session is None:
+            self._router.bounce(stanza, NOBODY_THERE)
+            return
+        if stanza.is_request:
+            self._router.requests.asked(self.domain, stanza)
+        self._batch.append(stanza.raw)
+
+    def flush(self) -> Deferred[None] | None:
+        """Write the batch."""
+        if self.session is None or self.session.connection is None:
+            return None
+        if self._batch:
+            batch, self._batch = self._batch, []
+            self.sent += len(batch)
+            self.session.connection.write(b"".join(batch))
+        return self.session.connection.room()
+
+    # -- who is attached ---------------------------------------------------------------------------------------------
+
+    def attach(self, session: ComponentSession) -> None:
+        """A connection knows the secret: attach it, now or when the old one shows no life, or refuse it."""
+        if self.session is None:
+            self._take(session)
+        elif self._candidate is not None:
+            session.refuse()
+        else:
+            self._candidate = session
+            self.session.ping()
+            self._waiting_for_life = self._clock.callLater(SIGN_OF_LIFE_SECONDS, self._replace)
+
+    def heard(self, session: ComponentSession) -> None:
+        """Something came from a connection; for the attached one, that is the sign of life."""
+        if session is self.session and self._candidate is not None:
+            candidate, self._candidate = self._candidate, None
+            self._waiting_for_life.cancel()
+            self._tell("a second connection was refused, since the first one is alive", Level.WARN)
+            candidate.refuse()
+
+    def detach(self, session: ComponentSession, reason: str) -> None:
+        """A connection is gone."""
+        if session is self._candidate:
+            self._candidate = None
+            self._waiting_for_life.cancel()
+        elif session is self.session:
+            self.session = None
+            self._batch.clear()
+            self._tell(f"detached: {reason}", Level.WARN)
+            self._router.abandon(self.domain, NOBODY_THERE)
+            self._router.flush()
+            if self._candidate is not None:
+                self._waiting_for_life.cancel()
+                candidate, self._candidate = self._candidate, None
+                self._take(candidate)
+
+    def _replace(self) -> None:
+        old = self.session
+        assert old is not None
+        self._tell("the old connection gave no sign of life and is replaced", Level.WARN)
+        old.replaced()
+        self.detach(old, "replaced by a new connection")
+
+    def _take(self, session: ComponentSession) -> None:
+        self.session = session
+        session.accept()
+        self._tell(f"attached from {session.address}")
+
+    def _tell(self, text: str, weight: Level = Level.INFO) -> None:
+        self._publish(ComponentChanged(domain=self.domain, text=text, weight=weight))
+
+
+class ComponentSession:
+    """One connection of a component."""
+
+    def __init__(self, routes: Callable[[Domain], ComponentRoute | None], router: Router, publish: Publish) -> None:
+        self.connection: Connection | None = None
+        self.address = ""
+        self._routes = routes
+        self._route: ComponentRoute | None = None
+        self._router = router
+        self._publish = publish
+
+    # -- as a Session ------------------------------------------------------------------------------------------------
+
+    def connected(self, connection: Connection) -> None:
+        self.connection = connection
+        self.address = connection.peer_address
+
+    def happened(self, output: Output) -> None:
+        if isinstance(output, StreamOpened):
+            assert self.connection is not None
+            assert self.connection.stream.facts.local is not None
+            self._route = self._routes(self.connection.stream.facts.local)
+        elif isinstance(output, AttachComponent):
+            assert self._route is not None
+            self._route.attach(self)
+        elif isinstance(output, CloseTransport) and output.error is not None:
+            self._tell(
+                f"the connection from {self.address} was ended with {output.error.condition}: {output.error.reason}"
+            )
+        elif isinstance(output, StreamErrorReceived):
+            self._tell(f"the component at {self.address} ended its stream with {output.condition}: {output.text}")
+
+    def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
+        """Admit and route a batch; the first stanza that breaks a rule of the stream ends it, after those before it."""
+        route = self._route
+        assert route is not None
+        assert self.connection is not None
+        route.heard(self)
+        if route.session is not self:
+            return None
+        size = 0
+        try:
+            for stanza in stanzas:
+                from_ = stanza.from_
+                if stanza.to is None or from_ is None or from_.domain != route.domain:
+                    self._check(stanza, route.domain)
+                if stanza.to is not None:
+                    size += len(stanza.raw)
+                    self._router.route(stanza)
+        except StreamError as error:
+            self.connection.close(error)
+        self._publish(StanzasPassed(source=route.domain, target="", count=len(stanzas), size=size))
+        return self._router.flush()
+
+    def _check(self, stanza: Stanza, domain: Domain) -> None:
+        try:
+            check_component(stanza, domain)
+        except StanzaError as error:
+            self._router.refuse(stanza, error, Address.make("", domain, ""))
+
+    def lost(self, reason: str) -> None:
+        if self._route is not None:
+            self._route.detach(self, reason)
+
+    # -- for the route -----------------------------------------------------------------------------------------------
+
+    def accept(self) -> None:
+        """The domain is this connection's."""
+        assert self.connection is not None
+        self.connection.answer(ComponentAttached(accepted=True))
+
+    def refuse(self) -> None:
+        """Another connection keeps the domain."""
+        assert self.connection is not None
+        self.connection.answer(ComponentAttached(accepted=False))
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        assert self.connection is not None
+        assert self._route is not None
+        domain = self._route.domain
+        ping = Element(
+            CONTENT, "iq", {"type": "get", "from": domain, "to": domain, "id": "alive"}, [Element(PING, "ping")]
+        )
+        self.connection.write(Stanza.from_element(ping).raw)
+
+    def replaced(self) -> None:
+        """Another connection has taken over."""
+        assert self.connection is not None
+        self.connection.close(StreamError(StreamCondition.CONFLICT, "another connection of this component took over"))
+
+    def _tell(self, text: str) -> None:
+        domain = self._route.domain if self._route is not None else Domain("unknown")
+        self._publish(ComponentChanged(domain=domain, text=text, weight=Level.WARN))

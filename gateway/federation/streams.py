@@ -1,0 +1,119 @@
+"""OutboundStreams: the streams to other servers, and which one serves for what.
+
+A pair that wants to send gets, in this order: a stream to the target domain on which a further pair can be proved, or a
+stream of its own. A key to be verified is asked for on a stream of the same pair, or on one opened only for that, which
+is kept while it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from gateway.addresses import Domain, DomainPair
+from gateway.federation.delivery import DeliveryFailed
+from gateway.federation.outbound import OutboundSession
+from gateway.federation.verification import unanswered
+from gateway.stream.events import PairChecked, VerifyPair
+
+Gone = Callable[[OutboundSession, str], None]
+
+
+class StreamOpener(Protocol):
+    """Who resolves, dials and negotiates."""
+
+    def open(self, pair: DomainPair, gone: Gone, *, only_questions: bool) -> Deferred[OutboundSession]:
+        """A session whose stream is established; fails with DeliveryFailed, also when it is cancelled."""
+
+
+class OutboundStreams:
+    """All streams that we have opened to other servers."""
+
+    def __init__(self, opener: StreamOpener, ended: Callable[[OutboundSession, bool], None]) -> None:
+        """`ended` hears of every stream for stanzas that is gone, and whether it was closed properly."""
+        self._opener = opener
+        self._ended = ended
+        self._sessions: dict[Domain, list[OutboundSession]] = {}
+        self._asking: dict[DomainPair, Deferred[OutboundSession]] = {}
+        self._questions: dict[DomainPair, OutboundSession] = {}
+
+    def __iter__(self) -> Iterator[OutboundSession]:
+        for sessions in self._sessions.values():
+            yield from sessions
+        yield from self._questions.values()
+
+    def open(self, pair: DomainPair) -> Deferred[OutboundSession]:
+        """A session on which stanzas of this pair may be sent."""
+        for session in self._sessions.get(pair.target, ()):
+            if session.is_usable and session.facts.proves(pair):
+                wait: Deferred[OutboundSession] = Deferred()
+                wait.callback(session)
+                return wait
+            if session.takes_more_pairs:
+                return session.prove(pair).addErrback(lambda _: self._open_own(pair))
+        return self._open_own(pair)
+
+    def _open_own(self, pair: DomainPair) -> Deferred[OutboundSession]:
+        return self._opener.open(pair, self._gone, only_questions=False).addCallback(self._keep)
+
+    def _keep(self, session: OutboundSession) -> OutboundSession:
+        self._sessions.setdefault(session.pair.target, []).append(session)
+        return session
+
+    def _gone(self, session: OutboundSession, reason: str) -> None:
+        sessions = self._sessions.get(session.pair.target, [])
+        if session in sessions:
+            sessions.remove(session)
+            if not sessions:
+                del self._sessions[session.pair.target]
+            self._ended(session, session.closed_properly)
+
+    # -- questions about keys ----------------------------------------------------------------------------------------
+
+    def verify(self, order: VerifyPair) -> Deferred[PairChecked]:
+        """Receiving server, step 2: have a key checked by the authoritative server of `order.pair.sender`."""
+        way = order.pair.reversed()
+        for session in self._sessions.get(way.target, ()):
+            if session.is_usable and session.pair == way:
+                return session.ask(order.pair, order.stream_id, order.key)
+        if way in self._questions:
+            return self._questions[way].ask(order.pair, order.stream_id, order.key)
+        wait: Deferred[PairChecked] = Deferred()
+        self._opened_for_questions(way).addCallbacks(
+            lambda session: session.ask(order.pair, order.stream_id, order.key).chainDeferred(wait),
+            lambda failure: wait.callback(_unverified(order.pair, failure.value)),
+        )
+        return wait
+
+    def _opened_for_questions(self, way: DomainPair) -> Deferred[OutboundSession]:
+        """One stream, however many ask for it at once."""
+        shared = self._asking.get(way)
+        if shared is None:
+            shared = self._asking[way] = self._opener.open(way, self._questions_gone, only_questions=True)
+            shared.addBoth(self._keep_for_questions, way)
+        mine: Deferred[OutboundSession] = Deferred()
+
+        def passed_on(result: object) -> object:
+            mine.callback(result)  # type: ignore[arg-type]  # a session, or the failure to get one
+            return result if not isinstance(result, BaseException) else None
+
+        shared.addBoth(passed_on)
+        return mine
+
+    def _keep_for_questions(self, result: object, way: DomainPair) -> object:
+        del self._asking[way]
+        if isinstance(result, OutboundSession):
+            self._questions[way] = result
+        return result
+
+    def _questions_gone(self, session: OutboundSession, reason: str) -> None:
+        if self._questions.get(session.pair) is session:
+            del self._questions[session.pair]
+
+
+def _unverified(pair: DomainPair, error: object) -> PairChecked:
+    if isinstance(error, DeliveryFailed):
+        return unanswered(pair, str(error.condition), "the authoritative server could not be asked")
+    raise error  # type: ignore[misc]  # our own bug

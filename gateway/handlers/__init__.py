@@ -1,0 +1,1 @@
+"""Local services: one XEP per file, each an `ILocalHandler` (docs/handlers.md)."""

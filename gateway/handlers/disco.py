@@ -1,0 +1,80 @@
+"""Service discovery (XEP-0030), with contact addresses (XEP-0157).
+
+A domain says what it is and what its handlers answer for; of items it knows those that it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from zope.interface import implementer
+
+from gateway.elements import Element
+from gateway.errors import StanzaCondition, StanzaError
+from gateway.interfaces import Answer, Declined, Handled, IDiscoverable, ILocalHandler, Refused
+from gateway.namespaces import DATA_FORMS, DISCO_INFO, DISCO_ITEMS, SERVER_INFO
+from gateway.stanzas import Stanza, result_reply
+
+Identity = tuple[str, str, str]  # category, type, name
+
+
+@implementer(ILocalHandler)
+class Disco:
+    """Answers what a domain is."""
+
+    def __init__(
+        self,
+        handlers: Sequence[object],
+        *,
+        identities: Sequence[Identity] = (),
+        items: Mapping[str, str] | None = None,
+        contacts: Sequence[str] = (),
+    ) -> None:
+        """`items` are further services, name by JID; `contacts` the URIs under which admins are reached (XEP-0157)."""
+        described = [handler for handler in handlers if IDiscoverable.providedBy(handler)]
+        self._identities = (*identities, *(one for handler in described for one in handler.identities))  # type: ignore[attr-defined]
+        self._features = sorted({DISCO_INFO, DISCO_ITEMS, *(one for handler in described for one in handler.features)})  # type: ignore[attr-defined]
+        self._items = dict(items or {})
+        self._contacts = tuple(contacts)
+
+    def handle(self, stanza: Stanza) -> Answer:
+        """An iq of type get with a disco query in it."""
+        if stanza.name != "iq" or stanza.type != "get":
+            return Declined()
+        query = next(stanza.element.elements(), None)
+        if query is None or query.name != "query" or query.namespace not in (DISCO_INFO, DISCO_ITEMS):
+            return Declined()
+        if query.get("node"):
+            return Refused(error=StanzaError(StanzaCondition.ITEM_NOT_FOUND, "there are no nodes here"))
+        children = self._info() if query.namespace == DISCO_INFO else self._known_items()
+        return Handled(replies=[result_reply(stanza, Element(query.namespace, "query", {}, children))])
+
+    def _info(self) -> list[Element]:
+        identities = [
+            Element(DISCO_INFO, "identity", {"category": category, "type": kind, "name": name or None})
+            for category, kind, name in self._identities
+        ]
+        features = [Element(DISCO_INFO, "feature", {"var": feature}) for feature in self._features]
+        return [*identities, *features, *([_contact_form(self._contacts)] if self._contacts else [])]
+
+    def _known_items(self) -> list[Element]:
+        return [Element(DISCO_ITEMS, "item", {"jid": jid, "name": name or None}) for jid, name in self._items.items()]
+
+
+def _contact_form(contacts: Sequence[str]) -> Element:
+    """The addresses of those who run this, as XEP-0157 §2 wants them."""
+    return Element(
+        DATA_FORMS,
+        "x",
+        {"type": "result"},
+        [_field("FORM_TYPE", [SERVER_INFO], "hidden"), _field("admin-addresses", contacts, "list-multi")],
+    )
+
+
+def _field(name: str, values: Sequence[str], kind: str) -> Element:
+    return Element(
+        DATA_FORMS,
+        "field",
+        {"var": name, "type": kind},
+        [Element(DATA_FORMS, "value", {}, [value]) for value in values],
+    )

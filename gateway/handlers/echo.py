@@ -1,0 +1,43 @@
+"""Echo: sends every message back to its sender. To see that everything works, and as the shortest of examples."""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from gateway.interfaces import Answer, Declined, Handled, ILocalHandler
+from gateway.namespaces import CLIENT
+from gateway.stanzas import Stanza
+
+
+@implementer(ILocalHandler)
+class Echo:
+    """Answers a message that has a body with the same body, and a subscription request with approval."""
+
+    def handle(self, stanza: Stanza) -> Answer:
+        """Messages that are no errors, and requests to see our presence; all else is declined."""
+        if stanza.name == "presence":
+            return self._befriend(stanza)
+        if stanza.name != "message" or stanza.type == "error":
+            return Declined()
+        if stanza.element.first(CLIENT, "body") is None:
+            return Handled()  # typing notifications and receipts are no messages to echo
+        reply = stanza.element.replace(attributes={"from": _full(stanza.to), "to": _full(stanza.from_)})
+        return Handled(replies=[Stanza.from_element(reply)])
+
+    @staticmethod
+    def _befriend(stanza: Stanza) -> Answer:
+        """Who subscribes gets approved and sees us (RFC 6121 §3.1); who probes sees us; nobody else gets anything."""
+        replies = []
+        if stanza.type in ("subscribe", "probe"):
+            assert stanza.to is not None
+            assert stanza.from_ is not None
+            addresses = {"from": stanza.to.bare, "to": stanza.from_.bare}
+            element = stanza.element
+            if stanza.type == "subscribe":
+                replies.append(element.replace(attributes={**addresses, "type": "subscribed"}, children=[]))
+            replies.append(element.replace(attributes={**addresses, "type": None}, children=[]))
+        return Handled(replies=[Stanza.from_element(reply) for reply in replies])
+
+
+def _full(address: object) -> str:
+    return str(address)

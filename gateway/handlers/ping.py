@@ -1,0 +1,23 @@
+"""XMPP ping (XEP-0199): an empty result to whoever asks whether we are there."""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from gateway.interfaces import Answer, Declined, Handled, IDiscoverable, ILocalHandler
+from gateway.namespaces import PING
+from gateway.stanzas import Stanza, result_reply
+
+
+@implementer(ILocalHandler, IDiscoverable)
+class Ping:
+    """Answers pings to the domain, and to any address in it."""
+
+    features = (PING,)
+    identities = ()
+
+    def handle(self, stanza: Stanza) -> Answer:
+        """An iq of type get with a ping in it."""
+        if stanza.name != "iq" or stanza.type != "get" or stanza.element.first(PING, "ping") is None:
+            return Declined()
+        return Handled(replies=[result_reply(stanza)])

@@ -1,0 +1,67 @@
+"""HandlerRoute: the route of a domain whose stanzas are dealt with by handlers in this process.
+
+The handlers are asked in order; the first that does not decline ends it. What all decline is `service-unavailable`, an
+exception is `internal-server-error` and a traceback in the log, an answer may come later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gateway.addresses import Domain
+from gateway.errors import StanzaCondition, StanzaError
+from gateway.interfaces import Answer, Declined, Handled, ILocalHandler, IRoute, IRouter
+from gateway.stanzas import Stanza
+
+_NOT_SERVED = StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)
+_BROKEN = StanzaError(StanzaCondition.INTERNAL_SERVER_ERROR)
+
+
+@implementer(IRoute)
+class HandlerRoute:
+    """The handlers of one domain."""
+
+    _log = Logger()
+
+    def __init__(self, domain: Domain, handlers: Sequence[ILocalHandler], router: IRouter) -> None:
+        self.domain = domain
+        self.handlers = tuple(handlers)
+        self._router = router
+
+    def deliver(self, stanza: Stanza) -> None:
+        """Ask the handlers, the first one first."""
+        self._ask(stanza, self.handlers)
+
+    def flush(self) -> Deferred[None] | None:
+        """Nothing waits here to be written."""
+        return None
+
+    def _ask(self, stanza: Stanza, handlers: Sequence[ILocalHandler]) -> None:
+        if not handlers:
+            self._router.bounce(stanza, _NOT_SERVED)
+            return
+        answer: Deferred[Any] = maybeDeferred(handlers[0].handle, stanza)
+        answer.addCallback(self._answered, stanza, handlers[1:])
+        answer.addErrback(self._broke, stanza, handlers[0])
+
+    def _answered(self, answer: Answer, stanza: Stanza, others: Sequence[ILocalHandler]) -> None:
+        if isinstance(answer, Declined):
+            self._ask(stanza, others)
+        elif isinstance(answer, Handled):
+            for reply in answer.replies:
+                self._router.route(reply)
+            self._router.flush()
+        else:
+            self._router.bounce(stanza, answer.error)
+            self._router.flush()
+
+    def _broke(self, failure: Failure, stanza: Stanza, handler: object) -> None:
+        self._log.failure("{handler} failed on a {name}", failure, handler=type(handler).__name__, name=stanza.name)
+        self._router.bounce(stanza, _BROKEN)
+        self._router.flush()

@@ -1,0 +1,30 @@
+"""Software version (XEP-0092): name and version of this program; the operating system is nobody's business."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from zope.interface import implementer
+
+from gateway.elements import Element
+from gateway.interfaces import Answer, Declined, Handled, IDiscoverable, ILocalHandler
+from gateway.namespaces import VERSION
+from gateway.stanzas import Stanza, result_reply
+
+
+@implementer(ILocalHandler, IDiscoverable)
+class Version:
+    """Answers who we are."""
+
+    features = (VERSION,)
+    identities = ()
+
+    def __init__(self) -> None:
+        self._version = version("xmpp-gateway")
+
+    def handle(self, stanza: Stanza) -> Answer:
+        """An iq of type get with a version query in it."""
+        if stanza.name != "iq" or stanza.type != "get" or stanza.element.first(VERSION, "query") is None:
+            return Declined()
+        said = [Element(VERSION, "name", {}, ["xmpp-gateway"]), Element(VERSION, "version", {}, [self._version])]
+        return Handled(replies=[result_reply(stanza, Element(VERSION, "query", {}, said))])

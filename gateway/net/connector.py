@@ -1,0 +1,162 @@
+"""Connector: opens streams to other servers. Resolve, dial, negotiate; give up in words (RFC 6120 §3.2, XEP-0368).
+
+A target whose TLS fails or which breaks off in the middle is not the end: the targets after it are dialled. Each stream
+leaves an attempt record with the steps that led to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from gateway.addresses import Domain, DomainPair
+from gateway.errors import Unreachable
+from gateway.federation.attempts import AttemptLog, Direction, Step, Verdict
+from gateway.federation.delivery import DeliveryFailed, failure_of
+from gateway.federation.outbound import OutboundSession
+from gateway.federation.streams import Gone
+from gateway.net.certificates import CertificateJudge
+from gateway.net.contexts import TLSContexts
+from gateway.net.dialling import Dialled, dial
+from gateway.net.protocol import StreamProtocol, Timing
+from gateway.net.resolver import Resolver
+from gateway.net.targets import Target
+from gateway.notices import Publish
+from gateway.policy import accept_answer
+from gateway.profiles import Profile
+from gateway.stream.codec import Budget
+from gateway.stream.facts import Facts, Role, Terms
+from gateway.stream.stream import Stream, StreamTools
+
+# After these, another server of the same domain may do better.
+_ANOTHER_MAY_DO_BETTER = {Verdict.TLS_FAILED, Verdict.CONNECTION_LOST, Verdict.TIMEOUT}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How a remote domain is to be reached: a configured place or DNS, and on what terms."""
+
+    terms: Terms
+    connect: str | None = None
+    direct_tls: bool = True
+
+
+class Connector:
+    """Opens streams; a StreamOpener."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        *,
+        resolver: Resolver,
+        contexts: TLSContexts,
+        judge: CertificateJudge,
+        way_to: Callable[[Domain], Way],
+        session: Callable[[AttemptLog, DomainPair, Gone], OutboundSession],
+        profiles: tuple[Profile, Profile],
+        tools: StreamTools,
+        budget: Budget,
+        timing: Timing,
+        publish: Publish,
+    ) -> None:
+        """`profiles`: for stanzas, and for questions about keys only."""
+        self._reactor = reactor
+        self._resolver = resolver
+        self._contexts = contexts
+        self._judge = judge
+        self._way_to = way_to
+        self._session = session
+        self._profiles = profiles
+        self._tools = tools
+        self._budget = budget
+        self._timing = timing
+        self._publish = publish
+        self._numbers = count(1)
+
+    def open(self, pair: DomainPair, gone: Gone, *, only_questions: bool) -> Deferred[OutboundSession]:
+        """A session whose stream is established; fails with DeliveryFailed, also when it is cancelled."""
+        return Deferred.fromCoroutine(self._open(pair, gone, only_questions))
+
+    async def _open(self, pair: DomainPair, gone: Gone, only_questions: bool) -> OutboundSession:
+        attempt = self._attempt(pair)
+        way = self._way_to(pair.target)
+        try:
+            resolution = await self._resolver.resolve(pair.target, direct_tls=way.direct_tls, connect=way.connect)
+        except Unreachable as failure:
+            attempt.step(Step.RESOLVE, "; ".join(failure.steps), ok=False)
+            verdict = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.DNS_FAILED
+            attempt.end(verdict, failure.sentence)
+            raise failure_of(verdict, failure.sentence) from failure
+        except CancelledError:
+            attempt.end(Verdict.TIMEOUT, "name resolution took too long")
+            raise failure_of(Verdict.TIMEOUT, "name resolution took too long") from None
+        attempt.step(Step.RESOLVE, "; ".join(resolution.steps))
+        targets: Sequence[Target] = resolution.targets
+        while True:
+            session = self._session(attempt, pair, gone)
+            dialled = await self._dial(targets, session, pair, way, only_questions)
+            targets = targets[targets.index(dialled.target) + 1 :]
+            try:
+                return await session.when_proved(pair)
+            except CancelledError:
+                attempt.end(Verdict.TIMEOUT, "negotiation took too long")
+                dialled.protocol.abort("negotiation took too long")  # type: ignore[attr-defined]
+                raise failure_of(Verdict.TIMEOUT, "negotiation took too long") from None
+            except DeliveryFailed:
+                record = attempt.record
+                if not targets or record is None or record.verdict not in _ANOTHER_MAY_DO_BETTER:
+                    raise
+            attempt = self._attempt(pair)
+
+    async def _dial(
+        self, targets: Sequence[Target], session: OutboundSession, pair: DomainPair, way: Way, only_questions: bool
+    ) -> Dialled:
+        steps: list[str] = []
+        attempt = session.attempt
+        try:
+            dialled = await dial(
+                self._reactor,
+                targets,
+                lambda target: self._protocol(target, session, pair, way, only_questions),
+                note=steps.append,
+            )
+        except Unreachable as failure:
+            attempt.step(Step.CONNECT, "; ".join(failure.steps), ok=False)
+            attempt.end(Verdict.UNREACHABLE, failure.sentence)
+            verdict = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.UNREACHABLE
+            raise failure_of(verdict, failure.sentence) from failure
+        except CancelledError:
+            attempt.step(Step.CONNECT, "; ".join(steps), ok=False)
+            attempt.end(Verdict.TIMEOUT, "connecting took too long")
+            raise failure_of(Verdict.TIMEOUT, "connecting took too long") from None
+        return dialled
+
+    def _protocol(
+        self, target: Target, session: OutboundSession, pair: DomainPair, way: Way, only_questions: bool
+    ) -> StreamProtocol:
+        facts = Facts(role=Role.INITIATING, local=pair.sender, remote=pair.target, terms=way.terms)
+        profile = self._profiles[1] if only_questions else self._profiles[0]
+        direct = target.tls == "direct"
+        return StreamProtocol(
+            Stream(profile, facts, accept_answer, self._tools, self._budget),
+            session,
+            clock=self._reactor,
+            judge=self._judge,
+            tls=lambda facts: self._contexts.connecting(pair.sender, pair.target, direct=direct),
+            timing=self._timing,
+            direct_tls=direct,
+        )
+
+    def _attempt(self, pair: DomainPair) -> AttemptLog:
+        return AttemptLog(
+            self._publish,
+            self._reactor.seconds,
+            next(self._numbers),
+            Direction.OUT,
+            local=pair.sender,
+            remote=pair.target,
+        )

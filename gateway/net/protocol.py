@@ -1,0 +1,354 @@
+"""StreamProtocol: one TCP connection that feeds a Stream and carries out its orders.
+
+It has the timers that belong to a connection (negotiation, closing, idling, stalling), starts TLS (from the first byte
+where the door or the target says so) and lets the peer's
+certificate be judged, and holds back: while whoever takes our stanzas has no room, it reads nothing more from its
+peer; and who writes to it learns by `room` when it has none itself.
+
+Everything that has a meaning goes to its owner, a session, which knows no transport.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gateway.errors import StreamCondition, StreamError
+from gateway.net.certificates import CertificateJudge, CertificateVerdict
+from gateway.net.tls_session import describe_tls, tls_exporter
+from gateway.sessions import Session
+from gateway.stream.events import CloseTransport, Secured, SecureTransport, Send, StanzasReceived, StreamClosed
+from gateway.stream.facts import Facts, Role, TLSFacts
+from gateway.stream.negotiation import Step
+from gateway.stream.states import State
+from gateway.stream.stream import Output, Stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """The patience of a connection, in seconds; 0 is endless where it makes sense."""
+
+    negotiate: float = 30
+    close: float = 5
+    stall: float = 60
+
+
+class Watcher(typing.Protocol):
+    """Who counts connections."""
+
+    def entered(self, connection: StreamProtocol) -> None: ...
+    def established(self, connection: StreamProtocol) -> None: ...
+    def left(self, connection: StreamProtocol) -> None: ...
+
+
+@implementer(IHandshakeListener)
+class StreamProtocol(Protocol):
+    """The I/O of one stream."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        session: Session,
+        *,
+        clock: Any,
+        judge: CertificateJudge,
+        tls: Callable[[Facts], Any],
+        timing: Timing,
+        direct_tls: bool = False,
+        watcher: Watcher | None = None,
+    ) -> None:
+        """`tls` gives Twisted's connection creator for this side and these facts; `clock` is an IReactorTime."""
+        self.stream = stream
+        self.timing = timing
+        self.last_activity = 0.0
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self._session = session
+        self._clock = clock
+        self._judge = judge
+        self._tls = tls
+        self._direct_tls = direct_tls
+        self._watcher = watcher
+        self._timers: dict[str, Any] = {}
+        self._writable = _Writable(self)
+        self._reading_waits = 0
+        self._held = b""
+        self._ended_because = ""
+        self._is_lost = False
+        self._lost_waits: list[Deferred[None]] = []
+
+    # -- Twisted calls us --------------------------------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        self._set_timer("negotiate", self.timing.negotiate, self._negotiation_timed_out)
+        self.last_activity = self._clock.seconds()
+        transport: Any = self.transport
+        transport.setTcpNoDelay(True)
+        transport.registerProducer(self._writable, True)
+        if self._watcher is not None:
+            self._watcher.entered(self)
+        self._session.connected(self)
+        if self._direct_tls:
+            self._start_tls()
+        else:
+            self._begin()
+
+    def handshakeCompleted(self) -> None:
+        secured = self._secured()
+        if self._direct_tls:
+            self.stream.facts = replace(self.stream.facts, tls=secured.tls, certificate=secured.certificate)
+            self._session.happened(secured)
+            self._begin()
+        else:
+            self._session.happened(secured)
+            self._carry_out(self.stream.answer(secured))
+
+    def dataReceived(self, data: bytes) -> None:
+        self.bytes_in += len(data)
+        self.last_activity = self._clock.seconds()
+        if self._reading_waits:
+            self._held += data  # TLS hands on what it had decrypted before it was paused
+            return
+        self._carry_out(self.stream.received(data))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._is_lost = True
+        for timer in list(self._timers):
+            self._clear_timer(timer)
+        self._writable.released()
+        if self._watcher is not None:
+            self._watcher.left(self)
+        lost, self._lost_waits = self._lost_waits, []
+        for wait in lost:
+            wait.callback(None)
+        self._session.lost(self._ended_because or _in_words(reason))
+
+    # -- the session calls us ----------------------------------------------------------------------------------------
+
+    @property
+    def peer_address(self) -> str:
+        """The other side's IP address and port."""
+        peer: Any = self.transport.getPeer()  # type: ignore[union-attr]
+        if not hasattr(peer, "host"):
+            return str(peer)
+        return f"[{peer.host}]:{peer.port}" if ":" in peer.host else f"{peer.host}:{peer.port}"
+
+    def write(self, data: bytes) -> None:
+        """Stanzas as bytes, on an established stream."""
+        if not self._is_lost:
+            self.bytes_out += len(data)
+            self.last_activity = self._clock.seconds()
+            self.transport.write(data)  # type: ignore[union-attr]
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the transport takes more without its buffer growing beyond bounds."""
+        return self._writable.is_open
+
+    def room(self) -> Deferred[None] | None:
+        """None when there is room; else a Deferred that fires when there is, or the connection is gone."""
+        return self._writable.wait()
+
+    def answer(self, answer: object) -> None:
+        """The answer to an order that was a question."""
+        self._carry_out(self.stream.answer(answer))
+
+    def perform(self, step: Callable[[Facts], Step]) -> None:
+        """Have a feature do something of its own accord."""
+        self._carry_out(self.stream.perform(step))
+
+    def close(self, error: StreamError | None = None) -> None:
+        """Close the stream properly: error if any, closing tag, then TCP."""
+        if self.stream.state in (State.CLOSING, State.CLOSED):
+            return
+        self._ended_because = self._ended_because or (f"closed by us: {error}" if error is not None else "closed by us")
+        self._carry_out(self.stream.close(error))
+
+    def when_lost(self) -> Deferred[None]:
+        """Fires when the connection is gone."""
+        wait: Deferred[None] = Deferred()
+        if self._is_lost:
+            wait.callback(None)
+        else:
+            self._lost_waits.append(wait)
+        return wait
+
+    def abort(self, because: str) -> None:
+        """Cut the connection."""
+        self._ended_because = self._ended_because or because
+        self.transport.abortConnection()  # type: ignore[union-attr]
+
+    # -- carrying out ------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        if self.stream.facts.role is Role.INITIATING:
+            self._carry_out(self.stream.open())
+
+    def _carry_out(self, outputs: Sequence[Output]) -> None:
+        for output in outputs:
+            kind = type(output)
+            if kind is StanzasReceived:
+                wait = self._session.stanzas_received(output.stanzas)  # type: ignore[union-attr]
+                if wait is not None:
+                    self._wait_before_reading(wait)
+            elif kind is Send:
+                self.bytes_out += len(output.data)  # type: ignore[union-attr]
+                self.transport.write(output.data)  # type: ignore[union-attr]
+            elif kind is SecureTransport:
+                self._start_tls()
+            elif kind is CloseTransport:
+                self._close_transport(output.error)  # type: ignore[union-attr]
+            else:
+                self._session.happened(output)
+                if kind is StreamClosed:
+                    self._ended_because = self._ended_because or "the other side closed the stream"
+                    self._lose()
+        if outputs and self.stream.is_established and "negotiate" in self._timers:
+            self._clear_timer("negotiate")
+            self._watch_idleness()
+            if self._watcher is not None:
+                self._watcher.established(self)
+
+    def _start_tls(self) -> None:
+        transport: Any = self.transport
+        transport.startTLS(self._tls(self.stream.facts))
+
+    def _secured(self) -> Secured:
+        transport = self.transport
+        session = describe_tls(transport)
+        verdict: CertificateVerdict = self._judge.judge_peer(transport, datetime.now(UTC))
+        bindings = {"tls-exporter": tls_exporter(transport)}
+        tls = TLSFacts(
+            version=session.version,
+            cipher=session.cipher,
+            alpn=session.alpn or None,
+            channel_bindings={name: value for name, value in bindings.items() if value is not None},
+        )
+        return Secured(tls=tls, certificate=verdict)
+
+    def _close_transport(self, error: StreamError | None) -> None:
+        if error is not None:
+            self._ended_because = self._ended_because or f"closed by us: {error}"
+        self._clear_timer("negotiate")
+        # The other side is given some time for its own closing tag (RFC 6120 §4.4).
+        self._set_timer("close", self.timing.close, self._lose)
+        self._resume_reading()
+
+    def _lose(self) -> None:
+        """End TCP once everything is written, or soon: a TLS connection waits for the other side's goodbye."""
+        transport: Any = self.transport
+        transport.unregisterProducer()
+        transport.loseConnection()
+        self._set_timer("close", self.timing.close, lambda: self.abort("the other side took nothing more"))
+
+    # -- timers ------------------------------------------------------------------------------------------------------
+
+    def _set_timer(self, name: str, seconds: float, action: Callable[[], None]) -> None:
+        self._clear_timer(name)
+        if not self._is_lost:
+            self._timers[name] = self._clock.callLater(seconds, self._fire, name, action)
+
+    def _fire(self, name: str, action: Callable[[], None]) -> None:
+        self._timers.pop(name, None)
+        action()
+
+    def _clear_timer(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _negotiation_timed_out(self) -> None:
+        if self._direct_tls and self.stream.facts.tls is None:
+            self.abort(f"the TLS handshake took more than {self.timing.negotiate:g} s")
+            return
+        self._ended_because = f"negotiation took more than {self.timing.negotiate:g} s"
+        self.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "negotiation took too long"))
+
+    def _watch_idleness(self) -> None:
+        idle_seconds = self.stream.facts.terms.idle_seconds
+        if idle_seconds:
+            left = self.last_activity + idle_seconds - self._clock.seconds()
+            if left <= 0:
+                self._ended_because = f"closed by us: nothing passed for {idle_seconds:g} s"
+                self.close()
+            else:
+                self._set_timer("idle", left, self._watch_idleness)
+
+    def stalled(self) -> None:
+        """The other side has read nothing for the time that we allow."""
+        self.abort(f"it took nothing for {self.timing.stall:g} s")
+
+    # -- back-pressure -----------------------------------------------------------------------------------------------
+
+    def _wait_before_reading(self, wait: Deferred[None]) -> None:
+        self._reading_waits += 1
+        if self._reading_waits == 1:
+            self.transport.pauseProducing()  # type: ignore[union-attr]
+        wait.addCallback(lambda _: self._waited())
+
+    def _waited(self) -> None:
+        self._reading_waits -= 1
+        if not self._reading_waits and not self._is_lost:
+            held, self._held = self._held, b""
+            self.transport.resumeProducing()  # type: ignore[union-attr]
+            if held:
+                self.dataReceived(held)
+
+    def _resume_reading(self) -> None:
+        if self._reading_waits and not self._is_lost:
+            self.transport.resumeProducing()  # type: ignore[union-attr]
+
+
+@implementer(IPushProducer)
+class _Writable:
+    """Whether a transport takes more; to the transport we are a producer that it pauses and resumes."""
+
+    def __init__(self, connection: StreamProtocol) -> None:
+        self.is_open = True
+        self._connection = connection
+        self._waiting: list[Deferred[None]] = []
+
+    def wait(self) -> Deferred[None] | None:
+        if self.is_open:
+            return None
+        wait: Deferred[None] = Deferred()
+        self._waiting.append(wait)
+        return wait
+
+    def released(self) -> None:
+        self.is_open = True
+        waiting, self._waiting = self._waiting, []
+        for wait in waiting:
+            wait.callback(None)
+
+    def pauseProducing(self) -> None:
+        self.is_open = False
+        self._connection._set_timer("stall", self._connection.timing.stall, self._connection.stalled)
+
+    def resumeProducing(self) -> None:
+        self._connection._clear_timer("stall")
+        self.released()
+
+    def stopProducing(self) -> None:
+        self.released()
+
+
+def _in_words(reason: Failure) -> str:
+    if reason.check(ConnectionDone):
+        return "the other side closed the connection"
+    if reason.check(SSL.Error):
+        details = reason.value.args[0] if reason.value.args else ()
+        told = "; ".join(str(entry[-1]) for entry in details) if isinstance(details, list) else str(reason.value)
+        return f"TLS failed: {told or 'the connection was closed in the middle of it'}"
+    return f"the connection was lost: {reason.getErrorMessage()}"

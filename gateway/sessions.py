@@ -1,0 +1,61 @@
+"""What a connection and the session that owns it know of each other.
+
+A connection carries out; a session decides. One session belongs to one connection, from `connected` to `lost`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from gateway.errors import StreamError
+from gateway.stanzas import Stanza
+from gateway.stream.facts import Facts
+from gateway.stream.negotiation import Step
+from gateway.stream.stream import Output, Stream
+
+
+class Connection(Protocol):
+    """What a session may ask of its connection."""
+
+    stream: Stream
+
+    @property
+    def peer_address(self) -> str:
+        """The other side's IP address and port, as text."""
+
+    def write(self, data: bytes) -> None:
+        """Write stanzas, on an established stream."""
+
+    def room(self) -> Deferred[None] | None:
+        """None when there is room to write; else a Deferred that fires when there is, or the connection is gone."""
+
+    def answer(self, answer: object) -> None:
+        """Answer an order that was a question."""
+
+    def perform(self, step: Callable[[Facts], Step]) -> None:
+        """Have a feature do something of its own accord."""
+
+    def close(self, error: StreamError | None = None) -> None:
+        """Close the stream: error if any, closing tag, then the connection."""
+
+    def when_lost(self) -> Deferred[None]:
+        """Fires when the connection is gone."""
+
+
+class Session(Protocol):
+    """Who owns a connection."""
+
+    def connected(self, connection: Connection) -> None:
+        """The connection stands; nothing has been said yet."""
+
+    def happened(self, output: Output) -> None:
+        """An event, or an order that is not about the transport."""
+
+    def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
+        """Stanzas came; a Deferred where reading should wait for it."""
+
+    def lost(self, reason: str) -> None:
+        """The connection is gone, for this reason in plain words. Called once, and nothing after it."""
