@@ -17,7 +17,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import IO, Any
 
@@ -64,7 +64,7 @@ def json_record(event: LogEvent) -> str:
         record["namespace"] = namespace
     if isinstance(notice := event.get("notice"), Notice):
         record["notice"] = type(notice).__name__
-        record["facts"] = {each.name: _fact(getattr(notice, each.name)) for each in fields(notice)}
+        record["facts"] = _fact(notice)
     if traceback := list(_traceback(event)):
         record["traceback"] = traceback
     return json.dumps(record) + "\n"
@@ -121,7 +121,9 @@ def _traceback(event: LogEvent) -> Iterator[str]:
 
 
 def _fact(value: Any) -> Any:
-    """A fact of a notice in JSON: numbers, texts, and lists of them."""
+    """A fact of a notice in JSON: numbers, texts, lists of them, and records."""
+    if is_dataclass(value):
+        return {each.name: _fact(getattr(value, each.name)) for each in fields(value)}
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, list | tuple | set | frozenset):

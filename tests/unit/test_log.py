@@ -145,11 +145,19 @@ def test_length_is_cut_before_it_is_escaped() -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """A record inside a notice."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Heard(Notice):
     """A notice with facts of all kinds."""
 
     domain: str
     count: int
+    part: Part | None = None
     steps: tuple[str, ...] = ()
     because: Exception | None = None
 
@@ -162,12 +170,15 @@ def test_notices_are_logged_with_their_facts() -> None:
     log = Log("json")
     board = Board()
     board.subscribe(notice_log("info", log.ours))
-    board.publish(Heard(domain="a.test\n", count=3, steps=("one", "two\x00"), because=ValueError("x" * 2000)))
+    board.publish(
+        Heard(domain="a.test\n", count=3, part=Part(name="p"), steps=("one", "two\x00"), because=ValueError("x" * 2000))
+    )
     (record,) = map(json.loads, log.lines)
     assert record["message"] == "heard 3 from a.test\\n"
     assert record["notice"] == "Heard"
     facts = record["facts"]
     assert (facts["domain"], facts["count"], facts["steps"]) == ("a.test\\n", 3, ["one", "two\\x00"])
+    assert facts["part"] == {"name": "p"}
     assert facts["because"].endswith("(1000 more)")
 
 
