@@ -53,13 +53,13 @@ def harmless(text: str, most: int = MOST_CHARACTERS) -> str:
 
 def text_record(event: LogEvent) -> str:
     """An event as a line for people: time, level, message; then its traceback, if it has one."""
-    lines = [f"{_time(event)} {_level(event):<5} {harmless(formatEvent(event))}", *_traceback(event)]
+    lines = [f"{_time(event)} {_level(event):<5} {_message(event)}", *_traceback(event)]
     return "\n    ".join(lines) + "\n"
 
 
 def json_record(event: LogEvent) -> str:
     """An event as one JSON object on a line."""
-    record: dict[str, Any] = {"time": _time(event), "level": _level(event), "message": harmless(formatEvent(event))}
+    record: dict[str, Any] = {"time": _time(event), "level": _level(event), "message": _message(event)}
     if namespace := event.get("log_namespace"):
         record["namespace"] = namespace
     if isinstance(notice := event.get("notice"), Notice):
@@ -77,7 +77,8 @@ def log_observer(out: IO[Any], *, form: str, level: str) -> ILogObserver:
     """An observer that writes events of that level and above to a file, in that form."""
     predicate = LogLevelFilterPredicate(defaultLogLevel=LogLevel.levelWithName(level))
     if level == "info":
-        predicate.setLogLevelForNamespace("twisted", LogLevel.warn)
+        for namespace in ("twisted", "log_legacy"):
+            predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
     return FilteringLogObserver(FileLogObserver(out, FORMATS[form]), [predicate])  # type: ignore[return-value]
 
 
@@ -115,8 +116,14 @@ def _level(event: LogEvent) -> str:
     return event.get("log_level", LogLevel.info).name  # type: ignore[no-any-return]
 
 
+def _message(event: LogEvent) -> str:
+    if "failure" in event and "log_failure" not in event:  # by log.err of old, whose text is the whole traceback
+        return harmless(f"{event.get('why') or 'unhandled error'}: {event['failure'].getErrorMessage()}")
+    return harmless(formatEvent(event))
+
+
 def _traceback(event: LogEvent) -> Iterator[str]:
-    if failure := event.get("log_failure"):
+    if failure := event.get("log_failure", event.get("failure")):
         yield from map(harmless, failure.getTraceback().splitlines())
 
 

@@ -11,14 +11,17 @@ the form that `[log]` says; `--logger` and `--syslog` are left to twistd.
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from twisted.application.service import MultiService
 from twisted.logger import ILogObserver
 from twisted.python import usage
 
-from gateway.config import Mistakes, load
-from gateway.log import log_observer, open_log
+from gateway.config import Mistakes, load, warnings
+from gateway.log import log_observer, notice_log, open_log
+from gateway.notices import Level, Remark
+from gateway.service import build
 from gateway.settings import Settings
 
 
@@ -39,7 +42,7 @@ class Options(usage.Options):
             _refuse(str(mistakes))
 
 
-class Gateway(MultiService):
+class Logged(MultiService):
     """The top of the service tree, which brings its log to the application that it becomes part of."""
 
     def __init__(self, observer: ILogObserver | None) -> None:
@@ -53,15 +56,18 @@ class Gateway(MultiService):
         super().setServiceParent(parent)
 
 
-def makeService(options: Options) -> Gateway:
+def makeService(options: Options) -> Logged:
     """The service for a command line whose configuration has been read."""
     from twisted.internet import reactor
 
-    from gateway import service
-
-    gateway = Gateway(_observer(options.parent, options.settings, reactor))
-    service.build(options.settings, reactor).setServiceParent(gateway)
-    return gateway
+    settings = options.settings
+    gateway = build(settings, reactor)
+    gateway.board.subscribe(notice_log(settings.log.level))
+    for warning in warnings(settings, datetime.now(UTC)):
+        gateway.board.publish(Remark(text=warning, weight=Level.WARN))
+    top = Logged(_observer(options.parent, settings, reactor))
+    gateway.setServiceParent(top)
+    return top
 
 
 def _observer(twistd: Any, settings: Settings, reactor: Any) -> ILogObserver | None:

@@ -17,6 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import Logger, LogLevel, LogPublisher
+from twisted.logger._legacy import publishToNewObserver
+from twisted.python.failure import Failure
+from twisted.python.log import textFromEventDict
 
 from gateway.log import harmless, log_observer, notice_log, open_log
 from gateway.notices import Board, Level, MaybeLost, Notice, Remark, StanzasPassed
@@ -27,8 +30,8 @@ class Log:
 
     def __init__(self, form: str = "text", level: str = "info") -> None:
         self.out = io.StringIO()
-        publisher = LogPublisher(log_observer(self.out, form=form, level=level))
-        self.logger: Callable[[str], Logger] = lambda namespace: Logger(namespace, observer=publisher)
+        self.publisher = LogPublisher(log_observer(self.out, form=form, level=level))
+        self.logger: Callable[[str], Logger] = lambda namespace: Logger(namespace, observer=self.publisher)
         self.ours = self.logger("gateway")
 
     @property
@@ -99,6 +102,27 @@ def test_failure_comes_with_its_traceback(form: str) -> None:
         assert all(line.startswith("    ") for line in log.lines[1:]), "no line of it looks like a record"
         traceback = log.lines[1:]
     assert any("in _fail" in line for line in traceback)
+
+
+def test_failure_of_the_old_log_looks_the_same() -> None:
+    log = Log()
+    try:
+        _fail()
+    except ValueError:
+        event = {"failure": Failure(), "why": None, "isError": 1, "time": 0.0, "message": ()}
+    publishToNewObserver(log.publisher, event, textFromEventDict)
+    assert log.told[0] == "critical unhandled error: said\\nthe peer"
+    assert all(line.startswith("    ") for line in log.lines[1:])
+    assert any("in _fail" in line for line in log.lines[1:])
+
+
+def test_chatter_of_the_old_log_is_not_told_unless_debugging() -> None:
+    for level, told in (("info", 0), ("debug", 1)):
+        log = Log(level=level)
+        publishToNewObserver(
+            log.publisher, {"message": ("Door starting on 1",), "time": 0.0, "isError": 0}, textFromEventDict
+        )
+        assert len(log.lines) == told
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from twisted.application.service import Application, IServiceCollection
 from twisted.logger import ILogObserver
 
-from gateway.tap import Gateway
+from gateway.tap import Logged
 from tests.support.configuration import Folder
 
 TWISTD = Path(sys.executable).with_name("twistd")
@@ -53,9 +56,38 @@ def test_help_needs_no_configuration(folder: Folder) -> None:
     assert "the configuration file" in ended.stdout
 
 
+def run_until_it_answers(folder: Path, *arguments: str | Path) -> list[str]:
+    """Run twistd until its log says that it answers, end it by SIGTERM, and return the lines of its log."""
+    log = folder / "service.log"
+    process = subprocess.Popen([TWISTD, *arguments], cwd=folder)
+    try:
+        deadline = time.monotonic() + 20
+        while not (log.exists() and "answering for" in log.read_text()):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=5) == -signal.SIGTERM, "streams are closed within 5 s"
+    finally:
+        process.kill()
+    return log.read_text().splitlines()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_service_logs_to_twistds_logfile_and_ends_at_sigterm(folder: Folder, form: str) -> None:
+    file = folder.complete(f'[listen]\nserver = ["tcp:0:interface=127.0.0.1"]\n[log]\nformat = "{form}"\n')
+    arguments = ["--nodaemon", "--logfile=service.log", "--pidfile=", "xmpp-gateway", "--config", file]
+    lines = run_until_it_answers(folder.path, *arguments)
+    sentence = "answering for im.test; doors: server tcp:0:interface=127.0.0.1"
+    if form == "text":
+        assert any(line.endswith(f" info  {sentence}") for line in lines)
+    else:
+        assert sentence in [json.loads(line)["message"] for line in lines]
+
+
 def test_gateway_brings_its_log_to_the_application() -> None:
     application = Application("xmpp-gateway")
-    gateway = Gateway(observer := lambda event: None)  # type: ignore[arg-type]
+    gateway = Logged(observer := lambda event: None)  # type: ignore[arg-type]
     gateway.setServiceParent(application)
     assert application.getComponent(ILogObserver) is observer
     assert list(IServiceCollection(application)) == [gateway]
@@ -63,5 +95,5 @@ def test_gateway_brings_its_log_to_the_application() -> None:
 
 def test_without_an_observer_twistd_makes_its_own() -> None:
     application = Application("xmpp-gateway")
-    Gateway(None).setServiceParent(application)
+    Logged(None).setServiceParent(application)
     assert application.getComponent(ILogObserver, None) is None
