@@ -18,7 +18,7 @@ from typing import Any
 import tomli_w
 
 from tests.interop.peers.process import Peer
-from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, HTTP, INSIDE, SERVER, SERVER_TLS, laid_over
+from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, INSIDE, SERVER, SERVER_TLS, laid_over
 
 PROGRAMS = Path(sys.executable).parent
 ECHO = "gateway.handlers.echo.Echo"
@@ -73,7 +73,7 @@ class Gateway(Peer):
 
     def _doors(self) -> Mapping[str, int]:
         served = {domain["serve"] for domain in self._domains().values()}
-        doors = {"server": SERVER, "http": HTTP}
+        doors = {"server": SERVER}
         if self.site.direct_tls:
             doors["server_tls"] = SERVER_TLS
         if "component" in served:
