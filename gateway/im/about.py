@@ -1,0 +1,45 @@
+"""About: what an account says of itself, and the two requests that want nothing but an answer.
+
+Service discovery to the bare address (XEP-0030 §8) is for those who see its presence; to others there is no account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gateway.elements import Element
+from gateway.errors import StanzaCondition, StanzaError
+from gateway.im.services import Audience, Key, Request, Service
+from gateway.namespaces import DISCO_INFO, DISCO_ITEMS, PING, SESSION
+
+
+def services(features: Iterable[str]) -> dict[Key, Service]:
+    """The services; `features` are the namespaces that the account's own clients may use."""
+    listed = sorted({*features, DISCO_INFO, DISCO_ITEMS, PING})
+
+    async def info(request: Request) -> Element:
+        _refuse_nodes(request)
+        identity = Element(DISCO_INFO, "identity", {"category": "account", "type": "registered"})
+        known = [Element(DISCO_INFO, "feature", {"var": feature}) for feature in listed]
+        return Element(DISCO_INFO, "query", children=[identity, *known])
+
+    async def items(request: Request) -> Element:
+        _refuse_nodes(request)
+        return Element(DISCO_ITEMS, "query")
+
+    return {
+        ("get", DISCO_INFO, "query"): Service(info, Audience.SUBSCRIBERS),
+        ("get", DISCO_ITEMS, "query"): Service(items, Audience.SUBSCRIBERS),
+        ("get", PING, "ping"): Service(_nothing, Audience.SUBSCRIBERS),
+        # What RFC 3921 had after binding, and clients of its age still ask for.
+        ("set", SESSION, "session"): Service(_nothing, Audience.OWNER),
+    }
+
+
+async def _nothing(request: Request) -> None:
+    return None
+
+
+def _refuse_nodes(request: Request) -> None:
+    if request.payload.get("node"):
+        raise StanzaError(StanzaCondition.ITEM_NOT_FOUND, "there is no such node")

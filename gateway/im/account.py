@@ -1,0 +1,138 @@
+"""Account and Resource: what is in memory of those who are online, and of those for whom something is under way.
+
+An account is here while a client of its is bound, or a stanza for it waits for the store; its roster only while a
+client is bound. Everything in here can be read without waiting. Who changes it keeps it in step with the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.addresses import Address
+from gateway.im.blocklist import BlockList
+from gateway.im.edits import attribute
+from gateway.im.interfaces import ISession
+from gateway.im.throttle import Throttle
+from gateway.im.work import WorkQueue
+from gateway.stanzas import Stanza
+from gateway.storage.records import RosterItem
+
+
+class Resource:
+    """A bound client: available while `presence` is not None, gone once `is_bound` is False."""
+
+    __slots__ = (
+        "_unflushed",
+        "account",
+        "address",
+        "directed",
+        "from_attribute",
+        "is_bound",
+        "presence",
+        "priority",
+        "session",
+        "throttle",
+        "wants_blocklist",
+        "wants_carbons",
+        "wants_roster",
+    )
+
+    def __init__(
+        self, account: Account, address: Address, session: ISession, unflushed: dict[ISession, None], throttle: Throttle
+    ) -> None:
+        self.account = account
+        self.address = address
+        self.session = session
+        self.from_attribute = attribute("from", address)
+        self.is_bound = True
+        self.presence: Stanza | None = None  # the last that was broadcast, with 'from' and without 'to'
+        self.priority = 0
+        self.directed: dict[Address, None] = {}  # who has seen this resource without being a subscriber
+        self.wants_roster = False  # an "interested resource" (RFC 6121 §2.2)
+        self.wants_blocklist = False
+        self.wants_carbons = False
+        self.throttle = throttle
+        self._unflushed = unflushed
+
+    def send(self, stanza: Stanza) -> None:
+        """Deliver a stanza to the client; it is written with the next flush of the domain."""
+        self.session.deliver(stanza)
+        self._unflushed[self.session] = None
+
+
+class Roster:
+    """The roster of an account that is online, in the version that the store has."""
+
+    __slots__ = ("items", "version")
+
+    def __init__(self, version: str, items: dict[str, RosterItem]) -> None:
+        self.version = version
+        self.items = items
+
+    def has_subscriber(self, address: Address) -> bool:
+        """Whether the account shows its presence to this address, whatever its resource."""
+        item = self.items.get(address.bare)
+        return item is not None and item.subscription in ("from", "both")
+
+    def subscribers(self) -> list[str]:
+        """The contacts that receive the account's presence."""
+        return [contact for contact, item in self.items.items() if item.subscription in ("from", "both")]
+
+    def subscriptions(self) -> list[str]:
+        """The contacts whose presence the account receives."""
+        return [contact for contact, item in self.items.items() if item.subscription in ("to", "both")]
+
+
+class Account:
+    """One account, or an address that nobody has; `roster` is None while no client is bound."""
+
+    __slots__ = ("address", "blocked", "exists", "receivers", "resources", "roster", "work")
+
+    def __init__(self, address: Address, work: WorkQueue) -> None:
+        self.address = address
+        self.work = work
+        self.exists: bool | None = None  # None until the store has answered
+        self.blocked = BlockList()
+        self.roster: Roster | None = None
+        self.resources: dict[str, Resource] = {}
+        self.receivers: tuple[Resource, ...] = ()  # available with a priority that is not negative
+
+    def presence_changed(self) -> None:
+        """A resource has become available or unavailable, or has another priority."""
+        self.receivers = tuple(resource for resource in self.available() if resource.priority >= 0)
+
+    def available(self) -> Iterator[Resource]:
+        """The resources that have sent presence."""
+        return (resource for resource in self.resources.values() if resource.presence is not None)
+
+    def interested(self) -> Iterator[Resource]:
+        """The resources that have asked for the roster."""
+        return (resource for resource in self.resources.values() if resource.wants_roster)
+
+    def blocks(self, address: Address | None) -> bool:
+        """Whether stanzas from or to this address are stopped; those of the account itself never are."""
+        return (
+            bool(self.blocked)
+            and address is not None
+            and address.bare != self.address.bare
+            and self.blocked.matches(address)
+        )
+
+    def shows_itself_to(self, address: Address, resource: Resource) -> bool:
+        """Whether somebody may know that a resource is there: a subscriber, our own, or one whom it has addressed."""
+        return (
+            address.bare == self.address.bare
+            or address.full == self.address.domain
+            or (self.roster is not None and self.roster.has_subscriber(address))
+            or any(target.bare == address.bare for target in resource.directed)
+        )
+
+    def keep(self, contact: str, item: RosterItem | None, version: str) -> None:
+        """Take over what the store has done to the roster."""
+        if self.roster is None:
+            return
+        self.roster.version = version
+        if item is None:
+            self.roster.items.pop(contact, None)
+        else:
+            self.roster.items[contact] = item

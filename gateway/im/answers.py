@@ -1,0 +1,44 @@
+"""What the server itself says to clients, and for accounts: results, errors, and presence of its own making."""
+
+from __future__ import annotations
+
+from gateway.addresses import Address
+from gateway.elements import Element
+from gateway.errors import StanzaError
+from gateway.im.account import Account, Resource
+from gateway.im.edits import attribute, to_recipient
+from gateway.stanzas import CONTENT, Stanza, result_reply, stanza_error
+
+
+def request_element(sender: Address, recipient: Address, id_: str, payload: Element) -> Element:
+    """An iq of type set from the account's server to a client of the account."""
+    attributes = {"type": "set", "id": id_, "from": sender.full, "to": recipient.full}
+    return Element(CONTENT, "iq", attributes, [payload])
+
+
+def result_for(account: Account, stanza: Stanza, payload: Element | None) -> Stanza:
+    """The result that the account's server gives; a request without 'to' was one to the account (RFC 6120 §10.3.3)."""
+    return result_reply(to_recipient(stanza, account.address), payload)
+
+
+def refuse(resource: Resource, stanza: Stanza, error: StanzaError, *, detail: Element | None = None) -> None:
+    """Tell a client why its stanza went nowhere; errors and results end here (RFC 6120 §8.3.1).
+
+    Unlike a bounce this answers presence of any type: whoever made a mistake is to learn of it.
+    """
+    if stanza.is_response:
+        return
+    explanation = stanza_error(error)
+    if detail is not None:
+        explanation = explanation.replace(children=[*explanation.children, detail])
+    sender = stanza.to or resource.account.address
+    attributes = {"type": "error", "from": sender.full, "to": resource.address.full, "id": stanza.id}
+    resource.send(Stanza.from_element(Element(CONTENT, stanza.name, attributes, [explanation])))
+
+
+def presence(type_: str | None, sender: Address, recipient: Address | None = None) -> Stanza:
+    """Presence that says nothing but its type."""
+    typed = f" type='{type_}'".encode() if type_ else b""
+    to = attribute("to", recipient) if recipient else b""
+    raw = b"<presence%b%b%b/>" % (attribute("from", sender), to, typed)
+    return Stanza("presence", raw, recipient, sender, type_, None)

@@ -1,0 +1,96 @@
+"""What an AccountDomain is made of, put together once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.addresses import Domain
+from gateway.elements import Element
+from gateway.im import about, carbons
+from gateway.im.account import Resource
+from gateway.im.blocking import Blocking
+from gateway.im.contacts import Contacts
+from gateway.im.documents import Documents
+from gateway.im.inbound import Inbound
+from gateway.im.limits import AccountLimits
+from gateway.im.offline import Offline
+from gateway.im.outbound import Outbound
+from gateway.im.presence import Presences
+from gateway.im.probes import Probes
+from gateway.im.services import Services
+from gateway.im.subscribing import Subscribing
+from gateway.im.work import Step
+from gateway.interfaces import IRouter
+from gateway.namespaces import (
+    BLOCKING,
+    CARBONS,
+    OFFLINE,
+    PRIVATE_STORAGE,
+    ROSTER,
+    ROSTER_VERSIONING,
+    SUBSCRIPTION_PREAPPROVAL,
+    VCARD,
+)
+from gateway.storage.interfaces import IStore
+from gateway.stream.codec import AddressLookup
+
+# What a domain with accounts adds to its answer in service discovery.
+FEATURES = (BLOCKING, CARBONS, OFFLINE, PRIVATE_STORAGE, ROSTER, VCARD)
+IDENTITIES = (("server", "im", "xmpp-gateway"),)
+# What it advertises to its clients before they bind (RFC 6121 §2.6.1, §3.4.1).
+STREAM_FEATURES = (Element(ROSTER_VERSIONING, "ver"), Element(SUBSCRIPTION_PREAPPROVAL, "sub"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The parts that an AccountDomain calls by itself."""
+
+    presences: Presences
+    inbound: Inbound
+    outbound: Outbound
+
+
+def assemble(
+    *,
+    domain: Domain,
+    router: IRouter,
+    store: IStore,
+    now: Callable[[], float],
+    tokens: Callable[[], str],
+    addresses: AddressLookup,
+    limits: AccountLimits,
+    later: Callable[[Resource, Step], None],
+) -> Parts:
+    """Make the parts, each from those before it."""
+
+    async def arrived(resource: Resource, is_new: bool, may_receive: bool) -> None:
+        if is_new:
+            await subscribing.greet(resource)
+        if may_receive:
+            await offline.deliver(resource)
+
+    presences = Presences(router=router, addresses=addresses, limits=limits, arrived=arrived, later=later)
+    contacts = Contacts(router=router, store=store, presences=presences, limits=limits, tokens=tokens)
+    subscribing = Subscribing(router=router, store=store, presences=presences, contacts=contacts, addresses=addresses)
+    blocking = Blocking(store=store, presences=presences, addresses=addresses, limits=limits, tokens=tokens)
+    offline = Offline(store, domain, now)
+    table = {
+        **contacts.services,
+        **blocking.services,
+        **carbons.SERVICES,
+        **Documents(store).services,
+        **about.services(FEATURES),
+    }
+    services = Services(router, store, table)
+    return Parts(
+        presences=presences,
+        inbound=Inbound(
+            router=router,
+            offline=offline,
+            probes=Probes(router, store),
+            subscribing=subscribing,
+            services=services,
+        ),
+        outbound=Outbound(router=router, presences=presences, subscribing=subscribing, services=services),
+    )

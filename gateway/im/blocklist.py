@@ -1,0 +1,29 @@
+"""BlockList: the addresses that an account blocks, and whom they match (XEP-0191 §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from gateway.addresses import Address
+
+
+class BlockList:
+    """Immutable. A bare address matches all its resources, a domain everybody in it."""
+
+    __slots__ = ("addresses",)
+
+    def __init__(self, addresses: Collection[str] = ()) -> None:
+        self.addresses = frozenset(addresses)
+
+    def __bool__(self) -> bool:
+        return bool(self.addresses)
+
+    def matches(self, address: Address) -> bool:
+        """Whether anything on the list stands for this address."""
+        listed = self.addresses
+        return (
+            address.full in listed
+            or address.bare in listed
+            or address.domain in listed
+            or f"{address.domain}/{address.resource}" in listed
+        )

@@ -1,0 +1,56 @@
+"""HoldingBack: what an inactive client need not be woken for (XEP-0352).
+
+A client that says it is inactive wants its radio to sleep. Presence and chat states can wait, and of each sender only
+the latest counts. Everything else passes at once, and lets what was held pass before it, so that order is kept. For the
+stream's side of a session: it asks here what to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.stanzas import Stanza
+
+CHAT_STATES = b"http://jabber.org/protocol/chatstates"
+MOST = 500
+
+
+class HoldingBack:
+    """Decides, stanza by stanza, what is written to one client now."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self.is_active = True
+        self._most = most
+        self._held: dict[tuple[str, str], Stanza] = {}
+
+    def pass_on(self, stanza: Stanza) -> Sequence[Stanza]:
+        """What is to be written now that this stanza has come, in order."""
+        if self.is_active:
+            return (stanza,)
+        if not _can_wait(stanza):
+            return (*self._release(), stanza)
+        key = (stanza.name, str(stanza.from_))
+        self._held.pop(key, None)  # the latest goes to the end
+        self._held[key] = stanza
+        return () if len(self._held) <= self._most else self._release()
+
+    def activate(self) -> Sequence[Stanza]:
+        """The client is active; what is to be written now."""
+        self.is_active = True
+        return self._release()
+
+    def deactivate(self) -> None:
+        """The client is inactive."""
+        self.is_active = False
+
+    def _release(self) -> tuple[Stanza, ...]:
+        held, self._held = tuple(self._held.values()), {}
+        return held
+
+
+def _can_wait(stanza: Stanza) -> bool:
+    if stanza.name == "presence":
+        return stanza.type in (None, "unavailable")
+    if stanza.name != "message" or stanza.type == "error" or CHAT_STATES not in stanza.raw or b"<body" in stanza.raw:
+        return False
+    return all(child.namespace.encode() == CHAT_STATES for child in stanza.element.elements())

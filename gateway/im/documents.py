@@ -1,0 +1,64 @@
+"""Documents: what clients leave with the server and read again: a card that all may read, and private notes.
+
+vcard-temp (XEP-0054) and private storage (XEP-0049). Both are old, and real clients still look for a name and a picture
+in the one, and for their list of rooms in the other. The server keeps the bytes and understands nothing of them.
+"""
+
+from __future__ import annotations
+
+from gateway.elements import Element, parse_element
+from gateway.errors import StanzaCondition, StanzaError
+from gateway.im.services import Audience, Request, Service
+from gateway.namespaces import PRIVATE_STORAGE, VCARD
+from gateway.storage.interfaces import IStore
+
+_CARD = "vcard"
+
+
+class Documents:
+    """The two services that keep documents."""
+
+    def __init__(self, store: IStore) -> None:
+        self._store = store
+        self.services = {
+            ("get", VCARD, "vCard"): Service(self.get_card, Audience.ANYBODY),
+            ("set", VCARD, "vCard"): Service(self.set_card, Audience.OWNER),
+            ("get", PRIVATE_STORAGE, "query"): Service(self.get_private, Audience.OWNER),
+            ("set", PRIVATE_STORAGE, "query"): Service(self.set_private, Audience.OWNER),
+        }
+
+    async def get_card(self, request: Request) -> Element:
+        """The card; to others an account without one looks like no account (XEP-0054 §3.3)."""
+        content = await self._store.document(request.account.address.bare, _CARD)
+        if content is None and request.resource is None:
+            raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)
+        return Element(VCARD, "vCard") if content is None else parse_element(content)
+
+    async def set_card(self, request: Request) -> None:
+        """Replace the card."""
+        await self._store.set_document(request.account.address.bare, _CARD, request.payload.serialize())
+
+    async def get_private(self, request: Request) -> Element:
+        """The note that has the name and namespace of the one element given; that element itself when there is none."""
+        note = _only_note(request)
+        content = await self._store.document(request.account.address.bare, _name(note))
+        return Element(PRIVATE_STORAGE, "query", children=[note if content is None else parse_element(content)])
+
+    async def set_private(self, request: Request) -> None:
+        """Replace a note; an empty one is forgotten."""
+        note = _only_note(request)
+        content = note.serialize() if note.children or note.attributes else None
+        await self._store.set_document(request.account.address.bare, _name(note), content)
+
+
+def _only_note(request: Request) -> Element:
+    notes = list(request.payload.elements())
+    if len(notes) != 1:
+        raise StanzaError(StanzaCondition.NOT_ACCEPTABLE, "private storage is asked for one element at a time")
+    if not notes[0].namespace or notes[0].namespace == PRIVATE_STORAGE:
+        raise StanzaError(StanzaCondition.NOT_ACCEPTABLE, "an element in private storage has a namespace of its own")
+    return notes[0]
+
+
+def _name(note: Element) -> str:
+    return f"private {note.namespace} {note.name}"

@@ -1,0 +1,243 @@
+"""AccountDomain: a domain with accounts, as a route like any other, and as the place where clients' streams are bound.
+
+Three ways in: `deliver` for what comes to an account, `from_client` for what a bound client sends, and `bind` and
+`unbind` for clients that come and go. Each account has its queue (see `work`), so that all of it happens in order;
+what needs nothing from the store happens before the call returns. What is written waits for `flush`.
+
+Stanzas to the domain itself are not for an account: another route has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gateway.addresses import Address, Domain
+from gateway.errors import MalformedAddress, StanzaCondition, StanzaError, StreamCondition, StreamError
+from gateway.im.account import Account, Resource
+from gateway.im.accounts import Accounts
+from gateway.im.answers import refuse
+from gateway.im.assembly import assemble
+from gateway.im.blocking import Blocked
+from gateway.im.delivery import FOR_THE_PRESENT
+from gateway.im.failures import explain
+from gateway.im.interfaces import ISession
+from gateway.im.limits import AccountLimits
+from gateway.im.throttle import Throttle
+from gateway.im.work import Later, Step
+from gateway.interfaces import IRoute, IRouter
+from gateway.stanzas import Stanza
+from gateway.storage.errors import NoSuchAccount
+from gateway.storage.interfaces import IStore
+from gateway.stream.codec import AddressLookup
+
+
+@implementer(IRoute)
+class AccountDomain:
+    """All accounts of one domain."""
+
+    def __init__(
+        self,
+        *,
+        domain: Domain,
+        router: IRouter,
+        store: IStore,
+        itself: IRoute,
+        clock: IReactorTime,
+        tokens: Callable[[], str],
+        addresses: AddressLookup,
+        limits: AccountLimits,
+    ) -> None:
+        """`itself` has what is for the domain and no account; `tokens` gives texts that nobody can guess."""
+        self._domain = domain
+        self._router = router
+        self._itself = itself
+        self._clock = clock
+        self._tokens = tokens
+        self._limits = limits
+        self._unflushed: dict[ISession, None] = {}
+        self._accounts = Accounts(domain, store, limits, self._resumed)
+        parts = assemble(
+            domain=domain,
+            router=router,
+            store=store,
+            now=clock.seconds,
+            tokens=tokens,
+            addresses=addresses,
+            limits=limits,
+            later=self._take_later,
+        )
+        self._presences, self._inbound, self._outbound = parts.presences, parts.inbound, parts.outbound
+
+    # Stanzas to accounts
+
+    def deliver(self, stanza: Stanza) -> None:
+        """IRoute.deliver."""
+        assert stanza.to is not None
+        local = stanza.to.local
+        if not local:
+            self._itself.deliver(stanza)
+            return
+        account = self._accounts.get(local)
+        if account is None:
+            if self._ends_before_it_begins(stanza):
+                return
+            account = self._accounts.open(local)
+        account.work.run(partial(self._receive, account, stanza), partial(self._undelivered, account, stanza))
+        if not account.resources:
+            self._accounts.forget_if_idle(account)
+
+    def _ends_before_it_begins(self, stanza: Stanza) -> bool:
+        """What would be dropped whether there is such an account or not, as it is nowhere online.
+
+        Also a probe from an account here: that one already takes the other to be away, and the store need not be asked
+        about every contact of everybody who comes.
+        """
+        if stanza.name == "presence" and stanza.type == "probe":
+            return stanza.from_ is not None and stanza.from_.domain == self._domain
+        return (stanza.name, stanza.type) in FOR_THE_PRESENT
+
+    def _receive(self, account: Account, stanza: Stanza) -> Later:
+        if account.exists:
+            return self._inbound.receive(account, stanza)
+        if account.exists is None:
+            raise StanzaError(
+                StanzaCondition.INTERNAL_SERVER_ERROR, "accounts cannot be looked up now", error_type="wait"
+            )
+        self._inbound.receive_for_nobody(stanza)
+        return None
+
+    def _undelivered(self, account: Account, stanza: Stanza, failure: Failure) -> None:
+        if failure.check(NoSuchAccount):
+            self._vanished(account)
+            self._inbound.receive_for_nobody(stanza)
+        else:
+            self._router.bounce(stanza, explain(failure))
+
+    # Clients
+
+    def bind(self, local: str, session: ISession, resource: str | None = None) -> Resource:
+        """Bind a client's stream to a resource of an account that it has proved to be its own (RFC 6120 §7).
+
+        The resource gets the name that the client wishes, or another where that one is taken (§7.7.2.2). Stanzas are
+        taken from it at once; when the store does not know the account after all, the session is closed.
+        """
+        account = self._accounts.get(local) or self._accounts.open(local)
+        if len(account.resources) >= self._limits.resources:
+            limit = self._limits.resources
+            raise StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, f"an account has at most {limit} resources at once")
+        address = self._free_address(account, resource)
+        throttle = Throttle(self._clock, self._limits.presence_burst, self._limits.presence_seconds)
+        bound = Resource(account, address, session, self._unflushed, throttle)
+        account.resources[address.resource] = bound
+        self._accounts.go_online(account, partial(self._unusable, account))
+        return bound
+
+    def _free_address(self, account: Account, wish: str | None) -> Address:
+        try:
+            address = account.address.with_resource(wish or self._tokens())
+        except MalformedAddress as error:
+            raise StanzaError(StanzaCondition.BAD_REQUEST, error.problem) from error
+        while address.resource in account.resources:
+            address = account.address.with_resource(self._tokens())
+        return address
+
+    def from_client(self, resource: Resource, stanza: Stanza) -> None:
+        """Take a stanza that a bound client has sent; `settle` follows when all that came at once is taken."""
+        resource.account.work.run(partial(self._send, resource, stanza), partial(self._unsent, resource, stanza))
+
+    def _send(self, resource: Resource, stanza: Stanza) -> Later:
+        return self._outbound.send(resource, stanza) if resource.account.exists else None
+
+    def _unsent(self, resource: Resource, stanza: Stanza, failure: Failure) -> None:
+        if failure.check(StreamError):
+            resource.session.close(failure.value)
+        elif failure.check(NoSuchAccount):
+            self._vanished(resource.account)
+        else:
+            detail = Blocked.detail if failure.check(Blocked) else None
+            refuse(resource, stanza, explain(failure), detail=detail)
+
+    def unbind(self, resource: Resource, unread: Sequence[Stanza] = ()) -> None:
+        """The client is gone, whether it said so or not; `unread` is what it never took, as far as that is known."""
+        account = resource.account
+        if account.resources.pop(resource.address.resource, None) is None:
+            return
+        resource.is_bound = False
+        account.presence_changed()
+        account.work.insist(partial(self._leave, resource), partial(self._failed, account))
+        for stanza in unread:
+            step = partial(self._inbound.return_unread, account, stanza)
+            account.work.insist(step, partial(self._undelivered, account, stanza))
+        self._accounts.forget_if_idle(account)
+
+    def _leave(self, resource: Resource) -> Later:
+        self._presences.leave(resource)
+        return None
+
+    def close_account(self, local: str, error: StreamError) -> None:
+        """Close every stream of an account: it was deleted, or its password changed."""
+        account = self._accounts.get(local)
+        for resource in tuple(account.resources.values()) if account is not None else ():
+            resource.session.close(error)
+
+    def stop(self) -> None:
+        """Close every client's stream: the gateway shuts down."""
+        for account in self._accounts.in_memory():
+            self.close_account(account.address.local, StreamError(StreamCondition.SYSTEM_SHUTDOWN))
+
+    # Time
+
+    def settle(self) -> Deferred[None] | None:
+        """Write all that clients' stanzas have led to, here and elsewhere; a Deferred where the client should wait."""
+        return _all((self._router.flush(), self.flush()))
+
+    def flush(self) -> Deferred[None] | None:
+        """IRoute.flush: every client that got something, and those who wait for the store."""
+        unflushed = tuple(self._unflushed)
+        self._unflushed.clear()
+        waits = [session.flush() for session in unflushed]
+        return _all((*waits, self._itself.flush(), self._accounts.backlog.room()))
+
+    def _take_later(self, resource: Resource, step: Step) -> None:
+        """A step that a timer lets through."""
+        resource.account.work.insist(step, partial(self._failed, resource.account))
+        self.settle()
+
+    def _resumed(self, account: Account) -> None:
+        self._accounts.forget_if_idle(account)
+        self.settle()
+
+    # Failures that have no stanza to answer
+
+    def _failed(self, account: Account, failure: Failure) -> None:
+        if failure.check(NoSuchAccount):
+            self._vanished(account)
+        else:
+            explain(failure)
+
+    def _unusable(self, account: Account, failure: Failure) -> None:
+        """A client was bound, and the store does not give its account."""
+        if failure.check(NoSuchAccount):
+            self._vanished(account)
+        else:
+            self.close_account(account.address.local, StreamError(StreamCondition.INTERNAL_SERVER_ERROR))
+
+    def _vanished(self, account: Account) -> None:
+        """The account was deleted under its clients."""
+        account.exists = False
+        self.close_account(
+            account.address.local, StreamError(StreamCondition.NOT_AUTHORIZED, "there is no such account")
+        )
+
+
+def _all(waits: Sequence[Deferred[None] | None]) -> Deferred[None] | None:
+    pending = [wait for wait in waits if wait is not None]
+    if len(pending) <= 1:
+        return pending[0] if pending else None
+    return DeferredList(pending).addCallback(lambda _: None)

@@ -1,0 +1,29 @@
+"""ISession: what a domain with accounts needs of a client's stream, and nothing more.
+
+Two providers: the client door's stream, and the recording one of the tests. With XEP-0198 a session outlives its
+connection: the door keeps it, goes on taking stanzas for it, and lets it end when it cannot be resumed any more.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from zope.interface import Interface
+
+from gateway.errors import StreamError
+from gateway.stanzas import Stanza
+
+
+class ISession(Interface):
+    """A client's stream with a bound resource. It never calls back into the domain while it is being called."""
+
+    def deliver(stanza: Stanza) -> None:
+        """Take over a stanza for this client. Nothing need be written before `flush`. After the end: do nothing."""
+
+    def flush() -> Deferred[None] | None:
+        """Write what was delivered. None while there is room; else a Deferred that fires when there is room again.
+
+        It fires too when the session ends, and a client that takes nothing for too long is ended: nobody waits forever.
+        """
+
+    def close(error: StreamError) -> None:
+        """End the stream; `AccountDomain.unbind` follows, not before this call has returned."""

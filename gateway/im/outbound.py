@@ -1,0 +1,79 @@
+"""Outbound: what a bound client sends, checked, stamped, and handled or sent on (RFC 6120 §8.1.2.1, §10.3, §10.4)."""
+
+from __future__ import annotations
+
+from gateway.errors import StanzaCondition, StanzaError, StreamCondition, StreamError
+from gateway.im import carbons
+from gateway.im.account import Resource
+from gateway.im.blocking import Blocked
+from gateway.im.edits import from_sender, to_recipient
+from gateway.im.presence import UNAVAILABLE, Presences
+from gateway.im.services import Services
+from gateway.im.subscribing import Subscribing
+from gateway.im.subscriptions import TYPES
+from gateway.im.work import Later
+from gateway.interfaces import IRouter
+from gateway.stanzas import Stanza
+
+
+class Outbound:
+    """What becomes of a client's stanzas."""
+
+    def __init__(self, *, router: IRouter, presences: Presences, subscribing: Subscribing, services: Services) -> None:
+        self._router = router
+        self._presences = presences
+        self._subscribing = subscribing
+        self._services = services
+        self._kinds = {"message": self._message, "presence": self._presence, "iq": self._iq}
+
+    def send(self, resource: Resource, stanza: Stanza) -> Later:
+        """Take a client's stanza; raises StanzaError for what the client is told of, StreamError for worse."""
+        account = resource.account
+        if stanza.malformed is not None:
+            _refuse_malformed(*stanza.malformed)
+        if stanza.from_ is not None and stanza.from_ not in (resource.address, account.address):
+            raise StreamError(StreamCondition.INVALID_FROM, "'from' is not the address that this stream is bound to")
+        if account.blocked and account.blocks(stanza.to):
+            raise Blocked()
+        return self._kinds[stanza.name](resource, from_sender(stanza, resource.address, resource.from_attribute))
+
+    def _message(self, resource: Resource, stanza: Stanza) -> Later:
+        account = resource.account
+        if stanza.to is None:
+            stanza = to_recipient(stanza, account.address)  # RFC 6120 §10.3.1
+        self._router.route(stanza)
+        assert stanza.to is not None
+        if len(account.resources) > 1 and stanza.to.bare != account.address.bare:
+            carbons.send_copies(account, stanza, carbons.SENT, without=(resource,))
+        return None
+
+    def _presence(self, resource: Resource, stanza: Stanza) -> Later:
+        informs = stanza.type in (None, UNAVAILABLE)
+        if stanza.to is None:
+            if not informs:
+                raise StanzaError(StanzaCondition.BAD_REQUEST, "presence of this type needs a 'to'")
+            return self._presences.update(resource, stanza)
+        if stanza.type in TYPES:
+            return self._subscribing.send(resource.account, stanza)
+        if informs:
+            self._presences.direct(resource, stanza)
+        elif stanza.type in ("probe", "error"):
+            self._router.route(stanza)
+        else:
+            raise StanzaError(StanzaCondition.BAD_REQUEST, "there is no such type of presence")
+        return None
+
+    def _iq(self, resource: Resource, stanza: Stanza) -> Later:
+        account = resource.account
+        if stanza.to is not None and stanza.to != account.address:
+            self._router.route(stanza)
+            return None
+        if stanza.is_response:
+            return None  # a push was confirmed, or not: there is nothing to be done about it
+        return self._services.serve(account, resource, stanza)
+
+
+def _refuse_malformed(attribute: str, problem: str) -> None:
+    if attribute == "from":
+        raise StreamError(StreamCondition.INVALID_FROM, f"'from' is no address: {problem}")
+    raise StanzaError(StanzaCondition.JID_MALFORMED, problem)

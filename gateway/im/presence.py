@@ -1,0 +1,162 @@
+"""Presence: who sees that a resource is available (RFC 6121 §4).
+
+A client says it once, without 'to'; the account's subscribers and its other resources are told by the server, and so
+are those whom the client addressed directly, when it goes. What a client said last is kept as it was and given to
+whoever may ask. Updates are throttled, since each goes to everybody (see `throttle`).
+
+Nothing here waits for anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from gateway.addresses import Address
+from gateway.errors import StanzaCondition, StanzaError
+from gateway.im.account import Account, Resource
+from gateway.im.answers import presence
+from gateway.im.edits import to_recipient
+from gateway.im.limits import AccountLimits
+from gateway.im.work import Later
+from gateway.interfaces import IRouter
+from gateway.namespaces import CLIENT
+from gateway.stanzas import Stanza
+from gateway.stream.codec import AddressLookup
+
+UNAVAILABLE = "unavailable"
+
+# What is to be done when a resource has become available, or may now receive what waited for the account.
+Arrived = Callable[[Resource, bool, bool], Later]
+
+
+def read_priority(stanza: Stanza) -> int:
+    """The priority that presence states, 0 where it states none (§4.7.2.3)."""
+    if b"priority" not in stanza.raw:
+        return 0
+    element = stanza.element.first(CLIENT, "priority")
+    if element is None:
+        return 0
+    text = element.text.strip()
+    digits = text.removeprefix("-").removeprefix("+")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 3 and -128 <= int(text) <= 127):
+        raise StanzaError(StanzaCondition.BAD_REQUEST, "a priority is a number from -128 to 127")
+    return int(text)
+
+
+class Presences:
+    """What clients say of their availability, and what becomes of it."""
+
+    def __init__(
+        self,
+        *,
+        router: IRouter,
+        addresses: AddressLookup,
+        limits: AccountLimits,
+        arrived: Arrived,
+        later: Callable[[Resource, Callable[[], Later]], None],
+    ) -> None:
+        """`later` takes a step for a resource when the account has time for it, and flushes what it wrote."""
+        self._router = router
+        self._lookup = addresses.lookup
+        self._limits = limits
+        self._arrived = arrived
+        self._later = later
+
+    def update(self, resource: Resource, stanza: Stanza) -> Later:
+        """Presence without 'to': the resource comes, has another state, or goes (§4.2, §4.4, §4.5)."""
+        if len(stanza.raw) > self._limits.presence_bytes:
+            limit = self._limits.presence_bytes
+            raise StanzaError(StanzaCondition.POLICY_VIOLATION, f"presence has at most {limit} bytes")
+        step = partial(self._announce, resource, stanza, read_priority(stanza))
+        if resource.throttle.lets_pass():
+            return step()
+        resource.throttle.hold(partial(self._later, resource, step))
+        return None
+
+    def _announce(self, resource: Resource, stanza: Stanza, priority: int) -> Later:
+        if not resource.is_bound:
+            return None
+        if stanza.type == UNAVAILABLE:
+            self._withdraw(resource, stanza)
+            return None
+        is_new = resource.presence is None
+        may_receive = priority >= 0 and (is_new or resource.priority < 0)
+        resource.presence, resource.priority = stanza, priority
+        resource.account.presence_changed()
+        self._tell_subscribers(resource.account, stanza)
+        if is_new:
+            self._look_around(resource)
+        return self._arrived(resource, is_new, may_receive) if is_new or may_receive else None
+
+    def leave(self, resource: Resource) -> None:
+        """The client is gone, whether it said so or not (§4.5.2)."""
+        resource.throttle.stop()
+        self._withdraw(resource, presence(UNAVAILABLE, resource.address))
+
+    def _withdraw(self, resource: Resource, stanza: Stanza) -> None:
+        account, was_available = resource.account, resource.presence is not None
+        directed, resource.directed = resource.directed, {}
+        resource.presence, resource.priority = None, 0
+        account.presence_changed()
+        if was_available:
+            self._tell_subscribers(account, stanza)
+            if resource.is_bound:  # also "the resource that generated it in the first place" (§4.5.2)
+                resource.send(to_recipient(stanza, account.address))
+        roster = account.roster
+        told = roster.has_subscriber if roster is not None and was_available else lambda address: False
+        self._tell(account, (address for address in directed if not told(address)), stanza)
+
+    def direct(self, resource: Resource, stanza: Stanza) -> None:
+        """Presence with 'to': for that entity alone, and remembered until it is told otherwise (§4.6)."""
+        target = stanza.to
+        assert target is not None
+        if stanza.type == UNAVAILABLE:
+            resource.directed.pop(target, None)
+        elif target.bare != resource.account.address.bare:
+            if target not in resource.directed and len(resource.directed) >= self._limits.directed:
+                problem = f"directed presence goes to at most {self._limits.directed} entities"
+                raise StanzaError(StanzaCondition.POLICY_VIOLATION, problem)
+            resource.directed[target] = None
+        self._router.route(stanza)
+
+    def _tell_subscribers(self, account: Account, stanza: Stanza) -> None:
+        """Subscribers and the account's own available resources, which are subscribers by nature (§4.2.2)."""
+        if account.roster is not None:
+            self._tell(account, map(self._lookup, account.roster.subscribers()), stanza)
+        to_ourselves = to_recipient(stanza, account.address)
+        for each in account.available():
+            each.send(to_ourselves)
+
+    def _tell(self, account: Account, recipients: Iterable[Address], stanza: Stanza) -> None:
+        for recipient in recipients:
+            if not account.blocks(recipient):
+                self._router.route(to_recipient(stanza, recipient))
+
+    def _look_around(self, resource: Resource) -> None:
+        """A resource has come: it is told of the others, and the contacts are asked for their presence (§4.2.2)."""
+        account = resource.account
+        for each in account.available():
+            if each is not resource and each.presence is not None:
+                resource.send(to_recipient(each.presence, account.address))
+        if account.roster is not None:
+            probe = presence("probe", account.address)
+            self._tell(account, map(self._lookup, account.roster.subscriptions()), probe)
+
+    def show_to(self, account: Account, contact: Address) -> None:
+        """Somebody may see the account from now on: what each available resource said last (§3.1.5)."""
+        for resource in account.available():
+            assert resource.presence is not None
+            self._tell(account, (contact,), resource.presence)
+
+    def hide_from(self, account: Account, contact: Address) -> None:
+        """Somebody will not see the account any longer (§3.2.2, §3.3.3); ask before blocking takes effect."""
+        for resource in account.available():
+            self._tell(account, (contact,), presence(UNAVAILABLE, resource.address))
+
+    def hide_directed(self, resource: Resource, is_hidden: Callable[[Address], bool]) -> None:
+        """Those whom a resource had addressed will not see it any longer; ask before blocking takes effect."""
+        hidden = [address for address in resource.directed if is_hidden(address)]
+        for address in hidden:
+            del resource.directed[address]
+        self._tell(resource.account, hidden, presence(UNAVAILABLE, resource.address))

@@ -1,0 +1,73 @@
+"""Probes: somebody asks whether an account is there (RFC 6121 §4.3.2, §4.6.6).
+
+Subscribers are told what each available resource said last. Everybody else is told the same, whether there is such an
+account or not: that he has no subscription. Only that answer waits for the store.
+"""
+
+from __future__ import annotations
+
+from gateway.addresses import Address
+from gateway.im.account import Account
+from gateway.im.answers import presence
+from gateway.im.edits import to_recipient
+from gateway.im.presence import UNAVAILABLE
+from gateway.im.subscriptions import UNSUBSCRIBED
+from gateway.im.work import Later
+from gateway.interfaces import IRouter
+from gateway.stanzas import Stanza
+from gateway.storage.errors import NoSuchAccount
+from gateway.storage.interfaces import IStore
+
+
+class Probes:
+    """Answers to probes."""
+
+    def __init__(self, router: IRouter, store: IStore) -> None:
+        self._router = router
+        self._store = store
+
+    def answer(self, account: Account, stanza: Stanza) -> Later:
+        """A probe, answered by the rules of §4.3.2, or of §4.6.6 where the one who asks was addressed directly."""
+        asker, asked = stanza.from_, stanza.to
+        assert asker is not None
+        assert asked is not None
+        if account.roster is None:
+            return self._answer_for_absent(account, asker, asked)
+        if asker.bare == account.address.bare or account.roster.has_subscriber(asker):
+            self._report(account, asker, asked)
+            return None
+        resource = account.resources.get(asked.resource)
+        if resource is not None and asker in resource.directed:
+            self._router.route(presence(None, resource.address, asker))
+            return None
+        return self._answer_stranger(account, asker)
+
+    def _report(self, account: Account, asker: Address, asked: Address) -> None:
+        """The last presence of each available resource, or of the one that was asked for."""
+        shown = [each for each in account.available() if asked.is_bare or each.address == asked]
+        for each in shown:
+            assert each.presence is not None
+            self._router.route(to_recipient(each.presence, asker))
+        if not shown:
+            self._router.route(presence(UNAVAILABLE, asked, asker))
+
+    async def _answer_for_absent(self, account: Account, asker: Address, asked: Address) -> None:
+        try:
+            relation = await self._store.relation(account.address.bare, asker.bare)
+        except NoSuchAccount:
+            self.answer_for_nobody(asker, asked)
+            return
+        if relation.item is not None and relation.item.subscription in ("from", "both"):
+            self._router.route(presence(UNAVAILABLE, account.address, asker))
+        elif relation.request is None:
+            self._router.route(presence(UNSUBSCRIBED, account.address, asker.bare_address))
+
+    async def _answer_stranger(self, account: Account, asker: Address) -> None:
+        """ "Unsubscribed", but not to one whose request is waiting: that would take the request back."""
+        relation = await self._store.relation(account.address.bare, asker.bare)
+        if relation.request is None:
+            self._router.route(presence(UNSUBSCRIBED, account.address, asker.bare_address))
+
+    def answer_for_nobody(self, asker: Address, asked: Address) -> None:
+        """There is no such account, and nobody can tell that from an account that shares nothing with the asker."""
+        self._router.route(presence(UNSUBSCRIBED, asked.bare_address, asker.bare_address))

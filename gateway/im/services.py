@@ -1,0 +1,124 @@
+"""Services: what the server answers in an account's name (RFC 6121 §8.5.2.1.3, RFC 6120 §10.3.3).
+
+A table by type, namespace and name of the payload. Each service says who may use it, and what anybody else is told: as
+a rule what an unknown account would answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, TypeAlias
+
+from twisted.internet.defer import Deferred
+
+from gateway.addresses import Address
+from gateway.elements import Element
+from gateway.errors import Misuse, StanzaCondition, StanzaError
+from gateway.im.account import Account, Resource
+from gateway.im.answers import result_for
+from gateway.interfaces import IRouter
+from gateway.stanzas import Stanza, check_iq
+from gateway.storage.interfaces import IStore
+
+
+class Audience(Enum):
+    """Who may use a service."""
+
+    OWNER = auto()  # the account's own clients
+    SUBSCRIBERS = auto()  # and those who see its presence
+    ANYBODY = auto()
+
+
+class Answered:
+    """Said by a service that has answered by itself."""
+
+
+ANSWERED = Answered()
+
+
+class Request:
+    """One request to an account; `resource` is the client of the account that makes it, None for anybody else."""
+
+    def __init__(self, account: Account, resource: Resource | None, stanza: Stanza, router: IRouter) -> None:
+        self.account = account
+        self.resource = resource
+        self.stanza = stanza
+        self._router = router
+        payload = stanza.element.first()
+        assert payload is not None
+        self.payload = payload
+
+    @property
+    def client(self) -> Resource:
+        """The account's own client: a service for the owner has no other."""
+        if self.resource is None:
+            raise Misuse("this service is for the account's own clients")
+        return self.resource
+
+    @property
+    def sender(self) -> Address:
+        """Who asks."""
+        if self.resource is not None:
+            return self.resource.address
+        assert self.stanza.from_ is not None
+        return self.stanza.from_
+
+    def answer(self, payload: Element | None) -> None:
+        """Send the result."""
+        reply = result_for(self.account, self.stanza, payload)
+        if self.resource is not None:
+            self.resource.send(reply)
+        else:
+            self._router.route(reply)
+
+
+Answer: TypeAlias = Coroutine[Deferred[Any], Any, Element | Answered | None]
+
+
+@dataclass(frozen=True)
+class Service:
+    """A function that gives the payload of the result, or raises StanzaError; who may call it, and what others get."""
+
+    answer: Callable[[Request], Answer]
+    audience: Audience
+    refusal: StanzaCondition = StanzaCondition.SERVICE_UNAVAILABLE
+
+
+Key: TypeAlias = tuple[str, str, str]
+
+
+class Services:
+    """The table, and the way through it."""
+
+    def __init__(self, router: IRouter, store: IStore, table: Mapping[Key, Service]) -> None:
+        self._router = router
+        self._store = store
+        self._table = table
+
+    async def serve(self, account: Account, resource: Resource | None, stanza: Stanza) -> None:
+        """Answer a request to the account; a StanzaError is for the caller to answer with."""
+        if (problem := check_iq(stanza)) is not None:
+            raise problem
+        request = Request(account, resource, stanza, self._router)
+        assert stanza.type is not None
+        service = self._table.get((stanza.type, request.payload.namespace, request.payload.name))
+        if service is None:
+            raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)
+        if not await self._may_use(service, request):
+            raise StanzaError(service.refusal)
+        payload = await service.answer(request)
+        if not isinstance(payload, Answered):
+            request.answer(payload)
+
+    async def _may_use(self, service: Service, request: Request) -> bool:
+        if request.resource is not None or service.audience is Audience.ANYBODY:
+            return True
+        if service.audience is Audience.OWNER:
+            return False
+        account, sender = request.account, request.sender
+        if account.roster is not None:
+            return account.roster.has_subscriber(sender)
+        relation = await self._store.relation(account.address.bare, sender.bare)
+        return relation.item is not None and relation.item.subscription in ("from", "both")

@@ -1,0 +1,101 @@
+"""Subscribing: presence stanzas that ask, allow, deny and end (RFC 6121 §3), by the tables of `subscriptions`.
+
+Each stanza is one change of one relation, made by the store with nothing in between. What it means for the contact
+and for the account's own clients follows when the change is kept: nobody is told of what a crash could undo.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from gateway.addresses import Address
+from gateway.errors import StanzaCondition, StanzaError
+from gateway.im.account import Account, Resource
+from gateway.im.answers import presence
+from gateway.im.contacts import Contacts
+from gateway.im.edits import restored
+from gateway.im.presence import Presences
+from gateway.im.relations import after_receiving, after_sending, row_of_received, row_of_sent, state_of
+from gateway.im.subscriptions import SUBSCRIBE, UNSUBSCRIBED
+from gateway.interfaces import IRouter
+from gateway.stanzas import Stanza
+from gateway.storage.interfaces import IStore
+from gateway.stream.codec import AddressLookup
+
+# A longer request is kept without its content: who asks is what matters.
+LONGEST_REQUEST = 4096
+
+
+class Subscribing:
+    """Presence stanzas of the four types that manage subscriptions, from clients and from contacts."""
+
+    def __init__(
+        self, *, router: IRouter, store: IStore, presences: Presences, contacts: Contacts, addresses: AddressLookup
+    ) -> None:
+        self._router = router
+        self._store = store
+        self._presences = presences
+        self._contacts = contacts
+        self._lookup = addresses.lookup
+
+    async def send(self, account: Account, stanza: Stanza) -> None:
+        """A client of the account says something to a contact (§3.1.2, §3.1.5, §3.2.2, §3.3.2, §3.4)."""
+        assert stanza.type is not None
+        assert stanza.to is not None
+        contact = stanza.to.bare_address
+        if contact == account.address:
+            raise StanzaError(StanzaCondition.NOT_ALLOWED, "an account is subscribed to itself by nature")
+        change = partial(after_sending, stanza.type, contact.bare)
+        update = await self._store.update_relation(account.address.bare, contact.bare, change)
+        before, after = state_of(update.before), state_of(update.after)
+        if before.has_from and not after.has_from:
+            self._presences.hide_from(account, contact)  # while they are still subscribed (§3.2.2)
+        if row_of_sent(stanza.type, update.before).goes_on:
+            # Between bare addresses, whatever the client wrote (§3.1.2).
+            self._router.route(stanza.readdressed(to=contact, from_=account.address))
+        self._contacts.push(account, contact.bare, update)
+        if after.has_from and not before.has_from:
+            self._presences.show_to(account, contact)
+
+    async def receive(self, account: Account, stanza: Stanza) -> None:
+        """A contact says something to the account (§3.1.3, §3.1.6, §3.2.3, §3.3.3, §3.4.3)."""
+        assert stanza.type is not None
+        assert stanza.from_ is not None
+        contact, type_ = stanza.from_.bare_address, stanza.type
+        change = partial(after_receiving, type_, contact.bare, _to_keep(stanza, account.address))
+        update = await self._store.update_relation(account.address.bare, contact.bare, change)
+        row = row_of_received(type_, update.before)
+        if row.goes_on:
+            self._deliver(account, stanza)
+        self._contacts.push(account, contact.bare, update)
+        if state_of(update.before).has_from and not state_of(update.after).has_from:
+            self._presences.hide_from(account, contact)
+        if row.answer is not None:
+            self._router.route(presence(row.answer, account.address, contact))
+            if row.answer != UNSUBSCRIBED:
+                self._presences.show_to(account, contact)
+
+    def _deliver(self, account: Account, stanza: Stanza) -> None:
+        """Requests are for whoever is available; the rest for those who see the roster change, and before it does."""
+        concerned = account.available() if stanza.type == SUBSCRIBE else account.interested()
+        for resource in concerned:
+            resource.send(stanza)
+
+    async def greet(self, resource: Resource) -> None:
+        """A resource has become available: it gets the requests that wait, and ours are sent again (§3.1.2, §3.1.3)."""
+        account = resource.account
+        for request in await self._store.requests(account.address.bare):
+            if not account.blocks(self._lookup(request.contact)):
+                resource.send(restored("presence", request.stanza))
+        if account.roster is None:
+            return
+        for contact, item in account.roster.items.items():
+            if item.ask and not account.blocks(self._lookup(contact)):
+                self._router.route(presence(SUBSCRIBE, account.address, self._lookup(contact)))
+
+
+def _to_keep(stanza: Stanza, account: Address) -> bytes:
+    if len(stanza.raw) <= LONGEST_REQUEST:
+        return stanza.raw
+    assert stanza.from_ is not None
+    return presence(SUBSCRIBE, stanza.from_.bare_address, account).raw
