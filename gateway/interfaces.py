@@ -5,12 +5,13 @@ An interface stands here when it has two providers: a real one, and one in memor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from gateway.addresses import Domain
 from gateway.errors import StanzaError
 from gateway.stanzas import Stanza
 
@@ -72,6 +73,13 @@ class ILocalHandler(Interface):
 
     def handle(stanza: Stanza) -> Answer | Deferred[Answer]:
         """Deal with one stanza, whose 'from' has been verified; an exception becomes `internal-server-error`."""
+
+
+class IActiveHandler(ILocalHandler):
+    """A handler that also sends of its own accord, not only in answer to something."""
+
+    def attached(domain: Domain, send: Callable[[Stanza], None]) -> None:
+        """The handler serves this domain from now on; what it sends is from there, and may go to anybody."""
 
 
 class IDiscoverable(Interface):

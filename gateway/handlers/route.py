@@ -15,8 +15,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.addresses import Domain
-from gateway.errors import StanzaCondition, StanzaError
-from gateway.interfaces import Answer, Declined, Handled, ILocalHandler, IRoute, IRouter
+from gateway.errors import Misuse, StanzaCondition, StanzaError
+from gateway.interfaces import Answer, Declined, Handled, IActiveHandler, ILocalHandler, IRoute, IRouter
 from gateway.stanzas import Stanza
 
 _NOT_SERVED = StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)
@@ -33,6 +33,9 @@ class HandlerRoute:
         self.domain = domain
         self.handlers = tuple(handlers)
         self._router = router
+        for handler in self.handlers:
+            if IActiveHandler.providedBy(handler):
+                handler.attached(domain, self._send_now)  # type: ignore[attr-defined]
 
     def deliver(self, stanza: Stanza) -> None:
         """Ask the handlers, the first one first."""
@@ -55,13 +58,25 @@ class HandlerRoute:
             self._ask(stanza, others)
         elif isinstance(answer, Handled):
             for reply in answer.replies:
-                self._router.route(reply)
+                self._send(reply)
             self._router.flush()
         else:
             self._router.bounce(stanza, answer.error)
             self._router.flush()
 
+    def _send(self, stanza: Stanza) -> None:
+        """A handler speaks for its domain, and for nobody else."""
+        if stanza.to is None or stanza.from_ is None or stanza.from_.domain != self.domain:
+            raise Misuse(f"a handler of {self.domain} sends from {stanza.from_} to {stanza.to}")
+        self._router.route(stanza)
+
+    def _send_now(self, stanza: Stanza) -> None:
+        self._send(stanza)
+        self._router.flush()
+
     def _broke(self, failure: Failure, stanza: Stanza, handler: object) -> None:
-        self._log.failure("{handler} failed on a {name}", failure, handler=type(handler).__name__, name=stanza.name)
+        self._log.failure(
+            "{handler} failed on a stanza: {name}", failure, handler=type(handler).__name__, name=stanza.name
+        )
         self._router.bounce(stanza, _BROKEN)
         self._router.flush()

@@ -1,0 +1,24 @@
+"""Stanzas and elements for tests, written as XML."""
+
+from __future__ import annotations
+
+from gateway.addresses import AddressCache
+from gateway.elements import Element, parse_element
+from gateway.stanzas import CONTENT, Stanza
+from gateway.stream.codec import Budget, Codec
+
+
+def element(xml: str, namespace: str = CONTENT) -> Element:
+    """The tree of this XML, which stands where `namespace` is the default namespace."""
+    return parse_element(xml.encode(), f"<root xmlns='{namespace}'>".encode())
+
+
+def stanza(xml: str) -> Stanza:
+    """The stanza of this XML, as it would come from a stream."""
+    codec = Codec(Budget(), AddressCache())
+    codec.feed(b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>")
+    codec.take()
+    codec.feed(xml.encode())
+    (read,) = codec.take()
+    assert isinstance(read, Stanza)
+    return read

@@ -1,0 +1,110 @@
+"""The adapter for IXMPPHandlers, with the real Wokkel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.words.protocols.jabber.error import StanzaError
+from twisted.words.protocols.jabber.jid import JID
+from wokkel.disco import DiscoHandler
+from wokkel.ping import PingClientProtocol, PingHandler
+from wokkel.xmppim import MessageProtocol
+
+from gateway.addresses import prepare_domain
+from gateway.elements import Element
+from gateway.handlers.subprotocols import Subprotocols, from_domish, to_domish
+from gateway.interfaces import Declined, Handled
+from gateway.namespaces import CLIENT, DISCO_INFO, PING
+from gateway.stanzas import Stanza
+from tests.support.trees import stanza
+
+DOMAIN = prepare_domain("pings.test")
+
+
+def serving(*handlers: Any) -> tuple[Subprotocols, list[Stanza]]:
+    """The handlers as they serve a domain, and what they send."""
+    sent: list[Stanza] = []
+    service = Subprotocols(handlers)
+    service.attached(DOMAIN, sent.append)
+    return service, sent
+
+
+def test_a_handler_named_in_the_configuration_answers() -> None:
+    service, sent = serving("wokkel.ping.PingHandler")
+    ping = stanza("<iq type='get' id='1' from='a@remote.test/r' to='pings.test'><ping xmlns='urn:xmpp:ping'/></iq>")
+    assert service.handle(ping) == Handled()
+    assert [(reply.type, reply.id, str(reply.to), str(reply.from_)) for reply in sent] == [
+        ("result", "1", "a@remote.test/r", "pings.test")
+    ]
+
+
+def test_what_no_handler_knows_is_declined() -> None:
+    service, sent = serving(PingHandler())
+    unknown = stanza(
+        "<iq type='get' id='1' from='a@remote.test/r' to='pings.test'><query xmlns='jabber:iq:last'/></iq>"
+    )
+    assert service.handle(unknown) == Declined()
+    assert sent == []
+
+
+def test_several_handlers_know_of_each_other() -> None:
+    service, sent = serving(PingHandler(), DiscoHandler())
+    ask = stanza(f"<iq type='get' id='2' from='a@remote.test' to='pings.test'><query xmlns='{DISCO_INFO}'/></iq>")
+    assert service.handle(ask) == Handled()
+    query = sent[0].element.first(DISCO_INFO, "query")
+    assert query is not None
+    assert PING in [feature.get("var") for feature in query.elements(DISCO_INFO, "feature")]
+
+
+def test_a_handler_sees_messages_and_may_send_some() -> None:
+    class Shout(MessageProtocol):
+        def onMessage(self, message: Any) -> None:
+            message.swapAttributeValues("to", "from")
+            self.send(message)
+
+    service, sent = serving(Shout())
+    assert (
+        service.handle(stanza("<message from='a@remote.test' to='x@pings.test'><body>é &lt;</body></message>"))
+        == Handled()
+    )
+    assert sent[0].raw == "<message from='x@pings.test' to='a@remote.test'><body>é &lt;</body></message>".encode()
+
+
+def test_a_request_is_answered_by_kind_sender_and_id() -> None:
+    client = PingClientProtocol()
+    service, sent = serving(client)
+    answers: list[object] = []
+    asked: Deferred[Any] = client.ping(JID("remote.test"))
+    asked.addBoth(answers.append)
+    (request,) = sent
+    assert (
+        service.handle(stanza(f"<iq type='result' id='{request.id}' from='evil.test' to='pings.test'/>")) == Handled()
+    )
+    assert answers == []
+    service.handle(stanza(f"<iq type='result' id='{request.id}' from='remote.test' to='pings.test'/>"))
+    assert len(answers) == 1
+
+
+def test_an_error_is_a_failure() -> None:
+    client = PingClientProtocol()
+    service, sent = serving(client)
+    failures: list[Any] = []
+    client.ping(JID("remote.test")).addErrback(failures.append)
+    service.handle(
+        stanza(
+            f"<iq type='error' id='{sent[0].id}' from='remote.test' to='pings.test'><error type='cancel'>"
+            "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+        )
+    )
+    assert failures[0].check(StanzaError)
+
+
+def test_trees_survive_the_way_there_and_back() -> None:
+    tree = Element(
+        CLIENT,
+        "message",
+        {"to": "a@b.test", ("http://www.w3.org/XML/1998/namespace", "lang"): "de", ("urn:x", "y"): "z"},
+        ["text", Element("urn:x", "x", {}, [Element("urn:x", "inner")]), Element(CLIENT, "body", {}, ["hi"])],
+    )
+    assert from_domish(to_domish(tree), CLIENT) == tree
