@@ -1,0 +1,28 @@
+"""A router that writes down what it is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zope.interface import implementer
+
+from gateway.errors import StanzaError
+from gateway.interfaces import IRouter
+from gateway.stanzas import Stanza
+
+
+@implementer(IRouter)
+class RecordingRouter:
+    """`log` holds each routed stanza, and each bounced one with its error, in order."""
+
+    def __init__(self) -> None:
+        self.log: list[Any] = []
+
+    def route(self, stanza: Stanza) -> None:
+        self.log.append(stanza)
+
+    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
+        self.log.append((stanza, error))
+
+    def flush(self) -> None:
+        return None
