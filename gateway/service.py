@@ -15,10 +15,8 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
-from twisted.application.internet import StreamServerEndpointService
-from twisted.application.service import MultiService, Service
+from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.endpoints import serverFromString
 
 from gateway.addresses import AddressCache, Domain, DomainPair
 from gateway.components import ComponentRoute, ComponentSession
@@ -39,12 +37,16 @@ from gateway.handlers.ping import Ping
 from gateway.handlers.route import HandlerRoute
 from gateway.handlers.time import Time
 from gateway.handlers.version import Version
+from gateway.http import door as http
+from gateway.http.door import Page
+from gateway.http.health import alive, ready
 from gateway.interfaces import IRoute
 from gateway.net.certificates import CertificateJudge
 from gateway.net.connector import Connector, Way
 from gateway.net.contexts import TLSContexts, TLSRules
 from gateway.net.doors import Behind, Crowd, Door, Porter
 from gateway.net.identities import Keyring, load_identity
+from gateway.net.listening import Listening, NotOpened
 from gateway.net.protocol import Timing
 from gateway.net.resolver import Resolver
 from gateway.net.trust import TrustStore
@@ -77,6 +79,20 @@ class Gateway(MultiService):
         doors = ", ".join(f"{door} {endpoint}" for door, endpoint in self.settings.listen.opened())
         names = ", ".join(self.settings.domains)
         self.board.publish(Remark(text=f"answering for {names}; doors: {doors or 'none'}"))
+
+    def privilegedStartService(self) -> None:
+        try:
+            super().privilegedStartService()
+        except NotOpened as problem:
+            self.board.publish(Remark(text=str(problem), weight=Level.ERROR))
+            raise SystemExit(1) from None
+
+    def missing(self) -> list[str]:
+        """What is missing for this gateway to do its work, in words; nothing when all is well."""
+        if not self.running:
+            return ["the service is not started, or is being stopped"]
+        doors = [service for service in self if isinstance(service, Listening)]
+        return [f"the door {door.name} is not open" for door in doors if not door.is_open]
 
     async def _close(self) -> None:
         """Shut the doors, bounce what waits, close every stream properly, and wait until they are gone."""
@@ -220,8 +236,12 @@ def _set_router(gateway: Gateway) -> None:
                 space=space,
                 clock=gateway.reactor,
                 publish=gateway.board.publish,
+                at_rest=forget,
             )
         return route
+
+    def forget(route: RemoteRoute) -> None:
+        gateway.remote_routes.pop(route.pair, None)
 
     gateway.router = Router(gateway.domains, remote, gateway.board.publish)
 
@@ -343,9 +363,7 @@ def _set_doors(gateway: Gateway) -> None:
     }
     for name, description in settings.listen.opened():
         if name in behind:
-            door = _door(gateway, *behind[name])
-            endpoint = serverFromString(gateway.reactor, description)
-            gateway.addService(_named(f"{name} {description}", StreamServerEndpointService(endpoint, door)))
+            gateway.addService(Listening(name, description, _door(gateway, *behind[name]), gateway.reactor))
 
 
 def _door(gateway: Gateway, behind: Behind, direct_tls: bool) -> Door:
@@ -359,11 +377,6 @@ def _door(gateway: Gateway, behind: Behind, direct_tls: bool) -> Door:
         budget=gateway.budget,
         timing=gateway.timing,
     )
-
-
-def _named(name: str, service: Service) -> Service:
-    service.setName(name)
-    return service
 
 
 def _reached(gateway: Gateway, pair: DomainPair) -> None:
@@ -382,6 +395,16 @@ def _accept_component(gateway: Gateway, header: StreamHeader, facts: Facts) -> F
     return replace(facts, local=header.to_domain)
 
 
+def _set_http_door(gateway: Gateway) -> None:
+    pages = {
+        "/healthz": Page(ready(gateway.missing)),
+        "/healthz/alive": Page(alive),
+    }
+    door = http.Door(pages, lambda: gateway.settings.domains, gateway.reactor)
+    for endpoint in gateway.settings.listen.http:
+        gateway.addService(Listening("http", endpoint, door, gateway.reactor))
+
+
 STEPS: Sequence[Callable[[Gateway], None]] = (
     _prepare_state,
     _share_tools,
@@ -391,6 +414,7 @@ STEPS: Sequence[Callable[[Gateway], None]] = (
     _set_local_routes,
     _set_federation,
     _set_doors,
+    _set_http_door,
 )
 
 

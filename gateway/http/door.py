@@ -1,0 +1,153 @@
+"""The http door: a twisted.web Site of pages that can only be read.
+
+It is meant for loopback and inner networks, anonymous and without TLS, so it takes as little as a web server can:
+
+- GET and HEAD, with no body; everything else is answered by an error, whatever the path
+- on loopback only by names that a foreign web page cannot point at us (DNS rebinding): IP addresses, names without a
+  dot, and the domains that this gateway answers for
+- every answer carries a content security policy by which a page loads nothing but its own style and script
+
+Pages are made when they are asked for, by functions that read the gateway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from twisted.web.http import NOT_FOUND, REQUEST_ENTITY_TOO_LARGE
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request, Site
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Server": "xmpp-gateway",
+}
+
+IDLE_SECONDS = 60
+METHOD_NOT_ALLOWED = 405
+MISDIRECTED_REQUEST = 421
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a page says: its text or bytes, its kind, and the HTTP status."""
+
+    body: str | bytes
+    kind: str = "text/plain; charset=utf-8"
+    status: int = 200
+
+
+ONLY_READING = Answer(body="This door is for reading: GET and HEAD only.\n", status=METHOD_NOT_ALLOWED)
+NO_BODY = Answer(body="A request to read something has no body.\n", status=REQUEST_ENTITY_TOO_LARGE)
+NO_SUCH_PAGE = Answer(body="There is no such page. Try /, /healthz or /metrics.\n", status=NOT_FOUND)
+OTHER_NAME = Answer(
+    body="This gateway is not called so. Ask it by its address, as in http://127.0.0.1.\n", status=MISDIRECTED_REQUEST
+)
+
+
+class ReadOnlyRequest(Request):
+    """A request of which nothing is read but its head."""
+
+    has_body = False
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(0)
+        self.has_body = length is None or length > 0
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Nothing of a body is kept."""
+
+
+class Door(Site):
+    """The site of the http door."""
+
+    requestFactory = ReadOnlyRequest
+    displayTracebacks = False
+    noisy = False
+
+    def __init__(self, pages: Mapping[str, IResource], names: Callable[[], Iterable[str]], reactor: Any) -> None:
+        """`pages` by path; `names` gives the domains under which we may be asked."""
+        root = Page(lambda: NO_SUCH_PAGE)
+        for path, page in pages.items():
+            _put(root, path, page)
+        super().__init__(root, timeout=IDLE_SECONDS, reactor=reactor)
+        self._names = names
+
+    def getResourceFor(self, request: Any) -> IResource:
+        """The page for a request, or the refusal."""
+        for name, value in SECURITY_HEADERS.items():
+            request.setHeader(name, value)
+        refusal = self._refusal(request)
+        return super().getResourceFor(request) if refusal is None else Page(lambda: refusal)
+
+    def _refusal(self, request: Any) -> Answer | None:
+        if request.method not in (b"GET", b"HEAD"):
+            request.setHeader("Allow", "GET, HEAD")
+            return ONLY_READING
+        if request.has_body:
+            request.setHeader("Connection", "close")
+            return NO_BODY
+        if _is_loopback(request.getHost()) and not self._knows(request.getRequestHostname().decode("ascii", "replace")):
+            return OTHER_NAME
+        return None
+
+    def _knows(self, name: str) -> bool:
+        """Whether no stranger can have made this name lead to us."""
+        name = name.lower().rstrip(".")
+        return "." not in name or _is_address(name) or name in self._names()
+
+    def log(self, request: Any) -> None:
+        """That somebody reads is not worth a line."""
+
+
+class Page(Resource):
+    """A page made by a function when it is asked for."""
+
+    def __init__(self, make: Callable[[], Answer]) -> None:
+        super().__init__()
+        self._make = make
+
+    def getChild(self, path: bytes, request: Any) -> Resource:
+        return Page(lambda: NO_SUCH_PAGE)
+
+    def render(self, request: Any) -> bytes:
+        answer = self._make()
+        body = answer.body.encode("utf-8") if isinstance(answer.body, str) else answer.body
+        request.setResponseCode(answer.status)
+        request.setHeader("Content-Type", answer.kind)
+        request.setHeader("Content-Length", str(len(body)))
+        return b"" if request.method == b"HEAD" else body
+
+
+def _put(root: Resource, path: str, page: IResource) -> None:
+    *folders, name = path.removeprefix("/").encode("ascii").split(b"/")
+    for folder in folders:
+        root = root.children[folder]
+    root.putChild(name, page)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: Any) -> bool:
+    try:
+        return ip_address(host.host).is_loopback
+    except (AttributeError, ValueError):
+        return True  # a Unix socket
