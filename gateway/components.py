@@ -57,7 +57,7 @@ class ComponentRoute:
             self._router.bounce(stanza, NOBODY_THERE)
             return
         if stanza.is_request:
-            self._router.requests.asked(self.domain, stanza)
+            self._router.requests.asked(self, stanza)
         self._batch.append(stanza.raw)
 
     def flush(self) -> Deferred[None] | None:
@@ -100,7 +100,7 @@ class ComponentRoute:
             self.session = None
             self._batch.clear()
             self._tell(f"detached: {reason}", Level.WARN)
-            self._router.abandon(self.domain, NOBODY_THERE)
+            self._router.abandon(self, NOBODY_THERE)
             self._router.flush()
             if self._candidate is not None:
                 self._waiting_for_life.cancel()

@@ -45,11 +45,14 @@ class Router:
         assert stanza.to is not None
         assert stanza.from_ is not None
         target = stanza.to.domain
-        route = self._local.get(target)
-        if route is None:
-            owner = self._domains.owner(target)
-            route = self._local.get(owner) if owner is not None else None
+        route = self._local_route(target)
         return route if route is not None else self._remote(DomainPair(stanza.from_.domain, target))
+
+    def _local_route(self, domain: Domain) -> IRoute | None:
+        route = self._local.get(domain)
+        if route is None and (owner := self._domains.owner(domain)) is not None:
+            route = self._local.get(owner)
+        return route
 
     def route(self, stanza: Stanza) -> None:
         """Hand an admitted stanza to its route; it has both addresses and a sender who is who he says."""
@@ -66,8 +69,9 @@ class Router:
     def _note_answer(self, stanza: Stanza) -> None:
         assert stanza.to is not None
         assert stanza.from_ is not None
-        responder = self._domains.owner(stanza.from_.domain) or DomainPair(stanza.to.domain, stanza.from_.domain)
-        self.requests.answered(responder, stanza)
+        route = self._local_route(stanza.from_.domain)
+        way = DomainPair(stanza.to.domain, stanza.from_.domain)
+        self.requests.answered(way if route is None else route, stanza)
 
     def bounce(self, stanza: Stanza, error: StanzaError) -> None:
         """Answer a stanza with an error, where it may be answered; else this is where it ends."""
@@ -92,7 +96,7 @@ class Router:
         if reply is not None:
             self.route(reply)
 
-    def abandon(self, responder: Domain | DomainPair, error: StanzaError) -> None:
+    def abandon(self, responder: IRoute | DomainPair, error: StanzaError) -> None:
         """Whoever `responder` was is gone: answer the requests that it leaves open."""
         for request in self.requests.abandoned(responder):
             self.bounce(request, error)

@@ -17,6 +17,7 @@ from gateway.federation.delivery import DeliveryFailed, failure_of
 from gateway.federation.session import ServerSession
 from gateway.stanzas import Stanza
 from gateway.stream.events import NegotiationCompleted, PairRefused, PairVerified
+from gateway.stream.facts import Means
 
 
 class OutboundSession(ServerSession):
@@ -44,8 +45,11 @@ class OutboundSession(ServerSession):
 
     @property
     def takes_more_pairs(self) -> bool:
-        """Whether a further pair may be tried here: a refusal would come as an error and leave the stream alone."""
-        return self.is_usable and self.facts.peer_dialback_errors
+        """Whether a further pair may be tried here: a refusal comes as an error and leaves the stream alone.
+
+        Not on a stream that a certificate has proved: there each domain has the better proof on a stream of its own.
+        """
+        return self.is_usable and self.facts.peer_dialback_errors and self.facts.proofs.get(self.pair) is Means.DIALBACK
 
     def prove(self, pair: DomainPair) -> Deferred[OutboundSession]:
         """Assert a further pair by dialback on this stream."""

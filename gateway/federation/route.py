@@ -85,7 +85,9 @@ class RemoteRoute:
         space: QueueSpace,
         clock: Any,
         publish: Publish,
+        at_rest: Callable[[RemoteRoute], None],
     ) -> None:
+        """`at_rest` hears when there is nothing left that this route would have to remember."""
         self.pair = pair
         self.rules = rules
         self.disposition = Disposition.IDLE
@@ -96,6 +98,7 @@ class RemoteRoute:
         self._space = space
         self._clock = clock
         self._publish = publish
+        self._at_rest = at_rest
         self._queue: deque[Stanza] = deque()
         self._queued_bytes = 0
         self._session: OutboundSession | None = None
@@ -113,16 +116,19 @@ class RemoteRoute:
 
     def deliver(self, stanza: Stanza) -> None:
         """Write it with the next flush, or let it wait for a stream."""
-        if stanza.is_request:
-            self._router.requests.asked(self.pair, stanza)
         if self.disposition is Disposition.SENDING:
-            self._batch.append(stanza.raw)
+            self._add(stanza)
         elif not self.rules.allow:
-            self._bounce(
-                stanza, StanzaError(StanzaCondition.NOT_ALLOWED, f"nothing is exchanged with {self.pair.target}")
-            )
+            text = f"nothing is exchanged with {self.pair.target}"
+            self._router.bounce(stanza, StanzaError(StanzaCondition.NOT_ALLOWED, text))
+            self._rest()
         else:
             self._enqueue(stanza)
+
+    def _add(self, stanza: Stanza) -> None:
+        if stanza.is_request:
+            self._router.requests.asked(self.pair, stanza)
+        self._batch.append(stanza.raw)
 
     def flush(self) -> Deferred[None] | None:
         """Write the batch."""
@@ -146,7 +152,7 @@ class RemoteRoute:
     def _enqueue(self, stanza: Stanza) -> None:
         if len(self._queue) >= self.rules.queue_stanzas or not self._space.take(len(stanza.raw)):
             text = f"too many stanzas wait for the server of {self.pair.target}"
-            self._bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
+            self._router.bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
             return
         self._queue.append(stanza)
         self._queued_bytes += len(stanza.raw)
@@ -179,11 +185,12 @@ class RemoteRoute:
 
     def _opened(self, session: OutboundSession) -> None:
         self._opening = None
-        self._clear_timers()
+        self._clear_opening_timers()
         self._backoff.reached(self.pair.target)
         self.disposition = Disposition.SENDING
         self._session = session
-        self._batch.extend(stanza.raw for stanza in self._queue)
+        for stanza in self._queue:
+            self._add(stanza)
         self._empty_queue()
         self.flush()
 
@@ -205,14 +212,15 @@ class RemoteRoute:
             self._failed(DeliveryFailed(f"no stream stood after {self.rules.connect_seconds:g} s"))
 
     def _failed(self, failed: DeliveryFailed) -> None:
-        self._clear_timers()
+        self._clear_opening_timers()
         self.disposition = Disposition.IDLE
         waiting = list(self._queue)
         self._empty_queue()
         error = failed.stanza_error(self.pair.target)
         for stanza in waiting:
-            self._bounce(stanza, error)
+            self._router.bounce(stanza, error)
         self._router.flush()
+        self._rest()
 
     def _empty_queue(self) -> None:
         self._space.give_back(self._queued_bytes)
@@ -241,18 +249,21 @@ class RemoteRoute:
             failed = DeliveryFailed("the stream ended before an answer came")
             self._router.abandon(self.pair, failed.stanza_error(self.pair.target))
             self._router.flush()
+            self._rest()
+
+    def _rest(self) -> None:
+        if self.disposition is Disposition.IDLE and not self._timers:
+            self._at_rest(self)
 
     def close(self) -> None:
-        """Open nothing any more; what waits is bounced."""
+        """Open nothing any more; what waits is bounced, what is being sent is written."""
+        if self.disposition is Disposition.SENDING:
+            self.flush()
+            return
         if self._opening is not None:
             self._opening.cancel()
-        self._clear_timers()
+        self._clear_timer("answers")
         self._failed(DeliveryFailed("this gateway is being shut down"))
-
-    def _bounce(self, stanza: Stanza, error: StanzaError) -> None:
-        if stanza.is_request:
-            self._router.requests.answered(self.pair, _mirrored(stanza))
-        self._router.bounce(stanza, error)
 
     # -- timers ------------------------------------------------------------------------------------------------------
 
@@ -269,11 +280,6 @@ class RemoteRoute:
         if timer is not None:
             timer.cancel()
 
-    def _clear_timers(self) -> None:
-        for name in list(self._timers):
-            self._clear_timer(name)
-
-
-def _mirrored(request: Stanza) -> Stanza:
-    """A response to a request, as far as its addresses and id go."""
-    return Stanza("iq", b"", request.from_, request.to, "error", request.id)
+    def _clear_opening_timers(self) -> None:
+        self._clear_timer("deadline")
+        self._clear_timer("retry")
