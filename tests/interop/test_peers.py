@@ -12,7 +12,7 @@ import pytest
 
 from gateway.net.throwaway_ca import Authority, Issued, self_signed
 from tests.interop.clients import Client, LoginError, attached, user
-from tests.interop.conftest import Starter
+from tests.interop.fixtures import Starter
 from tests.interop.peers import Ejabberd, Peer, Prosody
 from tests.interop.peers.site import SERVER, SERVER_TLS
 from tests.interop.probe import client_tls, dial

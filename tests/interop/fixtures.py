@@ -1,4 +1,6 @@
-"""Real servers for the tests in this folder: started once where they can be shared, skipped where they are missing.
+"""Real servers for tests: started once where they can be shared, skipped where they are missing.
+
+A pytest plugin, so that tests of features and of hardening may ask for servers as those in this folder do.
 
 A test may be a coroutine, which then runs in an event loop of its own. With XMPP_GATEWAY_INTEROP=require in the
 environment, as in CI, what would be skipped fails.
@@ -11,7 +13,6 @@ import inspect
 import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,15 +21,15 @@ from tests.interop.clients import PASSWORD
 from tests.interop.peers import Ejabberd, Gateway, NotInstalledError, Peer, Prosody
 from tests.interop.world import World
 
-HERE = Path(__file__).parent
 LOG_TAIL = 10000
 TEST_SECONDS = 60
 USERS = ("romeo", "juliet")
+SERVERS = {"world", "peer"}  # who asks for one of these fixtures has servers started
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if HERE in item.path.parents:
+        if not SERVERS.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("interop")
 
 
