@@ -134,7 +134,12 @@ class Address:
         raise AttributeError(f"an address is immutable: {name} cannot be deleted")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Address.parse, (self.full,)
+        return _parse, (self.full,)
+
+
+def _parse(text: str) -> Address:
+    # Not the class method itself: Twisted changes how methods are pickled.
+    return Address.parse(text)
 
 
 class DomainPair(NamedTuple):
