@@ -29,7 +29,7 @@ from gateway.dialback.keys import KeyMaker
 from gateway.elements import Element
 from gateway.errors import StanzaCondition, StreamCondition, StreamError
 from gateway.namespaces import DIALBACK_FEATURE
-from gateway.stream.events import PairChecked, PairRefused, PairVerified, VerificationAnswered, VerifyPair
+from gateway.stream.events import KeyAnswered, PairChecked, PairRefused, PairVerified, VerificationAnswered, VerifyPair
 from gateway.stream.facts import Facts, Means, Role, Terms
 from gateway.stream.negotiation import Step, StreamFeature, Then
 
@@ -104,10 +104,10 @@ class Dialback(StreamFeature):
 
     def _answer_question(self, facts: Facts, question: Question) -> Step:
         """Authoritative server, step 3 (XEP-0220 §2.1.3)."""
-        if not self._speaks_for(question.pair.sender):
-            return Step(facts=facts, outputs=[verify_answer(question, StanzaCondition.ITEM_NOT_FOUND)])
-        valid = self._keys.is_key(question.pair, question.stream_id, question.key)
-        return Step(facts=facts, outputs=[verify_answer(question, valid)])
+        known = self._speaks_for(question.pair.sender)
+        valid = known and self._keys.is_key(question.pair, question.stream_id, question.key)
+        answer = verify_answer(question, valid if known else StanzaCondition.ITEM_NOT_FOUND)
+        return Step(facts=facts, outputs=[answer, KeyAnswered(pair=question.pair, known=known, valid=valid)])
 
     def _check_assertion(self, facts: Facts, assertion: Assertion) -> Step:
         """Receiving server, steps 1 and 2."""

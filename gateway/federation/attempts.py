@@ -36,6 +36,7 @@ class Verdict(StrEnum):
     """How an attempt ended; the closed set by which attempts are counted."""
 
     ESTABLISHED = "established"
+    QUESTIONS_ANSWERED = "questions-answered"  # by us, about dialback keys: all that the stream was opened for
     NO_SUCH_DOMAIN = "no-such-domain"
     DNS_FAILED = "dns-failed"
     UNREACHABLE = "unreachable"
@@ -51,6 +52,7 @@ class Verdict(StrEnum):
 # On whose side the cause of a verdict is looked for first, and what mends it there.
 ADVICE: dict[Verdict, tuple[str, str]] = {
     Verdict.ESTABLISHED: ("", ""),
+    Verdict.QUESTIONS_ANSWERED: ("", ""),
     Verdict.NO_SUCH_DOMAIN: ("theirs", "check the spelling of the domain; its owner has to publish DNS records"),
     Verdict.DNS_FAILED: ("the resolver's", "try the name with another resolver, and look at [dns] nameservers"),
     Verdict.UNREACHABLE: ("theirs or the network's", "ask if their server runs; let port 5269 through our firewall"),
@@ -65,6 +67,9 @@ ADVICE: dict[Verdict, tuple[str, str]] = {
     Verdict.CONNECTION_LOST: ("theirs or the network's", "look at their log; something between us may cut connections"),
     Verdict.TIMEOUT: ("theirs or the network's", "something does not answer: a firewall, or an overloaded server"),
 }  # fmt: skip
+
+
+_GOOD = {Verdict.ESTABLISHED: "established", Verdict.QUESTIONS_ANSWERED: "asked about keys, and was answered,"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +100,7 @@ class Attempt(Notice):
 
     @property
     def level(self) -> Level:
-        return Level.INFO if self.verdict is Verdict.ESTABLISHED else Level.WARN
+        return Level.INFO if self.verdict in _GOOD else Level.WARN
 
     @property
     def advice(self) -> str:
@@ -115,8 +120,8 @@ class Attempt(Notice):
             who = f"stream from {self.local or 'us'} to {self.remote}{there}"
         else:
             who = f"stream from {self.remote or 'an unnamed server'}{there} to {self.local or 'us'}"
-        if self.verdict is Verdict.ESTABLISHED:
-            return f"{who} established in {self.seconds:.2f} s: {told}"
+        if self.verdict in _GOOD:
+            return f"{who} {_GOOD[self.verdict]} in {self.seconds:.2f} s: {told}"
         failed = f"{who} failed after {self.seconds:.2f} s: {self.reason or self.verdict}"
         return f"{failed}. What was done: {told or 'nothing'}. To mend it: {self.advice}"
 

@@ -19,6 +19,7 @@ from gateway.federation.verification import Questions
 from gateway.sessions import Connection
 from gateway.stream.events import (
     CloseTransport,
+    KeyAnswered,
     NegotiationCompleted,
     PairChecked,
     PairRefused,
@@ -50,6 +51,7 @@ class ServerSession:
         self._dialback = dialback
         self._questions = Questions()
         self._last_error = ""
+        self._answered_keys = False
         self.closed_properly = False
         self._on: dict[type, Callable[[Any], None]] = {
             Secured: self._secured,
@@ -58,6 +60,7 @@ class ServerSession:
             ProofFailed: self._proof_failed,
             PairRefused: self._pair_refused,
             VerificationAnswered: self._questions.answered,
+            KeyAnswered: self._key_answered,
             NegotiationCompleted: self._established,
             StreamErrorReceived: self._error_received,
             CloseTransport: self._closing,
@@ -98,7 +101,9 @@ class ServerSession:
 
     def lost(self, reason: str) -> None:
         self._questions.lost(reason)
-        if self.attempt.is_open:
+        if self.attempt.is_open and self._answered_keys and not self._last_error:
+            self.attempt.end(Verdict.QUESTIONS_ANSWERED)
+        elif self.attempt.is_open:
             verdict = Verdict.TLS_FAILED if reason.startswith("TLS") else Verdict.CONNECTION_LOST
             self.attempt.end(verdict, self._last_error or reason)
 
@@ -126,6 +131,11 @@ class ServerSession:
         told = f": {refused.text}" if refused.text else ""
         self._last_error = f"dialback for {refused.pair.sender} was refused ({refused.condition}{told})"
         self.attempt.step(Step.PROOF, f"by dialback refused ({refused.condition}{told})", ok=False)
+
+    def _key_answered(self, answered: KeyAnswered) -> None:
+        self._answered_keys = True
+        told = "valid" if answered.valid else "not valid" if answered.known else "of no domain of ours"
+        self.attempt.step(Step.PROOF, f"a key of {answered.pair.sender} towards {answered.pair.target} is {told}")
 
     def _established(self, _: NegotiationCompleted) -> None:
         self.attempt.end(Verdict.ESTABLISHED)

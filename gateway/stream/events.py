@@ -79,6 +79,15 @@ class VerificationAnswered(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeyAnswered(Event):
+    """As authoritative server we were asked about a key, and have answered; `known` is False for no domain of ours."""
+
+    pair: DomainPair
+    known: bool
+    valid: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClientBound(Event):
     """A client has a full JID now (RFC 6120 §7)."""
 
