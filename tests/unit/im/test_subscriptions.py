@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.im.relations import after_receiving, after_removal, after_sending, after_setting, state_of
-from gateway.im.relations import row_of_received, row_of_sent
+from gateway.im.relations import (
+    after_receiving,
+    after_removal,
+    after_sending,
+    after_setting,
+    row_of_received,
+    row_of_sent,
+    state_of,
+)
 from gateway.im.subscriptions import PREAPPROVED, RECEIVED, SENT, TYPES, Row, State, on_removal
 from gateway.storage.records import Relation, RosterItem, Subscription
 
@@ -137,11 +144,11 @@ def test_tables_are_those_of_appendix_a(table: dict[str, dict[State, Row]], book
 
 
 def test_preapproved_request_is_answered_and_delivered_to_nobody() -> None:
-    assert PREAPPROVED == {
+    assert {
         State.NONE: Row(False, State.FROM, "subscribed"),
         State.NONE_OUT: Row(False, State.FROM_OUT, "subscribed"),
         State.TO: Row(False, State.BOTH, "subscribed"),
-    }
+    } == PREAPPROVED
 
 
 @pytest.mark.parametrize(
