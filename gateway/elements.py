@@ -11,6 +11,7 @@ tree and are made up by the writer only for attributes that need one (Namespaces
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pyexpat import ExpatError, ParserCreate
 from typing import Any
@@ -27,12 +28,17 @@ _TEXT_SPECIAL = re.compile("[&<>\r]")
 _ATTRIBUTE_SPECIAL = re.compile("[&<>\r'\"\t\n]")
 # What XML 1.0 §2.2 does not allow in a document, in any spelling.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_REFERENCE = re.compile(r"&(?:#x([0-9a-fA-F]+)|#([0-9]+)|(amp|lt|gt|apos|quot));")
+# Without leading zeros: there may be more of them than int() takes digits.
+_REFERENCE = re.compile(r"&(?:#x([0-9a-fA-F]+)|#0*+([0-9]+)|(amp|lt|gt|apos|quot));")
 _PREDEFINED = {"amp": "&", "lt": "<", "gt": ">", "apos": "'", "quot": '"'}
 
 
 class UnserializableText(GatewayError, ValueError):
     """Text with a character that no XML 1.0 document can hold."""
+
+
+class Oversized(GatewayError, ValueError):
+    """An element that has more bytes than it may have."""
 
 
 def escape_text(text: str) -> str:
@@ -50,7 +56,7 @@ def escape_attribute(text: str) -> str:
 def unescape(raw: bytes) -> str:
     """The value of an attribute whose bytes a parser has already found well-formed."""
     text = raw.decode("utf-8")
-    if "\t" in text or "\n" in text or "\r" in text:
+    if not text.isprintable():
         text = text.replace("\r\n", " ").replace("\t", " ").replace("\n", " ").replace("\r", " ")
     return _REFERENCE.sub(_dereference, text) if "&" in text else text
 
@@ -150,10 +156,21 @@ class Element:
             self.children if children is None else children,
         )
 
-    def serialize(self, default_namespace: str = "", prefixes: Mapping[str, str] | None = None) -> bytes:
-        """The element as UTF-8, to stand where `default_namespace` and `prefixes` (by namespace) are declared."""
+    def serialize(
+        self, default_namespace: str = "", prefixes: Mapping[str, str] | None = None, *, at_most: int = sys.maxsize
+    ) -> bytes:
+        """The element as UTF-8, to stand where `default_namespace` and `prefixes` (by namespace) are declared.
+
+        Raises Oversized as soon as it gets longer than `at_most`: a namespace that was declared once may have to be
+        written many times.
+        """
         pieces: list[str] = []
-        _write(self, default_namespace, prefixes or {}, pieces)
+        size = 0
+        for piece in _pieces(self, default_namespace, prefixes or {}):
+            pieces.append(piece)
+            size += len(piece)
+            if size > at_most:
+                raise Oversized(f"more than {at_most} bytes in one element")
         return "".join(pieces).encode("utf-8")
 
 
@@ -170,27 +187,34 @@ def _joined(children: tuple[Element | str, ...]) -> list[object]:
     return merged
 
 
-def _write(root: Element, default_namespace: str, prefixes: Mapping[str, str], out: list[str]) -> None:
+def _pieces(root: Element, default_namespace: str, prefixes: Mapping[str, str]) -> Iterator[str]:
     # A stack of our own: the depth of a tree is the sender's choice, the interpreter's stack is ours.
     stack: list[tuple[Element, str] | str] = [(root, default_namespace)]
     while stack:
         entry = stack.pop()
         if isinstance(entry, str):
-            out.append(entry)
+            yield entry
             continue
         node, default = entry
-        prefix = prefixes.get(node.namespace) if node.namespace != default else None
+        prefix = _prefix(node.namespace, default, prefixes)
         name = f"{prefix}:{node.name}" if prefix else node.name
         inner = default if prefix else node.namespace
-        out.append(f"<{name}" if inner == default else f"<{name} xmlns='{escape_attribute(inner)}'")
-        out.extend(_attributes(node))
+        yield f"<{name}" if inner == default else f"<{name} xmlns='{escape_attribute(inner)}'"
+        yield from _attributes(node)
         if not node.children:
-            out.append("/>")
+            yield "/>"
             continue
-        out.append(">")
+        yield ">"
         stack.append(f"</{name}>")
         for child in reversed(node.children):
             stack.append(escape_text(child) if isinstance(child, str) else (child, inner))
+
+
+def _prefix(namespace: str, default: str, prefixes: Mapping[str, str]) -> str | None:
+    """The prefix of an element's name, or None where it stands in a default namespace."""
+    if namespace == XML:  # which may not be declared as a default namespace (Namespaces in XML 1.0 §3)
+        return "xml"
+    return prefixes.get(namespace) if namespace != default else None
 
 
 def _attributes(element: Element) -> Iterator[str]:
@@ -238,6 +262,7 @@ class _Builder:
     def __init__(self) -> None:
         self.result: Element | None = None
         self._open: list[tuple[str, list[str], list[Element | str]]] = []
+        self._namespaces: dict[str, str] = {}  # each once, however many names are in it
 
     def start(self, name: str, attributes: list[str]) -> None:
         self._open.append((name, attributes, []))
@@ -249,9 +274,13 @@ class _Builder:
     def end(self, _: str) -> None:
         name, flat, children = self._open.pop()
         pairs = zip(flat[::2], flat[1::2], strict=True)
-        attributes = {(split_name(key) if SEPARATOR in key else key): value for key, value in pairs}
-        element = Element(*split_name(name), attributes, children)
+        attributes = {(self._split(key) if SEPARATOR in key else key): value for key, value in pairs}
+        element = Element(*self._split(name), attributes, children)
         if len(self._open) == 1:
             self.result = self.result or element
         else:
             self._open[-1][2].append(element)
+
+    def _split(self, expat_name: str) -> tuple[str, str]:
+        namespace, name = split_name(expat_name)
+        return self._namespaces.setdefault(namespace, namespace), name

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.addresses import Address
-from gateway.elements import SEPARATOR, Element, split_name, unescape
+from gateway.elements import SEPARATOR, Element, Oversized, split_name, unescape
 from gateway.errors import MalformedAddress, StreamCondition, StreamError
 from gateway.namespaces import XML
 from gateway.stanzas import CONTENT, NAMES, TYPES, Stanza
 from gateway.stream.expat import Judge
-from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, search
+from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, attributes, search, tags
 from gateway.stream.scope import Scope
 
 
@@ -32,7 +32,14 @@ class Budget:
     stanza_bytes: int = 524288
     depth: int = 100
     elements: int = 25000
-    attributes: int = 1000
+    attributes: int = 1000  # in one tag
+
+    @property
+    def harmless_bytes(self) -> int:
+        """No whole element of so many bytes can be too deep, or have too many elements or attributes."""
+        return min(
+            self.stanza_bytes, len("<a></a>") * self.depth, len("<a/>") * self.elements, len(" a=''") * self.attributes
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +59,7 @@ class StreamEnd:
 
 STREAM_END = StreamEnd()
 Item = RootTag | Stanza | Element | StreamEnd
+Malformed = tuple[str, str] | None
 
 
 class AddressLookup(Protocol):
@@ -80,6 +88,8 @@ _WHITESPACE = re.compile(_WS + rb"*+")
 _NAME = {name.encode(): name for name in NAMES}
 _TYPE = {value.encode(): value for values in TYPES.values() for value in values}
 _NO_SCOPE = Scope(b"<root>", {}, None)
+_MOST_DECLARATIONS = 20  # of namespaces in a stream header; real ones have three to five
+_FORGET_AFTER = 1 << 20  # bytes
 
 
 class Codec:
@@ -96,10 +106,11 @@ class Codec:
         self.budget = budget
         self._lookup = addresses.lookup
         self._aliases = content_aliases
+        self._content = content_aliases  # the namespaces of stanzas, once the root is known
         self._judge = Judge()
         self._fault: StreamError | None = None
         self._buffer: bytes | bytearray = b""  # from the start of the element under way
-        self._offset = 0  # of the buffer's first byte in the stream
+        self._offset = 0  # of the buffer's first byte in what the judge has been fed
         self._under_way: _UnderWay | None = None
         self._scope = _NO_SCOPE
         self._rooted = False
@@ -114,16 +125,23 @@ class Codec:
         """Take bytes from the wire. What is wrong with them is raised by `take`, in its turn."""
         if self._fault is not None or self._ended:
             return
+        try:
+            if len(self._buffer) > self.budget.stanza_bytes:
+                raise StreamError(StreamCondition.POLICY_VIOLATION, "too much was sent ahead of an answer")
+            self._judge.most_attributes = self.budget.attributes
+            self._append(data)
+            self._judge.feed(data)
+        except StreamError as fault:
+            self._fault = fault
+            self._buffer = self._buffer[: max(0, self._judge.passed - self._offset)]
+
+    def _append(self, data: bytes) -> None:
         if not self._buffer:
             self._buffer = data
         elif isinstance(self._buffer, bytearray):
             self._buffer += data
         else:
             self._buffer = bytearray(self._buffer + data)
-        try:
-            self._judge.feed(data)
-        except StreamError as fault:
-            self._fault = fault
 
     def take(self, at_most: int = -1) -> list[Item]:
         """The complete items, in order; while negotiating one at a time, since each may change how the next is read."""
@@ -141,24 +159,20 @@ class Codec:
             raise self._fault
         return items
 
+    # -- the root ----------------------------------------------------------------------------------------------------
+
     def _take_root(self, items: list[Item]) -> None:
         if self._judge.root is None:
-            if len(self._buffer) > self.budget.stanza_bytes:
-                raise StreamError(StreamCondition.POLICY_VIOLATION, "the stream header is too large")
+            _check(self.budget, len(self._buffer), None)
             return
         offset, expat_name, attributes, declarations = self._judge.root
         buffer = bytes(self._buffer)
         tag = _ANY_TAG.match(buffer, offset)
         assert tag is not None
-        prefix, colon, _ = tag[1].decode().rpartition(":")
-        namespace, name = split_name(expat_name)
-        root = RootTag(
-            namespace=namespace,
-            name=name,
-            prefix=prefix if colon else "",
-            attributes={(split_name(key) if SEPARATOR in key else key): value for key, value in attributes.items()},
-            declarations=declarations,
-        )
+        _check(self.budget, tag.end(), None)
+        if len(declarations) > _MOST_DECLARATIONS:
+            raise StreamError(StreamCondition.POLICY_VIOLATION, "the stream header declares too many namespaces")
+        root = _root_tag(expat_name, tag[1].decode(), attributes, declarations)
         self._rooted = True
         self._ended = bool(tag[2])
         self._scope = Scope(tag[0], declarations, root.attributes.get((XML, "lang")))
@@ -168,6 +182,8 @@ class Codec:
         items.append(root)
         if self._ended:
             items.append(STREAM_END)
+
+    # -- its children ------------------------------------------------------------------------------------------------
 
     def _is_worth_a_look(self) -> bool:
         """Whether the element that was incomplete at the last look, if any, is complete now."""
@@ -183,80 +199,97 @@ class Codec:
     def _take_elements(self, items: list[Item], at_most: int) -> None:
         buffer = self._buffer = bytes(self._buffer)
         passed = self._judge.passed - self._offset
-        counts_always = self._judge.saw_cdata
+        counts = self._judge.saw_cdata
         may_borrow = self._scope.may_be_borrowed_from(buffer)
+        harmless_bytes = self.budget.harmless_bytes
         position = 0
         try:
             while len(items) != at_most:
-                position = _WHITESPACE.match(buffer, position).end()  # type: ignore[union-attr]
+                if not buffer.startswith(b"<", position):
+                    position = _WHITESPACE.match(buffer, position).end()  # type: ignore[union-attr]
                 if position >= passed:
                     _check(self.budget, len(buffer) - position, None)
                     break
                 tag = _STANZA_TAG.match(buffer, position, passed)
+                name = None
                 if tag is None:
                     if _END_TAG.match(buffer, position, passed):
                         self._ended = True
                         items.append(STREAM_END)
                         break
-                    end = self._end_of_other(buffer, position, passed)
+                    _refuse_text(buffer, position)
+                    end = UNUSUAL
                 elif tag[8]:
                     end = tag.end()
+                elif counts:
+                    end = UNUSUAL
                 else:
-                    end = UNUSUAL if counts_always else search(buffer, tag[1], tag.end(), passed)
-                    if end == UNUSUAL:
-                        end = Count().end(buffer, position, passed)
+                    name = tag[1]
+                    end = search(buffer, name, tag.end(), passed)
+                if end == UNUSUAL:
+                    name = None
+                    end = Count().end(buffer, position, passed)
                 if end == INCOMPLETE:
-                    self._under_way = _UnderWay(None if tag is None or counts_always else tag[1], passed - position)
+                    self._under_way = _UnderWay(name, passed - position)
                     break
                 raw = buffer[position:end]
-                if len(raw) > self.budget.stanza_bytes or raw.count(b"<") > self.budget.depth or raw.count(b"=") > 64:
+                if end - position > harmless_bytes:
                     self._check_cost(raw)
                 position = end
-                if tag is None or self._borrows(raw, tag, may_borrow):
+                if tag is None or (tag[7] and b"xmlns" in tag[0]) or (may_borrow and self._scope.is_borrowed_from(raw)):
                     items.append(self._through_tree(raw))
                 else:
                     items.append(self._stanza(raw, tag))
         finally:
             self._buffer = buffer[position:]
             self._offset += position
+        self._look_ahead(passed - position)
+
+    def _look_ahead(self, passed: int) -> None:
+        """What is to be done between two looks: see what the rest has cost so far, forget what is behind."""
         if self._under_way is not None:
-            self._under_way.check(self._buffer, self.budget, passed - position)
+            self._under_way.check(self._buffer, self.budget, passed)
         elif not self._buffer:
             self._judge.saw_cdata = False
+        if self._offset > _FORGET_AFTER and self._fault is None:
+            self._renew_judge()
 
-    @staticmethod
-    def _end_of_other(buffer: bytes, position: int, passed: int) -> int:
-        if buffer[position] != 0x3C or buffer.startswith(b"<![CDATA[", position, passed):
-            raise StreamError(StreamCondition.BAD_FORMAT, "text between stanzas is not allowed in a stream")
-        return Count().end(buffer, position, passed)
+    def _renew_judge(self) -> None:
+        # expat keeps every name that it has ever seen, so that a peer could fill our memory with names.
+        judge = Judge()
+        judge.most_attributes = self.budget.attributes
+        judge.feed(self._scope.start_tag)
+        judge.feed(bytes(self._buffer))
+        self._judge, self._offset = judge, len(self._scope.start_tag)
 
     def _check_cost(self, raw: bytes) -> None:
-        """What an element that looks expensive really costs."""
-        count = Count()
-        count.end(raw, 0, len(raw))
-        _check(self.budget, len(raw), count)
-        if any(tag[0].count(b"=") > self.budget.attributes for tag in _ANY_TAG.finditer(raw)):
-            raise StreamError(StreamCondition.POLICY_VIOLATION, f"more than {self.budget.attributes} attributes")
-
-    def _borrows(self, raw: bytes, tag: re.Match[bytes], may_borrow: bool) -> bool:
-        return (tag[7] is not None and b"xmlns" in tag[0]) or (may_borrow and self._scope.is_borrowed_from(raw))
+        """Refuse an element that costs more than it may, counting what could be too much."""
+        budget = self.budget
+        count = None
+        if raw.count(b"<") > min(budget.depth, budget.elements):
+            count = Count()
+            count.end(raw, 0, len(raw))
+        _check(budget, len(raw), count)
+        if raw.count(b"=") > budget.attributes:
+            for tag in tags(raw):
+                if tag.count(b"=") > budget.attributes and sum(1 for _ in attributes(tag)) > budget.attributes:
+                    raise StreamError(
+                        StreamCondition.POLICY_VIOLATION, f"more than {budget.attributes} attributes in one tag"
+                    )
 
     def _stanza(self, raw: bytes, tag: re.Match[bytes]) -> Stanza:
         name, from_, to, type_, id_, lang, _, _ = tag.groups()
+        if b"&" in tag[0]:
+            from_address, to_address, malformed = self._addresses(from_, to)
+        else:
+            try:
+                from_address = None if from_ is None else self._lookup(from_[1:-1])
+                to_address = None if to is None else self._lookup(to[1:-1])
+                malformed = None
+            except MalformedAddress:
+                from_address, to_address, malformed = self._addresses(from_, to)
         if lang is None:
             raw = self._scope.with_language(raw, 1 + len(name))
-        malformed = None
-        to_address = from_address = None
-        try:
-            if from_ is not None:
-                from_address = self._address(from_)
-        except MalformedAddress as error:
-            malformed = ("from", error.problem)
-        try:
-            if to is not None:
-                to_address = self._address(to)
-        except MalformedAddress as error:
-            malformed = malformed or ("to", error.problem)
         return Stanza(
             _NAME[name],
             raw,
@@ -267,9 +300,17 @@ class Codec:
             malformed,
         )
 
-    def _address(self, quoted: bytes) -> Address:
-        value = quoted[1:-1]
-        return self._lookup(unescape(value) if b"&" in value else value)
+    def _addresses(self, from_: bytes | None, to: bytes | None) -> tuple[Address | None, Address | None, Malformed]:
+        """The addresses whose text is not what stands there, or is no address: which of the two, and why."""
+        found: list[Address | None] = []
+        malformed = None
+        for name, quoted in (("from", from_), ("to", to)):
+            try:
+                found.append(None if quoted is None else self._lookup(unescape(quoted[1:-1])))
+            except MalformedAddress as error:
+                found.append(None)
+                malformed = malformed or (name, error.problem)
+        return found[0], found[1], malformed
 
     def _through_tree(self, raw: bytes) -> Stanza | Element:
         """An element that is no stanza, or a stanza that cannot travel as it is, through its tree."""
@@ -280,10 +321,29 @@ class Codec:
             independent = Element(CONTENT, element.name, element.attributes, element.children)
         else:
             independent = self._scope.independent(element)
-        raw = independent.serialize(CONTENT)
+        try:
+            raw = independent.serialize(CONTENT, at_most=self.budget.stanza_bytes)
+        except Oversized as error:
+            raise StreamError(StreamCondition.POLICY_VIOLATION, str(error)) from error
         tag = _STANZA_TAG.match(raw)
         assert tag is not None
         return self._stanza(raw, tag)
+
+
+def _root_tag(expat_name: str, written_name: str, attributes: dict[str, str], declarations: dict[str, str]) -> RootTag:
+    namespace, name = split_name(expat_name)
+    return RootTag(
+        namespace=namespace,
+        name=name,
+        prefix=written_name.rpartition(":")[0],
+        attributes={(split_name(key) if SEPARATOR in key else key): value for key, value in attributes.items()},
+        declarations=declarations,
+    )
+
+
+def _refuse_text(buffer: bytes, position: int) -> None:
+    if not buffer.startswith(b"<", position) or buffer.startswith(b"<![CDATA[", position):
+        raise StreamError(StreamCondition.BAD_FORMAT, "text between stanzas is not allowed in a stream")
 
 
 class _UnderWay:

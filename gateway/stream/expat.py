@@ -2,26 +2,31 @@
 
 It runs without element handlers once the root has been seen: well-formedness, namespaces, and forbidden
 XML are all that is asked of it, and handlers for the forbidden cost nothing while they do not fire.
+
+Two kinds of tags are dear to expat, and a large tag is therefore held until its end is here, and looked at first: one
+that comes in many pieces, since expat before 2.6 reads it again from its start with every piece (CVE-2023-52425); and
+one with a long namespace and many attributes, since expat writes the one in front of each of the others. No large tag
+slips through in one piece, because data that could hold one is shown to expat in small slices.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pyexpat import ExpatError, ParserCreate, errors
 from typing import Any
 
 from gateway.elements import SEPARATOR
 from gateway.errors import StreamCondition, StreamError
+from gateway.stream.framing import attributes
 
-# A token that has grown this far is read here first and shown to expat once it is whole: expat before 2.6 reads an
-# unfinished token again from its start at every call (CVE-2023-52425).
-_LARGE_TOKEN = 1024
+_LARGE = 512  # bytes of an unfinished token
+_LONGEST_NAMESPACE = 2 * _LARGE  # what can hide in a tag that two slices share
 
-_END_OF_TAG_OR_QUOTE = re.compile(rb"""[>'"]""")
 _OTHER_ENCODINGS = (b"\xfe\xff", b"\xff\xfe", b"\x00", b"<\x00")  # UTF-16 and UTF-32, with and without their mark
 _CONDITIONS = {
     errors.codes[errors.XML_ERROR_UNDEFINED_ENTITY]: StreamCondition.RESTRICTED_XML,
+    errors.codes[errors.XML_ERROR_MISPLACED_XML_PI]: StreamCondition.RESTRICTED_XML,
     errors.codes[errors.XML_ERROR_UNKNOWN_ENCODING]: StreamCondition.UNSUPPORTED_ENCODING,
     errors.codes[errors.XML_ERROR_INCORRECT_ENCODING]: StreamCondition.UNSUPPORTED_ENCODING,
 }
@@ -31,28 +36,42 @@ class Judge:
     """One document: `feed` it; it raises StreamError, and `passed` counts the bytes found good so far."""
 
     def __init__(self) -> None:
+        self.most_attributes = 1000  # in a large tag
         self.passed = 0
         self.saw_cdata = False
         # The root, once seen: offset of its tag, expanded name, attributes, declarations by prefix.
         self.root: tuple[int, str, dict[str, str], dict[str, str]] | None = None
         self._declarations: dict[str, str] = {}
-        self._started = False
+        self._first: bytes | None = b""  # what was fed while it did not suffice to tell the encoding
         self._fed = 0
         self._tail = b""  # of what was fed, the unfinished token
         self._held: _HeldToken | None = None
+        self._in_cdata = False
         self._parser = self._make_parser()
 
     def feed(self, data: bytes) -> None:
         """Judge more bytes; raises StreamError when they, or what they complete, may not be in a stream."""
-        if not self._started and data:
-            self._started = True
+        if self._first is not None:
+            data = self._first + data
+            if len(data) < 2:
+                self._first = data
+                return
+            self._first = None
             if data.startswith(_OTHER_ENCODINGS):
                 raise StreamError(StreamCondition.UNSUPPORTED_ENCODING, "the encoding of a stream is UTF-8")
+        if _is_dense(data) and self._held is None:
+            self._take(data)
+        else:
+            for piece in _slices(data):
+                self._take(piece)
+
+    def _take(self, data: bytes) -> None:
         if self._held is not None:
             if not self._held.completed_by(data):
                 return
             data = self._held.release()
             self._held = None
+            _check_large_tag(self._tail + data, self.most_attributes)
         self._parse(data)
         self._look_at_unfinished(data)
 
@@ -63,33 +82,41 @@ class Judge:
             parser.Parse(data, False)
         except ExpatError as error:
             self.passed = parser.ErrorByteIndex
-            at_fault = (self._tail + data)[self.passed - self._fed :]
-            if (self._tail + data)[: -len(at_fault)].endswith(b"<!"):
-                raise _restricted("a document type declaration") from error
+            before = (self._tail + data)[: len(self._tail + data) - (self._fed - self.passed)]
+            if self._can_only_be_forbidden(before):
+                raise _restricted("a comment, processing instruction or document type declaration") from error
             condition = _CONDITIONS.get(error.code, StreamCondition.NOT_WELL_FORMED)
             raise StreamError(condition, errors.messages[error.code]) from error
         self.passed = parser.CurrentByteIndex
 
+    def _can_only_be_forbidden(self, before: bytes) -> bool:
+        """Whether what stands before an error is the start of a token that is not allowed whatever it becomes."""
+        token = before[before.rfind(b"<") :]
+        if self._in_cdata or b">" in token or (self.root is None and token.startswith(b"<?xml")):
+            return False
+        return token.startswith((b"<!", b"<?"))
+
     def _look_at_unfinished(self, data: bytes) -> None:
         """Refuse early what can only become forbidden, and hold back what has grown large."""
+        if self.root is None and b"<!" in self._tail + data:
+            raise _restricted("a comment or document type declaration")
         unfinished = self._fed - self.passed
         if unfinished <= 0:
             self._tail = b""
             return
-        self._tail = (self._tail + data)[-unfinished:]
-        tail = self._tail
+        self._tail = tail = (self._tail + data)[-unfinished:]
         if tail.startswith(b"<!") and not b"<![CDATA[".startswith(tail[:9]):
             raise _restricted("a comment or document type declaration")
         if tail.startswith(b"<?") and (self.root is not None or not b"<?xml".startswith(tail[:5])):
             raise _restricted("a processing instruction")
-        if unfinished > _LARGE_TOKEN:
-            if not tail.startswith(b"<"):
-                raise StreamError(StreamCondition.NOT_WELL_FORMED, "a reference that does not end")
+        if unfinished > _LARGE:
             self._held = _HeldToken(tail)
-            self._tail = b""
 
     def _make_parser(self) -> Any:
         parser = ParserCreate("utf-8", SEPARATOR)
+        if hasattr(parser, "SetReparseDeferralEnabled"):
+            # expat 2.6 and later may sit on a finished token until more comes, which on a stream may be never.
+            parser.SetReparseDeferralEnabled(False)
         parser.StartNamespaceDeclHandler = self._declared
         parser.StartElementHandler = self._root_opened
         parser.XmlDeclHandler = self._xml_declared
@@ -97,6 +124,7 @@ class Judge:
         parser.ProcessingInstructionHandler = self._refuse("a processing instruction")
         parser.CommentHandler = self._refuse("a comment")
         parser.StartCdataSectionHandler = self._cdata_opened
+        parser.EndCdataSectionHandler = self._cdata_closed
         return parser
 
     def _declared(self, prefix: str | None, uri: str | None) -> None:
@@ -109,6 +137,10 @@ class Judge:
 
     def _cdata_opened(self) -> None:
         self.saw_cdata = True
+        self._in_cdata = True
+
+    def _cdata_closed(self) -> None:
+        self._in_cdata = False
 
     def _refuse(self, what: str) -> Callable[..., None]:
         def refuse(*_: object) -> None:
@@ -127,31 +159,56 @@ def _restricted(what: str) -> StreamError:
     return StreamError(StreamCondition.RESTRICTED_XML, f"{what} is not allowed in a stream")
 
 
+def _is_dense(data: bytes) -> bool:
+    """Whether tags follow so closely on each other in `data` that none of them can be large."""
+    position = 0
+    while len(data) - position > _LARGE:
+        found = data.rfind(b"<", position, position + _LARGE)
+        if found < 0:
+            return False
+        position = found + 1
+    return True
+
+
+def _slices(data: bytes) -> Iterator[bytes]:
+    return (data[start : start + _LARGE] for start in range(0, len(data), _LARGE))
+
+
+def _check_large_tag(tag: bytes, most_attributes: int) -> None:
+    for number, (name, value) in enumerate(attributes(tag), 1):
+        if name.startswith(b"xmlns") and len(value) > _LONGEST_NAMESPACE:
+            raise StreamError(StreamCondition.POLICY_VIOLATION, f"a namespace of more than {_LONGEST_NAMESPACE} bytes")
+        if number > most_attributes:
+            raise StreamError(StreamCondition.POLICY_VIOLATION, f"more than {most_attributes} attributes in one tag")
+
+
 class _HeldToken:
-    """A large start tag, read once for its end while it comes in."""
+    """A large tag or reference, read once for its end while it comes in."""
+
+    # What matters next, by what we are inside of. A '<' ends a tag, too: it is an error there, which expat will name.
+    _STOPS = {
+        b"<": re.compile(rb"[<>'\"]"),
+        b"'": re.compile(rb"[<']"),
+        b'"': re.compile(rb"[<\"]"),
+        b"&": re.compile(rb"[^#.:\w\x80-\xff-]"),
+    }
 
     def __init__(self, start: bytes) -> None:
         self._pieces: list[bytes] = []
-        self._quote: bytes | None = None
-        self.completed_by(start)
+        self._inside = b"<" if start.startswith(b"<") else b"&"
+        self.completed_by(start[1:])
         self._pieces.clear()  # expat has these bytes already
 
     def completed_by(self, data: bytes) -> bool:
-        """Whether the tag's closing '>' is in `data`, outside quotes."""
+        """Whether the token's end is in `data`."""
         self._pieces.append(data)
         position = 0
-        while True:
-            if self._quote is not None:
-                closing = data.find(self._quote, position)
-                if closing < 0:
-                    return False
-                self._quote, position = None, closing + 1
-            found = _END_OF_TAG_OR_QUOTE.search(data, position)
-            if found is None:
-                return False
-            if found[0] == b">":
+        while found := self._STOPS[self._inside].search(data, position):
+            if self._inside == b"&" or found[0] in b"<>":
                 return True
-            self._quote, position = found[0], found.end()
+            self._inside = b"<" if self._inside == found[0] else found[0]
+            position = found.end()
+        return False
 
     def release(self) -> bytes:
         """What came in since it was held."""

@@ -14,6 +14,7 @@ none ever straddles that point, and an element in many small pieces costs no mor
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 INCOMPLETE = -1
 UNUSUAL = -2
@@ -21,22 +22,23 @@ UNUSUAL = -2
 # One tag, or the start of a CDATA section. Groups: CDATA, closing mark, mark of an empty element.
 _TAG = re.compile(rb"""<(?:(!)|(/?)[^>'"/]*+(?:'[^']*'|"[^"]*"|/(?!>)|[^>'"/]++)*+(/?)>)""")
 _CDATA_START, _CDATA_END = b"<![CDATA[", b"]]>"
+_TAG_NAME = re.compile(rb"<[^\s=/>]*+")
+_ATTRIBUTE = re.compile(rb"""\s*+([^\s=/>]++)\s*+=\s*+('[^']*+'|"[^"]*+")""")
 
-_OPENING = {name: b"<" + name for name in (b"message", b"presence", b"iq")}
-_CLOSING = {name: b"</" + name for name in _OPENING}
+_MARKS = {name: (b"<" + name, b"</" + name) for name in (b"message", b"presence", b"iq")}
 
 
 def search(buffer: bytes | bytearray, name: bytes, resume: int, passed: int) -> int:
     """The offset behind the element `name` that opened before `resume`; INCOMPLETE, or UNUSUAL when one must count."""
-    closing = _CLOSING[name]
+    opening, closing = _MARKS[name]
     at = buffer.find(closing, resume, passed)
-    if buffer.find(_OPENING[name], resume, at if at >= 0 else passed) >= 0:
+    if buffer.find(opening, resume, passed if at < 0 else at) >= 0:
         return UNUSUAL
     if at < 0:
         return INCOMPLETE
     end = at + len(closing)
-    # Anything but '>' is white space inside the tag, or a longer name.
-    return end + 1 if buffer[end] == 0x3E else UNUSUAL
+    # Anything but '>' is white space inside the tag, or a longer name, or not well-formed.
+    return end + 1 if end < passed and buffer[end] == 0x3E else UNUSUAL
 
 
 class Count:
@@ -81,3 +83,22 @@ class Count:
         if closing or empty:
             self._depth -= 1
         return self._depth == 0
+
+
+def tags(raw: bytes) -> Iterator[bytes]:
+    """Every tag in a whole element, in order."""
+    position = 0
+    while tag := _TAG.search(raw, position):
+        if tag[1]:
+            position = raw.index(_CDATA_END, tag.start()) + len(_CDATA_END)
+        else:
+            yield tag[0]
+            position = tag.end()
+
+
+def attributes(tag: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The attributes of a start tag, names and values as written; ends early in one that is not well-formed."""
+    position = _TAG_NAME.match(tag).end()  # type: ignore[union-attr]
+    while attribute := _ATTRIBUTE.match(tag, position):
+        yield attribute[1], attribute[2][1:-1]
+        position = attribute.end()

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import re
 
-from gateway.elements import Element, escape_attribute, parse_element
+from gateway.elements import Element, parse_element
 from gateway.stanzas import CONTENT
 
-# A namespace could be written with character references; then only a parser can tell what it says.
-_REFERENCE_IN_DECLARATION = re.compile(rb"""xmlns[^=>]*+=[^>'"]*+(?:'[^'&]*+&|"[^"&]*+&)""")
+_LANGUAGE = re.compile("[A-Za-z0-9-]{1,64}")  # as much of RFC 5646 as keeps a peer from making every stanza large
 
 
 class Scope:
@@ -22,8 +21,8 @@ class Scope:
 
     def __init__(self, start_tag: bytes, declarations: dict[str, str], lang: str | None) -> None:
         self.content_namespace = declarations.get("", "")
-        self._start_tag = start_tag
-        self._lang = b" xml:lang='%b'" % escape_attribute(lang).encode() if lang else b""
+        self.start_tag = start_tag
+        self._lang = b" xml:lang='%b'" % lang.encode() if lang and _LANGUAGE.fullmatch(lang) else b""
         prefixes = [re.escape(prefix.encode()) for prefix in declarations if prefix]
         self._needles = [self.content_namespace.encode()] if self.content_namespace else []
         self._needles += [prefix.encode() + b":" for prefix in declarations if prefix]
@@ -39,7 +38,8 @@ class Scope:
             return True
         if self._uses_prefix is not None and self._uses_prefix.search(raw):
             return True
-        return b"&#" in raw and _REFERENCE_IN_DECLARATION.search(raw) is not None
+        # A namespace could be written with character references; then only a parser can tell what it says.
+        return b"&#" in raw and b"xmlns" in raw
 
     def with_language(self, raw: bytes, name_end: int) -> bytes:
         """The bytes of a stanza that names no language, with the stream's."""
@@ -47,7 +47,7 @@ class Scope:
 
     def parse(self, raw: bytes) -> Element:
         """The tree of an element that stands in this scope."""
-        return parse_element(raw, self._start_tag)
+        return parse_element(raw, self.start_tag)
 
     def independent(self, element: Element) -> Element:
         """The same stanza as a tree that stands anywhere: content in CONTENT, down to where other content begins."""
