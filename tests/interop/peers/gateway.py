@@ -30,7 +30,11 @@ class Gateway(Peer):
     name = "gateway"
     program = str(PROGRAMS / "twistd")
     needs = {"xmpp-gateway": str(PROGRAMS / "xmpp-gateway")}
-    proven_by = {}
+    proven_by = {
+        "external": r"stream from {domain} \([^)]*\) to \S+ established .*proof by external",
+        "dialback": r"stream from {domain} \([^)]*\) to \S+ established .*proof by dialback",
+        "certificate": r"stream from {domain} \([^)]*\) to \S+ established .*proof by certificate",
+    }
 
     def command(self) -> list[str]:
         return [self.program, "--nodaemon", "--pidfile=", "xmpp-gateway", "--config", str(self.configuration)]

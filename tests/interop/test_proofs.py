@@ -1,0 +1,104 @@
+"""How the gateway and another server prove themselves to each other, each way round (XEP-0178, XEP-0220, XEP-0368).
+
+A user of the other server speaks to our echo service: their stream to us carries the words, ours to them the echo. So
+one conversation needs both proofs, and each side's log says by which means it let the other in.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gateway.net.throwaway_ca import Authority, Issued, self_signed
+from tests.interop.clients import user
+from tests.interop.fixtures import Starter
+from tests.interop.peers import Ejabberd, Gateway, Peer, Prosody
+from tests.interop.peers.gateway import ECHO
+from tests.interop.peers.site import SERVER_TLS
+from tests.interop.world import World
+
+CLOSED_PORT = 9
+
+
+def expired(authority: Authority, domain: str) -> Issued:
+    return authority.issue(domain, ends=datetime.now(UTC) - timedelta(hours=1))
+
+
+def for_another_name(authority: Authority, _: str) -> Issued:
+    return authority.issue("another.test")
+
+
+def by_an_unknown_issuer(_: Authority, domain: str) -> Issued:
+    return self_signed(domain)
+
+
+BAD = {"expired": expired, "misnamed": for_another_name, "unknown": by_an_unknown_issuer}
+WHY = {"expired": "expired", "misnamed": "but for another.test", "unknown": "self-signed"}
+
+
+async def converse(echo: str, theirs: Peer) -> None:
+    """A user there says something to an echo service of ours, and hears it."""
+    async with user(theirs, "romeo") as romeo:
+        romeo.send_message(f"anybody@{echo}", "Ay me!")
+        await romeo.expect_message("Ay me!")
+
+
+def proofs(ours: Peer, theirs: Peer) -> tuple[set[str], set[str]]:
+    """By which means we have let them in, and they us."""
+    return set(ours.proofs(theirs.site.domains[0])), set(theirs.proofs(ours.site.domains[0]))
+
+
+async def test_certificates_prove_both_sides(start: Starter, peer: Peer) -> None:
+    ours = start(Gateway, f"good.{peer.site.domains[0]}")
+    await converse(ours.site.domains[0], peer)
+    assert proofs(ours, peer) == ({"external"}, {"external"})
+    assert f"certificate proves {peer.site.domains[0]}" in ours.log()
+
+
+async def test_direct_tls_carries_streams_both_ways(world: World, start: Starter, peer: Peer) -> None:
+    ours = start(Gateway, "direct.test", direct_tls=True)
+    # Without the port for STARTTLS, whoever arrives has come over direct TLS.
+    world.nameserver.publish_records({"_xmpp-server._tcp.direct.test": {"SRV": [f"20 0 {CLOSED_PORT} direct.test"]}})
+    await converse(ours.site.domains[0], peer)
+    assert proofs(ours, peer) == ({"external"}, {"external"})
+    assert f"to {peer.site.domains[0]} ({peer.address}:{SERVER_TLS})" in ours.log()
+
+
+@pytest.mark.parametrize("bad", ["expired", "unknown"])
+async def test_dialback_proves_us_when_our_certificate_does_not(
+    world: World, start: Starter, peer: Peer, bad: str
+) -> None:
+    domain = f"{bad}-here.{peer.site.domains[0]}"
+    start(Gateway, domain, certificate=BAD[bad](world.authority, domain))
+    await converse(domain, peer)
+    assert set(peer.proofs(domain)) == {"dialback"}
+
+
+async def test_dialback_proves_a_domain_of_ours_that_has_no_certificate_of_its_own(
+    world: World, start: Starter, peer: Peer
+) -> None:
+    domain = f"misnamed-here.{peer.site.domains[0]}"
+    ours = start(Gateway, "another.test", options={"domains": {domain: {"serve": ECHO}}})
+    world.nameserver.publish(ours.address, domain)
+    await converse(domain, peer)
+    assert set(peer.proofs(domain)) == {"dialback"}
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("kind", [Prosody, Ejabberd])
+async def test_dialback_proves_them_when_their_certificate_does_not(
+    world: World, start: Starter, gateway: Peer, kind: type[Peer], bad: str
+) -> None:
+    domain = f"{bad}-there.{kind.name.lower()}.test"
+    theirs = start(kind, domain, certificate=BAD[bad](world.authority, domain))
+    await converse("gateway.test", theirs)
+    assert proofs(gateway, theirs)[0] == {"dialback"}
+    assert any(domain in line and WHY[bad] in line for line in gateway.log().splitlines())
+
+
+@pytest.mark.parametrize("kind", [Prosody, Ejabberd])
+async def test_dialback_serves_without_tls_where_both_allow_it(start: Starter, gateway: Peer, kind: type[Peer]) -> None:
+    theirs = start(kind, f"plain.{kind.name.lower()}.test", starttls=False)
+    await converse("gateway.test", theirs)
+    assert proofs(gateway, theirs) == ({"dialback"}, {"dialback"})
