@@ -24,7 +24,7 @@ from gateway.dialback.keys import KeyMaker
 from gateway.errors import StreamCondition, StreamError
 from gateway.features.dialback import Dialback, DialbackQuestions
 from gateway.features.handshake import Handshake
-from gateway.features.sasl_external import SaslExternal
+from gateway.features.sasl_servers import accepting_servers, proving_to_servers
 from gateway.features.starttls import StartTLS
 from gateway.federation.attempts import AttemptLog, Direction
 from gateway.federation.backoff import Backoff, Waits
@@ -284,7 +284,7 @@ def _set_federation(gateway: Gateway) -> None:
         way_to=way_to,
         session=session,
         profiles=(
-            server_profile(StartTLS(), SaslExternal(), gateway.outside_dialback),
+            server_profile(StartTLS(), proving_to_servers(gateway.tools.new_id), gateway.outside_dialback),
             server_profile(StartTLS(), DialbackQuestions(gateway.outside_dialback)),
         ),
         tools=gateway.tools,
@@ -335,14 +335,14 @@ def _set_doors(gateway: Gateway) -> None:
         return gateway.contexts.accepting(facts.local)
 
     outside = Behind(
-        profile=server_profile(StartTLS(), SaslExternal(), gateway.outside_dialback),
+        profile=server_profile(StartTLS(), accepting_servers(gateway.tools.new_id), gateway.outside_dialback),
         accept=gateway.outside.accept,
         session=partial(inbound, gateway.outside_dialback),
         terms=terms_of(settings.peers.any),
         tls=accepting,
     )
     inside = Behind(
-        profile=server_profile(StartTLS(), SaslExternal(), gateway.inside_dialback),
+        profile=server_profile(StartTLS(), accepting_servers(gateway.tools.new_id), gateway.inside_dialback),
         accept=gateway.inside.accept,
         session=partial(inbound, gateway.inside_dialback),
         terms=Terms(require_tls=False),

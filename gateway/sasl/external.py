@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from gateway.errors import SaslCondition, SaslFailure
+from gateway.sasl.keys import ScramHash
 from gateway.sasl.mechanism import (
     ClientConversation,
     ClientMechanism,
@@ -16,6 +17,7 @@ from gateway.sasl.mechanism import (
     ServerMechanism,
     Success,
     ask,
+    look_up,
     prepare_authzid,
 )
 
@@ -28,17 +30,21 @@ class ExternalServer(ServerMechanism):
     """The receiving entity's side of EXTERNAL.
 
     `authorize` is given the prepared authorization identity, or None, and returns the identity or raises SaslFailure:
-    `client_rule(...)` or `server_rule(...)`.
+    `client_rule(...)` or `server_rule(...)`. With `of_account` the identity is also looked up among the accounts.
     """
 
-    def __init__(self, authorize: Callable[[str | None], str]) -> None:
+    def __init__(self, authorize: Callable[[str | None], str], *, of_account: bool = False) -> None:
         super().__init__()
         self._authorize = authorize
+        self._of_account = of_account
 
     def converse(self, initial: bytes | None) -> ServerConversation:
         """One message, which may be empty."""
         message = initial if initial is not None else (yield from ask(b""))
-        return Success(identity=self._authorize(read_authzid(message)))
+        identity = self._authorize(read_authzid(message))
+        if self._of_account and (yield from look_up(identity, *ScramHash)) is None:
+            raise SaslFailure(SaslCondition.NOT_AUTHORIZED, reason=f"there is no account {identity}")
+        return Success(identity=identity)
 
 
 class ExternalClient(ClientMechanism):
@@ -57,7 +63,7 @@ class ExternalClient(ClientMechanism):
 def client_rule(accounts: Collection[str]) -> Callable[[str | None], str]:
     """A client may act as an account that its certificate names, and says which when there are several (XEP-0178 §2).
 
-    `accounts` are the bare JIDs in the certificate that have an account here, prepared.
+    `accounts` are the bare JIDs in the certificate that are of this domain, prepared.
     """
 
     def authorize(authzid: str | None) -> str:

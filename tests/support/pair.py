@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 from gateway.addresses import AddressCache, Domain
 from gateway.profiles import Profile
@@ -55,6 +57,8 @@ class End:
     written: list[bytes] = field(default_factory=list)
     wants_tls: bool = False
     closing: bool = False
+    answers: dict[type, Callable[[Any], object]] = field(default_factory=dict)  # to orders that are questions
+    asked: list[Output] = field(default_factory=list)
 
 
 class Pair:
@@ -80,6 +84,8 @@ class Pair:
                 end.outputs.append(output)
             if isinstance(output, SecureTransport):
                 end.wants_tls = True
+            if type(output) in end.answers:
+                end.asked.append(output)
             if isinstance(output, CloseTransport):
                 end.closing = True
 
@@ -88,12 +94,19 @@ class Pair:
         moved = True
         while moved:
             moved = self._move(self.initiating, self.receiving) or self._move(self.receiving, self.initiating)
+            moved = self._answer(self.initiating) or self._answer(self.receiving) or moved
             if not moved and self.initiating.wants_tls and self.receiving.wants_tls:
                 moved = True
                 for end, other in ((self.receiving, self.initiating), (self.initiating, self.receiving)):
                     end.wants_tls = False
                     secured = Secured(tls=TLSFacts(version="TLSv1.3"), certificate=other.certificate)
                     self.took(end, end.stream.answer(secured))
+
+    def _answer(self, end: End) -> bool:
+        asked, end.asked = end.asked, []
+        for question in asked:
+            self.took(end, end.stream.answer(end.answers[type(question)](question)))
+        return bool(asked)
 
     def _move(self, source: End, target: End) -> bool:
         data = getattr(source, "unsent", b"")

@@ -1,0 +1,164 @@
+"""SASL, the initiating entity's side: the best offered mechanism is tried, then the next one (RFC 6120 §6.4).
+
+A server that does not prove itself where the mechanism has it do so is left: by `<abort/>` in the middle of the
+exchange, with the end of the stream when it claims success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from gateway.elements import Element
+from gateway.errors import SaslCondition, SaslFailure, StreamCondition, StreamError
+from gateway.features.sasl import HANDLED, Compute, Computed, payload_element, read_failure
+from gateway.namespaces import SASL
+from gateway.sasl.mechanism import ClientMechanism
+from gateway.sasl.payload import decode_optional_payload, decode_payload, encode_optional_payload
+from gateway.stream.events import Event, ProofFailed
+from gateway.stream.facts import Facts, Means
+from gateway.stream.negotiation import Step, StreamFeature, Then
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usable:
+    """A mechanism that we can use: under which name, what it is called in logs, and how it is begun."""
+
+    name: str
+    means: Means
+    begin: Callable[[], ClientMechanism]
+
+
+# The mechanisms that we would use on this stream, best first, given what the other side offers.
+Choose = Callable[[Facts, Element], Sequence[Usable]]
+# What a success makes of the facts, and who is to hear of it.
+Proved = Callable[[Facts, Means], tuple[Facts, Sequence[Event]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trying:
+    """What the facts keep of SASL on one stream: the mechanism under way, and what may be tried after it."""
+
+    means: Means = Means.PASSWORD
+    running: ClientMechanism | None = field(default=None, repr=False)
+    refusal: SaslFailure | None = None  # ours, of what the server said
+    untried: tuple[Usable, ...] = ()
+
+
+class SaslInitiating(StreamFeature):
+    """Proves to the other side who we are."""
+
+    name = "sasl"
+    handles = HANDLED
+    answers = (Computed,)
+
+    def __init__(self, choose: Choose, *, is_done: Callable[[Facts], bool], proved: Proved) -> None:
+        self._choose = choose
+        self._is_done = is_done
+        self._proved = proved
+
+    def begin(self, facts: Facts, offered: Element) -> Step | None:
+        """Try the best of the offered mechanisms, if there is one that we would use."""
+        if self._is_done(facts):
+            return None
+        names = offered_mechanisms(offered)
+        usable = tuple(each for each in self._choose(facts, offered) if each.name in names)
+        return self._try(facts, usable) if usable else None
+
+    def _try(self, facts: Facts, usable: Sequence[Usable]) -> Step:
+        first, *others = usable
+        running = first.begin()
+        initial = encode_optional_payload(running.begin())
+        auth = Element(SASL, "auth", {"mechanism": first.name}, [initial] if initial else [])
+        trying = Trying(means=first.means, running=running, untried=tuple(others))
+        return Step(facts=_having(facts, trying), outputs=[auth])
+
+    def receive(self, facts: Facts, element: Element) -> Step:
+        """`<challenge/>`, `<success/>` or `<failure/>`."""
+        trying = _trying(facts)
+        expected = ("failure",) if trying.refusal is not None else ("challenge", "success", "failure")
+        if trying.running is None or element.name not in expected:
+            raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> is not expected here")
+        if element.name == "failure":
+            return self._failed(facts, read_failure(element))
+        if element.name == "success":
+            return self._succeeded(facts, trying, element)
+        try:
+            challenge = decode_payload(element.text)
+        except SaslFailure as refusal:
+            return self._abort(facts, refusal)
+        work = partial(trying.running.respond, challenge)
+        return Step(facts=facts, outputs=[Compute(work=work)], then=Then.SUSPEND)
+
+    def answered(self, facts: Facts, answer: object) -> Step:
+        """The response to a challenge has been worked out, or the challenge is not acceptable."""
+        assert isinstance(answer, Computed)
+        if isinstance(answer.outcome, SaslFailure):
+            return self._abort(facts, answer.outcome)
+        assert isinstance(answer.outcome, bytes)
+        return Step(facts=facts, outputs=[payload_element("response", answer.outcome)])
+
+    def _succeeded(self, facts: Facts, trying: Trying, element: Element) -> Step:
+        assert trying.running is not None
+        try:
+            trying.running.succeed(decode_optional_payload(element.text))
+        except SaslFailure as refusal:
+            raise StreamError(
+                StreamCondition.NOT_AUTHORIZED, "the server has not proved itself", reason=refusal.reason
+            ) from refusal
+        facts, events = self._proved(replace(facts, conversation=None), trying.means)
+        return Step(facts=facts, outputs=events, then=Then.RESTART)
+
+    def _abort(self, facts: Facts, refusal: SaslFailure) -> Step:
+        """We refuse what the server said; it answers with a failure, which tells nothing more (RFC 6120 §6.4.4)."""
+        facts = _having(facts, replace(_trying(facts), refusal=refusal))
+        return Step(facts=facts, outputs=[Element(SASL, "abort")])
+
+    def _failed(self, facts: Facts, failure: SaslFailure) -> Step:
+        trying = _trying(facts)
+        told = trying.refusal or failure
+        failed = ProofFailed(means=trying.means, condition=str(told.condition), text=told.reason)
+        if usable := _worth_trying(trying, failure):
+            step = self._try(facts, usable)
+            return replace(step, outputs=[failed, *step.outputs])
+        return Step(facts=_having(facts, Trying()), outputs=[failed], then=Then.CONTINUE)
+
+
+def _worth_trying(trying: Trying, failure: SaslFailure) -> Sequence[Usable]:
+    """What may do better after a failure: another means, or another mechanism where this one was the fault.
+
+    After an answer that we refused nothing is tried: somebody in the middle may want us to try something weaker.
+    """
+    if trying.refusal is not None or failure.condition in _NOT_NOW:
+        return ()
+    if failure.condition in _OUR_FAULT:
+        return [usable for usable in trying.untried if usable.means is not trying.means]
+    return trying.untried
+
+
+_NOT_NOW = frozenset({SaslCondition.TEMPORARY_AUTH_FAILURE, SaslCondition.ENCRYPTION_REQUIRED})
+_OUR_FAULT = frozenset(
+    {
+        SaslCondition.NOT_AUTHORIZED,
+        SaslCondition.ACCOUNT_DISABLED,
+        SaslCondition.CREDENTIALS_EXPIRED,
+        SaslCondition.INVALID_AUTHZID,
+    }
+)
+
+
+def _trying(facts: Facts) -> Trying:
+    return facts.conversation if isinstance(facts.conversation, Trying) else Trying()
+
+
+def _having(facts: Facts, trying: Trying) -> Facts:
+    return replace(facts, conversation=trying)
+
+
+def offered_mechanisms(features: Element) -> frozenset[str]:
+    """The names of the mechanisms that stream features offer."""
+    mechanisms = features.first(SASL, "mechanisms")
+    if mechanisms is None:
+        return frozenset()
+    return frozenset(each.text.strip() for each in mechanisms.elements(SASL, "mechanism"))

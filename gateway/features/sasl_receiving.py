@@ -1,0 +1,208 @@
+"""SASL, the receiving entity's side: mechanisms are offered, and one of them is run (RFC 6120 §6.4).
+
+The mechanisms are a table, in order of preference; what may be used on a stream now is what has no `obstacle` there.
+Which of the conditions of RFC 6120 §6.5 answers what:
+
+    aborted                 the client gave up
+    encryption-required     a mechanism was tried before TLS
+    incorrect-encoding      no base64                                  gateway.sasl.payload
+    invalid-authzid         somebody would act as somebody else        gateway.sasl, the mechanisms
+    invalid-mechanism       a mechanism that is not offered
+    malformed-request       out of order, or not as the mechanism's own syntax has it
+    mechanism-too-weak      a mechanism that we know and never offer
+    not-authorized          the proof does not hold, or there is no such account: nobody can tell which
+    temporary-auth-failure  the accounts cannot be read now
+
+`account-disabled` and `credentials-expired` are for servers whose accounts can be so. Every refusal waits for a pause
+of the same length, so that neither guessing pays nor the time tells anything. After some tries the stream ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from gateway.elements import Element
+from gateway.errors import Misuse, SaslCondition, SaslFailure, StreamCondition, StreamError
+from gateway.features.sasl import (
+    HANDLED,
+    Compute,
+    Computed,
+    CredentialsFound,
+    FindCredentials,
+    Pause,
+    Paused,
+    failure_element,
+    payload_element,
+)
+from gateway.namespaces import SASL
+from gateway.sasl.mechanism import Challenge, NeedCredentials, ServerMechanism, ServerStep, Success
+from gateway.sasl.payload import decode_optional_payload, decode_payload, encode_optional_payload
+from gateway.stream.events import Event, ProofFailed
+from gateway.stream.facts import Facts, Means
+from gateway.stream.negotiation import Step, StreamFeature, Then
+
+MOST_TRIES = 4  # one, and some retries: between 2 and 5 of them (RFC 6120 §6.4.5)
+TOO_WEAK = frozenset({"CRAM-MD5", "DIGEST-MD5", "LOGIN"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """A mechanism that we accept; `obstacle` is what a try would be refused with on this stream, if anything."""
+
+    name: str
+    means: Means
+    obstacle: Callable[[Facts], SaslFailure | None]
+    begin: Callable[[Facts], ServerMechanism]
+
+
+# What a success makes of the facts, and who is to hear of it: given the mechanism and the identity that it has proved.
+Proved = Callable[[Facts, Accepted, str], tuple[Facts, Sequence[Event]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """What the facts keep of SASL on one stream: the mechanism under way, and how many tries have failed."""
+
+    name: str = ""
+    running: ServerMechanism | None = field(default=None, repr=False)
+    failures: int = 0
+    refusal: SaslFailure | None = None  # told when the pause is over
+
+
+class SaslReceiving(StreamFeature):
+    """Has the other side prove who it is."""
+
+    name = "sasl"
+    handles = HANDLED
+    answers = (CredentialsFound, Computed, Paused)
+
+    def __init__(
+        self,
+        table: Sequence[Accepted],
+        *,
+        is_done: Callable[[Facts], bool],
+        proved: Proved,
+        pauses: bool = False,
+    ) -> None:
+        """`is_done`: whether the stream is authenticated already; `pauses`: whether refusals wait for a pause."""
+        self._table = {accepted.name: accepted for accepted in table}
+        self._is_done = is_done
+        self._proved = proved
+        self._pauses = pauses
+
+    def offer(self, facts: Facts) -> Element | None:
+        """The mechanisms that may be used on this stream now."""
+        if self._is_done(facts):
+            return None
+        offered = [accepted.name for accepted in self._table.values() if accepted.obstacle(facts) is None]
+        if not offered:
+            return None
+        return Element(SASL, "mechanisms", {}, [Element(SASL, "mechanism", {}, [name]) for name in offered])
+
+    def receive(self, facts: Facts, element: Element) -> Step:
+        """`<auth/>`, `<response/>` or `<abort/>`."""
+        exchange = _exchange(facts)
+        if self._is_done(facts):
+            raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "this stream is authenticated already")
+        match element.name:
+            case "auth":
+                if exchange.failures >= MOST_TRIES:
+                    raise StreamError(StreamCondition.POLICY_VIOLATION, "too many failed attempts to authenticate")
+                return self._begin(facts, element, exchange)
+            case "response" if exchange.running is not None:
+                running = exchange.running
+                return self._advance(facts, lambda: running.respond(decode_payload(element.text)))
+            case "response":
+                return self._refuse(facts, SaslFailure(SaslCondition.MALFORMED_REQUEST, "nothing was asked"))
+            case "abort":
+                return self._refuse(facts, SaslFailure(SaslCondition.ABORTED))
+        raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> is ours to send")
+
+    def _begin(self, facts: Facts, element: Element, exchange: Exchange) -> Step:
+        name = element.get("mechanism") or ""
+        facts = _having(facts, replace(exchange, name=name))
+        if exchange.running is not None:
+            return self._refuse(facts, SaslFailure(SaslCondition.MALFORMED_REQUEST, "another mechanism is under way"))
+        accepted = self._table.get(name)
+        obstacle = accepted.obstacle(facts) if accepted is not None else _unknown(name)
+        if obstacle is not None:
+            return self._refuse(facts, obstacle)
+        assert accepted is not None
+        running = accepted.begin(facts)
+        facts = _having(facts, replace(exchange, name=name, running=running))
+        return self._advance(facts, lambda: running.begin(decode_optional_payload(element.text)))
+
+    def _advance(self, facts: Facts, work: Callable[[], ServerStep]) -> Step:
+        try:
+            return self._go_on(facts, work())
+        except SaslFailure as failure:
+            return self._refuse(facts, failure)
+
+    def _go_on(self, facts: Facts, step: ServerStep) -> Step:
+        match step:
+            case Challenge():
+                return Step(facts=facts, outputs=[payload_element("challenge", step.payload)])
+            case NeedCredentials():
+                question = FindCredentials(account=step.account, hashes=step.hashes)
+                return Step(facts=facts, outputs=[question], then=Then.SUSPEND)
+            case Success():
+                return self._succeed(facts, step)
+
+    def _succeed(self, facts: Facts, success: Success) -> Step:
+        accepted = self._table[_exchange(facts).name]
+        facts, events = self._proved(replace(facts, conversation=None), accepted, success.identity)
+        text = encode_optional_payload(success.payload)
+        told = Element(SASL, "success", {}, [text] if text else [])
+        return Step(facts=facts, outputs=[told, *events], then=Then.RESTART)
+
+    def answered(self, facts: Facts, answer: object) -> Step:
+        """The keys were looked up, the work is done, or the pause is over."""
+        match answer:
+            case Paused():
+                return self._tell_refusal(facts)
+            case CredentialsFound(keys=SaslFailure() as failure) | Computed(outcome=SaslFailure() as failure):
+                return self._refuse(facts, failure)
+            case CredentialsFound():
+                running = _exchange(facts).running
+                assert running is not None
+                assert not isinstance(answer.keys, SaslFailure)
+                work = partial(running.supply, answer.keys)
+                return Step(facts=facts, outputs=[Compute(work=work)], then=Then.SUSPEND)
+            case Computed(outcome=Challenge() | NeedCredentials() | Success() as step):
+                return self._go_on(facts, step)
+        raise Misuse(f"{answer!r} answers nothing that was asked")
+
+    def _refuse(self, facts: Facts, refusal: SaslFailure) -> Step:
+        facts = _having(facts, replace(_exchange(facts), running=None, refusal=refusal))
+        if self._pauses:
+            return Step(facts=facts, outputs=[Pause()], then=Then.SUSPEND)
+        return self._tell_refusal(facts)
+
+    def _tell_refusal(self, facts: Facts) -> Step:
+        exchange = _exchange(facts)
+        refusal = exchange.refusal
+        assert refusal is not None
+        accepted = self._table.get(exchange.name)
+        failed = ProofFailed(
+            means=accepted.means if accepted is not None else Means.PASSWORD,
+            condition=str(refusal.condition),
+            text=refusal.reason,
+        )
+        facts = _having(facts, Exchange(failures=exchange.failures + 1))
+        return Step(facts=facts, outputs=[failure_element(refusal), failed])
+
+
+def _unknown(name: str) -> SaslFailure:
+    if name in TOO_WEAK:
+        return SaslFailure(SaslCondition.MECHANISM_TOO_WEAK)
+    return SaslFailure(SaslCondition.INVALID_MECHANISM)
+
+
+def _exchange(facts: Facts) -> Exchange:
+    return facts.conversation if isinstance(facts.conversation, Exchange) else Exchange()
+
+
+def _having(facts: Facts, exchange: Exchange) -> Facts:
+    return replace(facts, conversation=exchange)

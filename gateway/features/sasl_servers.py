@@ -1,0 +1,110 @@
+"""SASL between servers: by which mechanisms domains prove themselves to each other (RFC 6120 §6, XEP-0178 §3).
+
+EXTERNAL      the certificate that TLS has shown; offered only where the full chain verified and names exactly the
+              domain in the stream's 'from', so that what is offered succeeds
+DIGEST-MD5    a secret shared with that very peer, for old servers; never without one, and never unless our terms for
+              the peer list it (RFC 6331)
+
+A refusal by the other side leaves dialback, on the same stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from gateway.addresses import Domain
+from gateway.elements import Element
+from gateway.errors import SaslCondition, SaslFailure
+from gateway.features.sasl_initiating import SaslInitiating, Usable
+from gateway.features.sasl_receiving import Accepted, SaslReceiving
+from gateway.sasl import digest_md5, external
+from gateway.sasl.digest_md5 import DigestMd5Client, DigestMd5Server
+from gateway.sasl.external import ExternalClient, ExternalServer, server_rule
+from gateway.sasl.mechanism import ServerConversation, ServerMechanism
+from gateway.stream.events import Event, PairVerified
+from gateway.stream.facts import Facts, Means
+
+Token = Callable[[], str]
+
+
+def accepting_servers(token: Token) -> SaslReceiving:
+    """The feature of a door for servers; `token` makes nonces from a strong source."""
+
+    def digest_server(facts: Facts) -> ServerMechanism:
+        secret = facts.terms.shared_secret
+        assert facts.local is not None
+        assert facts.remote is not None
+        assert secret is not None
+        return DigestMd5Server(realm=facts.local, peer=facts.remote, secret=secret, token=token)
+
+    table = (
+        Accepted(name=external.NAME, means=Means.EXTERNAL, obstacle=_no_external, begin=_external_server),
+        Accepted(name=digest_md5.NAME, means=Means.DIGEST_MD5, obstacle=_no_digest, begin=digest_server),
+    )
+    return SaslReceiving(table, is_done=lambda facts: bool(facts.proofs), proved=_they_proved)
+
+
+def proving_to_servers(token: Token) -> SaslInitiating:
+    """The feature of streams that we open to other servers."""
+
+    def choose(facts: Facts, offered: Element) -> Sequence[Usable]:
+        local, remote, secret = facts.local, facts.remote, facts.terms.shared_secret
+        assert local is not None
+        assert remote is not None
+        known = {}
+        if facts.encrypted:
+            # The authorization identity is our domain: some peers refuse an empty one (XEP-0178 §3, 9).
+            known[Means.EXTERNAL] = Usable(
+                name=external.NAME, means=Means.EXTERNAL, begin=lambda: ExternalClient(authzid=local)
+            )
+        if secret is not None and _protected(facts):
+            known[Means.DIGEST_MD5] = Usable(
+                name=digest_md5.NAME,
+                means=Means.DIGEST_MD5,
+                begin=lambda: DigestMd5Client(username=local, secret=secret, target=remote, token=token),
+            )
+        return [known[means] for means in facts.terms.means if means in known]
+
+    return SaslInitiating(choose, is_done=lambda facts: facts.proves(facts.pair), proved=_we_proved)
+
+
+class _External(ExternalServer):
+    def converse(self, initial: bytes | None) -> ServerConversation:
+        """COMPAT servers that send an empty element where `=` is meant: that is no wish to be asked."""
+        return super().converse(initial or b"")
+
+
+def _external_server(facts: Facts) -> ServerMechanism:
+    return _External(server_rule(facts.remote, lambda domain: facts.certificate_proves(Domain(domain))))
+
+
+def _no_external(facts: Facts) -> SaslFailure | None:
+    if not facts.encrypted:
+        return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED)
+    if facts.remote is None:
+        return SaslFailure(SaslCondition.NOT_AUTHORIZED, "the stream header has no 'from'")
+    if why_not := facts.why_not_by_certificate(facts.remote):
+        return SaslFailure(SaslCondition.NOT_AUTHORIZED, why_not)
+    if not facts.terms.allow(Means.EXTERNAL):
+        return SaslFailure(SaslCondition.NOT_AUTHORIZED, "certificates are not accepted as proof here")
+    return None
+
+
+def _no_digest(facts: Facts) -> SaslFailure | None:
+    if not _protected(facts):
+        return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED)
+    if facts.remote is None or facts.terms.shared_secret is None or not facts.terms.allow(Means.DIGEST_MD5):
+        return SaslFailure(SaslCondition.MECHANISM_TOO_WEAK)
+    return None
+
+
+def _protected(facts: Facts) -> bool:
+    return facts.encrypted or not facts.terms.require_tls
+
+
+def _they_proved(facts: Facts, accepted: Accepted, identity: str) -> tuple[Facts, Sequence[Event]]:
+    return facts.with_proof(facts.pair, accepted.means), [PairVerified(pair=facts.pair, means=accepted.means)]
+
+
+def _we_proved(facts: Facts, means: Means) -> tuple[Facts, Sequence[Event]]:
+    return facts.with_proof(facts.pair, means), [PairVerified(pair=facts.pair, means=means)]

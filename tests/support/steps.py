@@ -1,0 +1,62 @@
+"""What features answer with, as tests compare it: the elements that go out, and the names of everything else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gateway.addresses import Domain
+from gateway.elements import Element, parse_element
+from gateway.errors import SaslFailure, StreamError
+from gateway.stream.facts import Facts, Role, TLSFacts
+from gateway.stream.header import PREFIXES
+from gateway.stream.negotiation import Step, StreamFeature, Then
+
+OURS, THEIRS = Domain("ours.test"), Domain("theirs.test")
+UNDER_TLS = TLSFacts(version="TLSv1.3", channel_bindings={"tls-exporter": b"exported"})
+
+_ROOT = "<root " + " ".join(f"xmlns:{prefix}='{uri}'" for uri, prefix in PREFIXES.items()) + ">"
+
+
+def element(text: str) -> Element:
+    """An element as it would come on a stream."""
+    return parse_element(text.encode(), _ROOT.encode())
+
+
+def facts(role: Role = Role.RECEIVING, **known: Any) -> Facts:
+    """Facts of a stream between OURS and THEIRS, under TLS."""
+    return replace(Facts(role=role, local=OURS, remote=THEIRS, tls=UNDER_TLS, stream_id="id-1"), **known)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A step in words: elements in angle brackets, everything else by its class, and what comes then."""
+
+    outputs: tuple[str, ...]
+    then: Then
+
+
+def outcome(step: Step) -> Outcome:
+    """What a step amounts to."""
+    return Outcome(tuple(map(_word, step.outputs)), step.then)
+
+
+def received(feature: StreamFeature, facts: Facts, text: str) -> Outcome | str:
+    """What a feature makes of an element: a step in words, or the condition of the stream error that it raises."""
+    try:
+        return outcome(feature.receive(facts, element(text)))
+    except StreamError as error:
+        return str(error.condition)
+
+
+def _word(output: Any) -> str:
+    if not isinstance(output, Element):
+        return type(output).__name__
+    inside = next((child for child in output.children if isinstance(child, Element)), None)
+    told = f" {inside.name}" if inside is not None else f" {output.text}" if output.text else ""
+    return f"<{output.name}{told}>"
+
+
+def refusal(failure: SaslFailure | None) -> str | None:
+    """A refusal by its condition."""
+    return None if failure is None else str(failure.condition)
