@@ -37,6 +37,9 @@ class Accounts:
         self._accounts: dict[str, Account] = {}
         self.get = self._accounts.get
 
+    def __len__(self) -> int:
+        return len(self._accounts)
+
     def in_memory(self) -> Iterable[Account]:
         """All of them."""
         return tuple(self._accounts.values())

@@ -74,6 +74,11 @@ class AccountDomain:
         )
         self._presences, self._inbound, self._outbound = parts.presences, parts.inbound, parts.outbound
 
+    @property
+    def online(self) -> int:
+        """How many accounts are in memory: online, or waiting for the store."""
+        return len(self._accounts)
+
     # Stanzas to accounts
 
     def deliver(self, stanza: Stanza) -> None:

@@ -21,9 +21,9 @@ def attribute(name: str, address: Address) -> bytes:
 
 
 def from_sender(stanza: Stanza, sender: Address, written: bytes) -> Stanza:
-    """The stanza with this 'from'; `written` is what `attribute` makes of it, kept by who needs it often."""
+    """The stanza with this 'from', in its prepared spelling; `written` is what `attribute` makes of it."""
     if stanza.from_ is not None:
-        return stanza if stanza.from_ == sender else stanza.readdressed(from_=sender)
+        return stanza.readdressed(from_=sender)
     return Stanza(stanza.name, _put_in(stanza, written), stanza.to, sender, stanza.type, stanza.id, stanza.malformed)
 
 
