@@ -1,0 +1,48 @@
+"""What the demo's configurations name and a repository cannot hold: an authority, certificates, secrets."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gateway.errors import ConfigError
+from gateway.net.identities import load_identity
+from gateway.net.throwaway_ca import Authority
+
+CERTIFICATES = {
+    "demo.test.pem": ("echo.demo.test", "bridge.demo.test", "game.demo.test"),
+    "outside.test.pem": ("outside.test",),
+}
+SECRETS = ("bridge.secret", "game.secret")
+
+
+def prepare(folder: Path) -> bool:
+    """Make what is missing or about to expire; the answer is whether anything was made."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stale = not all(_is_good(folder / name) for name in CERTIFICATES)
+    if stale:
+        authority = Authority.create("Authority of the demo, to be thrown away")
+        authority.save(folder / "ca.pem")
+        for name, domains in CERTIFICATES.items():
+            authority.issue(*domains).save(folder / name)
+    for name in SECRETS:
+        stale |= _make_secret(folder / name)
+    return stale
+
+
+def _is_good(certificate: Path) -> bool:
+    try:
+        return load_identity(certificate).not_after > datetime.now(UTC) + timedelta(days=1)
+    except ConfigError:
+        return False
+
+
+def _make_secret(file: Path) -> bool:
+    try:
+        with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as new:
+            new.write(f"{secrets.token_urlsafe(20)}\n")
+    except FileExistsError:
+        return False
+    return True

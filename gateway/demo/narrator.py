@@ -1,0 +1,63 @@
+"""The narrator: what happens in the demo, as plain lines with their time."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from typing import IO
+
+from twisted.logger import ILogObserver, LogEvent, LogLevel
+from zope.interface import implementer
+
+from gateway.federation.attempts import Attempt, Direction
+from gateway.log import harmless, text_record
+from gateway.notices import Level, Notice
+
+
+class Narrator:
+    """Writes lines for whoever looks on; a subscriber for notices, and an observer of errors."""
+
+    def __init__(self, out: IO[str] = sys.stdout) -> None:
+        self._out = out
+
+    def tell(self, text: str, moment: float | None = None) -> None:
+        """One line, with the time of now or of that moment."""
+        when = datetime.now() if moment is None else datetime.fromtimestamp(moment)
+        self._write(f"{when:%H:%M:%S}.{when.microsecond // 1000:03}  {harmless(text)}")
+
+    def show(self, text: str = "") -> None:
+        """Lines without a time."""
+        self._write(text)
+
+    def notice(self, notice: Notice) -> None:
+        """Tell a notice that is worth it: a stream step by step, anything else in its own words."""
+        if isinstance(notice, Attempt):
+            self._tell_attempt(notice)
+        elif notice.level is not Level.DEBUG:
+            self.tell(notice.sentence)
+
+    def _tell_attempt(self, attempt: Attempt) -> None:
+        way = ("from", "to") if attempt.direction is Direction.OUT else ("to", "from")
+        who = f"a stream {way[0]} {attempt.local or 'us'} {way[1]} {attempt.remote or 'an unnamed server'}"
+        self.tell(f"{who}:", attempt.began)
+        for step in attempt.steps:
+            mark = "" if step.ok else "FAILED: "
+            self.tell(f"    {step.step + ':':<13}{mark}{step.told}", step.began + step.seconds)
+        end = f"    {attempt.verdict} after {attempt.seconds * 1000:.0f} ms {attempt.reason}".rstrip()
+        self.tell(end, attempt.began + attempt.seconds)
+
+    def _write(self, line: str) -> None:
+        self._out.write(f"{line}\n")
+        self._out.flush()
+
+
+@implementer(ILogObserver)
+class Alarm:
+    """Shows errors of our own, with their traceback; they belong into the report of a bug."""
+
+    def __init__(self, narrator: Narrator) -> None:
+        self._narrator = narrator
+
+    def __call__(self, event: LogEvent) -> None:
+        if event.get("log_level", LogLevel.info) >= LogLevel.error:
+            self._narrator.show(text_record(event).rstrip())

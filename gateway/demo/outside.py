@@ -1,0 +1,82 @@
+"""The second gateway: a child process that says when it is ready, and ends when nobody holds its standard input."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ProcessProtocol, Protocol
+from twisted.internet.stdio import StandardIO
+from twisted.logger import globalLogBeginner
+from twisted.python.failure import Failure
+
+from gateway.config import load
+from gateway.errors import GatewayError
+from gateway.log import log_observer, notice_log
+from gateway.service import build
+
+READY = b"ready\n"
+
+
+class Outside(ProcessProtocol):
+    """The child process, seen from the demo."""
+
+    def __init__(self, log: Path) -> None:
+        self.ready: Deferred[None] = Deferred()
+        self.ended: Deferred[None] = Deferred()
+        self._log = log
+
+    def start(self, reactor: Any) -> Deferred[None]:
+        """Start it; fires when its doors are open."""
+        command = [sys.executable, "-m", "gateway.demo", "outside"]
+        with self._log.open("ab") as log:
+            reactor.spawnProcess(self, command[0], command, os.environ, childFDs={0: "w", 1: "r", 2: log.fileno()})
+        return self.ready
+
+    def stop(self) -> Deferred[None]:
+        """Let it end; fires when it has."""
+        if self.transport is not None:
+            self.transport.closeStdin()
+        else:
+            self.ended.callback(None)
+        return self.ended
+
+    def outReceived(self, data: bytes) -> None:
+        if data == READY and not self.ready.called:
+            self.ready.callback(None)
+
+    def processEnded(self, reason: Failure) -> None:
+        if not self.ready.called:
+            self.ready.errback(GatewayError(f"the second gateway did not start: see {self._log}"))
+        self.ended.callback(None)
+
+
+def serve(reactor: Any, configuration: Path) -> Deferred[None]:
+    """Be the second gateway."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the demo, which then lets this one end
+    settings = load(configuration)
+    globalLogBeginner.beginLoggingTo(
+        [log_observer(sys.stderr, form=settings.log.format, level=settings.log.level)], redirectStandardIO=False
+    )
+    gateway = build(settings, reactor)
+    gateway.board.subscribe(notice_log(settings.log.level))
+    reactor.addSystemEventTrigger("before", "shutdown", gateway.stopService)
+    gateway.privilegedStartService()
+    gateway.startService()
+    parent = Parent()
+    StandardIO(parent, reactor=reactor).write(READY)
+    return parent.gone
+
+
+class Parent(Protocol):
+    """Whoever started this process."""
+
+    def __init__(self) -> None:
+        self.gone: Deferred[None] = Deferred()
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        self.gone.callback(None)

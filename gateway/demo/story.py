@@ -1,0 +1,97 @@
+"""The story: what the demo does, in its order."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import clientFromString
+
+from gateway.commands import COMMANDS
+from gateway.config import load
+from gateway.demo import names
+from gateway.demo.narrator import Narrator
+from gateway.demo.outside import Outside
+from gateway.demo.visitor import Visitor
+from gateway.log import notice_log
+from gateway.service import build
+from gateway.settings import ComponentDomain
+
+ATTACHES = "bridge.demo.test"
+TO_BE_TRIED = {
+    "check": "what it serves, and everything wrong with its configuration",
+    "status": "how it is doing",
+    "peers": "whom it has streams with",
+    "explain outside.test": "how it came to its stream with outside.test",
+    "probe outside.test": "a fresh attempt, step by step",
+    "probe nowhere.test": "how one fails",
+}
+
+
+class Story:
+    """Both gateways and the visitor, from the first line to the last."""
+
+    def __init__(self, reactor: Any, configuration: Path, narrator: Narrator) -> None:
+        self._reactor = reactor
+        self._narrator = narrator
+        self._configuration = configuration
+        self._settings = load(configuration)
+        self._outside = Outside(self._settings.gateway.state / "outside.log")
+        self._gateway = build(self._settings, reactor)
+        self._gateway.board.subscribe(narrator.notice)
+        self._gateway.board.subscribe(notice_log("debug"))
+
+    async def play(self) -> None:
+        """Start everything, send a message and see the answer."""
+        self._reactor.listenUDP(names.PORT, names.nameserver(), interface=names.ADDRESS)
+        self._reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(self._end()))
+        outside = self._outside.start(self._reactor)
+        self._gateway.privilegedStartService()
+        self._gateway.startService()
+        await outside
+        self._narrator.tell("a second gateway plays the outside world: it serves outside.test on 127.0.0.1:16269")
+        await self._visit()
+        self._suggest()
+
+    async def _visit(self) -> None:
+        domain = next(each for each in self._settings.domains_of(ComponentDomain) if each.domain == ATTACHES)
+        visitor = Visitor(domain.domain, domain.secret.text)
+        (door,) = self._settings.listen.component
+        port = door.split(":")[1]
+        await clientFromString(self._reactor, f"tcp:127.0.0.1:{port}").connect(visitor.factory)
+        await visitor.attached
+        self._narrator.tell(f"visitor@{ATTACHES}, a user of that component, writes to echo@outside.test: 'Hello!'")
+        began = time.monotonic()
+        answer = await visitor.say("Hello!", to="echo@outside.test").addTimeout(30, self._reactor)
+        took = (time.monotonic() - began) * 1000
+        self._narrator.tell(f"visitor@{ATTACHES} gets from echo@outside.test: {answer!r}, {took:.0f} ms after writing")
+
+    def _suggest(self) -> None:
+        """Say what to try next: only what there is."""
+        show = self._narrator.show
+        show("\nIt stays up until Ctrl-C. To try next, in another terminal:\n")
+        for words, what in TO_BE_TRIED.items():
+            name, _, rest = words.partition(" ")
+            if name in COMMANDS:
+                command = f".venv/bin/xmpp-gateway {name} --config {_short(self._configuration)} {rest}".rstrip()
+                show(f"  {command}\n      {what}")
+        show(f"  tail -f {_short(self._settings.gateway.state)}/gateway.log\n      the log of this gateway, in full")
+        secret = _short(self._settings.gateway.state / "game.secret")
+        show(f"  a component of your own, as game.demo.test on 127.0.0.1:15347, with the secret in {secret};")
+        show("      what it writes to echo@outside.test comes back\n")
+
+    async def _end(self) -> None:
+        self._narrator.show()
+        self._narrator.tell("closing the streams")
+        await self._gateway.stopService()
+        await self._outside.stop()
+        self._narrator.tell("ended")
+
+
+def _short(path: Path) -> str:
+    """The path as one would type it here."""
+    path = path.resolve()
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,0 +1,109 @@
+"""The demo, run as `make run` runs it: the main job happens, and Ctrl-C ends it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+
+import pytest
+
+from gateway.demo import material
+from gateway.net.identities import load_identity
+
+TOLD = [
+    r"answering for echo\.demo\.test",
+    r"component bridge\.demo\.test: attached",
+    r"writes to echo@outside\.test: 'Hello!'",
+    r"a stream from bridge\.demo\.test to outside\.test:",
+    r"    resolve: .*SRV _xmpp-server\._tcp\.outside\.test",
+    r"    connect: .*127\.0\.0\.1:16269",
+    r"    TLS: .*TLSv1\.3",
+    r"    certificate: proves outside\.test",
+    r"    proof: .*external",
+    r"    established after \d+ ms",
+    r"a stream to bridge\.demo\.test from outside\.test:",
+    r"gets from echo@outside\.test: 'Hello!', \d+ ms after writing",
+    r"Ctrl-C",
+]
+
+
+class Demo:
+    """The program, with the lines that it has printed."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "gateway.demo"]
+        root = Path(__file__).parents[2]
+        self.process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.lines: list[str] = []
+        self._queue: Queue[str] = Queue()
+        Thread(target=self._read, daemon=True).start()
+
+    def wait_for(self, pattern: str, seconds: float = 20) -> None:
+        """Read on until a line matches."""
+        deadline = time.monotonic() + seconds
+        while not (self.lines and re.search(pattern, self.lines[-1])):
+            self.lines.append(self._queue.get(timeout=max(0.01, deadline - time.monotonic())))
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal, and return the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=10)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._queue.put(line)
+
+
+@pytest.fixture
+def demo() -> Iterator[Demo]:
+    demo = Demo()
+    yield demo
+    demo.process.kill()
+
+
+def test_main_job_is_told_step_by_step_and_ctrl_c_ends_it(demo: Demo) -> None:
+    for pattern in TOLD:
+        demo.wait_for(pattern)
+    told_with_time = demo.lines[:-1]
+    assert all(re.match(r"\d\d:\d\d:\d\d\.\d{3}  ", line) for line in told_with_time if line.strip())
+    assert demo.end(signal.SIGINT) == 0
+    demo.wait_for("  ended")
+
+
+def test_second_one_says_that_there_is_one(demo: Demo) -> None:
+    demo.wait_for("Ctrl-C")
+    second = subprocess.run(
+        [sys.executable, "-m", "gateway.demo"], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert second.returncode == 1
+    assert "does another demo run already?" in second.stdout
+    assert "Traceback" not in second.stdout + second.stderr
+    assert demo.end(signal.SIGTERM) == 0
+
+
+def test_material_is_made_once(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    assert material.prepare(folder)
+    certificate = (folder / "demo.test.pem").read_bytes()
+    assert not material.prepare(folder)
+    assert (folder / "demo.test.pem").read_bytes() == certificate
+    assert folder.stat().st_mode & 0o077 == 0
+    assert (folder / "game.secret").stat().st_mode & 0o077 == 0
+    assert load_identity(folder / "demo.test.pem").names.dns == material.CERTIFICATES["demo.test.pem"]
+
+
+def test_lost_material_is_made_anew(tmp_path: Path) -> None:
+    material.prepare(tmp_path)
+    secret = (tmp_path / "game.secret").read_text()
+    (tmp_path / "outside.test.pem").unlink()
+    assert material.prepare(tmp_path)
+    assert (tmp_path / "outside.test.pem").exists()
+    assert (tmp_path / "game.secret").read_text() == secret
