@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any
 
 
 class GatewayError(Exception):
@@ -139,11 +140,13 @@ class SaslCondition(StrEnum):
 class StreamError(GatewayError):
     """A condition that ends the stream: `<stream:error/>`, the closing tag, then TCP (RFC 6120 §4.9.1.1)."""
 
-    def __init__(self, condition: StreamCondition, text: str = "", *, reason: str = "") -> None:
+    def __init__(self, condition: StreamCondition, text: str = "", *, reason: str = "", detail: Any = None) -> None:
+        """`detail` is an element of the application in question (RFC 6120 §4.9.4)."""
         super().__init__(f"{condition}: {reason or text}" if reason or text else str(condition))
         self.condition = condition
         self.text = text
         self.reason = reason or text
+        self.detail = detail
 
 
 class StanzaError(GatewayError):
@@ -188,4 +191,8 @@ class ResolutionFailed(Unreachable):
 
 
 class DiallingFailed(Unreachable):
-    """None of the addresses of a remote domain took a connection."""
+    """None of the addresses of a remote domain took a connection; `silent` when nothing at all came back from any."""
+
+    def __init__(self, sentence: str, *, permanent: bool, steps: Sequence[str] = (), silent: bool = False) -> None:
+        super().__init__(sentence, permanent=permanent, steps=steps)
+        self.silent = silent

@@ -33,6 +33,14 @@ class Means(StrEnum):
     PASSWORD = "password"
 
 
+class Management(Enum):
+    """Whether stanzas are acknowledged on a stream (XEP-0198)."""
+
+    NONE = "none"
+    RESUMING = "resuming"
+    ON = "on"
+
+
 NOTHING_PROVED: Mapping[DomainPair, Means] = MappingProxyType({})
 
 
@@ -41,8 +49,13 @@ class PeerCertificate(Protocol):
 
     @property
     def valid(self) -> bool: ...
+    @property
+    def has_expired(self) -> bool: ...
+    @property
+    def description(self) -> str: ...
     def proves(self, domain: Domain) -> bool: ...
     def why_not(self, domain: Domain) -> str: ...
+    def accounts(self, domain: Domain) -> frozenset[str]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +86,22 @@ class TLSFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Resumable:
+    """A stream of ours that broke: the id by which it is resumed, and how many stanzas we had handled (XEP-0198 §5)."""
+
+    id: str
+    h: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerLimits:
+    """What the other side has said that it takes (XEP-0478); None: it has not said."""
+
+    stanza_bytes: int | None = None
+    idle_seconds: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """What is known on one stream."""
 
@@ -88,6 +117,10 @@ class Facts:
     asserted: frozenset[DomainPair] = frozenset()  # outbound: pairs that await the other side's verdict
     tried: frozenset[str] = frozenset()  # names of features that have been negotiated or have failed
     peer_dialback_errors: bool = False
+    peer_limits: PeerLimits = PeerLimits()
+    bidirectional: bool = False  # stanzas pass both ways (XEP-0288)
+    management: Management = Management.NONE
+    resuming: Resumable | None = None  # the broken stream that this one is to go on with
     client: Address | None = None  # a bound client, or an authenticated one before binding
     conversation: Any = None  # the SASL mechanism under way
 
@@ -108,6 +141,18 @@ class Facts:
     def proves(self, pair: DomainPair) -> bool:
         """Whether this very pair has been proved on this stream."""
         return pair in self.proofs
+
+    def admits(self, sender: Domain, target: Domain) -> bool:
+        """Whether the other side may send from the one domain to the other on this stream."""
+        if self.role is Role.RECEIVING:
+            return (sender, target) in self.proofs
+        return self.bidirectional and (target, sender) in self.proofs
+
+    def carries(self, pair: DomainPair) -> bool:
+        """Whether we may send stanzas of this pair on this stream."""
+        if self.role is Role.INITIATING:
+            return pair in self.proofs
+        return self.bidirectional and pair.reversed() in self.proofs
 
     def certificate_proves(self, domain: Domain) -> bool:
         """Whether the full chain verified and names exactly this domain."""

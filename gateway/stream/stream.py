@@ -119,6 +119,11 @@ class Stream:
         """Whether stanzas may be sent and are expected."""
         return self.state is State.ESTABLISHED
 
+    @property
+    def offered(self) -> Element | None:
+        """Initiating entity: the features that the other side has offered on the stream as it is now."""
+        return self._offered
+
     def write(self, element: Element) -> bytes:
         """A top-level element as bytes for this stream."""
         return element.serialize(self._profile.content_namespace, PREFIXES)
@@ -351,8 +356,10 @@ def _check_same(before: StreamHeader, now: StreamHeader) -> None:
 
 
 def _stream_error(error: StreamError) -> Element:
-    """`<stream:error/>`: the condition first, then text (RFC 6120 §4.9.2)."""
+    """`<stream:error/>`: the condition first, then text, then what the application adds (RFC 6120 §4.9.2)."""
     children = [Element(STREAM_ERRORS, str(error.condition))]
     if error.text:
         children.append(Element(STREAM_ERRORS, "text", {(XML, "lang"): "en"}, [error.text]))
+    if error.detail is not None:
+        children.append(error.detail)
     return Element(STREAMS, "error", {}, children)

@@ -1,0 +1,234 @@
+"""Stream management (XEP-0198): enabling it, resuming a broken stream with it, and the elements of acknowledgement.
+
+The feature knows the elements and their order. The numbers are the session's (see `stream.acknowledgements`): whatever
+needs one is an event or an order to it.
+
+    initiating entity                     receiving entity
+    begin: <enable/>, or <resume/>        GrantManagement, answered by ManagementGranted: <enabled/>
+    ManagementEnabled                     ResumeStream, answered by ResumptionDecided: <resumed/> or <failed/>
+    StreamResumed, or ResumptionRefused   (after a refusal the initiating entity enables it anew)
+    AcknowledgementRequested, Acknowledged: on both sides, any time after
+
+Stanzas may follow `<enable/>` at once, so it costs no round trip; they wait for the answer to `<resume/>`. The same
+feature serves streams of clients: which facts allow it is given to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from gateway.addresses import Address
+from gateway.elements import Element
+from gateway.errors import StanzaCondition, StreamCondition, StreamError
+from gateway.namespaces import STANZA_ERRORS, STREAM_MANAGEMENT
+from gateway.stream.acknowledgements import MODULUS
+from gateway.stream.events import Event, Order
+from gateway.stream.facts import Facts, Management, Role
+from gateway.stream.negotiation import Step, StreamFeature, Then
+
+REQUEST = f"<r xmlns='{STREAM_MANAGEMENT}'/>".encode()
+"""What asks for an acknowledgement, ready to be written behind a batch of stanzas."""
+
+
+def acknowledgement(h: int) -> bytes:
+    """What acknowledges that the stanzas up to `h` have been handled."""
+    return b"<a xmlns='%b' h='%d'/>" % (STREAM_MANAGEMENT.encode(), h)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrantManagement(Order):
+    """The other side enables stream management, resumable if it may be. Answer: `ManagementGranted`."""
+
+    resumable: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManagementGranted(Event):
+    """The answer to `GrantManagement`: by which id the stream can be resumed, if it can, and for how many seconds."""
+
+    id: str | None = None
+    seconds: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeStream(Order):
+    """The other side wants to resume a stream, of which it has handled `h` stanzas. Answer: `ResumptionDecided`."""
+
+    id: str
+    h: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumptionDecided(Event):
+    """The answer to `ResumeStream`: whether it is resumed, and how many stanzas were handled, if that is known."""
+
+    id: str
+    resumed: bool
+    h: int | None = None
+    client: Address | None = None  # whose stream it is, if a client's: resuming replaces binding
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManagementEnabled(Event):
+    """The other side manages the stream, too; with an id it can be resumed, for so many seconds if it says so."""
+
+    id: str | None = None
+    seconds: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManagementRefused(Event):
+    """The other side offered stream management and did not enable it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamResumed(Event):
+    """The other side goes on with the broken stream, of which it has handled `h` stanzas."""
+
+    h: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumptionRefused(Event):
+    """The other side does not go on with the broken stream; it may know how many of its stanzas it has handled."""
+
+    h: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcknowledgementRequested(Event):
+    """The other side wants to know what we have handled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acknowledged(Event):
+    """The other side has handled the stanzas up to `h`."""
+
+    h: int
+
+
+class StreamManagement(StreamFeature):
+    """Enables acknowledgements, and resumes streams."""
+
+    name = "stream-management"
+    handles = frozenset(
+        (STREAM_MANAGEMENT, name) for name in ("enable", "enabled", "resume", "resumed", "failed", "r", "a")
+    )
+    answers = (ManagementGranted, ResumptionDecided)
+
+    def __init__(
+        self,
+        offers: Callable[[Facts], bool],
+        may_enable: Callable[[Facts], bool],
+        may_resume: Callable[[Facts], bool] | None = None,
+    ) -> None:
+        """What the facts must be like for offering, enabling and resuming; for a client they differ."""
+        self._offers = offers
+        self._may_enable = may_enable
+        self._may_resume = may_resume or may_enable
+
+    def offer(self, facts: Facts) -> Element | None:
+        """`<sm/>`, where it may follow on this stream without a further restart."""
+        return Element(STREAM_MANAGEMENT, "sm") if self._offers(facts) else None
+
+    def begin(self, facts: Facts, offered: Element) -> Step | None:
+        """Resume what we have to resume, else enable."""
+        if offered.first(STREAM_MANAGEMENT, "sm") is None or not self._may_enable(facts):
+            return None
+        if facts.resuming is None:
+            return _enabling(facts)
+        resume = Element(
+            STREAM_MANAGEMENT, "resume", {"h": str(facts.resuming.h % MODULUS), "previd": facts.resuming.id}
+        )
+        return Step(facts=replace(facts, management=Management.RESUMING), outputs=[resume])
+
+    def receive(self, facts: Facts, element: Element) -> Step:
+        """Any element of stream management, each in its role and its time."""
+        if element.name in ("r", "a"):
+            return _acknowledging(facts, element)
+        if facts.role is Role.RECEIVING and element.name in ("enable", "resume"):
+            return self._asked(facts, element)
+        if facts.role is Role.INITIATING and element.name in ("enabled", "resumed", "failed"):
+            return _answered(facts, element)
+        raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> is not expected here")
+
+    def _asked(self, facts: Facts, element: Element) -> Step:
+        """Receiving entity: the session decides."""
+        if facts.management is not Management.NONE:
+            raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "this stream is managed already")
+        if element.name == "resume":
+            if not self._may_resume(facts):
+                return _failed(facts, StanzaCondition.UNEXPECTED_REQUEST)
+            order: Order = ResumeStream(id=element.get("previd") or "", h=_count(element))
+        else:
+            if not self._may_enable(facts):
+                return _failed(facts, StanzaCondition.UNEXPECTED_REQUEST)
+            order = GrantManagement(resumable=element.get("resume") in ("true", "1"))
+        return Step(facts=facts, outputs=[order], then=Then.SUSPEND)
+
+    def answered(self, facts: Facts, answer: object) -> Step:
+        """Receiving entity: tell what the session has decided."""
+        if isinstance(answer, ManagementGranted):
+            granted = {"id": answer.id, "resume": "true", "max": str(answer.seconds)} if answer.id is not None else {}
+            enabled = Element(STREAM_MANAGEMENT, "enabled", granted)
+            return Step(facts=replace(facts, management=Management.ON), outputs=[enabled])
+        assert isinstance(answer, ResumptionDecided)
+        if not answer.resumed:
+            return _failed(facts, StanzaCondition.ITEM_NOT_FOUND, answer.h)
+        assert answer.h is not None
+        resumed = Element(STREAM_MANAGEMENT, "resumed", {"h": str(answer.h), "previd": answer.id})
+        on = replace(facts, management=Management.ON, client=answer.client or facts.client)
+        return Step(facts=on, outputs=[resumed], then=Then.CONTINUE)
+
+    def is_complete(self, facts: Facts) -> bool:
+        """Stanzas wait while it is open which of them go first."""
+        return facts.management is not Management.RESUMING
+
+
+def _enabling(facts: Facts) -> Step:
+    enable = Element(STREAM_MANAGEMENT, "enable", {"resume": "true"})
+    return Step(facts=replace(facts, management=Management.ON), outputs=[enable], then=Then.CONTINUE)
+
+
+def _answered(facts: Facts, element: Element) -> Step:
+    """Initiating entity: the other side has decided."""
+    if element.name == "enabled" and facts.management is Management.ON:
+        resumable = element.get("resume") in ("true", "1")
+        seconds = element.get("max") or ""
+        enabled = ManagementEnabled(
+            id=element.get("id") if resumable else None, seconds=int(seconds) if seconds.isdecimal() else None
+        )
+        return Step(facts=facts, outputs=[enabled])
+    if facts.management is Management.RESUMING and facts.resuming is not None:
+        if element.name == "resumed" and element.get("previd") == facts.resuming.id:
+            on = replace(facts, management=Management.ON)
+            return Step(facts=on, outputs=[StreamResumed(h=_count(element))], then=Then.CONTINUE)
+        if element.name == "failed":
+            refused = ResumptionRefused(h=_count(element) if element.get("h") is not None else None)
+            step = _enabling(facts)
+            return replace(step, outputs=[refused, *step.outputs])
+    if element.name == "failed" and facts.management is Management.ON:
+        return Step(facts=replace(facts, management=Management.NONE), outputs=[ManagementRefused()])
+    raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> is not expected here")
+
+
+def _acknowledging(facts: Facts, element: Element) -> Step:
+    if facts.management is not Management.ON:
+        return Step(facts=facts)  # there is nothing that it could be about
+    event = AcknowledgementRequested() if element.name == "r" else Acknowledged(h=_count(element))
+    return Step(facts=facts, outputs=[event])
+
+
+def _failed(facts: Facts, condition: StanzaCondition, h: int | None = None) -> Step:
+    counted = {"h": str(h)} if h is not None else {}
+    failed = Element(STREAM_MANAGEMENT, "failed", counted, [Element(STANZA_ERRORS, str(condition))])
+    return Step(facts=facts, outputs=[failed])
+
+
+def _count(element: Element) -> int:
+    """The value of 'h', an xs:unsignedInt."""
+    h = element.get("h") or ""
+    if not (h.isascii() and h.isdigit() and len(h) <= 10 and int(h) < MODULUS):
+        raise StreamError(StreamCondition.INVALID_XML, f"<{element.name}/> needs an 'h' from 0 to {MODULUS - 1}")
+    return int(h)
