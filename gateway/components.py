@@ -18,6 +18,8 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from gateway.addresses import Address, Domain
+from gateway.attempts.narration import ComponentNarrator
+from gateway.attempts.records import AttemptLog
 from gateway.elements import Element
 from gateway.errors import StanzaError, StreamCondition, StreamError
 from gateway.features.handshake import AttachComponent, ComponentAttached
@@ -28,7 +30,7 @@ from gateway.policy import check_component
 from gateway.router import NOBODY_THERE, Router
 from gateway.sessions import Connection
 from gateway.stanzas import CONTENT, Stanza
-from gateway.stream.events import CloseTransport, StreamErrorReceived, StreamOpened
+from gateway.stream.events import StreamOpened
 from gateway.stream.stream import Output
 
 SIGN_OF_LIFE_SECONDS = 5.0
@@ -126,7 +128,15 @@ class ComponentRoute:
 class ComponentSession:
     """One connection of a component."""
 
-    def __init__(self, routes: Callable[[Domain], ComponentRoute | None], router: Router, publish: Publish) -> None:
+    def __init__(
+        self,
+        attempt: AttemptLog,
+        routes: Callable[[Domain], ComponentRoute | None],
+        router: Router,
+        publish: Publish,
+    ) -> None:
+        self.attempt = attempt
+        self.narrator = ComponentNarrator(attempt)
         self.connection: Connection | None = None
         self.address = ""
         self._routes = routes
@@ -139,8 +149,10 @@ class ComponentSession:
     def connected(self, connection: Connection) -> None:
         self.connection = connection
         self.address = connection.peer_address
+        self.narrator.connected(connection)
 
     def happened(self, output: Output) -> None:
+        self.narrator.happened(output)
         if isinstance(output, StreamOpened):
             assert self.connection is not None
             assert self.connection.stream.facts.local is not None
@@ -148,18 +160,13 @@ class ComponentSession:
         elif isinstance(output, AttachComponent):
             assert self._route is not None
             self._route.attach(self)
-        elif isinstance(output, CloseTransport) and output.error is not None:
-            self._tell(
-                f"the connection from {self.address} was ended with {output.error.condition}: {output.error.reason}"
-            )
-        elif isinstance(output, StreamErrorReceived):
-            self._tell(f"the component at {self.address} ended its stream with {output.condition}: {output.text}")
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Admit and route a batch; the first stanza that breaks a rule of the stream ends it, after those before it."""
         route = self._route
         assert route is not None
         assert self.connection is not None
+        self.attempt.stanzas("came in")
         route.heard(self)
         if route.session is not self:
             return None
@@ -184,6 +191,7 @@ class ComponentSession:
             self._router.refuse(stanza, error, Address.make("", domain, ""))
 
     def lost(self, reason: str) -> None:
+        self.narrator.lost(reason)
         if self._route is not None:
             self._route.detach(self, reason)
 
@@ -213,7 +221,3 @@ class ComponentSession:
         """Another connection has taken over."""
         assert self.connection is not None
         self.connection.close(StreamError(StreamCondition.CONFLICT, "another connection of this component took over"))
-
-    def _tell(self, text: str) -> None:
-        domain = self._route.domain if self._route is not None else Domain("unknown")
-        self._publish(ComponentChanged(domain=domain, text=text, weight=Level.WARN))

@@ -19,6 +19,7 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList
 
 from gateway.addresses import AddressCache, Domain, DomainPair
+from gateway.attempts.records import AttemptLog, Direction, Kind
 from gateway.components import ComponentRoute, ComponentSession
 from gateway.dialback.keys import KeyMaker
 from gateway.errors import StreamCondition, StreamError
@@ -26,7 +27,6 @@ from gateway.features.dialback import Dialback, DialbackQuestions
 from gateway.features.handshake import Handshake
 from gateway.features.sasl_servers import accepting_servers, proving_to_servers
 from gateway.features.starttls import StartTLS
-from gateway.federation.attempts import AttemptLog, Direction
 from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.inbound import InboundSession
 from gateway.federation.outbound import OutboundSession
@@ -71,6 +71,7 @@ class Gateway(MultiService):
         self.settings = settings
         self.reactor = reactor
         self.board = Board()
+        self.numbers = count(1)  # of attempts, in the order in which they begin
         for step in STEPS:
             step(self)
 
@@ -156,6 +157,8 @@ def terms_of(peer: PeerSettings) -> Terms:
         stanza_bytes=peer.stanza_bytes,
         stanzas_per_second=peer.stanzas_per_second,
         idle_seconds=peer.idle_seconds,
+        bidirectional=peer.bidi,
+        managed=peer.stream_management,
     )
 
 
@@ -291,6 +294,7 @@ def _set_federation(gateway: Gateway) -> None:
         budget=gateway.budget,
         timing=gateway.timing,
         publish=gateway.board.publish,
+        numbers=gateway.numbers,
     )
 
     def ended(session: OutboundSession, cleanly: bool) -> None:
@@ -311,11 +315,15 @@ def _set_doors(gateway: Gateway) -> None:
         ),
         gateway.board.publish,
     )
-    numbers = count(1)
+
+    def attempt(kind: Kind) -> AttemptLog:
+        return AttemptLog(
+            gateway.board.publish, gateway.reactor.seconds, next(gateway.numbers), Direction.IN, kind=kind
+        )
 
     def inbound(dialback: Dialback) -> InboundSession:
         return InboundSession(
-            AttemptLog(gateway.board.publish, gateway.reactor.seconds, next(numbers), Direction.IN),
+            attempt(Kind.SERVER),
             dialback,
             domains=gateway.domains,
             router=gateway.router,
@@ -325,7 +333,7 @@ def _set_doors(gateway: Gateway) -> None:
         )
 
     def component() -> ComponentSession:
-        return ComponentSession(gateway.components.get, gateway.router, gateway.board.publish)
+        return ComponentSession(attempt(Kind.COMPONENT), gateway.components.get, gateway.router, gateway.board.publish)
 
     def secret_of(domain: Domain) -> str | None:
         settings = gateway.settings.domains.get(domain)

@@ -21,6 +21,8 @@ class Connection(Protocol):
     """What a session may ask of its connection."""
 
     stream: Stream
+    bytes_in: int
+    bytes_out: int
 
     @property
     def peer_address(self) -> str:

@@ -19,6 +19,7 @@ FLOORS = [
     ["stream.framing", "stream.expat", "stream.scope", "stream.codec"],
     ["stream.header", "stream.facts", "stream.states"],
     ["stream.events"],
+    ["stream.errors"],
     ["stream.negotiation"],
     ["profiles"],
     ["stream.stream"],
@@ -27,6 +28,7 @@ FLOORS = [
     # decisions
     ["notices", "interfaces", "sessions", "requests", "policy"],
     ["router"],
+    ["attempts"],
     ["federation", "components", "handlers", "storage"],
     ["im"],
     # input and output

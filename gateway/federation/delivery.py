@@ -6,8 +6,8 @@ when there is no such server, `remote-server-timeout` when there is or may be on
 
 from __future__ import annotations
 
+from gateway.attempts.verdicts import Verdict
 from gateway.errors import GatewayError, StanzaCondition, StanzaError
-from gateway.federation.attempts import Verdict
 
 _CONDITIONS = {
     Verdict.NO_SUCH_DOMAIN: StanzaCondition.REMOTE_SERVER_NOT_FOUND,

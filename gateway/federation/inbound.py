@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from twisted.internet.defer import Deferred
 
 from gateway.addresses import Address, DomainPair
+from gateway.attempts.records import AttemptLog
 from gateway.errors import StanzaError, StreamError
 from gateway.features.dialback import Dialback
-from gateway.federation.attempts import AttemptLog
 from gateway.federation.session import ServerSession
 from gateway.federation.verification import unanswered
 from gateway.notices import Publish, StanzasPassed
@@ -48,10 +48,11 @@ class InboundSession(ServerSession):
         self._reached = reached
         self._publish = publish
         self._verifications = 0
-        self._on[VerifyPair] = self._verify_pair
+        self._on |= {VerifyPair: self._verify_pair, PairVerified: self._pair_verified}
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Admit and route a batch; the first stanza that breaks a rule of the stream ends it, after those before it."""
+        self.attempt.stanzas("came in")
         proofs = self.facts.proofs
         route = self._router.route
         size = 0
@@ -79,7 +80,6 @@ class InboundSession(ServerSession):
             self._router.refuse(stanza, error, Address.make("", self.facts.local, ""))
 
     def _pair_verified(self, verified: PairVerified) -> None:
-        super()._pair_verified(verified)
         self._reached(verified.pair.reversed())
 
     def _verify_pair(self, order: VerifyPair) -> None:

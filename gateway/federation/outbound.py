@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from twisted.internet.defer import Deferred
 
 from gateway.addresses import DomainPair
+from gateway.attempts.records import AttemptLog
 from gateway.features.dialback import Dialback
-from gateway.federation.attempts import AttemptLog
 from gateway.federation.delivery import DeliveryFailed, failure_of
 from gateway.federation.session import ServerSession
 from gateway.stanzas import Stanza
@@ -35,6 +35,11 @@ class OutboundSession(ServerSession):
         self.pair = pair
         self._gone = gone
         self._waiting: dict[DomainPair, list[Deferred[OutboundSession]]] = {}
+        self._on |= {
+            NegotiationCompleted: self._established,
+            PairVerified: self._pair_verified,
+            PairRefused: self._pair_refused,
+        }
         self._is_lost = False
 
     def when_proved(self, pair: DomainPair) -> Deferred[OutboundSession]:
@@ -61,6 +66,7 @@ class OutboundSession(ServerSession):
     def write(self, data: bytes) -> None:
         """Stanzas, of pairs that are proved here."""
         assert self.connection is not None
+        self.attempt.stanzas("went out")
         self.connection.write(data)
 
     def room(self) -> Deferred[None] | None:
@@ -78,7 +84,7 @@ class OutboundSession(ServerSession):
         self._is_lost = True
         record = self.attempt.record
         assert record is not None
-        told = self._last_error or reason
+        told = self.narrator.last_error or reason
         waiting, self._waiting = self._waiting, {}
         for waits in waiting.values():
             for wait in waits:
@@ -86,11 +92,9 @@ class OutboundSession(ServerSession):
         self._gone(self, told)
 
     def _established(self, completed: NegotiationCompleted) -> None:
-        super()._established(completed)
         self._settle(self.pair)
 
     def _pair_verified(self, verified: PairVerified) -> None:
-        super()._pair_verified(verified)
         if self.is_usable:
             self._settle(verified.pair)
 
@@ -99,7 +103,6 @@ class OutboundSession(ServerSession):
             wait.callback(self)
 
     def _pair_refused(self, refused: PairRefused) -> None:
-        super()._pair_refused(refused)
         if self.is_usable:
             for wait in self._waiting.pop(refused.pair, ()):
-                wait.errback(DeliveryFailed(self._last_error))
+                wait.errback(DeliveryFailed(self.narrator.last_error))

@@ -68,7 +68,7 @@ class OutboundStreams:
             sessions.remove(session)
             if not sessions:
                 del self._sessions[session.pair.target]
-            self._ended(session, session.closed_properly)
+            self._ended(session, session.narrator.closed_properly)
 
     # -- questions about keys ----------------------------------------------------------------------------------------
 

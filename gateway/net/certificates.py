@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway.addresses import Domain
 from gateway.net.names import SERVER, CertificateNames, shown
-from gateway.net.paths import UNREADABLE, CertificationPath, PathError, Reason, find_path
+from gateway.net.paths import UNREADABLE, CertificationPath, Holder, PathError, Reason, find_path
 from gateway.net.tls_session import peer_chain
 from gateway.net.trust import TrustStore, extension_of
 
@@ -45,6 +45,22 @@ class CertificateVerdict:
         """Whether the certificate leads to an authority of ours, at that moment, and is not revoked."""
         return self.reason is Reason.TRUSTED
 
+    @property
+    def has_expired(self) -> bool:
+        """Whether the fault is that a certificate is past its last day."""
+        return self.reason is Reason.EXPIRED
+
+    @property
+    def description(self) -> str:
+        """Whose certificate it is and until when, in words; what was shown may be anything, so this is bounded."""
+        if self.not_after is None:
+            return self.problem
+        return f"for {self.names}, valid until {self.not_after:%Y-%m-%d}"
+
+    def accounts(self, domain: Domain) -> frozenset[str]:
+        """The bare JIDs of that domain that the certificate names, none unless it is valid (XEP-0178 §2)."""
+        return self.names.accounts(domain) if self.valid else frozenset()
+
     def proves(self, domain: Domain, service: str = SERVER) -> bool:
         """Whether the certificate is valid and names exactly that domain."""
         return self.valid and self.names.prove(domain, service)
@@ -63,9 +79,15 @@ class CertificateJudge:
     """Judges certificates by what is trusted, and remembers its verdicts; `warn` hears of stale revocation lists."""
 
     def __init__(
-        self, trust: TrustStore, *, warn: Callable[[str], None] = lambda warning: None, capacity: int = MOST_VERDICTS
+        self,
+        trust: TrustStore,
+        *,
+        holder: Holder = Holder.SERVER,
+        warn: Callable[[str], None] = lambda warning: None,
+        capacity: int = MOST_VERDICTS,
     ) -> None:
         self.trust = trust
+        self._holder = holder
         self._warn = warn
         self._warned: set[str] = set()
         self._capacity = capacity
@@ -89,7 +111,7 @@ class CertificateJudge:
             self._remembered.move_to_end(key)
             return remembered.verdict
         self._warn_of_stale_lists(moment)
-        return self._remember(key, moment, *_decide(chain, self.trust, moment))
+        return self._remember(key, moment, *_decide(chain, self.trust, moment, self._holder))
 
     def _remember(
         self, key: tuple[bytes, ...], moment: datetime, verdict: CertificateVerdict, judged: Sequence[x509.Certificate]
@@ -114,13 +136,13 @@ class _Remembered(NamedTuple):
 
 
 def _decide(
-    chain: Sequence[x509.Certificate], trust: TrustStore, moment: datetime
+    chain: Sequence[x509.Certificate], trust: TrustStore, moment: datetime, holder: Holder
 ) -> tuple[CertificateVerdict, Sequence[x509.Certificate]]:
     """The verdict, and the certificates whose validity it hangs on."""
     leaf = chain[0]
     try:
         names = CertificateNames.of(leaf)
-        path = find_path(chain, trust, moment)
+        path = find_path(chain, trust, moment, holder)
         believed = names.of_hosts_only() if _is_constrained(path) else names
     except PathError as error:
         return _verdict(leaf, error.reason, error.problem, names.for_display()), chain

@@ -6,16 +6,16 @@ leaves an attempt record with the steps that led to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
 from gateway.addresses import Domain, DomainPair
-from gateway.errors import Unreachable
-from gateway.federation.attempts import AttemptLog, Direction, Step, Verdict
+from gateway.attempts.records import AttemptLog, Direction, Kind, Step
+from gateway.attempts.verdicts import Verdict
+from gateway.errors import DiallingFailed, Unreachable
 from gateway.federation.delivery import DeliveryFailed, failure_of
 from gateway.federation.outbound import OutboundSession
 from gateway.federation.streams import Gone
@@ -62,8 +62,9 @@ class Connector:
         budget: Budget,
         timing: Timing,
         publish: Publish,
+        numbers: Iterator[int],
     ) -> None:
-        """`profiles`: for stanzas, and for questions about keys only."""
+        """`profiles`: for stanzas, and for questions about keys only; `numbers` tells attempts from each other."""
         self._reactor = reactor
         self._resolver = resolver
         self._contexts = contexts
@@ -75,14 +76,15 @@ class Connector:
         self._budget = budget
         self._timing = timing
         self._publish = publish
-        self._numbers = count(1)
+        self._numbers = numbers
 
     def open(self, pair: DomainPair, gone: Gone, *, only_questions: bool) -> Deferred[OutboundSession]:
         """A session whose stream is established; fails with DeliveryFailed, also when it is cancelled."""
         return Deferred.fromCoroutine(self._open(pair, gone, only_questions))
 
     async def _open(self, pair: DomainPair, gone: Gone, only_questions: bool) -> OutboundSession:
-        attempt = self._attempt(pair)
+        kind = Kind.KEYS if only_questions else Kind.SERVER
+        attempt = self._attempt(pair, kind, f"looking up {pair.target}")
         way = self._way_to(pair.target)
         try:
             resolution = await self._resolver.resolve(pair.target, direct_tls=way.direct_tls, connect=way.connect)
@@ -110,13 +112,14 @@ class Connector:
                 record = attempt.record
                 if not targets or record is None or record.verdict not in _ANOTHER_MAY_DO_BETTER:
                     raise
-            attempt = self._attempt(pair)
+            attempt = self._attempt(pair, kind, "trying its next server")
 
     async def _dial(
         self, targets: Sequence[Target], session: OutboundSession, pair: DomainPair, way: Way, only_questions: bool
     ) -> Dialled:
         steps: list[str] = []
         attempt = session.attempt
+        attempt.doing("connecting to " + ", ".join(f"{target.host} port {target.port}" for target in targets))
         try:
             dialled = await dial(
                 self._reactor,
@@ -124,15 +127,15 @@ class Connector:
                 lambda target: self._protocol(target, session, pair, way, only_questions),
                 note=steps.append,
             )
-        except Unreachable as failure:
+        except DiallingFailed as failure:
             attempt.step(Step.CONNECT, "; ".join(failure.steps), ok=False)
-            attempt.end(Verdict.UNREACHABLE, failure.sentence)
+            attempt.end(Verdict.NO_ANSWER if failure.silent else Verdict.UNREACHABLE, failure.sentence)
             verdict = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.UNREACHABLE
             raise failure_of(verdict, failure.sentence) from failure
         except CancelledError:
             attempt.step(Step.CONNECT, "; ".join(steps), ok=False)
-            attempt.end(Verdict.TIMEOUT, "connecting took too long")
-            raise failure_of(Verdict.TIMEOUT, "connecting took too long") from None
+            attempt.end(Verdict.NO_ANSWER, "; ".join(steps) or "connecting took too long")
+            raise failure_of(Verdict.NO_ANSWER, "connecting took too long") from None
         return dialled
 
     def _protocol(
@@ -151,12 +154,14 @@ class Connector:
             direct_tls=direct,
         )
 
-    def _attempt(self, pair: DomainPair) -> AttemptLog:
+    def _attempt(self, pair: DomainPair, kind: Kind, doing: str) -> AttemptLog:
         return AttemptLog(
             self._publish,
             self._reactor.seconds,
             next(self._numbers),
             Direction.OUT,
+            kind=kind,
             local=pair.sender,
             remote=pair.target,
+            doing=doing,
         )

@@ -65,14 +65,18 @@ async def dial(
         steps.append(step)
         note(step)
 
+    silent = bool(targets)
     for target in targets:
-        won = await Race(reactor, target, build, say, attempt_delay, attempt_seconds).run()
+        race = Race(reactor, target, build, say, attempt_delay, attempt_seconds)
+        won = await race.run()
         if won is not None:
             protocol, address = won
             _prepare(protocol.transport)
             return Dialled(protocol=protocol, target=target, address=address, steps=tuple(steps))
+        silent = silent and race.silent
     permanent = all(target.source == "fallback" for target in targets)
-    raise DiallingFailed("; ".join(steps) or "there is nothing to dial", permanent=permanent, steps=steps)
+    sentence = "; ".join(steps) or "there is nothing to dial"
+    raise DiallingFailed(sentence, permanent=permanent, steps=steps, silent=silent)
 
 
 class Race:
@@ -85,6 +89,7 @@ class Race:
         self._target = target
         self._factory: Any = Factory.forProtocol(partial(build, target))
         self._factory.noisy = False
+        self.silent = True  # until anything comes back from any address
         self._say = say
         self._delay = attempt_delay
         self._seconds = attempt_seconds
@@ -124,6 +129,7 @@ class Race:
         if self._attempts.pop(address, None) is None:
             return  # given up
         failure.trap(ConnectError)
+        self.silent = self.silent and isinstance(failure.value, TimeoutError)
         self._tell(address, self._in_words(failure.value))
         self._start_next()
 

@@ -69,6 +69,8 @@ class Terms:
     stanza_bytes: int = 524288
     stanzas_per_second: float = 0  # 0: unlimited
     idle_seconds: float = 0  # 0: never idle
+    bidirectional: bool = True  # whether stanzas may pass both ways on one stream
+    managed: bool = True  # whether stanzas are acknowledged where both sides can
 
     def allow(self, means: Means) -> bool:
         """Whether this is listed among the means of proof that we accept."""

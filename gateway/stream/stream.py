@@ -1,11 +1,12 @@
 """Stream: codec, table of states and the loop over features behind a few calls (RFC 6120 §4).
 
 It has no socket and no clock: `received` bytes and `answer`s go in, events and orders come out, in order. The owner
-carries out the orders. Whatever goes wrong becomes one StreamError and leaves in one place: `_fail`.
+carries out the orders. Whatever goes wrong becomes one StreamError and leaves in one place: `_close`.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -13,10 +14,11 @@ from typing import Protocol
 from gateway.addresses import Address
 from gateway.elements import Element
 from gateway.errors import StreamCondition, StreamError
-from gateway.namespaces import STREAM_ERRORS, STREAMS, XML
+from gateway.namespaces import STREAMS
 from gateway.profiles import Profile
 from gateway.stanzas import Stanza
 from gateway.stream.codec import AddressLookup, Budget, Codec, Item, RootTag, StreamEnd
+from gateway.stream.errors import ERROR, read_error, write_error
 from gateway.stream.events import (
     CloseTransport,
     Event,
@@ -26,18 +28,19 @@ from gateway.stream.events import (
     Send,
     StanzasReceived,
     StreamClosed,
-    StreamErrorReceived,
     StreamOpened,
 )
 from gateway.stream.facts import Facts, Role
-from gateway.stream.header import PREFIXES, StreamHeader, read_header, write_header
-from gateway.stream.negotiation import Step, Then
+from gateway.stream.header import StreamHeader, check_same, declared_prefixes, read_header, write_header
+from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.states import TRANSITIONS, Move, State
 
 Output = Event | Order
 _CLOSING_TAG = b"</stream:stream>"
 _FEATURES = (STREAMS, "features")
-_ERROR = (STREAMS, "error")
+# Errors with which we leave and the other side has done nothing wrong: what it had sent already is taken.
+_NOBODYS_FAULT = frozenset({StreamCondition.SYSTEM_SHUTDOWN, StreamCondition.RESET, StreamCondition.CONNECTION_TIMEOUT})
+_OPEN = frozenset({State.AWAITING_HEADER, State.NEGOTIATING, State.ESTABLISHED})
 
 
 class Acceptor(Protocol):
@@ -60,7 +63,7 @@ class Stream:
     """One XML stream, in either role."""
 
     def __init__(self, profile: Profile, facts: Facts, accept: Acceptor, tools: StreamTools, budget: Budget) -> None:
-        """`accept` judges every header of the other side; `budget` holds once established, with the size from the terms."""
+        """`accept` judges every header of the other side; `budget`, with the size from the terms, is for stanzas."""
         self.facts = facts
         self.state = State.AWAITING_HEADER
         self.header: StreamHeader | None = None  # theirs
@@ -74,7 +77,9 @@ class Stream:
         self._out: list[Output] = []
         self._codec = self._new_codec()
         self._header_sent = False
-        self._suspended = False
+        self._suspended_by: StreamFeature | None = None
+        self._due: deque[Callable[[Facts], Step]] = deque()  # until the stream is ready for them
+        self._prefixes = declared_prefixes(profile.content_namespace)
 
     # -- what the owner calls ----------------------------------------------------------------------------------------
 
@@ -93,26 +98,34 @@ class Stream:
 
     def answer(self, answer: object) -> list[Output]:
         """The answer to a question that an earlier order asked."""
-        if self.state in (State.CLOSING, State.CLOSED):
-            return []
         feature = self._answerers[type(answer)]
-        self._suspended = False
+        if feature is not self._suspended_by:
+            return self.perform(lambda facts: feature.answered(facts, answer))
+        self._suspended_by = None
         self._guard(lambda: self._take(feature.answered(self.facts, answer)))
         self._read()
         return self._drained()
 
     def perform(self, step: Callable[[Facts], Step]) -> list[Output]:
-        """Have a feature do something of its own accord, as when a further pair is to be proved."""
-        if self.state not in (State.CLOSING, State.CLOSED):
-            self._guard(lambda: self._take(step(self.facts)))
+        """Have a feature do something of its own accord, as when a further pair is to be proved.
+
+        It is done at once, or when the step of the negotiation that is under way has ended.
+        """
+        if self.is_open:
+            self._due.append(step)
+            self._read()
         return self._drained()
 
     def close(self, error: StreamError | None = None) -> list[Output]:
         """Close the stream, with the error that says why, or as one that has done its work."""
-        if self.state in (State.CLOSING, State.CLOSED):
-            return []
-        self._fail(error)
+        if self.is_open:
+            self._close(error)
         return self._drained()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something may still be sent."""
+        return self.state in _OPEN
 
     @property
     def is_established(self) -> bool:
@@ -126,7 +139,7 @@ class Stream:
 
     def write(self, element: Element) -> bytes:
         """A top-level element as bytes for this stream."""
-        return element.serialize(self._profile.content_namespace, PREFIXES)
+        return element.serialize(self._profile.content_namespace, self._prefixes)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -134,42 +147,58 @@ class Stream:
         self._guard(self._read_all)
 
     def _read_all(self) -> None:
-        while not self._suspended and self.state is not State.CLOSED:
-            flowing = self.state in (State.ESTABLISHED, State.CLOSING)
+        while self._suspended_by is None and self.state is not State.CLOSED:
+            if self._due and self._is_ready:
+                self._take(self._due.popleft()(self.facts))
+                continue
+            flowing = self.state not in (State.AWAITING_HEADER, State.NEGOTIATING)
             items = self._codec.take(-1 if flowing else 1)
             if not items:
                 return
-            stanzas: list[Stanza] = []
-            for item in items:
-                if type(item) is Stanza:
-                    stanzas.append(item)
-                    continue
-                self._flush(stanzas)
-                stanzas = []
-                self._item(item)
+            self._take_items(items)
+
+    @property
+    def _is_ready(self) -> bool:
+        """Whether a feature may act of its own accord: never in the middle of a step of the negotiation."""
+        negotiating = self.state is State.NEGOTIATING and self.facts.role is Role.RECEIVING
+        return negotiating or self.state is State.ESTABLISHED
+
+    def _take_items(self, items: list[Item]) -> None:
+        stanzas: list[Stanza] = []
+        for item in items:
+            if type(item) is Stanza:
+                stanzas.append(item)
+                continue
             self._flush(stanzas)
+            stanzas = []
+            self._item(item)
+        self._flush(stanzas)
 
     def _flush(self, stanzas: list[Stanza]) -> None:
-        if stanzas:
-            if Move.STANZA not in TRANSITIONS[self.state]:
-                raise StreamError(StreamCondition.NOT_AUTHORIZED, "no stanzas before negotiation is complete")
+        if not stanzas:
+            return
+        if Move.STANZA not in TRANSITIONS[self.state]:
+            raise StreamError(StreamCondition.NOT_AUTHORIZED, "no stanzas before negotiation is complete")
+        if self.state is not State.DISCARDING:
             self._out.append(StanzasReceived(stanzas=stanzas))
 
     def _item(self, item: Item) -> None:
         if isinstance(item, RootTag):
             self._move(Move.HEADER)
-            self._header_received(read_header(item, self._profile.content_namespace))
+            if self.state is not State.DISCARDING:
+                self._header_received(read_header(item, self._profile.content_namespace))
         elif isinstance(item, StreamEnd):
             self._closed_by_other_side()
         elif isinstance(item, Element):
             self._move(Move.ELEMENT)
-            self._element_received(item)
+            if self.state is not State.DISCARDING:
+                self._element_received(item)
 
     def _header_received(self, header: StreamHeader) -> None:
         if header.to is not None and (header.to.local or header.to.resource):
             raise StreamError(StreamCondition.HOST_UNKNOWN, "'to' in the stream header must be a domain")
         if self.header is not None:
-            _check_same(self.header, header)
+            check_same(self.header, header)
         self.header = header
         self.facts = replace(self.facts, peer_version=header.version)
         if self.facts.role is Role.INITIATING:
@@ -178,7 +207,7 @@ class Stream:
             self.facts = replace(self.facts, stream_id=self._tools.new_id())
         self.facts = self._accept(header, self.facts)
         if self.facts.role is Role.RECEIVING:
-            self._send_header(from_=header.to, to=header.from_)
+            self._send_header(from_=header.to or self.facts.local, to=header.from_)
         self._out.append(StreamOpened(header=header))
         negotiates = self._profile.negotiates and header.negotiates
         if self.facts.role is Role.RECEIVING:
@@ -191,29 +220,26 @@ class Stream:
 
     def _element_received(self, element: Element) -> None:
         key = (element.namespace, element.name)
-        if key == _ERROR:
-            self._error_received(element)
+        if key == ERROR:
+            self._out.append(read_error(element))
         elif key == _FEATURES and self.facts.role is Role.INITIATING:
-            self._offered = element
-            if self.state is State.NEGOTIATING:
-                self._begin_next()
+            self._features_received(element)
         elif (feature := self._receivers.get(key)) is not None:
-            self._take(feature.receive(self.facts, element))
-        elif self.state is not State.CLOSING:
-            raise StreamError(
-                StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> in {element.namespace!r} is not known here"
-            )
+            self._take(feature.receive(self.facts, element), feature)
+        elif self.is_open:
+            name, namespace = element.name[:100], element.namespace[:100]
+            raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{name}/> in {namespace!r} is not known here")
 
-    def _error_received(self, error: Element) -> None:
-        named = next((child.name for child in error.elements(STREAM_ERRORS) if child.name != "text"), "")
-        text = error.first(STREAM_ERRORS, "text")
-        known = named in list(StreamCondition)
-        condition = StreamCondition(named) if known else StreamCondition.UNDEFINED_CONDITION
-        self._out.append(StreamErrorReceived(condition=condition, text=text.text if text else ""))
+    def _features_received(self, features: Element) -> None:
+        if self.state is State.NEGOTIATING:
+            if self._offered is not None:
+                raise StreamError(StreamCondition.BAD_FORMAT, "stream features are sent once, behind the header")
+            self._offered = features
+            self._begin_next()
 
     def _closed_by_other_side(self) -> None:
         self._out.append(StreamClosed())
-        if self.state is not State.CLOSING:
+        if self.is_open:
             self._send_raw(_CLOSING_TAG)
             self._out.append(CloseTransport(error=None))
         self._move(Move.CLOSED)
@@ -231,7 +257,7 @@ class Stream:
             if feature.name not in self.facts.tried:
                 step = feature.begin(self.facts, self._offered)
                 if step is not None:
-                    self._take(replace(step, facts=step.facts.having_tried(feature.name)))
+                    self._take(replace(step, facts=step.facts.having_tried(feature.name)), feature)
                     return
         self._complete_if_content()
         if self.state is State.NEGOTIATING:
@@ -241,20 +267,31 @@ class Stream:
                 reason="the other server offers no means of proof that we accept, or it has refused them all",
             )
 
-    def _take(self, step: Step) -> None:
+    def _take(self, step: Step, feature: StreamFeature | None = None) -> None:
+        """Do what `feature` wants done; only facts and events count once we have closed the stream."""
         if step.then is Then.RESTART or any(isinstance(output, SecureTransport) for output in step.outputs):
-            self._refuse_trailing()
+            self._check_restart()
         self.facts = step.facts
         for output in step.outputs:
-            if isinstance(output, Element):
-                self._send(output)
-            else:
+            if isinstance(output, Event):
                 self._out.append(output)
-        if step.then is Then.SUSPEND:
-            self._suspended = True
-        elif step.then is Then.RESTART:
+            elif self.is_open:
+                self._output(output)
+        if self.is_open:
+            self._follow(step.then, feature)
+
+    def _output(self, output: Element | Order) -> None:
+        if isinstance(output, Element):
+            self._send(output)
+        else:
+            self._out.append(output)
+
+    def _follow(self, then: Then, feature: StreamFeature | None) -> None:
+        if then is Then.SUSPEND:
+            self._suspended_by = feature
+        elif then is Then.RESTART:
             self._restart()
-        elif step.then is Then.CONTINUE:
+        elif then is Then.CONTINUE:
             if self.facts.role is Role.INITIATING and self.state is State.NEGOTIATING:
                 self._begin_next()
             else:
@@ -273,10 +310,13 @@ class Stream:
         self._codec = self._new_codec()
         self._offered = None
         self._header_sent = False
+        self.facts = replace(self.facts, stream_id="")
         if self.facts.role is Role.INITIATING:
             self._send_header(from_=self.facts.local, to=self.facts.remote)
 
-    def _refuse_trailing(self) -> None:
+    def _check_restart(self) -> None:
+        if Move.RESTART not in TRANSITIONS[self.state]:
+            raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "it is too late for that on this stream")
         # Bytes behind <starttls/>, <proceed/>, <auth/> or <success/> were sent before what these bring was there, by
         # somebody in the middle perhaps; read later they would look protected (CVE-2011-0411).
         if self._codec.trailing:
@@ -294,10 +334,16 @@ class Stream:
             from_=Address.parse(from_) if isinstance(from_, str) else from_,
             to=Address.parse(to) if isinstance(to, str) else to,
             id=self.facts.stream_id if self.facts.role is Role.RECEIVING else None,
-            version=(1, 0) if self._profile.negotiates else (0, 9),
+            version=(1, 0) if self._answers_with_version else (0, 9),
             lang=self._tools.lang,
         )
         self._send_raw(write_header(header))
+
+    @property
+    def _answers_with_version(self) -> bool:
+        """Whoever has sent no version gets none (RFC 6120 §4.7.5)."""
+        theirs_came = self.facts.role is Role.RECEIVING and self.header is not None
+        return self._profile.negotiates and (not theirs_came or self.facts.peer_version >= (1, 0))
 
     def _send(self, element: Element) -> None:
         self._send_raw(self.write(element))
@@ -319,47 +365,34 @@ class Stream:
         try:
             action()
         except StreamError as error:
-            if self.state not in (State.CLOSING, State.CLOSED):
-                self._fail(error)
-            else:
-                self.state = State.CLOSED
+            if self.is_open:
+                self._close(error)
+            else:  # they cannot be read to their closing tag
+                self._move(Move.FAIL)
+                self._out.append(StreamClosed())
 
-    def _fail(self, error: StreamError | None) -> None:
+    def _close(self, error: StreamError | None) -> None:
         """The one way out: header if there was none yet, the error, the closing tag (RFC 6120 §4.9.1.2)."""
         if not self._header_sent:
-            if self.facts.role is Role.RECEIVING and not self.facts.stream_id:
-                self.facts = replace(self.facts, stream_id=self._tools.new_id())
-            theirs = self.header
-            self._send_header(
-                from_=self.facts.local or (theirs.to if theirs else None),
-                to=self.facts.remote or (theirs.from_ if theirs else None),
-            )
+            self._send_header_to_refuse(error)
         if error is not None:
-            self._send(_stream_error(error))
+            self._send(write_error(error))
         self._send_raw(_CLOSING_TAG)
         self._out.append(CloseTransport(error=error))
-        self._move(Move.CLOSE)
+        self._suspended_by = None
+        self._due.clear()
+        self._move(Move.CLOSE if error is None or error.condition in _NOBODYS_FAULT else Move.FAIL)
+
+    def _send_header_to_refuse(self, error: StreamError | None) -> None:
+        if self.facts.role is Role.RECEIVING and not self.facts.stream_id:
+            self.facts = replace(self.facts, stream_id=self._tools.new_id())
+        called, caller = (self.header.to, self.header.from_) if self.header is not None else (None, None)
+        if error is not None and error.condition in (StreamCondition.HOST_UNKNOWN, StreamCondition.HOST_GONE):
+            called = None  # we are not who they take us for (RFC 6120 §4.9.1.3)
+        self._send_header(from_=self.facts.local or called, to=self.facts.remote or caller)
 
     def _move(self, move: Move) -> None:
         cells = TRANSITIONS[self.state]
         if move not in cells:
             raise StreamError(StreamCondition.BAD_FORMAT, f"{move.value} is not expected while {self.state.value}")
         self.state = cells[move]
-
-
-def _check_same(before: StreamHeader, now: StreamHeader) -> None:
-    """A header after a restart names whom the first one named, or nobody's rights would be clear."""
-    if before.from_ is not None and now.from_ != before.from_:
-        raise StreamError(StreamCondition.INVALID_FROM, "'from' is not what it was before the stream was restarted")
-    if before.to is not None and now.to != before.to:
-        raise StreamError(StreamCondition.HOST_UNKNOWN, "'to' is not what it was before the stream was restarted")
-
-
-def _stream_error(error: StreamError) -> Element:
-    """`<stream:error/>`: the condition first, then text, then what the application adds (RFC 6120 §4.9.2)."""
-    children = [Element(STREAM_ERRORS, str(error.condition))]
-    if error.text:
-        children.append(Element(STREAM_ERRORS, "text", {(XML, "lang"): "en"}, [error.text]))
-    if error.detail is not None:
-        children.append(error.detail)
-    return Element(STREAMS, "error", {}, children)
