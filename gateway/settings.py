@@ -133,6 +133,8 @@ class PeerSettings:
     idle_seconds: float = option(
         "a stream on which nothing passed for so long is closed; 0: never", 600, unit="seconds", at_least=0
     )
+    bidi: bool = option("whether stanzas pass both ways on one stream where both sides can (XEP-0288)", True)
+    stream_management: bool = option("whether stanzas are acknowledged where both sides can (XEP-0198)", True)
 
 
 @dataclass(frozen=True, kw_only=True)

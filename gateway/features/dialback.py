@@ -91,6 +91,9 @@ class Dialback(StreamFeature):
         if isinstance(message, Question):
             return self._answer_question(facts, message)
         if isinstance(message, Assertion):
+            if facts.role is Role.INITIATING and facts.bidirectional:
+                # The other side may try (XEP-0288 §2.2), and then opens a stream of its own.
+                return _refused(facts, message.pair, StanzaCondition.NOT_ACCEPTABLE, "not on this stream")
             if facts.role is Role.INITIATING:
                 raise StreamError(
                     StreamCondition.NOT_AUTHORIZED, "domains are asserted by the server that opened the stream"

@@ -70,6 +70,7 @@ class StartTLS(StreamFeature):
             proofs=NOTHING_PROVED,
             asserted=frozenset(),
             peer_dialback_errors=False,
+            bidirectional=False,
             client=None,
             conversation=None,
         )

@@ -1,0 +1,53 @@
+"""Bidirectional streams between servers (XEP-0288): answers come back on the stream that the initiating server opened.
+
+It is asked for before the initiating server proves itself, and only after STARTTLS where there is TLS. What this side
+may then send is the reverse of what the other side has proved (`Facts.carries`); what it may receive on a stream that
+it opened is the reverse of what it has proved itself (`Facts.admits`). That the other side is the domain that we called
+rests on its certificate, or on the DNS that led us there, so it is asked for only where such a proof is accepted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gateway.elements import Element
+from gateway.errors import StreamCondition, StreamError
+from gateway.features.limits import our_limits, their_limits
+from gateway.namespaces import BIDI, BIDI_FEATURE
+from gateway.stream.facts import Facts, Means, Role
+from gateway.stream.negotiation import Step, StreamFeature, Then
+
+
+class Bidirectional(StreamFeature):
+    """Lets stanzas pass both ways on one stream."""
+
+    name = "bidi"
+    handles = frozenset({(BIDI, "bidi")})
+
+    def offer(self, facts: Facts) -> Element | None:
+        """Where the other side may prove itself next."""
+        return Element(BIDI_FEATURE, "bidi") if _is_time(facts) else None
+
+    def begin(self, facts: Facts, offered: Element) -> Step | None:
+        """Ask for it together with our proof, which follows in the same breath (XEP-0288 §2.2)."""
+        if offered.first(BIDI_FEATURE, "bidi") is None or not (_is_time(facts) and _is_believed(facts)):
+            return None
+        request = Element(BIDI, "bidi", {}, [our_limits(facts)])
+        return Step(facts=replace(facts, bidirectional=True), outputs=[request], then=Then.CONTINUE)
+
+    def receive(self, facts: Facts, element: Element) -> Step:
+        """The initiating server takes our offer."""
+        if facts.role is Role.INITIATING or facts.bidirectional or not _is_time(facts):
+            raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "<bidi/> is not expected here")
+        return Step(facts=replace(facts, bidirectional=True, peer_limits=their_limits(element)))
+
+
+def _is_time(facts: Facts) -> bool:
+    return facts.terms.bidirectional and not facts.proofs and (facts.encrypted or not facts.terms.require_tls)
+
+
+def _is_believed(facts: Facts) -> bool:
+    """Whether we know well enough whom we have called to take stanzas from there."""
+    if facts.terms.allow(Means.DIALBACK):
+        return True
+    return facts.terms.allow(Means.EXTERNAL) and facts.remote is not None and facts.certificate_proves(facts.remote)

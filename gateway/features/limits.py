@@ -1,0 +1,50 @@
+"""Stream limits (XEP-0478): each side is told what the other takes, before it sends more.
+
+The receiving entity says it in its stream features, the initiating one of a bidirectional stream in `<bidi/>`. What is
+larger than the other side takes is not sent to it; its sender gets an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gateway.elements import Element
+from gateway.namespaces import LIMITS
+from gateway.stream.facts import Facts, PeerLimits
+from gateway.stream.negotiation import Step, StreamFeature, Then
+
+
+class Limits(StreamFeature):
+    """Tells our limits, and takes note of theirs."""
+
+    name = "limits"
+
+    def offer(self, facts: Facts) -> Element | None:
+        """What holds for stanzas, wherever some may follow without TLS being started before."""
+        return None if facts.terms.require_tls and not facts.encrypted else our_limits(facts)
+
+    def begin(self, facts: Facts, offered: Element) -> Step | None:
+        """Nothing is asked for; the limits are noted."""
+        return Step(facts=replace(facts, peer_limits=their_limits(offered)), then=Then.CONTINUE)
+
+
+def our_limits(facts: Facts) -> Element:
+    """`<limits/>` as our terms for the other side have it."""
+    told = {"max-bytes": facts.terms.stanza_bytes, "idle-seconds": int(facts.terms.idle_seconds)}
+    return Element(
+        LIMITS, "limits", {}, [Element(LIMITS, name, {}, [str(value)]) for name, value in told.items() if value]
+    )
+
+
+def their_limits(parent: Element) -> PeerLimits:
+    """What `<limits/>` inside an element says, as far as it is numbers."""
+    limits = parent.first(LIMITS, "limits")
+    if limits is None:
+        return PeerLimits()
+    return PeerLimits(stanza_bytes=_number(limits, "max-bytes"), idle_seconds=_number(limits, "idle-seconds"))
+
+
+def _number(limits: Element, name: str) -> int | None:
+    element = limits.first(LIMITS, name)
+    text = element.text.strip() if element is not None else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
