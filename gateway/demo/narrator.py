@@ -9,7 +9,7 @@ from typing import IO
 from twisted.logger import ILogObserver, LogEvent, LogLevel
 from zope.interface import implementer
 
-from gateway.federation.attempts import Attempt, Direction
+from gateway.attempts.records import Attempt, Direction
 from gateway.log import harmless, text_record
 from gateway.notices import Level, Notice
 
