@@ -5,8 +5,8 @@ The rooms, bottom floor first; a file imports only what stands above it here (te
 Values         errors, namespaces, addresses, elements, stanzas
 Protocol       stream/ (codec, header, facts, events, states, negotiation, stream), dialback/, sasl/, features/,
                profiles: no sockets, no clock, no reactor
-Decisions      interfaces, policy, router, requests, federation/, handlers/, im/: Deferreds and a clock passed in
-Input, output  storage/, net/ (certificates, resolver, dialling, protocol, doors, connector), log
+Decisions      interfaces, policy, router, requests, attempts/, federation/, handlers/, im/: Deferreds and a clock passed in
+Input, output  storage/, net/ (certificates, resolver, dialling, protocol, doors, connector), log, history, http/, control/
 Assembly       settings, config, service, tap, commands, demo
 
 Bytes come in at `net.protocol`, become events in `stream.stream`, stanzas go through `policy` to the `router`,

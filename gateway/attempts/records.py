@@ -143,7 +143,7 @@ class Attempt(Notice):
         at = f" at {self.steps[-1].step}" if self.steps else ""
         return (
             f"{self.who} failed after {self.seconds:.2f} s{at}: {self.what_happened}"
-            f" ({self.verdict}; the cause is on {self.side} side). {self.mend}"
+            f" ({self.verdict}; the cause is {self.side}). {self.mend}"
         )
 
 
@@ -170,7 +170,7 @@ class AttemptUnderWay(Notice):
 class FirstStanza(Notice):
     """The first stanzas have passed on a stream that was established before."""
 
-    number: int
+    attempt: Attempt
     record: StepRecord
 
     @property
@@ -179,7 +179,7 @@ class FirstStanza(Notice):
 
     @property
     def sentence(self) -> str:
-        return f"attempt {self.number}: first stanza {self.record.told} after {self.record.seconds:.3f} s"
+        return f"{self.attempt.who}: first stanza {self.record.told} after {self.record.seconds:.3f} s"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,7 +263,7 @@ class AttemptLog:
         """Stanzas have passed; the first time is a step of its own."""
         if not self._had_stanza and self.record is not None:
             self._had_stanza = True
-            self._publish(FirstStanza(number=self.number, record=self._ended(Step.FIRST_STANZA, told)))
+            self._publish(FirstStanza(attempt=self.record, record=self._ended(Step.FIRST_STANZA, told)))
 
     def stream_ended(self, bytes_in: int, bytes_out: int, reason: str) -> None:
         """The stream whose attempt this was is gone."""

@@ -109,7 +109,7 @@ ADVICE = {
     ),
     Verdict.NO_COMMON_PROOF: Advice(
         meaning="no means of proof that the other server offers is one that we accept",
-        side="both",
+        side="theirs or ours",
         mend="Compare what it offers (see the steps) with [peers] authenticate. A server that offers nothing often does"
         " not trust our certificate.",
     ),
