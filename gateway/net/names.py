@@ -25,7 +25,7 @@ from pyasn1.type import char
 from service_identity import CertificateError
 from service_identity.hazmat import DNS_ID, SRV_ID, DNSPattern, SRVPattern
 
-from gateway.addresses import Domain, prepare_domain, to_ascii
+from gateway.addresses import Address, Domain, prepare_domain, to_ascii
 from gateway.errors import MalformedAddress
 
 SERVER = "xmpp-server"
@@ -80,6 +80,10 @@ class CertificateNames:
             reference.verify(pattern) for pattern in self._patterns for reference in wanted
         )
 
+    def accounts(self, domain: Domain) -> frozenset[str]:
+        """The bare JIDs of that domain among the XmppAddrs, prepared."""
+        return frozenset(address.bare for address in self._accounts if address.domain == domain)
+
     def for_display(self) -> CertificateNames:
         """A few of the names, of a certificate that proves none of them."""
         return CertificateNames(
@@ -100,6 +104,10 @@ class CertificateNames:
         hosts = (_pattern(DNSPattern, name) for name in self.dns if _HOST(name))
         services = (_pattern(SRVPattern, name) for name in self.services if _SERVICE(name))
         return tuple(pattern for pattern in (*hosts, *services) if pattern)
+
+    @cached_property
+    def _accounts(self) -> frozenset[Address]:
+        return frozenset(filter(None, map(_account, self.xmpp_addresses)))
 
     @cached_property
     def _xmpp_domains(self) -> frozenset[Domain]:
@@ -139,3 +147,12 @@ def _domain_alone(address: str) -> Domain | None:
         return prepare_domain(address)
     except MalformedAddress:
         return None
+
+
+def _account(address: str) -> Address | None:
+    """The account that an XmppAddr is, if it is one without resource."""
+    try:
+        account = Address.parse(address)
+    except MalformedAddress:
+        return None
+    return account if account.local and account.is_bare else None

@@ -6,7 +6,8 @@ demands beyond that, as the profile of the web's certificates, is stated anew he
 one certificate both as TLS server and as TLS client:
 
 - extendedKeyUsage: absent, anyExtendedKeyUsage, or with serverAuth among it, in either direction. Public authorities
-  issue nothing but serverAuth any more; clientAuth alone was never meant to stand for a domain.
+  issue nothing but serverAuth any more; clientAuth alone was never meant to stand for a domain. For the certificates of
+  people it is the other way round.
 - keyUsage: where it is present, an authority's allows signing certificates (RFC 5280 §6.1.4 n), a peer's does not.
 - subjectAltName, authorityKeyIdentifier: not demanded, and critical or not. Names are judged elsewhere.
 
@@ -17,7 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
+from functools import cache, partial
 from itertools import pairwise
 
 from cryptography import x509
@@ -48,7 +50,12 @@ UNREADABLE = (
     x509.UnsupportedGeneralNameType,
 )
 
-_SERVING = frozenset({ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
+
+class Holder(Enum):
+    """Whose certificate it has to be: one that stands for domains, or for people's accounts."""
+
+    SERVER = (ExtendedKeyUsageOID.SERVER_AUTH, "servers (extendedKeyUsage without serverAuth)")
+    CLIENT = (ExtendedKeyUsageOID.CLIENT_AUTH, "clients (extendedKeyUsage without clientAuth)")
 
 
 class Reason(StrEnum):
@@ -78,14 +85,16 @@ class PathError(GatewayError):
         self.problem = problem
 
 
-def find_path(chain: Sequence[x509.Certificate], trust: TrustStore, moment: datetime) -> CertificationPath:
+def find_path(
+    chain: Sequence[x509.Certificate], trust: TrustStore, moment: datetime, holder: Holder = Holder.SERVER
+) -> CertificationPath:
     """The path from the first certificate of `chain` to an authority, with nothing revoked on it, or PathError."""
     leaf, *intermediates = chain
     if len(intermediates) > MOST_INTERMEDIATES:
         problem = f"{len(intermediates)} others come with the certificate, more than {MOST_INTERMEDIATES}"
         raise PathError(Reason.UNACCEPTABLE, problem)
-    _check("the certificate", _validity(leaf, moment), _key(leaf), _purpose(leaf))
-    path = (leaf,) if leaf in trust else _verified(leaf, intermediates, trust, moment)
+    _check("the certificate", _validity(leaf, moment), _key(leaf), _purpose(holder, leaf))
+    path = (leaf,) if leaf in trust else _verified(leaf, intermediates, trust, moment, holder)
     for certificate, issuer in pairwise(path):
         if when := trust.revoked(certificate, issuer):
             problem = f"{_title(certificate, leaf)} was revoked on {when:%Y-%m-%d} by {name_of(issuer.subject)}"
@@ -94,20 +103,28 @@ def find_path(chain: Sequence[x509.Certificate], trust: TrustStore, moment: date
 
 
 def _verified(
-    leaf: x509.Certificate, intermediates: list[x509.Certificate], trust: TrustStore, moment: datetime
+    leaf: x509.Certificate,
+    intermediates: list[x509.Certificate],
+    trust: TrustStore,
+    moment: datetime,
+    holder: Holder,
 ) -> CertificationPath:
     builder = PolicyBuilder().store(trust.store).time(moment).max_chain_depth(MOST_INTERMEDIATES)
-    verifier = builder.extension_policies(ca_policy=_AUTHORITIES, ee_policy=_PEERS).build_client_verifier()
+    verifier = builder.extension_policies(ca_policy=_authorities(holder), ee_policy=_PEERS).build_client_verifier()
     try:
         return tuple(verifier.verify(leaf, intermediates).chain)
     except VerificationError as error:
-        _explain(leaf, intermediates, trust, moment)
+        _explain(leaf, intermediates, trust, moment, holder)
         problem = str(error).removeprefix("validation failed: ").removeprefix("candidates exhausted: ")
         raise PathError(Reason.UNACCEPTABLE, f"the certificate leads to no authority: {shown(problem, 200)}") from error
 
 
 def _explain(
-    leaf: x509.Certificate, intermediates: list[x509.Certificate], trust: TrustStore, moment: datetime
+    leaf: x509.Certificate,
+    intermediates: list[x509.Certificate],
+    trust: TrustStore,
+    moment: datetime,
+    holder: Holder,
 ) -> None:
     """Raise PathError for the first fault on the way from the peer's certificate up, where one is found."""
     _check("the certificate", _is_peer(leaf))
@@ -120,7 +137,8 @@ def _explain(
             raise _unknown_issuer(certificate, leaf)
         if not _signed_by(certificate, issuer):
             raise PathError(Reason.BAD_SIGNATURE, f"the signature of {name_of(issuer.subject)} on {title} is wrong")
-        _check(_title(issuer, leaf), _validity(issuer, moment), _key(issuer), _may_issue(issuer), _purpose(issuer))
+        purpose = _purpose(holder, issuer)
+        _check(_title(issuer, leaf), _validity(issuer, moment), _key(issuer), _may_issue(issuer), purpose)
         if issuer in trust:
             return
         certificate = issuer
@@ -200,11 +218,12 @@ def _signature(certificate: x509.Certificate) -> _Fault:
     return None
 
 
-def _purpose(certificate: x509.Certificate) -> _Fault:
+def _purpose(holder: Holder, certificate: x509.Certificate) -> _Fault:
     purposes = extension_of(certificate, x509.ExtendedKeyUsage)
-    if purposes is None or not _SERVING.isdisjoint(purposes):
+    usage, whose = holder.value
+    if purposes is None or usage in purposes or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in purposes:
         return None
-    return Reason.WRONG_PURPOSE, "is not meant for servers (extendedKeyUsage without serverAuth)"
+    return Reason.WRONG_PURPOSE, f"is not meant for {whose}"
 
 
 def _may_issue(certificate: x509.Certificate) -> _Fault:
@@ -238,9 +257,13 @@ def _validator(rule: Callable[[x509.Certificate], _Fault]) -> Callable[[Policy, 
 
 
 _ANY = Criticality.AGNOSTIC
-_AUTHORITIES = (
-    ExtensionPolicy.permit_all()
-    .require_present(x509.BasicConstraints, _ANY, _validator(_may_issue))
-    .may_be_present(x509.ExtendedKeyUsage, _ANY, _validator(_purpose))
-)
 _PEERS = ExtensionPolicy.permit_all().may_be_present(x509.BasicConstraints, _ANY, _validator(_is_peer))
+
+
+@cache
+def _authorities(holder: Holder) -> ExtensionPolicy:
+    return (
+        ExtensionPolicy.permit_all()
+        .require_present(x509.BasicConstraints, _ANY, _validator(_may_issue))
+        .may_be_present(x509.ExtendedKeyUsage, _ANY, _validator(partial(_purpose, holder)))
+    )

@@ -26,7 +26,7 @@ from zope.interface import implementer
 
 from gateway.errors import StreamCondition, StreamError
 from gateway.net.certificates import CertificateJudge, CertificateVerdict
-from gateway.net.tls_session import describe_tls, tls_exporter
+from gateway.net.tls_session import channel_bindings, describe_tls
 from gateway.sessions import Session
 from gateway.stream.events import CloseTransport, Secured, SecureTransport, Send, StanzasReceived, StreamClosed
 from gateway.stream.facts import Facts, Role, TLSFacts
@@ -228,12 +228,12 @@ class StreamProtocol(Protocol):
         transport = self.transport
         session = describe_tls(transport)
         verdict: CertificateVerdict = self._judge.judge_peer(transport, datetime.now(UTC))
-        bindings = {"tls-exporter": tls_exporter(transport)}
+        accepted = self.stream.facts.role is Role.RECEIVING
         tls = TLSFacts(
             version=session.version,
             cipher=session.cipher,
             alpn=session.alpn or None,
-            channel_bindings={name: value for name, value in bindings.items() if value is not None},
+            channel_bindings=channel_bindings(transport, accepted=accepted),
         )
         return Secured(tls=tls, certificate=verdict)
 

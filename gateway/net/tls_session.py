@@ -53,6 +53,21 @@ def peer_chain(transport: object) -> tuple[x509.Certificate, ...]:
     return (own, *(certificate for certificate in chain if certificate != own))
 
 
+def channel_bindings(transport: object, *, accepted: bool) -> dict[str, bytes]:
+    """All that binds a channel to this TLS connection, by type; `accepted`: the server, and its certificate, is us."""
+    connection = _connection(transport)
+    certificate = (
+        connection.get_certificate(as_cryptography=True)
+        if accepted
+        else connection.get_peer_certificate(as_cryptography=True)
+    )
+    found = {
+        "tls-exporter": tls_exporter(transport),
+        "tls-server-end-point": server_end_point(certificate) if certificate is not None else None,
+    }
+    return {kind: data for kind, data in found.items() if data is not None}
+
+
 def tls_exporter(transport: object) -> bytes | None:
     """The channel binding `tls-exporter` (RFC 9266); none before TLS 1.3.
 

@@ -35,6 +35,7 @@ class Certificate:
 
     names: frozenset[str] = frozenset()
     problem: str = ""
+    people: frozenset[str] = frozenset()
 
     @property
     def valid(self) -> bool:
@@ -45,6 +46,10 @@ class Certificate:
 
     def why_not(self, domain: Domain) -> str:
         return "" if self.proves(domain) else self.problem or f"not for {domain}"
+
+    def accounts(self, domain: Domain) -> frozenset[str]:
+        mine = (account for account in self.people if account.endswith(f"@{domain}"))
+        return frozenset(mine) if self.valid else frozenset()
 
 
 @dataclass

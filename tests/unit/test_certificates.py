@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.addresses import prepare_domain
 from gateway.net import certificates as module
 from gateway.net.certificates import LONGEST, NO_CERTIFICATE, CertificateJudge, CertificateVerdict
-from gateway.net.paths import UNREADABLE, Reason
-from gateway.net.throwaway_ca import DAY, LIFETIME, SERVER_AUTH, Authority, srv, xmpp
+from gateway.net.paths import UNREADABLE, Holder, Reason
+from gateway.net.throwaway_ca import CLIENT_AUTH, DAY, LIFETIME, SERVER_AUTH, Authority, srv, xmpp
 from tests.support.ca import NOW, authority, trusting
 
 EXAMPLE = prepare_domain("example.test")
@@ -29,6 +29,29 @@ def test_verdict_on_a_good_certificate() -> None:
     assert verdict.why_not(EXAMPLE) == ""
     assert verdict.not_after == NOW + LIFETIME
     assert verdict.fingerprint == x509.load_pem_x509_certificate(issued.pem).fingerprint(module.SHA256()).hex()
+
+
+@pytest.mark.parametrize(
+    ("purposes", "accounts"),
+    [
+        (None, {"juliet@example.test"}),
+        ([CLIENT_AUTH], {"juliet@example.test"}),
+        ([CLIENT_AUTH, SERVER_AUTH], {"juliet@example.test"}),
+        ([SERVER_AUTH], set()),
+    ],
+)
+def test_certificate_of_a_person_names_accounts_and_may_be_for_clients_alone(
+    purposes: list[x509.ObjectIdentifier] | None, accounts: set[str]
+) -> None:
+    issued = authority().issue(xmpp("juliet@example.test"), xmpp("romeo@other.test"), purposes=purposes)
+    verdict = CertificateJudge(trusting(), holder=Holder.CLIENT).judge(issued.chain, NOW)
+    assert verdict.accounts(EXAMPLE) == accounts
+    assert verdict.valid is bool(accounts)
+
+
+def test_untrusted_certificate_names_no_account() -> None:
+    issued = authority("Strange CA").issue(xmpp("juliet@example.test"))
+    assert not CertificateJudge(trusting(), holder=Holder.CLIENT).judge(issued.chain, NOW).accounts(EXAMPLE)
 
 
 def test_verdict_on_nothing() -> None:

@@ -80,3 +80,9 @@ def test_names_are_shown_in_bounded_length() -> None:
 )
 def test_text_of_others_is_shown_without_what_terminals_obey(text: str, expected: str) -> None:
     assert shown(text) == expected
+
+
+def test_accounts_are_the_bare_addresses_of_one_domain_in_their_one_spelling() -> None:
+    said = ["Juliet@Example.test", "romeo@example.test/garden", "mercutio@verona.test", "example.test", "@example.test"]
+    names = CertificateNames.of(authority().issue(*map(xmpp, said)).certificate)
+    assert names.accounts(EXAMPLE) == {"juliet@example.test"}

@@ -19,7 +19,7 @@ from gateway.addresses import prepare_domain
 from gateway.net.certificates import CertificateJudge
 from gateway.net.contexts import TLSContexts
 from gateway.net.throwaway_ca import Authority
-from gateway.net.tls_session import describe_tls, peer_chain, server_end_point, tls_exporter
+from gateway.net.tls_session import channel_bindings, describe_tls, peer_chain, server_end_point, tls_exporter
 from tests.support.ca import NOW, authority, rsa_key, trusting, weakly_signed
 from tests.support.reactor import run_in_reactor
 from tests.support.tls import Secured, connect, contexts
@@ -111,3 +111,17 @@ async def handshake(ours: TLSContexts, theirs: TLSContexts) -> Any:
     finally:
         transports[0].abortConnection()
         await port.stopListening()
+
+
+@pytest.mark.parametrize(
+    ("newest", "kinds"),
+    [
+        (SSL.TLS1_2_VERSION, ["tls-server-end-point"]),
+        (SSL.TLS1_3_VERSION, ["tls-exporter", "tls-server-end-point"]),
+    ],
+)
+def test_both_sides_find_the_same_channel_bindings(newest: int, kinds: list[str]) -> None:
+    client, server = pair(newest)
+    ours = channel_bindings(server, accepted=True)
+    assert list(ours) == kinds
+    assert channel_bindings(client, accepted=False) == ours

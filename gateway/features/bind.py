@@ -1,0 +1,171 @@
+"""Resource binding (RFC 6120 §7): the last thing to negotiate on a client's stream, and its full JID.
+
+It is asked for by an iq, the one stanza that means something before negotiation is complete. A client that sends any
+other, or an iq to anybody but its server, is sent away with `not-authorized` (§7.1). After binding, a second bind is
+answered by `not-allowed` (§7.3.1 leaves a stream one resource), where the server answers for the account.
+
+Our server's side takes the resource that the client wishes where it is free, and makes one that nobody can guess where
+not (§7.6.2.1, §7.7.2.2): that is asked of the domain with accounts by `BindResource`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gateway.addresses import Address
+from gateway.elements import Element
+from gateway.errors import MalformedAddress, StanzaCondition, StanzaError, StreamCondition, StreamError
+from gateway.namespaces import BIND, CLIENT, SESSION
+from gateway.stanzas import stanza_error
+from gateway.stream.events import ClientBound, Event, Order
+from gateway.stream.facts import Facts
+from gateway.stream.negotiation import Step, StreamFeature, Then
+
+_IQ = frozenset({(CLIENT, "iq")})
+_REQUEST_ID = "bind"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BindResource(Order):
+    """Give this client a resource, if possible the one that it wishes. Answer: `ResourceBound`.
+
+    `id` is that of the client's request, and comes back with the answer.
+    """
+
+    account: Address
+    wish: str | None
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceBound(Event):
+    """The answer to `BindResource`: the full JID, or why there is none."""
+
+    id: str
+    address: Address | StanzaError
+
+
+class Bind(StreamFeature):
+    """Receiving entity: gives a client its resource."""
+
+    name = "bind"
+    handles = _IQ
+    answers = (ResourceBound,)
+
+    def offer(self, facts: Facts) -> Element | None:
+        """To an authenticated client without a resource; it must be negotiated (RFC 6120 §7.4)."""
+        if facts.client is None or is_bound(facts):
+            return None
+        return Element(BIND, "bind", {}, [Element(BIND, "required")])
+
+    def receive(self, facts: Facts, element: Element) -> Step:
+        """An iq before negotiation is complete: it should be the request to bind."""
+        if facts.client is None:
+            raise StreamError(StreamCondition.NOT_AUTHORIZED, "no stanzas before authentication")
+        if not _is_for_the_server(element, facts):
+            raise StreamError(StreamCondition.NOT_AUTHORIZED, "no stanzas to others before a resource is bound")
+        bind = element.first(BIND, "bind")
+        if bind is None or element.get("type") != "set" or not element.get("id"):
+            return _refused(facts, element.get("id") or "", _NOT_YET)
+        wished = bind.first(BIND, "resource")
+        wish = wished.text.strip() if wished is not None else ""
+        question = BindResource(account=facts.client, wish=wish or None, id=element.get("id") or "")
+        return Step(facts=facts, outputs=[question], then=Then.SUSPEND)
+
+    def answered(self, facts: Facts, answer: object) -> Step:
+        """The resource is there, or the client may try again."""
+        assert isinstance(answer, ResourceBound)
+        if isinstance(answer.address, StanzaError):
+            return _refused(facts, answer.id, answer.address)
+        jid = Element(BIND, "jid", {}, [answer.address.full])
+        result = Element(CLIENT, "iq", {"type": "result", "id": answer.id}, [Element(BIND, "bind", {}, [jid])])
+        bound = replace(facts, client=answer.address)
+        return Step(facts=bound, outputs=[result, ClientBound(address=answer.address)], then=Then.CONTINUE)
+
+    def is_complete(self, facts: Facts) -> bool:
+        """Stanzas wait for the resource."""
+        return is_bound(facts)
+
+
+class LegacySession(StreamFeature):
+    """Tells clients of RFC 3921's age that they may, and need not, establish a session; asking for it does nothing."""
+
+    name = "session"
+
+    def offer(self, facts: Facts) -> Element | None:
+        """Beside the binding."""
+        if facts.client is None or is_bound(facts):
+            return None
+        return Element(SESSION, "session", {}, [Element(SESSION, "optional")])
+
+
+class BindOurselves(StreamFeature):
+    """Initiating entity: asks for a resource, as a rule for whichever the server makes (RFC 6120 §7.6)."""
+
+    name = "bind"
+    handles = _IQ
+
+    def __init__(self, wish: str | None = None) -> None:
+        self._wish = wish
+
+    def begin(self, facts: Facts, offered: Element) -> Step | None:
+        """Ask, once we are authenticated."""
+        if facts.client is None or offered.first(BIND, "bind") is None:
+            return None
+        wish = [Element(BIND, "resource", {}, [self._wish])] if self._wish else []
+        request = Element(CLIENT, "iq", {"type": "set", "id": _REQUEST_ID}, [Element(BIND, "bind", {}, wish)])
+        return Step(facts=facts, outputs=[request])
+
+    def receive(self, facts: Facts, element: Element) -> Step:
+        """The answer: our full JID, or the end."""
+        bind = element.first(BIND, "bind")
+        jid = bind.first(BIND, "jid") if bind is not None else None
+        if self.name not in facts.tried or element.get("id") != _REQUEST_ID:
+            raise StreamError(StreamCondition.NOT_AUTHORIZED, "no stanzas before a resource is bound")
+        if element.get("type") != "result" or jid is None:
+            raise StreamError(
+                StreamCondition.UNDEFINED_CONDITION, reason="the server has not bound a resource for us"
+            )
+        address = _own_address(facts, jid.text)
+        bound = replace(facts, client=address)
+        return Step(facts=bound, outputs=[ClientBound(address=address)], then=Then.CONTINUE)
+
+    def is_complete(self, facts: Facts) -> bool:
+        """Stanzas wait for the resource."""
+        return is_bound(facts)
+
+
+def is_bound(facts: Facts) -> bool:
+    """Whether the client has a resource."""
+    return facts.client is not None and bool(facts.client.resource)
+
+
+_NOT_YET = StanzaError(StanzaCondition.NOT_AUTHORIZED, "bind a resource first")
+
+
+def _is_for_the_server(iq: Element, facts: Facts) -> bool:
+    to = iq.get("to")
+    if to is None:
+        return True
+    try:
+        address = Address.parse(to)
+    except MalformedAddress:
+        return False
+    assert facts.client is not None
+    return address.full == facts.local or address == facts.client
+
+
+def _refused(facts: Facts, id_: str, error: StanzaError) -> Step:
+    reply = Element(CLIENT, "iq", {"type": "error", "id": id_ or None}, [stanza_error(error)])
+    return Step(facts=facts, outputs=[reply])
+
+
+def _own_address(facts: Facts, text: str) -> Address:
+    assert facts.client is not None
+    try:
+        address = Address.parse(text.strip())
+    except MalformedAddress as error:
+        raise StreamError(StreamCondition.INVALID_FROM, f"our new address is none: {error.problem}") from error
+    if not address.resource:
+        raise StreamError(StreamCondition.INVALID_FROM, "our new address has no resource")
+    return address
