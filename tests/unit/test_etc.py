@@ -1,19 +1,24 @@
-"""Every configuration file that we ship, and the example of the operator's manual, can be used as it stands."""
+"""Every configuration that we show, in etc/ and in README.md, can be used as it stands."""
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from gateway.addresses import Domain
-from gateway.config import load
+from gateway.config import load, warnings
+from gateway.demo import material
 from gateway.settings import Settings, options_of
 from tests.support.configuration import Folder
 
-ETC = Path(__file__).parents[2] / "etc"
-FILES = sorted(ETC.glob("*.toml"))
+ROOT = Path(__file__).parents[2]
+ETC = ROOT / "etc"
+DEMO = sorted(ETC.glob("demo*.toml"))
+FILES = sorted(set(ETC.glob("*.toml")) - set(DEMO))
+README = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
 
 
 @pytest.fixture
@@ -43,6 +48,21 @@ def test_shipped_configuration_can_be_used(folder: Folder, file: Path) -> None:
     settings = use(folder, file.read_text())
     assert settings.domains
     assert list(settings.listen.opened())
+
+
+@pytest.mark.parametrize("file", DEMO, ids=lambda file: file.name)
+def test_configuration_of_the_demo_can_be_used(folder: Folder, file: Path) -> None:
+    material.prepare(folder.path)
+    settings = load(folder.write(file.read_text().replace("../state/demo/", "")))
+    assert all("interface=127.0.0.1" in endpoint for _, endpoint in settings.listen.opened())
+    assert warnings(settings, datetime.now(UTC), expat=(2, 6, 0)) == ()
+
+
+@pytest.mark.parametrize("text", README, ids=lambda text: re.findall(r"serve = .*?(\\w+)\"|$", text)[0] or "peers")
+def test_configuration_of_the_readme_can_be_used(folder: Folder, text: str) -> None:
+    begun = '[gateway]\nstate = "state"\n[domains."im.test"]\nserve = "im"\n'
+    settings = use(folder, text if "[gateway]" in text else f"{begun}{text}")
+    assert settings.domains
 
 
 def test_complete_example_shows_every_key(folder: Folder) -> None:
