@@ -36,7 +36,8 @@ from gateway.stream.negotiation import Step, StreamFeature, Then
 # An assertion that names a pair we would not talk about: the condition that answers it, or the terms for its sender.
 PairPolicy = Callable[[DomainPair], "Terms | StanzaCondition"]
 
-_MOST_PAIRS = 1000
+_MOST_PAIRS = 1000  # on one stream: proved or being checked
+_MOST_CHECKS = 100  # at a time: each may open a stream to somebody whom the other side chooses
 
 
 class Dialback(StreamFeature):
@@ -82,7 +83,9 @@ class Dialback(StreamFeature):
 
     def ask(self, facts: Facts, pair: DomainPair, stream_id: str, key: str) -> Step:
         """Receiving server, step 2: ask on this stream, which leads to the authoritative server (XEP-0220 §2.1.2)."""
-        return Step(facts=facts, outputs=[verify_request(pair, stream_id, key)])
+        _require_protection(facts)
+        asking = replace(facts, asked=facts.asked | {(pair, stream_id)})
+        return Step(facts=asking, outputs=[verify_request(pair, stream_id, key)])
 
     def receive(self, facts: Facts, element: Element) -> Step:
         """Any dialback element, read for the part that it concerns."""
@@ -101,9 +104,7 @@ class Dialback(StreamFeature):
             return self._check_assertion(facts, message)
         if facts.role is Role.RECEIVING:
             return Step(facts=facts)  # an answer that nobody asked for on this stream changes nothing
-        if message.stream_id:
-            return Step(facts=facts, outputs=[_verification(message)])
-        return self._take_verdict(facts, message)
+        return self._take_answer(facts, message) if message.stream_id else self._take_verdict(facts, message)
 
     def _answer_question(self, facts: Facts, question: Question) -> Step:
         """Authoritative server, step 3 (XEP-0220 §2.1.3)."""
@@ -122,18 +123,23 @@ class Dialback(StreamFeature):
             raise StreamError(StreamCondition.POLICY_VIOLATION, "TLS is required here before dialback")
         if facts.proves(pair):
             return Step(facts=facts, outputs=[result_answer(pair, True)])
-        if facts.certificate_proves(pair.sender) and terms.means:
+        if pair in facts.checking:
+            return Step(facts=facts)  # one answer is enough
+        if len(facts.proofs) + len(facts.checking) >= _MOST_PAIRS or len(facts.checking) >= _MOST_CHECKS:
+            return _refused(facts, pair, StanzaCondition.RESOURCE_CONSTRAINT, "too many domain pairs on this stream")
+        if facts.certificate_proves(pair.sender) and terms.allow(Means.EXTERNAL):
             return _accepted(facts, pair, Means.CERTIFICATE)
         if not terms.allow(Means.DIALBACK):
             return _refused(facts, pair, StanzaCondition.NOT_AUTHORIZED, "a valid certificate is required here")
-        if len(facts.proofs) >= _MOST_PAIRS:
-            return _refused(facts, pair, StanzaCondition.RESOURCE_CONSTRAINT, "too many domain pairs on this stream")
         question = VerifyPair(pair=pair, stream_id=facts.stream_id, key=assertion.key)
-        return Step(facts=facts, outputs=[question])
+        return Step(facts=replace(facts, checking=facts.checking | {pair}), outputs=[question])
 
     def answered(self, facts: Facts, answer: object) -> Step:
         """Receiving server, step 4: pass on what the authoritative server said (XEP-0220 §2.1.4)."""
         assert isinstance(answer, PairChecked)
+        if answer.pair not in facts.checking:
+            return Step(facts=facts)  # asserted before TLS was started, and forgotten with all else
+        facts = replace(facts, checking=facts.checking - {answer.pair})
         if answer.valid:
             return _accepted(facts, answer.pair, Means.DIALBACK)
         if answer.valid is None:
@@ -142,6 +148,13 @@ class Dialback(StreamFeature):
             pair=answer.pair, condition="invalid", text="the authoritative server did not make this key"
         )
         return Step(facts=facts, outputs=[result_answer(answer.pair, False), refused])
+
+    def _take_answer(self, facts: Facts, verdict: Verdict) -> Step:
+        """Receiving server, step 3: the authoritative server has answered a question that was put on this stream."""
+        question = (verdict.pair, verdict.stream_id)
+        if question not in facts.asked:
+            return Step(facts=facts)  # nobody asked (CVE-2012-3525)
+        return Step(facts=replace(facts, asked=facts.asked - {question}), outputs=[_verification(verdict)])
 
     def _take_verdict(self, facts: Facts, verdict: Verdict) -> Step:
         """Initiating server, step 4: the receiving server has decided about one of our pairs."""

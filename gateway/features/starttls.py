@@ -7,13 +7,11 @@ it is left.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from gateway.elements import Element
 from gateway.errors import StreamCondition, StreamError
 from gateway.namespaces import TLS
 from gateway.stream.events import Secured, SecureTransport
-from gateway.stream.facts import NOTHING_PROVED, Facts, Role
+from gateway.stream.facts import Facts, Role
 from gateway.stream.negotiation import Step, StreamFeature, Then
 
 
@@ -61,18 +59,17 @@ class StartTLS(StreamFeature):
         raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> is not expected here")
 
     def answered(self, facts: Facts, answer: object) -> Step:
-        """TLS is up: a new stream, on which nothing is known but this."""
+        """TLS is up: a new stream, on which nothing is known but what we brought ourselves, and this."""
         assert isinstance(answer, Secured)
-        fresh = replace(
-            facts,
+        fresh = Facts(
+            role=facts.role,
+            local=facts.local,
+            remote=facts.remote,
+            terms=facts.terms,
+            resuming=facts.resuming,
+            tried=frozenset({self.name}),
             tls=answer.tls,
             certificate=answer.certificate,
-            proofs=NOTHING_PROVED,
-            asserted=frozenset(),
-            peer_dialback_errors=False,
-            bidirectional=False,
-            client=None,
-            conversation=None,
         )
         return Step(facts=fresh, then=Then.RESTART)
 

@@ -117,6 +117,8 @@ class Facts:
     certificate: PeerCertificate | None = None
     proofs: Mapping[DomainPair, Means] = field(default_factory=lambda: NOTHING_PROVED)  # inbound: theirs to ours
     asserted: frozenset[DomainPair] = frozenset()  # outbound: pairs that await the other side's verdict
+    asked: frozenset[tuple[DomainPair, str]] = frozenset()  # outbound: keys, by stream id, that we asked about
+    checking: frozenset[DomainPair] = frozenset()  # inbound: pairs whose key is being checked
     tried: frozenset[str] = frozenset()  # names of features that have been negotiated or have failed
     peer_dialback_errors: bool = False
     peer_limits: PeerLimits = PeerLimits()

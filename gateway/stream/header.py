@@ -14,8 +14,10 @@ from gateway.errors import MalformedAddress, StreamCondition, StreamError
 from gateway.namespaces import DIALBACK, SERVER, STREAMS, XML
 from gateway.stream.codec import RootTag
 
-# The prefixes that our headers declare, by namespace: what stands on our streams is written with them.
-PREFIXES = {STREAMS: "stream", DIALBACK: "db"}
+
+def declared_prefixes(content_namespace: str) -> dict[str, str]:
+    """The prefixes that our headers declare, by namespace: what stands on our streams is written with them."""
+    return {STREAMS: "stream", DIALBACK: "db"} if content_namespace == SERVER else {STREAMS: "stream"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +93,25 @@ def _version(text: str | None) -> tuple[int, int]:
     return (int(major), int(minor))
 
 
+def check_same(before: StreamHeader, now: StreamHeader) -> None:
+    """A header after a restart names whom the first one named, or nobody's rights would be clear."""
+    if before.from_ is not None and now.from_ != before.from_:
+        raise StreamError(StreamCondition.INVALID_FROM, "'from' is not what it was before the stream was restarted")
+    if before.to is not None and now.to != before.to:
+        raise StreamError(StreamCondition.HOST_UNKNOWN, "'to' is not what it was before the stream was restarted")
+
+
 def write_header(header: StreamHeader) -> bytes:
     """The header as bytes, with the XML declaration before it (RFC 6120 §11.5)."""
-    parts = [f"<?xml version='1.0'?><stream:stream xmlns='{header.content_namespace}' xmlns:stream='{STREAMS}'"]
-    if header.content_namespace == SERVER:
-        parts.append(f" xmlns:db='{DIALBACK}'")
-    for name, address in (("from", header.from_), ("to", header.to)):
-        if address is not None:
-            parts.append(f" {name}='{escape_attribute(address.full)}'")
+    parts = [f"<?xml version='1.0'?><stream:stream xmlns='{header.content_namespace}'"]
+    for namespace, prefix in declared_prefixes(header.content_namespace).items():
+        parts.append(f" xmlns:{prefix}='{namespace}'")
+    if header.from_ is not None:
+        parts.append(f" from='{escape_attribute(header.from_.full)}'")
+    elif header.id is not None:
+        parts.append(" from=''")  # who answers and is not whom the other side calls has no name (RFC 6120 §4.9.1.3)
+    if header.to is not None:
+        parts.append(f" to='{escape_attribute(header.to.full)}'")
     if header.id is not None:
         parts.append(f" id='{escape_attribute(header.id)}'")
     if header.negotiates:

@@ -4,8 +4,9 @@ A stream waits for the other side's header, negotiates features (with a restart 
 which leads back to the header), is established once stanzas may pass, and closes. What is not in the table is an
 error. A stanza has no cell while negotiating: it is answered by `not-authorized`, by construction.
 
-CLOSING is ours alone: our closing tag has been sent, so nothing more may be sent (§4.4), while what the other
-side had still on its way is read until its own closing tag or the end of the connection.
+CLOSING and DISCARDING are ours alone: our closing tag has been sent, so nothing more may be sent (§4.4). In CLOSING
+what the other side had still on its way is taken, until its own closing tag or the end of the connection. DISCARDING
+looks for that closing tag and throws away all else: after an error, or before stanzas could pass.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class State(Enum):
     NEGOTIATING = "negotiating"
     ESTABLISHED = "established"
     CLOSING = "closing"
+    DISCARDING = "discarding"
     CLOSED = "closed"
 
 
@@ -32,31 +34,43 @@ class Move(Enum):
     RESTART = "a restart"
     COMPLETE = "negotiation complete"
     CLOSE = "we close"
+    FAIL = "we close with an error"
     CLOSED = "they close"
 
 
 TRANSITIONS: dict[State, dict[Move, State]] = {
     State.AWAITING_HEADER: {
         Move.HEADER: State.NEGOTIATING,
-        Move.CLOSE: State.CLOSING,
+        Move.CLOSE: State.DISCARDING,
+        Move.FAIL: State.DISCARDING,
         Move.CLOSED: State.CLOSED,
     },
     State.NEGOTIATING: {
         Move.ELEMENT: State.NEGOTIATING,
         Move.RESTART: State.AWAITING_HEADER,
         Move.COMPLETE: State.ESTABLISHED,
-        Move.CLOSE: State.CLOSING,
+        Move.CLOSE: State.DISCARDING,
+        Move.FAIL: State.DISCARDING,
         Move.CLOSED: State.CLOSED,
     },
     State.ESTABLISHED: {
         Move.ELEMENT: State.ESTABLISHED,
         Move.STANZA: State.ESTABLISHED,
         Move.CLOSE: State.CLOSING,
+        Move.FAIL: State.DISCARDING,
         Move.CLOSED: State.CLOSED,
     },
     State.CLOSING: {
         Move.ELEMENT: State.CLOSING,
         Move.STANZA: State.CLOSING,
+        Move.FAIL: State.CLOSED,
+        Move.CLOSED: State.CLOSED,
+    },
+    State.DISCARDING: {
+        Move.HEADER: State.DISCARDING,
+        Move.ELEMENT: State.DISCARDING,
+        Move.STANZA: State.DISCARDING,
+        Move.FAIL: State.CLOSED,
         Move.CLOSED: State.CLOSED,
     },
     State.CLOSED: {},

@@ -1,0 +1,29 @@
+"""Stream errors on the wire: the condition first, then text, then what the application adds (RFC 6120 §4.9.2)."""
+
+from __future__ import annotations
+
+from gateway.elements import Element
+from gateway.errors import StreamCondition, StreamError
+from gateway.namespaces import STREAM_ERRORS, STREAMS, XML
+from gateway.stream.events import StreamErrorReceived
+
+ERROR = (STREAMS, "error")
+
+
+def write_error(error: StreamError) -> Element:
+    """`<stream:error/>` for what we tell the other side; our reasons stay with us."""
+    children = [Element(STREAM_ERRORS, str(error.condition))]
+    if error.text:
+        children.append(Element(STREAM_ERRORS, "text", {(XML, "lang"): "en"}, [error.text]))
+    if error.detail is not None:
+        children.append(error.detail)
+    return Element(*ERROR, {}, children)
+
+
+def read_error(element: Element) -> StreamErrorReceived:
+    """What the other side tells us; a condition that RFC 6120 does not know is `undefined-condition`."""
+    named = next((child.name for child in element.elements(STREAM_ERRORS) if child.name != "text"), "")
+    text = element.first(STREAM_ERRORS, "text")
+    known = named in list(StreamCondition)
+    condition = StreamCondition(named) if known else StreamCondition.UNDEFINED_CONDITION
+    return StreamErrorReceived(condition=condition, text=text.text if text else "")
