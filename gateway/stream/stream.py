@@ -16,7 +16,7 @@ from gateway.elements import Element
 from gateway.errors import StreamCondition, StreamError
 from gateway.namespaces import STREAMS
 from gateway.profiles import Profile
-from gateway.stanzas import Stanza
+from gateway.stanzas import CONTENT, Stanza
 from gateway.stream.codec import AddressLookup, Budget, Codec, Item, RootTag, StreamEnd
 from gateway.stream.errors import ERROR, read_error, write_error
 from gateway.stream.events import (
@@ -102,7 +102,7 @@ class Stream:
         if feature is not self._suspended_by:
             return self.perform(lambda facts: feature.answered(facts, answer))
         self._suspended_by = None
-        self._guard(lambda: self._take(feature.answered(self.facts, answer)))
+        self._guard(lambda: self._take(feature.answered(self.facts, answer), feature))
         self._read()
         return self._drained()
 
@@ -177,10 +177,21 @@ class Stream:
     def _flush(self, stanzas: list[Stanza]) -> None:
         if not stanzas:
             return
+        if self.state is State.NEGOTIATING:  # where they come one by one
+            self._negotiate(stanzas[0])
+            return
         if Move.STANZA not in TRANSITIONS[self.state]:
             raise StreamError(StreamCondition.NOT_AUTHORIZED, "no stanzas before negotiation is complete")
         if self.state is not State.DISCARDING:
             self._out.append(StanzasReceived(stanzas=stanzas))
+
+    def _negotiate(self, stanza: Stanza) -> None:
+        """A stanza in place of a feature's element, as in resource binding (RFC 6120 §7); any other comes too early."""
+        feature = self._receivers.get((CONTENT, stanza.name))
+        if feature is None:
+            raise StreamError(StreamCondition.NOT_AUTHORIZED, "no stanzas before negotiation is complete")
+        self._move(Move.ELEMENT)
+        self._take(feature.receive(self.facts, stanza.element), feature)
 
     def _item(self, item: Item) -> None:
         if isinstance(item, RootTag):

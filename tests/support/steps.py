@@ -8,14 +8,14 @@ from typing import Any
 from gateway.addresses import Domain
 from gateway.elements import Element, parse_element
 from gateway.errors import SaslFailure, StreamError
+from gateway.namespaces import DIALBACK, STREAMS
 from gateway.stream.facts import Facts, Role, TLSFacts
-from gateway.stream.header import PREFIXES
 from gateway.stream.negotiation import Step, StreamFeature, Then
 
 OURS, THEIRS = Domain("ours.test"), Domain("theirs.test")
 UNDER_TLS = TLSFacts(version="TLSv1.3", channel_bindings={"tls-exporter": b"exported"})
 
-_ROOT = "<root " + " ".join(f"xmlns:{prefix}='{uri}'" for uri, prefix in PREFIXES.items()) + ">"
+_ROOT = f"<root xmlns:stream='{STREAMS}' xmlns:db='{DIALBACK}'>"
 
 
 def element(text: str) -> Element:
