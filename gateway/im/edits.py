@@ -24,7 +24,7 @@ def from_sender(stanza: Stanza, sender: Address, written: bytes) -> Stanza:
     """The stanza with this 'from', in its prepared spelling; `written` is what `attribute` makes of it."""
     if stanza.from_ is not None:
         return stanza.readdressed(from_=sender)
-    return Stanza(stanza.name, _put_in(stanza, written), stanza.to, sender, stanza.type, stanza.id, stanza.malformed)
+    return Stanza(stanza.name, _put_in(stanza, written), stanza.to, sender, stanza.type, stanza.id)
 
 
 def to_recipient(stanza: Stanza, recipient: Address) -> Stanza:
