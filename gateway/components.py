@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from gateway.addresses import Address, Domain
 from gateway.attempts.narration import ComponentNarrator
-from gateway.attempts.records import AttemptLog
+from gateway.attempts.records import AttemptLog, Kind
 from gateway.elements import Element
 from gateway.errors import StanzaError, StreamCondition, StreamError
 from gateway.features.handshake import AttachComponent, ComponentAttached
@@ -47,7 +47,7 @@ class ComponentRoute:
         self._router = router
         self._clock = clock
         self._publish = publish
-        self._batch: list[bytes] = []
+        self._batch: list[Stanza] = []
         self._candidate: ComponentSession | None = None
         self._waiting_for_life: Any = None
 
@@ -60,7 +60,7 @@ class ComponentRoute:
             return
         if stanza.is_request:
             self._router.requests.asked(self, stanza)
-        self._batch.append(stanza.raw)
+        self._batch.append(stanza)
 
     def flush(self) -> Deferred[None] | None:
         """Write the batch."""
@@ -69,7 +69,18 @@ class ComponentRoute:
         if self._batch:
             batch, self._batch = self._batch, []
             self.sent += len(batch)
-            self.session.connection.write(b"".join(batch))
+            data = b"".join([stanza.raw for stanza in batch])
+            self.session.connection.write(data)
+            self._publish(
+                StanzasPassed(
+                    came_in=False,
+                    via=Kind.COMPONENT,
+                    source="others",
+                    target=self.domain,
+                    stanzas=batch,
+                    size=len(data),
+                )
+            )
         return self.session.connection.room()
 
     # -- who is attached ---------------------------------------------------------------------------------------------
@@ -181,7 +192,11 @@ class ComponentSession:
                     self._router.route(stanza)
         except StreamError as error:
             self.connection.close(error)
-        self._publish(StanzasPassed(source=route.domain, target="", count=len(stanzas), size=size))
+        self._publish(
+            StanzasPassed(
+                came_in=True, via=Kind.COMPONENT, source=route.domain, target="others", stanzas=stanzas, size=size
+            )
+        )
         return self._router.flush()
 
     def _check(self, stanza: Stanza, domain: Domain) -> None:

@@ -6,11 +6,12 @@ in one sentence, made only when somebody asks for it. What passes by the thousan
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.addresses import Domain
+from gateway.stanzas import Stanza
 
 
 class Level(StrEnum):
@@ -74,11 +75,16 @@ class Remark(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class StanzasPassed(Notice):
-    """A batch went to one route; `kinds` counts by stanza name."""
+    """A batch was read from one stream, or written to one; `via` is the kind of stream, `size` in bytes.
 
+    Who wants to know more of the stanzas looks at them while the notice is published, and keeps none.
+    """
+
+    came_in: bool
+    via: str
     source: str
     target: str
-    count: int
+    stanzas: Sequence[Stanza]
     size: int
 
     @property
@@ -87,7 +93,8 @@ class StanzasPassed(Notice):
 
     @property
     def sentence(self) -> str:
-        return f"{self.count} stanzas ({self.size} bytes) from {self.source} to {self.target}"
+        way = "came in from" if self.came_in else "went out from"
+        return f"{len(self.stanzas)} stanzas ({self.size} bytes) {way} {self.source} to {self.target}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from twisted.internet.defer import Deferred
 
 from gateway.addresses import Address, DomainPair
-from gateway.attempts.records import AttemptLog
+from gateway.attempts.records import AttemptLog, Kind
 from gateway.errors import StanzaError, StreamError
 from gateway.features.dialback import Dialback
 from gateway.federation.session import ServerSession
@@ -68,7 +68,14 @@ class InboundSession(ServerSession):
             assert self.connection is not None
             self.connection.close(error)
         self._publish(
-            StanzasPassed(source=self.facts.remote or "", target=self.facts.local or "", count=len(stanzas), size=size)
+            StanzasPassed(
+                came_in=True,
+                via=Kind.SERVER,
+                source=self.facts.remote or "",
+                target=self.facts.local or "",
+                stanzas=stanzas,
+                size=size,
+            )
         )
         return self._router.flush()
 

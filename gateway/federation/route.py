@@ -23,12 +23,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.addresses import DomainPair
+from gateway.attempts.records import Kind
 from gateway.errors import StanzaCondition, StanzaError
 from gateway.federation.backoff import Backoff
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.outbound import OutboundSession
 from gateway.interfaces import IRoute
-from gateway.notices import MaybeLost, Publish
+from gateway.notices import MaybeLost, Publish, StanzasPassed
 from gateway.router import Router
 from gateway.stanzas import Stanza
 
@@ -104,7 +105,7 @@ class RemoteRoute:
         self._session: OutboundSession | None = None
         self._opening: Deferred[OutboundSession] | None = None
         self._timers: dict[str, Any] = {}
-        self._batch: list[bytes] = []
+        self._batch: list[Stanza] = []
         self._recent: deque[tuple[float, int]] = deque()  # when how many were written, as long as they may be under way
 
     @property
@@ -128,7 +129,7 @@ class RemoteRoute:
     def _add(self, stanza: Stanza) -> None:
         if stanza.is_request:
             self._router.requests.asked(self.pair, stanza)
-        self._batch.append(stanza.raw)
+        self._batch.append(stanza)
 
     def flush(self) -> Deferred[None] | None:
         """Write the batch."""
@@ -138,7 +139,14 @@ class RemoteRoute:
             batch, self._batch = self._batch, []
             self.sent += len(batch)
             self._remember(len(batch))
-            self._session.write(b"".join(batch))
+            data = b"".join([stanza.raw for stanza in batch])
+            self._session.write(data)
+            sender, target = self.pair
+            self._publish(
+                StanzasPassed(
+                    came_in=False, via=Kind.SERVER, source=sender, target=target, stanzas=batch, size=len(data)
+                )
+            )
         return self._session.room()
 
     def _remember(self, count: int) -> None:

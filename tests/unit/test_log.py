@@ -217,7 +217,7 @@ def test_notices_below_the_level_are_not_even_put_into_words() -> None:
     log = Log()
     publish = notice_log("info", log.ours)
     publish(Silent())
-    publish(StanzasPassed(source="a", target="b", count=1, size=1))
+    publish(StanzasPassed(came_in=True, via="server", source="a", target="b", stanzas=[], size=1))
     publish(Remark(text="listening"))
     publish(MaybeLost(domain="b.test", count=2))
     assert [line.split()[0] for line in log.told] == ["info", "warn"]
