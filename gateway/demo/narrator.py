@@ -9,7 +9,7 @@ from typing import IO
 from twisted.logger import ILogObserver, LogEvent, LogLevel
 from zope.interface import implementer
 
-from gateway.attempts.records import Attempt, Direction
+from gateway.attempts.records import Attempt, Kind
 from gateway.log import harmless, text_record
 from gateway.notices import Level, Notice
 
@@ -32,14 +32,13 @@ class Narrator:
     def notice(self, notice: Notice) -> None:
         """Tell a notice that is worth it: a stream step by step, anything else in its own words."""
         if isinstance(notice, Attempt):
-            self._tell_attempt(notice)
+            if notice.kind is not Kind.COMPONENT:  # whose attachment is a notice of its own
+                self._tell_attempt(notice)
         elif notice.level is not Level.DEBUG:
             self.tell(notice.sentence)
 
     def _tell_attempt(self, attempt: Attempt) -> None:
-        way = ("from", "to") if attempt.direction is Direction.OUT else ("to", "from")
-        who = f"a stream {way[0]} {attempt.local or 'us'} {way[1]} {attempt.remote or 'an unnamed server'}"
-        self.tell(f"{who}:", attempt.began)
+        self.tell(f"{attempt.who}:", attempt.began)
         for step in attempt.steps:
             mark = "" if step.ok else "FAILED: "
             self.tell(f"    {step.step + ':':<13}{mark}{step.told}", step.began + step.seconds)

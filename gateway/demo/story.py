@@ -77,6 +77,7 @@ class Story:
             if name in COMMANDS:
                 command = f".venv/bin/xmpp-gateway {name} --config {_short(self._configuration)} {rest}".rstrip()
                 show(f"  {command}\n      {what}")
+        show("  curl http://127.0.0.1:15280/healthz\n      whether it is well")
         show(f"  tail -f {_short(self._settings.gateway.state)}/gateway.log\n      the log of this gateway, in full")
         secret = _short(self._settings.gateway.state / "game.secret")
         show(f"  a component of your own, as game.demo.test on 127.0.0.1:15347, with the secret in {secret};")
