@@ -85,6 +85,7 @@ class StreamProtocol(Protocol):
         self._reading_waits = 0
         self._held = b""
         self._ended_because = ""
+        self._is_ending = False
         self._is_lost = False
         self._lost_waits: list[Deferred[None]] = []
 
@@ -209,11 +210,13 @@ class StreamProtocol(Protocol):
                 self._start_tls()
             elif kind is CloseTransport:
                 self._close_transport(output.error)  # type: ignore[union-attr]
+                self._session.happened(output)
             else:
                 self._session.happened(output)
                 if kind is StreamClosed:
                     self._ended_because = self._ended_because or "the other side closed the stream"
-                    self._lose()
+        if self.stream.state is State.CLOSED:
+            self._lose()  # not before our own closing tag is written
         if outputs and self.stream.is_established and "negotiate" in self._timers:
             self._clear_timer("negotiate")
             self._watch_idleness()
@@ -247,6 +250,9 @@ class StreamProtocol(Protocol):
 
     def _lose(self) -> None:
         """End TCP once everything is written, or soon: a TLS connection waits for the other side's goodbye."""
+        if self._is_ending:
+            return
+        self._is_ending = True
         transport: Any = self.transport
         transport.unregisterProducer()
         transport.loseConnection()

@@ -24,6 +24,7 @@ from xml.etree.ElementTree import Element, XMLPullParser
 READ_SECONDS = 10
 READ_BYTES = 65536
 STREAM = "{http://etherx.jabber.org/streams}"
+STREAM_ERRORS = "{urn:ietf:params:xml:ns:xmpp-streams}"
 TLS = "urn:ietf:params:xml:ns:xmpp-tls"
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 
@@ -73,6 +74,19 @@ class Probe:
         await self.type(f"<auth xmlns='{SASL}' mechanism='EXTERNAL'>{identity}</auth>")
         return await self.element()
 
+    async def prove(self, context: ssl.SSLContext, sender: str, to: str) -> Element:
+        """All of a negotiation by certificate, from the first header on; returns the last features."""
+        await self.open(sender, to)
+        await self.element()
+        await self.secure(context, to)
+        await self.open(sender, to)
+        await self.element()
+        answer = await self.authenticate(sender)
+        if answer.tag != f"{{{SASL}}}success":
+            raise StreamEndedError(f"not let in: {self.received.decode(errors='replace')}")
+        await self.open(sender, to)
+        return await self.element()
+
     def drop(self) -> None:
         """End the connection at once, without any word about the stream."""
         self._writer.transport.abort()
@@ -92,6 +106,12 @@ class Probe:
         if event != "child":
             raise StreamEndedError(f"the stream ended; what came before: {self.received.decode(errors='replace')}")
         return element
+
+    async def error(self, timeout: float = READ_SECONDS) -> str:
+        """Read on up to a stream error; returns its condition (RFC 6120 §4.9.3)."""
+        while (element := await self.element(timeout)).tag != f"{STREAM}error":
+            pass
+        return element[0].tag.removeprefix(STREAM_ERRORS)
 
     async def ended(self, timeout: float = READ_SECONDS) -> bool:
         """Wait for the end of the connection; returns whether the stream was closed properly before."""

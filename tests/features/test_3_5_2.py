@@ -1,0 +1,37 @@
+"""Feature 3.5-2: who closes a stream waits a reasonable time for the other side's closing tag (RFC 6120 §4.4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.interop.fixtures import Starter
+from tests.interop.peers import Gateway
+from tests.interop.peers.site import SERVER
+from tests.interop.probe import Probe, dial
+
+PATIENCE = 1.0
+
+
+@asynccontextmanager
+async def closed_by(start: Starter) -> AsyncIterator[Probe]:
+    """A stream that the gateway has just closed."""
+    gateway = start(Gateway, "patient.test", options={"limits": {"close_seconds": PATIENCE}})
+    async with dial(gateway.address, SERVER) as probe:
+        await probe.open("probe.test", "nobody.test")
+        assert await probe.error() == "host-unknown"
+        yield probe
+
+
+async def test_the_connection_ends_at_once_when_the_tag_comes(start: Starter) -> None:
+    async with closed_by(start) as probe:
+        await probe.type("</stream:stream>")
+        assert await probe.ended(timeout=PATIENCE / 2)
+
+
+async def test_the_connection_ends_after_a_while_when_no_tag_comes(start: Starter) -> None:
+    began = asyncio.get_running_loop().time()
+    async with closed_by(start) as probe:
+        assert await probe.ended(timeout=10 * PATIENCE)
+    assert asyncio.get_running_loop().time() - began > 0.9 * PATIENCE
