@@ -144,7 +144,10 @@ class Stream:
     # -- reading -----------------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
+        was_open = self.is_open
         self._guard(self._read_all)
+        if was_open and not self.is_open:
+            self._guard(self._read_all)  # their closing tag may be there already
 
     def _read_all(self) -> None:
         while self._suspended_by is None and self.state is not State.CLOSED:
