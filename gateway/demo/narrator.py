@@ -58,5 +58,5 @@ class Alarm:
         self._narrator = narrator
 
     def __call__(self, event: LogEvent) -> None:
-        if event.get("log_level", LogLevel.info) >= LogLevel.error:
+        if event.get("log_level", LogLevel.info) >= LogLevel.error and "notice" not in event:
             self._narrator.show(text_record(event).rstrip())

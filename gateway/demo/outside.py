@@ -51,7 +51,7 @@ class Outside(ProcessProtocol):
 
     def processEnded(self, reason: Failure) -> None:
         if not self.ready.called:
-            self.ready.errback(GatewayError(f"the second gateway did not start: see {self._log}"))
+            self.ready.errback(GatewayError(f"the second gateway did not start: see {self._log.resolve()}"))
         self.ended.callback(None)
 
 

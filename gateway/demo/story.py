@@ -46,11 +46,10 @@ class Story:
     async def play(self) -> None:
         """Start everything, send a message and see the answer."""
         self._reactor.listenUDP(names.PORT, names.nameserver(), interface=names.ADDRESS)
-        self._reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(self._end()))
-        outside = self._outside.start(self._reactor)
         self._gateway.privilegedStartService()
         self._gateway.startService()
-        await outside
+        self._reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(self._end()))
+        await self._outside.start(self._reactor)
         self._narrator.tell("a second gateway plays the outside world: it serves outside.test on 127.0.0.1:16269")
         await self._visit()
         self._suggest()

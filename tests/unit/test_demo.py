@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -86,6 +87,22 @@ def test_second_one_says_that_there_is_one(demo: Demo) -> None:
     assert "does another demo run already?" in second.stdout
     assert "Traceback" not in second.stdout + second.stderr
     assert demo.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize(
+    ("port", "told"),
+    [
+        (15347, "listen.component: 'tcp:15347:interface=127.0.0.1' cannot be opened: Address already in use"),
+        (16269, "the second gateway did not start: see "),
+    ],
+)
+def test_port_that_is_taken_is_told_in_words(port: int, told: str) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        command = [sys.executable, "-m", "gateway.demo"]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert ended.returncode == 1
+    assert told in ended.stdout
+    assert "Traceback" not in ended.stdout + ended.stderr
 
 
 def test_material_is_made_once(tmp_path: Path) -> None:
