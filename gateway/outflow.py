@@ -1,0 +1,201 @@
+"""Outflow: the stanzas on their way to one place, bounded and in order (back-pressure, first half).
+
+    it flows      a stanza joins the batch, which the next flush writes; nothing is copied, counted or asked
+    it is held    the channel has no room, or there is none: stanzas wait here, and are written as soon as they can be
+
+Whoever flushes an outflow in which more waits than `wait_above` gets a Deferred and reads nothing more from its own
+peer until that fires (the second half: `net.protocol`). So one receiver that takes nothing stops those that send to it,
+after a bounded buffer, and nobody else. Who cannot be stopped, or is many, meets `most_bytes`: then `hold` refuses, and
+the sender gets an error. While there is no channel nobody is stopped, since a domain that does not answer must not
+silence whoever also talks to others; then `most_stanzas` is the bound.
+
+All outflows of a process share one QueueSpace.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from gateway.stanzas import Stanza
+
+_CHUNK_BYTES = 65536
+
+
+class Channel(Protocol):
+    """What an outflow writes to: a stream on which its stanzas may be sent."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be sent now."""
+
+    def send(self, batch: Sequence[Stanza]) -> None:
+        """Send these, in order."""
+
+    def room(self) -> Deferred[None] | None:
+        """None when there is room; else a Deferred that fires when there is, or the stream is gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """How much may wait in one outflow."""
+
+    wait_above: int = 1 << 20  # bytes: with more, whoever sends waits
+    most_bytes: int = 4 << 20  # while there is a channel
+    most_stanzas: int = 10_000  # while there is none
+
+
+class QueueSpace:
+    """The bytes that may wait in all outflows together."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def take(self, size: int) -> bool:
+        """Whether so much more may wait; then it is taken."""
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
+
+    def insist(self, size: int) -> None:
+        """So much more waits: it was accepted before."""
+        self._left -= size
+
+    def give_back(self, size: int) -> None:
+        """So much waits no longer."""
+        self._left += size
+
+
+class Outflow:
+    """What waits for one place, and the batch that is about to be written to it."""
+
+    def __init__(self, bounds: Bounds, space: QueueSpace) -> None:
+        self.flows = False
+        self.waiting_bytes = 0
+        self._bounds = bounds
+        self._space = space
+        self._channel: Channel | None = None
+        self._batch: list[Stanza] = []
+        self._queue: deque[Stanza] = deque()
+        self._waits: list[Deferred[None]] = []
+
+    def __len__(self) -> int:
+        """How many stanzas wait."""
+        return len(self._queue)
+
+    def __iter__(self) -> Iterator[Stanza]:
+        """What waits, oldest first."""
+        return iter(self._queue)
+
+    # -- stanzas -----------------------------------------------------------------------------------------------------
+
+    def add(self, stanza: Stanza) -> None:
+        """While it `flows`: have the next flush write it."""
+        self._batch.append(stanza)
+
+    def hold(self, stanza: Stanza) -> bool:
+        """While it does not flow: let it wait. False when too much waits already."""
+        bounds, size = self._bounds, len(stanza.raw)
+        if self._channel is None:
+            if len(self._queue) >= bounds.most_stanzas:
+                return False
+        elif self.waiting_bytes + size > bounds.most_bytes:
+            return False
+        if not self._space.take(size):
+            return False
+        self.waiting_bytes += size
+        self._queue.append(stanza)
+        return True
+
+    def put_first(self, stanzas: Sequence[Stanza]) -> None:
+        """Let these wait before everything else: they were accepted before it, and have to be sent again."""
+        self._append_batch()
+        self._count(stanzas)
+        self._queue.extendleft(reversed(stanzas))
+        if self._channel is not None:
+            self._drain(self._channel)
+
+    def flush(self) -> Deferred[None] | None:
+        """Write the batch; the answer is as for `IRoute.flush`."""
+        channel = self._channel
+        if channel is None:
+            return None
+        if self._batch:
+            if channel.has_room and not self._queue:
+                batch, self._batch = self._batch, []
+                channel.send(batch)
+            else:
+                self._append_batch()
+                self._drain(channel)
+        if self.waiting_bytes <= self._bounds.wait_above:
+            return None
+        wait: Deferred[None] = Deferred()
+        self._waits.append(wait)
+        return wait
+
+    def take_all(self) -> list[Stanza]:
+        """Everything that waits, oldest first; it waits here no longer."""
+        waiting = list(self._queue)
+        self._queue.clear()
+        self._space.give_back(self.waiting_bytes)
+        self.waiting_bytes = 0
+        self._release()
+        return waiting
+
+    # -- the channel -------------------------------------------------------------------------------------------------
+
+    def open(self, channel: Channel) -> None:
+        """Stanzas may be sent: first what waits, then what comes."""
+        self._channel = channel
+        self._drain(channel)
+
+    def shut(self) -> None:
+        """The channel is gone. What waits goes on waiting, and nobody has to wait for it any more."""
+        self._channel = None
+        self._append_batch()
+        self._release()
+
+    def _drain(self, channel: Channel) -> None:
+        if channel is not self._channel:
+            return
+        while self._queue:
+            room = channel.room()
+            if room is not None:
+                room.addCallback(lambda _: self._drain(channel))
+                break
+            channel.send(self._next_chunk())
+        else:
+            self.flows = True
+        if 2 * self.waiting_bytes <= self._bounds.wait_above:
+            self._release()
+
+    def _next_chunk(self) -> list[Stanza]:
+        chunk: list[Stanza] = []
+        size = 0
+        while self._queue and (not chunk or size + len(self._queue[0].raw) <= _CHUNK_BYTES):
+            chunk.append(self._queue.popleft())
+            size += len(chunk[-1].raw)
+        self.waiting_bytes -= size
+        self._space.give_back(size)
+        return chunk
+
+    def _append_batch(self) -> None:
+        batch, self._batch = self._batch, []
+        self._count(batch)
+        self._queue.extend(batch)
+        self.flows = False
+
+    def _count(self, stanzas: Sequence[Stanza]) -> None:
+        size = sum([len(stanza.raw) for stanza in stanzas])
+        self.waiting_bytes += size
+        self._space.insist(size)
+
+    def _release(self) -> None:
+        waits, self._waits = self._waits, []
+        for wait in waits:
+            wait.callback(None)
