@@ -54,7 +54,7 @@ class Bind(StreamFeature):
 
     def offer(self, facts: Facts) -> Element | None:
         """To an authenticated client without a resource; it must be negotiated (RFC 6120 §7.4)."""
-        if facts.client is None or is_bound(facts):
+        if not facts.awaits_resource:
             return None
         return Element(BIND, "bind", {}, [Element(BIND, "required")])
 
@@ -84,7 +84,7 @@ class Bind(StreamFeature):
 
     def is_complete(self, facts: Facts) -> bool:
         """Stanzas wait for the resource."""
-        return is_bound(facts)
+        return facts.is_bound
 
 
 class LegacySession(StreamFeature):
@@ -94,7 +94,7 @@ class LegacySession(StreamFeature):
 
     def offer(self, facts: Facts) -> Element | None:
         """Beside the binding."""
-        if facts.client is None or is_bound(facts):
+        if not facts.awaits_resource:
             return None
         return Element(SESSION, "session", {}, [Element(SESSION, "optional")])
 
@@ -123,21 +123,14 @@ class BindOurselves(StreamFeature):
         if self.name not in facts.tried or element.get("id") != _REQUEST_ID:
             raise StreamError(StreamCondition.NOT_AUTHORIZED, "no stanzas before a resource is bound")
         if element.get("type") != "result" or jid is None:
-            raise StreamError(
-                StreamCondition.UNDEFINED_CONDITION, reason="the server has not bound a resource for us"
-            )
+            raise StreamError(StreamCondition.UNDEFINED_CONDITION, reason="the server has not bound a resource for us")
         address = _own_address(facts, jid.text)
         bound = replace(facts, client=address)
         return Step(facts=bound, outputs=[ClientBound(address=address)], then=Then.CONTINUE)
 
     def is_complete(self, facts: Facts) -> bool:
         """Stanzas wait for the resource."""
-        return is_bound(facts)
-
-
-def is_bound(facts: Facts) -> bool:
-    """Whether the client has a resource."""
-    return facts.client is not None and bool(facts.client.resource)
+        return facts.is_bound
 
 
 _NOT_YET = StanzaError(StanzaCondition.NOT_AUTHORIZED, "bind a resource first")

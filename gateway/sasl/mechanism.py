@@ -109,6 +109,7 @@ class ClientMechanism(ABC):
     def __init__(self) -> None:
         self._conversation: ClientConversation | None = None
         self._over = False
+        self._refused = False
 
     @abstractmethod
     def converse(self) -> ClientConversation:
@@ -136,13 +137,16 @@ class ClientMechanism(ABC):
     def _advance(self, received: bytes) -> bytes | None:
         if self._conversation is None:
             raise Misuse("the exchange has not begun")
-        if self._over:
-            raise SaslFailure(SaslCondition.MALFORMED_REQUEST, reason="the server went on after its last step")
+        if self._over or self._refused:
+            raise SaslFailure(SaslCondition.MALFORMED_REQUEST, reason="the server went on after the last step")
         try:
             return self._conversation.send(received)
         except StopIteration:
             self._over = True
             return None
+        except SaslFailure:
+            self._refused = True
+            raise
 
 
 def ask(payload: bytes) -> Generator[Challenge, bytes | ScramKeys | None, bytes]:

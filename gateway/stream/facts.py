@@ -134,6 +134,16 @@ class Facts:
         return self.tls is not None
 
     @property
+    def is_bound(self) -> bool:
+        """Whether a client has a resource."""
+        return self.client is not None and bool(self.client.resource)
+
+    @property
+    def awaits_resource(self) -> bool:
+        """Whether a client has proved its account and has no resource yet."""
+        return self.client is not None and not self.client.resource
+
+    @property
     def pair(self) -> DomainPair:
         """The domain pair of the stream header: who sends to whom on this stream."""
         assert self.local is not None

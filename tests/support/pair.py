@@ -104,7 +104,8 @@ class Pair:
                 moved = True
                 for end, other in ((self.receiving, self.initiating), (self.initiating, self.receiving)):
                     end.wants_tls = False
-                    secured = Secured(tls=TLSFacts(version="TLSv1.3"), certificate=other.certificate)
+                    tls = TLSFacts(version="TLSv1.3", channel_bindings={"tls-exporter": b"of this connection"})
+                    secured = Secured(tls=tls, certificate=other.certificate)
                     self.took(end, end.stream.answer(secured))
 
     def _answer(self, end: End) -> bool:

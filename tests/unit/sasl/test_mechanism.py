@@ -7,6 +7,7 @@ import pytest
 from gateway.errors import Misuse, SaslCondition, SaslFailure
 from gateway.sasl.mechanism import NeedCredentials
 from gateway.sasl.plain import PlainClient, PlainServer
+from gateway.sasl.scram import ScramClient, ScramMechanism
 from tests.unit.sasl.exchange import DECOYS, DOMAIN, PASSWORD, look_up
 
 MESSAGE = f"\0juliet\0{PASSWORD}".encode()
@@ -52,3 +53,11 @@ def test_credentials_that_nobody_asked_for_are_our_own_bug() -> None:
         server.supply(None)
     with pytest.raises(Misuse):
         PlainClient(username="juliet", password=PASSWORD).respond(b"")
+
+
+def test_server_that_was_refused_once_cannot_succeed_any_more() -> None:
+    client = ScramClient(ScramMechanism.SHA_256, username="juliet", password=PASSWORD, token=lambda: "nonce")
+    client.begin()
+    for _ in range(2):
+        with pytest.raises(SaslFailure):
+            client.succeed(b"v=nonsense")

@@ -1,0 +1,23 @@
+"""Features that are only announced: the server says what it can do, and nothing is negotiated (RFC 6120 §4.3.2).
+
+Roster versions (RFC 6121 §2.6.1), pre-approved subscriptions (§3.4.1) and their like, to clients that have proved their
+account and are about to bind.
+"""
+
+from __future__ import annotations
+
+from gateway.elements import Element
+from gateway.stream.facts import Facts
+from gateway.stream.negotiation import StreamFeature
+
+
+class Advertisement(StreamFeature):
+    """One such announcement."""
+
+    def __init__(self, announced: Element) -> None:
+        self.name = announced.namespace
+        self._announced = announced
+
+    def offer(self, facts: Facts) -> Element | None:
+        """Beside resource binding."""
+        return self._announced if facts.awaits_resource else None

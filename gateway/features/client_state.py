@@ -1,0 +1,38 @@
+"""Client state indication (XEP-0352): a client says whether anybody is looking at it.
+
+What is held back meanwhile is not decided here: see `im.client_state`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.elements import Element
+from gateway.namespaces import CLIENT_STATE
+from gateway.stream.events import Event
+from gateway.stream.facts import Facts
+from gateway.stream.negotiation import Step, StreamFeature
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientStateChanged(Event):
+    """The client is active, or is not."""
+
+    active: bool
+
+
+class ClientState(StreamFeature):
+    """Listens to what a client says of itself."""
+
+    name = "client-state"
+    handles = frozenset({(CLIENT_STATE, "active"), (CLIENT_STATE, "inactive")})
+
+    def offer(self, facts: Facts) -> Element | None:
+        """Beside resource binding."""
+        return Element(CLIENT_STATE, "csi") if facts.awaits_resource else None
+
+    def receive(self, facts: Facts, element: Element) -> Step:
+        """`<active/>` or `<inactive/>`; before binding it says nothing that matters."""
+        if not facts.is_bound:
+            return Step(facts=facts)
+        return Step(facts=facts, outputs=[ClientStateChanged(active=element.name == "active")])
