@@ -119,7 +119,9 @@ class NameServer(DNSServerFactory):
         code = FAULTS.get(lookup.fault, dns.OK)
         answer: dns.Message = self._responseFromMessage(message, rCode=code)
         answer.auth = True
-        answer.recDes = message.recDes  # Twisted does not copy it, and Erlang believes no answer without (RFC 1035 §4.1.1)
+        answer.recDes = (
+            message.recDes
+        )  # Twisted does not copy it, and Erlang believes no answer without (RFC 1035 §4.1.1)
         if code == dns.OK and lookup.truncated:
             answer.trunc = 1
         if code == dns.OK:
