@@ -173,9 +173,18 @@ class Narrator:
         reason = self.last_error or error.reason or str(error.condition)
         self.last_error = self.last_error or f"we ended the stream with {error}"
         if self.attempt.is_open:
+            self._name_the_refused()
             told = f"we ended it with {error.condition}: {error.reason}"
             self.attempt.step(Step.NEGOTIATION, told, ok=False, offered=self._offered(), required=_proof(self._facts))
             self.attempt.end(self._our_verdict(error.condition), reason)
+
+    def _name_the_refused(self) -> None:
+        """Whose header was refused, and whom it called, as the other side wrote it: nothing of that is proved."""
+        assert self._connection is not None
+        header = self._connection.stream.header
+        if header is not None and not self.attempt.remote:
+            self.attempt.remote = header.from_domain or ""
+            self.attempt.local = header.to_domain or ""
 
     # -- verdicts ----------------------------------------------------------------------------------------------------
 
