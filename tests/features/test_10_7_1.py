@@ -155,6 +155,13 @@ def test_request_from_a_room_that_the_resource_has_joined_is_delivered(home: Hom
     assert phone.heard() == xml(request)
 
 
+def test_request_from_the_own_domain_itself_is_delivered(home: Home) -> None:
+    phone = home.client("alice", "phone")
+    request = f"<iq from='example.com' to='{ALICE}/phone' type='get' id='1'><query xmlns='urn:x'/></iq>"
+    home.arrive(request)
+    assert phone.heard() == xml(request)
+
+
 @pytest.mark.parametrize("type_", ["result", "error"])
 def test_response_to_a_resource_is_delivered_whoever_sends_it(home: Home, type_: str) -> None:
     phone = home.client("alice", "phone")

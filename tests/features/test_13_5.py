@@ -85,6 +85,15 @@ def test_subscriber_is_told_once() -> None:
     assert home.world.heard() == xml(gone(BOB))
 
 
+def test_own_resource_is_not_remembered_as_it_sees_all_anyway() -> None:
+    home = Home("alice")
+    phone, desk = home.client("alice", "phone").online(), home.client("alice", "desk").online()
+    phone.say(f"<presence to='{ALICE}/desk'/>")
+    desk.heard()
+    phone.leave()
+    assert desk.heard() == xml(gone(ALICE))
+
+
 def test_targets_are_bounded() -> None:
     home = Home("alice", limits=AccountLimits(directed=3))
     phone = home.client("alice", "phone")

@@ -46,7 +46,9 @@ class TestBinding:
             f"{ALICE}/token-1",
             f"{ALICE}/token-2",
         ]
-        assert home.client("alice").jid == f"{ALICE}/token-3"
+        assert home.client("alice", "token-3").jid == f"{ALICE}/token-3"
+        assert home.client("alice", "token-4").jid == f"{ALICE}/token-4"
+        assert home.client("alice").jid == f"{ALICE}/token-5"
         assert first.closed is None
 
     def test_name_is_prepared(self) -> None:
@@ -109,6 +111,18 @@ class TestOrder:
         home.store.answer_all()
         assert phone.heard() == xml(f"<iq type='result' id='1' from='{ALICE}' to='{ALICE}/phone'/>")
         assert len(home.world.heard()) == 1
+
+    def test_message_that_waits_is_not_given_to_a_client_that_has_gone_meanwhile(self) -> None:
+        home = Home("alice", slow=True)
+        phone = home.client("alice", "phone")
+        phone.say("<presence/>")
+        home.store.answer_all()
+        phone.heard()
+        home.arrive(f"<presence from='{BOB}' to='{ALICE}' type='subscribe'/>", chat(1))
+        phone.leave()
+        home.store.answer_all()
+        assert phone.heard() == []
+        assert len(home.kept("alice")) == 1
 
     def test_other_accounts_do_not_wait(self) -> None:
         home = Home("alice", "bob", slow=True)
@@ -204,6 +218,15 @@ class TestStore:
         phone = home.client("alice", "phone")
         assert phone.closed is not None
         assert phone.closed.condition == "internal-server-error"
+
+    def test_account_that_is_found_at_the_second_look(self) -> None:
+        home = Home("alice")
+        blocked, answers = home.memory.blocked, [fail(StoreUnavailable("busy"))]
+        home.memory.blocked = lambda account: answers.pop() if answers else blocked(account)  # type: ignore[method-assign]
+        phone = home.client("alice", "phone")
+        phone.say("<presence/>")
+        assert phone.closed is None
+        assert len(phone.heard()) == 1
 
     def test_request_that_cannot_be_kept_is_answered_and_nobody_is_told_of_it(self) -> None:
         home = Home("alice")

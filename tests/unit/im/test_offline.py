@@ -149,6 +149,17 @@ class TestUnread:
         phone.leave(*phone.got)
         assert home.kept("alice") == [message(f"<body>1</body>{STAMP}").encode()]
 
+    def test_what_had_waited_goes_to_who_is_there_now(self) -> None:
+        home = Home("alice")
+        home.arrive(message("<body>1</body>"))
+        phone, desk = home.client("alice", "phone").online(""), home.client("alice", "desk")
+        phone.say("<presence/>")
+        desk.say("<presence/>")
+        desk.heard()
+        phone.leave(*phone.got)
+        assert desk.heard()[1:] == xml(message(f"<body>1</body>{STAMP}"))
+        assert home.kept("alice") == []
+
     def test_requests_are_bounced_and_what_informs_ends(self) -> None:
         home = Home("alice")
         home.befriend("alice", "bob@example.net")

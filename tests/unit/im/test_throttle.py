@@ -43,6 +43,17 @@ def test_nothing_overtakes_what_is_held() -> None:
     assert updates.made[2:] == [(10, "d")]
 
 
+def test_nothing_overtakes_what_is_held_even_when_its_timer_is_late() -> None:
+    updates = Updates()
+    for name in "abc":
+        updates.submit(name)
+    updates.clock.rightNow += 30
+    updates.submit("d")
+    assert len(updates.made) == 2
+    updates.clock.advance(0)
+    assert updates.made[2:] == [(30, "d")]
+
+
 def test_rate_is_kept_over_time_and_the_burst_comes_back() -> None:
     updates = Updates()
     for number in range(100):
