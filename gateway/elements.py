@@ -278,7 +278,7 @@ class _Builder:
         element = Element(*self._split(name), attributes, children)
         if len(self._open) == 1:
             self.result = self.result or element
-        else:
+        elif self._open:
             self._open[-1][2].append(element)
 
     def _split(self, expat_name: str) -> tuple[str, str]:

@@ -95,7 +95,7 @@ class Stanza:
         return f"<Stanza {self.name} type={self.type} from={self.from_} to={self.to} {len(self.raw)} bytes>"
 
     def readdressed(self, *, to: Address | None = None, from_: Address | None = None) -> Stanza:
-        """The same stanza with another 'to' or 'from' ; only its start tag is rewritten."""
+        """The same stanza with another 'to' or 'from'; only its start tag is rewritten."""
         changes: dict[bytes, str] = {}
         if to is not None:
             changes[b"to"] = to.full
@@ -108,6 +108,7 @@ class Stanza:
             from_ or self.from_,
             self.type,
             self.id,
+            None if self.malformed is None or self.malformed[0].encode() in changes else self.malformed,
         )
 
 
@@ -187,9 +188,11 @@ def check_iq(stanza: Stanza) -> StanzaError | None:
         return StanzaError(StanzaCondition.BAD_REQUEST, "an iq must have an 'id'")
     if stanza.type not in TYPES["iq"]:
         return StanzaError(StanzaCondition.BAD_REQUEST, "the 'type' of an iq must be get, set, result or error")
-    if stanza.type in ("get", "set"):
-        if sum(1 for _ in stanza.element.elements()) != 1:
-            return StanzaError(StanzaCondition.BAD_REQUEST, "an iq of type get or set must have exactly one child")
-    elif stanza.type == "result" and sum(1 for _ in stanza.element.elements()) > 1:
+    children = sum(1 for _ in stanza.element.elements())
+    if stanza.type in ("get", "set") and children != 1:
+        return StanzaError(StanzaCondition.BAD_REQUEST, "an iq of type get or set must have exactly one child")
+    if stanza.type == "result" and children > 1:
         return StanzaError(StanzaCondition.BAD_REQUEST, "an iq result has at most one child")
+    if stanza.type == "error" and children not in (1, 2):
+        return StanzaError(StanzaCondition.BAD_REQUEST, "an iq error has an <error/>, and perhaps what was asked")
     return None

@@ -220,9 +220,9 @@ class Stream:
         else:
             self.facts = replace(self.facts, stream_id=self._tools.new_id())
         self.facts = self._accept(header, self.facts)
+        self._out.append(StreamOpened(header=header))
         if self.facts.role is Role.RECEIVING:
             self._send_header(from_=header.to or self.facts.local, to=header.from_)
-        self._out.append(StreamOpened(header=header))
         negotiates = self._profile.negotiates and header.negotiates
         if self.facts.role is Role.RECEIVING:
             if negotiates:
@@ -254,6 +254,7 @@ class Stream:
     def _closed_by_other_side(self) -> None:
         self._out.append(StreamClosed())
         if self.is_open:
+            self._announce_closing()
             self._send_raw(_CLOSING_TAG)
             self._out.append(CloseTransport(error=None))
         self._move(Move.CLOSED)
@@ -389,6 +390,7 @@ class Stream:
         """The one way out: header if there was none yet, the error, the closing tag (RFC 6120 §4.9.1.2)."""
         if not self._header_sent:
             self._send_header_to_refuse(error)
+        self._announce_closing()
         if error is not None:
             self._send(write_error(error))
         self._send_raw(_CLOSING_TAG)
@@ -396,6 +398,10 @@ class Stream:
         self._suspended_by = None
         self._due.clear()
         self._move(Move.CLOSE if error is None or error.condition in _NOBODYS_FAULT else Move.FAIL)
+
+    def _announce_closing(self) -> None:
+        for feature in self._profile.features:
+            self._out.extend(feature.closing(self.facts))
 
     def _send_header_to_refuse(self, error: StreamError | None) -> None:
         if self.facts.role is Role.RECEIVING and not self.facts.stream_id:
