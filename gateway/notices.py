@@ -118,6 +118,21 @@ class StanzaBounced(Notice):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LoopLag(Notice):
+    """How much later than it was wished the event loop has called, in seconds."""
+
+    seconds: float
+
+    @property
+    def level(self) -> Level:
+        return Level.DEBUG
+
+    @property
+    def sentence(self) -> str:
+        return f"the event loop is {self.seconds * 1000:.1f} ms late"
+
+
+@dataclass(frozen=True, kw_only=True)
 class MaybeLost(Notice):
     """Stanzas had been written to a connection that broke: whether they arrived, nobody knows."""
 

@@ -37,15 +37,19 @@ from gateway.handlers.ping import Ping
 from gateway.handlers.route import HandlerRoute
 from gateway.handlers.time import Time
 from gateway.handlers.version import Version
+from gateway.history import History
 from gateway.http import door as http
-from gateway.http.door import Page
+from gateway.http.door import Answer, Page
 from gateway.http.health import alive, ready
 from gateway.interfaces import IRoute
+from gateway.lag import LagMeter
+from gateway.metrics import CONTENT_TYPE as METRICS_TYPE
+from gateway.metrics import Metrics
 from gateway.net.certificates import CertificateJudge
 from gateway.net.connector import Connector, Way
 from gateway.net.contexts import TLSContexts, TLSRules
 from gateway.net.doors import Behind, Crowd, Door, Porter
-from gateway.net.identities import Keyring, load_identity
+from gateway.net.identities import Identity, Keyring, load_identity
 from gateway.net.listening import Listening, NotOpened
 from gateway.net.protocol import Timing
 from gateway.net.resolver import Resolver
@@ -55,6 +59,7 @@ from gateway.policy import DomainRule, Domains, InsideDoor, OutsideDoor
 from gateway.profiles import component_profile, server_profile
 from gateway.router import Router
 from gateway.settings import ComponentDomain, HandlerDomain, PeerSettings, RelayDomain, Settings
+from gateway.status import StatusReader, outbound_connections
 from gateway.stream.codec import Budget
 from gateway.stream.facts import Facts, Means, Terms
 from gateway.stream.header import StreamHeader
@@ -71,6 +76,7 @@ class Gateway(MultiService):
         self.settings = settings
         self.reactor = reactor
         self.board = Board()
+        self.started_at = reactor.seconds()
         self.numbers = count(1)  # of attempts, in the order in which they begin
         for step in STEPS:
             step(self)
@@ -101,18 +107,22 @@ class Gateway(MultiService):
         for route in list(self.remote_routes.values()):
             route.close()
         shutdown = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
-        connections = [
-            *self.porter.connections,
-            *(session.connection for session in self.streams if session.connection is not None),
-        ]
+        connections = self.connections()
         for connection in connections:
             connection.close(shutdown)
         await DeferredList([connection.when_lost() for connection in connections])
+
+    def connections(self) -> list[Any]:
+        """All connections, those that others made to us first."""
+        return [*self.porter.connections, *outbound_connections(self.streams)]
 
     def stopService(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._close())
 
     # Filled in by the steps.
+    history: History
+    status: StatusReader
+    identities: dict[Domain, Identity]
     addresses: AddressCache
     tools: StreamTools
     trust: TrustStore
@@ -162,6 +172,12 @@ def terms_of(peer: PeerSettings) -> Terms:
     )
 
 
+def _remember(gateway: Gateway) -> None:
+    gateway.history = History()
+    gateway.board.subscribe(gateway.history.notice)
+    gateway.status = StatusReader(gateway, gateway.reactor.seconds)
+
+
 def _prepare_state(gateway: Gateway) -> None:
     state = gateway.settings.gateway.state
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -197,6 +213,7 @@ def _load_certificates(gateway: Gateway) -> None:
         for domain in gateway.settings.domains.values()
         if domain.certificate is not None
     }
+    gateway.identities = identities
     gateway.trust = TrustStore.load(tls.authorities, tls.crls)
     gateway.judge = CertificateJudge(
         gateway.trust, warn=lambda text: gateway.board.publish(Remark(text=text, weight=Level.WARN))
@@ -404,7 +421,13 @@ def _accept_component(gateway: Gateway, header: StreamHeader, facts: Facts) -> F
 
 
 def _set_http_door(gateway: Gateway) -> None:
+    if not gateway.settings.listen.http:
+        return
+    metrics = Metrics(gateway.status.status)
+    gateway.board.subscribe(metrics.notice)
+    gateway.addService(LagMeter(gateway.reactor, gateway.board.publish))
     pages = {
+        "/metrics": Page(lambda: Answer(body=metrics.text(), kind=METRICS_TYPE)),
         "/healthz": Page(ready(gateway.missing)),
         "/healthz/alive": Page(alive),
     }
@@ -414,6 +437,7 @@ def _set_http_door(gateway: Gateway) -> None:
 
 
 STEPS: Sequence[Callable[[Gateway], None]] = (
+    _remember,
     _prepare_state,
     _share_tools,
     _load_certificates,

@@ -33,6 +33,8 @@ FLOORS = [
     ["im"],
     # input and output
     ["settings", "net", "log", "history"],
+    ["status", "lag"],
+    ["metrics"],
     ["config", "http", "control", "clients"],
     # assembly
     ["service"],

@@ -226,7 +226,7 @@ class AttemptLog:
         self.record: Attempt | None = None
         self._publish = publish
         self._seconds = seconds
-        self._began = self._step_began = seconds()
+        self.began = self._step_began = seconds()
         self._steps: list[StepRecord] = []
         self._had_stanza = False
         if doing:
@@ -268,7 +268,7 @@ class AttemptLog:
     def stream_ended(self, bytes_in: int, bytes_out: int, reason: str) -> None:
         """The stream whose attempt this was is gone."""
         if self.record is not None and self.record.verdict is Verdict.ESTABLISHED:
-            lasted = self._seconds() - self._began
+            lasted = self._seconds() - self.began
             self._publish(
                 StreamEnded(attempt=self.record, seconds=lasted, bytes_in=bytes_in, bytes_out=bytes_out, reason=reason)
             )
@@ -288,8 +288,8 @@ class AttemptLog:
             local=self.local,
             remote=self.remote,
             address=self.address,
-            began=self._began,
-            seconds=self._seconds() - self._began,
+            began=self.began,
+            seconds=self._seconds() - self.began,
             steps=tuple(self._steps),
             verdict=verdict,
             reason=reason,

@@ -74,7 +74,7 @@ class StreamProtocol(Protocol):
         self.last_activity = 0.0
         self.bytes_in = 0
         self.bytes_out = 0
-        self._session = session
+        self.session = session
         self._clock = clock
         self._judge = judge
         self._tls = tls
@@ -99,7 +99,7 @@ class StreamProtocol(Protocol):
         transport.registerProducer(self._writable, True)
         if self._watcher is not None:
             self._watcher.entered(self)
-        self._session.connected(self)
+        self.session.connected(self)
         if self._direct_tls:
             self._start_tls()
         else:
@@ -109,10 +109,10 @@ class StreamProtocol(Protocol):
         secured = self._secured()
         if self._direct_tls:
             self.stream.facts = replace(self.stream.facts, tls=secured.tls, certificate=secured.certificate)
-            self._session.happened(secured)
+            self.session.happened(secured)
             self._begin()
         else:
-            self._session.happened(secured)
+            self.session.happened(secured)
             self._carry_out(self.stream.answer(secured))
 
     def dataReceived(self, data: bytes) -> None:
@@ -133,7 +133,7 @@ class StreamProtocol(Protocol):
         lost, self._lost_waits = self._lost_waits, []
         for wait in lost:
             wait.callback(None)
-        self._session.lost(self._ended_because or _in_words(reason))
+        self.session.lost(self._ended_because or _in_words(reason))
 
     # -- the session calls us ----------------------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class StreamProtocol(Protocol):
         for output in outputs:
             kind = type(output)
             if kind is StanzasReceived:
-                wait = self._session.stanzas_received(output.stanzas)  # type: ignore[union-attr]
+                wait = self.session.stanzas_received(output.stanzas)  # type: ignore[union-attr]
                 if wait is not None:
                     self._wait_before_reading(wait)
             elif kind is Send:
@@ -210,9 +210,9 @@ class StreamProtocol(Protocol):
                 self._start_tls()
             elif kind is CloseTransport:
                 self._close_transport(output.error)  # type: ignore[union-attr]
-                self._session.happened(output)
+                self.session.happened(output)
             else:
-                self._session.happened(output)
+                self.session.happened(output)
                 if kind is StreamClosed:
                     self._ended_because = self._ended_because or "the other side closed the stream"
         if self.stream.state is State.CLOSED:

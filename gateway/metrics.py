@@ -1,0 +1,167 @@
+"""Metrics: what happened, counted, and the state of the moment, in the text format of Prometheus.
+
+Counters are fed by notices; gauges are read from the status when somebody asks. Every label has a bounded set of
+values: closed sets of ours, and the domains of our own configuration. No peer's name ever becomes one. docs/metrics.md
+lists them all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from gateway.attempts.records import Attempt, StreamEnded
+from gateway.attempts.verdicts import Verdict
+from gateway.net.doors import TurnedAway
+from gateway.notices import LoopLag, MaybeLost, Notice, StanzaBounced, StanzasPassed
+from gateway.status import Status
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+KINDS = ("message", "presence", "iq")
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+LIFE_SECONDS = (1, 10, 60, 600, 3600, 21600, 86400, 604800)
+
+
+class Metrics:
+    """A subscriber for notices, with a registry of its own."""
+
+    def __init__(self, status: Callable[[], Status]) -> None:
+        registry = self.registry = CollectorRegistry()
+        self._stanzas = Counter(
+            "xmpp_gateway_stanzas",
+            "Stanzas read from streams (in) and written to them (out)",
+            ["direction", "via", "kind"],
+            registry=registry,
+        )
+        self._stanza_bytes = Counter(
+            "xmpp_gateway_stanza_bytes",
+            "Bytes of the stanzas read from streams and written to them",
+            ["direction", "via"],
+            registry=registry,
+        )
+        self._attempts = Counter(
+            "xmpp_gateway_attempts",
+            "Streams tried, by us (out) or by others (in), by how that ended",
+            ["direction", "kind", "verdict"],
+            registry=registry,
+        )
+        self._attempt_seconds = Histogram(
+            "xmpp_gateway_attempt_seconds",
+            "From the first step to the established stream",
+            ["direction", "kind"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._stream_seconds = Histogram(
+            "xmpp_gateway_stream_seconds",
+            "How long established streams had lasted when they ended",
+            ["direction", "kind"],
+            buckets=LIFE_SECONDS,
+            registry=registry,
+        )
+        self._bounces = Counter(
+            "xmpp_gateway_bounces", "Stanzas that were not delivered", ["condition", "answered"], registry=registry
+        )
+        self._maybe_lost = Counter(
+            "xmpp_gateway_maybe_lost_stanzas",
+            "Stanzas written to connections that then broke, at most",
+            registry=registry,
+        )
+        self._turned_away = Counter(
+            "xmpp_gateway_turned_away_connections", "Connections closed at once by a limit", registry=registry
+        )
+        self._lag = Histogram(
+            "xmpp_gateway_loop_lag_seconds",
+            "How much later than wished the event loop calls, measured once a second",
+            buckets=LAG_SECONDS,
+            registry=registry,
+        )
+        registry.register(StatusGauges(status))
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
+
+    def text(self) -> bytes:
+        """All metrics, as they are now."""
+        return generate_latest(self.registry)
+
+    def notice(self, notice: Notice) -> None:
+        """Count what is counted."""
+        match notice:
+            case StanzasPassed():
+                self._passed(notice)
+            case StanzaBounced():
+                self._bounces.labels(notice.condition, "yes" if notice.answered else "no").inc()
+            case Attempt():
+                self._attempts.labels(notice.direction, notice.kind, notice.verdict).inc()
+                if notice.verdict is Verdict.ESTABLISHED:
+                    self._attempt_seconds.labels(notice.direction, notice.kind).observe(notice.seconds)
+            case StreamEnded():
+                self._stream_seconds.labels(notice.attempt.direction, notice.attempt.kind).observe(notice.seconds)
+            case MaybeLost():
+                self._maybe_lost.inc(notice.count)
+            case TurnedAway():
+                self._turned_away.inc()
+            case LoopLag():
+                self._lag.observe(notice.seconds)
+
+    def _passed(self, passed: StanzasPassed) -> None:
+        direction = "in" if passed.came_in else "out"
+        for kind, count in Tally(stanza.name for stanza in passed.stanzas).items():
+            self._stanzas.labels(direction, passed.via, kind if kind in KINDS else "other").inc(count)
+        self._stanza_bytes.labels(direction, passed.via).inc(passed.size)
+
+
+class StatusGauges(Collector):
+    """The state of the moment, read when it is asked for."""
+
+    def __init__(self, status: Callable[[], Status]) -> None:
+        self._status = status
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """The names, for the registry; nothing is read for them."""
+        return list(_empty_gauges().values())
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauges, filled in."""
+        status = self._status()
+        gauges = _empty_gauges()
+
+        def add(name: str, value: float, *labels: str) -> None:
+            gauges[name].add_metric(labels, value)
+
+        add("build_info", 1, status.version)
+        add("ready", float(status.ready))
+        for labels, count in Tally(
+            (stream.direction, stream.kind, stream.state, stream.means, stream.tls) for stream in status.streams
+        ).items():
+            add("streams", count, *labels)
+        add("queued_stanzas", sum(queue.stanzas for queue in status.queues))
+        for disposition, count in Tally(queue.disposition for queue in status.queues).items():
+            add("routes", count, disposition)
+        add("waiting_domains", sum(peer.retry_in is not None for peer in status.peers))
+        for domain in status.domains:
+            add("domain_up", float(domain.up), domain.domain, domain.serve)
+        for certificate in status.certificates:
+            add("certificate_days_left", certificate.days_left, certificate.domain)
+        yield from gauges.values()
+
+
+def _empty_gauges() -> dict[str, GaugeMetricFamily]:
+    return {
+        name: GaugeMetricFamily(f"xmpp_gateway_{name}", documentation, labels=labels)
+        for name, documentation, labels in (
+            ("build_info", "Always 1; the version is the label", ["version"]),
+            ("ready", "1 when every door is open and the service is not being stopped", []),
+            ("streams", "Open streams", ["direction", "kind", "state", "proof", "tls"]),
+            ("queued_stanzas", "Stanzas waiting for streams that are being opened", []),
+            ("routes", "Ways to other domains, by what becomes of a stanza now", ["disposition"]),
+            ("waiting_domains", "Domains not tried for a while, since trying them has failed", []),
+            ("domain_up", "1 when whatever serves a domain of ours is there", ["domain", "serve"]),
+            ("certificate_days_left", "Days until a certificate of ours expires", ["domain"]),
+        )
+    }
