@@ -15,7 +15,7 @@ feature serves streams of clients: which facts allow it is given to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.addresses import Address
@@ -180,6 +180,10 @@ class StreamManagement(StreamFeature):
         resumed = Element(STREAM_MANAGEMENT, "resumed", {"h": str(answer.h), "previd": answer.id})
         on = replace(facts, management=Management.ON, client=answer.client or facts.client)
         return Step(facts=on, outputs=[resumed], then=Then.CONTINUE)
+
+    def closing(self, facts: Facts) -> Sequence[Event]:
+        """Whoever closes a stream acknowledges what it has handled, or it would be sent again (XEP-0198 §4)."""
+        return [AcknowledgementRequested()] if facts.management is Management.ON else []
 
     def is_complete(self, facts: Facts) -> bool:
         """Stanzas wait while it is open which of them go first."""

@@ -60,6 +60,10 @@ class StreamFeature:
         """One of `answers` came back."""
         raise Misuse(f"{self.name} asks nothing")
 
+    def closing(self, facts: Facts) -> Sequence[Event]:
+        """The closing tag is about to be sent: what still concerns the session before that."""
+        return ()
+
     def is_complete(self, facts: Facts) -> bool:
         """Whether this feature is content that stanzas pass; they do once all are."""
         return True

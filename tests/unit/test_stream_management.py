@@ -223,3 +223,8 @@ def test_a_stream_that_is_not_resumed_may_still_be_managed() -> None:
 def test_the_bytes_that_are_written_behind_stanzas_are_the_elements() -> None:
     assert sm("r").serialize() == REQUEST
     assert acknowledgement(12) == sm("a", h="12").serialize()
+
+
+def test_whoever_closes_a_managed_stream_acknowledges_before() -> None:
+    assert list(FEATURE.closing(managed(RECEIVING))) == [AcknowledgementRequested()]
+    assert not FEATURE.closing(RECEIVING)
