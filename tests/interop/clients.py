@@ -44,6 +44,7 @@ class Entity:
         self.xmpp = xmpp
         self._address = address
         self._inbox: list[Stanza] = []
+        self._is_mute = False
         self._arrived = asyncio.Event()
         self._failure: Stanza = None  # the last SASL failure; another mechanism may still succeed
         self._session: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -88,16 +89,16 @@ class Entity:
 
     # Sending.
 
-    def send_message(self, to: str, body: str, kind: str = "chat") -> str:
-        """Send a message; returns its id."""
-        message = self.xmpp.make_message(mto=to, mbody=body, mtype=kind, mfrom=self.jid)
+    def send_message(self, to: str, body: str, kind: str = "chat", sender: str = "") -> str:
+        """Send a message, a component's from any of its addresses; returns its id."""
+        message = self.xmpp.make_message(mto=to, mbody=body, mtype=kind, mfrom=sender or self.jid)
         message["id"] = self.xmpp.new_id()
         message.send()
         return message["id"]
 
-    def send_presence(self, to: str, kind: str | None = None) -> None:
+    def send_presence(self, to: str, kind: str | None = None, sender: str = "") -> None:
         """Send directed presence; without a kind: available."""
-        self.xmpp.send_presence(pto=to, ptype=kind, pfrom=self.jid)
+        self.xmpp.send_presence(pto=to, ptype=kind, pfrom=sender or self.jid)
 
     async def request(self, to: str, payload: str, kind: str = "get", timeout: float = EXPECT_SECONDS) -> Stanza:
         """Send an iq and return its result; raises slixmpp's `IqError` and `IqTimeout`."""
@@ -124,6 +125,10 @@ class Entity:
         """Wait for the message that says so."""
         return await self.expect(lambda stanza: isinstance(stanza, Message) and stanza["body"] == body, timeout)
 
+    async def expect_any_message(self, timeout: float = EXPECT_SECONDS) -> Stanza:
+        """Take the next message."""
+        return await self.expect(lambda stanza: isinstance(stanza, Message), timeout)
+
     async def expect_presence(self, kind: str, sender: str, timeout: float = EXPECT_SECONDS) -> Stanza:
         """Wait for presence of a kind, in slixmpp's words (`available`, `subscribe`, ...), from a bare address."""
         return await self.expect(
@@ -136,13 +141,19 @@ class Entity:
         stanza = await self.expect(lambda stanza: stanza.xml.get("type") == "error" and stanza["id"] == to_id, timeout)
         return condition(stanza)
 
+    def mute(self) -> None:
+        """Answer no request from now on: what comes is kept, and that is all."""
+        self._is_mute = True
+
     # What slixmpp calls.
 
-    def _receive(self, stanza: Stanza) -> Stanza:
+    def _receive(self, stanza: Stanza) -> Stanza | None:
         answers = isinstance(stanza, Iq) and stanza["type"] in ("result", "error")  # these go to whoever asked
         if isinstance(stanza, Message | Presence | Iq) and not answers:
             self._inbox.append(stanza)
             self._arrived.set()
+            if self._is_mute:
+                return None
         return stanza
 
     def _started(self, _: object) -> None:
