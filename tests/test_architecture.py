@@ -17,7 +17,7 @@ FLOORS = [
     ["stanzas"],
     # protocol
     ["stream.framing", "stream.expat", "stream.scope", "stream.codec"],
-    ["stream.header", "stream.facts", "stream.states"],
+    ["stream.header", "stream.facts", "stream.states", "stream.acknowledgements"],
     ["stream.events"],
     ["stream.errors"],
     ["stream.negotiation"],
@@ -27,7 +27,7 @@ FLOORS = [
     ["features"],
     # decisions
     ["notices", "interfaces", "sessions", "requests", "policy"],
-    ["router"],
+    ["router", "outflow"],
     ["attempts"],
     ["federation", "components", "handlers", "storage"],
     ["im"],
