@@ -23,6 +23,7 @@ class Connection(Protocol):
     stream: Stream
     bytes_in: int
     bytes_out: int
+    has_stalled: bool  # the other side took nothing for too long, and the connection was cut
 
     @property
     def peer_address(self) -> str:
@@ -30,6 +31,10 @@ class Connection(Protocol):
 
     def write(self, data: bytes) -> None:
         """Write stanzas, on an established stream."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether stanzas may be written now."""
 
     def room(self) -> Deferred[None] | None:
         """None when there is room to write; else a Deferred that fires when there is, or the connection is gone."""
@@ -42,6 +47,9 @@ class Connection(Protocol):
 
     def close(self, error: StreamError | None = None) -> None:
         """Close the stream: error if any, closing tag, then the connection."""
+
+    def abort(self, because: str) -> None:
+        """Cut the connection, for this reason in plain words."""
 
     def when_lost(self) -> Deferred[None]:
         """Fires when the connection is gone."""

@@ -74,6 +74,7 @@ class StreamProtocol(Protocol):
         self.last_activity = 0.0
         self.bytes_in = 0
         self.bytes_out = 0
+        self.has_stalled = False
         self.session = session
         self._clock = clock
         self._judge = judge
@@ -125,9 +126,9 @@ class StreamProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._is_lost = True
+        self._writable.is_open = False
         for timer in list(self._timers):
             self._clear_timer(timer)
-        self._writable.released()
         if self._watcher is not None:
             self._watcher.left(self)
         lost, self._lost_waits = self._lost_waits, []
@@ -154,7 +155,7 @@ class StreamProtocol(Protocol):
 
     @property
     def has_room(self) -> bool:
-        """Whether the transport takes more without its buffer growing beyond bounds."""
+        """Whether stanzas may be written, and the transport takes more without its buffer growing beyond bounds."""
         return self._writable.is_open
 
     def room(self) -> Deferred[None] | None:
@@ -243,6 +244,7 @@ class StreamProtocol(Protocol):
     def _close_transport(self, error: StreamError | None) -> None:
         if error is not None:
             self._ended_because = self._ended_because or f"closed by us: {error}"
+        self._writable.end()
         self._clear_timer("negotiate")
         # The other side is given some time for its own closing tag (RFC 6120 §4.4).
         self._set_timer("close", self.timing.close, self._lose)
@@ -284,6 +286,8 @@ class StreamProtocol(Protocol):
     def _watch_idleness(self) -> None:
         idle_seconds = self.stream.facts.terms.idle_seconds
         if idle_seconds:
+            if self._reading_waits:  # it may be sending all the time
+                self.last_activity = self._clock.seconds()
             left = self.last_activity + idle_seconds - self._clock.seconds()
             if left <= 0:
                 self._ended_because = f"closed by us: nothing passed for {idle_seconds:g} s"
@@ -293,6 +297,7 @@ class StreamProtocol(Protocol):
 
     def stalled(self) -> None:
         """The other side has read nothing for the time that we allow."""
+        self.has_stalled = True
         self.abort(f"it took nothing for {self.timing.stall:g} s")
 
     # -- back-pressure -----------------------------------------------------------------------------------------------
@@ -318,10 +323,11 @@ class StreamProtocol(Protocol):
 
 @implementer(IPushProducer)
 class _Writable:
-    """Whether a transport takes more; to the transport we are a producer that it pauses and resumes."""
+    """Whether a transport takes more stanzas; to the transport we are a producer that it pauses and resumes."""
 
     def __init__(self, connection: StreamProtocol) -> None:
         self.is_open = True
+        self._has_ended = False
         self._connection = connection
         self._waiting: list[Deferred[None]] = []
 
@@ -332,8 +338,12 @@ class _Writable:
         self._waiting.append(wait)
         return wait
 
-    def released(self) -> None:
-        self.is_open = True
+    def end(self) -> None:
+        """Our closing tag goes out: there will never be room behind it (RFC 6120 §4.4)."""
+        self._has_ended = True
+        self.is_open = False
+
+    def release(self) -> None:
         waiting, self._waiting = self._waiting, []
         for wait in waiting:
             wait.callback(None)
@@ -344,10 +354,12 @@ class _Writable:
 
     def resumeProducing(self) -> None:
         self._connection._clear_timer("stall")
-        self.released()
+        if not self._has_ended:
+            self.is_open = True
+            self.release()
 
     def stopProducing(self) -> None:
-        self.released()
+        self.is_open = False
 
 
 def _in_words(reason: Failure) -> str:
