@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
 from gateway.errors import StanzaCondition, StanzaError
@@ -27,6 +27,7 @@ class Backlog:
 
     def __init__(self, most: int) -> None:
         self.waiting = 0
+        self.busy: set[WorkQueue] = set()  # those in which something waits for the store
         self._most = most
         self._paused: list[Deferred[None]] = []
 
@@ -45,6 +46,16 @@ class Backlog:
         pause: Deferred[None] = Deferred()
         self._paused.append(pause)
         return pause
+
+    def cleared(self, rounds: int = 2) -> Deferred[None] | None:
+        """None when nothing is under way; else a Deferred that fires when all that is under way now is done.
+
+        What one account's step leads to in another account is a step there: hence the second round.
+        """
+        if not self.busy or not rounds:
+            return None
+        marks = [queue.mark() for queue in tuple(self.busy)]
+        return DeferredList(marks).addCallback(lambda _: self.cleared(rounds - 1))
 
 
 class WorkQueue:
@@ -75,6 +86,12 @@ class WorkQueue:
         if self._is_done(step, failed):
             self._go_on()
 
+    def mark(self) -> Deferred[None]:
+        """Fires when all that waits here now is done."""
+        reached: Deferred[None] = Deferred()
+        self.insist(lambda: reached.callback(None), lambda failure: None)
+        return reached
+
     def _go_on(self) -> None:
         while self._waiting:
             step, failed = self._waiting.popleft()
@@ -82,6 +99,7 @@ class WorkQueue:
             if not self._is_done(step, failed):
                 return
         self.is_idle = True
+        self._backlog.busy.discard(self)
 
     def _is_done(self, step: Step, failed: Failed) -> bool:
         """Take a step; False when it has to wait, and will go on by itself."""
@@ -95,6 +113,7 @@ class WorkQueue:
         waiting = Deferred.fromCoroutine(later).addErrback(failed)
         if waiting.called and not waiting.paused:
             return True
+        self._backlog.busy.add(self)
         waiting.addBoth(self._go_on_later)
         return False
 

@@ -121,3 +121,28 @@ def test_backlog_pauses_and_goes_on_when_half_is_done() -> None:
     waits[2].callback(None)
     assert going_on == [None]
     assert log.backlog.room() is None
+
+
+def test_all_is_clear_when_nothing_waits() -> None:
+    log = Log()
+    log.add("a")
+    assert log.backlog.cleared() is None
+
+
+def test_all_is_clear_when_what_waited_is_done_and_what_came_of_it_in_another_queue() -> None:
+    first, second = Log(), Log()
+    second.queue = WorkQueue(first.backlog, 10, lambda: None)
+    waits: list[Deferred[None]] = [Deferred(), Deferred(), Deferred()]
+    first.add("a", waits[0])
+    first.add("b", then=lambda: second.add("c", waits[1]))
+    cleared = first.backlog.cleared()
+    assert cleared is not None
+    cleared.addCallback(lambda _: first.notes.append("clear"))
+    first.add("later", waits[2])
+    waits[0].callback(None)
+    assert (first.notes, second.notes) == (["a", "a ends", "b", "later", "resumed"], ["c"])
+    waits[1].callback(None)
+    assert "clear" not in first.notes
+    waits[2].callback(None)
+    assert first.notes[-3:] == ["later ends", "clear", "resumed"]
+    assert (first.backlog.busy, first.backlog.waiting) == (set(), 0)
