@@ -126,21 +126,21 @@ class AccountDomain:
 
     # Clients
 
-    def bind(self, local: str, session: ISession, resource: str | None = None) -> Resource:
+    def bind(self, account: Address, session: ISession, resource: str | None = None) -> Resource:
         """Bind a client's stream to a resource of an account that it has proved to be its own (RFC 6120 §7).
 
         The resource gets the name that the client wishes, or another where that one is taken (§7.7.2.2). Stanzas are
         taken from it at once; when the store does not know the account after all, the session is closed.
         """
-        account = self._accounts.get(local) or self._accounts.open(local)
-        if len(account.resources) >= self._limits.resources:
+        owner = self._accounts.get(account.local) or self._accounts.open(account.local)
+        if len(owner.resources) >= self._limits.resources:
             limit = self._limits.resources
             raise StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, f"an account has at most {limit} resources at once")
-        address = self._free_address(account, resource)
+        address = self._free_address(owner, resource)
         throttle = Throttle(self._clock, self._limits.presence_burst, self._limits.presence_seconds)
-        bound = Resource(account, address, session, self._unflushed, throttle)
-        account.resources[address.resource] = bound
-        self._accounts.go_online(account, partial(self._unusable, account))
+        bound = Resource(owner, address, session, self._unflushed, throttle)
+        owner.resources[address.resource] = bound
+        self._accounts.go_online(owner, partial(self._unusable, owner))
         return bound
 
     def _free_address(self, account: Account, wish: str | None) -> Address:
@@ -185,22 +185,26 @@ class AccountDomain:
         self._presences.leave(resource)
         return None
 
-    def close_account(self, local: str, error: StreamError) -> None:
+    def close_account(self, account: Address, error: StreamError) -> None:
         """Close every stream of an account: it was deleted, or its password changed."""
-        account = self._accounts.get(local)
-        for resource in tuple(account.resources.values()) if account is not None else ():
+        found = self._accounts.get(account.local)
+        for resource in tuple(found.resources.values()) if found is not None else ():
             resource.session.close(error)
 
     def stop(self) -> None:
         """Close every client's stream: the gateway shuts down."""
         for account in self._accounts.in_memory():
-            self.close_account(account.address.local, StreamError(StreamCondition.SYSTEM_SHUTDOWN))
+            self.close_account(account.address, StreamError(StreamCondition.SYSTEM_SHUTDOWN))
 
     # Time
 
     def settle(self) -> Deferred[None] | None:
         """Write all that clients' stanzas have led to, here and elsewhere; a Deferred where the client should wait."""
         return _all((self._router.flush(), self.flush()))
+
+    def cleared(self) -> Deferred[None] | None:
+        """None when all that came is done, as far as it concerns accounts here; else a Deferred that fires then."""
+        return self._accounts.backlog.cleared()
 
     def flush(self) -> Deferred[None] | None:
         """IRoute.flush: every client that got something, and those who wait for the store."""
@@ -231,14 +235,12 @@ class AccountDomain:
         if failure.check(NoSuchAccount):
             self._vanished(account)
         else:
-            self.close_account(account.address.local, StreamError(StreamCondition.INTERNAL_SERVER_ERROR))
+            self.close_account(account.address, StreamError(StreamCondition.INTERNAL_SERVER_ERROR))
 
     def _vanished(self, account: Account) -> None:
         """The account was deleted under its clients."""
         account.exists = False
-        self.close_account(
-            account.address.local, StreamError(StreamCondition.NOT_AUTHORIZED, "there is no such account")
-        )
+        self.close_account(account.address, StreamError(StreamCondition.NOT_AUTHORIZED, "there is no such account"))
 
 
 def _all(waits: Sequence[Deferred[None] | None]) -> Deferred[None] | None:

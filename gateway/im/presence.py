@@ -9,6 +9,7 @@ Nothing here waits for anything.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -26,6 +27,8 @@ from gateway.stream.codec import AddressLookup
 
 UNAVAILABLE = "unavailable"
 
+_BYTE = re.compile(r"[-+]?[0-9]{1,3}").fullmatch  # xs:byte, near enough to be read
+
 # What is to be done when a resource has become available, or may now receive what waited for the account.
 Arrived = Callable[[Resource, bool, bool], Later]
 
@@ -38,8 +41,7 @@ def read_priority(stanza: Stanza) -> int:
     if element is None:
         return 0
     text = element.text.strip()
-    digits = text.removeprefix("-").removeprefix("+")
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 3 and -128 <= int(text) <= 127):
+    if _BYTE(text) is None or not -128 <= int(text) <= 127:
         raise StanzaError(StanzaCondition.BAD_REQUEST, "a priority is a number from -128 to 127")
     return int(text)
 

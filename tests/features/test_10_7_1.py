@@ -165,6 +165,7 @@ def test_request_from_the_own_domain_itself_is_delivered(home: Home) -> None:
 @pytest.mark.parametrize("type_", ["result", "error"])
 def test_response_to_a_resource_is_delivered_whoever_sends_it(home: Home, type_: str) -> None:
     phone = home.client("alice", "phone")
-    response = f"<iq from='carol@example.net/x' to='{ALICE}/phone' type='{type_}' id='1'/>"
+    payload = "<error type='cancel'/>" if type_ == "error" else ""
+    response = f"<iq from='carol@example.net/x' to='{ALICE}/phone' type='{type_}' id='1'>{payload}</iq>"
     home.arrive(response)
     assert phone.heard() == xml(response)

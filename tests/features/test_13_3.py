@@ -50,7 +50,9 @@ def test_priority_may_change() -> None:
     assert "<body>Hi</body><delay" in heard[1]
 
 
-@pytest.mark.parametrize("priority", ["128", "-129", "1.5", "high", "", "0x10", "1_0", "\u0661", "-", "9" * 5000])
+@pytest.mark.parametrize(
+    "priority", ["128", "-129", "1.5", "high", "", "0x10", "1_0", "\u0661", "-", "-+5", "+-5", "9" * 5000]
+)
 def test_priority_that_is_none_is_refused_and_nobody_is_told(priority: str) -> None:
     home = Home("alice")
     home.befriend("alice", BOB, "from")

@@ -20,7 +20,8 @@ def test_h_15_reply_of_somebody_else_with_the_id_of_a_push_has_no_effect(sender:
     phone.heard()
     before = home.relation("alice", "bob@example.net")
     for type_ in ("result", "error"):
-        home.arrive(f"<iq from='{sender}' to='{to}' type='{type_}' id='{push.id}'/>")
+        payload = "<error type='cancel'/>" if type_ == "error" else ""
+        home.arrive(f"<iq from='{sender}' to='{to}' type='{type_}' id='{push.id}'>{payload}</iq>")
     assert phone.heard() == home.world.heard() == home.itself.heard() == []
     assert home.relation("alice", "bob@example.net") == before
 

@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from gateway.addresses import AddressCache, Domain
+from gateway.addresses import Address, AddressCache, Domain
 from gateway.elements import Element
 from gateway.errors import StreamError
 from gateway.im.account import Resource
@@ -200,7 +200,7 @@ class Home:
     def client(self, local: str, resource: str | None = None) -> Client:
         """Bind a client."""
         client = Client(self)
-        client.resource = self.domain.bind(local, client, resource)
+        client.resource = self.domain.bind(Address.make(local, self.here, ""), client, resource)
         return client
 
     def arrive(self, *texts: str) -> Deferred[None] | None:
