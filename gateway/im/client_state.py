@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.im.offline import CHAT_STATES
 from gateway.stanzas import Stanza
 
-CHAT_STATES = b"http://jabber.org/protocol/chatstates"
 MOST = 500
+
+_MARK = CHAT_STATES.encode()
 
 
 class HoldingBack:
@@ -51,6 +53,6 @@ class HoldingBack:
 def _can_wait(stanza: Stanza) -> bool:
     if stanza.name == "presence":
         return stanza.type in (None, "unavailable")
-    if stanza.name != "message" or stanza.type == "error" or CHAT_STATES not in stanza.raw or b"<body" in stanza.raw:
+    if stanza.name != "message" or stanza.type == "error" or _MARK not in stanza.raw or b"<body" in stanza.raw:
         return False
-    return all(child.namespace.encode() == CHAT_STATES for child in stanza.element.elements())
+    return all(child.namespace == CHAT_STATES for child in stanza.element.elements())

@@ -172,6 +172,7 @@ class Home:
         limits: AccountLimits | None = None,
         store_limits: StoreLimits | None = None,
         slow: bool = False,
+        store: Any = None,
     ) -> None:
         self.here = here
         self.clock = Clock()
@@ -181,7 +182,7 @@ class Home:
         self.itself = Recorder()
         self.router = Router(Domains({here: DomainRule()}), lambda pair: self.world, self.notices.append)
         tokens = count(1)
-        self.memory = MemoryStore(token=lambda: "epoch", limits=store_limits or StoreLimits())
+        self.memory: Any = store or MemoryStore(token=lambda: "epoch", limits=store_limits or StoreLimits())
         self.store: Any = SlowStore(self.memory) if slow else self.memory
         self.domain = AccountDomain(
             domain=here,
