@@ -15,6 +15,13 @@ from importlib import import_module
 
 COMMANDS = {
     "check": "read a configuration and all that it names; tell every mistake at once, or what would be served",
+    "status": "whether the running service does its work: domains, streams, certificates",
+    "peers": "other domains, and how federation with each is",
+    "explain": "why federation with a domain works or does not, step by step",
+    "queues": "the ways to other domains, and what waits on each",
+    "close": "close the streams with a domain",
+    "retry": "forget that a domain failed, and try now what waits for it",
+    "reload": "take over the configuration, certificates, authorities and revocation lists as they are now",
 }
 
 

@@ -1,0 +1,52 @@
+"""`xmpp-gateway explain DOMAIN`: why federation with a domain works or does not. Exit status 4: the last try failed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gateway.commands import running
+from gateway.commands.status import streams
+from gateway.commands.telling import attempt, duration, section
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    running.add_arguments(parser, domain=True)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask and print."""
+    return running.carry_out(arguments, "explain", render, is_well=_is_well, domain=arguments.domain)
+
+
+def _is_well(explained: Mapping[str, Any]) -> bool:
+    attempts = explained["attempts"]
+    return not (attempts and attempts[0]["failed"]) and all(domain["up"] for domain in explained["ours"])
+
+
+def render(explained: Mapping[str, Any]) -> Iterator[str]:
+    """The answer for people: the state of the moment, then the attempts, the latest first."""
+    name = explained["domain"]
+    yield from _state(name, explained)
+    if explained["streams"]:
+        newest = max(each["began"] + each["idle_seconds"] for each in explained["streams"])
+        yield from section("streams", streams(explained["streams"], newest))
+    for number, each in enumerate(explained["attempts"]):
+        yield from section("the last attempt" if number == 0 else "before it", attempt(each))
+    if not explained["attempts"]:
+        yield "nothing has been tried with it since the start"
+        yield f"to try it now: xmpp-gateway probe --config FILE {name}"
+
+
+def _state(name: str, explained: Mapping[str, Any]) -> Iterator[str]:
+    for domain in explained["ours"]:
+        yield f"{name} is ours, served as {domain['serve']}: {domain['told']}"
+    peer = explained["peer"]
+    if peer is not None:
+        yield f"{name}: {peer['streams_in']} streams in, {peer['streams_out']} out, {peer['queued']} stanzas waiting"
+        if peer["retry_in"]:
+            yield f"it failed, and is tried again in {duration(peer['retry_in'])}; at once with xmpp-gateway retry"
+    if peer is None and not explained["ours"]:
+        yield f"{name} is not known here"

@@ -1,0 +1,97 @@
+"""Lines for people: tables, times, and attempts step by step. What peers have said is made harmless on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from textwrap import wrap
+from typing import Any
+
+from gateway.log import harmless
+
+MOST_CELL = 100
+WIDTH = 110
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+_SIZES = ("B", "kB", "MB", "GB", "TB")
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]], none: str) -> Iterator[str]:
+    """Rows under their headings, each column as wide as it must be; `none` when there are no rows."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not cells:
+        yield none
+        return
+    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    for row in (headings, *cells):
+        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def section(title: str, lines: Iterable[str]) -> Iterator[str]:
+    """Lines under a title, with an empty line before it."""
+    yield ""
+    yield title
+    yield from (f"  {line}" for line in lines)
+
+
+def duration(seconds: float) -> str:
+    """A time in one unit, or two where one would be coarse: 3 s, 2 min, 1 h 20 min, 5 d."""
+    for place, (unit, length) in enumerate(_UNITS):
+        if seconds >= length or unit == "s":
+            whole, rest = divmod(int(seconds), length)
+            finer = _UNITS[place + 1] if place + 1 < len(_UNITS) else None
+            more = rest // finer[1] if finer and whole < 10 else 0
+            return f"{whole} {unit}" + (f" {more} {finer[0]}" if more and finer else "")
+    raise AssertionError
+
+
+def size(count: float) -> str:
+    """A number of bytes in a unit that fits."""
+    for unit in _SIZES:
+        if count < 1000 or unit == _SIZES[-1]:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def clock(moment: float) -> str:
+    """A moment, by the local clock."""
+    return f"{datetime.fromtimestamp(moment):%Y-%m-%d %H:%M:%S}"
+
+
+def attempt(record: Mapping[str, Any]) -> Iterator[str]:
+    """One attempt: its end, its steps, and what would mend it."""
+    lasts = "is under way since" if record["verdict"] == "under-way" else "took"
+    yield f"{clock(record['began'])}  {harmless(record['who'])}"
+    yield f"  {record['verdict']}; it {lasts} {record['seconds']:.2f} s"
+    for each in record["steps"]:
+        yield from step(each)
+    if record["doing"]:
+        yield f"  now   {harmless(record['doing'])}"
+    if record["failed"]:
+        yield from _folded("what happened", record["what_happened"])
+        if record["meaning"] != record["what_happened"]:
+            yield from _folded("that means", record["meaning"])
+        yield from _folded("whose side", record["side"])
+        yield from _folded("to mend it", record["mend"])
+
+
+def step(record: Mapping[str, Any]) -> Iterator[str]:
+    """One step: whether it went well, how long it took, and what there is to tell."""
+    mark = "ok   " if record["ok"] else "FAIL "
+    head = f"  {mark} {record['step']:<12} {record['seconds']:>7.3f} s  "
+    lines = wrap(harmless(record["told"]) or "-", WIDTH - len(head)) or ["-"]
+    yield head + lines[0]
+    yield from (" " * len(head) + line for line in lines[1:])
+    for name in ("offered", "required"):
+        if record[name]:
+            yield f"{'':<{len(head)}}{name}: {harmless(record[name], 200)}"
+
+
+def _folded(title: str, text: str) -> Iterator[str]:
+    lines = wrap(harmless(text), WIDTH - 17)
+    yield f"  {title + ':':<15}{lines[0] if lines else ''}"
+    yield from (f"{'':<17}{line}" for line in lines[1:])
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None or value == "" else harmless(str(value), MOST_CELL)

@@ -1,0 +1,128 @@
+"""Operator: what can be asked of the running service and done with it, one method for each command.
+
+Results are made of texts, numbers, lists and mappings, ready to become JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from gateway.addresses import Domain, prepare_domain
+from gateway.attempts.records import Attempt
+from gateway.control.door import Action, Refused
+from gateway.errors import MalformedAddress
+from gateway.federation.backoff import Backoff
+from gateway.federation.route import RemoteRoute
+from gateway.history import History
+from gateway.status import StatusReader
+
+
+class Steered(Protocol):
+    """What of the running gateway is steered."""
+
+    @property
+    def status(self) -> StatusReader: ...
+    @property
+    def history(self) -> History: ...
+    @property
+    def backoff(self) -> Backoff: ...
+    def connections(self) -> Iterable[Any]: ...
+    def routes_to(self, domain: Domain) -> Iterable[RemoteRoute]: ...
+    def forget_names(self) -> None: ...
+    def reload(self) -> Any: ...
+
+
+class Operator:
+    """Carries out commands."""
+
+    def __init__(self, steered: Steered) -> None:
+        self._steered = steered
+
+    @property
+    def actions(self) -> dict[str, Action]:
+        """Each command by its name."""
+        commands: tuple[Callable[..., Any], ...] = (
+            self.status,
+            self.peers,
+            self.queues,
+            self.explain,
+            self.close,
+            self.retry,
+            self.reload,
+        )
+        return {command.__name__: command for command in commands}
+
+    def status(self) -> dict[str, Any]:
+        """Everything there is."""
+        status = self._steered.status.status()
+        return {**asdict(status), "ready": status.ready}
+
+    def peers(self) -> list[dict[str, Any]]:
+        """Other domains, and how federation with them is."""
+        return [asdict(peer) for peer in self._steered.status.status().peers]
+
+    def queues(self) -> list[dict[str, Any]]:
+        """The ways to other domains, and what waits on them."""
+        return [asdict(queue) for queue in self._steered.status.queues()]
+
+    def explain(self, domain: str) -> dict[str, Any]:
+        """All that is known of a domain: its streams and the last attempts, step by step."""
+        name = _prepared(domain)
+        status = self._steered.status.status()
+        return {
+            "domain": name,
+            "ours": [asdict(each) for each in status.domains if each.domain == name],
+            "peer": next((asdict(peer) for peer in status.peers if peer.domain == name), None),
+            "streams": [asdict(each) for each in status.streams if name in (each.remote, each.local)],
+            "attempts": [attempt_record(attempt) for attempt in self._steered.history.of(name)],
+        }
+
+    def close(self, domain: str) -> dict[str, Any]:
+        """Close the streams with a domain properly; they come back when there is something to send."""
+        name = _prepared(domain)
+        concerned = [each for each in self._steered.connections() if _concerns(each.stream.facts, name)]
+        for connection in concerned:
+            connection.close()
+        return {"domain": name, "closed": len(concerned)}
+
+    def retry(self, domain: str) -> dict[str, Any]:
+        """Forget what failed before, also answers of the DNS, and try now whatever waits."""
+        name = _prepared(domain)
+        self._steered.forget_names()
+        self._steered.backoff.reached(name)
+        waiting = [route for route in self._steered.routes_to(name) if route.queued]
+        for route in waiting:
+            route.retry()
+        return {"domain": name, "tried": len(waiting), "stanzas": sum(route.queued for route in waiting)}
+
+    def reload(self) -> Any:
+        """Take over the configuration as it is now."""
+        return self._steered.reload()
+
+
+def attempt_record(attempt: Attempt) -> dict[str, Any]:
+    """An attempt as a mapping, with what its verdict means."""
+    return {
+        **asdict(attempt),
+        "who": attempt.who,
+        "failed": attempt.verdict.is_failure,
+        "what_happened": attempt.what_happened,
+        "meaning": attempt.verdict.advice.meaning,
+        "side": attempt.side,
+        "mend": attempt.mend,
+    }
+
+
+def _prepared(domain: str) -> Domain:
+    try:
+        return prepare_domain(domain)
+    except MalformedAddress as error:
+        raise Refused(error.problem) from error
+
+
+def _concerns(facts: Any, domain: Domain) -> bool:
+    if facts.client is not None:
+        return False
+    return domain == (facts.remote if facts.remote is not None else facts.local)
