@@ -18,6 +18,15 @@ from gateway.stanzas import Stanza, result_reply
 Identity = tuple[str, str, str]  # category, type, name
 
 
+@implementer(IDiscoverable)
+class Announced:
+    """What a domain is and can do beyond its handlers."""
+
+    def __init__(self, features: Sequence[str], identities: Sequence[Identity]) -> None:
+        self.features = tuple(features)
+        self.identities = tuple(identities)
+
+
 @implementer(ILocalHandler)
 class Disco:
     """Answers what a domain is."""

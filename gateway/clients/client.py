@@ -1,0 +1,225 @@
+"""Client: a bound client as its domain sees it; what it is sent goes over one connection after the other.
+
+What is delivered is gathered and written with the next flush. Of an inactive client some of it is held back (XEP-0352).
+With stream management all that was written is kept until the client has acknowledged it; when its connection breaks,
+the client is *parked*: its session goes on, what comes for it is gathered, and a new connection may take it up again
+and is given what the old one has lost (XEP-0198 §5). The end of a client gives back whatever it has not taken.
+
+Nobody's memory grows without bound: who does not acknowledge is waited for, then ended; who is parked and gets too much
+is ended, and the messages wait in the store instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from gateway.addresses import Address
+from gateway.errors import Misuse, StreamCondition, StreamError
+from gateway.features.stream_management import REQUEST
+from gateway.im.account import Resource
+from gateway.im.client_state import HoldingBack
+from gateway.im.domain import AccountDomain
+from gateway.im.interfaces import ISession
+from gateway.sessions import Connection
+from gateway.stanzas import Stanza
+from gateway.stream.acknowledgements import Acknowledgements
+
+ACKNOWLEDGE_SECONDS = 60.0
+PARKED_BYTES = 1 << 20
+
+
+@implementer(ISession)
+class Client:
+    """One resource of an account; made when it is bound, over when it `has_ended`."""
+
+    def __init__(self, account: Address, domain: AccountDomain, clock: IReactorTime, wish: str | None) -> None:
+        """Raises StanzaError where the account cannot have one more resource."""
+        self.account = account
+        self.has_ended = False
+        self.is_resumable = False
+        self.owner: object = None  # the session whose connection it has
+        self._domain = domain
+        self._clock = clock
+        self._connection: Connection | None = None
+        self._error: StreamError | None = None  # what its next connection is closed with
+        self._outgoing: list[Stanza] = []
+        self._outgoing_bytes = 0
+        self._acknowledgements: Acknowledgements[Stanza] | None = None
+        self._asked_at: int | None = None  # how many had been sent when an acknowledgement was asked for
+        self._holding = HoldingBack()
+        self._full: Deferred[None] | None = None
+        self._patience: Any = None
+        self._resource: Resource = domain.bind(account, self, wish)
+
+    @property
+    def address(self) -> Address:
+        """The full JID."""
+        return self._resource.address
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether it has no connection."""
+        return self._connection is None
+
+    # -- ISession ----------------------------------------------------------------------------------------------------
+
+    def deliver(self, stanza: Stanza) -> None:
+        """Gather a stanza for the next flush."""
+        if not self.has_ended:
+            self._gather(self._holding.pass_on(stanza))
+
+    def _gather(self, stanzas: Sequence[Stanza]) -> None:
+        self._outgoing.extend(stanzas)
+        self._outgoing_bytes += sum(len(stanza.raw) for stanza in stanzas)
+        if self.is_resumable and self.is_parked and self._outgoing_bytes > PARKED_BYTES:
+            self._end_later()
+
+    def flush(self) -> Deferred[None] | None:
+        """Write what was gathered."""
+        if self._connection is None:
+            return None
+        if self._outgoing:
+            outgoing, self._outgoing, self._outgoing_bytes = self._outgoing, [], 0
+            self._write(outgoing)
+        if self._acknowledgements is not None and self._acknowledgements.is_full:
+            return self._wait_for_acknowledgement()
+        return self._connection.room()
+
+    def close(self, error: StreamError) -> None:
+        """End the stream; a parked client has none, and ends at once."""
+        self.is_resumable = False
+        if self._connection is not None:
+            self._connection.close(error)
+        elif not self.has_ended:
+            self._error = error
+            self._end_later()
+
+    # -- its connections ---------------------------------------------------------------------------------------------
+
+    def attach(self, connection: Connection) -> None:
+        """A connection is established, the first or a later one: what an earlier one has lost goes first."""
+        if self._error is not None:
+            connection.close(self._error)
+            return
+        self._connection = connection
+        lost = self._acknowledgements.unacknowledged() if self._acknowledgements is not None else []
+        if lost:
+            connection.write(b"".join(stanza.raw for stanza in lost))
+            self._ask()
+        self.activate()
+
+    def detach(self) -> None:
+        """The connection is gone."""
+        self._connection = None
+        self._asked_at = None
+        self._stop_waiting()
+
+    def end(self) -> None:
+        """The client is gone for good; what it never took goes back."""
+        if self.has_ended:
+            return
+        self.detach()
+        lost = self._acknowledgements.take_back() if self._acknowledgements is not None else []
+        unread = [*lost, *self._outgoing, *self._holding.activate()]
+        self.has_ended = True
+        self._outgoing = []
+        self._domain.unbind(self._resource, unread)
+        self._domain.settle()
+
+    def _end_later(self) -> None:
+        """Not while the domain is calling us."""
+        self.is_resumable = False
+        self._clock.callLater(0, self.end)
+
+    # -- what it sends -----------------------------------------------------------------------------------------------
+
+    def take(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
+        """Stanzas came from the client; a Deferred where it should wait."""
+        for stanza in stanzas:
+            if self.has_ended or self._connection is None or not self._connection.stream.is_open:
+                break
+            if self._acknowledgements is not None:
+                self._acknowledgements.handled(1)
+            self._domain.from_client(self._resource, stanza)
+        return self._domain.settle()
+
+    def activate(self) -> None:
+        """Somebody looks at the client: it gets what was held back."""
+        self._gather(self._holding.activate())
+        self.flush()
+
+    def deactivate(self) -> None:
+        """Nobody looks at the client."""
+        self._holding.deactivate()
+
+    # -- acknowledgements --------------------------------------------------------------------------------------------
+
+    def manage(self) -> None:
+        """Count from here on, in both directions."""
+        self._acknowledgements = Acknowledgements()
+
+    @property
+    def h(self) -> int:
+        """How many of the client's stanzas were taken."""
+        if self._acknowledgements is None:
+            raise Misuse("nothing is counted on a stream that is not managed")
+        return self._acknowledgements.h
+
+    def cleared(self) -> Deferred[None] | None:
+        """None when whatever came is done and stored; else a Deferred that fires when what came up to now is."""
+        return self._domain.cleared()
+
+    def acknowledged(self, h: int) -> None:
+        """The client has taken the stanzas up to `h`; raises StreamError when that cannot be."""
+        if self._acknowledgements is None:
+            raise Misuse("nothing is counted on a stream that is not managed")
+        self._acknowledgements.acknowledge(h)
+        asked_at, self._asked_at = self._asked_at, None
+        if not self._acknowledgements.is_full:
+            self._stop_waiting()
+        if asked_at is not None and self._acknowledgements.sent > asked_at:
+            self._ask()
+
+    def _write(self, stanzas: Sequence[Stanza]) -> None:
+        assert self._connection is not None
+        data = b"".join([stanza.raw for stanza in stanzas])
+        if self._acknowledgements is not None:
+            self._acknowledgements.add(stanzas, len(data))
+            data += self._question()
+        self._connection.write(data)
+
+    def _ask(self) -> None:
+        if self._connection is not None and (question := self._question()):
+            self._connection.write(question)
+
+    def _question(self) -> bytes:
+        """What asks for an acknowledgement, unless one is due already."""
+        assert self._acknowledgements is not None
+        if self._asked_at is not None:
+            return b""
+        self._asked_at = self._acknowledgements.sent
+        return REQUEST
+
+    def _wait_for_acknowledgement(self) -> Deferred[None]:
+        if self._full is None:
+            self._full = Deferred()
+            self._patience = self._clock.callLater(ACKNOWLEDGE_SECONDS, self._lose_patience)
+        waiting: Deferred[None] = Deferred()
+        self._full.addCallback(lambda _: waiting.callback(None))
+        return waiting
+
+    def _stop_waiting(self) -> None:
+        full, self._full = self._full, None
+        if full is not None:
+            if self._patience.active():
+                self._patience.cancel()
+            full.callback(None)
+
+    def _lose_patience(self) -> None:
+        seconds = f"{ACKNOWLEDGE_SECONDS:g} s"
+        self.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, f"nothing was acknowledged for {seconds}"))

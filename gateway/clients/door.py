@@ -1,0 +1,30 @@
+"""Which stream headers a client door accepts: those to a domain with accounts (RFC 6120 §4.7).
+
+Before a client has proved itself, its 'from' is a courtesy; afterwards it must be the account that it has proved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gateway.addresses import Domain
+from gateway.errors import StreamCondition, StreamError
+from gateway.stream.facts import Facts
+from gateway.stream.header import StreamHeader
+
+
+@dataclass(frozen=True)
+class ClientDoor:
+    """The policy of the client doors."""
+
+    domains: frozenset[Domain]
+
+    def accept(self, header: StreamHeader, facts: Facts) -> Facts:
+        """A header of a client; it has to name a domain of ours that has accounts."""
+        if header.to_domain is None:
+            raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "the stream header needs a 'to'")
+        if header.to_domain not in self.domains:
+            raise StreamError(StreamCondition.HOST_UNKNOWN, "there are no accounts of that domain here")
+        if facts.client is not None and header.from_ is not None and header.from_.bare != facts.client.bare:
+            raise StreamError(StreamCondition.INVALID_FROM, "'from' is not the account that this stream has proved")
+        return replace(facts, local=header.to_domain)

@@ -1,0 +1,45 @@
+"""Liveness: finds connections that died without a word, so that nobody looks available who is not.
+
+A connection on which nothing came for some minutes is asked for a sign of life; when nothing comes then, it is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from gateway.errors import StreamCondition, StreamError
+from gateway.sessions import Connection
+
+QUIET_SECONDS = 300.0
+ANSWER_SECONDS = 60.0
+
+
+class Liveness:
+    """Watches one connection; `ask` writes what a living peer answers."""
+
+    def __init__(self, connection: Connection, clock: IReactorTime, ask: Callable[[], None]) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._ask = ask
+        self._seen = connection.bytes_in
+        self._asked = False
+        self._timer: Any = clock.callLater(QUIET_SECONDS, self._look)
+
+    def stop(self) -> None:
+        """The connection is gone."""
+        if self._timer.active():
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        quiet = self._connection.bytes_in == self._seen
+        self._seen = self._connection.bytes_in
+        if quiet and self._asked:
+            self._connection.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "no sign of life"))
+            return
+        self._asked = quiet
+        if quiet:
+            self._ask()
+        self._timer = self._clock.callLater(ANSWER_SECONDS if quiet else QUIET_SECONDS, self._look)

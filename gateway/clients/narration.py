@@ -1,0 +1,42 @@
+"""ClientNarrator: the story of a client's stream, for its attempt's record."""
+
+from __future__ import annotations
+
+from gateway.attempts.narration import Narrator
+from gateway.attempts.records import AttemptLog, Step
+from gateway.attempts.verdicts import Verdict
+from gateway.features.sasl_clients import ClientAuthenticated
+from gateway.stream.events import ClientBound, ProofFailed, StreamOpened
+
+
+class ClientNarrator(Narrator):
+    """Tells which account a client has proved, by which mechanism, and which resource it got."""
+
+    def __init__(self, attempt: AttemptLog) -> None:
+        super().__init__(attempt)
+        self._login_refused = ""
+        self._on[ClientAuthenticated] = self._authenticated
+        self._on[ClientBound] = self._bound
+
+    def _opened(self, opened: StreamOpened) -> None:
+        facts = self._facts
+        self.attempt.local = facts.local or ""
+        self.attempt.remote = facts.client.full if facts.client is not None else ""
+
+    def _authenticated(self, authenticated: ClientAuthenticated) -> None:
+        self._login_refused = ""
+        self.attempt.remote = authenticated.account.full
+        self.attempt.step(Step.PROOF, f"of {authenticated.account} by {authenticated.mechanism}")
+
+    def _bound(self, bound: ClientBound) -> None:
+        self.attempt.remote = bound.address.full
+
+    def _proof_failed(self, failed: ProofFailed) -> None:
+        told = f" ({failed.text})" if failed.text else ""
+        self._login_refused = f"the login was refused with {failed.condition}{told}"
+        self.attempt.step(Step.PROOF, self._login_refused, ok=False)
+
+    def _end(self, reason: str) -> tuple[Verdict, str]:
+        if self._login_refused:
+            return Verdict.REFUSED_BY_US, self._login_refused
+        return super()._end(reason)

@@ -1,0 +1,142 @@
+"""People: the store, the domains with accounts and what is behind the client doors, put together.
+
+A service, since the store is opened when the process is what it will be: after it has become a daemon and has given
+up its privileges. Whatever needs the store is made then, and nothing asks for it before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from gateway.addresses import Domain
+from gateway.attempts.records import AttemptLog
+from gateway.clients.door import ClientDoor
+from gateway.clients.login import Login
+from gateway.clients.resumption import Resumptions
+from gateway.clients.session import ClientServices, ClientSession
+from gateway.features.advertisement import Advertisement
+from gateway.features.bind import Bind, LegacySession
+from gateway.features.client_state import ClientState
+from gateway.features.sasl_clients import ChannelBindingTypes, accepting_clients
+from gateway.features.starttls import StartTLS
+from gateway.features.stream_management import StreamManagement
+from gateway.im.assembly import STREAM_FEATURES
+from gateway.im.domain import AccountDomain
+from gateway.im.limits import AccountLimits
+from gateway.interfaces import IRoute
+from gateway.profiles import Profile, client_profile
+from gateway.router import Router
+from gateway.sasl.keys import Decoys
+from gateway.storage.interfaces import IStore
+from gateway.storage.opening import open_store
+from gateway.stream.codec import AddressLookup
+
+_THREADS = 2  # for salted hashes: as many logins at a time as do not slow down everything else
+
+
+class People(Service):
+    """The domains with accounts, and all that their clients share."""
+
+    def __init__(
+        self,
+        domains: Sequence[Domain],
+        *,
+        itself: Callable[[Domain], IRoute],
+        storage: str,
+        state: Path,
+        secret: bytes,
+        router: Router,
+        addresses: AddressLookup,
+        new_id: Callable[[], str],
+        attempt: Callable[[], AttemptLog],
+        reactor: Any,
+    ) -> None:
+        """`itself` has what is for a domain and no account; `secret` is for accounts that nobody has."""
+        self.setName("accounts")
+        self.door = ClientDoor(frozenset(domains))
+        self.domains: dict[Domain, AccountDomain] = {}
+        self.profile = client_features(Decoys(secret), new_id)
+        self.store: IStore | None = None
+        self._itself = itself
+        self._open_store = partial(open_store, storage, state, reactor)
+        self._router = router
+        self._addresses = addresses
+        self._new_id = new_id
+        self._attempt = attempt
+        self._reactor = reactor
+        self._threads = ThreadPool(0, _THREADS, "logins")
+        self._resumptions = Resumptions(new_id, reactor)
+        self._services: ClientServices | None = None
+
+    def startService(self) -> None:
+        super().startService()
+        self.store = self._open_store()
+        self._threads.start()
+        for domain in self.door.domains:
+            self.domains[domain] = self._account_domain(domain, self.store)
+            self._router.attach(domain, self.domains[domain])
+        self._services = ClientServices(
+            domains=self.domains,
+            login=Login(self.store, partial(deferToThreadPool, self._reactor, self._threads), self._reactor),
+            resumptions=self._resumptions,
+            clock=self._reactor,
+        )
+
+    def _account_domain(self, domain: Domain, store: IStore) -> AccountDomain:
+        return AccountDomain(
+            domain=domain,
+            router=self._router,
+            store=store,
+            itself=self._itself(domain),
+            clock=self._reactor,
+            tokens=self._new_id,
+            addresses=self._addresses,
+            limits=AccountLimits(),
+        )
+
+    def session(self) -> ClientSession:
+        """What a client door makes for each connection."""
+        assert self._services is not None
+        return ClientSession(self._services, self._attempt())
+
+    def let_go(self) -> None:
+        """Nobody will come back: the parked clients end, and what they never took is stored."""
+        self._resumptions.end_all()
+
+    async def close(self) -> None:
+        """Once all connections are gone: finish what is under way, and close the store."""
+        self.let_go()
+        for domain in self.domains.values():
+            wait = domain.cleared()
+            if wait is not None:
+                await wait
+        if self.store is not None:
+            await self.store.close()
+        if self._threads.started:
+            self._threads.stop()
+
+
+def client_features(decoys: Decoys, new_id: Callable[[], str]) -> Profile:
+    """What a client door negotiates, in this order."""
+    management = StreamManagement(
+        offers=lambda facts: facts.awaits_resource,
+        may_enable=lambda facts: facts.is_bound,
+        may_resume=lambda facts: facts.awaits_resource,
+    )
+    return client_profile(
+        StartTLS(),
+        ChannelBindingTypes(),
+        accepting_clients(decoys, new_id),
+        Bind(),
+        LegacySession(),
+        management,
+        ClientState(),
+        *map(Advertisement, STREAM_FEATURES),
+    )

@@ -1,0 +1,269 @@
+"""ClientSession: one connection of a client, from the first byte to the last.
+
+It answers what the stream's features ask: for keys, for work, for a resource, for stream management. Once a resource is
+bound, or a parked client taken up again, stanzas go to and from that `Client`. When the connection ends, so does the
+client, unless it broke and the client may come back.
+
+What becomes of each event is the table `_on`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from gateway.addresses import Domain
+from gateway.attempts.records import AttemptLog
+from gateway.clients.client import Client
+from gateway.clients.liveness import Liveness
+from gateway.clients.login import Login
+from gateway.clients.narration import ClientNarrator
+from gateway.clients.resumption import Resumptions
+from gateway.elements import Element
+from gateway.errors import MalformedAddress, StanzaError, StreamCondition, StreamError
+from gateway.features.bind import BindResource, ResourceBound
+from gateway.features.client_state import ClientStateChanged
+from gateway.features.sasl import Compute, FindCredentials, Pause
+from gateway.features.stream_management import (
+    REQUEST,
+    Acknowledged,
+    AcknowledgementRequested,
+    GrantManagement,
+    ManagementGranted,
+    ResumeStream,
+    ResumptionDecided,
+    acknowledgement,
+)
+from gateway.im.domain import AccountDomain
+from gateway.namespaces import PING
+from gateway.sessions import Connection
+from gateway.stanzas import CONTENT, Stanza
+from gateway.stream.events import CloseTransport, NegotiationCompleted, StreamClosed
+from gateway.stream.facts import Management
+from gateway.stream.stream import Output
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientServices:
+    """What all sessions of clients share."""
+
+    domains: Mapping[Domain, AccountDomain]
+    login: Login
+    resumptions: Resumptions
+    clock: IReactorTime
+
+
+class ClientSession:
+    """One connection of a client."""
+
+    def __init__(self, services: ClientServices, attempt: AttemptLog) -> None:
+        self.attempt = attempt
+        self.narrator = ClientNarrator(attempt)
+        self.connection: Connection | None = None
+        self.client: Client | None = None
+        self._services = services
+        self._liveness: Liveness | None = None
+        self._was_closed = False  # by either side, with its closing tag
+        self._acknowledging = False
+        self._is_asked_again = False
+        login = services.login
+        self._on: dict[type, Callable[[Any], None]] = {
+            FindCredentials: partial(self._ask, login.find),
+            Compute: partial(self._ask, login.compute),
+            Pause: partial(self._ask, login.pause),
+            BindResource: self._bind,
+            NegotiationCompleted: self._established,
+            ClientStateChanged: self._state_changed,
+            GrantManagement: self._grant_management,
+            ResumeStream: self._resume,
+            AcknowledgementRequested: self._acknowledge,
+            Acknowledged: self._acknowledged,
+            StreamClosed: self._closed,
+            CloseTransport: self._closed,
+        }
+
+    # -- as a Session ------------------------------------------------------------------------------------------------
+
+    def connected(self, connection: Connection) -> None:
+        self.connection = connection
+        self.narrator.connected(connection)
+
+    def happened(self, output: Output) -> None:
+        self.narrator.happened(output)
+        action = self._on.get(type(output))
+        if action is not None:
+            action(output)
+
+    def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
+        """Whatever a bound client sends is for its domain to judge."""
+        if self._owned is None:
+            return None
+        self.attempt.stanzas("came in")
+        return self._owned.take(stanzas)
+
+    def lost(self, reason: str) -> None:
+        self.narrator.lost(reason)
+        self.connection = None
+        if self._liveness is not None:
+            self._liveness.stop()
+        client = self._owned
+        if client is None:
+            return
+        client.owner = None
+        if client.is_resumable and not self._was_closed:
+            self._services.resumptions.park(client)
+        else:
+            self._services.resumptions.end(client)
+
+    # -- authentication and binding ----------------------------------------------------------------------------------
+
+    def _ask(self, ask: Callable[[Any], Deferred[Any]], question: Output) -> None:
+        ask(question).addCallback(self._answer)
+
+    def _answer(self, answer: object) -> None:
+        if self.connection is not None:
+            self.connection.answer(answer)
+
+    def _bind(self, order: BindResource) -> None:
+        self._make_room(order)
+        domain = self._services.domains[order.account.domain]
+        try:
+            client = Client(order.account, domain, self._services.clock, order.wish)
+        except StanzaError as error:
+            self._answer(ResourceBound(id=order.id, address=error))
+            return
+        self._own(client)
+        self._answer(ResourceBound(id=order.id, address=client.address))
+
+    def _make_room(self, order: BindResource) -> None:
+        """Who comes back for a resource without resuming it has lost the stream: the old one only stands in the way."""
+        try:
+            wished = order.account.with_resource(order.wish) if order.wish else None
+        except MalformedAddress:
+            return
+        parked = self._services.resumptions.parked_at(wished) if wished is not None else None
+        if parked is not None:
+            self._services.resumptions.end(parked)
+
+    def _own(self, client: Client) -> None:
+        self.client = client
+        client.owner = self
+
+    @property
+    def _owned(self) -> Client | None:
+        """The client, as long as no other session has taken it over."""
+        return self.client if self.client is not None and self.client.owner is self else None
+
+    def _established(self, _: NegotiationCompleted) -> None:
+        assert self.connection is not None
+        client = self._owned
+        assert client is not None
+        self._liveness = Liveness(self.connection, self._services.clock, self._ask_for_life)
+        client.attach(self.connection)
+
+    def _ask_for_life(self) -> None:
+        assert self.connection is not None
+        facts = self.connection.stream.facts
+        assert facts.client is not None
+        if facts.management is Management.ON:
+            self.connection.write(REQUEST)
+            return
+        to, from_ = facts.client.full, facts.local
+        ping = Element(CONTENT, "iq", {"type": "get", "id": "alive", "from": from_, "to": to}, [Element(PING, "ping")])
+        self.connection.write(ping.serialize(CONTENT))
+
+    def _state_changed(self, changed: ClientStateChanged) -> None:
+        if self._owned is not None:
+            self._owned.activate() if changed.active else self._owned.deactivate()
+
+    # -- stream management -------------------------------------------------------------------------------------------
+
+    def _grant_management(self, order: GrantManagement) -> None:
+        client = self._owned
+        assert client is not None
+        client.manage()
+        if not order.resumable:
+            self._answer(ManagementGranted())
+            return
+        resumptions = self._services.resumptions
+        self._answer(ManagementGranted(id=resumptions.grant(client), seconds=resumptions.seconds))
+
+    def _resume(self, order: ResumeStream) -> None:
+        """When all that came on the broken stream is done, so that its number can be told."""
+        client = self._resumable(order.id)
+        wait = client.cleared() if client is not None else None
+        if wait is None:
+            self._decide(order)
+        else:
+            wait.addCallback(lambda _: self._decide(order))
+
+    def _resumable(self, id_: str) -> Client | None:
+        if self.connection is None:
+            return None
+        account = self.connection.stream.facts.client
+        return self._services.resumptions.find(id_, account) if account is not None else None
+
+    def _decide(self, order: ResumeStream) -> None:
+        client = self._resumable(order.id)
+        if client is None or self.connection is None:
+            self._answer(ResumptionDecided(id=order.id, resumed=False))
+            return
+        try:
+            client.acknowledged(order.h)
+        except StreamError as error:
+            self.connection.close(error)
+            return
+        self._take_over(client)
+        self._answer(ResumptionDecided(id=order.id, resumed=True, h=client.h, client=client.address))
+
+    def _take_over(self, client: Client) -> None:
+        before = client.owner
+        self._services.resumptions.take_up(client)
+        client.detach()
+        self._own(client)
+        if isinstance(before, ClientSession) and before.connection is not None:
+            before.connection.close(StreamError(StreamCondition.CONFLICT, "the stream was resumed elsewhere"))
+
+    def _acknowledge(self, _: object) -> None:
+        """Tell what is done, when it is: what was acknowledged must not be lost even if we break down right after."""
+        client = self._owned
+        if client is None or self._acknowledging:
+            self._is_asked_again = self._acknowledging
+            return
+        h, wait = client.h, client.cleared()
+        if wait is None:
+            self._write(acknowledgement(h))
+        else:
+            self._acknowledging = True
+            wait.addCallback(lambda _: self._acknowledge_now(client, h))
+
+    def _acknowledge_now(self, client: Client, h: int) -> None:
+        self._acknowledging = False
+        if self._owned is client:
+            self._write(acknowledgement(h))
+        if self._is_asked_again:
+            self._is_asked_again = False
+            self._acknowledge(None)
+
+    def _acknowledged(self, acknowledged: Acknowledged) -> None:
+        client = self._owned
+        if client is None or self.connection is None:
+            return
+        try:
+            client.acknowledged(acknowledged.h)
+        except StreamError as error:
+            self.connection.close(error)
+
+    def _write(self, data: bytes) -> None:
+        if self.connection is not None and self.connection.stream.is_open:
+            self.connection.write(data)
+
+    def _closed(self, closed: StreamClosed | CloseTransport) -> None:
+        """The stream has ended in an orderly way; but one that we give up for dead has not, as its client sees it."""
+        error = closed.error if isinstance(closed, CloseTransport) else None
+        self._was_closed = error is None or error.condition is not StreamCondition.CONNECTION_TIMEOUT
