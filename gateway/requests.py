@@ -41,9 +41,18 @@ class Requests:
             if not waiting:
                 del self._open[responder]
 
-    def abandoned(self, responder: Hashable) -> list[Stanza]:
-        """`responder` is gone: the requests that it leaves open, oldest first, and forgotten herewith."""
-        return list(self._open.pop(responder, {}).values())
+    def waiting(self, responder: Hashable) -> frozenset[Key]:
+        """The requests that wait for `responder` now."""
+        return frozenset(self._open.get(responder, ()))
+
+    def abandoned(self, responder: Hashable, among: frozenset[Key] | None = None) -> list[Stanza]:
+        """`responder` is gone: the requests that it leaves open, all or `among` these, oldest first and forgotten."""
+        waiting = self._open.pop(responder, OrderedDict())
+        left = [key for key in waiting if among is None or key in among]
+        requests = [waiting.pop(key) for key in left]
+        if waiting:
+            self._open[responder] = waiting
+        return requests
 
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))

@@ -17,7 +17,7 @@ from gateway.errors import StanzaCondition, StanzaError
 from gateway.interfaces import IRoute, IRouter
 from gateway.notices import Publish, StanzaBounced
 from gateway.policy import Domains
-from gateway.requests import Requests
+from gateway.requests import Key, Requests
 from gateway.stanzas import Stanza, check_iq, error_reply
 
 RemoteRoutes = Callable[[DomainPair], IRoute]
@@ -96,9 +96,9 @@ class Router:
         if reply is not None:
             self.route(reply)
 
-    def abandon(self, responder: IRoute | DomainPair, error: StanzaError) -> None:
-        """Whoever `responder` was is gone: answer the requests that it leaves open."""
-        for request in self.requests.abandoned(responder):
+    def abandon(self, responder: IRoute | DomainPair, error: StanzaError, among: frozenset[Key] | None = None) -> None:
+        """Whoever `responder` was is gone: answer the requests that it leaves open, all or `among` these."""
+        for request in self.requests.abandoned(responder, among):
             self.bounce(request, error)
 
     def flush(self) -> Deferred[None] | None:

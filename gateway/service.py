@@ -406,10 +406,11 @@ def _door(gateway: Gateway, behind: Behind, direct_tls: bool) -> Door:
 
 def _reached(gateway: Gateway, pair: DomainPair) -> None:
     """A domain has shown itself: whatever waits for it is sent on its way now."""
-    gateway.backoff.reached(pair.target)
-    route = gateway.remote_routes.get(pair)
-    if route is not None:
-        route.retry()
+    waited = [gateway.backoff.reached(whom) for whom in (pair.target, pair)]
+    if any(waited):
+        for route in list(gateway.remote_routes.values()):
+            if route.pair.target == pair.target:
+                route.retry()
 
 
 def _accept_component(gateway: Gateway, header: StreamHeader, facts: Facts) -> Facts:

@@ -24,7 +24,6 @@ from gateway.stream.events import (
     PairVerified,
     ProofFailed,
     Secured,
-    StreamClosed,
     StreamErrorReceived,
     StreamOpened,
 )
@@ -61,7 +60,6 @@ class Narrator:
             NegotiationCompleted: self._established,
             StreamErrorReceived: self._error_received,
             CloseTransport: self._closing,
-            StreamClosed: self._closed,
         }
 
     @property
@@ -163,12 +161,10 @@ class Narrator:
         self.attempt.step(Step.NEGOTIATION, self.last_error, ok=False, offered=self._offered())
         self.attempt.end(Verdict.CLOSED_BY_PEER, self.last_error)
 
-    def _closed(self, _: StreamClosed) -> None:
-        self.closed_properly = not self.last_error
-
     def _closing(self, closing: CloseTransport) -> None:
         error = closing.error
         if error is None:
+            self.closed_properly = not self.last_error
             return
         reason = self.last_error or error.reason or str(error.condition)
         self.last_error = self.last_error or f"we ended the stream with {error}"

@@ -5,6 +5,9 @@ network that failed do not all come back at once; each further one has twice the
 `longest`, and lies in the upper half below that bound. A connection, or any stanza or answer from that domain, ends the
 waiting and makes the next failure a first one again.
 
+What is waited for is a domain, or a domain pair where only that one failed. The failure is kept with the wait, so that
+who comes meanwhile can be told.
+
 Time and chance come in as arguments. The table is bounded: a domain that could be tried again for longer than `longest`
 and was not, is forgotten, and so is the one that failed the longest time ago when the table is full.
 """
@@ -14,6 +17,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from random import Random
+
+from gateway.addresses import DomainPair
+from gateway.errors import GatewayError
+
+Whom = str | DomainPair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +43,12 @@ class Waits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Failures:
-    count: int
+class Wait:
+    """How often in a row it has failed, why the last time, and when it may be tried again."""
+
+    failures: int
     retry_at: float
+    cause: GatewayError | None = None
 
 
 class Backoff:
@@ -47,9 +58,9 @@ class Backoff:
         self._waits = waits
         self._random = random
         self._most = most
-        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+        self._waits_for: OrderedDict[Whom, Wait] = OrderedDict()
 
-    def failed(self, domain: str, now: float) -> float:
+    def failed(self, domain: Whom, now: float, cause: GatewayError | None = None) -> float:
         """The domain was tried and not reached; the answer is the time from which it may be tried again.
 
         A failure while the domain is waited for, of an attempt that had begun before, does not lengthen the wait.
@@ -57,33 +68,38 @@ class Backoff:
         last = self._recall(domain, now)
         if last is not None and now < last.retry_at:
             return last.retry_at
-        count = last.count + 1 if last else 1
-        retry_at = now + self._waits.after(count, self._random)
-        self._keep(domain, _Failures(count=count, retry_at=retry_at))
+        failures = last.failures + 1 if last else 1
+        retry_at = now + self._waits.after(failures, self._random)
+        self._keep(domain, Wait(failures=failures, retry_at=retry_at, cause=cause))
         return retry_at
 
-    def reached(self, domain: str) -> None:
-        """A stream to the domain stands, or a stanza or an answer came from it: no more waiting."""
-        self._failures.pop(domain, None)
+    def reached(self, domain: Whom) -> bool:
+        """A stream to the domain stands, or a stanza or an answer came from it: no more waiting, if there was any."""
+        return self._waits_for.pop(domain, None) is not None
 
-    def retry_at(self, domain: str, now: float) -> float | None:
-        """The time until which the domain must not be tried; None when it may be tried now."""
+    def wait(self, domain: Whom, now: float) -> Wait | None:
+        """Why the domain must not be tried now, and until when; None when it may be."""
         last = self._recall(domain, now)
-        return last.retry_at if last is not None and now < last.retry_at else None
+        return last if last is not None and now < last.retry_at else None
 
-    def waiting(self, now: float) -> dict[str, float]:
-        """Each domain that must not be tried now, with the time from which it may be."""
-        return {domain: last.retry_at for domain, last in self._failures.items() if now < last.retry_at}
+    def retry_at(self, domain: Whom, now: float) -> float | None:
+        """The time until which the domain must not be tried; None when it may be tried now."""
+        wait = self.wait(domain, now)
+        return wait.retry_at if wait is not None else None
 
-    def _recall(self, domain: str, now: float) -> _Failures | None:
-        last = self._failures.get(domain)
+    def waiting(self, now: float) -> dict[Whom, float]:
+        """Each domain or pair that must not be tried now, with the time from which it may be."""
+        return {domain: wait.retry_at for domain, wait in self._waits_for.items() if now < wait.retry_at}
+
+    def _recall(self, domain: Whom, now: float) -> Wait | None:
+        last = self._waits_for.get(domain)
         if last is not None and now > last.retry_at + self._waits.longest:
-            del self._failures[domain]
+            del self._waits_for[domain]
             return None
         return last
 
-    def _keep(self, domain: str, failures: _Failures) -> None:
-        self._failures[domain] = failures
-        self._failures.move_to_end(domain)
-        while len(self._failures) > self._most:
-            self._failures.popitem(last=False)
+    def _keep(self, domain: Whom, wait: Wait) -> None:
+        self._waits_for[domain] = wait
+        self._waits_for.move_to_end(domain)
+        while len(self._waits_for) > self._most:
+            self._waits_for.popitem(last=False)

@@ -9,19 +9,33 @@ from __future__ import annotations
 from gateway.attempts.verdicts import Verdict
 from gateway.errors import GatewayError, StanzaCondition, StanzaError
 
-_CONDITIONS = {
-    Verdict.NO_SUCH_DOMAIN: StanzaCondition.REMOTE_SERVER_NOT_FOUND,
-    Verdict.REFUSED_BY_US: StanzaCondition.REMOTE_SERVER_TIMEOUT,
-}
+_CONDITIONS = {Verdict.NO_SUCH_DOMAIN: StanzaCondition.REMOTE_SERVER_NOT_FOUND}
+# What the other server has against one domain of ours, it need not have against another.
+_OF_THE_PAIR = {Verdict.NO_COMMON_PROOF, Verdict.PROOF_REFUSED, Verdict.CLOSED_AFTER_PROOF, Verdict.CLOSED_BY_PEER}
 
 
 class DeliveryFailed(GatewayError):
-    """A remote domain cannot be reached: `reason` in plain words, `condition` for the senders of what waited."""
+    """A remote domain cannot be reached: `reason` in plain words, `condition` for the senders of what waited.
 
-    def __init__(self, reason: str, condition: StanzaCondition = StanzaCondition.REMOTE_SERVER_TIMEOUT) -> None:
+    `of_the_pair` tells a failure that concerns one domain of ours from one that every domain would meet.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        condition: StanzaCondition = StanzaCondition.REMOTE_SERVER_TIMEOUT,
+        *,
+        of_the_pair: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.condition = condition
+        self.of_the_pair = of_the_pair
+
+    @property
+    def is_definite(self) -> bool:
+        """Whether there is nothing to wait for: the domain has no server."""
+        return self.condition is StanzaCondition.REMOTE_SERVER_NOT_FOUND
 
     def stanza_error(self, domain: str) -> StanzaError:
         """The error for the sender. It names the domain and the kind of failure; our reasons stay in our log."""
@@ -34,4 +48,5 @@ class DeliveryFailed(GatewayError):
 
 def failure_of(verdict: Verdict, reason: str) -> DeliveryFailed:
     """The failure that an attempt with this verdict is to whoever waited for it."""
-    return DeliveryFailed(reason, _CONDITIONS.get(verdict, StanzaCondition.REMOTE_SERVER_TIMEOUT))
+    condition = _CONDITIONS.get(verdict, StanzaCondition.REMOTE_SERVER_TIMEOUT)
+    return DeliveryFailed(reason, condition, of_the_pair=verdict in _OF_THE_PAIR)

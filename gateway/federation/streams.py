@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from gateway.addresses import Domain, DomainPair
 from gateway.federation.delivery import DeliveryFailed
@@ -52,7 +53,15 @@ class OutboundStreams:
                 wait.callback(session)
                 return wait
             if session.takes_more_pairs:
-                return session.prove(pair).addErrback(lambda _: self._open_own(pair))
+                return session.prove(pair).addErrback(self._refused_there, pair)
+        return self._open_own(pair)
+
+    def _refused_there(self, failure: Failure, pair: DomainPair) -> Deferred[OutboundSession]:
+        if failure.check(CancelledError):
+            raise DeliveryFailed(
+                "the other server did not answer in time whether it accepts the pair", of_the_pair=True
+            )
+        failure.trap(DeliveryFailed)
         return self._open_own(pair)
 
     def _open_own(self, pair: DomainPair) -> Deferred[OutboundSession]:
