@@ -15,12 +15,13 @@ from twisted.application.service import Service
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from gateway.addresses import Domain
+from gateway.addresses import Address, Domain
 from gateway.attempts.records import AttemptLog
 from gateway.clients.door import ClientDoor
 from gateway.clients.login import Login
 from gateway.clients.resumption import Resumptions
 from gateway.clients.session import ClientServices, ClientSession
+from gateway.errors import StreamCondition, StreamError
 from gateway.features.advertisement import Advertisement
 from gateway.features.bind import Bind, LegacySession
 from gateway.features.client_state import ClientState
@@ -106,13 +107,16 @@ class People(Service):
         assert self._services is not None
         return ClientSession(self._services, self._attempt())
 
-    def let_go(self) -> None:
-        """Nobody will come back: the parked clients end, and what they never took is stored."""
-        self._resumptions.end_all()
+    def close_account(self, account: Address) -> int:
+        """Close the streams of an account that was deleted or has another password; how many there were."""
+        domain = self.domains.get(account.domain)
+        if domain is None:
+            return 0
+        return domain.close_account(account, StreamError(StreamCondition.NOT_AUTHORIZED, "the account was changed"))
 
     async def close(self) -> None:
-        """Once all connections are gone: finish what is under way, and close the store."""
-        self.let_go()
+        """Once all connections are gone: finish what is under way, and close the store. Nobody will come back."""
+        self._resumptions.end_all()
         for domain in self.domains.values():
             wait = domain.cleared()
             if wait is not None:

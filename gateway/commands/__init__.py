@@ -15,6 +15,7 @@ from importlib import import_module
 
 COMMANDS = {
     "check": "read a configuration and all that it names; tell every mistake at once, or what would be served",
+    "account": "add and delete accounts of our own domains, change their passwords, list them",
     "status": "whether the running service does its work: domains, streams, certificates",
     "peers": "other domains, and how federation with each is",
     "explain": "why federation with a domain works or does not, step by step",

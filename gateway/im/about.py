@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from gateway.elements import Element
 from gateway.errors import StanzaCondition, StanzaError
 from gateway.im.services import Audience, Key, Request, Service
-from gateway.namespaces import DISCO_INFO, DISCO_ITEMS, PING, SESSION
+from gateway.namespaces import BIND, DISCO_INFO, DISCO_ITEMS, PING, SESSION
 
 
 def services(features: Iterable[str]) -> dict[Key, Service]:
@@ -33,7 +33,13 @@ def services(features: Iterable[str]) -> dict[Key, Service]:
         ("get", PING, "ping"): Service(_nothing, Audience.SUBSCRIBERS),
         # What RFC 3921 had after binding, and clients of its age still ask for.
         ("set", SESSION, "session"): Service(_nothing, Audience.OWNER),
+        ("set", BIND, "bind"): Service(_bound_already, Audience.OWNER),
     }
+
+
+async def _bound_already(request: Request) -> None:
+    """A stream has one resource (RFC 6120 §7.1); clients that want two open two streams."""
+    raise StanzaError(StanzaCondition.NOT_ALLOWED, "this stream has a resource already")
 
 
 async def _nothing(request: Request) -> None:

@@ -185,11 +185,13 @@ class AccountDomain:
         self._presences.leave(resource)
         return None
 
-    def close_account(self, account: Address, error: StreamError) -> None:
-        """Close every stream of an account: it was deleted, or its password changed."""
+    def close_account(self, account: Address, error: StreamError) -> int:
+        """Close every stream of an account: it was deleted, or its password changed; how many there were."""
         found = self._accounts.get(account.local)
-        for resource in tuple(found.resources.values()) if found is not None else ():
+        resources = tuple(found.resources.values()) if found is not None else ()
+        for resource in resources:
             resource.session.close(error)
+        return len(resources)
 
     def stop(self) -> None:
         """Close every client's stream: the gateway shuts down."""

@@ -1,0 +1,165 @@
+"""`xmpp-gateway account add|passwd|delete|list JID`: the accounts of our own domains, also while the service runs.
+
+A password is typed twice at a terminal, and read as one line from standard input otherwise. Of it only the keys are
+kept that verify a login (RFC 5802). Who is logged in with an old password, or with an account that is deleted, is sent
+away by the running service.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from collections.abc import Callable
+from getpass import getpass
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from gateway.addresses import Address, Domain, prepare_domain
+from gateway.commands.configuration import add_config, read_config
+from gateway.control.client import NotDone, NotRunning, ask
+from gateway.errors import ConfigError, GatewayError, MalformedAddress
+from gateway.sasl.keys import SALT_BYTES, ScramHash, ScramKeys
+from gateway.settings import ImDomain, Settings
+from gateway.storage.interfaces import IStore
+from gateway.storage.opening import open_store
+
+
+class Unusable(GatewayError):
+    """What was typed does not name an account that could be here, or is no password."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    add_config(parser)
+    parser.add_argument("action", choices=sorted(ACTIONS))
+    parser.add_argument("jid", metavar="JID", nargs="?", help="the account; for list, a domain or nothing")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; 1 when it cannot be done, with the reason."""
+    settings = read_config(arguments)
+    try:
+        ACTIONS[arguments.action](settings, arguments.jid)
+    except GatewayError as problem:
+        print(f"xmpp-gateway: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def add(settings: Settings, jid: str | None) -> None:
+    """Make an account with a password."""
+    account = account_of(settings, jid)
+    keys = keys_of(read_password())
+    _done(_store(settings), lambda store: store.add_account(account.bare, keys))
+    print(f"{account} is there")
+
+
+def passwd(settings: Settings, jid: str | None) -> None:
+    """Give an account another password."""
+    account = account_of(settings, jid)
+    keys = keys_of(read_password())
+    _done(_store(settings), lambda store: store.set_keys(account.bare, keys))
+    print(f"{account} has another password; {_sent_away(settings, account)}")
+
+
+def delete(settings: Settings, jid: str | None) -> None:
+    """Delete an account and everything that belongs to it."""
+    account = account_of(settings, jid)
+    _done(_store(settings), lambda store: store.delete_account(account.bare))
+    print(f"{account} is deleted; {_sent_away(settings, account)}")
+
+
+def list_(settings: Settings, jid: str | None) -> None:
+    """Print the accounts of all domains, or of one."""
+    domain = _domain_of(settings, jid) if jid else None
+    for account in _done(_store(settings), lambda store: store.accounts(domain)):
+        print(account)
+
+
+ACTIONS: dict[str, Callable[[Settings, str | None], None]] = {
+    "add": add,
+    "passwd": passwd,
+    "delete": delete,
+    "list": list_,
+}
+
+
+def account_of(settings: Settings, jid: str | None) -> Address:
+    """The account that was meant: a bare JID in a domain of ours that has accounts."""
+    if not jid:
+        raise Unusable("which account? A JID is needed, as juliet@example.com")
+    try:
+        account = Address.parse(jid)
+    except MalformedAddress as error:
+        raise Unusable(f"{jid!r} is no address: {error.problem}") from error
+    if not account.local or not account.is_bare:
+        raise Unusable(f"{jid!r} is not an account: that is written like juliet@example.com")
+    _check_domain(settings, account.domain)
+    return account
+
+
+def _domain_of(settings: Settings, text: str) -> Domain:
+    try:
+        domain = prepare_domain(text)
+    except MalformedAddress as error:
+        raise Unusable(f"{text!r} is no domain: {error.problem}") from error
+    _check_domain(settings, domain)
+    return domain
+
+
+def _check_domain(settings: Settings, domain: Domain) -> None:
+    served = [each.domain for each in settings.domains_of(ImDomain)]
+    if domain not in served:
+        have = f"accounts are in {', '.join(served)}" if served else "no domain has accounts"
+        raise Unusable(f'{domain} has no accounts here: {have}, by serve = "im" in {settings.file}')
+
+
+def read_password() -> str:
+    """What is typed twice at a terminal, or the first line of standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass("Password: ")
+    if getpass("Once more: ") != password:
+        raise Unusable("the two passwords are not the same")
+    return password
+
+
+def keys_of(password: str) -> list[ScramKeys]:
+    """What is kept of a password, for each way to log in with it."""
+    try:
+        return [ScramKeys.derive(hash, password, salt=secrets.token_bytes(SALT_BYTES)) for hash in ScramHash]
+    except ValueError as error:
+        raise Unusable(f"this password cannot be used: {error}") from error
+
+
+def _store(settings: Settings) -> IStore:
+    if settings.storage.in_memory:
+        raise ConfigError("storage.url", "accounts in memory are not shared with this command: use a file")
+    settings.gateway.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return open_store(settings.storage.url, settings.gateway.state)
+
+
+def _done(store: IStore, action: Callable[[IStore], Deferred[Any]]) -> Any:
+    """The result of something that a store without a reactor has done when the call returns."""
+    results: list[Any] = []
+    try:
+        action(store).addBoth(results.append)
+    finally:
+        store.close()
+    (result,) = results
+    if isinstance(result, Failure):
+        result.raiseException()
+    return result
+
+
+def _sent_away(settings: Settings, account: Address) -> str:
+    try:
+        closed = ask(settings.gateway.state, "close_account", account=account.bare)["closed"]
+    except NotRunning:
+        return "the service is not running"
+    except NotDone as problem:
+        return f"the running service was not told: {problem}"
+    return f"{closed or 'no'} streams of it were closed"
