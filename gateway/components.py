@@ -30,7 +30,7 @@ from gateway.policy import check_component
 from gateway.router import NOBODY_THERE, Router
 from gateway.sessions import Connection
 from gateway.stanzas import CONTENT, Stanza
-from gateway.stream.events import StreamOpened
+from gateway.stream.events import CloseTransport, StreamOpened
 from gateway.stream.stream import Output
 
 SIGN_OF_LIFE_SECONDS = 5.0
@@ -98,27 +98,29 @@ class ComponentRoute:
 
     def heard(self, session: ComponentSession) -> None:
         """Something came from a connection; for the attached one, that is the sign of life."""
-        if session is self.session and self._candidate is not None:
-            candidate, self._candidate = self._candidate, None
-            self._waiting_for_life.cancel()
+        if session is self.session and (candidate := self._stop_waiting()) is not None:
             self._tell("a second connection was refused, since the first one is alive", Level.WARN)
             candidate.refuse()
 
     def detach(self, session: ComponentSession, reason: str) -> None:
         """A connection is gone."""
         if session is self._candidate:
-            self._candidate = None
-            self._waiting_for_life.cancel()
+            self._stop_waiting()
         elif session is self.session:
             self.session = None
             self._batch.clear()
             self._tell(f"detached: {reason}", Level.WARN)
             self._router.abandon(self, NOBODY_THERE)
             self._router.flush()
-            if self._candidate is not None:
-                self._waiting_for_life.cancel()
-                candidate, self._candidate = self._candidate, None
+            if (candidate := self._stop_waiting()) is not None:
                 self._take(candidate)
+
+    def _stop_waiting(self) -> ComponentSession | None:
+        """There is no sign of life to wait for any more; the answer is who waited."""
+        if self._waiting_for_life is not None and self._waiting_for_life.active():
+            self._waiting_for_life.cancel()
+        candidate, self._candidate = self._candidate, None
+        return candidate
 
     def _replace(self) -> None:
         old = self.session
@@ -171,6 +173,8 @@ class ComponentSession:
         elif isinstance(output, AttachComponent):
             assert self._route is not None
             self._route.attach(self)
+        elif isinstance(output, CloseTransport):
+            self._leave(self.narrator.last_error or "the stream was closed")
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Admit and route a batch; the first stanza that breaks a rule of the stream ends it, after those before it."""
@@ -201,12 +205,16 @@ class ComponentSession:
 
     def _check(self, stanza: Stanza, domain: Domain) -> None:
         try:
-            check_component(stanza, domain)
+            check_component(stanza, domain, self._router.domains)
         except StanzaError as error:
             self._router.refuse(stanza, error, Address.make("", domain, ""))
 
     def lost(self, reason: str) -> None:
         self.narrator.lost(reason)
+        self._leave(reason)
+
+    def _leave(self, reason: str) -> None:
+        """Nothing more can be written to it."""
         if self._route is not None:
             self._route.detach(self, reason)
 

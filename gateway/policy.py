@@ -200,13 +200,16 @@ def check_inbound(stanza: Stanza, facts: Facts, domains: Domains) -> None:
     )
 
 
-def check_component(stanza: Stanza, domain: Domain) -> None:
-    """A stanza from a component: from its own domain or below it, to somebody (XEP-0114 §3)."""
+def check_component(stanza: Stanza, domain: Domain, domains: Domains) -> None:
+    """A stanza from a component: from its own domain or below it, to somebody (XEP-0114 §3).
+
+    A name below it that is another domain of ours is not its own.
+    """
     if stanza.malformed is not None and stanza.malformed[0] == "from":
         raise StreamError(StreamCondition.INVALID_FROM, f"'from' is no address: {stanza.malformed[1]}")
     if stanza.from_ is None:
         raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "a component's stanza needs a 'from'")
-    if stanza.from_.domain != domain and not stanza.from_.domain.endswith("." + domain):
+    if domains.owner(stanza.from_.domain) != domain:
         raise StreamError(StreamCondition.INVALID_FROM, f"'from' must be in the domain {domain}")
     if stanza.malformed is not None:
         raise StanzaError(StanzaCondition.JID_MALFORMED, f"'to' is no address: {stanza.malformed[1]}")

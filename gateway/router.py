@@ -30,7 +30,7 @@ class Router:
     def __init__(self, domains: Domains, remote: RemoteRoutes, publish: Publish) -> None:
         """`remote` gives the route for a pair of which the target is not one of our own domains, or is relayed."""
         self.requests = Requests()
-        self._domains = domains
+        self.domains = domains
         self._remote = remote
         self._publish = publish
         self._local: dict[Domain, IRoute] = {}
@@ -50,7 +50,7 @@ class Router:
 
     def _local_route(self, domain: Domain) -> IRoute | None:
         route = self._local.get(domain)
-        if route is None and (owner := self._domains.owner(domain)) is not None:
+        if route is None and (owner := self.domains.owner(domain)) is not None:
             route = self._local.get(owner)
         return route
 

@@ -17,6 +17,7 @@ import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from hashlib import sha1
 from pathlib import Path
 from typing import Any, cast
 from xml.etree.ElementTree import Element, XMLPullParser
@@ -25,6 +26,7 @@ READ_SECONDS = 10
 READ_BYTES = 65536
 STREAM = "{http://etherx.jabber.org/streams}"
 STREAM_ERRORS = "{urn:ietf:params:xml:ns:xmpp-streams}"
+COMPONENT = "jabber:component:accept"
 TLS = "urn:ietf:params:xml:ns:xmpp-tls"
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 
@@ -87,6 +89,18 @@ class Probe:
         await self.open(sender, to)
         return await self.element()
 
+    async def attach(self, domain: str, secret: str) -> Element:
+        """As an external component: header and handshake (XEP-0114 §3); returns what answers the handshake."""
+        await self.type_handshake(domain, secret)
+        return await self.element()
+
+    async def type_handshake(self, domain: str, secret: str) -> None:
+        """The same without waiting for the answer."""
+        self._restart()
+        await self.type(component_header(domain))
+        stream_id = (await self.header()).get("id", "")
+        await self.type(f"<handshake>{sha1(f'{stream_id}{secret}'.encode()).hexdigest()}</handshake>")
+
     def drop(self) -> None:
         """End the connection at once, without any word about the stream."""
         self._writer.transport.abort()
@@ -109,9 +123,11 @@ class Probe:
 
     async def error(self, timeout: float = READ_SECONDS) -> str:
         """Read on up to a stream error; returns its condition (RFC 6120 §4.9.3)."""
-        while (element := await self.element(timeout)).tag != f"{STREAM}error":
-            pass
-        return element[0].tag.removeprefix(STREAM_ERRORS)
+        while (found := await self._next(timeout))[0] not in ("end", "lost"):
+            event, element = found
+            if event == "child" and element.tag == f"{STREAM}error":
+                return element[0].tag.removeprefix(STREAM_ERRORS)
+        raise StreamEndedError(f"no error came: {self.received.decode(errors='replace')}")
 
     async def ended(self, timeout: float = READ_SECONDS) -> bool:
         """Wait for the end of the connection; returns whether the stream was closed properly before."""
@@ -212,6 +228,11 @@ def header(sender: str, to: str, *, content: str = "jabber:server", more: str = 
         f"<?xml version='1.0'?><stream:stream xmlns='{content}' xmlns:stream='{STREAM[1:-1]}' "
         f"xmlns:db='jabber:server:dialback' from='{sender}' to='{to}' version='1.0' {more}>"
     )
+
+
+def component_header(domain: str) -> str:
+    """A stream header as external components send it."""
+    return f"<?xml version='1.0'?><stream:stream xmlns='{COMPONENT}' xmlns:stream='{STREAM[1:-1]}' to='{domain}'>"
 
 
 def client_tls(bundle: Path | None = None, *, alpn: bool = False) -> ssl.SSLContext:
