@@ -117,9 +117,9 @@ class Codec:
         self._ended = False
 
     @property
-    def trailing(self) -> bytes:
-        """What was received and not handed out: after a restart of the stream, bytes that must not be there."""
-        return bytes(self._buffer)
+    def has_more(self) -> bool:
+        """Whether anything was received beyond what has been handed out, well-formed or not."""
+        return bool(self._buffer) or self._fault is not None
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the wire. What is wrong with them is raised by `take`, in its turn."""

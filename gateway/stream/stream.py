@@ -209,11 +209,11 @@ class Stream:
                 self._element_received(item)
 
     def _header_received(self, header: StreamHeader) -> None:
-        if header.to is not None and (header.to.local or header.to.resource):
-            raise StreamError(StreamCondition.HOST_UNKNOWN, "'to' in the stream header must be a domain")
         if self.header is not None:
             check_same(self.header, header)
         self.header = header
+        if header.to is not None and (header.to.local or header.to.resource):
+            raise StreamError(StreamCondition.HOST_UNKNOWN, "'to' in the stream header must be a domain")
         self.facts = replace(self.facts, peer_version=header.version)
         if self.facts.role is Role.INITIATING:
             self.facts = replace(self.facts, stream_id=header.id or "")
@@ -334,7 +334,7 @@ class Stream:
             raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "it is too late for that on this stream")
         # Bytes behind <starttls/>, <proceed/>, <auth/> or <success/> were sent before what these bring was there, by
         # somebody in the middle perhaps; read later they would look protected (CVE-2011-0411).
-        if self._codec.trailing:
+        if self._codec.has_more:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "data was sent ahead of the end of a negotiation step")
 
     # -- writing -----------------------------------------------------------------------------------------------------

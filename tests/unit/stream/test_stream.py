@@ -292,7 +292,7 @@ def test_what_comes_while_we_wait_is_bounded() -> None:
     talking = talk().hear(header(), STARTTLS)
     for _ in range(100):
         talking.hear(" " * 1000)
-    assert len(talking.stream._codec.trailing) < 20_000
+    assert len(talking.stream._codec._buffer) < 20_000
     assert talking.answer(secured()).error == "policy-violation"
 
 
