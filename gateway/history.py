@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import chain
 
 from gateway.attempts.records import Attempt, AttemptUnderWay, Direction, FirstStanza, Kind
+from gateway.attempts.verdicts import Verdict
 from gateway.notices import Notice
 
 MOST_DOMAINS = 2000
@@ -76,6 +77,8 @@ class History:
 
     def _ended(self, attempt: Attempt) -> None:
         self._under_way.pop(attempt.number, None)
+        if attempt.verdict is Verdict.SAID_NOTHING:
+            return
         ours = attempt.direction is Direction.OUT or attempt.kind is not Kind.SERVER or not attempt.verdict.is_failure
         shelf = self._known if ours else self._strangers
         for domain in domains_of(attempt):

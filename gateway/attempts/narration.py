@@ -94,13 +94,15 @@ class Narrator:
         proof = last if last is not None and last.step is Step.PROOF else None
         if self._answered_keys and not self.last_error:
             return Verdict.QUESTIONS_ANSWERED, ""
+        if self.attempt.direction is Direction.IN and self._connection is not None and not self._connection.bytes_in:
+            return Verdict.SAID_NOTHING, ""
         if reason.startswith("TLS"):
             self.attempt.step(Step.TLS, reason, ok=False, required=_tls_required(self._facts))
             return Verdict.TLS_FAILED, reason
         if proof is None:
             return Verdict.CONNECTION_LOST, self.last_error or reason
         if proof.ok:
-            return Verdict.CLOSED_AFTER_PROOF, f"{reason}, just after the proof {proof.told} had been accepted"
+            return Verdict.CLOSED_AFTER_PROOF, f"the proof {proof.told} was accepted, and then {reason}"
         refused = Verdict.PROOF_REFUSED if self.attempt.direction is Direction.OUT else self._not_trusted()
         return refused, f"proof {proof.told}, then {reason}"
 

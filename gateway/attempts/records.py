@@ -48,6 +48,7 @@ _ENDED = {
     Verdict.ESTABLISHED: "established",
     Verdict.QUESTIONS_ANSWERED: "asked about keys, and was answered,",
     Verdict.CLOSED_BY_US: "closed by us",
+    Verdict.SAID_NOTHING: "left without a word",
 }
 
 
@@ -102,6 +103,8 @@ class Attempt(Notice):
 
     @property
     def level(self) -> Level:
+        if self.verdict is Verdict.SAID_NOTHING:
+            return Level.DEBUG
         return Level.WARN if self.verdict.is_failure else Level.INFO
 
     @property

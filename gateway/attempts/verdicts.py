@@ -17,6 +17,7 @@ class Verdict(StrEnum):
     ESTABLISHED = "established"
     QUESTIONS_ANSWERED = "questions-answered"
     CLOSED_BY_US = "closed-by-us"
+    SAID_NOTHING = "said-nothing"
     NO_SUCH_DOMAIN = "no-such-domain"
     DNS_FAILED = "dns-failed"
     NO_ANSWER = "no-answer"
@@ -54,13 +55,22 @@ class Advice:
     mend: str = ""
 
 
-NO_FAILURES = frozenset({Verdict.UNDER_WAY, Verdict.ESTABLISHED, Verdict.QUESTIONS_ANSWERED, Verdict.CLOSED_BY_US})
+NO_FAILURES = frozenset(
+    {
+        Verdict.UNDER_WAY,
+        Verdict.ESTABLISHED,
+        Verdict.QUESTIONS_ANSWERED,
+        Verdict.CLOSED_BY_US,
+        Verdict.SAID_NOTHING,
+    }
+)
 
 ADVICE = {
     Verdict.UNDER_WAY: Advice(meaning="it is being tried at this moment"),
     Verdict.ESTABLISHED: Advice(meaning="the stream stands, and stanzas may pass"),
     Verdict.QUESTIONS_ANSWERED: Advice(meaning="the other server only asked whether dialback keys are ours"),
     Verdict.CLOSED_BY_US: Advice(meaning="we closed the stream: an operator asked for it, or the service was stopped"),
+    Verdict.SAID_NOTHING: Advice(meaning="somebody connected and left without a word, as monitors and scanners do"),
     Verdict.NO_SUCH_DOMAIN: Advice(
         meaning="the DNS knows no XMPP server for the domain, or the domain says that it has none",
         side="theirs",

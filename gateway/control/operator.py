@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from gateway.addresses import Domain, prepare_domain
+from gateway.addresses import Address, Domain, prepare_domain
 from gateway.attempts.records import Attempt
 from gateway.control.door import Action, Refused
 from gateway.errors import MalformedAddress
@@ -17,6 +17,8 @@ from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
 from gateway.history import History
 from gateway.status import StatusReader
+
+MOST_FAILURES = 30  # shown at once
 
 
 class Steered(Protocol):
@@ -31,6 +33,7 @@ class Steered(Protocol):
     def connections(self) -> Iterable[Any]: ...
     def routes_to(self, domain: Domain) -> Iterable[RemoteRoute]: ...
     def forget_names(self) -> None: ...
+    def close_account(self, account: Address) -> int: ...
     def reload(self) -> Any: ...
 
 
@@ -48,8 +51,10 @@ class Operator:
             self.peers,
             self.queues,
             self.explain,
+            self.failures,
             self.close,
             self.retry,
+            self.close_account,
             self.reload,
         )
         return {command.__name__: command for command in commands}
@@ -79,6 +84,10 @@ class Operator:
             "attempts": [attempt_record(attempt) for attempt in self._steered.history.of(name)],
         }
 
+    def failures(self) -> list[dict[str, Any]]:
+        """The latest failures of all domains."""
+        return [attempt_record(attempt) for attempt in self._steered.history.failures()[:MOST_FAILURES]]
+
     def close(self, domain: str) -> dict[str, Any]:
         """Close the streams with a domain properly; they come back when there is something to send."""
         name = _prepared(domain)
@@ -96,6 +105,10 @@ class Operator:
         for route in waiting:
             route.retry()
         return {"domain": name, "tried": len(waiting), "stanzas": sum(route.queued for route in waiting)}
+
+    def close_account(self, account: str) -> dict[str, Any]:
+        """Close the streams of an account of ours: it was deleted, or has another password."""
+        return {"account": account, "closed": self._steered.close_account(Address.parse(account))}
 
     def reload(self) -> Any:
         """Take over the configuration as it is now."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -75,6 +75,7 @@ class StreamProtocol(Protocol):
         self.bytes_in = 0
         self.bytes_out = 0
         self.has_stalled = False
+        self.was_stuck = False
         self.session = session
         self._clock = clock
         self._judge = judge
@@ -126,6 +127,7 @@ class StreamProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._is_lost = True
+        self.was_stuck = self.has_stalled or "stall" in self._timers
         self._writable.is_open = False
         for timer in list(self._timers):
             self._clear_timer(timer)
@@ -365,6 +367,8 @@ class _Writable:
 def _in_words(reason: Failure) -> str:
     if reason.check(ConnectionDone):
         return "the other side closed the connection"
+    if reason.check(ConnectionLost):
+        return "the connection broke off"
     if reason.check(SSL.Error):
         details = reason.value.args[0] if reason.value.args else ()
         told = "; ".join(str(entry[-1]) for entry in details) if isinstance(details, list) else str(reason.value)

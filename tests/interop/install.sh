@@ -5,8 +5,9 @@
 # Otherwise: says what is missing, and leaves it to the tests to skip. Quick when everything is there already.
 set -eu
 
+# chromium looks at the status page, as people do, and fonts-dejavu-core gives it letters.
 # libnss-wrapper gives ejabberd, which asks libc for addresses, a hosts file of the tests' own.
-packages="prosody lua-unbound ejabberd libnss-wrapper"
+packages="prosody lua-unbound ejabberd libnss-wrapper chromium chromium-driver fonts-dejavu-core"
 
 missing=""
 for package in $packages; do
