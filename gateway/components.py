@@ -7,6 +7,9 @@ A second connection that knows the secret is not refused out of hand, or a compo
 would be locked out; nor does it simply win, or two would take turns in throwing each other out. The old connection is
 asked for a sign of life (an XEP-0199 ping): if anything comes from it within some seconds, the new one gets
 `conflict`; else the old one is closed with `conflict`, and the new one is attached.
+
+A component that takes its stanzas slowly makes those wait who send to it; one that takes none is cut off, what waits is
+answered with an error, and what was written and may not have been read is named in a notice.
 """
 
 from __future__ import annotations
@@ -21,11 +24,12 @@ from gateway.addresses import Address, Domain
 from gateway.attempts.narration import ComponentNarrator
 from gateway.attempts.records import AttemptLog, Kind
 from gateway.elements import Element
-from gateway.errors import StanzaError, StreamCondition, StreamError
+from gateway.errors import StanzaCondition, StanzaError, StreamCondition, StreamError
 from gateway.features.handshake import AttachComponent, ComponentAttached
 from gateway.interfaces import IRoute
 from gateway.namespaces import PING
-from gateway.notices import ComponentChanged, Level, Publish, StanzasPassed
+from gateway.notices import ComponentChanged, Level, MaybeLost, Publish, StanzasPassed
+from gateway.outflow import Lately, Outflow
 from gateway.policy import check_component
 from gateway.router import NOBODY_THERE, Router
 from gateway.sessions import Connection
@@ -34,54 +38,55 @@ from gateway.stream.events import CloseTransport, StreamOpened
 from gateway.stream.stream import Output
 
 SIGN_OF_LIFE_SECONDS = 5.0
+_LIFE = "alive"
+_TOO_MUCH = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too much waits there already")
 
 
 @implementer(IRoute)
 class ComponentRoute:
     """The route to the component of one domain."""
 
-    def __init__(self, domain: Domain, router: Router, clock: Any, publish: Publish) -> None:
+    def __init__(self, domain: Domain, router: Router, outflow: Outflow, clock: Any, publish: Publish) -> None:
         self.domain = domain
+        self.outflow = outflow
         self.session: ComponentSession | None = None
         self.sent = 0
         self._router = router
         self._clock = clock
         self._publish = publish
-        self._batch: list[Stanza] = []
+        self._written = Lately()
         self._candidate: ComponentSession | None = None
         self._waiting_for_life: Any = None
 
     # -- as an IRoute ------------------------------------------------------------------------------------------------
 
     def deliver(self, stanza: Stanza) -> None:
-        """Write it with the next flush, or tell the sender that nobody is there."""
+        """Write it with the next flush, let it wait for room, or tell the sender that nobody is there."""
         if self.session is None:
             self._router.bounce(stanza, NOBODY_THERE)
-            return
-        if stanza.is_request:
-            self._router.requests.asked(self, stanza)
-        self._batch.append(stanza)
+        elif self.outflow.flows:
+            self.outflow.add(stanza)
+        elif not self.outflow.hold(stanza):
+            self._router.bounce(stanza, _TOO_MUCH)
 
     def flush(self) -> Deferred[None] | None:
         """Write the batch."""
-        if self.session is None or self.session.connection is None:
-            return None
-        if self._batch:
-            batch, self._batch = self._batch, []
-            self.sent += len(batch)
-            data = b"".join([stanza.raw for stanza in batch])
-            self.session.connection.write(data)
-            self._publish(
-                StanzasPassed(
-                    came_in=False,
-                    via=Kind.COMPONENT,
-                    source="others",
-                    target=self.domain,
-                    stanzas=batch,
-                    size=len(data),
-                )
+        return self.outflow.flush()
+
+    def sending(self, batch: Sequence[Stanza]) -> bytes:
+        """A batch is being written: what is noted about it, and its bytes."""
+        data = b"".join([stanza.raw for stanza in batch])
+        for stanza in batch:
+            if stanza.is_request:
+                self._router.requests.asked(self, stanza)
+        self.sent += len(batch)
+        self._written.add(len(batch), self._clock.seconds())
+        self._publish(
+            StanzasPassed(
+                came_in=False, via=Kind.COMPONENT, source="others", target=self.domain, stanzas=batch, size=len(data)
             )
-        return self.session.connection.room()
+        )
+        return data
 
     # -- who is attached ---------------------------------------------------------------------------------------------
 
@@ -108,9 +113,13 @@ class ComponentRoute:
             self._stop_waiting()
         elif session is self.session:
             self.session = None
-            self._batch.clear()
+            self.outflow.shut()
             self._tell(f"detached: {reason}", Level.WARN)
+            if lost := self._written.take(self._clock.seconds(), stuck=session.was_stuck):
+                self._publish(MaybeLost(domain=self.domain, count=lost))
             self._router.abandon(self, NOBODY_THERE)
+            for stanza in self.outflow.take_all():
+                self._router.bounce(stanza, NOBODY_THERE)
             self._router.flush()
             if (candidate := self._stop_waiting()) is not None:
                 self._take(candidate)
@@ -132,6 +141,7 @@ class ComponentRoute:
     def _take(self, session: ComponentSession) -> None:
         self.session = session
         session.accept()
+        self.outflow.open(session)
         self._tell(f"attached from {session.address}")
 
     def _tell(self, text: str, weight: Level = Level.INFO) -> None:
@@ -156,6 +166,7 @@ class ComponentSession:
         self._route: ComponentRoute | None = None
         self._router = router
         self._publish = publish
+        self._awaits_life = False
 
     # -- as a Session ------------------------------------------------------------------------------------------------
 
@@ -185,6 +196,8 @@ class ComponentSession:
         route.heard(self)
         if route.session is not self:
             return None
+        if self._awaits_life:
+            stanzas = self._without_sign_of_life(stanzas, route.domain)
         size = 0
         try:
             for stanza in stanzas:
@@ -209,6 +222,13 @@ class ComponentSession:
         except StanzaError as error:
             self._router.refuse(stanza, error, Address.make("", domain, ""))
 
+    def _without_sign_of_life(self, stanzas: Sequence[Stanza], domain: Domain) -> Sequence[Stanza]:
+        """The answer to our own question is for nobody else."""
+        itself = Address.make("", domain, "")
+        others = [each for each in stanzas if (each.id, each.from_, each.to) != (_LIFE, itself, itself)]
+        self._awaits_life = len(others) == len(stanzas)
+        return others
+
     def lost(self, reason: str) -> None:
         self.narrator.lost(reason)
         self._leave(reason)
@@ -219,6 +239,27 @@ class ComponentSession:
             self._route.detach(self, reason)
 
     # -- for the route -----------------------------------------------------------------------------------------------
+
+    @property
+    def has_room(self) -> bool:
+        """As `Channel.has_room`."""
+        return self.connection is not None and self.connection.has_room
+
+    @property
+    def was_stuck(self) -> bool:
+        """Whether the component took nothing when the connection was lost."""
+        return self.connection is not None and self.connection.was_stuck
+
+    def send(self, batch: Sequence[Stanza]) -> None:
+        """As `Channel.send`."""
+        assert self.connection is not None
+        assert self._route is not None
+        self.connection.write(self._route.sending(batch))
+
+    def room(self) -> Deferred[None] | None:
+        """As `Channel.room`."""
+        assert self.connection is not None
+        return self.connection.room()
 
     def accept(self) -> None:
         """The domain is this connection's."""
@@ -236,8 +277,9 @@ class ComponentSession:
         assert self._route is not None
         domain = self._route.domain
         ping = Element(
-            CONTENT, "iq", {"type": "get", "from": domain, "to": domain, "id": "alive"}, [Element(PING, "ping")]
+            CONTENT, "iq", {"type": "get", "from": domain, "to": domain, "id": _LIFE}, [Element(PING, "ping")]
         )
+        self._awaits_life = True
         self.connection.write(Stanza.from_element(ping).raw)
 
     def replaced(self) -> None:

@@ -152,6 +152,20 @@ class MaybeLost(Notice):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SentAgain(Notice):
+    """Stanzas had not been acknowledged when a connection broke, and go out again."""
+
+    domain: str
+    count: int
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"the connection to {self.domain} broke: {self.count} stanzas that had not been acknowledged are sent again"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComponentChanged(Notice):
     """An external component was attached, detached or refused."""
 

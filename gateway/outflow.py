@@ -71,6 +71,27 @@ class QueueSpace:
         self._left += size
 
 
+class Lately:
+    """How many stanzas were written lately: nobody knows whether they arrived on a connection that then broke."""
+
+    def __init__(self, seconds: float = 30) -> None:
+        self._seconds = seconds
+        self._written: deque[tuple[float, int]] = deque()
+
+    def add(self, count: int, now: float) -> None:
+        """So many are being written."""
+        self._written.append((now, count))
+        while self._written[0][0] < now - self._seconds:
+            self._written.popleft()
+
+    def take(self, now: float, *, stuck: bool) -> int:
+        """How many may not have arrived, and forget them; `stuck`: the other side took nothing more at the end."""
+        since = float("-inf") if stuck else now - self._seconds
+        count = sum(count for when, count in self._written if when >= since)
+        self._written.clear()
+        return count
+
+
 class Outflow:
     """What waits for one place, and the batch that is about to be written to it."""
 

@@ -180,16 +180,16 @@ def check_inbound(stanza: Stanza, facts: Facts, domains: Domains) -> None:
         attribute, problem = stanza.malformed
         if attribute == "from":
             raise StreamError(StreamCondition.INVALID_FROM, f"'from' is no address: {problem}")
-        if stanza.from_ is None or not any(pair.sender == stanza.from_.domain for pair in facts.proofs):
+        if stanza.from_ is None or not any(pair.sender == stanza.from_.domain for pair in facts.admitted):
             raise StreamError(StreamCondition.INVALID_FROM, "'from' is not a domain that this stream has proved")
         raise StanzaError(StanzaCondition.JID_MALFORMED, f"'to' is no address: {problem}")
     if stanza.from_ is None or stanza.to is None:
         missing = "from" if stanza.from_ is None else "to"
         raise StreamError(StreamCondition.IMPROPER_ADDRESSING, f"a stanza between servers needs '{missing}'")
-    proved = any(pair.sender == stanza.from_.domain for pair in facts.proofs)
+    proved = any(pair.sender == stanza.from_.domain for pair in facts.admitted)
     if (
         proved
-        and not any(pair.target == stanza.to.domain for pair in facts.proofs)
+        and not any(pair.target == stanza.to.domain for pair in facts.admitted)
         and not domains.is_own(stanza.to.domain)
     ):
         raise StreamError(StreamCondition.HOST_UNKNOWN, "this server does not answer for that domain")

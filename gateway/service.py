@@ -18,21 +18,31 @@ from typing import Any
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList
 
-from gateway.addresses import AddressCache, Domain, DomainPair
+from gateway.addresses import Address, AddressCache, Domain, DomainPair
 from gateway.attempts.records import AttemptLog, Direction, Kind
+from gateway.clients.people import People
 from gateway.components import ComponentRoute, ComponentSession
+from gateway.control.door import ControlDoor
+from gateway.control.operator import Operator
+from gateway.control.place import socket_path
 from gateway.dialback.keys import KeyMaker
-from gateway.errors import StreamCondition, StreamError
+from gateway.errors import Misuse, StreamCondition, StreamError
+from gateway.features.bidi import Bidirectional
 from gateway.features.dialback import Dialback, DialbackQuestions
 from gateway.features.handshake import Handshake
+from gateway.features.limits import Limits
 from gateway.features.sasl_servers import accepting_servers, proving_to_servers
 from gateway.features.starttls import StartTLS
+from gateway.features.stream_management import between_servers
+from gateway.federation.admission import Admission
 from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.inbound import InboundSession
-from gateway.federation.outbound import OutboundSession
-from gateway.federation.route import QueueSpace, RemoteRoute, RouteRules
-from gateway.federation.streams import Gone, OutboundStreams
-from gateway.handlers.disco import Disco
+from gateway.federation.outbound import Gone, OutboundSession
+from gateway.federation.resumption import BrokenStream, Resumables
+from gateway.federation.route import RemoteRoute, RouteRules
+from gateway.federation.session import SessionTools
+from gateway.federation.streams import OutboundStreams
+from gateway.handlers.disco import Announced, Disco
 from gateway.handlers.ping import Ping
 from gateway.handlers.route import HandlerRoute
 from gateway.handlers.time import Time
@@ -40,7 +50,10 @@ from gateway.handlers.version import Version
 from gateway.history import History
 from gateway.http import door as http
 from gateway.http.door import Answer, Page
+from gateway.http.events import EventStream
+from gateway.http.files import page_files
 from gateway.http.health import alive, ready
+from gateway.im import assembly as im
 from gateway.interfaces import IRoute
 from gateway.lag import LagMeter
 from gateway.metrics import CONTENT_TYPE as METRICS_TYPE
@@ -51,14 +64,17 @@ from gateway.net.contexts import TLSContexts, TLSRules
 from gateway.net.doors import Behind, Crowd, Door, Porter
 from gateway.net.identities import Identity, Keyring, load_identity
 from gateway.net.listening import Listening, NotOpened
+from gateway.net.names import CLIENT
+from gateway.net.paths import Holder
 from gateway.net.protocol import Timing
 from gateway.net.resolver import Resolver
 from gateway.net.trust import TrustStore
 from gateway.notices import Board, Level, Remark
+from gateway.outflow import Bounds, Outflow, QueueSpace
 from gateway.policy import DomainRule, Domains, InsideDoor, OutsideDoor
-from gateway.profiles import component_profile, server_profile
+from gateway.profiles import Profile, component_profile, server_profile
 from gateway.router import Router
-from gateway.settings import ComponentDomain, HandlerDomain, PeerSettings, RelayDomain, Settings
+from gateway.settings import ComponentDomain, HandlerDomain, ImDomain, PeerSettings, RelayDomain, Settings
 from gateway.status import StatusReader, outbound_connections
 from gateway.stream.codec import Budget
 from gateway.stream.facts import Facts, Means, Terms
@@ -104,6 +120,7 @@ class Gateway(MultiService):
     async def _close(self) -> None:
         """Shut the doors, bounce what waits, close every stream properly, and wait until they are gone."""
         await MultiService.stopService(self)
+        self.streams.stop()
         for route in list(self.remote_routes.values()):
             route.close()
         shutdown = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
@@ -111,10 +128,27 @@ class Gateway(MultiService):
         for connection in connections:
             connection.close(shutdown)
         await DeferredList([connection.when_lost() for connection in connections])
+        await self.people.close()
 
     def connections(self) -> list[Any]:
         """All connections, those that others made to us first."""
         return [*self.porter.connections, *outbound_connections(self.streams)]
+
+    def routes_to(self, domain: Domain) -> list[RemoteRoute]:
+        """The ways to a remote domain."""
+        return [route for pair, route in self.remote_routes.items() if pair.target == domain]
+
+    def forget_names(self) -> None:
+        """Ask the DNS afresh."""
+        self.resolver.forget()
+
+    def close_account(self, account: Address) -> int:
+        """Close the streams of an account of ours; how many there were."""
+        return self.people.close_account(account)
+
+    def reload(self) -> Any:
+        """Take over the configuration as it is now."""
+        raise Misuse("not yet")
 
     def stopService(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._close())
@@ -127,17 +161,21 @@ class Gateway(MultiService):
     tools: StreamTools
     trust: TrustStore
     judge: CertificateJudge
+    client_judge: CertificateJudge  # of the certificates of people
     contexts: TLSContexts
     domains: Domains
     keys: KeyMaker
     outside: OutsideDoor
     inside: InsideDoor
     router: Router
+    space: QueueSpace
     resolver: Resolver
     connector: Connector
+    session_tools: SessionTools
     streams: OutboundStreams
     remote_routes: dict[DomainPair, RemoteRoute]
     components: dict[Domain, ComponentRoute]
+    people: People
     porter: Porter
     backoff: Backoff
     budget: Budget
@@ -218,6 +256,7 @@ def _load_certificates(gateway: Gateway) -> None:
     gateway.judge = CertificateJudge(
         gateway.trust, warn=lambda text: gateway.board.publish(Remark(text=text, weight=Level.WARN))
     )
+    gateway.client_judge = CertificateJudge(gateway.trust, holder=Holder.CLIENT)
     gateway.contexts = TLSContexts(Keyring(identities), TLSRules(minimum=tls.minimum, ciphers=tls.ciphers))
 
 
@@ -241,7 +280,7 @@ def _set_router(gateway: Gateway) -> None:
     settings = gateway.settings
     gateway.backoff = Backoff(Waits(), SystemRandom())
     gateway.remote_routes = {}
-    space = QueueSpace(settings.limits.queue_bytes)
+    gateway.space = QueueSpace(settings.limits.queue_bytes)
 
     def remote(pair: DomainPair) -> IRoute:
         route = gateway.remote_routes.get(pair)
@@ -253,7 +292,7 @@ def _set_router(gateway: Gateway) -> None:
                 open_stream=lambda pair: gateway.streams.open(pair),
                 router=gateway.router,
                 backoff=gateway.backoff,
-                space=space,
+                space=gateway.space,
                 clock=gateway.reactor,
                 publish=gateway.board.publish,
                 at_rest=forget,
@@ -267,10 +306,14 @@ def _set_router(gateway: Gateway) -> None:
 
 
 def _set_local_routes(gateway: Gateway) -> None:
+    waiting = gateway.settings.limits.component_buffer_bytes
     gateway.components = {}
     for name, domain in gateway.settings.domains.items():
         if isinstance(domain, ComponentDomain):
-            gateway.components[name] = ComponentRoute(name, gateway.router, gateway.reactor, gateway.board.publish)
+            outflow = Outflow(Bounds(wait_above=waiting, most_bytes=4 * waiting), gateway.space)
+            gateway.components[name] = ComponentRoute(
+                name, gateway.router, outflow, gateway.reactor, gateway.board.publish
+            )
             gateway.router.attach(name, gateway.components[name])
         elif isinstance(domain, HandlerDomain):
             handler = domain.factory(**domain.options)
@@ -279,13 +322,46 @@ def _set_local_routes(gateway: Gateway) -> None:
             gateway.router.attach(name, HandlerRoute(name, [Ping(), disco, Version(), Time(), handler], gateway.router))
 
 
+def _set_people(gateway: Gateway) -> None:
+    settings = gateway.settings
+    state = settings.gateway.state
+
+    def itself(domain: Domain) -> IRoute:
+        served = [Ping(), Version(), Time(), Announced(im.FEATURES, im.IDENTITIES)]
+        disco = Disco(served, contacts=settings.domains[domain].admins)
+        return HandlerRoute(domain, [Ping(), disco, Version(), Time()], gateway.router)
+
+    gateway.people = People(
+        [domain.domain for domain in settings.domains_of(ImDomain)],
+        itself=itself,
+        storage=settings.storage.url,
+        state=state,
+        secret=_secret(state / "logins.secret"),
+        router=gateway.router,
+        addresses=gateway.addresses,
+        new_id=gateway.tools.new_id,
+        attempt=partial(_attempt, gateway, Kind.CLIENT),
+        reactor=gateway.reactor,
+    )
+    gateway.addService(gateway.people)
+
+
+def _attempt(gateway: Gateway, kind: Kind) -> AttemptLog:
+    return AttemptLog(gateway.board.publish, gateway.reactor.seconds, next(gateway.numbers), Direction.IN, kind=kind)
+
+
 def _set_federation(gateway: Gateway) -> None:
     settings = gateway.settings
+    gateway.session_tools = SessionTools(
+        admission=Admission(gateway.domains, gateway.router, gateway.board.publish),
+        clock=gateway.reactor,
+        patience=settings.limits.stall_seconds,
+    )
     nameservers = settings.dns.nameservers
     gateway.resolver = Resolver(gateway.reactor, nameservers)
 
-    def session(attempt: AttemptLog, pair: DomainPair, gone: Gone) -> OutboundSession:
-        return OutboundSession(attempt, dialback_towards(pair.target), pair, gone)
+    def session(attempt: AttemptLog, pair: DomainPair, gone: Gone, resuming: BrokenStream | None) -> OutboundSession:
+        return OutboundSession(attempt, dialback_towards(pair.target), gateway.session_tools, pair, gone, resuming)
 
     def dialback_towards(domain: Domain) -> Dialback:
         inside = gateway.domains.relayed_terms(domain) is not None
@@ -304,7 +380,14 @@ def _set_federation(gateway: Gateway) -> None:
         way_to=way_to,
         session=session,
         profiles=(
-            server_profile(StartTLS(), proving_to_servers(gateway.tools.new_id), gateway.outside_dialback),
+            server_profile(
+                StartTLS(),
+                Bidirectional(),
+                proving_to_servers(gateway.tools.new_id),
+                gateway.outside_dialback,
+                Limits(),
+                between_servers(),
+            ),
             server_profile(StartTLS(), DialbackQuestions(gateway.outside_dialback)),
         ),
         tools=gateway.tools,
@@ -314,11 +397,7 @@ def _set_federation(gateway: Gateway) -> None:
         numbers=gateway.numbers,
     )
 
-    def ended(session: OutboundSession, cleanly: bool) -> None:
-        for route in list(gateway.remote_routes.values()):
-            route.stream_ended(session, cleanly=cleanly)
-
-    gateway.streams = OutboundStreams(gateway.connector, ended)
+    gateway.streams = OutboundStreams(gateway.connector, gateway.reactor)
 
 
 def _set_doors(gateway: Gateway) -> None:
@@ -333,24 +412,33 @@ def _set_doors(gateway: Gateway) -> None:
         gateway.board.publish,
     )
 
-    def attempt(kind: Kind) -> AttemptLog:
-        return AttemptLog(
-            gateway.board.publish, gateway.reactor.seconds, next(gateway.numbers), Direction.IN, kind=kind
-        )
-
     def inbound(dialback: Dialback) -> InboundSession:
         return InboundSession(
-            attempt(Kind.SERVER),
+            _attempt(gateway, Kind.SERVER),
             dialback,
-            domains=gateway.domains,
-            router=gateway.router,
+            gateway.session_tools,
             verify=gateway.streams.verify,
             reached=partial(_reached, gateway),
-            publish=gateway.board.publish,
+            lenders=gateway.streams,
+            resumables=resumables,
+        )
+
+    resumables = Resumables(gateway.tools.new_id, gateway.reactor.seconds)
+
+    def accepting_profile(dialback: Dialback) -> Profile:
+        return server_profile(
+            StartTLS(),
+            accepting_servers(gateway.tools.new_id),
+            dialback,
+            Bidirectional(),
+            Limits(),
+            between_servers(),
         )
 
     def component() -> ComponentSession:
-        return ComponentSession(attempt(Kind.COMPONENT), gateway.components.get, gateway.router, gateway.board.publish)
+        return ComponentSession(
+            _attempt(gateway, Kind.COMPONENT), gateway.components.get, gateway.router, gateway.board.publish
+        )
 
     def secret_of(domain: Domain) -> str | None:
         settings = gateway.settings.domains.get(domain)
@@ -360,14 +448,14 @@ def _set_doors(gateway: Gateway) -> None:
         return gateway.contexts.accepting(facts.local)
 
     outside = Behind(
-        profile=server_profile(StartTLS(), accepting_servers(gateway.tools.new_id), gateway.outside_dialback),
+        profile=accepting_profile(gateway.outside_dialback),
         accept=gateway.outside.accept,
         session=partial(inbound, gateway.outside_dialback),
         terms=terms_of(settings.peers.any),
         tls=accepting,
     )
     inside = Behind(
-        profile=server_profile(StartTLS(), accepting_servers(gateway.tools.new_id), gateway.inside_dialback),
+        profile=accepting_profile(gateway.inside_dialback),
         accept=gateway.inside.accept,
         session=partial(inbound, gateway.inside_dialback),
         terms=Terms(require_tls=False),
@@ -380,24 +468,33 @@ def _set_doors(gateway: Gateway) -> None:
         terms=Terms(require_tls=False, stanza_bytes=limits.component_stanza_bytes),
         tls=accepting,
     )
+    clients = Behind(
+        profile=gateway.people.profile,
+        accept=gateway.people.door.accept,
+        session=gateway.people.session,
+        terms=Terms(stanza_bytes=limits.client_stanza_bytes),
+        tls=lambda facts: gateway.contexts.accepting(facts.local, service=CLIENT),
+    )
     behind = {
-        "server": (outside, False),
-        "server_tls": (outside, True),
-        "inside": (inside, False),
-        "component": (components, False),
+        "server": (outside, gateway.judge, False),
+        "server_tls": (outside, gateway.judge, True),
+        "inside": (inside, gateway.judge, False),
+        "component": (components, gateway.judge, False),
+        "client": (clients, gateway.client_judge, False),
+        "client_tls": (clients, gateway.client_judge, True),
     }
     for name, description in settings.listen.opened():
         if name in behind:
             gateway.addService(Listening(name, description, _door(gateway, *behind[name]), gateway.reactor))
 
 
-def _door(gateway: Gateway, behind: Behind, direct_tls: bool) -> Door:
+def _door(gateway: Gateway, behind: Behind, judge: CertificateJudge, direct_tls: bool) -> Door:
     return Door(
         behind,
         gateway.porter,
         direct_tls=direct_tls,
         clock=gateway.reactor,
-        judge=gateway.judge,
+        judge=judge,
         tools=gateway.tools,
         budget=gateway.budget,
         timing=gateway.timing,
@@ -421,13 +518,21 @@ def _accept_component(gateway: Gateway, header: StreamHeader, facts: Facts) -> F
     return replace(facts, local=header.to_domain)
 
 
+def _set_control(gateway: Gateway) -> None:
+    state = gateway.settings.gateway.state
+    gateway.addService(ControlDoor(partial(socket_path, state), Operator(gateway).actions, gateway.reactor))
+
+
 def _set_http_door(gateway: Gateway) -> None:
     if not gateway.settings.listen.http:
         return
     metrics = Metrics(gateway.status.status)
     gateway.board.subscribe(metrics.notice)
     gateway.addService(LagMeter(gateway.reactor, gateway.board.publish))
+    sources = {"status": Operator(gateway).status, "failures": Operator(gateway).failures}
     pages = {
+        **dict(page_files()),
+        "/events": EventStream(sources, gateway.reactor),
         "/metrics": Page(lambda: Answer(body=metrics.text(), kind=METRICS_TYPE)),
         "/healthz": Page(ready(gateway.missing)),
         "/healthz/alive": Page(alive),
@@ -445,8 +550,10 @@ STEPS: Sequence[Callable[[Gateway], None]] = (
     _set_policy,
     _set_router,
     _set_local_routes,
+    _set_people,
     _set_federation,
     _set_doors,
+    _set_control,
     _set_http_door,
 )
 

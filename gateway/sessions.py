@@ -24,6 +24,7 @@ class Connection(Protocol):
     bytes_in: int
     bytes_out: int
     has_stalled: bool  # the other side took nothing for too long, and the connection was cut
+    was_stuck: bool  # the other side took nothing when the connection was lost
 
     @property
     def peer_address(self) -> str:

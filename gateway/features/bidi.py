@@ -2,8 +2,8 @@
 
 It is asked for before the initiating server proves itself, and only after STARTTLS where there is TLS. What this side
 may then send is the reverse of what the other side has proved (`Facts.carries`); what it may receive on a stream that
-it opened is the reverse of what it has proved itself (`Facts.admits`). That the other side is the domain that we called
-rests on its certificate, or on the DNS that led us there, so it is asked for only where such a proof is accepted.
+it opened is the reverse of what it has proved itself (`Facts.admitted`). That the other side is the domain that we
+called rests on its certificate, or on the DNS that led us there: it is asked for only where such a proof is accepted.
 """
 
 from __future__ import annotations

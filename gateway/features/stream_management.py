@@ -9,8 +9,9 @@ needs one is an event or an order to it.
     StreamResumed, or ResumptionRefused   (after a refusal the initiating entity enables it anew)
     AcknowledgementRequested, Acknowledged: on both sides, any time after
 
-Stanzas may follow `<enable/>` at once, so it costs no round trip; they wait for the answer to `<resume/>`. The same
-feature serves streams of clients: which facts allow it is given to it.
+Stanzas may follow `<enable/>` at once, so it costs no round trip. Until `<resume/>` is answered the session sends none,
+since it does not know which go first; the other side may. The same feature serves streams of clients: which facts allow
+it is given to it.
 """
 
 from __future__ import annotations
@@ -102,6 +103,11 @@ class AcknowledgementRequested(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LastAcknowledgement(Event):
+    """The closing tag is about to be sent: what we have handled is told now or never."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Acknowledged(Event):
     """The other side has handled the stanzas up to `h`."""
 
@@ -141,7 +147,7 @@ class StreamManagement(StreamFeature):
         resume = Element(
             STREAM_MANAGEMENT, "resume", {"h": str(facts.resuming.h % MODULUS), "previd": facts.resuming.id}
         )
-        return Step(facts=replace(facts, management=Management.RESUMING), outputs=[resume])
+        return Step(facts=replace(facts, management=Management.RESUMING), outputs=[resume], then=Then.CONTINUE)
 
     def receive(self, facts: Facts, element: Element) -> Step:
         """Any element of stream management, each in its role and its time."""
@@ -183,11 +189,25 @@ class StreamManagement(StreamFeature):
 
     def closing(self, facts: Facts) -> Sequence[Event]:
         """Whoever closes a stream acknowledges what it has handled, or it would be sent again (XEP-0198 §4)."""
-        return [AcknowledgementRequested()] if facts.management is Management.ON else []
+        return [LastAcknowledgement()] if facts.management is Management.ON else []
 
-    def is_complete(self, facts: Facts) -> bool:
-        """Stanzas wait while it is open which of them go first."""
-        return facts.management is not Management.RESUMING
+
+def between_servers() -> StreamManagement:
+    """On streams between servers: once the pair of the stream is proved, where our terms for the other domain want it.
+
+    It is offered beside dialback already, after which there are no further features.
+    """
+    return StreamManagement(_offered_to_servers, _is_proved)
+
+
+def _offered_to_servers(facts: Facts) -> bool:
+    protected = facts.encrypted or not facts.terms.require_tls
+    restarts = not facts.proofs and facts.remote is not None and facts.certificate_proves(facts.remote)
+    return facts.terms.managed and protected and not restarts
+
+
+def _is_proved(facts: Facts) -> bool:
+    return facts.terms.managed and facts.remote is not None and facts.proves(facts.pair)
 
 
 def _enabling(facts: Facts) -> Step:

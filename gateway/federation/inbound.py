@@ -1,29 +1,49 @@
 """InboundSession: a stream that another server opened to us, at the outside or the inside door.
 
-Stanzas of a proved domain pair go to the router; everything else about them is policy. Dialback keys that are shown
-here are verified with the server that owns the domain.
+Stanzas of a proved domain pair go to the router. Dialback keys that are shown here are verified with the server that
+owns the domain. What the other side may ask for besides: that stanzas are acknowledged and that the stream can be
+resumed when it broke (XEP-0198), and that answers come back on it (XEP-0288); then it is lent to whoever has some.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from gateway.addresses import Address, DomainPair
-from gateway.attempts.records import AttemptLog, Kind
-from gateway.errors import StanzaError, StreamError
+from gateway.addresses import DomainPair
+from gateway.attempts.records import AttemptLog
+from gateway.errors import StreamCondition, StreamError
 from gateway.features.dialback import Dialback
-from gateway.federation.session import ServerSession
+from gateway.features.stream_management import GrantManagement, ManagementGranted, ResumeStream, ResumptionDecided
+from gateway.federation.resumption import KEPT_SECONDS, BrokenStream, Resumables
+from gateway.federation.session import ServerSession, SessionTools
 from gateway.federation.verification import unanswered
-from gateway.notices import Publish, StanzasPassed
-from gateway.policy import Domains, check_inbound
-from gateway.router import Router
-from gateway.stanzas import Stanza
+from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, PairVerified, VerifyPair
 
 Verify = Callable[[VerifyPair], "Deferred[PairChecked]"]
 _MOST_VERIFICATIONS = 100
+
+
+class Lenders(Protocol):
+    """Who finds a stream for what is to be sent, and may use those that others have opened."""
+
+    def lend(self, session: ServerSession, pair: DomainPair) -> None:
+        """Stanzas of this pair may be sent on this stream."""
+
+    def unlend(self, session: ServerSession) -> None:
+        """The stream is gone."""
+
+    def expect(self, broken: BrokenStream) -> None:
+        """The stream is gone, and may be resumed by the other side."""
+
+    def settle(self, id_: str, h: int) -> None:
+        """The stream is being resumed; what is left over is given back to whoever sent it."""
+
+    def decided(self, id_: str) -> None:
+        """The stream is resumed: whoever waited for that may go on."""
 
 
 class InboundSession(ServerSession):
@@ -33,61 +53,78 @@ class InboundSession(ServerSession):
         self,
         attempt: AttemptLog,
         dialback: Dialback,
+        tools: SessionTools,
         *,
-        domains: Domains,
-        router: Router,
         verify: Verify,
         reached: Callable[[DomainPair], None],
-        publish: Publish,
+        lenders: Lenders,
+        resumables: Resumables,
     ) -> None:
         """`verify` asks the authoritative server; `reached` hears of every domain that has shown itself."""
-        super().__init__(attempt, dialback)
-        self._domains = domains
-        self._router = router
+        super().__init__(attempt, dialback, tools)
         self._verify = verify
         self._reached = reached
-        self._publish = publish
+        self._lenders = lenders
+        self._resumables = resumables
         self._verifications = 0
-        self._on |= {VerifyPair: self._verify_pair, PairVerified: self._pair_verified}
+        self._is_superseded = False
+        self._on |= {
+            VerifyPair: self._verify_pair,
+            PairVerified: self._pair_verified,
+            GrantManagement: self._grant_management,
+            ResumeStream: self._resume_stream,
+        }
 
-    def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
-        """Admit and route a batch; the first stanza that breaks a rule of the stream ends it, after those before it."""
-        self.attempt.stanzas("came in")
-        proofs = self.facts.proofs
-        route = self._router.route
-        size = 0
-        try:
-            for stanza in stanzas:
-                to, from_ = stanza.to, stanza.from_
-                if to is None or from_ is None or (from_.domain, to.domain) not in proofs:
-                    self._refuse(stanza)
-                else:
-                    size += len(stanza.raw)
-                    route(stanza)
-        except StreamError as error:
-            assert self.connection is not None
-            self.connection.close(error)
-        self._publish(
-            StanzasPassed(
-                came_in=True,
-                via=Kind.SERVER,
-                source=self.facts.remote or "",
-                target=self.facts.local or "",
-                stanzas=stanzas,
-                size=size,
-            )
-        )
-        return self._router.flush()
+    def lost(self, reason: str) -> None:
+        super().lost(reason)
+        if not self._is_superseded:
+            self._end(reason)
 
-    def _refuse(self, stanza: Stanza) -> None:
-        try:
-            check_inbound(stanza, self.facts, self._domains)
-        except StanzaError as error:
-            assert self.facts.local is not None
-            self._router.refuse(stanza, error, Address.make("", self.facts.local, ""))
+    def supersede(self) -> None:
+        """The stream is resumed on another connection: handle nothing more on this one (XEP-0198 §5)."""
+        assert self.connection is not None
+        self._is_superseded = self._is_deaf = True
+        self._end("the stream was resumed on another connection")
+        self.connection.close(StreamError(StreamCondition.CONFLICT, "the stream was resumed on another connection"))
+
+    def _end(self, reason: str) -> None:
+        broken = self._broken(self.facts.pair) if self._users else None
+        self._lenders.unlend(self)
+        if broken is not None:
+            self._lenders.expect(broken)
+        if self._ledger is not None and self._ledger.id is not None:
+            left = self._resumables.closed if self._is_closed else self._resumables.broke
+            left(self._ledger.id, self)
+        self._tell_users(reason, resuming=broken is not None)
 
     def _pair_verified(self, verified: PairVerified) -> None:
         self._reached(verified.pair.reversed())
+        if self.facts.bidirectional:
+            self._lenders.lend(self, verified.pair.reversed())
+
+    # -- stream management -------------------------------------------------------------------------------------------
+
+    def _grant_management(self, order: GrantManagement) -> None:
+        assert self.connection is not None
+        ledger = self._manage(Acknowledgements())
+        ledger.counts = True
+        if order.resumable:
+            ledger.id = self._resumables.keep(self.facts.pair, ledger.acknowledgements, self)
+        self.connection.answer(ManagementGranted(id=ledger.id, seconds=KEPT_SECONDS))
+
+    def _resume_stream(self, order: ResumeStream) -> None:
+        assert self.connection is not None
+        acknowledgements = self._resumables.resume(order.id, self.facts.pair, self)
+        if acknowledgements is None:
+            self.connection.answer(ResumptionDecided(id=order.id, resumed=False))
+            return
+        self._lenders.settle(order.id, order.h)
+        ledger = self._manage(acknowledgements)
+        ledger.id, ledger.counts = order.id, True
+        self.connection.answer(ResumptionDecided(id=order.id, resumed=True, h=acknowledgements.h))
+        self._lenders.decided(order.id)
+
+    # -- dialback ----------------------------------------------------------------------------------------------------
 
     def _verify_pair(self, order: VerifyPair) -> None:
         """Receiving server, step 2."""

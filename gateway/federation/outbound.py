@@ -1,7 +1,8 @@
 """OutboundSession: a stream that we opened to another server, for stanzas or only to have keys verified.
 
 It proves one domain pair as part of its negotiation and may prove further ones later, each for itself (XEP-0220 §2.7).
-Whoever waits for it gets a Deferred: `secured` for questions about keys, `proved(pair)` for stanzas.
+Whoever waits for that gets a Deferred: `when_proved(pair)`. Where the other side can, stanzas are acknowledged
+(XEP-0198), a broken stream is resumed, and stanzas come back on the same stream (XEP-0288).
 """
 
 from __future__ import annotations
@@ -13,11 +14,21 @@ from twisted.internet.defer import Deferred
 from gateway.addresses import DomainPair
 from gateway.attempts.records import AttemptLog
 from gateway.features.dialback import Dialback
+from gateway.features.stream_management import (
+    ManagementEnabled,
+    ManagementRefused,
+    ResumptionRefused,
+    StreamResumed,
+)
 from gateway.federation.delivery import DeliveryFailed, failure_of
-from gateway.federation.session import ServerSession
+from gateway.federation.resumption import BrokenStream
+from gateway.federation.session import ServerSession, SessionTools
 from gateway.stanzas import Stanza
+from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import NegotiationCompleted, PairRefused, PairVerified
-from gateway.stream.facts import Means
+from gateway.stream.facts import Management, Means
+
+Gone = Callable[["OutboundSession", str, "BrokenStream | None"], None]
 
 
 class OutboundSession(ServerSession):
@@ -27,18 +38,25 @@ class OutboundSession(ServerSession):
         self,
         attempt: AttemptLog,
         dialback: Dialback,
+        tools: SessionTools,
         pair: DomainPair,
-        gone: Callable[[OutboundSession, str], None],
+        gone: Gone,
+        resuming: BrokenStream | None = None,
     ) -> None:
-        """`gone` is told, once, when the stream ends, with the reason."""
-        super().__init__(attempt, dialback)
+        """`gone` is told, once, when the stream ends, why, and what of it can be resumed; `resuming` is such a rest."""
+        super().__init__(attempt, dialback, tools)
         self.pair = pair
         self._gone = gone
+        self._resuming = resuming
         self._waiting: dict[DomainPair, list[Deferred[OutboundSession]]] = {}
         self._on |= {
             NegotiationCompleted: self._established,
             PairVerified: self._pair_verified,
             PairRefused: self._pair_refused,
+            ManagementEnabled: self._management_enabled,
+            ManagementRefused: self._management_refused,
+            StreamResumed: self._resumed,
+            ResumptionRefused: self._resumption_refused,
         }
         self._is_lost = False
 
@@ -63,20 +81,9 @@ class OutboundSession(ServerSession):
         self.connection.perform(lambda facts: self._dialback.assert_pair(facts, pair))
         return wait
 
-    def write(self, data: bytes) -> None:
-        """Stanzas, of pairs that are proved here."""
-        assert self.connection is not None
-        self.attempt.stanzas("went out")
-        self.connection.write(data)
-
-    def room(self) -> Deferred[None] | None:
-        """As `Connection.room`."""
-        assert self.connection is not None
-        return self.connection.room()
-
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
-        """Nobody has proved anything to us on a stream that we opened: such stanzas are dropped (RFC 6120 §8.1.2.2)."""
-        return None
+        """Nothing may come in on a stream in one direction: such stanzas are dropped (RFC 6120 §8.1.2.2)."""
+        return super().stanzas_received(stanzas) if self.facts.bidirectional else None
 
     def lost(self, reason: str) -> None:
         was_usable = not self.attempt.is_open
@@ -89,13 +96,42 @@ class OutboundSession(ServerSession):
         for waits in waiting.values():
             for wait in waits:
                 wait.errback(failure_of(record.verdict, told) if not was_usable else DeliveryFailed(told))
-        self._gone(self, told)
+        broken = self._broken(self.pair)
+        self._gone(self, told, broken)
+        self._tell_users(told, resuming=broken is not None)
 
     def _established(self, completed: NegotiationCompleted) -> None:
+        if self.facts.management is Management.RESUMING:
+            return  # what goes first depends on the answer
+        if self.facts.management is Management.ON:
+            self._manage(Acknowledgements())
+        self._settle(self.pair)
+
+    def _management_enabled(self, enabled: ManagementEnabled) -> None:
+        if self._ledger is not None:
+            self._ledger.counts = True
+            self._ledger.id = enabled.id
+
+    def _management_refused(self, _: ManagementRefused) -> None:
+        if self._ledger is not None:
+            self._ledger.close()
+            self._ledger = None
+
+    def _resumed(self, resumed: StreamResumed) -> None:
+        assert self._resuming is not None
+        self._resuming.settle(resumed.h)
+        ledger = self._manage(self._resuming.acknowledgements)
+        ledger.id, ledger.counts = self._resuming.id, True
+        self._settle(self.pair)
+
+    def _resumption_refused(self, refused: ResumptionRefused) -> None:
+        assert self._resuming is not None
+        self._resuming.settle(refused.h)
+        self._manage(Acknowledgements())
         self._settle(self.pair)
 
     def _pair_verified(self, verified: PairVerified) -> None:
-        if self.is_usable:
+        if self.is_usable and verified.pair != self.pair:  # that one is settled with the negotiation
             self._settle(verified.pair)
 
     def _settle(self, pair: DomainPair) -> None:

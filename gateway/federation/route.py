@@ -4,16 +4,17 @@ Three dispositions, one at a time:
 
 idle      no stream is wanted; the first stanza wants one
 queueing  a stream is being opened, or will be when the domain may be tried again; stanzas wait, in order, bounded
-sending   stanzas are written to the stream
+sending   stanzas are written to the stream, as far as it has room
 
 When opening fails, everything that waits is bounced, in order, once, and the route is idle. When the stream breaks,
-the route is idle; requests that were written to it get some time for an answer on another stream, then an error.
+what it gives back, as not acknowledged (XEP-0198), is sent again before what waits. What a stream without
+acknowledgements may have lost is named in a notice. Requests that were written get some time for an answer on another
+stream, then an error.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -27,9 +28,11 @@ from gateway.attempts.records import Kind
 from gateway.errors import StanzaCondition, StanzaError
 from gateway.federation.backoff import Backoff
 from gateway.federation.delivery import DeliveryFailed
-from gateway.federation.outbound import OutboundSession
+from gateway.federation.resumption import StreamEnd
+from gateway.federation.session import ServerSession, User
 from gateway.interfaces import IRoute
-from gateway.notices import MaybeLost, Publish, StanzasPassed
+from gateway.notices import MaybeLost, Publish, SentAgain, StanzasPassed
+from gateway.outflow import Bounds, Lately, Outflow, QueueSpace
 from gateway.router import Router
 from gateway.stanzas import Stanza
 
@@ -49,26 +52,7 @@ class RouteRules:
     allow: bool = True
     queue_stanzas: int = 10_000
     connect_seconds: float = 30
-    unsure_seconds: float = 30  # how long what was written may still be under way
     answer_seconds: float = 10  # for answers to requests on a stream that broke
-
-
-class QueueSpace:
-    """The bytes that all queues together may hold."""
-
-    def __init__(self, most: int) -> None:
-        self._left = most
-
-    def take(self, size: int) -> bool:
-        """Whether so much more may wait; then it is taken."""
-        if size > self._left:
-            return False
-        self._left -= size
-        return True
-
-    def give_back(self, size: int) -> None:
-        """So much waits no longer."""
-        self._left += size
 
 
 @implementer(IRoute)
@@ -80,7 +64,7 @@ class RemoteRoute:
         pair: DomainPair,
         rules: RouteRules,
         *,
-        open_stream: Callable[[DomainPair], Deferred[OutboundSession]],
+        open_stream: Callable[[DomainPair], Deferred[ServerSession]],
         router: Router,
         backoff: Backoff,
         space: QueueSpace,
@@ -96,78 +80,74 @@ class RemoteRoute:
         self._open_stream = open_stream
         self._router = router
         self._backoff = backoff
-        self._space = space
         self._clock = clock
         self._publish = publish
         self._at_rest = at_rest
-        self._queue: deque[Stanza] = deque()
-        self._queued_bytes = 0
-        self._session: OutboundSession | None = None
-        self._opening: Deferred[OutboundSession] | None = None
+        self._outflow = Outflow(Bounds(most_stanzas=rules.queue_stanzas), space)
+        self._written = Lately()
+        self._is_closed = False
+        self._session: ServerSession | None = None
+        self._opening: Deferred[ServerSession] | None = None
         self._timers: dict[str, Any] = {}
-        self._batch: list[Stanza] = []
-        self._recent: deque[tuple[float, int]] = deque()  # when how many were written, as long as they may be under way
 
     @property
     def queued(self) -> int:
         """How many stanzas wait."""
-        return len(self._queue)
+        return len(self._outflow)
 
     # -- as an IRoute ------------------------------------------------------------------------------------------------
 
     def deliver(self, stanza: Stanza) -> None:
         """Write it with the next flush, or let it wait for a stream."""
-        if self.disposition is Disposition.SENDING:
-            self._add(stanza)
+        if self._outflow.flows:
+            self._outflow.add(stanza)
         elif not self.rules.allow:
             text = f"nothing is exchanged with {self.pair.target}"
             self._router.bounce(stanza, StanzaError(StanzaCondition.NOT_ALLOWED, text))
             self._rest()
-        else:
-            self._enqueue(stanza)
-
-    def _add(self, stanza: Stanza) -> None:
-        if stanza.is_request:
-            self._router.requests.asked(self.pair, stanza)
-        self._batch.append(stanza)
+        elif not self._outflow.hold(stanza):
+            text = f"too many stanzas wait for the server of {self.pair.target}"
+            self._router.bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
+        elif self.disposition is Disposition.IDLE:
+            self._begin()
 
     def flush(self) -> Deferred[None] | None:
         """Write the batch."""
-        if self._session is None:
-            return None
-        if self._batch:
-            batch, self._batch = self._batch, []
-            self.sent += len(batch)
-            self._remember(len(batch))
-            data = b"".join([stanza.raw for stanza in batch])
-            self._session.write(data)
-            sender, target = self.pair
-            self._publish(
-                StanzasPassed(
-                    came_in=False, via=Kind.SERVER, source=sender, target=target, stanzas=batch, size=len(data)
-                )
-            )
+        return self._outflow.flush()
+
+    # -- as the outflow's channel ------------------------------------------------------------------------------------
+
+    @property
+    def has_room(self) -> bool:
+        """As `Channel.has_room`."""
+        return self._session is not None and self._session.has_room
+
+    def room(self) -> Deferred[None] | None:
+        """As `Channel.room`."""
+        assert self._session is not None
         return self._session.room()
 
-    def _remember(self, count: int) -> None:
-        now = self._clock.seconds()
-        self._recent.append((now, count))
-        while self._recent[0][0] < now - self.rules.unsure_seconds:
-            self._recent.popleft()
+    def send(self, batch: Sequence[Stanza]) -> None:
+        """As `Channel.send`."""
+        assert self._session is not None
+        for stanza in batch:
+            if stanza.is_request:
+                self._router.requests.asked(self.pair, stanza)
+        self.sent += len(batch)
+        if not self._session.is_managed:
+            self._written.add(len(batch), self._clock.seconds())
+        size = self._session.send(batch)
+        sender, target = self.pair
+        self._publish(
+            StanzasPassed(came_in=False, via=Kind.SERVER, source=sender, target=target, stanzas=batch, size=size)
+        )
 
-    # -- queueing ----------------------------------------------------------------------------------------------------
-
-    def _enqueue(self, stanza: Stanza) -> None:
-        if len(self._queue) >= self.rules.queue_stanzas or not self._space.take(len(stanza.raw)):
-            text = f"too many stanzas wait for the server of {self.pair.target}"
-            self._router.bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
-            return
-        self._queue.append(stanza)
-        self._queued_bytes += len(stanza.raw)
-        if self.disposition is Disposition.IDLE:
-            self._begin()
+    # -- opening a stream ----------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
+        if self._is_closed:
+            self._failed(DeliveryFailed("this gateway is being shut down"))
+            return
         self.disposition = Disposition.QUEUEING
         now = self._clock.seconds()
         retry_at = self._backoff.retry_at(self.pair.target, now)
@@ -191,16 +171,14 @@ class RemoteRoute:
         opening = self._opening = self._open_stream(self.pair)
         opening.addCallbacks(self._opened, self._not_opened)
 
-    def _opened(self, session: OutboundSession) -> None:
+    def _opened(self, session: ServerSession) -> None:
         self._opening = None
         self._clear_opening_timers()
         self._backoff.reached(self.pair.target)
         self.disposition = Disposition.SENDING
         self._session = session
-        for stanza in self._queue:
-            self._add(stanza)
-        self._empty_queue()
-        self.flush()
+        session.carry(self.pair, User(ended=self._stream_ended, take_back=self._take_back))
+        self._outflow.open(self)
 
     def _not_opened(self, failure: Failure) -> None:
         self._opening = None
@@ -222,35 +200,45 @@ class RemoteRoute:
     def _failed(self, failed: DeliveryFailed) -> None:
         self._clear_opening_timers()
         self.disposition = Disposition.IDLE
-        waiting = list(self._queue)
-        self._empty_queue()
-        error = failed.stanza_error(self.pair.target)
-        for stanza in waiting:
-            self._router.bounce(stanza, error)
-        self._router.flush()
+        self._bounce_waiting(failed)
         self._rest()
 
-    def _empty_queue(self) -> None:
-        self._space.give_back(self._queued_bytes)
-        self._queue.clear()
-        self._queued_bytes = 0
+    def _bounce_waiting(self, failed: DeliveryFailed) -> None:
+        error = failed.stanza_error(self.pair.target)
+        for stanza in self._outflow.take_all():
+            self._router.bounce(stanza, error)
+        self._router.flush()
 
     # -- the end of a stream -----------------------------------------------------------------------------------------
 
-    def stream_ended(self, session: OutboundSession, *, cleanly: bool) -> None:
-        """The stream is gone; unless it was closed properly, what was written last may not have arrived."""
-        if session is not self._session:
-            return
+    def _stream_ended(self, end: StreamEnd) -> None:
         self._session = None
         self.disposition = Disposition.IDLE
-        batch, self._batch = self._batch, []
-        assert not batch, "deliveries are flushed before a connection can be lost"
-        since = self._clock.seconds() - self.rules.unsure_seconds
-        unsure = sum(count for when, count in self._recent if when >= since)
-        self._recent.clear()
-        if unsure and not cleanly:
-            self._publish(MaybeLost(domain=self.pair.target, count=unsure))
+        self._outflow.shut()
+        lost = self._written.take(self._clock.seconds(), stuck=end.stuck)
+        if lost and not end.cleanly:
+            self._publish(MaybeLost(domain=self.pair.target, count=lost))
+        if end.stalled:
+            self._bounce_waiting(DeliveryFailed(end.reason))
         self._set_timer("answers", self.rules.answer_seconds, self._give_up_answers)
+        if end.blamed is not None and _pair_of(end.blamed) == self.pair:
+            text = f"the server of {self.pair.target} does not take it"
+            self._router.bounce(end.blamed, StanzaError(StanzaCondition.NOT_ACCEPTABLE, text, reason=end.reason))
+            self._router.flush()
+        if returned := end.returned.get(self.pair):
+            self._take_back(returned)
+        elif end.resuming or len(self._outflow):
+            self._begin()
+
+    def _take_back(self, stanzas: Sequence[Stanza]) -> None:
+        """These were not acknowledged on a stream that broke: they are sent again, before everything else."""
+        for stanza in stanzas:
+            if stanza.is_request:  # it has still to be asked
+                self._router.requests.answered(self.pair, _mirrored(stanza))
+        self._outflow.put_first(stanzas)
+        self._publish(SentAgain(domain=self.pair.target, count=len(stanzas)))
+        if self.disposition is Disposition.IDLE:
+            self._begin()
 
     def _give_up_answers(self) -> None:
         if self.disposition is not Disposition.SENDING:
@@ -265,6 +253,7 @@ class RemoteRoute:
 
     def close(self) -> None:
         """Open nothing any more; what waits is bounced, what is being sent is written."""
+        self._is_closed = True
         if self.disposition is Disposition.SENDING:
             self.flush()
             return
@@ -291,3 +280,14 @@ class RemoteRoute:
     def _clear_opening_timers(self) -> None:
         self._clear_timer("deadline")
         self._clear_timer("retry")
+
+
+def _mirrored(request: Stanza) -> Stanza:
+    """A response to a request, as far as its addresses and id go."""
+    return Stanza("iq", b"", request.from_, request.to, "error", request.id)
+
+
+def _pair_of(stanza: Stanza) -> DomainPair:
+    assert stanza.from_ is not None
+    assert stanza.to is not None
+    return DomainPair(stanza.from_.domain, stanza.to.domain)

@@ -1,40 +1,98 @@
 """ServerSession: what inbound and outbound streams between servers have in common.
 
-It has the stream's events told to the attempt record, and holds the questions to an authoritative server that were put
-on this stream. What becomes of an event beyond that is the table `_on`, to which subclasses add.
+It has the stream's events told to the attempt record, holds the questions to an authoritative server that were put on
+this stream, keeps the ledger of a managed stream, and is the channel for the routes that send on it. What becomes of an
+event is the table `_on`, to which subclasses add.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import deferLater
 
 from gateway.addresses import DomainPair
 from gateway.attempts.narration import Narrator
 from gateway.attempts.records import AttemptLog
+from gateway.errors import StreamCondition, StreamError
 from gateway.features.dialback import Dialback
 from gateway.features.sasl import Compute, carry_out
+from gateway.features.stream_management import (
+    Acknowledged,
+    AcknowledgementRequested,
+    LastAcknowledgement,
+    acknowledgement,
+)
+from gateway.federation.admission import Admission
+from gateway.federation.ledger import Ledger
+from gateway.federation.pace import Pace
+from gateway.federation.resumption import BrokenStream, StreamEnd, by_pair
 from gateway.federation.verification import Questions
 from gateway.sessions import Connection
-from gateway.stream.events import PairChecked, VerificationAnswered
+from gateway.stanzas import Stanza
+from gateway.stream.acknowledgements import Acknowledgements
+from gateway.stream.events import PairChecked, StreamClosed, StreamErrorReceived, VerificationAnswered
 from gateway.stream.facts import Facts
 from gateway.stream.stream import Output
+
+# Errors that end a stream without anything being wrong with what was sent on it.
+_BLAMELESS = {
+    StreamCondition.CONFLICT,
+    StreamCondition.CONNECTION_TIMEOUT,
+    StreamCondition.HOST_GONE,
+    StreamCondition.INTERNAL_SERVER_ERROR,
+    StreamCondition.REMOTE_CONNECTION_FAILED,
+    StreamCondition.RESET,
+    StreamCondition.RESOURCE_CONSTRAINT,
+    StreamCondition.SEE_OTHER_HOST,
+    StreamCondition.SYSTEM_SHUTDOWN,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionTools:
+    """What all streams between servers share."""
+
+    admission: Admission
+    clock: Any
+    patience: float = 60  # seconds without an acknowledgement that was asked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class User:
+    """A route that sends on a stream: told how the stream ended, and given back what has to be sent again."""
+
+    ended: Callable[[StreamEnd], None]
+    take_back: Callable[[Sequence[Stanza]], None]
 
 
 class ServerSession:
     """One stream to or from another server."""
 
-    def __init__(self, attempt: AttemptLog, dialback: Dialback) -> None:
+    def __init__(self, attempt: AttemptLog, dialback: Dialback, tools: SessionTools) -> None:
         self.attempt = attempt
         self.connection: Connection | None = None
         self.narrator = Narrator(attempt)
         self._dialback = dialback
+        self._tools = tools
         self._questions = Questions()
+        self._ledger: Ledger | None = None
+        self._pace: Pace | None = None
+        self._users: dict[DomainPair, User] = {}
+        self._is_deaf = False  # what comes now is not handled
+        self._is_blamed = False
+        self._is_closed = False
         self._on: dict[type, Callable[[Any], None]] = {
             VerificationAnswered: self._questions.answered,
             Compute: self._compute,
+            AcknowledgementRequested: self._acknowledge,
+            Acknowledged: self._acknowledged,
+            LastAcknowledgement: self._acknowledge_last,
+            StreamErrorReceived: self._error_received,
+            StreamClosed: self._stream_closed,
         }
 
     @property
@@ -56,6 +114,41 @@ class ServerSession:
             self.connection.perform(lambda facts: self._dialback.ask(facts, pair, stream_id, key))
         return wait
 
+    # -- for the routes that send on this stream ---------------------------------------------------------------------
+
+    def carry(self, pair: DomainPair, user: User) -> None:
+        """A route of this pair sends on this stream from now on."""
+        self._users[pair] = user
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether what is sent is acknowledged (XEP-0198)."""
+        return self._ledger is not None
+
+    @property
+    def has_room(self) -> bool:
+        """As `Channel.has_room`."""
+        assert self.connection is not None
+        return self.connection.has_room and (self._ledger is None or self._ledger.has_room)
+
+    def room(self) -> Deferred[None] | None:
+        """As `Channel.room`."""
+        assert self.connection is not None
+        if self._ledger is not None and not self._ledger.has_room:
+            return self._ledger.room()
+        return self.connection.room()
+
+    def send(self, batch: Sequence[Stanza]) -> int:
+        """As `Channel.send`; the answer is how many bytes they are."""
+        assert self.connection is not None
+        data = b"".join([stanza.raw for stanza in batch])
+        size = len(data)
+        if self._ledger is not None:
+            data = self._ledger.sending(batch, data)
+        self.attempt.stanzas("went out")
+        self.connection.write(data)
+        return size
+
     # -- as a Session ------------------------------------------------------------------------------------------------
 
     def connected(self, connection: Connection) -> None:
@@ -68,10 +161,107 @@ class ServerSession:
         if action is not None:
             action(output)
 
-    def _compute(self, order: Compute) -> None:
-        assert self.connection is not None
-        self.connection.answer(carry_out(order))  # two digests: DIGEST-MD5
+    def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
+        """Have a batch admitted, and read nothing more while whoever gets it has no room, or too much has come."""
+        if self._is_deaf:
+            return None
+        self.attempt.stanzas("came in")
+        handled, error = self._tools.admission.admit(stanzas, self.facts)
+        if self._ledger is not None:
+            self._ledger.handled(handled)
+        if error is not None:
+            assert self.connection is not None
+            self.connection.close(error)
+        room = self._tools.admission.flush()
+        return self._paced(len(stanzas), room) if self.facts.terms.stanzas_per_second else room
 
     def lost(self, reason: str) -> None:
         self._questions.lost(reason)
         self.narrator.lost(reason)
+        if self._ledger is not None:
+            self._ledger.close()
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def _broken(self, pair: DomainPair) -> BrokenStream | None:
+        """What is left to be resumed of this stream, if it can be and if there is anything."""
+        ledger = self._ledger
+        if ledger is None or ledger.id is None or self._is_closed or self._is_blamed or not self._users:
+            return None
+        if not len(ledger.acknowledgements) and not self.facts.bidirectional:
+            return None
+        routes = {pair: user.take_back for pair, user in self._users.items()}
+        return BrokenStream(pair, ledger.id, ledger.acknowledgements, routes)
+
+    def _tell_users(self, reason: str, *, resuming: bool) -> None:
+        """Tell every route that sent on this stream that it has ended."""
+        users, self._users = self._users, {}
+        returned = [] if resuming or self._ledger is None else self._ledger.acknowledgements.take_back()
+        blamed = returned.pop(0) if returned and self._is_blamed else None
+        assert self.connection is not None
+        end = StreamEnd(
+            reason=self.narrator.last_error or reason,
+            cleanly=self.narrator.closed_properly,
+            stalled=self.connection.has_stalled,
+            stuck=self.connection.was_stuck,
+            resuming=resuming,
+            returned=by_pair(returned),
+            blamed=blamed,
+        )
+        for user in users.values():
+            user.ended(end)
+
+    # -- stream management -------------------------------------------------------------------------------------------
+
+    def _manage(self, acknowledgements: Acknowledgements[Stanza]) -> Ledger:
+        assert self.connection is not None
+        silent = f"it acknowledged nothing for {self._tools.patience:g} s ([peers] stream_management)"
+        self._ledger = Ledger(
+            acknowledgements,
+            self._tools.clock,
+            self._tools.patience,
+            lambda: self.connection.abort(silent),  # type: ignore[union-attr]
+        )
+        return self._ledger
+
+    def _acknowledge(self, _: AcknowledgementRequested) -> None:
+        if self._ledger is not None and self.connection is not None and self.connection.stream.is_open:
+            self.connection.write(acknowledgement(self._ledger.acknowledgements.h))
+
+    def _acknowledge_last(self, _: LastAcknowledgement) -> None:
+        if self._ledger is not None and self.connection is not None:
+            self.connection.write(acknowledgement(self._ledger.acknowledgements.h))
+            self._is_deaf = True  # what comes now is not acknowledged, and will be sent again on another stream
+
+    def _acknowledged(self, acknowledged: Acknowledged) -> None:
+        if self._ledger is None or self.connection is None:
+            return
+        try:
+            more = self._ledger.acknowledged(acknowledged.h)
+        except StreamError as error:
+            self.connection.close(error)
+            return
+        if more and self.connection.stream.is_open:
+            self.connection.write(more)
+
+    def _error_received(self, error: StreamErrorReceived) -> None:
+        self._is_blamed = error.condition not in _BLAMELESS
+
+    def _stream_closed(self, _: StreamClosed) -> None:
+        self._is_closed = True
+
+    # -- other -------------------------------------------------------------------------------------------------------
+
+    def _paced(self, count: int, room: Deferred[None] | None) -> Deferred[None] | None:
+        clock = self._tools.clock
+        if self._pace is None:
+            self._pace = Pace(self.facts.terms.stanzas_per_second, clock.seconds())
+        seconds = self._pace.took(count, clock.seconds())
+        if not seconds:
+            return room
+        waits = [deferLater(clock, seconds), *([room] if room is not None else [])]
+        return DeferredList(waits).addCallback(lambda _: None)
+
+    def _compute(self, order: Compute) -> None:
+        assert self.connection is not None
+        self.connection.answer(carry_out(order))  # two digests: DIGEST-MD5

@@ -17,8 +17,8 @@ from gateway.attempts.records import AttemptLog, Direction, Kind, Step
 from gateway.attempts.verdicts import Verdict
 from gateway.errors import DiallingFailed, Unreachable
 from gateway.federation.delivery import DeliveryFailed, failure_of
-from gateway.federation.outbound import OutboundSession
-from gateway.federation.streams import Gone
+from gateway.federation.outbound import Gone, OutboundSession
+from gateway.federation.resumption import BrokenStream
 from gateway.net.certificates import CertificateJudge
 from gateway.net.contexts import TLSContexts
 from gateway.net.dialling import Dialled, dial
@@ -56,7 +56,7 @@ class Connector:
         contexts: TLSContexts,
         judge: CertificateJudge,
         way_to: Callable[[Domain], Way],
-        session: Callable[[AttemptLog, DomainPair, Gone], OutboundSession],
+        session: Callable[[AttemptLog, DomainPair, Gone, BrokenStream | None], OutboundSession],
         profiles: tuple[Profile, Profile],
         tools: StreamTools,
         budget: Budget,
@@ -78,11 +78,15 @@ class Connector:
         self._publish = publish
         self._numbers = numbers
 
-    def open(self, pair: DomainPair, gone: Gone, *, only_questions: bool) -> Deferred[OutboundSession]:
+    def open(
+        self, pair: DomainPair, gone: Gone, *, only_questions: bool, resuming: BrokenStream | None = None
+    ) -> Deferred[OutboundSession]:
         """A session whose stream is established; fails with DeliveryFailed, also when it is cancelled."""
-        return Deferred.fromCoroutine(self._open(pair, gone, only_questions))
+        return Deferred.fromCoroutine(self._open(pair, gone, only_questions, resuming))
 
-    async def _open(self, pair: DomainPair, gone: Gone, only_questions: bool) -> OutboundSession:
+    async def _open(
+        self, pair: DomainPair, gone: Gone, only_questions: bool, resuming: BrokenStream | None
+    ) -> OutboundSession:
         kind = Kind.KEYS if only_questions else Kind.SERVER
         attempt = self._attempt(pair, kind, f"looking up {pair.target}")
         way = self._way_to(pair.target)
@@ -99,8 +103,15 @@ class Connector:
         attempt.step(Step.RESOLVE, "; ".join(resolution.steps))
         targets: Sequence[Target] = resolution.targets
         while True:
-            session = self._session(attempt, pair, gone)
-            dialled = await self._dial(targets, session, pair, way, only_questions)
+            session = self._session(attempt, pair, gone, resuming)
+            facts = Facts(
+                role=Role.INITIATING,
+                local=pair.sender,
+                remote=pair.target,
+                terms=way.terms,
+                resuming=resuming.resumable if resuming is not None else None,
+            )
+            dialled = await self._dial(targets, session, facts, only_questions)
             targets = targets[targets.index(dialled.target) + 1 :]
             try:
                 return await session.when_proved(pair)
@@ -115,7 +126,7 @@ class Connector:
             attempt = self._attempt(pair, kind, "trying its next server")
 
     async def _dial(
-        self, targets: Sequence[Target], session: OutboundSession, pair: DomainPair, way: Way, only_questions: bool
+        self, targets: Sequence[Target], session: OutboundSession, facts: Facts, only_questions: bool
     ) -> Dialled:
         steps: list[str] = []
         attempt = session.attempt
@@ -124,7 +135,7 @@ class Connector:
             dialled = await dial(
                 self._reactor,
                 targets,
-                lambda target: self._protocol(target, session, pair, way, only_questions),
+                lambda target: self._protocol(target, session, facts, only_questions),
                 note=steps.append,
             )
         except DiallingFailed as failure:
@@ -138,10 +149,7 @@ class Connector:
             raise failure_of(Verdict.NO_ANSWER, "connecting took too long") from None
         return dialled
 
-    def _protocol(
-        self, target: Target, session: OutboundSession, pair: DomainPair, way: Way, only_questions: bool
-    ) -> StreamProtocol:
-        facts = Facts(role=Role.INITIATING, local=pair.sender, remote=pair.target, terms=way.terms)
+    def _protocol(self, target: Target, session: OutboundSession, facts: Facts, only_questions: bool) -> StreamProtocol:
         profile = self._profiles[1] if only_questions else self._profiles[0]
         direct = target.tls == "direct"
         return StreamProtocol(
@@ -149,7 +157,7 @@ class Connector:
             session,
             clock=self._reactor,
             judge=self._judge,
-            tls=lambda facts: self._contexts.connecting(pair.sender, pair.target, direct=direct),
+            tls=lambda facts: self._contexts.connecting(*facts.pair, direct=direct),
             timing=self._timing,
             direct_tls=direct,
         )

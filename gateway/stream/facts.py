@@ -6,7 +6,7 @@ about a stream: one stream may carry many pairs (XEP-0220 §2.7).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from types import MappingProxyType
@@ -156,11 +156,12 @@ class Facts:
         """Whether this very pair has been proved on this stream."""
         return pair in self.proofs
 
-    def admits(self, sender: Domain, target: Domain) -> bool:
-        """Whether the other side may send from the one domain to the other on this stream."""
+    @property
+    def admitted(self) -> Collection[DomainPair]:
+        """The pairs of which the other side may send stanzas on this stream."""
         if self.role is Role.RECEIVING:
-            return (sender, target) in self.proofs
-        return self.bidirectional and (target, sender) in self.proofs
+            return self.proofs
+        return {pair.reversed() for pair in self.proofs} if self.bidirectional else ()
 
     def carries(self, pair: DomainPair) -> bool:
         """Whether we may send stanzas of this pair on this stream."""

@@ -14,6 +14,7 @@ from gateway.features.stream_management import (
     Acknowledged,
     AcknowledgementRequested,
     GrantManagement,
+    LastAcknowledgement,
     ManagementEnabled,
     ManagementGranted,
     ManagementRefused,
@@ -184,7 +185,6 @@ def test_it_is_offered_once_a_domain_is_proved() -> None:
 def test_it_is_enabled_where_it_is_offered_and_stanzas_follow_at_once() -> None:
     step = FEATURE.begin(INITIATING, OFFER)
     assert step == Step(facts=managed(INITIATING), outputs=[ENABLE], then=Then.CONTINUE)
-    assert FEATURE.is_complete(managed(INITIATING))
 
 
 @pytest.mark.parametrize(("facts", "offer"), [(NEW, OFFER), (INITIATING, Element(STREAMS, "features"))])
@@ -192,12 +192,13 @@ def test_it_is_passed_over_without_proof_or_offer(facts: Facts, offer: Element) 
     assert FEATURE.begin(facts, offer) is None
 
 
-def test_stanzas_wait_for_the_answer_to_resume() -> None:
+def test_a_broken_stream_is_resumed_where_it_is_offered() -> None:
     facts = replace(INITIATING, resuming=Resumable(id="mantua", h=2**32 + 7))
     assert FEATURE.begin(facts, OFFER) == Step(
-        facts=replace(facts, management=Management.RESUMING), outputs=[sm("resume", h="7", previd="mantua")]
+        facts=replace(facts, management=Management.RESUMING),
+        outputs=[sm("resume", h="7", previd="mantua")],
+        then=Then.CONTINUE,
     )
-    assert not FEATURE.is_complete(RESUMING)
 
 
 def test_a_granted_stream_says_how_it_can_be_resumed() -> None:
@@ -226,5 +227,5 @@ def test_the_bytes_that_are_written_behind_stanzas_are_the_elements() -> None:
 
 
 def test_whoever_closes_a_managed_stream_acknowledges_before() -> None:
-    assert list(FEATURE.closing(managed(RECEIVING))) == [AcknowledgementRequested()]
+    assert list(FEATURE.closing(managed(RECEIVING))) == [LastAcknowledgement()]
     assert not FEATURE.closing(RECEIVING)

@@ -1,0 +1,22 @@
+"""Pace: how long to read nothing from whoever sends more than it may (`stanzas_per_second`). Nothing is dropped.
+
+A bucket that fills at the agreed rate and holds what may come in one second. Who empties it is read from again when it
+is no longer owed anything.
+"""
+
+from __future__ import annotations
+
+BURST_SECONDS = 1.0
+
+
+class Pace:
+    """What one stream may send."""
+
+    def __init__(self, per_second: float, now: float) -> None:
+        self._per_second = per_second
+        self._paid_until = now - BURST_SECONDS
+
+    def took(self, count: int, now: float) -> float:
+        """So many have come: the seconds for which nothing more is read."""
+        self._paid_until = max(self._paid_until, now - BURST_SECONDS) + count / self._per_second
+        return max(0.0, self._paid_until - now)
