@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ class CertificateVerdict:
     names: CertificateNames = field(default_factory=CertificateNames)
     not_after: datetime | None = None
     fingerprint: str = ""
+    service: str = SERVER  # what the certificate has to be for, where a name in it is limited to one service
 
     @property
     def valid(self) -> bool:
@@ -61,15 +62,15 @@ class CertificateVerdict:
         """The bare JIDs of that domain that the certificate names, none unless it is valid (XEP-0178 §2)."""
         return self.names.accounts(domain) if self.valid else frozenset()
 
-    def proves(self, domain: Domain, service: str = SERVER) -> bool:
+    def proves(self, domain: Domain) -> bool:
         """Whether the certificate is valid and names exactly that domain."""
-        return self.valid and self.names.prove(domain, service)
+        return self.valid and self.names.prove(domain, self.service)
 
-    def why_not(self, domain: Domain, service: str = SERVER) -> str:
+    def why_not(self, domain: Domain) -> str:
         """Why the certificate does not prove that domain; empty when it does."""
         if not self.valid:
             return self.problem
-        return "" if self.names.prove(domain, service) else f"the certificate is not for {domain}, but for {self.names}"
+        return "" if self.proves(domain) else f"the certificate is not for {domain}, but for {self.names}"
 
 
 NO_CERTIFICATE = CertificateVerdict(reason=Reason.ABSENT, problem="no certificate was shown")
@@ -83,11 +84,13 @@ class CertificateJudge:
         trust: TrustStore,
         *,
         holder: Holder = Holder.SERVER,
+        service: str = SERVER,
         warn: Callable[[str], None] = lambda warning: None,
         capacity: int = MOST_VERDICTS,
     ) -> None:
         self.trust = trust
         self._holder = holder
+        self._service = service
         self._warn = warn
         self._warned: set[str] = set()
         self._capacity = capacity
@@ -111,7 +114,8 @@ class CertificateJudge:
             self._remembered.move_to_end(key)
             return remembered.verdict
         self._warn_of_stale_lists(moment)
-        return self._remember(key, moment, *_decide(chain, self.trust, moment, self._holder))
+        verdict, judged = _decide(chain, self.trust, moment, self._holder)
+        return self._remember(key, moment, replace(verdict, service=self._service), judged)
 
     def _remember(
         self, key: tuple[bytes, ...], moment: datetime, verdict: CertificateVerdict, judged: Sequence[x509.Certificate]

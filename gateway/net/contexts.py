@@ -30,7 +30,7 @@ from zope.interface import implementer
 from gateway.addresses import Domain, to_ascii
 from gateway.errors import ConfigError, Misuse
 from gateway.net.identities import Identity, Keyring, show
-from gateway.net.names import SERVER, shown
+from gateway.net.names import CLIENT, SERVER, shown
 
 BCP_195_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2, what RFC 9325 §4.2 recommends; TLS 1.3 has no others."""
@@ -85,7 +85,13 @@ class TLSContexts:
 
     def connecting(self, own: Domain, peer: Domain, *, direct: bool) -> Connecting:
         """For a connection from a domain of ours to a peer's; `direct` where TLS begins with the first byte."""
-        return Connecting(partial(self._connect, own, peer, direct))
+        return Connecting(
+            lambda: self._connect(self.keyring.find(to_ascii(own)) or self.keyring.default, peer, direct, SERVER)
+        )
+
+    def logging_in(self, identity: Identity | None, peer: Domain, *, direct: bool) -> Connecting:
+        """For a connection on which we are a client, with a certificate of our own or none."""
+        return Connecting(partial(self._connect, identity, peer, direct, CLIENT))
 
     def _accept(self, side: _Side, domain: Domain | None) -> SSL.Connection:
         named = self.keyring.find(to_ascii(domain)) if domain else None
@@ -96,13 +102,12 @@ class TLSContexts:
         connection.set_accept_state()
         return connection
 
-    def _connect(self, own: Domain, peer: Domain, direct: bool) -> SSL.Connection:
-        identity = self.keyring.find(to_ascii(own)) or self.keyring.default
+    def _connect(self, identity: Identity | None, peer: Domain, direct: bool, service: str) -> SSL.Connection:
         connection = _connection(self._context(_CONNECTING, identity))
         if not _is_ip_address(peer):  # RFC 6066 §3: no literal addresses in SNI
             connection.set_tlsext_host_name(to_ascii(peer).encode("ascii"))
         if direct:
-            connection.set_alpn_protos([SERVER.encode("ascii")])
+            connection.set_alpn_protos([service.encode("ascii")])
         connection.set_connect_state()
         return connection
 

@@ -28,10 +28,9 @@ from gateway.errors import ResolutionFailed
 from gateway.net.answers import Answer, Outcome, Question
 from gateway.net.nameservers import Asks, Nameservers
 from gateway.net.questions import Bounds, Questions, Wait
-from gateway.net.service_records import SERVICES, Offer, Tls, in_order
+from gateway.net.service_records import FOR_SERVERS, Offer, Service, Tls, in_order
 from gateway.net.system_names import Nameserver, WatchedFile, is_address, parse_nameserver, read_hosts, read_resolv_conf
 from gateway.net.targets import (
-    SERVER_PORT,
     Place,
     Resolution,
     Source,
@@ -78,13 +77,21 @@ class Resolver:
         self._questions = Questions(reactor, asks or Nameservers(reactor, _servers(nameservers)), bounds)
 
     async def resolve(
-        self, domain: str, *, direct_tls: bool = True, connect: str | None = None, note: Note = lambda step: None
+        self,
+        domain: str,
+        *,
+        direct_tls: bool = True,
+        connect: str | None = None,
+        service: Service = FOR_SERVERS,
+        note: Note = lambda step: None,
     ) -> Resolution:
         """The targets of a prepared domain; `note` hears of each step when it is taken.
 
         Raises ResolutionFailed when that leads to no address.
         """
-        search = _Search(self._reactor, self._questions, self._hosts.content(), self._patience, self._random, note)
+        search = _Search(
+            self._reactor, self._questions, self._hosts.content(), self._patience, self._random, service, note
+        )
         try:
             targets = await search.targets(domain, direct_tls, connect)
         except ResolutionFailed as failure:
@@ -115,6 +122,7 @@ class _Search:
         hosts: Mapping[str, tuple[str, ...]],
         patience: Patience,
         random: Random,
+        service: Service,
         note: Note,
     ) -> None:
         self.steps: list[str] = []
@@ -123,6 +131,7 @@ class _Search:
         self._hosts = hosts
         self._patience = patience
         self._random = random
+        self._service = service
         self._note = note
         self._deadline = reactor.seconds() + patience.overall
 
@@ -133,7 +142,7 @@ class _Search:
             return await self._located([parse_connect(connect)], "configured", "the configured server")
         if (address := literal_address(domain)) is not None:
             self._say(f"{domain} is an address itself")
-            return await self._located([_itself(address)], "literal", domain)
+            return await self._located([self._itself(address)], "literal", domain)
         return await self._looked_up(dns_name(domain), direct_tls)
 
     async def _looked_up(self, name: str, direct_tls: bool) -> tuple[Target, ...]:
@@ -148,12 +157,13 @@ class _Search:
             raise _no_service(name, permanent=definite)
         if name not in self._hosts and any(answer.outcome is Outcome.FAILED for answer in answers.values()):
             raise ResolutionFailed(f"the service records of {name} could not be looked up", permanent=False)
-        self._say(f"{name} itself and port {SERVER_PORT}, as no service record is known")
-        return await self._located([_itself(name)], "fallback", name, definite)
+        self._say(f"{name} itself and port {self._service.port}, as no service record is known")
+        return await self._located([self._itself(name)], "fallback", name, definite)
 
     async def _services(self, name: str, direct_tls: bool) -> dict[Tls, Answer]:
-        asked = [tls for tls in SERVICES if direct_tls or tls == "starttls"]
-        questions = [Question(kind="SRV", name=f"{SERVICES[tls]}.{name}") for tls in asked]
+        names = self._service.names
+        asked = [tls for tls in names if direct_tls or tls == "starttls"]
+        questions = [Question(kind="SRV", name=f"{names[tls]}.{name}") for tls in asked]
         answers = await _all([self._questions.ask(question, self._patience.services).answer for question in questions])
         for answer in answers:
             self._say(answer.sentence)
@@ -213,6 +223,9 @@ class _Search:
         four.answer.addCallback(hurry, six)
         return await _all([six.answer, four.answer])
 
+    def _itself(self, host: str) -> Place:
+        return Place(host=host, port=self._service.port, tls="starttls")
+
     def _say(self, step: str) -> None:
         self.steps.append(step)
         self._note(step)
@@ -226,10 +239,6 @@ async def _all(results: Sequence[Deferred[T]]) -> list[T]:
         for result in results:
             result.addErrback(lambda failure: None)
             result.cancel()
-
-
-def _itself(host: str) -> Place:
-    return Place(host=host, port=SERVER_PORT, tls="starttls")
 
 
 def _no_service(name: str, permanent: bool) -> ResolutionFailed:

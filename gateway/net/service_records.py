@@ -1,12 +1,13 @@
 """Service records, and the order in which their targets are tried (RFC 2782, XEP-0368 §3).
 
 The records for STARTTLS (`_xmpp-server`) and for TLS from the first byte (`_xmpps-server`) are one set: priorities and
-weights are compared across both. Within a priority, chance decides in proportion to the weights.
+weights are compared across both. Within a priority, chance decides in proportion to the weights. Clients look for
+records of their own (`_xmpp-client`) in the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
@@ -14,7 +15,17 @@ from typing import Literal
 
 Tls = Literal["direct", "starttls"]
 
-SERVICES: dict[Tls, str] = {"direct": "_xmpps-server._tcp", "starttls": "_xmpp-server._tcp"}
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """What is looked for at a domain: the names of its service records, and its port where there are none."""
+
+    names: Mapping[Tls, str]
+    port: int
+
+
+FOR_SERVERS = Service(names={"direct": "_xmpps-server._tcp", "starttls": "_xmpp-server._tcp"}, port=5269)
+FOR_CLIENTS = Service(names={"direct": "_xmpps-client._tcp", "starttls": "_xmpp-client._tcp"}, port=5222)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,8 +23,6 @@ from gateway.errors import ResolutionFailed
 from gateway.net.service_records import Tls
 from gateway.net.system_names import canonical, is_address
 
-SERVER_PORT = 5269
-
 Source = Literal["srv", "fallback", "literal", "configured"]
 
 _CONNECT = re.compile(r"(tcp|tls):(?:host=)?(\[[^\]]+\]|(?:[^:=\\\[\]]|\\:)+):(?:port=)?([0-9]{1,5})")

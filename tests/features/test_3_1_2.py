@@ -12,6 +12,7 @@ from twisted.internet.protocol import Factory, Protocol
 from gateway.errors import ResolutionFailed
 from gateway.net.dialling import Dialled, dial
 from gateway.net.resolver import Resolver
+from gateway.net.service_records import FOR_CLIENTS
 from gateway.net.targets import Resolution
 from tests.support.dns import NameServer
 from tests.support.reactor import run_in_reactor, running_reactor
@@ -98,3 +99,15 @@ def test_stream_goes_to_the_server_that_the_records_name() -> None:
 
     dialled, step = run_in_reactor(scenario)
     assert (dialled.target.host, dialled.steps) == ("xmpp.example.test", (step,))
+
+
+def test_clients_look_for_records_and_a_port_of_their_own() -> None:
+    records = {
+        "_xmpp-client._tcp.example.test": {"SRV": ["10 0 5222 xmpp.example.test"]},
+        "_xmpps-client._tcp.example.test": {"SRV": ["5 0 5223 xmpp.example.test"]},
+        "xmpp.example.test": {"A": ["127.0.0.1"]},
+        "example.test": {"A": ["127.0.0.2"]},
+    }
+    assert resolved(records, service=FOR_CLIENTS) == [("127.0.0.1", 5223, "direct"), ("127.0.0.1", 5222, "starttls")]
+    bare = {"example.test": {"A": ["127.0.0.2"]}}
+    assert resolved(bare, service=FOR_CLIENTS) == [("127.0.0.2", 5222, "starttls")]

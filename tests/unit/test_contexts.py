@@ -12,7 +12,7 @@ from gateway.errors import ConfigError, Misuse
 from gateway.net.contexts import NoCommonProtocol, TLSContexts, TLSRules, unknown_ciphers
 from gateway.net.identities import Keyring
 from gateway.net.names import CLIENT
-from gateway.net.throwaway_ca import Issued
+from gateway.net.throwaway_ca import Issued, xmpp
 from gateway.net.tls_session import describe_tls, peer_chain
 from tests.support.ca import authority, rsa_key
 from tests.support.tls import connect, contexts, exchange, identity
@@ -211,3 +211,16 @@ def a_client(server_name: str | None, *protocols: str) -> SSL.Connection:
         connection.set_alpn_protos([protocol.encode() for protocol in protocols])
     connection.set_connect_state()
     return connection
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_client_of_another_server_shows_its_own_certificate_or_none(direct: bool) -> None:
+    own, theirs = issued(xmpp("gateway@peer.test")), contexts(issued("peer.test"))
+    ours = contexts(issued("ours.test"))
+    client, server = connect(
+        ours.logging_in(identity(own), PEER, direct=direct), theirs.accepting(PEER, service=CLIENT)
+    )
+    assert peer_chain(server) == own.chain
+    assert describe_tls(client).alpn == (CLIENT if direct else "")
+    _, server = connect(ours.logging_in(None, PEER, direct=direct), theirs.accepting(PEER, service=CLIENT))
+    assert peer_chain(server) == ()
