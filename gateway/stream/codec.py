@@ -19,7 +19,7 @@ from gateway.addresses import Address
 from gateway.elements import SEPARATOR, Element, Oversized, split_name, unescape
 from gateway.errors import MalformedAddress, StreamCondition, StreamError
 from gateway.namespaces import XML
-from gateway.stanzas import CONTENT, NAMES, TYPES, Stanza
+from gateway.stanzas import NAMES, TYPES, Stanza
 from gateway.stream.expat import Judge
 from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, attributes, search, tags
 from gateway.stream.scope import Scope
@@ -317,12 +317,9 @@ class Codec:
         element = self._scope.parse(raw)
         if element.name not in NAMES or element.namespace not in self._content:
             return element
-        if element.namespace != self._scope.content_namespace:  # an alias
-            independent = Element(CONTENT, element.name, element.attributes, element.children)
-        else:
-            independent = self._scope.independent(element)
         try:
-            raw = independent.serialize(CONTENT, at_most=self.budget.stanza_bytes)
+            # Content of its own namespace is written without it, down to where other content begins.
+            raw = element.serialize(element.namespace, at_most=self.budget.stanza_bytes)
         except Oversized as error:
             raise StreamError(StreamCondition.POLICY_VIOLATION, str(error)) from error
         tag = _STANZA_TAG.match(raw)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from gateway.elements import Element, parse_element
-from gateway.stanzas import CONTENT
+from gateway.stream.framing import attributes, tags
 
 _LANGUAGE = re.compile("[A-Za-z0-9-]{1,64}")  # as much of RFC 5646 as keeps a peer from making every stanza large
 
@@ -38,8 +38,7 @@ class Scope:
             return True
         if self._uses_prefix is not None and self._uses_prefix.search(raw):
             return True
-        # A namespace could be written with character references; then only a parser can tell what it says.
-        return b"&#" in raw and b"xmlns" in raw
+        return b"&#" in raw and _hides_a_namespace(raw)
 
     def with_language(self, raw: bytes, name_end: int) -> bytes:
         """The bytes of a stanza that names no language, with the stream's."""
@@ -49,13 +48,8 @@ class Scope:
         """The tree of an element that stands in this scope."""
         return parse_element(raw, self.start_tag)
 
-    def independent(self, element: Element) -> Element:
-        """The same stanza as a tree that stands anywhere: content in CONTENT, down to where other content begins."""
-        if element.namespace != self.content_namespace:
-            return element
-        return Element(
-            CONTENT,
-            element.name,
-            element.attributes,
-            [child if isinstance(child, str) else self.independent(child) for child in element.children],
-        )
+
+def _hides_a_namespace(raw: bytes) -> bool:
+    """Whether one is written with character references, so that only a parser can tell which it is."""
+    declared = (value for tag in tags(raw) for name, value in attributes(tag) if name.startswith(b"xmlns"))
+    return any(b"&#" in value for value in declared)

@@ -1,0 +1,60 @@
+"""Feature 9-1: comments, processing instructions, DTDs, entity references and unescaped characters are never sent
+(RFC 6120 §11.1).
+"""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.elements import Element
+from gateway.errors import StreamCondition, StreamError
+from gateway.namespaces import SERVER, XML
+from gateway.stanzas import CONTENT, Stanza
+from gateway.stream.expat import Judge
+from tests.support.elements import elements, xml_text
+from tests.support.talk import header, message, proved, under_tls
+
+PREDEFINED = re.compile(rb"&(?!(?:amp|lt|gt|apos|quot|#[0-9]+);)")
+
+
+def check(sent: bytes, *, root: str = header()) -> None:
+    """What stands on a stream is well-formed, and holds none of the forbidden."""
+    Judge().feed(root.encode() + sent)
+    assert not re.search(rb"<[!?]", sent)
+    assert not PREDEFINED.search(sent)
+
+
+@given(elements.filter(lambda element: element.namespace != XML))
+def test_what_we_make(element: Element) -> None:
+    check(element.serialize(SERVER))
+
+
+@given(st.lists(elements | xml_text, max_size=3), xml_text)
+def test_the_stanzas_that_we_make(children: list[Element | str], id_: str) -> None:
+    check(Stanza.from_element(Element(CONTENT, "message", {"id": id_}, children)).raw)
+
+
+@given(xml_text)
+def test_what_we_say_of_an_error(text: str) -> None:
+    check(proved().close(StreamError(StreamCondition.BAD_FORMAT, text)).sent.removesuffix(b"</stream:stream>"))
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=20))
+def test_what_we_say_to_what_they_say(text: str) -> None:
+    """Whatever a header's attributes and an element's name are, our answer is well-formed from its start."""
+    quoted = text.replace("&", "").replace("<", "").replace("'", "")
+    for heard in (header(quoted), header(to=quoted), header(id_=quoted), header(version=quoted)):
+        Judge().feed(under_tls().hear(heard).sent)
+    Judge().feed(header().encode() + proved().hear(f"<x xmlns='{quoted}'/>", text).sent)
+
+
+def test_what_passes_is_what_came() -> None:
+    """References and CDATA sections are theirs, and allowed; whoever reads our stream reads the same."""
+    for body in ("&amp;&lt;&gt;&apos;&quot;", "&#60;&#x3C;", "<![CDATA[<&]]>", "&#x10FFFF;"):
+        (passed,) = proved().hear(message(body=body)).said
+        assert isinstance(passed, bytes)
+        Judge().feed(header().encode() + passed)
+        assert passed == message(body=body).encode()

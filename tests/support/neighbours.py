@@ -1,0 +1,41 @@
+"""A real router between one domain of ours and the world, both of which write down what they get."""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from gateway.interfaces import IRoute
+from gateway.policy import DomainRule, Domains
+from gateway.router import Router
+from gateway.stanzas import Stanza
+from tests.support.talk import OURS
+from tests.support.trees import stanza
+
+
+@implementer(IRoute)
+class Recorder:
+    """A route that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.got: list[Stanza] = []
+
+    def deliver(self, stanza: Stanza) -> None:
+        self.got.append(stanza)
+
+    def flush(self) -> None:
+        return None
+
+
+class Neighbours:
+    """`inside` is the route of `ours.test`, `outside` that of every other domain."""
+
+    def __init__(self) -> None:
+        self.inside, self.outside = Recorder(), Recorder()
+        self.router = Router(Domains({OURS: DomainRule()}), lambda pair: self.outside, lambda notice: None)
+        self.router.attach(OURS, self.inside)
+
+    def route(self, *texts: str) -> Neighbours:
+        """Stanzas arrive, admitted."""
+        for text in texts:
+            self.router.route(stanza(text))
+        return self
