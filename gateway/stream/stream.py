@@ -212,7 +212,7 @@ class Stream:
         if self.header is not None:
             check_same(self.header, header)
         self.header = header
-        if header.to is not None and (header.to.local or header.to.resource):
+        if self.facts.role is Role.RECEIVING and header.to is not None and not header.to.is_domain:
             raise StreamError(StreamCondition.HOST_UNKNOWN, "'to' in the stream header must be a domain")
         self.facts = replace(self.facts, peer_version=header.version)
         if self.facts.role is Role.INITIATING:
@@ -327,7 +327,8 @@ class Stream:
         self._header_sent = False
         self.facts = replace(self.facts, stream_id="")
         if self.facts.role is Role.INITIATING:
-            self._send_header(from_=self.facts.local, to=self.facts.remote)
+            # A client names itself once it has proved who it is (RFC 6120 §4.7.1).
+            self._send_header(from_=self.facts.local or self.facts.client, to=self.facts.remote)
 
     def _check_restart(self) -> None:
         if Move.RESTART not in TRANSITIONS[self.state]:
