@@ -5,7 +5,9 @@ A new kind of stream is one more profile and one more door.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from gateway.namespaces import CLIENT, COMPONENT_ACCEPT, SERVER
 from gateway.stream.negotiation import StreamFeature
@@ -19,6 +21,16 @@ class Profile:
     features: tuple[StreamFeature, ...]
     negotiates: bool = True  # False: no version, no stream features, as in XEP-0114
     content_aliases: frozenset[str] = frozenset()
+
+    @cached_property
+    def receivers(self) -> Mapping[tuple[str, str], StreamFeature]:
+        """Which feature receives a top-level element, by namespace and name."""
+        return {key: feature for feature in self.features for key in feature.handles}
+
+    @cached_property
+    def answerers(self) -> Mapping[type, StreamFeature]:
+        """Which feature asked the question that an answer is to."""
+        return {kind: feature for feature in self.features for kind in feature.answers}
 
 
 def server_profile(*features: StreamFeature) -> Profile:

@@ -71,8 +71,6 @@ class Stream:
         self._accept = accept
         self._tools = tools
         self._budget = budget
-        self._receivers = {key: feature for feature in profile.features for key in feature.handles}
-        self._answerers = {kind: feature for feature in profile.features for kind in feature.answers}
         self._offered: Element | None = None
         self._out: list[Output] = []
         self._codec = self._new_codec()
@@ -98,7 +96,7 @@ class Stream:
 
     def answer(self, answer: object) -> list[Output]:
         """The answer to a question that an earlier order asked."""
-        feature = self._answerers[type(answer)]
+        feature = self._profile.answerers[type(answer)]
         if feature is not self._suspended_by:
             return self.perform(lambda facts: feature.answered(facts, answer))
         self._suspended_by = None
@@ -190,7 +188,7 @@ class Stream:
 
     def _negotiate(self, stanza: Stanza) -> None:
         """A stanza in place of a feature's element, as in resource binding (RFC 6120 §7); any other comes too early."""
-        feature = self._receivers.get((CONTENT, stanza.name))
+        feature = self._profile.receivers.get((CONTENT, stanza.name))
         if feature is None:
             raise StreamError(StreamCondition.NOT_AUTHORIZED, "no stanzas before negotiation is complete")
         self._move(Move.ELEMENT)
@@ -238,7 +236,7 @@ class Stream:
             self._out.append(read_error(element))
         elif key == _FEATURES and self.facts.role is Role.INITIATING:
             self._features_received(element)
-        elif (feature := self._receivers.get(key)) is not None:
+        elif (feature := self._profile.receivers.get(key)) is not None:
             self._take(feature.receive(self.facts, element), feature)
         elif self.is_open:
             name, namespace = element.name[:100], element.namespace[:100]
