@@ -154,7 +154,7 @@ def logging_in(credentials: Credentials, token: Token) -> SaslInitiating:
         return [each for each in usable if credentials.mechanisms is None or each.name in credentials.mechanisms]
 
     def proved(facts: Facts, means: Means) -> tuple[Facts, Sequence[Event]]:
-        return replace(facts, client=credentials.account), ()
+        return replace(facts, client=credentials.account.bare_address), ()
 
     return SaslInitiating(choose, is_done=is_authenticated, proved=proved)
 
@@ -195,8 +195,11 @@ def _bindings_in_common(facts: Facts, offered: Element, offers_plus: bool) -> Se
     """The bindings that both sides know; every server has one that we know, or somebody took it away (XEP-0440 §3)."""
     ours = bindings_of(facts)
     listed = offered.first(CHANNEL_BINDING_TYPES, "sasl-channel-binding")
-    if listed is None or not offers_plus:
+    if not offers_plus:
         return ours
+    if listed is None:
+        # COMPAT ejabberd 23.01: offers -PLUS for a type that it does not name and that TLS 1.3 does not have
+        return ()
     theirs = {each.get("type") for each in listed.elements(CHANNEL_BINDING_TYPES, "channel-binding")}
     common = [binding for binding in ours if binding.type in theirs]
     if ours and not common and BindingType.TLS_SERVER_END_POINT not in theirs:

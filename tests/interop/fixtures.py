@@ -24,7 +24,7 @@ from tests.interop.world import World
 LOG_TAIL = 10000
 TEST_SECONDS = 60
 USERS = ("romeo", "juliet")
-SERVERS = {"world", "peer"}  # who asks for one of these fixtures has servers started
+SERVERS = {"world", "peer", "host"}  # who asks for one of these fixtures has servers started
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -92,6 +92,21 @@ def ejabberd(shared: Starter) -> Peer:
 def gateway(shared: Starter) -> Peer:
     """The gateway, with an echo service, a component and all its ports."""
     return shared(Gateway, "gateway.test", components={"component.gateway.test": "secret"}, direct_tls=True)
+
+
+@pytest.fixture(scope="session")
+def house(shared: Starter) -> Peer:
+    """A gateway with accounts, romeo and juliet among them as everywhere, and all its ports."""
+    house = shared(Gateway, "im.test", options={"domains": {"im.test": {"serve": "im"}}}, direct_tls=True)
+    for name in USERS:
+        house.register(f"{name}@im.test", PASSWORD)
+    return house
+
+
+@pytest.fixture(params=["house", "prosody", "ejabberd"])
+def host(request: pytest.FixtureRequest) -> Peer:
+    """Each kind of server that has accounts in turn, ours first."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(params=["prosody", "ejabberd"])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.interop.peers.process import Server
-from tests.interop.peers.site import SERVER, SERVER_TLS, Names
+from tests.interop.peers.site import CLIENT, CLIENT_TLS, SERVER, SERVER_TLS, Names
 
 PORT = 5300  # not 53: that would take root
 UNCACHED = {"TTL": 0}  # a domain may move to another address from one test to the next
@@ -32,13 +32,18 @@ class Nameserver(Server):
         self._addresses: dict[str, str] = {}
 
     def publish(self, address: str, *domains: str, port: int = SERVER, direct_tls: bool = False) -> None:
-        """Let domains be found at an address: with STARTTLS, and with direct TLS before it where that is said."""
+        """Let domains be found at an address: with STARTTLS, and with direct TLS before it where that is said.
+
+        The records for clients are there too, whether the server has accounts or not.
+        """
         for domain in domains:
             self._addresses[domain] = address
             self._records[domain] = {"A": [address], **UNCACHED}
             self._records[f"_xmpp-server._tcp.{domain}"] = {"SRV": [f"10 0 {port} {domain}"], **UNCACHED}
+            self._records[f"_xmpp-client._tcp.{domain}"] = {"SRV": [f"10 0 {CLIENT} {domain}"], **UNCACHED}
             if direct_tls:
                 self._records[f"_xmpps-server._tcp.{domain}"] = {"SRV": [f"5 0 {SERVER_TLS} {domain}"], **UNCACHED}
+                self._records[f"_xmpps-client._tcp.{domain}"] = {"SRV": [f"5 0 {CLIENT_TLS} {domain}"], **UNCACHED}
         self.write_configuration()
 
     def publish_records(self, records: Mapping[str, Any]) -> None:

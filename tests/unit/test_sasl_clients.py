@@ -238,7 +238,7 @@ def flag(known: Facts, offer: str) -> str:
     ("offer", "chosen"),
     [
         (features("SCRAM-SHA-1", "SCRAM-SHA-256", "PLAIN"), "SCRAM-SHA-256 y"),
-        (features("SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"), "SCRAM-SHA-1-PLUS p=tls-exporter"),
+        (features("SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"), "SCRAM-SHA-1 n"),
         (features("SCRAM-SHA-1-PLUS", bindings=("tls-exporter",)), "SCRAM-SHA-1-PLUS p=tls-exporter"),
         (
             features("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", bindings=("tls-unique", "tls-server-end-point")),

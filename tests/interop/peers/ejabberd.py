@@ -95,6 +95,7 @@ class Ejabberd(Peer):
             "ca_file": str(site.authorities),
             "s2s_use_starttls": self._starttls(),
             "s2s_cafile": str(site.authorities),
+            "c2s_cafile": str(site.authorities),
             "auth_password_format": "scram",
             "listen": self._listeners(),
             "api_permissions": {"tests": {"from": ["mod_http_api"], "who": "all", "what": "*"}},
@@ -117,9 +118,10 @@ class Ejabberd(Peer):
         return [module for module, enabled in wanted.items() if enabled]
 
     def _listeners(self) -> list[Mapping[str, Any]]:
+        site = self.site
         listeners = [
             self._listener(SERVER, "ejabberd_s2s_in"),
-            self._listener(CLIENT, "ejabberd_c2s", starttls_required=True),
+            self._listener(CLIENT, "ejabberd_c2s", starttls_required=True, tls_verify=site.client_certificates),
             self._listener(HTTP, "ejabberd_http", request_handlers={"/api": "mod_http_api"}),
         ]
         if self.site.direct_tls:

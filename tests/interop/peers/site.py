@@ -48,6 +48,7 @@ class Site:
     direct_tls: bool = False
     bidi: bool = False  # XEP-0288, where the server has it
     stream_management: bool = False  # XEP-0198
+    client_certificates: bool = False  # clients may log in by SASL EXTERNAL, where the server can do that
     verbose: bool = True  # False: log only what is wrong, for measurements
     options: Mapping[str, Any] = field(default_factory=dict)  # in the server's own words, laid over all the above
 

@@ -1,0 +1,155 @@
+"""Guest: we, as the client of another server: find it, log in, stay, leave (RFC 6120 §3, §5 to §7; XEP-0368).
+
+    guest = Guest(Credentials(account=juliet, password="..."), reception)
+    affairs = await guest.enter()
+    await affairs.get_roster()
+    affairs.show()
+    ...
+    await guest.leave()
+
+TLS is required, and the server's certificate has to prove its domain before anything is told to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from gateway.addresses import Address, Domain
+from gateway.elements import Element
+from gateway.errors import StreamCondition, StreamError
+from gateway.features.bind import BindOurselves
+from gateway.features.sasl import Compute, Computed
+from gateway.features.sasl_clients import Credentials, logging_in
+from gateway.features.starttls import StartTLS
+from gateway.guest.affairs import Affairs
+from gateway.guest.session import GuestSession, NotLetIn
+from gateway.net.certificates import CertificateJudge
+from gateway.net.contexts import TLSContexts
+from gateway.net.dialling import dial
+from gateway.net.identities import Identity
+from gateway.net.protocol import StreamProtocol, Timing
+from gateway.net.resolver import Resolver
+from gateway.net.service_records import FOR_CLIENTS
+from gateway.net.targets import Target
+from gateway.profiles import client_profile
+from gateway.sessions import Connection
+from gateway.stanzas import CONTENT, Stanza
+from gateway.stream.codec import Budget
+from gateway.stream.facts import Facts, Means, Role, Terms
+from gateway.stream.header import StreamHeader
+from gateway.stream.stream import Stream, StreamTools
+
+TERMS = Terms(means=(Means.EXTERNAL, Means.PASSWORD))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reception:
+    """What all guests of a process share."""
+
+    reactor: Any
+    resolver: Resolver
+    contexts: TLSContexts
+    judge: CertificateJudge  # of servers, for clients: `CertificateJudge(trust, service=CLIENT)`
+    tools: StreamTools
+    compute: Callable[[Compute], Deferred[Computed]]
+    budget: Budget = field(default_factory=Budget)
+    timing: Timing = field(default_factory=Timing)
+
+
+class Guest:
+    """One stay at a server; entered once."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        reception: Reception,
+        *,
+        identity: Identity | None = None,
+        connect: str | None = None,
+        direct_tls: bool = True,
+        hear: Callable[[Stanza], None] = lambda stanza: None,
+    ) -> None:
+        """`identity` is our certificate, for EXTERNAL; `connect` takes the place of the DNS; `hear` gets what comes."""
+        self.steps: list[str] = []
+        self._credentials = credentials
+        self._reception = reception
+        self._identity = identity
+        self._connect = connect
+        self._direct_tls = direct_tls
+        self._hear = hear
+        self._session: GuestSession | None = None
+
+    async def enter(self) -> Affairs:
+        """Log in; raises Unreachable or NotLetIn."""
+        reception, domain = self._reception, self._credentials.account.domain
+        resolution = await reception.resolver.resolve(
+            domain,
+            direct_tls=self._direct_tls,
+            connect=self._connect,
+            service=FOR_CLIENTS,
+            note=self.steps.append,
+        )
+        targets = list(resolution.targets)
+        while True:
+            session = GuestSession(self._affairs, reception.compute)
+            build = partial(self._protocol, session)
+            dialled = await dial(reception.reactor, targets, build, note=self.steps.append)
+            try:
+                self._session = session
+                return await session.entered
+            except NotLetIn as problem:
+                self.steps.append(str(problem))
+                targets = targets[targets.index(dialled.target) + 1 :]
+                if not targets or session.was_refused:
+                    raise
+
+    async def leave(self) -> str:
+        """Close the stream; the answer is how it ended."""
+        if self._session is None:
+            return "nobody had entered"
+        if self._session.connection is not None:
+            self._session.connection.close()
+        return await self._session.gone
+
+    def _protocol(self, session: GuestSession, target: Target) -> StreamProtocol:
+        reception, domain = self._reception, self._credentials.account.domain
+        direct = target.tls == "direct"
+        profile = client_profile(
+            StartTLS(), logging_in(self._credentials, reception.tools.new_id), BindOurselves(self._wish)
+        )
+        facts = Facts(role=Role.INITIATING, remote=domain, terms=TERMS)
+        return StreamProtocol(
+            Stream(profile, facts, accept_server, reception.tools, reception.budget),
+            session,
+            clock=reception.reactor,
+            judge=reception.judge,
+            tls=lambda facts: reception.contexts.logging_in(self._identity, domain, direct=direct),
+            timing=reception.timing,
+            direct_tls=direct,
+        )
+
+    @property
+    def _wish(self) -> str | None:
+        """A resource is asked for where the account was given with one; else the server makes it."""
+        return self._credentials.account.resource or None
+
+    def _affairs(self, own: Address, connection: Connection) -> Affairs:
+        def write(stanza: Element) -> None:
+            connection.write(stanza.serialize(CONTENT))
+
+        return Affairs(own, write, self._hear, self._reception.tools.new_id, self._reception.reactor)
+
+
+def accept_server(header: StreamHeader, facts: Facts) -> Facts:
+    """The header of the server that we called: it answers for that domain, and under TLS it proves it."""
+    assert facts.remote is not None
+    if header.from_domain not in (None, facts.remote):
+        raise StreamError(StreamCondition.INVALID_FROM, "this is not the domain that was called")
+    if facts.encrypted and (why_not := facts.why_not_by_certificate(Domain(facts.remote))):
+        raise StreamError(StreamCondition.NOT_AUTHORIZED, "a valid certificate is required here", reason=why_not)
+    return facts

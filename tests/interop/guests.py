@@ -1,0 +1,124 @@
+"""Our own client role at real servers, run in the reactor of the tests.
+
+def scenario() -> ...:
+    async with staying(world, "romeo@prosody.test") as romeo:
+        await romeo.affairs.get_roster()
+
+run_in_reactor(scenario)
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
+
+from gateway.addresses import Address, AddressCache
+from gateway.features.sasl import carry_out
+from gateway.features.sasl_clients import Credentials
+from gateway.guest.affairs import Affairs
+from gateway.guest.guest import Guest, Reception
+from gateway.net.certificates import CertificateJudge
+from gateway.net.contexts import TLSContexts
+from gateway.net.identities import Identity, Keyring
+from gateway.net.names import CLIENT
+from gateway.net.resolver import Resolver
+from gateway.net.trust import TrustStore
+from gateway.stanzas import Stanza
+from gateway.stream.stream import StreamTools
+from tests.interop.clients import PASSWORD
+from tests.interop.world import World
+from tests.support.reactor import running_reactor
+
+PATIENCE = 10
+
+
+def reception(world: World) -> Reception:
+    """What guests in a world need: its nameserver, and its authority to believe."""
+    reactor = running_reactor()
+    names = world.nameserver.names
+    trust = TrustStore(authorities=(world.authority.certificate,))
+    return Reception(
+        reactor=reactor,
+        resolver=Resolver(reactor, [f"{names.address}:{names.port}"], hosts_file="/dev/null"),
+        contexts=TLSContexts(Keyring({})),
+        judge=CertificateJudge(trust, service=CLIENT),
+        tools=StreamTools(addresses=AddressCache(), new_id=partial(secrets.token_urlsafe, 20)),
+        compute=lambda order: deferToThread(carry_out, order),
+    )
+
+
+@dataclass
+class Staying:
+    """A guest that is in, and what it has heard."""
+
+    guest: Guest
+    affairs: Affairs = field(init=False)
+    heard: list[Stanza] = field(default_factory=list)
+    _waiting: list[tuple[Callable[[Stanza], bool], Deferred[Stanza]]] = field(default_factory=list)
+
+    def hear(self, stanza: Stanza) -> None:
+        for wanted, wait in tuple(self._waiting):
+            if wanted(stanza):
+                self._waiting.remove((wanted, wait))
+                wait.callback(stanza)
+                return
+        self.heard.append(stanza)
+
+    def expect(self, wanted: Callable[[Stanza], bool]) -> Deferred[Stanza]:
+        """The first stanza that is wanted, heard already or still to come."""
+        for stanza in self.heard:
+            if wanted(stanza):
+                self.heard.remove(stanza)
+                found: Deferred[Stanza] = Deferred()
+                found.callback(stanza)
+                return found
+        wait: Deferred[Stanza] = Deferred()
+        self._waiting.append((wanted, wait))
+        return wait.addTimeout(PATIENCE, running_reactor())
+
+    def expect_message(self, body: str) -> Deferred[Stanza]:
+        """The message that says so."""
+        return self.expect(lambda stanza: stanza.name == "message" and f"<body>{body}</body>".encode() in stanza.raw)
+
+    def expect_presence(self, kind: str | None, sender: str) -> Deferred[Stanza]:
+        """Presence of a type, from a bare address."""
+        return self.expect(
+            lambda stanza: (
+                stanza.name == "presence"
+                and stanza.type == kind
+                and stanza.from_ is not None
+                and stanza.from_.bare == sender
+            )
+        )
+
+
+@asynccontextmanager
+async def staying(
+    world: World,
+    jid: str,
+    *,
+    password: str | None = PASSWORD,
+    mechanism: str | None = None,
+    identity: Identity | None = None,
+    **options: Any,
+) -> AsyncIterator[Staying]:
+    """A guest, from its login to its proper leave."""
+    credentials = Credentials(
+        account=Address.parse(jid),
+        password=password,
+        certificate=identity is not None,
+        mechanisms=frozenset({mechanism}) if mechanism else None,
+    )
+    stay = Staying(Guest(credentials, reception(world), identity=identity, hear=lambda it: stay.hear(it), **options))
+    stay.affairs = await stay.guest.enter()
+    try:
+        yield stay
+    finally:
+        await stay.guest.leave()
