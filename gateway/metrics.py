@@ -11,7 +11,7 @@ from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from gateway.attempts.records import Attempt, StreamEnded
@@ -21,7 +21,7 @@ from gateway.notices import LoopLag, MaybeLost, Notice, StanzaBounced, StanzasPa
 from gateway.status import Status
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-KINDS = ("message", "presence", "iq")
+KINDS = frozenset(("message", "presence", "iq"))
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 LIFE_SECONDS = (1, 10, 60, 600, 3600, 21600, 86400, 604800)
@@ -32,18 +32,8 @@ class Metrics:
 
     def __init__(self, status: Callable[[], Status]) -> None:
         registry = self.registry = CollectorRegistry()
-        self._stanzas = Counter(
-            "xmpp_gateway_stanzas",
-            "Stanzas read from streams (in) and written to them (out)",
-            ["direction", "via", "kind"],
-            registry=registry,
-        )
-        self._stanza_bytes = Counter(
-            "xmpp_gateway_stanza_bytes",
-            "Bytes of the stanzas read from streams and written to them",
-            ["direction", "via"],
-            registry=registry,
-        )
+        self._passed = StanzaCounts()
+        registry.register(self._passed)
         self._attempts = Counter(
             "xmpp_gateway_attempts",
             "Streams tried, by us (out) or by others (in), by how that ended",
@@ -93,7 +83,7 @@ class Metrics:
         """Count what is counted."""
         match notice:
             case StanzasPassed():
-                self._passed(notice)
+                self._passed.add(notice)
             case StanzaBounced():
                 self._bounces.labels(notice.condition, "yes" if notice.answered else "no").inc()
             case Attempt():
@@ -109,11 +99,43 @@ class Metrics:
             case LoopLag():
                 self._lag.observe(notice.seconds)
 
-    def _passed(self, passed: StanzasPassed) -> None:
-        direction = "in" if passed.came_in else "out"
-        for kind, count in Tally(stanza.name for stanza in passed.stanzas).items():
-            self._stanzas.labels(direction, passed.via, kind if kind in KINDS else "other").inc(count)
-        self._stanza_bytes.labels(direction, passed.via).inc(passed.size)
+
+class StanzaCounts(Collector):
+    """Stanzas and their bytes. This is counted for every batch that passes, so in plain numbers."""
+
+    def __init__(self) -> None:
+        self._stanzas: Tally[tuple[bool, str, str]] = Tally()
+        self._bytes: Tally[tuple[bool, str]] = Tally()
+
+    def add(self, passed: StanzasPassed) -> None:
+        """Count a batch."""
+        came_in, via, stanzas = passed.came_in, passed.via, self._stanzas
+        for stanza in passed.stanzas:
+            name = stanza.name
+            stanzas[came_in, via, name if name in KINDS else "other"] += 1
+        self._bytes[came_in, via] += passed.size
+
+    def describe(self) -> Iterable[CounterMetricFamily]:
+        """The names, for the registry."""
+        yield CounterMetricFamily(
+            "xmpp_gateway_stanzas",
+            "Stanzas read from streams (in) and written to them (out)",
+            labels=["direction", "via", "kind"],
+        )
+        yield CounterMetricFamily(
+            "xmpp_gateway_stanza_bytes",
+            "Bytes of the stanzas read from streams and written to them",
+            labels=["direction", "via"],
+        )
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """The numbers so far."""
+        stanzas, sizes = self.describe()
+        for (came_in, via, kind), count in self._stanzas.items():
+            stanzas.add_metric(["in" if came_in else "out", via, kind], count)
+        for (came_in, via), size in self._bytes.items():
+            sizes.add_metric(["in" if came_in else "out", via], size)
+        return stanzas, sizes
 
 
 class StatusGauges(Collector):

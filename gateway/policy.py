@@ -37,6 +37,10 @@ class Domains:
     def __init__(self, rules: Mapping[Domain, DomainRule]) -> None:
         self._rules = dict(rules)
 
+    def replace(self, rules: Mapping[Domain, DomainRule]) -> None:
+        """Answer for these domains from now on."""
+        self._rules = dict(rules)
+
     def __iter__(self):  # type: ignore[no-untyped-def]
         return iter(self._rules)
 

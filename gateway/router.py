@@ -40,6 +40,10 @@ class Router:
         """Let `route` have what is for this domain of ours, and for those below it that are ours."""
         self._local[domain] = route
 
+    def detach(self, domain: Domain) -> None:
+        """The domain is ours no more."""
+        self._local.pop(domain, None)
+
     def owner(self, stanza: Stanza) -> IRoute:
         """The route for a stanza that has both addresses."""
         assert stanza.to is not None

@@ -17,6 +17,7 @@ from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IProtocolFactory
 
 from gateway.addresses import Address, AddressCache, Domain, DomainPair
 from gateway.attempts.records import AttemptLog, Direction, Kind
@@ -26,7 +27,7 @@ from gateway.control.door import ControlDoor
 from gateway.control.operator import Operator
 from gateway.control.place import socket_path
 from gateway.dialback.keys import KeyMaker
-from gateway.errors import Misuse, StreamCondition, StreamError
+from gateway.errors import StreamCondition, StreamError
 from gateway.features.bidi import Bidirectional
 from gateway.features.dialback import Dialback, DialbackQuestions
 from gateway.features.handshake import Handshake
@@ -62,7 +63,7 @@ from gateway.net.certificates import CertificateJudge
 from gateway.net.connector import Connector, Way
 from gateway.net.contexts import TLSContexts, TLSRules
 from gateway.net.doors import Behind, Crowd, Door, Porter
-from gateway.net.identities import Identity, Keyring, load_identity
+from gateway.net.identities import Identity, Keyring
 from gateway.net.listening import Listening, NotOpened
 from gateway.net.names import CLIENT
 from gateway.net.paths import Holder
@@ -73,6 +74,7 @@ from gateway.notices import Board, Level, Remark
 from gateway.outflow import Bounds, Outflow, QueueSpace
 from gateway.policy import DomainRule, Domains, InsideDoor, OutsideDoor
 from gateway.profiles import Profile, component_profile, server_profile
+from gateway.reloading import Material, Reload
 from gateway.router import Router
 from gateway.settings import ComponentDomain, HandlerDomain, ImDomain, PeerSettings, RelayDomain, Settings
 from gateway.status import StatusReader, outbound_connections
@@ -146,9 +148,9 @@ class Gateway(MultiService):
         """Close the streams of an account of ours; how many there were."""
         return self.people.close_account(account)
 
-    def reload(self) -> Any:
-        """Take over the configuration as it is now."""
-        raise Misuse("not yet")
+    def reload(self) -> dict[str, Any]:
+        """Take over the configuration as it is now; raises Refused, and changes nothing, when there is a mistake."""
+        return Reload(self).run()
 
     def stopService(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._close())
@@ -177,6 +179,7 @@ class Gateway(MultiService):
     components: dict[Domain, ComponentRoute]
     people: People
     porter: Porter
+    doors: dict[str, IProtocolFactory]  # what is behind each key of [listen]
     backoff: Backoff
     budget: Budget
     timing: Timing
@@ -189,6 +192,46 @@ class Gateway(MultiService):
         """How we deal with a domain: relayed ones have their own settings."""
         settings = self.settings.domains.get(domain)
         return settings.peer if isinstance(settings, RelayDomain) else self.settings.peers.for_domain(domain)
+
+    def route_rules(self, domain: Domain) -> RouteRules:
+        """How much may wait for a domain, and how long."""
+        peer = self.peer(domain)
+        return RouteRules(allow=peer.allow, queue_stanzas=peer.queue_stanzas, connect_seconds=peer.connect_seconds)
+
+    @property
+    def tls_rules(self) -> TLSRules:
+        """Which TLS we speak."""
+        return TLSRules(minimum=self.settings.tls.minimum, ciphers=self.settings.tls.ciphers)
+
+    def terms_now(self, domain: Domain) -> Terms | None:
+        """The terms for any other server: a relayed one, or one outside."""
+        return self.domains.relayed_terms(domain) or self.terms_for(domain)
+
+    # -- what a reload exchanges -------------------------------------------------------------------------------------
+
+    def use(self, material: Material) -> None:
+        """Show these certificates, and trust these authorities, from now on."""
+        self.identities = material.identities
+        self.trust = self.judge.trust = self.client_judge.trust = material.trust
+        self.contexts.renew(Keyring(material.identities), self.tls_rules)
+
+    def attach(self, domain: Domain, route: ComponentRoute | HandlerRoute) -> None:
+        """Have a local domain served by this route from now on."""
+        if isinstance(route, ComponentRoute):
+            self.components[domain] = route
+        self.router.attach(domain, route)
+
+    def apply_domains(self) -> None:
+        """Have policy know our domains as the settings have them."""
+        self.domains.replace(domain_rules(self.settings))
+
+    def local_route(self, domain: ComponentDomain | HandlerDomain) -> ComponentRoute | HandlerRoute:
+        """A new route for a domain that a component or a handler serves."""
+        return local_route(self, domain)
+
+    def listening(self, door: str, endpoint: str) -> Listening:
+        """A door at an endpoint, not open yet."""
+        return Listening(door, endpoint, self.doors[door], self.reactor)
 
     def terms_for(self, domain: Domain) -> Terms | None:
         """The terms for an outside domain; None where nothing is exchanged with it."""
@@ -245,35 +288,32 @@ def _share_tools(gateway: Gateway) -> None:
 
 
 def _load_certificates(gateway: Gateway) -> None:
-    tls = gateway.settings.tls
-    identities = {
-        domain.domain: load_identity(domain.certificate, domain.key)
-        for domain in gateway.settings.domains.values()
-        if domain.certificate is not None
-    }
-    gateway.identities = identities
-    gateway.trust = TrustStore.load(tls.authorities, tls.crls)
+    material = Material.load(gateway.settings)
     gateway.judge = CertificateJudge(
-        gateway.trust, warn=lambda text: gateway.board.publish(Remark(text=text, weight=Level.WARN))
+        material.trust, warn=lambda text: gateway.board.publish(Remark(text=text, weight=Level.WARN))
     )
-    gateway.client_judge = CertificateJudge(gateway.trust, holder=Holder.CLIENT)
-    gateway.contexts = TLSContexts(Keyring(identities), TLSRules(minimum=tls.minimum, ciphers=tls.ciphers))
+    gateway.client_judge = CertificateJudge(material.trust, holder=Holder.CLIENT)
+    gateway.contexts = TLSContexts(Keyring(material.identities), gateway.tls_rules)
+    gateway.use(material)
 
 
 def _set_policy(gateway: Gateway) -> None:
-    gateway.domains = Domains(
-        {
-            name: DomainRule(
-                with_subdomains=isinstance(domain, ComponentDomain),
-                terms=terms_of(domain.peer) if isinstance(domain, RelayDomain) else None,
-            )
-            for name, domain in gateway.settings.domains.items()
-        }
-    )
+    gateway.domains = Domains(domain_rules(gateway.settings))
     gateway.outside = OutsideDoor(gateway.domains, gateway.terms_for)
     gateway.inside = InsideDoor(gateway.domains, gateway.terms_for)
     gateway.outside_dialback = Dialback(gateway.keys, gateway.outside.speaks_for, gateway.outside.terms_of_pair)
     gateway.inside_dialback = Dialback(gateway.keys, gateway.inside.speaks_for, gateway.inside.terms_of_pair)
+
+
+def domain_rules(settings: Settings) -> dict[Domain, DomainRule]:
+    """What policy has to know of our domains."""
+    return {
+        name: DomainRule(
+            with_subdomains=isinstance(domain, ComponentDomain),
+            terms=terms_of(domain.peer) if isinstance(domain, RelayDomain) else None,
+        )
+        for name, domain in settings.domains.items()
+    }
 
 
 def _set_router(gateway: Gateway) -> None:
@@ -285,10 +325,9 @@ def _set_router(gateway: Gateway) -> None:
     def remote(pair: DomainPair) -> IRoute:
         route = gateway.remote_routes.get(pair)
         if route is None:
-            peer = gateway.peer(pair.target)
             route = gateway.remote_routes[pair] = RemoteRoute(
                 pair,
-                RouteRules(allow=peer.allow, queue_stanzas=peer.queue_stanzas, connect_seconds=peer.connect_seconds),
+                gateway.route_rules(pair.target),
                 open_stream=lambda pair: gateway.streams.open(pair),
                 router=gateway.router,
                 backoff=gateway.backoff,
@@ -306,20 +345,22 @@ def _set_router(gateway: Gateway) -> None:
 
 
 def _set_local_routes(gateway: Gateway) -> None:
-    waiting = gateway.settings.limits.component_buffer_bytes
     gateway.components = {}
     for name, domain in gateway.settings.domains.items():
-        if isinstance(domain, ComponentDomain):
-            outflow = Outflow(Bounds(wait_above=waiting, most_bytes=4 * waiting), gateway.space)
-            gateway.components[name] = ComponentRoute(
-                name, gateway.router, outflow, gateway.reactor, gateway.board.publish
-            )
-            gateway.router.attach(name, gateway.components[name])
-        elif isinstance(domain, HandlerDomain):
-            handler = domain.factory(**domain.options)
-            served = [handler, Ping(), Version(), Time()]
-            disco = Disco(served, identities=[("server", "im", "xmpp-gateway")], contacts=domain.admins)
-            gateway.router.attach(name, HandlerRoute(name, [Ping(), disco, Version(), Time(), handler], gateway.router))
+        if isinstance(domain, ComponentDomain | HandlerDomain):
+            gateway.attach(name, local_route(gateway, domain))
+
+
+def local_route(gateway: Gateway, domain: ComponentDomain | HandlerDomain) -> ComponentRoute | HandlerRoute:
+    """The route of a domain that a component or a handler serves."""
+    if isinstance(domain, HandlerDomain):
+        handler = domain.factory(**domain.options)
+        served = [handler, Ping(), Version(), Time()]
+        disco = Disco(served, identities=[("server", "im", "xmpp-gateway")], contacts=domain.admins)
+        return HandlerRoute(domain.domain, [Ping(), disco, Version(), Time(), handler], gateway.router)
+    waiting = gateway.settings.limits.component_buffer_bytes
+    outflow = Outflow(Bounds(wait_above=waiting, most_bytes=4 * waiting), gateway.space)
+    return ComponentRoute(domain.domain, gateway.router, outflow, gateway.reactor, gateway.board.publish)
 
 
 def _set_people(gateway: Gateway) -> None:
@@ -483,9 +524,7 @@ def _set_doors(gateway: Gateway) -> None:
         "client": (clients, gateway.client_judge, False),
         "client_tls": (clients, gateway.client_judge, True),
     }
-    for name, description in settings.listen.opened():
-        if name in behind:
-            gateway.addService(Listening(name, description, _door(gateway, *behind[name]), gateway.reactor))
+    gateway.doors = {name: _door(gateway, *each) for name, each in behind.items()}
 
 
 def _door(gateway: Gateway, behind: Behind, judge: CertificateJudge, direct_tls: bool) -> Door:
@@ -524,8 +563,6 @@ def _set_control(gateway: Gateway) -> None:
 
 
 def _set_http_door(gateway: Gateway) -> None:
-    if not gateway.settings.listen.http:
-        return
     metrics = Metrics(gateway.status.status)
     gateway.board.subscribe(metrics.notice)
     gateway.addService(LagMeter(gateway.reactor, gateway.board.publish))
@@ -537,9 +574,12 @@ def _set_http_door(gateway: Gateway) -> None:
         "/healthz": Page(ready(gateway.missing)),
         "/healthz/alive": Page(alive),
     }
-    door = http.Door(pages, lambda: gateway.settings.domains, gateway.reactor)
-    for endpoint in gateway.settings.listen.http:
-        gateway.addService(Listening("http", endpoint, door, gateway.reactor))
+    gateway.doors["http"] = http.Door(pages, lambda: gateway.settings.domains, gateway.reactor)
+
+
+def _open_doors(gateway: Gateway) -> None:
+    for door, endpoint in gateway.settings.listen.opened():
+        gateway.addService(gateway.listening(door, endpoint))
 
 
 STEPS: Sequence[Callable[[Gateway], None]] = (
@@ -555,6 +595,7 @@ STEPS: Sequence[Callable[[Gateway], None]] = (
     _set_doors,
     _set_control,
     _set_http_door,
+    _open_doors,
 )
 
 

@@ -10,7 +10,9 @@ the form that `[log]` says; `--logger` and `--syslog` are left to twistd.
 
 from __future__ import annotations
 
+import signal
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -19,9 +21,10 @@ from twisted.logger import ILogObserver
 from twisted.python import usage
 
 from gateway.config import Mistakes, load, warnings
+from gateway.control.door import Refused
 from gateway.log import log_observer, notice_log, open_log
 from gateway.notices import Level, Remark
-from gateway.service import build
+from gateway.service import Gateway, build
 from gateway.settings import Settings
 
 
@@ -58,8 +61,9 @@ class Logged(MultiService):
 
 def makeService(options: Options) -> Logged:
     """The service for a command line whose configuration has been read."""
-    from twisted.internet import reactor
+    from twisted.internet import reactor as installed
 
+    reactor: Any = installed
     settings = options.settings
     gateway = build(settings, reactor)
     gateway.board.subscribe(notice_log(settings.log.level))
@@ -67,7 +71,14 @@ def makeService(options: Options) -> Logged:
         gateway.board.publish(Remark(text=warning, weight=Level.WARN))
     top = Logged(_observer(options.parent, settings, reactor))
     gateway.setServiceParent(top)
+    signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(reload_by_signal, gateway))
     return top
+
+
+def reload_by_signal(gateway: Gateway) -> None:
+    """SIGHUP: what `xmpp-gateway reload` does; the log tells the outcome."""
+    with suppress(Refused):
+        gateway.reload()
 
 
 def _observer(twistd: Any, settings: Settings, reactor: Any) -> ILogObserver | None:

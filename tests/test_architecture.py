@@ -26,7 +26,7 @@ FLOORS = [
     ["dialback", "sasl"],
     ["features"],
     # decisions
-    ["notices", "interfaces", "sessions", "requests", "policy"],
+    ["notices", "interfaces", "sessions", "requests", "policy", "review"],
     ["router", "outflow"],
     ["attempts"],
     ["federation", "components", "handlers", "storage"],
@@ -35,8 +35,9 @@ FLOORS = [
     ["settings", "net", "log", "history"],
     ["status", "lag"],
     ["metrics"],
-    ["config", "http", "control", "clients"],
+    ["config", "http", "control", "clients", "guest"],
     # assembly
+    ["reloading"],
     ["service"],
     ["tap", "commands"],
     ["demo"],

@@ -77,6 +77,11 @@ class TLSContexts:
         self._keyring = keyring
         self._contexts.clear()
 
+    def renew(self, keyring: Keyring, rules: TLSRules) -> None:
+        """Other identities and rules for the connections that are made from then on."""
+        self._rules = rules
+        self.keyring = keyring
+
     def accepting(
         self, domain: Domain | None = None, *, service: str = SERVER, ask_certificate: bool = True
     ) -> Accepting:

@@ -1,0 +1,202 @@
+"""Reloading: the running service takes over its configuration, certificates, authorities and revocation lists.
+
+First everything new is read and made, which may fail: then nothing has changed, and the operator is told why. Then all
+of it is put in place at once, which cannot fail. At the end each stream that stands is held to the new rules: those
+that would still be let in stay up, the others are closed with the condition that says why.
+
+What was fixed when the service was put together (state folder, nameservers, limits, storage, log, and which domains
+have accounts) takes effect with the next start; the answer names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.addresses import Domain
+from gateway.components import ComponentRoute
+from gateway.config import Mistakes, load
+from gateway.control.door import Refused
+from gateway.errors import ConfigError, StreamCondition, StreamError
+from gateway.net.identities import Identity, load_identity
+from gateway.net.listening import Listening, NotOpened
+from gateway.net.trust import TrustStore
+from gateway.notices import Level, Remark
+from gateway.review import review
+from gateway.settings import ComponentDomain, DomainSettings, HandlerDomain, ImDomain, Settings
+
+FIXED = ("gateway", "dns", "limits", "storage", "log")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """What a configuration names, loaded from its files."""
+
+    identities: dict[Domain, Identity]
+    trust: TrustStore
+
+    @classmethod
+    def load(cls, settings: Settings) -> Material:
+        """Raises ConfigError when a file cannot be used."""
+        identities = {
+            name: load_identity(domain.certificate, domain.key)
+            for name, domain in settings.domains.items()
+            if domain.certificate is not None
+        }
+        return cls(identities=identities, trust=TrustStore.load(settings.tls.authorities, settings.tls.crls))
+
+
+class Reload:
+    """One reload of a gateway."""
+
+    def __init__(self, gateway: Any) -> None:
+        """`gateway` is the `gateway.service.Gateway`, which is assembled from everything, this included."""
+        self._gateway = gateway
+        self._old = gateway.settings
+
+    def run(self) -> dict[str, Any]:
+        """What has changed, how many streams were closed, and what needs a restart; raises Refused."""
+        try:
+            wanted = load(self._old.file)
+            new = _with_fixed(self._old, wanted)
+            material = Material.load(new)
+            routes = self._new_routes(new)
+            opened = self._open_new_doors(new)
+        except (Mistakes, ConfigError, NotOpened) as problem:
+            self._tell(f"the configuration was not reloaded, and nothing has changed: {problem}", Level.ERROR)
+            raise Refused(f"nothing has changed: {problem}") from problem
+        changed = [*differences(self._old, new), *_renewed(self._gateway.identities, material.identities)]
+        if material.trust.generation != self._gateway.trust.generation:
+            changed.append(f"we trust {material.trust}")
+        self._put_in_place(new, material, routes, opened)
+        closed = self._close_what_is_not_allowed()
+        needs_restart = [*(f"[{table}]" for table in FIXED if getattr(self._old, table) != getattr(wanted, table))]
+        if _accounts(self._old) != _accounts(wanted):
+            needs_restart.append('which domains have accounts (serve = "im")')
+        self._tell(f"reloaded: {'; '.join(changed) or 'nothing has changed'}; streams closed: {closed}")
+        return {"changed": changed, "closed": closed, "needs_restart": needs_restart}
+
+    # -- what may fail -----------------------------------------------------------------------------------------------
+
+    def _new_routes(self, new: Settings) -> dict[Domain, Any]:
+        """The routes of local domains that are new or have changed."""
+        kinds = (ComponentDomain, HandlerDomain)
+        return {
+            name: self._gateway.local_route(domain)
+            for name, domain in new.domains.items()
+            if isinstance(domain, kinds) and _needs_route(self._old.domains.get(name), domain)
+        }
+
+    def _open_new_doors(self, new: Settings) -> list[Listening]:
+        before = set(self._old.listen.opened())
+        opened: list[Listening] = []
+        try:
+            for door, endpoint in new.listen.opened():
+                if (door, endpoint) not in before:
+                    listening = self._gateway.listening(door, endpoint)
+                    listening.privilegedStartService()
+                    opened.append(listening)
+        except NotOpened:
+            for listening in opened:
+                listening.stopService()
+            raise
+        return opened
+
+    # -- what may not ------------------------------------------------------------------------------------------------
+
+    def _put_in_place(
+        self, new: Settings, material: Material, routes: dict[Domain, Any], opened: list[Listening]
+    ) -> None:
+        gateway = self._gateway
+        gateway.settings = new
+        gateway.use(material)
+        gateway.apply_domains()
+        for name in self._old.domains.keys() - new.domains.keys():
+            gateway.router.detach(name)
+            _dismiss(gateway.components.pop(name, None), StreamCondition.HOST_GONE)
+        for name, route in routes.items():
+            _dismiss(gateway.components.pop(name, None), StreamCondition.RESET)
+            gateway.attach(name, route)
+        for route in list(gateway.remote_routes.values()):
+            route.rules = gateway.route_rules(route.pair.target)
+        self._shut_old_doors(new)
+        for listening in opened:
+            gateway.addService(listening)
+
+    def _shut_old_doors(self, new: Settings) -> None:
+        wanted = set(new.listen.opened())
+        for service in list(self._gateway):
+            if isinstance(service, Listening) and (service.door, service.endpoint) not in wanted:
+                service.disownServiceParent()
+
+    def _close_what_is_not_allowed(self) -> int:
+        gateway = self._gateway
+        now = datetime.now(UTC)
+        closed = 0
+        for connection in gateway.connections():
+            facts = connection.stream.facts
+            if facts.client is not None or connection.session.attempt.kind not in ("server", "keys"):
+                continue
+            certificate = gateway.judge.judge_peer(connection.transport, now) if facts.encrypted else None
+            terms = gateway.terms_now(facts.remote) if facts.remote is not None else None
+            error = review(facts, certificate, terms, gateway.domains.is_own)
+            if error is not None:
+                connection.close(error)
+                closed += 1
+        return closed
+
+    def _tell(self, text: str, weight: Level = Level.INFO) -> None:
+        self._gateway.board.publish(Remark(text=text, weight=weight))
+
+
+def differences(old: Settings, new: Settings) -> Iterator[str]:
+    """What is different, in words."""
+    for name in new.domains.keys() - old.domains.keys():
+        yield f"{name} is new"
+    for name in old.domains.keys() - new.domains.keys():
+        yield f"{name} is gone"
+    for name in sorted(new.domains.keys() & old.domains.keys()):
+        if new.domains[name] != old.domains[name]:
+            yield f"{name} has changed"
+    for door, endpoint in sorted(set(new.listen.opened()) - set(old.listen.opened())):
+        yield f"the door {door} {endpoint} is open"
+    for door, endpoint in sorted(set(old.listen.opened()) - set(new.listen.opened())):
+        yield f"the door {door} {endpoint} is shut"
+    for table in ("tls", "peers"):
+        if getattr(old, table) != getattr(new, table):
+            yield f"[{table}] has changed"
+
+
+def _renewed(old: dict[Domain, Identity], new: dict[Domain, Identity]) -> Iterator[str]:
+    for name, identity in new.items():
+        if name in old and old[name].fingerprint != identity.fingerprint:
+            yield f"{name} has another certificate, valid until {identity.not_after:%Y-%m-%d}"
+
+
+def _with_fixed(old: Settings, new: Settings) -> Settings:
+    """The new settings, with what cannot change while the service runs as it was."""
+    kept = {name: domain for name, domain in new.domains.items() if not isinstance(domain, ImDomain)}
+    for name in _accounts(old):
+        again = new.domains.get(name)
+        kept[name] = again if isinstance(again, ImDomain) else old.domains[name]
+    fixed = {table: getattr(old, table) for table in FIXED}
+    return replace(new, domains=kept, **fixed)
+
+
+def _accounts(settings: Settings) -> set[Domain]:
+    return {domain.domain for domain in settings.domains_of(ImDomain)}
+
+
+def _needs_route(old: DomainSettings | None, new: DomainSettings) -> bool:
+    """Whether whatever serves the domain has to be made anew; another certificate alone does not matter."""
+    if old is None or type(old) is not type(new):
+        return True
+    return replace(old, certificate=None, key=None) != replace(new, certificate=None, key=None)
+
+
+def _dismiss(component: ComponentRoute | None, condition: StreamCondition) -> None:
+    """Close the connection of a component whose domain is gone or has changed; it may come back."""
+    if component is not None and component.session is not None and component.session.connection is not None:
+        component.session.connection.close(StreamError(condition, "the configuration has changed"))
