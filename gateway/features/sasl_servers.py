@@ -63,9 +63,17 @@ def proving_to_servers(token: Token) -> SaslInitiating:
                 means=Means.DIGEST_MD5,
                 begin=lambda: DigestMd5Client(username=local, secret=secret, target=remote, token=token),
             )
-        return [known[means] for means in facts.terms.means if means in known]
+        return [known[means] for means in _wanted_now(facts) if means in known]
 
     return SaslInitiating(choose, is_done=lambda facts: facts.proves(facts.pair), proved=_we_proved)
+
+
+def _wanted_now(facts: Facts) -> tuple[Means, ...]:
+    """The means that our terms list, in their order: those behind dialback once dialback has been tried."""
+    means = facts.terms.means
+    if Means.DIALBACK in means and Means.DIALBACK not in facts.tried:
+        return means[: means.index(Means.DIALBACK)]
+    return means
 
 
 class _External(ExternalServer):
