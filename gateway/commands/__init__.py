@@ -23,6 +23,8 @@ COMMANDS = {
     "close": "close the streams with a domain",
     "retry": "forget that a domain failed, and try now what waits for it",
     "reload": "take over the configuration, certificates, authorities and revocation lists as they are now",
+    "probe": "try a domain afresh, without the service, and show each step",
+    "completion": "a script by which bash or zsh completes all this",
 }
 
 

@@ -1,0 +1,163 @@
+"""`xmpp-gateway probe DOMAIN`: try a domain afresh, without the service, and show each step as it happens.
+
+With `--config` it does what the service would do: with our certificate and key of dialback, by the rules for that
+domain. Without, it looks as a stranger: DNS, connection, TLS, certificate and what is offered, and proves nothing.
+Exit status 4: it failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from gateway.addresses import Domain, DomainPair, prepare_domain
+from gateway.attempts.records import Attempt, AttemptUnderWay
+from gateway.attempts.verdicts import Verdict
+from gateway.commands.configuration import add_config, read_config
+from gateway.commands.running import DONE, NOT_DONE, SOMETHING_IS_WRONG
+from gateway.commands.telling import attempt, step
+from gateway.control.operator import attempt_record
+from gateway.errors import MalformedAddress
+from gateway.federation.delivery import DeliveryFailed
+from gateway.federation.outbound import OutboundSession
+from gateway.log import harmless
+from gateway.notices import Notice
+from gateway.service import Gateway, build
+from gateway.settings import GatewaySettings, HandlerDomain, Settings, StorageSettings
+
+STRANGER = Domain("probe.invalid")
+GOODBYE_SECONDS = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    add_config(parser, required=False)
+    parser.add_argument("--from", dest="sender", metavar="OURS", help="as which of our domains; left out: the first")
+    parser.add_argument("--json", action="store_true", help="one line of JSON at the end, in place of the steps")
+    parser.add_argument("domain", metavar="DOMAIN", help="as in addresses, for example example.net")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Try, and show it."""
+    from twisted.internet import reactor
+
+    try:
+        target = prepare_domain(arguments.domain)
+        sender = prepare_domain(arguments.sender) if arguments.sender else None
+    except MalformedAddress as error:
+        print(f"xmpp-gateway: {error.problem}", file=sys.stderr)
+        return NOT_DONE
+    settings = read_config(arguments) if arguments.config else None
+    if settings is not None and (problem := _problem(settings, sender, target)):
+        print(f"xmpp-gateway: {problem}", file=sys.stderr)
+        return NOT_DONE
+    with _gateway(settings, reactor) as gateway:
+        pair = DomainPair(sender or next(iter(gateway.settings.domains)), target)
+        probe = Probe(gateway, pair, only_look=settings is None, quiet=arguments.json)
+        probe.run(reactor)
+    return probe.tell()
+
+
+class Probe:
+    """One try."""
+
+    def __init__(self, gateway: Gateway, pair: DomainPair, *, only_look: bool, quiet: bool) -> None:
+        self._gateway = gateway
+        self._pair = pair
+        self._only_look = only_look
+        self._quiet = quiet
+        self._attempts: list[Attempt] = []
+        self._doing = ""
+        gateway.board.subscribe(self._notice)
+
+    def run(self, reactor: Any) -> None:
+        """Until it has succeeded or failed."""
+        reactor.callWhenRunning(lambda: Deferred.fromCoroutine(self._try(reactor)).addBoth(lambda _: reactor.stop()))
+        reactor.run()
+
+    def tell(self) -> int:
+        """What came of it; the answer is the exit status."""
+        records = [attempt_record(each) for each in self._attempts]
+        if self._quiet:
+            print(json.dumps(records))
+        else:
+            for record in records[-1:]:
+                print("\n".join(["", *attempt({**record, "steps": []})]))
+        return DONE if self._is_well() else SOMETHING_IS_WRONG
+
+    def _is_well(self) -> bool:
+        if not self._attempts or self._attempts[-1].verdict is not Verdict.ESTABLISHED:
+            return False
+        return not self._only_look or all(each.ok for each in self._attempts[-1].steps)
+
+    async def _try(self, reactor: Any) -> None:
+        seconds = self._gateway.peer(self._pair.target).connect_seconds
+        opening = self._gateway.connector.open(self._pair, _gone, only_questions=self._only_look)
+        deadline = reactor.callLater(seconds, opening.cancel)
+        try:
+            session = await opening
+        except DeliveryFailed:
+            return
+        finally:
+            if deadline.active():
+                deadline.cancel()
+        if session.connection is not None:
+            session.connection.close()
+            await session.connection.when_lost().addTimeout(GOODBYE_SECONDS, reactor, lambda *_: None)
+
+    def _notice(self, notice: Notice) -> None:
+        if isinstance(notice, Attempt):
+            self._attempts.append(notice)
+        elif isinstance(notice, AttemptUnderWay) and not self._quiet:
+            self._show(notice.attempt)
+
+    def _show(self, under_way: Attempt) -> None:
+        if under_way.doing:
+            print(f"  ...   {harmless(under_way.doing)}", flush=True)
+        elif under_way.steps:
+            record = attempt_record(under_way)["steps"][-1]
+            print("\n".join(step(record)), flush=True)
+
+
+def _gone(session: OutboundSession, *reason: object) -> None:
+    """The stream has ended, as it should."""
+
+
+def _problem(settings: Settings, sender: Domain | None, target: Domain) -> str:
+    """Why there is nothing to try; empty when there is."""
+    if not settings.domains:
+        return f"{settings.file} has no domain of ours as which another server could be asked"
+    if sender is not None and sender not in settings.domains:
+        return f"{sender} is no domain of ours: {', '.join(settings.domains)}"
+    return f"{target} is a domain of ours: see xmpp-gateway explain {target}" if target in settings.domains else ""
+
+
+@contextmanager
+def _gateway(settings: Settings | None, reactor: Any) -> Iterator[Gateway]:
+    """A gateway that is put together and not started; with the service's own secrets where they may be read."""
+    with tempfile.TemporaryDirectory(prefix="xmpp-gateway-probe-") as folder:
+        elsewhere = GatewaySettings(state=Path(folder))
+        if settings is None:
+            settings = _stranger(elsewhere)
+        elif not os.access(settings.gateway.state / "dialback.secret", os.R_OK):
+            print("the service's secrets are not there for this user, so dialback will not succeed", file=sys.stderr)
+            settings = replace(settings, gateway=elsewhere)
+        yield build(settings, reactor)
+
+
+def _stranger(state: GatewaySettings) -> Settings:
+    from gateway.handlers.echo import Echo
+
+    nobody = HandlerDomain(domain=STRANGER, serve="gateway.handlers.echo.Echo", factory=Echo)
+    in_memory = StorageSettings(url="memory:")
+    return Settings(file=Path("probe"), gateway=state, domains={STRANGER: nobody}, storage=in_memory)
