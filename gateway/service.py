@@ -37,9 +37,10 @@ from gateway.features.starttls import StartTLS
 from gateway.features.stream_management import between_servers
 from gateway.federation.admission import Admission
 from gateway.federation.backoff import Backoff, Waits
+from gateway.federation.broken import BrokenStream
 from gateway.federation.inbound import InboundSession
 from gateway.federation.outbound import Gone, OutboundSession
-from gateway.federation.resumption import BrokenStream, Resumables
+from gateway.federation.resumption import Resumables
 from gateway.federation.route import RemoteRoute, RouteRules
 from gateway.federation.session import SessionTools
 from gateway.federation.streams import OutboundStreams
@@ -82,6 +83,7 @@ from gateway.stream.codec import Budget
 from gateway.stream.facts import Facts, Means, Terms
 from gateway.stream.header import StreamHeader
 from gateway.stream.stream import StreamTools
+from gateway.supervision import Supervised
 
 STREAM_ID_BYTES = 20  # 160 bits: dialback keys and component handshakes rest on an id that nobody can guess
 
@@ -122,7 +124,7 @@ class Gateway(MultiService):
     async def _close(self) -> None:
         """Shut the doors, bounce what waits, close every stream properly, and wait until they are gone."""
         await MultiService.stopService(self)
-        self.streams.stop()
+        self.streams.broken.stop()
         for route in list(self.remote_routes.values()):
             route.close()
         shutdown = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
@@ -150,7 +152,11 @@ class Gateway(MultiService):
 
     def reload(self) -> dict[str, Any]:
         """Take over the configuration as it is now; raises Refused, and changes nothing, when there is a mistake."""
-        return Reload(self).run()
+        self.supervised.reloading()
+        try:
+            return Reload(self).run()
+        finally:
+            self.supervised.reloaded("reloaded; the log tells the outcome")
 
     def stopService(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._close())
@@ -179,6 +185,7 @@ class Gateway(MultiService):
     components: dict[Domain, ComponentRoute]
     people: People
     porter: Porter
+    supervised: Supervised
     doors: dict[str, IProtocolFactory]  # what is behind each key of [listen]
     backoff: Backoff
     budget: Budget
@@ -580,6 +587,8 @@ def _set_http_door(gateway: Gateway) -> None:
 def _open_doors(gateway: Gateway) -> None:
     for door, endpoint in gateway.settings.listen.opened():
         gateway.addService(gateway.listening(door, endpoint))
+    gateway.supervised = Supervised(os.environ, gateway.missing, gateway.reactor)
+    gateway.addService(gateway.supervised)
 
 
 STEPS: Sequence[Callable[[Gateway], None]] = (

@@ -33,7 +33,7 @@ FLOORS = [
     ["im"],
     # input and output
     ["settings", "net", "log", "history"],
-    ["status", "lag"],
+    ["status", "lag", "supervision"],
     ["metrics"],
     ["config", "http", "control", "clients", "guest"],
     # assembly
