@@ -1,0 +1,25 @@
+#!/bin/sh
+# Hand a renewed certificate to the gateway: put this into /etc/letsencrypt/renewal-hooks/deploy/ and make it executable.
+#
+# certbot calls it as root for each renewed certificate, with RENEWED_LINEAGE naming its folder. Chain and key are
+# copied into one file for the gateway alone, at once, so that no half of it is ever read; then the gateway takes it over
+# without closing a stream. Certificates that the configuration does not name are left alone.
+set -eu
+
+config=${XMPP_GATEWAY_CONFIG:-/etc/xmpp-gateway/gateway.toml}
+command=${XMPP_GATEWAY_COMMAND:-/opt/xmpp-gateway/bin/xmpp-gateway}
+owner=${XMPP_GATEWAY_USER:-xmpp-gateway}
+
+name=$(basename "$RENEWED_LINEAGE")
+target=$(dirname "$config")/$name.pem
+grep -q "\"$name.pem\"" "$config" || exit 0
+
+umask 077
+fresh=$(mktemp "$target.XXXXXX")
+trap 'rm -f "$fresh"' EXIT
+cat "$RENEWED_LINEAGE/fullchain.pem" "$RENEWED_LINEAGE/privkey.pem" >"$fresh"
+chown "$owner" "$fresh"
+mv "$fresh" "$target"
+
+# A gateway that is not running reads the new file when it starts.
+"$command" reload --config "$config" || [ $? -eq 3 ]
