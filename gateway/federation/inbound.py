@@ -17,7 +17,8 @@ from gateway.attempts.records import AttemptLog
 from gateway.errors import StreamCondition, StreamError
 from gateway.features.dialback import Dialback
 from gateway.features.stream_management import GrantManagement, ManagementGranted, ResumeStream, ResumptionDecided
-from gateway.federation.resumption import KEPT_SECONDS, BrokenStream, Resumables
+from gateway.federation.broken import BrokenStreams
+from gateway.federation.resumption import KEPT_SECONDS, Resumables
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.federation.verification import unanswered
 from gateway.stream.acknowledgements import Acknowledgements
@@ -30,20 +31,13 @@ _MOST_VERIFICATIONS = 100
 class Lenders(Protocol):
     """Who finds a stream for what is to be sent, and may use those that others have opened."""
 
+    broken: BrokenStreams
+
     def lend(self, session: ServerSession, pair: DomainPair) -> None:
         """Stanzas of this pair may be sent on this stream."""
 
     def unlend(self, session: ServerSession) -> None:
         """The stream is gone."""
-
-    def expect(self, broken: BrokenStream) -> None:
-        """The stream is gone, and may be resumed by the other side."""
-
-    def settle(self, id_: str, h: int) -> None:
-        """The stream is being resumed; what is left over is given back to whoever sent it."""
-
-    def decided(self, id_: str) -> None:
-        """The stream is resumed: whoever waited for that may go on."""
 
 
 class InboundSession(ServerSession):
@@ -88,10 +82,10 @@ class InboundSession(ServerSession):
         self.connection.close(StreamError(StreamCondition.CONFLICT, "the stream was resumed on another connection"))
 
     def _end(self, reason: str) -> None:
-        broken = self._broken(self.facts.pair) if self._users else None
+        broken = self._broken()
         self._lenders.unlend(self)
         if broken is not None:
-            self._lenders.expect(broken)
+            self._lenders.broken.expect(broken)
         if self._ledger is not None and self._ledger.id is not None:
             left = self._resumables.closed if self._is_closed else self._resumables.broke
             left(self._ledger.id, self)
@@ -118,11 +112,11 @@ class InboundSession(ServerSession):
         if acknowledgements is None:
             self.connection.answer(ResumptionDecided(id=order.id, resumed=False))
             return
-        self._lenders.settle(order.id, order.h)
+        self._lenders.broken.settle(order.id, order.h)
         ledger = self._manage(acknowledgements)
         ledger.id, ledger.counts = order.id, True
         self.connection.answer(ResumptionDecided(id=order.id, resumed=True, h=acknowledgements.h))
-        self._lenders.decided(order.id)
+        self._lenders.broken.resumed(order.id)
 
     # -- dialback ----------------------------------------------------------------------------------------------------
 

@@ -20,8 +20,8 @@ from gateway.features.stream_management import (
     ResumptionRefused,
     StreamResumed,
 )
+from gateway.federation.broken import BrokenStream
 from gateway.federation.delivery import DeliveryFailed, failure_of
-from gateway.federation.resumption import BrokenStream
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.stanzas import Stanza
 from gateway.stream.acknowledgements import Acknowledgements
@@ -96,7 +96,7 @@ class OutboundSession(ServerSession):
         for waits in waiting.values():
             for wait in waits:
                 wait.errback(failure_of(record.verdict, told) if not was_usable else DeliveryFailed(told))
-        broken = self._broken(self.pair)
+        broken = self._broken()
         self._gone(self, told, broken)
         self._tell_users(told, resuming=broken is not None)
 

@@ -27,8 +27,7 @@ from gateway.addresses import DomainPair
 from gateway.attempts.records import Kind
 from gateway.errors import StanzaCondition, StanzaError
 from gateway.federation.backoff import Backoff
-from gateway.federation.delivery import DeliveryFailed
-from gateway.federation.resumption import StreamEnd
+from gateway.federation.delivery import DeliveryFailed, StreamEnd
 from gateway.federation.session import ServerSession, User
 from gateway.interfaces import IRoute
 from gateway.notices import MaybeLost, Publish, SentAgain, StanzasPassed

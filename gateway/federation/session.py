@@ -27,15 +27,16 @@ from gateway.features.stream_management import (
     acknowledgement,
 )
 from gateway.federation.admission import Admission
+from gateway.federation.broken import BrokenStream
+from gateway.federation.delivery import StreamEnd, by_pair
 from gateway.federation.ledger import Ledger
 from gateway.federation.pace import Pace
-from gateway.federation.resumption import BrokenStream, StreamEnd, by_pair
 from gateway.federation.verification import Questions
 from gateway.sessions import Connection
 from gateway.stanzas import Stanza
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, StreamClosed, StreamErrorReceived, VerificationAnswered
-from gateway.stream.facts import Facts
+from gateway.stream.facts import Facts, Role
 from gateway.stream.stream import Output
 
 # Errors that end a stream without anything being wrong with what was sent on it.
@@ -183,15 +184,17 @@ class ServerSession:
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
-    def _broken(self, pair: DomainPair) -> BrokenStream | None:
-        """What is left to be resumed of this stream, if it can be and if there is anything."""
+    def _broken(self) -> BrokenStream | None:
+        """What is left of this stream to be resumed, if it can be."""
         ledger = self._ledger
         if ledger is None or ledger.id is None or self._is_closed or self._is_blamed or not self._users:
             return None
-        if not len(ledger.acknowledgements) and not self.facts.bidirectional:
-            return None
         routes = {pair: user.take_back for pair, user in self._users.items()}
-        return BrokenStream(pair, ledger.id, ledger.acknowledgements, routes)
+        facts = self.facts
+        is_ours = facts.role is Role.INITIATING
+        return BrokenStream(
+            facts.pair, ledger.id, ledger.acknowledgements, routes, is_ours=is_ours, bidirectional=facts.bidirectional
+        )
 
     def _tell_users(self, reason: str, *, resuming: bool) -> None:
         """Tell every route that sent on this stream that it has ended."""

@@ -2,8 +2,7 @@
 
 A pair that wants to send gets, in this order: a stream on which it is proved, be it one that the other server has
 opened and that carries answers (XEP-0288); a stream to the target domain on which a further pair can be proved; a
-stream of its own. When a stream broke that can be resumed (XEP-0198 §5), all this waits until it is, or cannot be:
-streams of ours are resumed by us, with some pauses, those of the other side by the other side.
+stream of its own. When a stream broke that can be resumed, all this waits until it is, or cannot be (see `broken`).
 
 A key to be verified is asked for on a stream of the same pair, or on one opened only for that, which is kept while it
 is used.
@@ -14,22 +13,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.internet.task import deferLater
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.python.failure import Failure
 
 from gateway.addresses import Domain, DomainPair
+from gateway.federation.broken import BrokenStream, BrokenStreams
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.outbound import Gone, OutboundSession
-from gateway.federation.resumption import BrokenStream
 from gateway.federation.session import ServerSession
 from gateway.federation.verification import unanswered
 from gateway.stream.events import PairChecked, VerifyPair
-
-PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Before each attempt to resume a stream, in seconds."""
-RESUME_SECONDS = 20.0
-"""For all these attempts, and for how long the other side is waited for to resume a stream of its own."""
 
 
 class StreamOpener(Protocol):
@@ -46,13 +39,11 @@ class OutboundStreams:
 
     def __init__(self, opener: StreamOpener, clock: Any) -> None:
         self._opener = opener
-        self._clock = clock
         self._sessions: dict[Domain, list[OutboundSession]] = {}
         self._lent: dict[DomainPair, ServerSession] = {}
-        self._broken: dict[DomainPair, BrokenStream] = {}
+        self.broken = BrokenStreams(clock, self._reopen)
         self._asking: dict[DomainPair, Deferred[OutboundSession]] = {}
         self._questions: dict[DomainPair, OutboundSession] = {}
-        self._is_stopped = False
 
     def __iter__(self) -> Iterator[OutboundSession]:
         for sessions in self._sessions.values():
@@ -61,13 +52,12 @@ class OutboundStreams:
 
     def open(self, pair: DomainPair) -> Deferred[ServerSession]:
         """A session on which stanzas of this pair may be sent."""
-        if pair in self._broken:
-            return self._broken[pair].wait().addCallback(lambda _: self.open(pair))
+        outcome = self.broken.outcome(pair)
+        if outcome is not None:
+            return outcome.addCallback(lambda _: self.open(pair))
         found = self._find(pair)
         if found is not None:
-            wait: Deferred[ServerSession] = Deferred()
-            wait.callback(found)
-            return wait
+            return succeed(found)
         for session in self._sessions.get(pair.target, ()):
             if session.takes_more_pairs:
                 return session.prove(pair).addErrback(self._refused_there, pair)
@@ -100,46 +90,11 @@ class OutboundStreams:
             if not sessions:
                 del self._sessions[session.pair.target]
         if broken is not None:
-            self._await(broken)
-            Deferred.fromCoroutine(self._resume(broken))
+            self.broken.expect(broken)
 
-    # -- streams that broke ------------------------------------------------------------------------------------------
-
-    def _await(self, broken: BrokenStream) -> None:
-        for pair in broken.pairs:
-            self._broken[pair] = broken
-
-    async def _resume(self, broken: BrokenStream) -> None:
-        deadline = self._clock.seconds() + RESUME_SECONDS
-        for pause in PAUSES:
-            await deferLater(self._clock, pause)
-            left = deadline - self._clock.seconds()
-            if left <= 0 or self._is_stopped:
-                break
-            opening = self._opener.open(broken.pair, self._gone, only_questions=False, resuming=broken)
-            try:
-                self._keep(await opening.addTimeout(left, self._clock))
-                break
-            except (DeliveryFailed, TimeoutError):
-                continue
-        self._release(broken)
-
-    def _release(self, broken: BrokenStream) -> None:
-        """Whatever is known by now, things go on."""
-        broken.settle(None)
-        self._forget(broken)
-
-    def _forget(self, broken: BrokenStream) -> None:
-        for pair in broken.pairs:
-            if self._broken.get(pair) is broken:
-                del self._broken[pair]
-        broken.decided()
-
-    def stop(self) -> None:
-        """Resume nothing any more."""
-        self._is_stopped = True
-        for broken in set(self._broken.values()):
-            self._release(broken)
+    def _reopen(self, broken: BrokenStream) -> Deferred[OutboundSession]:
+        opening = self._opener.open(broken.pair, self._gone, only_questions=False, resuming=broken)
+        return opening.addCallback(self._keep)
 
     # -- streams that others have opened -----------------------------------------------------------------------------
 
@@ -151,24 +106,6 @@ class OutboundStreams:
         """A stream that was lent is gone."""
         for pair in [pair for pair in session.facts.proofs if self._lent.get(pair.reversed()) is session]:
             del self._lent[pair.reversed()]
-
-    def expect(self, broken: BrokenStream) -> None:
-        """A stream that was lent is gone, and may be resumed by the other side, for some time."""
-        self._await(broken)
-        self._clock.callLater(RESUME_SECONDS, self._release, broken)
-
-    def settle(self, id_: str, h: int) -> None:
-        """A stream that was lent is being resumed; what is left over goes back to its routes."""
-        for broken in self._expected(id_):
-            broken.settle(h)
-
-    def decided(self, id_: str) -> None:
-        """A stream that was lent is resumed."""
-        for broken in self._expected(id_):
-            self._forget(broken)
-
-    def _expected(self, id_: str) -> set[BrokenStream]:
-        return {broken for broken in self._broken.values() if broken.id == id_}
 
     # -- questions about keys ----------------------------------------------------------------------------------------
 

@@ -16,9 +16,9 @@ from gateway.addresses import Domain, DomainPair
 from gateway.attempts.records import AttemptLog, Direction, Kind, Step
 from gateway.attempts.verdicts import Verdict
 from gateway.errors import DiallingFailed, Unreachable
+from gateway.federation.broken import BrokenStream
 from gateway.federation.delivery import DeliveryFailed, failure_of
 from gateway.federation.outbound import Gone, OutboundSession
-from gateway.federation.resumption import BrokenStream
 from gateway.net.certificates import CertificateJudge
 from gateway.net.contexts import TLSContexts
 from gateway.net.dialling import Dialled, dial

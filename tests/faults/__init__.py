@@ -1,0 +1,1 @@
+"""What becomes of stanzas while connections, peers and components fail: see `test_conservation`."""

@@ -1,0 +1,102 @@
+"""The network between two servers, which a test can cut, stall and close.
+
+    async with Wire("127.0.7.9", SERVER, to=peer.at(SERVER)) as wire:
+        wire.cut()                       every connection is reset, in the middle of whatever it carries
+        await wire.refuse(seconds)       nothing listens there for a while, and what was open is reset
+        await wire.stall(seconds)        bytes stay where they are, and nobody is told
+
+One who is told in DNS that a server lives at the wire's address cannot see the difference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from typing import Self
+
+READ_BYTES = 65536
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, no time: close sends RST
+
+
+class Wire:
+    """One listening address whose connections lead to another."""
+
+    def __init__(self, address: str, port: int, *, to: tuple[str, int]) -> None:
+        self.address = address
+        self.port = port
+        self.carried = 0  # bytes
+        self.opened = 0  # connections
+        self._to = to
+        self._server: asyncio.Server | None = None
+        self._ends: set[asyncio.StreamWriter] = set()
+        self._flows = asyncio.Event()
+        self._flows.set()
+
+    async def __aenter__(self) -> Self:
+        await self._listen()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._shut()
+
+    # -- faults ------------------------------------------------------------------------------------------------------
+
+    def cut(self) -> None:
+        """Reset all connections."""
+        for end in tuple(self._ends):
+            end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            end.transport.abort()
+        self._ends.clear()
+
+    async def refuse(self, seconds: float) -> None:
+        """Reset all connections, and take none for so long."""
+        await self._shut()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            await self._listen()
+
+    async def stall(self, seconds: float) -> None:
+        """Carry nothing for so long."""
+        self._flows.clear()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._flows.set()
+
+    # -- carrying ----------------------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._connected, self.address, self.port)
+
+    async def _shut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        self.cut()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.opened += 1
+        try:
+            there_reader, there_writer = await asyncio.open_connection(*self._to)
+        except OSError:
+            writer.transport.abort()
+            return
+        ends = {writer, there_writer}
+        self._ends |= ends
+        try:
+            await asyncio.gather(self._carry(reader, there_writer), self._carry(there_reader, writer))
+        finally:
+            self._ends -= ends
+            for end in ends:
+                end.close()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(READ_BYTES):
+                await self._flows.wait()
+                self.carried += len(data)
+                writer.write(data)
+                await writer.drain()
+            writer.write_eof()

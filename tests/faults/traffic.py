@@ -1,0 +1,69 @@
+"""Traffic under faults: numbered stanzas both ways, while a seeded schedule breaks things."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from random import Random
+
+from tests.faults.book import Book
+from tests.faults.components import Component
+
+Fault = Callable[[Random], Awaitable[None]]
+
+BATCH = 20
+SETTLE_SECONDS = 25.0
+
+
+async def send(component: Component, book: Book, count: int, per_second: float, random: Random) -> None:
+    """Send so many stanzas in batches of random size, at about that rate."""
+    loop = asyncio.get_running_loop()
+    began, number = loop.time(), 0
+    while number < count:
+        size = min(random.randrange(1, BATCH), count - number)
+        batch = b"".join(book.stanza(number + each, random) for each in range(size))
+        if not await component.send(batch):
+            raise AssertionError(f"{component.domain} lost its own connection")
+        number += size
+        ahead = began + number / per_second - loop.time()
+        if ahead > 0:
+            await asyncio.sleep(ahead)
+
+
+async def break_things(faults: Sequence[Fault], random: Random, *, pause: tuple[float, float]) -> None:
+    """One fault after another, for ever, with pauses between them."""
+    while True:
+        await asyncio.sleep(random.uniform(*pause))
+        await random.choice(faults)(random)
+
+
+async def settle(books: Sequence[Book], seconds: float = SETTLE_SECONDS) -> None:
+    """Wait until every stanza has come to an end, or nothing more happens for some time."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while any(book.open for book in books) and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.2)
+    await asyncio.sleep(0.5)  # what comes twice may come late
+
+
+async def under_faults(
+    traffic: Sequence[tuple[Component, Book]],
+    faults: Sequence[Fault],
+    *,
+    count: int,
+    per_second: float,
+    seed: int,
+    pause: tuple[float, float] = (0.2, 1.0),
+) -> None:
+    """Send `count` stanzas over each way while things break; then wait until everything has come to an end."""
+    random = Random(seed)
+    breaking = asyncio.create_task(break_things(faults, Random(random.random()), pause=pause))
+    try:
+        await asyncio.gather(
+            *(send(component, book, count, per_second, Random(random.random())) for component, book in traffic)
+        )
+    finally:
+        breaking.cancel()
+        await asyncio.wait([breaking])
+        if not breaking.cancelled() and (problem := breaking.exception()):
+            raise problem
+    await settle([book for _, book in traffic])
