@@ -1,0 +1,179 @@
+"""The arena: the servers under test, set up alike, and the world that they federate with.
+
+All servers run during the whole run; the one that is measured is the only one that has anything to do. Outside stand
+the domains of the load generators, which all servers reach by the same DNS and trust by the same authority.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from benchmarks.figures import OURS
+from benchmarks.load.outside import Offer, Outside
+from benchmarks.load.remote import Remote
+from benchmarks.load.streams import Credentials, Place
+from benchmarks.meter import Meter
+from tests.interop.peers import Ejabberd, Gateway, NotInstalledError, Peer, Prosody
+from tests.interop.peers.site import CLIENT, COMPONENT, INSIDE, SERVER
+from tests.interop.world import World
+
+KINDS: Mapping[str, type[Peer]] = {OURS: Gateway, "prosody": Prosody, "ejabberd": Ejabberd}
+REMOTE = "remote.test"
+RELAYED = "relayed.test"
+MANY, BACK = "many.test", "back.test"
+SECRET = "benchmark"
+USERS = ("romeo", "juliet")
+LARGEST_STANZA = 4 << 20
+MOST_STREAMS = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How much work a round is."""
+
+    stanzas: int = 30_000
+    streams: int = 1000
+    handshakes: int = 200
+    paced: int = 5000
+    huge: int = 2_000_000
+    settle_seconds: float = 5
+
+
+QUICK = Scale(stanzas=500, streams=10, handshakes=5, paced=200, huge=200_000, settle_seconds=0.2)
+
+
+class Subject:
+    """One server under test."""
+
+    def __init__(self, name: str, server: Peer) -> None:
+        self.name = name
+        self.server = server
+        self.domain = server.site.domains[0]
+        [self.component_domain] = server.site.components
+        self.meter = Meter(server.pid)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this is the gateway."""
+        return self.name == OURS
+
+    @property
+    def serves_clients(self) -> bool:
+        """Whether people can log in."""
+        return CLIENT in self.server.ports()
+
+    def server_door(self, domain: str = "") -> Place:
+        """Where other servers connect to, for its own domain or another one."""
+        return Place(address=self.server.address, port=SERVER, domain=domain or self.domain)
+
+    def component_door(self) -> Place:
+        """Where its component connects to."""
+        return Place(address=self.server.address, port=COMPONENT, domain=self.component_domain)
+
+    def client_door(self) -> Place:
+        """Where clients connect to."""
+        return Place(address=self.server.address, port=CLIENT, domain=self.domain)
+
+    def inside_door(self, domain: str) -> Place:
+        """Where a relayed server connects to, to reach that domain."""
+        return Place(address=self.server.address, port=INSIDE, domain=domain)
+
+
+class Arena:
+    """The world, the outside, and the servers."""
+
+    def __init__(self, folder: Path, names: Iterable[str], scale: Scale) -> None:
+        self.scale = scale
+        self.subjects: dict[str, Subject] = {}
+        self._names = names
+        self._world = World(folder)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as ends:
+            ends.enter_context(self._world)
+            self._populate(ends)
+            for name in self._names:
+                self.subjects[name] = ends.enter_context(self.started(name))
+            self._ends = ends.pop_all()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._ends.close()
+
+    def _populate(self, ends: ExitStack) -> None:
+        """The domains outside, at one address those that take certificates, at another those that want dialback."""
+        world = self._world
+        self.credentials = self._issue(REMOTE, f"*.{MANY}", RELAYED)
+        outside, back = world.address(), world.address()
+        self.outside_address = outside
+        self._publish(outside, f"server.{MANY}", [REMOTE, *self.many(self.scale.streams)])
+        self._publish(back, f"server.{BACK}", self.many(self.scale.handshakes, BACK))
+        self.outside = ends.enter_context(Remote(Outside, outside, SERVER, self.credentials))
+        offer = Offer(external=False)
+        self.back = ends.enter_context(Remote(Outside, back, SERVER, self._issue(f"*.{BACK}"), offer))
+
+    def _publish(self, address: str, host: str, domains: Iterable[str]) -> None:
+        """Let many domains be found at one host; of hosts, a server that asks libc for them can have a hundred."""
+        self._world.nameserver.publish(address, host)
+        service = {"SRV": [f"10 0 {SERVER} {host}"]}
+        self._world.nameserver.publish_records({f"_xmpp-server._tcp.{domain}": service for domain in domains})
+
+    def _issue(self, *names: str) -> Credentials:
+        return Credentials(
+            bundle=self._world.bundle(self._world.authority.issue(*names)), authorities=self._world.authorities
+        )
+
+    @staticmethod
+    def many(count: int, above: str = MANY) -> list[str]:
+        """So many domains outside."""
+        return [f"d{number}.{above}" for number in range(count)]
+
+    @contextmanager
+    def started(self, name: str, variant: str = "") -> Iterator[Subject]:
+        """A server of that kind, at an address and with domains of its own."""
+        kind = KINDS[name]
+        domain = f"{variant}{name}.test"
+        site = self._world.site(
+            domain,
+            components={f"component.{domain}": SECRET},
+            verbose=False,
+            options=_options(kind, domain, self.outside_address),
+        )
+        with kind(site, self._world.folder / f"{name}-{site.address}") as server:
+            subject = Subject(name, server)
+            if subject.serves_clients:
+                for user in USERS:
+                    server.register(f"{user}@{domain}", SECRET)
+            yield subject
+
+
+def installed(names: Iterable[str]) -> list[str]:
+    """Those of the servers that are here; of the others, what is missing is told."""
+    found = []
+    for name in names:
+        try:
+            KINDS[name].check_installed()
+        except NotInstalledError as problem:
+            print(f"left out: {problem}", file=sys.stderr)
+        else:
+            found.append(name)
+    return found
+
+
+def _options(kind: type[Peer], domain: str, outside: str) -> Mapping[str, Any]:
+    """What each server needs so that it does not refuse the work: room for large stanzas and for many streams."""
+    if kind is Prosody:
+        return {"s2s_stanza_size_limit": LARGEST_STANZA}
+    if kind is Ejabberd:
+        return {}
+    relayed = {"serve": "relay", "connect": f"tcp:{outside}:{SERVER}", "authenticate": ["external"]}
+    return {
+        "domains": {RELAYED: relayed},
+        "peers": {"any": {"stanza_bytes": LARGEST_STANZA}},
+        "limits": {"streams_per_address": MOST_STREAMS, "unauthenticated_streams": MOST_STREAMS},
+    }

@@ -1,0 +1,100 @@
+"""Start-up, and streams on which nothing happens: each round has a server of its own, fresh from the start."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+
+from benchmarks.arena import SECRET, USERS, Subject
+from benchmarks.figures import Figure
+from benchmarks.load.actors import ClientOpener, Opener
+from benchmarks.load.remote import Remote
+from benchmarks.meter import KIB
+from benchmarks.workloads.base import Workload
+
+FIRST = 20  # streams whose memory is the server's own: code that is loaded, tables that are made
+
+
+class Fresh(Workload):
+    """Work for a server that has just been started."""
+
+    def warm_up(self) -> None:
+        """There is nothing to warm up."""
+
+
+class StartUp(Fresh):
+    """From the command to open doors."""
+
+    key = "start-up"
+    title = "start-up"
+    figures = (
+        Figure(key="seconds", title="until all doors are open", unit="s"),
+        Figure(key="cpu", title="CPU", unit="s"),
+        Figure(key="memory", title="memory then", unit="MiB"),
+    )
+
+    def round(self) -> Mapping[str, float]:
+        began = time.perf_counter()
+        with self.arena.started(self.subject.name, "fresh-") as fresh:
+            return {
+                "seconds": time.perf_counter() - began,
+                "cpu": fresh.meter.cpu_seconds(),
+                "memory": fresh.meter.memory_bytes() / KIB / KIB,
+            }
+
+
+class Idle(Fresh):
+    """What each of many streams keeps in memory."""
+
+    figures = (Figure(key="memory", title="memory", unit="KiB/stream", target=1.0),)
+
+    def round(self) -> Mapping[str, float]:
+        with self.arena.started(self.subject.name, "fresh-") as fresh, self.opener(fresh) as opener:
+            before = self._memory_with(FIRST, fresh, opener)
+            after = self._memory_with(self.scale.streams, fresh, opener)
+        return {"memory": (after - before) / KIB / self.scale.streams}
+
+    def _memory_with(self, more: int, fresh: Subject, opener: Remote) -> int:
+        """Open more streams, and see what memory there is when all is quiet again."""
+        opener.call("open", self.names(more))
+        time.sleep(self.scale.settle_seconds)
+        return fresh.meter.memory_bytes()
+
+    @abstractmethod
+    def opener(self, fresh: Subject) -> Remote:
+        """Who opens them."""
+
+    @abstractmethod
+    def names(self, count: int) -> list[str]:
+        """Who they are from."""
+
+
+class IdleStreams(Idle):
+    """Streams from other servers."""
+
+    key = "idle-s2s"
+    title = "idle S2S stream"
+
+    def opener(self, fresh: Subject) -> Remote:
+        return Remote(Opener, fresh.server_door(), self.arena.credentials)
+
+    def names(self, count: int) -> list[str]:
+        return self.arena.many(count)
+
+
+class IdleClients(Idle):
+    """Streams of clients, each with a resource bound."""
+
+    key = "idle-c2s"
+    title = "idle client stream"
+
+    @classmethod
+    def suits(cls, subject: Subject) -> bool:
+        return subject.serves_clients
+
+    def opener(self, fresh: Subject) -> Remote:
+        return Remote(ClientOpener, fresh.client_door(), SECRET)
+
+    def names(self, count: int) -> list[str]:
+        return [USERS[number % len(USERS)] for number in range(count)]
