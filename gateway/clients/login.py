@@ -19,7 +19,7 @@ from gateway.features.sasl import Compute, Computed, CredentialsFound, FindCrede
 from gateway.storage.errors import StoreError
 from gateway.storage.interfaces import IStore
 
-PAUSE_SECONDS = 1.0
+PAUSE_SECONDS = 0.5
 
 Run = Callable[[Callable[[], Any]], "Deferred[Any]"]
 
