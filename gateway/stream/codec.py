@@ -186,10 +186,12 @@ class Codec:
     # -- its children ------------------------------------------------------------------------------------------------
 
     def _is_worth_a_look(self) -> bool:
-        """Whether the element that was incomplete at the last look, if any, is complete now."""
-        if self._under_way is None:
-            return True
+        """Whether anything is there that was not at the last look, or the element then incomplete is complete now."""
         passed = self._judge.passed - self._offset
+        if self._under_way is None:
+            if passed <= 0:  # at most a tag that has not ended
+                _check(self.budget, len(self._buffer), None)
+            return passed > 0
         if self._under_way.is_complete(self._buffer, passed, counts=self._judge.saw_cdata):
             self._under_way = None
             return True

@@ -71,7 +71,8 @@ class Judge:
                 return
             data = self._held.release()
             self._held = None
-            _check_large_tag(self._tail + data, self.most_attributes)
+            if self._tail.startswith(b"<"):
+                _check_large_tag(self._tail + data, self.most_attributes)
         self._parse(data)
         self._look_at_unfinished(data)
 

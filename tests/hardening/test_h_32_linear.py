@@ -1,0 +1,161 @@
+"""H-32: one huge token, fed byte by byte, stays linear also with an old expat (CVE-2023-52425), in the bytes that expat
+is shown and in our own looks at them; depth is capped first (CVE-2024-8176); nothing small becomes large inside of
+expat (CVE-2025-59375).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gateway.addresses import AddressCache
+from gateway.errors import StreamCondition, StreamError
+from gateway.stream import codec as codec_module
+from gateway.stream.codec import Budget, Codec
+from gateway.stream.expat import Judge
+from gateway.stream.framing import Count
+from tests.support.talk import header, message
+
+SIZE = 100_000
+LARGE = Budget(stanza_bytes=4 * SIZE, attributes=SIZE)
+TOKENS = {
+    "attribute": b"<message a='" + b"x" * SIZE + b"'/>",
+    "attribute of '>'": b"<message a='" + b">" * SIZE + b"'/>",
+    "attribute of quotes": b"<message a='" + b'"' * SIZE + b"'/>",
+    "many attributes": b"<message " + b" ".join(b"a%d='>'" % n for n in range(SIZE // 10)) + b"/>",
+    "space in a start tag": b"<message" + b" " * SIZE + b"/>",
+    "space in an end tag": b"<message></message" + b" " * SIZE + b">",
+    "name": b"<" + b"x" * SIZE + b"/>",
+    "character reference": b"<message>&#" + b"0" * SIZE + b"65;</message>",
+    "text": b"<message>" + b"x" * SIZE + b"</message>",
+    "text of ']'": b"<message>" + b"]" * SIZE + b"</message>",
+    "CDATA": b"<message><![CDATA[" + b"]" * SIZE + b"]]></message>",
+    "text of '&lt;'": b"<message>" + b"&lt;" * (SIZE // 4) + b"</message>",
+    "white space between": b" " * SIZE + b"<message/>",
+    "stanzas in a stanza": b"<message>" + b"<message xmlns='x'></message>" * (SIZE // 30) + b"</message>",
+    "tags of CDATA": b"<message><![CDATA[" + b"<a '" * (SIZE // 4) + b"]]></message>",
+}
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """How many bytes expat was shown, again or not; how many our own searches went over."""
+    seen = {"expat": 0, "count": 0, "codec": 0}
+    parse, end, take = Judge._parse, Count.end, Codec._take_elements
+
+    def parsing(self: Judge, data: bytes) -> None:
+        seen["expat"] += len(self._tail) + len(data)
+        parse(self, data)
+
+    def counting(self: Count, buffer: bytes, start: int, passed: int) -> int:
+        seen["count"] += passed - start - self._resume
+        return end(self, buffer, start, passed)
+
+    def taking(self: Codec, *arguments: Any) -> None:
+        seen["codec"] += len(self._buffer)
+        take(self, *arguments)
+
+    monkeypatch.setattr(Judge, "_parse", parsing)
+    monkeypatch.setattr(Count, "end", counting)
+    monkeypatch.setattr(codec_module.Codec, "_take_elements", taking)
+    return seen
+
+
+def begun(budget: Budget) -> Codec:
+    codec = Codec(budget, AddressCache())
+    codec.feed(header().encode())
+    codec.take()
+    return codec
+
+
+@pytest.mark.parametrize("size", [1, 7, 1460])
+@pytest.mark.parametrize("name", TOKENS)
+def test_h_32_a_token_in_pieces_is_linear(name: str, size: int, looked: dict[str, int]) -> None:
+    raw, codec, items = TOKENS[name], begun(LARGE), []
+    for at in range(0, len(raw), size):
+        codec.feed(raw[at : at + size])
+        items += codec.take()
+    assert len(items) == 1
+    # A token is shown again while it is small, at most 512 bytes at a time; what is large is shown twice.
+    assert looked["expat"] < 16 * len(raw) + 512 * 512
+    assert looked["count"] < 8 * len(raw)
+    assert looked["codec"] < 4 * len(raw)
+
+
+def test_h_32_small_tokens_in_single_bytes_cost_no_more_than_their_size_each(looked: dict[str, int]) -> None:
+    raw, codec, count = message().encode() * 200, begun(LARGE), 0
+    for at in range(len(raw)):
+        codec.feed(raw[at : at + 1])
+        count += len(codec.take())
+    assert count == 200
+    assert looked["expat"] < 64 * len(raw)
+
+
+def refused_after(codec: Codec, endless: Iterator[bytes]) -> int:
+    """How many bytes of something without end are taken."""
+    taken = 0
+    for piece in endless:
+        taken += len(piece)
+        if condition_of(codec, piece) is StreamCondition.POLICY_VIOLATION:
+            return taken
+    raise AssertionError
+
+
+def condition_of(codec: Codec, piece: bytes) -> StreamCondition | None:
+    codec.feed(piece)
+    try:
+        codec.take()
+    except StreamError as error:
+        return error.condition
+    return None
+
+
+def for_ever(piece: bytes, start: bytes = b"<message>") -> Iterator[bytes]:
+    yield start
+    while True:
+        yield piece
+
+
+@pytest.mark.parametrize("depth", [5, 100, 1000])
+def test_h_32_depth_is_capped_as_soon_as_it_is_reached(depth: int) -> None:
+    taken = refused_after(begun(Budget(depth=depth)), for_ever(b"<a>"))
+    assert taken == len("<message>") + depth * len("<a>")
+
+
+def test_h_32_also_in_one_read() -> None:
+    codec = begun(Budget(depth=100))
+    codec.feed(b"<message>" + b"<a>" * 20_000)
+    with pytest.raises(StreamError):
+        codec.take()
+
+
+@pytest.mark.parametrize("size", [1, 1000, 1_000_000])
+def test_h_32_a_long_namespace_is_refused_before_it_is_multiplied(size: int) -> None:
+    """expat would write it in front of each of the attributes: 280 KB would become 300 MB."""
+    tag = b"<message xmlns:p='" + b"u" * 100_000 + b"' " + b" ".join(b"p:a%d=''" % n for n in range(3000)) + b"/>"
+    codec = begun(Budget(attributes=100_000))
+    pieces = (tag[at : at + size] for at in range(0, len(tag), size))
+    assert next(filter(None, (condition_of(codec, piece) for piece in pieces))) is StreamCondition.POLICY_VIOLATION
+    with pytest.raises(StreamError, match="namespace"):
+        codec.take()
+
+
+@pytest.mark.parametrize("size", [1, 100, 10_000])
+def test_h_32_a_namespace_as_long_as_real_ones_passes(size: int) -> None:
+    raw = b"<message><x xmlns='" + b"u" * 1000 + b"'>" + b"y" * 5000 + b"</x></message>"
+    codec, items = begun(Budget()), []
+    for at in range(0, len(raw), size):
+        codec.feed(raw[at : at + size])
+        items += codec.take()
+    assert len(items) == 1
+
+
+def test_h_32_text_about_namespaces_is_text() -> None:
+    body = b"xmlns='" + b"x" * 20_000
+    for raw in (b"<message><body>" + body + b"</body></message>", b"<message><![CDATA[<a " + body + b"]]></message>",
+                b'<message a="' + body + b'"/>'):  # fmt: skip
+        codec = begun(Budget())
+        codec.feed(raw)
+        assert len(codec.take()) == 1
