@@ -1,8 +1,8 @@
 # make run    a gateway at work, beside a second one that plays the outside world
 # make test   every test; those with real servers need Debian's prosody and ejabberd, which root installs on the way
-# make check  format, lint, types
+# make check  format, lint, types, docs
 # make bench  the gateway beside Prosody and ejabberd, as a table; `make profile` shows where the time goes
-# make features, make docs, make clean
+# make docs   the manual, into build/docs; make features, make clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,6 +21,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(MAKE) --no-print-directory docs
 
 bench: $(INSTALLED) peers
 	$(BIN)/python -m benchmarks
@@ -32,7 +33,8 @@ features: $(INSTALLED) peers
 	$(BIN)/python -m tests.features
 
 docs: $(INSTALLED)
-	$(BIN)/python -m pytest tests/docs
+	$(BIN)/python -m tests.docs.draw > docs/images/imports.svg
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info state .hypothesis .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,50 @@
+"""The manual: made without warnings, and what is generated in it is as the code has it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.attempts import reference
+from gateway.commands import COMMANDS
+from tests.docs.draw import drawing, edges, reduced
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def test_it_is_made_without_warnings(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", str(DOCS), str(tmp_path)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert (tmp_path / "index.html").exists()
+
+
+def test_troubleshooting_is_as_the_verdicts_are() -> None:
+    written = (DOCS / "troubleshooting.md").read_text()
+    assert written == reference.page(), "python -m gateway.attempts.reference > docs/troubleshooting.md"
+
+
+def test_the_drawn_imports_have_every_room_and_lead_down() -> None:
+    drawn = drawing()
+    used = {room for edge in edges() for room in edge}
+    assert set(re.findall(r"<text[^>]*>([^<]+)</text>", drawn)) >= used
+    assert reduced(edges()) <= edges()
+    lines = [tuple(map(int, each)) for each in re.findall(r'd="M\d+ (\d+)C.* \d+ (\d+)"', drawn)]
+    assert lines
+    assert all(begin < end for begin, end in lines)
+
+
+def test_every_command_is_told_of() -> None:
+    told = set(re.findall(r"^\| `(\w+)", (DOCS / "operating.md").read_text(), re.M))
+    assert set(COMMANDS) <= told
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    named = re.findall(r"`((?:etc|docs|tests|gateway)/[\w./-]+?)`", page.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
