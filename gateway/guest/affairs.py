@@ -115,11 +115,12 @@ class Affairs:
         item = Element(ROSTER, "item", {"jid": contact.bare, "subscription": "remove"})
         await self.ask("set", Element(ROSTER, "query", {}, [item]))
 
-    def say(self, to: Address, body: str, kind: str = "chat") -> str:
+    def say(self, to: Address, body: str, kind: str = "chat", *, subject: str = "", thread: str = "") -> str:
         """Send a message; the answer is its id."""
         id_ = self._new_id()
-        text = Element(CONTENT, "body", {}, [body])
-        self._write(Element(CONTENT, "message", {"to": to.full, "type": kind, "id": id_}, [text]))
+        texts = {"subject": subject, "body": body, "thread": thread}
+        children = [Element(CONTENT, name, {}, [text]) for name, text in texts.items() if text]
+        self._write(Element(CONTENT, "message", {"to": to.full, "type": kind, "id": id_}, children))
         return id_
 
     def show(self, to: Address | None = None, kind: str | None = None, *children: Element) -> None:

@@ -24,6 +24,7 @@ from gateway.features.sasl import carry_out
 from gateway.features.sasl_clients import Credentials
 from gateway.guest.affairs import Affairs
 from gateway.guest.guest import Guest, Reception
+from gateway.guest.session import NotLetIn
 from gateway.net.certificates import CertificateJudge
 from gateway.net.contexts import TLSContexts
 from gateway.net.identities import Identity, Keyring
@@ -33,8 +34,9 @@ from gateway.net.trust import TrustStore
 from gateway.stanzas import Stanza
 from gateway.stream.stream import StreamTools
 from tests.interop.clients import PASSWORD
+from tests.interop.peers import Peer
 from tests.interop.world import World
-from tests.support.reactor import running_reactor
+from tests.support.reactor import run_in_reactor, running_reactor
 
 PATIENCE = 10
 
@@ -88,13 +90,13 @@ class Staying:
         return self.expect(lambda stanza: stanza.name == "message" and f"<body>{body}</body>".encode() in stanza.raw)
 
     def expect_presence(self, kind: str | None, sender: str) -> Deferred[Stanza]:
-        """Presence of a type, from a bare address."""
+        """Presence of a type, from anybody with that bare address, or from exactly that full one."""
         return self.expect(
             lambda stanza: (
                 stanza.name == "presence"
                 and stanza.type == kind
                 and stanza.from_ is not None
-                and stanza.from_.bare == sender
+                and sender in (stanza.from_.bare, stanza.from_.full)
             )
         )
 
@@ -122,3 +124,27 @@ async def staying(
         yield stay
     finally:
         await stay.guest.leave()
+
+
+def at_home(world: World, host: Peer, user: str, **options: Any) -> Address:
+    """Log in as a user of that server, `name` or `name/resource`, and leave; the address that we had."""
+    name, slash, resource = user.partition("/")
+
+    async def scenario() -> Address:
+        async with staying(world, f"{name}@{host.site.domains[0]}{slash}{resource}", **options) as stay:
+            return stay.affairs.own
+
+    return run_in_reactor(scenario)
+
+
+def refusal(world: World, jid: str, **options: Any) -> str:
+    """Why we were not let in."""
+
+    async def scenario() -> str:
+        try:
+            async with staying(world, jid, **options):
+                raise AssertionError("we were let in")
+        except NotLetIn as problem:
+            return str(problem)
+
+    return run_in_reactor(scenario)

@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 
-from gateway.addresses import Address
 from gateway.elements import Element
-from gateway.guest.affairs import ANSWER_SECONDS, Affairs, Contact, NoAnswer, RequestRefused
+from gateway.guest.affairs import ANSWER_SECONDS, Contact, NoAnswer, RequestRefused
 from gateway.namespaces import PING
-from gateway.stanzas import CONTENT, Stanza
-from tests.support.accounts import stanza
-
-OWN = Address.parse("juliet@home.test/balcony")
-ROMEO = Address.parse("romeo@away.test")
-
-
-class Stay:
-    """A guest with nobody on the other side but the test."""
-
-    def __init__(self) -> None:
-        self.clock = Clock()
-        self.said: list[str] = []
-        self.heard: list[Stanza] = []
-        ids = count(1)
-        self.affairs = Affairs(OWN, self._write, self.heard.append, lambda: f"id-{next(ids)}", self.clock)
-
-    def _write(self, element: Element) -> None:
-        self.said.append(element.serialize(CONTENT).decode())
-
-    def hears(self, text: str) -> list[str]:
-        """A stanza comes; the answer is what we say to it."""
-        self.said.clear()
-        self.affairs.received(stanza(text))
-        return self.said
+from tests.support.stays import OWN, ROMEO, Stay
 
 
 def outcome(answer: Any) -> list[Any]:

@@ -1,0 +1,13 @@
+"""Feature 10.5-2 [stanza-error-id], as a client: an error keeps the id (RFC 6120 §8.1.3)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.stays import Stay
+
+
+@pytest.mark.parametrize("id_", ["1", "a b", "&lt;&amp;&apos;", "\u00fc" * 50])
+def test_error_has_the_id_of_the_request(id_: str) -> None:
+    (answer,) = Stay().hears(f"<iq type='set' id='{id_}' from='a@b.test/c'><x xmlns='urn:nonsense'/></iq>")
+    assert f" id='{id_}'" in answer

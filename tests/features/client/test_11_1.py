@@ -1,0 +1,37 @@
+"""Features of rosters, as a client; row 11-1 [roster-get]: the roster is asked for and read (RFC 6121 §2.2)."""
+
+from __future__ import annotations
+
+from gateway.addresses import Address
+from gateway.guest.affairs import Contact
+from tests.interop.guests import Staying, staying
+from tests.interop.peers import Peer
+from tests.interop.world import World
+from tests.support.reactor import run_in_reactor
+
+FRIAR = Address.parse("friar@elsewhere.test")
+
+
+async def with_friar(stay: Staying) -> None:
+    await stay.affairs.get_roster()
+    await stay.affairs.set_contact(FRIAR, "Laurence", "Friends", "Confessors")
+
+
+def test_what_was_added_is_there_at_each_server(world: World, host: Peer) -> None:
+    async def scenario() -> Contact | None:
+        async with staying(world, f"juliet@{host.site.domains[0]}") as juliet:
+            await with_friar(juliet)
+            juliet.affairs.roster.clear()
+            juliet.affairs.roster_version = ""
+            await juliet.affairs.get_roster()
+            found = juliet.affairs.roster.get(FRIAR.bare)
+            await juliet.affairs.remove_contact(FRIAR)
+            return found
+
+    assert run_in_reactor(scenario) == Contact(
+        address=FRIAR.bare,
+        name="Laurence",
+        subscription="none",
+        asked=False,
+        groups=frozenset({"Friends", "Confessors"}),
+    )

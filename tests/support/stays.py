@@ -1,0 +1,36 @@
+"""A guest at another server, with nobody on the other side but the test."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from twisted.internet.task import Clock
+
+from gateway.addresses import Address
+from gateway.elements import Element
+from gateway.guest.affairs import Affairs
+from gateway.stanzas import CONTENT, Stanza
+from tests.support.accounts import stanza
+
+OWN = Address.parse("juliet@home.test/balcony")
+ROMEO = Address.parse("romeo@away.test")
+
+
+class Stay:
+    """What it says, and what it hands on of what it hears."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.said: list[str] = []
+        self.heard: list[Stanza] = []
+        ids = count(1)
+        self.affairs = Affairs(OWN, self._write, self.heard.append, lambda: f"id-{next(ids)}", self.clock)
+
+    def _write(self, element: Element) -> None:
+        self.said.append(element.serialize(CONTENT).decode())
+
+    def hears(self, text: str) -> list[str]:
+        """A stanza comes; the answer is what we say to it."""
+        self.said.clear()
+        self.affairs.received(stanza(text))
+        return self.said
