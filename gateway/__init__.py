@@ -5,11 +5,12 @@ The rooms, bottom floor first; a file imports only what stands above it here (te
 Values         errors, namespaces, addresses, elements, stanzas
 Protocol       stream/ (codec, header, facts, events, states, negotiation, stream), dialback/, sasl/, features/,
                profiles: no sockets, no clock, no reactor
-Decisions      interfaces, policy, router, requests, attempts/, federation/, handlers/, im/: Deferreds and a clock passed in
-Input, output  storage/, net/ (certificates, resolver, dialling, protocol, doors, connector), log, history, http/, control/,
-               clients/ (the doors of people), guest/ (where we are the client)
+Decisions      interfaces, policy, router, requests, attempts/, federation/, components, handlers/, im/: Deferreds, and
+               a clock passed in
+Input, output  storage/, net/ (certificates, resolver, dialling, protocol, doors, connector), log, history, status,
+               metrics, http/, control/, clients/ (the doors of people), guest/ (where we are the client)
 Assembly       settings, config, service, tap, commands, demo
 
 Bytes come in at `net.protocol`, become events in `stream.stream`, stanzas go through `policy` to the `router`,
-which hands each to the one route that owns its domain. docs/ARCHITECTURE.md walks one stanza through.
+which hands each to the one route that owns its domain. docs/architecture walks one stanza through.
 """
