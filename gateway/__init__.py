@@ -12,5 +12,5 @@ Input, output  storage/, net/ (certificates, resolver, dialling, protocol, doors
 Assembly       settings, config, service, tap, commands, demo
 
 Bytes come in at `net.protocol`, become events in `stream.stream`, stanzas go through `policy` to the `router`,
-which hands each to the one route that owns its domain. docs/architecture walks one stanza through.
+which hands each to the one route that owns its domain. docs/ARCHITECTURE.md walks one stanza through.
 """
