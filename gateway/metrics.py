@@ -18,7 +18,7 @@ from gateway.attempts.records import Attempt, StreamEnded
 from gateway.attempts.verdicts import Verdict
 from gateway.net.doors import TurnedAway
 from gateway.notices import LoopLag, MaybeLost, Notice, StanzaBounced, StanzasPassed
-from gateway.status import Status
+from gateway.status import Figures
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 KINDS = frozenset(("message", "presence", "iq"))
@@ -30,7 +30,8 @@ LIFE_SECONDS = (1, 10, 60, 600, 3600, 21600, 86400, 604800)
 class Metrics:
     """A subscriber for notices, with a registry of its own."""
 
-    def __init__(self, status: Callable[[], Status]) -> None:
+    def __init__(self, figures: Callable[[], Figures]) -> None:
+        """`figures` are asked for when somebody asks for the metrics."""
         registry = self.registry = CollectorRegistry()
         self._passed = StanzaCounts()
         registry.register(self._passed)
@@ -71,7 +72,7 @@ class Metrics:
             buckets=LAG_SECONDS,
             registry=registry,
         )
-        registry.register(StatusGauges(status))
+        registry.register(FigureGauges(figures))
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
 
@@ -138,11 +139,11 @@ class StanzaCounts(Collector):
         return stanzas, sizes
 
 
-class StatusGauges(Collector):
+class FigureGauges(Collector):
     """The state of the moment, read when it is asked for."""
 
-    def __init__(self, status: Callable[[], Status]) -> None:
-        self._status = status
+    def __init__(self, figures: Callable[[], Figures]) -> None:
+        self._figures = figures
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """The names, for the registry; nothing is read for them."""
@@ -150,25 +151,23 @@ class StatusGauges(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges, filled in."""
-        status = self._status()
+        figures = self._figures()
         gauges = _empty_gauges()
 
         def add(name: str, value: float, *labels: str) -> None:
             gauges[name].add_metric(labels, value)
 
-        add("build_info", 1, status.version)
-        add("ready", float(status.ready))
-        for labels, count in Tally(
-            (stream.direction, stream.kind, stream.state, stream.means, stream.tls) for stream in status.streams
-        ).items():
+        add("build_info", 1, figures.version)
+        add("ready", float(figures.ready))
+        for labels, count in figures.streams.items():
             add("streams", count, *labels)
-        add("queued_stanzas", sum(queue.stanzas for queue in status.queues))
-        for disposition, count in Tally(queue.disposition for queue in status.queues).items():
+        add("queued_stanzas", figures.queued_stanzas)
+        for disposition, count in figures.routes.items():
             add("routes", count, disposition)
-        add("waiting_domains", sum(peer.retry_in is not None for peer in status.peers))
-        for domain in status.domains:
+        add("waiting_domains", figures.waiting_domains)
+        for domain in figures.domains:
             add("domain_up", float(domain.up), domain.domain, domain.serve)
-        for certificate in status.certificates:
+        for certificate in figures.certificates:
             add("certificate_days_left", certificate.days_left, certificate.domain)
         yield from gauges.values()
 

@@ -16,7 +16,7 @@ from random import SystemRandom
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocolFactory
 
 from gateway.addresses import Address, AddressCache, Domain, DomainPair
@@ -78,6 +78,7 @@ from gateway.profiles import Profile, component_profile, server_profile
 from gateway.reloading import Material, Reload
 from gateway.router import Router
 from gateway.settings import ComponentDomain, HandlerDomain, ImDomain, PeerSettings, RelayDomain, Settings
+from gateway.shutdown import close_in_order
 from gateway.status import StatusReader, outbound_connections
 from gateway.stream.codec import Budget
 from gateway.stream.facts import Facts, Means, Terms
@@ -127,11 +128,7 @@ class Gateway(MultiService):
         self.streams.broken.stop()
         for route in list(self.remote_routes.values()):
             route.close()
-        shutdown = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
-        connections = self.connections()
-        for connection in connections:
-            connection.close(shutdown)
-        await DeferredList([connection.when_lost() for connection in connections])
+        await close_in_order(self.connections(), self.reactor)
         await self.people.close()
 
     def connections(self) -> list[Any]:
@@ -570,10 +567,10 @@ def _set_control(gateway: Gateway) -> None:
 
 
 def _set_http_door(gateway: Gateway) -> None:
-    metrics = Metrics(gateway.status.status)
+    metrics = Metrics(gateway.status.figures)
     gateway.board.subscribe(metrics.notice)
     gateway.addService(LagMeter(gateway.reactor, gateway.board.publish))
-    sources = {"status": Operator(gateway).status, "failures": Operator(gateway).failures}
+    sources = {"status": Operator(gateway).glance, "failures": Operator(gateway).failures}
     pages = {
         **dict(page_files()),
         "/events": EventStream(sources, gateway.reactor),

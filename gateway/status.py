@@ -6,11 +6,13 @@ the names of `Parts`; records hold texts and numbers only, so that they can be t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from heapq import nlargest
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from gateway.addresses import Domain, DomainPair
 from gateway.attempts.records import Attempt, AttemptLog, Direction, Kind
@@ -80,11 +82,6 @@ class StreamStatus:
     bytes_out: int
     idle_seconds: float
 
-    @property
-    def means(self) -> str:
-        """By what the stream is proved, best first; `none` before that."""
-        return min(self.proofs.values(), default="none")
-
 
 @dataclass(frozen=True, kw_only=True)
 class QueueStatus:
@@ -123,9 +120,13 @@ class CertificateStatus:
     days_left: float
 
 
+StreamLabels = tuple[str, str, str, str, str]
+"""Direction, kind, state, proof and TLS version of a stream."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """All of it."""
+    """All of it. Streams, peers and queues may be the most telling ones only; their numbers are of all."""
 
     version: str
     time: float
@@ -137,11 +138,28 @@ class Status:
     streams: Sequence[StreamStatus]
     peers: Sequence[PeerStatus]
     queues: Sequence[QueueStatus]
+    stream_count: int
+    peer_count: int
+    queue_count: int
 
     @property
     def ready(self) -> bool:
         """Whether the gateway does its work."""
         return not self.problems
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What is counted rather than listed, for metrics; cheap to make also when there are very many streams."""
+
+    version: str
+    ready: bool
+    streams: Counter[StreamLabels]
+    queued_stanzas: int
+    routes: Counter[str]  # by disposition
+    waiting_domains: int
+    domains: Sequence[DomainStatus]
+    certificates: Sequence[CertificateStatus]
 
 
 class StatusReader:
@@ -153,24 +171,47 @@ class StatusReader:
         self._seconds = seconds
         self._version = version("xmpp-gateway")
 
-    def status(self) -> Status:
-        """Everything at once."""
-        streams = list(self.streams())
-        queues = list(self.queues())
+    def status(self, most: int | None = None) -> Status:
+        """Everything at once; of streams, peers and queues no more than `most`, those in trouble or in use first."""
+        census = Census(self._parts.connections())
+        peers, queues = list(self.peers(census)), list(self.queues())
+        streams = [self._stream(connection) for connection in census.latest(most)]
         return Status(
             version=self._version,
             time=self._seconds(),
             started=self._parts.started_at,
             problems=self._parts.missing(),
             doors=[f"{door} {endpoint}" for door, endpoint in self._parts.settings.listen.opened()],
-            domains=list(self.domains(streams)),
+            domains=list(self.domains(census)),
             certificates=list(self.certificates()),
-            streams=streams,
-            peers=list(self.peers(streams, queues)),
-            queues=queues,
+            streams=sorted(streams, key=lambda stream: stream.number),
+            peers=_the_most_telling(peers, most, _trouble_with, lambda peer: peer.domain),
+            queues=_the_most_telling(queues, most, lambda queue: queue.stanzas, lambda queue: queue.target),
+            stream_count=len(census.connections),
+            peer_count=len(peers),
+            queue_count=len(queues),
         )
 
-    def domains(self, streams: Sequence[StreamStatus]) -> Iterator[DomainStatus]:
+    def figures(self) -> Figures:
+        """The figures of the moment."""
+        routes = self._parts.remote_routes.values()
+        return Figures(
+            version=self._version,
+            ready=not self._parts.missing(),
+            streams=Counter(map(_labels, self._parts.connections())),
+            queued_stanzas=sum(route.queued for route in routes),
+            routes=Counter(route.disposition.value for route in routes),
+            waiting_domains=len(self._parts.backoff.waiting(self._seconds())),
+            domains=list(self.domains(Census(self._parts.connections()))),
+            certificates=list(self.certificates()),
+        )
+
+    def streams_of(self, domain: str) -> list[StreamStatus]:
+        """The streams with a domain, or for one of ours, the oldest first."""
+        found = [self._stream(each) for each in self._parts.connections() if domain in _ends(each)]
+        return sorted(found, key=lambda stream: stream.number)
+
+    def domains(self, census: Census) -> Iterator[DomainStatus]:
         """Our domains, in the order of the configuration."""
         for name, settings in self._parts.settings.domains.items():
             match settings:
@@ -179,13 +220,13 @@ class StatusReader:
                     told = f"attached from {session.address}" if session is not None else "nobody is attached"
                     yield DomainStatus(domain=name, serve="component", up=session is not None, told=told)
                 case RelayDomain():
-                    count = sum(stream.remote == name for stream in streams)
+                    count = census.between[name, Direction.IN] + census.between[name, Direction.OUT]
                     told = f"{_count(count, 'stream')} to the server at {settings.peer.connect}"
                     yield DomainStatus(domain=name, serve="relay", up=count > 0, told=told)
                 case HandlerDomain():
                     yield DomainStatus(domain=name, serve="handler", up=True, told=settings.serve)
                 case _:
-                    count = sum(stream.kind == Kind.CLIENT and stream.local == name for stream in streams)
+                    count = census.clients[name]
                     yield DomainStatus(domain=name, serve=settings.serve, up=True, told=_count(count, "client"))
 
     def certificates(self) -> Iterator[CertificateStatus]:
@@ -201,11 +242,6 @@ class StatusReader:
                 days_left=round((identity.not_after - now).total_seconds() / DAY_SECONDS, 2),
             )
 
-    def streams(self) -> Iterator[StreamStatus]:
-        """Every stream, the oldest first."""
-        found = [self._stream(connection) for connection in self._parts.connections()]
-        yield from sorted(found, key=lambda stream: stream.number)
-
     def queues(self) -> Iterator[QueueStatus]:
         """Every domain pair that stanzas have left for, or wait for."""
         now = self._seconds()
@@ -219,20 +255,20 @@ class StatusReader:
                 retry_in=self._retry_in(pair.target, now),
             )
 
-    def peers(self, streams: Sequence[StreamStatus], queues: Sequence[QueueStatus]) -> Iterator[PeerStatus]:
+    def peers(self, census: Census) -> Iterator[PeerStatus]:
         """Every other domain that is remembered, by name."""
         now = self._seconds()
         latest = {domain: attempt for domain, attempt in self._parts.history.latest() if _is_server(attempt)}
-        between = [stream for stream in streams if stream.kind in (Kind.SERVER, Kind.KEYS)]
-        names = {*latest, *(stream.remote for stream in between), *(queue.target for queue in queues)} - {""}
-        for name in sorted(names):
-            mine = [stream for stream in between if stream.remote == name]
-            last = latest.get(Domain(name))
+        queued: Counter[str] = Counter()
+        for pair, route in self._parts.remote_routes.items():
+            queued[pair.target] += route.queued
+        for name in sorted({*latest, *queued, *(remote for remote, _ in census.between)} - {""}):
+            last = latest.get(name)
             yield PeerStatus(
                 domain=name,
-                streams_in=sum(stream.direction == Direction.IN for stream in mine),
-                streams_out=sum(stream.direction == Direction.OUT for stream in mine),
-                queued=sum(queue.stanzas for queue in queues if queue.target == name),
+                streams_in=census.between[name, Direction.IN],
+                streams_out=census.between[name, Direction.OUT],
+                queued=queued[name],
                 retry_in=self._retry_in(name, now),
                 verdict=str(last.verdict) if last else "",
                 told=last.what_happened if last else "",
@@ -245,18 +281,18 @@ class StatusReader:
 
     def _stream(self, connection: Any) -> StreamStatus:
         facts: Facts = connection.stream.facts
+        direction, kind, state, _, tls = _labels(connection)
         attempt: AttemptLog | None = getattr(connection.session, "attempt", None)
-        direction = Direction.OUT if facts.role is Role.INITIATING else Direction.IN
         return StreamStatus(
             number=attempt.number if attempt else 0,
-            kind=attempt.kind if attempt else Kind.CLIENT,
+            kind=kind,
             direction=direction,
-            state=connection.stream.state.value,
+            state=state,
             local=facts.local or "",
             remote=str(facts.client or facts.remote or (attempt.remote if attempt else "")),
             address=connection.peer_address,
             proofs={f"{pair.sender} to {pair.target}": str(means) for pair, means in facts.proofs.items()},
-            tls=facts.tls.version if facts.tls else "none",
+            tls=tls,
             cipher=facts.tls.cipher if facts.tls else "",
             certificate=facts.certificate.description if facts.certificate else "",
             began=attempt.began if attempt else self._parts.started_at,
@@ -264,6 +300,55 @@ class StatusReader:
             bytes_out=connection.bytes_out,
             idle_seconds=round(max(0.0, self._seconds() - connection.last_activity), 1),
         )
+
+
+class Census:
+    """All connections, counted in one pass: streams between servers by domain and direction, clients by domain."""
+
+    def __init__(self, connections: Iterable[Any]) -> None:
+        self.connections = list(connections)
+        self.between: Counter[tuple[str, str]] = Counter()
+        self.clients: Counter[str] = Counter()
+        for connection in self.connections:
+            facts = connection.stream.facts
+            direction, kind, *_ = _labels(connection)
+            if kind == Kind.CLIENT:
+                self.clients[facts.local or ""] += 1
+            elif kind != Kind.COMPONENT and facts.remote is not None:
+                self.between[facts.remote, direction] += 1
+
+    def latest(self, most: int | None) -> Iterable[Any]:
+        """So many connections, those on which something has passed last."""
+        if most is None or most >= len(self.connections):
+            return self.connections
+        return nlargest(most, self.connections, key=lambda connection: connection.last_activity)
+
+
+def _labels(connection: Any) -> StreamLabels:
+    facts: Facts = connection.stream.facts
+    attempt: AttemptLog | None = getattr(connection.session, "attempt", None)
+    direction = Direction.OUT if facts.role is Role.INITIATING else Direction.IN
+    proof = min(facts.proofs.values()) if facts.proofs else "none"
+    kind = attempt.kind if attempt is not None else Kind.CLIENT
+    return direction, kind, connection.stream.state.value, proof, facts.tls.version if facts.tls else "none"
+
+
+def _ends(connection: Any) -> tuple[object, object]:
+    return connection.stream.facts.local, connection.stream.facts.remote
+
+
+def _trouble_with(peer: PeerStatus) -> tuple[bool, int, float]:
+    """Peers for which something waits come first, then those with streams, then those heard of last."""
+    return peer.queued > 0, peer.streams_in + peer.streams_out, peer.when or 0
+
+
+T = TypeVar("T")
+
+
+def _the_most_telling(
+    found: list[T], most: int | None, weight: Callable[[T], Any], order: Callable[[T], Any]
+) -> list[T]:
+    return found if most is None or len(found) <= most else sorted(nlargest(most, found, key=weight), key=order)
 
 
 def outbound_connections(sessions: Iterable[OutboundSession]) -> Iterator[Any]:

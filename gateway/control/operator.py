@@ -16,8 +16,9 @@ from gateway.errors import MalformedAddress
 from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
 from gateway.history import History
-from gateway.status import StatusReader
+from gateway.status import Status, StatusReader
 
+MOST_SHOWN = 200
 MOST_FAILURES = 30  # shown at once
 
 
@@ -61,8 +62,11 @@ class Operator:
 
     def status(self) -> dict[str, Any]:
         """Everything there is."""
-        status = self._steered.status.status()
-        return {**asdict(status), "ready": status.ready}
+        return _as_mapping(self._steered.status.status())
+
+    def glance(self) -> dict[str, Any]:
+        """As much of it as can be taken in at a glance."""
+        return _as_mapping(self._steered.status.status(MOST_SHOWN))
 
     def peers(self) -> list[dict[str, Any]]:
         """Other domains, and how federation with them is."""
@@ -80,7 +84,7 @@ class Operator:
             "domain": name,
             "ours": [asdict(each) for each in status.domains if each.domain == name],
             "peer": next((asdict(peer) for peer in status.peers if peer.domain == name), None),
-            "streams": [asdict(each) for each in status.streams if name in (each.remote, each.local)],
+            "streams": [asdict(each) for each in self._steered.status.streams_of(name)],
             "attempts": [attempt_record(attempt) for attempt in self._steered.history.of(name)],
         }
 
@@ -126,6 +130,10 @@ def attempt_record(attempt: Attempt) -> dict[str, Any]:
         "side": attempt.side,
         "mend": attempt.mend,
     }
+
+
+def _as_mapping(status: Status) -> dict[str, Any]:
+    return {**asdict(status), "ready": status.ready}
 
 
 def _prepared(domain: str) -> Domain:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,51 +16,31 @@ from gateway.attempts.verdicts import Verdict
 from gateway.metrics import Metrics
 from gateway.notices import LoopLag, MaybeLost, StanzaBounced, StanzasPassed
 from gateway.stanzas import Stanza
-from gateway.status import CertificateStatus, DomainStatus, QueueStatus, Status, StreamStatus
+from gateway.status import CertificateStatus, DomainStatus, Figures
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
-def stream(number: int, tls: str) -> StreamStatus:
-    return StreamStatus(
-        number=number,
-        kind="server",
-        direction="in",
-        state="established",
-        local="im.test",
-        remote=f"peer{number}.test",
-        address="192.0.2.1:40000",
-        proofs={f"peer{number}.test to im.test": "dialback"},
-        tls=tls,
-        cipher="TLS_AES_256_GCM_SHA384",
-        certificate="",
-        began=0,
-        bytes_in=10,
-        bytes_out=20,
-        idle_seconds=0,
-    )
-
-
-STATUS = Status(
+FIGURES = Figures(
     version="1.2",
-    time=0,
-    started=0,
-    problems=["a door is shut"],
-    doors=[],
+    ready=False,
+    streams=Counter(
+        {
+            ("in", "server", "established", "dialback", "TLSv1.3"): 2,
+            ("in", "server", "established", "dialback", "TLSv1.2"): 1,
+        }
+    ),
+    queued_stanzas=7,
+    routes=Counter({"queueing": 2}),
+    waiting_domains=1,
     domains=[DomainStatus(domain="bridge.test", serve="component", up=False, told="nobody is attached")],
     certificates=[CertificateStatus(domain="im.test", file="f", names="im.test", not_after="", days_left=12.5)],
-    streams=[stream(1, "TLSv1.3"), stream(2, "TLSv1.3"), stream(3, "TLSv1.2")],
-    peers=[],
-    queues=[
-        QueueStatus(sender="im.test", target="a.test", disposition="queueing", stanzas=3, sent=0, retry_in=None),
-        QueueStatus(sender="im.test", target="b.test", disposition="queueing", stanzas=4, sent=0, retry_in=None),
-    ],
 )
 
 
 @pytest.fixture
 def metrics() -> Metrics:
-    return Metrics(lambda: STATUS)
+    return Metrics(lambda: FIGURES)
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:

@@ -109,8 +109,9 @@ export class FederationMap {
 
   say(status, peers) {
     const failing = peers.filter(isFailing).length;
-    const told = `${count(status.domains.length, "domain")} of ours, ${count(status.streams.length, "stream")}`
-      + ` with ${count(peers.length, "other domain")}`
+    const told = `${count(status.domains.length, "domain")} of ours, ${count(status.stream_count, "stream")}`
+      + ` with ${count(status.peer_count, "other domain")}`
+      + (peers.length < status.peer_count ? `, ${peers.length} of which are drawn` : "")
       + (failing ? `, of which ${failing === 1 ? "one fails" : `${failing} fail`}` : "");
     if (this.words.textContent !== told) this.words.textContent = told;
     return `${told}. The tables below say the same in words.`;

@@ -60,7 +60,7 @@ function showTiles(before) {
   const tiles = [
     ["streams between servers", servers.length, `${servers.filter((each) => each.direction === "in").length} in, ${servers.filter((each) => each.direction === "out").length} out`],
     ["proved by certificate", proved, `of ${servers.length}`],
-    ["other domains", status.peers.length, ""],
+    ["other domains", status.peer_count, ""],
     ["that fail", failing, "", failing],
     ["stanzas waiting", waiting, ""],
     ["traffic", `${size(rate)}/s`, ""],
@@ -73,6 +73,8 @@ function showStreams() {
   if (!status) return;
   const wanted = filter.value.trim().toLowerCase();
   const found = status.streams.filter((each) => !wanted || each.local.includes(wanted) || each.remote.includes(wanted));
+  const unseen = status.stream_count - status.streams.length;
+  set(at("streams-more"), unseen > 0 ? `and ${count(unseen, "stream")} more, on which nothing has passed for longer: xmpp-gateway status` : "");
   fill(at("streams"), ["direction", "ours", "theirs", "state", "proof", "TLS", "age", "in", "out", "address"], found.map((each) => [
     each.direction === "out" ? "→ out" : "← in",
     each.local,
@@ -88,6 +90,8 @@ function showStreams() {
 }
 
 function showQueues() {
+  const unseen = status.queue_count - status.queues.length;
+  set(at("queues-more"), unseen > 0 ? `and ${unseen} more, on which less waits: xmpp-gateway queues` : "");
   fill(at("queues"), ["from", "to", "now", "waiting", "sent", "next try"], status.queues.map((each) => [
     each.sender,
     each.target,
