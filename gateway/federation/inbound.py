@@ -7,7 +7,7 @@ resumed when it broke (XEP-0198), and that answers come back on it (XEP-0288); t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -21,6 +21,7 @@ from gateway.federation.broken import BrokenStreams
 from gateway.federation.resumption import KEPT_SECONDS, Resumables
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.federation.verification import unanswered
+from gateway.stanzas import Stanza
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, PairVerified, VerifyPair
 
@@ -68,6 +69,13 @@ class InboundSession(ServerSession):
             GrantManagement: self._grant_management,
             ResumeStream: self._resume_stream,
         }
+
+    def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
+        """A batch came; and a domain that sends is there, whatever became of our last attempt to reach it."""
+        last = stanzas[-1]
+        if last.to is not None and last.from_ is not None and (last.from_.domain, last.to.domain) in self.facts.proofs:
+            self._reached(DomainPair(last.to.domain, last.from_.domain))
+        return super().stanzas_received(stanzas)
 
     def lost(self, reason: str) -> None:
         super().lost(reason)

@@ -25,7 +25,7 @@ from gateway.federation.delivery import DeliveryFailed, failure_of
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.stanzas import Stanza
 from gateway.stream.acknowledgements import Acknowledgements
-from gateway.stream.events import NegotiationCompleted, PairRefused, PairVerified
+from gateway.stream.events import CloseTransport, NegotiationCompleted, PairRefused, PairVerified
 from gateway.stream.facts import Management, Means
 
 Gone = Callable[["OutboundSession", str, "BrokenStream | None"], None]
@@ -57,8 +57,8 @@ class OutboundSession(ServerSession):
             ManagementRefused: self._management_refused,
             StreamResumed: self._resumed,
             ResumptionRefused: self._resumption_refused,
+            CloseTransport: self._closing,
         }
-        self._is_lost = False
 
     def when_proved(self, pair: DomainPair) -> Deferred[OutboundSession]:
         """Fires with this session once stanzas of the pair may be written to it; fails with DeliveryFailed."""
@@ -86,19 +86,24 @@ class OutboundSession(ServerSession):
         return super().stanzas_received(stanzas) if self.facts.bidirectional else None
 
     def lost(self, reason: str) -> None:
-        was_usable = not self.attempt.is_open
         super().lost(reason)
-        self._is_lost = True
-        record = self.attempt.record
-        assert record is not None
         told = self.narrator.last_error or reason
-        waiting, self._waiting = self._waiting, {}
-        for waits in waiting.values():
-            for wait in waits:
-                wait.errback(failure_of(record.verdict, told) if not was_usable else DeliveryFailed(told))
+        self._fail_waiting(told)
         broken = self._broken()
         self._gone(self, told, broken)
         self._tell_users(told, resuming=broken is not None)
+
+    def _closing(self, _: CloseTransport) -> None:
+        if not self.attempt.is_open:  # else the verdict comes when the connection is lost
+            self._fail_waiting(self.narrator.last_error)
+
+    def _fail_waiting(self, reason: str) -> None:
+        record = self.attempt.record
+        assert record is not None
+        waiting, self._waiting = self._waiting, {}
+        for waits in waiting.values():
+            for wait in waits:
+                wait.errback(failure_of(record.verdict, reason))
 
     def _established(self, completed: NegotiationCompleted) -> None:
         if self.facts.management is Management.RESUMING:

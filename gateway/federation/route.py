@@ -26,12 +26,13 @@ from zope.interface import implementer
 from gateway.addresses import DomainPair
 from gateway.attempts.records import Kind
 from gateway.errors import StanzaCondition, StanzaError
-from gateway.federation.backoff import Backoff
+from gateway.federation.backoff import Backoff, Wait
 from gateway.federation.delivery import DeliveryFailed, StreamEnd
 from gateway.federation.session import ServerSession, User
 from gateway.interfaces import IRoute
 from gateway.notices import MaybeLost, Publish, SentAgain, StanzasPassed
 from gateway.outflow import Bounds, Lately, Outflow, QueueSpace
+from gateway.requests import Key
 from gateway.router import Router
 from gateway.stanzas import Stanza
 
@@ -88,6 +89,7 @@ class RemoteRoute:
         self._session: ServerSession | None = None
         self._opening: Deferred[ServerSession] | None = None
         self._timers: dict[str, Any] = {}
+        self._unanswered: frozenset[Key] = frozenset()  # asked on a stream that has ended
 
     @property
     def queued(self) -> int:
@@ -147,21 +149,33 @@ class RemoteRoute:
         if self._is_closed:
             self._failed(DeliveryFailed("this gateway is being shut down"))
             return
-        self.disposition = Disposition.QUEUEING
         now = self._clock.seconds()
-        retry_at = self._backoff.retry_at(self.pair.target, now)
-        if retry_at is None:
-            self._set_timer("deadline", self.rules.connect_seconds, self._too_late)
+        wait = self._wait(now)
+        seconds = wait.retry_at - now if wait is not None else 0
+        last = wait.cause if wait is not None else None
+        if isinstance(last, DeliveryFailed) and (last.is_definite or seconds >= self.rules.connect_seconds):
+            reason = f"{last.reason}; that was the last time, and the next try is in {seconds:.0f} s"
+            self._failed(DeliveryFailed(reason, last.condition))
+            return
+        self.disposition = Disposition.QUEUEING
+        self._set_timer("deadline", self.rules.connect_seconds, self._too_late)
+        if wait is None:
             self._open()
-        elif retry_at - now < self.rules.connect_seconds:
-            self._set_timer("deadline", self.rules.connect_seconds, self._too_late)
-            self._set_timer("retry", retry_at - now, self._open)
         else:
-            self._failed(DeliveryFailed(f"it failed before, and is tried again in {retry_at - now:.0f} s"))
+            self._set_timer("retry", seconds, self._open)
+
+    def _wait(self, now: float) -> Wait | None:
+        """The longer wait, where both the domain and the pair have failed."""
+        waits = [wait for whom in (self.pair.target, self.pair) if (wait := self._backoff.wait(whom, now))]
+        return max(waits, key=lambda wait: wait.retry_at, default=None)
+
+    def _reached(self) -> None:
+        self._backoff.reached(self.pair.target)
+        self._backoff.reached(self.pair)
 
     def retry(self) -> None:
         """Try now, whatever came before: an operator asks for it, or the domain has shown that it is there."""
-        self._backoff.reached(self.pair.target)
+        self._reached()
         if self.disposition is Disposition.QUEUEING and self._opening is None:
             self._clear_timer("retry")
             self._open()
@@ -173,7 +187,7 @@ class RemoteRoute:
     def _opened(self, session: ServerSession) -> None:
         self._opening = None
         self._clear_opening_timers()
-        self._backoff.reached(self.pair.target)
+        self._reached()
         self.disposition = Disposition.SENDING
         self._session = session
         session.carry(self.pair, User(ended=self._stream_ended, take_back=self._take_back))
@@ -184,7 +198,8 @@ class RemoteRoute:
         failed = (
             failure.value if isinstance(failure.value, DeliveryFailed) else DeliveryFailed(failure.getErrorMessage())
         )
-        self._backoff.failed(self.pair.target, self._clock.seconds())
+        whom = self.pair if failed.of_the_pair else self.pair.target
+        self._backoff.failed(whom, self._clock.seconds(), failed)
         self._failed(failed)
         if not isinstance(failure.value, DeliveryFailed):
             failure.raiseException()  # our own bug: let it be logged with its traceback
@@ -219,6 +234,8 @@ class RemoteRoute:
             self._publish(MaybeLost(domain=self.pair.target, count=lost))
         if end.stalled:
             self._bounce_waiting(DeliveryFailed(end.reason))
+        self._answer_unanswered()
+        self._unanswered = self._router.requests.waiting(self.pair)
         self._set_timer("answers", self.rules.answer_seconds, self._give_up_answers)
         if end.blamed is not None and _pair_of(end.blamed) == self.pair:
             text = f"the server of {self.pair.target} does not take it"
@@ -240,11 +257,16 @@ class RemoteRoute:
             self._begin()
 
     def _give_up_answers(self) -> None:
-        if self.disposition is not Disposition.SENDING:
+        self._answer_unanswered()
+        self._rest()
+
+    def _answer_unanswered(self) -> None:
+        """What was asked on a stream that ended, and has not been answered on another one by now, is answered here."""
+        unanswered, self._unanswered = self._unanswered, frozenset()
+        if unanswered:
             failed = DeliveryFailed("the stream ended before an answer came")
-            self._router.abandon(self.pair, failed.stanza_error(self.pair.target))
+            self._router.abandon(self.pair, failed.stanza_error(self.pair.target), unanswered)
             self._router.flush()
-            self._rest()
 
     def _rest(self) -> None:
         if self.disposition is Disposition.IDLE and not self._timers:
@@ -259,6 +281,7 @@ class RemoteRoute:
         if self._opening is not None:
             self._opening.cancel()
         self._clear_timer("answers")
+        self._answer_unanswered()
         self._failed(DeliveryFailed("this gateway is being shut down"))
 
     # -- timers ------------------------------------------------------------------------------------------------------

@@ -128,13 +128,15 @@ class ServerSession:
 
     @property
     def has_room(self) -> bool:
-        """As `Channel.has_room`."""
+        """As `Channel.has_room`; a stream that is being closed has none."""
         assert self.connection is not None
-        return self.connection.has_room and (self._ledger is None or self._ledger.has_room)
+        return self.is_usable and self.connection.has_room and (self._ledger is None or self._ledger.has_room)
 
     def room(self) -> Deferred[None] | None:
         """As `Channel.room`."""
         assert self.connection is not None
+        if not self.is_usable:
+            return Deferred()  # what waits here takes another stream, when this one is gone
         if self._ledger is not None and not self._ledger.has_room:
             return self._ledger.room()
         return self.connection.room()
