@@ -59,6 +59,11 @@ class Entity:
             xmpp.add_event_handler(event, partial(self._refused, event))
 
     @property
+    def inbox(self) -> list[Stanza]:
+        """What has come and nobody has expected yet."""
+        return list(self._inbox)
+
+    @property
     def jid(self) -> str:
         """Our address, a client's with the resource that it got."""
         return str(self.xmpp.boundjid)
@@ -123,7 +128,9 @@ class Entity:
 
     async def expect_message(self, body: str, timeout: float = EXPECT_SECONDS) -> Stanza:
         """Wait for the message that says so."""
-        return await self.expect(lambda stanza: isinstance(stanza, Message) and stanza["body"] == body, timeout)
+        return await self.expect(
+            lambda stanza: isinstance(stanza, Message) and stanza["body"] == body and stanza["type"] != "error", timeout
+        )
 
     async def expect_any_message(self, timeout: float = EXPECT_SECONDS) -> Stanza:
         """Take the next message."""

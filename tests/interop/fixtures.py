@@ -130,6 +130,7 @@ class Starter:
         """
         _require(kind)
         site = self._world.site(*domains, **demands)
+        self._servers.callback(self._world.nameserver.withdraw, *domains, *site.components)
         server = kind(site, self._world.folder / f"{kind.name}-{site.address}")
         self.started.append(server)
         self._servers.enter_context(server)

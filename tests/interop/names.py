@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.interop.peers.process import Server
 from tests.interop.peers.site import CLIENT, CLIENT_TLS, SERVER, SERVER_TLS, Names
 
 PORT = 5300  # not 53: that would take root
+MOST_HOSTS = 95  # names and addresses; nss_wrapper refuses the whole file when there are more than a hundred
 UNCACHED = {"TTL": 0}  # a domain may move to another address from one test to the next
 ROOT = Path(__file__).parent.parent.parent
 
@@ -30,6 +32,7 @@ class Nameserver(Server):
         self.names = Names(hosts=folder / "hosts", address=address, port=PORT)
         self._records: dict[str, Any] = {}
         self._addresses: dict[str, str] = {}
+        self._hosts_time = 0
 
     def publish(self, address: str, *domains: str, port: int = SERVER, direct_tls: bool = False) -> None:
         """Let domains be found at an address: with STARTTLS, and with direct TLS before it where that is said.
@@ -44,6 +47,14 @@ class Nameserver(Server):
             if direct_tls:
                 self._records[f"_xmpps-server._tcp.{domain}"] = {"SRV": [f"5 0 {SERVER_TLS} {domain}"], **UNCACHED}
                 self._records[f"_xmpps-client._tcp.{domain}"] = {"SRV": [f"5 0 {CLIENT_TLS} {domain}"], **UNCACHED}
+        self.write_configuration()
+
+    def withdraw(self, *domains: str) -> None:
+        """Let domains be found no longer; the hosts file, for one, has not much room."""
+        for domain in domains:
+            self._addresses.pop(domain, None)
+            for name in (domain, f"_xmpp-server._tcp.{domain}", f"_xmpps-server._tcp.{domain}"):
+                self._records.pop(name, None)
         self.write_configuration()
 
     def publish_records(self, records: Mapping[str, Any]) -> None:
@@ -62,8 +73,15 @@ class Nameserver(Server):
         return (PORT,)
 
     def write_configuration(self) -> None:
-        hosts = "".join(f"{address} {domain}\n" for domain, address in self._addresses.items())
-        _replace(self.names.hosts, hosts)
+        names: dict[str, list[str]] = {}
+        for domain, address in self._addresses.items():
+            names.setdefault(address, []).append(domain)
+        hosts = "".join(f"{address} {' '.join(domains)}\n" for address, domains in names.items())
+        if len(names) + len(self._addresses) > MOST_HOSTS:
+            raise RuntimeError("nss_wrapper takes no more hosts: withdraw some")
+        # nss_wrapper looks at the file again when its time has changed, which it reads in whole seconds.
+        self._hosts_time = max(int(time.time()), self._hosts_time + 1)
+        _replace(self.names.hosts, hosts, self._hosts_time)
         _replace(self._zone_file, json.dumps(self._records, indent=1))
 
     @property
@@ -71,8 +89,10 @@ class Nameserver(Server):
         return self.folder / "zone.json"
 
 
-def _replace(file: Path, text: str) -> None:
+def _replace(file: Path, text: str, modified: float | None = None) -> None:
     """Write a file at once, so that nobody reads half of it."""
     fresh = file.with_suffix(".new")
     fresh.write_text(text)
+    if modified is not None:
+        os.utime(fresh, (modified, modified))
     os.replace(fresh, file)

@@ -42,7 +42,7 @@ class Probe:
         self._reader = reader
         self._writer = writer
         self.received = b""  # every byte of the current stream, after TLS as before
-        self._restart()
+        self.restart()
 
     # Typing.
 
@@ -53,7 +53,7 @@ class Probe:
 
     async def open(self, sender: str, to: str, *, content: str = "jabber:server", more: str = "") -> Element:
         """Begin a new stream, and return the header that answers it, an element without children."""
-        self._restart()
+        self.restart()
         await self.type(header(sender, to, content=content, more=more))
         return await self.header()
 
@@ -67,7 +67,7 @@ class Probe:
 
     async def start_tls(self, context: ssl.SSLContext, server_name: str | None = None) -> None:
         """Only the TLS handshake, as the initiating or as the receiving entity."""
-        self._restart()
+        self.restart()
         await asyncio.wait_for(self._writer.start_tls(context, server_hostname=server_name), READ_SECONDS)
 
     async def authenticate(self, domain: str) -> Element:
@@ -96,7 +96,7 @@ class Probe:
 
     async def type_handshake(self, domain: str, secret: str) -> None:
         """The same without waiting for the answer."""
-        self._restart()
+        self.restart()
         await self.type(component_header(domain))
         stream_id = (await self.header()).get("id", "")
         await self.type(f"<handshake>{sha1(f'{stream_id}{secret}'.encode()).hexdigest()}</handshake>")
@@ -120,6 +120,10 @@ class Probe:
         if event != "child":
             raise StreamEndedError(f"the stream ended; what came before: {self.received.decode(errors='replace')}")
         return element
+
+    async def unparsed(self, timeout: float = READ_SECONDS) -> bytes:
+        """What comes next, whatever it is."""
+        return await asyncio.wait_for(self._reader.read(READ_BYTES), timeout)
 
     async def error(self, timeout: float = READ_SECONDS) -> str:
         """Read on up to a stream error; returns its condition (RFC 6120 §4.9.3)."""
@@ -148,7 +152,8 @@ class Probe:
         tls: ssl.SSLObject = self._writer.get_extra_info("ssl_object")
         return tls.selected_alpn_protocol()
 
-    def _restart(self) -> None:
+    def restart(self) -> None:
+        """Forget the stream so far: what comes next is a header."""
         self._parser: XMLPullParser[Any] = XMLPullParser(("start", "end"))
         self._depth = 0
         self.received = b""
