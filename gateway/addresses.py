@@ -5,15 +5,17 @@ that addresses are compared with `==` and nothing else:
 
 domainpart    IDNA 2008 after the UTS 46 mapping, written as lower-case U-labels without a trailing dot (§3.2);
               `192.0.2.1` and `[2001:db8::1]` in their canonical form
-localpart     UsernameCaseMapped of RFC 8265, less the characters of RFC 7622 §3.3.1
-resourcepart  OpaqueString of RFC 8265, case kept (§3.4)
+localpart     Nodeprep (RFC 6122 §A) over UsernameCaseMapped, less the characters of RFC 7622 §3.3.1
+resourcepart  Resourceprep (RFC 6122 §B) over OpaqueString, case kept (§3.4)
+
+RFC 7622 decides what is a part. Where a stringprep profile defines a result too, that is the prepared form, unless RFC
+7622 would refuse or change it: deployed servers send it and answer with it, so `fußball` is `fussball`, and resource
+`①` is `1`. Domainparts stay IDNA 2008, which keeps the ß and ς that Nameprep folds: `straße.example` and
+`strasse.example` can be registered by two owners, and mapping would make two names one.
 
 Length comes first: what is longer than 1023 bytes, is no UTF-8 or holds unassigned code points is refused before any
 library sees it (CVE-2015-2058), and what grew beyond 1023 bytes is refused after. Plain ASCII, nearly all there is on
 the wire, is recognised by a regular expression and needs no library either.
-
-Nodeprep, Nameprep and Resourceprep (RFC 6122) mostly give the same strings. Where they give others, RFC 7622 is
-followed: sharp s, final sigma, iota subscript, joiners in their scripts, and compatibility forms in resourceparts stay.
 
 Three choices where the documents leave room or peers differ:
 - Underscores are accepted in ASCII labels. They are no host names, but servers in containers have such names.
@@ -28,6 +30,8 @@ import ipaddress
 import re
 import stringprep
 import unicodedata
+from collections.abc import Callable
+from itertools import filterfalse
 from typing import Any, NamedTuple, NewType, NoReturn
 
 import idna
@@ -197,29 +201,17 @@ def prepare_domain(text: str) -> Domain:
 
 
 def prepare_local(text: str) -> str:
-    """The one spelling of a localpart; raise MalformedAddress where it is none (RFC 7622 §3.3)."""
+    """The one spelling of a localpart; raise MalformedAddress where it is none (RFC 7622 §3.3, Nodeprep)."""
     if _PLAIN_LOCAL(text):
         return text.lower()
-    _check_input("localpart", text)
-    try:
-        local = _username.enforce(text)
-    except UnicodeEncodeError as error:
-        raise _disallowed("localpart", text, error) from error
-    if forbidden := _FORBIDDEN_IN_LOCAL(local):
-        raise MalformedAddress(f"the localpart {_quote(text)} contains {forbidden.group()!r}")
-    return _check_length("localpart", local)
+    return _prefer_stringprep(text, _enforce_local, _map_nodeprep)
 
 
 def prepare_resource(text: str) -> str:
-    """The one spelling of a resourcepart; raise MalformedAddress where it is none (RFC 7622 §3.4)."""
+    """The one spelling of a resourcepart; raise MalformedAddress where it is none (RFC 7622 §3.4, Resourceprep)."""
     if _PLAIN_RESOURCE(text):
         return text
-    _check_input("resourcepart", text)
-    try:
-        resource = _enforce_opaque_string(text)
-    except UnicodeEncodeError as error:
-        raise _disallowed("resourcepart", text, error) from error
-    return _check_length("resourcepart", resource)
+    return _prefer_stringprep(text, _enforce_resource, _map_resourceprep)
 
 
 def to_ascii(domain: Domain) -> str:
@@ -290,15 +282,74 @@ def _prepare_ipv6(text: str) -> str:
     return f"[::ffff:{mapped}]" if mapped else f"[{address.compressed}]"
 
 
+def _enforce_local(text: str) -> str:
+    """What RFC 7622 §3.3 makes of a localpart."""
+    _check_input("localpart", text)
+    try:
+        local = _username.enforce(text)
+    except UnicodeEncodeError as error:
+        raise _disallowed("localpart", text, error) from error
+    if forbidden := _FORBIDDEN_IN_LOCAL(local):
+        raise MalformedAddress(f"the localpart {_quote(text)} contains {forbidden.group()!r}")
+    return _check_length("localpart", local)
+
+
+def _enforce_resource(text: str) -> str:
+    """What RFC 7622 §3.4 makes of a resourcepart."""
+    _check_input("resourcepart", text)
+    try:
+        resource = _enforce_opaque_string(text)
+    except UnicodeEncodeError as error:
+        raise _disallowed("resourcepart", text, error) from error
+    return _check_length("resourcepart", resource)
+
+
 def _enforce_opaque_string(text: str) -> str:
     """OpaqueString; where that refuses, OpaqueString of what Resourceprep would not have dropped."""
     try:
         return _opaque_string.enforce(text)
     except UnicodeEncodeError:
-        visible = "".join(character for character in text if not stringprep.in_table_b1(character))
+        visible = "".join(filterfalse(stringprep.in_table_b1, text))
         if visible == text:
             raise
         return _opaque_string.enforce(visible)
+
+
+def _prefer_stringprep(text: str, enforce: Callable[[str], str], fold: Callable[[str], str]) -> str:
+    """What stringprep makes of a part, where RFC 7622 leaves that as it is; otherwise what RFC 7622 makes of it."""
+    prepared = enforce(text)
+    for spelling in dict.fromkeys((text, prepared)):  # Unicode 3.2 has no ẞ, but the ß that RFC 7622 makes of it.
+        folded = fold(spelling)
+        if folded != prepared and _keeps(enforce, folded) and _is_stringprep(folded):
+            return folded
+    return prepared
+
+
+def _keeps(enforce: Callable[[str], str], text: str) -> bool:
+    try:
+        return enforce(text) == text
+    except MalformedAddress:
+        return False
+
+
+def _map_nodeprep(text: str) -> str:
+    """Fold case (B.2 of RFC 3454), drop and normalise (RFC 6122 §A.3, §A.4)."""
+    return _map_resourceprep("".join(map(stringprep.map_table_b2, text)))
+
+
+def _map_resourceprep(text: str) -> str:
+    """Drop (B.1 of RFC 3454) and normalise by Unicode 3.2 (RFC 6122 §B.3, §B.4)."""
+    return unicodedata.ucd_3_2_0.normalize("NFKC", "".join(filterfalse(stringprep.in_table_b1, text)))
+
+
+def _is_stringprep(text: str) -> bool:
+    """Whether stringprep allows what it mapped; RFC 7622 keeps nothing of its other prohibited tables."""
+    if any(stringprep.in_table_a1(c) or stringprep.in_table_c6(c) or stringprep.in_table_c7(c) for c in text):
+        return False
+    if not any(map(stringprep.in_table_d1, text)):  # else it runs from right to left (RFC 3454 §6)
+        return True
+    ends = stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])
+    return ends and not any(map(stringprep.in_table_d2, text))
 
 
 def _check_input(part: str, text: str) -> None:

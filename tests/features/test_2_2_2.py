@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  characters that resemble others are the point here
 """2.2-2: a localpart has at most 1023 bytes of UTF-8, also after preparation (RFC 7622 §3.3)."""
 
 from __future__ import annotations
@@ -26,3 +27,9 @@ def test_bytes_count_after_preparation_too() -> None:
     assert prepare_local("\u0958" * 170) == "\u0915\u093c" * 170
     with pytest.raises(MalformedAddress, match="longer than 1023 bytes"):
         prepare_local("\u0958" * 171)
+
+
+def test_stringprep_form_above_the_limit_is_none() -> None:
+    """One letter of three bytes becomes two of two bytes; where that is too much, RFC 7622's form stays."""
+    assert prepare_local("ᾳ" * 255) == "αι" * 255
+    assert prepare_local("ᾳ" * 256) == "ᾳ" * 256

@@ -1,18 +1,21 @@
 # ruff: noqa: RUF001  characters that resemble others are the point here
-"""2.3-1: a resourcepart is prepared by OpaqueString, which keeps case (RFC 7622 §3.4; Resourceprep)."""
+"""2.3-1: a resourcepart is what Resourceprep makes of it (RFC 6122 §B), where RFC 7622 §3.4 allows both."""
 
 from __future__ import annotations
 
 import stringprep
-import unicodedata
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from precis_i18n import get_profile
 from twisted.words.protocols.jabber.xmpp_stringprep import resourceprep
 
 from gateway.addresses import Address, prepare_resource
 from gateway.errors import MalformedAddress
+from tests.support.addresses import BASIC_PLANE, TwoRules, any_text, result
+
+RULES = TwoRules(precis=get_profile("OpaqueString").enforce, stringprep=resourceprep.prepare)
 
 SPELLINGS = [
     ("phone", "phone"),
@@ -26,15 +29,31 @@ SPELLINGS = [
     ("E\u0301", "É"),
     ("♚", "♚"),
     ("😀", "😀"),
-    ("ＡＢＣ", "ＡＢＣ"),
-    ("ﬁⅣ①", "ﬁⅣ①"),
+    ("ＡＢＣ", "ABC"),
+    ("ﬁⅣ①", "fiIV1"),
+    ("①", "1"),
+    ("／＠", "/@"),
     ("ßΣς", "ßΣς"),
     ("אa1", "אa1"),
-    ("\u0915\u094d\u200d\u0937", "\u0915\u094d\u200d\u0937"),
+    ("\u0915\u094d\u200d\u0937", "\u0915\u094d\u0937"),
+    ("a\u1806b", "ab"),
+]
+
+# Texts for which RFC 7622's result stays.
+ONLY_PRECIS = [
+    ("①😀", "①😀"),  # Unicode 3.2 has no 😀
+    ("①\ufffd", "①\ufffd"),  # RFC 3454 C.6
+    ("①\u2ff0", "①\u2ff0"),  # RFC 3454 C.7
+    ("אa①א", "אa①א"),  # letters of two directions
+    ("א①", "א①"),  # begins with a letter from right to left, and does not end with one
+    ("①\u3131", "①\u3131"),  # RFC 7622 has no old letters of Hangul
+    ("\u1806", "\u1806"),  # nothing would be left of it
+    ("\ufdfa" * 341, "\ufdfa" * 341),  # each would become eighteen characters
 ]
 
 # What OpaqueString refuses and Resourceprep drops, we drop.
 DROPPED = [
+    ("①\ufe0f", "1"),
     ("❤\ufe0f", "❤"),
     ("👩\u200d💻", "👩💻"),
     ("a\u00adb", "ab"),
@@ -59,7 +78,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "resource"), SPELLINGS + DROPPED)
+@pytest.mark.parametrize(("text", "resource"), SPELLINGS + ONLY_PRECIS + DROPPED)
 def test_spelling_is_prepared(text: str, resource: str) -> None:
     assert prepare_resource(text) == resource
     assert Address.parse(f"alice@example.com/{text}").resource == resource
@@ -73,32 +92,38 @@ def test_what_is_no_resourcepart_is_refused(text: str) -> None:
         Address.parse(f"alice@example.com/{text}")
 
 
-def agrees_with_resourceprep(text: str) -> bool:
-    """Whether both define the same resourcepart, or at least one of them none."""
-    try:
-        return resourceprep.prepare(text) == prepare_resource(text)
-    except (UnicodeError, MalformedAddress):
-        return True
+@pytest.mark.parametrize("pattern", ["{}", "a{}a", "א{}א"])
+def test_every_character_is_what_resourceprep_makes_of_it(pattern: str) -> None:
+    """Some stay: OpaqueString would refuse old letters of Hangul, the Arabic tatweel, or dots without their letters."""
+    texts = [text for text in map(pattern.format, BASIC_PLANE) if RULES.both_define(text)]
+    staying = [text for text in texts if prepare_resource(text) != resourceprep.prepare(text)]
+    assert {result(RULES.precis, resourceprep.prepare(text)) for text in staying} == {None}
+    assert {prepare_resource(text) for text in staying} == set(map(RULES.precis, staying))
+    assert len(staying) < 200 < len(texts)
 
 
-def is_compatibility_form(character: str) -> bool:
-    """Resourceprep replaces these (NFKC), OpaqueString keeps them (NFC)."""
-    return unicodedata.normalize("NFKC", character) != unicodedata.normalize("NFC", character)
-
-
-@pytest.mark.parametrize("pattern", ["{}", "a{}a"])
-def test_every_character_agrees_with_resourceprep(pattern: str) -> None:
-    characters = [chr(code) for code in range(0xD800) if not stringprep.in_table_a1(chr(code))]
-    differing = {character for character in characters if not agrees_with_resourceprep(pattern.format(character))}
-    assert {c for c in differing if not is_compatibility_form(c)} == {"\u1806"}  # dropped there, punctuation here
-    assert set("ªⅣ①") <= differing
+@settings(deadline=None, max_examples=500)
+@given(
+    st.one_of(
+        any_text,
+        st.text(
+            st.sampled_from("aB1 -./@ßςÀéÉΣΩωЖж漢字アァ각♚①ﬁＡ\ufffd\u3131א\u00a0\u0301\u0308\u00ad\u2060\ufe0f"),
+            max_size=12,
+        ),
+    )
+)
+def test_text_is_what_resourceprep_makes_of_it(text: str) -> None:
+    prepared = result(prepare_resource, text)
+    if RULES.both_define(text) and RULES.stringprep_lasts(text):
+        assert prepared == resourceprep.prepare(text)
+    if prepared is not None:
+        assert RULES.precis(prepared) == prepared
 
 
 @settings(deadline=None, max_examples=300)
-@given(
-    st.text(
-        st.sampled_from("aB1 -./@ßςÀéÉΣΩωЖж漢字アァ각♚\u00a0\u0301\u0308\u00ad\u2060\ufe0f"), min_size=1, max_size=12
-    )
-)
-def test_names_agree_with_resourceprep(text: str) -> None:
-    assert agrees_with_resourceprep(text)
+@given(any_text)
+def test_text_that_rfc_7622_refuses_is_refused(text: str) -> None:
+    """Unless it does so for what Resourceprep drops."""
+    visible = "".join(character for character in text if not stringprep.in_table_b1(character))
+    if result(RULES.precis, text) is None and result(RULES.precis, visible) is None:
+        assert result(prepare_resource, text) is None

@@ -27,6 +27,12 @@ def test_bytes_count_after_preparation_too() -> None:
         prepare_resource("\u0958" * 171)
 
 
+def test_stringprep_form_above_the_limit_is_none() -> None:
+    """One letter becomes eighteen characters of 33 bytes; where that is too much, RFC 7622's form stays."""
+    assert len(prepare_resource("\ufdfa" * 31).encode()) == 31 * 33
+    assert prepare_resource("\ufdfa" * 32) == "\ufdfa" * 32
+
+
 def test_an_address_of_three_longest_parts_is_one() -> None:
     domain = ".".join(["b" * 63] * 16)
     text = f"{'a' * 1023}@{domain}/{'c' * 1023}"

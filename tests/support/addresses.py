@@ -1,13 +1,16 @@
 # ruff: noqa: RUF001  characters that resemble others are the point here
-"""Addresses for tests: other spellings of one domain; Hypothesis strategies for texts that are addresses or almost."""
+"""Addresses for tests: other spellings of one domain; RFC 7622 beside stringprep; Hypothesis strategies for texts."""
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from gateway.addresses import Domain, to_ascii
+from gateway.addresses import PART_BYTES, Domain, to_ascii
+from gateway.errors import MalformedAddress
 
 # What a JID is made of, and what breaks one; short, so that structure turns up often.
 STRUCTURE = "aZ09xn-_.@/ \"&'<>:[]%~"
@@ -32,6 +35,35 @@ whole_text = st.one_of(
     st.tuples(any_text, any_text, any_text).map(lambda parts: "{}@{}/{}".format(*parts)),
     st.tuples(any_text, any_text).map(lambda parts: f"x@{parts[0]}.example/{parts[1]}"),
 )
+
+# Each code point that is a character of text, as far as two bytes go.
+BASIC_PLANE = [chr(code) for code in range(0x10000) if not 0xD800 <= code < 0xE000]
+
+
+def result(prepare: Callable[[str], str], text: str) -> str | None:
+    """What a preparation defines for a text, which may be nothing."""
+    try:
+        return prepare(text)
+    except (UnicodeError, MalformedAddress):
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoRules:
+    """RFC 7622 and a stringprep profile for one part, both as libraries have them."""
+
+    precis: Callable[[str], str]
+    stringprep: Callable[[str], str]
+
+    def both_define(self, text: str) -> bool:
+        """Whether each of them has a result."""
+        return None not in (result(self.precis, text), result(self.stringprep, text))
+
+    def stringprep_lasts(self, text: str) -> bool:
+        """Whether both rules leave stringprep's result as it is."""
+        prepared = self.stringprep(text)
+        fits = len(prepared.encode()) <= PART_BYTES
+        return fits and result(self.precis, prepared) == result(self.stringprep, prepared) == prepared
 
 
 def other_spellings(domain: Domain) -> list[str]:

@@ -23,7 +23,7 @@ from gateway.addresses import (
     to_ascii,
 )
 from gateway.errors import MalformedAddress, Misuse
-from tests.support.addresses import any_text, ascii_text, whole_text
+from tests.support.addresses import BASIC_PLANE, any_text, ascii_text, result, whole_text
 
 
 def outcome(prepare: Callable[[str], object], text: str) -> object:
@@ -183,6 +183,14 @@ class TestEveryText:
             if isinstance(once, str):
                 assert prepare(once) == once
 
+    @pytest.mark.parametrize("pattern", ["{}", "{}ς"])
+    def test_every_character_is_idempotent(self, pattern: str) -> None:
+        texts = [pattern.format(character) for character in BASIC_PLANE]
+        for prepare in (prepare_local, prepare_resource):
+            once = {prepared for text in texts if (prepared := result(prepare, text))}
+            assert len(once) > 1000 or prepare is prepare_local
+            assert [text for text in once if prepare(text) != text] == []
+
     @settings(deadline=None, max_examples=400)
     @given(any_text)
     def test_domain_survives_its_ascii_form(self, text: str) -> None:
@@ -211,7 +219,8 @@ class TestEveryText:
         "text", ["alice@example.com/phone", "a_b.c@xmpp-1.example.com/A b@c/d", "localhost", "a@sm"]
     )
     def test_ordinary_addresses_need_no_library(self, text: str) -> None:
-        with mock.patch.multiple(addresses, idna=None, _username=None, _opaque_string=None):
+        libraries = ("idna", "stringprep", "unicodedata", "_username", "_opaque_string")
+        with mock.patch.multiple(addresses, **dict.fromkeys(libraries)):
             assert Address.parse(text).full == text
 
 
