@@ -221,8 +221,11 @@ class StatusReader:
                     yield DomainStatus(domain=name, serve="component", up=session is not None, told=told)
                 case RelayDomain():
                     count = census.between[name, Direction.IN] + census.between[name, Direction.OUT]
-                    told = f"{_count(count, 'stream')} to the server at {settings.peer.connect}"
-                    yield DomainStatus(domain=name, serve="relay", up=count > 0, told=told)
+                    last = next(iter(self._parts.history.of(name)), None)
+                    failed = last is not None and last.verdict.is_failure and not count
+                    told = f"the last try failed: {last.verdict}" if failed and last else _count(count, "stream")
+                    told = f"{told}, to the server at {settings.peer.connect}"
+                    yield DomainStatus(domain=name, serve="relay", up=not failed, told=told)
                 case HandlerDomain():
                     yield DomainStatus(domain=name, serve="handler", up=True, told=settings.serve)
                 case _:
@@ -361,4 +364,4 @@ def _is_server(attempt: Attempt) -> bool:
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return f"{number or 'no'} {what}" if number == 1 else f"{number or 'no'} {what}s"

@@ -85,10 +85,20 @@ def test_our_domains_are_up_when_what_serves_them_is_there() -> None:
     assert told == {
         "bridge.test": ("component", False, "nobody is attached"),
         "echo.test": ("handler", True, "some.Handler"),
-        "inside.test": ("relay", True, "1 stream to the server at tcp:10.0.0.5:5269"),
+        "inside.test": ("relay", True, "1 stream, to the server at tcp:10.0.0.5:5269"),
     }
     parts.components[OURS].session = SimpleNamespace(address="127.0.0.1:4000")
     assert read(parts).status().domains[0].told == "attached from 127.0.0.1:4000"
+
+
+def test_a_relayed_server_is_down_only_when_it_could_not_be_reached() -> None:
+    parts = Parts()
+    relay = lambda: next(each for each in read(parts).status().domains if each.serve == "relay")  # noqa: E731
+    assert (relay().up, relay().told) == (True, "no streams, to the server at tcp:10.0.0.5:5269")
+    log = AttemptLog(parts.history.notice, lambda: NOW, 1, Direction.OUT, remote="inside.test")
+    log.end(Verdict.UNREACHABLE)
+    assert not relay().up
+    assert relay().told.startswith("the last try failed: unreachable")
 
 
 def test_a_stream_tells_who_proved_what_by_which_means() -> None:
