@@ -12,16 +12,16 @@ from gateway.net.identities import load_identity
 from gateway.net.throwaway_ca import Authority
 
 CERTIFICATES = {
-    "demo.test.pem": ("echo.demo.test", "bridge.demo.test", "game.demo.test"),
+    "demo.test.pem": ("demo.test", "echo.demo.test", "bridge.demo.test", "game.demo.test"),
     "outside.test.pem": ("outside.test",),
 }
-SECRETS = ("bridge.secret", "game.secret")
+SECRETS = ("bridge.secret", "game.secret", "romeo.password", "juliet.password")
 
 
 def prepare(folder: Path) -> bool:
     """Make what is missing or about to expire; the answer is whether anything was made."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stale = not all(_is_good(folder / name) for name in CERTIFICATES)
+    stale = not all(_is_good(folder / name, domains) for name, domains in CERTIFICATES.items())
     if stale:
         authority = Authority.create("Authority of the demo, to be thrown away")
         authority.save(folder / "ca.pem")
@@ -32,11 +32,12 @@ def prepare(folder: Path) -> bool:
     return stale
 
 
-def _is_good(certificate: Path) -> bool:
+def _is_good(certificate: Path, domains: tuple[str, ...]) -> bool:
     try:
-        return load_identity(certificate).not_after > datetime.now(UTC) + timedelta(days=1)
+        identity = load_identity(certificate)
     except ConfigError:
         return False
+    return identity.names.dns == domains and identity.not_after > datetime.now(UTC) + timedelta(days=1)
 
 
 def _make_secret(file: Path) -> bool:

@@ -11,7 +11,7 @@ from twisted.internet.endpoints import clientFromString
 
 from gateway.commands import COMMANDS
 from gateway.config import load
-from gateway.demo import names
+from gateway.demo import names, people
 from gateway.demo.narrator import Narrator
 from gateway.demo.outside import Outside
 from gateway.demo.visitor import Visitor
@@ -39,6 +39,7 @@ class Story:
         self._configuration = configuration
         self._settings = load(configuration)
         self._outside = Outside(self._settings.gateway.state / "outside.log")
+        people.settle(self._settings)
         self._gateway = build(self._settings, reactor)
         self._gateway.board.subscribe(narrator.notice)
         self._gateway.board.subscribe(notice_log("debug"))
@@ -78,6 +79,10 @@ class Story:
                 show(f"  {command}\n      {what}")
         show("  curl http://127.0.0.1:15280/healthz\n      whether it is well")
         show(f"  tail -f {_short(self._settings.gateway.state)}/gateway.log\n      the log of this gateway, in full")
+        for name in people.NAMES:
+            file = _short(self._settings.gateway.state / f"{name}.password")
+            show(f"  a client of yours, as {name}@{people.DOMAIN} on 127.0.0.1:15222, with the password in {file}")
+        show(f"      {_short(self._settings.gateway.state / 'ca.pem')} has the authority to trust\n")
         secret = _short(self._settings.gateway.state / "game.secret")
         show(f"  a component of your own, as game.demo.test on 127.0.0.1:15347, with the secret in {secret};")
         show("      what it writes to echo@outside.test comes back\n")

@@ -18,8 +18,10 @@ import pytest
 from gateway.demo import material
 from gateway.net.identities import load_identity
 
+ROOT = Path(__file__).parents[2]
+
 TOLD = [
-    r"answering for echo\.demo\.test",
+    r"answering for demo\.test, echo\.demo\.test",
     r"component bridge\.demo\.test: attached",
     r"writes to echo@outside\.test: 'Hello!'",
     r"stream from bridge\.demo\.test to outside\.test \(127\.0\.0\.1:16269\):",
@@ -39,8 +41,7 @@ class Demo:
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "gateway.demo"]
-        root = Path(__file__).parents[2]
-        self.process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines: list[str] = []
         self._queue: Queue[str] = Queue()
         Thread(target=self._read, daemon=True).start()
@@ -74,6 +75,9 @@ def test_main_job_is_told_step_by_step_and_ctrl_c_ends_it(demo: Demo) -> None:
         demo.wait_for(pattern)
     told_with_time = demo.lines[:-1]
     assert all(re.match(r"\d\d:\d\d:\d\d\.\d{3}  ", line) for line in told_with_time if line.strip())
+    command = [Path(sys.executable).parent / "xmpp-gateway", "account", "--config", "etc/demo.toml", "list"]
+    accounts = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
+    assert sorted(accounts.stdout.split()) == ["juliet@demo.test", "romeo@demo.test"]
     assert demo.end(signal.SIGINT) == 0
     demo.wait_for("  ended")
 
