@@ -6,7 +6,6 @@ carries out the orders. Whatever goes wrong becomes one StreamError and leaves i
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -76,7 +75,7 @@ class Stream:
         self._codec = self._new_codec()
         self._header_sent = False
         self._suspended_by: StreamFeature | None = None
-        self._due: deque[Callable[[Facts], Step]] = deque()  # until the stream is ready for them
+        self._due: list[Callable[[Facts], Step]] = []  # until the stream is ready for them
         self._prefixes = declared_prefixes(profile.content_namespace)
 
     # -- what the owner calls ----------------------------------------------------------------------------------------
@@ -150,7 +149,7 @@ class Stream:
     def _read_all(self) -> None:
         while self._suspended_by is None and self.state is not State.CLOSED:
             if self._due and self._is_ready:
-                self._take(self._due.popleft()(self.facts))
+                self._take(self._due.pop(0)(self.facts))
                 continue
             flowing = self.state not in (State.AWAITING_HEADER, State.NEGOTIATING)
             items = self._codec.take(-1 if flowing else 1)
