@@ -1,6 +1,7 @@
 """How late the event loop is: once a second a call is asked for, and the delay with which it comes is a notice.
 
-A lag means that something held the loop: too much work, a slow disk, a machine that is too small.
+A lag means that something held the loop: too much work, a slow disk, a machine that is too small. So many notices are
+for metrics alone, and for nobody's log.
 """
 
 from __future__ import annotations

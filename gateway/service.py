@@ -569,7 +569,7 @@ def _set_control(gateway: Gateway) -> None:
 def _set_http_door(gateway: Gateway) -> None:
     metrics = Metrics(gateway.status.figures)
     gateway.board.subscribe(metrics.notice)
-    gateway.addService(LagMeter(gateway.reactor, gateway.board.publish))
+    gateway.addService(LagMeter(gateway.reactor, metrics.notice))
     sources = {"status": Operator(gateway).glance, "failures": Operator(gateway).failures}
     pages = {
         **dict(page_files()),

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import tomli_w
+from cryptography.x509 import load_pem_x509_certificate
 
 from tests.interop.clients import Component, attached, user
 from tests.interop.fixtures import Starter
@@ -128,6 +129,47 @@ async def test_a_peer_whose_authority_is_trusted_no_more_gets_not_authorized(
         assert any(change.startswith("we trust 1 authorities") for change in done["changed"])
         await reloaded.until(lambda: not reloaded.streams())
         assert "not-authorized" in reloaded.peer.log()
+
+
+async def test_a_peer_whose_certificate_is_revoked_gets_not_authorized(reloaded: Reloaded, tmp_path: Path) -> None:
+    async with attached(reloaded.gateway) as component:
+        await talk(component, reloaded.peer)
+        shown = load_pem_x509_certificate(Path(reloaded.peer.site.certificates[PEER]).read_bytes())
+        revoked = reloaded.world.authority.revoke(shown)
+        (tmp_path / "revoked.pem").write_bytes(revoked)
+        reloaded.change(tls={"crls": str(tmp_path / "revoked.pem")})
+        done = reloaded.reload()
+        assert done["closed"] >= 1
+        await reloaded.until(lambda: not reloaded.streams())
+        assert await component.expect_error(component.send_message(f"romeo@{PEER}", "hello?"))
+        explained = reloaded.operate("explain", PEER)
+        assert "was revoked on" in " ".join(explained.stdout.split())
+
+
+async def test_close_closes_and_the_streams_come_back_when_they_are_needed(reloaded: Reloaded) -> None:
+    async with attached(reloaded.gateway) as component:
+        await talk(component, reloaded.peer)
+        before = reloaded.streams()
+        closed = json.loads(reloaded.operate("close", PEER, "--json").stdout)["closed"]
+        assert closed == len(before) > 0
+        await reloaded.until(lambda: not reloaded.streams() & before)
+        await talk(component, reloaded.peer)
+
+
+async def test_retry_forgets_that_a_domain_has_failed(reloaded: Reloaded) -> None:
+    def waits() -> float | None:
+        peers = json.loads(reloaded.operate("peers", "--json").stdout)
+        return next((peer["retry_in"] for peer in peers if peer["domain"] == "gone.test"), None)
+
+    reloaded.world.nameserver.publish(reloaded.world.address(), "gone.test")
+    async with attached(reloaded.gateway) as component:
+        for _ in range(4):
+            await component.expect_error(component.send_message("somebody@gone.test", "hello?"))
+            if waits():
+                break
+        assert waits()
+        assert "nothing waits for gone.test" in reloaded.operate("retry", "gone.test").stdout
+        assert waits() is None
 
 
 @pytest.mark.parametrize(
