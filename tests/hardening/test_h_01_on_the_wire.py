@@ -35,27 +35,32 @@ async def test_an_unasked_answer_lets_nobody_in(gateway: Peer, answer: str) -> N
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [
-        "from='liar.test' to='component.gateway.test' id='another' type='valid'",
-        "from='other.test' to='component.gateway.test' id='ID' type='valid'",
-        "from='liar.test' to='gateway.test' id='ID' type='valid'",
-    ],
+    ("number", "answer"),
+    enumerate(
+        [
+            "from='LIAR' to='component.gateway.test' id='another' type='valid'",
+            "from='other.test' to='component.gateway.test' id='ID' type='valid'",
+            "from='LIAR' to='gateway.test' id='ID' type='valid'",
+        ]
+    ),
 )
-async def test_only_the_answer_to_the_very_question_counts(world: World, gateway: Peer, answer: str) -> None:
-    async with scripted(world, LIAR) as script, dial(gateway.address, SERVER) as probe:
-        asked = asyncio.create_task(asserted(probe))
+async def test_only_the_answer_to_the_very_question_counts(
+    world: World, gateway: Peer, number: int, answer: str
+) -> None:
+    liar = f"liar-{number}.test"
+    async with scripted(world, liar) as script, dial(gateway.address, SERVER) as probe:
+        asked = asyncio.create_task(asserted(probe, liar))
         authority = await script.encrypted("")
         stream_id = (await authority.element()).get("id", "")
-        await authority.type(f"<db:verify {answer.replace('ID', stream_id)}/>")
-        await authority.type(f"<db:verify from='{LIAR}' to='component.gateway.test' id='{stream_id}' type='invalid'/>")
+        await authority.type(f"<db:verify {answer.replace('ID', stream_id).replace('LIAR', liar)}/>")
+        await authority.type(f"<db:verify from='{liar}' to='component.gateway.test' id='{stream_id}' type='invalid'/>")
         assert await asked == "invalid"
 
 
 async def test_the_answer_counts_only_on_the_stream_of_the_question(world: World, gateway: Peer) -> None:
     bundle = world.bundle(world.authority.issue("accomplice.test"))
     async with scripted(world, LIAR) as script, dial(gateway.address, SERVER) as probe:
-        asked = asyncio.create_task(asserted(probe))
+        asked = asyncio.create_task(asserted(probe, LIAR))
         authority = await script.encrypted("")
         stream_id = (await authority.element()).get("id", "")
         async with dial(gateway.address, SERVER) as accomplice:
@@ -68,11 +73,11 @@ async def test_the_answer_counts_only_on_the_stream_of_the_question(world: World
         assert await asked == "invalid"
 
 
-async def asserted(probe: Probe) -> str | None:
+async def asserted(probe: Probe, liar: str) -> str | None:
     """The answer to a dialback key of the liar."""
-    await probe.open(LIAR, "component.gateway.test")
+    await probe.open(liar, "component.gateway.test")
     await probe.element()
-    await probe.type(f"<db:result from='{LIAR}' to='component.gateway.test'>0123</db:result>")
+    await probe.type(f"<db:result from='{liar}' to='component.gateway.test'>0123</db:result>")
     answer = await probe.element()
     assert answer.tag == f"{DB}result"
     return answer.get("type")
