@@ -121,6 +121,9 @@ class Reload:
             gateway.attach(name, route)
         for route in list(gateway.remote_routes.values()):
             route.rules = gateway.route_rules(route.pair.target)
+        gateway.backoff.forget()  # what failed may do so no more
+        for route in list(gateway.remote_routes.values()):
+            route.retry()
         self._shut_old_doors(new)
         for listening in opened:
             gateway.addService(listening)

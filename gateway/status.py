@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 from gateway.addresses import Domain, DomainPair
 from gateway.attempts.records import Attempt, AttemptLog, Direction, Kind
 from gateway.components import ComponentRoute
-from gateway.federation.backoff import Backoff
+from gateway.federation.backoff import Backoff, target_of
 from gateway.federation.outbound import OutboundSession
 from gateway.federation.route import RemoteRoute
 from gateway.history import History
@@ -201,7 +201,7 @@ class StatusReader:
             streams=Counter(map(_labels, self._parts.connections())),
             queued_stanzas=sum(route.queued for route in routes),
             routes=Counter(route.disposition.value for route in routes),
-            waiting_domains=len(self._parts.backoff.waiting(self._seconds())),
+            waiting_domains=len(self._waiting(self._seconds())),
             domains=list(self.domains(Census(self._parts.connections()))),
             certificates=list(self.certificates()),
         )
@@ -247,7 +247,7 @@ class StatusReader:
 
     def queues(self) -> Iterator[QueueStatus]:
         """Every domain pair that stanzas have left for, or wait for."""
-        now = self._seconds()
+        waiting = self._waiting(self._seconds())
         for pair, route in self._parts.remote_routes.items():
             yield QueueStatus(
                 sender=pair.sender,
@@ -255,12 +255,12 @@ class StatusReader:
                 disposition=route.disposition.value,
                 stanzas=route.queued,
                 sent=route.sent,
-                retry_in=self._retry_in(pair.target, now),
+                retry_in=waiting.get(pair.target),
             )
 
     def peers(self, census: Census) -> Iterator[PeerStatus]:
         """Every other domain that is remembered, by name."""
-        now = self._seconds()
+        waiting = self._waiting(self._seconds())
         latest = {domain: attempt for domain, attempt in self._parts.history.latest() if _is_server(attempt)}
         queued: Counter[str] = Counter()
         for pair, route in self._parts.remote_routes.items():
@@ -272,15 +272,19 @@ class StatusReader:
                 streams_in=census.between[name, Direction.IN],
                 streams_out=census.between[name, Direction.OUT],
                 queued=queued[name],
-                retry_in=self._retry_in(name, now),
+                retry_in=waiting.get(name),
                 verdict=str(last.verdict) if last else "",
                 told=last.what_happened if last else "",
                 when=last.began if last else None,
             )
 
-    def _retry_in(self, domain: str, now: float) -> float | None:
-        retry_at = self._parts.backoff.retry_at(domain, now)
-        return None if retry_at is None else round(retry_at - now, 1)
+    def _waiting(self, now: float) -> dict[str, float]:
+        """How long domains are not tried yet, in seconds; of several pairs with one domain, the longest counts."""
+        waiting: dict[str, float] = {}
+        for whom, retry_at in self._parts.backoff.waiting(now).items():
+            target = target_of(whom)
+            waiting[target] = max(round(retry_at - now, 1), waiting.get(target, 0))
+        return waiting
 
     def _stream(self, connection: Any) -> StreamStatus:
         facts: Facts = connection.stream.facts

@@ -104,7 +104,7 @@ class Operator:
         """Forget what failed before, also answers of the DNS, and try now whatever waits."""
         name = _prepared(domain)
         self._steered.forget_names()
-        self._steered.backoff.reached(name)
+        self._steered.backoff.forget(name)
         waiting = [route for route in self._steered.routes_to(name) if route.queued]
         for route in waiting:
             route.retry()

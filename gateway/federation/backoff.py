@@ -77,6 +77,11 @@ class Backoff:
         """A stream to the domain stands, or a stanza or an answer came from it: no more waiting, if there was any."""
         return self._waits_for.pop(domain, None) is not None
 
+    def forget(self, domain: str | None = None) -> None:
+        """No more waiting for a domain, in whichever pair; left out: for nobody. An operator wants it tried."""
+        for whom in [each for each in self._waits_for if domain in (None, target_of(each))]:
+            del self._waits_for[whom]
+
     def wait(self, domain: Whom, now: float) -> Wait | None:
         """Why the domain must not be tried now, and until when; None when it may be."""
         last = self._recall(domain, now)
@@ -103,3 +108,8 @@ class Backoff:
         self._waits_for.move_to_end(domain)
         while len(self._waits_for) > self._most:
             self._waits_for.popitem(last=False)
+
+
+def target_of(whom: Whom) -> str:
+    """The domain that is not tried."""
+    return whom.target if isinstance(whom, DomainPair) else whom

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from gateway.addresses import Domain, DomainPair
 from gateway.federation.backoff import Backoff, Waits
 
 WAITS = Waits(first=10, longest=100)
@@ -106,3 +107,15 @@ def test_table_is_bounded_and_drops_the_oldest_failure() -> None:
 def test_nonsensical_waits_cannot_be_built(first: float, longest: float) -> None:
     with pytest.raises(ValueError, match="first wait"):
         Waits(first=first, longest=longest)
+
+
+def test_an_operator_can_have_a_domain_tried_in_every_pair_or_all_domains() -> None:
+    backoff = Backoff(Waits(first=10, longest=80), Random(1))
+    pair = DomainPair(Domain("im.test"), Domain("far.test"))
+    for whom in ("far.test", pair, "other.test"):
+        while backoff.retry_at(whom, 0) is None:
+            backoff.failed(whom, 0)
+    backoff.forget("far.test")
+    assert set(backoff.waiting(0)) == {"other.test"}
+    backoff.forget()
+    assert backoff.waiting(0) == {}
