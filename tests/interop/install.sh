@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the real servers that the interoperability tests and the benchmarks talk to.
+# Install the real servers and clients that the interoperability tests and the benchmarks talk to.
 #
 # As root on Debian: installs what is missing, without letting the distribution start its own services on the usual ports.
 # Otherwise: says what is missing, and leaves it to the tests to skip. Quick when everything is there already.
@@ -7,7 +7,9 @@ set -eu
 
 # chromium looks at the status page, as people do, and fonts-dejavu-core gives it letters.
 # libnss-wrapper gives ejabberd, which asks libc for addresses, a hosts file of the tests' own.
-packages="prosody lua-unbound ejabberd libnss-wrapper chromium chromium-driver fonts-dejavu-core"
+# profanity is a client that people use in a terminal, tmux the terminal; npm installs a client for node.
+packages="prosody lua-unbound ejabberd libnss-wrapper chromium chromium-driver fonts-dejavu-core profanity tmux"
+command -v npm >/dev/null || packages="$packages nodejs npm"
 
 missing=""
 for package in $packages; do
