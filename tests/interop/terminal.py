@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -74,10 +75,13 @@ class Terminal:
 
     async def shows(self, text: str, timeout: float = PATIENCE) -> str:
         """Wait until a text is to be seen; the screen then."""
+        return await self._until(lambda screen: text in screen, f"{text!r} was not shown", timeout)
+
+    async def _until(self, wanted: Callable[[str], bool], problem: str, timeout: float = PATIENCE) -> str:
         deadline = asyncio.get_running_loop().time() + timeout
-        while text not in (screen := self.screen()):
+        while not wanted(screen := self.screen()):
             if asyncio.get_running_loop().time() > deadline:
-                raise AssertionError(f"{text!r} was not shown to {self.jid} in {timeout} s; the screen:\n{screen}")
+                raise AssertionError(f"{problem} to {self.jid} in {timeout} s; the screen:\n{screen}")
             await asyncio.sleep(POLL_SECONDS)
         return screen
 
@@ -89,6 +93,7 @@ class Terminal:
     async def come_back(self) -> None:
         """Log in again."""
         self.type("/clear")
+        await self._until(lambda screen: "logged" not in screen, "no clear screen was shown")
         self.type(f"/connect {self.jid}")
         await self.shows(f"{self.jid}/terminal logged in successfully")
 
