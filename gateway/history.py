@@ -26,6 +26,8 @@ MOST_FAILURES = 100
 class History:
     """A subscriber for notices that remembers attempts."""
 
+    KINDS = (AttemptUnderWay, Attempt, FirstStanza)
+
     def __init__(
         self,
         *,

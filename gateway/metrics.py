@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -27,8 +28,13 @@ LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 LIFE_SECONDS = (1, 10, 60, 600, 3600, 21600, 86400, 604800)
 
 
+_NAME = attrgetter("name")
+
+
 class Metrics:
     """A subscriber for notices, with a registry of its own."""
+
+    KINDS = (StanzasPassed, StanzaBounced, Attempt, StreamEnded, MaybeLost, TurnedAway, LoopLag)
 
     def __init__(self, figures: Callable[[], Figures]) -> None:
         """`figures` are asked for when somebody asks for the metrics."""
@@ -110,10 +116,10 @@ class StanzaCounts(Collector):
 
     def add(self, passed: StanzasPassed) -> None:
         """Count a batch."""
-        came_in, via, stanzas = passed.came_in, passed.via, self._stanzas
-        for stanza in passed.stanzas:
-            name = stanza.name
-            stanzas[came_in, via, name if name in KINDS else "other"] += 1
+        came_in, via = passed.came_in, passed.via
+        names = Tally(map(_NAME, passed.stanzas)) if len(passed.stanzas) != 1 else {passed.stanzas[0].name: 1}
+        for name, count in names.items():
+            self._stanzas[came_in, via, name if name in KINDS else "other"] += count
         self._bytes[came_in, via] += passed.size
 
     def describe(self) -> Iterable[CounterMetricFamily]:

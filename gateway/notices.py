@@ -44,16 +44,29 @@ class Board:
     """Where notices are published, and handed to every observer."""
 
     def __init__(self) -> None:
-        self._observers: list[Publish] = []
+        self._observers: list[tuple[Publish, tuple[type[Notice], ...]]] = []
+        self._of_kind: dict[type[Notice], tuple[Publish, ...]] = {}  # worked out once for each kind, at first sight
 
-    def subscribe(self, observer: Publish) -> Callable[[], None]:
-        """Hand all further notices to `observer`; the answer ends that."""
-        self._observers.append(observer)
-        return lambda: self._observers.remove(observer)
+    def subscribe(self, observer: Publish, *kinds: type[Notice]) -> Callable[[], None]:
+        """Hand all further notices to `observer`, or only those of some kinds; the answer ends that."""
+        entry = (observer, kinds)
+        self._observers.append(entry)
+        self._of_kind.clear()
+
+        def end() -> None:
+            self._observers.remove(entry)
+            self._of_kind.clear()
+
+        return end
 
     def publish(self, notice: Notice) -> None:
-        """Tell every observer, in the order in which they subscribed."""
-        for observer in tuple(self._observers):
+        """Tell every observer of that kind, in the order in which they subscribed."""
+        kind = type(notice)
+        observers = self._of_kind.get(kind)
+        if observers is None:
+            wanted = (observer for observer, kinds in self._observers if not kinds or issubclass(kind, kinds))
+            observers = self._of_kind[kind] = tuple(wanted)
+        for observer in observers:
             observer(notice)
 
 

@@ -23,9 +23,6 @@ from gateway.addresses import Address, AddressCache, Domain, DomainPair
 from gateway.attempts.records import AttemptLog, Direction, Kind
 from gateway.clients.people import People
 from gateway.components import ComponentRoute, ComponentSession
-from gateway.control.door import ControlDoor
-from gateway.control.operator import Operator
-from gateway.control.place import socket_path
 from gateway.dialback.keys import KeyMaker
 from gateway.errors import StreamCondition, StreamError
 from gateway.features.bidi import Bidirectional
@@ -50,16 +47,8 @@ from gateway.handlers.route import HandlerRoute
 from gateway.handlers.time import Time
 from gateway.handlers.version import Version
 from gateway.history import History
-from gateway.http import door as http
-from gateway.http.door import Answer, Page
-from gateway.http.events import EventStream
-from gateway.http.files import page_files
-from gateway.http.health import alive, ready
 from gateway.im import assembly as im
 from gateway.interfaces import IRoute
-from gateway.lag import LagMeter
-from gateway.metrics import CONTENT_TYPE as METRICS_TYPE
-from gateway.metrics import Metrics
 from gateway.net.certificates import CertificateJudge
 from gateway.net.connector import Connector, Way
 from gateway.net.contexts import TLSContexts, TLSRules
@@ -72,6 +61,7 @@ from gateway.net.protocol import Timing
 from gateway.net.resolver import Resolver
 from gateway.net.trust import TrustStore
 from gateway.notices import Board, Level, Remark
+from gateway.operating import control_door, http_door
 from gateway.outflow import Bounds, Outflow, QueueSpace
 from gateway.policy import DomainRule, Domains, InsideDoor, OutsideDoor
 from gateway.profiles import Profile, component_profile, server_profile
@@ -97,6 +87,7 @@ class Gateway(MultiService):
         self.settings = settings
         self.reactor = reactor
         self.board = Board()
+        self.is_leaving = False
         self.started_at = reactor.seconds()
         self.numbers = count(1)  # of attempts, in the order in which they begin
         for step in STEPS:
@@ -124,6 +115,7 @@ class Gateway(MultiService):
 
     async def _close(self) -> None:
         """Shut the doors, bounce what waits, close every stream properly, and wait until they are gone."""
+        self.is_leaving = True  # nothing is opened any more
         await MultiService.stopService(self)
         self.streams.broken.stop()
         for route in list(self.remote_routes.values()):
@@ -259,7 +251,7 @@ def terms_of(peer: PeerSettings) -> Terms:
 
 def _remember(gateway: Gateway) -> None:
     gateway.history = History()
-    gateway.board.subscribe(gateway.history.notice)
+    gateway.board.subscribe(gateway.history.notice, *History.KINDS)
     gateway.status = StatusReader(gateway, gateway.reactor.seconds)
 
 
@@ -340,6 +332,8 @@ def _set_router(gateway: Gateway) -> None:
                 publish=gateway.board.publish,
                 at_rest=forget,
             )
+            if gateway.is_leaving:
+                route.close()
         return route
 
     def forget(route: RemoteRoute) -> None:
@@ -561,24 +555,9 @@ def _accept_component(gateway: Gateway, header: StreamHeader, facts: Facts) -> F
     return replace(facts, local=header.to_domain)
 
 
-def _set_control(gateway: Gateway) -> None:
-    state = gateway.settings.gateway.state
-    gateway.addService(ControlDoor(partial(socket_path, state), Operator(gateway).actions, gateway.reactor))
-
-
-def _set_http_door(gateway: Gateway) -> None:
-    metrics = Metrics(gateway.status.figures)
-    gateway.board.subscribe(metrics.notice)
-    gateway.addService(LagMeter(gateway.reactor, metrics.notice))
-    sources = {"status": Operator(gateway).glance, "failures": Operator(gateway).failures}
-    pages = {
-        **dict(page_files()),
-        "/events": EventStream(sources, gateway.reactor),
-        "/metrics": Page(lambda: Answer(body=metrics.text(), kind=METRICS_TYPE)),
-        "/healthz": Page(ready(gateway.missing)),
-        "/healthz/alive": Page(alive),
-    }
-    gateway.doors["http"] = http.Door(pages, lambda: gateway.settings.domains, gateway.reactor)
+def _set_operating(gateway: Gateway) -> None:
+    gateway.addService(control_door(gateway))
+    gateway.doors["http"] = http_door(gateway)
 
 
 def _open_doors(gateway: Gateway) -> None:
@@ -599,8 +578,7 @@ STEPS: Sequence[Callable[[Gateway], None]] = (
     _set_people,
     _set_federation,
     _set_doors,
-    _set_control,
-    _set_http_door,
+    _set_operating,
     _open_doors,
 )
 

@@ -37,7 +37,7 @@ FLOORS = [
     ["metrics"],
     ["config", "http", "control", "clients", "guest"],
     # assembly
-    ["reloading"],
+    ["reloading", "operating"],
     ["service"],
     ["tap", "commands"],
     ["demo"],
