@@ -33,13 +33,18 @@ class HandlerRoute:
         self.domain = domain
         self.handlers = tuple(handlers)
         self._router = router
+        self._is_delivering = False
         for handler in self.handlers:
             if IActiveHandler.providedBy(handler):
                 handler.attached(domain, self._send_now)  # type: ignore[attr-defined]
 
     def deliver(self, stanza: Stanza) -> None:
         """Ask the handlers, the first one first."""
-        self._ask(stanza, self.handlers)
+        self._is_delivering = True
+        try:
+            self._ask(stanza, self.handlers)
+        finally:
+            self._is_delivering = False
 
     def flush(self) -> Deferred[None] | None:
         """Nothing waits here to be written."""
@@ -48,6 +53,7 @@ class HandlerRoute:
     def _ask(self, stanza: Stanza, handlers: Sequence[ILocalHandler]) -> None:
         if not handlers:
             self._router.bounce(stanza, _NOT_SERVED)
+            self._flush()
             return
         answer: Deferred[Any] = maybeDeferred(handlers[0].handle, stanza)
         answer.addCallback(self._answered, stanza, handlers[1:])
@@ -59,9 +65,14 @@ class HandlerRoute:
         elif isinstance(answer, Handled):
             for reply in answer.replies:
                 self._send(reply)
-            self._router.flush()
+            self._flush()
         else:
             self._router.bounce(stanza, answer.error)
+            self._flush()
+
+    def _flush(self) -> None:
+        """Who delivers also flushes, once for a whole batch; what is answered later has nobody else to do so."""
+        if not self._is_delivering:
             self._router.flush()
 
     def _send(self, stanza: Stanza) -> None:
@@ -79,4 +90,4 @@ class HandlerRoute:
             "{handler} failed on a stanza: {name}", failure, handler=type(handler).__name__, name=stanza.name
         )
         self._router.bounce(stanza, _BROKEN)
-        self._router.flush()
+        self._flush()

@@ -1,0 +1,109 @@
+"""HandlerRoute: who is asked, what becomes of each answer, and who has it written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from gateway.addresses import Domain
+from gateway.errors import StanzaCondition, StanzaError
+from gateway.handlers.route import HandlerRoute
+from gateway.interfaces import Answer, Declined, Handled, ILocalHandler, Refused
+from gateway.stanzas import Stanza
+from tests.support.routers import RecordingRouter
+from tests.support.trees import stanza
+
+DOMAIN = Domain("service.test")
+ASKED = "<message from='romeo@far.test/a' to='service.test' id='1'><body>Hi</body></message>"
+REPLY = "<message from='service.test' to='romeo@far.test/a'><body>Hi</body></message>"
+FORBIDDEN = StanzaError(StanzaCondition.FORBIDDEN)
+
+
+class Router(RecordingRouter):
+    """Writes down in one list, as words, what it is given, and when it has things written."""
+
+    def route(self, stanza: Stanza) -> None:
+        self.log.append(f"route {stanza.name} to {stanza.to}")
+
+    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
+        self.log.append(f"bounce {stanza.id} {error.condition}")
+
+    def flush(self) -> None:
+        self.log.append("flush")
+
+
+@implementer(ILocalHandler)
+class Handler:
+    """Answers as it is told, and writes down that it was asked."""
+
+    def __init__(self, log: list[Any], name: str, answer: Callable[[], Answer | Deferred[Answer]]) -> None:
+        self._log = log
+        self._name = name
+        self._answer = answer
+
+    def handle(self, stanza: Stanza) -> Answer | Deferred[Answer]:
+        self._log.append(f"ask {self._name}")
+        return self._answer()
+
+
+def route(*answers: Callable[[], Answer | Deferred[Answer]]) -> tuple[HandlerRoute, list[Any]]:
+    """A route with handlers a, b, ... that answer so, and the list of what happens."""
+    router = Router()
+    handlers = [Handler(router.log, name, answer) for name, answer in zip("abc", answers, strict=False)]
+    return HandlerRoute(DOMAIN, handlers, router), router.log
+
+
+def breaks() -> Answer:
+    raise ZeroDivisionError
+
+
+def lies() -> Answer:
+    return Handled(replies=[stanza(REPLY.replace("from='service.test'", "from='other.test'"))])
+
+
+@pytest.mark.parametrize(
+    ("answers", "happens"),
+    [
+        ([Handled], ["ask a"]),
+        ([lambda: Handled(replies=[stanza(REPLY)])], ["ask a", "route message to romeo@far.test/a"]),
+        ([Handled, Handled], ["ask a"]),
+        ([Declined, Handled], ["ask a", "ask b"]),
+        ([Declined, Declined], ["ask a", "ask b", "bounce 1 service-unavailable"]),
+        ([], ["bounce 1 service-unavailable"]),
+        ([lambda: Refused(error=FORBIDDEN), Handled], ["ask a", "bounce 1 forbidden"]),
+        ([breaks, Handled], ["ask a", "bounce 1 internal-server-error"]),
+        ([lies], ["ask a", "bounce 1 internal-server-error"]),
+    ],
+)
+def test_each_answer_has_one_end(answers: Sequence[Callable[[], Answer]], happens: list[str]) -> None:
+    handlers, log = route(*answers)
+    handlers.deliver(stanza(ASKED))
+    assert log == happens  # whoever delivers has it written, once for a whole batch
+
+
+@pytest.mark.parametrize(
+    ("answer", "happens"),
+    [
+        (Handled(), ["flush"]),
+        (Handled(replies=[stanza(REPLY)]), ["route message to romeo@far.test/a", "flush"]),
+        (Declined(), ["bounce 1 service-unavailable", "flush"]),
+        (Refused(error=FORBIDDEN), ["bounce 1 forbidden", "flush"]),
+        (ZeroDivisionError(), ["bounce 1 internal-server-error", "flush"]),
+    ],
+)
+def test_what_is_answered_later_is_written_then(answer: Answer | Exception, happens: list[str]) -> None:
+    later: Deferred[Answer] = Deferred()
+    handlers, log = route(lambda: later)
+    handlers.deliver(stanza(ASKED))
+    assert log == ["ask a"]
+    later.errback(answer) if isinstance(answer, Exception) else later.callback(answer)
+    assert log == ["ask a", *happens]
+
+
+def test_nothing_ever_waits_in_the_route() -> None:
+    handlers, _ = route(Handled)
+    assert handlers.flush() is None
