@@ -109,22 +109,19 @@ class ControlDoor(Service, ServerFactory):
         return ControlProtocol(self._actions, self._reactor)
 
     def privilegedStartService(self) -> None:
-        self._open()
+        remove_if_dead(self._path())
 
     def startService(self) -> None:
+        """Once privileges have been shed, so that the socket belongs to the user of the service."""
         super().startService()
-        if self._port is None:
-            self._open()
+        path = self._path()
+        remove_if_dead(path)
+        self._port = self._reactor.listenUNIX(path, self, mode=0o600)
 
     def stopService(self) -> Deferred[None] | None:
         super().stopService()
         port, self._port = self._port, None
         return port.stopListening() if port is not None else None  # type: ignore[return-value]
-
-    def _open(self) -> None:
-        path = self._path()
-        remove_if_dead(path)
-        self._port = self._reactor.listenUNIX(path, self, mode=0o600)
 
 
 def remove_if_dead(path: str) -> None:
