@@ -143,3 +143,16 @@ def test_dark_and_on_a_phone_nothing_is_cut_off(
         ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, ground[4:-1].split(","))) < 200) == dark
         picture(browser, name)
+
+
+def test_a_domain_in_focus_lets_its_streams_stand_out(desk: Chrome) -> None:
+    script = "document.querySelector(`#map a[data-domain='${arguments[0]}']`).focus()"
+    desk.execute_script(script, EXPIRED)
+    cold = [group.get_attribute("class") for group in desk.find_elements(By.CSS_SELECTOR, "#map g[data-ours]")]
+    assert cold
+    assert all("cold" in each for each in cold)
+    desk.execute_script(script, GOOD)
+    groups = desk.find_elements(By.CSS_SELECTOR, f'#map g[data-theirs="{GOOD}"]')
+    assert groups
+    assert not any("cold" in str(group.get_attribute("class")) for group in groups)
+    desk.execute_script("document.activeElement.blur()")

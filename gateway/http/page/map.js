@@ -22,17 +22,19 @@ export class FederationMap {
     const peers = choose(status, ours);
     const height = TOP * 2 + Math.max(ours.length, peers.length, 2) * ROW;
     const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": this.say(status, peers) });
-    const hub = { x: width / 2, width: Math.min(width * 0.1, 90) };
+    const gap = width - 2 * column;
+    const hub = { x: column + gap * (gap > 300 ? 0.32 : 0.5), width: Math.min(gap * 0.28, 90) };
     const left = places(ours.map((each) => each.domain), height, column);
     const right = places(peers.map((each) => each.domain), height, width - column);
     svg.append(...this.lines(status, left, right, peers, hub));
-    if (width - 2 * column > 300) svg.append(...labels(status, right));
-    svg.append(gate(hub, height, width));
+    svg.classList.toggle("dense", status.streams.length > 24);
+    svg.append(gate(hub, height));
     svg.append(...ours.map((each) => this.node(each.domain, `${each.serve}: ${each.told}`, each.up ? "" : "down", 0, left, column)));
-    svg.append(...peers.map((each) => this.node(each.domain, peerWords(each), isFailing(each) ? "failed" : "", width - column, right, column)));
+    svg.append(...peers.map((each) => this.node(each.domain, peerWords(each, status.streams), isFailing(each) ? "failed" : "", width - column, right, column)));
     // A chosen node keeps the focus through the redrawing.
     const focused = document.activeElement?.dataset?.domain;
     this.place.replaceChildren(svg);
+    this.heat(this.hot);
     if (focused) [...svg.querySelectorAll("a")].find((link) => link.dataset.domain === focused)?.focus();
   }
 
@@ -46,7 +48,16 @@ export class FederationMap {
       draw("text", { x: x + 9, y: y + 12, class: "small" }, short(told, Math.floor(letters * 1.2))));
     link.dataset.domain = domain;
     link.addEventListener("click", () => this.chosen(domain));
+    for (const event of ["mouseenter", "focus"]) link.addEventListener(event, () => this.heat(domain));
+    for (const event of ["mouseleave", "blur"]) link.addEventListener(event, () => this.heat(null));
     return link;
+  }
+
+  /** Lets the streams of one domain stand out from the others. */
+  heat(domain) {
+    this.hot = domain;
+    for (const group of this.place.querySelectorAll("g[data-ours]"))
+      group.classList.toggle("cold", Boolean(domain) && group.dataset.ours !== domain && group.dataset.theirs !== domain);
   }
 
   lines(status, left, right, peers, hub) {
@@ -84,7 +95,7 @@ export class FederationMap {
     const tip = isOutside ? [isRightward ? theirs.x : hub.x + hub.width / 2, isRightward ? theirs.y + shift : y]
       : [isRightward ? hub.x - hub.width / 2 : theirs.x, theirs.y + shift];
     const back = isRightward ? -9 : 9;
-    const group = draw("g", { class: kind },
+    const group = draw("g", { class: kind, "data-ours": stream.local, "data-theirs": stream.remote },
       draw("title", {}, `${stream.direction === "out" ? "from us" : "to us"}: ${stream.local} and ${stream.remote}, ${stream.state}, proof ${proofWords(stream)}, ${stream.tls === "none" ? "no TLS" : stream.tls}, ${size(stream.bytes_in)} in, ${size(stream.bytes_out)} out`),
       draw("path", { class: `line ${kind}`, d: path }),
       draw("path", { class: "head", d: `M${tip[0]} ${tip[1]} l${back} -4.5 v9 z` }));
@@ -118,18 +129,6 @@ export class FederationMap {
   }
 }
 
-/** What the streams with a domain have in common, written above their lines. */
-function labels(status, right) {
-  return [...right].flatMap(([domain, { x, y }]) => {
-    const streams = status.streams.filter((each) => each.remote === domain);
-    if (!streams.length) return [];
-    const proofs = [...new Set(streams.map(proofWords))].join(", ");
-    const tls = [...new Set(streams.map((each) => each.tls === "none" ? "no TLS" : each.tls))].join(", ");
-    const bytes = streams.reduce((sum, each) => sum + each.bytes_in + each.bytes_out, 0);
-    return [draw("text", { class: "label", x: x - 14, y: y - 15 }, `${proofs} · ${tls} · ${size(bytes)}`)];
-  });
-}
-
 const ok = new Set(["", "established", "under-way", "questions-answered", "closed-by-us", "said-nothing"]);
 
 export function isFailing(peer) {
@@ -145,10 +144,18 @@ function choose(status, ours) {
     .sort((a, b) => a.domain.localeCompare(b.domain));
 }
 
-function peerWords(peer) {
-  if (isFailing(peer) && !(peer.streams_in + peer.streams_out)) return peer.verdict;
-  const waiting = peer.queued ? `, ${peer.queued} waiting` : "";
-  return `${peer.streams_in} in, ${peer.streams_out} out${waiting}`;
+/** What the streams with a domain have in common: direction, proof, TLS, traffic. */
+function peerWords(peer, all) {
+  const streams = all.filter((each) => each.remote === peer.domain);
+  const waiting = peer.queued ? `${peer.queued} waiting` : "";
+  if (!streams.length) return [isFailing(peer) ? peer.verdict : "no stream", waiting].filter(Boolean).join(" · ");
+  const ways = new Set(streams.map((each) => each.direction));
+  const way = ways.size === 2 ? "⇄" : ways.has("out") ? "→" : "←";
+  const proofs = [...new Set(streams.map(proofWords))].sort().join(", ");
+  const versions = [...new Set(streams.map((each) => each.tls.replace("TLSv", "")))].sort().join("/");
+  const tls = versions === "none" ? "no TLS" : `TLS ${versions}`;
+  const bytes = streams.reduce((sum, each) => sum + each.bytes_in + each.bytes_out, 0);
+  return [`${way} ${proofs}`, tls, size(bytes), waiting].filter(Boolean).join(" · ");
 }
 
 function places(names, height, x) {
@@ -156,9 +163,9 @@ function places(names, height, x) {
   return new Map(names.map((name, row) => [name, { x, y: TOP + room * (row + 0.5) }]));
 }
 
-function gate(hub, height, width) {
+function gate(hub, height) {
   const group = draw("g", { class: "hub" }, draw("rect", { x: hub.x - hub.width / 2, y: TOP, width: hub.width, height: height - TOP * 2, rx: 10 }));
-  const label = width > 520 ? "gateway" : "";
+  const label = hub.width > 70 ? "gateway" : "";
   if (label) group.append(draw("text", { x: hub.x, y: height / 2 + 5 }, label));
   return group;
 }
