@@ -31,10 +31,11 @@ from gateway.namespaces import PING
 from gateway.notices import ComponentChanged, Level, MaybeLost, Publish, StanzasPassed
 from gateway.outflow import Lately, Outflow
 from gateway.policy import check_component
+from gateway.requests import Key
 from gateway.router import NOBODY_THERE, Router
 from gateway.sessions import Connection
 from gateway.stanzas import CONTENT, Stanza
-from gateway.stream.events import CloseTransport, StreamOpened
+from gateway.stream.events import CloseTransport, StreamClosed, StreamErrorReceived, StreamOpened
 from gateway.stream.stream import Output
 
 SIGN_OF_LIFE_SECONDS = 5.0
@@ -108,21 +109,29 @@ class ComponentRoute:
             candidate.refuse()
 
     def detach(self, session: ComponentSession, reason: str) -> None:
-        """A connection is gone."""
+        """Nothing more can be written to a connection; something may still come from it."""
         if session is self._candidate:
             self._stop_waiting()
         elif session is self.session:
             self.session = None
             self.outflow.shut()
             self._tell(f"detached: {reason}", Level.WARN)
-            if lost := self._written.take(self._clock.seconds(), stuck=session.was_stuck):
-                self._publish(MaybeLost(domain=self.domain, count=lost))
-            self._router.abandon(self, NOBODY_THERE)
+            session.unanswered = self._router.requests.waiting(self)
+            session.maybe_lost = self._written.take(self._clock.seconds(), stuck=session.was_stuck)
             for stanza in self.outflow.take_all():
                 self._router.bounce(stanza, NOBODY_THERE)
             self._router.flush()
             if (candidate := self._stop_waiting()) is not None:
                 self._take(candidate)
+
+    def gone(self, session: ComponentSession) -> None:
+        """Nothing more comes from a connection either: what it was asked and has not answered is answered here."""
+        if session.maybe_lost and not session.closed_properly:
+            self._publish(MaybeLost(domain=self.domain, count=session.maybe_lost))
+        if session.unanswered:
+            self._router.abandon(self, NOBODY_THERE, session.unanswered)
+            self._router.flush()
+        session.maybe_lost, session.unanswered = 0, frozenset()
 
     def _stop_waiting(self) -> ComponentSession | None:
         """There is no sign of life to wait for any more; the answer is who waited."""
@@ -137,6 +146,7 @@ class ComponentRoute:
         self._tell("the old connection gave no sign of life and is replaced", Level.WARN)
         old.replaced()
         self.detach(old, "replaced by a new connection")
+        self.gone(old)
 
     def _take(self, session: ComponentSession) -> None:
         self.session = session
@@ -166,7 +176,12 @@ class ComponentSession:
         self._route: ComponentRoute | None = None
         self._router = router
         self._publish = publish
+        self.closed_properly = False  # by both sides: what was written has been read
+        self.maybe_lost = 0  # of what was written, when nothing more could be
+        self.unanswered: frozenset[Key] = frozenset()
+        self._ended_with_error = False
         self._awaits_life = False
+        self._may_speak = False  # for its domain: from the attachment, until another takes its place
 
     # -- as a Session ------------------------------------------------------------------------------------------------
 
@@ -184,6 +199,10 @@ class ComponentSession:
         elif isinstance(output, AttachComponent):
             assert self._route is not None
             self._route.attach(self)
+        elif isinstance(output, StreamErrorReceived):
+            self._ended_with_error = True
+        elif isinstance(output, StreamClosed):
+            self.closed_properly = not self._ended_with_error
         elif isinstance(output, CloseTransport):
             self._leave(self.narrator.last_error or "the stream was closed")
 
@@ -194,7 +213,7 @@ class ComponentSession:
         assert self.connection is not None
         self.attempt.stanzas("came in")
         route.heard(self)
-        if route.session is not self:
+        if not self._may_speak:
             return None
         if self._awaits_life:
             stanzas = self._without_sign_of_life(stanzas, route.domain)
@@ -232,6 +251,8 @@ class ComponentSession:
     def lost(self, reason: str) -> None:
         self.narrator.lost(reason)
         self._leave(reason)
+        if self._route is not None:
+            self._route.gone(self)
 
     def _leave(self, reason: str) -> None:
         """Nothing more can be written to it."""
@@ -264,6 +285,7 @@ class ComponentSession:
     def accept(self) -> None:
         """The domain is this connection's."""
         assert self.connection is not None
+        self._may_speak = True
         self.connection.answer(ComponentAttached(accepted=True))
 
     def refuse(self) -> None:
@@ -285,4 +307,5 @@ class ComponentSession:
     def replaced(self) -> None:
         """Another connection has taken over."""
         assert self.connection is not None
+        self._may_speak = False
         self.connection.close(StreamError(StreamCondition.CONFLICT, "another connection of this component took over"))

@@ -121,8 +121,7 @@ class InboundSession(ServerSession):
             self.connection.answer(ResumptionDecided(id=order.id, resumed=False))
             return
         self._lenders.broken.settle(order.id, order.h)
-        ledger = self._manage(acknowledgements)
-        ledger.id, ledger.counts = order.id, True
+        self._manage(acknowledgements, order.id)
         self.connection.answer(ResumptionDecided(id=order.id, resumed=True, h=acknowledgements.h))
         self._lenders.broken.resumed(order.id)
 

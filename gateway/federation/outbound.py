@@ -125,8 +125,7 @@ class OutboundSession(ServerSession):
     def _resumed(self, resumed: StreamResumed) -> None:
         assert self._resuming is not None
         self._resuming.settle(resumed.h)
-        ledger = self._manage(self._resuming.acknowledgements)
-        ledger.id, ledger.counts = self._resuming.id, True
+        self._manage(self._resuming.acknowledgements, self._resuming.id)
         self._settle(self.pair)
 
     def _resumption_refused(self, refused: ResumptionRefused) -> None:

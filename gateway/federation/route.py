@@ -190,6 +190,9 @@ class RemoteRoute:
         self._reached()
         self.disposition = Disposition.SENDING
         self._session = session
+        if session.was_resumed:  # the other side has forgotten nothing, and will answer
+            self._clear_timer("answers")
+            self._unanswered = frozenset()
         session.carry(self.pair, User(ended=self._stream_ended, take_back=self._take_back))
         self._outflow.open(self)
 
@@ -251,6 +254,7 @@ class RemoteRoute:
         for stanza in stanzas:
             if stanza.is_request:  # it has still to be asked
                 self._router.requests.answered(self.pair, _mirrored(stanza))
+        self._unanswered &= self._router.requests.waiting(self.pair)
         self._outflow.put_first(stanzas)
         self._publish(SentAgain(domain=self.pair.target, count=len(stanzas)))
         if self.disposition is Disposition.IDLE:

@@ -85,7 +85,9 @@ class ServerSession:
         self._users: dict[DomainPair, User] = {}
         self._is_deaf = False  # what comes now is not handled
         self._is_blamed = False
+        self._has_failed = False
         self._is_closed = False
+        self.was_resumed = False  # it goes on with a stream that broke
         self._on: dict[type, Callable[[Any], None]] = {
             VerificationAnswered: self._questions.answered,
             Compute: self._compute,
@@ -206,7 +208,7 @@ class ServerSession:
         assert self.connection is not None
         end = StreamEnd(
             reason=self.narrator.last_error or reason,
-            cleanly=self.narrator.closed_properly,
+            cleanly=self._is_closed and not self._has_failed,
             stalled=self.connection.has_stalled,
             stuck=self.connection.was_stuck,
             resuming=resuming,
@@ -218,7 +220,8 @@ class ServerSession:
 
     # -- stream management -------------------------------------------------------------------------------------------
 
-    def _manage(self, acknowledgements: Acknowledgements[Stanza]) -> Ledger:
+    def _manage(self, acknowledgements: Acknowledgements[Stanza], resumed: str | None = None) -> Ledger:
+        """Begin to keep a ledger, or go on with that of a stream that is resumed by its id."""
         assert self.connection is not None
         silent = f"it acknowledged nothing for {self._tools.patience:g} s ([peers] stream_management)"
         self._ledger = Ledger(
@@ -227,6 +230,8 @@ class ServerSession:
             self._tools.patience,
             lambda: self.connection.abort(silent),  # type: ignore[union-attr]
         )
+        if resumed is not None:
+            self._ledger.id, self._ledger.counts, self.was_resumed = resumed, True, True
         return self._ledger
 
     def _acknowledge(self, _: AcknowledgementRequested) -> None:
@@ -250,6 +255,7 @@ class ServerSession:
             self.connection.write(more)
 
     def _error_received(self, error: StreamErrorReceived) -> None:
+        self._has_failed = True
         self._is_blamed = error.condition not in _BLAMELESS
 
     def _stream_closed(self, _: StreamClosed) -> None:

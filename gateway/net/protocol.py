@@ -156,6 +156,11 @@ class StreamProtocol(Protocol):
             self.transport.write(data)  # type: ignore[union-attr]
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the connection is gone."""
+        return self._is_lost
+
+    @property
     def has_room(self) -> bool:
         """Whether stanzas may be written, and the transport takes more without its buffer growing beyond bounds."""
         return self._writable.is_open
@@ -250,7 +255,7 @@ class StreamProtocol(Protocol):
         self._clear_timer("negotiate")
         # The other side is given some time for its own closing tag (RFC 6120 §4.4).
         self._set_timer("close", self.timing.close, self._lose)
-        self._resume_reading()
+        self._wait_for_nobody()
 
     def _lose(self) -> None:
         """End TCP once everything is written, or soon: a TLS connection waits for the other side's goodbye."""
@@ -305,22 +310,31 @@ class StreamProtocol(Protocol):
     # -- back-pressure -----------------------------------------------------------------------------------------------
 
     def _wait_before_reading(self, wait: Deferred[None]) -> None:
+        if not self.stream.is_open:
+            return
         self._reading_waits += 1
         if self._reading_waits == 1:
             self.transport.pauseProducing()  # type: ignore[union-attr]
         wait.addCallback(lambda _: self._waited())
 
     def _waited(self) -> None:
-        self._reading_waits -= 1
-        if not self._reading_waits and not self._is_lost:
+        if self._reading_waits:
+            self._reading_waits -= 1
+            if not self._reading_waits:
+                self._read_on()
+
+    def _read_on(self) -> None:
+        if not self._is_lost:
             held, self._held = self._held, b""
             self.transport.resumeProducing()  # type: ignore[union-attr]
             if held:
-                self.dataReceived(held)
+                self._carry_out(self.stream.received(held))
 
-    def _resume_reading(self) -> None:
-        if self._reading_waits and not self._is_lost:
-            self.transport.resumeProducing()  # type: ignore[union-attr]
+    def _wait_for_nobody(self) -> None:
+        """Read to the end what is on its way: the other side is waited for no longer than it takes to close."""
+        if self._reading_waits:
+            self._reading_waits = 0
+            self._read_on()
 
 
 @implementer(IPushProducer)

@@ -96,6 +96,21 @@ class Book:
         return [id_ for id_, line in self.lines.items() if not line.ends and line.may_be_dropped]
 
     @property
+    def lost(self) -> int:
+        """How many stanzas were not delivered, and no error came."""
+        return sum(1 for line in self.lines.values() if not line.delivered and not line.errors)
+
+    @property
+    def silent(self) -> int:
+        """How many stanzas have no end that anybody has heard of."""
+        return len(self.open) + len(self.dropped)
+
+    @property
+    def delivered(self) -> int:
+        """How many deliveries there were."""
+        return sum(line.delivered for line in self.lines.values())
+
+    @property
     def twice(self) -> list[str]:
         """What was delivered more than once."""
         return [id_ for id_, line in self.lines.items() if line.delivered > 1]
@@ -115,8 +130,7 @@ class Book:
         delivered = sum(1 for line in self.lines.values() if line.delivered)
         errors = sum(1 for line in self.lines.values() if line.errors)
         kinds = Counter(self.lines[id_].name for id_ in self.open)
-        return (
-            f"{self.sender} to {self.target}: {len(self.lines)} sent, {delivered} delivered, {errors} answered by an "
-            f"error, {len(self.open)} open {dict(kinds)}, {len(self.dropped)} dropped by rule, {len(self.twice)} twice, "
-            f"{len(self.both)} delivered and refused, {len(self.answered_twice)} answered twice"
-        )
+        silent = f"{self.silent} without any end {dict(kinds)}"
+        twice = f"{len(self.twice)} twice, {len(self.both)} delivered and refused, {len(self.answered_twice)} answered"
+        sent = f"{self.sender} to {self.target}: {len(self.lines)} sent"
+        return f"{sent}, {delivered} delivered, {errors} errors, {silent}, {twice} twice"

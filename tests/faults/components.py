@@ -51,18 +51,16 @@ class Component:
             await self._task
         self.kill()
 
-    async def send(self, data: bytes) -> bool:
-        """Send stanzas, when attached and not faster than they are taken. False: the connection has gone meanwhile."""
-        await self._attached.wait()
+    async def send(self, data: bytes) -> None:
+        """Send stanzas, when attached and not faster than they are taken."""
+        while not self.is_attached:
+            await self._attached.wait()
+            await asyncio.sleep(0)
         writer = self._writer
-        if writer is None or not self.is_attached:
-            return False
-        try:
+        assert writer is not None
+        with contextlib.suppress(OSError):  # then nobody has accepted them
             writer.write(data)
             await writer.drain()
-        except OSError:
-            return False
-        return True
 
     # -- faults ------------------------------------------------------------------------------------------------------
 
@@ -110,8 +108,9 @@ class Component:
         while data := await reader.read(READ_BYTES):
             await self._reads.wait()
             rest = self._take(rest + data, writer)
-            if b"</stream:stream>" in rest:
+            if b"</stream:stream>" in rest and self.is_attached:
                 self.is_attached = False
+                self._attached.clear()
                 writer.write(b"</stream:stream>")
                 writer.write_eof()
 
