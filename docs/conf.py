@@ -1,12 +1,10 @@
 """The manual: pages in Markdown, made into HTML by `make docs`.
 
-Two pages are made anew each time, from what is true at that moment: the feature table from the tests that prove each
-row, and the figures of the last benchmark on this machine.
+The figures of the last benchmark on this machine are put in each time. What else is generated is written by its own
+program and checked by tests: configuration.md, troubleshooting.md, feature-set.md.
 """
 
-import ast
 import json
-import re
 from pathlib import Path
 
 project = "xmpp-gateway"
@@ -25,16 +23,6 @@ smartquotes = False
 ROOT = Path(__file__).parent.parent
 GENERATED = Path(__file__).parent / "generated"
 
-FEATURES = """\
-# Feature table
-
-Each row of *A Feature Set for XMPP* (draft-saintandre-xmpp-feature-set-01, RFC 6120 section 15, RFC 6121 section 14)
-that has tests of its own, with what they promise. `make features` runs them.
-
-| row | promise |
-|---|---|
-"""
-
 BENCHMARKS = """\
 # Benchmarks
 
@@ -43,18 +31,6 @@ reads the processor time of their processes from the operating system. Times dif
 are ratios within one run. `make profile` shows where the gateway's own time goes.
 
 """
-
-
-def features():
-    rows = {}
-    for path in (ROOT / "tests" / "features").glob("test_*.py"):
-        named = re.fullmatch(r"test_(\d+(?:_\d+)+)", path.stem)
-        promise = ast.get_docstring(ast.parse(path.read_text()))
-        if named and promise:
-            *section, row = named[1].split("_")
-            text = re.sub(r"^[\d.]+-\d+:\s*", "", " ".join(promise.split("\n\n")[0].split())).replace("|", "\\|")
-            rows[tuple(map(int, [*section, row]))] = f"| {'.'.join(section)}-{row} | {text} |"
-    return FEATURES + "\n".join(rows[key] for key in sorted(rows)) + "\n"
 
 
 def benchmarks():
@@ -73,5 +49,4 @@ def benchmarks():
 
 
 GENERATED.mkdir(exist_ok=True)
-for _name, _make in (("features", features), ("benchmarks", benchmarks)):
-    (GENERATED / f"{_name}.md").write_text(_make())
+(GENERATED / "benchmarks.md").write_text(benchmarks())

@@ -64,7 +64,7 @@ class DomainStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamStatus:
-    """One stream; `proofs` are means by domain pair, times in seconds."""
+    """One stream; `direction` is who opened it, `proofs` are means by domain pair, times in seconds."""
 
     number: int
     kind: str
@@ -73,6 +73,7 @@ class StreamStatus:
     local: str
     remote: str
     address: str
+    both_ways: bool
     proofs: Mapping[str, str]
     tls: str
     cipher: str
@@ -298,6 +299,7 @@ class StatusReader:
             local=facts.local or "",
             remote=str(facts.client or facts.remote or (attempt.remote if attempt else "")),
             address=connection.peer_address,
+            both_ways=facts.bidirectional or kind in (Kind.COMPONENT, Kind.CLIENT),
             proofs={f"{pair.sender} to {pair.target}": str(means) for pair, means in facts.proofs.items()},
             tls=tls,
             cipher=facts.tls.cipher if facts.tls else "",

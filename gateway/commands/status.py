@@ -62,7 +62,7 @@ def streams(found: list[Mapping[str, Any]], now: float) -> Iterator[str]:
     rows = (
         [
             each["kind"],
-            each["direction"],
+            f"{each['direction']}, both ways" if each["both_ways"] and each["kind"] == "server" else each["direction"],
             each["local"],
             each["remote"],
             each["state"],

@@ -105,6 +105,7 @@ def test_a_stream_tells_who_proved_what_by_which_means() -> None:
     [stream] = read(Parts(connection(7, "far.test", active=NOW - 5))).status().streams
     assert (stream.number, stream.direction, stream.local, stream.remote) == (7, "in", OURS, "far.test")
     assert stream.proofs == {"far.test to bridge.test": "external"}
+    assert not stream.both_ways
     assert (stream.tls, stream.state, stream.idle_seconds, stream.began) == ("TLSv1.3", "established", 5, NOW - 60)
 
 

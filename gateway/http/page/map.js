@@ -92,14 +92,16 @@ export class FederationMap {
       ? curve(hub.x + hub.width / 2, y, theirs.x, theirs.y + shift)
       : curve(theirs.x, theirs.y + shift, hub.x - hub.width / 2, theirs.y + shift);
     const isRightward = (stream.direction === "out") === isOutside;
-    const tip = isOutside ? [isRightward ? theirs.x : hub.x + hub.width / 2, isRightward ? theirs.y + shift : y]
-      : [isRightward ? hub.x - hub.width / 2 : theirs.x, theirs.y + shift];
+    const ends = isOutside ? [[hub.x + hub.width / 2, y], [theirs.x, theirs.y + shift]]
+      : [[theirs.x, theirs.y + shift], [hub.x - hub.width / 2, theirs.y + shift]];
+    const [tail, tip] = isRightward ? ends : ends.reverse();
     const back = isRightward ? -9 : 9;
     const group = draw("g", { class: kind, "data-ours": stream.local, "data-theirs": stream.remote },
       draw("title", {}, `${stream.direction === "out" ? "from us" : "to us"}: ${stream.local} and ${stream.remote}, ${stream.state}, proof ${proofWords(stream)}, ${stream.tls === "none" ? "no TLS" : stream.tls}, ${size(stream.bytes_in)} in, ${size(stream.bytes_out)} out`),
       draw("path", { class: `line ${kind}`, d: path }),
       draw("path", { class: "head", d: `M${tip[0]} ${tip[1]} l${back} -4.5 v9 z` }));
-    group.append(...this.dots(stream, path, isRightward === (stream.direction === "out") ? isRightward : !isRightward));
+    if (stream.both_ways) group.append(draw("path", { class: "head", d: `M${tail[0]} ${tail[1]} l${-back} -4.5 v9 z` }));
+    group.append(...this.dots(stream, path, isRightward));
     return group;
   }
 
@@ -149,7 +151,7 @@ function peerWords(peer, all) {
   const streams = all.filter((each) => each.remote === peer.domain);
   const waiting = peer.queued ? `${peer.queued} waiting` : "";
   if (!streams.length) return [isFailing(peer) ? peer.verdict : "no stream", waiting].filter(Boolean).join(" · ");
-  const ways = new Set(streams.map((each) => each.direction));
+  const ways = new Set(streams.flatMap((each) => each.both_ways ? ["in", "out"] : [each.direction]));
   const way = ways.size === 2 ? "⇄" : ways.has("out") ? "→" : "←";
   const proofs = [...new Set(streams.map(proofWords))].sort().join(", ");
   const versions = [...new Set(streams.map((each) => each.tls.replace("TLSv", "")))].sort().join("/");

@@ -76,7 +76,7 @@ function showStreams() {
   const unseen = status.stream_count - status.streams.length;
   set(at("streams-more"), unseen > 0 ? `and ${count(unseen, "stream")} more, on which nothing has passed for longer: xmpp-gateway status` : "");
   fill(at("streams"), ["direction", "ours", "theirs", "state", "proof", "TLS", "age", "in", "out", "address"], found.map((each) => [
-    each.direction === "out" ? "→ out" : "← in",
+    `${each.both_ways ? "⇄" : each.direction === "out" ? "→" : "←"} ${each.direction}`,
     each.local,
     each.kind === "component" ? "component" : each.remote + (each.kind === "keys" ? " (keys)" : ""),
     each.state,
