@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from pyexpat import ExpatError, ParserCreate
 from typing import Any
 
@@ -218,13 +219,15 @@ def _prefix(namespace: str, default: str, prefixes: Mapping[str, str]) -> str | 
 
 
 def _attributes(element: Element) -> Iterator[str]:
-    for number, (key, value) in enumerate(element.attributes.items()):
+    numbers = count()
+    for key, value in element.attributes.items():
         if isinstance(key, str):
             yield f" {key}='{escape_attribute(value)}'"
         elif key[0] == XML:
             yield f" xml:{key[1]}='{escape_attribute(value)}'"
         else:
-            yield f" xmlns:ns{number}='{escape_attribute(key[0])}' ns{number}:{key[1]}='{escape_attribute(value)}'"
+            prefix = f"ns{next(numbers)}"
+            yield f" xmlns:{prefix}='{escape_attribute(key[0])}' {prefix}:{key[1]}='{escape_attribute(value)}'"
 
 
 def split_name(expat_name: str) -> tuple[str, str]:

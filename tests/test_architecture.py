@@ -16,7 +16,7 @@ FLOORS = [
     ["elements"],
     ["stanzas"],
     # protocol
-    ["stream.framing", "stream.expat", "stream.scope", "stream.codec"],
+    ["stream.framing", "stream.budget", "stream.expat", "stream.scope", "stream.codec"],
     ["stream.header", "stream.facts", "stream.states", "stream.acknowledgements"],
     ["stream.events"],
     ["stream.errors"],

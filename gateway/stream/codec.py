@@ -20,26 +20,10 @@ from gateway.elements import SEPARATOR, Element, Oversized, split_name, unescape
 from gateway.errors import MalformedAddress, StreamCondition, StreamError
 from gateway.namespaces import XML
 from gateway.stanzas import NAMES, TYPES, Stanza
+from gateway.stream.budget import Budget, UnderWay
 from gateway.stream.expat import Judge
-from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, attributes, search, tags
+from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, search
 from gateway.stream.scope import Scope
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """What one top-level element may cost; more is `policy-violation`."""
-
-    stanza_bytes: int = 524288
-    depth: int = 100
-    elements: int = 25000
-    attributes: int = 1000  # in one tag
-
-    @property
-    def harmless_bytes(self) -> int:
-        """No whole element of so many bytes can be too deep, or have too many elements or attributes."""
-        return min(
-            self.stanza_bytes, len("<a></a>") * self.depth, len("<a/>") * self.elements, len(" a=''") * self.attributes
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +95,7 @@ class Codec:
         self._fault: StreamError | None = None
         self._buffer: bytes | bytearray = b""  # from the start of the element under way
         self._offset = 0  # of the buffer's first byte in what the judge has been fed
-        self._under_way: _UnderWay | None = None
+        self._under_way: UnderWay | None = None
         self._scope = _NO_SCOPE
         self._rooted = False
         self._ended = False
@@ -132,8 +116,7 @@ class Codec:
             self._append(data)
             self._judge.feed(data)
         except StreamError as fault:
-            self._fault = fault
-            self._buffer = self._buffer[: max(0, self._judge.passed - self._offset)]
+            self._stop_at(fault)
 
     def _append(self, data: bytes) -> None:
         if not self._buffer:
@@ -142,6 +125,19 @@ class Codec:
             self._buffer += data
         else:
             self._buffer = bytearray(self._buffer + data)
+
+    def _stop_at(self, fault: StreamError) -> None:
+        """Look at nothing from the fault on. It may be inside a token: a fresh judge says what before it is whole."""
+        self._fault = fault
+        self._drop_from_fault()
+        try:
+            self._renew_judge()
+        except StreamError as earlier:
+            self._fault = earlier
+            self._drop_from_fault()
+
+    def _drop_from_fault(self) -> None:
+        self._buffer = bytes(self._buffer[: max(0, self._judge.passed - self._offset)])
 
     def take(self, at_most: int = -1) -> list[Item]:
         """The complete items, in order; while negotiating one at a time, since each may change how the next is read."""
@@ -163,13 +159,13 @@ class Codec:
 
     def _take_root(self, items: list[Item]) -> None:
         if self._judge.root is None:
-            _check(self.budget, len(self._buffer), None)
+            self.budget.check_size(len(self._buffer))
             return
         offset, expat_name, attributes, declarations = self._judge.root
         buffer = bytes(self._buffer)
         tag = _ANY_TAG.match(buffer, offset)
         assert tag is not None
-        _check(self.budget, tag.end(), None)
+        self.budget.check_size(tag.end())
         if len(declarations) > _MOST_DECLARATIONS:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "the stream header declares too many namespaces")
         root = _root_tag(expat_name, tag[1].decode(), attributes, declarations)
@@ -190,7 +186,7 @@ class Codec:
         passed = self._judge.passed - self._offset
         if self._under_way is None:
             if passed <= 0:  # at most a tag that has not ended
-                _check(self.budget, len(self._buffer), None)
+                self.budget.check_size(len(self._buffer))
             return passed > 0
         if self._under_way.is_complete(self._buffer, passed, counts=self._judge.saw_cdata):
             self._under_way = None
@@ -210,7 +206,7 @@ class Codec:
                 if not buffer.startswith(b"<", position):
                     position = _WHITESPACE.match(buffer, position).end()  # type: ignore[union-attr]
                 if position >= passed:
-                    _check(self.budget, len(buffer) - position, None)
+                    self.budget.check_size(len(buffer) - position)
                     break
                 tag = _STANZA_TAG.match(buffer, position, passed)
                 name = None
@@ -232,11 +228,11 @@ class Codec:
                     name = None
                     end = Count().end(buffer, position, passed)
                 if end == INCOMPLETE:
-                    self._under_way = _UnderWay(name, passed - position)
+                    self._under_way = UnderWay(name, passed - position)
                     break
                 raw = buffer[position:end]
                 if end - position > harmless_bytes:
-                    self._check_cost(raw)
+                    self.budget.check_whole(raw)
                 position = end
                 if tag is None or (tag[7] and b"xmlns" in tag[0]) or (may_borrow and self._scope.is_borrowed_from(raw)):
                     items.append(self._through_tree(raw))
@@ -254,30 +250,15 @@ class Codec:
         elif not self._buffer:
             self._judge.saw_cdata = False
         if self._offset > _FORGET_AFTER and self._fault is None:
+            # expat keeps every name that it has ever seen, so that a peer could fill our memory with names.
             self._renew_judge()
 
     def _renew_judge(self) -> None:
-        # expat keeps every name that it has ever seen, so that a peer could fill our memory with names.
-        judge = Judge()
-        judge.most_attributes = self.budget.attributes
-        judge.feed(self._scope.start_tag)
-        judge.feed(bytes(self._buffer))
-        self._judge, self._offset = judge, len(self._scope.start_tag)
-
-    def _check_cost(self, raw: bytes) -> None:
-        """Refuse an element that costs more than it may, counting what could be too much."""
-        budget = self.budget
-        count = None
-        if raw.count(b"<") > min(budget.depth, budget.elements):
-            count = Count()
-            count.end(raw, 0, len(raw))
-        _check(budget, len(raw), count)
-        if raw.count(b"=") > budget.attributes:
-            for tag in tags(raw):
-                if tag.count(b"=") > budget.attributes and sum(1 for _ in attributes(tag)) > budget.attributes:
-                    raise StreamError(
-                        StreamCondition.POLICY_VIOLATION, f"more than {budget.attributes} attributes in one tag"
-                    )
+        start_tag = self._scope.start_tag if self._rooted else b""
+        self._judge, self._offset = Judge(), len(start_tag)
+        self._judge.most_attributes = self.budget.attributes
+        for known in (start_tag, bytes(self._buffer)):
+            self._judge.feed(known)
 
     def _stanza(self, raw: bytes, tag: re.Match[bytes]) -> Stanza:
         name, from_, to, type_, id_, lang, _, _ = tag.groups()
@@ -343,49 +324,3 @@ def _root_tag(expat_name: str, written_name: str, attributes: dict[str, str], de
 def _refuse_text(buffer: bytes, position: int) -> None:
     if not buffer.startswith(b"<", position) or buffer.startswith(b"<![CDATA[", position):
         raise StreamError(StreamCondition.BAD_FORMAT, "text between stanzas is not allowed in a stream")
-
-
-class _UnderWay:
-    """The element that was incomplete when the buffer ended; it is read on from where reading stopped."""
-
-    def __init__(self, name: bytes | None, resume: int) -> None:
-        self._name = name  # None: its tags are counted
-        self._resume = resume
-        self._count: Count | None = None
-        self._tags = 0
-        self._tags_to = 0
-
-    def is_complete(self, buffer: bytes | bytearray, passed: int, *, counts: bool) -> bool:
-        if self._name is not None and not counts:
-            end = search(buffer, self._name, self._resume, passed)
-            self._resume = passed
-            if end != UNUSUAL:
-                return end != INCOMPLETE
-        self._name = None
-        return self._counted(buffer, passed) != INCOMPLETE
-
-    def _counted(self, buffer: bytes | bytearray, passed: int) -> int:
-        if self._count is None:
-            self._count = Count()
-        return self._count.end(buffer, 0, passed)
-
-    def check(self, buffer: bytes | bytearray, budget: Budget, passed: int) -> None:
-        """Refuse it as soon as what is there is too much."""
-        self._tags += buffer.count(b"<", self._tags_to)
-        self._tags_to = len(buffer)
-        if self._tags > budget.depth:
-            self._name = None
-            self._counted(buffer, passed)
-        _check(budget, len(buffer), self._count)
-
-
-def _check(budget: Budget, size: int, count: Count | None) -> None:
-    if size > budget.stanza_bytes:
-        problem = f"more than {budget.stanza_bytes} bytes in one element"
-    elif count is not None and count.deepest > budget.depth:
-        problem = f"elements nested more than {budget.depth} deep"
-    elif count is not None and count.elements > budget.elements:
-        problem = f"more than {budget.elements} elements in one"
-    else:
-        return
-    raise StreamError(StreamCondition.POLICY_VIOLATION, problem)

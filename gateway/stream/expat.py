@@ -24,6 +24,9 @@ _LARGE = 512  # bytes of an unfinished token
 _LONGEST_NAMESPACE = 2 * _LARGE  # what can hide in a tag that two slices share
 
 _OTHER_ENCODINGS = (b"\xfe\xff", b"\xff\xfe", b"\x00", b"<\x00")  # UTF-16 and UTF-32, with and without their mark
+_NO_CDATA = re.compile(
+    rb"<!(?:\[[A-Z]*+)?\Z"
+)  # what stands before a fault that is no more the start of a CDATA section
 _CONDITIONS = {
     errors.codes[errors.XML_ERROR_UNDEFINED_ENTITY]: StreamCondition.RESTRICTED_XML,
     errors.codes[errors.XML_ERROR_MISPLACED_XML_PI]: StreamCondition.RESTRICTED_XML,
@@ -33,7 +36,10 @@ _CONDITIONS = {
 
 
 class Judge:
-    """One document: `feed` it; it raises StreamError, and `passed` counts the bytes found good so far."""
+    """One document: `feed` it; it raises StreamError, and `passed` counts the bytes found good so far.
+
+    That is up to the token under way, whole or not; after a fault it is up to the fault, perhaps inside of a token.
+    """
 
     def __init__(self) -> None:
         self.most_attributes = 1000  # in a large tag
@@ -46,7 +52,6 @@ class Judge:
         self._fed = 0
         self._tail = b""  # of what was fed, the unfinished token
         self._held: _HeldToken | None = None
-        self._in_cdata = False
         self._parser = self._make_parser()
 
     def feed(self, data: bytes) -> None:
@@ -71,7 +76,7 @@ class Judge:
                 return
             data = self._held.release()
             self._held = None
-            if self._tail.startswith(b"<"):
+            if self._tail.startswith(b"<") and not self._tail.startswith(b"<?"):
                 _check_large_tag(self._tail + data, self.most_attributes)
         self._parse(data)
         self._look_at_unfinished(data)
@@ -84,24 +89,17 @@ class Judge:
         except ExpatError as error:
             self.passed = parser.ErrorByteIndex
             before = (self._tail + data)[: len(self._tail + data) - (self._fed - self.passed)]
-            if self._can_only_be_forbidden(before):
-                raise _restricted("a comment, processing instruction or document type declaration") from error
+            if _NO_CDATA.search(before):
+                raise _restricted("a comment or document type declaration") from error
             condition = _CONDITIONS.get(error.code, StreamCondition.NOT_WELL_FORMED)
             raise StreamError(condition, errors.messages[error.code]) from error
         self.passed = parser.CurrentByteIndex
 
-    def _can_only_be_forbidden(self, before: bytes) -> bool:
-        """Whether what stands before an error is the start of a token that is not allowed whatever it becomes."""
-        token = before[before.rfind(b"<") :]
-        if self._in_cdata or b">" in token or (self.root is None and token.startswith(b"<?xml")):
-            return False
-        return token.startswith((b"<!", b"<?"))
-
     def _look_at_unfinished(self, data: bytes) -> None:
         """Refuse early what can only become forbidden, and hold back what has grown large."""
-        if self.root is None and b"<!" in self._tail + data:
-            raise _restricted("a comment or document type declaration")
         unfinished = self._fed - self.passed
+        if self.root is None and b"<!" in (self._tail + data)[: -unfinished or None]:
+            raise _restricted("a comment or document type declaration")
         if unfinished <= 0:
             self._tail = b""
             return
@@ -125,7 +123,6 @@ class Judge:
         parser.ProcessingInstructionHandler = self._refuse("a processing instruction")
         parser.CommentHandler = self._refuse("a comment")
         parser.StartCdataSectionHandler = self._cdata_opened
-        parser.EndCdataSectionHandler = self._cdata_closed
         return parser
 
     def _declared(self, prefix: str | None, uri: str | None) -> None:
@@ -138,10 +135,6 @@ class Judge:
 
     def _cdata_opened(self) -> None:
         self.saw_cdata = True
-        self._in_cdata = True
-
-    def _cdata_closed(self) -> None:
-        self._in_cdata = False
 
     def _refuse(self, what: str) -> Callable[..., None]:
         def refuse(*_: object) -> None:

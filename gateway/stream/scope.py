@@ -24,7 +24,8 @@ class Scope:
         self.start_tag = start_tag
         self._lang = b" xml:lang='%b'" % lang.encode() if lang and _LANGUAGE.fullmatch(lang) else b""
         prefixes = [re.escape(prefix.encode()) for prefix in declarations if prefix]
-        self._needles = [self.content_namespace.encode()] if self.content_namespace else []
+        self._content = self.content_namespace.encode()
+        self._needles = [self._content] if self._content else []
         self._needles += [prefix.encode() + b":" for prefix in declarations if prefix]
         self._uses_prefix = re.compile(rb"[<\s/](?:" + b"|".join(prefixes) + rb"):") if prefixes else None
 
@@ -34,7 +35,7 @@ class Scope:
 
     def is_borrowed_from(self, raw: bytes) -> bool:
         """Whether this one stanza leans on the stream header, and must be written anew."""
-        if self.content_namespace.encode() in raw:
+        if self._content and self._content in raw:
             return True
         if self._uses_prefix is not None and self._uses_prefix.search(raw):
             return True

@@ -16,7 +16,8 @@ from gateway.errors import StreamCondition, StreamError
 from gateway.namespaces import STREAMS
 from gateway.profiles import Profile
 from gateway.stanzas import CONTENT, Stanza
-from gateway.stream.codec import AddressLookup, Budget, Codec, Item, RootTag, StreamEnd
+from gateway.stream.budget import Budget
+from gateway.stream.codec import AddressLookup, Codec, Item, RootTag, StreamEnd
 from gateway.stream.errors import ERROR, read_error, write_error
 from gateway.stream.events import (
     CloseTransport,

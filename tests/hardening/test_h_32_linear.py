@@ -13,7 +13,8 @@ import pytest
 from gateway.addresses import AddressCache
 from gateway.errors import StreamCondition, StreamError
 from gateway.stream import codec as codec_module
-from gateway.stream.codec import Budget, Codec
+from gateway.stream.budget import Budget
+from gateway.stream.codec import Codec
 from gateway.stream.expat import Judge
 from gateway.stream.framing import Count
 from tests.support.talk import header, message

@@ -15,7 +15,8 @@ import pytest
 from gateway.addresses import AddressCache
 from gateway.elements import Element
 from gateway.stanzas import Stanza
-from gateway.stream.codec import Budget, Codec
+from gateway.stream.budget import Budget
+from gateway.stream.codec import Codec
 from gateway.stream.expat import Judge
 from gateway.stream.stream import Stream, StreamTools
 from tests.support.talk import Talk, header, proved, talk, under_tls

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.addresses import AddressCache, Domain
 from gateway.profiles import Profile
-from gateway.stream.codec import Budget
+from gateway.stream.budget import Budget
 from gateway.stream.events import CloseTransport, Secured, SecureTransport, Send
 from gateway.stream.facts import Facts, TLSFacts
 from gateway.stream.header import StreamHeader

@@ -16,7 +16,7 @@ from gateway.features.dialback import Dialback
 from gateway.features.sasl_servers import accepting_servers, proving_to_servers
 from gateway.features.starttls import StartTLS
 from gateway.profiles import Profile, server_profile
-from gateway.stream.codec import Budget
+from gateway.stream.budget import Budget
 from gateway.stream.events import CloseTransport, Secured, Send, StanzasReceived
 from gateway.stream.facts import Facts, Means, Role, Terms, TLSFacts
 from gateway.stream.negotiation import Step

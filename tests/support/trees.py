@@ -5,7 +5,8 @@ from __future__ import annotations
 from gateway.addresses import AddressCache
 from gateway.elements import Element, parse_element
 from gateway.stanzas import CONTENT, Stanza
-from gateway.stream.codec import Budget, Codec
+from gateway.stream.budget import Budget
+from gateway.stream.codec import Codec
 
 
 def element(xml: str, namespace: str = CONTENT) -> Element:

@@ -12,7 +12,8 @@ from gateway.addresses import AddressCache
 from gateway.elements import Element
 from gateway.errors import StreamCondition, StreamError
 from gateway.stanzas import Stanza
-from gateway.stream.codec import STREAM_END, Budget, Codec, RootTag
+from gateway.stream.budget import Budget
+from gateway.stream.codec import STREAM_END, Codec, RootTag
 
 HEADER = (
     b"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback'"

@@ -9,7 +9,8 @@ import pytest
 from gateway.addresses import Address, AddressCache
 from gateway.errors import StreamCondition, StreamError
 from gateway.namespaces import CLIENT, COMPONENT_ACCEPT, DIALBACK, SERVER, STREAMS
-from gateway.stream.codec import Budget, Codec, RootTag
+from gateway.stream.budget import Budget
+from gateway.stream.codec import Codec, RootTag
 from gateway.stream.header import StreamHeader, check_same, declared_prefixes, read_header, write_header
 
 FULL = StreamHeader(

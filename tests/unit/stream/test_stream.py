@@ -10,7 +10,7 @@ import pytest
 from gateway.errors import StreamCondition, StreamError
 from gateway.features.dialback import Dialback
 from gateway.profiles import server_profile
-from gateway.stream.codec import Budget
+from gateway.stream.budget import Budget
 from gateway.stream.events import (
     CloseTransport,
     NegotiationCompleted,

@@ -1,0 +1,90 @@
+"""Budget: what one top-level element may cost, and whether it does.
+
+Bytes and tags are counted before anything is spent on them. An element that has not ended yet is read on from where
+reading stopped, and refused as soon as what is there is too much.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.errors import StreamCondition, StreamError
+from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, attributes, search, tags
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What one top-level element may cost; more is `policy-violation`."""
+
+    stanza_bytes: int = 524288
+    depth: int = 100
+    elements: int = 25000
+    attributes: int = 1000  # in one tag
+
+    @property
+    def harmless_bytes(self) -> int:
+        """No whole element of so many bytes can be too deep, or have too many elements or attributes."""
+        return min(
+            self.stanza_bytes, len("<a></a>") * self.depth, len("<a/>") * self.elements, len(" a=''") * self.attributes
+        )
+
+    def check_size(self, size: int, count: Count | None = None) -> None:
+        """Refuse an element, whole or not, of which there are so many bytes, and these tags."""
+        if size > self.stanza_bytes:
+            raise _too_much(f"{self.stanza_bytes} bytes in one element")
+        if count is not None and count.deepest > self.depth:
+            raise _too_much(f"{self.depth} elements inside each other")
+        if count is not None and count.elements > self.elements:
+            raise _too_much(f"{self.elements} elements in one")
+
+    def check_whole(self, raw: bytes) -> None:
+        """Refuse a whole element, counting only what could be too much."""
+        count = None
+        if raw.count(b"<") > min(self.depth, self.elements):
+            count = Count()
+            count.end(raw, 0, len(raw))
+        self.check_size(len(raw), count)
+        if raw.count(b"=") > self.attributes:
+            for tag in tags(raw):
+                if tag.count(b"=") > self.attributes and sum(1 for _ in attributes(tag)) > self.attributes:
+                    raise _too_much(f"{self.attributes} attributes in one tag")
+
+
+def _too_much(what: str) -> StreamError:
+    return StreamError(StreamCondition.POLICY_VIOLATION, f"more than {what}")
+
+
+class UnderWay:
+    """The element that was incomplete when the buffer ended; it is read on from where reading stopped."""
+
+    def __init__(self, name: bytes | None, resume: int) -> None:
+        """`name`: of a stanza whose end can be searched for, from `resume` on; None: its tags have to be counted."""
+        self._name = name
+        self._resume = resume
+        self._count: Count | None = None
+        self._tags = 0
+        self._tags_to = 0
+
+    def is_complete(self, buffer: bytes | bytearray, passed: int, *, counts: bool) -> bool:
+        """Whether its end is in the buffer, which begins with it; `counts`: searching for the end is not enough."""
+        if self._name is not None and not counts:
+            end = search(buffer, self._name, self._resume, passed)
+            self._resume = passed
+            if end != UNUSUAL:
+                return end != INCOMPLETE
+        self._name = None
+        return self._counted(buffer, passed) != INCOMPLETE
+
+    def _counted(self, buffer: bytes | bytearray, passed: int) -> int:
+        if self._count is None:
+            self._count = Count()
+        return self._count.end(buffer, 0, passed)
+
+    def check(self, buffer: bytes | bytearray, budget: Budget, passed: int) -> None:
+        """Refuse it as soon as what is there is too much."""
+        self._tags += buffer.count(b"<", self._tags_to)
+        self._tags_to = len(buffer)
+        if self._tags > budget.depth:
+            self._name = None
+            self._counted(buffer, passed)
+        budget.check_size(len(buffer), self._count)
