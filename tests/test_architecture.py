@@ -37,7 +37,7 @@ FLOORS = [
     ["metrics"],
     ["config", "http", "control", "clients", "guest"],
     # assembly
-    ["reloading", "operating"],
+    ["reloading", "operating", "shutdown"],
     ["service"],
     ["tap", "commands"],
     ["demo"],

@@ -44,6 +44,9 @@ class Step(StrEnum):
     FIRST_STANZA = "first stanza"
 
 
+MOST_WORDS = 500
+"""How much is kept of what is told of a step or an end: part of it are words of the other side."""
+
 _ENDED = {
     Verdict.ESTABLISHED: "established",
     Verdict.QUESTIONS_ANSWERED: "asked about keys, and was answered,",
@@ -280,7 +283,13 @@ class AttemptLog:
         now = self._seconds()
         began, self._step_began = self._step_began, now
         return StepRecord(
-            step=step, ok=ok, began=began, seconds=now - began, told=told, offered=offered, required=required
+            step=step,
+            ok=ok,
+            began=began,
+            seconds=now - began,
+            told=_cut(told),
+            offered=_cut(offered),
+            required=required,
         )
 
     def _so_far(self, verdict: Verdict, reason: str, doing: str) -> Attempt:
@@ -295,6 +304,10 @@ class AttemptLog:
             seconds=self._seconds() - self.began,
             steps=tuple(self._steps),
             verdict=verdict,
-            reason=reason,
-            doing=doing,
+            reason=_cut(reason),
+            doing=_cut(doing),
         )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_WORDS else f"{text[:MOST_WORDS]}..."

@@ -20,8 +20,8 @@ Each step of a try tells how long it took, what the other side offered and what 
 well tells how far it came: *resolve* (the DNS), *connect* (TCP), *TLS*, *certificate* (whether it proves the domain),
 *proof* (SASL EXTERNAL or dialback), *negotiation*, *first stanza*.
 
-Before anything else: a certificate that is refused is no failure yet where dialback is allowed and succeeds. The try then
-ends with `established`, and the failed step stays visible.
+Before anything else: a certificate that is refused is no failure yet where dialback is allowed and succeeds. The try
+then ends with `established`, and the failed step stays visible.
 """
 
 GOOD = """\

@@ -50,3 +50,14 @@ def _state(name: str, explained: Mapping[str, Any]) -> Iterator[str]:
             yield f"it failed, and is tried again in {duration(peer['retry_in'])}; at once with xmpp-gateway retry"
     if peer is None and not explained["ours"]:
         yield f"{name} is not known here"
+    if not explained["ours"]:
+        yield f"our rules for it: {_rules(explained['rules'])}"
+
+
+def _rules(rules: Mapping[str, Any]) -> str:
+    if not rules["allow"]:
+        return "nothing is exchanged with it ([peers] allow = false)"
+    at = f", looked for at {rules['connect']}" if rules["connect"] else ""
+    return (
+        f"proved by {' or '.join(rules['authenticate'])}, {'over' if rules['require_tls'] else 'also without'} TLS{at}"
+    )

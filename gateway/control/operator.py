@@ -16,8 +16,11 @@ from gateway.errors import MalformedAddress
 from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
 from gateway.history import History
+from gateway.log import harmless
+from gateway.settings import PeerSettings
 from gateway.status import Status, StatusReader
 
+MOST_LETTERS = 1000
 MOST_SHOWN = 200
 MOST_FAILURES = 30  # shown at once
 
@@ -31,6 +34,7 @@ class Steered(Protocol):
     def history(self) -> History: ...
     @property
     def backoff(self) -> Backoff: ...
+    def peer(self, domain: Domain) -> PeerSettings: ...
     def connections(self) -> Iterable[Any]: ...
     def routes_to(self, domain: Domain) -> Iterable[RemoteRoute]: ...
     def forget_names(self) -> None: ...
@@ -66,7 +70,7 @@ class Operator:
 
     def glance(self) -> dict[str, Any]:
         """As much of it as can be taken in at a glance."""
-        return _as_mapping(self._steered.status.status(MOST_SHOWN))
+        return _shown(_as_mapping(self._steered.status.status(MOST_SHOWN)))
 
     def peers(self) -> list[dict[str, Any]]:
         """Other domains, and how federation with them is."""
@@ -83,6 +87,7 @@ class Operator:
         return {
             "domain": name,
             "ours": [asdict(each) for each in status.domains if each.domain == name],
+            "rules": _rules(self._steered.peer(name)),
             "peer": next((asdict(peer) for peer in status.peers if peer.domain == name), None),
             "streams": [asdict(each) for each in self._steered.status.streams_of(name)],
             "attempts": [attempt_record(attempt) for attempt in self._steered.history.of(name)],
@@ -90,7 +95,7 @@ class Operator:
 
     def failures(self) -> list[dict[str, Any]]:
         """The latest failures of all domains."""
-        return [attempt_record(attempt) for attempt in self._steered.history.failures()[:MOST_FAILURES]]
+        return _shown([attempt_record(attempt) for attempt in self._steered.history.failures()[:MOST_FAILURES]])
 
     def close(self, domain: str) -> dict[str, Any]:
         """Close the streams with a domain properly; they come back when there is something to send."""
@@ -130,6 +135,25 @@ def attempt_record(attempt: Attempt) -> dict[str, Any]:
         "side": attempt.side,
         "mend": attempt.mend,
     }
+
+
+def _rules(peer: PeerSettings) -> dict[str, Any]:
+    """What we ask of a domain."""
+    return {
+        "allow": peer.allow,
+        "authenticate": list(peer.authenticate),
+        "require_tls": peer.require_tls,
+        "connect": peer.connect,
+    }
+
+
+def _shown(value: Any) -> Any:
+    """The same with every text harmless for those who look at it."""
+    if isinstance(value, dict):
+        return {_shown(key): _shown(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(each) for each in value]
+    return harmless(value, MOST_LETTERS) if isinstance(value, str) else value
 
 
 def _as_mapping(status: Status) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from tests.support.reactor import run_in_reactor, running_reactor
 
 NOT_RUNNING, SOMETHING_IS_WRONG = 3, 4
 
+RULES = {"allow": True, "authenticate": ["external", "dialback"], "require_tls": True, "connect": None}
+KNOWN = {"domain": "old.test", "ours": [], "rules": RULES, "peer": None, "streams": []}
+
 STATUS: dict[str, Any] = {
     "version": "1.0",
     "time": 7300.0,
@@ -111,10 +114,18 @@ def failed_attempt() -> dict[str, Any]:
 
 
 def test_explain_shows_steps_side_and_remedy(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    known = {"domain": "old.test", "ours": [], "peer": None, "streams": [], "attempts": [failed_attempt()]}
+    known = {
+        "domain": "old.test",
+        "ours": [],
+        "rules": RULES,
+        "peer": None,
+        "streams": [],
+        "attempts": [failed_attempt()],
+    }
     with service(config, explain=lambda domain: known):
         assert main(["explain", "old.test", "--config", str(config)]) == SOMETHING_IS_WRONG
     out = capsys.readouterr().out
+    assert "our rules for it: proved by external or dialback, over TLS" in out
     assert "FAIL  certificate" in out
     assert "required: a valid certificate for old.test" in out
     assert "whose side:    theirs" in out
@@ -131,7 +142,7 @@ def test_h_42_words_of_peers_do_not_reach_the_terminal_as_they_are(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evil = {**failed_attempt(), "what_happened": "\x1b[2J\x07gone\nroot# " + "x" * 9999, "who": "\x1b]0;me\x07"}
-    known = {"domain": "old.test", "ours": [], "peer": None, "streams": [], "attempts": [evil]}
+    known = KNOWN | {"attempts": [evil]}
     with service(config, explain=lambda domain: known):
         main(["explain", "old.test", "--config", str(config)])
     out = capsys.readouterr().out

@@ -117,6 +117,14 @@ def test_a_stream_is_called_by_those_whom_it_connects(clock: Clock, direction: D
     assert log.record.who == who
 
 
+def test_h_42_little_is_kept_of_what_the_other_side_says(log: AttemptLog) -> None:
+    log.step(Step.NEGOTIATION, "x" * 100_000, ok=False, offered="y" * 100_000)
+    log.end(Verdict.CLOSED_BY_PEER, "z" * 100_000)
+    assert log.record is not None
+    assert len(log.record.sentence) < 1500
+    assert len(repr(log.record)) < 3000
+
+
 @pytest.mark.parametrize("verdict", Verdict)
 def test_every_verdict_is_explained_and_every_failure_can_be_mended(verdict: Verdict) -> None:
     advice = ADVICE[verdict]
