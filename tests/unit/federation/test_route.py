@@ -1,0 +1,407 @@
+"""RemoteRoute: idle, queueing, sending; what waits, what is bounced, when it is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from zope.interface import implementer
+
+from gateway.addresses import Domain, DomainPair
+from gateway.errors import StanzaCondition
+from gateway.federation.backoff import Backoff, Waits
+from gateway.federation.delivery import DeliveryFailed, StreamEnd
+from gateway.federation.route import Disposition, RemoteRoute, RouteRules
+from gateway.federation.session import User
+from gateway.interfaces import IRoute
+from gateway.notices import MaybeLost, Notice
+from gateway.outflow import QueueSpace
+from gateway.policy import DomainRule, Domains
+from gateway.router import Router
+from gateway.stanzas import Stanza
+from tests.support.trees import stanza
+
+HERE, OTHER, FAR = Domain("here.test"), Domain("other.test"), Domain("far.test")
+PAIR, OTHER_PAIR = DomainPair(HERE, FAR), DomainPair(OTHER, FAR)
+RULES = RouteRules(connect_seconds=30, queue_stanzas=5, answer_seconds=10)
+MESSAGE = "<message id='{id}' from='a@here.test' to='b@far.test'><body>Hi</body></message>"
+ASKED = "<iq type='get' id='{id}' from='a@here.test' to='b@far.test'><ping xmlns='urn:xmpp:ping'/></iq>"
+ANSWERED = "<iq type='result' id='{id}' from='b@far.test' to='a@here.test'/>"
+TIMEOUT, NOT_FOUND = "remote-server-timeout", "remote-server-not-found"
+
+
+class Longest(Random):
+    """Chance that always makes the longest wait: 15 s, then 30, 60, ..."""
+
+    def random(self) -> float:
+        return 1.0
+
+
+@implementer(IRoute)
+class World:
+    """Routes to `far.test`, and our own domain as one route; `log` is what happens, in order."""
+
+    def __init__(self, rules: RouteRules = RULES, space: int = 1_000_000) -> None:
+        self.log: list[str] = []
+        self.notices: list[Notice] = []
+        self.clock = Clock()
+        self.openings: list[Deferred[Session]] = []
+        self.router = Router(Domains({HERE: DomainRule(), OTHER: DomainRule()}), self.route_for, self.notices.append)
+        self.router.attach(HERE, self)
+        self.router.attach(OTHER, self)
+        self.backoff = Backoff(Waits(first=15), Longest())
+        self._rules = rules
+        self._space = QueueSpace(space)
+        self.routes: dict[DomainPair, RemoteRoute] = {}
+        self.route = self.route_for(PAIR)
+
+    def route_for(self, pair: DomainPair) -> RemoteRoute:
+        if pair not in self.routes:
+            self.routes[pair] = RemoteRoute(
+                pair,
+                self._rules,
+                open_stream=self.open,
+                router=self.router,
+                backoff=self.backoff,
+                space=self._space,
+                clock=self.clock,
+                publish=self.notices.append,
+                at_rest=lambda route: self.log.append(f"{route.pair.sender} rests"),
+            )
+        return self.routes[pair]
+
+    def open(self, pair: DomainPair) -> Deferred[Session]:
+        self.log.append("open")
+        self.openings.append(Deferred(lambda opening: opening.errback(DeliveryFailed("it took too long"))))
+        return self.openings[-1]
+
+    def opened(self) -> Session:
+        """The stream that was wanted last stands."""
+        session = Session(self.log)
+        self.openings[-1].callback(session)
+        return session
+
+    def refused(self, condition: str = TIMEOUT, *, of_the_pair: bool = False) -> None:
+        """The stream that was wanted last cannot be had."""
+        self.openings[-1].errback(DeliveryFailed("no", StanzaCondition(condition), of_the_pair=of_the_pair))
+
+    def send(self, *texts: str) -> Deferred[None] | None:
+        """Stanzas of ours are on their way."""
+        for text in texts:
+            self.router.route(stanza(text))
+        return self.router.flush()
+
+    # -- as the route of our own domains -----------------------------------------------------------------------------
+
+    def deliver(self, stanza: Stanza) -> None:
+        condition = next((each.name for each in stanza.element.elements(name="error") for each in each.elements()), "")
+        self.log.append(" ".join(filter(None, ["we get", stanza.type, stanza.id, condition])))
+
+    def flush(self) -> None:
+        return None
+
+
+class Session:
+    """A stream on which the pair may be sent."""
+
+    def __init__(self, log: list[str]) -> None:
+        self.is_managed = False
+        self.full: Deferred[None] | None = None
+        self.user: User | None = None
+        self._log = log
+
+    def carry(self, pair: DomainPair, user: User) -> None:
+        self.user = user
+
+    @property
+    def has_room(self) -> bool:
+        return self.full is None
+
+    def room(self) -> Deferred[None] | None:
+        return self.full
+
+    def send(self, batch: Sequence[Stanza]) -> int:
+        self._log.append(f"write {' '.join(str(stanza.id) for stanza in batch)}")
+        return sum(len(stanza.raw) for stanza in batch)
+
+    def ends(self, **how: object) -> None:
+        """The stream is gone."""
+        assert self.user is not None
+        self.user.ended(StreamEnd(reason="it ended", **how))  # type: ignore[arg-type]
+
+
+def messages(*ids: int) -> list[str]:
+    return [MESSAGE.format(id=number) for number in ids]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+# Opening.
+
+
+def test_the_first_stanza_wants_a_stream_and_what_waits_goes_first_and_in_order(world: World) -> None:
+    world.send(*messages(1, 2))
+    assert world.route.disposition is Disposition.QUEUEING
+    world.opened()
+    world.send(*messages(3))
+    assert world.log == ["open", "write 1 2", "write 3"]
+    assert world.route.disposition is Disposition.SENDING
+    assert not world.clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("condition", [TIMEOUT, NOT_FOUND])
+def test_what_waits_is_bounced_once_and_in_order_when_there_is_no_stream(world: World, condition: str) -> None:
+    world.send(*messages(1, 2, 3))
+    world.refused(condition)
+    assert world.log == ["open", *(f"we get error {number} {condition}" for number in (1, 2, 3)), "here.test rests"]
+    assert world.route.disposition is Disposition.IDLE
+    assert world.route.queued == 0
+
+
+def test_what_waits_is_bounced_when_it_takes_too_long(world: World) -> None:
+    world.send(*messages(1))
+    world.clock.advance(29)
+    assert world.log == ["open"]
+    world.clock.advance(1)
+    assert world.log == ["open", f"we get error 1 {TIMEOUT}", "here.test rests"]
+
+
+def test_our_own_bug_bounces_what_waits_too(world: World) -> None:
+    world.send(*messages(1))
+    opening = world.openings[-1]
+    opening.errback(ZeroDivisionError())
+    opening.addErrback(lambda failure: failure.trap(ZeroDivisionError) and None)  # else it would be logged
+    assert world.log[1] == f"we get error 1 {TIMEOUT}"
+
+
+def test_whom_we_do_not_allow_is_not_tried() -> None:
+    world = World(RouteRules(allow=False))
+    world.send(*messages(1))
+    assert world.log == ["we get error 1 not-allowed", "here.test rests"]
+
+
+def test_no_more_wait_than_is_allowed(world: World) -> None:
+    world.send(*messages(1, 2, 3, 4, 5, 6))
+    assert world.log == ["open", "we get error 6 resource-constraint"]
+
+
+def test_no_more_bytes_wait_than_there_is_space_for_all() -> None:
+    world = World(space=2 * len(MESSAGE.format(id=1)))
+    world.send(*messages(1, 2, 3))
+    assert world.log == ["open", "we get error 3 resource-constraint"]
+    world.refused()
+    world.backoff.reached(FAR)
+    world.log.clear()
+    world.send(*messages(4, 5))  # the space has been given back
+    assert world.log == ["open"]
+
+
+# Trying again.
+
+
+def test_soon_after_a_failure_stanzas_wait_for_the_next_try(world: World) -> None:
+    world.send(*messages(1))
+    world.refused()
+    world.log.clear()
+    world.send(*messages(2))
+    world.clock.advance(14)
+    assert world.log == []
+    world.clock.advance(1)
+    assert world.log == ["open"]
+    world.opened()
+    assert world.log == ["open", "write 2"]
+
+
+def test_when_the_next_try_is_far_away_stanzas_come_back_at_once_with_the_last_cause(world: World) -> None:
+    for number in (1, 2):
+        world.send(*messages(number))
+        world.clock.advance(15 * (number - 1))
+        world.refused()
+    world.log.clear()
+    world.send(*messages(3))
+    assert world.log == [f"we get error 3 {TIMEOUT}", "here.test rests"]
+    world.clock.advance(30)
+    world.send(*messages(4))
+    assert world.log[2:] == ["open"]
+
+
+def test_a_domain_that_is_not_there_is_not_waited_for(world: World) -> None:
+    world.send(*messages(1))
+    world.refused(NOT_FOUND)
+    world.log.clear()
+    world.send(*messages(2))
+    assert world.log == [f"we get error 2 {NOT_FOUND}", "here.test rests"]
+    world.clock.advance(15)
+    world.send(*messages(3))
+    assert world.log[2:] == ["open"]
+
+
+@pytest.mark.parametrize("of_the_pair", [False, True])
+def test_what_failed_for_one_domain_of_ours_may_succeed_for_another(world: World, of_the_pair: bool) -> None:
+    world.send(*messages(1))
+    world.refused(of_the_pair=of_the_pair)
+    world.log.clear()
+    world.send(*messages(2), "<message id='3' from='a@other.test' to='b@far.test'/>")
+    assert world.log == (["open"] if of_the_pair else [])
+
+
+def test_a_sign_of_life_ends_the_waiting(world: World) -> None:
+    world.send(*messages(1))
+    world.refused()
+    world.send(*messages(2))
+    world.log.clear()
+    world.route.retry()
+    assert world.log == ["open"]
+    world.opened()
+    assert world.log == ["open", "write 2"]
+    assert not world.clock.getDelayedCalls()
+
+
+def test_a_sign_of_life_changes_nothing_while_a_stream_is_being_opened(world: World) -> None:
+    world.send(*messages(1))
+    world.route.retry()
+    assert world.log == ["open"]
+
+
+# Sending.
+
+
+def test_what_has_no_room_waits_and_is_written_when_there_is_some(world: World) -> None:
+    world.send(*messages(1))
+    session = world.opened()
+    session.full = Deferred()
+    world.send(*messages(2))
+    world.send(*messages(3))
+    assert world.log == ["open", "write 1"]
+    full, session.full = session.full, None
+    full.callback(None)
+    assert world.log == ["open", "write 1", "write 2 3"]
+
+
+# The end of a stream.
+
+
+def test_a_new_stream_is_wanted_by_the_next_stanza(world: World) -> None:
+    world.send(*messages(1))
+    world.opened().ends(cleanly=True)
+    assert world.log == ["open", "write 1"]
+    world.send(*messages(2))
+    world.opened()
+    assert world.log == ["open", "write 1", "open", "write 2"]
+
+
+def test_what_was_held_for_the_stream_takes_the_next_one(world: World) -> None:
+    world.send(*messages(1))
+    session = world.opened()
+    session.full = Deferred()
+    world.send(*messages(2))
+    session.ends(cleanly=True)
+    world.opened()
+    assert world.log == ["open", "write 1", "open", "write 2"]
+
+
+def test_what_was_returned_goes_first(world: World) -> None:
+    world.send(*messages(1))
+    session = world.opened()
+    session.ends(returned={PAIR: [stanza(text) for text in messages(1)]})
+    world.send(*messages(2))
+    world.opened()
+    assert world.log == ["open", "write 1", "open", "write 1 2"]
+
+
+@pytest.mark.parametrize(("cleanly", "lost"), [(True, []), (False, [2])])
+def test_what_may_be_lost_is_noticed(world: World, cleanly: bool, lost: list[int]) -> None:
+    world.send(*messages(1, 2))
+    world.opened().ends(cleanly=cleanly)
+    assert [notice.count for notice in world.notices if isinstance(notice, MaybeLost)] == lost
+
+
+def test_what_a_stalled_stream_left_waiting_is_bounced(world: World) -> None:
+    world.send(*messages(1))
+    session = world.opened()
+    session.full = Deferred()
+    world.send(*messages(2))
+    session.ends(stalled=True, stuck=True)
+    assert world.log == ["open", "write 1", f"we get error 2 {TIMEOUT}"]
+
+
+# Requests.
+
+
+def test_an_open_request_is_answered_some_time_after_the_stream_ended(world: World) -> None:
+    world.send(ASKED.format(id=1), ASKED.format(id=2))
+    session = world.opened()
+    world.router.route(stanza(ANSWERED.format(id=1)))
+    session.ends()
+    world.log.clear()
+    world.clock.advance(9)
+    assert world.log == []
+    world.clock.advance(1)
+    assert world.log == [f"we get error 2 {TIMEOUT}", "here.test rests"]
+
+
+def test_an_answer_on_another_stream_is_in_time(world: World) -> None:
+    world.send(ASKED.format(id=1))
+    world.opened().ends()
+    world.router.route(stanza(ANSWERED.format(id=1)))
+    world.log.clear()
+    world.clock.advance(10)
+    assert world.log == ["here.test rests"]
+
+
+def test_what_was_asked_before_the_end_is_answered_though_there_is_a_new_stream(world: World) -> None:
+    world.send(ASKED.format(id=1))
+    world.opened().ends()
+    world.send(ASKED.format(id=2))
+    world.opened()
+    world.log.clear()
+    world.clock.advance(10)
+    assert world.log == [f"we get error 1 {TIMEOUT}"]  # and not 2, which was asked on the new one
+
+
+def test_what_was_asked_is_not_forgotten_over_a_failure_to_reconnect(world: World) -> None:
+    world.send(ASKED.format(id=1))
+    world.opened().ends()
+    world.send(*messages(2))
+    world.refused()
+    world.log.clear()
+    world.clock.advance(10)
+    assert world.log == [f"we get error 1 {TIMEOUT}", "here.test rests"]
+
+
+def test_streams_that_end_again_and_again_put_nothing_off(world: World) -> None:
+    world.send(ASKED.format(id=1))
+    world.opened().ends()
+    world.clock.advance(5)
+    world.send(*messages(2))
+    world.log.clear()
+    world.opened().ends()
+    assert world.log == ["write 2", f"we get error 1 {TIMEOUT}"]
+
+
+# Shutting down.
+
+
+def test_at_shutdown_what_waits_is_bounced_and_nothing_is_opened_any_more(world: World) -> None:
+    world.send(*messages(1))
+    world.route.close()
+    world.send(*messages(2))
+    assert [line for line in world.log if not line.endswith("rests")] == [
+        "open",
+        f"we get error 1 {TIMEOUT}",
+        f"we get error 2 {TIMEOUT}",
+    ]
+
+
+def test_at_shutdown_open_requests_are_answered(world: World) -> None:
+    world.send(ASKED.format(id=1))
+    world.opened().ends()
+    world.route.close()
+    assert f"we get error 1 {TIMEOUT}" in world.log
+    assert not world.clock.getDelayedCalls()
