@@ -42,7 +42,7 @@ class OutboundStreams:
         self._sessions: dict[Domain, list[OutboundSession]] = {}
         self._lent: dict[DomainPair, ServerSession] = {}
         self.broken = BrokenStreams(clock, self._reopen)
-        self._asking: dict[DomainPair, Deferred[OutboundSession]] = {}
+        self._asking: dict[DomainPair, list[Deferred[OutboundSession]]] = {}
         self._questions: dict[DomainPair, OutboundSession] = {}
 
     def __iter__(self) -> Iterator[OutboundSession]:
@@ -126,24 +126,18 @@ class OutboundStreams:
 
     def _opened_for_questions(self, way: DomainPair) -> Deferred[OutboundSession]:
         """One stream, however many ask for it at once."""
-        shared = self._asking.get(way)
-        if shared is None:
-            shared = self._asking[way] = self._opener.open(way, self._questions_gone, only_questions=True)
-            shared.addBoth(self._keep_for_questions, way)
         mine: Deferred[OutboundSession] = Deferred()
-
-        def passed_on(result: object) -> object:
-            mine.callback(result)  # type: ignore[arg-type]  # a session, or the failure to get one
-            return result if not isinstance(result, BaseException) else None
-
-        shared.addBoth(passed_on)
+        waiting = self._asking.setdefault(way, [])
+        waiting.append(mine)
+        if len(waiting) == 1:
+            self._opener.open(way, self._questions_gone, only_questions=True).addBoth(self._opened_or_not, way)
         return mine
 
-    def _keep_for_questions(self, result: object, way: DomainPair) -> object:
-        del self._asking[way]
-        if isinstance(result, OutboundSession):
+    def _opened_or_not(self, result: OutboundSession | Failure, way: DomainPair) -> None:
+        if not isinstance(result, Failure):
             self._questions[way] = result
-        return result
+        for wait in self._asking.pop(way):
+            wait.callback(result)  # type: ignore[arg-type]  # a failure is one for everybody who waits
 
     def _questions_gone(self, session: OutboundSession, reason: str, broken: BrokenStream | None) -> None:
         if self._questions.get(session.pair) is session:

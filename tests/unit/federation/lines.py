@@ -1,0 +1,89 @@
+"""A connection between servers as its session sees it: what the session asks of it goes into one list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from gateway.attempts.records import AttemptLog, Direction
+from gateway.dialback.keys import KeyMaker
+from gateway.errors import StreamError
+from gateway.features.dialback import Dialback
+from gateway.federation.admission import Admission
+from gateway.federation.session import SessionTools
+from gateway.notices import Notice
+from gateway.stream.events import CloseTransport
+from gateway.stream.facts import Facts, Role
+from gateway.stream.negotiation import Step
+from tests.support.neighbours import Neighbours
+
+DIALBACK = Dialback(KeyMaker(b"0123456789abcdef"), lambda domain: True, lambda pair: OUR_TERMS)
+OUR_TERMS = Facts(role=Role.RECEIVING).terms
+
+
+class Line:
+    """To a session, its Connection."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.log: list[Any] = []
+        self.stream: Any = SimpleNamespace(
+            facts=facts, is_established=False, is_open=True, offered=None, header=None, state=None
+        )
+        self.bytes_in = self.bytes_out = 0
+        self.has_stalled = self.was_stuck = False
+        self.peer_address = "192.0.2.1:5269"
+        self.has_room = True
+        self.session: Any = None
+
+    def connect(self, session: Any) -> Line:
+        """This connection is that session's."""
+        self.session = session
+        session.connected(self)
+        return self
+
+    def happens(self, *outputs: Any) -> None:
+        """The stream says so."""
+        for output in outputs:
+            self.session.happened(output)
+
+    def established(self) -> None:
+        """Stanzas may pass."""
+        self.stream.is_established = True
+
+    def closes(self, error: StreamError | None = None) -> None:
+        """The stream is closed, and the connection is still there."""
+        self.stream.is_established = self.stream.is_open = False
+        self.happens(CloseTransport(error=error))
+
+    # -- as a Connection ---------------------------------------------------------------------------------------------
+
+    def room(self) -> Deferred[None] | None:
+        return None
+
+    def write(self, data: bytes) -> None:
+        self.log.append(data)
+
+    def answer(self, answer: object) -> None:
+        self.log.append(answer)
+
+    def perform(self, step: Callable[[Facts], Step]) -> None:
+        self.log.extend(step(self.stream.facts).outputs)
+
+    def close(self, error: StreamError | None = None) -> None:
+        self.log.append(f"close {error.condition if error else 'properly'}")
+        self.closes(error)
+
+
+def attempt(direction: Direction, notices: list[Notice] | None = None) -> AttemptLog:
+    """The record of this stream."""
+    return AttemptLog((notices if notices is not None else []).append, lambda: 0.0, 1, direction)
+
+
+def tools(neighbours: Neighbours, clock: Clock | None = None) -> SessionTools:
+    """What sessions share, with the way to that router."""
+    router = neighbours.router
+    return SessionTools(admission=Admission(router.domains, router, lambda notice: None), clock=clock or Clock())

@@ -1,0 +1,137 @@
+"""InboundSession: what a stream from another server may bring in, and whose keys are verified."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from gateway.addresses import Domain, DomainPair
+from gateway.attempts.records import Direction
+from gateway.federation.inbound import InboundSession
+from gateway.federation.resumption import Resumables
+from gateway.stream.events import PairChecked, PairVerified, VerifyPair
+from gateway.stream.facts import Facts, Means, Role
+from tests.support.neighbours import Neighbours
+from tests.support.trees import stanza
+from tests.unit.federation.lines import DIALBACK, Line, attempt, tools
+
+PAIR = DomainPair(Domain("far.test"), Domain("ours.test"))
+SECOND = DomainPair(Domain("second.test"), PAIR.target)
+FACTS = Facts(role=Role.RECEIVING, local=PAIR.target, remote=PAIR.sender).with_proof(PAIR, Means.EXTERNAL)
+MESSAGE = "<message from='{from_}' to='{to}'><body>Hi</body></message>"
+
+
+class Nobody:
+    """Lenders where nothing is ever lent."""
+
+    def unlend(self, session: object) -> None:
+        pass
+
+
+class World:
+    """A session with its connection; `reached` is which domains are known to be there."""
+
+    def __init__(self) -> None:
+        self.questions: list[Deferred[PairChecked]] = []
+        self.reached: list[DomainPair] = []
+        self.neighbours = Neighbours()
+        self.session = InboundSession(
+            attempt(Direction.IN),
+            DIALBACK,
+            tools(self.neighbours),
+            verify=self.verify,
+            reached=self.reached.append,
+            lenders=Nobody(),  # type: ignore[arg-type]
+            resumables=Resumables(lambda: "id", lambda: 0.0),
+        )
+        self.line = Line(FACTS).connect(self.session)
+        self.line.established()
+
+    def verify(self, order: VerifyPair) -> Deferred[PairChecked]:
+        self.questions.append(Deferred())
+        return self.questions[-1]
+
+    def says(self, *texts: str) -> None:
+        self.session.stanzas_received([stanza(text) for text in texts])
+
+    def got(self) -> list[str]:
+        return [str(each.from_) for each in self.neighbours.inside.got]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def order(stream_id: str = "1") -> VerifyPair:
+    return VerifyPair(pair=SECOND, stream_id=stream_id, key="0123")
+
+
+# Stanzas.
+
+
+def test_stanzas_of_a_proved_pair_pass(world: World) -> None:
+    world.says(*(MESSAGE.format(from_=f"{name}@far.test", to="ours.test") for name in "ab"))
+    assert world.got() == ["a@far.test", "b@far.test"]
+    assert world.line.log == []
+
+
+@pytest.mark.parametrize(
+    ("from_", "to", "condition"),
+    [
+        ("a@second.test", "ours.test", "invalid-from"),
+        ("a@ours.test", "ours.test", "invalid-from"),
+        ("a@far.test", "third.test", "host-unknown"),
+    ],
+)
+def test_any_other_ends_the_stream_after_what_was_before_it(world: World, from_: str, to: str, condition: str) -> None:
+    good = MESSAGE.format(from_="a@far.test", to="ours.test")
+    world.says(good, MESSAGE.format(from_=from_, to=to), good)
+    assert world.got() == ["a@far.test"]
+    assert world.line.log == [f"close {condition}"]
+    assert world.neighbours.outside.got == []
+
+
+def test_a_malformed_to_is_answered_and_the_stream_goes_on(world: World) -> None:
+    good = MESSAGE.format(from_="a@far.test", to="ours.test")
+    world.says(MESSAGE.format(from_="a@far.test", to="@"), good)
+    (answer,) = world.neighbours.outside.got
+    assert (answer.type, str(answer.to), str(answer.from_)) == ("error", "a@far.test", "ours.test")
+    assert b"jid-malformed" in answer.raw
+    assert world.got() == ["a@far.test"]
+
+
+# Signs of life.
+
+
+def test_a_stanza_and_a_proof_say_that_the_domain_is_there(world: World) -> None:
+    world.line.happens(PairVerified(pair=PAIR, means=Means.EXTERNAL))
+    world.says(MESSAGE.format(from_="a@far.test", to="ours.test"))
+    assert world.reached == [PAIR.reversed(), PAIR.reversed()]
+
+
+def test_a_stanza_that_is_refused_says_nothing(world: World) -> None:
+    world.says(MESSAGE.format(from_="a@second.test", to="ours.test"))
+    assert world.reached == []
+
+
+# Keys.
+
+
+def test_a_key_is_verified_and_the_outcome_told(world: World) -> None:
+    world.line.happens(order())
+    assert world.line.log == []
+    checked = PairChecked(pair=SECOND, valid=True)
+    world.questions[0].callback(checked)
+    assert world.line.log == [checked]
+
+
+def test_not_too_many_keys_at_once(world: World) -> None:
+    for number in range(101):
+        world.line.happens(order(str(number)))
+    assert len(world.questions) == 100
+    (refused,) = world.line.log
+    assert (refused.valid, refused.condition) == (None, "resource-constraint")
+    world.questions[0].callback(PairChecked(pair=SECOND, valid=False))
+    world.line.happens(order("next"))
+    assert len(world.questions) == 101

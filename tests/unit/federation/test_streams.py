@@ -1,0 +1,224 @@
+"""OutboundStreams: which stream serves for what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from gateway.addresses import Domain, DomainPair
+from gateway.errors import StanzaCondition
+from gateway.federation.delivery import DeliveryFailed
+from gateway.federation.streams import OutboundStreams
+from gateway.stream.events import PairChecked, VerifyPair
+
+FAR = Domain("far.test")
+PAIR, FURTHER = (DomainPair(Domain(name), FAR) for name in ("ours.test", "more.ours.test"))
+KEY = VerifyPair(pair=PAIR.reversed(), stream_id="1", key="0123")
+
+
+class Stream:
+    """A session, as far as it concerns who looks for one."""
+
+    def __init__(self, log: list[str], pair: DomainPair, *, takes_more_pairs: bool = False) -> None:
+        self.pair = pair
+        self.is_usable = True
+        self.takes_more_pairs = takes_more_pairs
+        self.proofs = [pair]
+        self.proving: Deferred[Stream] = Deferred()
+        self.questions: list[Deferred[PairChecked]] = []
+        self._log = log
+
+    @property
+    def facts(self) -> Stream:
+        return self
+
+    def carries(self, pair: DomainPair) -> bool:
+        return pair in self.proofs
+
+    def prove(self, pair: DomainPair) -> Deferred[Stream]:
+        self._log.append(f"prove {pair.sender}")
+        return self.proving
+
+    def ask(self, pair: DomainPair, stream_id: str, key: str) -> Deferred[PairChecked]:
+        self._log.append(f"ask about {pair.sender} {stream_id}")
+        self.questions.append(Deferred())
+        return self.questions[-1]
+
+
+class World:
+    """Streams that are opened when a test says so; `log` is what happens, in order."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.openings: list[Deferred[Any]] = []
+        self.gone: list[Any] = []
+        self.streams = OutboundStreams(self, Clock())  # type: ignore[arg-type]
+
+    def open(self, pair: DomainPair, gone: Any, *, only_questions: bool, resuming: Any = None) -> Deferred[Any]:
+        self.log.append(f"open {'for questions' if only_questions else 'for stanzas'} from {pair.sender}")
+        self.openings.append(Deferred())
+        self.gone.append(gone)
+        return self.openings[-1]
+
+    def want(self, pair: DomainPair = PAIR) -> Deferred[Any]:
+        """A route wants a stream; what it gets goes into the list."""
+        wanted = self.streams.open(pair)
+        wanted.addCallbacks(lambda stream: self.log.append(f"{pair.sender} has one"), self._failed)
+        return wanted
+
+    def verify(self, order: VerifyPair = KEY) -> None:
+        self.streams.verify(order).addCallback(
+            lambda checked: self.log.append(f"checked: {checked.valid} {checked.condition}".strip())
+        )
+
+    def _failed(self, failure: Any) -> None:
+        failure.trap(DeliveryFailed)
+        self.log.append(f"failed: {failure.value.reason}")
+
+    def stands(self, pair: DomainPair = PAIR, **what: bool) -> Stream:
+        """The stream that was wanted last stands."""
+        stream = Stream(self.log, pair, **what)
+        self.openings[-1].callback(stream)
+        return stream
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_stream_that_stands_is_used_again(world: World) -> None:
+    world.want()
+    world.stands()
+    world.want()
+    assert world.log == ["open for stanzas from ours.test", "ours.test has one", "ours.test has one"]
+
+
+@pytest.mark.parametrize("how", ["closing", "gone"])
+def test_a_stream_that_ended_is_not(world: World, how: str) -> None:
+    world.want()
+    stream = world.stands()
+    if how == "closing":
+        stream.is_usable = False
+    else:
+        world.gone[-1](stream, "it broke", None)
+        assert list(world.streams) == []
+    world.log.clear()
+    world.want()
+    assert world.log == ["open for stanzas from ours.test"]
+
+
+def test_another_domain_of_ours_has_a_stream_of_its_own(world: World) -> None:
+    world.want()
+    world.stands()
+    world.log.clear()
+    world.want(FURTHER)
+    assert world.log == ["open for stanzas from more.ours.test"]
+
+
+def test_or_shares_one_that_takes_further_pairs(world: World) -> None:
+    world.want()
+    stream = world.stands(takes_more_pairs=True)
+    world.log.clear()
+    world.want(FURTHER)
+    stream.proving.callback(stream)
+    assert world.log == ["prove more.ours.test", "more.ours.test has one"]
+
+
+def test_a_pair_that_is_refused_there_has_a_stream_of_its_own(world: World) -> None:
+    world.want()
+    stream = world.stands(takes_more_pairs=True)
+    world.log.clear()
+    world.want(FURTHER)
+    stream.proving.errback(DeliveryFailed("refused"))
+    world.stands(FURTHER)
+    assert world.log == ["prove more.ours.test", "open for stanzas from more.ours.test", "more.ours.test has one"]
+
+
+def test_nothing_is_opened_for_whom_time_has_run_out(world: World) -> None:
+    world.want()
+    world.stands(takes_more_pairs=True)
+    world.log.clear()
+    wanted = world.want(FURTHER)
+    wanted.cancel()
+    assert world.log[0] == "prove more.ours.test"
+    assert world.log[1].startswith("failed: ")
+    assert len(world.log) == 2
+
+
+def test_what_cannot_be_opened_fails(world: World) -> None:
+    world.want()
+    world.openings[-1].errback(DeliveryFailed("no route to host"))
+    assert world.log[-1] == "failed: no route to host"
+
+
+# Streams that others have opened.
+
+
+def test_a_stream_that_is_lent_serves_its_pair(world: World) -> None:
+    lent = Stream(world.log, PAIR)
+    world.streams.lend(lent, PAIR)  # type: ignore[arg-type]
+    world.want()
+    world.want(FURTHER)
+    assert world.log == ["ours.test has one", "open for stanzas from more.ours.test"]
+
+
+# Questions about keys.
+
+
+def test_a_key_is_asked_for_on_a_stream_of_the_same_pair(world: World) -> None:
+    world.want()
+    stream = world.stands()
+    world.log.clear()
+    world.verify()
+    stream.questions[-1].callback(PairChecked(pair=KEY.pair, valid=True))
+    assert world.log == ["ask about far.test 1", "checked: True"]
+
+
+def test_or_on_one_that_is_opened_for_questions_and_kept(world: World) -> None:
+    world.verify()
+    stream = world.stands()
+    stream.questions[-1].callback(PairChecked(pair=KEY.pair, valid=False))
+    world.verify()
+    assert world.log == [
+        "open for questions from ours.test",
+        "ask about far.test 1",
+        "checked: False",
+        "ask about far.test 1",
+    ]
+
+
+def test_which_is_one_for_all_who_ask_at_once(world: World) -> None:
+    world.verify()
+    world.verify(VerifyPair(pair=KEY.pair, stream_id="2", key="4567"))
+    world.stands()
+    assert world.log == ["open for questions from ours.test", "ask about far.test 1", "ask about far.test 2"]
+
+
+def test_and_is_opened_again_when_it_is_gone(world: World) -> None:
+    world.verify()
+    world.gone[-1](world.stands(), "it broke", None)
+    world.log.clear()
+    world.verify()
+    assert world.log == ["open for questions from ours.test"]
+
+
+def test_it_does_not_serve_for_stanzas(world: World) -> None:
+    world.verify()
+    world.stands()
+    world.log.clear()
+    world.want()
+    assert world.log == ["open for stanzas from ours.test"]
+
+
+@pytest.mark.parametrize("condition", [StanzaCondition.REMOTE_SERVER_NOT_FOUND, StanzaCondition.REMOTE_SERVER_TIMEOUT])
+def test_a_key_that_cannot_be_asked_for_is_neither_valid_nor_invalid(world: World, condition: StanzaCondition) -> None:
+    world.verify()
+    world.verify(VerifyPair(pair=KEY.pair, stream_id="2", key="4567"))
+    world.openings[-1].errback(DeliveryFailed("no", condition))
+    assert world.log[1:] == [f"checked: None {condition}"] * 2
+    world.verify()
+    assert world.log[-1] == "open for questions from ours.test"
