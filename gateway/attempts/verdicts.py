@@ -29,6 +29,7 @@ class Verdict(StrEnum):
     NO_COMMON_PROOF = "no-common-proof"
     PROOF_REFUSED = "proof-refused"
     WRONG_SECRET = "wrong-secret"
+    LOGIN_REFUSED = "login-refused"
     CLOSED_AFTER_PROOF = "closed-after-proof"
     CLOSED_BY_PEER = "closed-by-peer"
     REFUSED_BY_US = "refused-by-us"
@@ -134,6 +135,12 @@ ADVICE = {
         side="ours",
         mend='Make them equal: secret in [domains."DOMAIN"] here, and the password in the component\'s own'
         " configuration. Look for blanks and quotes at the ends.",
+    ),
+    Verdict.LOGIN_REFUSED: Advice(
+        meaning="a client did not prove that the account is its own",
+        side="the client's",
+        mend="If it is one of your people, the password is wrong: xmpp-gateway account passwd JID gives another one."
+        " Many of these from one address are somebody who guesses.",
     ),
     Verdict.CLOSED_AFTER_PROOF: Advice(
         meaning="the other server accepted the proof and then closed the stream without a word",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.attempts.narration import Narrator
 from gateway.attempts.records import AttemptLog, Step
 from gateway.attempts.verdicts import Verdict
+from gateway.errors import StreamCondition
 from gateway.features.sasl_clients import ClientAuthenticated
 from gateway.stream.events import ClientBound, ProofFailed, StreamOpened
 
@@ -38,5 +39,17 @@ class ClientNarrator(Narrator):
 
     def _end(self, reason: str) -> tuple[Verdict, str]:
         if self._login_refused:
-            return Verdict.REFUSED_BY_US, self._login_refused
+            return Verdict.LOGIN_REFUSED, self._login_refused
         return super()._end(reason)
+
+    def _our_verdict(self, condition: StreamCondition) -> Verdict:
+        if self._login_refused:
+            return Verdict.LOGIN_REFUSED
+        return _OURS.get(condition, Verdict.REFUSED_BY_US)
+
+
+_OURS = {
+    StreamCondition.CONNECTION_TIMEOUT: Verdict.TIMEOUT,
+    StreamCondition.SYSTEM_SHUTDOWN: Verdict.CLOSED_BY_US,
+    StreamCondition.RESET: Verdict.CLOSED_BY_US,
+}

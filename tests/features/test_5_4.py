@@ -61,7 +61,7 @@ async def test_tries_are_bounded(house: Peer) -> None:
         assert await sent_away(probe) == "policy-violation"
 
 
-async def test_unknown_account_and_wrong_password_are_told_by_the_same_bytes(house: Peer) -> None:
+async def test_h_17_unknown_account_and_wrong_password_are_told_by_the_same_bytes(house: Peer) -> None:
     answers = []
     for user in ("romeo", "nobody", "@", "x" * 1024):
         async with knocking(house) as probe:

@@ -201,6 +201,14 @@ def test_attempt_tells_of_refused_logins() -> None:
     house.clock.advance(PAUSE_SECONDS)
     line.say(CLOSING)
     (attempt,) = [notice for notice in house.notices if isinstance(notice, Attempt)]
-    assert attempt.verdict is Verdict.REFUSED_BY_US
+    assert attempt.verdict is Verdict.LOGIN_REFUSED
     assert "alice@example.com" in attempt.reason
     assert "the wrong one" not in attempt.sentence
+
+
+def test_attempt_tells_of_what_we_do_not_let_in() -> None:
+    house = House("alice")
+    line = house.connect().say(HEADER, "<presence/>")
+    line.cut()
+    (attempt,) = [notice for notice in house.notices if isinstance(notice, Attempt)]
+    assert (attempt.verdict, attempt.reason) == (Verdict.REFUSED_BY_US, "no stanzas before negotiation is complete")
