@@ -1,0 +1,78 @@
+"""What was promised to a client survives: an orderly stop, and a crash (SIGKILL) right after the promise."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.interop.clients import PASSWORD, user
+from tests.interop.fixtures import Starter
+from tests.interop.knocking import at_home
+from tests.interop.peers import Gateway, Peer
+from tests.interop.probe import Probe
+
+SM = "xmlns='urn:xmpp:sm:3'"
+
+
+@pytest.fixture
+def home(start: Starter) -> Peer:
+    """A gateway with accounts, for one test alone."""
+    home = start(Gateway, "verona.test", options={"domains": {"verona.test": {"serve": "im"}}})
+    for name in ("romeo", "juliet"):
+        home.register(f"{name}@verona.test", PASSWORD)
+    return home
+
+
+def line(number: int) -> str:
+    return f"<message to='juliet@verona.test' type='chat'><body>line {number}</body></message>"
+
+
+async def acknowledged(probe: Probe) -> int:
+    """Ask what has been taken."""
+    await probe.type(f"<r {SM}/>")
+    while not (answer := await probe.element()).tag.endswith("}a"):
+        pass
+    return int(answer.get("h") or 0)
+
+
+async def test_messages_that_were_acknowledged_are_there_after_a_crash(home: Peer) -> None:
+    async with at_home(home, "romeo") as romeo:
+        await romeo.type(f"<enable {SM}/>")
+        await romeo.element()
+        await romeo.type("".join(map(line, range(200))))
+        taken = await acknowledged(romeo)
+        home.kill()
+    assert taken == 200
+    home.start()
+    async with user(home, "juliet") as juliet:
+        for number in range(taken):
+            await juliet.expect_message(f"line {number}")
+
+
+async def test_contacts_that_were_confirmed_are_there_after_a_crash(home: Peer) -> None:
+    async with user(home, "romeo") as romeo:
+        await romeo.xmpp.get_roster()
+        await romeo.request(
+            "romeo@verona.test",
+            "<query xmlns='jabber:iq:roster'><item jid='friar@elsewhere.test' name='Laurence'/></query>",
+            "set",
+        )
+        home.kill()
+        romeo.abort()
+    home.start()
+    async with user(home, "romeo") as romeo:
+        await romeo.xmpp.get_roster()
+        assert romeo.xmpp.client_roster["friar@elsewhere.test"]["name"] == "Laurence"
+
+
+async def test_what_a_parked_client_never_took_is_stored_by_an_orderly_stop(home: Peer) -> None:
+    async with user(home, "romeo") as romeo:
+        async with at_home(home, "juliet", "balcony") as juliet:
+            await juliet.type(f"<enable {SM} resume='true'/><presence/>")
+            await juliet.element()
+            juliet.drop()
+        romeo.send_message("juliet@verona.test/balcony", "while you were away")
+        await romeo.request("verona.test", "<ping xmlns='urn:xmpp:ping'/>")
+    home.stop()
+    home.start()
+    async with user(home, "juliet") as again:
+        await again.expect_message("while you were away")
