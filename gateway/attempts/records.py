@@ -8,12 +8,13 @@ line, commands, page and metrics all tell it from there. The first stanza is a s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.attempts.verdicts import Verdict
-from gateway.notices import Level, Notice, Publish
+from gateway.notices import Level, Notice, Publish, StanzasPassed
+from gateway.stanzas import Stanza
 
 
 class Direction(StrEnum):
@@ -270,6 +271,14 @@ class AttemptLog:
         if not self._had_stanza and self.record is not None:
             self._had_stanza = True
             self._publish(FirstStanza(attempt=self.record, record=self._ended(Step.FIRST_STANZA, told)))
+
+    def passed(self, stanzas: Sequence[Stanza], size: int, *, came_in: bool) -> None:
+        """A batch came in on the stream, or went out; `size` in bytes."""
+        self.stanzas("came in" if came_in else "went out")
+        ends = (self.remote, self.local) if came_in else (self.local, self.remote)
+        self._publish(
+            StanzasPassed(came_in=came_in, via=self.kind, source=ends[0], target=ends[1], stanzas=stanzas, size=size)
+        )
 
     def stream_ended(self, bytes_in: int, bytes_out: int, reason: str) -> None:
         """The stream whose attempt this was is gone."""

@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from gateway.addresses import Address
+from gateway.attempts.records import AttemptLog
 from gateway.errors import Misuse, StreamCondition, StreamError
 from gateway.features.stream_management import REQUEST
 from gateway.im.account import Resource
@@ -43,6 +44,7 @@ class Client:
         self.has_ended = False
         self.is_resumable = False
         self.owner: object = None  # the session whose connection it has
+        self.log: AttemptLog | None = None  # of the stream of that session
         self._domain = domain
         self._clock = clock
         self._connection: Connection | None = None
@@ -188,6 +190,8 @@ class Client:
     def _write(self, stanzas: Sequence[Stanza]) -> None:
         assert self._connection is not None
         data = b"".join([stanza.raw for stanza in stanzas])
+        if self.log is not None:
+            self.log.passed(stanzas, len(data), came_in=False)
         if self._acknowledgements is not None:
             self._acknowledgements.add(stanzas, len(data))
             data += self._question()

@@ -103,7 +103,7 @@ class ClientSession:
         """Whatever a bound client sends is for its domain to judge."""
         if self._owned is None:
             return None
-        self.attempt.stanzas("came in")
+        self.attempt.passed(stanzas, sum(len(stanza.raw) for stanza in stanzas), came_in=True)
         return self._owned.take(stanzas)
 
     def lost(self, reason: str) -> None:
@@ -153,6 +153,7 @@ class ClientSession:
     def _own(self, client: Client) -> None:
         self.client = client
         client.owner = self
+        client.log = self.attempt
 
     @property
     def _owned(self) -> Client | None:

@@ -16,7 +16,7 @@ from gateway.attempts.records import (
     StreamEnded,
 )
 from gateway.attempts.verdicts import ADVICE, Verdict
-from gateway.notices import Level, Notice
+from gateway.notices import Level, Notice, StanzasPassed
 
 
 @pytest.fixture
@@ -131,3 +131,16 @@ def test_every_verdict_is_explained_and_every_failure_can_be_mended(verdict: Ver
     assert advice.meaning
     assert verdict.is_failure == bool(advice.mend) == bool(advice.side)
     assert verdict is Verdict.UNDER_WAY or not advice.mend or advice.mend.endswith(".")
+
+
+def test_batches_are_told_with_their_way_and_kind(told: list[Notice], clock: Clock) -> None:
+    log = AttemptLog(
+        told.append, clock.seconds, 1, Direction.IN, kind=Kind.CLIENT, local="im.test", remote="ann@im.test"
+    )
+    log.passed([], 40, came_in=True)
+    log.passed([], 60, came_in=False)
+    passed = [notice for notice in told if isinstance(notice, StanzasPassed)]
+    assert [(each.came_in, each.via, each.source, each.target, each.size) for each in passed] == [
+        (True, "client", "ann@im.test", "im.test", 40),
+        (False, "client", "im.test", "ann@im.test", 60),
+    ]
