@@ -39,7 +39,7 @@ FLOORS = [
     # assembly
     ["reloading", "operating", "shutdown"],
     ["service"],
-    ["tap", "commands"],
+    ["tap", "commands", "guest.__main__"],
     ["demo"],
 ]
 LEVEL = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -37,7 +37,7 @@ Token = Callable[[], str]
 
 @dataclass(frozen=True, kw_only=True)
 class ClientAuthenticated(Event):
-    """A client has proved that an account is its own; it has no resource yet."""
+    """A client, or we where we are one, has proved that an account is its own; it has no resource yet."""
 
     account: Address
     mechanism: str
@@ -153,8 +153,9 @@ def logging_in(credentials: Credentials, token: Token) -> SaslInitiating:
         usable = [*_by_certificate(credentials), *_by_password(credentials, token, facts, offered)]
         return [each for each in usable if credentials.mechanisms is None or each.name in credentials.mechanisms]
 
-    def proved(facts: Facts, means: Means) -> tuple[Facts, Sequence[Event]]:
-        return replace(facts, client=credentials.account.bare_address), ()
+    def proved(facts: Facts, usable: Usable) -> tuple[Facts, Sequence[Event]]:
+        account = credentials.account.bare_address
+        return replace(facts, client=account), [ClientAuthenticated(account=account, mechanism=usable.name)]
 
     return SaslInitiating(choose, is_done=is_authenticated, proved=proved)
 

@@ -32,15 +32,15 @@ class Usable:
 
 # The mechanisms that we would use on this stream, best first, given what the other side offers.
 Choose = Callable[[Facts, Element], Sequence[Usable]]
-# What a success makes of the facts, and who is to hear of it.
-Proved = Callable[[Facts, Means], tuple[Facts, Sequence[Event]]]
+# What a success by a mechanism makes of the facts, and who is to hear of it.
+Proved = Callable[[Facts, Usable], tuple[Facts, Sequence[Event]]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trying:
     """What the facts keep of SASL on one stream: the mechanism under way, and what may be tried after it."""
 
-    means: Means = Means.PASSWORD
+    by: Usable | None = None
     running: ClientMechanism | None = field(default=None, repr=False)
     refusal: SaslFailure | None = None  # ours, of what the server said
     untried: tuple[Usable, ...] = ()
@@ -71,7 +71,7 @@ class SaslInitiating(StreamFeature):
         running = first.begin()
         initial = encode_optional_payload(running.begin())
         auth = Element(SASL, "auth", {"mechanism": first.name}, [initial] if initial else [])
-        trying = Trying(means=first.means, running=running, untried=tuple(others))
+        trying = Trying(by=first, running=running, untried=tuple(others))
         return Step(facts=_having(facts, trying), outputs=[auth])
 
     def receive(self, facts: Facts, element: Element) -> Step:
@@ -101,13 +101,14 @@ class SaslInitiating(StreamFeature):
 
     def _succeeded(self, facts: Facts, trying: Trying, element: Element) -> Step:
         assert trying.running is not None
+        assert trying.by is not None
         try:
             trying.running.succeed(decode_optional_payload(element.text))
         except SaslFailure as refusal:
             raise StreamError(
                 StreamCondition.NOT_AUTHORIZED, "the server has not proved itself", reason=refusal.reason
             ) from refusal
-        facts, events = self._proved(replace(facts, conversation=None), trying.means)
+        facts, events = self._proved(replace(facts, conversation=None), trying.by)
         return Step(facts=facts, outputs=events, then=Then.RESTART)
 
     def _abort(self, facts: Facts, refusal: SaslFailure) -> Step:
@@ -117,8 +118,9 @@ class SaslInitiating(StreamFeature):
 
     def _failed(self, facts: Facts, failure: SaslFailure) -> Step:
         trying = _trying(facts)
+        assert trying.by is not None
         told = trying.refusal or failure
-        failed = ProofFailed(means=trying.means, condition=str(told.condition), text=told.reason)
+        failed = ProofFailed(means=trying.by.means, condition=str(told.condition), text=told.reason)
         if usable := _worth_trying(trying, failure):
             step = self._try(facts, usable)
             return replace(step, outputs=[failed, *step.outputs])
@@ -133,7 +135,7 @@ def _worth_trying(trying: Trying, failure: SaslFailure) -> Sequence[Usable]:
     if trying.refusal is not None or failure.condition in _NOT_NOW:
         return ()
     if failure.condition in _OUR_FAULT:
-        return [usable for usable in trying.untried if usable.means is not trying.means]
+        return [usable for usable in trying.untried if trying.by is None or usable.means is not trying.by.means]
     return trying.untried
 
 

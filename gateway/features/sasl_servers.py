@@ -114,5 +114,5 @@ def _they_proved(facts: Facts, accepted: Accepted, identity: str) -> tuple[Facts
     return facts.with_proof(facts.pair, accepted.means), [PairVerified(pair=facts.pair, means=accepted.means)]
 
 
-def _we_proved(facts: Facts, means: Means) -> tuple[Facts, Sequence[Event]]:
-    return facts.with_proof(facts.pair, means), [PairVerified(pair=facts.pair, means=means)]
+def _we_proved(facts: Facts, usable: Usable) -> tuple[Facts, Sequence[Event]]:
+    return facts.with_proof(facts.pair, usable.means), [PairVerified(pair=facts.pair, means=usable.means)]

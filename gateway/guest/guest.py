@@ -73,8 +73,12 @@ class Guest:
         connect: str | None = None,
         direct_tls: bool = True,
         hear: Callable[[Stanza], None] = lambda stanza: None,
+        note: Callable[[str], None] = lambda step: None,
     ) -> None:
-        """`identity` is our certificate, for EXTERNAL; `connect` takes the place of the DNS; `hear` gets what comes."""
+        """`identity` is our certificate, for EXTERNAL; `connect` takes the place of the DNS.
+
+        `hear` gets what comes, `note` each step on the way in.
+        """
         self.steps: list[str] = []
         self._credentials = credentials
         self._reception = reception
@@ -82,6 +86,7 @@ class Guest:
         self._connect = connect
         self._direct_tls = direct_tls
         self._hear = hear
+        self._note = note
         self._session: GuestSession | None = None
 
     async def enter(self) -> Affairs:
@@ -92,18 +97,18 @@ class Guest:
             direct_tls=self._direct_tls,
             connect=self._connect,
             service=FOR_CLIENTS,
-            note=self.steps.append,
+            note=self._step,
         )
         targets = list(resolution.targets)
         while True:
-            session = GuestSession(self._affairs, reception.compute)
+            session = GuestSession(self._affairs, reception.compute, self._step)
             build = partial(self._protocol, session)
-            dialled = await dial(reception.reactor, targets, build, note=self.steps.append)
+            dialled = await dial(reception.reactor, targets, build, note=self._step)
             try:
                 self._session = session
                 return await session.entered
             except NotLetIn as problem:
-                self.steps.append(str(problem))
+                self._step(str(problem))
                 targets = targets[targets.index(dialled.target) + 1 :]
                 if not targets or session.was_refused:
                     raise
@@ -115,6 +120,10 @@ class Guest:
         if self._session.connection is not None:
             self._session.connection.close()
         return await self._session.gone
+
+    def _step(self, step: str) -> None:
+        self.steps.append(step)
+        self._note(step)
 
     def _protocol(self, session: GuestSession, target: Target) -> StreamProtocol:
         reception, domain = self._reception, self._credentials.account.domain

@@ -9,10 +9,18 @@ from twisted.internet.defer import Deferred
 from gateway.addresses import Address
 from gateway.errors import GatewayError, StreamError
 from gateway.features.sasl import Compute, Computed
+from gateway.features.sasl_clients import ClientAuthenticated
 from gateway.guest.affairs import Affairs
 from gateway.sessions import Connection
 from gateway.stanzas import Stanza
-from gateway.stream.events import CloseTransport, NegotiationCompleted, ProofFailed, StreamErrorReceived
+from gateway.stream.events import (
+    ClientBound,
+    CloseTransport,
+    NegotiationCompleted,
+    ProofFailed,
+    Secured,
+    StreamErrorReceived,
+)
 from gateway.stream.stream import Output
 
 
@@ -27,14 +35,16 @@ class GuestSession:
         self,
         make_affairs: Callable[[Address, Connection], Affairs],
         compute: Callable[[Compute], Deferred[Computed]],
+        note: Callable[[str], None],
     ) -> None:
-        """`make_affairs` is called with our new address when stanzas may pass."""
+        """`make_affairs` is called with our new address when stanzas may pass; `note` hears of each step."""
         self.connection: Connection | None = None
         self.affairs: Affairs | None = None
         self.entered: Deferred[Affairs] = Deferred()
         self.gone: Deferred[str] = Deferred()
         self._make_affairs = make_affairs
         self._compute = compute
+        self._note = note
         self.was_refused = False  # by the server itself, which another target would not change
         self._told = ""
 
@@ -47,9 +57,16 @@ class GuestSession:
         match output:
             case Compute():
                 self._compute(output).addCallback(self._computed)
+            case Secured():
+                self._note(f"{output.tls.version} with {output.tls.cipher}")
+            case ClientAuthenticated():
+                self._note(f"logged in as {output.account} by {output.mechanism}")
+            case ClientBound():
+                self._note(f"bound as {output.address}")
             case ProofFailed():
                 told = f": {output.text}" if output.text else ""
                 self._told = f"the login was refused with {output.condition}{told}"
+                self._note(self._told)
                 self.was_refused = True
             case StreamErrorReceived():
                 told = f": {output.text}" if output.text else ""

@@ -5,10 +5,15 @@ Row by row it is proven in tests/features/client.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 from gateway.addresses import Address
 from gateway.elements import Element
 from gateway.guest.affairs import RequestRefused
 from gateway.namespaces import DISCO_INFO, PING
+from tests.interop.clients import PASSWORD
 from tests.interop.guests import staying
 from tests.interop.peers import Peer
 from tests.interop.world import World
@@ -73,3 +78,39 @@ def test_requests_are_answered_both_ways(world: World, host: Peer) -> None:
     identities, condition = run_in_reactor(scenario)
     assert "server" in identities
     assert condition in ("service-unavailable", "feature-not-implemented")
+
+
+def probed(world: World, jid: str, folder: Path, password: str = PASSWORD) -> tuple[int, list[str]]:
+    """What the probe prints, and its exit status."""
+    names = world.nameserver.names
+    file = folder / "gateway.toml"
+    file.write_text(
+        f'[gateway]\nstate = "state"\n[tls]\nauthorities = "{world.authorities}"\n'
+        f'[dns]\nnameservers = ["{names.address}:{names.port}"]\n[domains."unused.test"]\nserve = "im"\n'
+    )
+    command = [sys.executable, "-m", "gateway.guest", jid, "--config", str(file)]
+    done = subprocess.run(command, input=f"{password}\n", capture_output=True, text=True, timeout=30, check=False)
+    return done.returncode, done.stdout.splitlines()
+
+
+def test_probe_shows_each_step(world: World, host: Peer, tmp_path: Path) -> None:
+    status, lines = probed(world, f"romeo@{domain(host)}", tmp_path)
+    assert status == 0, lines
+    told = "\n".join(lines)
+    for step in (
+        "_xmpp-client._tcp",
+        "connected",
+        "TLSv1.3 with",
+        "logged in as romeo",
+        "bound as romeo",
+        "the roster has",
+    ):
+        assert step in told
+    assert lines[-2:] == ["the server has answered a ping", "left: closed by us"]
+
+
+def test_probe_says_why_it_was_not_let_in(world: World, host: Peer, tmp_path: Path) -> None:
+    status, lines = probed(world, f"romeo@{domain(host)}", tmp_path, "wrong")
+    assert status == 1
+    assert "the login was refused with not-authorized" in lines[-1]
+    assert "wrong" not in " ".join(lines)
