@@ -32,7 +32,7 @@ class Component:
         self.is_attached = False
         self._secret = secret
         self._at = at
-        self._heard = heard
+        self.heard = heard
         self._reads = asyncio.Event()
         self._reads.set()
         self._task: asyncio.Task[None] | None = None
@@ -68,6 +68,10 @@ class Component:
         """Drop the connection; whatever was on its way to us is gone."""
         if self._writer is not None:
             self._writer.transport.abort()
+
+    def deafen(self) -> None:
+        """Read nothing any more."""
+        self._reads.clear()
 
     async def stall(self, seconds: float) -> None:
         """Read nothing for so long."""
@@ -128,7 +132,7 @@ class Component:
             position = end
             attributes = {name: value.decode() for name, value in _ATTRIBUTE.findall(tag[2])}
             kind, id_, sender = (attributes.get(name.encode(), "") for name in ("type", "id", "from"))
-            self._heard(tag[1].decode(), kind, id_, sender)
+            self.heard(tag[1].decode(), kind, id_, sender)
             if tag[1] == b"iq" and kind in ("get", "set"):
                 answers.append(f"<iq type='result' id='{id_}' from='{attributes[b'to']}' to='{sender}'/>")
         if answers:

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
 
 import pytest
+
+STANZAS = int(os.environ.get("FAULTS", "6000"))
+SEED = int(os.environ.get("FAULTS_SEED", "2026"))
 
 
 @pytest.fixture(scope="session")
 def count() -> int:
     """How many stanzas a test sends in all."""
-    return int(os.environ.get("FAULTS", "6000"))
+    return STANZAS
 
 
 @pytest.fixture(scope="session")
 def seed() -> int:
     """What all chance comes from."""
-    return int(os.environ.get("FAULTS_SEED", "2026"))
+    return SEED
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine, for as long as that many stanzas may take."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), 60 + STANZAS / 50))
+    return True
