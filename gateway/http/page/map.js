@@ -21,7 +21,7 @@ export class FederationMap {
     const ours = status.domains.slice(0, MOST);
     const peers = choose(status, ours);
     const height = TOP * 2 + Math.max(ours.length, peers.length, 2) * ROW;
-    const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": this.say(status, peers) });
+    const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": this.say(status, peers) });
     const gap = width - 2 * column;
     const hub = { x: column + gap * (gap > 300 ? 0.32 : 0.5), width: Math.min(gap * 0.28, 90) };
     const left = places(ours.map((each) => each.domain), height, column);
@@ -41,11 +41,11 @@ export class FederationMap {
   node(domain, told, state, x, positions, width) {
     const y = positions.get(domain).y;
     const letters = Math.floor((width - 16) / 7.4);
-    const link = draw("a", { href: "#streams-section", class: `node ${state}`, "aria-label": `${domain}, ${told}: show its streams` },
-      draw("title", {}, `${domain}\n${told}`),
+    const link = draw("a", { href: "#streams-section", class: `node ${state}`, "aria-label": `${domain}: ${told}; show its streams` },
+      draw("title", { "aria-hidden": "true" }, `${domain}: ${told}`),
       draw("rect", { x: x + 1, y: y - NODE / 2, width: width - 2, height: NODE, rx: 8 }),
-      draw("text", { x: x + 9, y: y - 3 }, short(domain, letters)),
-      draw("text", { x: x + 9, y: y + 12, class: "small" }, short(told, Math.floor(letters * 1.2))));
+      draw("text", { x: x + 9, y: y - 3, "aria-hidden": "true" }, short(domain, letters)),
+      draw("text", { x: x + 9, y: y + 12, class: "small", "aria-hidden": "true" }, short(told, Math.floor(letters * 1.2))));
     link.dataset.domain = domain;
     link.addEventListener("click", () => this.chosen(domain));
     for (const event of ["mouseenter", "focus"]) link.addEventListener(event, () => this.heat(domain));
@@ -168,7 +168,7 @@ function places(names, height, x) {
 function gate(hub, height) {
   const group = draw("g", { class: "hub" }, draw("rect", { x: hub.x - hub.width / 2, y: TOP, width: hub.width, height: height - TOP * 2, rx: 10 }));
   const label = hub.width > 70 ? "gateway" : "";
-  if (label) group.append(draw("text", { x: hub.x, y: height / 2 + 5 }, label));
+  if (label) group.append(draw("text", { x: hub.x, y: height / 2 + 5, "aria-hidden": "true" }, label));
   return group;
 }
 
