@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from gateway.addresses import Domain
@@ -144,7 +145,7 @@ class Reload:
                 continue
             certificate = gateway.judge.judge_peer(connection.transport, now) if facts.encrypted else None
             terms = gateway.terms_now(facts.remote) if facts.remote is not None else None
-            error = review(facts, certificate, terms, gateway.domains.is_own)
+            error = review(facts, certificate, terms, partial(gateway.speaks_for, facts.remote))
             if error is not None:
                 connection.close(error)
                 closed += 1
@@ -196,6 +197,8 @@ def _needs_route(old: DomainSettings | None, new: DomainSettings) -> bool:
     """Whether whatever serves the domain has to be made anew; another certificate alone does not matter."""
     if old is None or type(old) is not type(new):
         return True
+    if isinstance(old, ComponentDomain) and isinstance(new, ComponentDomain):
+        return old.secret.text != new.secret.text
     return replace(old, certificate=None, key=None) != replace(new, certificate=None, key=None)
 
 

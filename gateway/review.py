@@ -17,15 +17,16 @@ _BY_CERTIFICATE = {Means.EXTERNAL, Means.CERTIFICATE}
 
 
 def review(
-    facts: Facts, certificate: PeerCertificate | None, terms: Terms | None, is_own: Callable[[Domain], bool]
+    facts: Facts, certificate: PeerCertificate | None, terms: Terms | None, speaks_for: Callable[[Domain], bool]
 ) -> StreamError | None:
     """The error with which a stream between servers has to end now; None when it may stay.
 
-    `terms` are those for the other side as they are now, None when nothing is exchanged with it any more.
+    `terms` are those for the other side as they are now, None when nothing is exchanged with it any more; `speaks_for`
+    says whether we are a domain towards that side.
     """
     if facts.local is None or facts.remote is None:
         return None  # it has shown nothing yet, and will be judged when it does
-    if facts.role is Role.RECEIVING and not is_own(facts.local):
+    if not speaks_for(facts.local):
         return StreamError(StreamCondition.HOST_GONE, "this server does not answer for that domain any more")
     if terms is None:
         return StreamError(

@@ -203,6 +203,13 @@ class Gateway(MultiService):
         """The terms for any other server: a relayed one, or one outside."""
         return self.domains.relayed_terms(domain) or self.terms_for(domain)
 
+    def speaks_for(self, remote: Domain | None, domain: Domain) -> bool:
+        """Whether we are that domain towards another server: to a relayed one, everybody whom it may reach."""
+        if self.domains.is_own(domain):
+            return True
+        is_relayed = remote is not None and self.domains.relayed_terms(remote) is not None
+        return is_relayed and self.terms_for(domain) is not None
+
     # -- what a reload exchanges -------------------------------------------------------------------------------------
 
     def use(self, material: Material) -> None:

@@ -81,7 +81,8 @@ def test_a_stream_stays_or_ends_as_the_rules_of_now_say(
     assert (error.condition if error else None) == ends_with
 
 
-def test_a_domain_that_is_not_ours_any_more_is_host_gone() -> None:
-    error = review(inbound(EXTERNAL), GOOD, BOTH, lambda domain: False)
+@pytest.mark.parametrize("facts", [inbound(EXTERNAL), outbound()], ids=["inbound", "outbound"])
+def test_a_domain_that_is_not_ours_any_more_is_host_gone(facts: Facts) -> None:
+    error = review(facts, GOOD, BOTH, lambda domain: False)
     assert error is not None
     assert error.condition is StreamCondition.HOST_GONE

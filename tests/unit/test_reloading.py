@@ -1,0 +1,116 @@
+"""Reloading: what has changed is named, what has not is left alone, and relayed servers keep their streams."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from twisted.internet.testing import MemoryReactorClock
+
+from gateway.addresses import Domain
+from gateway.config import load
+from gateway.control.door import Refused
+from gateway.reloading import differences
+from gateway.service import Gateway, build
+from tests.support.configuration import Folder
+
+CONFIGURATION = """
+[gateway]
+state = "state"
+[listen]
+server = ["tcp:5269:interface=127.0.0.1"]
+inside = ["tcp:5279:interface=127.0.0.1"]
+component = ["tcp:5347:interface=127.0.0.1"]
+[tls]
+authorities = "ca.pem"
+[domains."bridge.test"]
+serve = "component"
+secret = "a secret of some length"
+certificate = "bridge.test.pem"
+[domains."inside.test"]
+serve = "relay"
+connect = "tcp:10.0.0.5:5269"
+require_tls = false
+authenticate = ["dialback"]
+[peers."never.test"]
+allow = false
+"""
+BRIDGE, INSIDE, FAR, NEVER = (Domain(name) for name in ("bridge.test", "inside.test", "far.test", "never.test"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    folder = Folder(tmp_path)
+    folder.certify("bridge.test")
+    folder.write(CONFIGURATION)
+    return folder
+
+
+@pytest.fixture
+def gateway(folder: Folder) -> Gateway:
+    return build(load(folder.path / "gateway.toml"), MemoryReactorClock())
+
+
+@pytest.mark.parametrize(
+    ("remote", "domain", "speaks"),
+    [
+        (FAR, BRIDGE, True),
+        (FAR, INSIDE, True),
+        (FAR, NEVER, False),
+        (INSIDE, FAR, True),
+        (INSIDE, BRIDGE, True),
+        (INSIDE, NEVER, False),
+        (None, FAR, False),
+    ],
+)
+def test_towards_a_relayed_server_we_are_everybody_whom_it_may_reach(
+    gateway: Gateway, remote: Domain | None, domain: Domain, speaks: bool
+) -> None:
+    assert gateway.speaks_for(remote, domain) is speaks
+
+
+def test_nothing_is_done_anew_when_nothing_has_changed(gateway: Gateway) -> None:
+    component, doors = gateway.components[BRIDGE], list(gateway)
+    assert gateway.reload() == {"changed": [], "closed": 0, "needs_restart": []}
+    assert gateway.components[BRIDGE] is component
+    assert list(gateway) == doors
+
+
+def test_a_component_whose_contacts_or_certificate_change_stays_attached(gateway: Gateway, folder: Folder) -> None:
+    component = gateway.components[BRIDGE]
+    folder.certify("bridge.test")
+    folder.write(CONFIGURATION.replace('serve = "component"', 'serve = "component"\nadmins = ["mailto:a@b.test"]'))
+    changed = gateway.reload()["changed"]
+    assert changed[0] == "bridge.test has changed"
+    assert changed[1].startswith("bridge.test has another certificate, valid until ")
+    assert gateway.components[BRIDGE] is component
+
+
+def test_a_component_with_another_secret_has_to_come_again(gateway: Gateway, folder: Folder) -> None:
+    component = gateway.components[BRIDGE]
+    folder.write(CONFIGURATION.replace("a secret of some length", "another secret of some length"))
+    gateway.reload()
+    assert gateway.components[BRIDGE] is not component
+
+
+@pytest.mark.parametrize("text", ["nonsense", "", CONFIGURATION.replace("bridge.test.pem", "nowhere.pem")])
+def test_a_mistake_changes_nothing(gateway: Gateway, folder: Folder, text: str) -> None:
+    settings, contexts, routes = gateway.settings, gateway.contexts.keyring, dict(gateway.components)
+    folder.write(text)
+    with pytest.raises(Refused, match="nothing has changed"):
+        gateway.reload()
+    assert gateway.settings is settings
+    assert gateway.contexts.keyring is contexts
+    assert gateway.components == routes
+
+
+def test_differences_are_told_in_words(gateway: Gateway) -> None:
+    old = gateway.settings
+    without = {name: domain for name, domain in old.domains.items() if name != INSIDE}
+    new = replace(old, domains=without, listen=replace(old.listen, inside=(), http=("tcp:5280",)))
+    assert list(differences(old, new)) == [
+        "inside.test is gone",
+        "the door http tcp:5280 is open",
+        "the door inside tcp:5279:interface=127.0.0.1 is shut",
+    ]
