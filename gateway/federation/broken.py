@@ -169,10 +169,10 @@ class BrokenStreams:
         with suppress(CancelledError):
             for pause in PAUSES:
                 await deferLater(self._clock, pause)
-                if broken.is_over:
-                    return
                 with suppress(DeliveryFailed):
                     await self._reopen(broken)
+                    break
+                if broken.is_over:
                     break
         if not broken.is_over:
             broken.settle(None)  # where it could not be resumed

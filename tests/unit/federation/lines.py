@@ -73,6 +73,9 @@ class Line:
     def perform(self, step: Callable[[Facts], Step]) -> None:
         self.log.extend(step(self.stream.facts).outputs)
 
+    def abort(self, because: str) -> None:
+        self.log.append("abort")
+
     def close(self, error: StreamError | None = None) -> None:
         self.log.append(f"close {error.condition if error else 'properly'}")
         self.closes(error)

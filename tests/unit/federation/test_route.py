@@ -109,6 +109,7 @@ class Session:
 
     def __init__(self, log: list[str]) -> None:
         self.is_managed = False
+        self.was_resumed = False
         self.full: Deferred[None] | None = None
         self.user: User | None = None
         self._log = log

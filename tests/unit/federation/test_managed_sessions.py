@@ -1,0 +1,429 @@
+"""Streams between servers on which stanzas are acknowledged, resumed, and pass both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from gateway.addresses import Domain, DomainPair
+from gateway.attempts.records import Direction
+from gateway.errors import StreamCondition
+from gateway.features.stream_management import (
+    Acknowledged,
+    AcknowledgementRequested,
+    GrantManagement,
+    LastAcknowledgement,
+    ManagementEnabled,
+    ManagementGranted,
+    ManagementRefused,
+    ResumeStream,
+    ResumptionDecided,
+    ResumptionRefused,
+    StreamResumed,
+)
+from gateway.federation.broken import BrokenStream, BrokenStreams
+from gateway.federation.delivery import StreamEnd
+from gateway.federation.inbound import InboundSession
+from gateway.federation.outbound import OutboundSession
+from gateway.federation.resumption import KEPT_SECONDS, Resumables
+from gateway.federation.session import ServerSession, User
+from gateway.stanzas import Stanza
+from gateway.stream.events import NegotiationCompleted, PairVerified, StreamClosed, StreamErrorReceived
+from gateway.stream.facts import Facts, Management, Means, Role, Terms
+from tests.support.neighbours import Neighbours
+from tests.support.trees import stanza
+from tests.unit.federation.lines import DIALBACK, Line, attempt, tools
+
+FORTH = DomainPair(Domain("ours.test"), Domain("far.test"))
+BACK = FORTH.reversed()
+R = b"<r xmlns='urn:xmpp:sm:3'/>"
+OURS = Facts(role=Role.INITIATING, local=FORTH.sender, remote=FORTH.target, management=Management.ON).with_proof(
+    FORTH, Means.EXTERNAL
+)
+THEIRS = Facts(role=Role.RECEIVING, local=FORTH.sender, remote=FORTH.target).with_proof(BACK, Means.EXTERNAL)
+
+
+def a(h: int) -> bytes:
+    return b"<a xmlns='urn:xmpp:sm:3' h='%d'/>" % h
+
+
+def message(number: int, pair: DomainPair = FORTH) -> Stanza:
+    return stanza(f"<message id='{number}' from='{pair.sender}' to='{pair.target}'/>")
+
+
+def ids(stanzas: Sequence[Stanza]) -> str:
+    return " ".join(str(each.id) for each in stanzas)
+
+
+class World:
+    """A clock, a router, and what routes hear of streams."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.neighbours = Neighbours()
+        self.heard: list[Any] = []
+        self.broken = BrokenStreams(self.clock, lambda broken: Deferred())
+        self.resumables = Resumables(lambda: "mantua", self.clock.seconds)
+        self.lent: list[DomainPair] = []
+
+    def ours(self, facts: Facts = OURS, resuming: BrokenStream | None = None) -> tuple[OutboundSession, Line]:
+        """A stream that we have opened, as far as the end of its negotiation."""
+        session = OutboundSession(
+            attempt(Direction.OUT), DIALBACK, tools(self.neighbours, self.clock), FORTH, self.gone, resuming
+        )
+        session.when_proved(FORTH).addCallbacks(lambda _: self.heard.append("may send"), lambda failure: None)
+        line = Line(facts).connect(session)
+        line.established()
+        line.happens(NegotiationCompleted())
+        return session, line
+
+    def theirs(self, facts: Facts = THEIRS) -> tuple[InboundSession, Line]:
+        """A stream that another server has opened."""
+        session = InboundSession(
+            attempt(Direction.IN),
+            DIALBACK,
+            tools(self.neighbours, self.clock),
+            verify=lambda order: Deferred(),
+            reached=lambda pair: None,
+            lenders=self,
+            resumables=self.resumables,
+        )
+        line = Line(facts).connect(session)
+        line.established()
+        line.happens(NegotiationCompleted())
+        return session, line
+
+    def gone(self, session: OutboundSession, reason: str, broken: BrokenStream | None) -> None:
+        self.left = broken
+
+    # As Lenders.
+
+    def lend(self, session: ServerSession, pair: DomainPair) -> None:
+        self.lent.append(pair)
+
+    def unlend(self, session: ServerSession) -> None:
+        self.lent.clear()
+
+    # As a route.
+
+    def uses(self, session: ServerSession) -> None:
+        session.carry(
+            FORTH, User(ended=self.ended, take_back=lambda stanzas: self.heard.append(f"back {ids(stanzas)}"))
+        )
+
+    def ended(self, end: StreamEnd) -> None:
+        words = [
+            "cleanly" if end.cleanly else "",
+            "resuming" if end.resuming else "",
+            f"returned {ids(end.returned.get(FORTH, []))}" if end.returned else "",
+            f"blamed {end.blamed.id}" if end.blamed is not None else "",
+        ]
+        self.heard.append(" ".join(filter(None, ["ended", *words])))
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+# Sending.
+
+
+def test_what_is_sent_is_followed_by_one_question_until_it_is_answered(world: World) -> None:
+    session, line = world.ours()
+    session.send([message(1), message(2)])
+    session.send([message(3)])
+    assert line.log == [message(1).raw + message(2).raw + R, message(3).raw]
+    line.happens(Acknowledged(h=2))
+    assert line.log[2:] == [R]
+    line.happens(Acknowledged(h=3))
+    assert line.log[3:] == []
+
+
+def test_what_was_never_sent_cannot_be_acknowledged(world: World) -> None:
+    session, line = world.ours()
+    session.send([message(1)])
+    line.happens(Acknowledged(h=2))
+    assert line.log[1:] == ["close undefined-condition"]
+
+
+def test_there_is_no_room_while_too_much_is_unacknowledged(world: World) -> None:
+    session, line = world.ours()
+    large = stanza(f"<message from='ours.test' to='far.test'><body>{'x' * (1 << 18)}</body></message>")
+    assert session.has_room
+    session.send([large] * 4)
+    assert not session.has_room
+    room = session.room()
+    assert room is not None
+    line.happens(Acknowledged(h=4))
+    assert room.called
+    assert session.has_room
+
+
+def test_who_acknowledges_nothing_is_cut_off(world: World) -> None:
+    session, line = world.ours()
+    session.send([message(1)])
+    world.clock.advance(60)
+    assert line.log[1:] == ["abort"]
+
+
+def test_where_it_is_refused_stanzas_go_on_without(world: World) -> None:
+    session, line = world.ours()
+    session.send([message(1)])
+    line.happens(ManagementRefused())
+    session.send([message(2)])
+    assert line.log[1:] == [message(2).raw]
+    assert not session.is_managed
+
+
+# The end of a stream.
+
+
+def test_what_was_not_acknowledged_goes_back_to_its_route(world: World) -> None:
+    session, line = world.ours()
+    world.uses(session)
+    session.send([message(1), message(2), message(3)])
+    line.happens(Acknowledged(h=1))
+    session.lost("cut")
+    assert world.heard == ["may send", "ended returned 2 3"]
+    assert world.left is None
+
+
+def test_where_the_stream_can_be_resumed_it_waits_for_that(world: World) -> None:
+    session, line = world.ours()
+    world.uses(session)
+    line.happens(ManagementEnabled(id="mantua", seconds=600))
+    session.send([message(1), message(2)])
+    session.lost("cut")
+    assert world.heard == ["may send", "ended resuming"]
+    assert world.left is not None
+    world.left.settle(1)
+    assert world.heard[2:] == ["back 2"]
+
+
+def test_a_stream_that_was_closed_properly_is_not_resumed(world: World) -> None:
+    session, line = world.ours()
+    world.uses(session)
+    line.happens(ManagementEnabled(id="mantua"))
+    session.send([message(1)])
+    line.happens(Acknowledged(h=1), StreamClosed())
+    session.lost("closed")
+    assert (world.heard[1:], world.left) == (["ended cleanly"], None)
+
+
+def test_a_stream_error_is_about_the_first_stanza_that_was_not_acknowledged(world: World) -> None:
+    session, line = world.ours()
+    world.uses(session)
+    line.happens(ManagementEnabled(id="mantua"))
+    session.send([message(1), message(2), message(3)])
+    line.happens(Acknowledged(h=1))
+    line.happens(StreamErrorReceived(condition=StreamCondition.POLICY_VIOLATION, text="too large"))
+    session.lost("closed")
+    assert world.heard[1:] == ["ended returned 3 blamed 2"]
+
+
+@pytest.mark.parametrize("condition", [StreamCondition.SYSTEM_SHUTDOWN, StreamCondition.RESET])
+def test_but_not_when_it_is_about_something_else(world: World, condition: StreamCondition) -> None:
+    session, line = world.ours()
+    world.uses(session)
+    session.send([message(1)])
+    line.happens(StreamErrorReceived(condition=condition, text=""), StreamClosed())
+    session.lost("closed")
+    assert world.heard[1:] == ["ended returned 1"]
+
+
+# Resuming a stream of ours.
+
+
+def resuming(world: World) -> tuple[OutboundSession, Line]:
+    """A stream on which we ask to go on with another, on which two stanzas had not been acknowledged."""
+    session, line = world.ours()
+    world.uses(session)
+    line.happens(ManagementEnabled(id="mantua"))
+    session.send([message(1), message(2)])
+    session.lost("cut")
+    world.heard.clear()
+    assert world.left is not None
+    return world.ours(replace(OURS, management=Management.RESUMING), world.left)
+
+
+def test_nothing_is_sent_before_it_is_known_what_goes_first(world: World) -> None:
+    _, line = resuming(world)
+    assert world.heard == []
+    line.happens(StreamResumed(h=1))
+    assert world.heard == ["back 2", "may send"]
+
+
+def test_the_counters_go_on_where_they_were(world: World) -> None:
+    session, line = resuming(world)
+    line.happens(StreamResumed(h=1))
+    session.send([message(2), message(3)])
+    line.happens(Acknowledged(h=3))
+    assert line.log == [message(2).raw + message(3).raw + R]
+    assert session.was_resumed
+
+
+def test_where_it_is_refused_the_counters_begin_again(world: World) -> None:
+    session, line = resuming(world)
+    line.happens(ResumptionRefused())
+    assert world.heard == ["back 1 2", "may send"]
+    session.send([message(1), message(2)])
+    line.happens(Acknowledged(h=2))
+    assert line.log == [message(1).raw + message(2).raw + R]
+    assert not session.was_resumed
+
+
+def test_a_refusal_may_still_say_what_was_handled(world: World) -> None:
+    _, line = resuming(world)
+    line.happens(ResumptionRefused(h=2))
+    assert world.heard == ["may send"]
+
+
+# Streams of the other side.
+
+
+def granted(world: World, *, resumable: bool = True, facts: Facts = THEIRS) -> tuple[InboundSession, Line]:
+    session, line = world.theirs(facts)
+    line.happens(GrantManagement(resumable=resumable))
+    return session, line
+
+
+def test_what_comes_is_counted_since_it_was_asked_for(world: World) -> None:
+    session, line = world.theirs()
+    session.stanzas_received([message(1, BACK)])
+    line.happens(GrantManagement(resumable=True))
+    session.stanzas_received([message(2, BACK), message(3, BACK)])
+    line.happens(AcknowledgementRequested())
+    assert line.log == [ManagementGranted(id="mantua", seconds=KEPT_SECONDS), a(2)]
+
+
+def test_a_stream_that_nobody_wants_to_resume_has_no_id(world: World) -> None:
+    _, line = granted(world, resumable=False)
+    assert line.log == [ManagementGranted(id=None, seconds=KEPT_SECONDS)]
+
+
+def test_the_stanza_over_which_the_stream_ends_is_not_acknowledged(world: World) -> None:
+    session, line = granted(world)
+    other = stanza("<message from='other.test' to='ours.test'/>")
+    session.stanzas_received([message(1, BACK), other, message(2, BACK)])
+    line.happens(LastAcknowledgement())
+    assert line.log[1:] == ["close invalid-from", a(1)]
+
+
+def test_nothing_is_handled_after_the_last_acknowledgement(world: World) -> None:
+    session, line = granted(world)
+    session.stanzas_received([message(1, BACK)])
+    line.happens(LastAcknowledgement())
+    session.stanzas_received([message(2, BACK)])
+    assert line.log[1:] == [a(1)]
+    assert ids(world.neighbours.inside.got) == "1"
+
+
+def test_nothing_is_acknowledged_behind_our_closing_tag(world: World) -> None:
+    _, line = granted(world)
+    line.closes()
+    line.happens(AcknowledgementRequested())
+    assert line.log[1:] == []
+
+
+def test_a_broken_stream_is_resumed_on_another(world: World) -> None:
+    session, _ = granted(world)
+    session.stanzas_received([message(1, BACK), message(2, BACK)])
+    session.lost("cut")
+    later, line = world.theirs()
+    line.happens(ResumeStream(id="mantua", h=0))
+    assert line.log == [ResumptionDecided(id="mantua", resumed=True, h=2)]
+    later.stanzas_received([message(3, BACK)])
+    line.happens(AcknowledgementRequested())
+    assert line.log[1:] == [a(3)]
+
+
+def test_one_that_is_half_dead_is_taken_over_and_handles_nothing_more(world: World) -> None:
+    session, old = granted(world)
+    session.stanzas_received([message(1, BACK)])
+    _, line = world.theirs()
+    line.happens(ResumeStream(id="mantua", h=0))
+    session.stanzas_received([message(2, BACK)])
+    session.lost("closed")
+    assert old.log[1:] == ["close conflict"]
+    assert line.log == [ResumptionDecided(id="mantua", resumed=True, h=1)]
+    assert ids(world.neighbours.inside.got) == "1"
+
+
+def test_one_that_nobody_knows_is_not_resumed(world: World) -> None:
+    _, line = world.theirs()
+    line.happens(ResumeStream(id="verona", h=0))
+    assert line.log == [ResumptionDecided(id="verona", resumed=False)]
+
+
+def test_h_07_one_of_another_pair_is_not_resumed(world: World) -> None:
+    granted(world)
+    other = DomainPair(Domain("other.test"), BACK.target)
+    facts = replace(THEIRS, remote=other.sender, proofs={}).with_proof(other, Means.EXTERNAL)
+    _, line = world.theirs(facts)
+    line.happens(ResumeStream(id="mantua", h=0))
+    assert line.log == [ResumptionDecided(id="mantua", resumed=False)]
+
+
+# Both ways.
+
+BOTH_WAYS = replace(THEIRS, bidirectional=True)
+
+
+def test_a_stream_in_both_directions_is_lent_for_answers(world: World) -> None:
+    _, line = world.theirs(BOTH_WAYS)
+    line.happens(PairVerified(pair=BACK, means=Means.EXTERNAL))
+    assert world.lent == [FORTH]
+
+
+def test_a_stream_in_one_direction_is_not(world: World) -> None:
+    _, line = world.theirs()
+    line.happens(PairVerified(pair=BACK, means=Means.EXTERNAL))
+    assert world.lent == []
+
+
+def test_what_was_sent_on_a_lent_stream_waits_for_the_other_side_to_resume_it(world: World) -> None:
+    session, _ = granted(world, facts=BOTH_WAYS)
+    world.uses(session)
+    session.send([message(1), message(2)])
+    session.lost("cut")
+    assert world.heard == ["ended resuming"]
+    _, line = world.theirs(BOTH_WAYS)
+    line.happens(ResumeStream(id="mantua", h=1))
+    assert world.heard == ["ended resuming", "back 2"]
+    assert len(world.broken) == 0
+
+
+@pytest.mark.parametrize(("bidirectional", "passes"), [(True, "1"), (False, "")])
+def test_on_a_stream_of_ours_stanzas_come_back_where_that_was_agreed(
+    world: World, bidirectional: bool, passes: str
+) -> None:
+    session, _ = world.ours(replace(OURS, bidirectional=bidirectional))
+    session.stanzas_received([message(1, BACK)])
+    assert ids(world.neighbours.inside.got) == passes
+
+
+def test_h_07_only_from_whom_we_have_called(world: World) -> None:
+    session, line = world.ours(replace(OURS, bidirectional=True))
+    session.stanzas_received([stanza("<message from='other.test' to='ours.test'/>")])
+    assert line.log == ["close invalid-from"]
+    assert world.neighbours.inside.got == []
+
+
+# Pace.
+
+
+def test_whoever_sends_too_fast_is_read_more_slowly_and_nothing_is_dropped(world: World) -> None:
+    session, _ = world.theirs(replace(THEIRS, terms=Terms(stanzas_per_second=10)))
+    wait = session.stanzas_received([message(number, BACK) for number in range(30)])
+    assert len(world.neighbours.inside.got) == 30
+    assert wait is not None
+    world.clock.advance(1.9)
+    assert not wait.called
+    world.clock.advance(0.1)
+    assert wait.called
