@@ -27,9 +27,11 @@ _OTHER_ENCODINGS = (b"\xfe\xff", b"\xff\xfe", b"\x00", b"<\x00")  # UTF-16 and U
 _NO_CDATA = re.compile(
     rb"<!(?:\[[A-Z]*+)?\Z"
 )  # what stands before a fault that is no more the start of a CDATA section
+_FORBIDDEN = {
+    errors.codes[errors.XML_ERROR_UNDEFINED_ENTITY]: "a reference to an entity",
+    errors.codes[errors.XML_ERROR_MISPLACED_XML_PI]: "a processing instruction",
+}
 _CONDITIONS = {
-    errors.codes[errors.XML_ERROR_UNDEFINED_ENTITY]: StreamCondition.RESTRICTED_XML,
-    errors.codes[errors.XML_ERROR_MISPLACED_XML_PI]: StreamCondition.RESTRICTED_XML,
     errors.codes[errors.XML_ERROR_UNKNOWN_ENCODING]: StreamCondition.UNSUPPORTED_ENCODING,
     errors.codes[errors.XML_ERROR_INCORRECT_ENCODING]: StreamCondition.UNSUPPORTED_ENCODING,
 }
@@ -91,6 +93,8 @@ class Judge:
             before = (self._tail + data)[: len(self._tail + data) - (self._fed - self.passed)]
             if _NO_CDATA.search(before):
                 raise _restricted("a comment or document type declaration") from error
+            if error.code in _FORBIDDEN:
+                raise _restricted(_FORBIDDEN[error.code]) from error
             condition = _CONDITIONS.get(error.code, StreamCondition.NOT_WELL_FORMED)
             raise StreamError(condition, errors.messages[error.code]) from error
         self.passed = parser.CurrentByteIndex

@@ -74,6 +74,7 @@ class Stream:
         self._offered: Element | None = None
         self._out: list[Output] = []
         self._codec = self._new_codec()
+        self._rest: list[Item] = []  # what was taken from the codec and has to wait
         self._header_sent = False
         self._suspended_by: StreamFeature | None = None
         self._due: list[Callable[[Facts], Step]] = []  # until the stream is ready for them
@@ -153,7 +154,7 @@ class Stream:
                 self._take(self._due.pop(0)(self.facts))
                 continue
             flowing = self.state not in (State.AWAITING_HEADER, State.NEGOTIATING)
-            items = self._codec.take(-1 if flowing else 1)
+            items, self._rest = self._rest or self._codec.take(-1 if flowing else 1), []
             if not items:
                 return
             self._take_items(items)
@@ -166,13 +167,17 @@ class Stream:
 
     def _take_items(self, items: list[Item]) -> None:
         stanzas: list[Stanza] = []
-        for item in items:
+        for number, item in enumerate(items, 1):
             if type(item) is Stanza:
                 stanzas.append(item)
                 continue
             self._flush(stanzas)
             stanzas = []
+            self._rest = items[number:]  # waits if this one asks a question, and is still read if it is refused
             self._item(item)
+            if self._suspended_by is not None:
+                return
+        self._rest = []
         self._flush(stanzas)
 
     def _flush(self, stanzas: list[Stanza]) -> None:
@@ -333,7 +338,7 @@ class Stream:
             raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "it is too late for that on this stream")
         # Bytes behind <starttls/>, <proceed/>, <auth/> or <success/> were sent before what these bring was there, by
         # somebody in the middle perhaps; read later they would look protected (CVE-2011-0411).
-        if self._codec.has_more:
+        if self._codec.has_more or self._rest:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "data was sent ahead of the end of a negotiation step")
 
     # -- writing -----------------------------------------------------------------------------------------------------

@@ -53,8 +53,24 @@ STANZAS = (
     "<presence from='größe@theirs.test/☃' to='@@' type='error'><error type='cancel'/></presence>",
 )
 
-# Each is what the other side says in one go, and (receiving?) which role hears it.
+BIDI = (
+    "<bidi xmlns='urn:xmpp:bidi'><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>10000</max-bytes></limits></bidi>"
+)
+SM = "xmlns='urn:xmpp:sm:3'"
+MANAGED = f"<enable {SM} resume='true'/><r {SM}/><a {SM} h='1'/>"
+MANAGING = f"<sm {SM}/><bidi xmlns='urn:xmpp:features:bidi'/>"
+HANDSHAKE = "<handshake>b1c1c6e0a3b2e3c0a1d5d1ddc2f1a6f6f0a1e2d3</handshake>"
+ACCEPT = f"<stream:stream xmlns='jabber:component:accept' {STREAMS} to='bridge.ours.test'>"
+CLIENT = f"<?xml version='1.0'?><stream:stream xmlns='jabber:client' {STREAMS} to='ours.test' version='1.0'>"
+PLAIN = f"<auth {SASL} mechanism='PLAIN'>AGFsaWNlAHNlY3JldA==</auth>"
+SCRAM = f"<auth {SASL} mechanism='SCRAM-SHA-1'>biwsbj1hbGljZSxyPWFiY2RlZg==</auth>"
+RESPONSE = f"<response {SASL}>Yz1iaXdzLHI9YWJjZGVmLHA9QUFBQQ==</response>"
+BIND = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>"
+SESSION = "<iq type='set' id='s'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>"
+
+# Each is a talk: what the other side says, in segments; and by whom it is heard.
 INBOUND = (
+    (OURS, STARTTLS, OURS, BIDI + AUTH, OURS, MANAGED + STANZAS[0] + f"<r {SM}/>", CLOSE),
     (OURS, STARTTLS, OURS, AUTH, OURS, "".join(STANZAS[:3]), CLOSE),
     (PROSODY, STARTTLS, PROSODY, RESULT, *STANZAS, " ", CLOSE),
     (EJABBERD, STARTTLS, EJABBERD, AUTH, EJABBERD, STANZAS[0] * 3, VERIFY, RESULT, ERROR + CLOSE),
@@ -62,11 +78,34 @@ INBOUND = (
     (OURS, STARTTLS, OURS, FAILURE, AUTH.replace("dGhl", "!"), AUTH, AUTH),
 )
 OUTBOUND = (
+    (
+        ANSWER + IN_CLEAR,
+        PROCEED,
+        ANSWER + UNDER_TLS.replace("<dial", MANAGING + "<dial"),
+        SUCCESS,
+        ANSWER + f"<stream:features><sm {SM}/></stream:features>",
+        f"<enabled {SM} id='x' resume='true'/>" + STANZAS[0],
+        f"<a {SM} h='0'/><r {SM}/>",
+        CLOSE,
+    ),
     (ANSWER + IN_CLEAR, PROCEED, ANSWER + UNDER_TLS, SUCCESS, ANSWER + EMPTY, VERIFIED + STANZAS[0], CLOSE),
     (ANSWER, IN_CLEAR, PROCEED, ANSWER, UNDER_TLS, FAILURE, VALID, RESULT, CLOSE),
     (ANSWER + IN_CLEAR, PROCEED, ANSWER + EMPTY, REFUSED),
     (ANSWER.replace(" version='1.0'", ""), PROCEED, ANSWER, EMPTY, VALID + VERIFIED),
     (ANSWER + ERROR + CLOSE,),
+)
+
+COMPONENT = (
+    (ACCEPT, HANDSHAKE, *STANZAS[:4], CLOSE),
+    (ACCEPT + HANDSHAKE + STANZAS[0].replace("<m", "<m xmlns='jabber:client'"),),
+)
+CLIENTS = (
+    (CLIENT, STARTTLS, CLIENT, PLAIN, SCRAM, RESPONSE, f"<abort {SASL}/>", AUTH, PLAIN),
+    (CLIENT, PLAIN, RESPONSE, BIND),
+)
+BOUND = (
+    (CLIENT, BIND, SESSION, STANZAS[0], MANAGED, "<active xmlns='urn:xmpp:csi:0'/>", STANZAS[1], CLOSE),
+    (CLIENT, f"<resume {SM} previd='x' h='3'/>", BIND + SESSION, "<inactive xmlns='urn:xmpp:csi:0'/>" + STANZAS[3]),
 )
 
 BYTES = (b"\xff", b"\xc0\xbc", b"\xed\xa0\x80", b"\xef\xbf\xbe", b"\xe2\x82", b"\xfe\xff", b"<\0", b"\0", b"x" * 600)
@@ -76,5 +115,8 @@ MARKUP = (
     "message", "<message", "</message>", "<iq", "</iq>", "<presence/>", "<a>", "</a>", "<a/>", "jabber:server", " to='",
     "jabber:client", " from='", " type='", " id='", "error", "theirs.test", "ours.test", "@", "/", "\x1f", "ü",
 )  # fmt: skip
-ELEMENTS = (STARTTLS, PROCEED, AUTH, SUCCESS, FAILURE, RESULT, VALID, VERIFY, ERROR, CLOSE, EMPTY, OURS, *STANZAS)
+ELEMENTS = (
+    STARTTLS, PROCEED, AUTH, SUCCESS, FAILURE, RESULT, VALID, VERIFY, ERROR, CLOSE, EMPTY, OURS, BIDI, MANAGED, BIND,
+    *STANZAS,
+)  # fmt: skip
 WORDS = (*(word.encode() for word in MARKUP + ELEMENTS), *BYTES)

@@ -131,6 +131,9 @@ REFUSED = {
     b"<a>\xed\xa0\x80</a>": StreamCondition.NOT_WELL_FORMED,
     b"<a>\xef\xbf\xbe</a>": StreamCondition.NOT_WELL_FORMED,
     b"<a>&#0;</a>": StreamCondition.NOT_WELL_FORMED,
+    b"<?x <presence/>\xff": StreamCondition.RESTRICTED_XML,
+    b"<!-- <presence/>\xff": StreamCondition.RESTRICTED_XML,
+    b"<a b='<presence/>'": StreamCondition.NOT_WELL_FORMED,
     b"hello": StreamCondition.BAD_FORMAT,
     b"<![CDATA[x]]>": StreamCondition.BAD_FORMAT,
 }

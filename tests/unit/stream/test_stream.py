@@ -9,6 +9,8 @@ import pytest
 
 from gateway.errors import StreamCondition, StreamError
 from gateway.features.dialback import Dialback
+from gateway.features.starttls import StartTLS
+from gateway.features.stream_management import AcknowledgementRequested, ManagementGranted, between_servers
 from gateway.profiles import server_profile
 from gateway.stream.budget import Budget
 from gateway.stream.events import (
@@ -49,6 +51,7 @@ from tests.support.talk import (
     under_tls,
 )
 
+SM = "urn:xmpp:sm:3"
 STARTTLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 PROCEED = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 AUTH = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>dGhlaXJzLnRlc3Q=</auth>"
@@ -286,6 +289,15 @@ def test_an_answer_waits_for_the_header_of_the_stream_that_it_is_sent_on() -> No
     talking.hear(header())
     assert talking.sent.index(b"<stream:stream") < talking.sent.index(b"<db:result")
     assert talking.stream.facts.proves(other)
+
+
+@pytest.mark.parametrize("bytewise", [False, True])
+def test_what_follows_a_question_in_the_same_segment_waits_for_the_answer(bytewise: bool) -> None:
+    managed = server_profile(StartTLS(), between_servers())
+    talking = proved(profile=managed, terms=replace(IN_CLEAR, managed=True), bytewise=bytewise)
+    talking.hear(f"<enable xmlns='{SM}'/>{message()}<r xmlns='{SM}'/>{message()}")
+    assert kinds(talking.forget()) == []
+    assert kinds(talking.answer(ManagementGranted())) == [HI, AcknowledgementRequested, HI]
 
 
 def test_what_comes_while_we_wait_is_bounded() -> None:

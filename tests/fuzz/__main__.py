@@ -1,0 +1,57 @@
+"""The long run: `python -m tests.fuzz --inputs 1000000 --seed 1`, half of them for the codec, half for whole streams.
+
+Every input has a seed of its own, `SEED-NUMBER`, which is printed when it breaks a promise, so that it can be had again
+with `--only SEED-NUMBER`. Memory is looked at on the way: it must not grow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from random import Random
+
+from tests.fuzz import fuzz_codec, fuzz_stream
+
+FUZZES: tuple[Callable[[Random], None], ...] = (fuzz_codec.one_input, fuzz_stream.one_input)
+REPORTS = 20
+
+
+def main() -> int:
+    """Run, tell how it went, and count what broke."""
+    parser = argparse.ArgumentParser(prog="tests.fuzz", description="Mutated transcripts, on the codec and on streams.")
+    parser.add_argument("--inputs", type=int, default=100_000)
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--only", help="the seed of one input to have again")
+    chosen = parser.parse_args()
+    if chosen.only:
+        return int(not keeps_promises(chosen.only))
+    began, broken = time.monotonic(), 0
+    for number in range(chosen.inputs):
+        broken += not keeps_promises(f"{chosen.seed}-{number}")
+        if (number + 1) % max(1, chosen.inputs // REPORTS) == 0:
+            gc.collect()
+            megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            seconds = time.monotonic() - began
+            print(f"{number + 1:>9} inputs, {broken} broken, {seconds:.0f} s, {megabytes:.0f} MB at most", flush=True)
+    return broken
+
+
+def keeps_promises(seed: str) -> bool:
+    """Whether one input does what it should; if not, what was wrong is printed."""
+    number = int(seed.rpartition("-")[2])
+    try:
+        FUZZES[number % len(FUZZES)](Random(seed))
+    except Exception:
+        print(f"--only {seed}", file=sys.stderr)
+        traceback.print_exc(limit=-2)
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(), 1))
