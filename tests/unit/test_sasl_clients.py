@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.elements import Element
 from gateway.errors import SaslCondition, SaslFailure, StreamError
-from gateway.features.sasl import CredentialsFound, Paused
+from gateway.features.sasl import Compute, CredentialsFound, FindCredentials, Paused, carry_out
 from gateway.features.sasl_clients import (
     ChannelBindingTypes,
     ClientAuthenticated,
@@ -286,3 +288,47 @@ def test_no_secret_shows_in_any_record() -> None:
     login = Login()
     login.start()
     assert PASSWORD not in repr([credentials, login.initiating.outputs, login.receiving.outputs])
+
+
+# -- anything at all -------------------------------------------------------------------------------------------------
+
+NAMES = st.sampled_from([*PASSWORDS, "EXTERNAL", "NOTHING", ""])
+TEXTS = st.binary(max_size=60).map(lambda data: b64encode(data).decode()) | st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="<>&\ufffe\uffff"), max_size=30
+)
+# What SCRAM and PLAIN are made of, in any order, comes further than chance would.
+PIECES = st.lists(
+    st.sampled_from(["n,,", "y,,", "p=tls-exporter,,", "n=juliet", ",", "r=nonce", "a=b", "m=", "\0", "=", "é"]),
+    max_size=8,
+).map(lambda pieces: b64encode("".join(pieces).encode()).decode())
+SAID = st.builds(
+    lambda element, name, text: f"<{element} xmlns='{SASL}' mechanism='{name}'>{text}</{element}>",
+    st.sampled_from(["auth", "response", "abort", "success", "challenge", "failure"]),
+    NAMES,
+    TEXTS | PIECES,
+)
+
+
+@given(st.lists(SAID, max_size=6), st.booleans())
+def test_whatever_a_client_says_is_answered_or_ends_the_stream(said: list[str], certified: bool) -> None:
+    feature = accepting_clients(DECOYS, nonces())
+    known = door(certificate=PEOPLE if certified else None)
+    for text in said:
+        try:
+            step = feature.receive(known, element(text))
+            while step.then is Then.SUSPEND:
+                step = feature.answered(step.facts, answer_to(step.outputs[-1]))
+        except StreamError:
+            return
+        known = step.facts
+        assert known.client is None, "nobody knows the password, and no account of the certificate is there"
+
+
+def answer_to(question: object) -> object:
+    """What the I/O floor answers where there are no accounts."""
+    match question:
+        case FindCredentials():
+            return CredentialsFound(keys=None)
+        case Compute():
+            return carry_out(question)
+    return Paused()
