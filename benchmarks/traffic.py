@@ -142,11 +142,11 @@ _PRESENCE = (
     "<show>away</show><status>%s</status>"
     "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://example.org' ver='q07IKJEyjvHSyhy/CH0C='/>"
 )
-_DISCO = "<query xmlns='http://jabber.org/protocol/disco#info' node='%s'/>"
-_FEATURES = (
-    "<query xmlns='http://jabber.org/protocol/disco#info'><identity category='client' type='pc' name='%s'/>"
-    "<feature var='http://jabber.org/protocol/disco#info'/><feature var='urn:xmpp:ping'/></query>"
+_PUBLISH = (
+    "<pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='urn:xmpp:microblog:0'><item id='1'>"
+    "<entry xmlns='http://www.w3.org/2005/Atom'><title>%s</title></entry></item></publish></pubsub>"
 )
+_CARD = "<vCard xmlns='vcard-temp'><FN>Romeo Montague</FN><NICKNAME>Romeo</NICKNAME><DESC>%s</DESC></vCard>"
 _HUGE = "<body>%s</body><thread>bench-0</thread>"
 
 # Start tags and contents, by frequency.
@@ -156,8 +156,8 @@ _MIX = {
     ("<message %s type='chat' id='bench-%d'>", _ENCRYPTED): 10,
     ("<message %s type='headline' id='bench-%d'>", _PUBSUB): 5,
     ("<presence %s id='bench-%d'>", _PRESENCE): 25,
-    ("<iq %s type='get' id='bench-%d'>", _DISCO): 7,
-    ("<iq %s type='result' id='bench-%d'>", _FEATURES): 8,
+    ("<iq %s type='set' id='bench-%d'>", _PUBLISH): 7,
+    ("<iq %s type='result' id='bench-%d'>", _CARD): 8,
 }
 
 

@@ -78,7 +78,7 @@ class ComponentRoute:
         """A batch is being written: what is noted about it, and its bytes."""
         data = b"".join([stanza.raw for stanza in batch])
         for stanza in batch:
-            if stanza.is_request:
+            if stanza.name == "iq" and stanza.is_request:
                 self._router.requests.asked(self, stanza)
         self.sent += len(batch)
         self._written.add(len(batch), self._clock.seconds())

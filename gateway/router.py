@@ -66,7 +66,7 @@ class Router:
                 return
             if stanza.is_response:
                 self._note_answer(stanza)
-        route = self.owner(stanza)
+        route = self._local.get(stanza.to.domain) or self.owner(stanza)  # type: ignore[union-attr]
         route.deliver(stanza)
         self._unflushed.add(route)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from gateway.addresses import Address
-from gateway.elements import Element, escape_attribute, parse_element
+from gateway.elements import Element, escape_attribute, parse_element, unescape
 from gateway.errors import StanzaCondition, StanzaError
 from gateway.namespaces import CLIENT, STANZA_ERRORS, XML
 
@@ -31,6 +31,10 @@ TYPES = {
 _START_TAG_NAME = re.compile(rb"<[^\s/>]+")
 _ATTRIBUTE = re.compile(rb"""[ \t\r\n]+([^\s=/>]+)[ \t\r\n]*=[ \t\r\n]*('[^']*'|"[^"]*")""")
 
+# In what a parser has found well-formed. Groups: the mark of a closing tag, the mark of an empty element.
+_TAG = re.compile(rb"""<(/?)(?:[^>'"/]++|'[^']*+'|"[^"]*+"|/(?!>))*+(/?)>""")
+_CDATA = re.compile(rb"<!\[CDATA\[.*?\]\]>", re.DOTALL)
+
 
 class Stanza:
     """A message, presence or iq: common attributes, and its bytes.
@@ -38,7 +42,7 @@ class Stanza:
     `to` and `from_` are None when absent or malformed; `malformed` then says which and why.
     """
 
-    __slots__ = ("_element", "from_", "id", "malformed", "name", "raw", "to", "type")
+    __slots__ = ("_element", "_id", "from_", "malformed", "name", "raw", "to", "type")
 
     def __init__(
         self,
@@ -47,15 +51,16 @@ class Stanza:
         to: Address | None,
         from_: Address | None,
         type_: str | None,
-        id_: str | None,
+        id_: str | bytes | None,
         malformed: tuple[str, str] | None = None,
     ) -> None:
+        """`id_` may be left as it stands on the wire: few want to know it."""
         self.name = name
         self.raw = raw
         self.to = to
         self.from_ = from_
         self.type = type_
-        self.id = id_
+        self._id = id_
         self.malformed = malformed
         self._element: Element | None = None
 
@@ -73,6 +78,13 @@ class Stanza:
         )
         stanza._element = element
         return stanza
+
+    @property
+    def id(self) -> str | None:
+        """The value of the attribute 'id'."""
+        if isinstance(self._id, bytes):
+            self._id = unescape(self._id)
+        return self._id
 
     @property
     def element(self) -> Element:
@@ -125,6 +137,18 @@ def _with_attributes(raw: bytes, changes: dict[bytes, str]) -> bytes:
     kept.extend(b" %b='%b'" % (name, escape_attribute(value).encode()) for name, value in changes.items())
     kept.append(raw[position:])
     return b"".join(kept)
+
+
+def _count_children(raw: bytes) -> int:
+    """How many elements stand directly in a stanza; counted without building them."""
+    depth = count = 0
+    for closing, empty in _TAG.findall(_CDATA.sub(b"", raw)):
+        if closing:
+            depth -= 1
+        else:
+            count += depth == 1
+            depth += not empty
+    return count
 
 
 def stanza_error(error: StanzaError, *, by: str | None = None) -> Element:
@@ -188,7 +212,7 @@ def check_iq(stanza: Stanza) -> StanzaError | None:
         return StanzaError(StanzaCondition.BAD_REQUEST, "an iq must have an 'id'")
     if stanza.type not in TYPES["iq"]:
         return StanzaError(StanzaCondition.BAD_REQUEST, "the 'type' of an iq must be get, set, result or error")
-    children = sum(1 for _ in stanza.element.elements())
+    children = _count_children(stanza.raw)
     if stanza.type in ("get", "set") and children != 1:
         return StanzaError(StanzaCondition.BAD_REQUEST, "an iq of type get or set must have exactly one child")
     if stanza.type == "result" and children > 1:

@@ -70,7 +70,7 @@ _ANY_TAG = re.compile(rb"""<([^\s/>]++)(?:[^>'"/]++|'[^']*+'|"[^"]*+"|/(?!>))*+(
 _END_TAG = re.compile(rb"</[^>]*+>")
 _WHITESPACE = re.compile(_WS + rb"*+")
 _NAME = {name.encode(): name for name in NAMES}
-_TYPE = {value.encode(): value for values in TYPES.values() for value in values}
+_TYPE = {f"{quote}{value}{quote}".encode(): value for values in TYPES.values() for value in values for quote in "'\""}
 _NO_SCOPE = Scope(b"<root>", {}, None)
 _MOST_DECLARATIONS = 20  # of namespaces in a stream header; real ones have three to five
 _FORGET_AFTER = 1 << 20  # bytes
@@ -262,7 +262,7 @@ class Codec:
 
     def _stanza(self, raw: bytes, tag: re.Match[bytes]) -> Stanza:
         name, from_, to, type_, id_, lang, _, _ = tag.groups()
-        if b"&" in tag[0]:
+        if b"&" in raw and b"&" in tag[0]:
             from_address, to_address, malformed = self._addresses(from_, to)
         else:
             try:
@@ -278,8 +278,8 @@ class Codec:
             raw,
             to_address,
             from_address,
-            None if type_ is None else _TYPE.get(type_[1:-1]) or unescape(type_[1:-1]),
-            None if id_ is None else unescape(id_[1:-1]),
+            None if type_ is None else _TYPE.get(type_) or unescape(type_[1:-1]),
+            None if id_ is None else id_[1:-1],
             malformed,
         )
 

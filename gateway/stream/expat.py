@@ -23,6 +23,7 @@ from gateway.stream.framing import attributes
 _LARGE = 512  # bytes of an unfinished token
 _LONGEST_NAMESPACE = 2 * _LARGE  # what can hide in a tag that two slices share
 
+_SMALL_TAG = re.compile(rb"""<(?:[^>'"]++|'[^']*+'|"[^"]*+")*+>""")
 _OTHER_ENCODINGS = (b"\xfe\xff", b"\xff\xfe", b"\x00", b"<\x00")  # UTF-16 and UTF-32, with and without their mark
 _NO_CDATA = re.compile(
     rb"<!(?:\[[A-Z]*+)?\Z"
@@ -66,7 +67,7 @@ class Judge:
             self._first = None
             if data.startswith(_OTHER_ENCODINGS):
                 raise StreamError(StreamCondition.UNSUPPORTED_ENCODING, "the encoding of a stream is UTF-8")
-        if _is_dense(data) and self._held is None:
+        if self._held is None and not _may_hold_large_tag(data, inside_token=bool(self._tail)):
             self._take(data)
         else:
             for piece in _slices(data):
@@ -157,15 +158,20 @@ def _restricted(what: str) -> StreamError:
     return StreamError(StreamCondition.RESTRICTED_XML, f"{what} is not allowed in a stream")
 
 
-def _is_dense(data: bytes) -> bool:
-    """Whether tags follow so closely on each other in `data` that none of them can be large."""
+def _may_hold_large_tag(data: bytes, *, inside_token: bool) -> bool:
+    """Whether a tag in `data` may be large; one that began before it is taken to go on as far as there is no other."""
     position = 0
     while len(data) - position > _LARGE:
         found = data.rfind(b"<", position, position + _LARGE)
         if found < 0:
-            return False
+            # No tag has a '<' inside, so it is the one just before this gap that could be large; else this is text.
+            if not _SMALL_TAG.match(data, position - 1, position + _LARGE) if position else inside_token:
+                return True
+            found = data.find(b"<", position + _LARGE)
+            if found < 0:
+                return False
         position = found + 1
-    return True
+    return False
 
 
 def _slices(data: bytes) -> Iterator[bytes]:

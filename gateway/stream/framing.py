@@ -3,7 +3,7 @@
 In well-formed XML without comments, processing instructions and DTD (the codec refuses those), a `<`
 is markup or lies in a CDATA section. So the end of an element can be found by search, and exactly:
 
-- `search`: the first `</message` behind `<message` closes it, unless another `<message` opened in between.
+- `search`: the first `</message>` behind `<message` closes it, unless a stanza begins in between.
 - `Count`: every tag is read and depth is counted. For CDATA, for a stanza nested in a stanza, and for
   whatever is no stanza.
 
@@ -25,20 +25,18 @@ _CDATA_START, _CDATA_END = b"<![CDATA[", b"]]>"
 _TAG_NAME = re.compile(rb"<[^\s=/>]*+")
 _ATTRIBUTE = re.compile(rb"""\s*+([^\s=/>]++)\s*+=\s*+('[^']*+'|"[^"]*+")""")
 
-_MARKS = {name: (b"<" + name, b"</" + name) for name in (b"message", b"presence", b"iq")}
+# Where a stanza begins or ends, or what has a longer name; and how a stanza ends as a rule.
+_EDGE = re.compile(rb"</?(?:message|presence|iq)>?")
+_CLOSING_TAG = {name: b"</" + name + b">" for name in (b"message", b"presence", b"iq")}
 
 
 def search(buffer: bytes | bytearray, name: bytes, resume: int, passed: int) -> int:
     """The offset behind the element `name` that opened before `resume`; INCOMPLETE, or UNUSUAL when one must count."""
-    opening, closing = _MARKS[name]
-    at = buffer.find(closing, resume, passed)
-    if buffer.find(opening, resume, passed if at < 0 else at) >= 0:
-        return UNUSUAL
-    if at < 0:
+    edge = _EDGE.search(buffer, resume, passed)
+    if edge is None:
         return INCOMPLETE
-    end = at + len(closing)
-    # Anything but '>' is white space inside the tag, or a longer name, or not well-formed.
-    return end + 1 if end < passed and buffer[end] == 0x3E else UNUSUAL
+    # Another edge is a stanza inside the stanza, or white space inside the tag, or a longer name.
+    return edge.end() if edge[0] == _CLOSING_TAG[name] else UNUSUAL
 
 
 class Count:
