@@ -58,13 +58,21 @@ class Wire:
         finally:
             await self._listen()
 
+    def freeze(self) -> None:
+        """Carry nothing, until `thaw`."""
+        self._flows.clear()
+
+    def thaw(self) -> None:
+        """Carry everything again."""
+        self._flows.set()
+
     async def stall(self, seconds: float) -> None:
         """Carry nothing for so long."""
-        self._flows.clear()
+        self.freeze()
         try:
             await asyncio.sleep(seconds)
         finally:
-            self._flows.set()
+            self.thaw()
 
     # -- carrying ----------------------------------------------------------------------------------------------------
 

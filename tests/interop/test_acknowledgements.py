@@ -1,0 +1,85 @@
+"""Stream management (XEP-0198) with Prosody, which has it between servers without resumption.
+
+What was not acknowledged when a connection broke goes out again on the next one, in either direction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.proxy import Wire
+from tests.interop.clients import attached, user
+from tests.interop.fixtures import Starter
+from tests.interop.peers import Gateway, Peer, Prosody
+from tests.interop.peers.site import SERVER
+from tests.interop.world import World
+
+COMPONENT = "component.managed-gateway.test"
+
+
+@pytest.fixture
+def managed(start: Starter) -> Peer:
+    return start(Prosody, "managed.test", stream_management=True)
+
+
+@pytest.fixture
+def gateway(start: Starter) -> Peer:
+    return start(Gateway, "managed-gateway.test", components={COMPONENT: "secret"})
+
+
+async def test_both_acknowledge_what_they_have_handled(gateway: Peer, managed: Peer) -> None:
+    async with attached(gateway) as component, user(managed, "romeo") as romeo:
+        for number in range(3):
+            romeo.send_message(f"nurse@{COMPONENT}", f"message {number}")
+            heard = await component.expect_message(f"message {number}")
+            component.send_message(str(heard["from"]), f"answer {number}")
+            await romeo.expect_message(f"answer {number}")
+        # Prosody counts from the second stanza on, since it sends the first one before it enables the counting.
+        managed.wait_until(lambda: acknowledged_by_us(managed) == 2, 5, "told of two stanzas")
+        assert "#queue = 0 (acked: 1)" in managed.log()
+        assert "Received ack request, acking for 3" in managed.log()
+
+
+async def test_what_was_on_its_way_when_the_connection_broke_arrives(
+    world: World, gateway: Peer, managed: Peer
+) -> None:
+    async with (
+        Wire(world.address(), SERVER, to=managed.at(SERVER)) as wire,
+        attached(gateway) as component,
+        user(managed, "romeo") as romeo,
+    ):
+        world.nameserver.publish(wire.address, "managed.test")
+        component.send_message(romeo.jid, "before")
+        await romeo.expect_message("before")
+        wire.freeze()
+        for number in range(5):
+            component.send_message(romeo.jid, f"message {number}")
+        await until(lambda: "5 stanzas" in unread(gateway))
+        wire.cut()
+        wire.thaw()
+        for number in range(5):
+            await romeo.expect_message(f"message {number}")
+    # The first one may have lost its acknowledgement.
+    assert re.search("[56] stanzas that had not been acknowledged are sent again", gateway.log())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait, and let everything else go on."""
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def unread(gateway: Peer) -> str:
+    """How many stanzas the gateway has sent after the first one."""
+    sent = re.findall(rf"(\d+) stanzas \(\d+ bytes\) went out from {COMPONENT}", gateway.log())
+    return f"{sum(map(int, sent)) - 1} stanzas"
+
+
+def acknowledged_by_us(prosody: Peer) -> int:
+    """The highest h that we have sent to a Prosody."""
+    return max((int(h) for h in re.findall(r"Received\[s2sout\S*\]: <a [^>]*\bh='(\d+)'", prosody.log())), default=0)
