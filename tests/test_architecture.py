@@ -18,7 +18,7 @@ FLOORS = [
     # protocol
     ["stream.framing", "stream.budget", "stream.expat", "stream.scope", "stream.codec"],
     ["stream.header", "stream.facts", "stream.states", "stream.acknowledgements"],
-    ["stream.events"],
+    ["stream.events", "stream.tools"],
     ["stream.errors"],
     ["stream.negotiation"],
     ["profiles"],

@@ -7,8 +7,7 @@ carries out the orders. Whatever goes wrong becomes one StreamError and leaves i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import replace
 
 from gateway.addresses import Address
 from gateway.elements import Element
@@ -17,7 +16,7 @@ from gateway.namespaces import STREAMS
 from gateway.profiles import Profile
 from gateway.stanzas import CONTENT, Stanza
 from gateway.stream.budget import Budget
-from gateway.stream.codec import AddressLookup, Codec, Item, RootTag, StreamEnd
+from gateway.stream.codec import Codec, Item, RootTag, StreamEnd
 from gateway.stream.errors import ERROR, read_error, write_error
 from gateway.stream.events import (
     CloseTransport,
@@ -34,6 +33,7 @@ from gateway.stream.facts import Facts, Role
 from gateway.stream.header import StreamHeader, check_same, declared_prefixes, read_header, write_header
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.states import TRANSITIONS, Move, State
+from gateway.stream.tools import Acceptor, StreamTools
 
 Output = Event | Order
 _CLOSING_TAG = b"</stream:stream>"
@@ -41,22 +41,6 @@ _FEATURES = (STREAMS, "features")
 # Errors with which we leave and the other side has done nothing wrong: what it had sent already is taken.
 _NOBODYS_FAULT = frozenset({StreamCondition.SYSTEM_SHUTDOWN, StreamCondition.RESET, StreamCondition.CONNECTION_TIMEOUT})
 _OPEN = frozenset({State.AWAITING_HEADER, State.NEGOTIATING, State.ESTABLISHED})
-
-
-class Acceptor(Protocol):
-    """The policy of a door: what a header makes of the facts; raises StreamError to refuse it."""
-
-    def __call__(self, header: StreamHeader, facts: Facts) -> Facts: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreamTools:
-    """What every stream of a process shares: prepared addresses, ids from a strong source, our language, budgets."""
-
-    addresses: AddressLookup
-    new_id: Callable[[], str]
-    lang: str = "en"
-    negotiating: Budget = field(default_factory=lambda: Budget(stanza_bytes=10000, elements=200, attributes=100))
 
 
 class Stream:
@@ -106,10 +90,7 @@ class Stream:
         return self._drained()
 
     def perform(self, step: Callable[[Facts], Step]) -> list[Output]:
-        """Have a feature do something of its own accord, as when a further pair is to be proved.
-
-        It is done at once, or when the step of the negotiation that is under way has ended.
-        """
+        """Have a feature do something of its own accord, at once or when the negotiation step under way has ended."""
         if self.is_open:
             self._due.append(step)
             self._read()
@@ -215,19 +196,15 @@ class Stream:
         if self.header is not None:
             check_same(self.header, header)
         self.header = header
-        if self.facts.role is Role.RECEIVING and header.to is not None and not header.to.is_domain:
+        receiving = self.facts.role is Role.RECEIVING
+        if receiving and header.to is not None and not header.to.is_domain:
             raise StreamError(StreamCondition.HOST_UNKNOWN, "'to' in the stream header must be a domain")
-        self.facts = replace(self.facts, peer_version=header.version)
-        if self.facts.role is Role.INITIATING:
-            self.facts = replace(self.facts, stream_id=header.id or "")
-        else:
-            self.facts = replace(self.facts, stream_id=self._tools.new_id())
-        self.facts = self._accept(header, self.facts)
+        stream_id = self._tools.new_id() if receiving else header.id or ""
+        self.facts = self._accept(header, replace(self.facts, peer_version=header.version, stream_id=stream_id))
         self._out.append(StreamOpened(header=header))
-        if self.facts.role is Role.RECEIVING:
-            self._send_header(from_=header.to or self.facts.local, to=header.from_)
         negotiates = self._profile.negotiates and header.negotiates
-        if self.facts.role is Role.RECEIVING:
+        if receiving:
+            self._send_header(from_=header.to or self.facts.local, to=header.from_)
             if negotiates:
                 self._offer()
             self._complete_if_content()

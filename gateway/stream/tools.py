@@ -1,0 +1,28 @@
+"""What a stream is given by its surroundings: the policy of its door, and the tools that all streams share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.stream.budget import Budget
+from gateway.stream.codec import AddressLookup
+from gateway.stream.facts import Facts
+from gateway.stream.header import StreamHeader
+
+
+class Acceptor(Protocol):
+    """The policy of a door: what a header makes of the facts; raises StreamError to refuse it."""
+
+    def __call__(self, header: StreamHeader, facts: Facts) -> Facts: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamTools:
+    """What every stream of a process shares: prepared addresses, ids from a strong source, our language, budgets."""
+
+    addresses: AddressLookup
+    new_id: Callable[[], str]
+    lang: str = "en"
+    negotiating: Budget = field(default_factory=lambda: Budget(stanza_bytes=10000, elements=200, attributes=100))
