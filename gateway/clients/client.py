@@ -82,8 +82,8 @@ class Client:
             self._end_later()
 
     def flush(self) -> Deferred[None] | None:
-        """Write what was gathered."""
-        if self._connection is None:
+        """Write what was gathered; nothing any more once our side of the stream is closed (RFC 6120 §4.4)."""
+        if self._connection is None or not self._connection.stream.is_open:
             return None
         if self._outgoing:
             outgoing, self._outgoing, self._outgoing_bytes = self._outgoing, [], 0
@@ -198,7 +198,7 @@ class Client:
         self._connection.write(data)
 
     def _ask(self) -> None:
-        if self._connection is not None and (question := self._question()):
+        if self._connection is not None and self._connection.stream.is_open and (question := self._question()):
             self._connection.write(question)
 
     def _question(self) -> bytes:

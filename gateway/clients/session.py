@@ -172,11 +172,11 @@ class ClientSession:
         facts = self.connection.stream.facts
         assert facts.client is not None
         if facts.management is Management.ON:
-            self.connection.write(REQUEST)
+            self._write(REQUEST)
             return
         to, from_ = facts.client.full, facts.local
         ping = Element(CONTENT, "iq", {"type": "get", "id": "alive", "from": from_, "to": to}, [Element(PING, "ping")])
-        self.connection.write(ping.serialize(CONTENT))
+        self._write(ping.serialize(CONTENT))
 
     def _state_changed(self, changed: ClientStateChanged) -> None:
         if self._owned is not None:

@@ -212,3 +212,14 @@ def test_attempt_tells_of_what_we_do_not_let_in() -> None:
     line.cut()
     (attempt,) = [notice for notice in house.notices if isinstance(notice, Attempt)]
     assert (attempt.verdict, attempt.reason) == (Verdict.REFUSED_BY_US, "no stanzas before negotiation is complete")
+
+
+def test_nothing_is_sent_behind_our_closing_tag_and_what_comes_then_is_kept() -> None:
+    house = House("alice", "bob")
+    alice, bob = house.connect().online("alice"), house.connect().online("bob")
+    bob.close(StreamError(StreamCondition.POLICY_VIOLATION))
+    assert bob.heard().endswith(CLOSING)
+    alice.say("<message to='bob@example.com' type='chat'><body>too late</body></message>")
+    assert bob.heard() == ""
+    bob.cut()
+    assert b"too late" in house.kept("bob")[0]
