@@ -149,7 +149,8 @@ class Guest:
 
     def _affairs(self, own: Address, connection: Connection) -> Affairs:
         def write(stanza: Element) -> None:
-            connection.write(stanza.serialize(CONTENT))
+            if connection.stream.is_open:
+                connection.write(stanza.serialize(CONTENT))
 
         return Affairs(own, write, self._hear, self._reception.tools.new_id, self._reception.reactor)
 
