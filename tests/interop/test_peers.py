@@ -106,13 +106,17 @@ async def test_who_demands_certificates_refuses_a_server_without_a_good_one(
 
 @pytest.mark.parametrize("kind", [Prosody, Ejabberd])
 async def test_a_server_that_was_killed_is_found_again(start: Starter, prosody: Peer, kind: type[Peer]) -> None:
-    mortal = start(kind, "mortal.test")
+    mortal = start(kind, f"mortal.{kind.name.lower()}.test")
+    nobody = f"nobody@{mortal.site.domains[0]}"
     async with user(prosody, "romeo") as romeo:
-        assert await bounce(romeo, "nobody@mortal.test") == "service-unavailable"
+        assert await bounce(romeo, nobody) == "service-unavailable"
         mortal.kill()
-        assert (await bounce(romeo, "nobody@mortal.test")).startswith("remote-server-")
+        # What is written before the loss is noticed, is lost.
+        gone = f"Destroying outgoing session prosody.test->{mortal.site.domains[0]}"
+        prosody.wait_until(lambda: gone in prosody.log(), 5, "aware of it")
+        assert (await bounce(romeo, nobody)).startswith("remote-server-")
         mortal.start()
-        assert await bounce(romeo, "nobody@mortal.test") == "service-unavailable"
+        assert await bounce(romeo, nobody) == "service-unavailable"
 
 
 async def test_a_paused_server_answers_when_it_goes_on(start: Starter, prosody: Peer) -> None:
