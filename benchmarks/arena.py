@@ -175,5 +175,9 @@ def _options(kind: type[Peer], domain: str, outside: str) -> Mapping[str, Any]:
     return {
         "domains": {RELAYED: relayed},
         "peers": {"any": {"stanza_bytes": LARGEST_STANZA}},
-        "limits": {"streams_per_address": MOST_STREAMS, "unauthenticated_streams": MOST_STREAMS},
+        "limits": {
+            "streams_per_address": MOST_STREAMS,
+            "unauthenticated_streams": MOST_STREAMS,
+            "connections_per_minute": 0,
+        },
     }

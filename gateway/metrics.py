@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from gateway.attempts.records import Attempt, StreamEnded
 from gateway.attempts.verdicts import Verdict
-from gateway.net.doors import TurnedAway
+from gateway.net.porter import TurnedAway
 from gateway.notices import LoopLag, MaybeLost, Notice, StanzaBounced, StanzasPassed
 from gateway.status import Figures
 
@@ -102,7 +102,7 @@ class Metrics:
             case MaybeLost():
                 self._maybe_lost.inc(notice.count)
             case TurnedAway():
-                self._turned_away.inc()
+                self._turned_away.inc(1 + notice.untold)
             case LoopLag():
                 self._lag.observe(notice.seconds)
 

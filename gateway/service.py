@@ -52,11 +52,12 @@ from gateway.interfaces import IRoute
 from gateway.net.certificates import CertificateJudge
 from gateway.net.connector import Connector, Way
 from gateway.net.contexts import TLSContexts, TLSRules
-from gateway.net.doors import Behind, Crowd, Door, Porter
+from gateway.net.doors import Behind, Door
 from gateway.net.identities import Identity, Keyring
 from gateway.net.listening import Listening, NotOpened
 from gateway.net.names import CLIENT
 from gateway.net.paths import Holder
+from gateway.net.porter import Crowd, Porter
 from gateway.net.protocol import Timing
 from gateway.net.resolver import Resolver
 from gateway.net.trust import TrustStore
@@ -454,8 +455,10 @@ def _set_doors(gateway: Gateway) -> None:
             streams=limits.streams,
             per_address=limits.streams_per_address,
             unauthenticated=limits.unauthenticated_streams,
+            per_minute=limits.connections_per_minute,
         ),
         gateway.board.publish,
+        gateway.reactor.seconds,
     )
 
     def inbound(dialback: Dialback) -> InboundSession:

@@ -230,6 +230,9 @@ class Limits:
     )
     streams: int = option("streams in all", 20000, at_least=1)
     streams_per_address: int = option("streams that one IP address may have opened to us", 100, at_least=1)
+    connections_per_minute: float = option(
+        "connections that one IP address may open to us; those beyond are closed at once; 0: unlimited", 600, at_least=0
+    )
     unauthenticated_streams: int = option("streams in all that have not proved anything yet", 1000, at_least=1)
     unauthenticated_stream_bytes: int = option(
         "one element on a stream that has not proved anything yet", 10000, unit="bytes", at_least=4096
