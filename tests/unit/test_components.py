@@ -179,9 +179,8 @@ def test_open_requests_are_answered_when_it_goes_away(world: World, nurse: Line,
     nurse.says(ANSWERED.format(id=1))
     world.log.clear()
     end(nurse)
+    nurse.breaks()  # up to here an answer might still have come
     assert world.log == ["far gets error 2 service-unavailable"]
-    nurse.breaks()
-    assert len(world.log) == 1
 
 
 def test_what_still_waited_is_answered_when_it_goes_away(world: World, nurse: Line) -> None:
@@ -253,8 +252,8 @@ def test_the_second_takes_over_when_the_first_is_silent(world: World, nurse: Lin
         "nurse gets alive",
         "nurse gets 1",
         "nurse is closed: conflict",
-        "far gets error 1 service-unavailable",
         "second is attached",
+        "far gets error 1 service-unavailable",
     ]
     assert world.route.session is second.session
     nurse.says(TO_FAR.format(from_="nurse.test", id=2))  # it awakes too late
