@@ -131,6 +131,11 @@ class RemoteRoute:
     def send(self, batch: Sequence[Stanza]) -> None:
         """As `Channel.send`."""
         assert self._session is not None
+        largest = self._session.largest
+        if largest is not None:
+            batch = self._without_larger(batch, largest)
+            if not batch:
+                return
         for stanza in batch:
             if stanza.is_request:
                 self._router.requests.asked(self.pair, stanza)
@@ -142,6 +147,17 @@ class RemoteRoute:
         self._publish(
             StanzasPassed(came_in=False, via=Kind.SERVER, source=sender, target=target, stanzas=batch, size=size)
         )
+
+    def _without_larger(self, batch: Sequence[Stanza], largest: int) -> Sequence[Stanza]:
+        """What the other side has said that it does not take comes back to its sender (XEP-0478 §5)."""
+        larger = [stanza for stanza in batch if len(stanza.raw) > largest]
+        if not larger:
+            return batch
+        text = f"the server of {self.pair.target} takes no more than {largest} bytes in one stanza"
+        for stanza in larger:
+            self._router.bounce(stanza, StanzaError(StanzaCondition.POLICY_VIOLATION, text))
+        self._router.flush()
+        return [stanza for stanza in batch if len(stanza.raw) <= largest]
 
     # -- opening a stream ----------------------------------------------------------------------------------------------
 

@@ -110,6 +110,7 @@ class Session:
     def __init__(self, log: list[str]) -> None:
         self.is_managed = False
         self.was_resumed = False
+        self.largest: int | None = None
         self.full: Deferred[None] | None = None
         self.user: User | None = None
         self._log = log
@@ -283,6 +284,15 @@ def test_what_has_no_room_waits_and_is_written_when_there_is_some(world: World) 
     full, session.full = session.full, None
     full.callback(None)
     assert world.log == ["open", "write 1", "write 2 3"]
+
+
+def test_what_is_larger_than_the_other_side_takes_comes_back(world: World) -> None:
+    world.send(*messages(1))
+    session = world.opened()
+    session.largest = 100
+    world.log.clear()
+    world.send(MESSAGE.format(id=2), MESSAGE.format(id="3" * 100), MESSAGE.format(id=4))
+    assert world.log == ["we get error " + "3" * 100 + " policy-violation", "write 2 4"]
 
 
 # The end of a stream.
