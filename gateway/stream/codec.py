@@ -102,8 +102,8 @@ class Codec:
 
     @property
     def has_more(self) -> bool:
-        """Whether anything was received beyond what has been handed out, well-formed or not."""
-        return bool(self._buffer) or self._fault is not None
+        """Whether anything but white space was received beyond what has been handed out, well-formed or not."""
+        return bool(self._buffer.strip()) or self._fault is not None
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the wire. What is wrong with them is raised by `take`, in its turn."""

@@ -315,6 +315,7 @@ class Stream:
             raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "it is too late for that on this stream")
         # Bytes behind <starttls/>, <proceed/>, <auth/> or <success/> were sent before what these bring was there, by
         # somebody in the middle perhaps; read later they would look protected (CVE-2011-0411).
+        # COMPAT go-sendxmpp 0.5: ends what it says with a line feed; white space means nothing and is dropped.
         if self._codec.has_more or self._rest:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "data was sent ahead of the end of a negotiation step")
 

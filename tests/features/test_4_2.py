@@ -24,7 +24,7 @@ def test_we_send_none() -> None:
     assert initiating.endswith(STARTTLS.encode())
 
 
-@pytest.mark.parametrize("behind", [" ", "\n", header(), "<db:result/>", "\x16\x03\x01"])
+@pytest.mark.parametrize("behind", [" x", header(), "<db:result/>", "\x16\x03\x01"])
 @pytest.mark.parametrize("role", Role)
 def test_h_20_what_comes_behind_in_the_same_segment_ends_the_stream(role: Role, behind: str) -> None:
     if role is Role.RECEIVING:
@@ -35,12 +35,20 @@ def test_h_20_what_comes_behind_in_the_same_segment_ends_the_stream(role: Role, 
     assert SecureTransport() not in talking.events
 
 
-@pytest.mark.parametrize("behind", [" ", "\n", header(), "<db:result/>"])
+@pytest.mark.parametrize("behind", ["\nx", header(), "<db:result/>"])
 def test_h_20_what_comes_before_tls_is_up_ends_the_stream(behind: str) -> None:
     talking = talk().hear(header(), STARTTLS, behind).forget().answer(secured())
     assert talking.error == "policy-violation"
     assert not talking.stream.facts.encrypted
     assert b"<stream:features" not in talking.sent
+
+
+@pytest.mark.parametrize("behind", [" ", "\n", "\r\n\t "])
+def test_white_space_behind_means_nothing_and_is_dropped(behind: str) -> None:
+    talking = talk().hear(header(), STARTTLS + behind)
+    assert SecureTransport() in talking.events
+    assert talking.error is None
+    assert talking.answer(secured()).hear(header()).stream.facts.encrypted
 
 
 def test_white_space_before_is_harmless() -> None:

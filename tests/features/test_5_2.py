@@ -31,12 +31,20 @@ def test_we_send_none() -> None:
     assert receiving().sent.endswith(SUCCESS.encode())
 
 
-@pytest.mark.parametrize("behind", [" ", "\n", header(), "<db:result/>", "\0"])
+@pytest.mark.parametrize("behind", [" x", header(), "<db:result/>", "\0"])
 @pytest.mark.parametrize("say", [receiving, initiating])
 def test_h_20_what_comes_behind_ends_the_stream(say, behind: str) -> None:
     talking = say(behind)
     assert talking.error == "policy-violation"
     assert not talking.stream.facts.proofs
+
+
+@pytest.mark.parametrize("behind", [" ", "\n"])
+@pytest.mark.parametrize("say", [receiving, initiating])
+def test_white_space_behind_means_nothing_and_is_dropped(say, behind: str) -> None:
+    talking = say(behind)
+    assert talking.error is None
+    assert talking.stream.facts.proofs
 
 
 def test_white_space_before_is_harmless() -> None:

@@ -44,8 +44,8 @@ def joined(element: str, smuggled: str | bytes) -> bytes:
 
 # Well-formed and not, whole and begun: whatever it is, it is not read.
 SMUGGLED: list[str | bytes] = [
-    " ", "\n", "x", "<", "<x", header(), ASSERTED, message(), FEATURES, "</stream:stream>", "<!-- -->", "</x>", "&",
-    b"\0", b"\xff", b"\x16\x03\x01\x02\x00", STARTTLS, AUTH, "<" * 20_000, " " * 20_000,
+    "x", " x", "<", "<x", header(), ASSERTED, message(), FEATURES, "</stream:stream>", "<!-- -->", "</x>", "&",
+    b"\0", b"\xff", b"\x16\x03\x01\x02\x00", STARTTLS, AUTH, "<" * 20_000, " " * 20_000 + "x",
 ]  # fmt: skip
 PLACES = [behind_starttls, behind_proceed, behind_auth, behind_success]
 
