@@ -129,6 +129,11 @@ class ServerSession:
         return self._ledger is not None
 
     @property
+    def largest(self) -> int | None:
+        """How many bytes the other side takes in one stanza, if it has said so (XEP-0478)."""
+        return self.facts.peer_limits.stanza_bytes
+
+    @property
     def has_room(self) -> bool:
         """As `Channel.has_room`; a stream that is being closed has none."""
         assert self.connection is not None

@@ -57,7 +57,7 @@ class Guest(Protocol):
 
     @property
     def peer_address(self) -> str: ...
-    def close(self, error: StreamError | None = None) -> None: ...
+    def dismiss(self, error: StreamError) -> None: ...
 
 
 class Porter:
@@ -117,7 +117,7 @@ class Porter:
         del self.unproved[oldest]
         why = f"{self.crowd.unauthenticated} streams have proved nothing yet ([limits] unauthenticated_streams)"
         self._complaints.tell(crowded, why, self._seconds())
-        oldest.close(StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too many streams have proved nothing yet"))
+        oldest.dismiss(StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too many streams have proved nothing yet"))
 
 
 class Arrivals:

@@ -184,6 +184,11 @@ class StreamProtocol(Protocol):
         self._ended_because = self._ended_because or (f"closed by us: {error}" if error is not None else "closed by us")
         self._carry_out(self.stream.close(error))
 
+    def dismiss(self, error: StreamError) -> None:
+        """Close the stream and the connection without waiting for the other side."""
+        self.close(error)
+        self._lose()
+
     def when_lost(self) -> Deferred[None]:
         """Fires when the connection is gone."""
         wait: Deferred[None] = Deferred()

@@ -16,8 +16,8 @@ class Guest:
         self.peer_address = peer_address
         self.closed = ""
 
-    def close(self, error: StreamError | None = None) -> None:
-        self.closed = str(error.condition) if error is not None else "properly"
+    def dismiss(self, error: StreamError) -> None:
+        self.closed = str(error.condition)
 
 
 class World:
