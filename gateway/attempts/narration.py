@@ -137,15 +137,22 @@ class Narrator:
         )
 
     def _pair_verified(self, verified: PairVerified) -> None:
-        self.attempt.step(Step.PROOF, f"by {verified.means}", offered=self._offered(), required=_proof(self._facts))
+        told = f"by {verified.means}"
+        if self.attempt.is_open:
+            self.attempt.step(Step.PROOF, told, offered=self._offered(), required=_proof(self._facts))
+        else:
+            self.attempt.further_pair(verified.pair, told, ok=True)
 
     def _proof_failed(self, failed: ProofFailed) -> None:
         self._refused(f"by {failed.means} refused ({failed.condition}{_said(failed.text)})")
 
     def _pair_refused(self, refused: PairRefused) -> None:
         told = f"refused ({refused.condition}{_said(refused.text)})"
-        self.last_error = f"dialback for {refused.pair.sender} was {told}"
-        self._refused(f"by dialback {told}")
+        if self.attempt.is_open:
+            self.last_error = refused_in_words(refused)
+            self._refused(f"by dialback {told}")
+        else:
+            self.attempt.further_pair(refused.pair, f"by dialback: {told}", ok=False)
 
     def _refused(self, told: str) -> None:
         self.attempt.step(Step.PROOF, told, ok=False, offered=self._offered(), required=_proof(self._facts))
@@ -229,6 +236,11 @@ class ComponentNarrator(Narrator):
             self.attempt.step(Step.PROOF, told, ok=False, required=f"the secret in [domains.{self._facts.local!r}]")
             self.attempt.end(Verdict.WRONG_SECRET, "the component shows a wrong secret")
         super()._closing(closing)
+
+
+def refused_in_words(refused: PairRefused) -> str:
+    """Which pair was not accepted, and why."""
+    return f"dialback for {refused.pair.sender} was refused ({refused.condition}{_said(refused.text)})"
 
 
 def features_in_words(features: Element) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.addresses import DomainPair
 from gateway.attempts.verdicts import Verdict
 from gateway.notices import Level, Notice, Publish, StanzasPassed
 from gateway.stanzas import Stanza
@@ -190,6 +191,25 @@ class FirstStanza(Notice):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FurtherPair(Notice):
+    """One more domain pair was proved, or was not, on a stream that stood already (XEP-0220 §2.7)."""
+
+    attempt: Attempt
+    pair: DomainPair
+    ok: bool
+    told: str
+
+    @property
+    def level(self) -> Level:
+        return Level.INFO if self.ok else Level.WARN
+
+    @property
+    def sentence(self) -> str:
+        proof = "proof" if self.ok else "no proof"
+        return f"{self.attempt.who}: {proof} of {self.pair.sender} towards {self.pair.target} {self.told}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class StreamEnded(Notice):
     """A stream that had been established is gone; sizes in bytes, of everything that passed."""
 
@@ -259,6 +279,11 @@ class AttemptLog:
         if self.record is None:
             self._steps.append(self._ended(step, told, ok=ok, offered=offered, required=required))
             self.doing("")
+
+    def further_pair(self, pair: DomainPair, told: str, *, ok: bool) -> None:
+        """After the end: one more pair of domains, on the same stream."""
+        if self.record is not None:
+            self._publish(FurtherPair(attempt=self.record, pair=pair, ok=ok, told=told))
 
     def end(self, verdict: Verdict, reason: str = "") -> None:
         """The attempt has ended; only the first verdict counts."""

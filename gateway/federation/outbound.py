@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from twisted.internet.defer import Deferred
 
 from gateway.addresses import DomainPair
+from gateway.attempts.narration import refused_in_words
 from gateway.attempts.records import AttemptLog
 from gateway.features.dialback import Dialback
 from gateway.features.stream_management import (
@@ -145,4 +146,4 @@ class OutboundSession(ServerSession):
     def _pair_refused(self, refused: PairRefused) -> None:
         if self.is_usable:
             for wait in self._waiting.pop(refused.pair, ()):
-                wait.errback(DeliveryFailed(self.narrator.last_error))
+                wait.errback(DeliveryFailed(refused_in_words(refused), of_the_pair=True))

@@ -145,3 +145,4 @@ async def test_gateways_share_one_stream_among_pairs_that_dialback_proves(world:
             await component.expect_message("A word with one of you")
     assert len(streams(theirs, "one.tybalt.test", "mercutio.test")) == 1
     assert not streams(theirs, "two.tybalt.test", "mercutio.test")
+    assert "proof of two.tybalt.test towards mercutio.test by dialback" in theirs.log()

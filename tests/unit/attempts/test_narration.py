@@ -11,12 +11,13 @@ from twisted.internet.task import Clock
 
 from gateway.addresses import Domain, DomainPair
 from gateway.attempts.narration import ComponentNarrator, Narrator, features_in_words
-from gateway.attempts.records import Attempt, AttemptLog, Direction, Kind, Step
+from gateway.attempts.records import Attempt, AttemptLog, Direction, FurtherPair, Kind, Step
 from gateway.attempts.verdicts import Verdict
 from gateway.elements import Element
 from gateway.errors import StreamCondition, StreamError
 from gateway.features.handshake import AttachComponent
 from gateway.namespaces import DIALBACK_FEATURE, SASL, STREAMS, TLS
+from gateway.notices import Level, Notice
 from gateway.stream.events import (
     CloseTransport,
     KeyAnswered,
@@ -72,7 +73,8 @@ class Scene:
     """A narrator, and the connection that it follows."""
 
     def __init__(self, direction: Direction = Direction.OUT, kind: Kind = Kind.SERVER) -> None:
-        self.log = AttemptLog(lambda _: None, Clock().seconds, 1, direction, kind=kind)
+        self.notices: list[Notice] = []
+        self.log = AttemptLog(self.notices.append, Clock().seconds, 1, direction, kind=kind)
         role = Role.INITIATING if direction is Direction.OUT else Role.RECEIVING
         self.stream = SimpleNamespace(facts=Facts(role=role, local=OURS, remote=THEIRS), offered=None, header=None)
         self.connection: Any = SimpleNamespace(
@@ -221,3 +223,28 @@ def test_h_42_the_names_of_offered_features_are_bounded() -> None:
     starttls = Element(TLS, "starttls", {}, [Element(TLS, "required")])
     assert features_in_words(Element(STREAMS, "features", {}, [starttls])) == "STARTTLS (required)"
     assert features_in_words(Element(STREAMS, "features")) == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("event", "level", "sentence"),
+    [
+        (
+            PairVerified(pair=DomainPair(Domain("more.test"), THEIRS), means=Means.DIALBACK),
+            Level.INFO,
+            "stream from im.test to far.test (192.0.2.1:5269): proof of more.test towards far.test by dialback",
+        ),
+        (
+            PairRefused(pair=DomainPair(Domain("more.test"), THEIRS), condition="invalid", text="no"),
+            Level.WARN,
+            "stream from im.test to far.test (192.0.2.1:5269): no proof of more.test towards far.test"
+            " by dialback: refused (invalid: no)",
+        ),
+    ],
+)
+def test_a_further_pair_is_told_by_itself(event: PairVerified | PairRefused, level: Level, sentence: str) -> None:
+    scene = Scene().happened(OPENED, PairVerified(pair=PAIR, means=Means.DIALBACK), NegotiationCompleted())
+    scene.happened(event)
+    notice = scene.notices[-1]
+    assert isinstance(notice, FurtherPair)
+    assert (notice.level, notice.sentence) == (level, sentence)
+    assert scene.narrator.last_error == ""

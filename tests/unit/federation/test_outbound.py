@@ -156,9 +156,10 @@ def test_a_further_pair_that_is_refused_fails_alone(world: World) -> None:
     world.establish()
     world.prove(FURTHER)
     world.line.happens(PairRefused(pair=FURTHER, condition="invalid", text=""))
-    (heard,) = world.heard
-    assert heard.startswith("remote-server-timeout")
+    assert world.heard == ["remote-server-timeout for the pair: dialback for more.ours.test was refused (invalid)"]
     assert world.session.is_usable
+    world.line.closes()
+    assert world.session.narrator.closed_properly  # the refusal has nothing to do with that
 
 
 # A stream in one direction.
