@@ -104,7 +104,7 @@ def test_h_33_white_space_between_stanzas_is_not_kept() -> None:
 
 
 def test_h_33_a_header_cannot_declare_everything() -> None:
-    many = "".join(f" xmlns:p{n}='urn:{n}'" for n in range(100))
+    many = "".join(f" xmlns:p{n}='urn:{n}'" for n in range(30))
     assert under_tls().hear(header(more=many)).error == "policy-violation"
     assert under_tls().hear(header(more=" xmlns:x='" + "u" * 20_000 + "'")).error == "policy-violation"
 
