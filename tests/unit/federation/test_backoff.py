@@ -7,7 +7,9 @@ from random import Random
 import pytest
 
 from gateway.addresses import Domain, DomainPair
+from gateway.addresses import Domain, DomainPair
 from gateway.federation.backoff import Backoff, Waits
+from gateway.federation.delivery import DeliveryFailed
 
 WAITS = Waits(first=10, longest=100)
 DOMAIN = "example.com"
@@ -119,3 +121,33 @@ def test_an_operator_can_have_a_domain_tried_in_every_pair_or_all_domains() -> N
     assert set(backoff.waiting(0)) == {"other.test"}
     backoff.forget()
     assert backoff.waiting(0) == {}
+
+
+# What is waited for, and why.
+
+
+def test_the_cause_is_remembered_as_long_as_the_wait() -> None:
+    backoff = Backoff(WAITS, Always(1))
+    cause = DeliveryFailed("10.0.0.5:5269 refused")
+    backoff.failed(DOMAIN, 0, cause)
+    wait = backoff.wait(DOMAIN, 5)
+    assert wait is not None
+    assert (wait.failures, wait.retry_at, wait.cause) == (1, 10, cause)
+    assert backoff.wait(DOMAIN, 10) is None
+
+
+def test_a_pair_is_waited_for_by_itself() -> None:
+    backoff = Backoff(WAITS, Always(1))
+    pair = DomainPair(Domain("ours.test"), Domain(DOMAIN))
+    backoff.failed(pair, 0)
+    assert backoff.wait(DOMAIN, 5) is None
+    assert backoff.wait(pair, 5) is not None
+    assert backoff.wait(DomainPair(Domain("other.test"), Domain(DOMAIN)), 5) is None
+
+
+def test_who_is_reached_had_perhaps_been_waited_for() -> None:
+    backoff = Backoff(WAITS, Always(1))
+    assert not backoff.reached(DOMAIN)
+    backoff.failed(DOMAIN, 0)
+    assert backoff.reached(DOMAIN)
+    assert not backoff.reached(DOMAIN)
