@@ -7,7 +7,6 @@ from random import Random
 import pytest
 
 from gateway.addresses import Domain, DomainPair
-from gateway.addresses import Domain, DomainPair
 from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.delivery import DeliveryFailed
 
