@@ -1,7 +1,8 @@
 """Listening: one endpoint of `[listen]`, opened when the service starts, before privileges are shed.
 
 What cannot be opened is an error with the endpoint's own words in it; whether to go on without it is for the owner to
-say. An endpoint of systemd's (`systemd:domain=INET:name=server`) is a socket that is open already.
+say. An endpoint of systemd's (`systemd:domain=INET:name=server`) is a socket that is open already. Many may connect at
+once, after a failure of the network or in a flood, so a longer queue than usual is asked for, unless the endpoint says.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.python.failure import Failure
 
 from gateway.errors import GatewayError
+
+BACKLOG = 1024
 
 
 class NotOpened(GatewayError):
@@ -61,7 +64,7 @@ class Listening(Service):
             problems.append(NotOpened(f"listen.{self.door}: {self.endpoint!r} cannot be opened: {_why(failure)}"))
 
         try:
-            endpoint = serverFromString(self._reactor, self.endpoint)
+            endpoint = serverFromString(self._reactor, with_backlog(self.endpoint))
         except (ValueError, KeyError, OSError) as error:
             raise NotOpened(f"listen.{self.door}: {self.endpoint!r} cannot be opened: {error}") from error
         self._opening = endpoint.listen(self.factory)
@@ -78,3 +81,10 @@ def _why(failure: Failure) -> str:
     if isinstance(error, CannotListenError) and isinstance(error.socketError, OSError):
         return os.strerror(error.socketError.errno) if error.socketError.errno else str(error.socketError)
     return failure.getErrorMessage()
+
+
+def with_backlog(endpoint: str) -> str:
+    """The endpoint with room for many that have connected and not been accepted yet."""
+    if not endpoint.startswith(("tcp:", "tcp6:")) or ":backlog=" in endpoint:
+        return endpoint
+    return f"{endpoint}:backlog={BACKLOG}"

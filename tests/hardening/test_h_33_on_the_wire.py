@@ -22,7 +22,9 @@ from tests.interop.probe import Probe, client_tls, dial, header
 from tests.interop.world import World
 
 STREAMS = int(os.environ.get("H33_STREAMS", "500"))
-MOST_MEMORY = 32 << 20  # of the 300 streams that are let in, each with as much as it may say before it has proved anything
+MOST_MEMORY = (
+    32 << 20
+)  # of the 300 streams that are let in, each with as much as it may say before it has proved anything
 PAGE = os.sysconf("SC_PAGE_SIZE")
 DOMAIN = "h33.test"
 LIMITS = {"connections_per_minute": 0, "streams_per_address": 200, "unauthenticated_streams": 300}
@@ -41,12 +43,16 @@ def connections(gateway: Gateway) -> int:
 @asynccontextmanager
 async def half_open(gateway: Peer, count: int, said: str) -> AsyncIterator[list[asyncio.StreamWriter]]:
     """So many connections that have said this, from many addresses, a hundred each."""
-    writers = []
-    for number in range(count):
+    writers: list[asyncio.StreamWriter] = []
+
+    async def connect(number: int) -> None:
         source = f"127.1.{number // 100 % 250}.{1 + number // 25000}"
         _, writer = await asyncio.open_connection(gateway.address, SERVER, local_addr=(source, 0))
         writer.write(said.encode())
         writers.append(writer)
+
+    for hundred in range(0, count, 100):
+        await asyncio.gather(*map(connect, range(hundred, min(hundred + 100, count))))
     try:
         yield writers
     finally:

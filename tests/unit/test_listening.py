@@ -7,7 +7,7 @@ import socket
 import pytest
 from twisted.internet.protocol import Factory, Protocol
 
-from gateway.net.listening import Listening, NotOpened
+from gateway.net.listening import Listening, NotOpened, with_backlog
 from tests.support.reactor import run_in_reactor, running_reactor
 
 
@@ -62,3 +62,17 @@ def test_an_endpoint_of_systemd_that_was_not_passed_is_told() -> None:
             listening.privilegedStartService()
 
     run_in_reactor(scenario)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "opened"),
+    [
+        ("tcp:5269", "tcp:5269:backlog=1024"),
+        ("tcp:5269:interface=127.0.0.1", "tcp:5269:interface=127.0.0.1:backlog=1024"),
+        ("tcp6:5269", "tcp6:5269:backlog=1024"),
+        ("tcp:5269:backlog=5", "tcp:5269:backlog=5"),
+        ("systemd:domain=INET:name=server", "systemd:domain=INET:name=server"),
+    ],
+)
+def test_many_may_connect_at_once(endpoint: str, opened: str) -> None:
+    assert with_backlog(endpoint) == opened
