@@ -115,8 +115,11 @@ class Codec:
             self._judge.most_attributes = self.budget.attributes
             self._append(data)
             self._judge.feed(data)
-        except StreamError as fault:
-            self._stop_at(fault)
+        except StreamError as error:
+            fault = error
+        else:
+            return
+        self._stop_at(fault)
 
     def _append(self, data: bytes) -> None:
         if not self._buffer:

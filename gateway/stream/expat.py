@@ -12,9 +12,11 @@ slips through in one piece, because data that could hold one is shown to expat i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pyexpat import ExpatError, ParserCreate, errors
 from typing import Any
+from weakref import proxy
 
 from gateway.elements import SEPARATOR
 from gateway.errors import StreamCondition, StreamError
@@ -90,15 +92,13 @@ class Judge:
         try:
             parser.Parse(data, False)
         except ExpatError as error:
-            self.passed = parser.ErrorByteIndex
-            before = (self._tail + data)[: len(self._tail + data) - (self._fed - self.passed)]
-            if _NO_CDATA.search(before):
-                raise _restricted("a comment or document type declaration") from error
-            if error.code in _FORBIDDEN:
-                raise _restricted(_FORBIDDEN[error.code]) from error
-            condition = _CONDITIONS.get(error.code, StreamCondition.NOT_WELL_FORMED)
-            raise StreamError(condition, errors.messages[error.code]) from error
-        self.passed = parser.CurrentByteIndex
+            code = error.code
+        else:
+            self.passed = parser.CurrentByteIndex
+            return
+        self.passed = parser.ErrorByteIndex
+        before = (self._tail + data)[: len(self._tail + data) - (self._fed - self.passed)]
+        raise _fault(code, before)
 
     def _look_at_unfinished(self, data: bytes) -> None:
         """Refuse early what can only become forbidden, and hold back what has grown large."""
@@ -121,13 +121,15 @@ class Judge:
         if hasattr(parser, "SetReparseDeferralEnabled"):
             # expat 2.6 and later may sit on a finished token until more comes, which on a stream may be never.
             parser.SetReparseDeferralEnabled(False)
-        parser.StartNamespaceDeclHandler = self._declared
-        parser.StartElementHandler = self._root_opened
+        # Handlers that held on to us would keep expat's memory until the garbage collector comes round.
+        judge = proxy(self)
+        parser.StartNamespaceDeclHandler = partial(Judge._declared, judge)
+        parser.StartElementHandler = partial(Judge._root_opened, judge)
         parser.XmlDeclHandler = self._xml_declared
-        parser.StartDoctypeDeclHandler = self._refuse("a document type declaration")
-        parser.ProcessingInstructionHandler = self._refuse("a processing instruction")
-        parser.CommentHandler = self._refuse("a comment")
-        parser.StartCdataSectionHandler = self._cdata_opened
+        parser.StartDoctypeDeclHandler = partial(Judge._refuse, judge, "a document type declaration")
+        parser.ProcessingInstructionHandler = partial(Judge._refuse, judge, "a processing instruction")
+        parser.CommentHandler = partial(Judge._refuse, judge, "a comment")
+        parser.StartCdataSectionHandler = partial(Judge._cdata_opened, judge)
         return parser
 
     def _declared(self, prefix: str | None, uri: str | None) -> None:
@@ -141,17 +143,23 @@ class Judge:
     def _cdata_opened(self) -> None:
         self.saw_cdata = True
 
-    def _refuse(self, what: str) -> Callable[..., None]:
-        def refuse(*_: object) -> None:
-            self.passed = self._parser.CurrentByteIndex  # later is too late: expat reads on to the end of its data
-            raise _restricted(what)
-
-        return refuse
+    def _refuse(self, what: str, *_: object) -> None:
+        self.passed = self._parser.CurrentByteIndex  # later is too late: expat reads on to the end of its data
+        raise _restricted(what)
 
     @staticmethod
     def _xml_declared(_version: str, encoding: str | None, _standalone: int) -> None:
         if encoding is not None and encoding.lower() != "utf-8":
             raise StreamError(StreamCondition.UNSUPPORTED_ENCODING, "the encoding of a stream is UTF-8")
+
+
+def _fault(code: int, before: bytes) -> StreamError:
+    """What expat found wrong, behind these bytes."""
+    if _NO_CDATA.search(before):
+        return _restricted("a comment or document type declaration")
+    if code in _FORBIDDEN:
+        return _restricted(_FORBIDDEN[code])
+    return StreamError(_CONDITIONS.get(code, StreamCondition.NOT_WELL_FORMED), errors.messages[code])
 
 
 def _restricted(what: str) -> StreamError:

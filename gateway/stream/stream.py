@@ -270,16 +270,14 @@ class Stream:
         for output in step.outputs:
             if isinstance(output, Event):
                 self._out.append(output)
-            elif self.is_open:
-                self._output(output)
+            elif not self.is_open:
+                continue
+            elif isinstance(output, Element):
+                self._send(output)
+            else:
+                self._out.append(output)
         if self.is_open:
             self._follow(step.then, feature)
-
-    def _output(self, output: Element | Order) -> None:
-        if isinstance(output, Element):
-            self._send(output)
-        else:
-            self._out.append(output)
 
     def _follow(self, then: Then, feature: StreamFeature | None) -> None:
         if then is Then.SUSPEND:
@@ -362,6 +360,7 @@ class Stream:
         try:
             action()
         except StreamError as error:
+            error.__traceback__ = None  # it would hold on to us, and we to it
             if self.is_open:
                 self._close(error)
             else:  # they cannot be read to their closing tag

@@ -9,6 +9,7 @@ import gc
 import tracemalloc
 from collections.abc import Iterable, Iterator
 from itertools import count, repeat
+from weakref import ref
 
 import pytest
 
@@ -156,6 +157,24 @@ def test_h_33_what_was_refused_holds_nothing(kind: str) -> None:
 def alive() -> int:
     gc.collect()
     return sum(isinstance(each, Stream | Codec | Judge | Element | Stanza) for each in gc.get_objects())
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """What is gone then is gone at once."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_h_33_expat_is_let_go_with_its_stream_without_the_garbage_collector() -> None:
+    for begin in (talk, proved):
+        talking = begin().hear(header())
+        judge = ref(talking.stream._codec._judge)
+        assert judge() is not None
+        del talking
+        assert judge() is None
 
 
 def test_h_33_object_counts_return() -> None:
