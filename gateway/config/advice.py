@@ -31,6 +31,7 @@ def warnings(
                 *_about_doors(settings),
                 *_about_certificates(settings, moment),
                 *_about_secrets(settings),
+                *_about_state(settings.gateway.state),
                 *_about_trust(settings, moment),
                 *_about_peers(settings),
                 *_about_expat(expat),
@@ -85,6 +86,15 @@ def _about_secrets(settings: Settings) -> Iterator[str]:
         file = secret.file or settings.file
         if _readable_by_all(file):
             yield f"everybody on this machine may read the secrets in {file}: chmod o= {file}"
+
+
+def _about_state(folder: Path) -> Iterator[str]:
+    try:
+        others = folder.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    except OSError:
+        return  # it will be made, for us alone
+    if others:
+        yield f"others than we may look into the folder of our secrets, {folder}: chmod 700 {folder}"
 
 
 def _about_trust(settings: Settings, moment: datetime) -> Iterator[str]:
