@@ -26,6 +26,7 @@ from zope.interface import implementer
 
 from gateway.errors import StreamCondition, StreamError
 from gateway.net.certificates import CertificateJudge, CertificateVerdict
+from gateway.net.reads import tell_ends_of_reads
 from gateway.net.tls_session import channel_bindings, describe_tls
 from gateway.sessions import Session
 from gateway.stream.events import CloseTransport, Secured, SecureTransport, Send, StanzasReceived, StreamClosed
@@ -85,7 +86,8 @@ class StreamProtocol(Protocol):
         self._timers: dict[str, Any] = {}
         self._writable = _Writable(self)
         self._reading_waits = 0
-        self._held = b""
+        self._arrived: list[bytes] = []  # and not looked at yet
+        self._is_secured = False
         self._ended_because = ""
         self._is_ending = False
         self._is_lost = False
@@ -119,13 +121,19 @@ class StreamProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.bytes_in += len(data)
-        self.last_activity = self._clock.seconds()
-        if self._reading_waits:
-            self._held += data  # TLS hands on what it had decrypted before it was paused
-            return
-        self._carry_out(self.stream.received(data))
+        self._arrived.append(data)
+        if not self._is_secured:
+            self._read_ended()
+
+    def _read_ended(self) -> None:
+        """All that one read of the socket has brought is here; what came before we were paused may be, too."""
+        if self._arrived and not self._reading_waits:
+            self.last_activity = self._clock.seconds()
+            arrived, self._arrived = self._arrived, []
+            self._carry_out(self.stream.received(b"".join(arrived)))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._read_ended()
         self._is_lost = True
         self.was_stuck = self.has_stalled or "stall" in self._timers
         self._writable.is_open = False
@@ -239,6 +247,8 @@ class StreamProtocol(Protocol):
     def _start_tls(self) -> None:
         transport: Any = self.transport
         transport.startTLS(self._tls(self.stream.facts))
+        self._is_secured = True
+        tell_ends_of_reads(transport, self._read_ended)
 
     def _secured(self) -> Secured:
         transport = self.transport
@@ -330,10 +340,8 @@ class StreamProtocol(Protocol):
 
     def _read_on(self) -> None:
         if not self._is_lost:
-            held, self._held = self._held, b""
             self.transport.resumeProducing()  # type: ignore[union-attr]
-            if held:
-                self._carry_out(self.stream.received(held))
+            self._read_ended()
 
     def _wait_for_nobody(self) -> None:
         """Read to the end what is on its way: the other side is waited for no longer than it takes to close."""
