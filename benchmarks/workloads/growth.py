@@ -14,10 +14,11 @@ from benchmarks.workloads.passing import Passing, per_stanza
 
 MEBI = 1 << 20
 PARTS = 8
+PEOPLE = 4000
 
 
 class ManyStreams(Passing):
-    """As many stanzas over a thousand streams as over one, from as many domains, in writes of the same size."""
+    """As many stanzas from as many people, over a thousand streams of as many domains as over one."""
 
     key = "many-streams"
     title = "S2S → component, 1,000 streams"
@@ -42,9 +43,9 @@ class ManyStreams(Passing):
     def _cost(self, sender: Remote, domains: list[str]) -> float:
         self.sender = sender
         recipients = addresses(self.subject.component_domain)
-        each = self.scale.stanzas // len(domains)
+        each, people = self.scale.stanzas // len(domains), PEOPLE // len(domains)
         effort = self.passed(
-            [Traffic(count=each, senders=addresses(domain), recipients=recipients) for domain in domains]
+            [Traffic(count=each, senders=addresses(domain, people), recipients=recipients) for domain in domains]
         )
         return MICRO * effort.cpu_seconds / (each * len(domains))
 
