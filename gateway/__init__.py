@@ -9,7 +9,8 @@ Decisions      interfaces, policy, router, requests, attempts/, federation/, com
                a clock passed in
 Input, output  storage/, net/ (certificates, resolver, dialling, protocol, doors, connector), log, history, status,
                metrics, http/, control/, clients/ (the doors of people), guest/ (where we are the client)
-Assembly       settings, config, service, tap, commands, demo
+Assembly       settings, config, assembly/ (a step of the start in each file), reloading, shutdown, service (the list of
+               the steps), tap, commands, demo
 
 Bytes come in at `net.protocol`, become events in `stream.stream`, stanzas go through `policy` to the `router`,
 which hands each to the one route that owns its domain. docs/ARCHITECTURE.md walks one stanza through.

@@ -11,19 +11,22 @@ have accounts) takes effect with the next start; the answer names it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from gateway.addresses import Domain
+from gateway.assembly.certificates import Material, use
+from gateway.assembly.doors import listening
+from gateway.assembly.parts import Parts
+from gateway.assembly.serving import attach, local_route
 from gateway.components import ComponentRoute
 from gateway.config import Mistakes, load
 from gateway.control.door import Refused
 from gateway.errors import ConfigError, StreamCondition, StreamError
-from gateway.net.identities import Identity, load_identity
+from gateway.net.identities import Identity
 from gateway.net.listening import Listening, NotOpened
-from gateway.net.trust import TrustStore
 from gateway.notices import Level, Remark
 from gateway.review import review
 from gateway.settings import ComponentDomain, DomainSettings, HandlerDomain, ImDomain, Settings
@@ -31,29 +34,10 @@ from gateway.settings import ComponentDomain, DomainSettings, HandlerDomain, ImD
 FIXED = ("gateway", "dns", "limits", "storage", "log")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Material:
-    """What a configuration names, loaded from its files."""
-
-    identities: dict[Domain, Identity]
-    trust: TrustStore
-
-    @classmethod
-    def load(cls, settings: Settings) -> Material:
-        """Raises ConfigError when a file cannot be used."""
-        identities = {
-            name: load_identity(domain.certificate, domain.key)
-            for name, domain in settings.domains.items()
-            if domain.certificate is not None
-        }
-        return cls(identities=identities, trust=TrustStore.load(settings.tls.authorities, settings.tls.crls))
-
-
 class Reload:
     """One reload of a gateway."""
 
-    def __init__(self, gateway: Any) -> None:
-        """`gateway` is the `gateway.service.Gateway`, which is assembled from everything, this included."""
+    def __init__(self, gateway: Parts) -> None:
         self._gateway = gateway
         self._old = gateway.settings
 
@@ -85,7 +69,7 @@ class Reload:
         """The routes of local domains that are new or have changed."""
         kinds = (ComponentDomain, HandlerDomain)
         return {
-            name: self._gateway.local_route(domain)
+            name: local_route(self._gateway, domain)
             for name, domain in new.domains.items()
             if isinstance(domain, kinds) and _needs_route(self._old.domains.get(name), domain)
         }
@@ -96,12 +80,12 @@ class Reload:
         try:
             for door, endpoint in new.listen.opened():
                 if (door, endpoint) not in before:
-                    listening = self._gateway.listening(door, endpoint)
-                    listening.privilegedStartService()
-                    opened.append(listening)
+                    new_door = listening(self._gateway, door, endpoint)
+                    new_door.privilegedStartService()
+                    opened.append(new_door)
         except NotOpened:
-            for listening in opened:
-                listening.stopService()
+            for new_door in opened:
+                new_door.stopService()
             raise
         return opened
 
@@ -111,28 +95,27 @@ class Reload:
         self, new: Settings, material: Material, routes: dict[Domain, Any], opened: list[Listening]
     ) -> None:
         gateway = self._gateway
-        gateway.settings = new
-        gateway.use(material)
-        gateway.apply_domains()
+        gateway.rules.replace(new)
+        use(gateway, material)
         for name in self._old.domains.keys() - new.domains.keys():
             gateway.router.detach(name)
             _dismiss(gateway.components.pop(name, None), StreamCondition.HOST_GONE)
         for name, route in routes.items():
             _dismiss(gateway.components.pop(name, None), StreamCondition.RESET)
-            gateway.attach(name, route)
+            attach(gateway, name, route)
         for route in list(gateway.remote_routes.values()):
-            route.rules = gateway.route_rules(route.pair.target)
+            route.rules = gateway.rules.route_rules(route.pair.target)
         gateway.backoff.forget()  # what failed may do so no more
         for route in list(gateway.remote_routes.values()):
             route.retry()
         self._shut_old_doors(new)
-        for listening in opened:
-            gateway.addService(listening)
+        for new_door in opened:
+            gateway.addService(new_door)
 
     def _shut_old_doors(self, new: Settings) -> None:
         wanted = set(new.listen.opened())
-        for service in list(self._gateway):
-            if isinstance(service, Listening) and (service.door, service.endpoint) not in wanted:
+        for service in list(self._gateway.listening()):
+            if (service.door, service.endpoint) not in wanted:
                 service.disownServiceParent()
 
     def _close_what_is_not_allowed(self) -> int:
@@ -144,8 +127,8 @@ class Reload:
             if facts.client is not None or connection.session.attempt.kind not in ("server", "keys"):
                 continue
             certificate = gateway.judge.judge_peer(connection.transport, now) if facts.encrypted else None
-            terms = gateway.terms_now(facts.remote) if facts.remote is not None else None
-            error = review(facts, certificate, terms, partial(gateway.speaks_for, facts.remote))
+            terms = gateway.rules.terms_with(facts.remote) if facts.remote is not None else None
+            error = review(facts, certificate, terms, partial(gateway.rules.speaks_for, facts.remote))
             if error is not None:
                 connection.close(error)
                 closed += 1

@@ -37,7 +37,8 @@ FLOORS = [
     ["metrics"],
     ["config", "http", "control", "clients", "guest"],
     # assembly
-    ["reloading", "operating", "shutdown"],
+    ["assembly"],
+    ["reloading", "shutdown"],
     ["service"],
     ["tap", "commands", "guest.__main__"],
     ["demo"],

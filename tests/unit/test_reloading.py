@@ -67,7 +67,7 @@ def gateway(folder: Folder) -> Gateway:
 def test_towards_a_relayed_server_we_are_everybody_whom_it_may_reach(
     gateway: Gateway, remote: Domain | None, domain: Domain, speaks: bool
 ) -> None:
-    assert gateway.speaks_for(remote, domain) is speaks
+    assert gateway.rules.speaks_for(remote, domain) is speaks
 
 
 def test_nothing_is_done_anew_when_nothing_has_changed(gateway: Gateway) -> None:

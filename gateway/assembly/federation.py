@@ -1,0 +1,73 @@
+"""Streams to other servers: how their addresses are found, how a stream is opened, and which one serves for what."""
+
+from __future__ import annotations
+
+from gateway.addresses import Domain, DomainPair
+from gateway.assembly.parts import Parts
+from gateway.attempts.records import AttemptLog
+from gateway.features.bidi import Bidirectional
+from gateway.features.dialback import Dialback, DialbackQuestions
+from gateway.features.limits import Limits
+from gateway.features.sasl_servers import proving_to_servers
+from gateway.features.starttls import StartTLS
+from gateway.features.stream_management import between_servers
+from gateway.federation.admission import Admission
+from gateway.federation.broken import BrokenStream
+from gateway.federation.outbound import Gone, OutboundSession
+from gateway.federation.session import SessionTools
+from gateway.federation.streams import OutboundStreams
+from gateway.net.connector import Connector
+from gateway.net.resolver import Resolver
+from gateway.profiles import Profile, server_profile
+
+
+def set_federation(parts: Parts) -> None:
+    """Make what opens streams to other servers, and what keeps them."""
+    settings = parts.settings
+    parts.session_tools = SessionTools(
+        admission=Admission(parts.rules.domains, parts.router, parts.board.publish),
+        clock=parts.reactor,
+        patience=settings.limits.stall_seconds,
+    )
+    parts.resolver = Resolver(parts.reactor, settings.dns.nameservers)
+
+    def session(attempt: AttemptLog, pair: DomainPair, gone: Gone, resuming: BrokenStream | None) -> OutboundSession:
+        return OutboundSession(
+            attempt, _dialback_towards(parts, pair.target), parts.session_tools, pair, gone, resuming
+        )
+
+    parts.connector = Connector(
+        parts.reactor,
+        resolver=parts.resolver,
+        contexts=parts.contexts,
+        judge=parts.judge,
+        way_to=parts.rules.way_to,
+        session=session,
+        profiles=_initiating_profiles(parts),
+        tools=parts.tools,
+        budget=parts.budget,
+        timing=parts.timing,
+        publish=parts.board.publish,
+        numbers=parts.numbers,
+    )
+    parts.streams = OutboundStreams(parts.connector, parts.reactor)
+
+
+def _dialback_towards(parts: Parts, domain: Domain) -> Dialback:
+    is_relayed = parts.rules.domains.relayed_terms(domain) is not None
+    return parts.inside_dialback if is_relayed else parts.outside_dialback
+
+
+def _initiating_profiles(parts: Parts) -> tuple[Profile, Profile]:
+    """For stanzas, and for questions about keys. Both sides make keys by one secret, so either's dialback will do."""
+    return (
+        server_profile(
+            StartTLS(),
+            Bidirectional(),
+            proving_to_servers(parts.tools.new_id),
+            parts.outside_dialback,
+            Limits(),
+            between_servers(),
+        ),
+        server_profile(StartTLS(), DialbackQuestions(parts.outside_dialback)),
+    )

@@ -1,0 +1,46 @@
+"""What an operator has of the running gateway: its history, the control socket, and what is behind the http door."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from gateway.assembly.parts import Parts
+from gateway.control.door import ControlDoor
+from gateway.control.operator import Operator, Steered
+from gateway.control.place import socket_path
+from gateway.history import History
+from gateway.http.door import Answer, Door, Page
+from gateway.http.events import EventStream
+from gateway.http.files import page_files
+from gateway.http.health import alive, ready
+from gateway.lag import LagMeter
+from gateway.metrics import CONTENT_TYPE, Metrics
+from gateway.status import StatusReader
+
+
+def remember(parts: Parts) -> None:
+    """Keep what happens, from the beginning on."""
+    parts.history = History()
+    parts.board.subscribe(parts.history.notice, *History.KINDS)
+    parts.status = StatusReader(parts, parts.reactor.seconds)
+
+
+def set_operating(parts: Parts, steered: Steered) -> None:
+    """Let the commands in, and count the notices from now on for the page and the metrics."""
+    operator, metrics = Operator(steered), Metrics(parts.status.figures)
+    place = partial(socket_path, parts.settings.gateway.state)
+    parts.addService(ControlDoor(place, operator.actions, parts.reactor))
+    parts.board.subscribe(metrics.notice, *Metrics.KINDS)
+    parts.addService(LagMeter(parts.reactor, metrics.notice))
+    parts.doors["http"] = _http_door(parts, operator, metrics)
+
+
+def _http_door(parts: Parts, operator: Operator, metrics: Metrics) -> Door:
+    pages = {
+        **dict(page_files()),
+        "/events": EventStream({"status": operator.glance, "failures": operator.failures}, parts.reactor),
+        "/metrics": Page(lambda: Answer(body=metrics.text(), kind=CONTENT_TYPE)),
+        "/healthz": Page(ready(parts.missing)),
+        "/healthz/alive": Page(alive),
+    }
+    return Door(pages, lambda: parts.settings.domains, parts.reactor)

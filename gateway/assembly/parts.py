@@ -1,0 +1,112 @@
+"""Parts: what a gateway is made of, by name. The steps of the assembly fill it in, each from what is there before it.
+
+No part is handed this object: a step gives each just what it needs. The whole is for the steps, and for those who look
+at the running gateway or steer it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.interfaces import IProtocolFactory
+
+from gateway.addresses import AddressCache, Domain, DomainPair
+from gateway.assembly.rules import Rules
+from gateway.clients.people import People
+from gateway.components import ComponentRoute
+from gateway.dialback.keys import KeyMaker
+from gateway.features.dialback import Dialback
+from gateway.federation.backoff import Backoff
+from gateway.federation.route import RemoteRoute
+from gateway.federation.session import SessionTools
+from gateway.federation.streams import OutboundStreams
+from gateway.history import History
+from gateway.net.certificates import CertificateJudge
+from gateway.net.connector import Connector
+from gateway.net.contexts import TLSContexts
+from gateway.net.identities import Identity
+from gateway.net.listening import Listening
+from gateway.net.porter import Porter
+from gateway.net.protocol import Timing
+from gateway.net.resolver import Resolver
+from gateway.net.trust import TrustStore
+from gateway.notices import Board
+from gateway.outflow import QueueSpace
+from gateway.policy import InsideDoor, OutsideDoor
+from gateway.router import Router
+from gateway.settings import Settings
+from gateway.status import StatusReader, outbound_connections
+from gateway.stream.codec import Budget
+from gateway.stream.stream import StreamTools
+from gateway.supervision import Supervised
+
+
+class Parts(MultiService):
+    """The parts, and as child services those of them that are started and stopped."""
+
+    def __init__(self, settings: Settings, reactor: Any) -> None:
+        super().__init__()
+        self.rules = Rules(settings)
+        self.reactor = reactor
+        self.board = Board()
+        self.started_at = reactor.seconds()
+        self.is_leaving = False
+        self.numbers = count(1)  # of attempts, in the order in which they begin
+
+    # what is known of the gateway
+    history: History
+    status: StatusReader
+    # what every stream needs
+    addresses: AddressCache
+    tools: StreamTools
+    budget: Budget
+    timing: Timing
+    # what is shown to others, and whom we believe
+    identities: dict[Domain, Identity]
+    contexts: TLSContexts
+    trust: TrustStore
+    judge: CertificateJudge
+    client_judge: CertificateJudge  # of the certificates of people
+    # who may say what
+    keys: KeyMaker
+    outside: OutsideDoor
+    inside: InsideDoor
+    outside_dialback: Dialback
+    inside_dialback: Dialback
+    # where stanzas go
+    router: Router
+    space: QueueSpace
+    backoff: Backoff
+    remote_routes: dict[DomainPair, RemoteRoute]
+    components: dict[Domain, ComponentRoute]
+    people: People
+    # how others are reached, and how they reach us
+    session_tools: SessionTools
+    resolver: Resolver
+    connector: Connector
+    streams: OutboundStreams
+    porter: Porter
+    doors: dict[str, IProtocolFactory]  # what is behind each key of [listen]
+    supervised: Supervised
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.rules.settings
+
+    def missing(self) -> list[str]:
+        """What is missing for this gateway to do its work, in words; nothing when all is well."""
+        if not self.running:
+            return ["the service is not started, or is being stopped"]
+        return [f"the door {door.name} is not open" for door in self.listening() if not door.is_open]
+
+    def listening(self) -> Iterator[Listening]:
+        """The doors at their endpoints."""
+        return (service for service in self if isinstance(service, Listening))
+
+    def connections(self) -> list[Any]:
+        """All connections, those that others made to us first."""
+        return [*self.porter.connections, *outbound_connections(self.streams)]

@@ -1,0 +1,16 @@
+"""Who may say what: the policy of each side, towards the outside and towards relayed servers, and its dialback."""
+
+from __future__ import annotations
+
+from gateway.assembly.parts import Parts
+from gateway.features.dialback import Dialback
+from gateway.policy import InsideDoor, OutsideDoor
+
+
+def set_policy(parts: Parts) -> None:
+    """The two sides make their keys with the same secret, so a key is good whichever side it is asked about."""
+    rules = parts.rules
+    parts.outside = OutsideDoor(rules.domains, rules.terms_outside)
+    parts.inside = InsideDoor(rules.domains, rules.terms_outside)
+    parts.outside_dialback = Dialback(parts.keys, parts.outside.speaks_for, parts.outside.terms_of_pair)
+    parts.inside_dialback = Dialback(parts.keys, parts.inside.speaks_for, parts.inside.terms_of_pair)

@@ -1,0 +1,43 @@
+"""The domains that a component or a handler serves, and what each domain answers by itself."""
+
+from __future__ import annotations
+
+from gateway.addresses import Domain
+from gateway.assembly.parts import Parts
+from gateway.components import ComponentRoute
+from gateway.handlers.disco import Disco
+from gateway.handlers.ping import Ping
+from gateway.handlers.route import HandlerRoute
+from gateway.handlers.time import Time
+from gateway.handlers.version import Version
+from gateway.outflow import Bounds, Outflow
+from gateway.settings import ComponentDomain, HandlerDomain
+
+MOST_BYTES_FACTOR = 4
+
+
+def serve_locally(parts: Parts) -> None:
+    """Make and attach the routes of the domains as the settings have them."""
+    parts.components = {}
+    for name, domain in parts.settings.domains.items():
+        if isinstance(domain, ComponentDomain | HandlerDomain):
+            attach(parts, name, local_route(parts, domain))
+
+
+def attach(parts: Parts, domain: Domain, route: ComponentRoute | HandlerRoute) -> None:
+    """Have a local domain served by this route from now on."""
+    if isinstance(route, ComponentRoute):
+        parts.components[domain] = route
+    parts.router.attach(domain, route)
+
+
+def local_route(parts: Parts, domain: ComponentDomain | HandlerDomain) -> ComponentRoute | HandlerRoute:
+    """A new route for a domain that a component or a handler serves."""
+    if isinstance(domain, ComponentDomain):
+        waiting = parts.settings.limits.component_buffer_bytes
+        outflow = Outflow(Bounds(wait_above=waiting, most_bytes=MOST_BYTES_FACTOR * waiting), parts.space)
+        return ComponentRoute(domain.domain, parts.router, outflow, parts.reactor, parts.board.publish)
+    handler = domain.factory(**domain.options)
+    served = [handler, Ping(), Version(), Time()]
+    disco = Disco(served, identities=[("server", "im", "xmpp-gateway")], contacts=domain.admins)
+    return HandlerRoute(domain.domain, [Ping(), disco, Version(), Time(), handler], parts.router)
