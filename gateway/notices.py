@@ -114,6 +114,8 @@ class StanzasPassed(Notice):
 class StanzaBounced(Notice):
     """A stanza could not be delivered; its sender was told, where a sender may be told."""
 
+    name: str
+    id: str | None
     sender: str
     target: str
     condition: str
@@ -127,7 +129,8 @@ class StanzaBounced(Notice):
     @property
     def sentence(self) -> str:
         end = "was answered with" if self.answered else "was dropped, where it would have been answered with"
-        return f"a stanza from {self.sender} to {self.target} {end} {self.condition}: {self.reason}"
+        which = f"{self.name} '{self.id}'" if self.id is not None else f"{self.name} without id"
+        return f"{which} from {self.sender} to {self.target} {end} {self.condition}: {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True)

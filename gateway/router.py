@@ -82,6 +82,8 @@ class Router:
         reply = error_reply(stanza, error)
         self._publish(
             StanzaBounced(
+                name=stanza.name,
+                id=stanza.id,
                 sender=str(stanza.from_ or ""),
                 target=str(stanza.to or ""),
                 condition=str(error.condition),

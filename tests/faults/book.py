@@ -1,48 +1,61 @@
 """The book in which every numbered stanza has its line: what it was, and each end that it came to.
 
-A stanza comes to exactly one end. Messages, and presence that may be answered: it is delivered, or its sender gets an
-error. Requests: their sender gets one answer. Errors, results and presence that must not be answered: delivered, or
-dropped by that rule.
+A stanza comes to exactly one end. What may be answered: it is delivered, or its sender gets an error. Requests: their
+sender gets one answer. What must not be answered (errors, results, some presence): delivered, or dropped by that rule,
+and then a gateway names it in its log, as it names the answer that it drops.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from random import Random
 
 KINDS = (
-    ("message", "chat"),
-    ("message", "normal"),
-    ("message", "headline"),
-    ("message", "error"),
-    ("presence", ""),
-    ("presence", "unavailable"),
-    ("presence", "subscribe"),
-    ("iq", "get"),
-    ("iq", "set"),
+    *(("message", type_) for type_ in ("", "normal", "chat", "groupchat", "headline", "error")),
+    *(("presence", type_) for type_ in ("", "unavailable", "probe", "error")),
+    *(("presence", type_) for type_ in ("subscribe", "subscribed", "unsubscribe", "unsubscribed")),
+    *(("iq", type_) for type_ in ("get", "set", "result", "error")),
 )
-_NOT_ANSWERED = {("message", "error"), ("presence", ""), ("presence", "unavailable")}
+_NOT_ANSWERED = {("presence", ""), ("presence", "unavailable"), ("presence", "probe"), ("iq", "result")}
+_ERROR = (
+    "<error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+    "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>{}</text></error>"
+)
+FILLER = "~"  # occurs nowhere else
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A stanza that a component has got; `filler` says how much of its payload is there."""
+
+    name: str
+    type: str
+    id: str
+    filler: int
 
 
 @dataclass
 class Line:
     """One stanza."""
 
+    number: int
     name: str
     type: str
+    filler: int
     delivered: int = 0
     errors: int = 0
     results: int = 0
 
     @property
     def is_request(self) -> bool:
-        return self.name == "iq"
+        return self.name == "iq" and self.type in ("get", "set")
 
     @property
     def may_be_dropped(self) -> bool:
         """Whether nobody is told when it cannot be delivered (RFC 6120 §8.3.1)."""
-        return (self.name, self.type) in _NOT_ANSWERED
+        return self.type == "error" or (self.name, self.type) in _NOT_ANSWERED
 
     @property
     def ends(self) -> int:
@@ -57,31 +70,41 @@ class Book:
     sender: str
     target: str
     lines: dict[str, Line] = field(default_factory=dict)
+    garbled: list[str] = field(default_factory=list)  # not as they were sent
+    overtaken: list[str] = field(default_factory=list)  # delivered after one that was sent later
+    _last: int = -1
 
     def stanza(self, number: int, random: Random) -> bytes:
         """The next stanza, any kind of it, and its line."""
         name, kind = KINDS[number % len(KINDS)]
-        id_ = f"{self.sender.partition('.')[0]}-{number}"
-        self.lines[id_] = Line(name, kind)
+        id_ = f"{self.sender}-{number}"
+        filler = _size(random)
+        self.lines[id_] = Line(number, name, kind, filler)
         type_ = f" type='{kind}'" if kind else ""
-        payload = "x" * random.randrange(20, 400)
-        inside = f"<q xmlns='urn:example'>{payload}</q>" if name == "iq" else f"<body>{payload}</body>"
+        inside = _payload(name, kind).format(FILLER * filler)
         return f"<{name} from='s@{self.sender}' to='t@{self.target}' id='{id_}'{type_}>{inside}</{name}>".encode()
 
     # -- what the components hear ------------------------------------------------------------------------------------
 
-    def target_heard(self, name: str, kind: str, id_: str, sender: str) -> None:
+    def target_heard(self, heard: Heard) -> None:
         """The target component got a stanza."""
-        if id_ in self.lines:
-            self.lines[id_].delivered += 1
+        line = self.lines.get(heard.id)
+        if line is None or (line.name, line.type) != (heard.name, heard.type):
+            return  # an error that some server sends on its own account: Prosody answers even results
+        line.delivered += 1
+        if heard.filler != line.filler:
+            self.garbled.append(heard.id)
+        if line.number < self._last:
+            self.overtaken.append(heard.id)
+        self._last = line.number
 
-    def sender_heard(self, name: str, kind: str, id_: str, sender: str) -> None:
+    def sender_heard(self, heard: Heard) -> None:
         """The sending component got an error or a result."""
-        if id_ in self.lines:
-            if kind == "error":
-                self.lines[id_].errors += 1
-            elif kind == "result":
-                self.lines[id_].results += 1
+        line = self.lines.get(heard.id)
+        if line is not None and heard.type == "error":
+            line.errors += 1
+        elif line is not None and heard.type == "result":
+            line.results += 1
 
     # -- the account -------------------------------------------------------------------------------------------------
 
@@ -90,20 +113,14 @@ class Book:
         """What has come to no end, and must."""
         return [id_ for id_, line in self.lines.items() if not line.ends and not line.may_be_dropped]
 
-    @property
-    def dropped(self) -> list[str]:
-        """What has come to no end, and need not."""
-        return [id_ for id_, line in self.lines.items() if not line.ends and line.may_be_dropped]
+    def unaccounted(self, dropped: Collection[str] = ()) -> list[str]:
+        """What has come to no end that anybody has heard of, and was not named as dropped either."""
+        return [id_ for id_, line in self.lines.items() if not line.ends and id_ not in dropped]
 
-    @property
-    def lost(self) -> int:
-        """How many stanzas were not delivered, and no error came."""
-        return sum(1 for line in self.lines.values() if not line.delivered and not line.errors)
-
-    @property
-    def silent(self) -> int:
-        """How many stanzas have no end that anybody has heard of."""
-        return len(self.open) + len(self.dropped)
+    def lost(self, dropped: Collection[str] = ()) -> list[str]:
+        """What was not delivered, no error came, and nobody has named it as dropped."""
+        ended = ((id_, line.delivered or line.errors or id_ in dropped) for id_, line in self.lines.items())
+        return [id_ for id_, has_ended in ended if not has_ended]
 
     @property
     def delivered(self) -> int:
@@ -115,22 +132,41 @@ class Book:
         """What was delivered more than once."""
         return [id_ for id_, line in self.lines.items() if line.delivered > 1]
 
-    @property
-    def both(self) -> list[str]:
-        """What was delivered, and an error came to its sender all the same (not for requests: they are answered)."""
-        return [id_ for id_, line in self.lines.items() if line.delivered and line.errors and not line.is_request]
+    def both(self, dropped: Collection[str] = ()) -> list[str]:
+        """What was delivered and came to another end all the same (not requests: they are answered)."""
+        lines = ((id_, line) for id_, line in self.lines.items() if line.delivered and not line.is_request)
+        return [id_ for id_, line in lines if line.errors or id_ in dropped]
 
     @property
     def answered_twice(self) -> list[str]:
-        """Requests that got more than one answer."""
-        return [id_ for id_, line in self.lines.items() if line.is_request and line.ends > 1]
+        """Whatever got more than one answer."""
+        return [id_ for id_, line in self.lines.items() if line.results + line.errors > 1]
 
-    def summary(self) -> str:
+    def summary(self, dropped: Collection[str] = ()) -> str:
         """The account in one line."""
         delivered = sum(1 for line in self.lines.values() if line.delivered)
         errors = sum(1 for line in self.lines.values() if line.errors)
-        kinds = Counter(self.lines[id_].name for id_ in self.open)
-        silent = f"{self.silent} without any end {dict(kinds)}"
-        twice = f"{len(self.twice)} twice, {len(self.both)} delivered and refused, {len(self.answered_twice)} answered"
-        sent = f"{self.sender} to {self.target}: {len(self.lines)} sent"
-        return f"{sent}, {delivered} delivered, {errors} errors, {silent}, {twice} twice"
+        missing = self.unaccounted(dropped)
+        kinds = dict(Counter(self.lines[id_].name for id_ in missing))
+        by_rule = sum(1 for id_, line in self.lines.items() if not line.ends and id_ in dropped)
+        return (
+            f"{self.sender} to {self.target}: {len(self.lines)} sent, {delivered} delivered, {errors} errors, "
+            f"{by_rule} dropped by rule, {len(missing)} without any end {kinds or ''}; {len(self.twice)} twice, "
+            f"{len(self.both(dropped))} to two ends, {len(self.answered_twice)} answered twice, "
+            f"{len(self.garbled)} garbled, {len(self.overtaken)} overtaken"
+        )
+
+
+def _size(random: Random) -> int:
+    """Most stanzas are small, some have kilobytes, a few tens of them."""
+    return random.choices(
+        (random.randrange(20, 400), random.randrange(400, 4000), random.randrange(4000, 40000)), (90, 8, 2)
+    )[0]
+
+
+def _payload(name: str, kind: str) -> str:
+    if kind == "error":
+        return _ERROR
+    return {"message": "<body>{}</body>", "presence": "<status>{}</status>", "iq": "<q xmlns='urn:example'>{}</q>"}[
+        name
+    ]

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from hashlib import sha1
 from typing import Self
 
+from tests.faults.book import FILLER, Heard
+
 HEADER = (
     "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' "
     "xmlns:stream='http://etherx.jabber.org/streams' to='{domain}'>"
@@ -21,13 +23,11 @@ _STANZA = re.compile(rb"<(message|presence|iq)\b([^>]*?)(/?)>")
 _ATTRIBUTE = re.compile(rb"\b(from|to|type|id)=['\"]([^'\"]*)")
 READ_BYTES = 262144
 
-Heard = Callable[[str, str, str, str], None]  # name, type, id, from
-
 
 class Component:
     """One attached component. `heard` is called for each stanza that comes; requests are answered by themselves."""
 
-    def __init__(self, domain: str, secret: str, at: tuple[str, int], heard: Heard) -> None:
+    def __init__(self, domain: str, secret: str, at: tuple[str, int], heard: Callable[[Heard], None]) -> None:
         self.domain = domain
         self.is_attached = False
         self._secret = secret
@@ -130,11 +130,11 @@ class Component:
             if end < tag.end():
                 break
             position = end
-            attributes = {name: value.decode() for name, value in _ATTRIBUTE.findall(tag[2])}
-            kind, id_, sender = (attributes.get(name.encode(), "") for name in ("type", "id", "from"))
-            self.heard(tag[1].decode(), kind, id_, sender)
+            attributes = dict(_ATTRIBUTE.findall(tag[2]))
+            kind, id_, sender, to = (attributes.get(name, b"").decode() for name in (b"type", b"id", b"from", b"to"))
+            self.heard(Heard(tag[1].decode(), kind, id_, data.count(FILLER.encode(), tag.end(), end)))
             if tag[1] == b"iq" and kind in ("get", "set"):
-                answers.append(f"<iq type='result' id='{id_}' from='{attributes[b'to']}' to='{sender}'/>")
+                answers.append(f"<iq type='result' id='{id_}' from='{to}' to='{sender}'/>")
         if answers:
             writer.write("".join(answers).encode())
         return data[position:]

@@ -40,6 +40,27 @@ def stalls(*wires: Wire) -> Fault:
     return fault
 
 
+def silences(*wires: Wire) -> Fault:
+    """Connections that stand carry nothing any more, in neither direction, and nobody is told."""
+
+    async def fault(random: Random) -> None:
+        random.choice(wires).swallow()
+
+    return fault
+
+
+def silent_cuts(*wires: Wire) -> Fault:
+    """Connections carry nothing for a while, lose it, and are then reset."""
+
+    async def fault(random: Random) -> None:
+        wire = random.choice(wires)
+        wire.swallow()
+        await asyncio.sleep(random.uniform(0.2, 2.0))
+        wire.cut()
+
+    return fault
+
+
 def component_kills(*components: Component) -> Fault:
     """A component loses its connection."""
 

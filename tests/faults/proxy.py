@@ -4,6 +4,7 @@
         wire.cut()                       every connection is reset, in the middle of whatever it carries
         await wire.refuse(seconds)       nothing listens there for a while, and what was open is reset
         await wire.stall(seconds)        bytes stay where they are, and nobody is told
+        wire.swallow()                   what is carried by the connections of now vanishes, and nobody is told
 
 One who is told in DNS that a server lives at the wire's address cannot see the difference.
 """
@@ -11,13 +12,27 @@ One who is told in DNS that a server lives at the wire's address cannot see the 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import struct
 from typing import Self
 
 READ_BYTES = 65536
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, no time: close sends RST
+
+
+class _Link:
+    """One connection from end to end."""
+
+    def __init__(self, *ends: asyncio.StreamWriter) -> None:
+        self.ends = ends
+        self.is_swallowed = False
+        self.is_cut = asyncio.Event()
+
+    def cut(self) -> None:
+        self.is_cut.set()
+        for end in self.ends:
+            end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            end.transport.abort()
 
 
 class Wire:
@@ -30,7 +45,7 @@ class Wire:
         self.opened = 0  # connections
         self._to = to
         self._server: asyncio.Server | None = None
-        self._ends: set[asyncio.StreamWriter] = set()
+        self._links: set[_Link] = set()
         self._flows = asyncio.Event()
         self._flows.set()
 
@@ -45,10 +60,14 @@ class Wire:
 
     def cut(self) -> None:
         """Reset all connections."""
-        for end in tuple(self._ends):
-            end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            end.transport.abort()
-        self._ends.clear()
+        for link in tuple(self._links):
+            link.cut()
+        self._links.clear()
+
+    def swallow(self) -> None:
+        """Let all connections go silent for good, as when somebody between the two has forgotten them."""
+        for link in self._links:
+            link.is_swallowed = True
 
     async def refuse(self, seconds: float) -> None:
         """Reset all connections, and take none for so long."""
@@ -91,20 +110,29 @@ class Wire:
         except OSError:
             writer.transport.abort()
             return
-        ends = {writer, there_writer}
-        self._ends |= ends
+        link = _Link(writer, there_writer)
+        self._links.add(link)
         try:
-            await asyncio.gather(self._carry(reader, there_writer), self._carry(there_reader, writer))
+            await asyncio.gather(self._carry(link, reader, there_writer), self._carry(link, there_reader, writer))
+        except asyncio.CancelledError:
+            pass  # the test is over
         finally:
-            self._ends -= ends
-            for end in ends:
+            self._links.discard(link)
+            for end in link.ends:
                 end.close()
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+    async def _carry(self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
             while data := await reader.read(READ_BYTES):
                 await self._flows.wait()
-                self.carried += len(data)
-                writer.write(data)
-                await writer.drain()
-            writer.write_eof()
+                if not link.is_swallowed:
+                    self.carried += len(data)
+                    writer.write(data)
+                    await writer.drain()
+            if not link.is_swallowed:
+                writer.write_eof()
+        except OSError:
+            if not link.is_swallowed:
+                link.cut()
+        if link.is_swallowed:
+            await link.is_cut.wait()  # nobody hears of the end either

@@ -15,7 +15,7 @@ from random import Random
 
 import pytest
 
-from tests.faults.book import Book
+from tests.faults.book import Book, Heard
 from tests.faults.components import Component
 from tests.faults.sides import SECRET
 from tests.interop.fixtures import Starter
@@ -32,7 +32,7 @@ def memory(server: Peer) -> int:
     return int(Path(f"/proc/{server.pid}/statm").read_text().split()[1]) * PAGE
 
 
-def ignore(name: str, kind: str, id_: str, sender: str) -> None:
+def ignore(heard: Heard) -> None:
     """What a component heard does not matter."""
 
 
@@ -75,7 +75,7 @@ async def rate(source: Component, sink: Component, seconds: float) -> float:
     batch = (stanza * 50).encode()
     heard = 0
 
-    def count(*_: str) -> None:
+    def count(_: Heard) -> None:
         nonlocal heard
         heard += 1
 

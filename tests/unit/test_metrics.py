@@ -65,7 +65,9 @@ def test_document_and_registry_agree_on_names_types_and_labels(metrics: Metrics)
 
 def every_notice_once(metrics: Metrics) -> None:
     metrics.notice(StanzasPassed(came_in=True, via="server", source="a", target="b", stanzas=stanzas("iq"), size=9))
-    metrics.notice(StanzaBounced(sender="a", target="b", condition="forbidden", reason="", answered=True))
+    metrics.notice(
+        StanzaBounced(name="message", id="1", sender="a", target="b", condition="forbidden", reason="", answered=True)
+    )
     log = AttemptLog(metrics.notice, Clock().seconds, 1, Direction.OUT)
     log.end(Verdict.ESTABLISHED)
     log.stream_ended(0, 0, "")
@@ -99,7 +101,9 @@ def test_attempts_are_counted_by_verdict(metrics: Metrics) -> None:
 
 
 def test_bounces_losses_and_lag_are_counted(metrics: Metrics) -> None:
-    bounce = StanzaBounced(sender="a", target="b", condition="remote-server-timeout", reason="", answered=False)
+    bounce = StanzaBounced(
+        name="message", id="1", sender="a", target="b", condition="remote-server-timeout", reason="", answered=False
+    )
     metrics.notice(bounce)
     metrics.notice(MaybeLost(domain="far.test", count=5))
     metrics.notice(LoopLag(seconds=0.5))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.notices import Board, LoopLag, MaybeLost, Notice, Remark
+from gateway.notices import Board, LoopLag, MaybeLost, Notice, Remark, StanzaBounced
 
 
 @pytest.fixture
@@ -47,3 +47,18 @@ def test_who_comes_later_hears_kinds_that_were_published_before(board: Board) ->
     board.subscribe(heard.append, Remark)
     board.publish(Remark(text="after"))
     assert [notice.sentence for notice in heard] == ["after"]
+
+
+@pytest.mark.parametrize(
+    ("id_", "answered", "sentence"),
+    [
+        ("7", True, "iq '7' from a to b was answered with forbidden: no"),
+        ("7", False, "iq '7' from a to b was dropped, where it would have been answered with forbidden: no"),
+        (None, True, "iq without id from a to b was answered with forbidden: no"),
+    ],
+)
+def test_which_stanza_was_not_delivered_is_told(id_: str | None, answered: bool, sentence: str) -> None:
+    bounced = StanzaBounced(
+        name="iq", id=id_, sender="a", target="b", condition="forbidden", reason="no", answered=answered
+    )
+    assert bounced.sentence == sentence
