@@ -47,6 +47,7 @@ class Narrator:
     def __init__(self, attempt: AttemptLog) -> None:
         self.attempt = attempt
         self.last_error = ""
+        self.their_error: StreamCondition | None = None  # with which the other side ended the stream
         self.closed_properly = False
         self._answered_keys = False
         self._connection: Connection | None = None
@@ -166,6 +167,7 @@ class Narrator:
         self.attempt.end(Verdict.ESTABLISHED)
 
     def _error_received(self, error: StreamErrorReceived) -> None:
+        self.their_error = error.condition
         self.last_error = f"the other side ended the stream with {error.condition}{_said(error.text)}"
         self.attempt.step(Step.NEGOTIATION, self.last_error, ok=False, offered=self._offered())
         self.attempt.end(Verdict.CLOSED_BY_PEER, self.last_error)

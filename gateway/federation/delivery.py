@@ -1,8 +1,7 @@
 """Why something could not be delivered to a remote domain, from any cause to the stanza error that tells the sender.
 
-One table maps the verdict of an attempt to the condition of the bounce (RFC 6120 §8.3.3): `remote-server-not-found`
-when there is no such server, `remote-server-timeout` when there is or may be one and it could not be used. And how a
-stream ended on which stanzas were sent.
+One table maps causes, our verdict on the attempt and the error with which the other server ended the stream, to what
+the sender is told. And how a stream ended on which stanzas were sent.
 """
 
 from __future__ import annotations
@@ -13,50 +12,88 @@ from dataclasses import dataclass, field
 
 from gateway.addresses import DomainPair
 from gateway.attempts.verdicts import Verdict
-from gateway.errors import GatewayError, StanzaCondition, StanzaError
+from gateway.errors import GatewayError, StanzaCondition, StanzaError, StreamCondition
 from gateway.stanzas import Stanza
 
-_CONDITIONS = {Verdict.NO_SUCH_DOMAIN: StanzaCondition.REMOTE_SERVER_NOT_FOUND}
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What the sender of a stanza is told of a remote domain; our own reasons stay in our log."""
+
+    condition: StanzaCondition
+    error_type: str
+    text: str
+
+
+NOT_THERE = Told(
+    condition=StanzaCondition.REMOTE_SERVER_NOT_FOUND,
+    error_type="cancel",
+    text="no XMPP server was found for {domain}",
+)
+"""There is no such server (RFC 6120 §8.3.3.16)."""
+UNWILLING = Told(
+    condition=StanzaCondition.REMOTE_SERVER_TIMEOUT,
+    error_type="cancel",
+    text="this server and the server of {domain} do not accept each other",
+)
+"""There is one, and trying again will not help: the failure is "of a more permanent nature" (§8.3.3.17)."""
+OUT_OF_REACH = Told(
+    condition=StanzaCondition.REMOTE_SERVER_TIMEOUT,
+    error_type="wait",
+    text="the server of {domain} could not be reached",
+)
+"""There is or may be one, and it could not be used this time (§8.3.3.17)."""
+
+# Whatever is not named here leaves the domain out of reach.
+_TOLD: dict[Verdict | StreamCondition, Told] = {
+    Verdict.NO_SUCH_DOMAIN: NOT_THERE,
+    Verdict.NO_TLS: UNWILLING,
+    Verdict.CERTIFICATE_EXPIRED: UNWILLING,
+    Verdict.NOT_TRUSTED: UNWILLING,
+    Verdict.NO_COMMON_PROOF: UNWILLING,
+    Verdict.PROOF_REFUSED: UNWILLING,
+    # With which the other server ended the stream.
+    StreamCondition.HOST_UNKNOWN: NOT_THERE,
+    StreamCondition.HOST_GONE: NOT_THERE,
+    StreamCondition.INVALID_FROM: UNWILLING,
+    StreamCondition.NOT_AUTHORIZED: UNWILLING,
+    StreamCondition.POLICY_VIOLATION: UNWILLING,
+    StreamCondition.UNSUPPORTED_FEATURE: UNWILLING,
+    StreamCondition.UNSUPPORTED_VERSION: UNWILLING,
+}
 # What the other server has against one domain of ours, it need not have against another.
 _OF_THE_PAIR = {Verdict.NO_COMMON_PROOF, Verdict.PROOF_REFUSED, Verdict.CLOSED_AFTER_PROOF, Verdict.CLOSED_BY_PEER}
 
 
 class DeliveryFailed(GatewayError):
-    """A remote domain cannot be reached: `reason` in plain words, `condition` for the senders of what waited.
+    """A remote domain cannot be reached: `reason` in plain words, `told` for the senders of what waited.
 
     `of_the_pair` tells a failure that concerns one domain of ours from one that every domain would meet.
     """
 
-    def __init__(
-        self,
-        reason: str,
-        condition: StanzaCondition = StanzaCondition.REMOTE_SERVER_TIMEOUT,
-        *,
-        of_the_pair: bool = False,
-    ) -> None:
+    def __init__(self, reason: str, told: Told = OUT_OF_REACH, *, of_the_pair: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.condition = condition
+        self.told = told
         self.of_the_pair = of_the_pair
 
     @property
     def is_definite(self) -> bool:
         """Whether there is nothing to wait for: the domain has no server."""
-        return self.condition is StanzaCondition.REMOTE_SERVER_NOT_FOUND
+        return self.told is NOT_THERE
 
     def stanza_error(self, domain: str) -> StanzaError:
-        """The error for the sender. It names the domain and the kind of failure; our reasons stay in our log."""
-        text = {
-            StanzaCondition.REMOTE_SERVER_NOT_FOUND: f"no XMPP server was found for {domain}",
-            StanzaCondition.REMOTE_SERVER_TIMEOUT: f"the server of {domain} could not be reached",
-        }[self.condition]
-        return StanzaError(self.condition, text, reason=self.reason)
+        """The error for the sender."""
+        told = self.told
+        return StanzaError(
+            told.condition, told.text.format(domain=domain), reason=self.reason, error_type=told.error_type
+        )
 
 
-def failure_of(verdict: Verdict, reason: str) -> DeliveryFailed:
-    """The failure that an attempt with this verdict is to whoever waited for it."""
-    condition = _CONDITIONS.get(verdict, StanzaCondition.REMOTE_SERVER_TIMEOUT)
-    return DeliveryFailed(reason, condition, of_the_pair=verdict in _OF_THE_PAIR)
+def failure_of(verdict: Verdict, reason: str, their_error: StreamCondition | None = None) -> DeliveryFailed:
+    """The failure that an attempt is to whoever waited for it; `their_error`: with which the other server ended it."""
+    told = _TOLD.get(verdict if their_error is None else their_error, OUT_OF_REACH)
+    return DeliveryFailed(reason, told, of_the_pair=verdict in _OF_THE_PAIR)
 
 
 @dataclass(frozen=True, kw_only=True)

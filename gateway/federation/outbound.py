@@ -22,7 +22,7 @@ from gateway.features.stream_management import (
     StreamResumed,
 )
 from gateway.federation.broken import BrokenStream
-from gateway.federation.delivery import DeliveryFailed, failure_of
+from gateway.federation.delivery import UNWILLING, DeliveryFailed, failure_of
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.stanzas import Stanza
 from gateway.stream.acknowledgements import Acknowledgements
@@ -104,7 +104,7 @@ class OutboundSession(ServerSession):
         waiting, self._waiting = self._waiting, {}
         for waits in waiting.values():
             for wait in waits:
-                wait.errback(failure_of(record.verdict, reason))
+                wait.errback(failure_of(record.verdict, reason, self.narrator.their_error))
 
     def _established(self, completed: NegotiationCompleted) -> None:
         if self.facts.management is Management.RESUMING:
@@ -146,4 +146,4 @@ class OutboundSession(ServerSession):
     def _pair_refused(self, refused: PairRefused) -> None:
         if self.is_usable:
             for wait in self._waiting.pop(refused.pair, ()):
-                wait.errback(DeliveryFailed(refused_in_words(refused), of_the_pair=True))
+                wait.errback(DeliveryFailed(refused_in_words(refused), UNWILLING, of_the_pair=True))

@@ -171,7 +171,7 @@ class RemoteRoute:
         last = wait.cause if wait is not None else None
         if isinstance(last, DeliveryFailed) and (last.is_definite or seconds >= self.rules.connect_seconds):
             reason = f"{last.reason}; that was the last time, and the next try is in {seconds:.0f} s"
-            self._failed(DeliveryFailed(reason, last.condition))
+            self._failed(DeliveryFailed(reason, last.told))
             return
         self.disposition = Disposition.QUEUEING
         self._set_timer("deadline", self.rules.connect_seconds, self._too_late)

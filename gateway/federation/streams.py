@@ -146,5 +146,5 @@ class OutboundStreams:
 
 def _unverified(pair: DomainPair, error: object) -> PairChecked:
     if isinstance(error, DeliveryFailed):
-        return unanswered(pair, str(error.condition), "the authoritative server could not be asked")
+        return unanswered(pair, str(error.told.condition), "the authoritative server could not be asked")
     raise error  # type: ignore[misc]  # our own bug

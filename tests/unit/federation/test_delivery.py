@@ -6,16 +6,53 @@ import pytest
 
 from gateway.addresses import Domain, DomainPair
 from gateway.attempts.verdicts import Verdict
-from gateway.federation.delivery import by_pair, failure_of
+from gateway.errors import StreamCondition
+from gateway.federation.delivery import DeliveryFailed, by_pair, failure_of
 from tests.support.trees import stanza
+
+UNWILLING_VERDICTS = {
+    Verdict.NO_TLS,
+    Verdict.CERTIFICATE_EXPIRED,
+    Verdict.NOT_TRUSTED,
+    Verdict.NO_COMMON_PROOF,
+    Verdict.PROOF_REFUSED,
+}
+
+
+def answer(failed: DeliveryFailed) -> tuple[str, str]:
+    """What the sender gets to see, as `condition` and type."""
+    error = failed.stanza_error("far.test")
+    return str(error.condition), error.error_type
 
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict.is_failure])
-def test_only_a_domain_that_is_not_there_is_not_found(verdict: Verdict) -> None:
+def test_a_verdict_tells_the_sender_whether_to_come_back(verdict: Verdict) -> None:
     failed = failure_of(verdict, "our reason")
-    not_there = verdict is Verdict.NO_SUCH_DOMAIN
-    assert failed.condition == ("remote-server-not-found" if not_there else "remote-server-timeout")
-    assert failed.is_definite == not_there
+    if verdict is Verdict.NO_SUCH_DOMAIN:
+        assert answer(failed) == ("remote-server-not-found", "cancel")
+    else:
+        assert answer(failed) == ("remote-server-timeout", "cancel" if verdict in UNWILLING_VERDICTS else "wait")
+    assert failed.is_definite == (verdict is Verdict.NO_SUCH_DOMAIN)
+
+
+@pytest.mark.parametrize(
+    ("their_error", "told"),
+    [
+        ("host-unknown", ("remote-server-not-found", "cancel")),
+        ("host-gone", ("remote-server-not-found", "cancel")),
+        ("not-authorized", ("remote-server-timeout", "cancel")),
+        ("policy-violation", ("remote-server-timeout", "cancel")),
+        ("invalid-from", ("remote-server-timeout", "cancel")),
+        ("unsupported-version", ("remote-server-timeout", "cancel")),
+        ("unsupported-feature", ("remote-server-timeout", "cancel")),
+        ("system-shutdown", ("remote-server-timeout", "wait")),
+        ("resource-constraint", ("remote-server-timeout", "wait")),
+        ("internal-server-error", ("remote-server-timeout", "wait")),
+        ("undefined-condition", ("remote-server-timeout", "wait")),
+    ],
+)
+def test_the_error_with_which_the_other_server_left_says_more(their_error: str, told: tuple[str, str]) -> None:
+    assert answer(failure_of(Verdict.CLOSED_BY_PEER, "our reason", StreamCondition(their_error))) == told
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ class World:
 
     def _failed(self, error: Exception) -> None:
         assert isinstance(error, DeliveryFailed)
-        self.heard.append(f"{error.condition}{' for the pair' if error.of_the_pair else ''}: {error.reason}")
+        self.heard.append(f"{error.told.condition}{' for the pair' if error.of_the_pair else ''}: {error.reason}")
 
     def establish(self, means: Means = Means.DIALBACK) -> None:
         self.line.stream.facts = CLEAR.with_proof(PAIR, means)
@@ -105,12 +105,19 @@ def test_who_waits_hears_at_once_when_we_leave(world: World, error: StreamError,
     assert len(world.heard) == 2
 
 
-def test_who_waits_hears_with_which_error_they_left(world: World) -> None:
+@pytest.mark.parametrize(
+    ("condition", "bounced"),
+    [
+        (StreamCondition.HOST_UNKNOWN, "remote-server-not-found"),
+        (StreamCondition.NOT_AUTHORIZED, "remote-server-timeout"),
+        (StreamCondition.SYSTEM_SHUTDOWN, "remote-server-timeout"),
+    ],
+)
+def test_who_waits_hears_with_which_error_they_left(world: World, condition: StreamCondition, bounced: str) -> None:
     world.wait()
-    world.line.happens(StreamErrorReceived(condition=StreamCondition.HOST_UNKNOWN, text="who?"), StreamClosed())
+    world.line.happens(StreamErrorReceived(condition=condition, text="who?"), StreamClosed())
     world.line.closes()
-    (heard,) = world.heard
-    assert heard == "remote-server-timeout for the pair: the other side ended the stream with host-unknown: who?"
+    assert world.heard == [f"{bounced} for the pair: the other side ended the stream with {condition}: who?"]
 
 
 def test_a_stream_closed_before_it_stood_fails_when_it_is_lost(world: World) -> None:

@@ -11,9 +11,8 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from gateway.addresses import Domain, DomainPair
-from gateway.errors import StanzaCondition
 from gateway.federation.backoff import Backoff, Waits
-from gateway.federation.delivery import DeliveryFailed, StreamEnd
+from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, UNWILLING, DeliveryFailed, StreamEnd, Told
 from gateway.federation.route import Disposition, RemoteRoute, RouteRules
 from gateway.federation.session import User
 from gateway.interfaces import IRoute
@@ -84,9 +83,9 @@ class World:
         self.openings[-1].callback(session)
         return session
 
-    def refused(self, condition: str = TIMEOUT, *, of_the_pair: bool = False) -> None:
+    def refused(self, told: Told = OUT_OF_REACH, *, of_the_pair: bool = False) -> None:
         """The stream that was wanted last cannot be had."""
-        self.openings[-1].errback(DeliveryFailed("no", StanzaCondition(condition), of_the_pair=of_the_pair))
+        self.openings[-1].errback(DeliveryFailed("no", told, of_the_pair=of_the_pair))
 
     def send(self, *texts: str) -> Deferred[None] | None:
         """Stanzas of ours are on their way."""
@@ -157,11 +156,15 @@ def test_the_first_stanza_wants_a_stream_and_what_waits_goes_first_and_in_order(
     assert not world.clock.getDelayedCalls()
 
 
-@pytest.mark.parametrize("condition", [TIMEOUT, NOT_FOUND])
-def test_what_waits_is_bounced_once_and_in_order_when_there_is_no_stream(world: World, condition: str) -> None:
+@pytest.mark.parametrize("told", [OUT_OF_REACH, UNWILLING, NOT_THERE])
+def test_what_waits_is_bounced_once_and_in_order_when_there_is_no_stream(world: World, told: Told) -> None:
     world.send(*messages(1, 2, 3))
-    world.refused(condition)
-    assert world.log == ["open", *(f"we get error {number} {condition}" for number in (1, 2, 3)), "here.test rests"]
+    world.refused(told)
+    assert world.log == [
+        "open",
+        *(f"we get error {number} {told.condition}" for number in (1, 2, 3)),
+        "here.test rests",
+    ]
     assert world.route.disposition is Disposition.IDLE
     assert world.route.queued == 0
 
@@ -235,7 +238,7 @@ def test_when_the_next_try_is_far_away_stanzas_come_back_at_once_with_the_last_c
 
 def test_a_domain_that_is_not_there_is_not_waited_for(world: World) -> None:
     world.send(*messages(1))
-    world.refused(NOT_FOUND)
+    world.refused(NOT_THERE)
     world.log.clear()
     world.send(*messages(2))
     assert world.log == [f"we get error 2 {NOT_FOUND}", "here.test rests"]

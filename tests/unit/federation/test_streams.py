@@ -9,8 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gateway.addresses import Domain, DomainPair
-from gateway.errors import StanzaCondition
-from gateway.federation.delivery import DeliveryFailed
+from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, DeliveryFailed, Told
 from gateway.federation.streams import OutboundStreams
 from gateway.stream.events import PairChecked, VerifyPair
 
@@ -214,11 +213,11 @@ def test_it_does_not_serve_for_stanzas(world: World) -> None:
     assert world.log == ["open for stanzas from ours.test"]
 
 
-@pytest.mark.parametrize("condition", [StanzaCondition.REMOTE_SERVER_NOT_FOUND, StanzaCondition.REMOTE_SERVER_TIMEOUT])
-def test_a_key_that_cannot_be_asked_for_is_neither_valid_nor_invalid(world: World, condition: StanzaCondition) -> None:
+@pytest.mark.parametrize("told", [NOT_THERE, OUT_OF_REACH])
+def test_a_key_that_cannot_be_asked_for_is_neither_valid_nor_invalid(world: World, told: Told) -> None:
     world.verify()
     world.verify(VerifyPair(pair=KEY.pair, stream_id="2", key="4567"))
-    world.openings[-1].errback(DeliveryFailed("no", condition))
-    assert world.log[1:] == [f"checked: None {condition}"] * 2
+    world.openings[-1].errback(DeliveryFailed("no", told))
+    assert world.log[1:] == [f"checked: None {told.condition}"] * 2
     world.verify()
     assert world.log[-1] == "open for questions from ours.test"
