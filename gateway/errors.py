@@ -149,6 +149,13 @@ class StreamError(GatewayError):
         self.detail = detail
 
 
+class TLSRequired(StreamError):
+    """The other side does without TLS what is only done under TLS here: it offers none, or went on without."""
+
+    def __init__(self, text: str = "TLS is required here", *, reason: str = "") -> None:
+        super().__init__(StreamCondition.POLICY_VIOLATION, text, reason=reason)
+
+
 class StanzaError(GatewayError):
     """A condition that is answered by an error stanza while the stream lives on (RFC 6120 §8.3)."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gateway.addresses import Domain
-from gateway.errors import StreamCondition, StreamError
+from gateway.errors import StreamCondition, StreamError, TLSRequired
 from gateway.stream.facts import Facts, Means, PeerCertificate, Role, Terms
 
 _BY_CERTIFICATE = {Means.EXTERNAL, Means.CERTIFICATE}
@@ -35,7 +35,7 @@ def review(
             reason=f"[peers] does not allow {facts.remote} any more",
         )
     if terms.require_tls and not facts.encrypted:
-        return StreamError(StreamCondition.POLICY_VIOLATION, "TLS is required here now")
+        return TLSRequired("TLS is required here now")
     return _proofs(replace(facts, certificate=certificate), terms)
 
 

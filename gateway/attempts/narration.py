@@ -12,7 +12,7 @@ from typing import Any
 from gateway.attempts.records import AttemptLog, Direction, Step
 from gateway.attempts.verdicts import Verdict
 from gateway.elements import Element
-from gateway.errors import StreamCondition
+from gateway.errors import StreamCondition, StreamError, TLSRequired
 from gateway.features.handshake import AttachComponent
 from gateway.namespaces import DIALBACK_FEATURE, SASL, TLS
 from gateway.sessions import Connection
@@ -183,7 +183,7 @@ class Narrator:
             self._name_the_refused()
             told = f"we ended it with {error.condition}: {error.reason}"
             self.attempt.step(Step.NEGOTIATION, told, ok=False, offered=self._offered(), required=_proof(self._facts))
-            self.attempt.end(self._our_verdict(error.condition), reason)
+            self.attempt.end(self._our_verdict(error), reason)
 
     def _name_the_refused(self) -> None:
         """Whose header was refused, and whom it called, as the other side wrote it: nothing of that is proved."""
@@ -195,16 +195,15 @@ class Narrator:
 
     # -- verdicts ----------------------------------------------------------------------------------------------------
 
-    def _our_verdict(self, condition: StreamCondition) -> Verdict:
+    def _our_verdict(self, error: StreamError) -> Verdict:
         """The verdict on a stream that we ended with an error."""
-        facts = self._facts
-        verdict = _VERDICTS.get(condition, Verdict.REFUSED_BY_US)
+        if isinstance(error, TLSRequired):
+            return Verdict.NO_TLS
+        verdict = _VERDICTS.get(error.condition, Verdict.REFUSED_BY_US)
         if verdict is Verdict.NOT_TRUSTED:
             return self._not_trusted()
         if verdict is Verdict.NO_COMMON_PROOF and self.last_error.startswith("dialback"):
             return Verdict.PROOF_REFUSED
-        if condition is StreamCondition.POLICY_VIOLATION and facts.terms.require_tls and not facts.encrypted:
-            return Verdict.NO_TLS
         return verdict
 
     def _not_trusted(self) -> Verdict:

@@ -168,8 +168,8 @@ class AttemptUnderWay(Notice):
     @property
     def sentence(self) -> str:
         steps = self.attempt.steps
-        if not steps:
-            return f"{self.attempt.who}: begun"
+        if self.attempt.doing or not steps:
+            return f"{self.attempt.who}: {self.attempt.doing or 'begun'}"
         result = "done" if steps[-1].ok else "failed"
         return f"{self.attempt.who}: {steps[-1].step} {result} after {steps[-1].seconds:.3f} s: {steps[-1].told}"
 

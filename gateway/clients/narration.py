@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.attempts.narration import Narrator
 from gateway.attempts.records import AttemptLog, Step
 from gateway.attempts.verdicts import Verdict
-from gateway.errors import StreamCondition
+from gateway.errors import StreamCondition, StreamError
 from gateway.features.sasl_clients import ClientAuthenticated
 from gateway.stream.events import ClientBound, ProofFailed, StreamOpened
 
@@ -42,10 +42,10 @@ class ClientNarrator(Narrator):
             return Verdict.LOGIN_REFUSED, self._login_refused
         return super()._end(reason)
 
-    def _our_verdict(self, condition: StreamCondition) -> Verdict:
+    def _our_verdict(self, error: StreamError) -> Verdict:
         if self._login_refused:
             return Verdict.LOGIN_REFUSED
-        return _OURS.get(condition, Verdict.REFUSED_BY_US)
+        return _OURS.get(error.condition, Verdict.REFUSED_BY_US)
 
 
 _OURS = {

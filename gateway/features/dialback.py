@@ -27,7 +27,7 @@ from gateway.dialback.exchange import (
 )
 from gateway.dialback.keys import KeyMaker
 from gateway.elements import Element
-from gateway.errors import StanzaCondition, StreamCondition, StreamError
+from gateway.errors import StanzaCondition, StreamCondition, StreamError, TLSRequired
 from gateway.namespaces import DIALBACK_FEATURE
 from gateway.stream.events import KeyAnswered, PairChecked, PairRefused, PairVerified, VerificationAnswered, VerifyPair
 from gateway.stream.facts import Facts, Means, Role, Terms
@@ -120,7 +120,7 @@ class Dialback(StreamFeature):
         if isinstance(terms, StanzaCondition):
             return _refused(facts, pair, terms, "this server does not accept that pair of domains")
         if terms.require_tls and not facts.encrypted:
-            raise StreamError(StreamCondition.POLICY_VIOLATION, "TLS is required here before dialback")
+            raise TLSRequired("TLS is required here before dialback")
         if facts.proves(pair):
             return Step(facts=facts, outputs=[result_answer(pair, True)])
         if pair in facts.checking:
@@ -191,7 +191,7 @@ class DialbackQuestions(StreamFeature):
 
 def _require_protection(facts: Facts) -> None:
     if facts.terms.require_tls and not facts.encrypted:
-        raise StreamError(StreamCondition.POLICY_VIOLATION, "TLS is required here before dialback")
+        raise TLSRequired("TLS is required here before dialback")
 
 
 def _accepted(facts: Facts, pair: DomainPair, means: Means) -> Step:

@@ -8,7 +8,7 @@ it is left.
 from __future__ import annotations
 
 from gateway.elements import Element
-from gateway.errors import StreamCondition, StreamError
+from gateway.errors import StreamCondition, StreamError, TLSRequired
 from gateway.namespaces import TLS
 from gateway.stream.events import Secured, SecureTransport
 from gateway.stream.facts import Facts, Role
@@ -35,11 +35,7 @@ class StartTLS(StreamFeature):
         # COMPAT Prosody 0.12 secure: sends <starttls/> to servers that cannot offer features; so do we when we must
         if offered.first(TLS, "starttls") is None and not (facts.terms.require_tls and facts.peer_version < (1, 0)):
             if facts.terms.require_tls:
-                raise StreamError(
-                    StreamCondition.POLICY_VIOLATION,
-                    "TLS is required here",
-                    reason="the other server does not offer STARTTLS, and we require TLS for it",
-                )
+                raise TLSRequired(reason="the other server does not offer STARTTLS, and we require TLS for it")
             return None
         return Step(facts=facts, outputs=[Element(TLS, "starttls")])
 

@@ -315,7 +315,12 @@ class Stream:
         # somebody in the middle perhaps; read later they would look protected (CVE-2011-0411).
         # COMPAT go-sendxmpp 0.5: ends what it says with a line feed; white space means nothing and is dropped.
         if self._codec.has_more or self._rest:
-            raise StreamError(StreamCondition.POLICY_VIOLATION, "data was sent ahead of the end of a negotiation step")
+            raise StreamError(
+                StreamCondition.POLICY_VIOLATION,
+                "data was sent ahead of the end of a negotiation step",
+                reason="something was sent ahead of TLS or of the end of SASL, which will only protect what comes"
+                " behind it: a fault in the other side's program, or somebody on the way who adds to what it says",
+            )
 
     # -- writing -----------------------------------------------------------------------------------------------------
 

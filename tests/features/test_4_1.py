@@ -37,6 +37,7 @@ async def test_direct_tls(gateway: Peer, version: ssl.TLSVersion) -> None:
         assert (await probe.open("probe.test", "gateway.test")).get("from") == "gateway.test"
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")  # just what is shown to be refused
 async def test_older_versions_are_refused(gateway: Peer) -> None:
     context = client_tls()
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED

@@ -36,13 +36,11 @@ async def test_an_unasked_answer_lets_nobody_in(gateway: Peer, answer: str) -> N
 
 @pytest.mark.parametrize(
     ("number", "answer"),
-    enumerate(
-        [
-            "from='LIAR' to='component.gateway.test' id='another' type='valid'",
-            "from='other.test' to='component.gateway.test' id='ID' type='valid'",
-            "from='LIAR' to='gateway.test' id='ID' type='valid'",
-        ]
-    ),
+    [
+        (0, "from='LIAR' to='component.gateway.test' id='another' type='valid'"),
+        (1, "from='other.test' to='component.gateway.test' id='ID' type='valid'"),
+        (2, "from='LIAR' to='gateway.test' id='ID' type='valid'"),
+    ],
 )
 async def test_only_the_answer_to_the_very_question_counts(
     world: World, gateway: Peer, number: int, answer: str

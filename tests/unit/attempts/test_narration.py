@@ -14,7 +14,7 @@ from gateway.attempts.narration import ComponentNarrator, Narrator, features_in_
 from gateway.attempts.records import Attempt, AttemptLog, Direction, FurtherPair, Kind, Step
 from gateway.attempts.verdicts import Verdict
 from gateway.elements import Element
-from gateway.errors import StreamCondition, StreamError
+from gateway.errors import StreamCondition, StreamError, TLSRequired
 from gateway.features.handshake import AttachComponent
 from gateway.namespaces import DIALBACK_FEATURE, SASL, STREAMS, TLS
 from gateway.notices import Level, Notice
@@ -29,7 +29,7 @@ from gateway.stream.events import (
     StreamErrorReceived,
     StreamOpened,
 )
-from gateway.stream.facts import Facts, Means, Role, Terms, TLSFacts
+from gateway.stream.facts import Facts, Means, Role, TLSFacts
 from gateway.stream.header import StreamHeader
 
 OURS, THEIRS = Domain("im.test"), Domain("far.test")
@@ -127,9 +127,9 @@ def test_a_stream_that_stands_has_its_steps() -> None:
         ([we_end_it(StreamCondition.NOT_AUTHORIZED)], {"certificate": EXPIRED}, Verdict.CERTIFICATE_EXPIRED),
         ([we_end_it(StreamCondition.NOT_AUTHORIZED)], {"certificate": UNKNOWN}, Verdict.NOT_TRUSTED),
         ([we_end_it(StreamCondition.UNSUPPORTED_FEATURE)], {}, Verdict.NO_COMMON_PROOF),
-        ([we_end_it(StreamCondition.POLICY_VIOLATION)], {}, Verdict.NO_TLS),
+        ([CloseTransport(error=TLSRequired())], {}, Verdict.NO_TLS),
+        ([we_end_it(StreamCondition.POLICY_VIOLATION)], {}, Verdict.REFUSED_BY_US),
         ([we_end_it(StreamCondition.POLICY_VIOLATION)], {"tls": TLS13}, Verdict.REFUSED_BY_US),
-        ([we_end_it(StreamCondition.POLICY_VIOLATION)], {"terms": Terms(require_tls=False)}, Verdict.REFUSED_BY_US),
         ([we_end_it(StreamCondition.CONNECTION_TIMEOUT)], {}, Verdict.TIMEOUT),
         ([we_end_it(StreamCondition.SYSTEM_SHUTDOWN)], {}, Verdict.CLOSED_BY_US),
         ([StreamErrorReceived(condition=StreamCondition.HOST_UNKNOWN, text="")], {}, Verdict.CLOSED_BY_PEER),

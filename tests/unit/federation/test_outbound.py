@@ -9,7 +9,7 @@ import pytest
 from gateway.addresses import Domain, DomainPair
 from gateway.attempts.records import Direction
 from gateway.elements import Element
-from gateway.errors import StreamCondition, StreamError
+from gateway.errors import StreamCondition, StreamError, TLSRequired
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.outbound import OutboundSession
 from gateway.stream.events import NegotiationCompleted, PairRefused, PairVerified, StreamClosed, StreamErrorReceived
@@ -88,7 +88,7 @@ def test_who_waits_hears_why_it_was_lost(world: World) -> None:
     ("error", "heard"),
     [
         (
-            StreamError(StreamCondition.POLICY_VIOLATION, "TLS is required here"),
+            TLSRequired(),
             "remote-server-timeout: we ended the stream with policy-violation: TLS is required here",
         ),
         (
