@@ -9,7 +9,8 @@ asked for a sign of life (an XEP-0199 ping): if anything comes from it within so
 `conflict`; else the old one is closed with `conflict`, and the new one is attached.
 
 A component that takes its stanzas slowly makes those wait who send to it; one that takes none is cut off, what waits is
-answered with an error, and what was written and may not have been read is named in a notice.
+answered with an error, and what was written and may not have been read is named in a notice. That it was read is known
+when the component has closed its stream, or has at least ended the connection after we had closed ours.
 """
 
 from __future__ import annotations
@@ -47,7 +48,16 @@ _TOO_MUCH = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too much waits the
 class ComponentRoute:
     """The route to the component of one domain."""
 
-    def __init__(self, domain: Domain, router: Router, outflow: Outflow, clock: Any, publish: Publish) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        router: Router,
+        outflow: Outflow,
+        clock: Any,
+        publish: Publish,
+        stall_seconds: float = 60,
+    ) -> None:
+        """`stall_seconds` is for how long a connection may take nothing before it is cut off."""
         self.domain = domain
         self.outflow = outflow
         self.session: ComponentSession | None = None
@@ -55,7 +65,7 @@ class ComponentRoute:
         self._router = router
         self._clock = clock
         self._publish = publish
-        self._written = Lately()
+        self._stall_seconds = stall_seconds
         self._candidate: ComponentSession | None = None
         self._waiting_for_life: Any = None
 
@@ -76,12 +86,13 @@ class ComponentRoute:
 
     def sending(self, batch: Sequence[Stanza]) -> bytes:
         """A batch is being written: what is noted about it, and its bytes."""
+        assert self.session is not None
         data = b"".join([stanza.raw for stanza in batch])
         for stanza in batch:
             if stanza.name == "iq" and stanza.is_request:
                 self._router.requests.asked(self, stanza)
         self.sent += len(batch)
-        self._written.add(len(batch), self._clock.seconds())
+        self.session.written.add(len(batch), self._clock.seconds())
         self._publish(
             StanzasPassed(
                 came_in=False, via=Kind.COMPONENT, source="others", target=self.domain, stanzas=batch, size=len(data)
@@ -117,21 +128,21 @@ class ComponentRoute:
             self.outflow.shut()
             self._tell(f"detached: {reason}", Level.WARN)
             session.unanswered = self._router.requests.waiting(self)
-            session.maybe_lost = self._written.take(self._clock.seconds(), stuck=session.was_stuck)
             for stanza in self.outflow.take_all():
                 self._router.bounce(stanza, NOBODY_THERE)
             self._router.flush()
             if (candidate := self._stop_waiting()) is not None:
                 self._take(candidate)
 
-    def gone(self, session: ComponentSession) -> None:
+    def gone(self, session: ComponentSession, reason: str) -> None:
         """Nothing more comes from a connection either: what it was asked and has not answered is answered here."""
-        if session.maybe_lost and not session.closed_properly:
-            self._publish(MaybeLost(domain=self.domain, count=session.maybe_lost))
+        doubt = session.written.take(self._clock.seconds(), stuck=session.was_stuck)
+        if doubt.count and not session.closed_properly:
+            self._publish(MaybeLost(domain=self.domain, count=doubt.count, seconds=doubt.seconds, reason=reason))
         if session.unanswered:
             self._router.abandon(self, NOBODY_THERE, session.unanswered)
             self._router.flush()
-        session.maybe_lost, session.unanswered = 0, frozenset()
+        session.unanswered = frozenset()
 
     def _stop_waiting(self) -> ComponentSession | None:
         """There is no sign of life to wait for any more; the answer is who waited."""
@@ -146,10 +157,11 @@ class ComponentRoute:
         self._tell("the old connection gave no sign of life and is replaced", Level.WARN)
         old.replaced()
         self.detach(old, "replaced by a new connection")
-        self.gone(old)
+        self.gone(old, "it gave no sign of life")
 
     def _take(self, session: ComponentSession) -> None:
         self.session = session
+        session.written = Lately(self._stall_seconds)
         session.accept()
         self.outflow.open(session)
         self._tell(f"attached from {session.address}")
@@ -177,7 +189,7 @@ class ComponentSession:
         self._router = router
         self._publish = publish
         self.closed_properly = False  # by both sides: what was written has been read
-        self.maybe_lost = 0  # of what was written, when nothing more could be
+        self.written = Lately()
         self.unanswered: frozenset[Key] = frozenset()
         self._ended_with_error = False
         self._awaits_life = False
@@ -252,7 +264,9 @@ class ComponentSession:
         self.narrator.lost(reason)
         self._leave(reason)
         if self._route is not None:
-            self._route.gone(self)
+            assert self.connection is not None
+            self.closed_properly |= self.connection.was_answered and not self._ended_with_error
+            self._route.gone(self, reason)
 
     def _leave(self, reason: str) -> None:
         """Nothing more can be written to it."""

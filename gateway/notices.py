@@ -150,10 +150,15 @@ class LoopLag(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class MaybeLost(Notice):
-    """Stanzas had been written to a connection that broke: whether they arrived, nobody knows."""
+    """Stanzas had been written to a connection that was not closed properly: whether they arrived, nobody knows.
+
+    The first of them was written `seconds` before the end, for which `reason` is given.
+    """
 
     domain: str
     count: int
+    seconds: float
+    reason: str
 
     @property
     def level(self) -> Level:
@@ -162,8 +167,8 @@ class MaybeLost(Notice):
     @property
     def sentence(self) -> str:
         return (
-            f"the connection to {self.domain} broke: up to {self.count} stanzas had been written to it"
-            " and may not have arrived"
+            f"up to {self.count} stanzas may not have arrived at {self.domain}: they were written within"
+            f" {self.seconds:.1f} s before the end of a connection that the other side did not close ({self.reason})"
         )
 
 

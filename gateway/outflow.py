@@ -24,6 +24,7 @@ from twisted.internet.defer import Deferred
 from gateway.stanzas import Stanza
 
 _CHUNK_BYTES = 65536
+_STANZA_BYTES = 512  # what a waiting stanza takes in memory beside its own bytes, about
 
 
 class Channel(Protocol):
@@ -52,44 +53,69 @@ class Bounds:
 class QueueSpace:
     """The bytes that may wait in all outflows together."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, each: int = _STANZA_BYTES) -> None:
+        """`each` is what a stanza takes beside its own bytes."""
         self._left = most
+        self._each = each
+
+    @property
+    def left(self) -> int:
+        """How much more may wait."""
+        return self._left
 
     def take(self, size: int) -> bool:
-        """Whether so much more may wait; then it is taken."""
-        if size > self._left:
+        """Whether one more stanza may wait; then its space is taken."""
+        if size + self._each > self._left:
             return False
-        self._left -= size
+        self._left -= size + self._each
         return True
 
-    def insist(self, size: int) -> None:
-        """So much more waits: it was accepted before."""
-        self._left -= size
+    def insist(self, count: int, size: int) -> None:
+        """So many more wait, `size` bytes together: they were accepted before."""
+        self._left -= size + count * self._each
 
-    def give_back(self, size: int) -> None:
-        """So much waits no longer."""
-        self._left += size
+    def give_back(self, count: int, size: int) -> None:
+        """So many, `size` bytes together, wait no longer."""
+        self._left += size + count * self._each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubt:
+    """How many stanzas were written to a connection before it ended, the first of them so many seconds before."""
+
+    count: int = 0
+    seconds: float = 0
 
 
 class Lately:
-    """How many stanzas were written lately: nobody knows whether they arrived on a connection that then broke."""
+    """What was written lately: on a connection that then broke, nobody knows whether it arrived.
 
-    def __init__(self, seconds: float = 30) -> None:
+    It is counted by the second, so it takes no more room however much is written.
+    """
+
+    def __init__(self, seconds: float = 60) -> None:
+        """What is older than `seconds` has arrived, or the system has given the connection up (`net.silence`)."""
         self._seconds = seconds
-        self._written: deque[tuple[float, int]] = deque()
+        self._written: deque[tuple[float, int]] = deque()  # when a second began, how many were written in it
 
     def add(self, count: int, now: float) -> None:
         """So many are being written."""
-        self._written.append((now, count))
-        while self._written[0][0] < now - self._seconds:
-            self._written.popleft()
+        written = self._written
+        if written and now - written[-1][0] < 1:
+            written[-1] = (written[-1][0], written[-1][1] + count)
+            return
+        written.append((now, count))
+        while written[0][0] < now - self._seconds - 1:
+            written.popleft()
 
-    def take(self, now: float, *, stuck: bool) -> int:
-        """How many may not have arrived, and forget them; `stuck`: the other side took nothing more at the end."""
-        since = float("-inf") if stuck else now - self._seconds
-        count = sum(count for when, count in self._written if when >= since)
+    def take(self, now: float, *, stuck: bool) -> Doubt:
+        """What may not have arrived, and forget it; `stuck`: the other side took nothing more at the end."""
+        since = float("-inf") if stuck else now - self._seconds - 1
+        written = [(when, count) for when, count in self._written if when >= since]
         self._written.clear()
-        return count
+        if not written:
+            return Doubt()
+        return Doubt(count=sum(count for _, count in written), seconds=now - written[0][0])
 
 
 class Outflow:
@@ -163,7 +189,7 @@ class Outflow:
         """Everything that waits, oldest first; it waits here no longer."""
         waiting = list(self._queue)
         self._queue.clear()
-        self._space.give_back(self.waiting_bytes)
+        self._space.give_back(len(waiting), self.waiting_bytes)
         self.waiting_bytes = 0
         self._release()
         return waiting
@@ -202,7 +228,7 @@ class Outflow:
             chunk.append(self._queue.popleft())
             size += len(chunk[-1].raw)
         self.waiting_bytes -= size
-        self._space.give_back(size)
+        self._space.give_back(len(chunk), size)
         return chunk
 
     def _append_batch(self) -> None:
@@ -214,7 +240,7 @@ class Outflow:
     def _count(self, stanzas: Sequence[Stanza]) -> None:
         size = sum([len(stanza.raw) for stanza in stanzas])
         self.waiting_bytes += size
-        self._space.insist(size)
+        self._space.insist(len(stanzas), size)
 
     def _release(self) -> None:
         waits, self._waits = self._waits, []

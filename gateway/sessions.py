@@ -25,6 +25,7 @@ class Connection(Protocol):
     bytes_out: int
     has_stalled: bool  # the other side took nothing for too long, and the connection was cut
     was_stuck: bool  # the other side took nothing when the connection was lost
+    was_answered: bool  # the other side ended the connection in good order, after we had closed our stream
 
     @property
     def peer_address(self) -> str:

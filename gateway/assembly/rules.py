@@ -31,7 +31,12 @@ class Rules:
     def route_rules(self, domain: Domain) -> RouteRules:
         """How much may wait for a domain, and how long."""
         peer = self.peer(domain)
-        return RouteRules(allow=peer.allow, queue_stanzas=peer.queue_stanzas, connect_seconds=peer.connect_seconds)
+        return RouteRules(
+            allow=peer.allow,
+            queue_stanzas=peer.queue_stanzas,
+            connect_seconds=peer.connect_seconds,
+            stall_seconds=self.settings.limits.stall_seconds,
+        )
 
     def way_to(self, domain: Domain) -> Way:
         """How a domain is reached."""

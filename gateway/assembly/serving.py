@@ -34,9 +34,12 @@ def attach(parts: Parts, domain: Domain, route: ComponentRoute | HandlerRoute) -
 def local_route(parts: Parts, domain: ComponentDomain | HandlerDomain) -> ComponentRoute | HandlerRoute:
     """A new route for a domain that a component or a handler serves."""
     if isinstance(domain, ComponentDomain):
-        waiting = parts.settings.limits.component_buffer_bytes
+        limits = parts.settings.limits
+        waiting = limits.component_buffer_bytes
         outflow = Outflow(Bounds(wait_above=waiting, most_bytes=MOST_BYTES_FACTOR * waiting), parts.space)
-        return ComponentRoute(domain.domain, parts.router, outflow, parts.reactor, parts.board.publish)
+        return ComponentRoute(
+            domain.domain, parts.router, outflow, parts.reactor, parts.board.publish, limits.stall_seconds
+        )
     handler = domain.factory(**domain.options)
     served = [handler, Ping(), Version(), Time()]
     disco = Disco(served, identities=[("server", "im", "xmpp-gateway")], contacts=domain.admins)

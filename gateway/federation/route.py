@@ -53,6 +53,7 @@ class RouteRules:
     queue_stanzas: int = 10_000
     connect_seconds: float = 30
     answer_seconds: float = 10  # for answers to requests on a stream that broke
+    stall_seconds: float = 60  # a stream that takes nothing for so long is cut off
 
 
 @implementer(IRoute)
@@ -84,7 +85,7 @@ class RemoteRoute:
         self._publish = publish
         self._at_rest = at_rest
         self._outflow = Outflow(Bounds(most_stanzas=rules.queue_stanzas), space)
-        self._written = Lately()
+        self._written = Lately(rules.stall_seconds)
         self._is_closed = False
         self._session: ServerSession | None = None
         self._opening: Deferred[ServerSession] | None = None
@@ -248,9 +249,11 @@ class RemoteRoute:
         self._session = None
         self.disposition = Disposition.IDLE
         self._outflow.shut()
-        lost = self._written.take(self._clock.seconds(), stuck=end.stuck)
-        if lost and not end.cleanly:
-            self._publish(MaybeLost(domain=self.pair.target, count=lost))
+        doubt = self._written.take(self._clock.seconds(), stuck=end.stuck)
+        if doubt.count and not end.cleanly:
+            self._publish(
+                MaybeLost(domain=self.pair.target, count=doubt.count, seconds=doubt.seconds, reason=end.reason)
+            )
         if end.stalled:
             self._bounce_waiting(DeliveryFailed(end.reason))
         self._answer_unanswered()

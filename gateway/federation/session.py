@@ -213,7 +213,7 @@ class ServerSession:
         assert self.connection is not None
         end = StreamEnd(
             reason=self.narrator.last_error or reason,
-            cleanly=self._is_closed and not self._has_failed,
+            cleanly=(self._is_closed or self.connection.was_answered) and not self._has_failed,
             stalled=self.connection.has_stalled,
             stuck=self.connection.was_stuck,
             resuming=resuming,

@@ -27,6 +27,7 @@ from zope.interface import implementer
 from gateway.errors import StreamCondition, StreamError
 from gateway.net.certificates import CertificateJudge, CertificateVerdict
 from gateway.net.reads import tell_ends_of_reads
+from gateway.net.silence import give_up_after
 from gateway.net.tls_session import channel_bindings, describe_tls
 from gateway.sessions import Session
 from gateway.stream.events import CloseTransport, Secured, SecureTransport, Send, StanzasReceived, StreamClosed
@@ -77,6 +78,7 @@ class StreamProtocol(Protocol):
         self.bytes_out = 0
         self.has_stalled = False
         self.was_stuck = False
+        self.was_answered = False
         self.session = session
         self._clock = clock
         self._judge = judge
@@ -89,6 +91,7 @@ class StreamProtocol(Protocol):
         self._arrived: list[bytes] = []  # and not looked at yet
         self._is_secured = False
         self._ended_because = ""
+        self._has_closed = False
         self._is_ending = False
         self._is_lost = False
         self._lost_waits: list[Deferred[None]] = []
@@ -100,6 +103,7 @@ class StreamProtocol(Protocol):
         self.last_activity = self._clock.seconds()
         transport: Any = self.transport
         transport.setTcpNoDelay(True)
+        give_up_after(transport, self.timing.stall)
         transport.registerProducer(self._writable, True)
         if self._watcher is not None:
             self._watcher.entered(self)
@@ -136,6 +140,8 @@ class StreamProtocol(Protocol):
         self._read_ended()
         self._is_lost = True
         self.was_stuck = self.has_stalled or "stall" in self._timers
+        # Its system ends a connection in good order only if everything that had come was read.
+        self.was_answered = self._has_closed and not self._is_ending and reason.check(ConnectionDone) is not None
         self._writable.is_open = False
         for timer in list(self._timers):
             self._clear_timer(timer)
@@ -191,6 +197,11 @@ class StreamProtocol(Protocol):
             return
         self._ended_because = self._ended_because or (f"closed by us: {error}" if error is not None else "closed by us")
         self._carry_out(self.stream.close(error))
+
+    def finish(self, because: str) -> None:
+        """End the connection in good order, as soon as everything is written, without waiting for the other side."""
+        self._ended_because = self._ended_because or because
+        self._lose()
 
     def dismiss(self, error: StreamError) -> None:
         """Close the stream and the connection without waiting for the other side."""
@@ -266,6 +277,7 @@ class StreamProtocol(Protocol):
     def _close_transport(self, error: StreamError | None) -> None:
         if error is not None:
             self._ended_because = self._ended_because or f"closed by us: {error}"
+        self._has_closed = True
         self._writable.end()
         self._clear_timer("negotiate")
         # The other side is given some time for its own closing tag (RFC 6120 §4.4).

@@ -19,8 +19,8 @@ from tests.interop.world import World
 
 SECRET = "a secret of the tests"
 _DROPPED = re.compile(r"(?:message|presence|iq) '(\S+)' from \S+ to \S+ was dropped")
-_NAMED = re.compile(r"the connection to (\S+) broke: up to (\d+) stanzas")
-_SENT_AGAIN = re.compile(r"the connection to (\S+) broke: (\d+) stanzas that")
+_NAMED = re.compile(r"up to (?P<count>\d+) stanzas may not have arrived at (?P<name>\S+):")
+_SENT_AGAIN = re.compile(r"the connection to (?P<name>\S+) broke: (?P<count>\d+) stanzas that")
 _CAME_IN = re.compile(r"^(\S+) debug (\d+) stanzas \(\d+ bytes\) came in from (\S+) to (\S+)$", re.MULTILINE)
 _STARTED = re.compile(r"^\S+ info  answering for .*\n", re.MULTILINE)
 
@@ -67,7 +67,8 @@ def _lately(log: str, seconds: float) -> int:
 
 
 def _sum(pattern: re.Pattern[str], domain: str, log: str) -> int:
-    return sum(int(count) for name, count in pattern.findall(log) if f".{name}".endswith(f".{domain}"))
+    found = (each.groupdict() for each in pattern.finditer(log))
+    return sum(int(each["count"]) for each in found if f".{each['name']}".endswith(f".{domain}"))
 
 
 @asynccontextmanager

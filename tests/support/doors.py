@@ -96,7 +96,7 @@ class Line:
         self.bytes_in = 0
         self.bytes_out = 0
         self.has_stalled = False
-        self.was_stuck = False
+        self.was_stuck = self.was_answered = False
         self.peer_address = "192.0.2.1:40000"
         self.full: Deferred[None] | None = None  # set by a test: there is no room
         self.reading_waits = 0

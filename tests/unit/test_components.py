@@ -13,15 +13,15 @@ from zope.interface import implementer
 from gateway.addresses import Domain, DomainPair
 from gateway.attempts.records import AttemptLog, Direction, Kind
 from gateway.components import SIGN_OF_LIFE_SECONDS, ComponentRoute, ComponentSession
-from gateway.errors import StreamError
+from gateway.errors import StreamCondition, StreamError
 from gateway.features.handshake import AttachComponent, ComponentAttached
 from gateway.interfaces import IRoute
-from gateway.notices import ComponentChanged, Notice
+from gateway.notices import ComponentChanged, MaybeLost, Notice
 from gateway.outflow import Bounds, Outflow, QueueSpace
 from gateway.policy import DomainRule, Domains
 from gateway.router import Router
 from gateway.stanzas import Stanza
-from gateway.stream.events import CloseTransport, StreamClosed, StreamOpened
+from gateway.stream.events import CloseTransport, StreamClosed, StreamErrorReceived, StreamOpened
 from gateway.stream.facts import Facts, Role
 from gateway.stream.header import StreamHeader
 from tests.support.trees import stanza
@@ -63,6 +63,10 @@ class World:
             self.router.route(stanza(text))
         return self.router.flush()
 
+    def maybe_lost(self) -> list[int]:
+        """How many stanzas were named as perhaps lost, each time."""
+        return [notice.count for notice in self.notices if isinstance(notice, MaybeLost)]
+
     def told(self) -> list[str]:
         """What was noticed about the component."""
         return [notice.text for notice in self.notices if isinstance(notice, ComponentChanged)]
@@ -77,7 +81,7 @@ class Line:
             facts=Facts(role=Role.RECEIVING, local=DOMAIN), offered=None, header=None, is_open=True
         )
         self.bytes_in = self.bytes_out = 0
-        self.was_stuck = False
+        self.was_stuck = self.was_answered = False
         self.full: Deferred[None] | None = None
         self._world = world
         self._name = name
@@ -99,6 +103,11 @@ class Line:
         """The component closes its stream; the connection is still there."""
         self.session.happened(StreamClosed())
         self.session.happened(CloseTransport(error=None))
+
+    def leaves(self) -> None:
+        """The component ends the connection in good order, after we have closed our stream."""
+        self.was_answered = True
+        self.session.lost("the other side closed the connection")
 
     def breaks(self) -> None:
         """The connection is gone."""
@@ -194,6 +203,36 @@ def test_nothing_is_written_once_the_stream_is_closed(world: World, nurse: Line)
     nurse.closes()
     world.send(FROM_FAR.format(id=1))
     assert world.log == ["far gets error 1 service-unavailable"]
+
+
+# What it may not have read.
+
+
+def test_what_was_written_to_a_connection_that_broke_may_be_lost(world: World, nurse: Line) -> None:
+    world.send(FROM_FAR.format(id=1), FROM_FAR.format(id=2))
+    nurse.breaks()
+    assert world.maybe_lost() == [2]
+
+
+def test_a_component_that_closes_its_stream_has_read_everything(world: World, nurse: Line) -> None:
+    world.send(FROM_FAR.format(id=1))
+    nurse.closes()
+    nurse.breaks()
+    assert world.maybe_lost() == []
+
+
+def test_so_has_one_that_ends_the_connection_when_we_have_closed_ours(world: World, nurse: Line) -> None:
+    world.send(FROM_FAR.format(id=1))
+    nurse.close()
+    nurse.leaves()
+    assert world.maybe_lost() == []
+
+
+def test_but_not_one_that_leaves_with_an_error(world: World, nurse: Line) -> None:
+    world.send(FROM_FAR.format(id=1))
+    nurse.session.happened(StreamErrorReceived(condition=StreamCondition.INTERNAL_SERVER_ERROR, text=""))
+    nurse.leaves()
+    assert world.maybe_lost() == [1]
 
 
 # What it sends.

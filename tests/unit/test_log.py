@@ -219,14 +219,14 @@ def test_notices_below_the_level_are_not_even_put_into_words() -> None:
     publish(Silent())
     publish(StanzasPassed(came_in=True, via="server", source="a", target="b", stanzas=[], size=1))
     publish(Remark(text="listening"))
-    publish(MaybeLost(domain="b.test", count=2))
+    publish(MaybeLost(domain="b.test", count=2, seconds=1, reason="cut"))
     assert [line.split()[0] for line in log.told] == ["info", "warn"]
 
 
 @pytest.mark.parametrize("level", ["error", "critical"])
 def test_high_levels_silence_notices(level: str) -> None:
     log = Log(level=level)
-    notice_log(level, log.ours)(MaybeLost(domain="b.test", count=2))
+    notice_log(level, log.ours)(MaybeLost(domain="b.test", count=2, seconds=1, reason="cut"))
     assert log.lines == []
 
 

@@ -105,7 +105,7 @@ def test_bounces_losses_and_lag_are_counted(metrics: Metrics) -> None:
         name="message", id="1", sender="a", target="b", condition="remote-server-timeout", reason="", answered=False
     )
     metrics.notice(bounce)
-    metrics.notice(MaybeLost(domain="far.test", count=5))
+    metrics.notice(MaybeLost(domain="far.test", count=5, seconds=1, reason="cut"))
     metrics.notice(LoopLag(seconds=0.5))
     assert value(metrics, "bounces_total", condition="remote-server-timeout", answered="no") == 1
     assert value(metrics, "maybe_lost_stanzas_total") == 5

@@ -26,7 +26,12 @@ def test_who_wants_some_kinds_hears_only_those_and_what_derives_from_them(board:
 
     heard: list[Notice] = []
     board.subscribe(heard.append, Remark, MaybeLost)
-    published = [Remark(text="x"), LoopLag(seconds=1), Louder(text="y"), MaybeLost(domain="far.test", count=1)]
+    published = [
+        Remark(text="x"),
+        LoopLag(seconds=1),
+        Louder(text="y"),
+        MaybeLost(domain="far.test", count=1, seconds=1, reason="cut"),
+    ]
     for notice in published:
         board.publish(notice)
     assert heard == [published[0], published[2], published[3]]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
-from gateway.outflow import Bounds, Outflow, QueueSpace
+from gateway.outflow import Bounds, Doubt, Lately, Outflow, QueueSpace
 from gateway.stanzas import Stanza
 
 BOUNDS = Bounds(wait_above=100, most_bytes=400, most_stanzas=5)
@@ -50,7 +50,7 @@ def stanza(number: int, size: int = 20) -> Stanza:
 
 
 def outflow(space: int = 1000) -> Outflow:
-    return Outflow(BOUNDS, QueueSpace(space))
+    return Outflow(BOUNDS, QueueSpace(space, each=0))
 
 
 def deliver(out: Outflow, *stanzas: Stanza) -> list[bool]:
@@ -133,12 +133,32 @@ def test_who_does_not_wait_is_refused_when_too_much_waits() -> None:
 
 
 def test_all_outflows_share_the_space() -> None:
-    space = QueueSpace(50)
+    space = QueueSpace(50, each=0)
     one, other = Outflow(BOUNDS, space), Outflow(BOUNDS, space)
     assert deliver(one, stanza(1), stanza(2)) == [True, True]
     assert deliver(other, stanza(3)) == [False]
     one.take_all()
     assert deliver(other, stanza(3)) == [True]
+
+
+def test_small_stanzas_take_more_space_than_their_bytes() -> None:
+    out = Outflow(Bounds(), QueueSpace(10_000))
+    taken = deliver(out, *[stanza(number, 100) for number in range(100)]).count(True)
+    assert 10 < taken < 20
+
+
+def test_all_space_is_given_back_however_it_was_taken() -> None:
+    space = QueueSpace(100_000)
+    out, stream = Outflow(BOUNDS, space), Stream(room_for=1)
+    deliver(out, stanza(1), stanza(2))
+    out.put_first([stanza(0)])
+    out.open(stream)
+    deliver(out, stanza(3))
+    out.flush()
+    assert space.left < 100_000
+    out.shut()
+    assert len(out.take_all()) == 1
+    assert space.left == 100_000
 
 
 def test_what_waits_can_be_taken_back_once_and_frees_who_waits() -> None:
@@ -214,7 +234,7 @@ steps = st.lists(
 
 @given(steps)
 def test_every_stanza_is_refused_or_written_once_in_order(plan: list[tuple[str, int]]) -> None:
-    space = QueueSpace(1000)
+    space = QueueSpace(1000, each=0)
     out = Outflow(BOUNDS, space)
     streams: list[Stream] = []
     accepted: list[str] = []
@@ -236,3 +256,30 @@ def test_every_stanza_is_refused_or_written_once_in_order(plan: list[tuple[str, 
     out.open(streams[-1])
     assert [number for stream in streams for number in stream.took] == accepted
     assert (out.waiting_bytes, space.take(1000), space.take(1)) == (0, True, False)
+
+
+# What was written lately.
+
+
+def test_what_was_written_lately_is_in_doubt() -> None:
+    lately = Lately(seconds=60)
+    lately.add(5, now=0)
+    lately.add(1, now=70)
+    lately.add(2, now=100)
+    assert lately.take(110, stuck=False) == Doubt(count=3, seconds=40)
+    assert lately.take(110, stuck=False) == Doubt()
+
+
+def test_what_was_written_before_it_was_stuck_is_in_doubt_too() -> None:
+    lately = Lately(seconds=60)
+    lately.add(5, now=0)
+    lately.add(1, now=40)
+    assert lately.take(100, stuck=True) == Doubt(count=6, seconds=100)
+
+
+def test_however_much_is_written_what_is_remembered_is_counted_by_the_second() -> None:
+    lately = Lately(seconds=60)
+    for tick in range(100_000):
+        lately.add(1, now=tick / 1000)
+    assert len(lately._written) <= 62
+    assert lately.take(100, stuck=False).count >= 60_000

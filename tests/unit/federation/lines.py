@@ -34,7 +34,7 @@ class Line:
             facts=facts, is_established=False, is_open=True, offered=None, header=None, state=None
         )
         self.bytes_in = self.bytes_out = 0
-        self.has_stalled = self.was_stuck = False
+        self.has_stalled = self.was_stuck = self.was_answered = False
         self.peer_address = "192.0.2.1:5269"
         self.has_room = True
         self.session: Any = None

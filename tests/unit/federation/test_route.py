@@ -53,7 +53,7 @@ class World:
         self.router.attach(OTHER, self)
         self.backoff = Backoff(Waits(first=15), Longest())
         self._rules = rules
-        self._space = QueueSpace(space)
+        self._space = QueueSpace(space, each=0)
         self.routes: dict[DomainPair, RemoteRoute] = {}
         self.route = self.route_for(PAIR)
 
@@ -334,6 +334,20 @@ def test_what_may_be_lost_is_noticed(world: World, cleanly: bool, lost: list[int
     world.send(*messages(1, 2))
     world.opened().ends(cleanly=cleanly)
     assert [notice.count for notice in world.notices if isinstance(notice, MaybeLost)] == lost
+
+
+def test_what_may_be_lost_is_named_with_its_window_and_the_reason(world: World) -> None:
+    world.send(*messages(1, 2))
+    session = world.opened()
+    world.clock.advance(70)
+    world.send(*messages(3))
+    world.clock.advance(4)
+    session.ends()
+    (lost,) = [notice for notice in world.notices if isinstance(notice, MaybeLost)]
+    assert lost.sentence == (
+        "up to 1 stanzas may not have arrived at far.test: they were written within 4.0 s before the end of"
+        " a connection that the other side did not close (it ended)"
+    )
 
 
 def test_what_a_stalled_stream_left_waiting_is_bounced(world: World) -> None:
