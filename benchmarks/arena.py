@@ -28,6 +28,7 @@ RELAYED = "relayed.test"
 MANY, BACK = "many.test", "back.test"
 SECRET = "benchmark"
 USERS = ("romeo", "juliet")
+STREAMS_PER_USER = 20
 LARGEST_STANZA = 4 << 20
 MOST_STREAMS = 20_000
 
@@ -62,11 +63,6 @@ class Subject:
         """Whether this is the gateway."""
         return self.name == OURS
 
-    @property
-    def serves_clients(self) -> bool:
-        """Whether people can log in."""
-        return CLIENT in self.server.ports()
-
     def server_door(self, domain: str = "") -> Place:
         """Where other servers connect to, for its own domain or another one."""
         return Place(address=self.server.address, port=SERVER, domain=domain or self.domain)
@@ -98,7 +94,7 @@ class Arena:
             ends.enter_context(self._world)
             self._populate(ends)
             for name in self._names:
-                self.subjects[name] = ends.enter_context(self.started(name))
+                self.subjects[name] = ends.enter_context(self.started(name, users=USERS))
             self._ends = ends.pop_all()
         return self
 
@@ -134,8 +130,8 @@ class Arena:
         return [f"d{number}.{above}" for number in range(count)]
 
     @contextmanager
-    def started(self, name: str, variant: str = "") -> Iterator[Subject]:
-        """A server of that kind, at an address and with domains of its own."""
+    def started(self, name: str, variant: str = "", users: Iterable[str] = ()) -> Iterator[Subject]:
+        """A server of that kind, at an address and with domains of its own; these users have accounts."""
         kind = KINDS[name]
         domain = f"{variant}{name}.test"
         site = self._world.site(
@@ -146,9 +142,8 @@ class Arena:
         )
         with kind(site, self._world.folder / f"{name}-{site.address}") as server:
             subject = Subject(name, server)
-            if subject.serves_clients:
-                for user in USERS:
-                    server.register(f"{user}@{domain}", SECRET)
+            for user in users:
+                server.register(f"{user}@{domain}", SECRET)
             yield subject
 
 
@@ -170,10 +165,11 @@ def _options(kind: type[Peer], domain: str, outside: str) -> Mapping[str, Any]:
     if kind is Prosody:
         return {"s2s_stanza_size_limit": LARGEST_STANZA}
     if kind is Ejabberd:
-        return {}
+        # Of a salted password it would keep the garbage of having checked it, 600 KiB for as long as a client is idle.
+        return {"auth_password_format": "plain", "shaper_rules": {"max_user_sessions": STREAMS_PER_USER}}
     relayed = {"serve": "relay", "connect": f"tcp:{outside}:{SERVER}", "authenticate": ["external"]}
     return {
-        "domains": {RELAYED: relayed},
+        "domains": {domain: {"serve": "im"}, RELAYED: relayed},
         "peers": {"any": {"stanza_bytes": LARGEST_STANZA}},
         "limits": {
             "streams_per_address": MOST_STREAMS,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
-from benchmarks.arena import SECRET, USERS, Subject
+from benchmarks.arena import SECRET, STREAMS_PER_USER, Subject
 from benchmarks.figures import Figure
 from benchmarks.load.actors import ClientOpener, Opener
 from benchmarks.load.remote import Remote
@@ -50,16 +51,21 @@ class Idle(Fresh):
     figures = (Figure(key="memory", title="memory", unit="KiB/stream", target=1.0),)
 
     def round(self) -> Mapping[str, float]:
-        with self.arena.started(self.subject.name, "fresh-") as fresh, self.opener(fresh) as opener:
-            before = self._memory_with(FIRST, fresh, opener)
-            after = self._memory_with(self.scale.streams, fresh, opener)
+        names = self.names(FIRST + self.scale.streams)
+        with self.started(names) as fresh, self.opener(fresh) as opener:
+            before = self._memory_with(names[:FIRST], fresh, opener)
+            after = self._memory_with(names[FIRST:], fresh, opener)
         return {"memory": (after - before) / KIB / self.scale.streams}
 
-    def _memory_with(self, more: int, fresh: Subject, opener: Remote) -> int:
+    def _memory_with(self, more: list[str], fresh: Subject, opener: Remote) -> int:
         """Open more streams, and see what memory there is when all is quiet again."""
-        opener.call("open", self.names(more))
+        opener.call("open", more)
         time.sleep(self.scale.settle_seconds)
         return fresh.meter.memory_bytes()
+
+    def started(self, names: list[str]) -> AbstractContextManager[Subject]:
+        """The server that they come to."""
+        return self.arena.started(self.subject.name, "fresh-")
 
     @abstractmethod
     def opener(self, fresh: Subject) -> Remote:
@@ -89,12 +95,12 @@ class IdleClients(Idle):
     key = "idle-c2s"
     title = "idle client stream"
 
-    @classmethod
-    def suits(cls, subject: Subject) -> bool:
-        return subject.serves_clients
+    def started(self, names: list[str]) -> AbstractContextManager[Subject]:
+        return self.arena.started(self.subject.name, "fresh-", users=dict.fromkeys(names))
 
     def opener(self, fresh: Subject) -> Remote:
         return Remote(ClientOpener, fresh.client_door(), SECRET)
 
     def names(self, count: int) -> list[str]:
-        return [USERS[number % len(USERS)] for number in range(count)]
+        """As many streams for each of them as every server allows."""
+        return [f"user{number // STREAMS_PER_USER}" for number in range(count)]

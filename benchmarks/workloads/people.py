@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.arena import REMOTE, SECRET, USERS, Subject
+from benchmarks.arena import REMOTE, SECRET, USERS
 from benchmarks.load.actors import Client
 from benchmarks.load.remote import Remote
 from benchmarks.traffic import Traffic, addresses
@@ -16,10 +16,6 @@ class FromClient(Passing):
     """A client that sends."""
 
     figures = (per_stanza(1 / 2), RATE, BUSY, LOAD)
-
-    @classmethod
-    def suits(cls, subject: Subject) -> bool:
-        return subject.serves_clients
 
     def client(self, user: str) -> Remote:
         """That user, logged in."""
