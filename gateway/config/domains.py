@@ -7,7 +7,7 @@ handlers are loaded here to see whether they can be; who needs them loads them a
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from twisted.python.reflect import namedAny
 from gateway.addresses import Domain, prepare_domain
 from gateway.config.peers import check_proofs
 from gateway.config.reading import Key, Reading, did_you_mean, dotted
-from gateway.config.tables import is_table, read_table, unquoted_name
+from gateway.config.tables import named_tables, read_table
 from gateway.errors import ConfigError, MalformedAddress
 from gateway.interfaces import ILocalHandler
 from gateway.net.identities import load_identity
@@ -32,46 +32,39 @@ from gateway.settings import (
 )
 
 SERVED = ("im", "component", "relay")
+NO_DOMAIN = Domain("?")  # in place of a name that is none, while the rest of its table is read
+COMMON = frozenset(each.name for each, _ in options_of(DomainSettings)) - {"serve"}
 
 
 def read_domains(reading: Reading, tables: Any, rules: PeerRules) -> dict[Domain, DomainSettings]:
     """The domains that this gateway answers for, in the order of the file."""
-    key: Key = ("domains",)
     domains: dict[Domain, DomainSettings] = {}
     written: dict[Domain, Key] = {}
-    for domain, name, table in _named_domains(reading, key, tables):
+    for key, name, table in named_tables(reading, ("domains",), tables, {"serve"}):
+        domain = _domain(reading, key, name)
         if domain in written:
-            reading.wrong((*key, name), f"is the same domain as {dotted(written[domain])}")
-            continue
-        written[domain] = (*key, name)
-        if settings := _read_domain(reading, (*key, name), domain, table, rules):
-            _check_certificate(reading, (*key, name), settings)
+            reading.wrong(key, f"is the same domain as {dotted(written[domain])}")
+        settings = _read_domain(reading, key, domain or NO_DOMAIN, table, rules)
+        _check_certificate(reading, key, settings)
+        if domain is not None:
+            written.setdefault(domain, key)
             domains[domain] = settings
     if tables == {}:
-        reading.wrong(key, 'is needed: without a table like [domains."example.com"] nothing would be served')
+        reading.wrong(("domains",), 'is needed: without a table like [domains."example.com"] nothing would be served')
     return domains
 
 
-def _named_domains(reading: Reading, key: Key, tables: Any) -> Iterator[tuple[Domain, str, dict[str, Any]]]:
-    """Each table whose name is a domain, prepared, with the name as it is written."""
-    if not is_table(reading, key, tables):
-        return
-    for name, table in tables.items():
-        if not is_table(reading, (*key, name), table):
-            continue
-        if parts := unquoted_name(table, {"serve"}):
-            reading.wrong((*key, name), f"dots separate tables: write [{dotted((*key, '.'.join((name, *parts))))}]")
-            continue
-        try:
-            yield prepare_domain(name), name, table
-        except MalformedAddress as error:
-            reading.wrong((*key, name), error.problem)
+def _domain(reading: Reading, key: Key, name: str) -> Domain | None:
+    """The domain after which a table is called; None when it is none."""
+    try:
+        return prepare_domain(name)
+    except MalformedAddress as error:
+        reading.wrong(key, error.problem)
+        return None
 
 
-def _read_domain(
-    reading: Reading, key: Key, domain: Domain, table: dict[str, Any], rules: PeerRules
-) -> DomainSettings | None:
-    """The settings of one domain; None when nobody can tell how it is to be served."""
+def _read_domain(reading: Reading, key: Key, domain: Domain, table: dict[str, Any], rules: PeerRules) -> DomainSettings:
+    """The settings of one domain, by the way in which it is served."""
     match table.get("serve"):
         case "im":
             return ImDomain(domain=domain, **read_table(reading, key, table, ImDomain))
@@ -81,25 +74,29 @@ def _read_domain(
             return _read_relay(reading, key, domain, table, rules)
         case str(name) if "." in name:
             return _read_handler(reading, key, domain, table, name)
-        case None:
-            reading.wrong((*key, "serve"), "is needed: 'im', 'component', 'relay', or the dotted name of a handler")
         case wrong:
-            hint = did_you_mean(wrong, SERVED) if isinstance(wrong, str) else ""
-            reading.wrong(
-                (*key, "serve"),
-                f"{wrong!r} is neither 'im', 'component', 'relay' nor the dotted name of a handler{hint}",
-            )
-    return None
+            return _read_unserved(reading, key, domain, table, wrong)
+
+
+def _read_unserved(reading: Reading, key: Key, domain: Domain, table: dict[str, Any], wrong: Any) -> DomainSettings:
+    """A domain that nobody knows how to serve: what it has in common with others is read all the same."""
+    choice = "'im', 'component', 'relay', or the dotted name of a handler"
+    if wrong is None:
+        reading.wrong((*key, "serve"), f"is needed: {choice}")
+    else:
+        hint = did_you_mean(wrong, SERVED) if isinstance(wrong, str) else ""
+        reading.wrong((*key, "serve"), f"{wrong!r} is none of {choice}{hint}")
+    rest = {name: value for name, value in table.items() if name in COMMON}
+    return DomainSettings(domain=domain, serve="", **read_table(reading, key, rest, DomainSettings, complete=False))
 
 
 def _read_relay(reading: Reading, key: Key, domain: Domain, table: dict[str, Any], rules: PeerRules) -> RelayDomain:
     """A relayed server: its own keys, and those that say how we deal with it."""
-    ours = {each.name for each, _ in options_of(DomainSettings)}
     theirs = {each.name for each, _ in options_of(PeerSettings)} - {"allow"}
     files = {"digest_md5_secret_file"}
     own = read_table(reading, key, table, RelayDomain, besides=theirs | files)
     towards = {name: value for name, value in table.items() if name in theirs | files}
-    given = read_table(reading, key, towards, PeerSettings, besides=ours, complete=False)
+    given = read_table(reading, key, towards, PeerSettings, complete=False)
     peer = replace(rules.for_domain(domain), **given)
     if peer.connect is None and "connect" not in given:
         reading.wrong((*key, "connect"), "is needed: where the server behind us is, as 'tcp:10.0.0.5:5269'")
@@ -107,13 +104,13 @@ def _read_relay(reading: Reading, key: Key, domain: Domain, table: dict[str, Any
     return RelayDomain(domain=domain, peer=peer, **own)
 
 
-def _read_handler(reading: Reading, key: Key, domain: Domain, table: dict[str, Any], name: str) -> HandlerDomain | None:
+def _read_handler(reading: Reading, key: Key, domain: Domain, table: dict[str, Any], name: str) -> DomainSettings:
     given = read_table(reading, key, table, HandlerDomain)
     try:
         factory = load_handler(name)
     except ValueError as error:
         reading.wrong((*key, "serve"), str(error))
-        return None
+        return HandlerDomain(domain=domain, factory=dict, **given)  # nobody will see it
     options = given.get("options", {})
     if options is not None and (problem := misfit(factory, options)):
         reading.wrong((*key, "options"), f"{name} does not take them: {problem}")
@@ -151,6 +148,6 @@ def _check_certificate(reading: Reading, key: Key, settings: DomainSettings) -> 
     except ConfigError as error:
         reading.wrong((*key, error.key), error.problem)
         return
-    if not identity.covers(settings.domain):
+    if settings.domain != NO_DOMAIN and not identity.covers(settings.domain):
         problem = f"the certificate in {settings.certificate} is not for {settings.domain}, but for {identity.names}"
         reading.wrong((*key, "certificate"), problem)

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.addresses import prepare_domain
 from gateway.config.reading import Key, Reading, dotted
-from gateway.config.tables import is_table, read_table, unquoted_name
+from gateway.config.tables import named_tables, read_table
 from gateway.errors import MalformedAddress
 from gateway.settings import PeerRules, PeerSettings, options_of
 
@@ -17,16 +17,16 @@ KEYS = frozenset(each.name for each, _ in options_of(PeerSettings))
 
 def read_peers(reading: Reading, tables: Any) -> PeerRules:
     """The rules, each entry with what it inherits from the more general ones."""
-    key: Key = ("peers",)
     given: dict[str, dict[str, Any]] = {}
     written: dict[str, Key] = {}
-    for name, table in tables.items() if is_table(reading, key, tables) else ():
-        pattern = _pattern(reading, (*key, name), name, table)
+    for place, name, table in named_tables(reading, ("peers",), tables, KEYS):
+        pattern = _pattern(reading, place, name)
+        settings = read_table(reading, place, table, PeerSettings, complete=False)
         if pattern in written:
-            reading.wrong((*key, name), f"is the same as {dotted(written[pattern])}")
+            reading.wrong(place, f"is the same as {dotted(written[pattern])}")
         elif pattern:
-            written[pattern] = (*key, name)
-            given[pattern] = read_table(reading, (*key, name), table, PeerSettings, complete=False)
+            written[pattern] = place
+            given[pattern] = settings
     rules = PeerRules.inherit(given)
     for pattern, place in written.items():
         peer = rules.any if pattern == "any" else rules.entries[pattern]
@@ -56,13 +56,10 @@ def check_proofs(
         )
 
 
-def _pattern(reading: Reading, key: Key, name: str, table: Any) -> str:
+def _pattern(reading: Reading, key: Key, name: str) -> str:
     """The name of an entry with its domain prepared; empty when it is none."""
     if name == "any":
         return name
-    if isinstance(table, dict) and (parts := unquoted_name(table, KEYS)):
-        reading.wrong(key, f"dots separate tables: write [{dotted((*key[:-1], '.'.join((name, *parts))))}]")
-        return ""
     wildcard = "*." if name.startswith("*.") else ""
     try:
         return wildcard + prepare_domain(name.removeprefix(wildcard))

@@ -8,12 +8,12 @@ default that has no key; it is None in what is returned, which nobody sees, as r
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import MISSING
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from gateway.config.reading import Key, Reading, did_you_mean
+from gateway.config.reading import Key, Reading, did_you_mean, dotted
 from gateway.config.values import convert, read_secret
 from gateway.settings import Option, Secret, options_of
 
@@ -54,11 +54,24 @@ def is_table(reading: Reading, key: Key, table: Any) -> bool:
     return isinstance(table, dict)
 
 
-def unquoted_name(table: dict[str, Any], known: Iterable[str]) -> Key:
+def named_tables(
+    reading: Reading, key: Key, tables: Any, known: Iterable[str]
+) -> Iterator[tuple[Key, str, dict[str, Any]]]:
+    """The tables that are called after domains, each with its key and its name; `known` is what may stand in them."""
+    for name, table in tables.items() if is_table(reading, key, tables) else ():
+        if not is_table(reading, (*key, name), table):
+            continue
+        if parts := _unquoted_name(table, known):
+            reading.wrong((*key, name), f"dots separate tables: write [{dotted((*key, '.'.join((name, *parts))))}]")
+        else:
+            yield (*key, name), name, table
+
+
+def _unquoted_name(table: dict[str, Any], known: Iterable[str]) -> Key:
     """The rest of a domain that was written without quotes as the name of a table, so that each label became one."""
     if len(table) != 1 or (name := next(iter(table))) in known or not isinstance(table[name], dict):
         return ()
-    return (name, *unquoted_name(table[name], known))
+    return (name, *_unquoted_name(table[name], known))
 
 
 @cache

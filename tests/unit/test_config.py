@@ -120,7 +120,7 @@ MISTAKES = [
     Case('domains."im.test"', "a table is needed, not 'im'", '[domains]\n"im.test" = "im"'),
     Case('domains."im.test".serve', "is needed", '[domains."im.test"]'),
     Case('domains."im.test".serve', "did you mean 'relay'?", '[domains."im.test"]\nserve = "relya"'),
-    Case('domains."im.test".serve', "5 is neither", '[domains."im.test"]\nserve = 5'),
+    Case('domains."im.test".serve', "5 is none of", '[domains."im.test"]\nserve = 5'),
     Case('domains."im.test".secret', "no such key", f'{IM}secret = "s"'),
     Case('domains."im.test".admins', "'bob' is no URI", f'{IM}admins = ["bob"]'),
     # Certificates
@@ -200,6 +200,33 @@ depht = 7                  # line 13
     report = str(caught.value).splitlines()
     assert report[1] == f"{file}:11: peers.any.allow: true or false is needed, not 1"
     assert report[-1] == "3 mistakes"
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ('domains."no domain"', ["", ".admins", ".certificate"]),
+        ('domains."IM.test"', ["", ".admins", ".certificate"]),
+        ('peers."no domain"', ["", ".require_tls"]),
+        ('peers."*.no domain"', ["", ".require_tls"]),
+    ],
+)
+def test_a_wrong_name_hides_no_other_mistake_of_its_table(folder: Folder, name: str, keys: list[str]) -> None:
+    text = (
+        'require_tls = "no"' if name.startswith("peers") else 'serve = "im"\nadmins = ["bob"]\ncertificate = "no.pem"'
+    )
+    found = mistakes(folder.complete(f"{IM}[{name}]\n{text}"))
+    assert [key for key, _ in found] == [f"{name}{key}" for key in keys]
+
+
+@pytest.mark.parametrize("serve", ['""', '"relya"', '"nowhere.Nobody"', "5"])
+def test_who_knows_not_how_to_serve_tells_the_other_mistakes_all_the_same(folder: Folder, serve: str) -> None:
+    text = f'[domains."x.test"]\nserve = {serve}\nadmins = ["bob"]\ncertificate = "no.pem"'
+    assert [key for key, _ in mistakes(folder.complete(text))] == [
+        'domains."x.test".serve',
+        'domains."x.test".admins',
+        'domains."x.test".certificate',
+    ]
 
 
 @pytest.mark.parametrize(
