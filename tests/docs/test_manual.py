@@ -29,6 +29,11 @@ def test_troubleshooting_is_as_the_verdicts_are() -> None:
     assert written == reference.page(), "python -m gateway.attempts.reference > docs/troubleshooting.md"
 
 
+def test_the_drawn_imports_are_as_the_code_has_them() -> None:
+    written = (DOCS / "images" / "imports.svg").read_text()
+    assert written == drawing(), "python -m tests.docs.draw > docs/images/imports.svg"
+
+
 def test_the_drawn_imports_have_every_room_and_lead_down() -> None:
     drawn = drawing()
     used = {room for edge in edges() for room in edge}
