@@ -66,7 +66,7 @@ class Metrics:
         )
         self._maybe_lost = Counter(
             "xmpp_gateway_maybe_lost_stanzas",
-            "Stanzas written to connections that then broke, at most",
+            "Stanzas that may not have arrived, at most",
             registry=registry,
         )
         self._turned_away = Counter(
@@ -126,12 +126,12 @@ class StanzaCounts(Collector):
         """The names, for the registry."""
         yield CounterMetricFamily(
             "xmpp_gateway_stanzas",
-            "Stanzas read from streams (in) and written to them (out)",
+            "Stanzas that came in from streams and handlers, and went out to them",
             labels=["direction", "via", "kind"],
         )
         yield CounterMetricFamily(
             "xmpp_gateway_stanza_bytes",
-            "Bytes of the stanzas read from streams and written to them",
+            "Bytes of the stanzas that came in and went out",
             labels=["direction", "via"],
         )
 

@@ -27,7 +27,7 @@ def set_people(parts: Parts) -> None:
     def itself(domain: Domain) -> IRoute:
         served = [Ping(), Version(), Time(), Announced(FEATURES, IDENTITIES)]
         disco = Disco(served, contacts=parts.settings.domains[domain].admins)
-        return HandlerRoute(domain, [Ping(), disco, Version(), Time()], parts.router)
+        return HandlerRoute(domain, [Ping(), disco, Version(), Time()], parts.router, parts.board.publish)
 
     parts.people = People(
         [domain.domain for domain in settings.domains_of(ImDomain)],

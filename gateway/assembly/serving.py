@@ -43,4 +43,4 @@ def local_route(parts: Parts, domain: ComponentDomain | HandlerDomain) -> Compon
     handler = domain.factory(**domain.options)
     served = [handler, Ping(), Version(), Time()]
     disco = Disco(served, identities=[("server", "im", "xmpp-gateway")], contacts=domain.admins)
-    return HandlerRoute(domain.domain, [Ping(), disco, Version(), Time(), handler], parts.router)
+    return HandlerRoute(domain.domain, [Ping(), disco, Version(), Time(), handler], parts.router, parts.board.publish)

@@ -1,7 +1,8 @@
 """HandlerRoute: the route of a domain whose stanzas are dealt with by handlers in this process.
 
 The handlers are asked in order; the first that does not decline ends it. What all decline is `service-unavailable`, an
-exception is `internal-server-error` and a traceback in the log, an answer may come later.
+exception is `internal-server-error` and a traceback in the log, an answer may come later. What handlers are given and
+what they say is noticed as what passes on a stream is: by the batch.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from zope.interface import implementer
 from gateway.addresses import Domain
 from gateway.errors import Misuse, StanzaCondition, StanzaError
 from gateway.interfaces import Answer, Declined, Handled, IActiveHandler, ILocalHandler, IRoute, IRouter
+from gateway.notices import Publish, StanzasPassed
 from gateway.stanzas import Stanza
 
+VIA = "handler"
 _NOT_SERVED = StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)
 _BROKEN = StanzaError(StanzaCondition.INTERNAL_SERVER_ERROR)
 
@@ -29,10 +32,13 @@ class HandlerRoute:
 
     _log = Logger()
 
-    def __init__(self, domain: Domain, handlers: Sequence[ILocalHandler], router: IRouter) -> None:
+    def __init__(self, domain: Domain, handlers: Sequence[ILocalHandler], router: IRouter, publish: Publish) -> None:
         self.domain = domain
         self.handlers = tuple(handlers)
         self._router = router
+        self._publish = publish
+        self._given: list[Stanza] = []  # and not noticed yet
+        self._said: list[Stanza] = []
         self._is_delivering = False
         for handler in self.handlers:
             if IActiveHandler.providedBy(handler):
@@ -40,6 +46,7 @@ class HandlerRoute:
 
     def deliver(self, stanza: Stanza) -> None:
         """Ask the handlers, the first one first."""
+        self._given.append(stanza)
         self._is_delivering = True
         try:
             self._ask(stanza, self.handlers)
@@ -47,8 +54,21 @@ class HandlerRoute:
             self._is_delivering = False
 
     def flush(self) -> Deferred[None] | None:
-        """Nothing waits here to be written."""
+        """Nothing waits here to be written; what has passed is noticed."""
+        self._notice()
         return None
+
+    def _notice(self) -> None:
+        given, self._given = self._given, []
+        said, self._said = self._said, []
+        if given:
+            self._passed(given, came_in=False, source="others", target=self.domain)
+        if said:
+            self._passed(said, came_in=True, source=self.domain, target="others")
+
+    def _passed(self, stanzas: Sequence[Stanza], *, came_in: bool, source: str, target: str) -> None:
+        size = sum([len(stanza.raw) for stanza in stanzas])
+        self._publish(StanzasPassed(came_in=came_in, via=VIA, source=source, target=target, stanzas=stanzas, size=size))
 
     def _ask(self, stanza: Stanza, handlers: Sequence[ILocalHandler]) -> None:
         if not handlers:
@@ -73,17 +93,19 @@ class HandlerRoute:
     def _flush(self) -> None:
         """Who delivers also flushes, once for a whole batch; what is answered later has nobody else to do so."""
         if not self._is_delivering:
+            self._notice()
             self._router.flush()
 
     def _send(self, stanza: Stanza) -> None:
         """A handler speaks for its domain, and for nobody else."""
         if stanza.to is None or stanza.from_ is None or stanza.from_.domain != self.domain:
             raise Misuse(f"a handler of {self.domain} sends from {stanza.from_} to {stanza.to}")
+        self._said.append(stanza)
         self._router.route(stanza)
 
     def _send_now(self, stanza: Stanza) -> None:
         self._send(stanza)
-        self._router.flush()
+        self._flush()
 
     def _broke(self, failure: Failure, stanza: Stanza, handler: object) -> None:
         self._log.failure(

@@ -9,6 +9,7 @@ from typing import Any
 from gateway.addresses import prepare_domain
 from gateway.handlers.route import HandlerRoute
 from gateway.interfaces import ILocalHandler
+from gateway.notices import Board
 from gateway.stanzas import Stanza
 from tests.support.routers import RecordingRouter
 from tests.support.trees import stanza
@@ -29,7 +30,7 @@ def test_the_greeter_greets() -> None:
     handler = example()["Greeter"](greeting="Welcome")
     assert ILocalHandler.providedBy(handler)
     router = RecordingRouter()
-    route = HandlerRoute(prepare_domain("greeter.example.com"), [handler], router)
+    route = HandlerRoute(prepare_domain("greeter.example.com"), [handler], router, Board().publish)
     route.deliver(
         stanza("<message from='ann@there.test/x' to='greeter.example.com' type='chat' id='1'><body>Hi</body></message>")
     )
@@ -41,6 +42,6 @@ def test_the_greeter_greets() -> None:
 
 def test_the_greeter_declines_the_rest() -> None:
     router = RecordingRouter()
-    route = HandlerRoute(prepare_domain("greeter.example.com"), [example()["Greeter"]()], router)
+    route = HandlerRoute(prepare_domain("greeter.example.com"), [example()["Greeter"]()], router, Board().publish)
     route.deliver(stanza("<iq from='ann@there.test/x' to='greeter.example.com' type='get' id='1'><q xmlns='x'/></iq>"))
     assert [(bounced.id, str(error.condition)) for bounced, error in router.log] == [("1", "service-unavailable")]

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.errors import StanzaCondition, StanzaError
 from gateway.handlers.route import HandlerRoute
+from gateway.notices import Board
 from tests.support.neighbours import Neighbours
 from tests.support.talk import OURS
 
@@ -18,7 +19,7 @@ REQUEST = "<iq from='a@theirs.test/r' to='ours.test' id='7' type='{}'><q xmlns='
 @pytest.mark.parametrize("type_", ["get", "set"])
 def test_what_nobody_here_knows_is_answered(type_: str) -> None:
     verona = Neighbours()
-    verona.router.attach(OURS, HandlerRoute(OURS, (), verona.router))
+    verona.router.attach(OURS, HandlerRoute(OURS, (), verona.router, Board().publish))
     verona.route(REQUEST.format(type_))
     (answer,) = verona.outside.got
     assert (answer.type, answer.id, str(answer.to), str(answer.from_)) == ("error", "7", "a@theirs.test/r", "ours.test")

@@ -13,6 +13,7 @@ from gateway.addresses import Domain
 from gateway.errors import StanzaCondition, StanzaError
 from gateway.handlers.route import HandlerRoute
 from gateway.interfaces import Answer, Declined, Handled, ILocalHandler, Refused
+from gateway.notices import Board, StanzasPassed
 from gateway.stanzas import Stanza
 from tests.support.routers import RecordingRouter
 from tests.support.trees import stanza
@@ -54,7 +55,7 @@ def route(*answers: Callable[[], Answer | Deferred[Answer]]) -> tuple[HandlerRou
     """A route with handlers a, b, ... that answer so, and the list of what happens."""
     router = Router()
     handlers = [Handler(router.log, name, answer) for name, answer in zip("abc", answers, strict=False)]
-    return HandlerRoute(DOMAIN, handlers, router), router.log
+    return HandlerRoute(DOMAIN, handlers, router, Board().publish), router.log
 
 
 def breaks() -> Answer:
@@ -107,3 +108,42 @@ def test_what_is_answered_later_is_written_then(answer: Answer | Exception, happ
 def test_nothing_ever_waits_in_the_route() -> None:
     handlers, _ = route(Handled)
     assert handlers.flush() is None
+
+
+# What passes is noticed, for whoever counts.
+
+
+def heard(board: Board) -> list[str]:
+    """What is noticed from now on, in words."""
+    sentences: list[str] = []
+    board.subscribe(lambda notice: sentences.append(notice.sentence), StanzasPassed)
+    return sentences
+
+
+def test_what_is_given_and_said_is_noticed_by_the_batch() -> None:
+    board, router = Board(), Router()
+    sentences = heard(board)
+    handler = Handler(router.log, "a", lambda: Handled(replies=[stanza(REPLY)]))
+    handlers = HandlerRoute(DOMAIN, [handler], router, board.publish)
+    for _ in range(3):
+        handlers.deliver(stanza(ASKED))
+    assert sentences == []
+    handlers.flush()
+    asked, replied = 3 * len(stanza(ASKED).raw), 3 * len(stanza(REPLY).raw)
+    assert sentences == [
+        f"3 stanzas ({asked} bytes) went out from others to service.test",
+        f"3 stanzas ({replied} bytes) came in from service.test to others",
+    ]
+    handlers.flush()
+    assert len(sentences) == 2
+
+
+def test_what_is_said_later_is_noticed_then() -> None:
+    board, router = Board(), Router()
+    later: Deferred[Answer] = Deferred()
+    handlers = HandlerRoute(DOMAIN, [Handler(router.log, "a", lambda: later)], router, board.publish)
+    handlers.deliver(stanza(ASKED))
+    handlers.flush()
+    sentences = heard(board)
+    later.callback(Handled(replies=[stanza(REPLY)]))
+    assert [sentence.partition("(")[0] for sentence in sentences] == ["1 stanzas "]
