@@ -5,7 +5,8 @@ other side resumes or refuses, or never. Then the rest goes back to the routes t
 before anything newer. Whoever wants to send to that domain waits until then, so nothing is overtaken.
 
 Streams that we had opened are resumed by us, in several attempts: at once if stanzas are known to wait, else when
-somebody wants to send. Streams of the other side are resumed by the other side. All this within RESUME_SECONDS.
+somebody wants to send; and again as soon as the other side opens a stream to us. Streams of the other side are resumed
+by the other side. All this within RESUME_SECONDS.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import deferLater
 
-from gateway.addresses import DomainPair
+from gateway.addresses import Domain, DomainPair
 from gateway.errors import StreamError
 from gateway.federation.delivery import DeliveryFailed, by_pair
 from gateway.stanzas import Stanza
@@ -110,6 +110,7 @@ class BrokenStreams:
         self._by_id: dict[str, BrokenStream] = {}
         self._timers: dict[BrokenStream, Any] = {}
         self._attempts: dict[BrokenStream, Deferred[Any]] = {}
+        self._pauses: dict[BrokenStream, Any] = {}
         self._is_stopped = False
 
     def __len__(self) -> int:
@@ -134,6 +135,12 @@ class BrokenStreams:
         wait = broken.wait()
         self._resume(broken)
         return wait
+
+    def hurry(self, domain: Domain) -> None:
+        """The other server is there, as it has just shown: whatever pauses between two attempts does so no longer."""
+        for broken, pause in self._pauses.items():
+            if broken.pair.target == domain and pause.active():
+                pause.reset(0)
 
     def settle(self, id_: str, h: int) -> None:
         """A stream is being resumed by the other side; what is left over goes back to its routes."""
@@ -168,7 +175,7 @@ class BrokenStreams:
     async def _try(self, broken: BrokenStream) -> None:
         with suppress(CancelledError):
             for pause in PAUSES:
-                await deferLater(self._clock, pause)
+                await self._pause(broken, pause)
                 with suppress(DeliveryFailed):
                     await self._reopen(broken)
                     break
@@ -177,6 +184,11 @@ class BrokenStreams:
         if not broken.is_over:
             broken.settle(None)  # where it could not be resumed
             self._end(broken)
+
+    def _pause(self, broken: BrokenStream, seconds: float) -> Deferred[None]:
+        wait: Deferred[None] = Deferred(lambda _: pause.cancel())
+        pause = self._pauses[broken] = self._clock.callLater(seconds, wait.callback, None)
+        return wait
 
     def _end(self, broken: BrokenStream) -> None:
         for pair in broken.pairs:
@@ -188,4 +200,5 @@ class BrokenStreams:
         if timer is not None and timer.active():
             timer.cancel()
         self._attempts.pop(broken, None)
+        self._pauses.pop(broken, None)
         broken.end()

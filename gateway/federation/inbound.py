@@ -101,6 +101,7 @@ class InboundSession(ServerSession):
 
     def _pair_verified(self, verified: PairVerified) -> None:
         self._reached(verified.pair.reversed())
+        self._lenders.broken.hurry(verified.pair.sender)
         if self.facts.bidirectional:
             self._lenders.lend(self, verified.pair.reversed())
 

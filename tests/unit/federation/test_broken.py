@@ -105,6 +105,27 @@ def test_it_is_tried_several_times_with_pauses(world: World) -> None:
     assert (len(world.streams), world.clock.getDelayedCalls()) == (0, [])
 
 
+def test_when_the_other_side_has_come_it_is_tried_at_once(world: World) -> None:
+    world.breaks(world.broken(message(1)))
+    for pause in PAUSES[1:4]:
+        world.fail()
+        world.clock.advance(pause)
+    world.fail()
+    world.log.clear()
+    world.streams.hurry(PAIR.sender)
+    world.clock.advance(0)
+    assert world.log == []
+    world.streams.hurry(PAIR.target)
+    world.streams.hurry(PAIR.target)
+    world.clock.advance(0)
+    assert world.log == [f"reopen at {sum(PAUSES[:4]):g}"]
+    world.streams.hurry(PAIR.target)  # it is being tried
+    world.attempts[-1].callback(None)
+    world.streams.hurry(PAIR.target)
+    assert world.log[1:] == ["back 1"]
+    assert world.clock.getDelayedCalls() == []
+
+
 def test_when_time_is_up_the_attempt_ends_and_things_go_on(world: World) -> None:
     world.breaks(world.broken(message(1)))
     world.wait()

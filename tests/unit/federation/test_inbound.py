@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from gateway.addresses import Domain, DomainPair
 from gateway.attempts.records import Direction
+from gateway.federation.broken import BrokenStreams
 from gateway.federation.inbound import InboundSession
 from gateway.federation.resumption import Resumables
 from gateway.stream.events import PairChecked, PairVerified, VerifyPair
@@ -22,7 +24,9 @@ MESSAGE = "<message from='{from_}' to='{to}'><body>Hi</body></message>"
 
 
 class Nobody:
-    """Lenders where nothing is ever lent."""
+    """Lenders where nothing is ever lent, and no stream has broken."""
+
+    broken = BrokenStreams(Clock(), lambda broken: Deferred())
 
     def unlend(self, session: object) -> None:
         pass

@@ -370,6 +370,14 @@ def test_h_07_one_of_another_pair_is_not_resumed(world: World) -> None:
     assert line.log == [ResumptionDecided(id="mantua", resumed=False)]
 
 
+def test_a_server_that_comes_back_is_asked_at_once_what_it_had_handled(world: World) -> None:
+    hurried: list[Domain] = []
+    world.broken.hurry = hurried.append  # type: ignore[method-assign]
+    _, line = world.theirs()
+    line.happens(PairVerified(pair=BACK, means=Means.EXTERNAL))
+    assert hurried == [BACK.sender]
+
+
 # Both ways.
 
 BOTH_WAYS = replace(THEIRS, bidirectional=True)
