@@ -5,9 +5,11 @@
 
 Whoever flushes an outflow in which more waits than `wait_above` gets a Deferred and reads nothing more from its own
 peer until that fires (the second half: `net.protocol`). So one receiver that takes nothing stops those that send to it,
-after a bounded buffer, and nobody else. Who cannot be stopped, or is many, meets `most_bytes`: then `hold` refuses, and
-the sender gets an error. While there is no channel nobody is stopped, since a domain that does not answer must not
-silence whoever also talks to others; then `most_stanzas` is the bound.
+after a bounded buffer, and nobody else. When there is room again they go on in turns, first come first served, no more
+at a time than there is room for what one read of each may bring; or a hundred senders at once would be too many each
+time. Who cannot be stopped meets `most_bytes`: then `hold` refuses, and the sender gets an error. While there is no
+channel nobody is stopped, since a domain that does not answer must not silence whoever also talks to others; then
+`most_stanzas` is the bound.
 
 All outflows of a process share one QueueSpace.
 """
@@ -17,7 +19,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -25,6 +27,7 @@ from gateway.stanzas import Stanza
 
 _CHUNK_BYTES = 65536
 _STANZA_BYTES = 512  # what a waiting stanza takes in memory beside its own bytes, about
+_READ_BYTES = 65536  # what one read of a socket brings at most
 
 
 class Channel(Protocol):
@@ -46,7 +49,7 @@ class Bounds:
     """How much may wait in one outflow."""
 
     wait_above: int = 1 << 20  # bytes: with more, whoever sends waits
-    most_bytes: int = 4 << 20  # while there is a channel
+    most_bytes: int = 16 << 20  # while there is a channel; a read of each of so many senders comes before they stop
     most_stanzas: int = 10_000  # while there is none
 
 
@@ -121,15 +124,19 @@ class Lately:
 class Outflow:
     """What waits for one place, and the batch that is about to be written to it."""
 
-    def __init__(self, bounds: Bounds, space: QueueSpace) -> None:
+    def __init__(self, bounds: Bounds, space: QueueSpace, clock: Any) -> None:
+        """`clock` is an IReactorTime: those who wait to go on have their turns in its iterations."""
         self.flows = False
         self.waiting_bytes = 0
+        self.refused = 0  # by `hold`, since it was last empty
+        self._clock = clock
+        self._turn: Any = None
         self._bounds = bounds
         self._space = space
         self._channel: Channel | None = None
         self._batch: list[Stanza] = []
         self._queue: deque[Stanza] = deque()
-        self._waits: list[Deferred[None]] = []
+        self._waits: deque[Deferred[None]] = deque()
 
     def __len__(self) -> int:
         """How many stanzas wait."""
@@ -147,17 +154,18 @@ class Outflow:
 
     def hold(self, stanza: Stanza) -> bool:
         """While it does not flow: let it wait. False when too much waits already."""
-        bounds, size = self._bounds, len(stanza.raw)
-        if self._channel is None:
-            if len(self._queue) >= bounds.most_stanzas:
-                return False
-        elif self.waiting_bytes + size > bounds.most_bytes:
-            return False
-        if not self._space.take(size):
+        size = len(stanza.raw)
+        if self._is_full(size) or not self._space.take(size):
+            self.refused += 1
             return False
         self.waiting_bytes += size
         self._queue.append(stanza)
         return True
+
+    def _is_full(self, size: int) -> bool:
+        if self._channel is None:
+            return len(self._queue) >= self._bounds.most_stanzas
+        return self.waiting_bytes + size > self._bounds.most_bytes
 
     def put_first(self, stanzas: Sequence[Stanza]) -> None:
         """Let these wait before everything else: they were accepted before it, and have to be sent again."""
@@ -190,8 +198,8 @@ class Outflow:
         waiting = list(self._queue)
         self._queue.clear()
         self._space.give_back(len(waiting), self.waiting_bytes)
-        self.waiting_bytes = 0
-        self._release()
+        self.waiting_bytes = self.refused = 0
+        self._release_all()
         return waiting
 
     # -- the channel -------------------------------------------------------------------------------------------------
@@ -205,7 +213,7 @@ class Outflow:
         """The channel is gone. What waits goes on waiting, and nobody has to wait for it any more."""
         self._channel = None
         self._append_batch()
-        self._release()
+        self._release_all()
 
     def _drain(self, channel: Channel) -> None:
         if channel is not self._channel:
@@ -218,8 +226,8 @@ class Outflow:
             channel.send(self._next_chunk())
         else:
             self.flows = True
-        if 2 * self.waiting_bytes <= self._bounds.wait_above:
-            self._release()
+            self.refused = 0
+        self._release()
 
     def _next_chunk(self) -> list[Stanza]:
         chunk: list[Stanza] = []
@@ -242,7 +250,27 @@ class Outflow:
         self.waiting_bytes += size
         self._space.insist(len(stanzas), size)
 
+    # -- those who wait ----------------------------------------------------------------------------------------------
+
     def _release(self) -> None:
-        waits, self._waits = self._waits, []
+        """Half is gone: let as many go on as there is room for; the others have their turn soon."""
+        if self._turn is not None or 2 * self.waiting_bytes > self._bounds.wait_above:
+            return
+        turns = max(1, (self._bounds.wait_above - self.waiting_bytes) // _READ_BYTES)
+        for _ in range(turns):
+            if self._waits:
+                self._waits.popleft().callback(None)
+        if self._waits:
+            self._turn = self._clock.callLater(0, self._next_turn)
+
+    def _next_turn(self) -> None:
+        self._turn = None
+        self._release()
+
+    def _release_all(self) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        waits, self._waits = self._waits, deque()
         for wait in waits:
             wait.callback(None)

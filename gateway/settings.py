@@ -25,6 +25,8 @@ ConnectEndpoint = NewType("ConnectEndpoint", str)
 """A Twisted client endpoint string, as `tcp:10.0.0.5:5269`, or with `tls:` for TLS from the first byte."""
 NameserverAddress = NewType("NameserverAddress", str)
 """The IP address of a nameserver, with a port where it is not 53."""
+NetworkAddress = NewType("NetworkAddress", str)
+"""A network of IP addresses, as `10.0.0.0/8`; an address alone is a network of one."""
 ContactAddress = NewType("ContactAddress", str)
 """A URI under which people are reached, as `mailto:xmpp@example.com`."""
 
@@ -217,6 +219,9 @@ class DNSSettings:
     """`[dns]`: who is asked for names; /etc/hosts is always honoured."""
 
     nameservers: tuple[NameserverAddress, ...] | None = option("asked in this order; left out: the system's", None)
+    refuse_networks: tuple[NetworkAddress, ...] = option(
+        "where the DNS of other domains may not lead us; a configured `connect` may", ()
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,9 +56,9 @@ def believing_anybody() -> ssl.SSLContext:
     return context
 
 
-def server_stream(place: Place, own: str, context: ssl.SSLContext, *, external: bool = True) -> Wire:
+def server_stream(place: Place, own: str, context: ssl.SSLContext, *, external: bool = True, source: str = "") -> Wire:
     """A stream from our domain to that server, proved by our certificate, or else by dialback."""
-    wire = Wire.dial(place.address, place.port)
+    wire = Wire.dial(place.address, place.port, source=source)
     header = _header("jabber:server", place.domain, f"from='{own}'")
     _secure(wire, header, context, place.domain)
     wire.send(header)

@@ -34,9 +34,9 @@ class Wire:
         self._unread = b""
 
     @classmethod
-    def dial(cls, address: str, port: int) -> Self:
-        """Connect to a server."""
-        return cls(socket.create_connection((address, port), TIMEOUT_SECONDS))
+    def dial(cls, address: str, port: int, *, source: str = "") -> Self:
+        """Connect to a server, from that address of ours if one is named."""
+        return cls(socket.create_connection((address, port), TIMEOUT_SECONDS, (source, 0) if source else None))
 
     def start_tls(self, context: ssl.SSLContext, *, server_name: str | None = None, accepting: bool = False) -> None:
         """The TLS handshake, from either side."""

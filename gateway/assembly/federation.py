@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+from itertools import chain
+
 from gateway.addresses import Domain, DomainPair
 from gateway.assembly.parts import Parts
 from gateway.attempts.records import AttemptLog
@@ -17,6 +20,7 @@ from gateway.federation.outbound import Gone, OutboundSession
 from gateway.federation.session import SessionTools
 from gateway.federation.streams import OutboundStreams
 from gateway.net.connector import Connector
+from gateway.net.destinations import Destinations
 from gateway.net.resolver import Resolver
 from gateway.profiles import Profile, server_profile
 
@@ -29,7 +33,14 @@ def set_federation(parts: Parts) -> None:
         clock=parts.reactor,
         patience=settings.limits.stall_seconds,
     )
-    parts.resolver = Resolver(parts.reactor, settings.dns.nameservers)
+    parts.resolver = Resolver(
+        parts.reactor,
+        settings.dns.nameservers,
+        destinations=Destinations(
+            map(ip_network, settings.dns.refuse_networks),
+            doors=lambda: chain.from_iterable(door.addresses for door in parts.listening()),
+        ),
+    )
 
     def session(attempt: AttemptLog, pair: DomainPair, gone: Gone, resuming: BrokenStream | None) -> OutboundSession:
         return OutboundSession(

@@ -13,7 +13,7 @@ from gateway.handlers.version import Version
 from gateway.outflow import Bounds, Outflow
 from gateway.settings import ComponentDomain, HandlerDomain
 
-MOST_BYTES_FACTOR = 4
+MOST_BYTES_FACTOR = 16
 
 
 def serve_locally(parts: Parts) -> None:
@@ -36,7 +36,8 @@ def local_route(parts: Parts, domain: ComponentDomain | HandlerDomain) -> Compon
     if isinstance(domain, ComponentDomain):
         limits = parts.settings.limits
         waiting = limits.component_buffer_bytes
-        outflow = Outflow(Bounds(wait_above=waiting, most_bytes=MOST_BYTES_FACTOR * waiting), parts.space)
+        bounds = Bounds(wait_above=waiting, most_bytes=MOST_BYTES_FACTOR * waiting)
+        outflow = Outflow(bounds, parts.space, parts.reactor)
         return ComponentRoute(
             domain.domain, parts.router, outflow, parts.reactor, parts.board.publish, limits.stall_seconds
         )

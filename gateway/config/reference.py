@@ -20,6 +20,7 @@ from gateway.settings import (
     Limits,
     LogSettings,
     NameserverAddress,
+    NetworkAddress,
     Option,
     PeerSettings,
     RelayDomain,
@@ -60,6 +61,7 @@ TYPES = {
     ContactAddress: "URI",
     ConnectEndpoint: "client endpoint",
     NameserverAddress: "IP address, with a port where it is not 53",
+    NetworkAddress: "network of IP addresses",
     DoorEndpoint: "server endpoint",
 }
 

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from twisted.internet.endpoints import serverFromString
 from gateway.config.reading import Key, Reading
 from gateway.net.system_names import parse_nameserver
 from gateway.net.targets import parse_connect
-from gateway.settings import ConnectEndpoint, ContactAddress, DoorEndpoint, NameserverAddress, Secret
+from gateway.settings import ConnectEndpoint, ContactAddress, DoorEndpoint, NameserverAddress, NetworkAddress, Secret
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 _TCP_PORT = re.compile(r"tcp6?:(?:port=)?(-?[0-9]+)(?::.*)?")
@@ -106,6 +107,14 @@ def _nameserver(folder: Path, value: Any) -> NameserverAddress:
     return NameserverAddress(value)
 
 
+def _network(folder: Path, value: Any) -> NetworkAddress:
+    try:
+        ip_network(_text(folder, value))
+    except ValueError as error:
+        raise ValueError(f"{value!r} is no network as 10.0.0.0/8 or fd00::/8 is: {error}") from error
+    return NetworkAddress(value)
+
+
 def _door(folder: Path, value: Any) -> DoorEndpoint:
     """A server endpoint that Twisted can make; it is not listened on."""
     kind = _text(folder, value).partition(":")[0]
@@ -147,5 +156,6 @@ _READERS: dict[Any, Callable[[Path, Any], Any]] = {
     ContactAddress: _contact,
     ConnectEndpoint: _connect,
     NameserverAddress: _nameserver,
+    NetworkAddress: _network,
     DoorEndpoint: _door,
 }

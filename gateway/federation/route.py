@@ -84,7 +84,7 @@ class RemoteRoute:
         self._clock = clock
         self._publish = publish
         self._at_rest = at_rest
-        self._outflow = Outflow(Bounds(most_stanzas=rules.queue_stanzas), space)
+        self._outflow = Outflow(Bounds(most_stanzas=rules.queue_stanzas), space, clock)
         self._written = Lately(rules.stall_seconds)
         self._is_closed = False
         self._session: ServerSession | None = None

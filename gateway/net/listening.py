@@ -8,9 +8,11 @@ once, after a failure of the network or in a flood, so a longer queue than usual
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
@@ -43,6 +45,13 @@ class Listening(Service):
     def is_open(self) -> bool:
         """Whether others can connect."""
         return self._port is not None
+
+    @property
+    def addresses(self) -> Iterator[tuple[str, int]]:
+        """The IP address and port at which others connect, once it is open and if it is one of TCP."""
+        at: Any = self._port.getHost() if self._port is not None else None
+        if isinstance(at, IPv4Address | IPv6Address):
+            yield at.host, at.port
 
     def privilegedStartService(self) -> None:
         self._open()

@@ -10,6 +10,7 @@ stay silent about them (RFC 6120 §3.2.1, step 8), the domain's own addresses an
 nameserver reports a failure, as that would lead to a wrong server and a wrong verdict.
 
 Addresses come from the hosts file, which goes before the DNS, or from A and AAAA records, mixed as RFC 8305 wants them.
+Where other domains may not lead us is no target (see `destinations`), unless it is configured.
 Every question and its answer becomes a sentence for the operator. ResolutionFailed tells by `permanent` whether the DNS
 has said that there is nothing, or has not said anything that could be relied upon.
 """
@@ -26,6 +27,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.errors import ResolutionFailed
 from gateway.net.answers import Answer, Outcome, Question
+from gateway.net.destinations import Destinations
 from gateway.net.nameservers import Asks, Nameservers
 from gateway.net.questions import Bounds, Questions, Wait
 from gateway.net.service_records import FOR_SERVERS, Offer, Service, Tls, in_order
@@ -36,6 +38,7 @@ from gateway.net.targets import (
     Source,
     Target,
     dns_name,
+    endpoint_text,
     interleaved,
     literal_address,
     parse_connect,
@@ -69,8 +72,10 @@ class Resolver:
         bounds: Bounds = Bounds(),
         random: Random | None = None,
         asks: Asks | None = None,
+        destinations: Destinations = Destinations(),
     ) -> None:
         self._reactor = reactor
+        self._destinations = destinations
         self._hosts = WatchedFile(hosts_file, read_hosts)
         self._patience = patience
         self._random = random or SystemRandom()
@@ -90,7 +95,14 @@ class Resolver:
         Raises ResolutionFailed when that leads to no address.
         """
         search = _Search(
-            self._reactor, self._questions, self._hosts.content(), self._patience, self._random, service, note
+            self._reactor,
+            self._questions,
+            self._hosts.content(),
+            self._patience,
+            self._random,
+            self._destinations,
+            service,
+            note,
         )
         try:
             targets = await search.targets(domain, direct_tls, connect)
@@ -122,6 +134,7 @@ class _Search:
         hosts: Mapping[str, tuple[str, ...]],
         patience: Patience,
         random: Random,
+        destinations: Destinations,
         service: Service,
         note: Note,
     ) -> None:
@@ -131,6 +144,7 @@ class _Search:
         self._hosts = hosts
         self._patience = patience
         self._random = random
+        self._destinations = destinations
         self._service = service
         self._note = note
         self._deadline = reactor.seconds() + patience.overall
@@ -187,11 +201,24 @@ class _Search:
             self._say(sentence)
         if not any(there.addresses for there in found.values()):
             raise _no_address(whose, permanent=definite and all(there.definite for there in found.values()))
-        return tuple(
-            Target(host=at.host, port=at.port, tls=at.tls, addresses=found[at.host].addresses, source=source)
+        targets = [
+            Target(host=at.host, port=at.port, tls=at.tls, addresses=self._allowed(at, found, source), source=source)
             for at in dict.fromkeys(places)
-            if found[at.host].addresses
-        )
+        ]
+        if not any(target.addresses for target in targets):
+            raise ResolutionFailed(f"there is no address for {whose} but {self.steps[-1]}", permanent=True)
+        return tuple(target for target in targets if target.addresses)
+
+    def _allowed(self, place: Place, found: Mapping[str, _Found], source: Source) -> tuple[str, ...]:
+        """The addresses there to which another domain may lead us."""
+        allowed: list[str] = []
+        for address in found[place.host].addresses:
+            objection = "" if source == "configured" else self._destinations.objection(address, place.port)
+            if objection:
+                self._say(f"{endpoint_text(address, place.port)}, which is not dialled: {objection}")
+            else:
+                allowed.append(address)
+        return tuple(allowed)
 
     async def _addresses(self, host: str) -> _Found:
         """The addresses of a host: itself, the hosts file, or the DNS."""

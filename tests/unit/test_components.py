@@ -43,7 +43,7 @@ class World:
         self.notices: list[Notice] = []
         self.clock = Clock()
         self.router = Router(Domains({DOMAIN: DomainRule(with_subdomains=True)}), self.remote, self.notices.append)
-        outflow = Outflow(Bounds(wait_above=1000, most_bytes=2000), QueueSpace(1_000_000))
+        outflow = Outflow(Bounds(wait_above=1000, most_bytes=2000), QueueSpace(1_000_000), self.clock)
         self.route = ComponentRoute(DOMAIN, self.router, outflow, self.clock, self.notices.append)
         self.router.attach(DOMAIN, self.route)
 

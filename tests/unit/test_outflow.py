@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from gateway.outflow import Bounds, Doubt, Lately, Outflow, QueueSpace
 from gateway.stanzas import Stanza
@@ -50,7 +51,7 @@ def stanza(number: int, size: int = 20) -> Stanza:
 
 
 def outflow(space: int = 1000) -> Outflow:
-    return Outflow(BOUNDS, QueueSpace(space, each=0))
+    return Outflow(BOUNDS, QueueSpace(space, each=0), Clock())
 
 
 def deliver(out: Outflow, *stanzas: Stanza) -> list[bool]:
@@ -112,13 +113,42 @@ def test_senders_wait_when_much_waits_and_go_on_when_half_is_gone() -> None:
     deliver(out, stanza(1, 100))
     assert out.flush() is None
     deliver(out, stanza(2, 1))
-    wait, another = out.flush(), out.flush()
+    wait = out.flush()
     assert wait is not None
-    assert another is not None
     assert not wait.called
     stream.drained()
     assert wait.called
-    assert another.called
+
+
+def test_many_senders_go_on_in_turns_and_no_more_at_once_than_there_is_room_for() -> None:
+    """Else a hundred who send at full speed would be too many again each time."""
+    clock, read = Clock(), 65536
+    out = Outflow(Bounds(wait_above=3 * read, most_bytes=100 * read), QueueSpace(1 << 30), clock)
+    stream = Stream(room_for=1)
+    out.open(stream)
+    deliver(out, stanza(0))
+    out.flush()
+    waits = []
+    for number in range(1, 100):
+        assert deliver(out, stanza(number, read)) == [True]
+        if (wait := out.flush()) is not None:
+            waits.append(wait)
+    assert len(waits) == 96
+    stream.drained()
+    assert [wait.called for wait in waits] == [True] * 3 + [False] * 93
+
+
+def test_who_waits_has_a_turn_also_when_nobody_else_sends() -> None:
+    clock = Clock()
+    out, stream = Outflow(BOUNDS, QueueSpace(10_000), clock), Stream(room_for=1)
+    out.open(stream)
+    deliver(out, stanza(0))
+    out.flush()
+    deliver(out, stanza(1, 101))
+    waits = [out.flush() for _ in range(10)]
+    stream.drained()
+    clock.advance(0)
+    assert all(wait is not None and wait.called for wait in waits)
 
 
 def test_who_does_not_wait_is_refused_when_too_much_waits() -> None:
@@ -134,7 +164,7 @@ def test_who_does_not_wait_is_refused_when_too_much_waits() -> None:
 
 def test_all_outflows_share_the_space() -> None:
     space = QueueSpace(50, each=0)
-    one, other = Outflow(BOUNDS, space), Outflow(BOUNDS, space)
+    one, other = Outflow(BOUNDS, space, Clock()), Outflow(BOUNDS, space, Clock())
     assert deliver(one, stanza(1), stanza(2)) == [True, True]
     assert deliver(other, stanza(3)) == [False]
     one.take_all()
@@ -142,14 +172,14 @@ def test_all_outflows_share_the_space() -> None:
 
 
 def test_small_stanzas_take_more_space_than_their_bytes() -> None:
-    out = Outflow(Bounds(), QueueSpace(10_000))
+    out = Outflow(Bounds(), QueueSpace(10_000), Clock())
     taken = deliver(out, *[stanza(number, 100) for number in range(100)]).count(True)
     assert 10 < taken < 20
 
 
 def test_all_space_is_given_back_however_it_was_taken() -> None:
     space = QueueSpace(100_000)
-    out, stream = Outflow(BOUNDS, space), Stream(room_for=1)
+    out, stream = Outflow(BOUNDS, space, Clock()), Stream(room_for=1)
     deliver(out, stanza(1), stanza(2))
     out.put_first([stanza(0)])
     out.open(stream)
@@ -235,7 +265,7 @@ steps = st.lists(
 @given(steps)
 def test_every_stanza_is_refused_or_written_once_in_order(plan: list[tuple[str, int]]) -> None:
     space = QueueSpace(1000, each=0)
-    out = Outflow(BOUNDS, space)
+    out = Outflow(BOUNDS, space, Clock())
     streams: list[Stream] = []
     accepted: list[str] = []
     for number, (step, size) in enumerate(plan):

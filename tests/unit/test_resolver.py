@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from gateway.errors import ResolutionFailed
+from gateway.net.destinations import Destinations
 from gateway.net.resolver import Patience, Resolver
 from gateway.net.targets import Resolution, Target
 from tests.support.dns import NameServer, Table
@@ -371,3 +373,28 @@ def _until_addresses(finding: Finding) -> list[Any]:
     for held in services:
         held.callback(None)
     return results
+
+
+def test_where_no_server_can_be_is_no_target() -> None:
+    records = {
+        STARTTLS: {"SRV": ["10 0 5269 a.example.test", "20 0 5269 b.example.test"]},
+        "a.example.test": {"A": ["255.255.255.255"], "AAAA": ["::ffff:0.0.0.0"]},
+        "b.example.test": {"A": ["240.0.0.1", "192.0.2.2"]},
+    }
+    assert find(records) == [("b.example.test", 5269, "starttls", ("192.0.2.2",), "srv")]
+
+
+@pytest.mark.parametrize("domain", ["0.0.0.0", "[::]", "[::ffff:0.0.0.0]", "255.255.255.255"])
+def test_a_domain_that_is_an_address_without_a_server_is_not_dialled(domain: str) -> None:
+    failure = Finding({}).failure(domain)
+    assert failure.permanent
+    assert "is not dialled: no server can be at" in "; ".join(failure.steps)
+
+
+def test_refused_networks_concern_the_dns_and_the_hosts_file_but_not_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text("127.0.0.1 localhost\n")
+    finding = Finding({STARTTLS: {"SRV": ["10 0 22 localhost"]}}, tmp_path / "hosts")
+    finding.resolver._destinations = Destinations([ip_network("127.0.0.0/8")])
+    failure = finding.failure()
+    assert failure.steps[-1] == "127.0.0.1:22, which is not dialled: 127.0.0.0/8 is refused ([dns] refuse_networks)"
+    assert finding.resolution(connect="tcp:127.0.0.1:5269").targets[0].addresses == ("127.0.0.1",)

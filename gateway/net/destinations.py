@@ -1,0 +1,79 @@
+"""Destinations: the addresses to which we let no other domain lead us.
+
+The DNS of any domain that writes to us decides where we connect, so it must not decide everything. Where no server can
+be is never dialled: an address that is unspecified, multicast, broadcast or reserved, and a door of our own, behind
+which we would meet ourselves. Networks of the operator's choice may be added (`[dns] refuse_networks`), since what an
+inner network trusts because it comes from this machine should not be reached at a stranger's wish. What the operator
+has configured with `connect` is always dialled.
+
+An IPv4 address counts as such in every dress that the operating system would take off (RFC 4291 §2.5.5).
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+IPAddress = IPv4Address | IPv6Address
+IPNetwork = IPv4Network | IPv6Network
+
+_THIS_NETWORK = IPv4Network("0.0.0.0/8")  # RFC 1122 §3.2.1.3: never a destination
+
+
+def is_of_this_machine(address: str) -> bool:
+    """Whether an interface of ours has that address: only then a socket can be bound to it."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
+class Destinations:
+    """Says of an address why it is not dialled."""
+
+    def __init__(
+        self,
+        refused: Iterable[IPNetwork] = (),
+        *,
+        doors: Callable[[], Iterable[tuple[str, int]]] = tuple,
+        is_ours: Callable[[str], bool] = is_of_this_machine,
+    ) -> None:
+        """`doors` are the addresses and ports at which we listen now; `is_ours` is asked about doors at any address."""
+        self._refused = tuple(refused)
+        self._doors = doors
+        self._is_ours = is_ours
+
+    def objection(self, address: str, port: int) -> str:
+        """Why it is not dialled, in words; empty when it may be."""
+        target = _undressed(ip_address(address))
+        if (kind := _never_a_server(target)) is not None:
+            return f"no server can be at {kind} address"
+        if network := next((each for each in self._refused if target in each), None):
+            return f"{network} is refused ([dns] refuse_networks)"
+        if any(self._leads_to(target, *door) for door in self._doors() if door[1] == port):
+            return "that is a door of our own"
+        return ""
+
+    def _leads_to(self, target: IPAddress, host: str, port: int) -> bool:
+        door = _undressed(ip_address(host.partition("%")[0]))
+        return target == door or (door.is_unspecified and self._is_ours(str(target)))
+
+
+def _undressed(address: IPAddress) -> IPAddress:
+    """The IPv4 address in an IPv6 address that is mapped to it."""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def _never_a_server(address: IPAddress) -> str | None:
+    if address.is_unspecified or (address.version == 4 and address in _THIS_NETWORK):
+        return "an unspecified"
+    if address.is_multicast:
+        return "a multicast"
+    if address.version == 4 and address.is_reserved:  # 240.0.0.0/4, with the broadcast address
+        return "a reserved"
+    return None
