@@ -1,9 +1,8 @@
 """StreamProtocol: one TCP connection that feeds a Stream and carries out its orders.
 
 It has the timers that belong to a connection (negotiation, closing, idling, stalling), starts TLS (from the first byte
-where the door or the target says so) and lets the peer's
-certificate be judged, and holds back: while whoever takes our stanzas has no room, it reads nothing more from its
-peer; and who writes to it learns by `room` when it has none itself.
+where the door or the target says so) and lets the peer's certificate be judged, and holds back: while whoever takes our
+stanzas has no room, it reads nothing more from its peer; and who writes to it learns by `room` when it has none itself.
 
 Everything that has a meaning goes to its owner, a session, which knows no transport.
 """
@@ -151,6 +150,7 @@ class StreamProtocol(Protocol):
         for wait in lost:
             wait.callback(None)
         self.session.lost(self._ended_because or _in_words(reason))
+        self._writable.release()  # nobody has to wait for room any more
 
     # -- the session calls us ----------------------------------------------------------------------------------------
 

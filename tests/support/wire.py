@@ -1,0 +1,160 @@
+"""A StreamProtocol on a string transport: what the other side types, what it reads, and what becomes of the connection.
+
+The stream is a real one. `log` has what the session and the transport were told, in order; what was written is `heard`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from gateway.features.starttls import StartTLS
+from gateway.net.protocol import StreamProtocol, Timing
+from gateway.profiles import server_profile
+from gateway.stanzas import Stanza
+from gateway.stream.events import CloseTransport, Secured
+from gateway.stream.facts import Facts, Role, Terms
+from gateway.stream.stream import Output
+from tests.support.pair import Certificate, make_stream
+from tests.support.talk import OURS, THEIRS
+
+TIMING = Timing(negotiate=30, close=5, stall=60)
+
+
+class Transport(StringTransport):
+    """A string transport that can start TLS and says what it is told."""
+
+    def __init__(self, log: list[str]) -> None:
+        super().__init__()
+        self.log = log
+        self.protocol: Any = None  # to which it gives what it reads
+        self.tls: Any = None  # the OpenSSL connection of a handshake that is done
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        pass
+
+    def startTLS(self, context: Any) -> None:
+        self.log.append("transport: start TLS")
+        self.protocol = _Layer(self.protocol)
+
+    def getHandle(self) -> Any:
+        return self.tls
+
+    def pauseProducing(self) -> None:
+        super().pauseProducing()
+        self.log.append("transport: pause")
+
+    def resumeProducing(self) -> None:
+        super().resumeProducing()
+        self.log.append("transport: resume")
+
+    def loseConnection(self) -> None:
+        super().loseConnection()
+        self.log.append("transport: lose")
+
+    def abortConnection(self) -> None:
+        self.log.append("transport: abort")
+
+
+class _Layer:
+    """Between the transport and the protocol once TLS was started; it leaves the bytes alone."""
+
+    def __init__(self, protocol: StreamProtocol) -> None:
+        self._protocol = protocol
+
+    def dataReceived(self, data: bytes) -> None:
+        self._protocol.dataReceived(data)
+
+
+class Judge:
+    """Finds every certificate good for the other side."""
+
+    def judge_peer(self, transport: Any, now: Any) -> Certificate:
+        return Certificate(names=frozenset({THEIRS}))
+
+
+class Wire:
+    """One connection. As a session it takes stanzas, with `takes_time` set only when that fires."""
+
+    def __init__(self, role: Role = Role.RECEIVING, *, terms: Terms | None = None, direct_tls: bool = False) -> None:
+        self.log: list[str] = []
+        self.clock = Clock()
+        self.takes_time: list[Deferred[None]] = []
+        self.transport = Transport(self.log)
+        facts = Facts(role=role, terms=terms or Terms(require_tls=False, idle_seconds=0))
+        if role is Role.INITIATING:
+            facts = Facts(role=role, local=OURS, remote=THEIRS, terms=facts.terms)
+        self.connection = StreamProtocol(
+            make_stream(server_profile(StartTLS()), facts),
+            self,
+            clock=self.clock,
+            judge=Judge(),  # type: ignore[arg-type]
+            tls=lambda facts: "context",
+            timing=TIMING,
+            direct_tls=direct_tls,
+            watcher=self,
+        )
+        self.transport.protocol = self.connection
+        self.connection.makeConnection(self.transport)
+
+    # -- the other side ----------------------------------------------------------------------------------------------
+
+    def type(self, *texts: str) -> Wire:
+        """The other side types; each text is one read of the socket."""
+        for text in texts:
+            self.transport.protocol.dataReceived(text.encode())
+        return self
+
+    def heard(self) -> str:
+        """What it has been sent since the last time."""
+        written = self.transport.value().decode()
+        self.transport.clear()
+        return written
+
+    def leave(self, reason: Exception | None = None) -> Wire:
+        """The connection ends."""
+        self.connection.connectionLost(Failure(reason or ConnectionDone()))
+        return self
+
+    # -- the transport's buffer --------------------------------------------------------------------------------------
+
+    @property
+    def buffer(self) -> IPushProducer:
+        """Whom the transport pauses when its buffer is full, and resumes when it is not."""
+        return self.transport.producer  # type: ignore[no-any-return,attr-defined]
+
+    # -- as a session ------------------------------------------------------------------------------------------------
+
+    def connected(self, connection: Any) -> None:
+        self.log.append("connected")
+
+    def happened(self, output: Output) -> None:
+        if isinstance(output, CloseTransport):
+            self.log.append(f"closing: {output.error or 'in good order'}")
+        elif isinstance(output, Secured):
+            self.log.append(f"secured: {output.tls.version}")
+
+    def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
+        self.log.append("stanzas: " + " ".join(str(stanza.id) for stanza in stanzas))
+        return self.takes_time.pop(0) if self.takes_time else None
+
+    def lost(self, reason: str) -> None:
+        self.log.append(f"lost: {reason}")
+
+    # -- as a watcher ------------------------------------------------------------------------------------------------
+
+    def entered(self, connection: Any) -> None:
+        self.log.append("entered")
+
+    def established(self, connection: Any) -> None:
+        self.log.append("established")
+
+    def left(self, connection: Any) -> None:
+        self.log.append("left")

@@ -1,0 +1,317 @@
+"""StreamProtocol: the timers of a connection, how it ends, how TLS begins, and when nothing is read or written."""
+
+from __future__ import annotations
+
+import pytest
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+
+from gateway.errors import StreamCondition, StreamError
+from gateway.net.throwaway_ca import Authority
+from gateway.stream.facts import Role, Terms
+from tests.support.talk import CLOSING_TAG, FEATURES, header
+from tests.support.tls import connect, contexts
+from tests.support.wire import TIMING, Wire
+
+CLOSING = CLOSING_TAG.decode()
+STARTTLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+PROCEED = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+SHUTDOWN = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
+
+
+def message(number: int) -> str:
+    return f"<message id='{number}' from='a@theirs.test' to='b@ours.test'><body>hi</body></message>"
+
+
+def standing(**more: object) -> Wire:
+    """A stream that stands; nothing of what led to it is in its log."""
+    wire = Wire(**more).type(header())  # type: ignore[arg-type]
+    assert wire.log == ["entered", "connected", "established"]
+    wire.log.clear()
+    wire.heard()
+    return wire
+
+
+# Negotiation.
+
+
+def test_who_opens_the_stream_speaks_first() -> None:
+    assert Wire(Role.INITIATING).heard().startswith("<?xml version='1.0'?><stream:stream ")
+    assert Wire(Role.RECEIVING).heard() == ""
+
+
+def test_who_says_nothing_is_told_so_waited_for_and_cut_off() -> None:
+    wire = Wire()
+    wire.clock.advance(TIMING.negotiate - 1)
+    assert wire.heard() == ""
+    wire.clock.advance(1)
+    assert "<connection-timeout " in wire.heard()
+    assert wire.log[2:] == ["closing: connection-timeout: negotiation took too long"]
+    wire.clock.advance(TIMING.close)
+    assert wire.log[3:] == ["transport: lose"]
+    wire.clock.advance(TIMING.close)
+    assert wire.log[-1] == "transport: abort"
+    wire.leave(ConnectionLost())
+    assert wire.log[-1] == "lost: negotiation took more than 30 s"
+
+
+def test_a_stream_that_stands_is_not_timed_out() -> None:
+    wire = standing()
+    wire.clock.advance(10 * TIMING.negotiate)
+    assert wire.log == []
+
+
+# TLS.
+
+
+def test_tls_begins_when_both_sides_have_said_so() -> None:
+    wire = Wire(terms=Terms(require_tls=True)).type(header(), STARTTLS)
+    assert wire.heard().endswith(PROCEED)
+    assert wire.log[-1] == "transport: start TLS"
+
+
+@pytest.mark.parametrize("role", Role)
+def test_tls_from_the_first_byte_comes_before_any_word(role: Role) -> None:
+    wire = Wire(role, direct_tls=True)
+    assert wire.log == ["entered", "connected", "transport: start TLS"]
+    assert wire.heard() == ""
+
+
+def test_behind_the_handshake_the_stream_begins_anew() -> None:
+    issued = Authority.create("Test CA").issue("ours.test")
+    ours = contexts(issued)
+    wire = Wire(Role.INITIATING).type(header(id_="1"), f"<stream:features>{STARTTLS}</stream:features>", PROCEED)
+    wire.heard()
+    wire.transport.tls = connect(ours.connecting("ours.test", "theirs.test", direct=False), ours.accepting())[
+        0
+    ].connection  # type: ignore[arg-type]
+    wire.connection.handshakeCompleted()
+    assert wire.log[-1] == "secured: TLSv1.3"
+    assert wire.heard().startswith("<?xml version='1.0'?><stream:stream ")
+    wire.type(header(id_="2"), FEATURES, message(1))
+    assert wire.log[-2:] == ["established", "stanzas: 1"]
+
+
+def test_a_handshake_that_takes_too_long_is_cut_off() -> None:
+    wire = Wire(direct_tls=True)
+    wire.clock.advance(TIMING.negotiate)
+    assert wire.log[-1] == "transport: abort"
+    assert wire.leave(ConnectionLost()).log[-1] == "lost: the TLS handshake took more than 30 s"
+
+
+# Idleness.
+
+
+def test_who_is_silent_for_too_long_is_closed_properly() -> None:
+    wire = standing(terms=Terms(require_tls=False, idle_seconds=100))
+    wire.clock.advance(99)
+    wire.type(message(1))
+    wire.clock.advance(60)
+    wire.connection.write(b"<presence/>")  # what goes out counts like what comes in
+    assert wire.heard() == "<presence/>"
+    wire.clock.advance(99)
+    assert wire.log == ["stanzas: 1"]
+    wire.clock.advance(1)
+    assert wire.heard() == CLOSING
+    wire.type(CLOSING).leave()
+    assert wire.log[1:] == [
+        "closing: in good order",
+        "transport: lose",
+        "left",
+        "lost: closed by us: nothing passed for 100 s",
+    ]
+
+
+def test_whom_we_do_not_read_is_not_idle() -> None:
+    wire = standing(terms=Terms(require_tls=False, idle_seconds=100))
+    wire.takes_time = [Deferred()]
+    wire.type(message(1))
+    wire.clock.pump([100] * 5)
+    assert wire.heard() == ""
+
+
+# The end, by us.
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(None, "closed by us"), (SHUTDOWN, f"closed by us: {SHUTDOWN}")], ids=["done", "error"]
+)
+def test_the_other_side_is_given_time_for_its_closing_tag(error: StreamError | None, told: str) -> None:
+    wire = standing()
+    wire.connection.close(error)
+    assert wire.heard().endswith(CLOSING)
+    wire.clock.advance(TIMING.close - 1)
+    assert "transport: lose" not in wire.log
+    wire.type(message(1))  # was on its way
+    wire.type(CLOSING)
+    assert wire.log == [f"closing: {error or 'in good order'}", "stanzas: 1", "transport: lose"]
+    wire.leave()
+    assert wire.log[-1] == f"lost: {told}"
+
+
+def test_a_connection_that_ends_well_behind_our_closing_tag_is_an_answer_too() -> None:
+    wire = standing()
+    wire.connection.close()
+    wire.leave(ConnectionDone())
+    assert wire.connection.was_answered
+
+
+def test_and_when_it_has_none_left_tcp_ends_all_the_same() -> None:
+    wire = standing()
+    wire.connection.close()
+    wire.clock.advance(TIMING.close)
+    assert wire.log[-1] == "transport: lose"
+    wire.clock.advance(TIMING.close)
+    assert wire.log[-1] == "transport: abort"
+    wire.leave(ConnectionLost())
+    assert not wire.connection.was_answered
+
+
+def test_a_stream_is_closed_once() -> None:
+    wire = standing()
+    wire.connection.close()
+    wire.connection.close(SHUTDOWN)
+    assert wire.heard() == CLOSING
+    assert wire.log == ["closing: in good order"]
+
+
+def test_who_is_dismissed_is_not_waited_for() -> None:
+    wire = standing()
+    wire.connection.dismiss(SHUTDOWN)
+    assert "<system-shutdown " in wire.heard()
+    assert wire.log == [f"closing: {SHUTDOWN}", "transport: lose"]
+
+
+def test_a_connection_can_end_without_a_word_and_the_first_reason_is_told() -> None:
+    wire = standing()
+    wire.connection.finish("another connection took its place")
+    wire.connection.abort("and again")
+    assert wire.heard() == ""
+    wire.leave()
+    assert wire.log == ["transport: lose", "transport: abort", "left", "lost: another connection took its place"]
+
+
+# The end, by the other side.
+
+
+def test_a_closing_tag_is_answered_and_then_tcp_ends() -> None:
+    wire = standing().type(CLOSING)
+    assert wire.heard() == CLOSING
+    assert wire.log == ["closing: in good order", "transport: lose"]
+    assert wire.leave().log[-1] == "lost: the other side closed the stream"
+
+
+def test_what_breaks_a_rule_is_told_and_ends_the_stream() -> None:
+    wire = standing().type("<!-- a remark -->")
+    assert "<restricted-xml " in wire.heard()
+    assert wire.log[-1] == "transport: lose"
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (ConnectionDone(), "the other side closed the connection"),
+        (ConnectionLost(), "the connection broke off"),
+        (SSL.Error([("SSL routines", "", "no shared cipher")]), "TLS failed: no shared cipher"),
+        (SSL.Error([]), "TLS failed: the connection was closed in the middle of it"),
+        (TimeoutError("no route"), "the connection was lost: no route"),
+    ],
+)
+def test_a_connection_that_is_lost_is_lost_for_a_reason(reason: Exception, told: str) -> None:
+    assert standing().leave(reason).log == ["left", f"lost: {told}"]
+
+
+def test_nothing_is_left_of_a_connection_that_is_lost() -> None:
+    wire = standing(terms=Terms(require_tls=False, idle_seconds=100))
+    wire.buffer.pauseProducing()
+    before: Deferred[None] = wire.connection.when_lost()
+    wire.leave()
+    assert before.called
+    assert wire.connection.when_lost().called
+    assert wire.clock.getDelayedCalls() == []
+    wire.connection.write(b"<presence/>")
+    assert wire.heard() == ""
+
+
+# Holding back.
+
+
+def test_nothing_is_read_while_a_stanza_takes_its_time() -> None:
+    wire = standing()
+    first, second = wire.takes_time = [Deferred(), Deferred()]
+    wire.type(message(1))
+    wire.type(message(2))  # was read before the transport could be paused
+    assert wire.log == ["stanzas: 1", "transport: pause"]
+    first.callback(None)
+    assert wire.log[2:] == ["transport: resume", "stanzas: 2", "transport: pause"]
+    second.callback(None)
+    assert wire.log[-1] == "transport: resume"
+
+
+def test_who_is_closed_is_read_to_the_end() -> None:
+    wire = standing()
+    (waited,) = wire.takes_time = [Deferred()]
+    wire.type(message(1)).type(message(2))
+    wire.connection.close()
+    wire.type(CLOSING)
+    assert wire.log == [
+        "stanzas: 1",
+        "transport: pause",
+        "transport: resume",
+        "stanzas: 2",
+        "closing: in good order",
+        "transport: lose",
+    ]
+    waited.callback(None)
+    assert wire.log[-1] == "transport: lose"
+
+
+def test_what_came_before_the_connection_was_lost_is_read() -> None:
+    wire = standing()
+    wire.type(message(1)).type(message(2)).leave()
+    assert wire.log == ["stanzas: 1", "stanzas: 2", "left", "lost: the other side closed the connection"]
+
+
+def test_there_is_room_until_the_buffer_is_full() -> None:
+    wire = standing()
+    assert wire.connection.has_room
+    assert wire.connection.room() is None
+    wire.buffer.pauseProducing()
+    assert not wire.connection.has_room
+    wait = wire.connection.room()
+    assert wait is not None
+    wire.clock.advance(TIMING.stall - 1)
+    wire.buffer.resumeProducing()
+    assert wait.called
+    assert wire.connection.has_room
+    wire.clock.advance(TIMING.stall)
+    assert wire.log == []
+
+
+def test_who_takes_nothing_for_too_long_is_cut_off() -> None:
+    wire = standing()
+    wire.buffer.pauseProducing()
+    wire.clock.advance(TIMING.stall)
+    wire.leave(ConnectionLost())
+    assert wire.log == ["transport: abort", "left", "lost: it took nothing for 60 s"]
+    assert wire.connection.has_stalled
+    assert wire.connection.was_stuck
+
+
+def test_behind_our_closing_tag_there_is_no_room_any_more() -> None:
+    wire = standing()
+    wire.buffer.pauseProducing()
+    wire.connection.close()
+    wire.buffer.resumeProducing()
+    assert not wire.connection.has_room
+
+
+def test_nobody_waits_for_room_on_a_connection_that_is_lost() -> None:
+    wire = standing()
+    wire.buffer.pauseProducing()
+    wait = wire.connection.room()
+    assert wait is not None
+    wire.leave()
+    assert wait.called
+    assert not wire.connection.has_room
