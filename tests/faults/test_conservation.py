@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults import faults
+from tests.faults import faults, log
 from tests.faults.book import Book
 from tests.faults.components import Component
 from tests.faults.sides import Side, side
@@ -52,7 +52,7 @@ class Border:
 
     @property
     def dropped(self) -> set[str]:
-        return self.one.dropped() | self.other.dropped()
+        return log.dropped(self.one.server) | log.dropped(self.other.server)
 
     @property
     def unaccounted(self) -> list[str]:
@@ -81,12 +81,10 @@ class Border:
         print(self._named(self.other, "one.test", "sink.other.test"))
         print(f"connections: {self.one.wire.opened + self.other.wire.opened}")
 
-    def _named(self, server: Side, peer: str, sink: str) -> str:
-        domain, lost = (
-            server.server.site.domains[0],
-            f"{server.named(peer)} to {peer} and {server.named(sink)} to {sink}",
-        )
-        return f"{domain} names as perhaps lost {lost}; it sent {server.sent_again(peer)} again"
+    def _named(self, side: Side, peer: str, sink: str) -> str:
+        server = side.server
+        lost = f"{log.named(server, peer)} to {peer} and {log.named(server, sink)} to {sink}"
+        return f"{server.site.domains[0]} names as perhaps lost {lost}; it sent {log.sent_again(server, peer)} again"
 
 
 @asynccontextmanager
@@ -125,7 +123,7 @@ async def test_losses_without_acknowledgements_are_inside_the_window_that_the_lo
         network = [*it.network, faults.silent_cuts(it.one.wire, it.other.wire)]
         await under_faults(it.traffic, network, count=count // 2, per_second=PER_SECOND, seed=seed)
         it.tell()
-        assert len(it.unaccounted) <= it.one.named("other.test") + it.other.named("one.test")
+        assert len(it.unaccounted) <= log.named(it.one.server, "other.test") + log.named(it.other.server, "one.test")
         assert it.came_twice == []
 
 
@@ -137,7 +135,9 @@ async def test_components_that_die_or_stall_lose_only_what_the_log_names(
         deaths = [faults.component_kills(*sinks), faults.component_stalls(*sinks)]
         await under_faults(it.traffic, deaths, count=count // 2, per_second=PER_SECOND, seed=seed)
         it.tell()
-        assert len(it.unaccounted) <= it.one.named("sink.one.test") + it.other.named("sink.other.test")
+        assert len(it.unaccounted) <= log.named(it.one.server, "sink.one.test") + log.named(
+            it.other.server, "sink.other.test"
+        )
         assert it.came_twice == []
 
 
@@ -161,13 +161,13 @@ async def test_a_gateway_that_is_killed_loses_what_it_had_in_hand_and_nothing_el
         rate = PER_SECOND / 3
         await under_faults(it.traffic, kills, count=count // 2, per_second=rate, seed=seed, pause=(2.0, 4.0))
         it.tell()
-        in_hand = it.other.in_hand(1.0)
+        in_hand = log.in_hand(it.other.server, 1.0)
         dropped = it.dropped
         # What it had acknowledged and not handed on; what it had not acknowledged is sent again, and may come twice.
         assert len(it.there.unaccounted(dropped)) <= in_hand
-        assert len(it.there.twice) <= it.one.sent_again("other.test")
+        assert len(it.there.twice) <= log.sent_again(it.one.server, "other.test")
         # What its component has written to it, and it has not read, was never accepted.
-        accepted = it.other.came_in("source.other.test", "others")
+        accepted = log.came_in(it.other.server, "source.other.test", "others")
         assert accepted - (len(it.back.lines) - len(it.back.unaccounted(dropped))) <= in_hand
         assert it.back.twice == []
 
@@ -179,9 +179,9 @@ async def test_on_a_bad_network_nothing_is_lost_between_us_and_a_prosody_that_ac
     async with border(world, start, Prosody, acknowledges=True, bidi=bidi) as it:
         await under_faults(it.traffic, it.network, count=count // 2, per_second=PER_SECOND / 2, seed=seed)
         it.tell()
-        dropped = it.one.dropped()
+        dropped = log.dropped(it.one.server)
         assert it.there.lost(dropped) == []
-        assert len(it.there.twice) <= it.one.sent_again("other.test")  # Prosody does not resume streams
+        assert len(it.there.twice) <= log.sent_again(it.one.server, "other.test")  # Prosody does not resume streams
         assert it.there.garbled == it.back.garbled == it.back.twice == []
 
 
@@ -201,12 +201,14 @@ async def test_prosody_as_a_peer_that_dies(
         ]
         await under_faults(it.traffic, everything, count=count // 2, per_second=PER_SECOND / 2, seed=seed)
         it.tell()
-        sent_again = it.one.sent_again("other.test")
-        dropped = it.one.dropped()
+        sent_again = log.sent_again(it.one.server, "other.test")
+        dropped = log.dropped(it.one.server)
         # Answers to requests may be lost with Prosody; what it was sent is what we have to account for.
-        assert len(it.there.lost(dropped)) <= it.one.named("other.test") + sent_again
+        assert len(it.there.lost(dropped)) <= log.named(it.one.server, "other.test") + sent_again
         assert len(it.there.twice) + len(it.there.both(dropped)) + len(it.there.answered_twice) <= sent_again
         # What Prosody has written to a connection that broke was never ours. What came to us has its end.
-        accepted = it.one.came_in("source.other.test", "sink.one.test")
-        assert accepted - it.back.delivered <= it.one.bounced("sink.one.test") + it.one.named("sink.one.test")
+        accepted = log.came_in(it.one.server, "source.other.test", "sink.one.test")
+        assert accepted - it.back.delivered <= log.bounced(it.one.server, "sink.one.test") + log.named(
+            it.one.server, "sink.one.test"
+        )
         assert it.back.twice == []
