@@ -109,16 +109,18 @@ class Client(Counter, Sender):
 class Opener:
     """Opens streams and keeps them, as a server."""
 
-    def __init__(self, place: Place, credentials: Credentials) -> None:
+    def __init__(self, place: Place, credentials: Credentials, external: bool = True) -> None:
+        """Proved by certificate; or else by dialback alone, since who shows one might be spared the question."""
         self._place = place
-        self._context = credentials.initiating()
+        self._external = external
+        self._context = credentials.initiating(shown=external)
         self._wires: list[Wire] = []
 
-    def open(self, domains: Sequence[str], external: bool = True) -> None:
+    def open(self, domains: Sequence[str]) -> None:
         """A stream from each of these domains."""
         with ThreadPoolExecutor(OPENERS) as pool:
             self._wires += pool.map(
-                lambda domain: server_stream(self._place, domain, self._context, external=external), domains
+                lambda domain: server_stream(self._place, domain, self._context, external=self._external), domains
             )
 
     def hang_up(self) -> None:

@@ -33,10 +33,11 @@ class Credentials:
     bundle: Path
     authorities: Path
 
-    def initiating(self) -> ssl.SSLContext:
-        """TLS for the initiating entity."""
+    def initiating(self, *, shown: bool = True) -> ssl.SSLContext:
+        """TLS for the initiating entity, which shows its certificate, or none."""
         context = believing_anybody()
-        context.load_cert_chain(self.bundle)
+        if shown:
+            context.load_cert_chain(self.bundle)
         return context
 
     def receiving(self) -> ssl.SSLContext:

@@ -44,12 +44,12 @@ class ExternalIn(Handshakes):
     external = True
 
     def set_up(self) -> None:
-        self._opener = self.remote(Opener, self.subject.server_door(), self.arena.credentials)
+        self._opener = self.remote(Opener, self.subject.server_door(), self.arena.credentials, self.external)
         self._ends.callback(self.arena.outside.call, "hang_up")
 
     def round(self) -> Mapping[str, float]:
         def work() -> list[Answer]:
-            self._opener.begin("open", [REMOTE] * self.scale.handshakes, self.external)
+            self._opener.begin("open", [REMOTE] * self.scale.handshakes)
             return [self._opener.collect()]
 
         effort = self.measure(work)
@@ -59,7 +59,7 @@ class ExternalIn(Handshakes):
 
 
 class DialbackIn(ExternalIn):
-    """Another server connects and shows a dialback key, which has to be verified."""
+    """Another server connects, and shows no certificate but a dialback key, which has to be verified."""
 
     key = "handshake-in-dialback"
     title = "handshake, receiving, dialback"
