@@ -10,6 +10,7 @@ the form that `[log]` says; `--logger` and `--syslog` are left to twistd.
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from contextlib import suppress
@@ -26,6 +27,9 @@ from gateway.log import log_observer, notice_log, open_log
 from gateway.notices import Level, Remark
 from gateway.service import Gateway, build
 from gateway.settings import Settings
+
+
+OBJECTS_BETWEEN_COLLECTIONS = 10_000
 
 
 class Options(usage.Options):
@@ -71,8 +75,19 @@ def makeService(options: Options) -> Logged:
         gateway.board.publish(Remark(text=warning, weight=Level.WARN))
     top = Logged(_observer(options.parent, settings, reactor))
     gateway.setServiceParent(top)
+    reactor.callWhenRunning(spare_the_collector)
     signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(reload_by_signal, gateway))
     return top
+
+
+def spare_the_collector() -> None:
+    """Once all is made that lasts as long as the process: the garbage collector need not look at that ever again.
+
+    It comes seldom besides, since almost all that a stream leaves behind is freed without it.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
 
 
 def reload_by_signal(gateway: Gateway) -> None:

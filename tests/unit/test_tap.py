@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from twisted.application.service import Application, IServiceCollection
 from twisted.logger import ILogObserver
 
-from gateway.tap import Logged
+from gateway.tap import OBJECTS_BETWEEN_COLLECTIONS, Logged, spare_the_collector
 from tests.support.configuration import Folder
 
 TWISTD = Path(sys.executable).with_name("twistd")
@@ -91,6 +92,17 @@ def test_gateway_brings_its_log_to_the_application() -> None:
     gateway.setServiceParent(application)
     assert application.getComponent(ILogObserver) is observer
     assert list(IServiceCollection(application)) == [gateway]
+
+
+def test_garbage_collector_passes_over_what_start_up_made() -> None:
+    before = gc.get_threshold()
+    try:
+        spare_the_collector()
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold()[0] == OBJECTS_BETWEEN_COLLECTIONS
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 def test_without_an_observer_twistd_makes_its_own() -> None:
