@@ -83,11 +83,10 @@ class OutsideDoor:
             raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "the stream header needs a 'to'")
         if not self._domains.is_own(target):
             raise StreamError(StreamCondition.HOST_UNKNOWN, "this server does not answer for that domain")
-        facts = replace(facts, local=target, remote=header.from_domain)
-        if facts.remote is None:
-            return facts
-        facts = replace(facts, terms=self._terms(facts.remote))
-        return _with_certificate_checked(facts)
+        sender = header.from_domain
+        if sender is None:
+            return replace(facts, local=target, remote=None)
+        return _with_certificate_checked(replace(facts, local=target, remote=sender, terms=self._terms(sender)))
 
     def _terms(self, sender: Domain) -> Terms:
         if self._domains.is_own(sender):

@@ -21,6 +21,9 @@ class Profile:
     features: tuple[StreamFeature, ...]
     negotiates: bool = True  # False: no version, no stream features, as in XEP-0114
     content_aliases: frozenset[str] = frozenset()
+    binds_channels: bool = (
+        False  # whether passwords are proved on it, by proofs that may be bound to the TLS connection
+    )
 
     @cached_property
     def receivers(self) -> Mapping[tuple[str, str], StreamFeature]:
@@ -40,7 +43,7 @@ def server_profile(*features: StreamFeature) -> Profile:
 
 def client_profile(*features: StreamFeature) -> Profile:
     """A client-to-server stream."""
-    return Profile(content_namespace=CLIENT, features=features)
+    return Profile(content_namespace=CLIENT, features=features, binds_channels=True)
 
 
 def component_profile(*features: StreamFeature) -> Profile:

@@ -17,11 +17,13 @@ class Rules:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.domains = Domains(domain_rules(settings))
+        self._terms: dict[PeerSettings, Terms] = {}  # made once for each table in the settings
 
     def replace(self, settings: Settings) -> None:
         """Answer by these settings from now on."""
         self.settings = settings
         self.domains.replace(domain_rules(settings))
+        self._terms.clear()
 
     def peer(self, domain: Domain) -> PeerSettings:
         """How we deal with a domain: relayed ones have their own settings."""
@@ -41,16 +43,22 @@ class Rules:
     def way_to(self, domain: Domain) -> Way:
         """How a domain is reached."""
         peer = self.peer(domain)
-        return Way(terms=terms_of(peer), connect=peer.connect, direct_tls=peer.direct_tls)
+        return Way(terms=self._terms_of(peer), connect=peer.connect, direct_tls=peer.direct_tls)
 
     def terms_outside(self, domain: Domain) -> Terms | None:
         """The terms for a domain outside; None where nothing is exchanged with it."""
         peer = self.settings.peers.for_domain(domain)
-        return terms_of(peer) if peer.allow else None
+        return self._terms_of(peer) if peer.allow else None
 
     def terms_with(self, domain: Domain) -> Terms | None:
         """The terms for any other server: a relayed one, or one outside."""
         return self.domains.relayed_terms(domain) or self.terms_outside(domain)
+
+    def _terms_of(self, peer: PeerSettings) -> Terms:
+        terms = self._terms.get(peer)
+        if terms is None:
+            terms = self._terms[peer] = terms_of(peer)
+        return terms
 
     def speaks_for(self, remote: Domain | None, domain: Domain) -> bool:
         """Whether we are that domain towards another server: to a relayed one, everybody whom it may reach."""

@@ -6,8 +6,8 @@ we required, and where the end of a stream becomes one verdict.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from gateway.attempts.records import AttemptLog, Direction, Step
 from gateway.attempts.verdicts import Verdict
@@ -51,17 +51,6 @@ class Narrator:
         self.closed_properly = False
         self._answered_keys = False
         self._connection: Connection | None = None
-        self._on: dict[type, Callable[[Any], None]] = {
-            Secured: self._secured,
-            StreamOpened: self._opened,
-            PairVerified: self._pair_verified,
-            ProofFailed: self._proof_failed,
-            PairRefused: self._pair_refused,
-            KeyAnswered: self._key_answered,
-            NegotiationCompleted: self._established,
-            StreamErrorReceived: self._error_received,
-            CloseTransport: self._closing,
-        }
 
     @property
     def _facts(self) -> Facts:
@@ -79,7 +68,7 @@ class Narrator:
         """An event of the stream."""
         action = self._on.get(type(output))
         if action is not None:
-            action(output)
+            action(self, output)
 
     def lost(self, reason: str) -> None:
         """The connection is gone."""
@@ -217,13 +206,22 @@ class Narrator:
         offered = self._connection.stream.offered
         return features_in_words(offered) if offered is not None else ""
 
+    # What is told of each event; subclasses lay theirs over it.
+    _on: ClassVar[Mapping[type, Callable[..., None]]] = {
+        Secured: _secured,
+        StreamOpened: _opened,
+        PairVerified: _pair_verified,
+        ProofFailed: _proof_failed,
+        PairRefused: _pair_refused,
+        KeyAnswered: _key_answered,
+        NegotiationCompleted: _established,
+        StreamErrorReceived: _error_received,
+        CloseTransport: _closing,
+    }
+
 
 class ComponentNarrator(Narrator):
     """Tells the story of a component's stream: there is a secret and nothing else to prove (XEP-0114)."""
-
-    def __init__(self, attempt: AttemptLog) -> None:
-        super().__init__(attempt)
-        self._on[AttachComponent] = self._knows_the_secret
 
     def _opened(self, opened: StreamOpened) -> None:
         self.attempt.local = self.attempt.remote = self._facts.local or ""
@@ -237,6 +235,13 @@ class ComponentNarrator(Narrator):
             self.attempt.step(Step.PROOF, told, ok=False, required=f"the secret in [domains.{self._facts.local!r}]")
             self.attempt.end(Verdict.WRONG_SECRET, "the component shows a wrong secret")
         super()._closing(closing)
+
+    _on = {
+        **Narrator._on,
+        StreamOpened: _opened,
+        AttachComponent: _knows_the_secret,
+        CloseTransport: _closing,
+    }
 
 
 def refused_in_words(refused: PairRefused) -> str:

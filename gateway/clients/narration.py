@@ -16,8 +16,6 @@ class ClientNarrator(Narrator):
     def __init__(self, attempt: AttemptLog) -> None:
         super().__init__(attempt)
         self._login_refused = ""
-        self._on[ClientAuthenticated] = self._authenticated
-        self._on[ClientBound] = self._bound
 
     def _opened(self, opened: StreamOpened) -> None:
         facts = self._facts
@@ -46,6 +44,14 @@ class ClientNarrator(Narrator):
         if self._login_refused:
             return Verdict.LOGIN_REFUSED
         return _OURS.get(error.condition, Verdict.REFUSED_BY_US)
+
+    _on = {
+        **Narrator._on,
+        StreamOpened: _opened,
+        ClientAuthenticated: _authenticated,
+        ClientBound: _bound,
+        ProofFailed: _proof_failed,
+    }
 
 
 _OURS = {

@@ -4,15 +4,14 @@ It answers what the stream's features ask: for keys, for work, for a resource, f
 bound, or a parked client taken up again, stanzas go to and from that `Client`. When the connection ends, so does the
 client, unless it broke and the client may come back.
 
-What becomes of each event is the table `_on`.
+What becomes of each event is the table `_on` at the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -71,21 +70,6 @@ class ClientSession:
         self._was_closed = False  # by either side, with its closing tag
         self._acknowledging = False
         self._is_asked_again = False
-        login = services.login
-        self._on: dict[type, Callable[[Any], None]] = {
-            FindCredentials: partial(self._ask, login.find),
-            Compute: partial(self._ask, login.compute),
-            Pause: partial(self._ask, login.pause),
-            BindResource: self._bind,
-            NegotiationCompleted: self._established,
-            ClientStateChanged: self._state_changed,
-            GrantManagement: self._grant_management,
-            ResumeStream: self._resume,
-            AcknowledgementRequested: self._acknowledge,
-            Acknowledged: self._acknowledged,
-            StreamClosed: self._closed,
-            CloseTransport: self._closed,
-        }
 
     # -- as a Session ------------------------------------------------------------------------------------------------
 
@@ -97,7 +81,7 @@ class ClientSession:
         self.narrator.happened(output)
         action = self._on.get(type(output))
         if action is not None:
-            action(output)
+            action(self, output)
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Whatever a bound client sends is for its domain to judge."""
@@ -122,8 +106,14 @@ class ClientSession:
 
     # -- authentication and binding ----------------------------------------------------------------------------------
 
-    def _ask(self, ask: Callable[[Any], Deferred[Any]], question: Output) -> None:
-        ask(question).addCallback(self._answer)
+    def _find(self, order: FindCredentials) -> None:
+        self._services.login.find(order).addCallback(self._answer)
+
+    def _compute(self, order: Compute) -> None:
+        self._services.login.compute(order).addCallback(self._answer)
+
+    def _pause(self, order: Pause) -> None:
+        self._services.login.pause(order).addCallback(self._answer)
 
     def _answer(self, answer: object) -> None:
         if self.connection is not None:
@@ -268,3 +258,19 @@ class ClientSession:
         """The stream has ended in an orderly way; but one that we give up for dead has not, as its client sees it."""
         error = closed.error if isinstance(closed, CloseTransport) else None
         self._was_closed = error is None or error.condition is not StreamCondition.CONNECTION_TIMEOUT
+
+    # What becomes of each event.
+    _on: ClassVar[Mapping[type, Callable[..., None]]] = {
+        FindCredentials: _find,
+        Compute: _compute,
+        Pause: _pause,
+        BindResource: _bind,
+        NegotiationCompleted: _established,
+        ClientStateChanged: _state_changed,
+        GrantManagement: _grant_management,
+        ResumeStream: _resume,
+        AcknowledgementRequested: _acknowledge,
+        Acknowledged: _acknowledged,
+        StreamClosed: _closed,
+        CloseTransport: _closed,
+    }

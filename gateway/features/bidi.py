@@ -17,6 +17,8 @@ from gateway.namespaces import BIDI, BIDI_FEATURE
 from gateway.stream.facts import Facts, Means, Role
 from gateway.stream.negotiation import Step, StreamFeature, Then
 
+_OFFER = Element(BIDI_FEATURE, "bidi")
+
 
 class Bidirectional(StreamFeature):
     """Lets stanzas pass both ways on one stream."""
@@ -26,7 +28,7 @@ class Bidirectional(StreamFeature):
 
     def offer(self, facts: Facts) -> Element | None:
         """Where the other side may prove itself next."""
-        return Element(BIDI_FEATURE, "bidi") if _is_time(facts) else None
+        return _OFFER if _is_time(facts) else None
 
     def begin(self, facts: Facts, offered: Element) -> Step | None:
         """Ask for it together with our proof, which follows in the same breath (XEP-0288 §2.2)."""

@@ -36,6 +36,7 @@ from gateway.stream.negotiation import Step, StreamFeature, Then
 # An assertion that names a pair we would not talk about: the condition that answers it, or the terms for its sender.
 PairPolicy = Callable[[DomainPair], "Terms | StanzaCondition"]
 
+_OFFER = Element(DIALBACK_FEATURE, "dialback", {}, [Element(DIALBACK_FEATURE, "errors")])
 _MOST_PAIRS = 1000  # on one stream: proved or being checked
 _MOST_CHECKS = 100  # at a time: each may open a stream to somebody whom the other side chooses
 
@@ -59,7 +60,7 @@ class Dialback(StreamFeature):
             return None
         if not (facts.terms.allow(Means.DIALBACK) or facts.proofs):
             return None
-        return Element(DIALBACK_FEATURE, "dialback", {}, [Element(DIALBACK_FEATURE, "errors")])
+        return _OFFER
 
     def begin(self, facts: Facts, offered: Element) -> Step | None:
         """Assert the pair of the stream, also where dialback is not offered: many servers take it all the same."""

@@ -7,6 +7,7 @@ larger than the other side takes is not sent to it; its sender gets an error.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from gateway.elements import Element
 from gateway.namespaces import LIMITS
@@ -30,7 +31,12 @@ class Limits(StreamFeature):
 
 def our_limits(facts: Facts) -> Element:
     """`<limits/>` as our terms for the other side have it."""
-    told = {"max-bytes": facts.terms.stanza_bytes, "idle-seconds": int(facts.terms.idle_seconds)}
+    return _limits(facts.terms.stanza_bytes, int(facts.terms.idle_seconds))
+
+
+@lru_cache
+def _limits(stanza_bytes: int, idle_seconds: int) -> Element:
+    told = {"max-bytes": stanza_bytes, "idle-seconds": idle_seconds}
     return Element(
         LIMITS, "limits", {}, [Element(LIMITS, name, {}, [str(value)]) for name, value in told.items() if value]
     )

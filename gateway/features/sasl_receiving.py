@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 
 from gateway.elements import Element
 from gateway.errors import Misuse, SaslCondition, SaslFailure, StreamCondition, StreamError
@@ -97,9 +97,7 @@ class SaslReceiving(StreamFeature):
         if self._is_done(facts):
             return None
         offered = [accepted.name for accepted in self._table.values() if accepted.obstacle(facts) is None]
-        if not offered:
-            return None
-        return Element(SASL, "mechanisms", {}, [Element(SASL, "mechanism", {}, [name]) for name in offered])
+        return _mechanisms(*offered) if offered else None
 
     def receive(self, facts: Facts, element: Element) -> Step:
         """`<auth/>`, `<response/>` or `<abort/>`."""
@@ -122,13 +120,12 @@ class SaslReceiving(StreamFeature):
 
     def _begin(self, facts: Facts, element: Element, exchange: Exchange) -> Step:
         name = element.get("mechanism") or ""
-        facts = _having(facts, replace(exchange, name=name))
-        if exchange.running is not None:
-            return self._refuse(facts, SaslFailure(SaslCondition.MALFORMED_REQUEST, "another mechanism is under way"))
         accepted = self._table.get(name)
         obstacle = accepted.obstacle(facts) if accepted is not None else _unknown(name)
+        if exchange.running is not None:
+            obstacle = SaslFailure(SaslCondition.MALFORMED_REQUEST, "another mechanism is under way")
         if obstacle is not None:
-            return self._refuse(facts, obstacle)
+            return self._refuse(_having(facts, replace(exchange, name=name)), obstacle)
         assert accepted is not None
         running = accepted.begin(facts)
         facts = _having(facts, replace(exchange, name=name, running=running))
@@ -192,6 +189,11 @@ class SaslReceiving(StreamFeature):
         )
         facts = _having(facts, Exchange(failures=exchange.failures + 1))
         return Step(facts=facts, outputs=[failure_element(refusal), failed])
+
+
+@lru_cache
+def _mechanisms(*names: str) -> Element:
+    return Element(SASL, "mechanisms", {}, [Element(SASL, "mechanism", {}, [name]) for name in names])
 
 
 def _unknown(name: str) -> SaslFailure:

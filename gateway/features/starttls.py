@@ -14,6 +14,9 @@ from gateway.stream.events import Secured, SecureTransport
 from gateway.stream.facts import Facts, Role
 from gateway.stream.negotiation import Step, StreamFeature, Then
 
+_OPTIONAL = Element(TLS, "starttls")
+_REQUIRED = Element(TLS, "starttls", {}, [Element(TLS, "required")])
+
 
 class StartTLS(StreamFeature):
     """Protects the stream before anything else is said."""
@@ -26,7 +29,7 @@ class StartTLS(StreamFeature):
         """Offered in clear; required where the other domain's terms say so (RFC 6120 §5.4.1)."""
         if facts.encrypted:
             return None
-        return Element(TLS, "starttls", {}, [Element(TLS, "required")] if facts.terms.require_tls else [])
+        return _REQUIRED if facts.terms.require_tls else _OPTIONAL
 
     def begin(self, facts: Facts, offered: Element) -> Step | None:
         """Ask for TLS wherever it is to be had, and leave where it is required and is not."""

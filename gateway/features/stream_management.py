@@ -114,6 +114,9 @@ class Acknowledged(Event):
     h: int
 
 
+_OFFER = Element(STREAM_MANAGEMENT, "sm")
+
+
 class StreamManagement(StreamFeature):
     """Enables acknowledgements, and resumes streams."""
 
@@ -136,7 +139,7 @@ class StreamManagement(StreamFeature):
 
     def offer(self, facts: Facts) -> Element | None:
         """`<sm/>`, where it may follow on this stream without a further restart."""
-        return Element(STREAM_MANAGEMENT, "sm") if self._offers(facts) else None
+        return _OFFER if self._offers(facts) else None
 
     def begin(self, facts: Facts, offered: Element) -> Step | None:
         """Resume what we have to resume, else enable."""

@@ -63,12 +63,6 @@ class InboundSession(ServerSession):
         self._resumables = resumables
         self._verifications = 0
         self._is_superseded = False
-        self._on |= {
-            VerifyPair: self._verify_pair,
-            PairVerified: self._pair_verified,
-            GrantManagement: self._grant_management,
-            ResumeStream: self._resume_stream,
-        }
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """A batch came; and a domain that sends is there, whatever became of our last attempt to reach it."""
@@ -140,3 +134,11 @@ class InboundSession(ServerSession):
         self._verifications -= 1
         if self.connection is not None:
             self.connection.answer(checked)
+
+    _on = {
+        **ServerSession._on,
+        VerifyPair: _verify_pair,
+        PairVerified: _pair_verified,
+        GrantManagement: _grant_management,
+        ResumeStream: _resume_stream,
+    }

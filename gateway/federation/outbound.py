@@ -50,16 +50,6 @@ class OutboundSession(ServerSession):
         self._gone = gone
         self._resuming = resuming
         self._waiting: dict[DomainPair, list[Deferred[OutboundSession]]] = {}
-        self._on |= {
-            NegotiationCompleted: self._established,
-            PairVerified: self._pair_verified,
-            PairRefused: self._pair_refused,
-            ManagementEnabled: self._management_enabled,
-            ManagementRefused: self._management_refused,
-            StreamResumed: self._resumed,
-            ResumptionRefused: self._resumption_refused,
-            CloseTransport: self._closing,
-        }
 
     def when_proved(self, pair: DomainPair) -> Deferred[OutboundSession]:
         """Fires with this session once stanzas of the pair may be written to it; fails with DeliveryFailed."""
@@ -147,3 +137,15 @@ class OutboundSession(ServerSession):
         if self.is_usable:
             for wait in self._waiting.pop(refused.pair, ()):
                 wait.errback(DeliveryFailed(refused_in_words(refused), UNWILLING, of_the_pair=True))
+
+    _on = {
+        **ServerSession._on,
+        NegotiationCompleted: _established,
+        PairVerified: _pair_verified,
+        PairRefused: _pair_refused,
+        ManagementEnabled: _management_enabled,
+        ManagementRefused: _management_refused,
+        StreamResumed: _resumed,
+        ResumptionRefused: _resumption_refused,
+        CloseTransport: _closing,
+    }

@@ -2,14 +2,14 @@
 
 It has the stream's events told to the attempt record, holds the questions to an authoritative server that were put on
 this stream, keeps the ledger of a managed stream, and is the channel for the routes that send on it. What becomes of an
-event is the table `_on`, to which subclasses add.
+event is the table `_on` at the end, to which subclasses add.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
@@ -88,15 +88,6 @@ class ServerSession:
         self._has_failed = False
         self._is_closed = False
         self.was_resumed = False  # it goes on with a stream that broke
-        self._on: dict[type, Callable[[Any], None]] = {
-            VerificationAnswered: self._questions.answered,
-            Compute: self._compute,
-            AcknowledgementRequested: self._acknowledge,
-            Acknowledged: self._acknowledged,
-            LastAcknowledgement: self._acknowledge_last,
-            StreamErrorReceived: self._error_received,
-            StreamClosed: self._stream_closed,
-        }
 
     @property
     def facts(self) -> Facts:
@@ -169,7 +160,7 @@ class ServerSession:
         self.narrator.happened(output)
         action = self._on.get(type(output))
         if action is not None:
-            action(output)
+            action(self, output)
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Have a batch admitted, and read nothing more while whoever gets it has no room, or too much has come."""
@@ -281,3 +272,17 @@ class ServerSession:
     def _compute(self, order: Compute) -> None:
         assert self.connection is not None
         self.connection.answer(carry_out(order))  # two digests: DIGEST-MD5
+
+    def _verification_answered(self, answer: VerificationAnswered) -> None:
+        self._questions.answered(answer)
+
+    # What becomes of each event; subclasses lay theirs over it.
+    _on: ClassVar[Mapping[type, Callable[..., None]]] = {
+        VerificationAnswered: _verification_answered,
+        Compute: _compute,
+        AcknowledgementRequested: _acknowledge,
+        Acknowledged: _acknowledged,
+        LastAcknowledgement: _acknowledge_last,
+        StreamErrorReceived: _error_received,
+        StreamClosed: _stream_closed,
+    }

@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple
 
 from cryptography import x509
@@ -51,7 +52,7 @@ class CertificateVerdict:
         """Whether the fault is that a certificate is past its last day."""
         return self.reason is Reason.EXPIRED
 
-    @property
+    @cached_property
     def description(self) -> str:
         """Whose certificate it is and until when, in words; what was shown may be anything, so this is bounded."""
         if self.not_after is None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from cryptography import x509
 from pyasn1.codec.der import decoder
@@ -41,6 +41,7 @@ XMPP_ADDR = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.5")
 MOST_NAMES = 1000  # of one certificate; what it names beyond them proves nothing
 LONGEST_NAME = 1023  # characters
 _SHOWN = 5
+_MOST_REFERENCES = 4096  # domains; each is asked about several times while its stream is opened
 _HOST = re.compile(r"(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*").fullmatch
 _SERVICE = re.compile(r"_[A-Za-z0-9-]+(?:\.[A-Za-z0-9_-]+)+").fullmatch
 
@@ -71,13 +72,11 @@ class CertificateNames:
 
     def prove(self, domain: Domain, service: str = SERVER) -> bool:
         """Whether one of these names is exactly that domain, for that service where the name is limited to one."""
-        ascii_domain = to_ascii(domain)
-        try:
-            wanted = (DNS_ID(ascii_domain), SRV_ID(f"_{service}.{ascii_domain}"))
-        except ValueError:  # an IP address, or what no certificate can name
+        references = _references(domain, service)
+        if not references:
             return False
         return domain in self._xmpp_domains or any(
-            reference.verify(pattern) for pattern in self._patterns for reference in wanted
+            reference.verify(pattern) for pattern in self._patterns for reference in references
         )
 
     def accounts(self, domain: Domain) -> frozenset[str]:
@@ -118,6 +117,16 @@ def shown(text: str, most: int = 80) -> str:
     """Another party's text for a log line: at most so many characters, none of which a terminal would obey."""
     cut = text if len(text) <= most else text[:most] + "..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
+
+
+@lru_cache(_MOST_REFERENCES)
+def _references(domain: Domain, service: str) -> tuple[DNS_ID, SRV_ID] | tuple[()]:
+    """What names of a certificate are compared with; nothing for an IP address, or what no certificate can name."""
+    ascii_domain = to_ascii(domain)
+    try:
+        return DNS_ID(ascii_domain), SRV_ID(f"_{service}.{ascii_domain}")
+    except ValueError:
+        return ()
 
 
 def _other_names(

@@ -266,11 +266,12 @@ class StreamProtocol(Protocol):
         session = describe_tls(transport)
         verdict: CertificateVerdict = self._judge.judge_peer(transport, datetime.now(UTC))
         accepted = self.stream.facts.role is Role.RECEIVING
+        bindings = channel_bindings(transport, accepted=accepted) if self.stream.profile.binds_channels else {}
         tls = TLSFacts(
             version=session.version,
             cipher=session.cipher,
             alpn=session.alpn or None,
-            channel_bindings=channel_bindings(transport, accepted=accepted),
+            channel_bindings=bindings,
         )
         return Secured(tls=tls, certificate=verdict)
 

@@ -6,7 +6,9 @@ names are known is policy, and decided elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from gateway.addresses import Address, Domain
 from gateway.elements import escape_attribute
@@ -15,9 +17,13 @@ from gateway.namespaces import DIALBACK, SERVER, STREAMS, XML
 from gateway.stream.codec import RootTag
 
 
-def declared_prefixes(content_namespace: str) -> dict[str, str]:
+def declared_prefixes(content_namespace: str) -> Mapping[str, str]:
     """The prefixes that our headers declare, by namespace: what stands on our streams is written with them."""
-    return {STREAMS: "stream", DIALBACK: "db"} if content_namespace == SERVER else {STREAMS: "stream"}
+    return _BETWEEN_SERVERS if content_namespace == SERVER else _ELSEWHERE
+
+
+_BETWEEN_SERVERS = MappingProxyType({STREAMS: "stream", DIALBACK: "db"})
+_ELSEWHERE = MappingProxyType({STREAMS: "stream"})
 
 
 @dataclass(frozen=True, kw_only=True)

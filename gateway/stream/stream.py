@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 
 from gateway.addresses import Address
 from gateway.elements import Element
@@ -41,6 +42,7 @@ _FEATURES = (STREAMS, "features")
 # Errors with which we leave and the other side has done nothing wrong: what it had sent already is taken.
 _NOBODYS_FAULT = frozenset({StreamCondition.SYSTEM_SHUTDOWN, StreamCondition.RESET, StreamCondition.CONNECTION_TIMEOUT})
 _OPEN = frozenset({State.AWAITING_HEADER, State.NEGOTIATING, State.ESTABLISHED})
+_MOST_KINDS = 256  # of streams that differ in what they offer or take
 
 
 class Stream:
@@ -51,7 +53,7 @@ class Stream:
         self.facts = facts
         self.state = State.AWAITING_HEADER
         self.header: StreamHeader | None = None  # theirs
-        self._profile = profile
+        self.profile = profile
         self._accept = accept
         self._tools = tools
         self._budget = budget
@@ -62,7 +64,6 @@ class Stream:
         self._header_sent = False
         self._suspended_by: StreamFeature | None = None
         self._due: list[Callable[[Facts], Step]] = []  # until the stream is ready for them
-        self._prefixes = declared_prefixes(profile.content_namespace)
 
     # -- what the owner calls ----------------------------------------------------------------------------------------
 
@@ -81,7 +82,7 @@ class Stream:
 
     def answer(self, answer: object) -> list[Output]:
         """The answer to a question that an earlier order asked."""
-        feature = self._profile.answerers[type(answer)]
+        feature = self.profile.answerers[type(answer)]
         if feature is not self._suspended_by:
             return self.perform(lambda facts: feature.answered(facts, answer))
         self._suspended_by = None
@@ -119,7 +120,7 @@ class Stream:
 
     def write(self, element: Element) -> bytes:
         """A top-level element as bytes for this stream."""
-        return element.serialize(self._profile.content_namespace, self._prefixes)
+        return _written(element, self.profile.content_namespace)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -174,7 +175,7 @@ class Stream:
 
     def _negotiate(self, stanza: Stanza) -> None:
         """A stanza in place of a feature's element, as in resource binding (RFC 6120 §7); any other comes too early."""
-        feature = self._profile.receivers.get((CONTENT, stanza.name))
+        feature = self.profile.receivers.get((CONTENT, stanza.name))
         if feature is None:
             raise StreamError(StreamCondition.NOT_AUTHORIZED, "no stanzas before negotiation is complete")
         self._move(Move.ELEMENT)
@@ -184,7 +185,7 @@ class Stream:
         if isinstance(item, RootTag):
             self._move(Move.HEADER)
             if self.state is not State.DISCARDING:
-                self._header_received(read_header(item, self._profile.content_namespace))
+                self._header_received(read_header(item, self.profile.content_namespace))
         elif isinstance(item, StreamEnd):
             self._closed_by_other_side()
         elif isinstance(item, Element):
@@ -202,7 +203,7 @@ class Stream:
         stream_id = self._tools.new_id() if receiving else header.id or ""
         self.facts = self._accept(header, replace(self.facts, peer_version=header.version, stream_id=stream_id))
         self._out.append(StreamOpened(header=header))
-        negotiates = self._profile.negotiates and header.negotiates
+        negotiates = self.profile.negotiates and header.negotiates
         if receiving:
             self._send_header(from_=header.to or self.facts.local, to=header.from_)
             if negotiates:
@@ -218,7 +219,7 @@ class Stream:
             self._out.append(read_error(element))
         elif key == _FEATURES and self.facts.role is Role.INITIATING:
             self._features_received(element)
-        elif (feature := self._profile.receivers.get(key)) is not None:
+        elif (feature := self.profile.receivers.get(key)) is not None:
             self._take(feature.receive(self.facts, element), feature)
         elif self.is_open:
             name, namespace = element.name[:100], element.namespace[:100]
@@ -242,13 +243,13 @@ class Stream:
     # -- negotiation -------------------------------------------------------------------------------------------------
 
     def _offer(self) -> None:
-        offers = [feature.offer(self.facts) for feature in self._profile.features]
-        self._send(Element(STREAMS, "features", {}, [offer for offer in offers if offer is not None]))
+        offers = [feature.offer(self.facts) for feature in self.profile.features]
+        self._send_raw(_features(self.profile.content_namespace, *filter(None, offers)))
 
     def _begin_next(self) -> None:
         """Initiating entity: the first feature in our order of preference that applies to what is offered."""
         assert self._offered is not None
-        for feature in self._profile.features:
+        for feature in self.profile.features:
             if feature.name not in self.facts.tried:
                 step = feature.begin(self.facts, self._offered)
                 if step is not None:
@@ -292,10 +293,10 @@ class Stream:
 
     def _complete_if_content(self) -> None:
         if self.state is State.NEGOTIATING and all(
-            feature.is_complete(self.facts) for feature in self._profile.features
+            feature.is_complete(self.facts) for feature in self.profile.features
         ):
             self._move(Move.COMPLETE)
-            self._codec.budget = replace(self._budget, stanza_bytes=self.facts.terms.stanza_bytes)
+            self._codec.budget = _sized(self._budget, self.facts.terms.stanza_bytes)
             self._out.append(NegotiationCompleted())
 
     def _restart(self) -> None:
@@ -325,12 +326,12 @@ class Stream:
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def _new_codec(self) -> Codec:
-        return Codec(self._tools.negotiating, self._tools.addresses, content_aliases=self._profile.content_aliases)
+        return Codec(self._tools.negotiating, self._tools.addresses, content_aliases=self.profile.content_aliases)
 
     def _send_header(self, *, from_: Address | str | None, to: Address | str | None) -> None:
         self._header_sent = True
         header = StreamHeader(
-            content_namespace=self._profile.content_namespace,
+            content_namespace=self.profile.content_namespace,
             from_=Address.parse(from_) if isinstance(from_, str) else from_,
             to=Address.parse(to) if isinstance(to, str) else to,
             id=self.facts.stream_id if self.facts.role is Role.RECEIVING else None,
@@ -343,7 +344,7 @@ class Stream:
     def _answers_with_version(self) -> bool:
         """Whoever has sent no version gets none (RFC 6120 §4.7.5)."""
         theirs_came = self.facts.role is Role.RECEIVING and self.header is not None
-        return self._profile.negotiates and (not theirs_came or self.facts.peer_version >= (1, 0))
+        return self.profile.negotiates and (not theirs_came or self.facts.peer_version >= (1, 0))
 
     def _send(self, element: Element) -> None:
         self._send_raw(self.write(element))
@@ -386,7 +387,7 @@ class Stream:
         self._move(Move.CLOSE if error is None or error.condition in _NOBODYS_FAULT else Move.FAIL)
 
     def _announce_closing(self) -> None:
-        for feature in self._profile.features:
+        for feature in self.profile.features:
             self._out.extend(feature.closing(self.facts))
 
     def _send_header_to_refuse(self, error: StreamError | None) -> None:
@@ -402,3 +403,20 @@ class Stream:
         if move not in cells:
             raise StreamError(StreamCondition.BAD_FORMAT, f"{move.value} is not expected while {self.state.value}")
         self.state = cells[move]
+
+
+def _written(element: Element, content_namespace: str) -> bytes:
+    return element.serialize(content_namespace, declared_prefixes(content_namespace))
+
+
+# Streams are much alike: what is made once for one of them serves others.
+
+
+@lru_cache(_MOST_KINDS)
+def _features(content_namespace: str, *offers: Element) -> bytes:
+    return _written(Element(STREAMS, "features", {}, offers), content_namespace)
+
+
+@lru_cache(_MOST_KINDS)
+def _sized(budget: Budget, stanza_bytes: int) -> Budget:
+    return replace(budget, stanza_bytes=stanza_bytes)

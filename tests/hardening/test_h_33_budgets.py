@@ -190,7 +190,7 @@ def test_h_33_object_counts_return() -> None:
 
 def test_h_33_a_half_open_stream_costs_little() -> None:
     """Most of it is expat's."""
-    facts, profile = talk().stream.facts, talk().stream._profile
+    facts, profile = talk().stream.facts, talk().stream.profile
     tools = StreamTools(addresses=AddressCache(), new_id=lambda: "id")
     Stream(profile, facts, _accept, tools, Budget()).received(header().encode())
     tracemalloc.start()
