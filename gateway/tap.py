@@ -28,7 +28,6 @@ from gateway.notices import Level, Remark
 from gateway.service import Gateway, build
 from gateway.settings import Settings
 
-
 OBJECTS_BETWEEN_COLLECTIONS = 10_000
 
 
