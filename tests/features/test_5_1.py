@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
+from tests.interop.clients import attached, user
 from tests.interop.knocking import knocking, opened, plain
 from tests.interop.peers import Peer
 from tests.interop.peers.site import CLIENT
 from tests.interop.probe import SASL, client_tls, dial
+from tests.interop.scripted import EXTERNAL, SUCCESS, scripted
 from tests.interop.world import World
 
 MECHANISMS = f"{{{SASL}}}mechanisms"
@@ -49,3 +53,34 @@ async def test_servers_authenticate_by_what_their_certificate_proves(house: Peer
         assert offered is not None
         assert [each.text for each in offered] == ["EXTERNAL"]
         assert (await probe.authenticate("visitor.test")).tag == f"{{{SASL}}}success"
+
+
+async def test_we_authenticate_to_the_servers_that_we_call(gateway: Peer, world: World) -> None:
+    async with scripted(world, "called.test") as script, attached(gateway) as component:
+        component.send_message("anybody@called.test", "Art thou there?")
+        probe = await script.encrypted(EXTERNAL)
+        auth = await probe.element()
+        assert (auth.tag, auth.get("mechanism")) == (f"{{{SASL}}}auth", "EXTERNAL")
+        await probe.type(SUCCESS)
+        probe.restart()
+        await script.greet(probe, "")  # which takes a new header of ours
+        assert (await probe.element()).findtext("{jabber:server}body") == "Art thou there?"
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "ANONYMOUS", "SCRAM-SHA-256", "external", "X-EXTERNAL"])
+async def test_no_mechanism_that_proves_no_domain_is_used_between_servers(
+    gateway: Peer, world: World, mechanism: str
+) -> None:
+    domain = f"{mechanism.lower()}.mechanism.test"
+    async with scripted(world, domain) as script, attached(gateway) as component:
+        component.send_message(f"anybody@{domain}", "Art thou there?")
+        probe = await script.encrypted(EXTERNAL.replace("EXTERNAL", mechanism))
+        assert (await probe.element()).tag == "{jabber:server:dialback}result"
+
+
+async def test_real_servers_are_authenticated_both_ways(gateway: Peer, peer: Peer) -> None:
+    async with user(peer, "romeo") as romeo:
+        romeo.send_message("anybody@gateway.test", "Ay me!")
+        await romeo.expect_message("Ay me!")
+    assert "external" in gateway.proofs(peer.site.domains[0])
+    assert "external" in peer.proofs("gateway.test")

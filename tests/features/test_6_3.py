@@ -4,12 +4,19 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+
 import pytest
+from cryptography import x509
 
 from gateway.net.throwaway_ca import CLIENT_AUTH, SERVER_AUTH, Authority, Issued, host, xmpp
+from tests.interop.clients import attached, user
+from tests.interop.fixtures import Starter
 from tests.interop.knocking import bind, condition, jid, knocking, opened
-from tests.interop.peers import Peer
+from tests.interop.peers import Gateway, Peer
 from tests.interop.probe import SASL, Probe, client_tls, dial
+from tests.interop.scripted import EXTERNAL as OFFER
+from tests.interop.scripted import scripted
 from tests.interop.world import World
 
 EXTERNAL = f"<auth xmlns='{SASL}' mechanism='EXTERNAL'>=</auth>"
@@ -69,3 +76,42 @@ async def test_server_proves_its_domain_and_no_other(house: Peer, world: World) 
         assert offers_external(probe)
         assert condition(await probe.authenticate("other.test")) == "invalid-authzid"
         assert (await probe.authenticate("certified.test")).tag == f"{{{SASL}}}success"
+
+
+async def test_we_prove_the_domain_that_the_stream_is_from(gateway: Peer, world: World) -> None:
+    async with scripted(world, "proud.test") as script, attached(gateway) as component:
+        component.send_message("anybody@proud.test", "Art thou there?")
+        probe = await script.encrypted(OFFER)
+        auth = await probe.element()
+        assert auth.get("mechanism") == "EXTERNAL"
+        assert b64decode(auth.text or "") in (b"", b"=", b"component.gateway.test")  # XEP-0178 §3, step 8
+        shown = x509.load_der_x509_certificate(probe.peer_certificate or b"")
+        names = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        assert "component.gateway.test" in names.get_values_for_type(x509.DNSName)
+
+
+async def test_no_other_proof_is_asked_for_where_certificates_are_demanded(
+    start: Starter, world: World, peer: Peer
+) -> None:
+    theirs = peer.site.domains[0]
+    domain = f"strict-6-3.{theirs}"
+    options = {"peers": {"any": {"authenticate": ["external"]}}}
+    ours = start(Gateway, domain, require_certificates=True, options=options)
+    async with user(peer, "romeo") as romeo:
+        romeo.send_message(f"anybody@{domain}", "Ay me!")
+        await romeo.expect_message("Ay me!")
+    assert set(ours.proofs(theirs)) == {"external"}
+    assert set(peer.proofs(domain)) == {"external"}
+
+
+@pytest.mark.parametrize("condition_", ["not-authorized", "temporary-auth-failure"])
+async def test_a_refused_certificate_is_not_the_end_where_dialback_is_allowed(
+    gateway: Peer, world: World, condition_: str
+) -> None:
+    domain = f"{condition_}.refusing.test"
+    async with scripted(world, domain) as script, attached(gateway) as component:
+        component.send_message(f"anybody@{domain}", "Art thou there?")
+        probe = await script.encrypted(OFFER)
+        assert (await probe.element()).tag == f"{{{SASL}}}auth"
+        await probe.type(f"<failure xmlns='{SASL}'><{condition_}/></failure>")
+        assert (await probe.element()).tag == "{jabber:server:dialback}result"
