@@ -5,6 +5,9 @@ With stream management all that was written is kept until the client has acknowl
 the client is *parked*: its session goes on, what comes for it is gathered, and a new connection may take it up again
 and is given what the old one has lost (XEP-0198 §5). The end of a client gives back whatever it has not taken.
 
+Messages that the store keeps stay there until the client has acknowledged them; of a client that acknowledges nothing,
+`handover` finds out.
+
 Nobody's memory grows without bound: who does not acknowledge is waited for, then ended; who is parked and gets too much
 is ended, and the messages wait in the store instead.
 """
@@ -20,12 +23,14 @@ from zope.interface import implementer
 
 from gateway.addresses import Address
 from gateway.attempts.records import AttemptLog
+from gateway.clients.handover import Handover
 from gateway.errors import Misuse, StreamCondition, StreamError
 from gateway.features.stream_management import REQUEST
 from gateway.im.account import Resource
 from gateway.im.client_state import HoldingBack
 from gateway.im.domain import AccountDomain
 from gateway.im.interfaces import ISession
+from gateway.im.kept import KeptMessage
 from gateway.sessions import Connection
 from gateway.stanzas import Stanza
 from gateway.stream.acknowledgements import Acknowledgements
@@ -54,6 +59,7 @@ class Client:
         self._acknowledgements: Acknowledgements[Stanza] | None = None
         self._asked_at: int | None = None  # how many had been sent when an acknowledgement was asked for
         self._holding = HoldingBack()
+        self._handover: Handover | None = None
         self._full: Deferred[None] | None = None
         self._patience: Any = None
         self._resource: Resource = domain.bind(account, self, wish)
@@ -74,6 +80,28 @@ class Client:
         """Gather a stanza for the next flush."""
         if not self.has_ended:
             self._gather(self._holding.pass_on(stanza))
+
+    def deliver_kept(self, messages: Sequence[KeptMessage]) -> None:
+        """Gather messages for the next flush, and say of each when the client has it."""
+        if self.has_ended:
+            return
+        for message in messages:
+            self.deliver(message)
+        if self._acknowledgements is None:
+            if self._handover is None:
+                self._handover = Handover(self._clock, self._is_written, self._taken)
+            self._handover.add(messages)
+
+    def _is_written(self) -> bool:
+        return self._connection is not None and self._connection.has_room and not self._outgoing
+
+    def _taken(self, messages: Sequence[KeptMessage]) -> None:
+        self._domain.taken(self._resource, messages)
+
+    def said_goodbye(self) -> None:
+        """The client has ended its stream properly."""
+        if self._handover is not None and self._is_written():
+            self._handover.confirm()
 
     def _gather(self, stanzas: Sequence[Stanza]) -> None:
         self._outgoing.extend(stanzas)
@@ -127,7 +155,8 @@ class Client:
             return
         self.detach()
         lost = self._acknowledgements.take_back() if self._acknowledgements is not None else []
-        unread = [*lost, *self._outgoing, *self._holding.activate()]
+        handed_over = self._handover.take_back() if self._handover is not None else []
+        unread = [*lost, *handed_over, *self._outgoing, *self._holding.activate()]
         self.has_ended = True
         self._outgoing = []
         self._domain.unbind(self._resource, unread)
@@ -180,7 +209,10 @@ class Client:
         """The client has taken the stanzas up to `h`; raises StreamError when that cannot be."""
         if self._acknowledgements is None:
             raise Misuse("nothing is counted on a stream that is not managed")
-        self._acknowledgements.acknowledge(h)
+        handled = self._acknowledgements.acknowledge(h)
+        kept = [stanza for stanza in handled if isinstance(stanza, KeptMessage)]
+        if kept:
+            self._taken(kept)
         asked_at, self._asked_at = self._asked_at, None
         if not self._acknowledgements.is_full:
             self._stop_waiting()

@@ -254,9 +254,14 @@ class ClientSession:
         if self.connection is not None and self.connection.stream.is_open:
             self.connection.write(data)
 
-    def _closed(self, closed: StreamClosed | CloseTransport) -> None:
-        """The stream has ended in an orderly way; but one that we give up for dead has not, as its client sees it."""
-        error = closed.error if isinstance(closed, CloseTransport) else None
+    def _closed_by_client(self, _: StreamClosed) -> None:
+        if self._owned is not None and not self._was_closed:
+            self._owned.said_goodbye()
+        self._was_closed = True
+
+    def _closed(self, closed: CloseTransport) -> None:
+        """We end the stream in an orderly way; but one that we give up for dead has not, as its client sees it."""
+        error = closed.error
         self._was_closed = error is None or error.condition is not StreamCondition.CONNECTION_TIMEOUT
 
     # What becomes of each event.
@@ -271,6 +276,6 @@ class ClientSession:
         ResumeStream: _resume,
         AcknowledgementRequested: _acknowledge,
         Acknowledged: _acknowledged,
-        StreamClosed: _closed,
+        StreamClosed: _closed_by_client,
         CloseTransport: _closed,
     }

@@ -26,6 +26,7 @@ documents.py       XEP-0049, XEP-0054
 blocking.py        XEP-0191; blocklist.py: whom an address stands for
 carbons.py         XEP-0280
 offline.py         XEP-0160, XEP-0203
+kept.py            a message that the store keeps until a client has it
 client_state.py    XEP-0352, for the stream's side of a session
 
 answers.py         what the server itself says

@@ -86,7 +86,7 @@ class Roster:
 class Account:
     """One account, or an address that nobody has; `roster` is None while no client is bound."""
 
-    __slots__ = ("address", "blocked", "exists", "receivers", "resources", "roster", "work")
+    __slots__ = ("address", "blocked", "exists", "handed_out", "receivers", "resources", "roster", "work")
 
     def __init__(self, address: Address, work: WorkQueue) -> None:
         self.address = address
@@ -96,6 +96,7 @@ class Account:
         self.roster: Roster | None = None
         self.resources: dict[str, Resource] = {}
         self.receivers: tuple[Resource, ...] = ()  # available with a priority that is not negative
+        self.handed_out: frozenset[int] = frozenset()  # kept messages that a client was given and may not have yet
 
     def presence_changed(self) -> None:
         """A resource has become available or unavailable, or has another priority."""

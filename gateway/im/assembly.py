@@ -47,6 +47,7 @@ class Parts:
     """The parts that an AccountDomain calls by itself."""
 
     presences: Presences
+    offline: Offline
     inbound: Inbound
     outbound: Outbound
 
@@ -85,6 +86,7 @@ def assemble(
     services = Services(router, store, table)
     return Parts(
         presences=presences,
+        offline=offline,
         inbound=Inbound(
             router=router,
             offline=offline,

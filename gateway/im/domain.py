@@ -27,6 +27,7 @@ from gateway.im.blocking import Blocked
 from gateway.im.delivery import FOR_THE_PRESENT
 from gateway.im.failures import explain
 from gateway.im.interfaces import ISession
+from gateway.im.kept import KeptMessage
 from gateway.im.limits import AccountLimits
 from gateway.im.throttle import Throttle
 from gateway.im.work import Later, Step
@@ -72,7 +73,8 @@ class AccountDomain:
             limits=limits,
             later=self._take_later,
         )
-        self._presences, self._inbound, self._outbound = parts.presences, parts.inbound, parts.outbound
+        self._presences, self._offline = parts.presences, parts.offline
+        self._inbound, self._outbound = parts.inbound, parts.outbound
 
     @property
     def online(self) -> int:
@@ -176,10 +178,18 @@ class AccountDomain:
         resource.is_bound = False
         account.presence_changed()
         account.work.insist(partial(self._leave, resource), partial(self._failed, account))
+        kept = [stanza for stanza in unread if isinstance(stanza, KeptMessage)]
+        if kept:
+            account.work.insist(partial(self._offline.give_back, account, kept), partial(self._failed, account))
         for stanza in unread:
-            step = partial(self._inbound.return_unread, account, stanza)
-            account.work.insist(step, partial(self._undelivered, account, stanza))
+            if not isinstance(stanza, KeptMessage):
+                step = partial(self._inbound.return_unread, account, stanza)
+                account.work.insist(step, partial(self._undelivered, account, stanza))
         self._accounts.forget_if_idle(account)
+
+    def taken(self, resource: Resource, messages: Sequence[KeptMessage]) -> None:
+        """The client has these messages, as far as that can be known: the store need not keep them any longer."""
+        self._offline.taken(resource.account, messages)
 
     def _leave(self, resource: Resource) -> Later:
         self._presences.leave(resource)

@@ -87,7 +87,7 @@ class Inbound:
         """
         if stanza.name == "presence" or stanza.to is None or carbons.looks_like_a_copy(stanza):
             return None
-        if stanza.to.is_bare and account.receivers and not self._offline.has_waited(stanza):
+        if stanza.to.is_bare and account.receivers:
             return None
         return self.receive(account, stanza)
 

@@ -6,10 +6,13 @@ connection: the door keeps it, goes on taking stanzas for it, and lets it end wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 from gateway.errors import StreamError
+from gateway.im.kept import KeptMessage
 from gateway.stanzas import Stanza
 
 
@@ -18,6 +21,13 @@ class ISession(Interface):
 
     def deliver(stanza: Stanza) -> None:
         """Take over a stanza for this client. Nothing need be written before `flush`. After the end: do nothing."""
+
+    def deliver_kept(messages: Sequence[KeptMessage]) -> None:
+        """As `deliver`, for what the store keeps until the client has it.
+
+        When it has, as far as that can be known, `AccountDomain.taken` follows; what it never took is given back with
+        `AccountDomain.unbind`. Neither happens before this call, or a `flush`, has returned.
+        """
 
     def flush() -> Deferred[None] | None:
         """Write what was delivered. None while there is room; else a Deferred that fires when there is room again.

@@ -1,19 +1,28 @@
-"""Offline messages: kept while nobody may receive them, delivered once to the first who may (XEP-0160, XEP-0203).
+"""Offline messages: kept while nobody may receive them, delivered to the first who may (XEP-0160, XEP-0203).
 
 What is kept carries the time at which it came, and so is delivered as it is kept. When the store has no room, or the
 message is of a kind that is worth nothing later, the sender is told that nobody is there.
+
+A message is handed out to one client at a time, and forgotten when that client has it. Until then it stays in the
+store: whatever breaks meanwhile, it is delivered again rather than lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from gateway.addresses import Domain
 from gateway.elements import Element
 from gateway.errors import StanzaCondition, StanzaError
 from gateway.im.account import Account, Resource
 from gateway.im.edits import restored, with_child
+from gateway.im.failures import explain
+from gateway.im.kept import KeptMessage
+from gateway.im.work import Later
 from gateway.namespaces import CLIENT, DELAY, HINTS
 from gateway.stanzas import Stanza
 from gateway.storage.errors import StoreFull
@@ -56,23 +65,43 @@ class Offline:
 
     async def deliver(self, resource: Resource) -> None:
         """Give the resource everything that waits, oldest first, no faster than it takes it."""
-        account, last = resource.account.address.bare, 0
-        while resource.is_bound and (messages := await self._store.offline(account, last, AT_ONCE)):
-            for message in messages:
-                resource.send(restored("message", message.stanza))
+        account, last = resource.account, 0
+        while messages := await self._store.offline(account.address.bare, last, AT_ONCE):
+            if not resource.is_bound:
+                break
             last = messages[-1].id
+            waiting = [
+                KeptMessage(message.id, restored("message", message.stanza))
+                for message in messages
+                if message.id not in account.handed_out
+            ]
+            account.handed_out |= {message.number for message in waiting}
+            resource.session.deliver_kept(waiting)
             room = resource.session.flush()
-            await self._store.remove_offline(account, [message.id for message in messages])
             if room is not None:
                 await room
 
-    def has_waited(self, stanza: Stanza) -> bool:
-        """Whether a message has been kept here before."""
-        return any(delay.get("from") == self._domain for delay in stanza.element.elements(DELAY, "delay"))
+    def taken(self, account: Account, messages: Sequence[KeptMessage]) -> Deferred[None]:
+        """The client to which these were handed out has them."""
+        numbers = {message.number for message in messages}
+
+        def forgotten(_: object) -> None:
+            account.handed_out -= numbers
+
+        removed = self._store.remove_offline(account.address.bare, numbers)
+        return removed.addErrback(_not_forgotten).addCallback(forgotten)
+
+    def give_back(self, account: Account, messages: Sequence[KeptMessage]) -> Later:
+        """The client to which these were handed out is gone and does not have them: they wait again."""
+        account.handed_out -= {message.number for message in messages}
+        return self.deliver(account.receivers[0]) if account.receivers else None
 
     def _stamped(self, stanza: Stanza) -> Stanza:
-        """The message with the time at which it came first."""
-        if self.has_waited(stanza):
-            return stanza
+        """The message with the time at which it came."""
         moment = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return with_child(stanza, Element(DELAY, "delay", {"from": self._domain, "stamp": moment}))
+
+
+def _not_forgotten(failure: Failure) -> None:
+    """The store could not be written: the message will be delivered once more, which is better than not at all."""
+    explain(failure)

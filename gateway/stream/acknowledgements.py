@@ -66,21 +66,20 @@ class Acknowledgements(Generic[T]):
         self._sizes.append((self.sent, size))
         self.waiting_bytes += size
 
-    def acknowledge(self, h: int) -> int:
-        """The other side has handled everything up to `h`; the answer is how many of them are new.
+    def acknowledge(self, h: int) -> list[T]:
+        """The other side has handled everything up to `h`; the answer is what of it is new, oldest first.
 
         Raises StreamError when that is more than was sent, or less than it had handled before.
         """
         new = (h - self._acknowledged) % MODULUS
         if new > len(self._waiting):
             raise _too_high(h, self.sent % MODULUS)
-        for _ in range(new):
-            self._waiting.popleft()
+        handled = [self._waiting.popleft() for _ in range(new)]
         self._acknowledged += new
         # The bytes of a batch are given back when all of it is acknowledged.
         while self._sizes and self._sizes[0][0] <= self._acknowledged:
             self.waiting_bytes -= self._sizes.popleft()[1]
-        return new
+        return handled
 
     def unacknowledged(self) -> list[T]:
         """What was sent and not acknowledged, oldest first; it stays counted as sent."""

@@ -26,6 +26,21 @@ def line(number: int) -> str:
     return f"<message to='juliet@verona.test' type='chat'><body>line {number}</body></message>"
 
 
+async def told_of(home: Peer, *numbers: int) -> None:
+    """Lines of romeo's wait for juliet."""
+    async with user(home, "romeo") as romeo:
+        for number in numbers:
+            romeo.send_message("juliet@verona.test", f"line {number}")
+        await romeo.request("verona.test", "<ping xmlns='urn:xmpp:ping'/>")
+
+
+async def next_line(probe: Probe) -> str:
+    """The body of the next message."""
+    while (body := (await probe.element()).findtext("{jabber:client}body")) is None:
+        pass
+    return body
+
+
 async def acknowledged(probe: Probe) -> int:
     """Ask what has been taken."""
     await probe.type(f"<r {SM}/>")
@@ -76,3 +91,45 @@ async def test_what_a_parked_client_never_took_is_stored_by_an_orderly_stop(home
     home.start()
     async with user(home, "juliet") as again:
         await again.expect_message("while you were away")
+
+
+async def test_kept_messages_that_were_not_acknowledged_are_there_after_a_crash(home: Peer) -> None:
+    await told_of(home, 1, 2)
+    async with at_home(home, "juliet") as juliet:
+        await juliet.type(f"<enable {SM}/><presence/>")
+        assert [await next_line(juliet) for _ in range(2)] == ["line 1", "line 2"]
+        await juliet.type(f"<a {SM} h='2'/>")  # her own presence, and the first line
+        await juliet.type("<iq type='get' id='p' to='verona.test'><ping xmlns='urn:xmpp:ping'/></iq>")
+        while (await juliet.element()).get("id") != "p":
+            pass
+        home.kill()
+    home.start()
+    async with user(home, "juliet") as again:
+        await again.expect_message("line 2")
+        await again.request("verona.test", "<ping xmlns='urn:xmpp:ping'/>")
+        assert "line 1" not in [str(stanza["body"]) for stanza in again.inbox if stanza.name == "message"]
+
+
+async def test_kept_messages_are_there_after_a_crash_right_behind_their_delivery(home: Peer) -> None:
+    await told_of(home, 1)
+    async with user(home, "juliet") as juliet:
+        await juliet.expect_message("line 1")
+        home.kill()
+        juliet.abort()
+    home.start()
+    async with user(home, "juliet") as again:
+        await again.expect_message("line 1")
+
+
+async def test_kept_messages_are_there_after_a_connection_broke_right_behind_their_delivery(home: Peer) -> None:
+    await told_of(home, 1)
+    async with at_home(home, "juliet") as juliet:
+        await juliet.type("<presence/>")
+        assert await next_line(juliet) == "line 1"
+        juliet.drop()
+    async with user(home, "juliet") as again:
+        await again.expect_message("line 1")
+        await again.request("verona.test", "<ping xmlns='urn:xmpp:ping'/>")
+    async with user(home, "juliet") as later:
+        await later.request("verona.test", "<ping xmlns='urn:xmpp:ping'/>")
+        assert [stanza for stanza in later.inbox if stanza.name == "message"] == []

@@ -11,7 +11,7 @@ The ids of pushes are made up by the server and stand for nothing: what is heard
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -25,6 +25,7 @@ from gateway.errors import StreamError
 from gateway.im.account import Resource
 from gateway.im.domain import AccountDomain
 from gateway.im.interfaces import ISession
+from gateway.im.kept import KeptMessage
 from gateway.im.limits import AccountLimits
 from gateway.interfaces import IRoute
 from gateway.notices import Notice
@@ -88,17 +89,25 @@ class Client(Recorder):
 
     resource: Resource
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, *, takes: bool = True) -> None:
+        """`takes`: what is kept until it has it, it has soon after it was delivered."""
         super().__init__()
         self.home = home
         self.flushed: list[int] = []  # how many stanzas each flush had to write
         self.closed: StreamError | None = None
         self.room: Deferred[None] | None = None
+        self._takes = takes
         self._unflushed = 0
 
     def deliver(self, stanza: Stanza) -> None:
         super().deliver(stanza)
         self._unflushed += 1
+
+    def deliver_kept(self, messages: Sequence[KeptMessage]) -> None:
+        for message in messages:
+            self.deliver(message)
+        if self._takes:
+            self.home.clock.callLater(0, self.home.domain.taken, self.resource, messages)
 
     def flush(self) -> Deferred[None] | None:
         self.flushed.append(self._unflushed)
@@ -198,9 +207,9 @@ class Home:
         for local in accounts:
             self.memory.add_account(f"{local}@{here}", [])
 
-    def client(self, local: str, resource: str | None = None) -> Client:
+    def client(self, local: str, resource: str | None = None, *, takes: bool = True) -> Client:
         """Bind a client."""
-        client = Client(self)
+        client = Client(self, takes=takes)
         client.resource = self.domain.bind(Address.make(local, self.here, ""), client, resource)
         return client
 
@@ -217,6 +226,7 @@ class Home:
 
     def kept(self, local: str) -> list[bytes]:
         """The offline messages of an account."""
+        self.clock.advance(0)
         found: list[bytes] = []
         self.memory.offline(f"{local}@{self.here}", 0, 10_000).addCallback(
             lambda messages: found.extend(message.stanza for message in messages)

@@ -23,14 +23,14 @@ def test_what_is_sent_waits_in_order() -> None:
 
 def test_acknowledged_stanzas_wait_no_longer() -> None:
     acknowledgements = filled("ab", "cd")
-    assert acknowledgements.acknowledge(3) == 3
+    assert acknowledgements.acknowledge(3) == ["a", "b", "c"]
     assert acknowledgements.unacknowledged() == ["d"]
 
 
 def test_an_h_that_was_told_before_is_nothing_new() -> None:
     acknowledgements = filled("abc")
     acknowledgements.acknowledge(2)
-    assert acknowledgements.acknowledge(2) == 0
+    assert acknowledgements.acknowledge(2) == []
 
 
 @pytest.mark.parametrize("h", [4, MODULUS - 1])
@@ -63,7 +63,7 @@ def test_what_is_taken_back_counts_as_never_sent() -> None:
     assert acknowledgements.take_back() == ["b", "c"]
     assert (acknowledgements.sent, len(acknowledgements), acknowledgements.waiting_bytes) == (1, 0, 0)
     acknowledgements.add("x", 1)
-    assert acknowledgements.acknowledge(2) == 1
+    assert acknowledgements.acknowledge(2) == ["x"]
 
 
 def test_h_starts_again_from_zero_after_two_to_the_power_of_32() -> None:
@@ -78,8 +78,8 @@ def test_the_other_sides_h_starts_again_from_zero() -> None:
     acknowledgements: Acknowledgements[int] = Acknowledgements()
     acknowledgements._acknowledged = MODULUS - 2  # nobody has time to send that many
     acknowledgements.add([1, 2, 3, 4], 4)
-    assert acknowledgements.acknowledge(MODULUS - 1) == 1
-    assert acknowledgements.acknowledge(1) == 2
+    assert acknowledgements.acknowledge(MODULUS - 1) == [1]
+    assert acknowledgements.acknowledge(1) == [2, 3]
     assert acknowledgements.unacknowledged() == [4]
 
 

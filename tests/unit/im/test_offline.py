@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
+from gateway.im.kept import KeptMessage
 from gateway.im.offline import is_worth_keeping
-from tests.support.accounts import Home, xml
+from gateway.storage.errors import StoreUnavailable
+from tests.support.accounts import Client, Home, xml
 from tests.support.trees import stanza
 
 ALICE, BOB = "alice@example.com", "bob@example.net/x"
@@ -111,6 +113,64 @@ def test_what_is_not_kept_is_bounced() -> None:
     assert home.kept("alice") == []
 
 
+class TestKept:
+    """What a client was given stays in the store until it has it."""
+
+    def test_it_is_forgotten_when_the_client_has_it(self) -> None:
+        home, phone, messages = self.handed_out("<body>1</body>", "<body>2</body>")
+        home.domain.taken(phone.resource, messages[:1])
+        assert home.kept("alice") == [messages[1].raw]
+
+    def test_only_one_client_is_given_it(self) -> None:
+        home, phone, messages = self.handed_out("<body>1</body>")
+        desk = home.client("alice", "desk").online()
+        phone.say("<presence><priority>-1</priority></presence>", "<presence/>")
+        assert not [each for each in desk.got + phone.got if each.name == "message"]
+        assert home.kept("alice") == [messages[0].raw]
+
+    def test_what_a_client_leaves_is_given_to_the_next_and_what_it_has_is_not(self) -> None:
+        home, phone, messages = self.handed_out("<body>1</body>", "<body>2</body>")
+        home.domain.taken(phone.resource, messages[:1])
+        phone.leave(*messages[1:])
+        desk = home.client("alice", "desk")
+        desk.say("<presence/>")
+        assert [each.raw for each in desk.got if each.name == "message"] == [messages[1].raw]
+        assert home.kept("alice") == []
+
+    def test_a_store_that_fails_costs_no_message(self) -> None:
+        home, phone, messages = self.handed_out("<body>1</body>")
+        home.memory.remove_offline = lambda *_: fail(StoreUnavailable("the disk is full"))
+        home.domain.taken(phone.resource, messages)
+        phone.leave()
+        desk = home.client("alice", "desk")
+        desk.say("<presence/>")
+        assert messages[0].raw in [each.raw for each in desk.got]
+
+    def test_a_client_that_goes_while_the_store_is_read_is_given_nothing(self) -> None:
+        home = Home("alice", slow=True)
+        home.memory.add_offline("alice@example.com", message("<body>1</body>").encode())
+        phone = home.client("alice", "phone")
+        phone.say("<presence/>")
+        while home.store.calls[0][0] != "offline":
+            home.store.answer()
+        phone.leave()
+        home.store.answer_all()
+        assert [each for each in phone.got if each.name == "message"] == []
+        assert len(home.kept("alice")) == 1
+
+    @staticmethod
+    def handed_out(*bodies: str) -> tuple[Home, Client, list[KeptMessage]]:
+        """A client that was given messages and has not said that it has them."""
+        home = Home("alice")
+        home.arrive(*map(message, bodies))
+        phone = home.client("alice", "phone", takes=False).online("")
+        phone.say("<presence/>")
+        given = [each for each in phone.got if isinstance(each, KeptMessage)]
+        phone.heard()
+        assert [each.raw for each in given] == home.kept("alice")
+        return home, phone, given
+
+
 class TestUnread:
     """What a client that is gone had been given and never took."""
 
@@ -143,7 +203,7 @@ class TestUnread:
     def test_what_had_waited_waits_again_with_its_first_time(self) -> None:
         home = Home("alice")
         home.arrive(message("<body>1</body>"))
-        phone = home.client("alice", "phone").online("")
+        phone = home.client("alice", "phone", takes=False).online("")
         phone.say("<presence/>")
         home.clock.advance(60)
         phone.leave(*phone.got)
@@ -152,7 +212,7 @@ class TestUnread:
     def test_what_had_waited_goes_to_who_is_there_now(self) -> None:
         home = Home("alice")
         home.arrive(message("<body>1</body>"))
-        phone, desk = home.client("alice", "phone").online(""), home.client("alice", "desk")
+        phone, desk = home.client("alice", "phone", takes=False).online(""), home.client("alice", "desk")
         phone.say("<presence/>")
         desk.say("<presence/>")
         desk.heard()

@@ -1,0 +1,64 @@
+"""Handover: what becomes of kept messages on a stream that is not managed, where no client says what it has.
+
+A message counts as taken when the client ends its stream properly, or when the connection has stood for some seconds
+after the message was written and has room for more. A client that vanished lets its connection break or fill up before
+that, mostly; where it does not, nobody can know. XEP-0198 is there for whoever wants to be sure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from gateway.im.kept import KeptMessage
+
+CONFIRM_SECONDS = 5.0
+
+
+class Handover:
+    """The kept messages of one client that were handed to its connection, until they are taken or given back."""
+
+    def __init__(
+        self, clock: IReactorTime, is_written: Callable[[], bool], taken: Callable[[Sequence[KeptMessage]], None]
+    ) -> None:
+        """`is_written` tells whether the connection stands and has room, and nothing waits for it."""
+        self._clock = clock
+        self._is_written = is_written
+        self._taken = taken
+        self._messages: list[KeptMessage] = []
+        self._timer: Any = None
+
+    def add(self, messages: Sequence[KeptMessage]) -> None:
+        """These are being written; the seconds begin anew for all."""
+        self._messages += messages
+        self._wait()
+
+    def confirm(self) -> None:
+        """The client has all of them."""
+        messages = self.take_back()
+        if messages:
+            self._taken(messages)
+
+    def take_back(self) -> list[KeptMessage]:
+        """Those of which nobody knows, oldest first; they are waited for no longer."""
+        self._stop()
+        messages, self._messages = self._messages, []
+        return messages
+
+    def _wait(self) -> None:
+        self._stop()
+        self._timer = self._clock.callLater(CONFIRM_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._is_written():
+            self.confirm()
+        else:
+            self._wait()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
