@@ -18,12 +18,13 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from twisted.application.service import MultiService
-from twisted.logger import ILogObserver
+from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.python import usage
 
 from gateway.config import Mistakes, load, warnings
 from gateway.control.door import Refused
 from gateway.log import log_observer, notice_log, open_log
+from gateway.net.descriptors import ShortageWatch, allow, shortfall
 from gateway.notices import Level, Remark
 from gateway.service import Gateway, build
 from gateway.settings import Settings
@@ -68,9 +69,11 @@ def makeService(options: Options) -> Logged:
 
     reactor: Any = installed
     settings = options.settings
+    allow(settings.limits.streams)
     gateway = build(settings, reactor)
     gateway.board.subscribe(notice_log(settings.log.level))
-    for warning in warnings(settings, datetime.now(UTC)):
+    globalLogPublisher.addObserver(ShortageWatch(gateway.board.publish, reactor.seconds))
+    for warning in (*warnings(settings, datetime.now(UTC)), *shortfall(settings.limits.streams)):
         gateway.board.publish(Remark(text=warning, weight=Level.WARN))
     top = Logged(_observer(options.parent, settings, reactor))
     gateway.setServiceParent(top)

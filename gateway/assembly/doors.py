@@ -39,12 +39,11 @@ def set_doors(parts: Parts) -> None:
     """Make the porter, and one door for each key of `[listen]` where streams come in."""
     limits = parts.settings.limits
     crowd = Crowd(
-        streams=limits.streams,
         per_address=limits.streams_per_address,
         unauthenticated=limits.unauthenticated_streams,
         per_minute=limits.connections_per_minute,
     )
-    parts.porter = Porter(crowd, parts.board.publish, parts.reactor.seconds)
+    parts.porter = Porter(crowd, parts.places, parts.board.publish, parts.reactor.seconds)
     servers, relayed = _for_servers(parts)
     components, people = _for_components(parts), _for_people(parts)
     behind = {

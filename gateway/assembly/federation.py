@@ -60,6 +60,7 @@ def set_federation(parts: Parts) -> None:
         timing=parts.timing,
         publish=parts.board.publish,
         numbers=parts.numbers,
+        places=parts.places,
     )
     parts.streams = OutboundStreams(parts.connector, parts.reactor)
 

@@ -29,7 +29,7 @@ from gateway.net.connector import Connector
 from gateway.net.contexts import TLSContexts
 from gateway.net.identities import Identity
 from gateway.net.listening import Listening
-from gateway.net.porter import Porter
+from gateway.net.porter import Places, Porter
 from gateway.net.protocol import Timing
 from gateway.net.resolver import Resolver
 from gateway.net.trust import TrustStore
@@ -60,6 +60,7 @@ class Parts(MultiService):
     history: History
     status: StatusReader
     # what every stream needs
+    places: Places
     addresses: AddressCache
     tools: StreamTools
     budget: Budget

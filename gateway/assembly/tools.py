@@ -8,6 +8,8 @@ from functools import partial
 from gateway.addresses import AddressCache
 from gateway.assembly.parts import Parts
 from gateway.attempts.records import AttemptLog, Direction, Kind
+from gateway.net.descriptors import room_for
+from gateway.net.porter import Places
 from gateway.net.protocol import Timing
 from gateway.stream.codec import Budget
 from gateway.stream.stream import StreamTools
@@ -18,6 +20,7 @@ STREAM_ID_BYTES = 20  # 160 bits: dialback keys and component handshakes rest on
 def share_tools(parts: Parts) -> None:
     """Make what is given to every stream."""
     limits = parts.settings.limits
+    parts.places = Places(room_for(limits.streams))
     parts.addresses = AddressCache()
     parts.tools = StreamTools(
         addresses=parts.addresses,

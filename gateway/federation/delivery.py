@@ -43,6 +43,12 @@ OUT_OF_REACH = Told(
     text="the server of {domain} could not be reached",
 )
 """There is or may be one, and it could not be used this time (§8.3.3.17)."""
+TOO_BUSY = Told(
+    condition=StanzaCondition.RESOURCE_CONSTRAINT,
+    error_type="wait",
+    text="this server has too many streams to open one to {domain}",
+)
+"""We have no room for one more."""
 
 # Whatever is not named here leaves the domain out of reach.
 _TOLD: dict[Verdict | StreamCondition, Told] = {

@@ -10,18 +10,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.python.failure import Failure
 
 from gateway.addresses import Domain, DomainPair
 from gateway.attempts.records import AttemptLog, Direction, Kind, Step
 from gateway.attempts.verdicts import Verdict
 from gateway.errors import DiallingFailed, Unreachable
 from gateway.federation.broken import BrokenStream
-from gateway.federation.delivery import DeliveryFailed, failure_of
+from gateway.federation.delivery import TOO_BUSY, DeliveryFailed, failure_of
 from gateway.federation.outbound import Gone, OutboundSession
 from gateway.net.certificates import CertificateJudge
 from gateway.net.contexts import TLSContexts
 from gateway.net.dialling import Dialled, dial
+from gateway.net.porter import Complaints, NotDialled, Places
 from gateway.net.protocol import StreamProtocol, Timing
 from gateway.net.resolver import Resolver
 from gateway.net.targets import Target
@@ -63,6 +65,7 @@ class Connector:
         timing: Timing,
         publish: Publish,
         numbers: Iterator[int],
+        places: Places,
     ) -> None:
         """`profiles`: for stanzas, and for questions about keys only; `numbers` tells attempts from each other."""
         self._reactor = reactor
@@ -77,12 +80,31 @@ class Connector:
         self._timing = timing
         self._publish = publish
         self._numbers = numbers
+        self._places = places
+        self._complaints = Complaints(publish, NotDialled)
 
     def open(
         self, pair: DomainPair, gone: Gone, *, only_questions: bool, resuming: BrokenStream | None = None
     ) -> Deferred[OutboundSession]:
         """A session whose stream is established; fails with DeliveryFailed, also when it is cancelled."""
-        return Deferred.fromCoroutine(self._open(pair, gone, only_questions, resuming))
+        if not self._places.are_left:
+            why = f"{self._places.most} streams are open ([limits] streams)"
+            self._complaints.tell(pair.target, why, self._reactor.seconds())
+            return fail(DeliveryFailed(why, TOO_BUSY))
+        self._places.take()
+        opening = Deferred.fromCoroutine(self._open(pair, gone, only_questions, resuming))
+        return opening.addCallbacks(self._opened, self._not_opened)
+
+    def _opened(self, session: OutboundSession) -> OutboundSession:
+        if session.connection is None:
+            self._places.give_back()
+        else:
+            session.connection.when_lost().addCallback(lambda _: self._places.give_back())
+        return session
+
+    def _not_opened(self, failure: Failure) -> Failure:
+        self._places.give_back()
+        return failure
 
     async def _open(
         self, pair: DomainPair, gone: Gone, only_questions: bool, resuming: BrokenStream | None

@@ -43,13 +43,43 @@ class TurnedAway(Notice):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotDialled(TurnedAway):
+    """We opened no stream to the domain `address`, since there are too many."""
+
+    @property
+    def sentence(self) -> str:
+        more = f" (and {self.untold} times before)" if self.untold else ""
+        return f"no stream was opened to {self.address}{more}: {self.why}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Crowd:
     """How many connections are let in, and how fast they may come; 0 connections a minute: as fast as they like."""
 
-    streams: int = 20_000
     per_address: int = 100
     unauthenticated: int = 1000
     per_minute: float = 600
+
+
+class Places:
+    """What all streams share, those that others open to us and those that we open."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.taken = 0
+
+    @property
+    def are_left(self) -> bool:
+        """Whether there may be one more stream."""
+        return self.taken < self.most
+
+    def take(self) -> None:
+        """There is one more."""
+        self.taken += 1
+
+    def give_back(self) -> None:
+        """There is one less."""
+        self.taken -= 1
 
 
 class Guest(Protocol):
@@ -63,10 +93,11 @@ class Guest(Protocol):
 class Porter:
     """Counts the connections of all doors together."""
 
-    def __init__(self, crowd: Crowd, publish: Publish, seconds: Callable[[], float]) -> None:
+    def __init__(self, crowd: Crowd, places: Places, publish: Publish, seconds: Callable[[], float]) -> None:
         self.crowd = crowd
         self.connections: set[Guest] = set()
-        self.unproved: dict[Guest, str] = {}  # in the order in which they came
+        self.unproved = Unproved()
+        self._places = places
         self._addresses: dict[Guest, str] = {}
         self._by_address: Counter[str] = Counter()
         self._arrivals = Arrivals()
@@ -77,8 +108,8 @@ class Porter:
         """Whether one more may come in from that IP address."""
         address, crowd = neighbourhood(host), self.crowd
         why = ""
-        if len(self.connections) >= crowd.streams:
-            why = f"{crowd.streams} streams are open ([limits] streams)"
+        if not self._places.are_left:
+            why = f"{self._places.most} streams are open ([limits] streams)"
         elif self._by_address[address] >= crowd.per_address:
             why = f"{crowd.per_address} streams are open from there ([limits] streams_per_address)"
         elif not self._arrivals.allow(address, crowd.per_minute, self._seconds()):
@@ -92,32 +123,87 @@ class Porter:
         address = neighbourhood(connection.peer_address.rpartition(":")[0].strip("[]"))
         if len(self.unproved) >= self.crowd.unauthenticated:
             self._make_room()
+        self._places.take()
         self.connections.add(connection)
         self._addresses[connection] = address
-        self.unproved[connection] = address
+        self.unproved.add(connection, address)
         self._by_address[address] += 1
 
     def established(self, connection: Guest) -> None:
         """Stanzas may pass on it."""
-        self.unproved.pop(connection, None)
+        self.unproved.remove(connection)
 
     def left(self, connection: Guest) -> None:
         """A connection is gone."""
         if connection in self.connections:
+            self._places.give_back()
             self.connections.remove(connection)
-            self.unproved.pop(connection, None)
+            self.unproved.remove(connection)
             address = self._addresses.pop(connection)
             self._by_address[address] -= 1
             if not self._by_address[address]:
                 del self._by_address[address]
 
     def _make_room(self) -> None:
-        crowded, _ = Counter(self.unproved.values()).most_common(1)[0]
-        oldest = next(guest for guest, address in self.unproved.items() if address == crowded)
-        del self.unproved[oldest]
+        oldest, crowded = self.unproved.take_oldest_of_most_crowded()
         why = f"{self.crowd.unauthenticated} streams have proved nothing yet ([limits] unauthenticated_streams)"
         self._complaints.tell(crowded, why, self._seconds())
         oldest.dismiss(StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too many streams have proved nothing yet"))
+
+
+class Unproved:
+    """The connections that have proved nothing yet, by address, and each address under how many it has.
+
+    In a flood somebody has to leave whenever somebody comes, so finding him must not take longer the more there are.
+    """
+
+    def __init__(self) -> None:
+        self._address_of: dict[Guest, str] = {}
+        self._at: dict[str, dict[Guest, None]] = {}  # in the order in which they came
+        self._crowds: dict[int, dict[str, None]] = {}  # the addresses that have so many
+        self._largest = 0
+
+    def __len__(self) -> int:
+        return len(self._address_of)
+
+    def __contains__(self, guest: object) -> bool:
+        return guest in self._address_of
+
+    def add(self, guest: Guest, address: str) -> None:
+        """One more has come from there."""
+        self._address_of[guest] = address
+        there = self._at.setdefault(address, {})
+        there[guest] = None
+        self._move(address, len(there) - 1, len(there))
+        self._largest = max(self._largest, len(there))
+
+    def remove(self, guest: Guest) -> None:
+        """One has proved something, or is gone; nothing happens when he is not here."""
+        address = self._address_of.pop(guest, None)
+        if address is None:
+            return
+        there = self._at[address]
+        del there[guest]
+        if not there:
+            del self._at[address]
+        self._move(address, len(there) + 1, len(there))
+        if self._largest not in self._crowds:
+            self._largest -= 1
+
+    def take_oldest_of_most_crowded(self) -> tuple[Guest, str]:
+        """The one who has to leave, and his address."""
+        address = next(iter(self._crowds[self._largest]))
+        oldest = next(iter(self._at[address]))
+        self.remove(oldest)
+        return oldest, address
+
+    def _move(self, address: str, before: int, now: int) -> None:
+        if before:
+            del self._crowds[before][address]
+            if not self._crowds[before]:
+                del self._crowds[before]
+        if now:
+            self._crowds.setdefault(now, {})[address] = None
 
 
 class Arrivals:
@@ -140,10 +226,11 @@ class Arrivals:
 
 
 class Complaints:
-    """What is told of those who are turned away: once in a while for each address, with how many there were."""
+    """What is told of those who get nothing: once in a while for each address, with how many there were."""
 
-    def __init__(self, publish: Publish, most: int = _MOST_ADDRESSES) -> None:
+    def __init__(self, publish: Publish, kind: type[TurnedAway] = TurnedAway, most: int = _MOST_ADDRESSES) -> None:
         self._publish = publish
+        self._kind = kind
         self._most = most
         self._told: OrderedDict[str, tuple[float, int]] = OrderedDict()  # when the last one, and how many since
 
@@ -151,7 +238,7 @@ class Complaints:
         """One more was turned away."""
         when, untold = self._told.pop(address, (-_TELL_SECONDS, 0))
         if now - when >= _TELL_SECONDS:
-            self._publish(TurnedAway(address=address, why=why, untold=untold))
+            self._publish(self._kind(address=address, why=why, untold=untold))
             when, untold = now, 0
         else:
             untold += 1

@@ -134,7 +134,7 @@ class Starter:
         server = kind(site, self._world.folder / f"{kind.name}-{site.address}")
         self.started.append(server)
         self._servers.enter_context(server)
-        if kind is not Gateway:
+        if not issubclass(kind, Gateway):
             for name in USERS:
                 server.register(f"{name}@{domains[0]}", PASSWORD)
         return server

@@ -134,3 +134,14 @@ async def test_what_another_server_does_not_take_is_not_sent_to_it(world: World,
         component.send_message("a@small.test", "last")
         assert await component.expect_error(large) == "policy-violation"
         assert "last" in "".join((await probe.element()).itertext())
+
+
+async def test_streams_that_we_would_open_count_as_well(start: Starter) -> None:
+    options = {"limits": {"streams": 1}, "log": {"level": "info"}}
+    full = start(Gateway, "full.test", components={"component.full.test": "secret"}, options=options)
+    async with attached(full) as component:
+        numbers = [component.send_message("a@another.test", "hello") for _ in range(3)]
+        for number in numbers:
+            assert await component.expect_error(number) == "resource-constraint"
+    told = "no stream was opened to another.test: 1 streams are open ([limits] streams)"
+    assert full.log().count(told) == 1

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.errors import StreamError
-from gateway.net.porter import Arrivals, Crowd, Porter, TurnedAway, neighbourhood
+from gateway.net.porter import Arrivals, Crowd, Places, Porter, TurnedAway, Unproved, neighbourhood
 from gateway.notices import Notice
 
 
@@ -21,10 +26,11 @@ class Guest:
 
 
 class World:
-    def __init__(self, **crowd: float) -> None:
+    def __init__(self, streams: int = 1000, **crowd: float) -> None:
         self.now = 1000.0
         self.told: list[Notice] = []
-        self.porter = Porter(Crowd(**crowd), self.told.append, lambda: self.now)  # type: ignore[arg-type]
+        self.places = Places(streams)
+        self.porter = Porter(Crowd(**crowd), self.places, self.told.append, lambda: self.now)  # type: ignore[arg-type]
 
     def come(self, host: str, *, proved: bool = False) -> Guest | None:
         """Somebody connects; None when he is turned away."""
@@ -44,6 +50,17 @@ def test_so_many_are_let_in() -> None:
     world = World(streams=3)
     assert [world.come(f"192.0.2.{number}") is not None for number in range(4)] == [True] * 3 + [False]
     assert world.sentences() == ["a connection from 192.0.2.3 was turned away: 3 streams are open ([limits] streams)"]
+
+
+def test_streams_that_we_open_take_places_too() -> None:
+    world = World(streams=2)
+    world.places.take()
+    guest = world.come("192.0.2.1")
+    assert guest is not None
+    assert world.come("192.0.2.2") is None
+    world.porter.left(guest)
+    assert world.come("192.0.2.2") is not None
+    assert world.places.taken == 2
 
 
 def test_so_many_are_let_in_from_one_address_and_others_still() -> None:
@@ -130,3 +147,50 @@ def test_the_tables_are_bounded() -> None:
     for number in range(1000):
         arrivals.allow(str(number), 10, 0)
     assert len(arrivals._paid_until) == 100
+
+
+STEPS = st.lists(st.tuples(st.sampled_from(["come", "come", "leave", "make room"]), st.integers(0, 5)), max_size=80)
+
+
+@given(STEPS)
+def test_the_oldest_of_a_most_crowded_address_has_to_leave(steps: list[tuple[str, int]]) -> None:
+    unproved, expected = Unproved(), {}
+    for step, number in steps:
+        if step == "come":
+            guest = Guest(f"192.0.2.{number}:40000")
+            unproved.add(guest, guest.peer_address)
+            expected[guest] = guest.peer_address
+        elif step == "leave" and expected:
+            guest = list(expected)[number % len(expected)]
+            unproved.remove(guest)
+            unproved.remove(guest)
+            del expected[guest]
+        elif step == "make room" and expected:
+            oldest, address = unproved.take_oldest_of_most_crowded()
+            crowd = [guest for guest, where in expected.items() if where == address]
+            assert oldest is crowd[0]
+            assert len(crowd) == max(Counter(expected.values()).values())
+            del expected[oldest]
+        assert len(unproved) == len(expected)
+
+
+def test_making_room_takes_no_longer_in_a_large_crowd() -> None:
+    """Each newcomer of a flood pushes one out: what that costs must not grow with the flood."""
+
+    def steps(size: int) -> int:
+        counted = 0
+
+        def count(frame: object, event: str, argument: object) -> None:
+            nonlocal counted
+            counted += 1
+
+        unproved = Unproved()
+        for number in range(size):
+            unproved.add(Guest(""), f"address {number}")
+        sys.setprofile(count)
+        for _ in range(100):
+            unproved.take_oldest_of_most_crowded()
+        sys.setprofile(None)
+        return counted
+
+    assert steps(5000) <= 1.2 * steps(500)
