@@ -88,6 +88,11 @@ class DeliveryFailed(GatewayError):
         """Whether there is nothing to wait for: the domain has no server."""
         return self.told is NOT_THERE
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it says nothing about the domain, which may be tried again at once."""
+        return self.told is TOO_BUSY
+
     def stanza_error(self, domain: str) -> StanzaError:
         """The error for the sender."""
         told = self.told

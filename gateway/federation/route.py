@@ -219,7 +219,8 @@ class RemoteRoute:
             failure.value if isinstance(failure.value, DeliveryFailed) else DeliveryFailed(failure.getErrorMessage())
         )
         whom = self.pair if failed.of_the_pair else self.pair.target
-        self._backoff.failed(whom, self._clock.seconds(), failed)
+        if not failed.is_ours:
+            self._backoff.failed(whom, self._clock.seconds(), failed)
         self._failed(failed)
         if not isinstance(failure.value, DeliveryFailed):
             failure.raiseException()  # our own bug: let it be logged with its traceback
