@@ -38,14 +38,14 @@ class History:
     ) -> None:
         self._known = _Shelf(domains, attempts)
         self._strangers = _Shelf(strangers, attempts)
-        self._under_way: OrderedDict[int, Attempt] = OrderedDict()
+        self._under_way: OrderedDict[int, AttemptUnderWay] = OrderedDict()
         self._failures: deque[Attempt] = deque(maxlen=failures)
 
     def notice(self, notice: Notice) -> None:
         """Keep what concerns attempts."""
         match notice:
-            case AttemptUnderWay(attempt=attempt):
-                self._under_way[attempt.number] = attempt
+            case AttemptUnderWay():
+                self._under_way[notice.number] = notice
                 while len(self._under_way) > MOST_UNDER_WAY:
                     self._under_way.popitem(last=False)
             case Attempt():
@@ -56,7 +56,7 @@ class History:
     def of(self, domain: str) -> list[Attempt]:
         """The attempts with a domain, or for a domain of ours, the latest first."""
         kept = chain(self._known.of(domain), self._strangers.of(domain))
-        now = (attempt for attempt in self._under_way.values() if domain in domains_of(attempt))
+        now = (attempt for attempt in self._attempts_now() if domain in domains_of(attempt))
         return _latest_first(chain(kept, now))
 
     def failures(self) -> list[Attempt]:
@@ -65,17 +65,20 @@ class History:
 
     def under_way(self) -> list[Attempt]:
         """The attempts that have not ended, the latest first."""
-        return _latest_first(self._under_way.values())
+        return _latest_first(self._attempts_now())
 
     def find(self, number: int) -> Attempt | None:
         """The attempt with that number, if it is still remembered."""
-        remembered = chain(self._under_way.values(), self._failures, self._known, self._strangers)
+        remembered = chain(self._attempts_now(), self._failures, self._known, self._strangers)
         return next((attempt for attempt in remembered if attempt.number == number), None)
 
     def latest(self) -> Iterator[tuple[str, Attempt]]:
         """Each domain with the last attempt that concerned it."""
         for shelf in (self._strangers, self._known):
             yield from shelf.latest()
+
+    def _attempts_now(self) -> Iterator[Attempt]:
+        return (under_way.attempt for under_way in self._under_way.values())
 
     def _ended(self, attempt: Attempt) -> None:
         self._under_way.pop(attempt.number, None)

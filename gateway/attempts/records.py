@@ -157,9 +157,15 @@ class Attempt(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptUnderWay(Notice):
-    """An attempt has begun, or one more of its steps has ended: the record so far."""
+    """An attempt has begun, or one more of its steps has ended; the record is made when somebody looks at it."""
 
-    attempt: Attempt
+    number: int
+    so_far: Callable[[], Attempt]
+
+    @property
+    def attempt(self) -> Attempt:
+        """The record as it is now, with or without the end."""
+        return self.so_far()
 
     @property
     def level(self) -> Level:
@@ -255,9 +261,10 @@ class AttemptLog:
         self._seconds = seconds
         self.began = self._step_began = seconds()
         self._steps: list[StepRecord] = []
+        self._doing = doing
         self._had_stanza = False
         if doing:
-            self.doing(doing)
+            self._tell()
 
     @property
     def is_open(self) -> bool:
@@ -272,7 +279,8 @@ class AttemptLog:
     def doing(self, what: str) -> None:
         """What is being waited for now, as people who ask meanwhile are told."""
         if self.record is None:
-            self._publish(AttemptUnderWay(attempt=self._so_far(Verdict.UNDER_WAY, "", what)))
+            self._doing = what
+            self._tell()
 
     def step(self, step: Step, told: str, *, ok: bool = True, offered: str = "", required: str = "") -> None:
         """A step has ended, which began when the one before it did end."""
@@ -288,7 +296,8 @@ class AttemptLog:
     def end(self, verdict: Verdict, reason: str = "") -> None:
         """The attempt has ended; only the first verdict counts."""
         if self.record is None:
-            self.record = self._so_far(verdict, reason, "")
+            self._doing = ""
+            self.record = self._record(verdict, reason)
             self._publish(self.record)
 
     def stanzas(self, told: str) -> None:
@@ -326,7 +335,14 @@ class AttemptLog:
             required=required,
         )
 
-    def _so_far(self, verdict: Verdict, reason: str, doing: str) -> Attempt:
+    def _tell(self) -> None:
+        self._publish(AttemptUnderWay(number=self.number, so_far=self.so_far))
+
+    def so_far(self) -> Attempt:
+        """The record as it is now."""
+        return self.record or self._record(Verdict.UNDER_WAY, "")
+
+    def _record(self, verdict: Verdict, reason: str) -> Attempt:
         return Attempt(
             number=self.number,
             direction=self.direction,
@@ -339,7 +355,7 @@ class AttemptLog:
             steps=tuple(self._steps),
             verdict=verdict,
             reason=_cut(reason),
-            doing=_cut(doing),
+            doing=_cut(self._doing),
         )
 
 

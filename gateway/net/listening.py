@@ -39,6 +39,7 @@ class Listening(Service):
         self.factory = factory
         self._reactor = reactor
         self._port: IListeningPort | None = None
+        self._at: Any = None
         self._opening: Deferred[Any] | None = None
 
     @property
@@ -49,9 +50,8 @@ class Listening(Service):
     @property
     def addresses(self) -> Iterator[tuple[str, int]]:
         """The IP address and port at which others connect, once it is open and if it is one of TCP."""
-        at: Any = self._port.getHost() if self._port is not None else None
-        if isinstance(at, IPv4Address | IPv6Address):
-            yield at.host, at.port
+        if isinstance(self._at, IPv4Address | IPv6Address):
+            yield self._at.host, self._at.port
 
     def privilegedStartService(self) -> None:
         self._open()
@@ -63,7 +63,7 @@ class Listening(Service):
 
     def stopService(self) -> Deferred[None] | None:
         super().stopService()
-        port, self._port, self._opening = self._port, None, None
+        port, self._port, self._at, self._opening = self._port, None, None, None
         return port.stopListening() if port is not None else None  # type: ignore[return-value]
 
     def _open(self) -> None:
@@ -83,6 +83,7 @@ class Listening(Service):
 
     def _opened(self, port: IListeningPort) -> None:
         self._port = port
+        self._at = port.getHost()
 
 
 def _why(failure: Failure) -> str:

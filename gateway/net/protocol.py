@@ -72,6 +72,7 @@ class StreamProtocol(Protocol):
         """`tls` gives Twisted's connection creator for this side and these facts; `clock` is an IReactorTime."""
         self.stream = stream
         self.timing = timing
+        self.peer_address = ""  # the other side's IP address and port, once connected
         self.last_activity = 0.0
         self.bytes_in = 0
         self.bytes_out = 0
@@ -101,6 +102,7 @@ class StreamProtocol(Protocol):
         self._set_timer("negotiate", self.timing.negotiate, self._negotiation_timed_out)
         self.last_activity = self._clock.seconds()
         transport: Any = self.transport
+        self.peer_address = _address(transport.getPeer())
         transport.setTcpNoDelay(True)
         give_up_after(transport, self.timing.stall)
         transport.registerProducer(self._writable, True)
@@ -153,14 +155,6 @@ class StreamProtocol(Protocol):
         self._writable.release()  # nobody has to wait for room any more
 
     # -- the session calls us ----------------------------------------------------------------------------------------
-
-    @property
-    def peer_address(self) -> str:
-        """The other side's IP address and port."""
-        peer: Any = self.transport.getPeer()  # type: ignore[union-attr]
-        if not hasattr(peer, "host"):
-            return str(peer)
-        return f"[{peer.host}]:{peer.port}" if ":" in peer.host else f"{peer.host}:{peer.port}"
 
     def write(self, data: bytes) -> None:
         """Stanzas as bytes, on an established stream."""
@@ -402,6 +396,12 @@ class _Writable:
 
     def stopProducing(self) -> None:
         self.is_open = False
+
+
+def _address(peer: Any) -> str:
+    if not hasattr(peer, "host"):
+        return str(peer)
+    return f"[{peer.host}]:{peer.port}" if ":" in peer.host else f"{peer.host}:{peer.port}"
 
 
 def _in_words(reason: Failure) -> str:

@@ -41,12 +41,21 @@ class Bounds:
 class Wait:
     """One asker's wait for an answer: `answer` fires with it, or with a SILENT one when the time is over."""
 
-    def __init__(self, reactor: Any, question: Question, seconds: float) -> None:
+    def __init__(self, reactor: Any, question: Question) -> None:
         self.answer: Deferred[Answer] = Deferred(lambda answer: self._stop())
         self._reactor = reactor
         self._question = question
         self._since = reactor.seconds()
-        self._timer = reactor.callLater(max(0, seconds), self._expire)
+        self._timer: Any = None
+
+    def last(self, seconds: float) -> None:
+        """Wait no longer than so many seconds from now."""
+        if self.answer.called:
+            return
+        if self._timer is None:
+            self._timer = self._reactor.callLater(max(0, seconds), self._expire)
+        elif self._timer.getTime() > self._reactor.seconds() + seconds:
+            self._timer.reset(seconds)
 
     def end(self, answer: Answer | Failure) -> None:
         """The answer is there; nothing happens when the wait is over already."""
@@ -54,17 +63,12 @@ class Wait:
             self._stop()
             self.answer.callback(answer)  # type: ignore[arg-type]  # a Failure takes the error path
 
-    def hurry(self, seconds: float) -> None:
-        """Wait no longer than so many seconds from now."""
-        if self._timer.active() and self._timer.getTime() > self._reactor.seconds() + seconds:
-            self._timer.reset(seconds)
-
     def _expire(self) -> None:
         waited = self._reactor.seconds() - self._since
         self.end(_unanswered(self._question, Outcome.SILENT, f"no answer within {waited:.1f} s"))
 
     def _stop(self) -> None:
-        if self._timer.active():
+        if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
 
@@ -81,7 +85,7 @@ class Questions:
 
     def ask(self, question: Question, seconds: float) -> Wait:
         """Begin to wait for the answer to a question, for so many seconds at most."""
-        wait = Wait(self._reactor, question, seconds)
+        wait = Wait(self._reactor, question)
         known = self._memory.recall(question, self._reactor.seconds())
         if known is not None:
             wait.end(known)
@@ -92,6 +96,7 @@ class Questions:
         else:
             self._under_way[question] = [wait]
             Deferred.fromCoroutine(self._find(question)).addBoth(self._found, question)
+        wait.last(seconds)
         return wait
 
     def forget(self) -> None:

@@ -240,7 +240,7 @@ class _Search:
 
         def hurry(answer: Answer, other: Wait) -> Answer:
             if answer.values:
-                other.hurry(self._patience.other_family)
+                other.last(self._patience.other_family)
             return answer
 
         seconds = self._deadline - self._reactor.seconds()

@@ -59,10 +59,10 @@ def _weighted(offers: Iterable[Offer], random: Random) -> list[Offer]:
     """Draw one after the other; those of weight 0 stand first, which leaves them a small chance (RFC 2782, Weight)."""
     pool = sorted(offers, key=lambda offer: offer.record.weight > 0)
     drawn: list[Offer] = []
-    while pool:
+    while len(pool) > 1:
         mark = random.randint(0, sum(offer.record.weight for offer in pool))
         drawn.append(pool.pop(_first_reaching(mark, pool)))
-    return drawn
+    return drawn + pool
 
 
 def _first_reaching(mark: int, pool: Sequence[Offer]) -> int:

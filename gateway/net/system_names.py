@@ -83,6 +83,8 @@ def parse_nameserver(text: str) -> Nameserver:
 
 def is_address(text: str) -> bool:
     """Whether this is an IPv4 or IPv6 address, without brackets and without a zone."""
+    if not (":" in text or text[-1:].isdigit()):
+        return False  # almost every name, and found out faster
     try:
         canonical(text)
     except ValueError:

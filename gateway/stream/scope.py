@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from gateway.elements import Element, parse_element
 from gateway.stream.framing import attributes, tags
 
+Search = Callable[[bytes], re.Match[bytes] | None]
+
+_MOST_KINDS = 256  # of stream headers that differ in what they declare
 _LANGUAGE = re.compile("[A-Za-z0-9-]{1,64}")  # as much of RFC 5646 as keeps a peer from making every stanza large
 
 
@@ -24,10 +28,8 @@ class Scope:
         self.content_namespace = declarations.get("", "")
         self.start_tag = start_tag
         self._lang = b" xml:lang='%b'" % lang.encode() if lang and _LANGUAGE.fullmatch(lang) else b""
-        prefixes = [re.escape(prefix.encode()) for prefix in declarations if prefix]
         self._content = self.content_namespace.encode()
-        self._lean = _leaning(self._content, prefixes)
-        self._uses_prefix = re.compile(rb"[<\s/](?:" + b"|".join(prefixes) + rb"):") if prefixes else None
+        self._lean, self._uses_prefix = _searches(self._content, *filter(None, declarations))
 
     def may_be_borrowed_from(self, data: bytes) -> bool:
         """Whether anything in `data` could lean on the stream header; False is certain."""
@@ -50,7 +52,18 @@ class Scope:
         return parse_element(raw, self.start_tag)
 
 
-def _leaning(content_namespace: bytes, prefixes: list[bytes]) -> Callable[[bytes], re.Match[bytes] | None]:
+@lru_cache(_MOST_KINDS)
+def _searches(content_namespace: bytes, *prefixes: str) -> tuple[Search, re.Pattern[bytes] | None]:
+    """What looks for anything that leans on a stream header, and for the use of one of its prefixes, if there are any.
+
+    The headers of most streams declare the same.
+    """
+    escaped = [re.escape(prefix.encode()) for prefix in prefixes]
+    uses_prefix = re.compile(rb"[<\s/](?:" + b"|".join(escaped) + rb"):") if escaped else None
+    return _leaning(content_namespace, escaped), uses_prefix
+
+
+def _leaning(content_namespace: bytes, prefixes: list[bytes]) -> Search:
     """Searches for what leans on a stream header: one of its prefixes, or its content namespace.
 
     All of them hold a colon, and are found fastest by searching for that and looking at what stands around it.

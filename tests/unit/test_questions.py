@@ -100,18 +100,18 @@ def test_asker_waits_no_longer_than_it_likes_and_the_answer_is_kept_all_the_same
     assert asking.clock.getDelayedCalls() == []
 
 
-def test_hurry_shortens_a_wait_but_never_lengthens_it() -> None:
+def test_last_shortens_a_wait_but_never_lengthens_it() -> None:
     asking = Asking({"a.test": ADDRESS})
     asking.table.held = []
     short, long = asking.wait("a.test", 2), asking.wait("a.test", 10)
     for wait in (short, long):
-        wait.hurry(3)
+        wait.last(3)
     asking.clock.advance(2)
     assert result(short).outcome is Outcome.SILENT
     assert result(long) is None
     asking.clock.advance(1)
     assert result(long).outcome is Outcome.SILENT
-    long.hurry(1)  # over: nothing happens
+    long.last(1)  # over: nothing happens
     assert asking.clock.getDelayedCalls() == []
 
 

@@ -71,9 +71,10 @@ def test_only_the_first_verdict_counts(log: AttemptLog, told: list[Notice]) -> N
 
 def test_what_is_under_way_is_told_step_by_step(log: AttemptLog, told: list[Notice]) -> None:
     log.doing("connecting to 192.0.2.1")
+    waiting = told[-1].attempt  # type: ignore[attr-defined]
     log.step(Step.CONNECT, "to 192.0.2.1")
+    connected = told[-1].attempt  # type: ignore[attr-defined]
     assert all(isinstance(notice, AttemptUnderWay) for notice in told)
-    waiting, connected = (notice.attempt for notice in told if isinstance(notice, AttemptUnderWay))
     assert (waiting.doing, waiting.steps, waiting.verdict) == ("connecting to 192.0.2.1", (), Verdict.UNDER_WAY)
     assert [step.step for step in connected.steps] == [Step.CONNECT]
 
