@@ -37,6 +37,7 @@ from typing import Any, NamedTuple, NewType, NoReturn
 import idna
 from precis_i18n import get_profile
 
+from gateway.elements import unescape
 from gateway.errors import MalformedAddress, Misuse
 
 Domain = NewType("Domain", str)
@@ -44,6 +45,7 @@ Domain = NewType("Domain", str)
 
 PART_BYTES = 1023  # RFC 7622 §3.1, for each part
 _ADDRESS_CHARACTERS = 3 * PART_BYTES + len("@/")
+_QUOTED_BYTES = len("&#x10ffff;") * _ADDRESS_CHARACTERS + len("''")  # of an attribute value, however it is written
 _LABEL_BYTES = 63
 
 # ASCII whose preparation is lower-casing, or nothing. These decide speed only: the slow path gives the same answers.
@@ -178,12 +180,16 @@ class AddressCache:
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
-    def lookup(self, raw: bytes | str) -> Address:
-        """Address.parse of unescaped text or UTF-8 from the wire; raise MalformedAddress where it is none."""
-        return self._young.get(raw) or self._recall(raw)
+    def lookup(self, text: str) -> Address:
+        """Address.parse of this text; raise MalformedAddress where it is none."""
+        return self._young.get(text) or self._recall(text)
+
+    def read(self, quoted: bytes) -> Address:
+        """The same for the text in an attribute value as it stands on the wire, in its quotes."""
+        return self._young.get(quoted) or self._recall(quoted)
 
     def _recall(self, raw: bytes | str) -> Address:
-        address = self._old.pop(raw, None) or Address.parse(_decode(raw) if isinstance(raw, bytes) else raw)
+        address = self._old.pop(raw, None) or Address.parse(raw if isinstance(raw, str) else _value(raw))
         if len(raw) <= self._longest:
             if len(self._young) >= self._generation_size:
                 self._young, self._old = {}, self._young
@@ -376,11 +382,11 @@ def _encode(text: str) -> bytes:
         raise MalformedAddress(f"{_quote(text)} contains half a surrogate pair") from error
 
 
-def _decode(raw: bytes) -> str:
-    if len(raw) > _ADDRESS_CHARACTERS:
-        raise MalformedAddress(f"an address of {len(raw)} bytes is too long")
+def _value(quoted: bytes) -> str:
+    if len(quoted) > _QUOTED_BYTES:
+        raise MalformedAddress(f"an address of {len(quoted)} bytes is too long")
     try:
-        return raw.decode()
+        return unescape(quoted[1:-1])
     except UnicodeDecodeError as error:
         raise MalformedAddress("an address is no UTF-8") from error
 

@@ -54,7 +54,7 @@ class Stanza:
         id_: str | bytes | None,
         malformed: tuple[str, str] | None = None,
     ) -> None:
-        """`id_` may be left as it stands on the wire: few want to know it."""
+        """`id_` may be an attribute value as it stands on the wire, quotes and all: few want to know it."""
         self.name = name
         self.raw = raw
         self.to = to
@@ -83,7 +83,7 @@ class Stanza:
     def id(self) -> str | None:
         """The value of the attribute 'id'."""
         if isinstance(self._id, bytes):
-            self._id = unescape(self._id)
+            self._id = unescape(self._id[1:-1])
         return self._id
 
     @property

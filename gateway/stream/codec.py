@@ -1,9 +1,9 @@
 """Codec: bytes of one XML stream -> its root tag, stanzas, other elements, its end (RFC 6120 §4, §11).
 
-expat judges (see `expat`), `framing` finds the top-level elements in the bytes that expat has passed, and one
-regular expression reads each start tag: a stanza that only passes costs no call per element and no tree. Nothing is
-handed on before expat has passed its last byte. What a stanza borrows from its stream (see `scope`) is written into
-it here, so that from here on its bytes can go anywhere.
+expat judges (see `expat`), and regular expressions cut up the bytes that expat has passed: stanzas as they usually are,
+all those that one read has brought with one search; anything else one by one, with `framing` to find its end. A stanza
+that only passes costs no call per element and no tree. Nothing is handed on before expat has passed its last byte. What
+a stanza borrows from its stream (see `scope`) is written into it here, so that from here on its bytes can go anywhere.
 
 The codec counts before it spends: bytes and tags of the element under way, its depth, and tokens that do not end.
 One codec lives from one stream header to the next restart.
@@ -47,30 +47,45 @@ Malformed = tuple[str, str] | None
 
 
 class AddressLookup(Protocol):
-    """Prepared addresses by the text that was on the wire; raises MalformedAddress."""
+    """Prepared addresses, each prepared once; raises MalformedAddress."""
 
-    def lookup(self, raw: str | bytes) -> Address: ...
+    def lookup(self, text: str) -> Address:
+        """The address that is written so."""
+
+    def read(self, quoted: bytes) -> Address:
+        """The address in an attribute value as it stands on the wire, in its quotes."""
 
 
 _WS = rb"[ \t\r\n]"
 
 
-def _captured(name: bytes) -> bytes:
-    return name + _WS + rb"*+=" + _WS + rb"""*+('[^']*+'|"[^"]*+")"""
+def _start_tag(other_attributes: bytes) -> bytes:
+    """The start tag of a stanza, up to its closing mark. Groups: name, from, to, type, id, xml:lang, with quotes.
+
+    Possessive throughout: nothing that a peer can write makes it go back and try again.
+    """
+    equals, value = _WS + rb"*+=" + _WS + rb"*+", rb"""'[^']*+'|"[^"]*+\""""
+    captured = [name + equals + b"(" + value + b")" for name in (b"from", b"to", b"type", b"id", b"xml:lang")]
+    other = other_attributes + rb"[^\s=/>]++" + equals + b"(?:" + value + b")"
+    attributes = b"(?:" + _WS + b"++(?>" + b"|".join([*captured, other]) + b"))*+"
+    return b"<(message|presence|iq)" + attributes + _WS + b"*+"
 
 
-# The start tag of a stanza. Groups: name, from, to, type, id, xml:lang, name of any other attribute, empty mark.
-# Possessive throughout: nothing that a peer can write makes it go back and try again.
-_STANZA_TAG = re.compile(
-    rb"<(message|presence|iq)(?:" + _WS + rb"++(?>"
-    + b"|".join(_captured(name) for name in (b"from", b"to", b"type", b"id", b"xml:lang"))
-    + rb"|([^\s=/>]++)" + _WS + rb"*+=" + _WS + rb"*+(?:'[^']*+'|\"[^\"]*+\")))*+" + _WS + rb"*+(/?+)>"
-)  # fmt: skip
+_STANZA_TAG = re.compile(_start_tag(b"") + b"(/?+)>")
+# A whole stanza that declares no namespaces itself and has no stanza inside. Groups: all of it, those of its start tag,
+# and instead of them, where no such stanza stands, the next byte; then all the rest is passed over.
+_USUAL_STANZA = re.compile(
+    b"(" + _start_tag(b"(?!xmlns)") + rb"(?:/>|>[^<]*+(?:<(?!/?(?:message|presence|iq))[^<]*+)*+</\2>))"
+    rb"|([\s\S])[\s\S]*+"
+)
 _ANY_TAG = re.compile(rb"""<([^\s/>]++)(?:[^>'"/]++|'[^']*+'|"[^"]*+"|/(?!>))*+(/?+)>""")
 _END_TAG = re.compile(rb"</[^>]*+>")
 _WHITESPACE = re.compile(_WS + rb"*+")
 _NAME = {name.encode(): name for name in NAMES}
-_TYPE = {f"{quote}{value}{quote}".encode(): value for values in TYPES.values() for value in values for quote in "'\""}
+_TYPE: dict[bytes, str | None] = {
+    f"{quote}{value}{quote}".encode(): value for values in TYPES.values() for value in values for quote in "'\""
+}
+_TYPE[b""] = None
 _NO_SCOPE = Scope(b"<root>", {}, None)
 _MOST_DECLARATIONS = 20  # of namespaces in a stream header; real ones have three to five
 _FORGET_AFTER = 1 << 20  # bytes
@@ -88,13 +103,14 @@ class Codec:
     ) -> None:
         """`content_aliases` are further namespaces in which peers are known to put stanzas on such a stream."""
         self.budget = budget
-        self._lookup = addresses.lookup
+        self._read_address = addresses.read
         self._aliases = content_aliases
         self._content = content_aliases  # the namespaces of stanzas, once the root is known
         self._judge = Judge()
         self._fault: StreamError | None = None
         self._buffer: bytes | bytearray = b""  # from the start of the element under way
         self._offset = 0  # of the buffer's first byte in what the judge has been fed
+        self._position = 0  # in the buffer, up to where items have been taken
         self._under_way: UnderWay | None = None
         self._scope = _NO_SCOPE
         self._rooted = False
@@ -200,51 +216,74 @@ class Codec:
     def _take_elements(self, items: list[Item], at_most: int) -> None:
         buffer = self._buffer = bytes(self._buffer)
         passed = self._judge.passed - self._offset
-        counts = self._judge.saw_cdata
         may_borrow = self._scope.may_be_borrowed_from(buffer)
-        harmless_bytes = self.budget.harmless_bytes
-        position = 0
+        self._position = 0
         try:
-            while len(items) != at_most:
-                if not buffer.startswith(b"<", position):
-                    position = _WHITESPACE.match(buffer, position).end()  # type: ignore[union-attr]
-                if position >= passed:
-                    self.budget.check_size(len(buffer) - position)
+            while len(items) != at_most and not self._ended:
+                if at_most < 0 and not self._judge.saw_cdata:
+                    self._take_usual_stanzas(items, buffer, passed, may_borrow)
+                self._position = _WHITESPACE.match(buffer, self._position).end()  # type: ignore[union-attr]
+                if self._position >= passed:
+                    self.budget.check_size(len(buffer) - self._position)
                     break
-                tag = _STANZA_TAG.match(buffer, position, passed)
-                name = None
-                if tag is None:
-                    if _END_TAG.match(buffer, position, passed):
-                        self._ended = True
-                        items.append(STREAM_END)
-                        break
-                    _refuse_text(buffer, position)
-                    end = UNUSUAL
-                elif tag[8]:
-                    end = tag.end()
-                elif counts:
-                    end = UNUSUAL
-                else:
-                    name = tag[1]
-                    end = search(buffer, name, tag.end(), passed)
-                if end == UNUSUAL:
-                    name = None
-                    end = Count().end(buffer, position, passed)
-                if end == INCOMPLETE:
-                    self._under_way = UnderWay(name, passed - position)
+                if (item := self._next_element(buffer, passed, may_borrow)) is None:
                     break
-                raw = buffer[position:end]
-                if end - position > harmless_bytes:
+                items.append(item)
+        finally:
+            self._buffer = buffer[self._position :]
+            self._offset += self._position
+        self._look_ahead(passed - self._position)
+
+    def _take_usual_stanzas(self, items: list[Item], buffer: bytes, passed: int, may_borrow: bool) -> None:
+        """All stanzas up to what is not a usual one; this is the way of nearly everything that passes."""
+        position = self._position
+        harmless_bytes = self.budget.harmless_bytes
+        try:
+            for raw, name, from_, to, type_, id_, lang, other in _USUAL_STANZA.findall(buffer, position, passed):
+                if other:
+                    break
+                if len(raw) > harmless_bytes:
                     self.budget.check_whole(raw)
-                position = end
-                if tag is None or (tag[7] and b"xmlns" in tag[0]) or (may_borrow and self._scope.is_borrowed_from(raw)):
+                if may_borrow and self._scope.is_borrowed_from(raw):
                     items.append(self._through_tree(raw))
                 else:
-                    items.append(self._stanza(raw, tag))
+                    items.append(self._stanza(raw, name, from_, to, type_, id_, lang))
+                position += len(raw)
         finally:
-            self._buffer = buffer[position:]
-            self._offset += position
-        self._look_ahead(passed - position)
+            self._position = position
+
+    def _next_element(self, buffer: bytes, passed: int, may_borrow: bool) -> Item | None:
+        """Whatever stands next, or None when it is incomplete."""
+        position = self._position
+        name = None
+        tag = _STANZA_TAG.match(buffer, position, passed)
+        if tag is None:
+            if _END_TAG.match(buffer, position, passed):
+                self._ended = True
+                return STREAM_END
+            _refuse_text(buffer, position)
+            end = UNUSUAL
+        elif tag[7]:
+            end = tag.end()
+        elif self._judge.saw_cdata:  # where nothing is what it looks like
+            end = UNUSUAL
+        else:
+            name = tag[1]
+            end = search(buffer, name, tag.end(), passed)
+        if end == UNUSUAL:
+            name = None
+            end = Count().end(buffer, position, passed)
+        if end == INCOMPLETE:
+            self._under_way = UnderWay(name, passed - position)
+            return None
+        raw = buffer[position:end]
+        self.budget.check_whole(raw)
+        if tag is None or b"xmlns" in tag[0] or (may_borrow and self._scope.is_borrowed_from(raw)):
+            item = self._through_tree(raw)
+        else:
+            item = self._stanza(raw, *tag.groups(b"")[:6])
+        self._position = end
+        return item
 
     def _look_ahead(self, passed: int) -> None:
         """What is to be done between two looks: see what the rest has cost so far, forget what is behind."""
@@ -263,36 +302,33 @@ class Codec:
         for known in (start_tag, bytes(self._buffer)):
             self._judge.feed(known)
 
-    def _stanza(self, raw: bytes, tag: re.Match[bytes]) -> Stanza:
-        name, from_, to, type_, id_, lang, _, _ = tag.groups()
-        if b"&" in raw and b"&" in tag[0]:
+    def _stanza(
+        self, raw: bytes, name: bytes, from_: bytes, to: bytes, type_: bytes, id_: bytes, lang: bytes
+    ) -> Stanza:
+        """A stanza from its bytes and its attributes as they stand there, in their quotes; b"" is an absent one."""
+        malformed = None
+        try:
+            from_address = self._read_address(from_) if from_ else None
+            to_address = self._read_address(to) if to else None
+        except MalformedAddress:
             from_address, to_address, malformed = self._addresses(from_, to)
-        else:
-            try:
-                from_address = None if from_ is None else self._lookup(from_[1:-1])
-                to_address = None if to is None else self._lookup(to[1:-1])
-                malformed = None
-            except MalformedAddress:
-                from_address, to_address, malformed = self._addresses(from_, to)
-        if lang is None:
-            raw = self._scope.with_language(raw, 1 + len(name))
         return Stanza(
             _NAME[name],
-            raw,
+            raw if lang else self._scope.with_language(raw, 1 + len(name)),
             to_address,
             from_address,
-            None if type_ is None else _TYPE.get(type_) or unescape(type_[1:-1]),
-            None if id_ is None else id_[1:-1],
+            _TYPE[type_] if type_ in _TYPE else unescape(type_[1:-1]),
+            id_ or None,
             malformed,
         )
 
-    def _addresses(self, from_: bytes | None, to: bytes | None) -> tuple[Address | None, Address | None, Malformed]:
-        """The addresses whose text is not what stands there, or is no address: which of the two, and why."""
+    def _addresses(self, from_: bytes, to: bytes) -> tuple[Address | None, Address | None, Malformed]:
+        """The addresses of which at least one is malformed: which, and why."""
         found: list[Address | None] = []
         malformed = None
         for name, quoted in (("from", from_), ("to", to)):
             try:
-                found.append(None if quoted is None else self._lookup(unescape(quoted[1:-1])))
+                found.append(self._read_address(quoted) if quoted else None)
             except MalformedAddress as error:
                 found.append(None)
                 malformed = malformed or (name, error.problem)
@@ -310,7 +346,7 @@ class Codec:
             raise StreamError(StreamCondition.POLICY_VIOLATION, str(error)) from error
         tag = _STANZA_TAG.match(raw)
         assert tag is not None
-        return self._stanza(raw, tag)
+        return self._stanza(raw, *tag.groups(b"")[:6])
 
 
 def _root_tag(expat_name: str, written_name: str, attributes: dict[str, str], declarations: dict[str, str]) -> RootTag:

@@ -246,10 +246,16 @@ class TestAddressCache:
     def test_second_lookup_gives_the_same_object(self) -> None:
         cache = AddressCache()
         assert cache.lookup("Alice@example.com") is cache.lookup("Alice@example.com")
+        assert cache.read(b"'Alice@example.com'") is cache.read(b"'Alice@example.com'")
+
+    def test_values_are_read_as_xml_has_them(self) -> None:
+        cache = AddressCache()
+        spellings = [b"'a@example.com/&apos;'", b'"a@example.com/\'"', b"'&#97;@example.com/&#x27;'"]
+        assert {cache.read(spelling).full for spelling in spellings} == {"a@example.com/'"}
 
     def test_bytes_and_text_give_equal_addresses(self) -> None:
         cache = AddressCache()
-        assert cache.lookup("alicé@example.com".encode()) == cache.lookup("alicé@example.com")
+        assert cache.read("'alicé@example.com'".encode()) == cache.lookup("alicé@example.com")
 
     def test_capacity_bounds_what_is_kept(self) -> None:
         cache = AddressCache(capacity=10)
