@@ -15,7 +15,8 @@ when the component has closed its stream, or has at least ended the connection a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -35,7 +36,7 @@ from gateway.policy import check_component
 from gateway.requests import Key
 from gateway.router import NOBODY_THERE, Router
 from gateway.sessions import Connection
-from gateway.stanzas import CONTENT, Stanza
+from gateway.stanzas import CONTENT, Stanza, domains_of
 from gateway.stream.events import CloseTransport, StreamClosed, StreamErrorReceived, StreamOpened
 from gateway.stream.stream import Output
 
@@ -73,10 +74,10 @@ class ComponentRoute:
 
     def deliver(self, stanza: Stanza) -> None:
         """Write it with the next flush, let it wait for room, or tell the sender that nobody is there."""
-        if self.session is None:
-            self._router.bounce(stanza, NOBODY_THERE)
-        elif self.outflow.flows:
+        if self.outflow.flows:
             self.outflow.add(stanza)
+        elif self.session is None:
+            self._router.bounce(stanza, NOBODY_THERE)
         elif not self.outflow.hold(stanza):
             self._router.bounce(stanza, _TOO_MUCH)
 
@@ -229,17 +230,15 @@ class ComponentSession:
             return None
         if self._awaits_life:
             stanzas = self._without_sign_of_life(stanzas, route.domain)
-        size = 0
         try:
-            for stanza in stanzas:
-                from_ = stanza.from_
-                if stanza.to is None or from_ is None or from_.domain != route.domain:
-                    self._check(stanza, route.domain)
-                if stanza.to is not None:
-                    size += len(stanza.raw)
-                    self._router.route(stanza)
+            for pair, run in groupby(stanzas, domains_of):
+                if pair is not None and pair[0] == route.domain:
+                    self._router.route_all(*pair, run)
+                else:
+                    self._route_checked(run, route.domain)
         except StreamError as error:
             self.connection.close(error)
+        size = sum([len(stanza.raw) for stanza in stanzas])
         self._publish(
             StanzasPassed(
                 came_in=True, via=Kind.COMPONENT, source=route.domain, target="others", stanzas=stanzas, size=size
@@ -247,11 +246,14 @@ class ComponentSession:
         )
         return self._router.flush()
 
-    def _check(self, stanza: Stanza, domain: Domain) -> None:
-        try:
-            check_component(stanza, domain, self._router.domains)
-        except StanzaError as error:
-            self._router.refuse(stanza, error, Address.make("", domain, ""))
+    def _route_checked(self, stanzas: Iterable[Stanza], domain: Domain) -> None:
+        for stanza in stanzas:
+            try:
+                check_component(stanza, domain, self._router.domains)
+            except StanzaError as error:
+                self._router.refuse(stanza, error, Address.make("", domain, ""))
+            else:
+                self._router.route(stanza)
 
     def _without_sign_of_life(self, stanzas: Sequence[Stanza], domain: Domain) -> Sequence[Stanza]:
         """The answer to our own question is for nobody else."""

@@ -7,7 +7,7 @@ checks what every stanza must have whoever sent it, answers what nobody can take
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import Deferred, DeferredList
 from zope.interface import implementer
@@ -44,14 +44,6 @@ class Router:
         """The domain is ours no more."""
         self._local.pop(domain, None)
 
-    def owner(self, stanza: Stanza) -> IRoute:
-        """The route for a stanza that has both addresses."""
-        assert stanza.to is not None
-        assert stanza.from_ is not None
-        target = stanza.to.domain
-        route = self._local_route(target)
-        return route if route is not None else self._remote(DomainPair(stanza.from_.domain, target))
-
     def _local_route(self, domain: Domain) -> IRoute | None:
         route = self._local.get(domain)
         if route is None and (owner := self.domains.owner(domain)) is not None:
@@ -60,15 +52,35 @@ class Router:
 
     def route(self, stanza: Stanza) -> None:
         """Hand an admitted stanza to its route; it has both addresses and a sender who is who he says."""
-        if stanza.name == "iq":
-            if (problem := check_iq(stanza)) is not None:
-                self.bounce(stanza, problem)
-                return
-            if stanza.is_response:
-                self._note_answer(stanza)
-        route = self._local.get(stanza.to.domain) or self.owner(stanza)  # type: ignore[union-attr]
+        if stanza.name != "iq" or self._may_pass(stanza):
+            self._deliver(stanza)
+
+    def route_all(self, sender: Domain, target: Domain, stanzas: Iterable[Stanza]) -> None:
+        """The same for stanzas that came one after the other and are all between these two domains."""
+        pair = DomainPair(sender, target)
+        local = self._local_route(target)
+        for stanza in stanzas:
+            if stanza.name != "iq" or self._may_pass(stanza):
+                # A route to another server may be forgotten over one stanza, and made anew for the next.
+                route = local if local is not None else self._remote(pair)
+                route.deliver(stanza)
+                self._unflushed.add(route)
+
+    def _deliver(self, stanza: Stanza) -> None:
+        assert stanza.from_ is not None
+        assert stanza.to is not None
+        target = stanza.to.domain
+        route = self._local_route(target) or self._remote(DomainPair(stanza.from_.domain, target))
         route.deliver(stanza)
         self._unflushed.add(route)
+
+    def _may_pass(self, iq: Stanza) -> bool:
+        if (problem := check_iq(iq)) is not None:
+            self.bounce(iq, problem)
+            return False
+        if iq.is_response:
+            self._note_answer(iq)
+        return True
 
     def _note_answer(self, stanza: Stanza) -> None:
         assert stanza.to is not None
@@ -92,9 +104,7 @@ class Router:
             )
         )
         if reply is not None:
-            route = self.owner(reply)
-            route.deliver(reply)
-            self._unflushed.add(route)
+            self._deliver(reply)
 
     def refuse(self, stanza: Stanza, error: StanzaError, by: Address) -> None:
         """Answer a stanza that has no usable 'to', on behalf of `by`."""

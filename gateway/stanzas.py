@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.addresses import Address
+from gateway.addresses import Address, Domain
 from gateway.elements import Element, escape_attribute, parse_element, unescape
 from gateway.errors import StanzaCondition, StanzaError
 from gateway.namespaces import CLIENT, STANZA_ERRORS, XML
@@ -122,6 +122,12 @@ class Stanza:
             self.id,
             None if self.malformed is None or self.malformed[0].encode() in changes else self.malformed,
         )
+
+
+def domains_of(stanza: Stanza) -> tuple[Domain, Domain] | None:
+    """The domains a stanza is from and to, equal to their DomainPair; None when it lacks one of its addresses."""
+    from_, to = stanza.from_, stanza.to
+    return None if from_ is None or to is None else (from_.domain, to.domain)
 
 
 def _with_attributes(raw: bytes, changes: dict[bytes, str]) -> bytes:

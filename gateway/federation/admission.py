@@ -7,6 +7,7 @@ a rule of the stream ends it, after those before it have gone on.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from twisted.internet.defer import Deferred
 
@@ -16,7 +17,7 @@ from gateway.errors import StanzaError, StreamError
 from gateway.notices import Publish, StanzasPassed
 from gateway.policy import Domains, check_inbound
 from gateway.router import Router
-from gateway.stanzas import Stanza
+from gateway.stanzas import Stanza, domains_of
 from gateway.stream.facts import Facts
 
 
@@ -31,20 +32,19 @@ class Admission:
     def admit(self, stanzas: Sequence[Stanza], facts: Facts) -> tuple[int, StreamError | None]:
         """Route a batch; how many of it were dealt with, and the error of the one that ends the stream."""
         admitted = facts.admitted
-        route = self._router.route
-        handled, ended = len(stanzas), None
-        size = 0
-        stanza = stanzas[0]
+        handled, ended = 0, None
         try:
-            for stanza in stanzas:
-                to, from_ = stanza.to, stanza.from_
-                if to is None or from_ is None or (from_.domain, to.domain) not in admitted:
+            for pair, run in groupby(stanzas, domains_of):
+                if pair is not None and pair in admitted:
+                    of_pair = list(run)
+                    self._router.route_all(*pair, of_pair)
+                    handled += len(of_pair)
+                    continue
+                for stanza in run:
                     self._refuse(stanza, facts)
-                else:
-                    size += len(stanza.raw)
-                    route(stanza)
+                    handled += 1
         except StreamError as error:
-            handled, ended = stanzas.index(stanza), error
+            ended = error
         self._publish(
             StanzasPassed(
                 came_in=True,
@@ -52,7 +52,7 @@ class Admission:
                 source=facts.remote or "",
                 target=facts.local or "",
                 stanzas=stanzas,
-                size=size,
+                size=sum([len(stanza.raw) for stanza in stanzas]),
             )
         )
         return handled, ended

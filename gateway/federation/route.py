@@ -138,7 +138,7 @@ class RemoteRoute:
             if not batch:
                 return
         for stanza in batch:
-            if stanza.is_request:
+            if stanza.name == "iq" and stanza.is_request:
                 self._router.requests.asked(self.pair, stanza)
         self.sent += len(batch)
         if not self._session.is_managed:

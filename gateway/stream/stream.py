@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from itertools import groupby
 
 from gateway.addresses import Address
 from gateway.elements import Element
@@ -148,23 +149,23 @@ class Stream:
         return negotiating or self.state is State.ESTABLISHED
 
     def _take_items(self, items: list[Item]) -> None:
-        stanzas: list[Stanza] = []
-        for number, item in enumerate(items, 1):
-            if type(item) is Stanza:
-                stanzas.append(item)
-                continue
-            self._flush(stanzas)
-            stanzas = []
-            self._rest = items[number:]  # waits if this one asks a question, and is still read if it is refused
-            self._item(item)
-            if self._suspended_by is not None:
-                return
-        self._rest = []
-        self._flush(stanzas)
+        position = 0
+        try:
+            for kind, run in groupby(items, type):
+                if kind is Stanza:
+                    stanzas = list(run)
+                    position += len(stanzas)
+                    self._flush(stanzas)  # type: ignore[arg-type]
+                    continue
+                for item in run:
+                    position += 1
+                    self._item(item)
+                    if self._suspended_by is not None:
+                        return
+        finally:
+            self._rest = items[position:]  # waits if an item asked a question, and is still read if one was refused
 
     def _flush(self, stanzas: list[Stanza]) -> None:
-        if not stanzas:
-            return
         if self.state is State.NEGOTIATING:  # where they come one by one
             self._negotiate(stanzas[0])
             return
