@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1] / "gateway"
 # Bottom floor first. Of two that stand on one line neither imports the other, unless they are in one folder.
 FLOORS = [
     ["errors", "namespaces"],
-    ["addresses"],
     ["elements"],
+    ["addresses"],
     ["stanzas"],
     # protocol
     ["stream.framing", "stream.budget", "stream.expat", "stream.scope", "stream.codec"],
