@@ -83,6 +83,10 @@ class DeliveryFailed(GatewayError):
         self.told = told
         self.of_the_pair = of_the_pair
 
+    def afresh(self) -> DeliveryFailed:
+        """The same, to be kept: one that was raised has hold of everything that was being done at that moment."""
+        return DeliveryFailed(self.reason, self.told, of_the_pair=self.of_the_pair)
+
     @property
     def is_definite(self) -> bool:
         """Whether there is nothing to wait for: the domain has no server."""

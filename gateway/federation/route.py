@@ -215,14 +215,13 @@ class RemoteRoute:
 
     def _not_opened(self, failure: Failure) -> None:
         self._opening = None
-        failed = (
-            failure.value if isinstance(failure.value, DeliveryFailed) else DeliveryFailed(failure.getErrorMessage())
-        )
+        cause = failure.value
+        failed = cause.afresh() if isinstance(cause, DeliveryFailed) else DeliveryFailed(failure.getErrorMessage())
         whom = self.pair if failed.of_the_pair else self.pair.target
         if not failed.is_ours:
             self._backoff.failed(whom, self._clock.seconds(), failed)
         self._failed(failed)
-        if not isinstance(failure.value, DeliveryFailed):
+        if not isinstance(cause, DeliveryFailed):
             failure.raiseException()  # our own bug: let it be logged with its traceback
 
     def _too_late(self) -> None:

@@ -1,9 +1,11 @@
 """Questions to the DNS: each asked once, its answer kept for a while, everything within bounds.
 
 A question that is already on its way is not asked again: whoever asks it waits for the same answer. Each waits only as
-long as it likes; the question itself goes on, and its answer is kept. Answers are kept for their time to live within a
-floor and a ceiling, absences and failures (RFC 2308 §5, §7) for a fixed short time. The number of answers kept, of
-questions under way, of questions at the nameservers at once and of records taken from an answer is bounded.
+long as it likes; a question that was put goes on without them, and its answer is kept. One for which nobody waits any
+more when its turn comes is not put at all: names that nobody answers for must not hold up those that follow. Answers
+are kept for their time to live within a floor and a ceiling, absences and failures (RFC 2308 §5, §7) for a fixed short
+time. The number of answers kept, of questions under way, of questions at the nameservers at once and of records taken
+from an answer is bounded.
 """
 
 from __future__ import annotations
@@ -72,6 +74,10 @@ class Wait:
             self._timer.cancel()
 
 
+class NobodyWaitsError(Exception):
+    """A question's turn came too late for everybody who had it."""
+
+
 class Questions:
     """All the questions that this process has for the DNS."""
 
@@ -119,13 +125,15 @@ class Questions:
             return _unanswered(question, outcome, reason.sentence, self._bounds.failure)
         except AliasTrouble as trouble:
             return self._absent(question, Outcome.FAILED, str(trouble))
+        except NobodyWaitsError:
+            return _unanswered(question, Outcome.SILENT, "not asked in time")
 
     async def _follow(self, question: Question) -> Answer:
         """Ask for the name, then for where its aliases lead, as long as an answer only brings more aliases."""
         names, record_type = [question.name], RECORD_TYPES[question.kind]
         while True:
             asked = names[-1]
-            message = await self._at_once.run(self._put, dns.Query(asked, record_type, dns.IN))
+            message = await self._at_once.run(self._put, question, dns.Query(asked, record_type, dns.IN))
             records = follow_aliases(message.answers, names, record_type, self._bounds.aliases)
             way = "".join(f"alias of {name}, " for name in names[1:])
             if records:
@@ -135,7 +143,9 @@ class Questions:
             if names[-1] == asked:
                 return self._absent(question, Outcome.NONE, way + "none")
 
-    def _put(self, query: dns.Query) -> Deferred[dns.Message]:
+    def _put(self, question: Question, query: dns.Query) -> Deferred[dns.Message]:
+        if all(wait.answer.called for wait in self._under_way[question]):
+            raise NobodyWaitsError
         return Deferred.fromCoroutine(self._nameservers.ask(query))
 
     def _present(self, question: Question, way: str, records: list[dns.RRHeader]) -> Answer:

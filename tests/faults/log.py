@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import datetime, timedelta
 
 from tests.interop.peers import Peer
@@ -22,6 +23,11 @@ def dropped(server: Peer) -> set[str]:
 def bounced(server: Peer, domain: str) -> int:
     """How many stanzas to that domain it did not deliver."""
     return len(re.findall(rf" from \S+ to \S*{re.escape(domain)} was (?:answered|dropped)", server.log()))
+
+
+def conditions(server: Peer) -> Counter[str]:
+    """With which conditions it has answered, and how often."""
+    return Counter(re.findall(r" was answered with ([a-z-]+):", server.log()))
 
 
 def named(server: Peer, domain: str) -> int:

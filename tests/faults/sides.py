@@ -16,6 +16,7 @@ from tests.interop.peers.site import COMPONENT, SERVER
 from tests.interop.world import World
 
 SECRET = "a secret of the tests"
+PATIENCE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,12 @@ async def side(
     domains = [f"{part}.{name}" for part in ("source", "sink")]
     demands: dict[str, Any] = {"bidi": peers.get("bidi", False), "stream_management": peers["stream_management"]}
     if kind is Gateway:
-        demands = {"options": {"peers": {"any": peers}, "limits": {"stall_seconds": 10}, "log": {"level": "debug"}}}
+        options = {
+            "peers": {"any": {"connect_seconds": PATIENCE_SECONDS, **peers}},
+            "limits": {"stall_seconds": PATIENCE_SECONDS},
+            "log": {"level": "debug"},
+        }
+        demands = {"options": options}
     server = start(kind, name, components=dict.fromkeys(domains, SECRET), verbose=False, **demands)
     async with Wire(world.address(), SERVER, to=server.at(SERVER)) as wire:
         world.nameserver.publish(wire.address, name, *domains)

@@ -7,10 +7,8 @@ for a minute.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from random import Random
 from statistics import median
 
@@ -19,6 +17,7 @@ import pytest
 from tests.faults import log
 from tests.faults.book import Book, Heard
 from tests.faults.components import Component
+from tests.faults.memory import growth
 from tests.faults.proxy import Wire
 from tests.faults.sides import SECRET
 from tests.faults.traffic import send, settle
@@ -28,15 +27,8 @@ from tests.interop.peers import Gateway, Peer
 from tests.interop.peers.site import CLIENT, COMPONENT, SERVER
 from tests.interop.world import World
 
-MEGABYTE = 1 << 20
-PAGE = os.sysconf("SC_PAGE_SIZE")
 DOMAINS = ("pusher.here.test", "deaf.here.test", "source.here.test", "sink.here.test")
 WINDOW_SECONDS = 0.5
-
-
-def memory(server: Peer) -> int:
-    """The memory that a process has, in bytes."""
-    return int(Path(f"/proc/{server.pid}/statm").read_text().split()[1]) * PAGE
 
 
 def ignore(heard: Heard) -> None:
@@ -167,19 +159,18 @@ async def test_h_44_memory_stays_flat_while_a_receiver_takes_nothing_and_others_
         alone = await rates(source, sink, seconds / 6)
         await pushing.send(Pusher(pushing, to)._message(1))  # so that the way to it stands
         await asyncio.sleep(1)
-        before = memory(server)
         deafen()
         pusher = Pusher(pushing, to)
-        task = asyncio.create_task(pusher.push(seconds))
-        await pusher.blocked()
-        meanwhile = await rates(source, sink, max(2, seconds - 5))
-        grown = memory(server) - before
-        await task
+        async with growth(server) as grown:
+            task = asyncio.create_task(pusher.push(seconds))
+            await pusher.blocked()
+            meanwhile = await rates(source, sink, max(2, seconds - 5))
+            await task
         alone += await rates(source, sink, seconds / 6)
-        told = f"{pusher.pushed} pushed to a deaf {kind} in {seconds:g} s, grown by {grown / MEGABYTE:.1f} MB"
+        told = f"{pusher.pushed} pushed to a deaf {kind} in {seconds:g} s, grown by {grown.megabytes:.1f} MB"
         print(f"\n{told}; others {median(alone):.0f}/s alone, {median(meanwhile):.0f}/s meanwhile")
         assert 100 < pusher.pushed < 100_000
-        assert grown < 64 * MEGABYTE
+        assert grown.megabytes < 64
         assert median(meanwhile) > 0.8 * median(alone)
 
 

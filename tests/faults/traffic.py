@@ -12,7 +12,7 @@ from tests.faults.faults import Fault
 
 BATCH = 20
 SETTLE_SECONDS = 90.0
-QUIET_SECONDS = 14.0  # longer than a server of these tests waits for one that is silent
+QUIET_SECONDS = 14.0  # longer than a gateway of these tests waits for a server that is silent, or not there
 
 
 async def send(component: Component, book: Book, count: int, per_second: float, random: Random) -> None:

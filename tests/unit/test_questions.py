@@ -183,6 +183,23 @@ def test_only_so_many_questions_are_with_the_nameservers_at_once() -> None:
     assert [result(wait).outcome for wait in waits] == [Outcome.FOUND] * 3
 
 
+def test_a_question_is_not_put_when_nobody_waits_for_it_any_more() -> None:
+    asking = Asking({f"{name}.test": ADDRESS for name in "abcd"})
+    asking.table.held = []
+    waits = [asking.wait(f"{name}.test", seconds=10) for name in "abcd"]
+    waits[3].answer.addErrback(lambda failure: None)
+    waits[3].answer.cancel()
+    asking.clock.advance(10)
+    late = asking.wait("d.test")
+    for held in asking.table.held[:]:
+        held.callback(None)
+    assert asking.table.asked == ["A a.test", "A b.test", "A d.test"]
+    asking.table.held[-1].callback(None)
+    assert result(late).outcome is Outcome.FOUND
+    asking.table.held = None
+    assert asking.answer("c.test").outcome is Outcome.FOUND  # that it was not asked is not remembered
+
+
 def test_questions_beyond_the_bound_are_not_asked_and_not_remembered() -> None:
     asking = Asking({f"{name}.test": ADDRESS for name in "abcde"})
     asking.table.held = []

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.addresses import Domain, DomainPair
@@ -254,6 +255,18 @@ def test_what_failed_for_one_domain_of_ours_may_succeed_for_another(world: World
     world.log.clear()
     world.send(*messages(2), "<message id='3' from='a@other.test' to='b@far.test'/>")
     assert world.log == (["open"] if of_the_pair else [])
+
+
+def test_what_is_remembered_of_a_failure_holds_nothing_else(world: World) -> None:
+    world.send(*messages(1))
+    try:
+        raise DeliveryFailed("refused")
+    except DeliveryFailed:
+        world.openings[-1].errback(Failure())
+    wait = world.backoff.wait(FAR, world.clock.seconds())
+    assert wait is not None
+    assert str(wait.cause) == "refused"
+    assert wait.cause.__traceback__ is wait.cause.__context__ is None  # type: ignore[union-attr]
 
 
 def test_a_sign_of_life_ends_the_waiting(world: World) -> None:
