@@ -71,3 +71,23 @@ class Session(Protocol):
 
     def lost(self, reason: str) -> None:
         """The connection is gone, for this reason in plain words. Called once, and nothing after it."""
+
+
+class Nobody:
+    """The session of a connection that is lost: it does nothing, and holds nothing."""
+
+    def connected(self, connection: Connection) -> None:
+        """Never again."""
+
+    def happened(self, output: Output) -> None:
+        """Too late."""
+
+    def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
+        """Too late."""
+        return None
+
+    def lost(self, reason: str) -> None:
+        """It was lost already."""
+
+
+NOBODY = Nobody()

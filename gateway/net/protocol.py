@@ -18,7 +18,7 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHandshakeListener, IPushProducer
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -28,7 +28,8 @@ from gateway.net.certificates import CertificateJudge, CertificateVerdict
 from gateway.net.reads import tell_ends_of_reads
 from gateway.net.silence import give_up_after
 from gateway.net.tls_session import channel_bindings, describe_tls
-from gateway.sessions import Session
+from gateway.net.writable import Writable
+from gateway.sessions import NOBODY, Session
 from gateway.stream.events import CloseTransport, Secured, SecureTransport, Send, StanzasReceived, StreamClosed
 from gateway.stream.facts import Facts, Role, TLSFacts
 from gateway.stream.negotiation import Step
@@ -86,7 +87,7 @@ class StreamProtocol(Protocol):
         self._direct_tls = direct_tls
         self._watcher = watcher
         self._timers: dict[str, Any] = {}
-        self._writable = _Writable(self)
+        self._writable = Writable(self)
         self._reading_waits = 0
         self._arrived: list[bytes] = []  # and not looked at yet
         self._is_secured = False
@@ -95,6 +96,7 @@ class StreamProtocol(Protocol):
         self._is_ending = False
         self._is_lost = False
         self._lost_waits: list[Deferred[None]] = []
+        self._stop_telling: Callable[[], None] = lambda: None
 
     # -- Twisted calls us --------------------------------------------------------------------------------------------
 
@@ -151,8 +153,14 @@ class StreamProtocol(Protocol):
         lost, self._lost_waits = self._lost_waits, []
         for wait in lost:
             wait.callback(None)
-        self.session.lost(self._ended_because or _in_words(reason))
+        self._let_go().lost(self._ended_because or _in_words(reason))
         self._writable.release()  # nobody has to wait for room any more
+
+    def _let_go(self) -> Session:
+        """Nothing of us refers to itself, so that all of it is freed at once and the garbage collector has no work."""
+        self._stop_telling()
+        session, self.session = self.session, NOBODY
+        return session
 
     # -- the session calls us ----------------------------------------------------------------------------------------
 
@@ -253,7 +261,7 @@ class StreamProtocol(Protocol):
         transport: Any = self.transport
         transport.startTLS(self._tls(self.stream.facts))
         self._is_secured = True
-        tell_ends_of_reads(transport, self._read_ended)
+        self._stop_telling = tell_ends_of_reads(transport, self._read_ended)
 
     def _secured(self) -> Secured:
         transport = self.transport
@@ -324,8 +332,16 @@ class StreamProtocol(Protocol):
             else:
                 self._set_timer("idle", left, self._watch_idleness)
 
-    def stalled(self) -> None:
-        """The other side has read nothing for the time that we allow."""
+    def write_paused(self) -> None:
+        """The other side takes nothing for now."""
+        self._set_timer("stall", self.timing.stall, self._stalled)
+
+    def write_resumed(self) -> None:
+        """It does again."""
+        self._clear_timer("stall")
+
+    def _stalled(self) -> None:
+        """It has taken nothing for the time that we allow."""
         self.has_stalled = True
         self.abort(f"it took nothing for {self.timing.stall:g} s")
 
@@ -355,47 +371,6 @@ class StreamProtocol(Protocol):
         if self._reading_waits:
             self._reading_waits = 0
             self._read_on()
-
-
-@implementer(IPushProducer)
-class _Writable:
-    """Whether a transport takes more stanzas; to the transport we are a producer that it pauses and resumes."""
-
-    def __init__(self, connection: StreamProtocol) -> None:
-        self.is_open = True
-        self._has_ended = False
-        self._connection = connection
-        self._waiting: list[Deferred[None]] = []
-
-    def wait(self) -> Deferred[None] | None:
-        if self.is_open:
-            return None
-        wait: Deferred[None] = Deferred()
-        self._waiting.append(wait)
-        return wait
-
-    def end(self) -> None:
-        """Our closing tag goes out: there will never be room behind it (RFC 6120 §4.4)."""
-        self._has_ended = True
-        self.is_open = False
-
-    def release(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for wait in waiting:
-            wait.callback(None)
-
-    def pauseProducing(self) -> None:
-        self.is_open = False
-        self._connection._set_timer("stall", self._connection.timing.stall, self._connection.stalled)
-
-    def resumeProducing(self) -> None:
-        self._connection._clear_timer("stall")
-        if not self._has_ended:
-            self.is_open = True
-            self.release()
-
-    def stopProducing(self) -> None:
-        self.is_open = False
 
 
 def _address(peer: Any) -> str:

@@ -10,8 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 
-def tell_ends_of_reads(transport: Any, ended: Callable[[], None]) -> None:
-    """From now on call `ended` when TLS, which was just started on this transport, has handed on all of one read."""
+def tell_ends_of_reads(transport: Any, ended: Callable[[], None]) -> Callable[[], None]:
+    """From now on call `ended` when TLS, which was just started on this transport, has handed on all of one read.
+
+    The answer ends that, and lets go of everything.
+    """
     tls = transport.protocol  # the TLS layer, to which the transport gives what it reads
     decrypt = tls.dataReceived
 
@@ -20,3 +23,8 @@ def tell_ends_of_reads(transport: Any, ended: Callable[[], None]) -> None:
         ended()
 
     tls.dataReceived = read
+
+    def end() -> None:
+        tls.__dict__.pop("dataReceived", None)
+
+    return end
