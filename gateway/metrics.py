@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator
-from operator import attrgetter
 
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -26,9 +25,6 @@ KINDS = frozenset(("message", "presence", "iq"))
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 LIFE_SECONDS = (1, 10, 60, 600, 3600, 21600, 86400, 604800)
-
-
-_NAME = attrgetter("name")
 
 
 class Metrics:
@@ -117,9 +113,9 @@ class StanzaCounts(Collector):
     def add(self, passed: StanzasPassed) -> None:
         """Count a batch."""
         came_in, via = passed.came_in, passed.via
-        names = Tally(map(_NAME, passed.stanzas)) if len(passed.stanzas) != 1 else {passed.stanzas[0].name: 1}
-        for name, count in names.items():
-            self._stanzas[came_in, via, name if name in KINDS else "other"] += count
+        names = [stanza.name for stanza in passed.stanzas]
+        for name in set(names):
+            self._stanzas[came_in, via, name if name in KINDS else "other"] += names.count(name)
         self._bytes[came_in, via] += passed.size
 
     def describe(self) -> Iterable[CounterMetricFamily]:

@@ -33,6 +33,10 @@ _ATTRIBUTE = re.compile(rb"""[ \t\r\n]+([^\s=/>]+)[ \t\r\n]*=[ \t\r\n]*('[^']*'|
 
 # In what a parser has found well-formed. Groups: the mark of a closing tag, the mark of an empty element.
 _TAG = re.compile(rb"""<(/?)(?:[^>'"/]++|'[^']*+'|"[^"]*+"|/(?!>))*+(/?)>""")
+# The start of an iq that has content, up to the end of its first child's start tag, which has content too. Group: name.
+_FIRST_CHILD = re.compile(
+    rb"""<iq(?:[^>'"]++|'[^']*+'|"[^"]*+")*+>\s*+<([^\s/>]++)(?:[^>'"/]++|'[^']*+'|"[^"]*+"|/(?!>))*+>"""
+)
 _CDATA = re.compile(rb"<!\[CDATA\[.*?\]\]>", re.DOTALL)
 
 
@@ -157,6 +161,16 @@ def _count_children(raw: bytes) -> int:
     return count
 
 
+def _has_one_child(iq: bytes) -> bool:
+    """Whether exactly one element stands directly in it: found by search as a rule, else counted."""
+    first = _FIRST_CHILD.match(iq)
+    if first is not None:
+        closing = b"</" + first[1]
+        if iq.endswith(closing + b"></iq>") and iq.count(closing) == 1:
+            return True
+    return _count_children(iq) == 1
+
+
 def stanza_error(error: StanzaError, *, by: str | None = None) -> Element:
     """The `<error/>` child for a condition (RFC 6120 §8.3.2)."""
     children = [Element(STANZA_ERRORS, str(error.condition))]
@@ -218,11 +232,13 @@ def check_iq(stanza: Stanza) -> StanzaError | None:
         return StanzaError(StanzaCondition.BAD_REQUEST, "an iq must have an 'id'")
     if stanza.type not in TYPES["iq"]:
         return StanzaError(StanzaCondition.BAD_REQUEST, "the 'type' of an iq must be get, set, result or error")
-    children = _count_children(stanza.raw)
-    if stanza.type in ("get", "set") and children != 1:
+    if _has_one_child(stanza.raw):
+        return None
+    if stanza.type in ("get", "set"):
         return StanzaError(StanzaCondition.BAD_REQUEST, "an iq of type get or set must have exactly one child")
+    children = _count_children(stanza.raw)
     if stanza.type == "result" and children > 1:
         return StanzaError(StanzaCondition.BAD_REQUEST, "an iq result has at most one child")
-    if stanza.type == "error" and children not in (1, 2):
+    if stanza.type == "error" and children != 2:
         return StanzaError(StanzaCondition.BAD_REQUEST, "an iq error has an <error/>, and perhaps what was asked")
     return None
