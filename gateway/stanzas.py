@@ -110,6 +110,10 @@ class Stanza:
     def __repr__(self) -> str:
         return f"<Stanza {self.name} type={self.type} from={self.from_} to={self.to} {len(self.raw)} bytes>"
 
+    def rewritten(self, raw: bytes, *, to: Address | None = None, from_: Address | None = None) -> Stanza:
+        """The same stanza in these bytes, which say so where it has another 'to' or 'from' in them."""
+        return Stanza(self.name, raw, to or self.to, from_ or self.from_, self.type, self._id, self.malformed)
+
     def readdressed(self, *, to: Address | None = None, from_: Address | None = None) -> Stanza:
         """The same stanza with another 'to' or 'from'; only its start tag is rewritten."""
         changes: dict[bytes, str] = {}

@@ -48,6 +48,7 @@ class Client:
         self.account = account
         self.has_ended = False
         self.is_resumable = False
+        self._is_closing = False  # by us: what it sent behind that is not taken
         self.owner: object = None  # the session whose connection it has
         self.log: AttemptLog | None = None  # of the stream of that session
         self._domain = domain
@@ -55,7 +56,7 @@ class Client:
         self._connection: Connection | None = None
         self._error: StreamError | None = None  # what its next connection is closed with
         self._outgoing: list[Stanza] = []
-        self._outgoing_bytes = 0
+        self._outgoing_bytes = 0  # counted while it is parked
         self._acknowledgements: Acknowledgements[Stanza] | None = None
         self._asked_at: int | None = None  # how many had been sent when an acknowledgement was asked for
         self._holding = HoldingBack()
@@ -78,7 +79,9 @@ class Client:
 
     def deliver(self, stanza: Stanza) -> None:
         """Gather a stanza for the next flush."""
-        if not self.has_ended:
+        if self._holding.is_active and not self.is_parked:
+            self._outgoing.append(stanza)
+        elif not self.has_ended:
             self._gather(self._holding.pass_on(stanza))
 
     def deliver_kept(self, messages: Sequence[KeptMessage]) -> None:
@@ -105,7 +108,7 @@ class Client:
 
     def _gather(self, stanzas: Sequence[Stanza]) -> None:
         self._outgoing.extend(stanzas)
-        self._outgoing_bytes += sum(len(stanza.raw) for stanza in stanzas)
+        self._outgoing_bytes += _size(stanzas)
         if self.is_resumable and self.is_parked and self._outgoing_bytes > PARKED_BYTES:
             self._end_later()
 
@@ -114,7 +117,7 @@ class Client:
         if self._connection is None or not self._connection.stream.is_open:
             return None
         if self._outgoing:
-            outgoing, self._outgoing, self._outgoing_bytes = self._outgoing, [], 0
+            outgoing, self._outgoing = self._outgoing, []
             self._write(outgoing)
         if self._acknowledgements is not None and self._acknowledgements.is_full:
             return self._wait_for_acknowledgement()
@@ -123,6 +126,7 @@ class Client:
     def close(self, error: StreamError) -> None:
         """End the stream; a parked client has none, and ends at once."""
         self.is_resumable = False
+        self._is_closing = True
         if self._connection is not None:
             self._connection.close(error)
         elif not self.has_ended:
@@ -146,6 +150,7 @@ class Client:
     def detach(self) -> None:
         """The connection is gone."""
         self._connection = None
+        self._outgoing_bytes = _size(self._outgoing)
         self._asked_at = None
         self._stop_waiting()
 
@@ -171,12 +176,15 @@ class Client:
 
     def take(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Stanzas came from the client; a Deferred where it should wait."""
+        resource, from_client = self._resource, self._domain.from_client
+        taken = 0
         for stanza in stanzas:
-            if self.has_ended or self._connection is None or not self._connection.stream.is_open:
+            if self._is_closing:
                 break
-            if self._acknowledgements is not None:
-                self._acknowledgements.handled(1)
-            self._domain.from_client(self._resource, stanza)
+            taken += 1
+            from_client(resource, stanza)
+        if self._acknowledgements is not None:
+            self._acknowledgements.handled(taken)
         return self._domain.settle()
 
     def activate(self) -> None:
@@ -259,3 +267,7 @@ class Client:
     def _lose_patience(self) -> None:
         seconds = f"{ACKNOWLEDGE_SECONDS:g} s"
         self.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, f"nothing was acknowledged for {seconds}"))
+
+
+def _size(stanzas: Sequence[Stanza]) -> int:
+    return sum([len(stanza.raw) for stanza in stanzas])

@@ -87,7 +87,7 @@ class ClientSession:
         """Whatever a bound client sends is for its domain to judge."""
         if self._owned is None:
             return None
-        self.attempt.passed(stanzas, sum(len(stanza.raw) for stanza in stanzas), came_in=True)
+        self.attempt.passed(stanzas, sum([len(stanza.raw) for stanza in stanzas]), came_in=True)
         return self._owned.take(stanzas)
 
     def lost(self, reason: str) -> None:

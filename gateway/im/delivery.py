@@ -12,12 +12,14 @@ stands in the text of §8.5.1 to §8.5.3. Where the RFC leaves a choice, these w
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from collections.abc import Mapping
+from enum import Enum, IntEnum, auto
+from typing import Generic, TypeVar
 
 from gateway.errors import StanzaCondition, StanzaError
 
 
-class Finds(Enum):
+class Finds(IntEnum):
     """What the 'to' of a stanza finds."""
 
     NO_ACCOUNT = 0
@@ -88,9 +90,25 @@ BOUNCED = {
 }
 
 
-def action(name: str, type_: str | None, finds: Finds) -> Action:
-    """What becomes of a stanza of this name and type."""
-    return RULES[name].get(type_, _UNKNOWN[name])[finds.value]
+T = TypeVar("T")
+
+
+class Ends(Generic[T]):
+    """The rules with something else in place of each action: what brings it about, mostly."""
+
+    def __init__(self, of: Mapping[Action, T]) -> None:
+        self._rules = {
+            name: {type_: tuple(map(of.__getitem__, row)) for type_, row in rows.items()}
+            for name, rows in RULES.items()
+        }
+        self._unknown = {name: tuple(map(of.__getitem__, row)) for name, row in _UNKNOWN.items()}
+
+    def get(self, name: str, type_: str | None, finds: Finds) -> T:
+        """What stands in place of what becomes of a stanza of this name and type."""
+        return self._rules[name].get(type_, self._unknown[name])[finds]
+
+
+action = Ends({action: action for action in Action}).get
 
 
 def _needs_nobody(row: tuple[Action, ...]) -> bool:

@@ -95,7 +95,7 @@ class AccountDomain:
             if self._ends_before_it_begins(stanza):
                 return
             account = self._accounts.open(local)
-        account.work.run(partial(self._receive, account, stanza), partial(self._undelivered, account, stanza))
+        account.work.run(self._receive, self._undelivered, account, stanza)
         if not account.resources:
             self._accounts.forget_if_idle(account)
 
@@ -156,7 +156,7 @@ class AccountDomain:
 
     def from_client(self, resource: Resource, stanza: Stanza) -> None:
         """Take a stanza that a bound client has sent; `settle` follows when all that came at once is taken."""
-        resource.account.work.run(partial(self._send, resource, stanza), partial(self._unsent, resource, stanza))
+        resource.account.work.run(self._send, self._unsent, resource, stanza)
 
     def _send(self, resource: Resource, stanza: Stanza) -> Later:
         return self._outbound.send(resource, stanza) if resource.account.exists else None
@@ -183,8 +183,7 @@ class AccountDomain:
             account.work.insist(partial(self._offline.give_back, account, kept), partial(self._failed, account))
         for stanza in unread:
             if not isinstance(stanza, KeptMessage):
-                step = partial(self._inbound.return_unread, account, stanza)
-                account.work.insist(step, partial(self._undelivered, account, stanza))
+                account.work.insist(self._inbound.return_unread, self._undelivered, account, stanza)
         self._accounts.forget_if_idle(account)
 
     def taken(self, resource: Resource, messages: Sequence[KeptMessage]) -> None:

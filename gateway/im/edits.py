@@ -24,15 +24,14 @@ def from_sender(stanza: Stanza, sender: Address, written: bytes) -> Stanza:
     """The stanza with this 'from', in its prepared spelling; `written` is what `attribute` makes of it."""
     if stanza.from_ is not None:
         return stanza.readdressed(from_=sender)
-    return Stanza(stanza.name, _put_in(stanza, written), stanza.to, sender, stanza.type, stanza.id)
+    return stanza.rewritten(_put_in(stanza, written), from_=sender)
 
 
 def to_recipient(stanza: Stanza, recipient: Address) -> Stanza:
     """The stanza with this 'to'."""
     if stanza.to is not None:
         return stanza if stanza.to == recipient else stanza.readdressed(to=recipient)
-    raw = _put_in(stanza, attribute("to", recipient))
-    return Stanza(stanza.name, raw, recipient, stanza.from_, stanza.type, stanza.id)
+    return stanza.rewritten(_put_in(stanza, attribute("to", recipient)), to=recipient)
 
 
 def standing_alone(stanza: Stanza) -> bytes:
@@ -48,7 +47,7 @@ def with_child(stanza: Stanza, child: Element) -> Stanza:
     else:
         end = raw.rindex(b"</")
         raw = raw[:end] + added + raw[end:]
-    return Stanza(stanza.name, raw, stanza.to, stanza.from_, stanza.type, stanza.id)
+    return stanza.rewritten(raw)
 
 
 def restored(name: str, raw: bytes) -> Stanza:

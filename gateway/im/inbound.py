@@ -9,7 +9,7 @@ from __future__ import annotations
 from gateway.errors import StanzaCondition, StanzaError
 from gateway.im import carbons
 from gateway.im.account import Account, Resource
-from gateway.im.delivery import BOUNCED, Action, Finds, action
+from gateway.im.delivery import BOUNCED, Action, Ends, Finds, action
 from gateway.im.offline import Offline
 from gateway.im.probes import Probes
 from gateway.im.services import Services
@@ -40,23 +40,25 @@ class Inbound:
         self._probes = probes
         self._subscribing = subscribing
         self._services = services
-        self._ends = {
-            Action.DELIVER: self._deliver,
-            Action.SPREAD: self._spread,
-            Action.SHOW: self._show,
-            Action.STORE: self._store,
-            Action.BOUNCE: self._bounce,
-            Action.REFUSE: self._refuse,
-            Action.DROP: self._drop,
-            Action.SERVE: self._serve,
-            Action.SUBSCRIBE: self._subscribe,
-            Action.PROBE: self._probe,
-        }
+        self._ends = Ends(
+            {
+                Action.DELIVER: self._deliver,
+                Action.SPREAD: self._spread,
+                Action.SHOW: self._show,
+                Action.STORE: self._store,
+                Action.BOUNCE: self._bounce,
+                Action.REFUSE: self._refuse,
+                Action.DROP: self._drop,
+                Action.SERVE: self._serve,
+                Action.SUBSCRIBE: self._subscribe,
+                Action.PROBE: self._probe,
+            }
+        )
 
     def receive(self, account: Account, stanza: Stanza) -> Later:
         """Bring a stanza to its end, now or later; raises StanzaError where it is to be bounced."""
         assert stanza.to is not None
-        if account.blocked and account.blocks(stanza.from_):
+        if account.blocked.addresses and account.blocks(stanza.from_):
             self._refuse_blocked(stanza)
             return None
         _check_claims(account, stanza)
@@ -68,7 +70,7 @@ class Inbound:
             finds = Finds.OTHER_RESOURCES if account.receivers else Finds.NO_RESOURCE
         else:
             finds = Finds.ACCOUNT if account.receivers else Finds.ACCOUNT_ALONE
-        return self._ends[action(stanza.name, stanza.type, finds)](account, resource, stanza)
+        return self._ends.get(stanza.name, stanza.type, finds)(account, resource, stanza)
 
     def receive_for_nobody(self, stanza: Stanza) -> None:
         """The end of a stanza to an account that does not exist (§8.5.1)."""

@@ -33,7 +33,7 @@ class Outbound:
             _refuse_malformed(*stanza.malformed)
         if stanza.from_ is not None and stanza.from_ not in (resource.address, account.address):
             raise StreamError(StreamCondition.INVALID_FROM, "'from' is not the address that this stream is bound to")
-        if account.blocked and account.blocks(stanza.to):
+        if account.blocked.addresses and account.blocks(stanza.to):
             raise Blocked()
         return self._kinds[stanza.name](resource, from_sender(stanza, resource.address, resource.from_attribute))
 

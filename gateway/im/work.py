@@ -18,8 +18,9 @@ from gateway.errors import StanzaCondition, StanzaError
 
 Later: TypeAlias = Coroutine[Deferred[Any], Any, None] | None
 # A step gives None when it is done, or a coroutine when it has to wait for something.
-Step: TypeAlias = Callable[[], Later]
-Failed: TypeAlias = Callable[[Failure], None]
+Step: TypeAlias = Callable[..., Later]
+# What is told of a step that fails: the step's own arguments, and then the Failure.
+Failed: TypeAlias = Callable[..., None]
 
 
 class Backlog:
@@ -67,24 +68,30 @@ class WorkQueue:
         self._backlog = backlog
         self._most = most
         self._resumed = resumed
-        self._waiting: deque[tuple[Step, Failed]] = deque()
+        self._waiting: deque[tuple[Step, Failed, tuple[Any, ...]]] = deque()
 
-    def run(self, step: Step, failed: Failed) -> None:
+    def run(self, step: Step, failed: Failed, *arguments: Any) -> None:
         """Take the step now, or behind those that wait; `failed` gets what it raises, or that too many wait."""
-        if len(self._waiting) < self._most:
-            self.insist(step, failed)
+        if self.is_idle:
+            self.is_idle = False
+            if self._is_done(step, failed, arguments):
+                self._go_on()
+        elif len(self._waiting) < self._most:
+            self._wait(step, failed, arguments)
         else:
-            failed(Failure(StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too much is waiting for this account")))
+            too_much = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too much is waiting for this account")
+            failed(*arguments, Failure(too_much))
 
-    def insist(self, step: Step, failed: Failed) -> None:
+    def insist(self, step: Step, failed: Failed, *arguments: Any) -> None:
         """As `run`, for what must not be refused: there are few of those for each resource."""
-        if not self.is_idle:
-            self._waiting.append((step, failed))
-            self._backlog.changed(1)
-            return
-        self.is_idle = False
-        if self._is_done(step, failed):
-            self._go_on()
+        if self.is_idle:
+            self.run(step, failed, *arguments)
+        else:
+            self._wait(step, failed, arguments)
+
+    def _wait(self, step: Step, failed: Failed, arguments: tuple[Any, ...]) -> None:
+        self._waiting.append((step, failed, arguments))
+        self._backlog.changed(1)
 
     def mark(self) -> Deferred[None]:
         """Fires when all that waits here now is done."""
@@ -94,23 +101,22 @@ class WorkQueue:
 
     def _go_on(self) -> None:
         while self._waiting:
-            step, failed = self._waiting.popleft()
+            step, failed, arguments = self._waiting.popleft()
             self._backlog.changed(-1)
-            if not self._is_done(step, failed):
+            if not self._is_done(step, failed, arguments):
                 return
         self.is_idle = True
-        self._backlog.busy.discard(self)
 
-    def _is_done(self, step: Step, failed: Failed) -> bool:
+    def _is_done(self, step: Step, failed: Failed, arguments: tuple[Any, ...]) -> bool:
         """Take a step; False when it has to wait, and will go on by itself."""
         try:
-            later = step()
+            later = step(*arguments)
         except Exception:
-            failed(Failure())
+            failed(*arguments, Failure())
             return True
         if later is None:
             return True
-        waiting = Deferred.fromCoroutine(later).addErrback(failed)
+        waiting = Deferred.fromCoroutine(later).addErrback(lambda failure: failed(*arguments, failure))
         if waiting.called and not waiting.paused:
             return True
         self._backlog.busy.add(self)
@@ -119,4 +125,6 @@ class WorkQueue:
 
     def _go_on_later(self, _: object) -> None:
         self._go_on()
+        if self.is_idle:
+            self._backlog.busy.discard(self)
         self._resumed()

@@ -141,6 +141,14 @@ def test_stanza_from_somebody_else_ends_the_stream_and_nothing_behind_it_is_take
     assert "<body>3" not in heard
 
 
+def test_what_came_with_the_closing_tag_is_taken() -> None:
+    house = House("alice", "bob")
+    bob = house.connect().online("bob", "pda")
+    alice = house.connect().online("alice")
+    alice.say("<message to='bob@example.com/pda'><body>Good night</body></message>" + CLOSING)
+    assert "Good night" in bob.heard()
+
+
 def test_account_that_vanished_between_login_and_binding_is_closed() -> None:
     house = House("alice")
     line = house.connect().authenticate("alice")
