@@ -30,7 +30,7 @@ from gateway.errors import StanzaCondition, StanzaError, StreamCondition, Stream
 from gateway.features.handshake import AttachComponent, ComponentAttached
 from gateway.interfaces import IRoute
 from gateway.namespaces import PING
-from gateway.notices import ComponentChanged, Level, MaybeLost, Publish, StanzasPassed
+from gateway.notices import ComponentChanged, Level, MaybeLost, Publish, StanzasPassed, TooMuch
 from gateway.outflow import Lately, Outflow
 from gateway.policy import check_component
 from gateway.requests import Key
@@ -79,6 +79,9 @@ class ComponentRoute:
         elif self.session is None:
             self._router.bounce(stanza, NOBODY_THERE)
         elif not self.outflow.hold(stanza):
+            if self.outflow.refused == 1:
+                why = f"{len(self.outflow)} wait already ([limits] component_buffer_bytes, queue_bytes)"
+                self._publish(TooMuch(domain=self.domain, why=why))
             self._router.bounce(stanza, _TOO_MUCH)
 
     def flush(self) -> Deferred[None] | None:

@@ -16,7 +16,8 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import IO, Any
@@ -82,13 +83,43 @@ def log_observer(out: IO[Any], *, form: str, level: str) -> ILogObserver:
     return FilteringLogObserver(FileLogObserver(out, FORMATS[form]), [predicate])  # type: ignore[return-value]
 
 
-def notice_log(level: str, logger: Logger | None = None) -> Publish:
+class Shares:
+    """How many lines each may cause in a minute; of those left out it is told how many they were."""
+
+    def __init__(self, per_minute: float, seconds: Callable[[], float], most: int = 10_000) -> None:
+        """0 a minute: as many as they like; `most` causes are remembered, the latest."""
+        self._per_minute = per_minute
+        self._seconds = seconds
+        self._most = most
+        self._caused: OrderedDict[str, tuple[float, int]] = OrderedDict()  # when the minute began, how many since
+
+    def take(self, cause: str) -> tuple[bool, int]:
+        """Whether one more line may be written, and how many were left out in the last minute, to be told first."""
+        now = self._seconds()
+        began, count = self._caused.pop(cause, (now, 0))
+        left_out = 0
+        if now - began >= 60:
+            left_out = max(0, count - int(self._per_minute))
+            began, count = now, 0
+        self._caused[cause] = (began, count + 1)
+        if len(self._caused) > self._most:
+            self._caused.popitem(last=False)
+        return count < self._per_minute, left_out
+
+
+def notice_log(level: str, logger: Logger | None = None, shares: Shares | None = None) -> Publish:
     """A subscriber for notices, which logs those of that level and above; the others cost next to nothing."""
     logger = logger or Logger("gateway")
     told = frozenset(_ORDER[_ORDER.index(Level(level)) :]) if level in _ORDER else frozenset[Level]()
 
     def log(notice: Notice) -> None:
-        if notice.level in told:
+        if notice.level not in told:
+            return
+        may_be_told, left_out = shares.take(cause) if shares and (cause := notice.cause) else (True, 0)
+        if left_out:
+            limit = "[limits] log_lines_per_minute"
+            logger.warn("{count} lines about {cause} were left out ({limit})", count=left_out, cause=cause, limit=limit)
+        if may_be_told:
             logger.emit(LogLevel.levelWithName(notice.level), "{notice.sentence}", notice=notice)
 
     return log

@@ -36,6 +36,11 @@ class Notice:
         """The notice in plain words, one line."""
         raise NotImplementedError
 
+    @property
+    def cause(self) -> str:
+        """Who can cause as many of these as he likes, as an IP address; empty: nobody can."""
+        return ""
+
 
 Publish = Callable[[Notice], None]
 
@@ -170,6 +175,22 @@ class MaybeLost(Notice):
             f"up to {self.count} stanzas may not have arrived at {self.domain}: they were written within"
             f" {self.seconds:.1f} s before the end of a connection that the other side did not close ({self.reason})"
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TooMuch(Notice):
+    """What is sent to a domain is more than may wait for it: from here on stanzas are answered with an error."""
+
+    domain: str
+    why: str
+
+    @property
+    def level(self) -> Level:
+        return Level.WARN
+
+    @property
+    def sentence(self) -> str:
+        return f"stanzas for {self.domain} are answered with resource-constraint: {self.why}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -247,6 +247,18 @@ class Limits:
     depth: int = option("elements inside each other, the stream not counted", 100, at_least=10)
     elements: int = option("elements in one stanza", 25000, at_least=100)
     attributes: int = option("attributes of one element", 1000, at_least=20)
+    pairs_per_stream: int = option(
+        "domain pairs that may be proved on one stream; further ones are refused: resource-constraint", 1000, at_least=1
+    )
+    verifications_per_stream: int = option(
+        "dialback keys that are verified at a time for one stream; further ones: resource-constraint", 100, at_least=1
+    )
+    verifications: int = option("dialback keys that are verified at a time for all streams", 1000, at_least=1)
+    routes: int = option(
+        "domain pairs for which stanzas are sent, wait or have lately failed; for further ones: resource-constraint",
+        20000,
+        at_least=1,
+    )
     component_buffer_bytes: int = option(
         "written to a component and not yet taken by it, before we read less from the others",
         1048576,
@@ -258,6 +270,16 @@ class Limits:
         33554432,
         unit="bytes",
         at_least=1048576,
+    )
+    dns_records: int = option(
+        "records that are taken of one answer of the DNS; the others are left out", 64, at_least=1
+    )
+    dns_answers: int = option("answers of the DNS that are remembered at a time", 4096, at_least=1)
+    dns_questions: int = option("questions to the DNS that wait at a time; further ones fail at once", 8192, at_least=1)
+    remembered_domains: int = option("other domains whose last attempts are remembered", 2000, at_least=1)
+    remembered_attempts: int = option("attempts that are remembered of each domain", 10, at_least=1)
+    log_lines_per_minute: int = option(
+        "lines of the log that one IP address may cause; those left out are counted; 0: unlimited", 300, at_least=0
     )
 
 

@@ -23,7 +23,7 @@ from twisted.python import usage
 
 from gateway.config import Mistakes, load, warnings
 from gateway.control.door import Refused
-from gateway.log import log_observer, notice_log, open_log
+from gateway.log import Shares, log_observer, notice_log, open_log
 from gateway.net.descriptors import ShortageWatch, allow, shortfall
 from gateway.notices import Level, Remark
 from gateway.service import Gateway, build
@@ -71,7 +71,9 @@ def makeService(options: Options) -> Logged:
     settings = options.settings
     allow(settings.limits.streams)
     gateway = build(settings, reactor)
-    gateway.board.subscribe(notice_log(settings.log.level))
+    per_minute = settings.limits.log_lines_per_minute
+    shares = Shares(per_minute, reactor.seconds) if per_minute else None
+    gateway.board.subscribe(notice_log(settings.log.level, shares=shares))
     globalLogPublisher.addObserver(ShortageWatch(gateway.board.publish, reactor.seconds))
     for warning in (*warnings(settings, datetime.now(UTC)), *shortfall(settings.limits.streams)):
         gateway.board.publish(Remark(text=warning, weight=Level.WARN))

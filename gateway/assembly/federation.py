@@ -21,6 +21,7 @@ from gateway.federation.session import SessionTools
 from gateway.federation.streams import OutboundStreams
 from gateway.net.connector import Connector
 from gateway.net.destinations import Destinations
+from gateway.net.questions import Bounds
 from gateway.net.resolver import Resolver
 from gateway.profiles import Profile, server_profile
 
@@ -32,10 +33,16 @@ def set_federation(parts: Parts) -> None:
         admission=Admission(parts.rules.domains, parts.router, parts.board.publish),
         clock=parts.reactor,
         patience=settings.limits.stall_seconds,
+        verifications=settings.limits.verifications_per_stream,
     )
     parts.resolver = Resolver(
         parts.reactor,
         settings.dns.nameservers,
+        bounds=Bounds(
+            records=settings.limits.dns_records,
+            kept=settings.limits.dns_answers,
+            under_way=settings.limits.dns_questions,
+        ),
         destinations=Destinations(
             map(ip_network, settings.dns.refuse_networks),
             doors=lambda: chain.from_iterable(door.addresses for door in parts.listening()),
@@ -62,7 +69,7 @@ def set_federation(parts: Parts) -> None:
         numbers=parts.numbers,
         places=parts.places,
     )
-    parts.streams = OutboundStreams(parts.connector, parts.reactor)
+    parts.streams = OutboundStreams(parts.connector, parts.reactor, settings.limits.verifications)
 
 
 def _dialback_towards(parts: Parts, domain: Domain) -> Dialback:

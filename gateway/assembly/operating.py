@@ -20,7 +20,8 @@ from gateway.status import StatusReader
 
 def remember(parts: Parts) -> None:
     """Keep what happens, from the beginning on."""
-    parts.history = History()
+    limits = parts.settings.limits
+    parts.history = History(domains=limits.remembered_domains, attempts=limits.remembered_attempts)
     parts.board.subscribe(parts.history.notice, *History.KINDS)
     parts.status = StatusReader(parts, parts.reactor.seconds)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.assembly.parts import Parts
-from gateway.features.dialback import Dialback
+from gateway.features.dialback import Bounds, Dialback
 from gateway.policy import InsideDoor, OutsideDoor
 
 
@@ -12,5 +12,7 @@ def set_policy(parts: Parts) -> None:
     rules = parts.rules
     parts.outside = OutsideDoor(rules.domains, rules.terms_outside)
     parts.inside = InsideDoor(rules.domains, rules.terms_outside)
-    parts.outside_dialback = Dialback(parts.keys, parts.outside.speaks_for, parts.outside.terms_of_pair)
-    parts.inside_dialback = Dialback(parts.keys, parts.inside.speaks_for, parts.inside.terms_of_pair)
+    limits = parts.settings.limits
+    bounds = Bounds(pairs=limits.pairs_per_stream, checks=limits.verifications_per_stream)
+    parts.outside_dialback = Dialback(parts.keys, parts.outside.speaks_for, parts.outside.terms_of_pair, bounds)
+    parts.inside_dialback = Dialback(parts.keys, parts.inside.speaks_for, parts.inside.terms_of_pair, bounds)

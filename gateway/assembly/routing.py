@@ -7,6 +7,7 @@ from random import SystemRandom
 from gateway.addresses import DomainPair
 from gateway.assembly.parts import Parts
 from gateway.federation.backoff import Backoff, Waits
+from gateway.federation.crowded import CrowdedOut
 from gateway.federation.route import RemoteRoute
 from gateway.interfaces import IRoute
 from gateway.outflow import QueueSpace
@@ -18,9 +19,14 @@ def set_router(parts: Parts) -> None:
     parts.backoff = Backoff(Waits(), SystemRandom())
     parts.space = QueueSpace(parts.settings.limits.queue_bytes)
     parts.remote_routes = {}
+    most = parts.settings.limits.routes
+    crowded_out = CrowdedOut(most, lambda: parts.router, parts.board.publish, parts.reactor.seconds)
 
     def remote(pair: DomainPair) -> IRoute:
-        return parts.remote_routes.get(pair) or remote_route(parts, pair)
+        route = parts.remote_routes.get(pair)
+        if route is None:
+            route = remote_route(parts, pair) if len(parts.remote_routes) < most else None
+        return route or crowded_out
 
     parts.router = Router(parts.rules.domains, remote, parts.board.publish)
 

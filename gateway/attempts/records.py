@@ -113,6 +113,12 @@ class Attempt(Notice):
         return Level.WARN if self.verdict.is_failure else Level.INFO
 
     @property
+    def cause(self) -> str:
+        if self.direction is Direction.IN:
+            return self.address.rpartition(":")[0]
+        return "questions about keys" if self.kind is Kind.KEYS else ""  # which anybody can have us ask
+
+    @property
     def mend(self) -> str:
         """What would mend a failure."""
         return self.verdict.advice.mend.replace("DOMAIN", self.remote or self.local or "DOMAIN")
@@ -224,6 +230,10 @@ class StreamEnded(Notice):
     bytes_in: int
     bytes_out: int
     reason: str
+
+    @property
+    def cause(self) -> str:
+        return self.attempt.cause
 
     @property
     def sentence(self) -> str:

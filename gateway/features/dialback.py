@@ -9,7 +9,7 @@ Authoritative server: a question about a key is answered on any stream, at once,
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from gateway.addresses import Domain, DomainPair
 from gateway.dialback.exchange import (
@@ -37,8 +37,14 @@ from gateway.stream.negotiation import Step, StreamFeature, Then
 PairPolicy = Callable[[DomainPair], "Terms | StanzaCondition"]
 
 _OFFER = Element(DIALBACK_FEATURE, "dialback", {}, [Element(DIALBACK_FEATURE, "errors")])
-_MOST_PAIRS = 1000  # on one stream: proved or being checked
-_MOST_CHECKS = 100  # at a time: each may open a stream to somebody whom the other side chooses
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """How much may be proved on one stream; each check may open a stream to somebody whom the other side chooses."""
+
+    pairs: int = 1000  # proved or being checked
+    checks: int = 100  # at a time
 
 
 class Dialback(StreamFeature):
@@ -48,11 +54,18 @@ class Dialback(StreamFeature):
     handles = frozenset({RESULT, VERIFY})
     answers = (PairChecked,)
 
-    def __init__(self, keys: KeyMaker, speaks_for: Callable[[Domain], bool], terms_for: PairPolicy) -> None:
+    def __init__(
+        self,
+        keys: KeyMaker,
+        speaks_for: Callable[[Domain], bool],
+        terms_for: PairPolicy,
+        bounds: Bounds = Bounds(),
+    ) -> None:
         """`speaks_for`: the domains whose keys we make; `terms_for`: what an asserted pair is held to."""
         self._keys = keys
         self._speaks_for = speaks_for
         self._terms_for = terms_for
+        self._bounds = bounds
 
     def offer(self, facts: Facts) -> Element | None:
         """With errors, and on every stream on which we would take it (XEP-0220 §2.3.1)."""
@@ -126,7 +139,7 @@ class Dialback(StreamFeature):
             return Step(facts=facts, outputs=[result_answer(pair, True)])
         if pair in facts.checking:
             return Step(facts=facts)  # one answer is enough
-        if len(facts.proofs) + len(facts.checking) >= _MOST_PAIRS or len(facts.checking) >= _MOST_CHECKS:
+        if self._is_too_much(facts):
             return _refused(facts, pair, StanzaCondition.RESOURCE_CONSTRAINT, "too many domain pairs on this stream")
         if facts.certificate_proves(pair.sender) and terms.allow(Means.EXTERNAL):
             return _accepted(facts, pair, Means.CERTIFICATE)
@@ -134,6 +147,10 @@ class Dialback(StreamFeature):
             return _refused(facts, pair, StanzaCondition.NOT_AUTHORIZED, "a valid certificate is required here")
         question = VerifyPair(pair=pair, stream_id=facts.stream_id, key=assertion.key)
         return Step(facts=replace(facts, checking=facts.checking | {pair}), outputs=[question])
+
+    def _is_too_much(self, facts: Facts) -> bool:
+        checks = len(facts.checking)
+        return checks >= self._bounds.checks or len(facts.proofs) + checks >= self._bounds.pairs
 
     def answered(self, facts: Facts, answer: object) -> Step:
         """Receiving server, step 4: pass on what the authoritative server said (XEP-0220 §2.1.4)."""

@@ -26,7 +26,6 @@ from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, PairVerified, VerifyPair
 
 Verify = Callable[[VerifyPair], "Deferred[PairChecked]"]
-_MOST_VERIFICATIONS = 100
 
 
 class Lenders(Protocol):
@@ -125,7 +124,7 @@ class InboundSession(ServerSession):
     def _verify_pair(self, order: VerifyPair) -> None:
         """Receiving server, step 2."""
         self._verifications += 1
-        if self._verifications > _MOST_VERIFICATIONS:
+        if self._verifications > self._tools.verifications:
             self._verified(unanswered(order.pair, "resource-constraint", "too many keys are being verified"))
             return
         self._verify(order).addCallback(self._verified)

@@ -30,7 +30,7 @@ from gateway.federation.backoff import Backoff, Wait
 from gateway.federation.delivery import DeliveryFailed, StreamEnd
 from gateway.federation.session import ServerSession, User
 from gateway.interfaces import IRoute
-from gateway.notices import MaybeLost, Publish, SentAgain, StanzasPassed
+from gateway.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TooMuch
 from gateway.outflow import Bounds, Lately, Outflow, QueueSpace
 from gateway.requests import Key
 from gateway.router import Router
@@ -108,10 +108,18 @@ class RemoteRoute:
             self._router.bounce(stanza, StanzaError(StanzaCondition.NOT_ALLOWED, text))
             self._rest()
         elif not self._outflow.hold(stanza):
-            text = f"too many stanzas wait for the server of {self.pair.target}"
-            self._router.bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
+            self._refuse(stanza)
         elif self.disposition is Disposition.IDLE:
             self._begin()
+
+    def _refuse(self, stanza: Stanza) -> None:
+        """Too much waits; that is told once, until everything has been sent or bounced."""
+        domain = self.pair.target
+        if self._outflow.refused == 1:
+            limits = "[peers] queue_stanzas, [limits] queue_bytes"
+            self._publish(TooMuch(domain=domain, why=f"{self.queued} wait already ({limits})"))
+        text = f"too many stanzas wait for the server of {domain}"
+        self._router.bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
 
     def flush(self) -> Deferred[None] | None:
         """Write the batch."""

@@ -60,6 +60,7 @@ class SessionTools:
     admission: Admission
     clock: Any
     patience: float = 60  # seconds without an acknowledgement that was asked for
+    verifications: int = 100  # at a time for one stream
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,8 +37,11 @@ class StreamOpener(Protocol):
 class OutboundStreams:
     """All streams on which we may send to other servers."""
 
-    def __init__(self, opener: StreamOpener, clock: Any) -> None:
+    def __init__(self, opener: StreamOpener, clock: Any, most_verifications: int = 1000) -> None:
+        """`most_verifications` keys are verified at a time."""
         self._opener = opener
+        self._verifications = 0
+        self._most_verifications = most_verifications
         self._sessions: dict[Domain, list[OutboundSession]] = {}
         self._lent: dict[DomainPair, ServerSession] = {}
         self.broken = BrokenStreams(clock, self._reopen)
@@ -111,6 +114,17 @@ class OutboundStreams:
 
     def verify(self, order: VerifyPair) -> Deferred[PairChecked]:
         """Receiving server, step 2: have a key checked by the authoritative server of `order.pair.sender`."""
+        if self._verifications >= self._most_verifications:
+            why = f"{self._most_verifications} keys are being verified ([limits] verifications)"
+            return succeed(unanswered(order.pair, "resource-constraint", why))
+        self._verifications += 1
+        return self._ask(order).addBoth(self._verified)
+
+    def _verified(self, result: PairChecked | Failure) -> PairChecked | Failure:
+        self._verifications -= 1
+        return result
+
+    def _ask(self, order: VerifyPair) -> Deferred[PairChecked]:
         way = order.pair.reversed()
         for session in self._sessions.get(way.target, ()):
             if session.is_usable and session.pair == way:

@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import Logger, LogLevel, LogPublisher
 from twisted.logger._legacy import publishToNewObserver
 from twisted.python.failure import Failure
 from twisted.python.log import textFromEventDict
 
-from gateway.log import harmless, log_observer, notice_log, open_log
+from gateway.log import Shares, harmless, log_observer, notice_log, open_log
 from gateway.notices import Board, Level, MaybeLost, Notice, Remark, StanzasPassed
 
 
@@ -221,6 +222,45 @@ def test_notices_below_the_level_are_not_even_put_into_words() -> None:
     publish(Remark(text="listening"))
     publish(MaybeLost(domain="b.test", count=2, seconds=1, reason="cut"))
     assert [line.split()[0] for line in log.told] == ["info", "warn"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caused(Notice):
+    """Something that anybody can make happen."""
+
+    by: str
+
+    @property
+    def cause(self) -> str:
+        return self.by
+
+    @property
+    def sentence(self) -> str:
+        return f"something by {self.by or 'us'}"
+
+
+def test_nobody_can_fill_the_log_and_others_are_told_of_as_before() -> None:
+    log, clock = Log(), Clock()
+    publish = notice_log("info", log.ours, Shares(3, clock.seconds))
+    for _ in range(10):
+        publish(Caused(by="192.0.2.1"))
+    publish(Caused(by="192.0.2.2"))
+    for _ in range(10):
+        publish(Caused(by=""))
+    assert sum("192.0.2.1" in line for line in log.told) == 3
+    assert sum("192.0.2.2" in line for line in log.told) == 1
+    assert sum("by us" in line for line in log.told) == 10
+    clock.advance(61)
+    publish(Caused(by="192.0.2.1"))
+    assert log.told[-2].startswith("warn  7 lines about 192.0.2.1 were left out ([limits] log_lines_per_minute)")
+    assert "something by 192.0.2.1" in log.told[-1]
+
+
+def test_those_who_cause_lines_are_remembered_within_bounds() -> None:
+    shares = Shares(1, Clock().seconds, most=2)
+    assert [shares.take(cause)[0] for cause in "aab"] == [True, False, True]
+    assert shares.take("c")[0]
+    assert len(shares._caused) == 2
 
 
 @pytest.mark.parametrize("level", ["error", "critical"])

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.addresses import Domain, DomainPair
 from gateway.errors import StanzaCondition, StreamCondition
-from gateway.features.dialback import Dialback, DialbackQuestions
+from gateway.features.dialback import Bounds, Dialback, DialbackQuestions
 from gateway.stream.events import (
     KeyAnswered,
     PairChecked,
@@ -234,6 +234,17 @@ def test_what_is_being_checked_is_bounded() -> None:
         facts = element.facts
         orders += [output for output in element.outputs if isinstance(output, VerifyPair)]
     assert len(orders) == len(facts.checking) == 100
+
+
+def test_both_bounds_are_the_operators() -> None:
+    dialback = Dialback(KEYS, lambda domain: True, lambda pair: ANY, Bounds(pairs=3, checks=2))
+    facts, told = replace(INBOUND_FACTS, proofs={inbound("d0.test"): Means.DIALBACK}), []
+    for number in range(1, 5):
+        step = Case("", dialback, facts, asserted(f"d{number}.test"))._step()
+        assert step is not None
+        facts = step.facts
+        told += [output.condition for output in step.outputs if isinstance(output, PairRefused)]
+    assert (len(facts.checking), told) == (2, ["resource-constraint"] * 2)
 
 
 def test_proved_pairs_are_bounded() -> None:

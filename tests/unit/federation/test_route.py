@@ -17,7 +17,7 @@ from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, UNWILLING, Deli
 from gateway.federation.route import Disposition, RemoteRoute, RouteRules
 from gateway.federation.session import User
 from gateway.interfaces import IRoute
-from gateway.notices import MaybeLost, Notice
+from gateway.notices import MaybeLost, Notice, TooMuch
 from gateway.outflow import QueueSpace
 from gateway.policy import DomainRule, Domains
 from gateway.router import Router
@@ -195,6 +195,21 @@ def test_whom_we_do_not_allow_is_not_tried() -> None:
 def test_no_more_wait_than_is_allowed(world: World) -> None:
     world.send(*messages(1, 2, 3, 4, 5, 6))
     assert world.log == ["open", "we get error 6 resource-constraint"]
+
+
+def test_that_too_much_waits_is_told_once_until_it_waits_no_more(world: World) -> None:
+    def told() -> list[str]:
+        return [notice.sentence for notice in world.notices if isinstance(notice, TooMuch)]
+
+    world.send(*messages(*range(1, 10)))
+    assert told() == [
+        "stanzas for far.test are answered with resource-constraint: 5 wait already"
+        " ([peers] queue_stanzas, [limits] queue_bytes)"
+    ]
+    world.refused()
+    world.backoff.reached(FAR)
+    world.send(*messages(*range(10, 19)))
+    assert len(told()) == 2
 
 
 def test_no_more_bytes_wait_than_there_is_space_for_all() -> None:

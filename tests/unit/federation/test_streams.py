@@ -54,7 +54,7 @@ class World:
         self.log: list[str] = []
         self.openings: list[Deferred[Any]] = []
         self.gone: list[Any] = []
-        self.streams = OutboundStreams(self, Clock())  # type: ignore[arg-type]
+        self.streams = OutboundStreams(self, Clock(), most_verifications=3)  # type: ignore[arg-type]
 
     def open(self, pair: DomainPair, gone: Any, *, only_questions: bool, resuming: Any = None) -> Deferred[Any]:
         self.log.append(f"open {'for questions' if only_questions else 'for stanzas'} from {pair.sender}")
@@ -221,3 +221,14 @@ def test_a_key_that_cannot_be_asked_for_is_neither_valid_nor_invalid(world: Worl
     assert world.log[1:] == [f"checked: None {told.condition}"] * 2
     world.verify()
     assert world.log[-1] == "open for questions from ours.test"
+
+
+def test_not_too_many_keys_are_verified_at_once_for_all_streams_together(world: World) -> None:
+    for number in range(4):
+        sender = Domain(f"d{number}.test")
+        world.verify(VerifyPair(pair=DomainPair(sender, PAIR.sender), stream_id="id", key="key"))
+    assert len(world.openings) == 3
+    assert world.log[-1] == "checked: None resource-constraint"
+    world.openings[0].errback(DeliveryFailed("nobody there"))
+    world.verify(VerifyPair(pair=DomainPair(Domain("d5.test"), PAIR.sender), stream_id="id", key="key"))
+    assert len(world.openings) == 4

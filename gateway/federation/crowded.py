@@ -1,0 +1,46 @@
+"""CrowdedOut: the route of domain pairs for which there is no room, since too many others are in use.
+
+Every stanza is answered at once; nothing is remembered but when it was told last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from gateway.errors import StanzaCondition, StanzaError
+from gateway.interfaces import IRoute
+from gateway.notices import Publish, TooMuch
+from gateway.router import Router
+from gateway.stanzas import Stanza
+
+_TELL_SECONDS = 10.0
+
+
+@implementer(IRoute)
+class CrowdedOut:
+    """One for all such pairs."""
+
+    def __init__(self, most: int, router: Callable[[], Router], publish: Publish, seconds: Callable[[], float]) -> None:
+        """`router` is asked for when it is needed, since it is made from this."""
+        self._most = most
+        self._router = router
+        self._publish = publish
+        self._seconds = seconds
+        self._told = -_TELL_SECONDS
+
+    def deliver(self, stanza: Stanza) -> None:
+        """Answer it."""
+        assert stanza.to is not None
+        if self._seconds() - self._told >= _TELL_SECONDS:
+            self._told = self._seconds()
+            why = f"{self._most} other ways are in use ([limits] routes)"
+            self._publish(TooMuch(domain=stanza.to.domain, why=why))
+        text = "this server sends to too many other domains at the moment"
+        self._router().bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
+
+    def flush(self) -> Deferred[None] | None:
+        """Nothing waits here."""
+        return None

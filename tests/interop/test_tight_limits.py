@@ -1,0 +1,133 @@
+"""Bounds of what others may make us keep or do, set low: reaching one is answered as the standard says, and told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.interop.clients import attached
+from tests.interop.fixtures import Starter
+from tests.interop.peers import Gateway
+from tests.interop.peers.site import SERVER
+from tests.interop.probe import client_tls, dial
+from tests.interop.world import World
+
+DOMAIN, COMPONENT, OTHER = "tight.test", "component.tight.test", "other.tight.test"
+PEER = "peer.tightened.test"
+LIMITS = {
+    "negotiate_seconds": 5,
+    "pairs_per_stream": 2,
+    "verifications": 3,
+    "routes": 2,
+    "dns_records": 2,
+    "remembered_domains": 3,
+    "remembered_attempts": 2,
+    "log_lines_per_minute": 10,
+}
+
+
+@pytest.fixture
+def gateway(start: Starter) -> Gateway:
+    server = start(
+        Gateway,
+        DOMAIN,
+        OTHER,
+        components={COMPONENT: "secret"},
+        options={
+            "limits": LIMITS,
+            "log": {"level": "info"},
+            "peers": {"silent.test": {"queue_stanzas": 2}, "any": {"connect_seconds": 4}},
+        },
+    )
+    assert isinstance(server, Gateway)
+    return server
+
+
+async def test_domain_pairs_on_a_stream(world: World, gateway: Gateway) -> None:
+    bundle = world.bundle(world.authority.issue(PEER))
+    async with dial(gateway.address, SERVER) as probe:
+        await probe.prove(client_tls(bundle), PEER, DOMAIN)
+        verdicts = []
+        for ours in (OTHER, COMPONENT):
+            await probe.type(f"<db:result from='{PEER}' to='{ours}'>0123456789</db:result>")
+            answer = await probe.element()
+            verdicts.append((answer.get("type"), "resource-constraint" in "".join(each.tag for each in answer.iter())))
+    assert verdicts == [("valid", False), ("error", True)]
+
+
+async def test_keys_that_are_verified_at_a_time(world: World, gateway: Gateway) -> None:
+    """For all streams together: each question goes to a server that never answers."""
+    async with await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), world.address(), SERVER) as nobody:
+        address = nobody.sockets[0].getsockname()[0]
+        async with AsyncExitStack() as held:
+            for number in range(4):
+                domain = f"silent-{number}.test"
+                world.nameserver.publish(address, domain)
+                probe = await held.enter_async_context(dial(gateway.address, SERVER))
+                await probe.open(domain, DOMAIN)
+                await probe.element()
+                await probe.secure(client_tls(world.bundle(world.authority.issue("x.test"))), DOMAIN)
+                await probe.open(domain, DOMAIN)
+                await probe.element()
+                await probe.type(f"<db:result from='{domain}' to='{DOMAIN}'>0123456789</db:result>")
+            answer = await probe.element(timeout=3)
+            assert answer.get("type") == "error"
+            assert "resource-constraint" in answer[0][0].tag
+    gateway.wait_until(lambda: "3 keys are being verified ([limits] verifications)" in gateway.log(), 10, "telling")
+
+
+async def test_ways_to_other_domains(world: World, gateway: Gateway) -> None:
+    async with await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), world.address(), SERVER) as nobody:
+        address = nobody.sockets[0].getsockname()[0]
+        world.nameserver.publish(address, "far-0.test", "far-1.test", "far-2.test", "far-3.test")
+        async with attached(gateway) as component:
+            numbers = [component.send_message(f"a@far-{number}.test", "hello") for number in range(4)]
+            for number in numbers[2:]:
+                assert await component.expect_error(number, timeout=3) == "resource-constraint"
+    told = "stanzas for far-2.test are answered with resource-constraint: 2 other ways are in use ([limits] routes)"
+    assert gateway.log().count("([limits] routes)") == gateway.log().count(told) == 1
+
+
+async def test_stanzas_that_wait_for_a_domain(world: World, gateway: Gateway) -> None:
+    async with await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), world.address(), SERVER) as nobody:
+        world.nameserver.publish(nobody.sockets[0].getsockname()[0], "silent.test")
+        async with attached(gateway) as component:
+            numbers = [component.send_message("a@silent.test", "hello") for _ in range(5)]
+            for number in numbers[2:]:
+                assert await component.expect_error(number, timeout=3) == "resource-constraint"
+    assert gateway.log().count("stanzas for silent.test are answered with resource-constraint: 2 wait already") == 1
+
+
+async def test_records_of_an_answer_of_the_dns(world: World, gateway: Gateway) -> None:
+    """One domain names very many servers, none of which is there."""
+    servers = [f"{number} 0 {7100 + number} many.test" for number in range(10)]
+    world.nameserver.publish_records({"_xmpp-server._tcp.many.test": {"SRV": servers}})
+    world.nameserver.publish_records({"many.test": {"A": [gateway.address]}})
+    async with attached(gateway) as component:
+        await component.expect_error(component.send_message("a@many.test", "hello"))
+    assert gateway.log().count(f"{gateway.address}:71") == gateway.log().count(" refused") == 2
+
+
+async def test_attempts_and_domains_that_are_remembered(world: World, gateway: Gateway) -> None:
+    for number in range(5):
+        for _ in range(3):
+            domain = f"known-{number}.test"
+            async with dial(gateway.address, SERVER) as probe:
+                bundle = world.bundle(world.authority.issue(domain))
+                await probe.prove(client_tls(bundle), domain, DOMAIN)
+    known = json.loads(gateway.operate("peers", "--json"))
+    assert {peer["domain"] for peer in known} == {f"known-{number}.test" for number in (2, 3, 4)}
+    assert len(json.loads(gateway.operate("explain", "known-4.test", "--json"))["attempts"]) == 2
+
+
+async def test_lines_of_the_log(world: World, gateway: Gateway) -> None:
+    for _ in range(20):
+        async with dial(gateway.address, SERVER) as probe:
+            await probe.open("noisy.test", DOMAIN)
+            await probe.type("<!DOCTYPE x>")
+            assert await probe.error() == "restricted-xml"
+    await asyncio.sleep(0.2)
+    assert gateway.log().count("noisy.test") == 10

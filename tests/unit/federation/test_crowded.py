@@ -1,0 +1,38 @@
+"""Domain pairs for which there is no room."""
+
+from __future__ import annotations
+
+from gateway.errors import StanzaError
+from gateway.federation.crowded import CrowdedOut
+from gateway.notices import Notice
+from gateway.stanzas import Stanza
+from tests.support.trees import stanza
+
+MESSAGE = stanza("<message id='1' from='a@here.test' to='b@far.test'><body>Hi</body></message>")
+
+
+class World:
+    """Who is answered, and what is told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.told: list[Notice] = []
+        self.bounced: list[str] = []
+        self.route = CrowdedOut(7, lambda: self, self.told.append, lambda: self.now)  # type: ignore[arg-type, return-value]
+
+    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
+        self.bounced.append(f"{stanza.id} {error.condition}")
+
+
+def test_every_stanza_is_answered_and_it_is_told_once_in_a_while() -> None:
+    world = World()
+    for _ in range(3):
+        world.route.deliver(MESSAGE)
+        assert world.route.flush() is None
+    assert world.bounced == ["1 resource-constraint"] * 3
+    assert [notice.sentence for notice in world.told] == [
+        "stanzas for far.test are answered with resource-constraint: 7 other ways are in use ([limits] routes)"
+    ]
+    world.now += 11
+    world.route.deliver(MESSAGE)
+    assert len(world.told) == 2
