@@ -24,7 +24,8 @@ from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Prosody
 from tests.interop.world import World
 
-PER_SECOND = 1500.0
+PER_SECOND = 1500.0  # each way, at most
+LEAST_SECONDS = 10  # that faults have to happen in
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,12 @@ class Border:
         return f"{server.site.domains[0]} names as perhaps lost {lost}; it sent {log.sent_again(server, peer)} again"
 
 
+@pytest.fixture
+def per_second(count: int) -> float:
+    """How fast each side sends."""
+    return min(PER_SECOND, count / 2 / LEAST_SECONDS)
+
+
 @asynccontextmanager
 async def border(
     world: World, start: Starter, kind: type[Gateway | Prosody] = Gateway, *, acknowledges: bool = True, **peers: Any
@@ -104,11 +111,11 @@ async def border(
 
 @pytest.mark.parametrize("bidi", [False, True])
 async def test_nothing_is_lost_and_nothing_comes_twice_between_gateways_that_acknowledge(
-    world: World, start: Starter, count: int, seed: int, bidi: bool
+    world: World, start: Starter, count: int, per_second: float, seed: int, bidi: bool
 ) -> None:
     async with border(world, start, bidi=bidi) as it:
         network = [*it.network, faults.silences(it.one.wire, it.other.wire)]
-        await under_faults(it.traffic, network, count=count // 2, per_second=PER_SECOND, seed=seed)
+        await under_faults(it.traffic, network, count=count // 2, per_second=per_second, seed=seed)
         it.tell()
         assert it.unaccounted == []
         assert it.came_twice == []
@@ -117,23 +124,23 @@ async def test_nothing_is_lost_and_nothing_comes_twice_between_gateways_that_ack
 
 
 async def test_losses_without_acknowledgements_are_inside_the_window_that_the_log_names(
-    world: World, start: Starter, count: int, seed: int
+    world: World, start: Starter, count: int, per_second: float, seed: int
 ) -> None:
     async with border(world, start, acknowledges=False, bidi=False) as it:
         network = [*it.network, faults.silent_cuts(it.one.wire, it.other.wire)]
-        await under_faults(it.traffic, network, count=count // 2, per_second=PER_SECOND, seed=seed)
+        await under_faults(it.traffic, network, count=count // 2, per_second=per_second, seed=seed)
         it.tell()
         assert len(it.unaccounted) <= log.named(it.one.server, "other.test") + log.named(it.other.server, "one.test")
         assert it.came_twice == []
 
 
 async def test_components_that_die_or_stall_lose_only_what_the_log_names(
-    world: World, start: Starter, count: int, seed: int
+    world: World, start: Starter, count: int, per_second: float, seed: int
 ) -> None:
     async with border(world, start) as it:
         sinks = (it.one.sink, it.other.sink)
         deaths = [faults.component_kills(*sinks), faults.component_stalls(*sinks)]
-        await under_faults(it.traffic, deaths, count=count // 2, per_second=PER_SECOND, seed=seed)
+        await under_faults(it.traffic, deaths, count=count // 2, per_second=per_second, seed=seed)
         it.tell()
         assert len(it.unaccounted) <= log.named(it.one.server, "sink.one.test") + log.named(
             it.other.server, "sink.other.test"
@@ -142,24 +149,22 @@ async def test_components_that_die_or_stall_lose_only_what_the_log_names(
 
 
 async def test_a_gateway_that_is_stopped_loses_nothing_that_it_accepted(
-    world: World, start: Starter, count: int, seed: int
+    world: World, start: Starter, count: int, per_second: float, seed: int
 ) -> None:
     async with border(world, start) as it:
         stops = [faults.restarts(it.one.server, it.other.server)]
-        rate = PER_SECOND / 3
-        await under_faults(it.traffic, stops, count=count // 2, per_second=rate, seed=seed, pause=(1.0, 3.0))
+        await under_faults(it.traffic, stops, count=count // 2, per_second=per_second / 3, seed=seed, pause=(1.0, 3.0))
         it.tell()
         assert it.unaccounted == []
         assert it.came_twice == []
 
 
 async def test_a_gateway_that_is_killed_loses_what_it_had_in_hand_and_nothing_else(
-    world: World, start: Starter, count: int, seed: int
+    world: World, start: Starter, count: int, per_second: float, seed: int
 ) -> None:
     async with border(world, start) as it:
         kills = [faults.server_kills(it.other.server)]
-        rate = PER_SECOND / 3
-        await under_faults(it.traffic, kills, count=count // 2, per_second=rate, seed=seed, pause=(2.0, 4.0))
+        await under_faults(it.traffic, kills, count=count // 2, per_second=per_second / 3, seed=seed, pause=(2.0, 4.0))
         it.tell()
         in_hand = log.in_hand(it.other.server, 1.0)
         dropped = it.dropped
@@ -174,10 +179,10 @@ async def test_a_gateway_that_is_killed_loses_what_it_had_in_hand_and_nothing_el
 
 @pytest.mark.parametrize("bidi", [False, True])
 async def test_on_a_bad_network_nothing_is_lost_between_us_and_a_prosody_that_acknowledges(
-    world: World, start: Starter, count: int, seed: int, bidi: bool
+    world: World, start: Starter, count: int, per_second: float, seed: int, bidi: bool
 ) -> None:
     async with border(world, start, Prosody, acknowledges=True, bidi=bidi) as it:
-        await under_faults(it.traffic, it.network, count=count // 2, per_second=PER_SECOND / 2, seed=seed)
+        await under_faults(it.traffic, it.network, count=count // 2, per_second=per_second / 2, seed=seed)
         it.tell()
         dropped = log.dropped(it.one.server)
         assert it.there.lost(dropped) == []
@@ -188,7 +193,7 @@ async def test_on_a_bad_network_nothing_is_lost_between_us_and_a_prosody_that_ac
 @pytest.mark.parametrize("bidi", [False, True])
 @pytest.mark.parametrize("acknowledges", [False, True])
 async def test_prosody_as_a_peer_that_dies(
-    world: World, start: Starter, count: int, seed: int, bidi: bool, acknowledges: bool
+    world: World, start: Starter, count: int, per_second: float, seed: int, bidi: bool, acknowledges: bool
 ) -> None:
     async with border(world, start, Prosody, acknowledges=acknowledges, bidi=bidi) as it:
         everything = [
@@ -199,7 +204,7 @@ async def test_prosody_as_a_peer_that_dies(
             faults.component_kills(it.one.sink),
             faults.component_stalls(it.one.sink),
         ]
-        await under_faults(it.traffic, everything, count=count // 2, per_second=PER_SECOND / 2, seed=seed)
+        await under_faults(it.traffic, everything, count=count // 2, per_second=per_second / 2, seed=seed)
         it.tell()
         sent_again = log.sent_again(it.one.server, "other.test")
         dropped = log.dropped(it.one.server)
