@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 from random import Random
 
 from tests.faults.components import Component
-from tests.faults.proxy import Wire
+from tests.faults.proxy import BACK, THERE, Wire
 from tests.interop.peers import Peer
 
 Fault = Callable[[Random], Awaitable[None]]
+_WAYS = ((THERE, BACK), (THERE,), (BACK,))
 
 
 def cuts(*wires: Wire) -> Fault:
@@ -41,10 +42,10 @@ def stalls(*wires: Wire) -> Fault:
 
 
 def silences(*wires: Wire) -> Fault:
-    """Connections that stand carry nothing any more, in neither direction, and nobody is told."""
+    """Connections that stand carry nothing any more, in one direction or both, and nobody is told."""
 
     async def fault(random: Random) -> None:
-        random.choice(wires).swallow()
+        random.choice(wires).swallow(*random.choice(_WAYS))
 
     return fault
 
@@ -54,7 +55,7 @@ def silent_cuts(*wires: Wire) -> Fault:
 
     async def fault(random: Random) -> None:
         wire = random.choice(wires)
-        wire.swallow()
+        wire.swallow(*random.choice(_WAYS))
         await asyncio.sleep(random.uniform(0.2, 2.0))
         wire.cut()
 

@@ -5,6 +5,7 @@
         await wire.refuse(seconds)       nothing listens there for a while, and what was open is reset
         await wire.stall(seconds)        bytes stay where they are, and nobody is told
         wire.swallow()                   what is carried by the connections of now vanishes, and nobody is told
+        wire.swallow(BACK)               the same, in one direction
 
 One who is told in DNS that a server lives at the wire's address cannot see the difference.
 """
@@ -17,6 +18,7 @@ import struct
 from typing import Self
 
 READ_BYTES = 65536
+THERE, BACK = "there", "back"  # seen from whoever has opened the connection
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, no time: close sends RST
 
 
@@ -25,7 +27,7 @@ class _Link:
 
     def __init__(self, *ends: asyncio.StreamWriter) -> None:
         self.ends = ends
-        self.is_swallowed = False
+        self.swallowed: set[str] = set()  # directions
         self.is_cut = asyncio.Event()
 
     def cut(self) -> None:
@@ -64,10 +66,10 @@ class Wire:
             link.cut()
         self._links.clear()
 
-    def swallow(self) -> None:
+    def swallow(self, *ways: str) -> None:
         """Let all connections go silent for good, as when somebody between the two has forgotten them."""
         for link in self._links:
-            link.is_swallowed = True
+            link.swallowed.update(ways or (THERE, BACK))
 
     async def refuse(self, seconds: float) -> None:
         """Reset all connections, and take none for so long."""
@@ -113,7 +115,9 @@ class Wire:
         link = _Link(writer, there_writer)
         self._links.add(link)
         try:
-            await asyncio.gather(self._carry(link, reader, there_writer), self._carry(link, there_reader, writer))
+            await asyncio.gather(
+                self._carry(link, THERE, reader, there_writer), self._carry(link, BACK, there_reader, writer)
+            )
         except asyncio.CancelledError:
             pass  # the test is over
         finally:
@@ -121,18 +125,18 @@ class Wire:
             for end in link.ends:
                 end.close()
 
-    async def _carry(self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(self, link: _Link, way: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(READ_BYTES):
                 await self._flows.wait()
-                if not link.is_swallowed:
+                if way not in link.swallowed:
                     self.carried += len(data)
                     writer.write(data)
                     await writer.drain()
-            if not link.is_swallowed:
+            if not link.swallowed:
                 writer.write_eof()
         except OSError:
-            if not link.is_swallowed:
+            if not link.swallowed:
                 link.cut()
-        if link.is_swallowed:
+        if link.swallowed:
             await link.is_cut.wait()  # nobody hears of the end either
