@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 
 from tests.faults.components import Component
@@ -41,11 +41,11 @@ def stalls(*wires: Wire) -> Fault:
     return fault
 
 
-def silences(*wires: Wire) -> Fault:
+def silences(*wires: Wire, ways: Sequence[Sequence[str]] = _WAYS) -> Fault:
     """Connections that stand carry nothing any more, in one direction or both, and nobody is told."""
 
     async def fault(random: Random) -> None:
-        random.choice(wires).swallow(*random.choice(_WAYS))
+        random.choice(wires).swallow(*random.choice(ways))
 
     return fault
 

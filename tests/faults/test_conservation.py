@@ -18,6 +18,7 @@ import pytest
 from tests.faults import faults, log
 from tests.faults.book import Book
 from tests.faults.components import Component
+from tests.faults.proxy import BACK
 from tests.faults.sides import Side, side
 from tests.faults.traffic import under_faults
 from tests.interop.fixtures import Starter
@@ -121,6 +122,18 @@ async def test_nothing_is_lost_and_nothing_comes_twice_between_gateways_that_ack
         assert it.came_twice == []
         assert it.altered == []
         assert it.one.wire.opened + it.other.wire.opened > 2
+
+
+async def test_what_was_handled_comes_once_though_nobody_heard_its_acknowledgement(
+    world: World, start: Starter, count: int, per_second: float, seed: int
+) -> None:
+    async with border(world, start, bidi=False) as it:
+        unheard = [faults.silences(it.one.wire, it.other.wire, ways=[[BACK]])]
+        await under_faults(it.traffic, unheard, count=count // 2, per_second=per_second, seed=seed)
+        it.tell()
+        assert it.unaccounted == []
+        assert it.came_twice == []
+        assert it.altered == []
 
 
 async def test_losses_without_acknowledgements_are_inside_the_window_that_the_log_names(
