@@ -13,6 +13,7 @@ One who is told in DNS that a server lives at the wire's address cannot see the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from typing import Self
@@ -33,7 +34,8 @@ class _Link:
     def cut(self) -> None:
         self.is_cut.set()
         for end in self.ends:
-            end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            with contextlib.suppress(OSError):  # it is closed already
+                end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             end.transport.abort()
 
 
