@@ -109,7 +109,7 @@ class _Shelf:
     def __init__(self, domains: int, attempts: int) -> None:
         self._domains = domains
         self._attempts = attempts
-        self._kept: OrderedDict[str, deque[Attempt]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Attempt, ...]] = OrderedDict()
 
     def __iter__(self) -> Iterator[Attempt]:
         return chain.from_iterable(self._kept.values())
@@ -121,19 +121,16 @@ class _Shelf:
         return ((domain, kept[-1]) for domain, kept in self._kept.items())
 
     def put(self, domain: str, attempt: Attempt) -> None:
-        kept = self._kept.get(domain)
-        if kept is None:
-            kept = self._kept[domain] = deque(maxlen=self._attempts)
-        kept.append(attempt)
+        kept = (*self._kept.get(domain, ()), attempt)
+        self._kept[domain] = kept[-self._attempts :]
         self._kept.move_to_end(domain)
         if len(self._kept) > self._domains:
             self._kept.popitem(last=False)
 
     def exchange(self, domain: str, attempt: Attempt) -> None:
-        kept = self._kept.get(domain, deque())
-        for place, before in enumerate(kept):
-            if before.number == attempt.number:
-                kept[place] = attempt
+        if domain in self._kept:
+            kept = self._kept[domain]
+            self._kept[domain] = tuple(attempt if each.number == attempt.number else each for each in kept)
 
 
 def _latest_first(attempts: Iterable[Attempt]) -> list[Attempt]:

@@ -80,6 +80,7 @@ def _door(parts: Parts, behind: Behind, judge: CertificateJudge, direct_tls: boo
         tools=parts.tools,
         budget=parts.budget,
         timing=parts.timing,
+        slumber=parts.slumber,
     )
 
 

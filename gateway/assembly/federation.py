@@ -65,6 +65,7 @@ def set_federation(parts: Parts) -> None:
         tools=parts.tools,
         budget=parts.budget,
         timing=parts.timing,
+        slumber=parts.slumber,
         publish=parts.board.publish,
         numbers=parts.numbers,
         places=parts.places,

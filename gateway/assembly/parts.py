@@ -32,6 +32,7 @@ from gateway.net.listening import Listening
 from gateway.net.porter import Places, Porter
 from gateway.net.protocol import Timing
 from gateway.net.resolver import Resolver
+from gateway.net.slumber import Slumber
 from gateway.net.trust import TrustStore
 from gateway.notices import Board
 from gateway.outflow import QueueSpace
@@ -65,6 +66,7 @@ class Parts(MultiService):
     tools: StreamTools
     budget: Budget
     timing: Timing
+    slumber: Slumber
     # what is shown to others, and whom we believe
     identities: dict[Domain, Identity]
     contexts: TLSContexts

@@ -11,6 +11,7 @@ from gateway.attempts.records import AttemptLog, Direction, Kind
 from gateway.net.descriptors import room_for
 from gateway.net.porter import Places
 from gateway.net.protocol import Timing
+from gateway.net.slumber import Slumber
 from gateway.stream.codec import Budget
 from gateway.stream.stream import StreamTools
 
@@ -28,6 +29,7 @@ def share_tools(parts: Parts) -> None:
         negotiating=Budget(stanza_bytes=limits.unauthenticated_stream_bytes, depth=20, elements=200, attributes=100),
     )
     parts.budget = Budget(depth=limits.depth, elements=limits.elements, attributes=limits.attributes)
+    parts.slumber = Slumber(parts.reactor)
     parts.timing = Timing(negotiate=limits.negotiate_seconds, close=limits.close_seconds, stall=limits.stall_seconds)
 
 

@@ -14,6 +14,7 @@ from gateway.stream.events import Secured, SecureTransport
 from gateway.stream.facts import Facts, Role
 from gateway.stream.negotiation import Step, StreamFeature, Then
 
+_TRIED = frozenset({"starttls"})
 _OPTIONAL = Element(TLS, "starttls")
 _REQUIRED = Element(TLS, "starttls", {}, [Element(TLS, "required")])
 
@@ -66,7 +67,7 @@ class StartTLS(StreamFeature):
             remote=facts.remote,
             terms=facts.terms,
             resuming=facts.resuming,
-            tried=frozenset({self.name}),
+            tried=_TRIED,
             tls=answer.tls,
             certificate=answer.certificate,
         )

@@ -26,6 +26,7 @@ from gateway.net.dialling import Dialled, dial
 from gateway.net.porter import Complaints, NotDialled, Places
 from gateway.net.protocol import StreamProtocol, Timing
 from gateway.net.resolver import Resolver
+from gateway.net.slumber import Slumber
 from gateway.net.targets import Target
 from gateway.notices import Publish
 from gateway.policy import accept_answer
@@ -63,6 +64,7 @@ class Connector:
         tools: StreamTools,
         budget: Budget,
         timing: Timing,
+        slumber: Slumber,
         publish: Publish,
         numbers: Iterator[int],
         places: Places,
@@ -78,6 +80,7 @@ class Connector:
         self._tools = tools
         self._budget = budget
         self._timing = timing
+        self._slumber = slumber
         self._publish = publish
         self._numbers = numbers
         self._places = places
@@ -182,6 +185,7 @@ class Connector:
             tls=lambda facts: self._contexts.connecting(*facts.pair, direct=direct),
             timing=self._timing,
             direct_tls=direct,
+            slumber=self._slumber,
         )
 
     def _attempt(self, pair: DomainPair, kind: Kind, doing: str) -> AttemptLog:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import ip_address
 
 from OpenSSL import SSL
@@ -86,7 +86,7 @@ class TLSContexts:
         self, domain: Domain | None = None, *, service: str = SERVER, ask_certificate: bool = True
     ) -> Accepting:
         """For a connection that we accepted: the identity of the domain that its stream named, unless SNI names one."""
-        return Accepting(partial(self._accept, _Side(service=service, ask_certificate=ask_certificate), domain))
+        return Accepting(self, _side(service, ask_certificate), domain)
 
     def connecting(self, own: Domain, peer: Domain, *, direct: bool) -> Connecting:
         """For a connection from a domain of ours to a peer's; `direct` where TLS begins with the first byte."""
@@ -98,7 +98,8 @@ class TLSContexts:
         """For a connection on which we are a client, with a certificate of our own or none."""
         return Connecting(partial(self._connect, identity, peer, direct, CLIENT))
 
-    def _accept(self, side: _Side, domain: Domain | None) -> SSL.Connection:
+    def accept(self, side: _Side, domain: Domain | None) -> SSL.Connection:
+        """A connection on the side of a server, for `Accepting`."""
         named = self.keyring.find(to_ascii(domain)) if domain else None
         identity = named or self.keyring.default
         if identity is None:
@@ -132,11 +133,17 @@ class TLSContexts:
 
 
 @implementer(IOpenSSLServerConnectionCreator)
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Accepting:
     """Twisted's view of a door: what `startTLS` and `TLSMemoryBIOFactory` ask for each connection."""
 
-    connection: Callable[[], SSL.Connection]
+    contexts: TLSContexts
+    side: _Side
+    domain: Domain | None
+
+    def connection(self) -> SSL.Connection:
+        """A new connection."""
+        return self.contexts.accept(self.side, self.domain)
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         return self.connection()
@@ -160,6 +167,13 @@ def unknown_ciphers(ciphers: str) -> tuple[str, ...]:
 
 
 _CONNECTING = _Side()
+
+
+@lru_cache
+def _side(service: str, ask_certificate: bool) -> _Side:
+    return _Side(service=service, ask_certificate=ask_certificate)
+
+
 _SETTINGS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_TICKET | SSL.OP_CIPHER_SERVER_PREFERENCE
 
 

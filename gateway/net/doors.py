@@ -15,6 +15,7 @@ from twisted.internet.protocol import Protocol, ServerFactory
 from gateway.net.certificates import CertificateJudge
 from gateway.net.porter import Porter
 from gateway.net.protocol import StreamProtocol, Timing
+from gateway.net.slumber import Slumber
 from gateway.profiles import Profile
 from gateway.sessions import Session
 from gateway.stream.codec import Budget
@@ -49,6 +50,7 @@ class Door(ServerFactory):
         tools: StreamTools,
         budget: Budget,
         timing: Timing,
+        slumber: Slumber,
     ) -> None:
         self._behind = behind
         self._porter = porter
@@ -58,6 +60,7 @@ class Door(ServerFactory):
         self._tools = tools
         self._budget = budget
         self._timing = timing
+        self._slumber = slumber
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         host = str(getattr(addr, "host", addr))
@@ -74,4 +77,5 @@ class Door(ServerFactory):
             timing=self._timing,
             direct_tls=self._direct_tls,
             watcher=self._porter,
+            slumber=self._slumber,
         )

@@ -27,6 +27,7 @@ from gateway.errors import StreamCondition, StreamError
 from gateway.net.certificates import CertificateJudge, CertificateVerdict
 from gateway.net.reads import tell_ends_of_reads
 from gateway.net.silence import give_up_after
+from gateway.net.slumber import Slumber
 from gateway.net.tls_session import channel_bindings, describe_tls
 from gateway.net.writable import Writable
 from gateway.sessions import NOBODY, Session
@@ -69,6 +70,7 @@ class StreamProtocol(Protocol):
         timing: Timing,
         direct_tls: bool = False,
         watcher: Watcher | None = None,
+        slumber: Slumber | None = None,
     ) -> None:
         """`tls` gives Twisted's connection creator for this side and these facts; `clock` is an IReactorTime."""
         self.stream = stream
@@ -86,6 +88,8 @@ class StreamProtocol(Protocol):
         self._tls = tls
         self._direct_tls = direct_tls
         self._watcher = watcher
+        self._slumber = slumber
+        self._is_resting = False
         self._timers: dict[str, Any] = {}
         self._writable = Writable(self)
         self._reading_waits = 0
@@ -137,6 +141,8 @@ class StreamProtocol(Protocol):
         if self._arrived and not self._reading_waits:
             self.last_activity = self._clock.seconds()
             arrived, self._arrived = self._arrived, []
+            if self._is_resting:
+                self._wake()
             self._carry_out(self.stream.received(b"".join(arrived)))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -150,6 +156,8 @@ class StreamProtocol(Protocol):
             self._clear_timer(timer)
         if self._watcher is not None:
             self._watcher.left(self)
+        if self._slumber is not None:
+            self._slumber.forget(self)
         lost, self._lost_waits = self._lost_waits, []
         for wait in lost:
             wait.callback(None)
@@ -256,6 +264,8 @@ class StreamProtocol(Protocol):
             self._watch_idleness()
             if self._watcher is not None:
                 self._watcher.established(self)
+            if self._slumber is not None:
+                self.rest()
 
     def _start_tls(self) -> None:
         transport: Any = self.transport
@@ -344,6 +354,18 @@ class StreamProtocol(Protocol):
         """It has taken nothing for the time that we allow."""
         self.has_stalled = True
         self.abort(f"it took nothing for {self.timing.stall:g} s")
+
+    # -- rest --------------------------------------------------------------------------------------------------------
+
+    def rest(self) -> None:
+        """Nothing comes for now: keep what is needed to read on only when it does."""
+        self._is_resting = True
+        self.stream.rest()
+
+    def _wake(self) -> None:
+        assert self._slumber is not None
+        self._is_resting = False
+        self._slumber.awake(self)
 
     # -- back-pressure -----------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ One codec lives from one stream header to the next restart.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -105,7 +106,7 @@ class Codec:
         self.budget = budget
         self._read_address = addresses.read
         self._aliases = content_aliases
-        self._content = content_aliases  # the namespaces of stanzas, once the root is known
+        self._content: Collection[str] = content_aliases  # the namespaces of stanzas, once the root is known
         self._judge = Judge()
         self._fault: StreamError | None = None
         self._buffer: bytes | bytearray = b""  # from the start of the element under way
@@ -191,7 +192,7 @@ class Codec:
         self._rooted = True
         self._ended = bool(tag[2])
         self._scope = Scope(tag[0], declarations, root.attributes.get((XML, "lang")))
-        self._content = self._aliases | {self._scope.content_namespace}
+        self._content = (self._scope.content_namespace, *self._aliases)
         self._buffer = buffer[tag.end() :]
         self._offset = tag.end()
         items.append(root)
@@ -294,6 +295,12 @@ class Codec:
         if self._offset > _FORGET_AFTER and self._fault is None:
             # expat keeps every name that it has ever seen, so that a peer could fill our memory with names.
             self._renew_judge()
+
+    def rest(self) -> None:
+        """Keep no parser while nothing comes; unless something is half read, which only this one knows."""
+        if self._rooted and not (self._ended or self._buffer or self._fault):
+            self._judge.rest(self._scope.start_tag)
+            self._offset = len(self._scope.start_tag)
 
     def _renew_judge(self) -> None:
         start_tag = self._scope.start_tag if self._rooted else b""

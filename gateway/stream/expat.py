@@ -57,7 +57,8 @@ class Judge:
         self._fed = 0
         self._tail = b""  # of what was fed, the unfinished token
         self._held: _HeldToken | None = None
-        self._parser = self._make_parser()
+        self._parser: Any = self._make_parser()
+        self._start = b""  # what a parser has to know before it can go on
 
     def feed(self, data: bytes) -> None:
         """Judge more bytes; raises StreamError when they, or what they complete, may not be in a stream."""
@@ -75,6 +76,18 @@ class Judge:
             for piece in _slices(data):
                 self._take(piece)
 
+    def rest(self, start: bytes) -> None:
+        """Keep no parser until there is more to judge, as of a document that is nothing but this start so far."""
+        self._parser = None
+        self._start = start
+        self.passed = self._fed = len(start)
+        self._tail = b""
+
+    def _wake(self) -> Any:
+        parser = self._parser = self._make_parser()
+        parser.Parse(self._start, False)
+        return parser
+
     def _take(self, data: bytes) -> None:
         if self._held is not None:
             if not self._held.completed_by(data):
@@ -87,7 +100,7 @@ class Judge:
         self._look_at_unfinished(data)
 
     def _parse(self, data: bytes) -> None:
-        parser = self._parser
+        parser = self._parser or self._wake()
         self._fed += len(data)
         try:
             parser.Parse(data, False)

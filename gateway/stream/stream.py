@@ -104,6 +104,11 @@ class Stream:
             self._close(error)
         return self._drained()
 
+    def rest(self) -> None:
+        """Nothing has come for a while: keep no more than an established stream needs then."""
+        if self.is_established:
+            self._codec.rest()
+
     @property
     def is_open(self) -> bool:
         """Whether something may still be sent."""

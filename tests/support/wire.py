@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from gateway.features.starttls import StartTLS
 from gateway.net.protocol import StreamProtocol, Timing
+from gateway.net.slumber import Slumber
 from gateway.profiles import server_profile
 from gateway.stanzas import Stanza
 from gateway.stream.events import CloseTransport, Secured
@@ -100,6 +101,7 @@ class Wire:
             timing=TIMING,
             direct_tls=direct_tls,
             watcher=self,
+            slumber=Slumber(self.clock),
         )
         self.transport.protocol = self.connection
         self.connection.makeConnection(self.transport)

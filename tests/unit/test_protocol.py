@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+from pyexpat import XMLParserType
+
 import pytest
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from gateway.errors import StreamCondition, StreamError
+from gateway.net.slumber import QUIET_SECONDS
 from gateway.net.throwaway_ca import Authority
 from gateway.stream.facts import Role, Terms
 from tests.support.talk import CLOSING_TAG, FEATURES, header
@@ -31,6 +35,25 @@ def standing(**more: object) -> Wire:
     wire.log.clear()
     wire.heard()
     return wire
+
+
+def parsers() -> int:
+    return sum(isinstance(each, XMLParserType) for each in gc.get_objects())
+
+
+def test_a_silent_stream_keeps_no_parser_and_reads_on_all_the_same() -> None:
+    others = parsers()
+    wire = standing()
+    assert parsers() == others
+    wire.type(message(1), message(2)[:20])
+    assert parsers() == others + 1
+    wire.clock.advance(QUIET_SECONDS)
+    assert parsers() == others + 1  # which knows half a stanza
+    wire.type(message(2)[20:])
+    wire.clock.advance(QUIET_SECONDS)
+    assert parsers() == others
+    wire.type(message(3))
+    assert wire.log == [f"stanzas: {number}" for number in (1, 2, 3)]
 
 
 # Negotiation.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from itertools import pairwise
+from pyexpat import XMLParserType
 
 import pytest
 from hypothesis import given
@@ -22,7 +24,9 @@ HEADER = (
 MESSAGE = b"<message from='a@remote.test/r' to='b@local.test' type='chat' id='1'><body>hi &lt; there</body></message>"
 
 
-def read(data: bytes, cuts: list[int] | None = None, budget: Budget | None = None, one: bool = False):
+def read(
+    data: bytes, cuts: list[int] | None = None, budget: Budget | None = None, one: bool = False, resting: bool = False
+):
     """What comes out of the codec, comparable: a list of descriptions, the condition of the fault last."""
     codec = Codec(budget or Budget(), AddressCache())
     seen: list[object] = []
@@ -35,6 +39,8 @@ def read(data: bytes, cuts: list[int] | None = None, budget: Budget | None = Non
         except StreamError as error:
             seen.append(error.condition)
             break
+        if resting:
+            codec.rest()
     return seen
 
 
@@ -52,6 +58,7 @@ def same_however_cut(data: bytes, budget: Budget | None = None) -> list[object]:
     whole = read(data, budget=budget)
     assert read(data, list(range(len(data))), budget) == whole
     assert read(data, list(range(0, len(data), 7)), budget) == whole
+    assert read(data, list(range(len(data))), budget, resting=True) == whole
     assert read(data, budget=budget, one=True) == whole
     return whole
 
@@ -176,6 +183,22 @@ SMALL = Budget(stanza_bytes=4000, depth=5, elements=300, attributes=70)
 def test_what_costs_too_much_is_a_policy_violation(costly: bytes) -> None:
     seen = same_however_cut(HEADER + MESSAGE + costly, SMALL)
     assert seen[2:] == [StreamCondition.POLICY_VIOLATION]
+
+
+def test_a_codec_at_rest_has_no_parser() -> None:
+    codec = Codec(Budget(), AddressCache())
+    codec.feed(HEADER)
+    codec.take()
+    awake = parsers()
+    codec.rest()
+    assert parsers() == awake - 1
+    codec.feed(MESSAGE)
+    assert parsers() == awake
+    assert [describe(item) for item in codec.take()] == read(HEADER + MESSAGE)[1:]
+
+
+def parsers() -> int:
+    return sum(isinstance(each, XMLParserType) for each in gc.get_objects())
 
 
 def test_an_unfinished_costly_element_is_refused_before_its_end() -> None:

@@ -1,0 +1,55 @@
+"""Slumber: connections on which nothing comes give back what only reading needs.
+
+What a stream keeps to read on, its XML parser above all, takes as much memory as all the rest of it but TLS, and most
+streams between servers are silent most of the time. So a stream rests from the moment it is established, wakes with the
+first bytes, and rests again when none have come for a while. Waking costs it about as much as a stanza.
+
+Only those that are awake are looked at, all of them by one timer, which runs only while there are some.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+QUIET_SECONDS = 2.0
+
+
+class Sleeper(Protocol):
+    """A connection that can rest."""
+
+    last_activity: float
+
+    def rest(self) -> None:
+        """Nothing has happened for a while."""
+
+
+class Slumber:
+    """Has connections rest."""
+
+    def __init__(self, clock: Any, seconds: float = QUIET_SECONDS) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._awake: set[Sleeper] = set()
+        self._timer: Any = None
+
+    def awake(self, sleeper: Sleeper) -> None:
+        """Something has come on this connection: it rests when nothing more happens on it."""
+        self._awake.add(sleeper)
+        if self._timer is None:
+            self._timer = self._clock.callLater(self._seconds, self._look)
+
+    def forget(self, sleeper: Sleeper) -> None:
+        """The connection is gone."""
+        self._awake.discard(sleeper)
+        if not self._awake and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        quiet_since = self._clock.seconds() - self._seconds
+        for sleeper in [each for each in self._awake if each.last_activity <= quiet_since]:
+            self._awake.discard(sleeper)
+            sleeper.rest()
+        if self._awake:
+            self._timer = self._clock.callLater(self._seconds, self._look)
