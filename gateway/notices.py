@@ -75,6 +75,11 @@ class Board:
             observer(notice)
 
 
+def counted(number: int, what: str) -> str:
+    """So many of something in words: `no streams`, `1 stream`, `2 streams`."""
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Remark(Notice):
     """A sentence that concerns nobody in particular: start-up, configuration, shutdown."""
@@ -112,7 +117,7 @@ class StanzasPassed(Notice):
     @property
     def sentence(self) -> str:
         way = "came in from" if self.came_in else "went out from"
-        return f"{len(self.stanzas)} stanzas ({self.size} bytes) {way} {self.source} to {self.target}"
+        return f"{counted(len(self.stanzas), 'stanza')} ({self.size} bytes) {way} {self.source} to {self.target}"
 
 
 @dataclass(frozen=True, kw_only=True)

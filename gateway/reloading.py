@@ -50,7 +50,8 @@ class Reload:
             routes = self._new_routes(new)
             opened = self._open_new_doors(new)
         except (Mistakes, ConfigError, NotOpened) as problem:
-            self._tell(f"the configuration was not reloaded, and nothing has changed: {problem}", Level.ERROR)
+            told = "; ".join(str(problem).splitlines())
+            self._tell(f"the configuration was not reloaded, and nothing has changed: {told}", Level.ERROR)
             raise Refused(f"nothing has changed: {problem}") from problem
         changed = [*differences(self._old, new), *_renewed(self._gateway.identities, material.identities)]
         if material.trust.generation != self._gateway.trust.generation:

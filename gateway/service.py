@@ -24,9 +24,10 @@ from gateway.assembly.routing import set_router
 from gateway.assembly.serving import serve_locally
 from gateway.assembly.state import prepare_state
 from gateway.assembly.tools import share_tools
+from gateway.errors import ConfigError
 from gateway.federation.route import RemoteRoute
 from gateway.net.listening import NotOpened
-from gateway.notices import Level, Remark
+from gateway.notices import Level, Remark, counted
 from gateway.reloading import Reload
 from gateway.settings import PeerSettings, Settings
 from gateway.shutdown import close_in_order
@@ -43,23 +44,33 @@ class Gateway(Parts):
     # -- started and stopped -----------------------------------------------------------------------------------------
 
     def privilegedStartService(self) -> None:
-        try:
-            super().privilegedStartService()
-        except NotOpened as problem:
-            self.board.publish(Remark(text=str(problem), weight=Level.ERROR))
-            raise SystemExit(1) from None
+        self._start(super().privilegedStartService)
 
     def startService(self) -> None:
-        super().startService()
+        self._start(super().startService)
         doors = ", ".join(f"{door} {endpoint}" for door, endpoint in self.settings.listen.opened())
         names = ", ".join(self.settings.domains)
-        self.board.publish(Remark(text=f"answering for {names}; doors: {doors or 'none'}"))
+        self._remark(f"answering for {names}; doors: {doors or 'none'}")
+
+    def _start(self, start: Callable[[], None]) -> None:
+        """What keeps us from starting is said in words, and is the end."""
+        try:
+            start()
+        except (NotOpened, ConfigError) as problem:
+            self._remark(str(problem), Level.ERROR)
+            raise SystemExit(1) from None
+
+    def _remark(self, text: str, weight: Level = Level.INFO) -> None:
+        self.board.publish(Remark(text=text, weight=weight))
 
     def stopService(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._close())
 
     async def _close(self) -> None:
         """Shut the doors, bounce what waits, close every stream properly, and wait until they are gone."""
+        waiting = sum(route.queued for route in self.remote_routes.values())
+        streams = counted(len(self.connections()), "stream")
+        self._remark(f"stopping: {streams} to be closed, {counted(waiting, 'stanza')} to be returned to the senders")
         self.is_leaving = True  # nothing is opened any more
         await MultiService.stopService(self)
         self.streams.broken.stop()
@@ -67,6 +78,7 @@ class Gateway(Parts):
             route.close()
         await close_in_order(self.connections(), self.reactor)
         await self.people.close()
+        self._remark("stopped")
 
     # -- steered -----------------------------------------------------------------------------------------------------
 

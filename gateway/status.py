@@ -22,6 +22,7 @@ from gateway.federation.outbound import OutboundSession
 from gateway.federation.route import RemoteRoute
 from gateway.history import History
 from gateway.net.identities import Identity
+from gateway.notices import counted
 from gateway.settings import ComponentDomain, HandlerDomain, RelayDomain, Settings
 from gateway.stream.facts import Facts, Role
 
@@ -224,14 +225,14 @@ class StatusReader:
                     count = census.between[name, Direction.IN] + census.between[name, Direction.OUT]
                     last = next(iter(self._parts.history.of(name)), None)
                     failed = last is not None and last.verdict.is_failure and not count
-                    told = f"the last try failed: {last.verdict}" if failed and last else _count(count, "stream")
+                    told = f"the last try failed: {last.verdict}" if failed and last else counted(count, "stream")
                     told = f"{told}, to the server at {settings.peer.connect}"
                     yield DomainStatus(domain=name, serve="relay", up=not failed, told=told)
                 case HandlerDomain():
                     yield DomainStatus(domain=name, serve="handler", up=True, told=settings.serve)
                 case _:
                     count = census.clients[name]
-                    yield DomainStatus(domain=name, serve=settings.serve, up=True, told=_count(count, "client"))
+                    yield DomainStatus(domain=name, serve=settings.serve, up=True, told=counted(count, "client"))
 
     def certificates(self) -> Iterator[CertificateStatus]:
         """Our certificates, those that end first before the others."""
@@ -367,7 +368,3 @@ def outbound_connections(sessions: Iterable[OutboundSession]) -> Iterator[Any]:
 
 def _is_server(attempt: Attempt) -> bool:
     return attempt.kind in (Kind.SERVER, Kind.KEYS)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number or 'no'} {what}" if number == 1 else f"{number or 'no'} {what}s"

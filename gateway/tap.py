@@ -23,6 +23,7 @@ from twisted.python import usage
 
 from gateway.config import Mistakes, load, warnings
 from gateway.control.door import Refused
+from gateway.errors import ConfigError
 from gateway.log import Shares, log_observer, notice_log, open_log
 from gateway.net.descriptors import ShortageWatch, allow, shortfall
 from gateway.notices import Level, Remark
@@ -35,9 +36,18 @@ OBJECTS_BETWEEN_COLLECTIONS = 10_000
 class Options(usage.Options):
     """The command line after `twistd xmpp-gateway`."""
 
-    synopsis = "Usage: twistd [options] xmpp-gateway --config FILE"
+    synopsis = "--config FILE"
+    longdesc = (
+        "Serves what FILE says until SIGTERM or SIGINT; SIGHUP has it read the file again."
+        " `xmpp-gateway check --config FILE` tells what that would be, and every mistake in it."
+    )
     optParameters = [["config", "c", None, "the configuration file"]]
     settings: Settings
+
+    def parseArgs(self, *more: str) -> None:
+        """Nothing stands beside the options."""
+        if more:
+            raise usage.UsageError(f"what is {more[0]!r}? The configuration file is named by --config FILE")
 
     def postOptions(self) -> None:
         """Read the configuration; end the program if there is a mistake in it."""
@@ -70,7 +80,10 @@ def makeService(options: Options) -> Logged:
     reactor: Any = installed
     settings = options.settings
     allow(settings.limits.streams)
-    gateway = build(settings, reactor)
+    try:
+        gateway = build(settings, reactor)
+    except ConfigError as mistake:
+        _refuse(f"{settings.file}: {mistake}")
     per_minute = settings.limits.log_lines_per_minute
     shares = Shares(per_minute, reactor.seconds) if per_minute else None
     gateway.board.subscribe(notice_log(settings.log.level, shares=shares))

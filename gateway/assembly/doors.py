@@ -134,7 +134,11 @@ def _inbound(parts: Parts, dialback: Dialback, resumables: Resumables) -> Inboun
 def _for_components(parts: Parts) -> Behind:
     def accept(header: StreamHeader, facts: Facts) -> Facts:
         if header.to_domain is None or header.to_domain not in parts.components:
-            raise StreamError(StreamCondition.HOST_UNKNOWN, "no component is configured for that domain")
+            raise StreamError(
+                StreamCondition.HOST_UNKNOWN,
+                "no component is configured for that domain",
+                reason=f"no [domains] table has a component serve {header.to_domain or 'a domain without a name'}",
+            )
         return replace(facts, local=header.to_domain)
 
     def session() -> ComponentSession:

@@ -226,13 +226,20 @@ class ComponentNarrator(Narrator):
     def _opened(self, opened: StreamOpened) -> None:
         self.attempt.local = self.attempt.remote = self._facts.local or ""
 
+    def _name_the_refused(self) -> None:
+        """A component names the domain for which it comes, and nobody else."""
+        assert self._connection is not None
+        header = self._connection.stream.header
+        if header is not None and not self.attempt.remote:
+            self.attempt.local = self.attempt.remote = header.to_domain or ""
+
     def _knows_the_secret(self, _: AttachComponent) -> None:
         self.attempt.step(Step.PROOF, "by handshake: it knows the secret")
 
     def _closing(self, closing: CloseTransport) -> None:
         if closing.error is not None and closing.error.condition is StreamCondition.NOT_AUTHORIZED:
             told = "by handshake refused: its digest was not made from the secret that we have"
-            self.attempt.step(Step.PROOF, told, ok=False, required=f"the secret in [domains.{self._facts.local!r}]")
+            self.attempt.step(Step.PROOF, told, ok=False, required=f'the secret in [domains."{self._facts.local}"]')
             self.attempt.end(Verdict.WRONG_SECRET, "the component shows a wrong secret")
         super()._closing(closing)
 

@@ -24,7 +24,11 @@ class ClientDoor:
         if header.to_domain is None:
             raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "the stream header needs a 'to'")
         if header.to_domain not in self.domains:
-            raise StreamError(StreamCondition.HOST_UNKNOWN, "there are no accounts of that domain here")
+            raise StreamError(
+                StreamCondition.HOST_UNKNOWN,
+                "there are no accounts of that domain here",
+                reason=f"it asks for accounts of {header.to_domain}, which no [domains] table has",
+            )
         if facts.client is not None and header.from_ is not None and header.from_.bare != facts.client.bare:
             raise StreamError(StreamCondition.INVALID_FROM, "'from' is not the account that this stream has proved")
         return replace(facts, local=header.to_domain)

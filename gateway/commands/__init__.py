@@ -12,6 +12,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import version
+
+from gateway.errors import ConfigError
 
 COMMANDS = {
     "check": "read a configuration and all that it names; tell every mistake at once, or what would be served",
@@ -32,6 +35,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Carry out one command of the operator; the answer is the exit status."""
     words = sys.argv[1:] if words is None else words
     parser = argparse.ArgumentParser(prog="xmpp-gateway", description="Steer and question an XMPP federation gateway.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('xmpp-gateway')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     called = next((word for word in words if word in COMMANDS), None)
     for name, description in COMMANDS.items():
@@ -43,6 +47,9 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     try:
         return int(arguments.run(arguments))
+    except ConfigError as mistake:
+        print(f"xmpp-gateway: {mistake}", file=sys.stderr)
+        return 1
     except BrokenPipeError:  # nobody reads on, as with `| head`
         sys.stderr.close()
         return 1

@@ -21,6 +21,7 @@ from gateway.addresses import Address, Domain, prepare_domain
 from gateway.commands.configuration import add_config, read_config
 from gateway.control.client import NotDone, NotRunning, ask
 from gateway.errors import ConfigError, GatewayError, MalformedAddress
+from gateway.notices import counted
 from gateway.sasl.keys import SALT_BYTES, ScramHash, ScramKeys
 from gateway.settings import ImDomain, Settings
 from gateway.storage.interfaces import IStore
@@ -138,7 +139,6 @@ def keys_of(password: str) -> list[ScramKeys]:
 def _store(settings: Settings) -> IStore:
     if settings.storage.in_memory:
         raise ConfigError("storage.url", "accounts in memory are not shared with this command: use a file")
-    settings.gateway.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     return open_store(settings.storage.url, settings.gateway.state)
 
 
@@ -162,4 +162,4 @@ def _sent_away(settings: Settings, account: Address) -> str:
         return "the service is not running"
     except NotDone as problem:
         return f"the running service was not told: {problem}"
-    return f"{closed or 'no'} streams of it were closed"
+    return f"{counted(closed, 'stream')} of it closed"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.commands import running
+from gateway.notices import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,4 +22,4 @@ def run(arguments: argparse.Namespace) -> int:
 
 def render(result: Mapping[str, Any]) -> Iterator[str]:
     """The answer for people."""
-    yield f"{result['closed'] or 'no'} streams with {result['domain']} closed"
+    yield f"{counted(result['closed'], 'stream')} with {result['domain']} closed"

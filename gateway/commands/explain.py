@@ -9,6 +9,7 @@ from typing import Any
 from gateway.commands import running
 from gateway.commands.status import streams
 from gateway.commands.telling import attempt, duration, section
+from gateway.notices import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +46,8 @@ def _state(name: str, explained: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name} is ours, served as {domain['serve']}: {domain['told']}"
     peer = explained["peer"]
     if peer is not None:
-        yield f"{name}: {peer['streams_in']} streams in, {peer['streams_out']} out, {peer['queued']} stanzas waiting"
+        streams = f"{counted(peer['streams_in'], 'stream')} in, {peer['streams_out'] or 'none'} out"
+        yield f"{name}: {streams}, {counted(peer['queued'], 'stanza')} waiting"
         if peer["retry_in"]:
             yield f"it failed, and is tried again in {duration(peer['retry_in'])}; at once with xmpp-gateway retry"
     if peer is None and not explained["ours"]:

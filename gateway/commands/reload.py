@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.commands import running
+from gateway.notices import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +24,6 @@ def render(result: Mapping[str, Any]) -> Iterator[str]:
     """The answer for people."""
     yield from result["changed"] or ["nothing has changed"]
     if result["closed"]:
-        yield f"{result['closed']} streams are no longer allowed, and were closed"
+        yield f"{counted(result['closed'], 'stream')} not allowed any more, and closed"
     for each in result["needs_restart"]:
         yield f"takes effect with the next start only: {each}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.commands import running
+from gateway.notices import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
 def render(result: Mapping[str, Any]) -> Iterator[str]:
     """The answer for people."""
     if result["tried"]:
-        yield f"{result['domain']} is being tried now, for {result['stanzas']} stanzas that wait"
+        yield f"{result['domain']} is being tried now, for {counted(result['stanzas'], 'stanza')} waiting"
         yield f"how it goes: xmpp-gateway explain {result['domain']}"
     else:
         yield f"nothing waits for {result['domain']}; the next stanza to it is tried at once"

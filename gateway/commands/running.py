@@ -59,7 +59,7 @@ def state_folder(config: Path) -> Path:
     """The state folder that a configuration file names; nothing else of the file need be in order."""
     try:
         text = config.read_text("utf-8")
-        return config.parent / str(tomllib.loads(text)["gateway"]["state"])
+        return config.absolute().parent / str(tomllib.loads(text)["gateway"]["state"])
     except OSError as error:
         raise SystemExit(_complain(f"cannot read {config}: {error.strerror}", NOT_DONE)) from None
     except (ValueError, KeyError, TypeError):

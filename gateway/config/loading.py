@@ -26,6 +26,7 @@ from gateway.settings import (
     StorageSettings,
     TLSSettings,
 )
+from gateway.storage.files import UnusableFile, glance
 
 SECTIONS = ("gateway", "listen", "tls", "domains", "peers", "dns", "limits", "storage", "log")
 
@@ -95,7 +96,12 @@ def _placed(reading: Reading, storage: StorageSettings, state: Path | None) -> S
     """The storage with its file, which lies in the state folder unless its path is absolute."""
     kind, _, name = (storage.url or "memory:").partition(":")
     if kind == "sqlite" and name:
-        return replace(storage, file=(state or reading.folder) / name)
+        file = (state or reading.folder) / name
+        try:
+            glance(file)
+        except UnusableFile as error:
+            reading.wrong(("storage", "url"), str(error))
+        return replace(storage, file=file)
     if (kind, name) != ("memory", ""):
         reading.wrong(("storage", "url"), f"{storage.url!r} is neither 'sqlite:FILE' nor 'memory:'")
     return storage

@@ -74,7 +74,9 @@ def _text(folder: Path, value: Any) -> str:
 
 
 def _path(folder: Path, value: Any) -> Path:
-    return folder / _text(folder, value)
+    """A path that can be shown: without `..`, and with the last link, if it is one, as it stands."""
+    path = folder / _text(folder, value)
+    return path.parent.resolve() / path.name if ".." in path.parts else path
 
 
 def _mapping(folder: Path, value: Any) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def _certified(facts: Facts) -> frozenset[str]:
 
 
 def _no_tls(facts: Facts) -> SaslFailure | None:
-    return None if facts.encrypted else SaslFailure(SaslCondition.ENCRYPTION_REQUIRED)
+    return None if facts.encrypted else SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS has to be started before")
 
 
 def _no_binding(facts: Facts) -> SaslFailure | None:
@@ -120,7 +120,7 @@ def _no_binding(facts: Facts) -> SaslFailure | None:
 
 def _no_external(facts: Facts) -> SaslFailure | None:
     if not facts.encrypted:
-        return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED)
+        return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS has to be started before")
     if not _certified(facts):
         return SaslFailure(SaslCondition.NOT_AUTHORIZED, reason="no valid certificate names an account of this domain")
     return None

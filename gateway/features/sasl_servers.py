@@ -88,7 +88,7 @@ def _external_server(facts: Facts) -> ServerMechanism:
 
 def _no_external(facts: Facts) -> SaslFailure | None:
     if not facts.encrypted:
-        return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED)
+        return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS has to be started before")
     if facts.remote is None:
         return SaslFailure(SaslCondition.NOT_AUTHORIZED, "the stream header has no 'from'")
     if why_not := facts.why_not_by_certificate(facts.remote):
@@ -100,7 +100,7 @@ def _no_external(facts: Facts) -> SaslFailure | None:
 
 def _no_digest(facts: Facts) -> SaslFailure | None:
     if not _protected(facts):
-        return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED)
+        return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS has to be started before")
     if facts.remote is None or facts.terms.shared_secret is None or not facts.terms.allow(Means.DIGEST_MD5):
         return SaslFailure(SaslCondition.MECHANISM_TOO_WEAK)
     return None

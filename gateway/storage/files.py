@@ -22,11 +22,29 @@ from sqlite3 import Connection
 BUSY_SECONDS = 5
 APPLICATION_ID = 0x58_4D_50_47  # "XMPG": what `file` and we know the database by
 
+# Of the file format of SQLite (https://www.sqlite.org/fileformat.html §1.3).
+_HEADER_BYTES, _MAGIC, _APPLICATION_ID_AT = 100, b"SQLite format 3\0", 68
 _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF")
 
 
 class UnusableFile(Exception):
     """The file cannot be our database; the message says why, and what to do."""
+
+
+def glance(path: Path) -> None:
+    """Raise UnusableFile if there is something that is plainly no database of ours; nothing is opened by SQLite."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return  # the last: whoever checks a configuration need not be the gateway's user
+    except OSError as error:
+        raise UnusableFile(f"cannot read {path}: {error.strerror}") from error
+    application = int.from_bytes(header[_APPLICATION_ID_AT : _APPLICATION_ID_AT + 4], "big")
+    if header and not header.startswith(_MAGIC):
+        raise UnusableFile(f"{path} is no database: name another file, or move it out of the way")
+    if application not in (0, APPLICATION_ID):
+        raise UnusableFile(f"{path} is a database of another program's: name another file")
 
 
 def open_file(path: Path) -> Connection:

@@ -97,7 +97,7 @@ def test_running_service_is_told_of_changes(desk: Desk, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(module, "ask", ask)
     desk.types("add", "juliet@im.test", typed="secret\n")
-    assert desk.types("passwd", "juliet@im.test", typed="another\n")[1].endswith("2 streams of it were closed\n")
+    assert desk.types("passwd", "juliet@im.test", typed="another\n")[1].endswith("2 streams of it closed\n")
     assert asked == [(desk.state, "close_account", {"account": "juliet@im.test"})]
 
 

@@ -25,6 +25,7 @@ from gateway.settings import (
     StorageSettings,
 )
 from gateway.stanzas import Stanza
+from gateway.storage.files import open_file
 from tests.support.configuration import Folder
 
 
@@ -217,6 +218,39 @@ def test_a_wrong_name_hides_no_other_mistake_of_its_table(folder: Folder, name: 
     )
     found = mistakes(folder.complete(f"{IM}[{name}]\n{text}"))
     assert [key for key, _ in found] == [f"{name}{key}" for key in keys]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"these are notes", "is no database"),
+        (b"SQLite format 3\0" + bytes(52) + b"\0\0\0\1" + bytes(28), "is a database of another program's"),
+        (None, "Is a directory"),
+    ],
+)
+def test_what_is_no_database_of_ours_is_a_mistake(folder: Folder, content: bytes | None, problem: str) -> None:
+    if content is None:
+        (folder.path / "notes").mkdir()
+    else:
+        (folder.path / "notes").write_bytes(content)
+    ((key, told),) = mistakes(folder.complete(f'[storage]\nurl = "sqlite:{folder.path / "notes"}"'))
+    assert key == "storage.url"
+    assert problem in told
+
+
+def test_a_database_of_ours_is_none(folder: Folder) -> None:
+    open_file(folder.path / "ours.db").close()
+    (folder.path / "empty.db").touch()
+    for name in ("ours.db", "empty.db"):
+        load(folder.complete(f'[storage]\nurl = "sqlite:{folder.path / name}"'))
+
+
+def test_paths_are_shown_without_detours(folder: Folder) -> None:
+    (folder.path / "etc").mkdir()
+    text = folder.complete('[gateway]\nstate = "../state"').read_text().replace('"ca.pem"', '"../ca.pem"')
+    settings = load(folder.write(text, "etc/gateway.toml"))
+    assert settings.gateway.state == folder.path / "state"
+    assert settings.tls.authorities == folder.path / "ca.pem"
 
 
 @pytest.mark.parametrize("serve", ['""', '"relya"', '"nowhere.Nobody"', "5"])

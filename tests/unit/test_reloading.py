@@ -105,6 +105,17 @@ def test_a_mistake_changes_nothing(gateway: Gateway, folder: Folder, text: str) 
     assert gateway.components == routes
 
 
+def test_mistakes_are_one_line_of_the_log(gateway: Gateway, folder: Folder) -> None:
+    told: list[str] = []
+    gateway.board.subscribe(lambda notice: told.append(notice.sentence))
+    folder.write(f"{CONFIGURATION}[nonsense]\n[more]\n")
+    with pytest.raises(Refused):
+        gateway.reload()
+    (line,) = told
+    assert "\n" not in line
+    assert line.endswith("more: no such key; 2 mistakes")
+
+
 def test_differences_are_told_in_words(gateway: Gateway) -> None:
     old = gateway.settings
     without = {name: domain for name, domain in old.domains.items() if name != INSIDE}

@@ -51,9 +51,29 @@ def test_config_is_needed(folder: Folder) -> None:
     assert "--config FILE is needed" in ended.stderr
 
 
+def test_what_stands_beside_the_options_is_asked_about(folder: Folder) -> None:
+    ended = twistd(folder.path, "--nodaemon", "xmpp-gateway", "--config", folder.complete(""), "etc/more.toml")
+    assert ended.returncode == 1
+    assert "what is 'etc/more.toml'?" in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("before", [["--nodaemon"], ["--logfile=service.log", "--pidfile=service.pid"]])
+def test_a_state_folder_that_cannot_be_used_ends_it_before_it_forks(folder: Folder, before: list[str]) -> None:
+    (folder.path / "state").mkdir(mode=0o700)
+    (folder.path / "state" / "dialback.secret").write_bytes(b"short")
+    file = folder.complete("")
+    ended = twistd(folder.path, *before, "xmpp-gateway", "--config", file)
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"{file}: gateway.state: cannot use {folder.path}/state/dialback.secret: it has 5 bytes, and a secret has 32:"
+        " remove it, and another one is made\n"
+    )
+
+
 def test_help_needs_no_configuration(folder: Folder) -> None:
     ended = twistd(folder.path, "xmpp-gateway", "--help")
     assert ended.returncode == 0
+    assert ended.stdout.splitlines()[0] == "Usage: twistd [options] xmpp-gateway --config FILE"
     assert "the configuration file" in ended.stdout
 
 
@@ -79,6 +99,7 @@ def test_service_logs_to_twistds_logfile_and_ends_at_sigterm(folder: Folder, for
     file = folder.complete(f'[listen]\nserver = ["tcp:0:interface=127.0.0.1"]\n[log]\nformat = "{form}"\n')
     arguments = ["--nodaemon", "--logfile=service.log", "--pidfile=", "xmpp-gateway", "--config", file]
     lines = run_until_it_answers(folder.path, *arguments)
+    assert lines[-1].endswith("stopped" if form == "text" else '"facts": {"text": "stopped", "weight": "info"}}')
     sentence = "answering for im.test; doors: server tcp:0:interface=127.0.0.1"
     if form == "text":
         assert any(line.endswith(f" info  {sentence}") for line in lines)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.addresses import Domain, DomainPair
+from gateway.addresses import Address, Domain, DomainPair
 from gateway.attempts.narration import ComponentNarrator, Narrator, features_in_words
 from gateway.attempts.records import Attempt, AttemptLog, Direction, FurtherPair, Kind, Step
 from gateway.attempts.verdicts import Verdict
@@ -208,6 +208,15 @@ def test_a_component_with_a_wrong_secret_is_told_so() -> None:
     scene.happened(OPENED, we_end_it(StreamCondition.NOT_AUTHORIZED), local=Domain("bridge.test"), remote=None)
     assert (scene.record.verdict, scene.record.remote) == (Verdict.WRONG_SECRET, "bridge.test")
     assert scene.record.steps[0].step is Step.PROOF
+    assert scene.record.steps[0].required == 'the secret in [domains."bridge.test"]'
+
+
+def test_a_component_that_nobody_expects_is_named() -> None:
+    scene = Scene(Direction.IN, Kind.COMPONENT)
+    called = Address.parse("stranger.test")
+    scene.stream.header = StreamHeader(content_namespace="jabber:component:accept", to=called)
+    scene.happened(we_end_it(StreamCondition.HOST_UNKNOWN), local=None, remote=None)
+    assert scene.record.who == "component stranger.test (192.0.2.1:5269)"
 
 
 def test_a_component_that_knows_the_secret_stands() -> None:

@@ -146,4 +146,4 @@ def test_what_is_said_later_is_noticed_then() -> None:
     handlers.flush()
     sentences = heard(board)
     later.callback(Handled(replies=[stanza(REPLY)]))
-    assert [sentence.partition("(")[0] for sentence in sentences] == ["1 stanzas "]
+    assert [sentence.partition("(")[0] for sentence in sentences] == ["1 stanza "]
