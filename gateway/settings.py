@@ -266,7 +266,7 @@ class Limits:
         at_least=65536,
     )
     queue_bytes: int = option(
-        "all stanzas waiting for streams together; those beyond are bounced: resource-constraint",
+        "all stanzas that wait, together, and 512 more for each; those beyond are bounced: resource-constraint",
         33554432,
         unit="bytes",
         at_least=1048576,

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable
+from enum import Enum
 from hashlib import sha1
 from typing import Self
 
@@ -24,12 +25,28 @@ _ATTRIBUTE = re.compile(rb"\b(from|to|type|id)=['\"]([^'\"]*)")
 READ_BYTES = 262144
 
 
+class Answer(Enum):
+    """What a component does when the server closes the stream."""
+
+    CLOSES = "closes its own, as it should"
+    LEAVES = "ends the connection"
+    NOTHING = "nothing"
+
+
 class Component:
     """One attached component. `heard` is called for each stanza that comes; requests are answered by themselves."""
 
-    def __init__(self, domain: str, secret: str, at: tuple[str, int], heard: Callable[[Heard], None]) -> None:
+    def __init__(
+        self,
+        domain: str,
+        secret: str,
+        at: tuple[str, int],
+        heard: Callable[[Heard], None],
+        closed: Answer = Answer.CLOSES,
+    ) -> None:
         self.domain = domain
         self.is_attached = False
+        self._closed = closed
         self._secret = secret
         self._at = at
         self.heard = heard
@@ -73,6 +90,10 @@ class Component:
         """Read nothing any more."""
         self._reads.clear()
 
+    def listen(self) -> None:
+        """Read on."""
+        self._reads.set()
+
     async def stall(self, seconds: float) -> None:
         """Read nothing for so long."""
         self._reads.clear()
@@ -115,8 +136,10 @@ class Component:
             if b"</stream:stream>" in rest and self.is_attached:
                 self.is_attached = False
                 self._attached.clear()
-                writer.write(b"</stream:stream>")
-                writer.write_eof()
+                if self._closed is Answer.CLOSES:
+                    writer.write(b"</stream:stream>")
+                if self._closed is not Answer.NOTHING:
+                    writer.write_eof()
 
     def _take(self, data: bytes, writer: asyncio.StreamWriter) -> bytes:
         """Hear every whole stanza; the answer is the rest."""

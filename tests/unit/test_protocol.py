@@ -206,6 +206,14 @@ def test_who_is_dismissed_is_not_waited_for() -> None:
     assert wire.log == [f"closing: {SHUTDOWN}", "transport: lose"]
 
 
+def test_a_connection_that_is_finished_is_no_answer_of_the_other_side() -> None:
+    wire = standing()
+    wire.connection.close()
+    wire.connection.finish("enough")
+    assert wire.leave().log[-1] == "lost: closed by us"
+    assert not wire.connection.was_answered
+
+
 def test_a_connection_can_end_without_a_word_and_the_first_reason_is_told() -> None:
     wire = standing()
     wire.connection.finish("another connection took its place")
