@@ -1,4 +1,7 @@
-"""`python -m gateway.demo`: prepare, start both gateways, tell the story, stay up until Ctrl-C."""
+"""`python -m gateway.demo [FOLDER]`: prepare, start both gateways, tell the story, stay up until Ctrl-C.
+
+The configurations are in the folder's `etc`, and what is made goes into its `state`; it is this tree's unless told.
+"""
 
 from __future__ import annotations
 
@@ -19,22 +22,20 @@ from gateway.errors import GatewayError
 from gateway.log import log_observer
 
 ROOT = Path(__file__).parents[2]
-STATE = ROOT / "state" / "demo"
-CONFIGURATION = ROOT / "etc" / "demo.toml"
-CONFIGURATION_OUTSIDE = ROOT / "etc" / "demo-outside.toml"
 
 
-async def demo(reactor: Any) -> None:
+async def demo(reactor: Any, folder: Path) -> None:
     """The demo itself, which ends when something fails or the reactor is stopped."""
     narrator = Narrator()
-    if material.prepare(STATE):
-        narrator.tell(f"made an authority, certificates and secrets to throw away, in {STATE.relative_to(ROOT)}")
-    log = (STATE / "gateway.log").open("a")
+    state = folder / "state" / "demo"
+    if material.prepare(state):
+        narrator.tell(f"made an authority, certificates and secrets to throw away, in {state.relative_to(folder)}")
+    log = (state / "gateway.log").open("a")
     globalLogBeginner.beginLoggingTo(
         [log_observer(log, form="text", level="debug"), Alarm(narrator)], redirectStandardIO=False
     )
     try:
-        await Story(reactor, CONFIGURATION, narrator).play()
+        await Story(reactor, folder / "etc" / "demo.toml", narrator).play()
     except Mistakes as mistakes:
         narrator.show(str(mistakes))
         raise SystemExit(1) from None
@@ -48,10 +49,13 @@ async def demo(reactor: Any) -> None:
 
 
 def main(reactor: Any, *words: str) -> Deferred[None]:
-    """The demo, or with the word `outside` its other side."""
-    if words == ("outside",):
-        return outside.serve(reactor, CONFIGURATION_OUTSIDE)
-    return Deferred.fromCoroutine(demo(reactor))
+    """The demo, or with the word `outside` and a configuration its other side."""
+    match words:
+        case ("outside", configuration):
+            return outside.serve(reactor, Path(configuration))
+        case (folder,):
+            return Deferred.fromCoroutine(demo(reactor, Path(folder)))
+    return Deferred.fromCoroutine(demo(reactor, ROOT))
 
 
 if __name__ == "__main__":

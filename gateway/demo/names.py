@@ -9,8 +9,6 @@ from twisted.names import common, dns
 from twisted.names.server import DNSServerFactory
 from twisted.python.failure import Failure
 
-ADDRESS = "127.0.0.1"
-PORT = 15353
 SERVERS = {"demo.test": 15269, "outside.test": 16269}
 """The S2S ports of the two gateways, by the domain whose subdomains they serve, too."""
 
@@ -20,13 +18,17 @@ _SERVICE = "_xmpp-server._tcp."
 class DemoNames(common.ResolverBase):
     """Knows `*.demo.test` and `*.outside.test`, and nothing else."""
 
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self._address = address
+
     def _lookup(self, name: bytes, cls: int, type: int, timeout: object) -> Deferred[Any]:
         text = name.decode("ascii", "replace").lower()
         record: Any = None
         if type == dns.SRV and text.startswith(_SERVICE):
             record = _server_of(text.removeprefix(_SERVICE))
         elif type == dns.A and text.startswith("server."):
-            record = dns.Record_A(ADDRESS)
+            record = dns.Record_A(self._address)
         elif type != dns.SRV and _zone_of(text):
             return succeed(([], [], []))
         if record is None:
@@ -34,9 +36,9 @@ class DemoNames(common.ResolverBase):
         return succeed(([dns.RRHeader(name, type, cls, 60, record, auth=True)], [], []))
 
 
-def nameserver() -> dns.DNSDatagramProtocol:
-    """A protocol for `reactor.listenUDP`."""
-    factory = DNSServerFactory(clients=[DemoNames()])
+def nameserver(address: str) -> dns.DNSDatagramProtocol:
+    """A protocol for `reactor.listenUDP`, by which all servers are found at this address."""
+    factory = DNSServerFactory(clients=[DemoNames(address)])
     factory.noisy = False
     protocol = dns.DNSDatagramProtocol(factory)
     protocol.noisy = False

@@ -25,14 +25,15 @@ READY = b"ready\n"
 class Outside(ProcessProtocol):
     """The child process, seen from the demo."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, configuration: Path, state: Path) -> None:
         self.ready: Deferred[None] = Deferred()
         self.ended: Deferred[None] = Deferred()
-        self._log = log
+        self._configuration = configuration
+        self._log = state / "outside.log"
 
     def start(self, reactor: Any) -> Deferred[None]:
         """Start it; fires when its doors are open."""
-        command = [sys.executable, "-m", "gateway.demo", "outside"]
+        command = [sys.executable, "-m", "gateway.demo", "outside", str(self._configuration)]
         with self._log.open("ab") as log:
             reactor.spawnProcess(self, command[0], command, os.environ, childFDs={0: "w", 1: "r", 2: log.fileno()})
         return self.ready

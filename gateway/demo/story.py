@@ -16,6 +16,7 @@ from gateway.demo.narrator import Narrator
 from gateway.demo.outside import Outside
 from gateway.demo.visitor import Visitor
 from gateway.log import notice_log
+from gateway.net.system_names import parse_nameserver
 from gateway.service import build
 from gateway.settings import ComponentDomain
 
@@ -38,7 +39,10 @@ class Story:
         self._narrator = narrator
         self._configuration = configuration
         self._settings = load(configuration)
-        self._outside = Outside(self._settings.gateway.state / "outside.log")
+        self._outside = Outside(configuration.with_name("demo-outside.toml"), self._settings.gateway.state)
+        assert self._settings.dns.nameservers is not None
+        (nameserver,) = self._settings.dns.nameservers
+        self._address, self._names_port = parse_nameserver(nameserver)  # where everything is
         people.settle(self._settings)
         self._gateway = build(self._settings, reactor)
         self._gateway.board.subscribe(narrator.notice)
@@ -46,12 +50,13 @@ class Story:
 
     async def play(self) -> None:
         """Start everything, send a message and see the answer."""
-        self._reactor.listenUDP(names.PORT, names.nameserver(), interface=names.ADDRESS)
+        address = self._address
+        self._reactor.listenUDP(self._names_port, names.nameserver(address), interface=address)
         self._gateway.privilegedStartService()
         self._gateway.startService()
         self._reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(self._end()))
         await self._outside.start(self._reactor)
-        self._narrator.tell("a second gateway plays the outside world: it serves outside.test on 127.0.0.1:16269")
+        self._narrator.tell(f"a second gateway plays the outside world: it serves outside.test on {address}:16269")
         await self._visit()
         self._suggest()
 
@@ -60,7 +65,7 @@ class Story:
         visitor = Visitor(domain.domain, domain.secret.text)
         (door,) = self._settings.listen.component
         port = door.split(":")[1]
-        await clientFromString(self._reactor, f"tcp:127.0.0.1:{port}").connect(visitor.factory)
+        await clientFromString(self._reactor, f"tcp:{self._address}:{port}").connect(visitor.factory)
         await visitor.attached
         self._narrator.tell(f"visitor@{ATTACHES}, a user of that component, writes to echo@outside.test: 'Hello!'")
         began = time.monotonic()
@@ -77,14 +82,16 @@ class Story:
             if name in COMMANDS:
                 command = f".venv/bin/xmpp-gateway {name} --config {_short(self._configuration)} {rest}".rstrip()
                 show(f"  {command}\n      {what}")
-        show("  curl http://127.0.0.1:15280/healthz\n      whether it is well")
+        show(f"  curl http://{self._address}:15280/healthz\n      whether it is well")
         show(f"  tail -f {_short(self._settings.gateway.state)}/gateway.log\n      the log of this gateway, in full")
         for name in people.NAMES:
             file = _short(self._settings.gateway.state / f"{name}.password")
-            show(f"  a client of yours, as {name}@{people.DOMAIN} on 127.0.0.1:15222, with the password in {file}")
+            show(
+                f"  a client of yours, as {name}@{people.DOMAIN} on {self._address}:15222, with the password in {file}"
+            )
         show(f"      {_short(self._settings.gateway.state / 'ca.pem')} has the authority to trust\n")
         secret = _short(self._settings.gateway.state / "game.secret")
-        show(f"  a component of your own, as game.demo.test on 127.0.0.1:15347, with the secret in {secret};")
+        show(f"  a component of your own, as game.demo.test on {self._address}:15347, with the secret in {secret};")
         show("      what it writes to echo@outside.test comes back\n")
 
     async def _end(self) -> None:

@@ -33,7 +33,7 @@ class World:
 
     def __enter__(self) -> Self:
         self.authority.save(self.authorities)
-        self._claim, self._addresses = _claim_network()
+        self._claim, self._addresses = claim_network()
         self._ends = ExitStack()
         self._ends.enter_context(self._claim)
         self.nameserver = self.view()
@@ -85,7 +85,7 @@ class World:
         return certificate.save(self.folder / f"certificate-{self._certificates}.pem")
 
 
-def _claim_network() -> tuple[socket.socket, Iterator[str]]:
+def claim_network() -> tuple[socket.socket, Iterator[str]]:
     """A /24 of loopback that no other world has, held by a socket, and its addresses."""
     for number in range(1, 255):
         claim = socket.socket()

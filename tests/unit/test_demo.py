@@ -1,4 +1,4 @@
-"""The demo, run as `make run` runs it: the main job happens, and Ctrl-C ends it."""
+"""The demo, as `make run` runs it but at an address of its own: the main job happens, and Ctrl-C ends it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pytest
 
 from gateway.demo import material
 from gateway.net.identities import load_identity
+from tests.interop.world import claim_network
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,9 +25,9 @@ TOLD = [
     r"answering for demo\.test, echo\.demo\.test",
     r"component bridge\.demo\.test: attached",
     r"writes to echo@outside\.test: 'Hello!'",
-    r"stream from bridge\.demo\.test to outside\.test \(127\.0\.0\.1:16269\):",
+    r"stream from bridge\.demo\.test to outside\.test \(ADDRESS:16269\):",
     r"    resolve: .*SRV _xmpp-server\._tcp\.outside\.test",
-    r"    connect: .*127\.0\.0\.1:16269",
+    r"    connect: .*ADDRESS:16269",
     r"    TLS: .*TLSv1\.3",
     r"    certificate: proves outside\.test",
     r"    proof: .*external",
@@ -39,8 +40,8 @@ TOLD = [
 class Demo:
     """The program, with the lines that it has printed."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "gateway.demo"]
+    def __init__(self, folder: Path) -> None:
+        command = [sys.executable, "-m", "gateway.demo", str(folder)]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines: list[str] = []
         self._queue: Queue[str] = Queue()
@@ -63,30 +64,58 @@ class Demo:
             self._queue.put(line)
 
 
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """An address where nobody else is, not even a demo that somebody has up."""
+    claim, addresses = claim_network()
+    with claim:
+        yield next(addresses)
+
+
 @pytest.fixture
-def demo() -> Iterator[Demo]:
-    demo = Demo()
+def folder(address: str, tmp_path: Path) -> Path:
+    """The configurations of the demo, at that address."""
+    (tmp_path / "etc").mkdir()
+    for name in ("demo.toml", "demo-outside.toml"):
+        text = (ROOT / "etc" / name).read_text()
+        (tmp_path / "etc" / name).write_text(text.replace("127.0.0.1", address))
+    return tmp_path
+
+
+@pytest.fixture
+def demo(folder: Path) -> Iterator[Demo]:
+    demo = Demo(folder)
     yield demo
     demo.process.kill()
 
 
-def test_main_job_is_told_step_by_step_and_ctrl_c_ends_it(demo: Demo) -> None:
+def test_main_job_is_told_step_by_step_and_ctrl_c_ends_it(demo: Demo, folder: Path, address: str) -> None:
     for pattern in TOLD:
-        demo.wait_for(pattern)
+        demo.wait_for(pattern.replace("ADDRESS", re.escape(address)))
     told_with_time = demo.lines[:-1]
     assert all(re.match(r"\d\d:\d\d:\d\d\.\d{3}  ", line) for line in told_with_time if line.strip())
-    command = [Path(sys.executable).parent / "xmpp-gateway", "account", "--config", "etc/demo.toml", "list"]
+    command = [
+        Path(sys.executable).parent / "xmpp-gateway",
+        "account",
+        "--config",
+        folder / "etc" / "demo.toml",
+        "list",
+    ]
     accounts = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
     assert sorted(accounts.stdout.split()) == ["juliet@demo.test", "romeo@demo.test"]
     assert demo.end(signal.SIGINT) == 0
     demo.wait_for("  ended")
 
 
-def test_second_one_says_that_there_is_one(demo: Demo) -> None:
+def run_to_its_end(folder: Path) -> subprocess.CompletedProcess[str]:
+    """A demo that does not get far."""
+    command = [sys.executable, "-m", "gateway.demo", str(folder)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+
+
+def test_second_one_says_that_there_is_one(demo: Demo, folder: Path) -> None:
     demo.wait_for("Ctrl-C")
-    second = subprocess.run(
-        [sys.executable, "-m", "gateway.demo"], capture_output=True, text=True, timeout=20, check=False
-    )
+    second = run_to_its_end(folder)
     assert second.returncode == 1
     assert "does another demo run already?" in second.stdout
     assert "Traceback" not in second.stdout + second.stderr
@@ -96,16 +125,15 @@ def test_second_one_says_that_there_is_one(demo: Demo) -> None:
 @pytest.mark.parametrize(
     ("port", "told"),
     [
-        (15347, "listen.component: 'tcp:15347:interface=127.0.0.1' cannot be opened: Address already in use"),
+        (15347, "listen.component: 'tcp:15347:interface=ADDRESS' cannot be opened: Address already in use"),
         (16269, "the second gateway did not start: see "),
     ],
 )
-def test_port_that_is_taken_is_told_in_words(port: int, told: str) -> None:
-    with socket.create_server(("127.0.0.1", port)):
-        command = [sys.executable, "-m", "gateway.demo"]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+def test_port_that_is_taken_is_told_in_words(port: int, told: str, folder: Path, address: str) -> None:
+    with socket.create_server((address, port)):
+        ended = run_to_its_end(folder)
     assert ended.returncode == 1
-    assert told in ended.stdout
+    assert told.replace("ADDRESS", address) in ended.stdout
     assert "Traceback" not in ended.stdout + ended.stderr
 
 
