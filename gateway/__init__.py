@@ -2,7 +2,7 @@
 
 The rooms, bottom floor first; a file imports only what stands above it here (tests/test_architecture.py).
 
-Values         errors, namespaces, elements, addresses, stanzas
+Values         errors, namespaces, preparation, elements, addresses, stanzas
 Protocol       stream/ (codec, header, facts, events, states, negotiation, stream), dialback/, sasl/, features/,
                profiles: no sockets, no clock, no reactor
 Decisions      interfaces, policy, router, requests, attempts/, federation/, components, handlers/, im/: Deferreds, and

@@ -31,7 +31,6 @@ import re
 import stringprep
 import unicodedata
 from collections.abc import Callable
-from itertools import filterfalse
 from typing import Any, NamedTuple, NewType, NoReturn
 
 import idna
@@ -39,6 +38,7 @@ from precis_i18n import get_profile
 
 from gateway.elements import unescape
 from gateway.errors import MalformedAddress, Misuse
+from gateway.preparation import normalised, visible
 
 Domain = NewType("Domain", str)
 """A prepared domainpart; only `prepare_domain` makes one."""
@@ -217,7 +217,7 @@ def prepare_resource(text: str) -> str:
     """The one spelling of a resourcepart; raise MalformedAddress where it is none (RFC 7622 §3.4, Resourceprep)."""
     if _PLAIN_RESOURCE(text):
         return text
-    return _prefer_stringprep(text, _enforce_resource, _map_resourceprep)
+    return _prefer_stringprep(text, _enforce_resource, normalised)
 
 
 def to_ascii(domain: Domain) -> str:
@@ -315,10 +315,10 @@ def _enforce_opaque_string(text: str) -> str:
     try:
         return _opaque_string.enforce(text)
     except UnicodeEncodeError:
-        visible = "".join(filterfalse(stringprep.in_table_b1, text))
-        if visible == text:
+        seen = visible(text)
+        if seen == text:
             raise
-        return _opaque_string.enforce(visible)
+        return _opaque_string.enforce(seen)
 
 
 def _prefer_stringprep(text: str, enforce: Callable[[str], str], fold: Callable[[str], str]) -> str:
@@ -340,12 +340,7 @@ def _keeps(enforce: Callable[[str], str], text: str) -> bool:
 
 def _map_nodeprep(text: str) -> str:
     """Fold case (B.2 of RFC 3454), drop and normalise (RFC 6122 §A.3, §A.4)."""
-    return _map_resourceprep("".join(map(stringprep.map_table_b2, text)))
-
-
-def _map_resourceprep(text: str) -> str:
-    """Drop (B.1 of RFC 3454) and normalise by Unicode 3.2 (RFC 6122 §B.3, §B.4)."""
-    return unicodedata.ucd_3_2_0.normalize("NFKC", "".join(filterfalse(stringprep.in_table_b1, text)))
+    return normalised("".join(map(stringprep.map_table_b2, text)))
 
 
 def _is_stringprep(text: str) -> bool:

@@ -9,7 +9,8 @@ OpaqueString has it; refusing them only when a password is set would be a rule f
 from __future__ import annotations
 
 import stringprep
-import unicodedata
+
+from gateway.preparation import normalised, visible
 
 PASSWORD_BYTES = 1023  # before and after; NFKC can make eighteen characters of one
 
@@ -45,12 +46,7 @@ def prepare_password(text: str) -> bytes:
 
 def _normalise(text: str) -> str:
     """Map to space, map to nothing, and normalise with Unicode 3.2 (RFC 4013 §2.1, §2.2)."""
-    mapped = "".join(
-        " " if stringprep.in_table_c12(character) else character
-        for character in text
-        if not stringprep.in_table_b1(character)
-    )
-    return unicodedata.ucd_3_2_0.normalize("NFKC", mapped)
+    return normalised("".join(" " if stringprep.in_table_c12(character) else character for character in visible(text)))
 
 
 def _check_direction(text: str) -> None:
