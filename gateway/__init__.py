@@ -5,8 +5,8 @@ The rooms, bottom floor first; a file imports only what stands above it here (te
 Values         errors, namespaces, preparation, elements, addresses, stanzas
 Protocol       stream/ (codec, header, facts, events, states, negotiation, stream), dialback/, sasl/, features/,
                profiles: no sockets, no clock, no reactor
-Decisions      interfaces, policy, router, requests, attempts/, federation/, components, handlers/, im/: Deferreds, and
-               a clock passed in
+Decisions      interfaces, policy, review, requests, timers, router, outflow, attempts/, federation/, components,
+               handlers/, im/: Deferreds, and a clock passed in
 Input, output  storage/, net/ (certificates, resolver, dialling, protocol, doors, connector), log, history, status,
                metrics, http/, control/, clients/ (the doors of people), guest/ (where we are the client)
 Assembly       settings, config, assembly/ (a step of the start in each file), reloading, shutdown, service (the list of

@@ -26,7 +26,7 @@ FLOORS = [
     ["dialback", "sasl"],
     ["features"],
     # decisions
-    ["notices", "interfaces", "sessions", "requests", "policy", "review"],
+    ["notices", "interfaces", "sessions", "requests", "policy", "review", "timers"],
     ["router", "outflow"],
     ["attempts"],
     ["federation", "components", "handlers", "storage"],

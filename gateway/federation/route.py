@@ -35,6 +35,7 @@ from gateway.outflow import Bounds, Lately, Outflow, QueueSpace
 from gateway.requests import Key
 from gateway.router import Router
 from gateway.stanzas import Stanza
+from gateway.timers import Timers
 
 
 class Disposition(Enum):
@@ -89,7 +90,7 @@ class RemoteRoute:
         self._is_closed = False
         self._session: ServerSession | None = None
         self._opening: Deferred[ServerSession] | None = None
-        self._timers: dict[str, Any] = {}
+        self._timers = Timers(clock)
         self._unanswered: frozenset[Key] = frozenset()  # asked on a stream that has ended
 
     @property
@@ -183,11 +184,11 @@ class RemoteRoute:
             self._failed(DeliveryFailed(reason, last.told))
             return
         self.disposition = Disposition.QUEUEING
-        self._set_timer("deadline", self.rules.connect_seconds, self._too_late)
+        self._timers.start("deadline", self.rules.connect_seconds, self._too_late)
         if wait is None:
             self._open()
         else:
-            self._set_timer("retry", seconds, self._open)
+            self._timers.start("retry", seconds, self._open)
 
     def _wait(self, now: float) -> Wait | None:
         """The longer wait, where both the domain and the pair have failed."""
@@ -202,7 +203,7 @@ class RemoteRoute:
         """Try now, whatever came before: an operator asks for it, or the domain has shown that it is there."""
         self._reached()
         if self.disposition is Disposition.QUEUEING and self._opening is None:
-            self._clear_timer("retry")
+            self._timers.stop("retry")
             self._open()
 
     def _open(self) -> None:
@@ -211,12 +212,12 @@ class RemoteRoute:
 
     def _opened(self, session: ServerSession) -> None:
         self._opening = None
-        self._clear_opening_timers()
+        self._timers.stop("deadline", "retry")
         self._reached()
         self.disposition = Disposition.SENDING
         self._session = session
         if session.was_resumed:  # the other side has forgotten nothing, and will answer
-            self._clear_timer("answers")
+            self._timers.stop("answers")
             self._unanswered = frozenset()
         session.carry(self.pair, User(ended=self._stream_ended, take_back=self._take_back))
         self._outflow.open(self)
@@ -240,7 +241,7 @@ class RemoteRoute:
             self._failed(DeliveryFailed(f"no stream stood after {self.rules.connect_seconds:g} s"))
 
     def _failed(self, failed: DeliveryFailed) -> None:
-        self._clear_opening_timers()
+        self._timers.stop("deadline", "retry")
         self.disposition = Disposition.IDLE
         self._bounce_waiting(failed)
         self._rest()
@@ -266,7 +267,7 @@ class RemoteRoute:
             self._bounce_waiting(DeliveryFailed(end.reason))
         self._answer_unanswered()
         self._unanswered = self._router.requests.waiting(self.pair)
-        self._set_timer("answers", self.rules.answer_seconds, self._give_up_answers)
+        self._timers.start("answers", self.rules.answer_seconds, self._give_up_answers)
         if end.blamed is not None and _pair_of(end.blamed) == self.pair:
             text = f"the server of {self.pair.target} does not take it"
             self._router.bounce(end.blamed, StanzaError(StanzaCondition.NOT_ACCEPTABLE, text, reason=end.reason))
@@ -311,28 +312,9 @@ class RemoteRoute:
             return
         if self._opening is not None:
             self._opening.cancel()
-        self._clear_timer("answers")
+        self._timers.stop("answers")
         self._answer_unanswered()
         self._failed(DeliveryFailed("this gateway is being shut down"))
-
-    # -- timers ------------------------------------------------------------------------------------------------------
-
-    def _set_timer(self, name: str, seconds: float, action: Callable[[], None]) -> None:
-        self._clear_timer(name)
-        self._timers[name] = self._clock.callLater(seconds, self._fire, name, action)
-
-    def _fire(self, name: str, action: Callable[[], None]) -> None:
-        del self._timers[name]
-        action()
-
-    def _clear_timer(self, name: str) -> None:
-        timer = self._timers.pop(name, None)
-        if timer is not None:
-            timer.cancel()
-
-    def _clear_opening_timers(self) -> None:
-        self._clear_timer("deadline")
-        self._clear_timer("retry")
 
 
 def _mirrored(request: Stanza) -> Stanza:

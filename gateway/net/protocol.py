@@ -36,6 +36,7 @@ from gateway.stream.facts import Facts, Role, TLSFacts
 from gateway.stream.negotiation import Step
 from gateway.stream.states import State
 from gateway.stream.stream import Output, Stream
+from gateway.timers import Timers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ class StreamProtocol(Protocol):
         self._watcher = watcher
         self._slumber = slumber
         self._is_resting = False
-        self._timers: dict[str, Any] = {}
+        self._timers = Timers(clock)
         self._writable = Writable(self)
         self._reading_waits = 0
         self._arrived: list[bytes] = []  # and not looked at yet
@@ -105,7 +106,7 @@ class StreamProtocol(Protocol):
     # -- Twisted calls us --------------------------------------------------------------------------------------------
 
     def connectionMade(self) -> None:
-        self._set_timer("negotiate", self.timing.negotiate, self._negotiation_timed_out)
+        self._timers.start("negotiate", self.timing.negotiate, self._negotiation_timed_out)
         self.last_activity = self._clock.seconds()
         transport: Any = self.transport
         self.peer_address = _address(transport.getPeer())
@@ -152,8 +153,7 @@ class StreamProtocol(Protocol):
         # Its system ends a connection in good order only if everything that had come was read.
         self.was_answered = self._has_closed and not self._is_ending and reason.check(ConnectionDone) is not None
         self._writable.is_open = False
-        for timer in list(self._timers):
-            self._clear_timer(timer)
+        self._timers.end()
         if self._watcher is not None:
             self._watcher.left(self)
         if self._slumber is not None:
@@ -260,7 +260,7 @@ class StreamProtocol(Protocol):
         if self.stream.state is State.CLOSED:
             self._lose()  # not before our own closing tag is written
         if outputs and self.stream.is_established and "negotiate" in self._timers:
-            self._clear_timer("negotiate")
+            self._timers.stop("negotiate")
             self._watch_idleness()
             if self._watcher is not None:
                 self._watcher.established(self)
@@ -292,9 +292,9 @@ class StreamProtocol(Protocol):
             self._ended_because = self._ended_because or f"closed by us: {error}"
         self._has_closed = True
         self._writable.end()
-        self._clear_timer("negotiate")
+        self._timers.stop("negotiate")
         # The other side is given some time for its own closing tag (RFC 6120 §4.4).
-        self._set_timer("close", self.timing.close, self._lose)
+        self._timers.start("close", self.timing.close, self._lose)
         self._wait_for_nobody()
 
     def _lose(self) -> None:
@@ -305,23 +305,9 @@ class StreamProtocol(Protocol):
         transport: Any = self.transport
         transport.unregisterProducer()
         transport.loseConnection()
-        self._set_timer("close", self.timing.close, lambda: self.abort("the other side took nothing more"))
+        self._timers.start("close", self.timing.close, lambda: self.abort("the other side took nothing more"))
 
     # -- timers ------------------------------------------------------------------------------------------------------
-
-    def _set_timer(self, name: str, seconds: float, action: Callable[[], None]) -> None:
-        self._clear_timer(name)
-        if not self._is_lost:
-            self._timers[name] = self._clock.callLater(seconds, self._fire, name, action)
-
-    def _fire(self, name: str, action: Callable[[], None]) -> None:
-        self._timers.pop(name, None)
-        action()
-
-    def _clear_timer(self, name: str) -> None:
-        timer = self._timers.pop(name, None)
-        if timer is not None:
-            timer.cancel()
 
     def _negotiation_timed_out(self) -> None:
         if self._direct_tls and self.stream.facts.tls is None:
@@ -340,15 +326,15 @@ class StreamProtocol(Protocol):
                 self._ended_because = f"closed by us: nothing passed for {idle_seconds:g} s"
                 self.close()
             else:
-                self._set_timer("idle", left, self._watch_idleness)
+                self._timers.start("idle", left, self._watch_idleness)
 
     def write_paused(self) -> None:
         """The other side takes nothing for now."""
-        self._set_timer("stall", self.timing.stall, self._stalled)
+        self._timers.start("stall", self.timing.stall, self._stalled)
 
     def write_resumed(self) -> None:
         """It does again."""
-        self._clear_timer("stall")
+        self._timers.stop("stall")
 
     def _stalled(self) -> None:
         """It has taken nothing for the time that we allow."""

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.addresses import Address, DomainPair
-from gateway.elements import Element
 from gateway.errors import StreamCondition, StreamError
 from gateway.stanzas import Stanza
 from gateway.stream.facts import Means, PeerCertificate, TLSFacts
@@ -26,13 +25,6 @@ class StreamOpened(Event):
     """The other side's stream header was accepted."""
 
     header: StreamHeader
-
-
-@dataclass(frozen=True, kw_only=True)
-class ElementReceived(Event):
-    """A top-level element came that is no stanza; it belongs to a feature."""
-
-    element: Element
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,7 +36,6 @@ class StreamHeader:
     id: str | None = None
     version: tuple[int, int] = (1, 0)
     lang: str | None = None
-    declares_dialback: bool = False
 
     @property
     def from_domain(self) -> Domain | None:
@@ -73,7 +72,6 @@ def read_header(root: RootTag, content_namespace: str) -> StreamHeader:
         id=root.attributes.get("id"),
         version=_version(root.attributes.get("version")),
         lang=root.attributes.get((XML, "lang")),
-        declares_dialback=DIALBACK in root.declarations.values(),
     )
 
 

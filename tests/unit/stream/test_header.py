@@ -20,7 +20,6 @@ FULL = StreamHeader(
     id="a'b<c>&d",
     version=(1, 0),
     lang="de",
-    declares_dialback=True,
 )
 
 
@@ -45,8 +44,6 @@ def stream(attributes: str, *, name: str = "stream:stream", streams: str = STREA
         FULL,
         replace(FULL, from_=None, to=None, id=None, lang=None),
         replace(FULL, version=(0, 9)),
-        replace(FULL, content_namespace=CLIENT, declares_dialback=False, to=Address.parse("a@b.test/c")),
-        replace(FULL, content_namespace=COMPONENT_ACCEPT, declares_dialback=False, version=(0, 9)),
     ],
 )
 def test_what_is_written_is_read_again(header: StreamHeader) -> None:

@@ -1,0 +1,51 @@
+"""Timers by name: each runs once at a time, and none outlives its owner.
+
+Starting one that runs starts it anew. When its time is up it is gone before its action is called, which may start it
+again. The clock is an IReactorTime that is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+class Timers:
+    """The timers of one owner."""
+
+    __slots__ = ("_clock", "_have_ended", "_running")
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self._running: dict[str, Any] = {}
+        self._have_ended = False
+
+    def __len__(self) -> int:
+        """How many run."""
+        return len(self._running)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether that one runs."""
+        return name in self._running
+
+    def start(self, name: str, seconds: float, action: Callable[[], None]) -> None:
+        """Call `action` after so many seconds."""
+        self.stop(name)
+        if not self._have_ended:
+            self._running[name] = self._clock.callLater(seconds, self._fire, name, action)
+
+    def stop(self, *names: str) -> None:
+        """Let these not run any more, if they do."""
+        for name in names:
+            timer = self._running.pop(name, None)
+            if timer is not None:
+                timer.cancel()
+
+    def end(self) -> None:
+        """Stop all, and start none any more: their owner is gone."""
+        self._have_ended = True
+        self.stop(*self._running)
+
+    def _fire(self, name: str, action: Callable[[], None]) -> None:
+        del self._running[name]
+        action()
