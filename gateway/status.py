@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from gateway.addresses import Domain, DomainPair
 from gateway.attempts.records import Attempt, AttemptLog, Direction, Kind
+from gateway.census import Census, StreamLabels, labels_of
 from gateway.components import ComponentRoute
 from gateway.federation.backoff import Backoff, target_of
 from gateway.federation.outbound import OutboundSession
@@ -24,7 +25,8 @@ from gateway.history import History
 from gateway.net.identities import Identity
 from gateway.notices import counted
 from gateway.settings import ComponentDomain, HandlerDomain, RelayDomain, Settings
-from gateway.stream.facts import Facts, Role
+from gateway.stream.facts import Facts
+from gateway.turns import Turns
 
 DAY_SECONDS = 86400
 
@@ -122,10 +124,6 @@ class CertificateStatus:
     days_left: float
 
 
-StreamLabels = tuple[str, str, str, str, str]
-"""Direction, kind, state, proof and TLS version of a stream."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Status:
     """All of it. Streams, peers and queues may be the most telling ones only; their numbers are of all."""
@@ -176,8 +174,25 @@ class StatusReader:
     def status(self, most: int | None = None) -> Status:
         """Everything at once; of streams, peers and queues no more than `most`, those in trouble or in use first."""
         census = Census(self._parts.connections())
-        peers, queues = list(self.peers(census)), list(self.queues())
         streams = [self._stream(connection) for connection in census.latest(most)]
+        peers = self.peers(census)
+        return self._status(census, streams, len(peers.names), list(peers.records(most)), list(self.queues(most)))
+
+    async def whole(self, turns: Turns) -> Status:
+        """All of everything, in turns, so that it is not of one moment when there is very much."""
+        census = Census(self._parts.connections())
+        streams = await turns.gather(self._stream(each) for each in census.connections if not each.is_lost)
+        peers = await turns.gather(self.peers(census).records())
+        return self._status(census, streams, len(peers), peers, await turns.gather(self.queues()))
+
+    def _status(
+        self,
+        census: Census,
+        streams: list[StreamStatus],
+        peer_count: int,
+        peers: list[PeerStatus],
+        queues: list[QueueStatus],
+    ) -> Status:
         return Status(
             version=self._version,
             time=self._seconds(),
@@ -187,24 +202,25 @@ class StatusReader:
             domains=list(self.domains(census)),
             certificates=list(self.certificates()),
             streams=sorted(streams, key=lambda stream: stream.number),
-            peers=_the_most_telling(peers, most, _trouble_with, lambda peer: peer.domain),
-            queues=_the_most_telling(queues, most, lambda queue: queue.stanzas, lambda queue: queue.target),
+            peers=peers,
+            queues=queues,
             stream_count=len(census.connections),
-            peer_count=len(peers),
-            queue_count=len(queues),
+            peer_count=peer_count,
+            queue_count=len(self._parts.remote_routes),
         )
 
     def figures(self) -> Figures:
         """The figures of the moment."""
         routes = self._parts.remote_routes.values()
+        census = Census(self._parts.connections())
         return Figures(
             version=self._version,
             ready=not self._parts.missing(),
-            streams=Counter(map(_labels, self._parts.connections())),
+            streams=census.streams,
             queued_stanzas=sum(route.queued for route in routes),
             routes=Counter(route.disposition.value for route in routes),
             waiting_domains=len(self._waiting(self._seconds())),
-            domains=list(self.domains(Census(self._parts.connections()))),
+            domains=list(self.domains(census)),
             certificates=list(self.certificates()),
         )
 
@@ -212,6 +228,10 @@ class StatusReader:
         """The streams with a domain, or for one of ours, the oldest first."""
         found = [self._stream(each) for each in self._parts.connections() if domain in _ends(each)]
         return sorted(found, key=lambda stream: stream.number)
+
+    def own(self, name: str) -> list[DomainStatus]:
+        """A domain of ours, if it is one."""
+        return [each for each in self.domains(Census(self._parts.connections())) if each.domain == name]
 
     def domains(self, census: Census) -> Iterator[DomainStatus]:
         """Our domains, in the order of the configuration."""
@@ -247,10 +267,12 @@ class StatusReader:
                 days_left=round((identity.not_after - now).total_seconds() / DAY_SECONDS, 2),
             )
 
-    def queues(self) -> Iterator[QueueStatus]:
-        """Every domain pair that stanzas have left for, or wait for."""
+    def queues(self, most: int | None = None) -> Iterator[QueueStatus]:
+        """Every domain pair that stanzas have left for, or wait for; or those `most` for which most wait."""
         waiting = self._waiting(self._seconds())
-        for pair, route in self._parts.remote_routes.items():
+        routes = self._parts.remote_routes
+        chosen = _the_most_telling(list(routes.items()), most, lambda item: item[1].queued, lambda item: item[0].target)
+        for pair, route in chosen:
             yield QueueStatus(
                 sender=pair.sender,
                 target=pair.target,
@@ -260,25 +282,14 @@ class StatusReader:
                 retry_in=waiting.get(pair.target),
             )
 
-    def peers(self, census: Census) -> Iterator[PeerStatus]:
-        """Every other domain that is remembered, by name."""
-        waiting = self._waiting(self._seconds())
-        latest = {domain: attempt for domain, attempt in self._parts.history.latest() if _is_server(attempt)}
-        queued: Counter[str] = Counter()
-        for pair, route in self._parts.remote_routes.items():
-            queued[pair.target] += route.queued
-        for name in sorted({*latest, *queued, *(remote for remote, _ in census.between)} - {""}):
-            last = latest.get(name)
-            yield PeerStatus(
-                domain=name,
-                streams_in=census.between[name, Direction.IN],
-                streams_out=census.between[name, Direction.OUT],
-                queued=queued[name],
-                retry_in=waiting.get(name),
-                verdict=str(last.verdict) if last else "",
-                told=last.what_happened if last else "",
-                when=last.began if last else None,
-            )
+    def peers(self, census: Census) -> OtherDomains:
+        """Every other domain that is remembered."""
+        return OtherDomains(self._parts, census, self._waiting(self._seconds()))
+
+    def peer(self, name: str) -> PeerStatus | None:
+        """One other domain, if it is remembered."""
+        known = self.peers(Census(self._parts.connections()))
+        return known.record(name) if name in known.names else None
 
     def _waiting(self, now: float) -> dict[str, float]:
         """How long domains are not tried yet, in seconds; of several pairs with one domain, the longest counts."""
@@ -290,7 +301,7 @@ class StatusReader:
 
     def _stream(self, connection: Any) -> StreamStatus:
         facts: Facts = connection.stream.facts
-        direction, kind, state, _, tls = _labels(connection)
+        direction, kind, state, _, tls = labels_of(connection)
         attempt: AttemptLog | None = getattr(connection.session, "attempt", None)
         return StreamStatus(
             number=attempt.number if attempt else 0,
@@ -312,44 +323,45 @@ class StatusReader:
         )
 
 
-class Census:
-    """All connections, counted in one pass: streams between servers by domain and direction, clients by domain."""
+class OtherDomains:
+    """The other domains that are remembered; a record of each is made when it is asked for."""
 
-    def __init__(self, connections: Iterable[Any]) -> None:
-        self.connections = list(connections)
-        self.between: Counter[tuple[str, str]] = Counter()
-        self.clients: Counter[str] = Counter()
-        for connection in self.connections:
-            facts = connection.stream.facts
-            direction, kind, *_ = _labels(connection)
-            if kind == Kind.CLIENT:
-                self.clients[facts.local or ""] += 1
-            elif kind != Kind.COMPONENT and facts.remote is not None:
-                self.between[facts.remote, direction] += 1
+    def __init__(self, parts: Parts, census: Census, waiting: Mapping[str, float]) -> None:
+        self._census = census
+        self._waiting = waiting
+        self._latest = {domain: attempt for domain, attempt in parts.history.latest() if _is_server(attempt)}
+        self._queued: Counter[str] = Counter()
+        for pair, route in parts.remote_routes.items():
+            self._queued[pair.target] += route.queued
+        self.names = {*self._latest, *self._queued, *(remote for remote, _ in census.between)} - {""}
 
-    def latest(self, most: int | None) -> Iterable[Any]:
-        """So many connections, those on which something has passed last."""
-        if most is None or most >= len(self.connections):
-            return self.connections
-        return nlargest(most, self.connections, key=lambda connection: connection.last_activity)
+    def records(self, most: int | None = None) -> Iterator[PeerStatus]:
+        """All by name, or those `most` in trouble or in use."""
+        chosen = self.names if most is None else nlargest(most, self.names, key=self._weight)
+        return map(self.record, sorted(chosen))
 
+    def record(self, name: str) -> PeerStatus:
+        """One of them."""
+        last = self._latest.get(name)
+        return PeerStatus(
+            domain=name,
+            streams_in=self._census.between[name, Direction.IN],
+            streams_out=self._census.between[name, Direction.OUT],
+            queued=self._queued[name],
+            retry_in=self._waiting.get(name),
+            verdict=str(last.verdict) if last else "",
+            told=last.what_happened if last else "",
+            when=last.began if last else None,
+        )
 
-def _labels(connection: Any) -> StreamLabels:
-    facts: Facts = connection.stream.facts
-    attempt: AttemptLog | None = getattr(connection.session, "attempt", None)
-    direction = Direction.OUT if facts.role is Role.INITIATING else Direction.IN
-    proof = min(facts.proofs.values()) if facts.proofs else "none"
-    kind = attempt.kind if attempt is not None else Kind.CLIENT
-    return direction, kind, connection.stream.state.value, proof, facts.tls.version if facts.tls else "none"
+    def _weight(self, name: str) -> tuple[bool, int, float]:
+        """Those for which something waits come first, then those with streams, then those heard of last."""
+        last = self._latest.get(name)
+        return self._queued[name] > 0, self._census.streams_with(name), last.began if last else 0
 
 
 def _ends(connection: Any) -> tuple[object, object]:
     return connection.stream.facts.local, connection.stream.facts.remote
-
-
-def _trouble_with(peer: PeerStatus) -> tuple[bool, int, float]:
-    """Peers for which something waits come first, then those with streams, then those heard of last."""
-    return peer.queued > 0, peer.streams_in + peer.streams_out, peer.when or 0
 
 
 T = TypeVar("T")

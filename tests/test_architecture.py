@@ -33,6 +33,7 @@ FLOORS = [
     ["im"],
     # input and output
     ["settings", "net", "log", "history"],
+    ["census", "turns"],
     ["status", "lag", "supervision"],
     ["metrics"],
     ["config", "http", "control", "clients", "guest"],

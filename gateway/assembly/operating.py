@@ -16,6 +16,7 @@ from gateway.http.health import alive, ready
 from gateway.lag import LagMeter
 from gateway.metrics import CONTENT_TYPE, Metrics
 from gateway.status import StatusReader
+from gateway.turns import Turns
 
 
 def remember(parts: Parts) -> None:
@@ -28,7 +29,7 @@ def remember(parts: Parts) -> None:
 
 def set_operating(parts: Parts, steered: Steered) -> None:
     """Let the commands in, and count the notices from now on for the page and the metrics."""
-    operator, metrics = Operator(steered), Metrics(parts.status.figures)
+    operator, metrics = Operator(steered, Turns(parts.reactor)), Metrics(parts.status.figures)
     place = partial(socket_path, parts.settings.gateway.state)
     parts.addService(ControlDoor(place, operator.actions, parts.reactor))
     parts.board.subscribe(metrics.notice, *Metrics.KINDS)

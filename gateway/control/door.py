@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 
 from gateway.errors import GatewayError
 from gateway.net.listening import NotOpened
+from gateway.turns import Turns
 
 MOST_REQUEST_BYTES = 4096
 PATIENCE = 10.0
@@ -47,6 +48,7 @@ class ControlProtocol(LineOnlyReceiver):
     def __init__(self, actions: Mapping[str, Action], clock: Any) -> None:
         self._actions = actions
         self._clock = clock
+        self._turns = Turns(clock)
         self._patience: Any = None
         self._asked = False
 
@@ -88,9 +90,35 @@ class ControlProtocol(LineOnlyReceiver):
         self._log.failure("control: a request failed", failure)
         return {"ok": False, "problem": "the service failed to do it; its log has the traceback"}
 
-    def _answer(self, answer: Mapping[str, Any]) -> None:
-        self.sendLine(json.dumps(answer).encode("ascii"))
+    def _answer(self, answer: Mapping[str, Any]) -> Deferred[None]:
+        """One line of JSON, which may be very long."""
+        return self._turns.gather(map(self._write, _pieces(answer))).addCallback(lambda _: self._answered())
+
+    def _write(self, piece: str) -> None:
+        self.transport.write(piece.encode("ascii"))  # type: ignore[union-attr]
+
+    def _answered(self) -> None:
+        self.sendLine(b"")
         self.transport.loseConnection()  # type: ignore[union-attr]
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    """A value as JSON, in pieces none of which is long: mappings of lists of records are taken apart."""
+    if isinstance(value, dict) and any(isinstance(each, dict | list) for each in value.values()):
+        separator = "{"
+        for key, each in value.items():
+            yield f"{separator}{json.dumps(key)}: "
+            yield from _pieces(each)
+            separator = ", "
+        yield "}"
+    elif isinstance(value, list) and value:
+        separator = "["
+        for each in value:
+            yield separator + json.dumps(each)
+            separator = ", "
+        yield "]"
+    else:
+        yield json.dumps(value)
 
 
 class ControlDoor(Service, ServerFactory):

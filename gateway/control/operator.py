@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from twisted.internet.defer import Deferred
+
 from gateway.addresses import Address, Domain, prepare_domain
 from gateway.attempts.records import Attempt
 from gateway.control.door import Action, Refused
@@ -19,10 +21,12 @@ from gateway.history import History
 from gateway.log import harmless
 from gateway.settings import PeerSettings
 from gateway.status import Status, StatusReader
+from gateway.turns import Turns
 
 MOST_LETTERS = 1000
 MOST_SHOWN = 200
 MOST_FAILURES = 30  # shown at once
+_LISTS = ("domains", "certificates", "streams", "peers", "queues")
 
 
 class Steered(Protocol):
@@ -45,8 +49,10 @@ class Steered(Protocol):
 class Operator:
     """Carries out commands."""
 
-    def __init__(self, steered: Steered) -> None:
+    def __init__(self, steered: Steered, turns: Turns) -> None:
+        """`turns`: for what is long when there are very many streams."""
         self._steered = steered
+        self._turns = turns
 
     @property
     def actions(self) -> dict[str, Action]:
@@ -64,32 +70,36 @@ class Operator:
         )
         return {command.__name__: command for command in commands}
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> Deferred[dict[str, Any]]:
         """Everything there is."""
-        return _as_mapping(self._steered.status.status())
+        return Deferred.fromCoroutine(self._status())
+
+    async def _status(self) -> dict[str, Any]:
+        return _as_mapping(await self._steered.status.whole(self._turns))
 
     def glance(self) -> dict[str, Any]:
         """As much of it as can be taken in at a glance."""
         return _shown(_as_mapping(self._steered.status.status(MOST_SHOWN)))
 
-    def peers(self) -> list[dict[str, Any]]:
+    def peers(self) -> Deferred[list[dict[str, Any]]]:
         """Other domains, and how federation with them is."""
-        return [asdict(peer) for peer in self._steered.status.status().peers]
+        return self.status().addCallback(lambda status: status["peers"])
 
     def queues(self) -> list[dict[str, Any]]:
         """The ways to other domains, and what waits on them."""
-        return [asdict(queue) for queue in self._steered.status.queues()]
+        return [vars(queue) for queue in self._steered.status.queues()]
 
     def explain(self, domain: str) -> dict[str, Any]:
         """All that is known of a domain: its streams and the last attempts, step by step."""
         name = _prepared(domain)
-        status = self._steered.status.status()
+        status = self._steered.status
+        peer = status.peer(name)
         return {
             "domain": name,
-            "ours": [asdict(each) for each in status.domains if each.domain == name],
+            "ours": [vars(each) for each in status.own(name)],
             "rules": _rules(self._steered.peer(name)),
-            "peer": next((asdict(peer) for peer in status.peers if peer.domain == name), None),
-            "streams": [asdict(each) for each in self._steered.status.streams_of(name)],
+            "peer": vars(peer) if peer is not None else None,
+            "streams": [vars(each) for each in status.streams_of(name)],
             "attempts": [attempt_record(attempt) for attempt in self._steered.history.of(name)],
         }
 
@@ -157,7 +167,9 @@ def _shown(value: Any) -> Any:
 
 
 def _as_mapping(status: Status) -> dict[str, Any]:
-    return {**asdict(status), "ready": status.ready}
+    """The same as mappings; its records are flat, so nothing has to be copied."""
+    lists = {name: [vars(each) for each in getattr(status, name)] for name in _LISTS}
+    return {**vars(status), **lists, "ready": status.ready}
 
 
 def _prepared(domain: str) -> Domain:

@@ -48,6 +48,7 @@ def connection(
         bytes_in=10,
         bytes_out=20,
         last_activity=active,
+        is_lost=False,
     )
 
 

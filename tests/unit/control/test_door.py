@@ -36,10 +36,11 @@ ACTIONS: dict[str, Any] = {
 
 
 def exchange(request: bytes, clock: Clock | None = None) -> tuple[dict[str, Any] | None, StringTransport]:
-    transport = StringTransport()
-    protocol = ControlProtocol(ACTIONS, clock or Clock())
+    transport, clock = StringTransport(), clock or Clock()
+    protocol = ControlProtocol(ACTIONS, clock)
     protocol.makeConnection(transport)
     protocol.dataReceived(request)
+    clock.advance(0)  # an answer is written in turns
     said = transport.value()
     return json.loads(said) if said else None, transport
 
@@ -68,6 +69,19 @@ def test_a_faulty_request_is_answered_by_a_problem(request_line: bytes, problem:
     assert answer is not None
     assert not answer["ok"]
     assert problem in answer["problem"]
+
+
+@pytest.mark.parametrize(
+    "result", [{}, [], None, 7, "text", {"a": []}, {"a": {"b": [1, {"c": [2]}], "d": {}}, "e": "ü"}, [{"a": {"b": 1}}]]
+)
+def test_every_answer_is_one_line_of_json(result: Any) -> None:
+    transport, clock = StringTransport(), Clock()
+    protocol = ControlProtocol({"tell": lambda: result}, clock)
+    protocol.makeConnection(transport)
+    protocol.dataReceived(b'{"command": "tell"}\n')
+    clock.advance(0)
+    assert transport.value().count(b"\n") == 1
+    assert json.loads(transport.value()) == {"ok": True, "result": result}
 
 
 def test_our_own_fault_is_told_without_its_details() -> None:

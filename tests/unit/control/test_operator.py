@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 
 from gateway.attempts.records import AttemptLog, Direction
 from gateway.attempts.verdicts import Verdict
@@ -14,6 +15,7 @@ from gateway.control.operator import MOST_FAILURES, Operator
 from gateway.federation.backoff import Backoff, Waits
 from gateway.history import History
 from gateway.settings import PeerSettings
+from gateway.turns import Turns
 from tests.unit.test_status import Fixed, Parts, connection, read
 
 NOW = 1000.0
@@ -60,7 +62,7 @@ def fail(steered: Steered, domain: str, reason: str = "it was closed") -> None:
 def test_explain_has_state_rules_streams_and_attempts_of_one_domain() -> None:
     steered = Steered(connection(1, "far.test"), connection(2, "other.test"))
     fail(steered, "far.test")
-    explained = Operator(steered).explain("FAR.test")
+    explained = Operator(steered, Turns(Clock())).explain("FAR.test")
     assert explained["domain"] == "far.test"
     assert explained["rules"]["authenticate"] == ["external", "dialback"]
     assert [stream["remote"] for stream in explained["streams"]] == ["far.test"]
@@ -70,12 +72,12 @@ def test_explain_has_state_rules_streams_and_attempts_of_one_domain() -> None:
 
 def test_a_text_that_is_no_domain_is_refused() -> None:
     with pytest.raises(Refused):
-        Operator(Steered()).explain("not a domain")
+        Operator(Steered(), Turns(Clock())).explain("not a domain")
 
 
 def test_close_concerns_the_streams_of_one_domain() -> None:
     steered = Steered(connection(1, "far.test"), connection(2, "other.test"), connection(3, "far.test"))
-    assert Operator(steered).close("far.test") == {"domain": "far.test", "closed": 2}
+    assert Operator(steered, Turns(Clock())).close("far.test") == {"domain": "far.test", "closed": 2}
     assert steered.did == ["closed far.test", "closed far.test"]
 
 
@@ -86,7 +88,7 @@ def test_retry_forgets_and_tries_what_waits() -> None:
         SimpleNamespace(queued=3, retry=lambda: steered.did.append("tried")),
         SimpleNamespace(queued=0, retry=lambda: steered.did.append("tried for nothing")),
     ]
-    assert Operator(steered).retry("far.test") == {"domain": "far.test", "tried": 1, "stanzas": 3}
+    assert Operator(steered, Turns(Clock())).retry("far.test") == {"domain": "far.test", "tried": 1, "stanzas": 3}
     assert steered.did == ["asks the DNS afresh", "tried"]
     assert steered.backoff.waiting(NOW) == {}
 
@@ -95,7 +97,7 @@ def test_h_42_what_the_page_is_given_is_harmless_and_bounded() -> None:
     steered = Steered()
     for number in range(MOST_FAILURES + 10):
         fail(steered, f"{number}.test", "\u202egnorw \x1b[31m" + "x" * 100_000)
-    failures = Operator(steered).failures()
+    failures = Operator(steered, Turns(Clock())).failures()
     assert len(failures) == MOST_FAILURES
     assert "\u202e" not in str(failures)
     assert "\x1b" not in str(failures)
