@@ -59,7 +59,7 @@ class Client:
         self._outgoing_bytes = 0  # counted while it is parked
         self._acknowledgements: Acknowledgements[Stanza] | None = None
         self._asked_at: int | None = None  # how many had been sent when an acknowledgement was asked for
-        self._holding = HoldingBack()
+        self._holding: HoldingBack | None = None  # while nobody looks at the client
         self._handover: Handover | None = None
         self._full: Deferred[None] | None = None
         self._patience: Any = None
@@ -79,10 +79,10 @@ class Client:
 
     def deliver(self, stanza: Stanza) -> None:
         """Gather a stanza for the next flush."""
-        if self._holding.is_active and not self.is_parked:
+        if self._connection is not None and self._holding is None:
             self._outgoing.append(stanza)
         elif not self.has_ended:
-            self._gather(self._holding.pass_on(stanza))
+            self._gather((stanza,) if self._holding is None else self._holding.pass_on(stanza))
 
     def deliver_kept(self, messages: Sequence[KeptMessage]) -> None:
         """Gather messages for the next flush, and say of each when the client has it."""
@@ -161,7 +161,7 @@ class Client:
         self.detach()
         lost = self._acknowledgements.take_back() if self._acknowledgements is not None else []
         handed_over = self._handover.take_back() if self._handover is not None else []
-        unread = [*lost, *handed_over, *self._outgoing, *self._holding.activate()]
+        unread = [*lost, *handed_over, *self._outgoing, *self._held_back()]
         self.has_ended = True
         self._outgoing = []
         self._domain.unbind(self._resource, unread)
@@ -189,12 +189,18 @@ class Client:
 
     def activate(self) -> None:
         """Somebody looks at the client: it gets what was held back."""
-        self._gather(self._holding.activate())
+        self._gather(self._held_back())
         self.flush()
 
     def deactivate(self) -> None:
         """Nobody looks at the client."""
-        self._holding.deactivate()
+        if self._holding is None:
+            self._holding = HoldingBack()
+            self._holding.deactivate()
+
+    def _held_back(self) -> Sequence[Stanza]:
+        holding, self._holding = self._holding, None
+        return holding.activate() if holding is not None else ()
 
     # -- acknowledgements --------------------------------------------------------------------------------------------
 

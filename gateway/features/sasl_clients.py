@@ -12,9 +12,10 @@ server's certificate proves its domain, and a server that offers bindings which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 
 from gateway.addresses import Address
 from gateway.elements import Element
@@ -44,6 +45,8 @@ class ClientAuthenticated(Event):
 
 
 # -- at our doors ----------------------------------------------------------------------------------------------------
+
+_NO_BINDINGS: Mapping[str, bytes] = MappingProxyType({})
 
 
 def accepting_clients(decoys: Decoys, token: Token) -> SaslReceiving:
@@ -128,7 +131,9 @@ def _no_external(facts: Facts) -> SaslFailure | None:
 
 def _client_proved(facts: Facts, accepted: Accepted, identity: str) -> tuple[Facts, Sequence[Event]]:
     account = Address.parse(identity)
-    return replace(facts, client=account), [ClientAuthenticated(account=account, mechanism=accepted.name)]
+    # Nothing will be bound to the channel any more, and the stream may stand for months.
+    tls = replace(facts.tls, channel_bindings=_NO_BINDINGS) if facts.tls is not None else None
+    return replace(facts, client=account, tls=tls), [ClientAuthenticated(account=account, mechanism=accepted.name)]
 
 
 # -- where we are the client -----------------------------------------------------------------------------------------
