@@ -95,14 +95,14 @@ def _for_servers(parts: Parts) -> tuple[Behind, Behind]:
         profile=_accepting_profile(parts, parts.outside_dialback),
         accept=parts.outside.accept,
         session=partial(_inbound, parts, parts.outside_dialback, resumables),
-        terms=terms_of(parts.settings.peers.any),
+        terms=lambda: terms_of(parts.settings.peers.any),
         tls=tls,
     )
     inside = Behind(
         profile=_accepting_profile(parts, parts.inside_dialback),
         accept=parts.inside.accept,
         session=partial(_inbound, parts, parts.inside_dialback, resumables),
-        terms=Terms(require_tls=False),
+        terms=lambda: Terms(require_tls=False),
         tls=tls,
     )
     return outside, inside
@@ -148,7 +148,7 @@ def _for_components(parts: Parts) -> Behind:
         profile=component_profile(Handshake(parts.rules.secret_of)),
         accept=accept,
         session=session,
-        terms=Terms(require_tls=False, stanza_bytes=parts.settings.limits.component_stanza_bytes),
+        terms=lambda: Terms(require_tls=False, stanza_bytes=parts.settings.limits.component_stanza_bytes),
         tls=_accepting(parts),
     )
 
@@ -158,7 +158,7 @@ def _for_people(parts: Parts) -> Behind:
         profile=parts.people.profile,
         accept=parts.people.door.accept,
         session=parts.people.session,
-        terms=Terms(stanza_bytes=parts.settings.limits.client_stanza_bytes),
+        terms=lambda: Terms(stanza_bytes=parts.settings.limits.client_stanza_bytes),
         tls=lambda facts: parts.contexts.accepting(facts.local, service=CLIENT),
     )
 

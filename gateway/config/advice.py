@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gateway.addresses import Domain
 from gateway.errors import ConfigError
+from gateway.net.contexts import unknown_ciphers
 from gateway.net.identities import Identity, load_identity
 from gateway.net.trust import TrustStore
 from gateway.settings import ComponentDomain, ImDomain, RelayDomain, Settings
@@ -32,6 +33,7 @@ def warnings(
                 *_about_certificates(settings, moment),
                 *_about_secrets(settings),
                 *_about_state(settings.gateway.state),
+                *_about_ciphers(settings.tls.ciphers),
                 *_about_trust(settings, moment),
                 *_about_peers(settings),
                 *_about_expat(expat),
@@ -95,6 +97,11 @@ def _about_state(folder: Path) -> Iterator[str]:
         return  # it will be made, for us alone
     if others:
         yield f"others than we may look into the folder of our secrets, {folder}: chmod 700 {folder}"
+
+
+def _about_ciphers(ciphers: str | None) -> Iterator[str]:
+    for name in unknown_ciphers(ciphers or ""):
+        yield f"tls.ciphers: this OpenSSL has no {name}, and goes without"
 
 
 def _about_trust(settings: Settings, moment: datetime) -> Iterator[str]:

@@ -30,7 +30,7 @@ class Behind:
     profile: Profile
     accept: Acceptor
     session: Callable[[], Session]
-    terms: Terms
+    terms: Callable[[], Terms]  # until the other side has said who it is
     tls: Callable[[Facts], Any]
 
 
@@ -67,7 +67,7 @@ class Door(ServerFactory):
         if not self._porter.admits(host):
             return None
         behind = self._behind
-        facts = Facts(role=Role.RECEIVING, terms=behind.terms)
+        facts = Facts(role=Role.RECEIVING, terms=behind.terms())
         return StreamProtocol(
             Stream(behind.profile, facts, behind.accept, self._tools, self._budget),
             behind.session(),

@@ -25,6 +25,7 @@ from zope.interface import implementer
 
 from gateway.errors import StreamCondition, StreamError
 from gateway.net.certificates import CertificateJudge, CertificateVerdict
+from gateway.net.greetings import other_language
 from gateway.net.reads import tell_ends_of_reads
 from gateway.net.silence import give_up_after
 from gateway.net.slumber import Slumber
@@ -132,6 +133,9 @@ class StreamProtocol(Protocol):
             self._carry_out(self.stream.answer(secured))
 
     def dataReceived(self, data: bytes) -> None:
+        if not self.bytes_in and (language := other_language(data)):
+            error = StreamError(StreamCondition.NOT_WELL_FORMED, "this is no XML", reason=f"it speaks {language}")
+            self.close(error)
         self.bytes_in += len(data)
         self._arrived.append(data)
         if not self._is_secured:

@@ -107,6 +107,11 @@ COMPONENT = '[domains."c.test"]\nserve = "component"\nsecret = "a secret of more
         (IM.replace("client =", 'http = ["tcp:1:interface=\\\\:\\\\:1"]\nclient ='), None),
         (IM.replace("client =", 'http = ["tcp:1:interface=127.0.0.9"]\nclient ='), None),
         (IM.replace("client =", 'http = ["unix:/run/http"]\nclient ='), None),
+        (
+            f'{IM}[tls]\nauthorities = "ca.pem"\nciphers = "ECDHE+AESGCM:NO-SUCH"',
+            "this OpenSSL has no NO-SUCH, and goes",
+        ),
+        (f'{IM}[tls]\nauthorities = "ca.pem"\nciphers = "ECDHE+AESGCM:!aNULL"', None),
         (IM.partition("[domains")[1] + IM.partition("[domains")[2], "no door is open"),
     ],
     ids=lambda value: str(value)[-40:].replace("\n", " "),

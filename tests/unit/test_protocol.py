@@ -240,6 +240,29 @@ def test_what_breaks_a_rule_is_told_and_ends_the_stream() -> None:
 
 
 @pytest.mark.parametrize(
+    ("first", "language"),
+    [
+        ("GET / HTTP/1.1\r\n\r\n", "HTTP"),
+        ("\x16\x03\x01\x02\x00", "TLS from the first byte"),
+        ("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", "the PROXY protocol"),
+    ],
+)
+def test_who_speaks_another_language_is_told_apart(first: str, language: str) -> None:
+    wire = Wire().type(first)
+    assert "<not-well-formed " in wire.heard()
+    assert wire.log[2].startswith(f"closing: not-well-formed: it speaks {language}")
+    assert wire.log[3] == "transport: lose"
+    assert wire.type("more").heard() == ""
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_first_bytes_may_come_one_by_one(role: Role) -> None:
+    wire = Wire(role).type(*header(id_="1"))
+    assert wire.heard()
+    assert wire.log == ["entered", "connected", *(["established"] if role is Role.RECEIVING else [])]
+
+
+@pytest.mark.parametrize(
     ("reason", "told"),
     [
         (ConnectionDone(), "the other side closed the connection"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.testing import MemoryReactorClock
 
 from gateway.addresses import Domain
@@ -13,6 +15,7 @@ from gateway.config import load
 from gateway.control.door import Refused
 from gateway.reloading import differences
 from gateway.service import Gateway, build
+from gateway.stream.facts import Terms
 from tests.support.configuration import Folder
 
 CONFIGURATION = """
@@ -103,6 +106,19 @@ def test_a_mistake_changes_nothing(gateway: Gateway, folder: Folder, text: str) 
     assert gateway.settings is settings
     assert gateway.contexts.keyring is contexts
     assert gateway.components == routes
+
+
+def test_who_has_not_said_yet_who_it_is_comes_under_the_new_terms(gateway: Gateway, folder: Folder) -> None:
+    def terms() -> Terms:
+        protocol: Any = gateway.doors["server"].buildProtocol(IPv4Address("TCP", "192.0.2.1", 40000))
+        return protocol.stream.facts.terms  # type: ignore[no-any-return]
+
+    gateway.reactor.advance(100)  # the porter lets nobody in at the very beginning of time
+    assert terms().require_tls
+    folder.write(f"{CONFIGURATION}[peers.any]\nrequire_tls = false\nstanza_bytes = 20000\n")
+    gateway.reload()
+    assert not terms().require_tls
+    assert terms().stanza_bytes == 20000
 
 
 def test_mistakes_are_one_line_of_the_log(gateway: Gateway, folder: Folder) -> None:
