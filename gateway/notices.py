@@ -177,7 +177,7 @@ class MaybeLost(Notice):
     @property
     def sentence(self) -> str:
         return (
-            f"up to {self.count} stanzas may not have arrived at {self.domain}: they were written within"
+            f"up to {counted(self.count, 'stanza')} may not have arrived at {self.domain}: they were written within"
             f" {self.seconds:.1f} s before the end of a connection that the other side did not close ({self.reason})"
         )
 

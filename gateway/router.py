@@ -78,16 +78,17 @@ class Router:
         if (problem := check_iq(iq)) is not None:
             self.bounce(iq, problem)
             return False
-        if iq.is_response:
-            self._note_answer(iq)
+        if iq.is_response and not self._note_answer(iq):
+            self.bounce(iq, _TOO_LATE)
+            return False
         return True
 
-    def _note_answer(self, stanza: Stanza) -> None:
+    def _note_answer(self, stanza: Stanza) -> bool:
         assert stanza.to is not None
         assert stanza.from_ is not None
         route = self._local_route(stanza.from_.domain)
         way = DomainPair(stanza.to.domain, stanza.from_.domain)
-        self.requests.answered(way if route is None else route, stanza)
+        return self.requests.answered(way if route is None else route, stanza)
 
     def bounce(self, stanza: Stanza, error: StanzaError) -> None:
         """Answer a stanza with an error, where it may be answered; else this is where it ends."""
@@ -129,4 +130,7 @@ class Router:
         return waits[0] if len(waits) == 1 else DeferredList(waits).addCallback(lambda _: None)
 
 
+_TOO_LATE = StanzaError(
+    StanzaCondition.UNEXPECTED_REQUEST, reason="its request has been answered with an error already"
+)
 NOBODY_THERE = StanzaError(StanzaCondition.SERVICE_UNAVAILABLE, "nobody is there at the moment")

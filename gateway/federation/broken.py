@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 
 from gateway.addresses import Domain, DomainPair
 from gateway.errors import StreamError
@@ -24,10 +24,12 @@ from gateway.stanzas import Stanza
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.facts import Resumable
 
-RESUME_SECONDS = 20.0
+RESUME_SECONDS = 60.0
 """For how long a broken stream is waited for."""
-PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0)
 """Before each attempt to resume a stream of ours, in seconds."""
+ATTEMPT_SECONDS = 10.0
+"""For one attempt: on a network that loses connections, one that hangs must not be the last."""
 
 TakeBack = Callable[[Sequence[Stanza]], None]
 
@@ -176,8 +178,8 @@ class BrokenStreams:
         with suppress(CancelledError):
             for pause in PAUSES:
                 await self._pause(broken, pause)
-                with suppress(DeliveryFailed):
-                    await self._reopen(broken)
+                with suppress(DeliveryFailed, TimeoutError):
+                    await self._reopen(broken).addTimeout(ATTEMPT_SECONDS, self._clock)
                     break
                 if broken.is_over:
                     break

@@ -27,6 +27,7 @@ from gateway.addresses import DomainPair
 from gateway.attempts.records import Kind
 from gateway.errors import StanzaCondition, StanzaError
 from gateway.federation.backoff import Backoff, Wait
+from gateway.federation.broken import RESUME_SECONDS
 from gateway.federation.delivery import DeliveryFailed, StreamEnd
 from gateway.federation.session import ServerSession, User
 from gateway.interfaces import IRoute
@@ -267,7 +268,9 @@ class RemoteRoute:
             self._bounce_waiting(DeliveryFailed(end.reason))
         self._answer_unanswered()
         self._unanswered = self._router.requests.waiting(self.pair)
-        self._timers.start("answers", self.rules.answer_seconds, self._give_up_answers)
+        # What may be sent again is not answered before that is known.
+        resume_seconds = RESUME_SECONDS if end.resuming else 0
+        self._timers.start("answers", resume_seconds + self.rules.answer_seconds, self._give_up_answers)
         if end.blamed is not None and _pair_of(end.blamed) == self.pair:
             text = f"the server of {self.pair.target} does not take it"
             self._router.bounce(end.blamed, StanzaError(StanzaCondition.NOT_ACCEPTABLE, text, reason=end.reason))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,56 @@ async def test_what_was_on_its_way_when_the_connection_broke_arrives(
     assert re.search("[56] stanzas that had not been acknowledged are sent again", gateway.log())
 
 
+async def test_what_prosody_had_on_its_way_to_us_arrives_or_its_sender_is_told(
+    world: World, gateway: Peer, managed: Peer
+) -> None:
+    async with (
+        Wire(world.address(), SERVER, to=gateway.at(SERVER)) as wire,
+        attached(gateway) as component,
+        user(managed, "romeo") as romeo,
+    ):
+        world.nameserver.publish(wire.address, COMPONENT)
+        romeo.send_message(f"nurse@{COMPONENT}", "before")
+        await component.expect_message("before")
+        wire.freeze()
+        sent = {romeo.send_message(f"nurse@{COMPONENT}", f"message {number}") for number in range(5)}
+        await until(lambda: "#queue=5" in managed.log())
+        wire.cut()
+        wire.thaw()
+        await until(lambda: len(errors(romeo.inbox)) + len(component.inbox) == len(sent))
+        assert {heard["id"] for heard in component.inbox} | errors(romeo.inbox) == sent
+
+
+@pytest.mark.parametrize("opened_by", ["us", "them"])
+async def test_what_was_on_its_way_on_a_stream_in_both_directions_arrives(
+    world: World, start: Starter, gateway: Peer, opened_by: str
+) -> None:
+    both_ways = start(Prosody, "both-ways.test", bidi=True, stream_management=True)
+    broken = gateway if opened_by == "them" else both_ways
+    async with (
+        Wire(world.address(), SERVER, to=broken.at(SERVER)) as wire,
+        attached(gateway) as component,
+        user(both_ways, "romeo") as romeo,
+    ):
+        world.nameserver.publish(wire.address, COMPONENT if opened_by == "them" else "both-ways.test")
+        if opened_by == "them":
+            for number in range(3):  # Prosody begins to count after its first stanza
+                romeo.send_message(f"nurse@{COMPONENT}", f"before {number}")
+                await component.expect_message(f"before {number}")
+        component.send_message(romeo.jid, "before")
+        await romeo.expect_message("before")
+        assert wire.opened == 1
+        wire.freeze()
+        for number in range(5):
+            component.send_message(romeo.jid, f"message {number}")
+        await until(lambda: "5 stanzas" in unread(gateway))
+        wire.cut()
+        wire.thaw()
+        for number in range(5):
+            await romeo.expect_message(f"message {number}")
+    assert re.search("[56] stanzas that had not been acknowledged are sent again", gateway.log())
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Wait, and let everything else go on."""
     async with asyncio.timeout(5):
@@ -74,9 +125,14 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
+def errors(inbox: Sequence[Any]) -> set[str]:
+    """The ids of the messages that came back."""
+    return {str(stanza["id"]) for stanza in inbox if stanza["type"] == "error"}
+
+
 def unread(gateway: Peer) -> str:
     """How many stanzas the gateway has sent after the first one."""
-    sent = re.findall(rf"(\d+) stanzas \(\d+ bytes\) went out from {COMPONENT}", gateway.log())
+    sent = re.findall(rf"(\d+) stanzas? \(\d+ bytes\) went out from {COMPONENT}", gateway.log())
     return f"{sum(map(int, sent)) - 1} stanzas"
 
 

@@ -89,3 +89,38 @@ def test_what_is_kept_is_enough_for_an_answer_and_no_more() -> None:
     requests.asked("there", request())
     (kept,) = requests.abandoned("there")
     assert (kept.name, kept.type, str(kept.from_), str(kept.to), kept.raw) == ("iq", "get", HERE, THERE, b"")
+
+
+# What is given up.
+
+
+def test_an_answer_in_time_is_the_answer() -> None:
+    requests = Requests()
+    requests.asked("there", request())
+    assert requests.answered("there", response())
+    assert requests.answered("there", response("2"))  # whatever it answers, it was not given up
+
+
+def test_what_was_given_up_has_no_second_answer() -> None:
+    requests = Requests()
+    requests.asked("there", request("1"))
+    requests.asked("there", request("2"))
+    requests.abandoned("there", frozenset({(HERE, THERE, "1")}))
+    assert not requests.answered("there", response("1"))
+    assert requests.answered("there", response("2"))
+
+
+def test_an_id_may_be_used_again() -> None:
+    requests = Requests()
+    requests.asked("there", request())
+    requests.abandoned("there")
+    requests.asked("there", request())
+    assert requests.answered("there", response())
+
+
+def test_only_so_many_are_remembered_as_given_up() -> None:
+    requests = Requests(most_each=2)
+    for number in "123":
+        requests.asked("there", request(number))
+        requests.abandoned("there")
+    assert [requests.answered("there", response(number)) for number in "123"] == [True, False, False]

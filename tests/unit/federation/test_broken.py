@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gateway.addresses import Domain, DomainPair
-from gateway.federation.broken import PAUSES, RESUME_SECONDS, BrokenStream, BrokenStreams
+from gateway.federation.broken import ATTEMPT_SECONDS, PAUSES, RESUME_SECONDS, BrokenStream, BrokenStreams
 from gateway.federation.delivery import DeliveryFailed
 from gateway.stanzas import Stanza
 from gateway.stream.acknowledgements import Acknowledgements
@@ -103,6 +103,16 @@ def test_it_is_tried_several_times_with_pauses(world: World) -> None:
     world.fail()
     assert world.log[-1] == "back 1"
     assert (len(world.streams), world.clock.getDelayedCalls()) == (0, [])
+
+
+def test_an_attempt_that_hangs_is_not_the_last(world: World) -> None:
+    world.breaks(world.broken(message(1)))
+    world.clock.advance(ATTEMPT_SECONDS)
+    world.clock.advance(PAUSES[1])
+    assert world.log == ["reopen at 0", f"reopen at {ATTEMPT_SECONDS + PAUSES[1]:g}"]
+    world.attempts[-1].callback(None)
+    assert world.log[2:] == ["back 1"]
+    assert world.clock.getDelayedCalls() == []
 
 
 def test_when_the_other_side_has_come_it_is_tried_at_once(world: World) -> None:

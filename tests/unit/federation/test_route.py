@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from gateway.addresses import Domain, DomainPair
 from gateway.federation.backoff import Backoff, Waits
+from gateway.federation.broken import RESUME_SECONDS
 from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, UNWILLING, DeliveryFailed, StreamEnd, Told
 from gateway.federation.route import Disposition, RemoteRoute, RouteRules
 from gateway.federation.session import User
@@ -373,7 +374,7 @@ def test_what_may_be_lost_is_named_with_its_window_and_the_reason(world: World) 
     session.ends()
     (lost,) = [notice for notice in world.notices if isinstance(notice, MaybeLost)]
     assert lost.sentence == (
-        "up to 1 stanzas may not have arrived at far.test: they were written within 4.0 s before the end of"
+        "up to 1 stanza may not have arrived at far.test: they were written within 4.0 s before the end of"
         " a connection that the other side did not close (it ended)"
     )
 
@@ -409,6 +410,27 @@ def test_an_answer_on_another_stream_is_in_time(world: World) -> None:
     world.log.clear()
     world.clock.advance(10)
     assert world.log == ["here.test rests"]
+
+
+def test_an_answer_that_comes_too_late_is_dropped(world: World) -> None:
+    world.send(ASKED.format(id=1))
+    world.opened().ends()
+    world.clock.advance(10)
+    world.send(ANSWERED.format(id=1))
+    assert world.log == ["open", "write 1", f"we get error 1 {TIMEOUT}", "here.test rests"]
+    assert "answered with an error already" in world.notices[-1].sentence
+
+
+def test_a_request_that_may_be_sent_again_is_not_answered_before_that_is_known(world: World) -> None:
+    world.send(ASKED.format(id=1))
+    session = world.opened()
+    session.ends(resuming=True)
+    world.clock.advance(20)
+    assert session.user is not None
+    session.user.take_back([stanza(ASKED.format(id=1))])
+    world.opened()
+    world.clock.advance(RESUME_SECONDS)
+    assert world.log == ["open", "write 1", "open", "write 1"]
 
 
 def test_what_was_asked_before_the_end_is_answered_though_there_is_a_new_stream(world: World) -> None:
