@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from random import Random
 
@@ -55,7 +56,7 @@ class World:
         self.router.attach(OTHER, self)
         self.backoff = Backoff(Waits(first=15), Longest())
         self._rules = rules
-        self._space = QueueSpace(space, each=0)
+        self.space = QueueSpace(space, each=0)
         self.routes: dict[DomainPair, RemoteRoute] = {}
         self.route = self.route_for(PAIR)
 
@@ -67,7 +68,7 @@ class World:
                 open_stream=self.open,
                 router=self.router,
                 backoff=self.backoff,
-                space=self._space,
+                space=self.space,
                 clock=self.clock,
                 publish=self.notices.append,
                 at_rest=lambda route: self.log.append(f"{route.pair.sender} rests"),
@@ -222,6 +223,20 @@ def test_no_more_bytes_wait_than_there_is_space_for_all() -> None:
     world.log.clear()
     world.send(*messages(4, 5))  # the space has been given back
     assert world.log == ["open"]
+
+
+def test_h_44_two_thousand_domains_share_the_space_and_give_it_back() -> None:
+    each = "<message id='{id}' from='a@here.test' to='b@d{id:04}.far.test'/>"
+    size = len(each.format(id=1000))
+    world = World(space=5000 * size)
+    for _ in range(3):
+        world.send(*(each.format(id=number) for number in range(1000, 3000)))
+    assert Counter(line.split()[-1] for line in world.log) == {"open": 2000, "resource-constraint": 1000}
+    assert world.space.left == 0
+    world.log.clear()
+    world.clock.advance(RULES.connect_seconds)
+    assert Counter(line.split()[-1] for line in world.log) == {TIMEOUT: 5000, "rests": 2000}
+    assert world.space.left == 5000 * size
 
 
 # Trying again.
