@@ -2,7 +2,7 @@
 
 The rooms, bottom floor first; a file imports only what stands above it here (tests/test_architecture.py).
 
-Values         errors, namespaces, preparation, elements, addresses, stanzas
+Values         errors, namespaces, preparation, elements, address_parts, addresses, stanzas
 Protocol       stream/ (codec, header, facts, events, states, negotiation, stream), dialback/, sasl/, features/,
                profiles: no sockets, no clock, no reactor
 Decisions      interfaces, policy, review, requests, timers, router, outflow, attempts/, federation/, components,

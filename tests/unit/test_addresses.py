@@ -1,17 +1,17 @@
-"""gateway.addresses: splitting, values, the ASCII fast path, the cache. What each part allows is in tests/features."""
+"""Addresses: splitting, values, the ASCII fast path, the cache. What each part allows is in tests/features."""
 
 from __future__ import annotations
 
 import copy
 import pickle
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 
-from gateway import addresses
+from gateway import address_parts, addresses
 from gateway.addresses import (
     Address,
     AddressCache,
@@ -38,9 +38,11 @@ def outcome(prepare: Callable[[str], object], text: str) -> object:
 def libraries_only() -> Iterator[None]:
     """No text counts as plain, so every one takes the slow path."""
     never = mock.Mock(return_value=None)
-    plain = [name for name in vars(addresses) if name.startswith("_PLAIN_")]
-    assert len(plain) == 4
-    with mock.patch.multiple(addresses, **dict.fromkeys(plain, never)):
+    plain = {room: [name for name in vars(room) if name.startswith("_PLAIN_")] for room in (addresses, address_parts)}
+    assert list(map(len, plain.values())) == [1, 3]
+    with ExitStack() as patches:
+        for room, names in plain.items():
+            patches.enter_context(mock.patch.multiple(room, **dict.fromkeys(names, never)))
         yield
 
 
@@ -220,7 +222,7 @@ class TestEveryText:
     )
     def test_ordinary_addresses_need_no_library(self, text: str) -> None:
         libraries = ("idna", "stringprep", "unicodedata", "_username", "_opaque_string")
-        with mock.patch.multiple(addresses, **dict.fromkeys(libraries)):
+        with mock.patch.multiple(address_parts, **dict.fromkeys(libraries)):
             assert Address.parse(text).full == text
 
 
