@@ -18,7 +18,7 @@ from gateway.attempts.records import Attempt, StreamEnded
 from gateway.attempts.verdicts import Verdict
 from gateway.net.porter import TurnedAway
 from gateway.notices import LoopLag, MaybeLost, Notice, StanzaBounced, StanzasPassed
-from gateway.status import Figures
+from gateway.status_records import Figures
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 KINDS = frozenset(("message", "presence", "iq"))

@@ -34,6 +34,7 @@ FLOORS = [
     # input and output
     ["settings", "net", "log", "history"],
     ["census", "turns"],
+    ["status_records"],
     ["status", "lag", "supervision"],
     ["metrics"],
     ["config", "http", "control", "clients", "guest"],
@@ -64,7 +65,7 @@ def room_of(name: str) -> str | None:
 
 
 def imports(path: Path) -> set[str]:
-    """All that a module imports, also inside functions, but for names that only type checkers see."""
+    """All that a module imports, also inside functions and for type checkers alone."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

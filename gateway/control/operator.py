@@ -20,7 +20,8 @@ from gateway.federation.route import RemoteRoute
 from gateway.history import History
 from gateway.log import harmless
 from gateway.settings import PeerSettings
-from gateway.status import Status, StatusReader
+from gateway.status import StatusReader
+from gateway.status_records import Status
 from gateway.turns import Turns
 
 MOST_LETTERS = 1000

@@ -16,7 +16,7 @@ from gateway.attempts.verdicts import Verdict
 from gateway.metrics import Metrics
 from gateway.notices import LoopLag, MaybeLost, StanzaBounced, StanzasPassed
 from gateway.stanzas import Stanza
-from gateway.status import CertificateStatus, DomainStatus, Figures
+from gateway.status_records import CertificateStatus, DomainStatus, Figures
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 
