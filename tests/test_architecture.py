@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
+
+import gateway
 
 ROOT = Path(__file__).parents[1] / "gateway"
 
@@ -97,3 +100,10 @@ def test_imports_go_one_way(path: Path) -> None:
 @pytest.mark.parametrize("path", [p for p in modules() if (r := room_of(dotted(p))) and LEVEL[r] in PURE], ids=dotted)
 def test_protocol_and_decisions_see_no_clock_and_no_socket(path: Path) -> None:
     assert not IMPURE & imports(path)
+
+
+def test_the_map_in_prose_names_every_room() -> None:
+    rooms = {path.stem if path.suffix else f"{path.name}/" for path in ROOT.iterdir() if path.stem.isidentifier()}
+    rooms -= {"__init__", "__pycache__/"}
+    named = set(re.findall(r"[a-z_]+/?", gateway.__doc__ or ""))
+    assert sorted(rooms - named) == []
