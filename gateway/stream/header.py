@@ -6,7 +6,7 @@ names are known is policy, and decided elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -15,6 +15,8 @@ from gateway.elements import escape_attribute
 from gateway.errors import MalformedAddress, StreamCondition, StreamError
 from gateway.namespaces import DIALBACK, SERVER, STREAMS, XML
 from gateway.stream.codec import RootTag
+
+Lookup = Callable[[str], Address]
 
 
 def declared_prefixes(content_namespace: str) -> Mapping[str, str]:
@@ -53,7 +55,7 @@ class StreamHeader:
         return self.version >= (1, 0)
 
 
-def read_header(root: RootTag, content_namespace: str) -> StreamHeader:
+def read_header(root: RootTag, content_namespace: str, lookup: Lookup = Address.parse) -> StreamHeader:
     """The header that a root tag is, on a stream for this content namespace; raises StreamError for any other root."""
     if root.namespace != STREAMS:
         raise StreamError(StreamCondition.INVALID_NAMESPACE, f"the root of a stream is in the namespace {STREAMS}")
@@ -67,20 +69,20 @@ def read_header(root: RootTag, content_namespace: str) -> StreamHeader:
         )
     return StreamHeader(
         content_namespace=content_namespace,
-        from_=_address(root, "from"),
-        to=_address(root, "to"),
+        from_=_address(root, "from", lookup),
+        to=_address(root, "to", lookup),
         id=root.attributes.get("id"),
         version=_version(root.attributes.get("version")),
         lang=root.attributes.get((XML, "lang")),
     )
 
 
-def _address(root: RootTag, attribute: str) -> Address | None:
+def _address(root: RootTag, attribute: str, lookup: Lookup) -> Address | None:
     text = root.attributes.get(attribute)
     if not text:  # COMPAT Prosody 0.12 answers a header without 'from' with to=''
         return None
     try:
-        return Address.parse(text)
+        return lookup(text)
     except MalformedAddress as error:
         condition = StreamCondition.INVALID_FROM if attribute == "from" else StreamCondition.HOST_UNKNOWN
         raise StreamError(

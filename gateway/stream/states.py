@@ -11,10 +11,10 @@ looks for that closing tag and throws away all else: after an error, or before s
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 
-class State(Enum):
+class State(StrEnum):
     """What may come next on a stream."""
 
     AWAITING_HEADER = "awaiting header"
@@ -25,7 +25,7 @@ class State(Enum):
     CLOSED = "closed"
 
 
-class Move(Enum):
+class Move(StrEnum):
     """What takes a stream from one state to another."""
 
     HEADER = "their header"

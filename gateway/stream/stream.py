@@ -191,7 +191,7 @@ class Stream:
         if isinstance(item, RootTag):
             self._move(Move.HEADER)
             if self.state is not State.DISCARDING:
-                self._header_received(read_header(item, self.profile.content_namespace))
+                self._header_received(read_header(item, self.profile.content_namespace, self._tools.addresses.lookup))
         elif isinstance(item, StreamEnd):
             self._closed_by_other_side()
         elif isinstance(item, Element):
@@ -338,8 +338,8 @@ class Stream:
         self._header_sent = True
         header = StreamHeader(
             content_namespace=self.profile.content_namespace,
-            from_=Address.parse(from_) if isinstance(from_, str) else from_,
-            to=Address.parse(to) if isinstance(to, str) else to,
+            from_=self._tools.addresses.lookup(from_) if isinstance(from_, str) else from_,
+            to=self._tools.addresses.lookup(to) if isinstance(to, str) else to,
             id=self.facts.stream_id if self.facts.role is Role.RECEIVING else None,
             version=(1, 0) if self._answers_with_version else (0, 9),
             lang=self._tools.lang,
