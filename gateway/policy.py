@@ -9,13 +9,14 @@ What is refused is refused by raising; nothing here closes, sends or remembers a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gateway.addresses import Domain, DomainPair
 from gateway.errors import StanzaCondition, StanzaError, StreamCondition, StreamError
 from gateway.stanzas import Stanza
 from gateway.stream.facts import Facts, Means, Terms
 from gateway.stream.header import StreamHeader
+from gateway.stream.records import replace
 
 
 @dataclass(frozen=True, kw_only=True)

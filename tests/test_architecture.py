@@ -20,8 +20,9 @@ FLOORS = [
     ["stanzas"],
     # protocol
     ["stream.framing", "stream.budget", "stream.expat", "stream.scope", "stream.codec"],
+    ["stream.records"],
     ["stream.header", "stream.facts", "stream.states", "stream.acknowledgements"],
-    ["stream.events", "stream.tools"],
+    ["stream.events", "stream.tools", "stream.writing"],
     ["stream.errors"],
     ["stream.negotiation"],
     ["profiles"],

@@ -10,7 +10,7 @@ not (§7.6.2.1, §7.7.2.2): that is asked of the domain with accounts by `BindRe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gateway.addresses import Address
 from gateway.elements import Element
@@ -20,6 +20,7 @@ from gateway.stanzas import stanza_error
 from gateway.stream.events import ClientBound, Event, Order
 from gateway.stream.facts import Facts
 from gateway.stream.negotiation import Step, StreamFeature, Then
+from gateway.stream.records import replace
 
 _IQ = frozenset({(CLIENT, "iq")})
 _REQUEST_ID = "bind"

@@ -9,7 +9,7 @@ Authoritative server: a question about a key is answered on any stream, at once,
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gateway.addresses import Domain, DomainPair
 from gateway.dialback.exchange import (
@@ -32,6 +32,7 @@ from gateway.namespaces import DIALBACK_FEATURE
 from gateway.stream.events import KeyAnswered, PairChecked, PairRefused, PairVerified, VerificationAnswered, VerifyPair
 from gateway.stream.facts import Facts, Means, Role, Terms
 from gateway.stream.negotiation import Step, StreamFeature, Then
+from gateway.stream.records import replace
 
 # An assertion that names a pair we would not talk about: the condition that answers it, or the terms for its sender.
 PairPolicy = Callable[[DomainPair], "Terms | StanzaCondition"]

@@ -6,13 +6,13 @@ larger than the other side takes is not sent to it; its sender gets an error.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 
 from gateway.elements import Element
 from gateway.namespaces import LIMITS
 from gateway.stream.facts import Facts, PeerLimits
 from gateway.stream.negotiation import Step, StreamFeature, Then
+from gateway.stream.records import replace
 
 
 class Limits(StreamFeature):

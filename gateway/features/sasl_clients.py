@@ -13,7 +13,7 @@ server's certificate proves its domain, and a server that offers bindings which 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
@@ -32,6 +32,7 @@ from gateway.sasl.scram import BindingType, ChannelBinding, ScramClient, ScramMe
 from gateway.stream.events import Event
 from gateway.stream.facts import Facts, Means
 from gateway.stream.negotiation import StreamFeature
+from gateway.stream.records import replace
 
 Token = Callable[[], str]
 

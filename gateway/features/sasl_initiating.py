@@ -7,7 +7,7 @@ exchange, with the end of the stream when it claims success.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from gateway.elements import Element
@@ -19,6 +19,7 @@ from gateway.sasl.payload import decode_optional_payload, decode_payload, encode
 from gateway.stream.events import Event, ProofFailed
 from gateway.stream.facts import Facts, Means
 from gateway.stream.negotiation import Step, StreamFeature, Then
+from gateway.stream.records import replace
 
 
 @dataclass(frozen=True, kw_only=True)

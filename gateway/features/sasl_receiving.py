@@ -20,7 +20,7 @@ of the same length, so that neither guessing pays nor the time tells anything. A
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
 from gateway.elements import Element
@@ -42,6 +42,7 @@ from gateway.sasl.payload import decode_optional_payload, decode_payload, encode
 from gateway.stream.events import Event, ProofFailed
 from gateway.stream.facts import Facts, Means
 from gateway.stream.negotiation import Step, StreamFeature, Then
+from gateway.stream.records import replace
 
 MOST_TRIES = 4  # one, and some retries: between 2 and 5 of them (RFC 6120 §6.4.5)
 TOO_WEAK = frozenset({"CRAM-MD5", "DIGEST-MD5", "LOGIN"})

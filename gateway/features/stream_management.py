@@ -17,7 +17,7 @@ it is given to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gateway.addresses import Address
 from gateway.elements import Element
@@ -27,6 +27,7 @@ from gateway.stream.acknowledgements import MODULUS
 from gateway.stream.events import Event, Order
 from gateway.stream.facts import Facts, Management, Role
 from gateway.stream.negotiation import Step, StreamFeature, Then
+from gateway.stream.records import replace
 
 REQUEST = f"<r xmlns='{STREAM_MANAGEMENT}'/>".encode()
 """What asks for an acknowledgement, ready to be written behind a batch of stanzas."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 IPAddress = IPv4Address | IPv6Address
@@ -48,7 +49,7 @@ class Destinations:
 
     def objection(self, address: str, port: int) -> str:
         """Why it is not dialled, in words; empty when it may be."""
-        target = _undressed(ip_address(address))
+        target = _read(address)
         if (kind := _never_a_server(target)) is not None:
             return f"no server can be at {kind} address"
         if network := next((each for each in self._refused if target in each), None):
@@ -58,12 +59,14 @@ class Destinations:
         return ""
 
     def _leads_to(self, target: IPAddress, host: str, port: int) -> bool:
-        door = _undressed(ip_address(host.partition("%")[0]))
+        door = _read(host.partition("%")[0])
         return target == door or (door.is_unspecified and self._is_ours(str(target)))
 
 
-def _undressed(address: IPAddress) -> IPAddress:
-    """The IPv4 address in an IPv6 address that is mapped to it."""
+@lru_cache
+def _read(text: str) -> IPAddress:
+    """An address; of an IPv6 address that an IPv4 address is mapped to, that one."""
+    address = ip_address(text)
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address

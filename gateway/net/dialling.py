@@ -13,6 +13,7 @@ Twisted's HostnameEndpoint runs such a race, too, but does not tell how each add
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -93,7 +94,7 @@ class Race:
         self._say = say
         self._delay = attempt_delay
         self._seconds = attempt_seconds
-        self._ahead = iter(dict.fromkeys(target.addresses))
+        self._ahead = deque(dict.fromkeys(target.addresses))
         self._attempts: dict[str, Deferred[IProtocol]] = {}
         self._timer: Any = None
         self._end: Deferred[tuple[Protocol, str] | None] = Deferred(lambda end: self._give_up())
@@ -105,16 +106,16 @@ class Race:
 
     def _start_next(self) -> None:
         self._stop_timer()
-        address = next(self._ahead, None)
-        if address is not None:
-            self._attempt(address)
+        if self._ahead:
+            self._attempt(self._ahead.popleft())
         elif not self._attempts:
             self._end.callback(None)
 
     def _attempt(self, address: str) -> None:
         kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
         endpoint = kind(self._reactor, address, self._target.port, timeout=self._seconds)
-        self._timer = self._reactor.callLater(self._delay, self._start_next)
+        if self._ahead:
+            self._timer = self._reactor.callLater(self._delay, self._start_next)
         attempt = self._attempts[address] = endpoint.connect(self._factory)
         attempt.addCallbacks(self._won, self._lost, callbackArgs=(address,), errbackArgs=(address,))
         attempt.addErrback(self._broke)

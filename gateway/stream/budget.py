@@ -6,10 +6,13 @@ reading stopped, and refused as soon as what is there is too much.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from gateway.errors import StreamCondition, StreamError
 from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, attributes, search, tags
+
+_MOST_SIZES = 256  # which peers are granted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,11 @@ class Budget:
         return min(
             self.stanza_bytes, len("<a></a>") * self.depth, len("<a/>") * self.elements, len(" a=''") * self.attributes
         )
+
+    @lru_cache(_MOST_SIZES)  # noqa: B019  budgets are few, and live as long as the process
+    def of_size(self, stanza_bytes: int) -> Budget:
+        """The same budget, for stanzas of another size."""
+        return replace(self, stanza_bytes=stanza_bytes)
 
     def check_size(self, size: int, count: Count | None = None) -> None:
         """Refuse an element, whole or not, of which there are so many bytes, and these tags."""

@@ -7,12 +7,13 @@ about a stream: one stream may carry many pairs (XEP-0220 §2.7).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from gateway.addresses import Address, Domain, DomainPair
+from gateway.stream.records import replace
 
 
 class Role(Enum):

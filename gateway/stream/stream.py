@@ -7,8 +7,6 @@ carries out the orders. Whatever goes wrong becomes one StreamError and leaves i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from functools import lru_cache
 from itertools import groupby
 
 from gateway.addresses import Address
@@ -32,10 +30,12 @@ from gateway.stream.events import (
     StreamOpened,
 )
 from gateway.stream.facts import Facts, Role
-from gateway.stream.header import StreamHeader, check_same, declared_prefixes, read_header, write_header
+from gateway.stream.header import StreamHeader, check_same, read_header, write_header
 from gateway.stream.negotiation import Step, StreamFeature, Then
+from gateway.stream.records import replace
 from gateway.stream.states import TRANSITIONS, Move, State
 from gateway.stream.tools import Acceptor, StreamTools
+from gateway.stream.writing import write_element, write_features
 
 Output = Event | Order
 _CLOSING_TAG = b"</stream:stream>"
@@ -43,7 +43,6 @@ _FEATURES = (STREAMS, "features")
 # Errors with which we leave and the other side has done nothing wrong: what it had sent already is taken.
 _NOBODYS_FAULT = frozenset({StreamCondition.SYSTEM_SHUTDOWN, StreamCondition.RESET, StreamCondition.CONNECTION_TIMEOUT})
 _OPEN = frozenset({State.AWAITING_HEADER, State.NEGOTIATING, State.ESTABLISHED})
-_MOST_KINDS = 256  # of streams that differ in what they offer or take
 
 
 class Stream:
@@ -126,7 +125,7 @@ class Stream:
 
     def write(self, element: Element) -> bytes:
         """A top-level element as bytes for this stream."""
-        return _written(element, self.profile.content_namespace)
+        return write_element(element, self.profile.content_namespace)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -250,7 +249,7 @@ class Stream:
 
     def _offer(self) -> None:
         offers = [feature.offer(self.facts) for feature in self.profile.features]
-        self._send_raw(_features(self.profile.content_namespace, *filter(None, offers)))
+        self._send_raw(write_features(self.profile.content_namespace, *filter(None, offers)))
 
     def _begin_next(self) -> None:
         """Initiating entity: the first feature in our order of preference that applies to what is offered."""
@@ -259,7 +258,8 @@ class Stream:
             if feature.name not in self.facts.tried:
                 step = feature.begin(self.facts, self._offered)
                 if step is not None:
-                    self._take(replace(step, facts=step.facts.having_tried(feature.name)), feature)
+                    tried = step.facts.having_tried(feature.name)
+                    self._take(Step(facts=tried, outputs=step.outputs, then=step.then), feature)
                     return
         self._complete_if_content()
         if self.state is State.NEGOTIATING:
@@ -302,7 +302,7 @@ class Stream:
             feature.is_complete(self.facts) for feature in self.profile.features
         ):
             self._move(Move.COMPLETE)
-            self._codec.budget = _sized(self._budget, self.facts.terms.stanza_bytes)
+            self._codec.budget = self._budget.of_size(self.facts.terms.stanza_bytes)
             self._out.append(NegotiationCompleted())
 
     def _restart(self) -> None:
@@ -409,20 +409,3 @@ class Stream:
         if move not in cells:
             raise StreamError(StreamCondition.BAD_FORMAT, f"{move.value} is not expected while {self.state.value}")
         self.state = cells[move]
-
-
-def _written(element: Element, content_namespace: str) -> bytes:
-    return element.serialize(content_namespace, declared_prefixes(content_namespace))
-
-
-# Streams are much alike: what is made once for one of them serves others.
-
-
-@lru_cache(_MOST_KINDS)
-def _features(content_namespace: str, *offers: Element) -> bytes:
-    return _written(Element(STREAMS, "features", {}, offers), content_namespace)
-
-
-@lru_cache(_MOST_KINDS)
-def _sized(budget: Budget, stanza_bytes: int) -> Budget:
-    return replace(budget, stanza_bytes=stanza_bytes)
