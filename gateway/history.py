@@ -84,8 +84,7 @@ class History:
         self._under_way.pop(attempt.number, None)
         if attempt.verdict is Verdict.SAID_NOTHING:
             return
-        ours = attempt.direction is Direction.OUT or attempt.kind is not Kind.SERVER or not attempt.verdict.is_failure
-        shelf = self._known if ours else self._strangers
+        shelf = self._strangers if _is_a_strangers(attempt) else self._known
         for domain in domains_of(attempt):
             shelf.put(domain, attempt)
         if attempt.verdict.is_failure:
@@ -101,6 +100,16 @@ class History:
 def domains_of(attempt: Attempt) -> tuple[str, ...]:
     """The domains under which an attempt is looked for: the other side's; of components and clients, ours."""
     return (attempt.remote,) if attempt.kind in (Kind.SERVER, Kind.KEYS) else (attempt.local,)
+
+
+def _is_a_strangers(attempt: Attempt) -> bool:
+    """Whether somebody failed who may have used any name: a server, or a client or component whose header we refused.
+
+    Clients and components fail later than that only at a domain of ours.
+    """
+    if attempt.direction is Direction.OUT or not attempt.verdict.is_failure:
+        return False
+    return attempt.kind is Kind.SERVER or attempt.verdict is Verdict.REFUSED_BY_US
 
 
 class _Shelf:

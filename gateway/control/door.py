@@ -17,6 +17,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
@@ -144,7 +145,10 @@ class ControlDoor(Service, ServerFactory):
         super().startService()
         path = self._path()
         remove_if_dead(path)
-        self._port = self._reactor.listenUNIX(path, self, mode=0o600)
+        try:
+            self._port = self._reactor.listenUNIX(path, self, mode=0o600)
+        except CannotListenError as error:
+            raise NotOpened(f"the control socket {path} cannot be made: {error.socketError}") from error
 
     def stopService(self) -> Deferred[None] | None:
         super().stopService()
@@ -163,6 +167,16 @@ def remove_if_dead(path: str) -> None:
         except FileNotFoundError:
             return
         except ConnectionRefusedError:
-            Path(path).unlink()
+            _remove(path)
             return
+        except OSError as error:
+            raise NotOpened(f"the control socket {path} cannot be used: {error.strerror}") from error
     raise NotOpened(f"another service is running with this state folder: it answers on {path}")
+
+
+def _remove(path: str) -> None:
+    try:
+        Path(path).unlink()
+    except OSError as error:
+        problem = f"a crash has left the control socket {path}, and it cannot be removed: {error.strerror}"
+        raise NotOpened(f"{problem}; the user that the gateway runs as must own its state folder") from error

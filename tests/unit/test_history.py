@@ -25,9 +25,17 @@ def begin(history: History, remote: str, direction: Direction = Direction.OUT, k
     )
 
 
-def fail(history: History, remote: str, direction: Direction = Direction.OUT) -> Attempt:
-    log = begin(history, remote, direction)
-    log.end(Verdict.TIMEOUT)
+def fail(
+    history: History,
+    remote: str,
+    direction: Direction = Direction.OUT,
+    kind: Kind = Kind.SERVER,
+    verdict: Verdict = Verdict.TIMEOUT,
+) -> Attempt:
+    log = begin(history, remote, direction, kind)
+    if kind in (Kind.COMPONENT, Kind.CLIENT):
+        log.local = remote
+    log.end(verdict)
     assert log.record is not None
     return log.record
 
@@ -48,6 +56,15 @@ def test_strangers_push_out_nothing_but_strangers(history: History) -> None:
     for number in range(100):
         fail(history, f"stranger{number}.test", Direction.IN)
     assert history.of("far.test") == [ours]
+    assert [bool(history.of(f"stranger{number}.test")) for number in (97, 98, 99)] == [False, True, True]
+
+
+@pytest.mark.parametrize("kind", [Kind.COMPONENT, Kind.CLIENT])
+def test_nor_do_those_who_ask_for_domains_that_are_not_here(history: History, kind: Kind) -> None:
+    ours = fail(history, "bridge.test", Direction.IN, Kind.COMPONENT, Verdict.WRONG_SECRET)
+    for number in range(100):
+        fail(history, f"stranger{number}.test", Direction.IN, kind, Verdict.REFUSED_BY_US)
+    assert history.of("bridge.test") == [ours]
     assert [bool(history.of(f"stranger{number}.test")) for number in (97, 98, 99)] == [False, True, True]
 
 
