@@ -157,7 +157,7 @@ def test_a_second_service_with_the_same_state_folder_does_not_start(tmp_path: Pa
 
 def test_what_a_crash_has_left_and_cannot_be_removed_is_told(tmp_path: Path) -> None:
     (tmp_path / NAME).mkdir()
-    with pytest.raises(NotOpened, match="a crash has left the control socket .* cannot be removed"):
+    with pytest.raises(NotOpened, match=r"a crash has left the control socket .* cannot be removed"):
         ControlDoor(lambda: socket_path(tmp_path), ACTIONS, None).privilegedStartService()
 
 
@@ -165,5 +165,5 @@ def test_a_socket_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     async def scenario() -> None:
         ControlDoor(lambda: socket_path(tmp_path / "nowhere"), ACTIONS, running_reactor()).startService()
 
-    with pytest.raises(NotOpened, match="the control socket .* cannot be made: .*No such file"):
+    with pytest.raises(NotOpened, match=r"the control socket .* cannot be made: .*No such file"):
         run_in_reactor(scenario)
