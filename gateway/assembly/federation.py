@@ -35,7 +35,14 @@ def set_federation(parts: Parts) -> None:
         patience=settings.limits.stall_seconds,
         verifications=settings.limits.verifications_per_stream,
     )
-    parts.resolver = Resolver(
+    parts.resolver = _resolver(parts)
+    parts.connector = _connector(parts)
+    parts.streams = OutboundStreams(parts.connector, parts.reactor, settings.limits.verifications)
+
+
+def _resolver(parts: Parts) -> Resolver:
+    settings = parts.settings
+    return Resolver(
         parts.reactor,
         settings.dns.nameservers,
         bounds=Bounds(
@@ -49,12 +56,14 @@ def set_federation(parts: Parts) -> None:
         ),
     )
 
+
+def _connector(parts: Parts) -> Connector:
     def session(attempt: AttemptLog, pair: DomainPair, gone: Gone, resuming: BrokenStream | None) -> OutboundSession:
         return OutboundSession(
             attempt, _dialback_towards(parts, pair.target), parts.session_tools, pair, gone, resuming
         )
 
-    parts.connector = Connector(
+    return Connector(
         parts.reactor,
         resolver=parts.resolver,
         contexts=parts.contexts,
@@ -70,7 +79,6 @@ def set_federation(parts: Parts) -> None:
         numbers=parts.numbers,
         places=parts.places,
     )
-    parts.streams = OutboundStreams(parts.connector, parts.reactor, settings.limits.verifications)
 
 
 def _dialback_towards(parts: Parts, domain: Domain) -> Dialback:

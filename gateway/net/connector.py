@@ -115,18 +115,7 @@ class Connector:
         kind = Kind.KEYS if only_questions else Kind.SERVER
         attempt = self._attempt(pair, kind, f"looking up {pair.target}")
         way = self._way_to(pair.target)
-        try:
-            resolution = await self._resolver.resolve(pair.target, direct_tls=way.direct_tls, connect=way.connect)
-        except Unreachable as failure:
-            attempt.step(Step.RESOLVE, "; ".join(failure.steps), ok=False)
-            verdict = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.DNS_FAILED
-            attempt.end(verdict, failure.sentence)
-            raise failure_of(verdict, failure.sentence) from failure
-        except CancelledError:
-            attempt.end(Verdict.TIMEOUT, "name resolution took too long")
-            raise failure_of(Verdict.TIMEOUT, "name resolution took too long") from None
-        attempt.step(Step.RESOLVE, "; ".join(resolution.steps))
-        targets: Sequence[Target] = resolution.targets
+        targets = await self._resolve(attempt, pair.target, way)
         while True:
             session = self._session(attempt, pair, gone, resuming)
             facts = Facts(
@@ -149,6 +138,20 @@ class Connector:
                 if not targets or record is None or record.verdict not in _ANOTHER_MAY_DO_BETTER:
                     raise
             attempt = self._attempt(pair, kind, "trying its next server")
+
+    async def _resolve(self, attempt: AttemptLog, domain: Domain, way: Way) -> Sequence[Target]:
+        try:
+            resolution = await self._resolver.resolve(domain, direct_tls=way.direct_tls, connect=way.connect)
+        except Unreachable as failure:
+            attempt.step(Step.RESOLVE, "; ".join(failure.steps), ok=False)
+            verdict = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.DNS_FAILED
+            attempt.end(verdict, failure.sentence)
+            raise failure_of(verdict, failure.sentence) from failure
+        except CancelledError:
+            attempt.end(Verdict.TIMEOUT, "name resolution took too long")
+            raise failure_of(Verdict.TIMEOUT, "name resolution took too long") from None
+        attempt.step(Step.RESOLVE, "; ".join(resolution.steps))
+        return resolution.targets
 
     async def _dial(
         self, targets: Sequence[Target], session: OutboundSession, facts: Facts, only_questions: bool
