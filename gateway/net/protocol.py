@@ -306,6 +306,9 @@ class StreamProtocol(Protocol):
         if self._is_ending:
             return
         self._is_ending = True
+        if self._is_secured and self.stream.facts.tls is None:
+            self.abort("closed by us in the middle of the TLS handshake")  # in which nothing can be said
+            return
         transport: Any = self.transport
         transport.unregisterProducer()
         transport.loseConnection()

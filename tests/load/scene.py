@@ -21,7 +21,7 @@ from benchmarks.meter import KIB, Meter
 from tests.interop.peers import Gateway
 from tests.interop.peers.site import COMPONENT, SERVER
 from tests.interop.world import World
-from tests.load.crowd import Crowd, domain
+from tests.load.crowd import Crowd
 from tests.load.siege import Siege
 
 DOMAIN, BRIDGE, SECRET = "load.test", "bridge.load.test", "what the component and we share"
@@ -104,9 +104,10 @@ class Scene:
         """What the gateway has in memory, in bytes."""
         return self.meter.memory_bytes()
 
-    def pushed(self) -> Mapping[str, float]:
+    def pushed(self, pace: Pace | None = None) -> Mapping[str, float]:
         """Traffic as fast as it is taken: stanzas a second, and processor time per stanza."""
-        talkers, each = self._pace.talkers, self._pace.pushed
+        pace = pace or self._pace
+        talkers, each = pace.talkers, pace.pushed
         count = talkers * each
         self.crowd.call("prepare", talkers, each)
         cpu, began = self.meter.cpu_seconds(), time.perf_counter()
@@ -192,6 +193,3 @@ class Scene:
 def per_stream(after: int, before: int, streams: int) -> float:
     """KiB for each stream."""
     return (after - before) / KIB / streams
-
-
-__all__ = ["BRIDGE", "DOMAIN", "Pace", "Scene", "domain", "per_stream", "raise_descriptors"]

@@ -206,6 +206,17 @@ def test_who_is_dismissed_is_not_waited_for() -> None:
     assert wire.log == [f"closing: {SHUTDOWN}", "transport: lose"]
 
 
+@pytest.mark.parametrize("direct_tls", [True, False])
+def test_who_is_dismissed_in_the_middle_of_a_tls_handshake_is_cut_off(direct_tls: bool) -> None:
+    """TLS would wait for the end of the handshake first, which never comes from whoever only takes up room."""
+    wire = Wire(direct_tls=direct_tls)
+    if not direct_tls:
+        wire.type(header(), STARTTLS)
+    assert wire.log[-1] == "transport: start TLS"
+    wire.connection.dismiss(SHUTDOWN)
+    assert wire.log[-1] == "transport: abort"
+
+
 def test_a_connection_that_is_finished_is_no_answer_of_the_other_side() -> None:
     wire = standing()
     wire.connection.close()

@@ -1,0 +1,59 @@
+"""The scene in small: many streams stand, every stanza arrives, and the siege changes nothing for anybody else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.interop.peers import Gateway, NotInstalledError
+from tests.load.scene import Pace, Scene
+
+STREAMS, TALKERS, BESIEGERS, UNPROVED = 120, 4, 80, 20
+LIMITS = {"unauthenticated_streams": UNPROVED, "connections_per_minute": 0, "negotiate_seconds": 60}
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    try:
+        Gateway.check_installed()
+    except NotInstalledError as problem:
+        pytest.skip(str(problem))
+    with Scene(tmp_path, STREAMS, Pace(talkers=TALKERS, pushed=1000, paced=50, per_second=200), LIMITS) as scene:
+        yield scene
+
+
+def open_streams(scene: Scene) -> int:
+    return sum(stream["kind"] == "server" for stream in scene.status()["streams"])
+
+
+def test_many_streams_stand_and_every_stanza_arrives_while_others_take_up_room(scene: Scene) -> None:
+    scene.open(STREAMS)
+    assert scene.pushed()["stanzas/s"] > 0  # all of them have come, or this has failed
+    before = scene.memory()
+    with scene.under_siege(BESIEGERS, 200, TALKERS):
+        assert scene.siege.call("standing") <= BESIEGERS
+        scene.pushed()
+        with scene.lag() as lags:
+            scene.paced()
+        assert STREAMS < open_streams(scene) <= STREAMS + 2 * UNPROVED  # some are just coming or going
+    assert scene.came.ended >= BESIEGERS - UNPROVED
+    assert len(scene.came.made) == 4
+    assert sorted(lags)[len(lags) // 2] < 0.5
+    assert scene.memory() - before < 16 << 20
+    deadline = time.monotonic() + 10
+    while open_streams(scene) != STREAMS:
+        assert time.monotonic() < deadline, "the besiegers are gone, and something of them is left"
+    assert scene.crowd.call("hang_up") == STREAMS
+    log = scene.gateway.log()
+    assert "Traceback" not in log
+    assert log.count("streams have proved nothing yet") < BESIEGERS  # told once in a while, not for each
+
+
+def test_very_many_senders_at_once_to_one_component_are_slowed_down_and_lose_nothing(scene: Scene) -> None:
+    """Each of a hundred brings a whole read before it can be stopped."""
+    scene.open(STREAMS)
+    assert scene.pushed(Pace(talkers=100, pushed=400))["stanzas/s"] > 0
+    assert "resource-constraint" not in scene.gateway.log()
