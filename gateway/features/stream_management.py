@@ -235,7 +235,8 @@ def _answered(facts: Facts, element: Element) -> Step:
         if element.name == "failed":
             refused = ResumptionRefused(h=_count(element) if element.get("h") is not None else None)
             step = _enabling(facts)
-            return replace(step, outputs=[refused, *step.outputs])
+            # Whoever hears of the refusal sends again what was in doubt, and that must be counted: so behind <enable/>.
+            return replace(step, outputs=[*step.outputs, refused])
     if element.name == "failed" and facts.management is Management.ON:
         return Step(facts=replace(facts, management=Management.NONE), outputs=[ManagementRefused()])
     raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> is not expected here")

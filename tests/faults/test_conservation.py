@@ -179,6 +179,7 @@ async def test_a_gateway_that_is_killed_loses_what_it_had_in_hand_and_nothing_el
         kills = [faults.server_kills(it.other.server)]
         await under_faults(it.traffic, kills, count=count // 2, per_second=per_second / 3, seed=seed, pause=(2.0, 4.0))
         it.tell()
+        assert "it acknowledged nothing" not in it.one.server.log()  # what is sent again is counted, too
         in_hand = log.in_hand(it.other.server, 1.0)
         dropped = it.dropped
         # What it had acknowledged and not handed on; what it had not acknowledged is sent again, and may come twice.
