@@ -209,7 +209,7 @@ def test_who_is_dismissed_is_not_waited_for() -> None:
 @pytest.mark.parametrize("direct_tls", [True, False])
 def test_who_is_dismissed_in_the_middle_of_a_tls_handshake_is_cut_off(direct_tls: bool) -> None:
     """TLS would wait for the end of the handshake first, which never comes from whoever only takes up room."""
-    wire = Wire(direct_tls=direct_tls)
+    wire = Wire(direct_tls=direct_tls, terms=Terms(require_tls=True))
     if not direct_tls:
         wire.type(header(), STARTTLS)
     assert wire.log[-1] == "transport: start TLS"
