@@ -60,7 +60,7 @@ def clock(moment: float) -> str:
 
 def attempt(record: Mapping[str, Any]) -> Iterator[str]:
     """One attempt: its end, its steps, and what would mend it."""
-    lasts = "is under way since" if record["verdict"] == "under-way" else "took"
+    lasts = "has been under way for" if record["verdict"] == "under-way" else "took"
     yield f"{clock(record['began'])}  {harmless(record['who'])}"
     yield f"  {record['verdict']}; it {lasts} {record['seconds']:.2f} s"
     for each in record["steps"]:

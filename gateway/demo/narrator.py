@@ -32,7 +32,7 @@ class Narrator:
     def notice(self, notice: Notice) -> None:
         """Tell a notice that is worth it: a stream step by step, anything else in its own words."""
         if isinstance(notice, Attempt):
-            if notice.kind is not Kind.COMPONENT:  # whose attachment is a notice of its own
+            if notice.kind is not Kind.COMPONENT or notice.verdict.is_failure:  # its attachment is a notice of its own
                 self._tell_attempt(notice)
         elif notice.level is not Level.DEBUG:
             self.tell(notice.sentence)

@@ -96,7 +96,6 @@ class Story:
 
     async def _end(self) -> None:
         self._narrator.show()
-        self._narrator.tell("closing the streams")
         await self._gateway.stopService()
         await self._outside.stop()
         self._narrator.tell("ended")

@@ -103,8 +103,21 @@ def test_main_job_is_told_step_by_step_and_ctrl_c_ends_it(demo: Demo, folder: Pa
     ]
     accounts = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
     assert sorted(accounts.stdout.split()) == ["juliet@demo.test", "romeo@demo.test"]
+    attach_with_a_wrong_secret(address)
+    demo.wait_for("  wrong-secret after .* the component shows a wrong secret")
     assert demo.end(signal.SIGINT) == 0
     demo.wait_for("  ended")
+
+
+def attach_with_a_wrong_secret(address: str) -> None:
+    """As a component of one's own, to which the demo invites."""
+    with socket.create_connection((address, 15347), timeout=5) as connection:
+        connection.sendall(
+            b"<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'"
+            b" to='game.demo.test'><handshake>0123</handshake>"
+        )
+        while connection.recv(4096):
+            pass
 
 
 def run_to_its_end(folder: Path) -> subprocess.CompletedProcess[str]:
