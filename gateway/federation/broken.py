@@ -6,7 +6,7 @@ before anything newer. Whoever wants to send to that domain waits until then, so
 
 Streams that we had opened are resumed by us, in several attempts: at once if stanzas are known to wait, else when
 somebody wants to send; and again as soon as the other side opens a stream to us. Streams of the other side are resumed
-by the other side. All this within RESUME_SECONDS.
+by the other side, unless it begins a new one instead. All this within RESUME_SECONDS.
 """
 
 from __future__ import annotations
@@ -153,6 +153,12 @@ class BrokenStreams:
         """A stream has been resumed by the other side."""
         if id_ in self._by_id:
             self._end(self._by_id[id_])
+
+    def forgotten(self, pair: DomainPair) -> None:
+        """The other side begins a new stream of this pair: it will not resume the one that broke."""
+        for broken in tuple(self._timers):
+            if not broken.is_ours and broken.pair == pair:
+                self.give_up(broken)
 
     def give_up(self, broken: BrokenStream) -> None:
         """Time is up: everything that is in doubt goes back to its routes."""

@@ -107,6 +107,7 @@ class InboundSession(ServerSession):
         if order.resumable:
             ledger.id = self._resumables.keep(self.facts.pair, ledger.acknowledgements, self)
         self.connection.answer(ManagementGranted(id=ledger.id, seconds=KEPT_SECONDS))
+        self._lenders.broken.forgotten(self.facts.pair)
 
     def _resume_stream(self, order: ResumeStream) -> None:
         assert self.connection is not None

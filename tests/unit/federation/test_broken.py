@@ -176,6 +176,16 @@ def test_a_stream_of_the_other_side_is_resumed_by_the_other_side(world: World) -
     assert (len(world.streams), world.clock.getDelayedCalls()) == (0, [])
 
 
+@pytest.mark.parametrize("is_ours", [False, True])
+def test_or_it_has_forgotten_it_and_begins_a_new_one(world: World, is_ours: bool) -> None:
+    world.breaks(world.broken(message(1), is_ours=is_ours, bidirectional=True))
+    world.streams.forgotten(SECOND)
+    assert len(world.streams) == 1
+    world.streams.forgotten(PAIR)
+    assert len(world.streams) == is_ours
+    assert ("back 1" in world.log) != is_ours
+
+
 def test_or_never(world: World) -> None:
     world.breaks(world.broken(message(1), is_ours=False, bidirectional=True))
     world.wait()

@@ -407,6 +407,16 @@ def test_what_was_sent_on_a_lent_stream_waits_for_the_other_side_to_resume_it(wo
     assert len(world.broken) == 0
 
 
+def test_or_is_sent_again_when_the_other_side_begins_a_new_stream(world: World) -> None:
+    session, _ = granted(world, facts=BOTH_WAYS)
+    world.uses(session)
+    session.send([message(1), message(2)])
+    session.lost("cut")
+    granted(world, facts=BOTH_WAYS)
+    assert world.heard == ["ended resuming", "back 1 2"]
+    assert len(world.broken) == 0
+
+
 @pytest.mark.parametrize(("bidirectional", "passes"), [(True, "1"), (False, "")])
 def test_on_a_stream_of_ours_stanzas_come_back_where_that_was_agreed(
     world: World, bidirectional: bool, passes: str
