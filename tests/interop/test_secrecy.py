@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 import stat
 from base64 import b64encode
+from contextlib import closing
 from hashlib import sha1, sha256
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from gateway.net.throwaway_ca import self_signed
+from tests.interop import clients
 from tests.interop.clients import Client, LoginError, attached, user
 from tests.interop.fixtures import Starter
+from tests.interop.knocking import at_home, knocking, plain
 from tests.interop.peers import Gateway, Peer, Prosody
-from tests.interop.peers.site import CLIENT, COMPONENT
-from tests.interop.probe import dial
+from tests.interop.peers.site import CLIENT, COMPONENT, SERVER
+from tests.interop.probe import Probe, client_tls, dial
+from tests.interop.world import World
 
+SM = "urn:xmpp:sm:3"
 SECRET = "what the component and we share"
 DIGEST_SECRET = "what the other server and we share"
 PASSWORD = "by any other name"
@@ -57,6 +65,57 @@ async def test_nothing_secret_is_logged(start: Starter, gateway: Gateway) -> Non
     assert "by dialback" in log  # as means of proof: it is a verbose log
     for secret in secrets_of(gateway, peer):
         assert secret not in log
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+async def test_no_login_and_nothing_that_resumes_a_stream_is_logged(world: World, start: Starter, form: str) -> None:
+    """Whoever knows the id of a managed stream, and is the same account or domain, can take it over."""
+    options = {"domains": {"people.secret.test": {"serve": "im"}}, "log": {"level": "debug", "format": form}}
+    gateway = start(Gateway, DOMAIN, options=options)
+    assert isinstance(gateway, Gateway)
+    gateway.register("romeo@people.secret.test", PASSWORD)
+    gateway.register("juliet@people.secret.test", clients.PASSWORD)
+    house: Any = SimpleNamespace(at=gateway.at, site=SimpleNamespace(domains=("people.secret.test",)))
+    secrets = [PASSWORD, b64encode(PASSWORD.encode()).decode(), *stored_keys(gateway)]
+    for password in (PASSWORD, f"{PASSWORD}?"):
+        secrets.append(b64encode(f"\0romeo\0{password}".encode()).decode())
+        async with knocking(house) as probe:
+            await plain(probe, "romeo", password)
+    async with at_home(house, "juliet") as probe:
+        secrets.append(await managed(probe))
+        probe.drop()
+    async with dial(gateway.address, SERVER) as probe:
+        await probe.prove(client_tls(world.bundle(world.authority.issue("peer.test"))), "peer.test", DOMAIN)
+        secrets.append(await managed(probe))
+        probe.drop()
+    for id_ in secrets[-2:]:
+        async with dial(gateway.address, SERVER) as probe:
+            await probe.prove(client_tls(world.bundle(world.authority.issue("peer.test"))), "peer.test", DOMAIN)
+            await probe.type(f"<resume xmlns='{SM}' previd='{id_}' h='0'/>")
+            await probe.element()
+    await asyncio.sleep(0.5)
+    log = gateway.log()
+    assert "peer.test" in log
+    assert len(secrets) >= 6
+    assert [secret for secret in secrets if secret in log] == []
+
+
+async def managed(probe: Probe) -> str:
+    """Have the stream managed; the id by which it can be resumed."""
+    await probe.type(f"<enable xmlns='{SM}' resume='true'/>")
+    answer = await probe.element()
+    assert answer.tag == f"{{{SM}}}enabled"
+    return answer.get("id", "")
+
+
+def stored_keys(gateway: Gateway) -> list[str]:
+    """The keys of all accounts, as they stand in the database."""
+    with closing(sqlite3.connect(gateway.folder / "state" / "gateway.db")) as database:
+        tables = [name for (name,) in database.execute("select name from sqlite_master where type = 'table'")]
+        values = [value for table in tables for row in database.execute(f"select * from {table}") for value in row]
+    blobs = [value for value in values if isinstance(value, bytes) and len(value) >= 16]
+    assert blobs
+    return [spelling for blob in blobs for spelling in (blob.hex(), b64encode(blob).decode(), repr(blob)[2:-1])]
 
 
 def person(gateway: Gateway, password: str) -> Client:
