@@ -29,6 +29,7 @@ class Notice:
 
     @property
     def level(self) -> Level:
+        """How much it matters; most kinds have one level for good, as an attribute of the class."""
         return Level.INFO
 
     @property
@@ -110,9 +111,7 @@ class StanzasPassed(Notice):
     stanzas: Sequence[Stanza]
     size: int
 
-    @property
-    def level(self) -> Level:
-        return Level.DEBUG
+    level = Level.DEBUG
 
     @property
     def sentence(self) -> str:
@@ -132,9 +131,7 @@ class StanzaBounced(Notice):
     reason: str
     answered: bool
 
-    @property
-    def level(self) -> Level:
-        return Level.DEBUG
+    level = Level.DEBUG
 
     @property
     def sentence(self) -> str:
@@ -149,9 +146,7 @@ class LoopLag(Notice):
 
     seconds: float
 
-    @property
-    def level(self) -> Level:
-        return Level.DEBUG
+    level = Level.DEBUG
 
     @property
     def sentence(self) -> str:
@@ -170,9 +165,7 @@ class MaybeLost(Notice):
     seconds: float
     reason: str
 
-    @property
-    def level(self) -> Level:
-        return Level.WARN
+    level = Level.WARN
 
     @property
     def sentence(self) -> str:
@@ -189,9 +182,7 @@ class TooMuch(Notice):
     domain: str
     why: str
 
-    @property
-    def level(self) -> Level:
-        return Level.WARN
+    level = Level.WARN
 
     @property
     def sentence(self) -> str:

@@ -173,9 +173,7 @@ class AttemptUnderWay(Notice):
         """The record as it is now, with or without the end."""
         return self.so_far()
 
-    @property
-    def level(self) -> Level:
-        return Level.DEBUG
+    level = Level.DEBUG
 
     @property
     def sentence(self) -> str:
@@ -193,9 +191,7 @@ class FirstStanza(Notice):
     attempt: Attempt
     record: StepRecord
 
-    @property
-    def level(self) -> Level:
-        return Level.DEBUG
+    level = Level.DEBUG
 
     @property
     def sentence(self) -> str:

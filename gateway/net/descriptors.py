@@ -63,9 +63,7 @@ class Shortage(Notice):
     why: str
     untold: int
 
-    @property
-    def level(self) -> Level:
-        return Level.ERROR
+    level = Level.ERROR
 
     @property
     def sentence(self) -> str:

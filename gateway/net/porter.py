@@ -32,9 +32,7 @@ class TurnedAway(Notice):
     why: str
     untold: int = 0
 
-    @property
-    def level(self) -> Level:
-        return Level.WARN
+    level = Level.WARN
 
     @property
     def sentence(self) -> str:
