@@ -141,6 +141,7 @@ class Race:
 
     def _give_up(self) -> None:
         self._stop_timer()
+        self._factory.protocol = None  # nothing more is built; Twisted's parts of the connection refer to the factory
         attempts, self._attempts = self._attempts, {}
         for address, attempt in attempts.items():
             self._tell(address, "had not answered yet, given up")

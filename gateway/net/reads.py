@@ -26,5 +26,7 @@ def tell_ends_of_reads(transport: Any, ended: Callable[[], None]) -> Callable[[]
 
     def end() -> None:
         tls.__dict__.pop("dataReceived", None)
+        for borrowed in ("getHandle", "getPeerCertificate"):  # from the TLS layer, which refers to the transport
+            transport.__dict__.pop(borrowed, None)
 
     return end

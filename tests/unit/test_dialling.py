@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import weakref
 from typing import Any, Literal
 
 import pytest
@@ -280,3 +281,17 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def test_nothing_holds_on_to_who_builds_once_a_connection_stands() -> None:
+    class Builder:
+        def build(self, _: Target) -> Protocol:
+            return Protocol()
+
+    builder = Builder()
+    held = weakref.ref(builder)
+    dialling = Dialling(target("192.0.2.1"), build=builder.build)
+    del builder
+    dialling.connect(0)
+    assert dialling.results
+    assert held() is None  # though the reactor knows the factory for as long as the connection lasts
