@@ -27,6 +27,7 @@ from gateway.namespaces import CLIENT, DELAY, HINTS
 from gateway.stanzas import Stanza
 from gateway.storage.errors import StoreFull
 from gateway.storage.interfaces import IStore
+from gateway.storage.records import OfflineMessage
 
 CHAT_STATES = "http://jabber.org/protocol/chatstates"
 AT_ONCE = 100
@@ -70,16 +71,15 @@ class Offline:
             if not resource.is_bound:
                 break
             last = messages[-1].id
-            waiting = [
-                KeptMessage(message.id, restored("message", message.stanza))
-                for message in messages
-                if message.id not in account.handed_out
-            ]
-            account.handed_out |= {message.number for message in waiting}
-            resource.session.deliver_kept(waiting)
-            room = resource.session.flush()
-            if room is not None:
+            waiting = [message for message in messages if message.id not in account.handed_out]
+            if waiting and (room := self._hand_out(resource, waiting)) is not None:
                 await room
+
+    def _hand_out(self, resource: Resource, waiting: Sequence[OfflineMessage]) -> Deferred[None] | None:
+        messages = [KeptMessage(each.id, restored("message", each.stanza)) for each in waiting]
+        resource.account.handed_out |= {message.number for message in messages}
+        resource.session.deliver_kept(messages)
+        return resource.session.flush()
 
     def taken(self, account: Account, messages: Sequence[KeptMessage]) -> Deferred[None]:
         """The client to which these were handed out has them."""
