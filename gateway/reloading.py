@@ -1,8 +1,8 @@
 """Reloading: the running service takes over its configuration, certificates, authorities and revocation lists.
 
 First everything new is read and made, which may fail: then nothing has changed, and the operator is told why. Then all
-of it is put in place at once, which cannot fail. At the end each stream that stands is held to the new rules: those
-that would still be let in stay up, the others are closed with the condition that says why.
+of it is put in place at once, which cannot fail. At the end each stream that stands is held to the new rules, in turns
+when there are many: those that would still be let in stay up, the others are closed with the condition that says why.
 
 What was fixed when the service was put together (state folder, nameservers, limits, storage, log, and which domains
 have accounts) takes effect with the next start; the answer names it.
@@ -30,6 +30,7 @@ from gateway.net.listening import Listening, NotOpened
 from gateway.notices import Level, Remark
 from gateway.review import review
 from gateway.settings import ComponentDomain, DomainSettings, HandlerDomain, ImDomain, Settings
+from gateway.turns import Turns
 
 FIXED = ("gateway", "dns", "limits", "storage", "log")
 
@@ -41,7 +42,7 @@ class Reload:
         self._gateway = gateway
         self._old = gateway.settings
 
-    def run(self) -> dict[str, Any]:
+    async def run(self) -> dict[str, Any]:
         """What has changed, how many streams were closed, and what needs a restart; raises Refused."""
         try:
             wanted = load(self._old.file)
@@ -57,7 +58,7 @@ class Reload:
         if material.trust.generation != self._gateway.trust.generation:
             changed.append(f"we trust {material.trust}")
         self._put_in_place(new, material, routes, opened)
-        closed = self._close_what_is_not_allowed()
+        closed = sum(await Turns(self._gateway.reactor).gather(self._close_what_is_not_allowed()))
         needs_restart = [*(f"[{table}]" for table in FIXED if getattr(self._old, table) != getattr(wanted, table))]
         if _accounts(self._old) != _accounts(wanted):
             needs_restart.append('which domains have accounts (serve = "im")')
@@ -119,21 +120,22 @@ class Reload:
             if (service.door, service.endpoint) not in wanted:
                 service.disownServiceParent()
 
-    def _close_what_is_not_allowed(self) -> int:
+    def _close_what_is_not_allowed(self) -> Iterator[int]:
+        """How many were closed of each connection that stands: one or none."""
         gateway = self._gateway
         now = datetime.now(UTC)
-        closed = 0
         for connection in gateway.connections():
             facts = connection.stream.facts
-            if facts.client is not None or connection.session.attempt.kind not in ("server", "keys"):
+            if connection.is_lost or facts.client is not None:
+                continue
+            if connection.session.attempt.kind not in ("server", "keys"):
                 continue
             certificate = gateway.judge.judge_peer(connection.transport, now) if facts.encrypted else None
             terms = gateway.rules.terms_with(facts.remote) if facts.remote is not None else None
             error = review(facts, certificate, terms, partial(gateway.rules.speaks_for, facts.remote))
             if error is not None:
                 connection.close(error)
-                closed += 1
-        return closed
+            yield int(error is not None)
 
     def _tell(self, text: str, weight: Level = Level.INFO) -> None:
         self._gateway.board.publish(Remark(text=text, weight=weight))

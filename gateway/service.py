@@ -98,13 +98,15 @@ class Gateway(Parts):
         """Close the streams of an account of ours; how many there were."""
         return self.people.close_account(account)
 
-    def reload(self) -> dict[str, Any]:
-        """Take over the configuration as it is now; raises Refused, and changes nothing, when there is a mistake."""
-        self.supervised.reloading()
-        try:
-            return Reload(self).run()
-        finally:
+    def reload(self) -> Deferred[dict[str, Any]]:
+        """Take over the configuration as it is now; fails with Refused, and changes nothing, on a mistake in it."""
+
+        def done(result: Any) -> Any:
             self.supervised.reloaded("reloaded; the log tells the outcome")
+            return result
+
+        self.supervised.reloading()
+        return Deferred.fromCoroutine(Reload(self).run()).addBoth(done)
 
 
 def let_be_steered(gateway: Gateway) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import gc
 import signal
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -109,8 +108,7 @@ def spare_the_collector() -> None:
 
 def reload_by_signal(gateway: Gateway) -> None:
     """SIGHUP: what `xmpp-gateway reload` does; the log tells the outcome."""
-    with suppress(Refused):
-        gateway.reload()
+    gateway.reload().addErrback(lambda failure: failure.trap(Refused) and None)
 
 
 def _observer(twistd: Any, settings: Settings, reactor: Any) -> ILogObserver | None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 
 from gateway.addresses import Domain
 from gateway.config import load
@@ -55,6 +56,15 @@ def gateway(folder: Folder) -> Gateway:
     return build(load(folder.path / "gateway.toml"), MemoryReactorClock())
 
 
+def reload(gateway: Gateway) -> dict[str, Any]:
+    """What comes of it, once all streams have had their turn."""
+    outcomes: list[Any] = []
+    gateway.reload().addBoth(outcomes.append)
+    gateway.reactor.advance(0)
+    [outcome] = outcomes
+    return outcome.raiseException() if isinstance(outcome, Failure) else outcome  # type: ignore[no-any-return]
+
+
 @pytest.mark.parametrize(
     ("remote", "domain", "speaks"),
     [
@@ -75,7 +85,7 @@ def test_towards_a_relayed_server_we_are_everybody_whom_it_may_reach(
 
 def test_nothing_is_done_anew_when_nothing_has_changed(gateway: Gateway) -> None:
     component, doors = gateway.components[BRIDGE], list(gateway)
-    assert gateway.reload() == {"changed": [], "closed": 0, "needs_restart": []}
+    assert reload(gateway) == {"changed": [], "closed": 0, "needs_restart": []}
     assert gateway.components[BRIDGE] is component
     assert list(gateway) == doors
 
@@ -84,7 +94,7 @@ def test_a_component_whose_contacts_or_certificate_change_stays_attached(gateway
     component = gateway.components[BRIDGE]
     folder.certify("bridge.test")
     folder.write(CONFIGURATION.replace('serve = "component"', 'serve = "component"\nadmins = ["mailto:a@b.test"]'))
-    changed = gateway.reload()["changed"]
+    changed = reload(gateway)["changed"]
     assert changed[0] == "bridge.test has changed"
     assert changed[1].startswith("bridge.test has another certificate, valid until ")
     assert gateway.components[BRIDGE] is component
@@ -93,7 +103,7 @@ def test_a_component_whose_contacts_or_certificate_change_stays_attached(gateway
 def test_a_component_with_another_secret_has_to_come_again(gateway: Gateway, folder: Folder) -> None:
     component = gateway.components[BRIDGE]
     folder.write(CONFIGURATION.replace("a secret of some length", "another secret of some length"))
-    gateway.reload()
+    reload(gateway)
     assert gateway.components[BRIDGE] is not component
 
 
@@ -102,7 +112,7 @@ def test_a_mistake_changes_nothing(gateway: Gateway, folder: Folder, text: str) 
     settings, contexts, routes = gateway.settings, gateway.contexts.keyring, dict(gateway.components)
     folder.write(text)
     with pytest.raises(Refused, match="nothing has changed"):
-        gateway.reload()
+        reload(gateway)
     assert gateway.settings is settings
     assert gateway.contexts.keyring is contexts
     assert gateway.components == routes
@@ -116,7 +126,7 @@ def test_who_has_not_said_yet_who_it_is_comes_under_the_new_terms(gateway: Gatew
     gateway.reactor.advance(100)  # the porter lets nobody in at the very beginning of time
     assert terms().require_tls
     folder.write(f"{CONFIGURATION}[peers.any]\nrequire_tls = false\nstanza_bytes = 20000\n")
-    gateway.reload()
+    reload(gateway)
     assert not terms().require_tls
     assert terms().stanza_bytes == 20000
 
@@ -126,7 +136,7 @@ def test_mistakes_are_one_line_of_the_log(gateway: Gateway, folder: Folder) -> N
     gateway.board.subscribe(lambda notice: told.append(notice.sentence))
     folder.write(f"{CONFIGURATION}[nonsense]\n[more]\n")
     with pytest.raises(Refused):
-        gateway.reload()
+        reload(gateway)
     (line,) = told
     assert "\n" not in line
     assert line.endswith("more: no such key; 2 mistakes")
