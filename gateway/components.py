@@ -28,7 +28,7 @@ from gateway.attempts.records import AttemptLog, Kind
 from gateway.elements import Element
 from gateway.errors import StanzaCondition, StanzaError, StreamCondition, StreamError
 from gateway.features.handshake import AttachComponent, ComponentAttached
-from gateway.interfaces import IRoute
+from gateway.interfaces import IStreamRoute
 from gateway.namespaces import PING
 from gateway.notices import ComponentChanged, Level, MaybeLost, Publish, StanzasPassed, TooMuch
 from gateway.outflow import Lately, Outflow
@@ -45,7 +45,7 @@ _LIFE = "alive"
 _TOO_MUCH = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too much waits there already")
 
 
-@implementer(IRoute)
+@implementer(IStreamRoute)
 class ComponentRoute:
     """The route to the component of one domain."""
 

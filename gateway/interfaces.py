@@ -33,6 +33,12 @@ class IRoute(Interface):
         """
 
 
+class IStreamRoute(IRoute):
+    """A route that does nothing with stanzas but write them to a stream."""
+
+    outflow = Attribute("The Outflow on their way there; what it takes at once need not be delivered one by one.")
+
+
 class IRouter(Interface):
     """Where stanzas go that somebody in this process has made or admitted."""
 

@@ -66,11 +66,12 @@ class QueueSpace:
         """How much more may wait."""
         return self._left
 
-    def take(self, size: int) -> bool:
-        """Whether one more stanza may wait; then its space is taken."""
-        if size + self._each > self._left:
+    def take(self, size: int, count: int = 1) -> bool:
+        """Whether so many more stanzas, `size` bytes together, may wait; then their space is taken."""
+        size += count * self._each
+        if size > self._left:
             return False
-        self._left -= size + self._each
+        self._left -= size
         return True
 
     def insist(self, count: int, size: int) -> None:
@@ -147,6 +148,20 @@ class Outflow:
         return iter(self._queue)
 
     # -- stanzas -----------------------------------------------------------------------------------------------------
+
+    def take(self, stanzas: Sequence[Stanza]) -> bool:
+        """Take all of these, to be written or to wait; False when there is no channel, or not room for all."""
+        if self.flows:
+            self._batch.extend(stanzas)
+            return True
+        if self._channel is None:
+            return False
+        size = sum([len(stanza.raw) for stanza in stanzas])
+        if self._is_full(size) or not self._space.take(size, len(stanzas)):
+            return False
+        self.waiting_bytes += size
+        self._queue.extend(stanzas)
+        return True
 
     def add(self, stanza: Stanza) -> None:
         """While it `flows`: have the next flush write it."""

@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from gateway.addresses import Address, Domain, DomainPair
 from gateway.errors import StanzaCondition, StanzaError
-from gateway.interfaces import IRoute, IRouter
+from gateway.interfaces import IRoute, IRouter, IStreamRoute
 from gateway.notices import Publish, StanzaBounced
 from gateway.policy import Domains
 from gateway.requests import Key, Requests
@@ -59,12 +59,18 @@ class Router:
         """The same for stanzas that came one after the other and are all between these two domains."""
         pair = DomainPair(sender, target)
         local = self._local_route(target)
-        for stanza in stanzas:
-            if stanza.name != "iq" or self._may_pass(stanza):
-                # A route to another server may be forgotten over one stanza, and made anew for the next.
-                route = local if local is not None else self._remote(pair)
-                route.deliver(stanza)
-                self._unflushed.add(route)
+        passing = [stanza for stanza in stanzas if stanza.name != "iq" or self._may_pass(stanza)]
+        if not passing:
+            return
+        route = local if local is not None else self._remote(pair)
+        if IStreamRoute.providedBy(route) and route.outflow.take(passing):
+            self._unflushed.add(route)
+            return
+        for stanza in passing:
+            # A route to another server may be forgotten over one stanza, and made anew for the next.
+            route = local if local is not None else self._remote(pair)
+            route.deliver(stanza)
+            self._unflushed.add(route)
 
     def _deliver(self, stanza: Stanza) -> None:
         assert stanza.from_ is not None

@@ -30,7 +30,7 @@ from gateway.federation.backoff import Backoff, Wait
 from gateway.federation.broken import RESUME_SECONDS
 from gateway.federation.delivery import DeliveryFailed, StreamEnd
 from gateway.federation.session import ServerSession, User
-from gateway.interfaces import IRoute
+from gateway.interfaces import IStreamRoute
 from gateway.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TooMuch
 from gateway.outflow import Bounds, Lately, Outflow, QueueSpace
 from gateway.requests import Key
@@ -58,7 +58,7 @@ class RouteRules:
     stall_seconds: float = 60  # a stream that takes nothing for so long is cut off
 
 
-@implementer(IRoute)
+@implementer(IStreamRoute)
 class RemoteRoute:
     """The route of one domain pair, of which the sender is ours or relayed by us."""
 
@@ -86,7 +86,7 @@ class RemoteRoute:
         self._clock = clock
         self._publish = publish
         self._at_rest = at_rest
-        self._outflow = Outflow(Bounds(most_stanzas=rules.queue_stanzas), space, clock)
+        self.outflow = Outflow(Bounds(most_stanzas=rules.queue_stanzas), space, clock)
         self._written = Lately(rules.stall_seconds)
         self._is_closed = False
         self._session: ServerSession | None = None
@@ -97,19 +97,19 @@ class RemoteRoute:
     @property
     def queued(self) -> int:
         """How many stanzas wait."""
-        return len(self._outflow)
+        return len(self.outflow)
 
     # -- as an IRoute ------------------------------------------------------------------------------------------------
 
     def deliver(self, stanza: Stanza) -> None:
         """Write it with the next flush, or let it wait for a stream."""
-        if self._outflow.flows:
-            self._outflow.add(stanza)
+        if self.outflow.flows:
+            self.outflow.add(stanza)
         elif not self.rules.allow:
             text = f"nothing is exchanged with {self.pair.target}"
             self._router.bounce(stanza, StanzaError(StanzaCondition.NOT_ALLOWED, text))
             self._rest()
-        elif not self._outflow.hold(stanza):
+        elif not self.outflow.hold(stanza):
             self._refuse(stanza)
         elif self.disposition is Disposition.IDLE:
             self._begin()
@@ -117,7 +117,7 @@ class RemoteRoute:
     def _refuse(self, stanza: Stanza) -> None:
         """Too much waits; that is told once, until everything has been sent or bounced."""
         domain = self.pair.target
-        if self._outflow.refused == 1:
+        if self.outflow.refused == 1:
             limits = "[peers] queue_stanzas, [limits] queue_bytes"
             self._publish(TooMuch(domain=domain, why=f"{self.queued} wait already ({limits})"))
         text = f"too many stanzas wait for the server of {domain}"
@@ -125,7 +125,7 @@ class RemoteRoute:
 
     def flush(self) -> Deferred[None] | None:
         """Write the batch."""
-        return self._outflow.flush()
+        return self.outflow.flush()
 
     # -- as the outflow's channel ------------------------------------------------------------------------------------
 
@@ -221,7 +221,7 @@ class RemoteRoute:
             self._timers.stop("answers")
             self._unanswered = frozenset()
         session.carry(self.pair, User(ended=self._stream_ended, take_back=self._take_back))
-        self._outflow.open(self)
+        self.outflow.open(self)
 
     def _not_opened(self, failure: Failure) -> None:
         self._opening = None
@@ -249,7 +249,7 @@ class RemoteRoute:
 
     def _bounce_waiting(self, failed: DeliveryFailed) -> None:
         error = failed.stanza_error(self.pair.target)
-        for stanza in self._outflow.take_all():
+        for stanza in self.outflow.take_all():
             self._router.bounce(stanza, error)
         self._router.flush()
 
@@ -258,7 +258,7 @@ class RemoteRoute:
     def _stream_ended(self, end: StreamEnd) -> None:
         self._session = None
         self.disposition = Disposition.IDLE
-        self._outflow.shut()
+        self.outflow.shut()
         doubt = self._written.take(self._clock.seconds(), stuck=end.stuck)
         if doubt.count and not end.cleanly:
             self._publish(
@@ -277,7 +277,7 @@ class RemoteRoute:
             self._router.flush()
         if returned := end.returned.get(self.pair):
             self._take_back(returned)
-        elif end.resuming or len(self._outflow):
+        elif end.resuming or len(self.outflow):
             self._begin()
 
     def _take_back(self, stanzas: Sequence[Stanza]) -> None:
@@ -286,7 +286,7 @@ class RemoteRoute:
             if stanza.is_request:  # it has still to be asked
                 self._router.requests.answered(self.pair, _mirrored(stanza))
         self._unanswered &= self._router.requests.waiting(self.pair)
-        self._outflow.put_first(stanzas)
+        self.outflow.put_first(stanzas)
         self._publish(SentAgain(domain=self.pair.target, count=len(stanzas)))
         if self.disposition is Disposition.IDLE:
             self._begin()

@@ -7,7 +7,7 @@ reading stopped, and refused as soon as what is there is too much.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from gateway.errors import StreamCondition, StreamError
 from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, attributes, search, tags
@@ -24,12 +24,10 @@ class Budget:
     elements: int = 25000
     attributes: int = 1000  # in one tag
 
-    @property
+    @cached_property
     def harmless_bytes(self) -> int:
         """No whole element of so many bytes can be too deep, or have too many elements or attributes."""
-        return min(
-            self.stanza_bytes, len("<a></a>") * self.depth, len("<a/>") * self.elements, len(" a=''") * self.attributes
-        )
+        return min(self.stanza_bytes, self._deep_bytes, self._attributed_bytes)
 
     @lru_cache(_MOST_SIZES)  # noqa: B019  budgets are few, and live as long as the process
     def of_size(self, stanza_bytes: int) -> Budget:
@@ -47,15 +45,23 @@ class Budget:
 
     def check_whole(self, raw: bytes) -> None:
         """Refuse a whole element, counting only what could be too much."""
-        count = None
-        if raw.count(b"<") > min(self.depth, self.elements):
+        size, count = len(raw), None
+        if size >= self._deep_bytes and raw.count(b"<") > min(self.depth, self.elements):
             count = Count()
-            count.end(raw, 0, len(raw))
-        self.check_size(len(raw), count)
-        if raw.count(b"=") > self.attributes:
+            count.end(raw, 0, size)
+        self.check_size(size, count)
+        if size >= self._attributed_bytes and raw.count(b"=") > self.attributes:
             for tag in tags(raw):
                 if tag.count(b"=") > self.attributes and sum(1 for _ in attributes(tag)) > self.attributes:
                     raise _too_much(f"{self.attributes} attributes in one tag")
+
+    @cached_property
+    def _deep_bytes(self) -> int:
+        return min(len("<a></a>") * self.depth, len("<a/>") * self.elements)
+
+    @cached_property
+    def _attributed_bytes(self) -> int:
+        return len(" a=''") * self.attributes
 
 
 def _too_much(what: str) -> StreamError:
