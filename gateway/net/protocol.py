@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from OpenSSL import SSL
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -27,8 +26,10 @@ from gateway.errors import StreamCondition, StreamError
 from gateway.net.certificates import CertificateJudge, CertificateVerdict
 from gateway.net.greetings import other_language
 from gateway.net.reads import tell_ends_of_reads
+from gateway.net.reasons import why_lost
 from gateway.net.silence import give_up_after
 from gateway.net.slumber import Slumber
+from gateway.net.targets import endpoint_text
 from gateway.net.tls_session import channel_bindings, describe_tls
 from gateway.net.writable import Writable
 from gateway.sessions import NOBODY, Session
@@ -165,7 +166,7 @@ class StreamProtocol(Protocol):
         lost, self._lost_waits = self._lost_waits, []
         for wait in lost:
             wait.callback(None)
-        self._let_go().lost(self._ended_because or _in_words(reason))
+        self._let_go().lost(self._ended_because or why_lost(reason))
         self._writable.release()  # nobody has to wait for room any more
 
     def _let_go(self) -> Session:
@@ -389,18 +390,4 @@ class StreamProtocol(Protocol):
 
 
 def _address(peer: Any) -> str:
-    if not hasattr(peer, "host"):
-        return str(peer)
-    return f"[{peer.host}]:{peer.port}" if ":" in peer.host else f"{peer.host}:{peer.port}"
-
-
-def _in_words(reason: Failure) -> str:
-    if reason.check(ConnectionDone):
-        return "the other side closed the connection"
-    if reason.check(ConnectionLost):
-        return "the connection broke off"
-    if reason.check(SSL.Error):
-        details = reason.value.args[0] if reason.value.args else ()
-        told = "; ".join(str(entry[-1]) for entry in details) if isinstance(details, list) else str(reason.value)
-        return f"TLS failed: {told or 'the connection was closed in the middle of it'}"
-    return f"the connection was lost: {reason.getErrorMessage()}"
+    return endpoint_text(peer.host, peer.port) if hasattr(peer, "host") else str(peer)

@@ -1,0 +1,24 @@
+"""Reasons: why a connection was lost, in words."""
+
+from __future__ import annotations
+
+from OpenSSL import SSL
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.python.failure import Failure
+
+
+def why_lost(failure: Failure) -> str:
+    """What Twisted gives as the reason; a handshake that failed begins with `TLS failed`."""
+    if failure.check(ConnectionDone):
+        return "the other side closed the connection"
+    if failure.check(ConnectionLost):
+        return "the connection broke off"
+    if failure.check(SSL.Error):
+        return f"TLS failed: {_told(failure.value) or 'the connection was closed in the middle of it'}"
+    return f"the connection was lost: {failure.getErrorMessage()}"
+
+
+def _told(error: BaseException) -> str:
+    """What OpenSSL says: a list of errors, each with its library and its reason."""
+    details = error.args[0] if error.args else ()
+    return "; ".join(str(entry[-1]) for entry in details) if isinstance(details, list) else str(error)
