@@ -109,6 +109,7 @@ class Ends(Generic[T]):
 
 
 action = Ends({action: action for action in Action}).get
+"""What becomes of a stanza of this name and type."""
 
 
 def _needs_nobody(row: tuple[Action, ...]) -> bool:
