@@ -1,7 +1,7 @@
-"""The long run: `python -m tests.fuzz --inputs 1000000 --seed 1`, half of them for the codec, half for whole streams.
+"""The long run: `python -m tests.fuzz --inputs 1000000 --seed 1`, for the codec, whole streams and pairs of them.
 
 Every input has a seed of its own, `SEED-NUMBER`, which is printed when it breaks a promise, so that it can be had again
-with `--only SEED-NUMBER`. Memory is looked at on the way: it must not grow.
+with `--only SEED-NUMBER`. One that takes much longer than all others breaks a promise, too, and memory that grows does.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import traceback
 from collections.abc import Callable
 from random import Random
 
-from tests.fuzz import fuzz_codec, fuzz_stream
+from tests.fuzz import fuzz_codec, fuzz_pair, fuzz_stream
 
-FUZZES: tuple[Callable[[Random], None], ...] = (fuzz_codec.one_input, fuzz_stream.one_input)
+FUZZES: tuple[Callable[[Random], None], ...] = (fuzz_codec.one_input, fuzz_stream.one_input, fuzz_pair.one_input)
 REPORTS = 20
+MOST_SECONDS = 2.0  # of the processor, for one input of some kilobytes
+MOST_GROWTH = 64  # megabytes, after the first twentieth
 
 
 def main() -> int:
@@ -30,13 +32,17 @@ def main() -> int:
     chosen = parser.parse_args()
     if chosen.only:
         return int(not keeps_promises(chosen.only))
-    began, broken = time.monotonic(), 0
+    began, broken, at_first = time.monotonic(), 0, 0.0
     for number in range(chosen.inputs):
         broken += not keeps_promises(f"{chosen.seed}-{number}")
         if (number + 1) % max(1, chosen.inputs // REPORTS) == 0:
             gc.collect()
             megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             seconds = time.monotonic() - began
+            at_first = at_first or megabytes
+            if megabytes > at_first + MOST_GROWTH:
+                print(f"memory has grown from {at_first:.0f} MB", file=sys.stderr)
+                broken += 1
             print(f"{number + 1:>9} inputs, {broken} broken, {seconds:.0f} s, {megabytes:.0f} MB at most", flush=True)
     return broken
 
@@ -44,8 +50,10 @@ def main() -> int:
 def keeps_promises(seed: str) -> bool:
     """Whether one input does what it should; if not, what was wrong is printed."""
     number = int(seed.rpartition("-")[2])
+    began = time.process_time()
     try:
         FUZZES[number % len(FUZZES)](Random(seed))
+        assert time.process_time() - began < MOST_SECONDS, "it took very long"
     except Exception:
         print(f"--only {seed}", file=sys.stderr)
         traceback.print_exc(limit=-2)

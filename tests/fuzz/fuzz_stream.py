@@ -94,7 +94,7 @@ def _client(account: str | None, terms: Terms) -> Facts:
     return Facts(role=Role.RECEIVING, terms=terms, tls=TLSFacts(), client=Address.parse(account))
 
 
-KINDS = (
+RECEIVING, INITIATING = (
     Kind(
         server_profile(
             StartTLS(), accepting_servers(lambda: "n"), DIALBACK, Bidirectional(), Limits(), between_servers()
@@ -109,6 +109,10 @@ KINDS = (
         partial(_server, Role.INITIATING),
         OUTBOUND,
     ),
+)
+KINDS = (
+    RECEIVING,
+    INITIATING,
     Kind(server_profile(StartTLS(), DialbackQuestions(DIALBACK)), partial(_server, Role.INITIATING), OUTBOUND),
     Kind(component_profile(Handshake({BRIDGE: "secret"}.get)), _component, COMPONENT),
     Kind(client_features(Decoys(b"0123456789abcdef"), lambda: "n"), partial(_client, None), CLIENTS),
