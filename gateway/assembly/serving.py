@@ -5,11 +5,13 @@ from __future__ import annotations
 from gateway.addresses import Domain
 from gateway.assembly.parts import Parts
 from gateway.components import ComponentRoute
+from gateway.errors import ConfigError
 from gateway.handlers.disco import Disco
 from gateway.handlers.ping import Ping
 from gateway.handlers.route import HandlerRoute
 from gateway.handlers.time import Time
 from gateway.handlers.version import Version
+from gateway.interfaces import ILocalHandler
 from gateway.outflow import Bounds, Outflow
 from gateway.settings import ComponentDomain, HandlerDomain
 
@@ -41,7 +43,16 @@ def local_route(parts: Parts, domain: ComponentDomain | HandlerDomain) -> Compon
         return ComponentRoute(
             domain.domain, parts.router, outflow, parts.reactor, parts.board.publish, limits.stall_seconds
         )
-    handler = domain.factory(**domain.options)
+    handler = _made(domain)
     served = [handler, Ping(), Version(), Time()]
     disco = Disco(served, identities=[("server", "im", "xmpp-gateway")], contacts=domain.admins)
     return HandlerRoute(domain.domain, [Ping(), disco, Version(), Time(), handler], parts.router, parts.board.publish)
+
+
+def _made(domain: HandlerDomain) -> ILocalHandler:
+    """The handler itself; ConfigError tells what its factory, which may be the operator's own, had against it."""
+    try:
+        return domain.factory(**domain.options)  # type: ignore[no-any-return]
+    except Exception as error:
+        problem = f"{domain.serve} cannot be made: {type(error).__name__}: {error}"
+        raise ConfigError(f'domains."{domain.domain}".options', problem) from error

@@ -10,10 +10,13 @@ import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from gateway.addresses import Domain
 from gateway.config import load
 from gateway.control.door import Refused
+from gateway.errors import ConfigError
+from gateway.interfaces import ILocalHandler
 from gateway.reloading import differences
 from gateway.service import Gateway, build
 from gateway.stream.facts import Terms
@@ -105,6 +108,24 @@ def test_a_component_with_another_secret_has_to_come_again(gateway: Gateway, fol
     folder.write(CONFIGURATION.replace("a secret of some length", "another secret of some length"))
     reload(gateway)
     assert gateway.components[BRIDGE] is not component
+
+
+@implementer(ILocalHandler)
+class Stubborn:
+    """A handler that cannot be made."""
+
+    def __init__(self) -> None:
+        raise RuntimeError("it is raining")
+
+
+def test_a_handler_that_cannot_be_made_is_a_mistake_and_changes_nothing(gateway: Gateway, folder: Folder) -> None:
+    settings = gateway.settings
+    folder.write(f'{CONFIGURATION}[domains."s.test"]\nserve = "{__name__}.Stubborn"\n')
+    with pytest.raises(Refused, match=r'"s.test".options: .*Stubborn cannot be made: RuntimeError: it is raining'):
+        reload(gateway)
+    assert gateway.settings is settings
+    with pytest.raises(ConfigError, match="it is raining"):
+        build(load(folder.path / "gateway.toml"), MemoryReactorClock())
 
 
 @pytest.mark.parametrize("text", ["nonsense", "", CONFIGURATION.replace("bridge.test.pem", "nowhere.pem")])
