@@ -5,22 +5,31 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import AsyncExitStack
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from tests.interop.clients import attached
+from tests.interop.clients import PASSWORD, attached
 from tests.interop.fixtures import Starter
+from tests.interop.knocking import at_home
 from tests.interop.peers import Gateway
+from tests.interop.peers.site import COMPONENT as COMPONENT_PORT
 from tests.interop.peers.site import SERVER
 from tests.interop.probe import client_tls, dial
 from tests.interop.world import World
 
 DOMAIN, COMPONENT, OTHER = "tight.test", "component.tight.test", "other.tight.test"
+PEOPLE = "people.tight.test"
 PEER = "peer.tightened.test"
 LIMITS = {
     "negotiate_seconds": 5,
     "pairs_per_stream": 2,
     "verifications": 3,
+    "verifications_per_stream": 1,
+    "unauthenticated_stream_bytes": 4096,
+    "client_stanza_bytes": 10000,
+    "component_stanza_bytes": 12000,
     "routes": 2,
     "dns_records": 2,
     "remembered_domains": 3,
@@ -38,6 +47,7 @@ def gateway(start: Starter) -> Gateway:
         components={COMPONENT: "secret"},
         options={
             "limits": LIMITS,
+            "domains": {PEOPLE: {"serve": "im"}},
             "log": {"level": "info"},
             "peers": {"silent.test": {"queue_stanzas": 2}, "any": {"connect_seconds": 4}},
         },
@@ -77,6 +87,44 @@ async def test_keys_that_are_verified_at_a_time(world: World, gateway: Gateway) 
             assert answer.get("type") == "error"
             assert "resource-constraint" in answer[0][0].tag
     gateway.wait_until(lambda: "3 keys are being verified ([limits] verifications)" in gateway.log(), 10, "telling")
+
+
+async def test_keys_that_are_verified_at_a_time_for_one_stream(world: World, gateway: Gateway) -> None:
+    async with await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), world.address(), SERVER) as nobody:
+        world.nameserver.publish(nobody.sockets[0].getsockname()[0], "slow-0.test", "slow-1.test")
+        async with dial(gateway.address, SERVER) as probe:
+            await probe.prove(client_tls(world.bundle(world.authority.issue(PEER))), PEER, DOMAIN)
+            for number in range(2):
+                await probe.type(f"<db:result from='slow-{number}.test' to='{DOMAIN}'>0123456789</db:result>")
+            answer = await probe.element(timeout=3)
+    assert (answer.get("to"), answer.get("type")) == ("slow-1.test", "error")
+    assert "resource-constraint" in answer[0][0].tag
+
+
+async def test_bytes_before_any_proof(gateway: Gateway) -> None:
+    async with dial(gateway.address, SERVER) as probe:
+        await probe.open(PEER, DOMAIN)
+        await probe.element()
+        await probe.type(f"<a xmlns='b'>{'x' * 4200}")
+        assert await probe.error() == "policy-violation"
+
+
+async def test_bytes_of_a_stanza_of_a_component(gateway: Gateway) -> None:
+    async with dial(gateway.address, COMPONENT_PORT) as probe:
+        await probe.attach(COMPONENT, "secret")
+        await probe.type(f"<message from='{COMPONENT}' to='{DOMAIN}'><body>{'x' * 11000}</body></message>")
+        await probe.type(f"<message from='{COMPONENT}' to='{DOMAIN}'><body>{'x' * 12000}</body></message>")
+        assert await probe.error() == "policy-violation"
+    gateway.wait_until(lambda: "more than 12000 bytes in one element" in gateway.log(), 5, "telling of it")
+
+
+async def test_bytes_of_a_stanza_of_a_client(gateway: Gateway) -> None:
+    gateway.register(f"romeo@{PEOPLE}", PASSWORD)
+    house: Any = SimpleNamespace(at=gateway.at, site=SimpleNamespace(domains=(PEOPLE,)))
+    async with at_home(house, "romeo") as probe:
+        await probe.type(f"<message to='romeo@{PEOPLE}'><body>{'x' * 10000}</body></message>")
+        assert await probe.error() == "policy-violation"
+    gateway.wait_until(lambda: "more than 10000 bytes in one element" in gateway.log(), 5, "telling of it")
 
 
 async def test_ways_to_other_domains(world: World, gateway: Gateway) -> None:
