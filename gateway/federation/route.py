@@ -218,8 +218,10 @@ class RemoteRoute:
         self.disposition = Disposition.SENDING
         self._session = session
         if session.was_resumed:  # the other side has forgotten nothing, and will answer
-            self._timers.stop("answers")
+            self._timers.stop("doubt", "answers")
             self._unanswered = frozenset()
+        elif "doubt" in self._timers:
+            self._await_answers()
         session.carry(self.pair, User(ended=self._stream_ended, take_back=self._take_back))
         self.outflow.open(self)
 
@@ -268,9 +270,10 @@ class RemoteRoute:
             self._bounce_waiting(DeliveryFailed(end.reason))
         self._answer_unanswered()
         self._unanswered = self._router.requests.waiting(self.pair)
-        # What may be sent again is not answered before that is known.
-        resume_seconds = RESUME_SECONDS if end.resuming else 0
-        self._timers.start("answers", resume_seconds + self.rules.answer_seconds, self._give_up_answers)
+        if end.resuming:  # what may be sent again is not answered before that is known
+            self._timers.start("doubt", RESUME_SECONDS, self._await_answers)
+        else:
+            self._await_answers()
         if end.blamed is not None and _pair_of(end.blamed) == self.pair:
             text = f"the server of {self.pair.target} does not take it"
             self._router.bounce(end.blamed, StanzaError(StanzaCondition.NOT_ACCEPTABLE, text, reason=end.reason))
@@ -290,6 +293,10 @@ class RemoteRoute:
         self._publish(SentAgain(domain=self.pair.target, count=len(stanzas)))
         if self.disposition is Disposition.IDLE:
             self._begin()
+
+    def _await_answers(self) -> None:
+        self._timers.stop("doubt")
+        self._timers.start("answers", self.rules.answer_seconds, self._give_up_answers)
 
     def _give_up_answers(self) -> None:
         self._answer_unanswered()
@@ -315,7 +322,7 @@ class RemoteRoute:
             return
         if self._opening is not None:
             self._opening.cancel()
-        self._timers.stop("answers")
+        self._timers.stop("doubt", "answers")
         self._answer_unanswered()
         self._failed(DeliveryFailed("this gateway is being shut down"))
 

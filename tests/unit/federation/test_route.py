@@ -448,6 +448,19 @@ def test_a_request_that_may_be_sent_again_is_not_answered_before_that_is_known(w
     assert world.log == ["open", "write 1", "open", "write 1"]
 
 
+def test_when_nothing_is_resumed_what_was_handled_has_the_usual_time_for_an_answer(world: World) -> None:
+    world.send(ASKED.format(id=1), ASKED.format(id=2))
+    session = world.opened()
+    session.ends(resuming=True)
+    world.clock.advance(20)
+    assert session.user is not None
+    session.user.take_back([stanza(ASKED.format(id=2))])
+    world.opened()
+    world.clock.advance(RULES.answer_seconds)
+    assert world.log[-1] == f"we get error 1 {TIMEOUT}"
+    assert not world.clock.getDelayedCalls()
+
+
 def test_what_was_asked_before_the_end_is_answered_though_there_is_a_new_stream(world: World) -> None:
     world.send(ASKED.format(id=1))
     world.opened().ends()
