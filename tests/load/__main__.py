@@ -47,6 +47,7 @@ def play(scene: Scene, options: argparse.Namespace, talkers: int) -> None:
     look(scene)
     with scene.under_siege(options.besiegers, options.besiegers_per_second, talkers):
         tell("under siege", {"besiegers": scene.siege.call("standing"), "slow senders": talkers})
+        tell("what the siege takes of the gateway", {"processor": scene.idle(options.idle_seconds)})
         besieged = measured(scene, "the same under siege")
         look(scene)
     tell("besiegers", {**scene.came.made, "ended by the gateway": scene.came.ended})
