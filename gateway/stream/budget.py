@@ -52,8 +52,12 @@ class Budget:
         self.check_size(size, count)
         if size >= self._attributed_bytes and raw.count(b"=") > self.attributes:
             for tag in tags(raw):
-                if tag.count(b"=") > self.attributes and sum(1 for _ in attributes(tag)) > self.attributes:
-                    raise _too_much(f"{self.attributes} attributes in one tag")
+                self.check_attributes(tag)
+
+    def check_attributes(self, tag: bytes) -> None:
+        """Refuse a tag that has too many, declarations of namespaces among them."""
+        if tag.count(b"=") > self.attributes and sum(1 for _ in attributes(tag)) > self.attributes:
+            raise _too_much(f"{self.attributes} attributes in one tag")
 
     @cached_property
     def _deep_bytes(self) -> int:

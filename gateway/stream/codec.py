@@ -186,6 +186,7 @@ class Codec:
         tag = _ANY_TAG.match(buffer, offset)
         assert tag is not None
         self.budget.check_size(tag.end())
+        self.budget.check_attributes(tag[0])
         if len(declarations) > _MOST_DECLARATIONS:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "the stream header declares too many namespaces")
         root = _root_tag(expat_name, tag[1].decode(), attributes, declarations)

@@ -17,7 +17,7 @@ from tests.fuzz.mutation import cut, mutate
 from tests.fuzz.transcripts import INBOUND, OURS, OUTBOUND
 
 CORPUS = tuple("".join(segments).encode() for segments in INBOUND + OUTBOUND)
-BUDGETS = (Budget(), Budget(stanza_bytes=700, depth=4, elements=8, attributes=6))
+BUDGETS = (Budget(), Budget(stanza_bytes=700, depth=4, elements=8, attributes=8))
 ADDRESSES = AddressCache()
 # What is wrong in two ways may be refused for the one that is seen first: a tag that costs too much before its end
 # shows that it is ill-formed; a processing instruction before the byte in its name that is no UTF-8 is complete.

@@ -15,6 +15,7 @@ import pytest
 
 from gateway.addresses import AddressCache
 from gateway.elements import Element
+from gateway.errors import StreamError
 from gateway.stanzas import Stanza
 from gateway.stream.budget import Budget
 from gateway.stream.codec import Codec
@@ -108,6 +109,25 @@ def test_h_33_a_header_cannot_declare_everything() -> None:
     many = "".join(f" xmlns:p{n}='urn:{n}'" for n in range(30))
     assert under_tls().hear(header(more=many)).error == "policy-violation"
     assert under_tls().hear(header(more=" xmlns:x='" + "u" * 20_000 + "'")).error == "policy-violation"
+
+
+@pytest.mark.parametrize("size", [1, 10_000], ids=["byte by byte", "whole"])
+@pytest.mark.parametrize("length", [5, 90], ids=["a short tag", "a long tag"])
+def test_h_33_a_header_has_no_more_attributes_than_any_tag(size: int, length: int) -> None:
+    """However it is cut: a long tag in pieces is counted while it comes in, a short one when it is here."""
+
+    def taken(many: int) -> list[object]:
+        said = header(more="".join(f" a{number}='{'x' * length}'" for number in range(many))).encode()
+        codec = Codec(Budget(attributes=12), AddressCache())
+        items: list[object] = []
+        for at in range(0, len(said), size):
+            codec.feed(said[at : at + size])
+            items += codec.take()
+        return items
+
+    assert len(taken(1)) == 1
+    with pytest.raises(StreamError, match="more than 12 attributes"):
+        taken(20)
 
 
 def test_h_33_a_namespace_declared_once_is_not_written_everywhere() -> None:
