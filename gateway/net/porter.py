@@ -25,14 +25,19 @@ _TELL_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class TurnedAway(Notice):
-    """A connection was closed at once, or with `resource-constraint` before it had proved anything."""
+class Complaint(Notice):
+    """Somebody gets nothing for now; `untold` did not either since this was told last."""
 
     address: str
     why: str
     untold: int = 0
 
     level = Level.WARN
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnedAway(Complaint):
+    """A connection was closed at once, or with `resource-constraint` before it had proved anything."""
 
     @property
     def sentence(self) -> str:
@@ -41,7 +46,7 @@ class TurnedAway(Notice):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NotDialled(TurnedAway):
+class NotDialled(Complaint):
     """We opened no stream to the domain `address`, since there are too many."""
 
     @property
@@ -226,7 +231,7 @@ class Arrivals:
 class Complaints:
     """What is told of those who get nothing: once in a while for each address, with how many there were."""
 
-    def __init__(self, publish: Publish, kind: type[TurnedAway] = TurnedAway, most: int = _MOST_ADDRESSES) -> None:
+    def __init__(self, publish: Publish, kind: type[Complaint] = TurnedAway, most: int = _MOST_ADDRESSES) -> None:
         self._publish = publish
         self._kind = kind
         self._most = most
