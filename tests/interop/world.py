@@ -33,9 +33,8 @@ class World:
 
     def __enter__(self) -> Self:
         self.authority.save(self.authorities)
-        self._claim, self._addresses = claim_network()
         self._ends = ExitStack()
-        self._ends.enter_context(self._claim)
+        self._addresses = self._claimed()
         self.nameserver = self.view()
         return self
 
@@ -78,6 +77,12 @@ class World:
     def address(self) -> str:
         """An address that nobody here has yet."""
         return next(self._addresses)
+
+    def _claimed(self) -> Iterator[str]:
+        while True:
+            claim, addresses = claim_network()
+            self._ends.enter_context(claim)
+            yield from addresses
 
     def bundle(self, certificate: Issued) -> Path:
         """A file with this certificate, its chain and its key."""

@@ -56,7 +56,7 @@ class Demo:
     def end(self, number: signal.Signals) -> int:
         """Send a signal, and return the exit status."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=30)
 
     def _read(self) -> None:
         assert self.process.stdout is not None
