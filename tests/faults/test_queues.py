@@ -27,7 +27,7 @@ PUSHER = "pusher.here.test"
 async def test_h_44_what_waits_for_two_thousand_silent_domains_stays_within_its_bytes(
     world: World, start: Starter
 ) -> None:
-    world.nameserver.publish_records({"silent.test": "SILENT"})
+    world.nameserver.publish_records({"hushed.test": "SILENT"})
     options = {
         "limits": {"queue_bytes": QUEUE_BYTES},
         "peers": {"any": {"connect_seconds": CONNECT_SECONDS}},
@@ -64,6 +64,6 @@ async def push(source: Component, name: str) -> None:
     random = Random(name)
     for number in range(STANZAS):
         body = "x" * random.randrange(20, 2000)
-        to = f"x@d{number % DOMAINS}.{name}.silent.test"
+        to = f"x@d{number % DOMAINS}.{name}.hushed.test"
         stanza = f"<message from='s@{PUSHER}' to='{to}' id='{name}-{number}'><body>{body}</body></message>"
         await source.send(stanza.encode())

@@ -62,6 +62,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
+@pytest.fixture(autouse=True)
+def names_for_one_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test lets be found besides servers is forgotten with it: nss_wrapper takes a hundred names, no more."""
+    if "world" not in request.fixturenames:
+        yield
+        return
+    world: World = request.getfixturevalue("world")
+    before = world.nameserver.published
+    yield
+    if news := world.nameserver.published - before - world.homes:
+        world.nameserver.withdraw(*news)
+
+
 @pytest.fixture(scope="session")
 def shared(world: World) -> Iterator[Starter]:
     """Starts the servers that many tests share."""

@@ -49,6 +49,11 @@ class Nameserver(Server):
                 self._records[f"_xmpps-client._tcp.{domain}"] = {"SRV": [f"5 0 {CLIENT_TLS} {domain}"], **UNCACHED}
         self.write_configuration()
 
+    @property
+    def published(self) -> frozenset[str]:
+        """The domains that have an address."""
+        return frozenset(self._addresses)
+
     def withdraw(self, *domains: str) -> None:
         """Let domains be found no longer; the hosts file, for one, has not much room."""
         for domain in domains:

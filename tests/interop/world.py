@@ -29,6 +29,7 @@ class World:
         self.folder = folder
         self.authority = Authority.create("Authority of the tests")
         self.authorities = folder / "authorities.pem"
+        self.homes: set[str] = set()  # the domains of all sites
         self._certificates = 0
 
     def __enter__(self) -> Self:
@@ -61,6 +62,7 @@ class World:
         """
         components = components or {}
         address = self.address()
+        self.homes.update(domains, components)
         self.nameserver.publish(address, *domains, *components, direct_tls=demands.get("direct_tls", False))
         issued = [certificate or self.authority.issue(domain) for domain in (*domains, *components)]
         bundles = dict(zip((*domains, *components), map(self.bundle, issued), strict=True))

@@ -111,7 +111,7 @@ def test_main_job_is_told_step_by_step_and_ctrl_c_ends_it(demo: Demo, folder: Pa
 
 def attach_with_a_wrong_secret(address: str) -> None:
     """As a component of one's own, to which the demo invites."""
-    with socket.create_connection((address, 15347), timeout=5) as connection:
+    with socket.create_connection((address, 15347), timeout=20) as connection:
         connection.sendall(
             b"<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'"
             b" to='game.demo.test'><handshake>0123</handshake>"
