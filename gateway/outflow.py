@@ -154,14 +154,7 @@ class Outflow:
         if self.flows:
             self._batch.extend(stanzas)
             return True
-        if self._channel is None:
-            return False
-        size = sum([len(stanza.raw) for stanza in stanzas])
-        if self._is_full(size) or not self._space.take(size, len(stanzas)):
-            return False
-        self.waiting_bytes += size
-        self._queue.extend(stanzas)
-        return True
+        return self._channel is not None and self._hold(stanzas)
 
     def add(self, stanza: Stanza) -> None:
         """While it `flows`: have the next flush write it."""
@@ -169,12 +162,16 @@ class Outflow:
 
     def hold(self, stanza: Stanza) -> bool:
         """While it does not flow: let it wait. False when too much waits already."""
-        size = len(stanza.raw)
-        if self._is_full(size) or not self._space.take(size):
-            self.refused += 1
+        held = self._hold((stanza,))
+        self.refused += not held
+        return held
+
+    def _hold(self, stanzas: Sequence[Stanza]) -> bool:
+        size = sum([len(stanza.raw) for stanza in stanzas])
+        if self._is_full(size) or not self._space.take(size, len(stanzas)):
             return False
         self.waiting_bytes += size
-        self._queue.append(stanza)
+        self._queue.extend(stanzas)
         return True
 
     def _is_full(self, size: int) -> bool:

@@ -57,28 +57,26 @@ class Router:
 
     def route_all(self, sender: Domain, target: Domain, stanzas: Iterable[Stanza]) -> None:
         """The same for stanzas that came one after the other and are all between these two domains."""
-        pair = DomainPair(sender, target)
-        local = self._local_route(target)
         passing = [stanza for stanza in stanzas if stanza.name != "iq" or self._may_pass(stanza)]
         if not passing:
             return
-        route = local if local is not None else self._remote(pair)
+        route = self._way(sender, target)
         if IStreamRoute.providedBy(route) and route.outflow.take(passing):
             self._unflushed.add(route)
             return
-        for stanza in passing:
-            # A route to another server may be forgotten over one stanza, and made anew for the next.
-            route = local if local is not None else self._remote(pair)
-            route.deliver(stanza)
-            self._unflushed.add(route)
+        for stanza in passing:  # a route to another server may be forgotten over one, and made anew for the next
+            self._deliver(stanza)
 
     def _deliver(self, stanza: Stanza) -> None:
         assert stanza.from_ is not None
         assert stanza.to is not None
-        target = stanza.to.domain
-        route = self._local_route(target) or self._remote(DomainPair(stanza.from_.domain, target))
+        route = self._way(stanza.from_.domain, stanza.to.domain)
         route.deliver(stanza)
         self._unflushed.add(route)
+
+    def _way(self, sender: Domain, target: Domain) -> IRoute:
+        local = self._local_route(target)
+        return local if local is not None else self._remote(DomainPair(sender, target))
 
     def _may_pass(self, iq: Stanza) -> bool:
         if (problem := check_iq(iq)) is not None:

@@ -153,26 +153,21 @@ def _with_attributes(raw: bytes, changes: dict[bytes, str]) -> bytes:
     return b"".join(kept)
 
 
-def _count_children(raw: bytes) -> int:
-    """How many elements stand directly in a stanza; counted without building them."""
+def _count_children(iq: bytes) -> int:
+    """How many elements stand directly in an iq, without building them: one is seen at a glance, others are counted."""
+    first = _FIRST_CHILD.match(iq)
+    if first is not None:
+        closing = b"</" + first[1]
+        if iq.endswith(closing + b"></iq>") and iq.count(closing) == 1:
+            return 1
     depth = count = 0
-    for closing, empty in _TAG.findall(_CDATA.sub(b"", raw)):
-        if closing:
+    for closes, empty in _TAG.findall(_CDATA.sub(b"", iq)):
+        if closes:
             depth -= 1
         else:
             count += depth == 1
             depth += not empty
     return count
-
-
-def _has_one_child(iq: bytes) -> bool:
-    """Whether exactly one element stands directly in it: found by search as a rule, else counted."""
-    first = _FIRST_CHILD.match(iq)
-    if first is not None:
-        closing = b"</" + first[1]
-        if iq.endswith(closing + b"></iq>") and iq.count(closing) == 1:
-            return True
-    return _count_children(iq) == 1
 
 
 def stanza_error(error: StanzaError, *, by: str | None = None) -> Element:
@@ -236,13 +231,11 @@ def check_iq(stanza: Stanza) -> StanzaError | None:
         return StanzaError(StanzaCondition.BAD_REQUEST, "an iq must have an 'id'")
     if stanza.type not in TYPES["iq"]:
         return StanzaError(StanzaCondition.BAD_REQUEST, "the 'type' of an iq must be get, set, result or error")
-    if _has_one_child(stanza.raw):
-        return None
-    if stanza.type in ("get", "set"):
-        return StanzaError(StanzaCondition.BAD_REQUEST, "an iq of type get or set must have exactly one child")
     children = _count_children(stanza.raw)
+    if stanza.type in ("get", "set") and children != 1:
+        return StanzaError(StanzaCondition.BAD_REQUEST, "an iq of type get or set must have exactly one child")
     if stanza.type == "result" and children > 1:
         return StanzaError(StanzaCondition.BAD_REQUEST, "an iq result has at most one child")
-    if stanza.type == "error" and children != 2:
+    if stanza.type == "error" and children not in (1, 2):
         return StanzaError(StanzaCondition.BAD_REQUEST, "an iq error has an <error/>, and perhaps what was asked")
     return None

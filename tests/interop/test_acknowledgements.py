@@ -81,9 +81,8 @@ async def test_what_prosody_had_on_its_way_to_us_arrives_or_its_sender_is_told(
         await component.expect_message("before")
         wire.freeze()
         sent = {romeo.send_message(f"nurse@{COMPONENT}", f"message {number}") for number in range(5)}
-        await romeo.request(
-            "managed.test", "<ping xmlns='urn:xmpp:ping'/>"
-        )  # answered behind them: they are on their way
+        # Answered behind them: they are on their way.
+        await romeo.request("managed.test", "<ping xmlns='urn:xmpp:ping'/>")
         wire.cut()
         wire.thaw()
         await until(lambda: len(errors(romeo.inbox)) + len(component.inbox) == len(sent))
