@@ -17,15 +17,11 @@ Making a context costs more than a handshake, so each is made once for each iden
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from ipaddress import ip_address
 
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
-from twisted.protocols.tls import TLSMemoryBIOProtocol
-from zope.interface import implementer
 
 from gateway.addresses import Domain, to_ascii
 from gateway.errors import ConfigError, Misuse
@@ -59,7 +55,7 @@ class _Side:
 
 
 class TLSContexts:
-    """Makes TLS connections for Twisted: `accepting` for doors, `connecting` for streams that we open."""
+    """Makes OpenSSL's connections: `accepting` for doors, `connecting` for streams that we open."""
 
     def __init__(self, keyring: Keyring, rules: TLSRules = TLSRules()) -> None:
         self._rules = rules
@@ -84,29 +80,23 @@ class TLSContexts:
 
     def accepting(
         self, domain: Domain | None = None, *, service: str = SERVER, ask_certificate: bool = True
-    ) -> Accepting:
+    ) -> SSL.Connection:
         """For a connection that we accepted: the identity of the domain that its stream named, unless SNI names one."""
-        return Accepting(self, _side(service, ask_certificate), domain)
-
-    def connecting(self, own: Domain, peer: Domain, *, direct: bool) -> Connecting:
-        """For a connection from a domain of ours to a peer's; `direct` where TLS begins with the first byte."""
-        return Connecting(
-            lambda: self._connect(self.keyring.find(to_ascii(own)) or self.keyring.default, peer, direct, SERVER)
-        )
-
-    def logging_in(self, identity: Identity | None, peer: Domain, *, direct: bool) -> Connecting:
-        """For a connection on which we are a client, with a certificate of our own or none."""
-        return Connecting(partial(self._connect, identity, peer, direct, CLIENT))
-
-    def accept(self, side: _Side, domain: Domain | None) -> SSL.Connection:
-        """A connection on the side of a server, for `Accepting`."""
         named = self.keyring.find(to_ascii(domain)) if domain else None
         identity = named or self.keyring.default
         if identity is None:
             raise Misuse("TLS is accepted without any certificate to show")
-        connection = _connection(self._context(side, identity))
+        connection = _connection(self._context(_side(service, ask_certificate), identity))
         connection.set_accept_state()
         return connection
+
+    def connecting(self, own: Domain, peer: Domain, *, direct: bool) -> SSL.Connection:
+        """For a connection from a domain of ours to a peer's; `direct` where TLS begins with the first byte."""
+        return self._connect(self.keyring.find(to_ascii(own)) or self.keyring.default, peer, direct, SERVER)
+
+    def logging_in(self, identity: Identity | None, peer: Domain, *, direct: bool) -> SSL.Connection:
+        """For a connection on which we are a client, with a certificate of our own or none."""
+        return self._connect(identity, peer, direct, CLIENT)
 
     def _connect(self, identity: Identity | None, peer: Domain, direct: bool, service: str) -> SSL.Connection:
         connection = _connection(self._context(_CONNECTING, identity))
@@ -130,34 +120,6 @@ class TLSContexts:
         name = (connection.get_servername() or b"").decode("ascii", "replace")
         if identity := self.keyring.find(name):
             connection.set_context(self._context(side, identity))
-
-
-@implementer(IOpenSSLServerConnectionCreator)
-@dataclass(frozen=True, slots=True)
-class Accepting:
-    """Twisted's view of a door: what `startTLS` and `TLSMemoryBIOFactory` ask for each connection."""
-
-    contexts: TLSContexts
-    side: _Side
-    domain: Domain | None
-
-    def connection(self) -> SSL.Connection:
-        """A new connection."""
-        return self.contexts.accept(self.side, self.domain)
-
-    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        return self.connection()
-
-
-@implementer(IOpenSSLClientConnectionCreator)
-@dataclass(frozen=True)
-class Connecting:
-    """Twisted's view of a stream that we open: what `startTLS` and `TLSMemoryBIOFactory` ask for."""
-
-    connection: Callable[[], SSL.Connection]
-
-    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        return self.connection()
 
 
 def unknown_ciphers(ciphers: str) -> tuple[str, ...]:

@@ -15,21 +15,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from gateway.errors import StreamCondition, StreamError
 from gateway.net.certificates import CertificateJudge, CertificateVerdict
 from gateway.net.greetings import other_language
-from gateway.net.reads import tell_ends_of_reads
 from gateway.net.reasons import why_lost
 from gateway.net.silence import give_up_after
 from gateway.net.slumber import Slumber
 from gateway.net.targets import endpoint_text
+from gateway.net.tls import TLSLayer
 from gateway.net.tls_session import channel_bindings, describe_tls
 from gateway.net.writable import Writable
 from gateway.sessions import NOBODY, Session
@@ -58,9 +57,10 @@ class Watcher(typing.Protocol):
     def left(self, connection: StreamProtocol) -> None: ...
 
 
-@implementer(IHandshakeListener)
 class StreamProtocol(Protocol):
     """The I/O of one stream."""
+
+    transport: Any  # that of TCP, and from the start of TLS on the layer above it
 
     def __init__(
         self,
@@ -69,13 +69,13 @@ class StreamProtocol(Protocol):
         *,
         clock: Any,
         judge: CertificateJudge,
-        tls: Callable[[Facts], Any],
+        tls: Callable[[Facts], SSL.Connection],
         timing: Timing,
         direct_tls: bool = False,
         watcher: Watcher | None = None,
         slumber: Slumber | None = None,
     ) -> None:
-        """`tls` gives Twisted's connection creator for this side and these facts; `clock` is an IReactorTime."""
+        """`tls` makes OpenSSL's connection for this side and these facts; `clock` is an IReactorTime."""
         self.stream = stream
         self.timing = timing
         self.peer_address = ""  # the other side's IP address and port, once connected
@@ -96,21 +96,19 @@ class StreamProtocol(Protocol):
         self._timers = Timers(clock)
         self._writable = Writable(self)
         self._reading_waits = 0
-        self._arrived: list[bytes] = []  # and not looked at yet
-        self._is_secured = False
+        self._layer: TLSLayer | None = None  # once TLS was started
         self._ended_because = ""
         self._has_closed = False
         self._is_ending = False
         self._is_lost = False
         self._lost_waits: list[Deferred[None]] = []
-        self._stop_telling: Callable[[], None] = lambda: None
 
     # -- Twisted calls us --------------------------------------------------------------------------------------------
 
     def connectionMade(self) -> None:
         self._timers.start("negotiate", self.timing.negotiate, self._negotiation_timed_out)
         self.last_activity = self._clock.seconds()
-        transport: Any = self.transport
+        transport = self.transport
         self.peer_address = _address(transport.getPeer())
         transport.setTcpNoDelay(True)
         give_up_after(transport, self.timing.stall)
@@ -123,36 +121,34 @@ class StreamProtocol(Protocol):
         else:
             self._begin()
 
-    def handshakeCompleted(self) -> None:
-        secured = self._secured()
-        if self._direct_tls:
-            self.stream.facts = replace(self.stream.facts, tls=secured.tls, certificate=secured.certificate)
-            self.session.happened(secured)
-            self._begin()
-        else:
-            self.session.happened(secured)
-            self._carry_out(self.stream.answer(secured))
-
     def dataReceived(self, data: bytes) -> None:
+        layer = self._layer
+        if layer is None:
+            self._read(data)
+            return
+        was_established = layer.is_established
+        data = layer.received(data)
+        if layer.is_established and not was_established:
+            self._secured()
+        if data:
+            self._read(data)
+        if layer.has_ended:
+            layer.unregisterProducer()  # or TCP would wait for it
+            layer.loseConnection()
+
+    def _read(self, data: bytes) -> None:
         if not self.bytes_in and (language := other_language(data)):
             error = StreamError(StreamCondition.NOT_WELL_FORMED, "this is no XML", reason=f"it speaks {language}")
             self.close(error)
         self.bytes_in += len(data)
-        self._arrived.append(data)
-        if not self._is_secured:
-            self._read_ended()
-
-    def _read_ended(self) -> None:
-        """All that one read of the socket has brought is here; what came before we were paused may be, too."""
-        if self._arrived and not self._reading_waits:
-            self.last_activity = self._clock.seconds()
-            arrived, self._arrived = self._arrived, []
-            if self._is_resting:
-                self._wake()
-            self._carry_out(self.stream.received(b"".join(arrived)))
+        self.last_activity = self._clock.seconds()
+        if self._is_resting:
+            self._wake()
+        self._carry_out(self.stream.received(data))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._read_ended()
+        if self._layer is not None:
+            reason = self._layer.why_lost(reason)
         self._is_lost = True
         self.was_stuck = self.has_stalled or "stall" in self._timers
         # Its system ends a connection in good order only if everything that had come was read.
@@ -166,14 +162,9 @@ class StreamProtocol(Protocol):
         lost, self._lost_waits = self._lost_waits, []
         for wait in lost:
             wait.callback(None)
-        self._let_go().lost(self._ended_because or why_lost(reason))
+        session, self.session = self.session, NOBODY  # nothing of us refers to itself: all of it is freed at once
+        session.lost(self._ended_because or why_lost(reason))
         self._writable.release()  # nobody has to wait for room any more
-
-    def _let_go(self) -> Session:
-        """Nothing of us refers to itself, so that all of it is freed at once and the garbage collector has no work."""
-        self._stop_telling()
-        session, self.session = self.session, NOBODY
-        return session
 
     # -- the session calls us ----------------------------------------------------------------------------------------
 
@@ -182,7 +173,7 @@ class StreamProtocol(Protocol):
         if not self._is_lost:
             self.bytes_out += len(data)
             self.last_activity = self._clock.seconds()
-            self.transport.write(data)  # type: ignore[union-attr]
+            self.transport.write(data)
 
     @property
     def is_lost(self) -> bool:
@@ -235,7 +226,7 @@ class StreamProtocol(Protocol):
     def abort(self, because: str) -> None:
         """Cut the connection."""
         self._ended_because = self._ended_because or because
-        self.transport.abortConnection()  # type: ignore[union-attr]
+        self.transport.abortConnection()
 
     # -- carrying out ------------------------------------------------------------------------------------------------
 
@@ -273,12 +264,20 @@ class StreamProtocol(Protocol):
                 self.rest()
 
     def _start_tls(self) -> None:
-        transport: Any = self.transport
-        transport.startTLS(self._tls(self.stream.facts))
-        self._is_secured = True
-        self._stop_telling = tell_ends_of_reads(transport, self._read_ended)
+        self.transport = self._layer = TLSLayer(self.transport, self._tls(self.stream.facts))
+        self._layer.begin()
 
-    def _secured(self) -> Secured:
+    def _secured(self) -> None:
+        secured = self._what_tls_shows()
+        if self._direct_tls:
+            self.stream.facts = replace(self.stream.facts, tls=secured.tls, certificate=secured.certificate)
+            self.session.happened(secured)
+            self._begin()
+        else:
+            self.session.happened(secured)
+            self._carry_out(self.stream.answer(secured))
+
+    def _what_tls_shows(self) -> Secured:
         transport = self.transport
         session = describe_tls(transport)
         verdict: CertificateVerdict = self._judge.judge_peer(transport, datetime.now(UTC))
@@ -307,10 +306,10 @@ class StreamProtocol(Protocol):
         if self._is_ending:
             return
         self._is_ending = True
-        if self._is_secured and self.stream.facts.tls is None:
+        if self._layer is not None and self.stream.facts.tls is None:
             self.abort("closed by us in the middle of the TLS handshake")  # in which nothing can be said
             return
-        transport: Any = self.transport
+        transport = self.transport
         transport.unregisterProducer()
         transport.loseConnection()
         self._timers.start("close", self.timing.close, lambda: self.abort("the other side took nothing more"))
@@ -368,7 +367,7 @@ class StreamProtocol(Protocol):
             return
         self._reading_waits += 1
         if self._reading_waits == 1:
-            self.transport.pauseProducing()  # type: ignore[union-attr]
+            self.transport.pauseProducing()
         wait.addCallback(lambda _: self._waited())
 
     def _waited(self) -> None:
@@ -379,8 +378,7 @@ class StreamProtocol(Protocol):
 
     def _read_on(self) -> None:
         if not self._is_lost:
-            self.transport.resumeProducing()  # type: ignore[union-attr]
-            self._read_ended()
+            self.transport.resumeProducing()
 
     def _wait_for_nobody(self) -> None:
         """Read to the end what is on its way: the other side is waited for no longer than it takes to close."""

@@ -38,13 +38,13 @@ def test_cipher_outside_bcp_195_is_refused_unless_the_operator_lists_it(cipher: 
 
 def test_listed_ciphers_serve_outgoing_streams_too() -> None:
     rules = TLSRules(ciphers="ECDHE-RSA-AES256-SHA")
-    client = contexts(authority().issue("ours.test"), rules=rules).connecting(OURS, PEER, direct=False).connection()
+    client = contexts(authority().issue("ours.test"), rules=rules).connecting(OURS, PEER, direct=False)
     older = [cipher for cipher in client.get_cipher_list() if not cipher.startswith("TLS_")]
     assert older == ["ECDHE-RSA-AES256-SHA"]
 
 
 def test_triple_des_is_offered_where_openssl_has_it_and_named_where_not() -> None:
     ciphers = f"ECDHE+AESGCM:{SUPERSEDED}"
-    offered = a_server(TLSRules(ciphers=ciphers)).connection().get_cipher_list()
+    offered = a_server(TLSRules(ciphers=ciphers)).get_cipher_list()
     assert (SUPERSEDED in offered) is not (SUPERSEDED in unknown_ciphers(ciphers))
-    assert SUPERSEDED not in a_server(TLSRules()).connection().get_cipher_list()
+    assert SUPERSEDED not in a_server(TLSRules()).get_cipher_list()

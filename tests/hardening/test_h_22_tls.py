@@ -21,7 +21,7 @@ ALERT_PROTOCOL_VERSION = bytes([2, 70])
 
 @pytest.mark.parametrize("version", ["0300", "0301", "0302"])
 def test_h_22_older_client_is_told_that_its_version_is_too_old(version: str) -> None:
-    server = our_contexts().accepting(OURS).connection()
+    server = our_contexts().accepting(OURS)
     body = bytes.fromhex(_HELLO.format(version=version))
     handshake = b"\x01" + len(body).to_bytes(3, "big") + body
     server.bio_write(b"\x16\x03\x01" + len(handshake).to_bytes(2, "big") + handshake)

@@ -8,7 +8,7 @@ from pathlib import Path
 from OpenSSL import SSL
 
 from gateway.addresses import Domain
-from gateway.net.contexts import Accepting, Connecting, TLSContexts, TLSRules
+from gateway.net.contexts import TLSContexts, TLSRules
 from gateway.net.identities import Identity, Keyring
 from gateway.net.names import CertificateNames
 from gateway.net.throwaway_ca import Issued
@@ -43,10 +43,8 @@ def contexts(*certificates: Issued, rules: TLSRules = TLSRules()) -> TLSContexts
     return TLSContexts(Keyring(identities), rules)
 
 
-def connect(client: Connecting | SSL.Connection, server: Accepting | SSL.Connection) -> tuple[Secured, Secured]:
+def connect(one: SSL.Connection, other: SSL.Connection) -> tuple[Secured, Secured]:
     """Let the two shake hands; what either side raises comes out, after the other has read its alert."""
-    one = client if isinstance(client, SSL.Connection) else client.connection()
-    other = server if isinstance(server, SSL.Connection) else server.connection()
     problems: list[SSL.Error] = []
     for _ in range(ROUNDS):
         for each in (one, other):

@@ -6,8 +6,10 @@ The stream is a real one. `log` has what the session and the transport were told
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer
@@ -23,30 +25,31 @@ from gateway.stanzas import Stanza
 from gateway.stream.events import CloseTransport, Secured
 from gateway.stream.facts import Facts, Role, Terms
 from gateway.stream.stream import Output
+from tests.support.ca import authority
 from tests.support.pair import Certificate, make_stream
 from tests.support.talk import OURS, THEIRS
+from tests.support.tls import ROUNDS, contexts
 
 TIMING = Timing(negotiate=30, close=5, stall=60)
 
 
 class Transport(StringTransport):
-    """A string transport that can start TLS and says what it is told."""
+    """A string transport that says what it is told, and reads nothing while it is paused."""
 
     def __init__(self, log: list[str]) -> None:
         super().__init__()
         self.log = log
         self.protocol: Any = None  # to which it gives what it reads
-        self.tls: Any = None  # the OpenSSL connection of a handshake that is done
+        self._unread: list[bytes] = []
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         pass
 
-    def startTLS(self, context: Any) -> None:
-        self.log.append("transport: start TLS")
-        self.protocol = _Layer(self.protocol)
-
-    def getHandle(self) -> Any:
-        return self.tls
+    def read(self, *pieces: bytes) -> None:
+        """These come, each for one read."""
+        self._unread += pieces
+        while self._unread and self.producerState == "producing":
+            self.protocol.dataReceived(self._unread.pop(0))
 
     def pauseProducing(self) -> None:
         super().pauseProducing()
@@ -55,6 +58,7 @@ class Transport(StringTransport):
     def resumeProducing(self) -> None:
         super().resumeProducing()
         self.log.append("transport: resume")
+        self.read()
 
     def loseConnection(self) -> None:
         super().loseConnection()
@@ -62,16 +66,6 @@ class Transport(StringTransport):
 
     def abortConnection(self) -> None:
         self.log.append("transport: abort")
-
-
-class _Layer:
-    """Between the transport and the protocol once TLS was started; it leaves the bytes alone."""
-
-    def __init__(self, protocol: StreamProtocol) -> None:
-        self._protocol = protocol
-
-    def dataReceived(self, data: bytes) -> None:
-        self._protocol.dataReceived(data)
 
 
 class Judge:
@@ -97,7 +91,7 @@ class Wire:
             self,
             clock=self.clock,
             judge=Judge(),  # type: ignore[arg-type]
-            tls=lambda facts: "context",
+            tls=self._begin_tls,
             timing=TIMING,
             direct_tls=direct_tls,
             watcher=self,
@@ -110,9 +104,24 @@ class Wire:
 
     def type(self, *texts: str) -> Wire:
         """The other side types; each text is one read of the socket."""
-        for text in texts:
-            self.transport.protocol.dataReceived(text.encode())
+        self.transport.read(*(text.encode() for text in texts))
         return self
+
+    def shake_hands(self, other: SSL.Connection) -> Wire:
+        """The other side's OpenSSL and ours agree on TLS."""
+        for _ in range(ROUNDS):
+            with suppress(SSL.WantReadError):
+                other.do_handshake()
+            with suppress(SSL.WantReadError):
+                self.transport.read(other.bio_read(1 << 16))
+            self.overhear(other)
+        return self
+
+    def overhear(self, other: SSL.Connection) -> None:
+        """What we have written reaches the other side's OpenSSL."""
+        if written := self.transport.value():
+            other.bio_write(written)
+            self.transport.clear()
 
     def heard(self) -> str:
         """What it has been sent since the last time."""
@@ -131,6 +140,13 @@ class Wire:
     def buffer(self) -> IPushProducer:
         """Whom the transport pauses when its buffer is full, and resumes when it is not."""
         return self.transport.producer  # type: ignore[no-any-return,attr-defined]
+
+    def _begin_tls(self, facts: Facts) -> SSL.Connection:
+        self.log.append("TLS begins")
+        ours = contexts(authority().issue(OURS))
+        if facts.role is Role.INITIATING:
+            return ours.connecting(OURS, THEIRS, direct=False)
+        return ours.accepting(OURS)
 
     # -- as a session ------------------------------------------------------------------------------------------------
 

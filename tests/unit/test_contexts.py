@@ -1,11 +1,9 @@
-"""TLS connections as Twisted gets them: which identity, which protocol, which ciphers; versions are for H-22."""
+"""TLS connections as they are made: which identity, which protocol, which ciphers; versions are for H-22."""
 
 from __future__ import annotations
 
 import pytest
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
-from zope.interface.verify import verifyObject
 
 from gateway.addresses import prepare_domain
 from gateway.errors import ConfigError, Misuse
@@ -22,12 +20,6 @@ OURS, SECOND, PEER = map(prepare_domain, ("ours.test", "second.test", "peer.test
 
 def issued(*names: str, **more: object) -> Issued:
     return authority().intermediate().issue(*names, **more)
-
-
-def test_creators_are_what_twisted_asks_for() -> None:
-    ours = contexts(issued("ours.test"))
-    verifyObject(IOpenSSLServerConnectionCreator, ours.accepting(OURS))
-    verifyObject(IOpenSSLClientConnectionCreator, ours.connecting(OURS, PEER, direct=True))
 
 
 def test_both_sides_see_the_whole_chain_of_the_other() -> None:
@@ -147,17 +139,17 @@ def test_server_that_selects_no_protocol_is_accepted() -> None:
 
 def test_door_of_clients_and_door_of_servers_have_their_own_contexts() -> None:
     ours = contexts(issued("ours.test"))
-    servers, clients = ours.accepting(OURS), ours.accepting(OURS, service=CLIENT, ask_certificate=False)
-    made = [each.connection().get_context() for each in (servers, clients, servers, clients)]
-    assert made[0] is made[2] is not made[1]
-    assert made[1] is made[3]
+    servers = [ours.accepting(OURS).get_context() for _ in range(2)]
+    clients = [ours.accepting(OURS, service=CLIENT, ask_certificate=False).get_context() for _ in range(2)]
+    assert servers[0] is servers[1] is not clients[0]
+    assert clients[0] is clients[1]
 
 
 def test_new_keyring_serves_new_connections_and_leaves_handshakes_alone() -> None:
     """Also with a handshake under way, whose callbacks belong to a context that nothing else refers to any more."""
     old, new = issued("peer.test"), issued("peer.test")
     theirs, ours = contexts(old), contexts(issued("ours.test"))
-    under_way = theirs.accepting(PEER).connection()
+    under_way = theirs.accepting(PEER)
     theirs.keyring = Keyring({PEER: identity(new)})
     first, _ = connect(ours.connecting(OURS, PEER, direct=False), under_way)
     second, _ = connect(ours.connecting(OURS, PEER, direct=False), theirs.accepting(PEER))
@@ -167,7 +159,7 @@ def test_new_keyring_serves_new_connections_and_leaves_handshakes_alone() -> Non
 
 def test_accepting_without_any_certificate_is_our_bug() -> None:
     with pytest.raises(Misuse):
-        contexts().accepting(OURS).connection()
+        contexts().accepting(OURS)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +180,7 @@ def test_mistakes_of_the_operator_are_found_at_once(rules: TLSRules, key: str, p
 @pytest.mark.parametrize("key", [None, rsa_key(2048)], ids=["ECDSA", "RSA"])
 def test_default_ciphers_of_tls_1_2_are_those_of_bcp_195(key: object) -> None:
     ours = contexts(issued("ours.test", key=key))
-    offered = ours.accepting(OURS).connection().get_cipher_list()
+    offered = ours.accepting(OURS).get_cipher_list()
     older = [cipher for cipher in offered if not cipher.startswith("TLS_")]
     assert older
     assert all(cipher.startswith("ECDHE-") for cipher in older)

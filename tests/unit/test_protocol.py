@@ -12,10 +12,10 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from gateway.errors import StreamCondition, StreamError
 from gateway.net.slumber import QUIET_SECONDS
-from gateway.net.throwaway_ca import Authority
 from gateway.stream.facts import Role, Terms
-from tests.support.talk import CLOSING_TAG, FEATURES, header
-from tests.support.tls import connect, contexts
+from tests.support.ca import authority
+from tests.support.talk import CLOSING_TAG, FEATURES, THEIRS, header
+from tests.support.tls import contexts
 from tests.support.wire import TIMING, Wire
 
 CLOSING = CLOSING_TAG.decode()
@@ -91,29 +91,29 @@ def test_a_stream_that_stands_is_not_timed_out() -> None:
 def test_tls_begins_when_both_sides_have_said_so() -> None:
     wire = Wire(terms=Terms(require_tls=True)).type(header(), STARTTLS)
     assert wire.heard().endswith(PROCEED)
-    assert wire.log[-1] == "transport: start TLS"
+    assert wire.log[-1] == "TLS begins"
 
 
 @pytest.mark.parametrize("role", Role)
 def test_tls_from_the_first_byte_comes_before_any_word(role: Role) -> None:
     wire = Wire(role, direct_tls=True)
-    assert wire.log == ["entered", "connected", "transport: start TLS"]
-    assert wire.heard() == ""
+    assert wire.log == ["entered", "connected", "TLS begins"]
+    handshake = b"\x16"  # the type of the record in which TLS says hello (RFC 8446 §5.1)
+    assert wire.transport.value()[:1] == (handshake if role is Role.INITIATING else b"")
 
 
 def test_behind_the_handshake_the_stream_begins_anew() -> None:
-    issued = Authority.create("Test CA").issue("ours.test")
-    ours = contexts(issued)
-    wire = Wire(Role.INITIATING).type(header(id_="1"), f"<stream:features>{STARTTLS}</stream:features>", PROCEED)
+    wire = Wire(Role.INITIATING).type(header(id_="1"), f"<stream:features>{STARTTLS}</stream:features>")
     wire.heard()
-    wire.transport.tls = connect(ours.connecting("ours.test", "theirs.test", direct=False), ours.accepting())[
-        0
-    ].connection  # type: ignore[arg-type]
-    wire.connection.handshakeCompleted()
+    other = contexts(authority().issue(THEIRS)).accepting(THEIRS)
+    wire.type(PROCEED).shake_hands(other)
     assert wire.log[-1] == "secured: TLSv1.3"
-    assert wire.heard().startswith("<?xml version='1.0'?><stream:stream ")
-    wire.type(header(id_="2"), FEATURES, message(1))
-    assert wire.log[-2:] == ["established", "stanzas: 1"]
+    assert other.recv(1000).startswith(b"<?xml version='1.0'?><stream:stream ")
+    for texts in [(header(id_="2"), FEATURES), (message(1), message(2))]:  # two records in one read
+        for text in texts:
+            other.send(text.encode())
+        wire.transport.read(other.bio_read(10_000))
+    assert wire.log[-2:] == ["established", "stanzas: 1 2"]
 
 
 def test_a_handshake_that_takes_too_long_is_cut_off() -> None:
@@ -212,7 +212,7 @@ def test_who_is_dismissed_in_the_middle_of_a_tls_handshake_is_cut_off(direct_tls
     wire = Wire(direct_tls=direct_tls, terms=Terms(require_tls=True))
     if not direct_tls:
         wire.type(header(), STARTTLS)
-    assert wire.log[-1] == "transport: start TLS"
+    assert wire.log[-1] == "TLS begins"
     wire.connection.dismiss(SHUTDOWN)
     assert wire.log[-1] == "transport: abort"
 

@@ -1,27 +1,18 @@
-"""What both ends of a handshake agree on afterwards, in memory and through Twisted's own STARTTLS."""
+"""What both ends of a handshake agree on afterwards."""
 
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
-from twisted.internet.interfaces import IHandshakeListener
-from twisted.internet.protocol import Factory, Protocol
-from zope.interface import implementer
 
 from gateway.addresses import prepare_domain
-from gateway.net.certificates import CertificateJudge
-from gateway.net.contexts import TLSContexts
 from gateway.net.throwaway_ca import Authority
-from gateway.net.tls_session import channel_bindings, describe_tls, peer_chain, server_end_point, tls_exporter
-from tests.support.ca import NOW, authority, rsa_key, trusting, weakly_signed
-from tests.support.reactor import run_in_reactor
+from gateway.net.tls_session import channel_bindings, describe_tls, server_end_point, tls_exporter
+from tests.support.ca import NOW, authority, rsa_key, weakly_signed
 from tests.support.tls import Secured, connect, contexts
 
 OURS, PEER = prepare_domain("ours.test"), prepare_domain("peer.test")
@@ -72,45 +63,6 @@ def test_end_point_binding_replaces_weak_hashes(algorithm: str) -> None:
 def test_end_point_binding_is_undefined_without_a_hash() -> None:
     root = Authority.create("Modern CA", moment=NOW, key=ed25519.Ed25519PrivateKey.generate())
     assert server_end_point(root.issue("peer.test").certificate) is None
-
-
-@implementer(IHandshakeListener)
-class Starting(Protocol):
-    """Starts TLS as soon as it is connected, and tells when the handshake is over."""
-
-    def __init__(self, creator: object) -> None:
-        self.creator = creator
-        self.secured: Deferred[Any] = Deferred()
-
-    def connectionMade(self) -> None:
-        self.transport.startTLS(self.creator)
-
-    def handshakeCompleted(self) -> None:
-        self.secured.callback(self.transport)
-
-
-def test_starttls_of_twisted_on_a_real_connection() -> None:
-    ours, theirs = contexts(authority().issue("ours.test")), contexts(authority().issue("peer.test"))
-    client_sees, server_sees, bindings = run_in_reactor(lambda: handshake(ours, theirs))
-    judge = CertificateJudge(trusting())
-    assert judge.judge(client_sees, NOW).proves(PEER)
-    assert judge.judge(server_sees, NOW).proves(OURS)
-    assert bindings[0] == bindings[1] is not None
-
-
-async def handshake(ours: TLSContexts, theirs: TLSContexts) -> Any:
-    from twisted.internet import reactor
-
-    accepted = Starting(theirs.accepting(PEER))
-    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Factory.forProtocol(lambda: accepted))
-    connecting = Starting(ours.connecting(OURS, PEER, direct=False))
-    await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port), connecting)
-    transports = [await connecting.secured, await accepted.secured]
-    try:
-        return *map(peer_chain, transports), list(map(tls_exporter, transports))
-    finally:
-        transports[0].abortConnection()
-        await port.stopListening()
 
 
 @pytest.mark.parametrize(
