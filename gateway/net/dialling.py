@@ -72,7 +72,6 @@ async def dial(
         won = await race.run()
         if won is not None:
             protocol, address = won
-            _prepare(protocol.transport)
             return Dialled(protocol=protocol, target=target, address=address, steps=tuple(steps))
         silent = silent and race.silent
     permanent = all(target.source == "fallback" for target in targets)
@@ -163,9 +162,3 @@ class Race:
             case TCPTimedOutError():
                 return "timed out"
         return f"not reached: {os.strerror(error.osError) if isinstance(error.osError, int) else error}"
-
-
-def _prepare(transport: Any) -> None:
-    """Stanzas are small and must not wait for each other; a peer that is gone must be noticed some time."""
-    transport.setTcpNoDelay(True)
-    transport.setTcpKeepAlive(True)

@@ -108,9 +108,10 @@ class StreamProtocol(Protocol):
     def connectionMade(self) -> None:
         self._timers.start("negotiate", self.timing.negotiate, self._negotiation_timed_out)
         self.last_activity = self._clock.seconds()
-        transport = self.transport
+        transport = self._tcp = self.transport
         self.peer_address = _address(transport.getPeer())
-        transport.setTcpNoDelay(True)
+        transport.setTcpNoDelay(True)  # stanzas are small and must not wait for each other
+        transport.setTcpKeepAlive(True)  # a peer that is gone must be noticed some time
         give_up_after(transport, self.timing.stall)
         transport.registerProducer(self._writable, True)
         if self._watcher is not None:
@@ -174,6 +175,8 @@ class StreamProtocol(Protocol):
             self.bytes_out += len(data)
             self.last_activity = self._clock.seconds()
             self.transport.write(data)
+            if not self._writable.is_open:
+                self._tcp.doWrite()
 
     @property
     def is_lost(self) -> bool:

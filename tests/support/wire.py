@@ -40,10 +40,14 @@ class Transport(StringTransport):
         super().__init__()
         self.log = log
         self.protocol: Any = None  # to which it gives what it reads
+        self.options: set[str] = set()
         self._unread: list[bytes] = []
 
     def setTcpNoDelay(self, enabled: bool) -> None:
-        pass
+        self.options |= {"no delay"} if enabled else set()
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        self.options |= {"keep alive"} if enabled else set()
 
     def read(self, *pieces: bytes) -> None:
         """These come, each for one read."""

@@ -59,6 +59,11 @@ def test_a_silent_stream_keeps_no_parser_and_reads_on_all_the_same() -> None:
 # Negotiation.
 
 
+@pytest.mark.parametrize("role", Role)
+def test_stanzas_do_not_wait_for_each_other_and_who_is_gone_is_noticed(role: Role) -> None:
+    assert Wire(role).transport.options == {"no delay", "keep alive"}
+
+
 def test_who_opens_the_stream_speaks_first() -> None:
     assert Wire(Role.INITIATING).heard().startswith("<?xml version='1.0'?><stream:stream ")
     assert Wire(Role.RECEIVING).heard() == ""
