@@ -49,7 +49,7 @@ class Dialling:
         """The addresses that were tried, in order."""
         return [host for host, *_ in self.reactor.tcpClients]
 
-    def connect(self, attempt: int) -> Wire:
+    def connect(self, attempt: int) -> StringTransport:
         host, port, factory, *_ = self.reactor.tcpClients[attempt]
         wire = StringTransport()
         factory.buildProtocol((host, port)).makeConnection(wire)
