@@ -95,6 +95,7 @@ class StreamProtocol(Protocol):
         self._is_resting = False
         self._timers = Timers(clock)
         self._writable = Writable(self)
+        self._send = self._writable.write
         self._reading_waits = 0
         self._layer: TLSLayer | None = None  # once TLS was started
         self._ended_because = ""
@@ -108,12 +109,12 @@ class StreamProtocol(Protocol):
     def connectionMade(self) -> None:
         self._timers.start("negotiate", self.timing.negotiate, self._negotiation_timed_out)
         self.last_activity = self._clock.seconds()
-        transport = self._tcp = self.transport
+        transport = self.transport
         self.peer_address = _address(transport.getPeer())
         transport.setTcpNoDelay(True)  # stanzas are small and must not wait for each other
         transport.setTcpKeepAlive(True)  # a peer that is gone must be noticed some time
         give_up_after(transport, self.timing.stall)
-        transport.registerProducer(self._writable, True)
+        self._writable.begin(transport)
         if self._watcher is not None:
             self._watcher.entered(self)
         self.session.connected(self)
@@ -133,6 +134,7 @@ class StreamProtocol(Protocol):
             self._secured()
         if data:
             self._read(data)
+        layer.flush()
         if layer.has_ended:
             layer.unregisterProducer()  # or TCP would wait for it
             layer.loseConnection()
@@ -154,7 +156,7 @@ class StreamProtocol(Protocol):
         self.was_stuck = self.has_stalled or "stall" in self._timers
         # Its system ends a connection in good order only if everything that had come was read.
         self.was_answered = self._has_closed and not self._is_ending and reason.check(ConnectionDone) is not None
-        self._writable.is_open = False
+        self._writable.close()
         self._timers.end()
         if self._watcher is not None:
             self._watcher.left(self)
@@ -174,9 +176,7 @@ class StreamProtocol(Protocol):
         if not self._is_lost:
             self.bytes_out += len(data)
             self.last_activity = self._clock.seconds()
-            self.transport.write(data)
-            if not self._writable.is_open:
-                self._tcp.doWrite()
+            self._send(data)
 
     @property
     def is_lost(self) -> bool:
@@ -229,6 +229,7 @@ class StreamProtocol(Protocol):
     def abort(self, because: str) -> None:
         """Cut the connection."""
         self._ended_because = self._ended_because or because
+        self._writable.close()
         self.transport.abortConnection()
 
     # -- carrying out ------------------------------------------------------------------------------------------------
@@ -246,7 +247,7 @@ class StreamProtocol(Protocol):
                     self._wait_before_reading(wait)
             elif kind is Send:
                 self.bytes_out += len(output.data)  # type: ignore[union-attr]
-                self.transport.write(output.data)  # type: ignore[union-attr]
+                self._send(output.data)  # type: ignore[union-attr]
             elif kind is SecureTransport:
                 self._start_tls()
             elif kind is CloseTransport:
@@ -267,7 +268,8 @@ class StreamProtocol(Protocol):
                 self.rest()
 
     def _start_tls(self) -> None:
-        self.transport = self._layer = TLSLayer(self.transport, self._tls(self.stream.facts))
+        self._layer = TLSLayer(self.transport, self._tls(self.stream.facts), self._send)
+        self.transport, self._send = self._layer, self._layer.write
         self._layer.begin()
 
     def _secured(self) -> None:

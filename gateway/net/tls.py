@@ -1,8 +1,10 @@
 """TLS: the layer between a TCP connection and its stream, for either side.
 
-    layer = TLSLayer(transport, connection)     # on which its protocol writes from now on
+    layer = TLSLayer(transport, connection, write)      # it writes where `write` leads to
     layer.begin()
-    data = layer.received(data)                 # all that one read of the socket holds
+    data = layer.received(data)                         # all that one read of the socket holds
+    layer.write(answer)
+    layer.flush()
 
 It stands where the transport stood and is spoken to in the same words. What one read has brought is handed on as one
 piece, however many records it is made of; what is written goes out at once, as one piece, too. Both matter: a peer that
@@ -15,6 +17,7 @@ cut off, so that connection is lost and not done.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from OpenSSL import SSL
@@ -29,12 +32,13 @@ _RECORD_OVERHEAD = 64  # and no cipher of ours adds more to a record
 class TLSLayer:
     """A transport that encrypts."""
 
-    def __init__(self, transport: Any, connection: SSL.Connection) -> None:
-        """`connection` has its side and has not begun."""
+    def __init__(self, transport: Any, connection: SSL.Connection, write: Callable[[bytes], object]) -> None:
+        """`connection` knows which side it is on and has not begun; `write` is for what it has to say."""
         self.is_established = False
         self.has_ended = False  # the other side sends nothing more, or nothing that could be read
         self._transport = transport
         self._connection = connection
+        self._write = write
         self._early: list[bytes] = []  # written before the handshake was done
         self._failure: Failure | None = None
         self._is_closing = False
@@ -46,20 +50,21 @@ class TLSLayer:
     def begin(self) -> None:
         """Start the handshake: the initiating side speaks first."""
         self._shake_hands()
-        self._send()
+        self.flush()
 
     # -- what comes --------------------------------------------------------------------------------------------------
 
     def received(self, data: bytes) -> bytes:
-        """What was in these bytes for the stream; perhaps they have only led on the handshake, or ended TLS."""
+        """What was in these bytes for the stream; perhaps they have only led on the handshake, or ended TLS.
+
+        What TLS has to answer waits for the next `write` or `flush`.
+        """
         if self.has_ended:
             return b""
         self._connection.bio_write(data)
         if not self.is_established:
             self._shake_hands()
-        data = self._decrypted() if self.is_established else b""
-        self._send()
-        return data
+        return self._decrypted() if self.is_established else b""
 
     def _shake_hands(self) -> None:
         try:
@@ -92,7 +97,7 @@ class TLSLayer:
         """TLS cannot go on: it says so, and we say nothing more."""
         self.has_ended = self._is_closing = True
         self._failure = Failure()
-        self._send()
+        self.flush()
 
     def why_lost(self, reason: Failure) -> Failure:
         """Why the connection was lost, when this is what TCP says."""
@@ -121,16 +126,16 @@ class TLSLayer:
         except SSL.Error:
             self._fail()
         else:
-            self._send(_OWN_WORDS + len(data) + len(data) // _RECORD_BYTES * _RECORD_OVERHEAD)
+            self.flush(_OWN_WORDS + len(data) + len(data) // _RECORD_BYTES * _RECORD_OVERHEAD)
 
-    def _send(self, most: int = _OWN_WORDS) -> None:
+    def flush(self, most: int = _OWN_WORDS) -> None:
         """Send what OpenSSL has made, which is hardly ever as many as `most` bytes."""
         try:
             while len(data := self._connection.bio_read(most)) == most:
-                self._transport.write(data)
+                self._write(data)
         except SSL.WantReadError:
             return
-        self._transport.write(data)
+        self._write(data)
 
     # -- the connection ----------------------------------------------------------------------------------------------
 
@@ -142,7 +147,7 @@ class TLSLayer:
                 self._connection.shutdown()
             except SSL.Error:
                 self.has_ended = True  # there is nobody to say it to
-            self._send()
+            self.flush()
         if self.has_ended:
             self._transport.loseConnection()
 

@@ -1,17 +1,19 @@
-"""Writable: whether a transport takes more stanzas (back-pressure, where we write).
+"""Writable: what is written to a transport, and whether it takes more (back-pressure, where we write).
 
-To the transport it is a push producer, which is paused when too much waits to be written and resumed when it is gone.
-To those who write it tells whether there is room, and when. Whoever owns the connection hears of a pause, to watch how
-long it lasts.
+What is written goes to the system at once, which nearly always takes it, so that the reactor need not be asked to come
+back for it. What the system does not take waits in the transport: then there is no room until all of that is gone.
+
+To the transport this is a pull producer, which it asks for more whenever it has nothing left to write. To those who
+write it tells whether there is room, and when. Whoever owns the connection hears of a pause, to watch its length.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 from weakref import proxy
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IPullProducer
 from zope.interface import implementer
 
 
@@ -25,15 +27,38 @@ class Owner(Protocol):
         """What waited has been taken."""
 
 
-@implementer(IPushProducer)
+@implementer(IPullProducer)
 class Writable:
     """Whether there is room, and who waits for it."""
 
     def __init__(self, owner: Owner) -> None:
         self.is_open = True
         self._has_ended = False
+        self._transport: Any = None  # while it may be written to
+        self._is_full = False
         self._owner = proxy(owner)  # which refers to us, and shall be freed without the garbage collector
         self._waiting: list[Deferred[None]] = []
+
+    def begin(self, transport: Any) -> None:
+        """Write to this transport from now on."""
+        self._transport = transport
+        transport.registerProducer(self, False)
+
+    def write(self, data: bytes) -> None:
+        """Send it, or as much as the system takes, and have the transport send the rest."""
+        transport = self._transport
+        if transport is None:
+            return
+        if not self._is_full:
+            sent = transport.writeSomeData(data)
+            if sent == len(data):
+                return
+            if isinstance(sent, int):  # else the connection is lost, as the transport will find
+                data = data[sent:]
+            self._is_full = True
+            self.is_open = False
+            self._owner.write_paused()
+        transport.write(data)
 
     def wait(self) -> Deferred[None] | None:
         """None when there is room; else a Deferred that fires when there is, or never will be."""
@@ -48,21 +73,24 @@ class Writable:
         self._has_ended = True
         self.is_open = False
 
+    def close(self) -> None:
+        """Nothing is written any more: the connection is lost, or cut."""
+        self._transport = None
+        self.end()
+
     def release(self) -> None:
         """Nobody has to wait any more."""
         waiting, self._waiting = self._waiting, []
         for wait in waiting:
             wait.callback(None)
 
-    def pauseProducing(self) -> None:
-        self.is_open = False
-        self._owner.write_paused()
-
     def resumeProducing(self) -> None:
-        self._owner.write_resumed()
-        if not self._has_ended:
-            self.is_open = True
-            self.release()
+        if self._is_full:
+            self._is_full = False
+            self._owner.write_resumed()
+            if not self._has_ended:
+                self.is_open = True
+                self.release()
 
     def stopProducing(self) -> None:
         self.is_open = False

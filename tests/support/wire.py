@@ -12,7 +12,6 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -41,7 +40,14 @@ class Transport(StringTransport):
         self.log = log
         self.protocol: Any = None  # to which it gives what it reads
         self.options: set[str] = set()
+        self.is_clogged = False
         self._unread: list[bytes] = []
+
+    def writeSomeData(self, data: bytes) -> int:
+        if self.is_clogged:
+            return 0
+        self.write(data)
+        return len(data)
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         self.options |= {"no delay"} if enabled else set()
@@ -140,10 +146,15 @@ class Wire:
 
     # -- the transport's buffer --------------------------------------------------------------------------------------
 
-    @property
-    def buffer(self) -> IPushProducer:
-        """Whom the transport pauses when its buffer is full, and resumes when it is not."""
-        return self.transport.producer  # type: ignore[no-any-return,attr-defined]
+    def clog(self) -> None:
+        """The system takes nothing more, and something waits."""
+        self.transport.is_clogged = True
+        self.connection.write(b" ")
+
+    def unclog(self) -> None:
+        """It takes all that waits."""
+        self.transport.is_clogged = False
+        self.transport.producer.resumeProducing()  # type: ignore[attr-defined]
 
     def _begin_tls(self, facts: Facts) -> SSL.Connection:
         self.log.append("TLS begins")

@@ -38,7 +38,7 @@ def standing(**more: object) -> Wire:
 
 
 def parsers() -> int:
-    return sum(isinstance(each, XMLParserType) for each in gc.get_objects())
+    return sum(type(each) is XMLParserType for each in gc.get_objects())
 
 
 def test_a_silent_stream_keeps_no_parser_and_reads_on_all_the_same() -> None:
@@ -294,9 +294,10 @@ def test_a_connection_that_is_lost_is_lost_for_a_reason(reason: Exception, told:
 
 def test_nothing_is_left_of_a_connection_that_is_lost() -> None:
     wire = standing(terms=Terms(require_tls=False, idle_seconds=100))
-    wire.buffer.pauseProducing()
+    wire.clog()
     before: Deferred[None] = wire.connection.when_lost()
     wire.leave()
+    wire.heard()
     assert before.called
     assert wire.connection.when_lost().called
     assert wire.clock.getDelayedCalls() == []
@@ -347,12 +348,12 @@ def test_there_is_room_until_the_buffer_is_full() -> None:
     wire = standing()
     assert wire.connection.has_room
     assert wire.connection.room() is None
-    wire.buffer.pauseProducing()
+    wire.clog()
     assert not wire.connection.has_room
     wait = wire.connection.room()
     assert wait is not None
     wire.clock.advance(TIMING.stall - 1)
-    wire.buffer.resumeProducing()
+    wire.unclog()
     assert wait.called
     assert wire.connection.has_room
     wire.clock.advance(TIMING.stall)
@@ -361,7 +362,7 @@ def test_there_is_room_until_the_buffer_is_full() -> None:
 
 def test_who_takes_nothing_for_too_long_is_cut_off() -> None:
     wire = standing()
-    wire.buffer.pauseProducing()
+    wire.clog()
     wire.clock.advance(TIMING.stall)
     wire.leave(ConnectionLost())
     assert wire.log == ["transport: abort", "left", "lost: it took nothing for 60 s"]
@@ -371,15 +372,15 @@ def test_who_takes_nothing_for_too_long_is_cut_off() -> None:
 
 def test_behind_our_closing_tag_there_is_no_room_any_more() -> None:
     wire = standing()
-    wire.buffer.pauseProducing()
+    wire.clog()
     wire.connection.close()
-    wire.buffer.resumeProducing()
+    wire.unclog()
     assert not wire.connection.has_room
 
 
 def test_nobody_waits_for_room_on_a_connection_that_is_lost() -> None:
     wire = standing()
-    wire.buffer.pauseProducing()
+    wire.clog()
     wait = wire.connection.room()
     assert wait is not None
     wire.leave()

@@ -32,11 +32,12 @@ class End:
 
     def __init__(self, connection: SSL.Connection) -> None:
         self.transport: Any = StringTransport()
-        self.layer = TLSLayer(self.transport, connection)
+        self.layer = TLSLayer(self.transport, connection, self.transport.write)
         self.layer.begin()
 
     def take(self) -> bytes:
         """What it has written."""
+        self.layer.flush()
         written: bytes = self.transport.value()
         self.transport.clear()
         return written
@@ -195,7 +196,7 @@ class Talker(Protocol):
         self.lost: Deferred[BaseException] = Deferred()
 
     def connectionMade(self) -> None:
-        self.layer = TLSLayer(self.transport, self.make())
+        self.layer = TLSLayer(self.transport, self.make(), self.transport.write)
         self.layer.begin()
         self.layer.write(self.word)
 
@@ -204,6 +205,7 @@ class Talker(Protocol):
         if self.layer.is_established and not self.shown:
             verdict = CertificateJudge(trusting()).judge_peer(self.layer, NOW)
             self.shown = [verdict.names, tls_exporter(self.layer)]
+        self.layer.flush()
         if self.heard or self.layer.has_ended:
             self.layer.loseConnection()
 
