@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.interop.clients import attached, user
+from tests.interop.fixtures import Starter
 from tests.interop.knocking import knocking, opened, plain
-from tests.interop.peers import Peer
+from tests.interop.peers import Gateway, Peer
 from tests.interop.peers.site import CLIENT
 from tests.interop.probe import SASL, client_tls, dial
 from tests.interop.scripted import EXTERNAL, SUCCESS, scripted
@@ -78,9 +79,11 @@ async def test_no_mechanism_that_proves_no_domain_is_used_between_servers(
         assert (await probe.element()).tag == "{jabber:server:dialback}result"
 
 
-async def test_real_servers_are_authenticated_both_ways(gateway: Peer, peer: Peer) -> None:
+async def test_real_servers_are_authenticated_both_ways(start: Starter, peer: Peer) -> None:
+    domain = "fresh.test"  # which has no other stream on which dialback could add it
+    ours = start(Gateway, domain)
     async with user(peer, "romeo") as romeo:
-        romeo.send_message("anybody@gateway.test", "Ay me!")
+        romeo.send_message(f"anybody@{domain}", "Ay me!")
         await romeo.expect_message("Ay me!")
-    assert "external" in gateway.proofs(peer.site.domains[0])
-    assert "external" in peer.proofs("gateway.test")
+    assert "external" in ours.proofs(peer.site.domains[0])
+    assert "external" in peer.proofs(domain)
