@@ -50,6 +50,8 @@ def escape_text(text: str) -> str:
 
 def escape_attribute(text: str) -> str:
     """An attribute value, safe between quotes of either kind, and unchanged by value normalisation."""
+    if text.isprintable() and not _ATTRIBUTE_SPECIAL.search(text):
+        return text
     _refuse_forbidden(text)
     return _ATTRIBUTE_SPECIAL.sub(lambda match: _ATTRIBUTE_ESCAPES[match[0]], text)
 
@@ -81,12 +83,13 @@ class Element:
     `xml:lang` and its kin are `(namespaces.XML, "lang")`.
     """
 
-    __slots__ = ("attributes", "children", "name", "namespace")
+    __slots__ = ("_hash", "attributes", "children", "name", "namespace")
 
     namespace: str
     name: str
     attributes: Mapping[str | tuple[str, str], str]
     children: tuple[Element | str, ...]
+    _hash: int  # once somebody has asked
 
     def __init__(
         self,
@@ -110,7 +113,12 @@ class Element:
         return self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash((self.namespace, self.name, frozenset(self.attributes.items())))
+        try:
+            return self._hash  # the features that we offer are looked up with every stream
+        except AttributeError:
+            found = hash((self.namespace, self.name, frozenset(self.attributes.items())))
+            object.__setattr__(self, "_hash", found)
+            return found
 
     def __repr__(self) -> str:
         return f"<Element {{{self.namespace}}}{self.name} {dict(self.attributes)} {len(self.children)} children>"

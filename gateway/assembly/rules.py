@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from gateway.addresses import Domain
 from gateway.federation.route import RouteRules
 from gateway.net.connector import Way
@@ -9,6 +11,8 @@ from gateway.net.contexts import TLSRules
 from gateway.policy import DomainRule, Domains
 from gateway.settings import ComponentDomain, PeerSettings, RelayDomain, Settings
 from gateway.stream.facts import Means, Terms
+
+_MOST_DOMAINS = 4096  # whose terms are remembered
 
 
 class Rules:
@@ -18,12 +22,14 @@ class Rules:
         self.settings = settings
         self.domains = Domains(domain_rules(settings))
         self._terms: dict[PeerSettings, Terms] = {}  # made once for each table in the settings
+        self._found = lru_cache(_MOST_DOMAINS)(self._find_terms)  # several times while a stream is opened
 
     def replace(self, settings: Settings) -> None:
         """Answer by these settings from now on."""
         self.settings = settings
         self.domains.replace(domain_rules(settings))
         self._terms.clear()
+        self._found.cache_clear()
 
     def peer(self, domain: Domain) -> PeerSettings:
         """How we deal with a domain: relayed ones have their own settings."""
@@ -47,6 +53,9 @@ class Rules:
 
     def terms_outside(self, domain: Domain) -> Terms | None:
         """The terms for a domain outside; None where nothing is exchanged with it."""
+        return self._found(domain)
+
+    def _find_terms(self, domain: Domain) -> Terms | None:
         peer = self.settings.peers.for_domain(domain)
         return self._terms_of(peer) if peer.allow else None
 

@@ -41,6 +41,7 @@ XMPP_ADDR = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.5")
 MOST_NAMES = 1000  # of one certificate; what it names beyond them proves nothing
 LONGEST_NAME = 1023  # characters
 _SHOWN = 5
+_MOST_ANSWERS = 16  # that are remembered for one certificate
 _MOST_REFERENCES = 4096  # domains; each is asked about several times while its stream is opened
 _HOST = re.compile(r"(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*").fullmatch
 _SERVICE = re.compile(r"_[A-Za-z0-9-]+(?:\.[A-Za-z0-9_-]+)+").fullmatch
@@ -72,6 +73,15 @@ class CertificateNames:
 
     def prove(self, domain: Domain, service: str = SERVER) -> bool:
         """Whether one of these names is exactly that domain, for that service where the name is limited to one."""
+        answers = self._answers
+        answer = answers.get((domain, service))
+        if answer is None:
+            if len(answers) >= _MOST_ANSWERS:
+                answers.clear()
+            answer = answers[domain, service] = self._proves(domain, service)
+        return answer
+
+    def _proves(self, domain: Domain, service: str) -> bool:
         references = _references(domain, service)
         if not references:
             return False
@@ -97,6 +107,11 @@ class CertificateNames:
         named = [*self.dns, *self.services, *(f"xmpp:{address}" for address in self.xmpp_addresses)]
         more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
         return ", ".join(map(shown, named[:_SHOWN])) + more if named else "no name that XMPP knows"
+
+    @cached_property
+    def _answers(self) -> dict[tuple[Domain, str], bool]:
+        """What was asked before: the same question comes several times while a stream is opened."""
+        return {}
 
     @cached_property
     def _patterns(self) -> tuple[DNSPattern | SRVPattern, ...]:

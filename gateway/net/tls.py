@@ -42,6 +42,7 @@ class TLSLayer:
         self._early: list[bytes] = []  # written before the handshake was done
         self._failure: Failure | None = None
         self._is_closing = False
+        self._may_answer = False  # TLS itself, to what has come since it spoke last
 
     def getHandle(self) -> SSL.Connection:
         """As Twisted's transports under TLS."""
@@ -50,7 +51,7 @@ class TLSLayer:
     def begin(self) -> None:
         """Start the handshake: the initiating side speaks first."""
         self._shake_hands()
-        self.flush()
+        self._send()
 
     # -- what comes --------------------------------------------------------------------------------------------------
 
@@ -62,6 +63,7 @@ class TLSLayer:
         if self.has_ended:
             return b""
         self._connection.bio_write(data)
+        self._may_answer = True
         if not self.is_established:
             self._shake_hands()
         return self._decrypted() if self.is_established else b""
@@ -97,7 +99,7 @@ class TLSLayer:
         """TLS cannot go on: it says so, and we say nothing more."""
         self.has_ended = self._is_closing = True
         self._failure = Failure()
-        self.flush()
+        self._send()
 
     def why_lost(self, reason: Failure) -> Failure:
         """Why the connection was lost, when this is what TCP says."""
@@ -126,10 +128,16 @@ class TLSLayer:
         except SSL.Error:
             self._fail()
         else:
-            self.flush(_OWN_WORDS + len(data) + len(data) // _RECORD_BYTES * _RECORD_OVERHEAD)
+            self._send(_OWN_WORDS + len(data) + len(data) // _RECORD_BYTES * _RECORD_OVERHEAD)
 
-    def flush(self, most: int = _OWN_WORDS) -> None:
+    def flush(self) -> None:
+        """Send what TLS has to answer, unless something was written behind it, and has taken it along."""
+        if self._may_answer:
+            self._send()
+
+    def _send(self, most: int = _OWN_WORDS) -> None:
         """Send what OpenSSL has made, which is hardly ever as many as `most` bytes."""
+        self._may_answer = False
         try:
             while len(data := self._connection.bio_read(most)) == most:
                 self._write(data)
@@ -147,7 +155,7 @@ class TLSLayer:
                 self._connection.shutdown()
             except SSL.Error:
                 self.has_ended = True  # there is nobody to say it to
-            self.flush()
+            self._send()
         if self.has_ended:
             self._transport.loseConnection()
 

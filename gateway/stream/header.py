@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from gateway.addresses import Address, Domain
@@ -91,6 +92,8 @@ def _address(root: RootTag, attribute: str, lookup: Lookup) -> Address | None:
 
 
 def _version(text: str | None) -> tuple[int, int]:
+    if text == "1.0":
+        return (1, 0)
     if text is None:
         return (0, 9)
     major, _, minor = text.partition(".")
@@ -109,19 +112,20 @@ def check_same(before: StreamHeader, now: StreamHeader) -> None:
 
 def write_header(header: StreamHeader) -> bytes:
     """The header as bytes, with the XML declaration before it (RFC 6120 §11.5)."""
-    parts = [f"<?xml version='1.0'?><stream:stream xmlns='{header.content_namespace}'"]
-    for namespace, prefix in declared_prefixes(header.content_namespace).items():
-        parts.append(f" xmlns:{prefix}='{namespace}'")
-    if header.from_ is not None:
-        parts.append(f" from='{escape_attribute(header.from_.full)}'")
-    elif header.id is not None:
-        parts.append(" from=''")  # who answers and is not whom the other side calls has no name (RFC 6120 §4.9.1.3)
-    if header.to is not None:
-        parts.append(f" to='{escape_attribute(header.to.full)}'")
-    if header.id is not None:
-        parts.append(f" id='{escape_attribute(header.id)}'")
-    if header.negotiates:
-        parts.append(" version='1.0'")
-    if header.lang is not None:
-        parts.append(f" xml:lang='{escape_attribute(header.lang)}'")
-    return ("".join(parts) + ">").encode()
+    named = {
+        "from": header.from_.full if header.from_ is not None else None,
+        "to": header.to.full if header.to is not None else None,
+        "id": header.id,
+        "version": "1.0" if header.negotiates else None,
+        "xml:lang": header.lang,
+    }
+    if header.from_ is None and header.id is not None:
+        named["from"] = ""  # who answers and is not whom the other side calls has no name (RFC 6120 §4.9.1.3)
+    attributes = [f" {name}='{escape_attribute(value)}'" for name, value in named.items() if value is not None]
+    return f"{_beginning(header.content_namespace)}{''.join(attributes)}>".encode()
+
+
+@lru_cache
+def _beginning(content_namespace: str) -> str:
+    declared = [f" xmlns:{prefix}='{uri}'" for uri, prefix in declared_prefixes(content_namespace).items()]
+    return f"<?xml version='1.0'?><stream:stream xmlns='{content_namespace}'{''.join(declared)}"
