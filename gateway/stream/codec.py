@@ -87,7 +87,7 @@ _TYPE: dict[bytes, str | None] = {
     f"{quote}{value}{quote}".encode(): value for values in TYPES.values() for value in values for quote in "'\""
 }
 _TYPE[b""] = None
-_NO_SCOPE = Scope(b"<root>", {}, None)
+_NO_SCOPE = Scope("root", {}, None)
 _MOST_DECLARATIONS = 20  # of namespaces in a stream header; real ones have three to five
 _FORGET_AFTER = 1 << 20  # bytes
 
@@ -189,10 +189,11 @@ class Codec:
         self.budget.check_attributes(tag[0])
         if len(declarations) > _MOST_DECLARATIONS:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "the stream header declares too many namespaces")
-        root = _root_tag(expat_name, tag[1].decode(), attributes, declarations)
+        name = tag[1].decode()
+        root = _root_tag(expat_name, name, attributes, declarations)
         self._rooted = True
         self._ended = bool(tag[2])
-        self._scope = Scope(tag[0], declarations, root.attributes.get((XML, "lang")))
+        self._scope = Scope(name, declarations, root.attributes.get((XML, "lang")))
         self._content = (self._scope.content_namespace, *self._aliases)
         self._buffer = buffer[tag.end() :]
         self._offset = tag.end()

@@ -12,21 +12,23 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from gateway.elements import Element, parse_element
+from gateway.elements import Element, escape_attribute, parse_element
 from gateway.stream.framing import attributes, tags
 
 Search = Callable[[bytes], re.Match[bytes] | None]
 
 _MOST_KINDS = 256  # of stream headers that differ in what they declare
+_MOST_FEATURES = 64  # that are remembered with what they mean
+_LONGEST_FEATURES = 2048  # bytes
 _LANGUAGE = re.compile("[A-Za-z0-9-]{1,64}")  # as much of RFC 5646 as keeps a peer from making every stanza large
 
 
 class Scope:
-    """The stream header as its children see it."""
+    """The stream header as its children see it; `start_tag` is a shorter one that means the same to them."""
 
-    def __init__(self, start_tag: bytes, declarations: dict[str, str], lang: str | None) -> None:
+    def __init__(self, name: str, declarations: dict[str, str], lang: str | None) -> None:
         self.content_namespace = declarations.get("", "")
-        self.start_tag = start_tag
+        self.start_tag = _start_tag(name, *declarations.items())
         self._lang = b" xml:lang='%b'" % lang.encode() if lang and _LANGUAGE.fullmatch(lang) else b""
         self._content = self.content_namespace.encode()
         self._lean, self._uses_prefix = _searches(self._content, *filter(None, declarations))
@@ -49,7 +51,22 @@ class Scope:
 
     def parse(self, raw: bytes) -> Element:
         """The tree of an element that stands in this scope."""
+        if raw.startswith(b"<stream:features") and len(raw) <= _LONGEST_FEATURES:
+            return _features(raw, self.start_tag)
         return parse_element(raw, self.start_tag)
+
+
+@lru_cache(_MOST_KINDS)
+def _start_tag(name: str, *declarations: tuple[str, str]) -> bytes:
+    """Shared by the streams whose headers declare the same."""
+    declared = [f" xmlns{':' if prefix else ''}{prefix}='{escape_attribute(uri)}'" for prefix, uri in declarations]
+    return f"<{name}{''.join(declared)}>".encode()
+
+
+@lru_cache(_MOST_FEATURES)
+def _features(raw: bytes, start_tag: bytes) -> Element:
+    """Most servers offer the same, on all their streams."""
+    return parse_element(raw, start_tag)
 
 
 @lru_cache(_MOST_KINDS)
