@@ -12,7 +12,6 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from OpenSSL import SSL
@@ -22,18 +21,19 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from gateway.errors import StreamCondition, StreamError
-from gateway.net.certificates import CertificateJudge, CertificateVerdict
+from gateway.net.certificates import CertificateJudge
+from gateway.net.gathering import Gathering
 from gateway.net.greetings import other_language
 from gateway.net.reasons import why_lost
+from gateway.net.secured import what_tls_shows
 from gateway.net.silence import give_up_after
 from gateway.net.slumber import Slumber
 from gateway.net.targets import endpoint_text
 from gateway.net.tls import TLSLayer
-from gateway.net.tls_session import channel_bindings, describe_tls
 from gateway.net.writable import Writable
 from gateway.sessions import NOBODY, Session
-from gateway.stream.events import CloseTransport, Secured, SecureTransport, Send, StanzasReceived, StreamClosed
-from gateway.stream.facts import Facts, Role, TLSFacts
+from gateway.stream.events import CloseTransport, SecureTransport, Send, StanzasReceived, StreamClosed
+from gateway.stream.facts import Facts, Role
 from gateway.stream.negotiation import Step
 from gateway.stream.states import State
 from gateway.stream.stream import Output, Stream
@@ -96,6 +96,7 @@ class StreamProtocol(Protocol):
         self._timers = Timers(clock)
         self._writable = Writable(self)
         self._send = self._writable.write
+        self._gathering: Gathering | None = None  # from the first stanza on
         self._reading_waits = 0
         self._layer: TLSLayer | None = None  # once TLS was started
         self._ended_because = ""
@@ -136,6 +137,7 @@ class StreamProtocol(Protocol):
             self._read(data)
         layer.flush()
         if layer.has_ended:
+            self._send_gathered()
             layer.unregisterProducer()  # or TCP would wait for it
             layer.loseConnection()
 
@@ -156,7 +158,7 @@ class StreamProtocol(Protocol):
         self.was_stuck = self.has_stalled or "stall" in self._timers
         # Its system ends a connection in good order only if everything that had come was read.
         self.was_answered = self._has_closed and not self._is_ending and reason.check(ConnectionDone) is not None
-        self._writable.close()
+        self._stop_writing()
         self._timers.end()
         if self._watcher is not None:
             self._watcher.left(self)
@@ -175,8 +177,10 @@ class StreamProtocol(Protocol):
         """Stanzas as bytes, on an established stream."""
         if not self._is_lost:
             self.bytes_out += len(data)
-            self.last_activity = self._clock.seconds()
-            self._send(data)
+            self.last_activity = now = self._clock.seconds()
+            if self._gathering is None:
+                self._gathering = Gathering(self._clock, self._send)
+            self._gathering.write(data, now)
 
     @property
     def is_lost(self) -> bool:
@@ -229,7 +233,7 @@ class StreamProtocol(Protocol):
     def abort(self, because: str) -> None:
         """Cut the connection."""
         self._ended_because = self._ended_because or because
-        self._writable.close()
+        self._stop_writing()
         self.transport.abortConnection()
 
     # -- carrying out ------------------------------------------------------------------------------------------------
@@ -247,6 +251,7 @@ class StreamProtocol(Protocol):
                     self._wait_before_reading(wait)
             elif kind is Send:
                 self.bytes_out += len(output.data)  # type: ignore[union-attr]
+                self._send_gathered()
                 self._send(output.data)  # type: ignore[union-attr]
             elif kind is SecureTransport:
                 self._start_tls()
@@ -267,34 +272,35 @@ class StreamProtocol(Protocol):
             if self._slumber is not None:
                 self.rest()
 
+    def _send_gathered(self) -> None:
+        if self._gathering is not None:
+            self._gathering.flush()
+
+    def _stop_writing(self) -> None:
+        if self._gathering is not None:
+            self._gathering.end()
+        self._writable.close()
+
     def _start_tls(self) -> None:
         self._layer = TLSLayer(self.transport, self._tls(self.stream.facts), self._send)
         self.transport, self._send = self._layer, self._layer.write
         self._layer.begin()
 
     def _secured(self) -> None:
-        secured = self._what_tls_shows()
+        stream = self.stream
+        secured = what_tls_shows(
+            self.transport,
+            self._judge,
+            accepted=stream.facts.role is Role.RECEIVING,
+            binds_channels=stream.profile.binds_channels,
+        )
         if self._direct_tls:
-            self.stream.facts = replace(self.stream.facts, tls=secured.tls, certificate=secured.certificate)
+            stream.facts = replace(stream.facts, tls=secured.tls, certificate=secured.certificate)
             self.session.happened(secured)
             self._begin()
         else:
             self.session.happened(secured)
-            self._carry_out(self.stream.answer(secured))
-
-    def _what_tls_shows(self) -> Secured:
-        transport = self.transport
-        session = describe_tls(transport)
-        verdict: CertificateVerdict = self._judge.judge_peer(transport, datetime.now(UTC))
-        accepted = self.stream.facts.role is Role.RECEIVING
-        bindings = channel_bindings(transport, accepted=accepted) if self.stream.profile.binds_channels else {}
-        tls = TLSFacts(
-            version=session.version,
-            cipher=session.cipher,
-            alpn=session.alpn or None,
-            channel_bindings=bindings,
-        )
-        return Secured(tls=tls, certificate=verdict)
+            self._carry_out(stream.answer(secured))
 
     def _close_transport(self, error: StreamError | None) -> None:
         if error is not None:
@@ -311,6 +317,7 @@ class StreamProtocol(Protocol):
         if self._is_ending:
             return
         self._is_ending = True
+        self._send_gathered()
         if self._layer is not None and self.stream.facts.tls is None:
             self.abort("closed by us in the middle of the TLS handshake")  # in which nothing can be said
             return

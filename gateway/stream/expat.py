@@ -84,7 +84,7 @@ class Judge:
         self._tail = b""
 
     def _wake(self) -> Any:
-        parser = self._parser = self._make_parser()
+        parser = self._parser = self._make_parser(knows_root=True)
         parser.Parse(self._start, False)
         return parser
 
@@ -129,16 +129,17 @@ class Judge:
         if unfinished > _LARGE:
             self._held = _HeldToken(tail)
 
-    def _make_parser(self) -> Any:
+    def _make_parser(self, *, knows_root: bool = False) -> Any:
         parser = ParserCreate("utf-8", SEPARATOR)
         if hasattr(parser, "SetReparseDeferralEnabled"):
             # expat 2.6 and later may sit on a finished token until more comes, which on a stream may be never.
             parser.SetReparseDeferralEnabled(False)
         # Handlers that held on to us would keep expat's memory until the garbage collector comes round.
         judge = proxy(self)
-        parser.StartNamespaceDeclHandler = partial(Judge._declared, judge)
-        parser.StartElementHandler = partial(Judge._root_opened, judge)
-        parser.XmlDeclHandler = self._xml_declared
+        if not knows_root:
+            parser.StartNamespaceDeclHandler = partial(Judge._declared, judge)
+            parser.StartElementHandler = partial(Judge._root_opened, judge)
+            parser.XmlDeclHandler = self._xml_declared
         parser.StartDoctypeDeclHandler = partial(Judge._refuse, judge, "a document type declaration")
         parser.ProcessingInstructionHandler = partial(Judge._refuse, judge, "a processing instruction")
         parser.CommentHandler = partial(Judge._refuse, judge, "a comment")

@@ -1,0 +1,61 @@
+"""Gathering: stanzas that are written to one connection one soon after the other go out together.
+
+The first goes out at once. What comes within a moment after it was brought by other streams that have something to read
+in the same turn of the reactor, as when a thousand of them feed one component: that is gathered, and written at the end
+of the turn, with one system call and one TLS record instead of hundreds. So what comes alone does not wait, and what
+comes in crowds costs less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+SOON = 0.0005  # seconds
+MOST = 65536  # bytes
+
+
+class Gathering:
+    """The stanzas on their way to one connection."""
+
+    __slots__ = ("_clock", "_last", "_pieces", "_send", "_size", "_turn")
+
+    def __init__(self, clock: Any, send: Callable[[bytes], None]) -> None:
+        """`clock` is an IReactorTime; `send` is where everything goes."""
+        self._clock = clock
+        self._send = send
+        self._last = float("-inf")
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._turn: Any = None
+
+    def write(self, data: bytes, now: float) -> None:
+        """Send it at once or in this turn."""
+        is_alone = now - self._last > SOON and not self._pieces
+        self._last = now
+        if is_alone:
+            self._send(data)
+            return
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size >= MOST:
+            self.flush()
+        elif self._turn is None:
+            self._turn = self._clock.callLater(0, self._turn_ends)
+
+    def flush(self) -> None:
+        """Send what was gathered, since something has to follow it."""
+        if self._pieces:
+            pieces, self._pieces, self._size = self._pieces, [], 0
+            self._send(b"".join(pieces))
+
+    def end(self) -> None:
+        """Nothing is sent any more."""
+        self._pieces.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+
+    def _turn_ends(self) -> None:
+        self._turn = None
+        self.flush()
