@@ -72,6 +72,7 @@ def _read(text: str) -> IPAddress:
     return address
 
 
+@lru_cache
 def _never_a_server(address: IPAddress) -> str | None:
     if address.is_unspecified or (address.version == 4 and address in _THIS_NETWORK):
         return "an unspecified"

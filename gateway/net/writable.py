@@ -2,9 +2,11 @@
 
 What is written goes to the system at once, which nearly always takes it, so that the reactor need not be asked to come
 back for it. What the system does not take waits in the transport: then there is no room until all of that is gone.
+Where something stands between us and the system, as with the `ssl:` and `haproxy:` endpoints, everything goes through
+it, and there is room until it says otherwise.
 
-To the transport this is a pull producer, which it asks for more whenever it has nothing left to write. To those who
-write it tells whether there is room, and when. Whoever owns the connection hears of a pause, to watch its length.
+To the transport this is a producer. To those who write it tells whether there is room, and when. Whoever owns the
+connection hears of a pause, to watch its length.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any, Protocol
 from weakref import proxy
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPullProducer
+from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
 
@@ -27,7 +29,7 @@ class Owner(Protocol):
         """What waited has been taken."""
 
 
-@implementer(IPullProducer)
+@implementer(IPullProducer, IPushProducer)
 class Writable:
     """Whether there is room, and who waits for it."""
 
@@ -35,6 +37,7 @@ class Writable:
         self.is_open = True
         self._has_ended = False
         self._transport: Any = None  # while it may be written to
+        self._is_direct = False
         self._is_full = False
         self._owner = proxy(owner)  # which refers to us, and shall be freed without the garbage collector
         self._waiting: list[Deferred[None]] = []
@@ -42,22 +45,22 @@ class Writable:
     def begin(self, transport: Any) -> None:
         """Write to this transport from now on."""
         self._transport = transport
-        transport.registerProducer(self, False)
+        # A wrapper hands out what it wraps, too, which would lead past its TLS; so it is the class that counts.
+        self._is_direct = hasattr(type(transport), "writeSomeData")
+        transport.registerProducer(self, not self._is_direct)  # a pull producer hears when nothing waits any more
 
     def write(self, data: bytes) -> None:
         """Send it, or as much as the system takes, and have the transport send the rest."""
         transport = self._transport
         if transport is None:
             return
-        if not self._is_full:
+        if self._is_direct and not self._is_full:
             sent = transport.writeSomeData(data)
             if sent == len(data):
                 return
             if isinstance(sent, int):  # else the connection is lost, as the transport will find
                 data = data[sent:]
-            self._is_full = True
-            self.is_open = False
-            self._owner.write_paused()
+            self.pauseProducing()
         transport.write(data)
 
     def wait(self) -> Deferred[None] | None:
@@ -83,6 +86,12 @@ class Writable:
         waiting, self._waiting = self._waiting, []
         for wait in waiting:
             wait.callback(None)
+
+    def pauseProducing(self) -> None:
+        if not self._is_full:  # a transport may repeat itself with every write
+            self._is_full = True
+            self.is_open = False
+            self._owner.write_paused()
 
     def resumeProducing(self) -> None:
         if self._is_full:

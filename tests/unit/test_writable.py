@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.error import ConnectionLost
+from twisted.internet.protocol import Protocol
 from twisted.internet.testing import StringTransport
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
 from gateway.net.writable import Writable
 
@@ -36,11 +39,11 @@ class Transport(StringTransport):
 class Owner:
     """Notes the pauses."""
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, room: int, wrap: Callable[[Transport], Any] = lambda transport: transport) -> None:
         self.noted: list[str] = []
         self.transport = Transport(room)
         self.writable = Writable(self)
-        self.writable.begin(self.transport)
+        self.writable.begin(wrap(self.transport))
 
     def write_paused(self) -> None:
         self.noted.append("paused")
@@ -97,3 +100,28 @@ def test_what_is_cut_is_not_written_to() -> None:
     owner.writable.write(b"two")
     assert owner.transport.taken == b"one"
     assert owner.writable.wait() is not None
+
+
+class Shouting(ProtocolWrapper):
+    """Stands between us and the transport, as the TLS of an `ssl:` endpoint does."""
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(WrappingFactory(None), Protocol())
+        self.makeConnection(transport)
+
+    def write(self, data: bytes) -> None:
+        self.transport.write(data.upper())  # type: ignore[union-attr]
+
+
+def test_nothing_goes_past_what_stands_between_us_and_the_system() -> None:
+    owner = Owner(100, Shouting)
+    owner.writable.write(b"secret")
+    assert (owner.transport.taken, owner.transport.value()) == (b"", b"SECRET")
+    assert owner.writable.wait() is None
+    for _ in range(2):
+        owner.transport.producer.pauseProducing()  # type: ignore[attr-defined]
+    wait = owner.writable.wait()
+    assert wait is not None
+    owner.transport.drain()
+    assert wait.called
+    assert owner.noted == ["paused", "resumed"]
