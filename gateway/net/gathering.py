@@ -1,4 +1,4 @@
-"""Gathering: stanzas that are written to one connection one soon after the other go out together.
+"""Gathering: stanzas that are written to one connection soon after each other go out together.
 
 The first goes out at once. What comes within a moment after it was brought by other streams that have something to read
 in the same turn of the reactor, as when a thousand of them feed one component: that is gathered, and written at the end
@@ -16,7 +16,7 @@ MOST = 65536  # bytes
 
 
 class Gathering:
-    """The stanzas on their way to one connection."""
+    """What is on its way to one connection."""
 
     __slots__ = ("_clock", "_last", "_pieces", "_send", "_size", "_turn")
 
@@ -30,7 +30,7 @@ class Gathering:
         self._turn: Any = None
 
     def write(self, data: bytes, now: float) -> None:
-        """Send it at once or in this turn."""
+        """Send stanzas, at once or at the end of this turn."""
         is_alone = now - self._last > SOON and not self._pieces
         self._last = now
         if is_alone:
@@ -43,8 +43,13 @@ class Gathering:
         elif self._turn is None:
             self._turn = self._clock.callLater(0, self._turn_ends)
 
+    def follow(self, data: bytes) -> None:
+        """Send at once what is no stanza, behind all that was gathered."""
+        self.flush()
+        self._send(data)
+
     def flush(self) -> None:
-        """Send what was gathered, since something has to follow it."""
+        """Send what was gathered."""
         if self._pieces:
             pieces, self._pieces, self._size = self._pieces, [], 0
             self._send(b"".join(pieces))

@@ -95,8 +95,7 @@ class StreamProtocol(Protocol):
         self._is_resting = False
         self._timers = Timers(clock)
         self._writable = Writable(self)
-        self._send = self._writable.write
-        self._gathering: Gathering | None = None  # from the first stanza on
+        self._out = Gathering(clock, self._writable.write)
         self._reading_waits = 0
         self._layer: TLSLayer | None = None  # once TLS was started
         self._ended_because = ""
@@ -137,7 +136,7 @@ class StreamProtocol(Protocol):
             self._read(data)
         layer.flush()
         if layer.has_ended:
-            self._send_gathered()
+            self._out.flush()
             layer.unregisterProducer()  # or TCP would wait for it
             layer.loseConnection()
 
@@ -178,9 +177,7 @@ class StreamProtocol(Protocol):
         if not self._is_lost:
             self.bytes_out += len(data)
             self.last_activity = now = self._clock.seconds()
-            if self._gathering is None:
-                self._gathering = Gathering(self._clock, self._send)
-            self._gathering.write(data, now)
+            self._out.write(data, now)
 
     @property
     def is_lost(self) -> bool:
@@ -251,8 +248,7 @@ class StreamProtocol(Protocol):
                     self._wait_before_reading(wait)
             elif kind is Send:
                 self.bytes_out += len(output.data)  # type: ignore[union-attr]
-                self._send_gathered()
-                self._send(output.data)  # type: ignore[union-attr]
+                self._out.follow(output.data)  # type: ignore[union-attr]
             elif kind is SecureTransport:
                 self._start_tls()
             elif kind is CloseTransport:
@@ -272,19 +268,15 @@ class StreamProtocol(Protocol):
             if self._slumber is not None:
                 self.rest()
 
-    def _send_gathered(self) -> None:
-        if self._gathering is not None:
-            self._gathering.flush()
-
     def _stop_writing(self) -> None:
-        if self._gathering is not None:
-            self._gathering.end()
+        self._out.end()
         self._writable.close()
 
     def _start_tls(self) -> None:
-        self._layer = TLSLayer(self.transport, self._tls(self.stream.facts), self._send)
-        self.transport, self._send = self._layer, self._layer.write
-        self._layer.begin()
+        self._layer = TLSLayer(self.transport, self._tls(self.stream.facts), self._writable.write)
+        self.transport, self._out = self._layer, Gathering(self._clock, self._layer.write)
+        if self.stream.facts.role is Role.INITIATING:
+            self._layer.begin()
 
     def _secured(self) -> None:
         stream = self.stream
@@ -317,7 +309,7 @@ class StreamProtocol(Protocol):
         if self._is_ending:
             return
         self._is_ending = True
-        self._send_gathered()
+        self._out.flush()
         if self._layer is not None and self.stream.facts.tls is None:
             self.abort("closed by us in the middle of the TLS handshake")  # in which nothing can be said
             return

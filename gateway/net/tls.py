@@ -1,7 +1,7 @@
 """TLS: the layer between a TCP connection and its stream, for either side.
 
     layer = TLSLayer(transport, connection, write)      # it writes where `write` leads to
-    layer.begin()
+    layer.begin()                                       # as the initiating side
     data = layer.received(data)                         # all that one read of the socket holds
     layer.write(answer)
     layer.flush()
@@ -49,7 +49,7 @@ class TLSLayer:
         return self._connection
 
     def begin(self) -> None:
-        """Start the handshake: the initiating side speaks first."""
+        """Start the handshake, as the side that speaks first."""
         self._shake_hands()
         self._send()
 

@@ -61,11 +61,10 @@ def test_a_large_crowd_does_not_wait_for_the_end() -> None:
 def test_something_that_has_to_follow_takes_all_along() -> None:
     scene = Scene()
     scene.write(b"one", b"two")
-    scene.gathering.flush()
-    scene.gathering.flush()
-    assert scene.sent == [b"one", b"two"]
+    scene.gathering.follow(b"</stream:stream>")
+    assert scene.sent == [b"one", b"two", b"</stream:stream>"]
     scene.clock.advance(0)
-    assert scene.sent == [b"one", b"two"]
+    assert len(scene.sent) == 3
 
 
 def test_behind_the_end_nothing_is_sent() -> None:
