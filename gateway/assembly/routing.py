@@ -55,6 +55,8 @@ def remote_route(parts: Parts, pair: DomainPair) -> RemoteRoute:
 
 def reached(parts: Parts, pair: DomainPair) -> None:
     """A domain has shown itself: whatever waits for it is sent on its way now."""
+    if not parts.backoff:  # as nearly always, when a stanza has come
+        return
     waited = [parts.backoff.reached(whom) for whom in (pair.target, pair)]
     if any(waited):
         for route in list(parts.remote_routes.values()):

@@ -60,6 +60,10 @@ class Backoff:
         self._most = most
         self._waits_for: OrderedDict[Whom, Wait] = OrderedDict()
 
+    def __bool__(self) -> bool:
+        """Whether anybody may have to be waited for."""
+        return bool(self._waits_for)
+
     def failed(self, domain: Whom, now: float, cause: GatewayError | None = None) -> float:
         """The domain was tried and not reached; the answer is the time from which it may be tried again.
 

@@ -25,6 +25,7 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
 _RECORD_BYTES = 1 << 14  # the most that a record holds (RFC 8446 §5.1)
+_APPLICATION_DATA = b"\x17\x03\x03"  # begins a record of it; its length follows (RFC 8446 §5.2)
 _OWN_WORDS = 4096  # more than TLS usually says of itself at a time
 _RECORD_OVERHEAD = 64  # and no cipher of ours adds more to a record
 
@@ -66,7 +67,7 @@ class TLSLayer:
         self._may_answer = True
         if not self.is_established:
             self._shake_hands()
-        return self._decrypted() if self.is_established else b""
+        return self._decrypted(is_one_record=_is_one_record(data)) if self.is_established else b""
 
     def _shake_hands(self) -> None:
         try:
@@ -81,12 +82,15 @@ class TLSLayer:
             for data in early:
                 self._encrypt(data)
 
-    def _decrypted(self) -> bytes:
+    def _decrypted(self, *, is_one_record: bool) -> bytes:
         receive = self._connection.recv
         pieces: list[bytes] = []
         try:
             while True:
                 pieces.append(receive(_RECORD_BYTES))
+                if is_one_record:  # as mostly where little comes: OpenSSL need not be asked whether there is more
+                    self._may_answer = False
+                    break
         except SSL.WantReadError:
             pass
         except SSL.ZeroReturnError:
@@ -175,3 +179,8 @@ class TLSLayer:
     def unregisterProducer(self) -> None:
         """As the transport."""
         self._transport.unregisterProducer()
+
+
+def _is_one_record(data: bytes) -> bool:
+    """Whether this is a record, and no more, as nothing else looks but by chance; then the rest only comes later."""
+    return len(data) > 5 and data[:3] == _APPLICATION_DATA and len(data) == 5 + (data[3] << 8 | data[4])

@@ -323,7 +323,7 @@ class Codec:
             from_address, to_address, malformed = self._addresses(from_, to)
         return Stanza(
             _NAME[name],
-            raw if lang else self._scope.with_language(raw, 1 + len(name)),
+            raw if lang or not self._scope.language else self._scope.with_language(raw, 1 + len(name)),
             to_address,
             from_address,
             _TYPE[type_] if type_ in _TYPE else unescape(type_[1:-1]),

@@ -29,7 +29,7 @@ class Scope:
     def __init__(self, name: str, declarations: dict[str, str], lang: str | None) -> None:
         self.content_namespace = declarations.get("", "")
         self.start_tag = _start_tag(name, *declarations.items())
-        self._lang = b" xml:lang='%b'" % lang.encode() if lang and _LANGUAGE.fullmatch(lang) else b""
+        self.language = b" xml:lang='%b'" % lang.encode() if lang and _LANGUAGE.fullmatch(lang) else b""
         self._content = self.content_namespace.encode()
         self._lean, self._uses_prefix = _searches(self._content, *filter(None, declarations))
 
@@ -46,8 +46,8 @@ class Scope:
         return b"&#" in raw and _hides_a_namespace(raw)
 
     def with_language(self, raw: bytes, name_end: int) -> bytes:
-        """The bytes of a stanza that names no language, with the stream's."""
-        return raw[:name_end] + self._lang + raw[name_end:] if self._lang else raw
+        """The bytes of a stanza that names no language, with the stream's, if it has one."""
+        return raw[:name_end] + self.language + raw[name_end:]
 
     def parse(self, raw: bytes) -> Element:
         """The tree of an element that stands in this scope."""

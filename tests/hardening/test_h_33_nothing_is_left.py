@@ -20,6 +20,7 @@ from twisted.internet.threads import deferToThread
 
 from benchmarks.load.streams import CLOSING_TAG, Credentials, Place, server_stream
 from gateway.config import load
+from gateway.net.porter import Porter
 from gateway.net.protocol import StreamProtocol
 from gateway.service import build
 from tests.support.configuration import Folder
@@ -99,13 +100,9 @@ def test_h_33_a_connection_that_is_lost_is_freed_at_once(tmp_path: Path, visit: 
         try:
             [(address, port)] = next(gateway.listening()).addresses
             place = Place(address=address, port=port, domain=DOMAIN)
-            visiting = deferToThread(visit, place, credentials)
-            connections: set[ref[StreamProtocol]] = set()
-            while not (visiting.called and connections):
-                connections |= {ref(each) for each in gateway.porter.connections}
-                await pause(0.001)
-            (await visiting).close()
-            while gateway.porter.connections:
+            connections = watch_the_door(gateway.porter)
+            (await deferToThread(visit, place, credentials)).close()
+            while not connections or gateway.porter.connections:
                 await pause(0.01)
             await pause(0.05)
             return [each() for each in connections]
@@ -114,6 +111,19 @@ def test_h_33_a_connection_that_is_lost_is_freed_at_once(tmp_path: Path, visit: 
 
     left = run_in_reactor(scenario, timeout=20)
     assert left == [None]
+
+
+def watch_the_door(porter: Porter) -> list[ref[StreamProtocol]]:
+    """Everybody who comes in from now on."""
+    came: list[ref[StreamProtocol]] = []
+    let_in = porter.entered
+
+    def entered(connection: Any) -> None:
+        came.append(ref(connection))
+        let_in(connection)
+
+    porter.entered = entered  # type: ignore[method-assign]
+    return came
 
 
 def pause(seconds: float) -> Deferred[None]:

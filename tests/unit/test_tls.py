@@ -76,12 +76,22 @@ def test_many_records_of_one_read_are_one_piece(ends: tuple[End, End]) -> None:
     assert talk(one, other) == [b"one two three"]
 
 
-def test_half_a_record_is_nothing_yet(ends: tuple[End, End]) -> None:
+def test_a_record_may_come_in_any_pieces(ends: tuple[End, End]) -> None:
     one, other = ends
     one.layer.write(b"whole")
-    record = one.take()
-    assert other.layer.received(record[:10]) == b""
-    assert other.layer.received(record[10:]) == b"whole"
+    *first, last = one.take()
+    for byte in first:
+        assert other.layer.received(bytes([byte])) == b""
+    assert other.layer.received(bytes([last])) == b"whole"
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_records_may_be_cut_anywhere(ends: tuple[End, End], cut: int) -> None:
+    one, other = ends
+    one.layer.write(b"one ")
+    one.layer.write(b"two")
+    records = one.take()
+    assert other.layer.received(records[:cut]) + other.layer.received(records[cut:]) == b"one two"
 
 
 @pytest.mark.parametrize("size", [1, (1 << 14) - 1, 1 << 14, (1 << 14) + 1, 1_000_000])
