@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -68,12 +69,25 @@ def prepare(connection: Connection, path: Path) -> None:
     try:
         _check_owner(connection, path)
         for pragma in _PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}").fetchall()
+            _set(connection, pragma)
         migrate(connection, load_schemas())
     except sqlite3.Error as error:
         raise UnusableFile(
             f"cannot use {path}: {error}; it must be a database of this gateway's, or not exist"
         ) from error
+
+
+def _set(connection: Connection, pragma: str) -> None:
+    """SQLite does not wait by itself while somebody else brings the same file to its log; so we do."""
+    patience = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                raise
+            time.sleep(0.01)
 
 
 def load_schemas() -> list[str]:
