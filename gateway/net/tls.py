@@ -41,7 +41,7 @@ class TLSLayer:
         self._connection = connection
         self._write = write
         self._early: list[bytes] = []  # written before the handshake was done
-        self._failure: Failure | None = None
+        self._error: SSL.Error | None = None
         self._is_closing = False
         self._may_answer = False  # TLS itself, to what has come since it spoke last
 
@@ -74,8 +74,8 @@ class TLSLayer:
             self._connection.do_handshake()
         except SSL.WantReadError:
             pass
-        except SSL.Error:
-            self._fail()
+        except SSL.Error as error:
+            self._fail(error)
         else:
             self.is_established = True
             early, self._early = self._early, []
@@ -95,20 +95,20 @@ class TLSLayer:
             pass
         except SSL.ZeroReturnError:
             self.has_ended = True
-        except SSL.Error:
-            self._fail()
+        except SSL.Error as error:
+            self._fail(error)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _fail(self) -> None:
+    def _fail(self, error: SSL.Error) -> None:
         """TLS cannot go on: it says so, and we say nothing more."""
         self.has_ended = self._is_closing = True
-        self._failure = Failure()
+        self._error = error.with_traceback(None)  # which would refer to us
         self._send()
 
     def why_lost(self, reason: Failure) -> Failure:
         """Why the connection was lost, when this is what TCP says."""
-        if self._failure is not None:
-            return self._failure
+        if self._error is not None:
+            return Failure(self._error)
         if not self.has_ended and reason.check(ConnectionDone):
             return Failure(ConnectionLost())
         return reason
@@ -129,8 +129,8 @@ class TLSLayer:
         try:
             while left:
                 left = left[self._connection.send(left) :]  # a record at a time
-        except SSL.Error:
-            self._fail()
+        except SSL.Error as error:
+            self._fail(error)
         else:
             self._send(_OWN_WORDS + len(data) + len(data) // _RECORD_BYTES * _RECORD_OVERHEAD)
 

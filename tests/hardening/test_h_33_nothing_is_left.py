@@ -53,6 +53,13 @@ def begin_tls(place: Place, credentials: Credentials) -> Any:
     return connection
 
 
+def spoil_tls(place: Place, credentials: Credentials) -> Any:
+    connection = begin_tls(place, credentials)
+    connection.sendall(b"\x00\x05hello")
+    connection.recv(4096)  # an alert
+    return connection
+
+
 def break_rules(place: Place, credentials: Credentials) -> Any:
     connection = open_and_stop(place, credentials)
     connection.sendall(b"<!DOCTYPE x>")
@@ -72,7 +79,7 @@ def prove_and_close(place: Place, credentials: Credentials) -> Any:
     return wire
 
 
-VISITS = (say_nothing, open_and_stop, begin_tls, break_rules, prove_and_send, prove_and_close)
+VISITS = (say_nothing, open_and_stop, begin_tls, spoil_tls, break_rules, prove_and_send, prove_and_close)
 
 
 @pytest.fixture
