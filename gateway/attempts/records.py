@@ -269,7 +269,6 @@ class AttemptLog:
         self._steps: list[StepRecord] = []
         self._doing = doing
         self._had_stanza = False
-        self._under_way: AttemptUnderWay | None = AttemptUnderWay(number=number, so_far=self.so_far)
         if doing:
             self._tell()
 
@@ -305,7 +304,6 @@ class AttemptLog:
         if self.record is None:
             self._doing = ""
             self.record = self._record(verdict, reason)
-            self._under_way = None  # which refers to us
             self._publish(self.record)
 
     def stanzas(self, told: str) -> None:
@@ -344,8 +342,7 @@ class AttemptLog:
         )
 
     def _tell(self) -> None:
-        if self._under_way is not None:
-            self._publish(self._under_way)
+        self._publish(AttemptUnderWay(number=self.number, so_far=self.so_far))
 
     def so_far(self) -> Attempt:
         """The record as it is now."""

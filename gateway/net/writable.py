@@ -2,8 +2,8 @@
 
 What is written goes to the system at once, which nearly always takes it, so that the reactor need not be asked to come
 back for it. What the system does not take waits in the transport: then there is no room until all of that is gone.
-Where something stands between us and the system, as with the `ssl:` and `haproxy:` endpoints, everything goes through
-it, and there is room until it says otherwise.
+Where something stands between us and the system, as with `haproxy:` endpoints, everything goes through it, and there is
+room until it says otherwise.
 
 To the transport this is a producer. To those who write it tells whether there is room, and when. Whoever owns the
 connection hears of a pause, to watch its length.
@@ -34,13 +34,17 @@ class Writable:
     """Whether there is room, and who waits for it."""
 
     def __init__(self, owner: Owner) -> None:
-        self.is_open = True
         self._has_ended = False
         self._transport: Any = None  # while it may be written to
         self._is_direct = False
         self._is_full = False
         self._owner = proxy(owner)  # which refers to us, and shall be freed without the garbage collector
         self._waiting: list[Deferred[None]] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is room."""
+        return not (self._is_full or self._has_ended)
 
     def begin(self, transport: Any) -> None:
         """Write to this transport from now on."""
@@ -74,7 +78,6 @@ class Writable:
     def end(self) -> None:
         """Our closing tag goes out: there will never be room behind it (RFC 6120 §4.4)."""
         self._has_ended = True
-        self.is_open = False
 
     def close(self) -> None:
         """Nothing is written any more: the connection is lost, or cut."""
@@ -90,16 +93,14 @@ class Writable:
     def pauseProducing(self) -> None:
         if not self._is_full:  # a transport may repeat itself with every write
             self._is_full = True
-            self.is_open = False
             self._owner.write_paused()
 
     def resumeProducing(self) -> None:
         if self._is_full:
             self._is_full = False
             self._owner.write_resumed()
-            if not self._has_ended:
-                self.is_open = True
+            if self.is_open:
                 self.release()
 
     def stopProducing(self) -> None:
-        self.is_open = False
+        self.end()

@@ -1,4 +1,4 @@
-"""Writable: on a transport of which the system takes as much as the test says, and on a real one."""
+"""Writable: on a transport of which the system takes as much as the test says."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_what_is_cut_is_not_written_to() -> None:
 
 
 class Shouting(ProtocolWrapper):
-    """Stands between us and the transport, as the TLS of an `ssl:` endpoint does."""
+    """Stands between us and the transport, as a `haproxy:` endpoint does."""
 
     def __init__(self, transport: Transport) -> None:
         super().__init__(WrappingFactory(None), Protocol())
