@@ -4,7 +4,9 @@
 # make bench  the gateway beside Prosody and ejabberd, as a table; `make profile` shows where the time goes
 # make docs   the manual, into build/docs; make features, make clean
 
-PYTHON ?= python3
+# Debian's own Python where it will do: its build is a third faster than one that was only configured and made.
+WILL_DO := -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell /usr/bin/python3 $(WILL_DO) 2>/dev/null && echo /usr/bin/)python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -46,7 +48,7 @@ peers:
 
 # The stamp is newer than what it was made from, so a second `make` installs nothing.
 $(INSTALLED): setup.cfg pyproject.toml
-	@$(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' || \
+	@$(PYTHON) $(WILL_DO) || \
 		{ echo "Python 3.11 or newer with venv is needed: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 # twistd finds plugins by folder, so the tree itself has to be on the path: that is editable_mode=compat.

@@ -13,6 +13,7 @@ import re
 from gateway.addresses import Address, Domain
 from gateway.elements import Element, escape_attribute, parse_element, unescape
 from gateway.errors import StanzaCondition, StanzaError
+from gateway.markup import INSIDE_TAG
 from gateway.namespaces import CLIENT, STANZA_ERRORS, XML
 
 # What a tree of a stanza is qualified by, whatever stream it came from: content is the same everywhere.
@@ -32,11 +33,9 @@ _START_TAG_NAME = re.compile(rb"<[^\s/>]+")
 _ATTRIBUTE = re.compile(rb"""[ \t\r\n]+([^\s=/>]+)[ \t\r\n]*=[ \t\r\n]*('[^']*'|"[^"]*")""")
 
 # In what a parser has found well-formed. Groups: the mark of a closing tag, the mark of an empty element.
-_TAG = re.compile(rb"""<(/?)(?:[^>'"/]++|'[^']*+'|"[^"]*+"|/(?!>))*+(/?)>""")
+_TAG = re.compile(b"<(/?)" + INSIDE_TAG + b"(/?)>")
 # The start of an iq that has content, up to the end of its first child's start tag, which has content too. Group: name.
-_FIRST_CHILD = re.compile(
-    rb"""<iq(?:[^>'"]++|'[^']*+'|"[^"]*+")*+>\s*+<([^\s/>]++)(?:[^>'"/]++|'[^']*+'|"[^"]*+"|/(?!>))*+>"""
-)
+_FIRST_CHILD = re.compile(b"<iq" + INSIDE_TAG + rb">\s*+<([^\s/>]++)" + INSIDE_TAG + b">")
 _CDATA = re.compile(rb"<!\[CDATA\[.*?\]\]>", re.DOTALL)
 
 

@@ -19,6 +19,7 @@ from typing import Protocol
 from gateway.addresses import Address
 from gateway.elements import SEPARATOR, Element, Oversized, split_name, unescape
 from gateway.errors import MalformedAddress, StreamCondition, StreamError
+from gateway.markup import INSIDE_TAG, NEVER, QUOTED, rounds
 from gateway.namespaces import XML
 from gateway.stanzas import NAMES, TYPES, Stanza
 from gateway.stream.budget import Budget, UnderWay
@@ -61,14 +62,12 @@ _WS = rb"[ \t\r\n]"
 
 
 def _start_tag(other_attributes: bytes) -> bytes:
-    """The start tag of a stanza, up to its closing mark. Groups: name, from, to, type, id, xml:lang, with quotes.
-
-    Possessive throughout: nothing that a peer can write makes it go back and try again.
-    """
-    equals, value = _WS + rb"*+=" + _WS + rb"*+", rb"""'[^']*+'|"[^"]*+\""""
-    captured = [name + equals + b"(" + value + b")" for name in (b"from", b"to", b"type", b"id", b"xml:lang")]
-    other = other_attributes + rb"[^\s=/>]++" + equals + b"(?:" + value + b")"
-    attributes = b"(?:" + _WS + b"++(?>" + b"|".join([*captured, other]) + b"))*+"
+    """The start tag of a stanza, up to its closing mark. Groups: name, from, to, type, id, xml:lang, with quotes."""
+    equals = _WS + rb"*+=" + _WS + rb"*+"
+    captured = [name + equals + b"(" + QUOTED + b")" for name in (b"from", b"to", b"type", b"id", b"xml:lang")]
+    other = other_attributes + rb"[^\s=/>]++" + equals + b"(?:" + QUOTED + b")"
+    # In this group a failed round may leave the white space behind it, which may follow anyway (see `rounds`).
+    attributes = b"(?:" + _WS + b"++(?:" + b"|".join([*captured, other, NEVER]) + b"))*+"
     return b"<(message|presence|iq)" + attributes + _WS + b"*+"
 
 
@@ -76,10 +75,10 @@ _STANZA_TAG = re.compile(_start_tag(b"") + b"(/?+)>")
 # A whole stanza that declares no namespaces itself and has no stanza inside. Groups: all of it, those of its start tag,
 # and instead of them, where no such stanza stands, the next byte; then all the rest is passed over.
 _USUAL_STANZA = re.compile(
-    b"(" + _start_tag(b"(?!xmlns)") + rb"(?:/>|>[^<]*+(?:<(?!/?(?:message|presence|iq))[^<]*+)*+</\2>))"
+    b"(" + _start_tag(b"(?!xmlns)") + rb"(?:/>|>[^<]*+" + rounds(rb"<(?!/?(?:message|presence|iq))[^<]*+") + rb"</\2>))"
     rb"|([\s\S])[\s\S]*+"
 )
-_ANY_TAG = re.compile(rb"""<([^\s/>]++)(?:[^>'"/]++|'[^']*+'|"[^"]*+"|/(?!>))*+(/?+)>""")
+_ANY_TAG = re.compile(rb"<([^\s/>]++)" + INSIDE_TAG + rb"(/?+)>")
 _END_TAG = re.compile(rb"</[^>]*+>")
 _WHITESPACE = re.compile(_WS + rb"*+")
 _NAME = {name.encode(): name for name in NAMES}

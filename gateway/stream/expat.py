@@ -20,12 +20,13 @@ from weakref import proxy
 
 from gateway.elements import SEPARATOR
 from gateway.errors import StreamCondition, StreamError
+from gateway.markup import INSIDE_TAG
 from gateway.stream.framing import attributes
 
 _LARGE = 512  # bytes of an unfinished token
 _LONGEST_NAMESPACE = 2 * _LARGE  # what can hide in a tag that two slices share
 
-_SMALL_TAG = re.compile(rb"""<(?:[^>'"]++|'[^']*+'|"[^"]*+")*+>""")
+_SMALL_TAG = re.compile(b"<" + INSIDE_TAG + b"/?>")
 _OTHER_ENCODINGS = (b"\xfe\xff", b"\xff\xfe", b"\x00", b"<\x00")  # UTF-16 and UTF-32, with and without their mark
 _NO_CDATA = re.compile(
     rb"<!(?:\[[A-Z]*+)?\Z"

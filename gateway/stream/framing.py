@@ -16,14 +16,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from gateway.markup import INSIDE_TAG, QUOTED
+
 INCOMPLETE = -1
 UNUSUAL = -2
 
 # One tag, or the start of a CDATA section. Groups: CDATA, closing mark, mark of an empty element.
-_TAG = re.compile(rb"""<(?:(!)|(/?)[^>'"/]*+(?:'[^']*'|"[^"]*"|/(?!>)|[^>'"/]++)*+(/?)>)""")
+_TAG = re.compile(b"<(?:(!)|(/?)" + INSIDE_TAG + b"(/?)>)")
 _CDATA_START, _CDATA_END = b"<![CDATA[", b"]]>"
 _TAG_NAME = re.compile(rb"<[^\s=/>]*+")
-_ATTRIBUTE = re.compile(rb"""\s*+([^\s=/>]++)\s*+=\s*+('[^']*+'|"[^"]*+")""")
+_ATTRIBUTE = re.compile(rb"\s*+([^\s=/>]++)\s*+=\s*+(" + QUOTED + b")")
 
 # Where a stanza begins or ends, or what has a longer name; and how a stanza ends as a rule.
 _EDGE = re.compile(rb"</?(?:message|presence|iq)>?")
