@@ -24,7 +24,8 @@ from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
-_RECORD_BYTES = 1 << 14  # the most that a record holds (RFC 8446 §5.1)
+from gateway.net.tls_records import RECORD_BYTES, read_records
+
 _APPLICATION_DATA = b"\x17\x03\x03"  # begins a record of it; its length follows (RFC 8446 §5.2)
 _OWN_WORDS = 4096  # more than TLS usually says of itself at a time
 _RECORD_OVERHEAD = 64  # and no cipher of ours adds more to a record
@@ -64,10 +65,10 @@ class TLSLayer:
         if self.has_ended:
             return b""
         self._connection.bio_write(data)
-        self._may_answer = True
+        self._may_answer = not (self.is_established and _is_one_record(data))
         if not self.is_established:
             self._shake_hands()
-        return self._decrypted(is_one_record=_is_one_record(data)) if self.is_established else b""
+        return self._decrypted() if self.is_established else b""
 
     def _shake_hands(self) -> None:
         try:
@@ -82,17 +83,10 @@ class TLSLayer:
             for data in early:
                 self._encrypt(data)
 
-    def _decrypted(self, *, is_one_record: bool) -> bytes:
-        receive = self._connection.recv
+    def _decrypted(self) -> bytes:
         pieces: list[bytes] = []
         try:
-            while True:
-                pieces.append(receive(_RECORD_BYTES))
-                if is_one_record:  # as mostly where little comes: OpenSSL need not be asked whether there is more
-                    self._may_answer = False
-                    break
-        except SSL.WantReadError:
-            pass
+            read_records(self._connection, pieces)
         except SSL.ZeroReturnError:
             self.has_ended = True
         except SSL.Error as error:
@@ -132,7 +126,7 @@ class TLSLayer:
         except SSL.Error as error:
             self._fail(error)
         else:
-            self._send(_OWN_WORDS + len(data) + len(data) // _RECORD_BYTES * _RECORD_OVERHEAD)
+            self._send(_OWN_WORDS + len(data) + len(data) // RECORD_BYTES * _RECORD_OVERHEAD)
 
     def flush(self) -> None:
         """Send what TLS has to answer, unless something was written behind it, and has taken it along."""
@@ -182,5 +176,5 @@ class TLSLayer:
 
 
 def _is_one_record(data: bytes) -> bool:
-    """Whether this is a record, and no more, as nothing else looks but by chance; then the rest only comes later."""
+    """Whether this looks like one record of what a peer writes, to which TLS itself has nothing to answer."""
     return len(data) > 5 and data[:3] == _APPLICATION_DATA and len(data) == 5 + (data[3] << 8 | data[4])

@@ -18,6 +18,7 @@ from gateway.addresses import prepare_domain
 from gateway.net.certificates import CertificateJudge
 from gateway.net.contexts import TLSRules
 from gateway.net.tls import TLSLayer
+from gateway.net.tls_records import read_by_recv, read_records
 from gateway.net.tls_session import tls_exporter
 from tests.support.ca import NOW, authority, trusting
 from tests.support.reactor import run_in_reactor
@@ -61,8 +62,9 @@ def talk(one: End, other: End) -> list[bytes]:
     return heard
 
 
-@pytest.fixture
-def ends() -> tuple[End, End]:
+@pytest.fixture(params=[read_records, read_by_recv])
+def ends(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[End, End]:
+    monkeypatch.setattr("gateway.net.tls.read_records", request.param)
     pair = connecting(), accepting()
     talk(*pair)
     assert all(end.layer.is_established for end in pair)
@@ -100,6 +102,10 @@ def test_what_is_written_goes_out_at_once_and_whole(ends: tuple[End, End], size:
     data = bytes(range(256)) * (size // 256 + 1)
     one.layer.write(data[:size])
     assert talk(one, other) == [data[:size]]
+
+
+def test_records_are_read_by_the_quick_way() -> None:
+    assert read_records is not read_by_recv
 
 
 def test_what_is_written_during_the_handshake_follows_it() -> None:
