@@ -13,30 +13,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.addresses import Address
-from gateway.elements import SEPARATOR, Element, Oversized, split_name, unescape
+from gateway.elements import Element, Oversized, unescape
 from gateway.errors import MalformedAddress, StreamCondition, StreamError
-from gateway.markup import INSIDE_TAG, NEVER, QUOTED, rounds
-from gateway.namespaces import XML
+from gateway.markup import NEVER, QUOTED, rounds
 from gateway.stanzas import NAMES, TYPES, Stanza
 from gateway.stream.budget import Budget, UnderWay
 from gateway.stream.expat import Judge
 from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, search
+from gateway.stream.opening import Opening, RootTag, as_read_before, read_opening
 from gateway.stream.scope import Scope
-
-
-@dataclass(frozen=True, kw_only=True)
-class RootTag:
-    """A stream's start tag as received: expanded name, prefix, attributes, namespaces declared by prefix."""
-
-    namespace: str
-    name: str
-    prefix: str
-    attributes: dict[str | tuple[str, str], str]
-    declarations: dict[str, str]
 
 
 class StreamEnd:
@@ -78,7 +66,6 @@ _USUAL_STANZA = re.compile(
     b"(" + _start_tag(b"(?!xmlns)") + rb"(?:/>|>[^<]*+" + rounds(rb"<(?!/?(?:message|presence|iq))[^<]*+") + rb"</\2>))"
     rb"|([\s\S])[\s\S]*+"
 )
-_ANY_TAG = re.compile(rb"<([^\s/>]++)" + INSIDE_TAG + rb"(/?+)>")
 _END_TAG = re.compile(rb"</[^>]*+>")
 _WHITESPACE = re.compile(_WS + rb"*+")
 _NAME = {name.encode(): name for name in NAMES}
@@ -87,7 +74,6 @@ _TYPE: dict[bytes, str | None] = {
 }
 _TYPE[b""] = None
 _NO_SCOPE = Scope("root", {}, None)
-_MOST_DECLARATIONS = 20  # of namespaces in a stream header; real ones have three to five
 _FORGET_AFTER = 1 << 20  # bytes
 
 
@@ -114,16 +100,22 @@ class Codec:
         self._under_way: UnderWay | None = None
         self._scope = _NO_SCOPE
         self._rooted = False
+        self._root: RootTag | None = None  # until it is handed out
         self._ended = False
 
     @property
     def has_more(self) -> bool:
         """Whether anything but white space was received beyond what has been handed out, well-formed or not."""
-        return bool(self._buffer.strip()) or self._fault is not None
+        return bool(self._buffer.strip()) or self._fault is not None or self._root is not None
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the wire. What is wrong with them is raised by `take`, in its turn."""
         if self._fault is not None or self._ended:
+            return
+        if not (self._rooted or self._buffer) and (opening := as_read_before(data, self.budget)):
+            self._begin(opening)
+            self._judge = Judge.of_document(self._scope.start_tag)
+            self._offset = len(self._scope.start_tag)
             return
         try:
             if len(self._buffer) > self.budget.stanza_bytes:
@@ -165,7 +157,12 @@ class Codec:
             return items
         try:
             if not self._rooted:
-                self._take_root(items)
+                self._look_for_root()
+            if self._root is not None:
+                items.append(self._root)
+                self._root = None
+                if self._ended:
+                    items.append(STREAM_END)
             if self._rooted and len(items) != at_most and self._is_worth_a_look():
                 self._take_elements(items, at_most)
         except StreamError as fault:
@@ -176,29 +173,22 @@ class Codec:
 
     # -- the root ----------------------------------------------------------------------------------------------------
 
-    def _take_root(self, items: list[Item]) -> None:
-        if self._judge.root is None:
-            self.budget.check_size(len(self._buffer))
-            return
-        offset, expat_name, attributes, declarations = self._judge.root
+    def _look_for_root(self) -> None:
         buffer = bytes(self._buffer)
-        tag = _ANY_TAG.match(buffer, offset)
-        assert tag is not None
-        self.budget.check_size(tag.end())
-        self.budget.check_attributes(tag[0])
-        if len(declarations) > _MOST_DECLARATIONS:
-            raise StreamError(StreamCondition.POLICY_VIOLATION, "the stream header declares too many namespaces")
-        name = tag[1].decode()
-        root = _root_tag(expat_name, name, attributes, declarations)
+        opening = read_opening(self._judge, buffer, self.budget)
+        if opening is None:
+            self.budget.check_size(len(buffer))
+        else:
+            self._begin(opening)
+            self._ended = opening.ends
+            self._buffer = buffer[opening.size :]
+            self._offset = opening.size
+
+    def _begin(self, opening: Opening) -> None:
         self._rooted = True
-        self._ended = bool(tag[2])
-        self._scope = Scope(name, declarations, root.attributes.get((XML, "lang")))
-        self._content = (self._scope.content_namespace, *self._aliases)
-        self._buffer = buffer[tag.end() :]
-        self._offset = tag.end()
-        items.append(root)
-        if self._ended:
-            items.append(STREAM_END)
+        self._root = opening.root
+        self._scope = opening.scope
+        self._content = (opening.scope.content_namespace, *self._aliases)
 
     # -- its children ------------------------------------------------------------------------------------------------
 
@@ -355,17 +345,6 @@ class Codec:
         tag = _STANZA_TAG.match(raw)
         assert tag is not None
         return self._stanza(raw, *tag.groups(b"")[:6])
-
-
-def _root_tag(expat_name: str, written_name: str, attributes: dict[str, str], declarations: dict[str, str]) -> RootTag:
-    namespace, name = split_name(expat_name)
-    return RootTag(
-        namespace=namespace,
-        name=name,
-        prefix=written_name.rpartition(":")[0],
-        attributes={(split_name(key) if SEPARATOR in key else key): value for key, value in attributes.items()},
-        declarations=declarations,
-    )
 
 
 def _refuse_text(buffer: bytes, position: int) -> None:

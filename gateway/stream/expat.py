@@ -58,7 +58,7 @@ class Judge:
         self._fed = 0
         self._tail = b""  # of what was fed, the unfinished token
         self._held: _HeldToken | None = None
-        self._parser: Any = self._make_parser()
+        self._parser: Any = None  # made when there is something to judge
         self._start = b""  # what a parser has to know before it can go on
 
     def feed(self, data: bytes) -> None:
@@ -77,6 +77,15 @@ class Judge:
             for piece in _slices(data):
                 self._take(piece)
 
+    @classmethod
+    def of_document(cls, start: bytes) -> Judge:
+        """For a document of which nothing is known but this start tag of its root."""
+        judge = cls()
+        judge._first = None
+        judge.root = (0, "", {}, {})
+        judge.rest(start)
+        return judge
+
     def rest(self, start: bytes) -> None:
         """Keep no parser until there is more to judge, as of a document that is nothing but this start so far."""
         self._parser = None
@@ -85,7 +94,7 @@ class Judge:
         self._tail = b""
 
     def _wake(self) -> Any:
-        parser = self._parser = self._make_parser(knows_root=True)
+        parser = self._parser = self._make_parser(knows_root=bool(self._start))
         parser.Parse(self._start, False)
         return parser
 

@@ -15,9 +15,11 @@ from gateway.addresses import Address, Domain
 from gateway.elements import escape_attribute
 from gateway.errors import MalformedAddress, StreamCondition, StreamError
 from gateway.namespaces import DIALBACK, SERVER, STREAMS, XML
-from gateway.stream.codec import RootTag
+from gateway.stream.opening import RootTag
 
 Lookup = Callable[[str], Address]
+
+_MOST_BEGINNINGS = 1024
 
 
 def declared_prefixes(content_namespace: str) -> Mapping[str, str]:
@@ -112,20 +114,22 @@ def check_same(before: StreamHeader, now: StreamHeader) -> None:
 
 def write_header(header: StreamHeader) -> bytes:
     """The header as bytes, with the XML declaration before it (RFC 6120 §11.5)."""
-    named = {
-        "from": header.from_.full if header.from_ is not None else None,
-        "to": header.to.full if header.to is not None else None,
-        "id": header.id,
-        "version": "1.0" if header.negotiates else None,
-        "xml:lang": header.lang,
-    }
-    if header.from_ is None and header.id is not None:
-        named["from"] = ""  # who answers and is not whom the other side calls has no name (RFC 6120 §4.9.1.3)
-    attributes = [f" {name}='{escape_attribute(value)}'" for name, value in named.items() if value is not None]
-    return f"{_beginning(header.content_namespace)}{''.join(attributes)}>".encode()
+    from_ = header.from_.full if header.from_ is not None else None
+    if from_ is None and header.id is not None:
+        from_ = ""  # who answers and is not whom the other side calls has no name (RFC 6120 §4.9.1.3)
+    to = header.to.full if header.to is not None else None
+    version = "1.0" if header.negotiates else None
+    beginning = _beginning(header.content_namespace, from_, to, version, header.lang)
+    return f"{beginning}{_attributes(id=header.id)}>".encode()
 
 
-@lru_cache
-def _beginning(content_namespace: str) -> str:
-    declared = [f" xmlns:{prefix}='{uri}'" for uri, prefix in declared_prefixes(content_namespace).items()]
-    return f"<?xml version='1.0'?><stream:stream xmlns='{content_namespace}'{''.join(declared)}"
+@lru_cache(_MOST_BEGINNINGS)
+def _beginning(content_namespace: str, from_: str | None, to: str | None, version: str | None, lang: str | None) -> str:
+    """The header up to its id, which is the same whenever the same two meet."""
+    declared = {f"xmlns:{prefix}": uri for uri, prefix in declared_prefixes(content_namespace).items()}
+    named = {"from": from_, "to": to, "version": version, "xml:lang": lang}
+    return f"<?xml version='1.0'?><stream:stream{_attributes(xmlns=content_namespace, **declared, **named)}"
+
+
+def _attributes(**named: str | None) -> str:
+    return "".join([f" {name}='{escape_attribute(value)}'" for name, value in named.items() if value is not None])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import groupby
+from operator import methodcaller
 
 from gateway.addresses import Address
 from gateway.elements import Element
@@ -298,9 +299,7 @@ class Stream:
                 self._complete_if_content()
 
     def _complete_if_content(self) -> None:
-        if self.state is State.NEGOTIATING and all(
-            feature.is_complete(self.facts) for feature in self.profile.features
-        ):
+        if self.state is State.NEGOTIATING and all(map(methodcaller("is_complete", self.facts), self.profile.features)):
             self._move(Move.COMPLETE)
             self._codec.budget = self._budget.of_size(self.facts.terms.stanza_bytes)
             self._out.append(NegotiationCompleted())

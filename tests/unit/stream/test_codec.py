@@ -188,6 +188,7 @@ def test_what_costs_too_much_is_a_policy_violation(costly: bytes) -> None:
 def test_a_codec_at_rest_has_no_parser() -> None:
     codec = Codec(Budget(), AddressCache())
     codec.feed(HEADER)
+    codec.feed(MESSAGE)
     codec.take()
     awake = parsers()
     codec.rest()
@@ -195,6 +196,27 @@ def test_a_codec_at_rest_has_no_parser() -> None:
     codec.feed(MESSAGE)
     assert parsers() == awake
     assert [describe(item) for item in codec.take()] == read(HEADER + MESSAGE)[1:]
+
+
+def test_header_that_is_known_by_its_bytes_needs_no_parser() -> None:
+    read(HEADER)
+    awake = parsers()
+    codec = Codec(Budget(), AddressCache())
+    codec.feed(HEADER)
+    assert codec.has_more
+    assert [describe(item) for item in codec.take()] == read(HEADER)
+    assert not codec.has_more
+    assert parsers() == awake
+
+
+@pytest.mark.parametrize("budget", [Budget(stanza_bytes=len(HEADER) - 1), Budget(attributes=1)])
+def test_header_that_is_known_passes_no_smaller_budget(budget: Budget) -> None:
+    read(HEADER)
+    codec = Codec(budget, AddressCache())
+    codec.feed(HEADER)
+    with pytest.raises(StreamError) as raised:
+        codec.take()
+    assert raised.value.condition is StreamCondition.POLICY_VIOLATION
 
 
 def parsers() -> int:

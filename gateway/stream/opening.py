@@ -1,0 +1,91 @@
+"""Opening: the header of a stream in its bytes, the root tag with what stands before it (RFC 6120 §4.7).
+
+Peers open all their streams alike, each of them several times. So what a usual header means is remembered by its bytes:
+where they are the same, they pass the same checks.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from gateway.elements import SEPARATOR, split_name
+from gateway.errors import StreamCondition, StreamError
+from gateway.markup import INSIDE_TAG
+from gateway.namespaces import XML
+from gateway.stream.budget import Budget
+from gateway.stream.expat import Judge
+from gateway.stream.scope import Scope
+
+# A header and nothing else; one with an id comes but once.
+_USUAL_OPENING = re.compile(rb"<\?xml[^>]*+>\s*+<stream:stream(?![^>]*\sid=)" + INSIDE_TAG + b">")
+_LONGEST_OPENING = 1024  # bytes
+_MOST_OPENINGS = 256  # that are remembered with what they mean
+_MOST_DECLARATIONS = 20  # of namespaces in a stream header; real ones have three to five
+_ANY_TAG = re.compile(rb"<([^\s/>]++)" + INSIDE_TAG + rb"(/?+)>")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RootTag:
+    """A stream's start tag as received: expanded name, prefix, attributes, namespaces declared by prefix."""
+
+    namespace: str
+    name: str
+    prefix: str
+    attributes: dict[str | tuple[str, str], str]
+    declarations: dict[str, str]
+
+
+class Opening(NamedTuple):
+    """The header of a stream; `size` in bytes, with what stands before it; whether the stream `ends` with it."""
+
+    root: RootTag
+    scope: Scope
+    size: int
+    ends: bool
+
+
+def as_read_before(data: bytes, budget: Budget) -> Opening | None:
+    """The usual header that these bytes are, and no more; peers open all their streams alike."""
+    return _opening(data, budget) if len(data) <= _LONGEST_OPENING and _USUAL_OPENING.fullmatch(data) else None
+
+
+@lru_cache(_MOST_OPENINGS)
+def _opening(header: bytes, budget: Budget) -> Opening | None:
+    judge = Judge()
+    judge.most_attributes = budget.attributes
+    try:
+        judge.feed(header)
+        return read_opening(judge, header, budget)
+    except StreamError:
+        return None  # which will be said in its place
+
+
+def read_opening(judge: Judge, buffer: bytes, budget: Budget) -> Opening | None:
+    """The header that the judge has seen in `buffer`, if it is there as a whole."""
+    if judge.root is None:
+        return None
+    offset, expat_name, attributes, declarations = judge.root
+    tag = _ANY_TAG.match(buffer, offset)
+    assert tag is not None
+    budget.check_size(tag.end())
+    budget.check_attributes(tag[0])
+    if len(declarations) > _MOST_DECLARATIONS:
+        raise StreamError(StreamCondition.POLICY_VIOLATION, "the stream header declares too many namespaces")
+    name = tag[1].decode()
+    root = _root_tag(expat_name, name, attributes, declarations)
+    scope = Scope(name, declarations, root.attributes.get((XML, "lang")))
+    return Opening(root, scope, tag.end(), ends=bool(tag[2]))
+
+
+def _root_tag(expat_name: str, written_name: str, attributes: dict[str, str], declarations: dict[str, str]) -> RootTag:
+    namespace, name = split_name(expat_name)
+    return RootTag(
+        namespace=namespace,
+        name=name,
+        prefix=written_name.rpartition(":")[0],
+        attributes={(split_name(key) if SEPARATOR in key else key): value for key, value in attributes.items()},
+        declarations=declarations,
+    )
