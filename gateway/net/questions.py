@@ -11,8 +11,9 @@ from an answer is bounded.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.names import dns
@@ -88,6 +89,12 @@ class Questions:
         self._memory = Memory(bounds.kept)
         self._under_way: dict[Question, list[Wait]] = {}
         self._at_once = DeferredSemaphore(bounds.at_once)
+
+    def remembered(self, questions: Sequence[Question]) -> list[Answer] | None:
+        """The answers to all of these questions, where nobody has to be asked."""
+        now = self._reactor.seconds()
+        answers = [self._memory.recall(question, now) for question in questions]
+        return None if None in answers else cast("list[Answer]", answers)
 
     def ask(self, question: Question, seconds: float) -> Wait:
         """Begin to wait for the answer to a question, for so many seconds at most."""

@@ -17,7 +17,7 @@ has said that there is nothing, or has not said anything that could be relied up
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from random import Random, SystemRandom
@@ -178,7 +178,9 @@ class _Search:
         names = self._service.names
         asked = [tls for tls in names if direct_tls or tls == "starttls"]
         questions = [Question(kind="SRV", name=f"{names[tls]}.{name}") for tls in asked]
-        answers = await _all([self._questions.ask(question, self._patience.services).answer for question in questions])
+        answers = self._questions.remembered(questions) or await _all(
+            [self._questions.ask(question, self._patience.services).answer for question in questions]
+        )
         for answer in answers:
             self._say(answer.sentence)
         return dict(zip(asked, answers, strict=True))
@@ -195,8 +197,7 @@ class _Search:
     ) -> tuple[Target, ...]:
         """The places that have addresses, with these; ResolutionFailed without any."""
         hosts = list(dict.fromkeys(place.host for place in places))
-        lookups = [Deferred.fromCoroutine(self._addresses(host)) for host in hosts]
-        found = dict(zip(hosts, await _all(lookups), strict=True))
+        found = dict(zip(hosts, await _together([self._addresses(host) for host in hosts]), strict=True))
         for sentence in chain.from_iterable(found[host].sentences for host in hosts):
             self._say(sentence)
         if not any(there.addresses for there in found.values()):
@@ -228,14 +229,15 @@ class _Search:
         if host in self._hosts:
             addresses = interleaved(self._hosts[host], most)
             return _Found(addresses=addresses, sentences=(f"{host}: {', '.join(addresses)} in the hosts file",))
-        six, four = await self._both_families(host)
+        questions = [Question(kind="AAAA", name=host), Question(kind="A", name=host)]
+        six, four = self._questions.remembered(questions) or await self._both_families(*questions)
         return _Found(
             addresses=interleaved((*six.values, *four.values), most),
             sentences=(six.sentence, four.sentence),
             definite=six.definite and four.definite,
         )
 
-    async def _both_families(self, host: str) -> list[Answer]:
+    async def _both_families(self, for_six: Question, for_four: Question) -> list[Answer]:
         """Ask for IPv6 and IPv4 at once; when one is there, the other has little time left (RFC 8305 §3)."""
 
         def hurry(answer: Answer, other: Wait) -> Answer:
@@ -244,8 +246,8 @@ class _Search:
             return answer
 
         seconds = self._deadline - self._reactor.seconds()
-        six = self._questions.ask(Question(kind="AAAA", name=host), seconds)
-        four = self._questions.ask(Question(kind="A", name=host), seconds)
+        six = self._questions.ask(for_six, seconds)
+        four = self._questions.ask(for_four, seconds)
         six.answer.addCallback(hurry, four)
         four.answer.addCallback(hurry, six)
         return await _all([six.answer, four.answer])
@@ -256,6 +258,13 @@ class _Search:
     def _say(self, step: str) -> None:
         self.steps.append(step)
         self._note(step)
+
+
+async def _together(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of what is done side by side."""
+    if len(works) == 1:
+        return [await works[0]]
+    return await _all([Deferred.fromCoroutine(work) for work in works])
 
 
 async def _all(results: Sequence[Deferred[T]]) -> list[T]:
