@@ -56,9 +56,9 @@ class ComponentRoute:
         outflow: Outflow,
         clock: Any,
         publish: Publish,
-        stall_seconds: float = 60,
+        silence_seconds: float = 65,
     ) -> None:
-        """`stall_seconds` is for how long a connection may take nothing before it is cut off."""
+        """What was written more than `silence_seconds` ago has arrived, or the connection has been given up."""
         self.domain = domain
         self.outflow = outflow
         self.session: ComponentSession | None = None
@@ -66,7 +66,7 @@ class ComponentRoute:
         self._router = router
         self._clock = clock
         self._publish = publish
-        self._stall_seconds = stall_seconds
+        self._silence_seconds = silence_seconds
         self._candidate: ComponentSession | None = None
         self._waiting_for_life: Any = None
 
@@ -165,7 +165,7 @@ class ComponentRoute:
 
     def _take(self, session: ComponentSession) -> None:
         self.session = session
-        session.written = Lately(self._stall_seconds)
+        session.written = Lately(self._silence_seconds)
         session.accept()
         self.outflow.open(session)
         self._tell(f"attached from {session.address}")

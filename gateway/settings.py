@@ -224,6 +224,9 @@ class DNSSettings:
     )
 
 
+FILLING_SECONDS = 5.0  # in which who pushes has filled the system's own buffer: on Linux up to 4 MB
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """`[limits]`: bounds of what anybody may make us do; those of single peers are in `[peers]`."""
@@ -281,6 +284,15 @@ class Limits:
     log_lines_per_minute: int = option(
         "lines of the log that one IP address may cause; those left out are counted; 0: unlimited", 300, at_least=0
     )
+
+    @property
+    def silence_seconds(self) -> float:
+        """After how long without an acknowledgement the system gives a connection up (`net.silence`).
+
+        To the system that time begins as soon as the other side takes nothing; to us, when the system's buffer is full
+        as well. It has to wait for longer, or it would cut off who is stalled before we do, and not say why.
+        """
+        return self.stall_seconds + FILLING_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,7 @@ class Rules:
             allow=peer.allow,
             queue_stanzas=peer.queue_stanzas,
             connect_seconds=peer.connect_seconds,
-            stall_seconds=self.settings.limits.stall_seconds,
+            silence_seconds=self.settings.limits.silence_seconds,
         )
 
     def way_to(self, domain: Domain) -> Way:

@@ -41,7 +41,7 @@ def local_route(parts: Parts, domain: ComponentDomain | HandlerDomain) -> Compon
         bounds = Bounds(wait_above=waiting, most_bytes=MOST_BYTES_FACTOR * waiting)
         outflow = Outflow(bounds, parts.space, parts.reactor)
         return ComponentRoute(
-            domain.domain, parts.router, outflow, parts.reactor, parts.board.publish, limits.stall_seconds
+            domain.domain, parts.router, outflow, parts.reactor, parts.board.publish, limits.silence_seconds
         )
     handler = _made(domain)
     served = [handler, Ping(), Version(), Time()]

@@ -30,7 +30,12 @@ def share_tools(parts: Parts) -> None:
     )
     parts.budget = Budget(depth=limits.depth, elements=limits.elements, attributes=limits.attributes)
     parts.slumber = Slumber(parts.reactor)
-    parts.timing = Timing(negotiate=limits.negotiate_seconds, close=limits.close_seconds, stall=limits.stall_seconds)
+    parts.timing = Timing(
+        negotiate=limits.negotiate_seconds,
+        close=limits.close_seconds,
+        stall=limits.stall_seconds,
+        silence=limits.silence_seconds,
+    )
 
 
 def attempt(parts: Parts, kind: Kind) -> AttemptLog:

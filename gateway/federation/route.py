@@ -55,7 +55,7 @@ class RouteRules:
     queue_stanzas: int = 10_000
     connect_seconds: float = 30
     answer_seconds: float = 10  # for answers to requests on a stream that broke
-    stall_seconds: float = 60  # a stream that takes nothing for so long is cut off
+    silence_seconds: float = 65  # what was written longer ago has arrived, or the stream has been given up
 
 
 @implementer(IStreamRoute)
@@ -87,7 +87,7 @@ class RemoteRoute:
         self._publish = publish
         self._at_rest = at_rest
         self.outflow = Outflow(Bounds(most_stanzas=rules.queue_stanzas), space, clock)
-        self._written = Lately(rules.stall_seconds)
+        self._written = Lately(rules.silence_seconds)
         self._is_closed = False
         self._session: ServerSession | None = None
         self._opening: Deferred[ServerSession] | None = None

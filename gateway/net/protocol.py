@@ -47,6 +47,7 @@ class Timing:
     negotiate: float = 30
     close: float = 5
     stall: float = 60
+    silence: float = 65  # until the system gives up; longer than `stall`, which begins later
 
 
 class Watcher(typing.Protocol):
@@ -113,7 +114,7 @@ class StreamProtocol(Protocol):
         self.peer_address = _address(transport.getPeer())
         transport.setTcpNoDelay(True)  # stanzas are small and must not wait for each other
         transport.setTcpKeepAlive(True)  # a peer that is gone must be noticed some time
-        give_up_after(transport, self.timing.stall)
+        give_up_after(transport, self.timing.silence)
         self._writable.begin(transport)
         if self._watcher is not None:
             self._watcher.entered(self)

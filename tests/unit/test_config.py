@@ -14,9 +14,11 @@ from gateway.config import Mistakes, load
 from gateway.config.reading import line_numbers
 from gateway.interfaces import Answer, Declined, ILocalHandler
 from gateway.settings import (
+    FILLING_SECONDS,
     ComponentDomain,
     HandlerDomain,
     ImDomain,
+    Limits,
     PeerRules,
     PeerSettings,
     RelayDomain,
@@ -330,6 +332,10 @@ def test_each_way_to_serve_has_its_settings(folder: Folder) -> None:
         idle_seconds=60,
     )
     assert split.key == folder.path / "split.key"
+
+
+def test_who_takes_nothing_is_cut_off_by_us_before_the_system_does_it() -> None:
+    assert Limits(stall_seconds=2).silence_seconds == 2 + FILLING_SECONDS
 
 
 def test_secrets_are_in_no_repr(folder: Folder) -> None:

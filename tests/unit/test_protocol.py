@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 from pyexpat import XMLParserType
 
 import pytest
@@ -16,7 +17,7 @@ from gateway.stream.facts import Role, Terms
 from tests.support.ca import authority
 from tests.support.talk import CLOSING_TAG, FEATURES, THEIRS, header
 from tests.support.tls import contexts
-from tests.support.wire import TIMING, Wire
+from tests.support.wire import TIMING, Transport, Wire
 
 CLOSING = CLOSING_TAG.decode()
 STARTTLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
@@ -368,6 +369,15 @@ def test_who_takes_nothing_for_too_long_is_cut_off() -> None:
     assert wire.log == ["transport: abort", "left", "lost: it took nothing for 60 s"]
     assert wire.connection.has_stalled
     assert wire.connection.was_stuck
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system takes its own time")
+def test_the_system_has_more_patience_than_we_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as connection:
+        monkeypatch.setattr(Transport, "getHandle", lambda _: connection, raising=False)
+        standing()
+        patience = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    assert patience == 1000 * TIMING.silence > 1000 * TIMING.stall
 
 
 def test_behind_our_closing_tag_there_is_no_room_any_more() -> None:
