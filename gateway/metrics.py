@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -37,13 +38,13 @@ class Metrics:
         registry = self.registry = CollectorRegistry()
         self._passed = StanzaCounts()
         registry.register(self._passed)
-        self._attempts = Counter(
+        attempts = Counter(
             "xmpp_gateway_attempts",
             "Streams tried, by us (out) or by others (in), by how that ended",
             ["direction", "kind", "verdict"],
             registry=registry,
         )
-        self._attempt_seconds = Histogram(
+        attempt_seconds = Histogram(
             "xmpp_gateway_attempt_seconds",
             "From the first step to the established stream",
             ["direction", "kind"],
@@ -74,6 +75,9 @@ class Metrics:
             buckets=LAG_SECONDS,
             registry=registry,
         )
+        # What counts for some labels is the same for good, and to look it up takes longer than to count.
+        self._attempts = cache(attempts.labels)
+        self._attempt_seconds = cache(attempt_seconds.labels)
         registry.register(FigureGauges(figures))
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
@@ -90,9 +94,9 @@ class Metrics:
             case StanzaBounced():
                 self._bounces.labels(notice.condition, "yes" if notice.answered else "no").inc()
             case Attempt():
-                self._attempts.labels(notice.direction, notice.kind, notice.verdict).inc()
+                self._attempts(notice.direction, notice.kind, notice.verdict).inc()
                 if notice.verdict is Verdict.ESTABLISHED:
-                    self._attempt_seconds.labels(notice.direction, notice.kind).observe(notice.seconds)
+                    self._attempt_seconds(notice.direction, notice.kind).observe(notice.seconds)
             case StreamEnded():
                 self._stream_seconds.labels(notice.attempt.direction, notice.attempt.kind).observe(notice.seconds)
             case MaybeLost():

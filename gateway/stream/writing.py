@@ -8,12 +8,20 @@ from gateway.elements import Element
 from gateway.namespaces import STREAMS
 from gateway.stream.header import declared_prefixes
 
-_MOST_KINDS = 256  # of features that are offered together
+_MOST_KINDS = 256  # of features that are offered together, and of elements that are all in their name
 
 
 def write_element(element: Element, content_namespace: str) -> bytes:
     """A top-level element on a stream for this content namespace."""
+    if not (element.children or element.attributes):
+        return _bare(element.namespace, element.name, content_namespace)
     return element.serialize(content_namespace, declared_prefixes(content_namespace))
+
+
+@lru_cache(_MOST_KINDS)
+def _bare(namespace: str, name: str, content_namespace: str) -> bytes:
+    """What is all in its name, as `<proceed/>`."""
+    return Element(namespace, name).serialize(content_namespace, declared_prefixes(content_namespace))
 
 
 @lru_cache(_MOST_KINDS)
