@@ -25,7 +25,7 @@ def share_tools(parts: Parts) -> None:
     parts.addresses = AddressCache()
     parts.tools = StreamTools(
         addresses=parts.addresses,
-        new_id=partial(secrets.token_hex, STREAM_ID_BYTES),
+        new_id=partial(secrets.token_urlsafe, STREAM_ID_BYTES),
         negotiating=Budget(stanza_bytes=limits.unauthenticated_stream_bytes, depth=20, elements=200, attributes=100),
     )
     parts.budget = Budget(depth=limits.depth, elements=limits.elements, attributes=limits.attributes)

@@ -19,7 +19,7 @@ from gateway.stream.opening import RootTag
 
 Lookup = Callable[[str], Address]
 
-_MOST_BEGINNINGS = 1024
+_MOST_KINDS = 1024  # of headers, their ids aside
 
 
 def declared_prefixes(content_namespace: str) -> Mapping[str, str]:
@@ -119,16 +119,19 @@ def write_header(header: StreamHeader) -> bytes:
         from_ = ""  # who answers and is not whom the other side calls has no name (RFC 6120 §4.9.1.3)
     to = header.to.full if header.to is not None else None
     version = "1.0" if header.negotiates else None
-    beginning = _beginning(header.content_namespace, from_, to, version, header.lang)
-    return f"{beginning}{_attributes(id=header.id)}>".encode()
+    beginning, end = _around_id(header.content_namespace, from_, to, version, header.lang)
+    return f"{beginning}{_attributes(id=header.id)}{end}".encode()
 
 
-@lru_cache(_MOST_BEGINNINGS)
-def _beginning(content_namespace: str, from_: str | None, to: str | None, version: str | None, lang: str | None) -> str:
-    """The header up to its id, which is the same whenever the same two meet."""
+@lru_cache(_MOST_KINDS)
+def _around_id(
+    content_namespace: str, from_: str | None, to: str | None, version: str | None, lang: str | None
+) -> tuple[str, str]:
+    """What stands around the id in a header, the same whenever the same two meet."""
     declared = {f"xmlns:{prefix}": uri for uri, prefix in declared_prefixes(content_namespace).items()}
-    named = {"from": from_, "to": to, "version": version, "xml:lang": lang}
-    return f"<?xml version='1.0'?><stream:stream{_attributes(xmlns=content_namespace, **declared, **named)}"
+    beginning = _attributes(xmlns=content_namespace, **declared, **{"from": from_, "to": to})
+    end = _attributes(version=version, **{"xml:lang": lang})
+    return f"<?xml version='1.0'?><stream:stream{beginning}", f"{end}>"
 
 
 def _attributes(**named: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import stat
+from base64 import urlsafe_b64decode
 from pathlib import Path
 
 import gateway as package
@@ -27,7 +28,8 @@ async def ids_of(gateway: Peer, port: int) -> list[bytes]:
                 header = await probe.header()
             else:
                 header = await probe.open("probe.test", gateway.site.domains[0])
-            ids.append(bytes.fromhex(header.get("id", "")))
+            text = header.get("id", "")
+            ids.append(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     return ids
 
 

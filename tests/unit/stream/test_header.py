@@ -51,7 +51,7 @@ def test_what_is_written_is_read_again(header: StreamHeader) -> None:
 
 
 def test_who_answers_without_a_name_says_so() -> None:
-    assert b" from='' to='ours.test' " in write_header(replace(FULL, from_=None, id="1"))
+    assert b" from='' to='ours.test' id='1'" in write_header(replace(FULL, from_=None, id="1"))
     assert b"from" not in write_header(replace(FULL, from_=None, id=None))
 
 
