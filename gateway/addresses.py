@@ -143,7 +143,7 @@ class AddressCache:
     What is used is carried over. Refused and long texts are not kept, so memory is bounded in bytes too.
     """
 
-    def __init__(self, capacity: int = 8192, *, longest: int = 512) -> None:
+    def __init__(self, capacity: int = 32768, *, longest: int = 128) -> None:
         self._generation_size = max(1, capacity // 2)
         self._longest = longest
         self._young: dict[bytes | str, Address] = {}
