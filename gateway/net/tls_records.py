@@ -27,7 +27,7 @@ def read_by_recv(connection: SSL.Connection, pieces: list[bytes]) -> None:
 try:
     from OpenSSL._util import ffi, lib
 
-    _MEMORY = ffi.new("char[]", RECORD_BYTES)  # one for all: nothing is left in it when a call returns
+    _MEMORY = ffi.new("char[]", RECORD_BYTES)  # one for all: what a record held is copied before the next is read
     _CONTENT = ffi.buffer(_MEMORY)
     _read, _error_of, _WANTS_MORE = lib.SSL_read, lib.SSL_get_error, lib.SSL_ERROR_WANT_READ
     _raise_error = SSL.Connection._raise_ssl_error
