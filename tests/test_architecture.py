@@ -19,7 +19,7 @@ FLOORS = [
     ["addresses"],
     ["stanzas"],
     # protocol
-    ["stream.framing", "stream.budget", "stream.expat", "stream.scope", "stream.opening", "stream.codec"],
+    ["stream.framing", "stream.budget", "stream.expat", "stream.scope", "stream.known", "stream.codec"],
     ["stream.records"],
     ["stream.header", "stream.facts", "stream.states", "stream.acknowledgements"],
     ["stream.events", "stream.tools", "stream.writing"],

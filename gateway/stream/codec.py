@@ -23,7 +23,7 @@ from gateway.stanzas import NAMES, TYPES, Stanza
 from gateway.stream.budget import Budget, UnderWay
 from gateway.stream.expat import Judge
 from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, search
-from gateway.stream.opening import Opening, RootTag, as_read_before, read_opening
+from gateway.stream.known import Opening, RootTag, known_opening, known_word, read_opening
 from gateway.stream.scope import Scope
 
 
@@ -100,22 +100,19 @@ class Codec:
         self._under_way: UnderWay | None = None
         self._scope = _NO_SCOPE
         self._rooted = False
-        self._root: RootTag | None = None  # until it is handed out
+        self._known: RootTag | Element | None = None  # and to be handed out before anything else
         self._ended = False
 
     @property
     def has_more(self) -> bool:
         """Whether anything but white space was received beyond what has been handed out, well-formed or not."""
-        return bool(self._buffer.strip()) or self._fault is not None or self._root is not None
+        return bool(self._buffer.strip()) or self._fault is not None or self._known is not None
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the wire. What is wrong with them is raised by `take`, in its turn."""
         if self._fault is not None or self._ended:
             return
-        if not (self._rooted or self._buffer) and (opening := as_read_before(data, self.budget)):
-            self._begin(opening)
-            self._judge = Judge.of_document(self._scope.start_tag)
-            self._offset = len(self._scope.start_tag)
+        if not self._buffer and self._known is None and self._is_known(data):
             return
         try:
             if len(self._buffer) > self.budget.stanza_bytes:
@@ -128,6 +125,16 @@ class Codec:
         else:
             return
         self._stop_at(fault)
+
+    def _is_known(self, data: bytes) -> bool:
+        """Whether nothing has to be judged, as these bytes have been read before, as one whole."""
+        if self._rooted:
+            self._known = known_word(data, self._scope.start_tag, self.budget)
+        elif opening := known_opening(data, self.budget):
+            self._begin(opening)
+            self._judge = Judge.of_document(self._scope.start_tag)
+            self._offset = len(self._scope.start_tag)
+        return self._known is not None
 
     def _append(self, data: bytes) -> None:
         if not self._buffer:
@@ -158,9 +165,9 @@ class Codec:
         try:
             if not self._rooted:
                 self._look_for_root()
-            if self._root is not None:
-                items.append(self._root)
-                self._root = None
+            if self._known is not None:
+                items.append(self._known)
+                self._known = None
                 if self._ended:
                     items.append(STREAM_END)
             if self._rooted and len(items) != at_most and self._is_worth_a_look():
@@ -186,7 +193,7 @@ class Codec:
 
     def _begin(self, opening: Opening) -> None:
         self._rooted = True
-        self._root = opening.root
+        self._known = opening.root
         self._scope = opening.scope
         self._content = (opening.scope.content_namespace, *self._aliases)
 

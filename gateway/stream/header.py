@@ -15,7 +15,7 @@ from gateway.addresses import Address, Domain
 from gateway.elements import escape_attribute
 from gateway.errors import MalformedAddress, StreamCondition, StreamError
 from gateway.namespaces import DIALBACK, SERVER, STREAMS, XML
-from gateway.stream.opening import RootTag
+from gateway.stream.known import RootTag
 
 Lookup = Callable[[str], Address]
 

@@ -18,9 +18,8 @@ from gateway.stream.framing import attributes, tags
 Search = Callable[[bytes], re.Match[bytes] | None]
 
 _MOST_KINDS = 256  # of stream headers that differ in what they declare
-_SAID_BY_ALL = (b"<stream:features", b"<starttls", b"<proceed", b"<success")  # nothing of these is a secret
-_MOST_WORDS = 64  # of such, that are remembered with what they mean
-_LONGEST_WORD = 2048  # bytes
+_MOST_FEATURES = 64  # that are remembered with what they mean
+_LONGEST_FEATURES = 2048  # bytes
 _LANGUAGE = re.compile("[A-Za-z0-9-]{1,64}")  # as much of RFC 5646 as keeps a peer from making every stanza large
 
 
@@ -52,8 +51,8 @@ class Scope:
 
     def parse(self, raw: bytes) -> Element:
         """The tree of an element that stands in this scope."""
-        if raw.startswith(_SAID_BY_ALL) and len(raw) <= _LONGEST_WORD:
-            return _said_before(raw, self.start_tag)
+        if raw.startswith(b"<stream:features") and len(raw) <= _LONGEST_FEATURES:
+            return _features(raw, self.start_tag)
         return parse_element(raw, self.start_tag)
 
 
@@ -64,9 +63,9 @@ def _start_tag(name: str, *declarations: tuple[str, str]) -> bytes:
     return f"<{name}{''.join(declared)}>".encode()
 
 
-@lru_cache(_MOST_WORDS)
-def _said_before(raw: bytes, start_tag: bytes) -> Element:
-    """Most servers say the same, on all their streams."""
+@lru_cache(_MOST_FEATURES)
+def _features(raw: bytes, start_tag: bytes) -> Element:
+    """Most servers offer the same, on all their streams."""
     return parse_element(raw, start_tag)
 
 

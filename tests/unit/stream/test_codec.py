@@ -16,11 +16,17 @@ from gateway.errors import StreamCondition, StreamError
 from gateway.stanzas import Stanza
 from gateway.stream.budget import Budget
 from gateway.stream.codec import STREAM_END, Codec, RootTag
+from gateway.stream.known import known_word
 
 HEADER = (
     b"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback'"
     b" xmlns:stream='http://etherx.jabber.org/streams' from='remote.test' to='local.test' version='1.0'>"
 )
+WORDS = [
+    b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+    b"<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl' />",
+    b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>",
+]
 MESSAGE = b"<message from='a@remote.test/r' to='b@local.test' type='chat' id='1'><body>hi &lt; there</body></message>"
 
 
@@ -207,6 +213,41 @@ def test_header_that_is_known_by_its_bytes_needs_no_parser() -> None:
     assert [describe(item) for item in codec.take()] == read(HEADER)
     assert not codec.has_more
     assert parsers() == awake
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_word_that_is_known_by_its_bytes_needs_no_parser(word: bytes) -> None:
+    expected = same_however_cut(HEADER + word + MESSAGE + word)
+    assert expected[1] == expected[3]
+    codec = Codec(Budget(), AddressCache())
+    codec.feed(HEADER)
+    codec.take()
+    awake = parsers()
+    codec.feed(word)
+    assert parsers() == awake
+    assert codec.has_more
+    codec.feed(MESSAGE)
+    codec.feed(word)
+    assert [describe(item) for _ in range(3) for item in codec.take(1)] == expected[1:]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        b"<starttls xmlns='a' xmlns='b'/>",
+        b"<starttls a:b='c' xmlns='d'/>",
+        b"<proceed xmlns='a' b/>",
+        b"<auth xmlns='a' mechanism='EXTERNAL'/></auth>",
+    ],
+)
+def test_what_only_looks_like_a_word_is_judged(word: bytes) -> None:
+    assert read(HEADER + word, [len(HEADER)]) == same_however_cut(HEADER + word)
+    assert same_however_cut(HEADER + word)[-1] is StreamCondition.NOT_WELL_FORMED
+
+
+def test_secrets_are_not_remembered() -> None:
+    plain = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AEVYVEVSTkFMAHNlY3JldA==</auth>"
+    assert known_word(plain, b"<stream:stream>", Budget()) is None
 
 
 @pytest.mark.parametrize("budget", [Budget(stanza_bytes=len(HEADER) - 1), Budget(attributes=1)])

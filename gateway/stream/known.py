@@ -1,7 +1,8 @@
-"""Opening: the header of a stream in its bytes, the root tag with what stands before it (RFC 6120 §4.7).
+"""Known: what peers say in the same bytes whenever they open a stream, and what it means.
 
-Peers open all their streams alike, each of them several times. So what a usual header means is remembered by its bytes:
-where they are the same, they pass the same checks.
+That is the header, the root tag with what stands before it (RFC 6120 §4.7), and the words of a negotiation that are
+alike for all, none of which is a secret. They have passed every check once; where the bytes are the same, they pass
+again. What is remembered is bounded in number and size.
 """
 
 from __future__ import annotations
@@ -11,18 +12,25 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from gateway.elements import SEPARATOR, split_name
+from gateway.elements import SEPARATOR, Element, parse_element, split_name
 from gateway.errors import StreamCondition, StreamError
 from gateway.markup import INSIDE_TAG
 from gateway.namespaces import XML
 from gateway.stream.budget import Budget
 from gateway.stream.expat import Judge
+from gateway.stream.framing import Count
 from gateway.stream.scope import Scope
 
 # A header and nothing else; one with an id comes but once.
 _USUAL_OPENING = re.compile(rb"<\?xml[^>]*+>\s*+<stream:stream(?![^>]*\sid=)" + INSIDE_TAG + b">")
+_WORD = re.compile(
+    rb"<(?:starttls|proceed|success)\s[^>]*+(?<=/)>"
+    rb"|<auth\s(?=[^>]*\smechanism=['\"]EXTERNAL['\"])[^>]*+>[A-Za-z0-9+/=]*+</auth>"
+)
 _LONGEST_OPENING = 1024  # bytes
+_LONGEST_WORD = 256
 _MOST_OPENINGS = 256  # that are remembered with what they mean
+_MOST_WORDS = 64
 _MOST_DECLARATIONS = 20  # of namespaces in a stream header; real ones have three to five
 _ANY_TAG = re.compile(rb"<([^\s/>]++)" + INSIDE_TAG + rb"(/?+)>")
 
@@ -47,8 +55,8 @@ class Opening(NamedTuple):
     ends: bool
 
 
-def as_read_before(data: bytes, budget: Budget) -> Opening | None:
-    """The usual header that these bytes are, and no more; peers open all their streams alike."""
+def known_opening(data: bytes, budget: Budget) -> Opening | None:
+    """The usual header that these bytes are, and no more."""
     return _opening(data, budget) if len(data) <= _LONGEST_OPENING and _USUAL_OPENING.fullmatch(data) else None
 
 
@@ -61,6 +69,23 @@ def _opening(header: bytes, budget: Budget) -> Opening | None:
         return read_opening(judge, header, budget)
     except StreamError:
         return None  # which will be said in its place
+
+
+def known_word(data: bytes, start_tag: bytes, budget: Budget) -> Element | None:
+    """The word that these bytes are, and no more, on a stream whose root has this start tag."""
+    return _word(data, start_tag, budget) if len(data) <= _LONGEST_WORD and _WORD.fullmatch(data) else None
+
+
+@lru_cache(_MOST_WORDS)
+def _word(word: bytes, start_tag: bytes, budget: Budget) -> Element | None:
+    judge = Judge.of_document(start_tag)
+    judge.most_attributes = budget.attributes
+    try:
+        judge.feed(word)
+        budget.check_whole(word)
+    except StreamError:
+        return None
+    return parse_element(word, start_tag) if Count().end(word, 0, len(word)) == len(word) else None
 
 
 def read_opening(judge: Judge, buffer: bytes, budget: Budget) -> Opening | None:
