@@ -51,14 +51,14 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self._stream_seconds = Histogram(
+        stream_seconds = Histogram(
             "xmpp_gateway_stream_seconds",
             "How long established streams had lasted when they ended",
             ["direction", "kind"],
             buckets=LIFE_SECONDS,
             registry=registry,
         )
-        self._bounces = Counter(
+        bounces = Counter(
             "xmpp_gateway_bounces", "Stanzas that were not delivered", ["condition", "answered"], registry=registry
         )
         self._maybe_lost = Counter(
@@ -78,6 +78,8 @@ class Metrics:
         # What counts for some labels is the same for good, and to look it up takes longer than to count.
         self._attempts = cache(attempts.labels)
         self._attempt_seconds = cache(attempt_seconds.labels)
+        self._stream_seconds = cache(stream_seconds.labels)
+        self._bounces = cache(bounces.labels)
         registry.register(FigureGauges(figures))
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
@@ -92,13 +94,13 @@ class Metrics:
             case StanzasPassed():
                 self._passed.add(notice)
             case StanzaBounced():
-                self._bounces.labels(notice.condition, "yes" if notice.answered else "no").inc()
+                self._bounces(notice.condition, "yes" if notice.answered else "no").inc()
             case Attempt():
                 self._attempts(notice.direction, notice.kind, notice.verdict).inc()
                 if notice.verdict is Verdict.ESTABLISHED:
                     self._attempt_seconds(notice.direction, notice.kind).observe(notice.seconds)
             case StreamEnded():
-                self._stream_seconds.labels(notice.attempt.direction, notice.attempt.kind).observe(notice.seconds)
+                self._stream_seconds(notice.attempt.direction, notice.attempt.kind).observe(notice.seconds)
             case MaybeLost():
                 self._maybe_lost.inc(notice.count)
             case TurnedAway():
