@@ -17,7 +17,7 @@ from gateway.namespaces import STREAMS
 from gateway.profiles import Profile
 from gateway.stanzas import CONTENT, Stanza
 from gateway.stream.budget import Budget
-from gateway.stream.codec import Codec, Item, RootTag, StreamEnd
+from gateway.stream.codec import Codec, Item, StreamEnd
 from gateway.stream.errors import ERROR, read_error, write_error
 from gateway.stream.events import (
     CloseTransport,
@@ -32,6 +32,7 @@ from gateway.stream.events import (
 )
 from gateway.stream.facts import Facts, Role
 from gateway.stream.header import StreamHeader, check_same, read_header, write_header
+from gateway.stream.known import RootTag
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
 from gateway.stream.states import TRANSITIONS, Move, State

@@ -15,8 +15,8 @@ from gateway.elements import Element
 from gateway.errors import StreamCondition, StreamError
 from gateway.stanzas import Stanza
 from gateway.stream.budget import Budget
-from gateway.stream.codec import STREAM_END, Codec, RootTag
-from gateway.stream.known import known_word
+from gateway.stream.codec import STREAM_END, Codec
+from gateway.stream.known import RootTag, known_word
 
 HEADER = (
     b"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback'"

@@ -10,8 +10,9 @@ from gateway.addresses import Address, AddressCache
 from gateway.errors import StreamCondition, StreamError
 from gateway.namespaces import CLIENT, COMPONENT_ACCEPT, DIALBACK, SERVER, STREAMS
 from gateway.stream.budget import Budget
-from gateway.stream.codec import Codec, RootTag
+from gateway.stream.codec import Codec
 from gateway.stream.header import StreamHeader, check_same, declared_prefixes, read_header, write_header
+from gateway.stream.known import RootTag
 
 FULL = StreamHeader(
     content_namespace=SERVER,
