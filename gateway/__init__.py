@@ -1,18 +1,43 @@
 """xmpp-gateway: federation at the border of an XMPP network.
 
-The rooms, bottom floor first; a file imports only what stands above it here (tests/test_architecture.py).
+The folders, bottom floor first. A folder imports only from folders above it in this list; tests/test_architecture.py
+reads the list and fails on an import that goes the other way.
 
-Values         errors, namespaces, preparation, markup, elements, address_parts, addresses, stanzas
-Protocol       stream/ (codec, header, facts, events, states, negotiation, stream), profiles, dialback/, sasl/,
-               features/: no sockets, no clock, no reactor
-Decisions      notices, interfaces, sessions, requests, timers, policy, review, router, outflow, attempts/, federation/,
-               components, handlers/, im/: Deferreds, and a clock passed in
-Input, output  storage/, settings, net/ (certificates, resolver, dialling, protocol, doors, connector), log, history,
-               turns, census, status_records, status, lag, supervision, metrics, config/, http/, control/, clients/ (the
-               doors of people), guest/ (where we are the client)
-Assembly       assembly/ (a step of the start in each file), reloading, shutdown, service (the list of the steps), tap,
-               commands/, demo/
+Values
+    xmpp              addresses, elements, stanzas, errors, namespaces
+    timing            timers, turns of the event loop
+Protocol: bytes in, bytes out; no socket, no clock
+    sasl              SASL mechanisms and the keys they prove
+    dialback          dialback keys and the exchange of the three servers (XEP-0220)
+    stream            one XML stream: codec, header, table of states, negotiation; who owns it (RFC 6120 §4)
+    features          a stream feature in each file
+What lasts and what happened
+    storage           accounts, rosters and messages, on disk or in memory
+    notices           records of what happened, attempts at streams and their verdicts
+Decisions: Deferreds, and a clock passed in
+    routing           policy, router, queues, and the interfaces of every route
+    handlers          routes to services in Python
+    components        routes to external components (XEP-0114)
+    im                routes to people: accounts, rosters, presence (RFC 6121)
+    federation        routes to other domains, and the streams they share
+    clients           sessions of people's clients
+Input and output: the only sockets
+    net.dns           from a domain to the addresses of its servers
+    net.certificates  what a certificate proves, and our own certificates
+    net.tls           TLS on the wire
+    net.connection    one TCP connection: bytes, timers, back-pressure
+    net.listen        the doors: what listens, and how much may come in
+    net.dial          opening a stream to another server
+    config            the configuration file, read and checked
+    operations        log, metrics, status page, control: what operators see and steer
+Assembly
+    run               start, reload, shutdown
+    guest             the gateway as somebody's client
+    service           the service tree, as a list of steps
+    tap               the twistd plugin
+    commands          the command line
+    demo              what `make run` shows
 
-Bytes come in at `net.protocol`, become events in `stream.stream`, stanzas go through `policy` to the `router`,
-which hands each to the one route that owns its domain. docs/ARCHITECTURE.md walks one stanza through.
+Bytes arrive at `net.connection.protocol` and become events in `stream.stream`; stanzas pass `routing.policy` and reach
+`routing.router`, which hands each to the one route that owns its domain. docs/ARCHITECTURE.md follows one stanza.
 """

@@ -1,6 +1,6 @@
 """The service tree: settings -> everything that runs, as a list of named steps.
 
-The order of the list is the documentation of start-up; each step has a place in `gateway.assembly`, a file per concern.
+The order of the list documents start-up; the steps are in `gateway.run.assembly`, a file for each concern.
 Nothing is bound, dialled or read from the network before the service is started.
 """
 
@@ -12,25 +12,25 @@ from typing import Any
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 
-from gateway.addresses import Address, Domain
-from gateway.assembly.accounts import set_people
-from gateway.assembly.certificates import load_certificates
-from gateway.assembly.doors import open_doors, set_doors
-from gateway.assembly.federation import set_federation
-from gateway.assembly.operating import remember, set_operating
-from gateway.assembly.parts import Parts
-from gateway.assembly.policies import set_policy
-from gateway.assembly.routing import set_router
-from gateway.assembly.serving import serve_locally
-from gateway.assembly.state import prepare_state
-from gateway.assembly.tools import share_tools
-from gateway.errors import ConfigError
+from gateway.config.settings import PeerSettings, Settings
 from gateway.federation.route import RemoteRoute
-from gateway.net.listening import NotOpened
-from gateway.notices import Level, Remark, counted
-from gateway.reloading import Reload
-from gateway.settings import PeerSettings, Settings
-from gateway.shutdown import close_in_order
+from gateway.net.listen.listening import NotOpened
+from gateway.notices.notices import Level, Remark, counted
+from gateway.run.assembly.accounts import set_people
+from gateway.run.assembly.certificates import load_certificates
+from gateway.run.assembly.doors import open_doors, set_doors
+from gateway.run.assembly.federation import set_federation
+from gateway.run.assembly.operating import remember, set_operating
+from gateway.run.assembly.parts import Parts
+from gateway.run.assembly.policies import set_policy
+from gateway.run.assembly.routing import set_router
+from gateway.run.assembly.serving import serve_locally
+from gateway.run.assembly.state import prepare_state
+from gateway.run.assembly.tools import share_tools
+from gateway.run.reloading import Reload
+from gateway.run.shutdown import close_in_order
+from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.errors import ConfigError
 
 
 class Gateway(Parts):

@@ -21,13 +21,13 @@ from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.python import usage
 
 from gateway.config import Mistakes, load, warnings
-from gateway.control.door import Refused
-from gateway.errors import ConfigError
-from gateway.log import Shares, log_observer, notice_log, open_log
-from gateway.net.descriptors import ShortageWatch, allow, shortfall
-from gateway.notices import Level, Remark
+from gateway.config.settings import Settings
+from gateway.net.listen.descriptors import ShortageWatch, allow, shortfall
+from gateway.notices.notices import Level, Remark
+from gateway.operations.control.door import Refused
+from gateway.operations.log import Shares, log_observer, notice_log, open_log
 from gateway.service import Gateway, build
-from gateway.settings import Settings
+from gateway.xmpp.errors import ConfigError
 
 OBJECTS_BETWEEN_COLLECTIONS = 10_000
 

@@ -1,9 +1,11 @@
-"""Imports go one way: a room imports only what stands above it in the map of gateway/__init__.py."""
+"""Imports go one way: a folder imports only from folders above it in the map of gateway/__init__.py."""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,56 +13,38 @@ import pytest
 import gateway
 
 ROOT = Path(__file__).parents[1] / "gateway"
+ARCHITECTURE = Path(__file__).parents[1] / "docs" / "ARCHITECTURE.md"
 
-# Bottom floor first. Of two that stand on one line neither imports the other, unless they are in one folder.
-FLOORS = [
-    ["errors", "namespaces", "preparation", "markup"],
-    ["elements", "address_parts"],
-    ["addresses"],
-    ["stanzas"],
-    # protocol
-    ["stream.framing", "stream.budget", "stream.expat", "stream.scope", "stream.known", "stream.codec"],
-    ["stream.records"],
-    ["stream.header", "stream.facts", "stream.states", "stream.acknowledgements"],
-    ["stream.events", "stream.tools", "stream.writing"],
-    ["stream.errors"],
-    ["stream.negotiation"],
-    ["profiles"],
-    ["stream.stream"],
-    ["dialback", "sasl"],
-    ["features"],
-    # decisions
-    ["notices", "interfaces", "sessions", "requests", "policy", "review", "timers"],
-    ["router", "outflow"],
-    ["attempts"],
-    ["federation", "components", "handlers", "storage"],
-    ["im"],
-    # input and output
-    ["settings", "net", "log", "history"],
-    ["census", "turns"],
-    ["status_records"],
-    ["status", "lag", "supervision"],
-    ["metrics"],
-    ["config", "http", "control", "clients", "guest"],
-    # assembly
-    ["assembly"],
-    ["reloading", "shutdown"],
-    ["service"],
-    ["tap", "commands", "guest.__main__"],
-    ["demo"],
-]
-LEVEL = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-# Protocol and decisions see no reactor, no socket, no clock of their own.
-PURE = range(LEVEL["storage"])
+# What the map says: (heading, [(folder, what is in it)]), bottom floor first.
+Floors = list[tuple[str, list[tuple[str, str]]]]
+
+
+def read_map(text: str) -> Floors:
+    """Return the floors that the prose of gateway/__init__.py lists."""
+    floors: Floors = []
+    for line in text.splitlines():
+        if folder := re.fullmatch(r"    ([a-z.]+) {2,}(.+)", line):
+            floors[-1][1].append((folder[1], folder[2]))
+        elif re.fullmatch(r"[A-Z].*[^.,]", line):
+            floors.append((line, []))
+    return [floor for floor in floors if floor[1]]
+
+
+FLOORS = read_map(gateway.__doc__ or "")
+FOLDERS = [folder for _, folders in FLOORS for folder, _ in folders]
+LEVEL = {folder: number for number, folder in enumerate(FOLDERS)}
+# From here down nothing sees a reactor, a socket or a clock of its own. A store has threads and files, as it must.
+PURE = [folder for folder in FOLDERS[: LEVEL["net.dns"]] if folder != "storage"]
 IMPURE = {"socket", "ssl", "time", "random", "twisted.internet.reactor", "OpenSSL", "asyncio"}
+HARMLESS = {"random", "random.Random"}  # a type: whoever needs chance is handed its source
 
 
 def modules() -> list[Path]:
-    return sorted(path for path in ROOT.rglob("*.py") if path.name != "__init__.py")
+    return sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
 
-def room_of(name: str) -> str | None:
-    """The room of a dotted name inside the package: the longest one that the map has."""
+def folder_of(name: str) -> str | None:
+    """Return the folder of a dotted name inside the package: the longest one in the map."""
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
         if ".".join(parts[:length]) in LEVEL:
@@ -69,7 +53,7 @@ def room_of(name: str) -> str | None:
 
 
 def imports(path: Path) -> set[str]:
-    """All that a module imports, also inside functions and for type checkers alone."""
+    """Return all that a module imports, also inside functions and for type checkers alone."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -80,31 +64,59 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+def imported_folders(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield each name of this package that a module imports, with its folder."""
+    for name in imports(path):
+        if name.startswith("gateway.") and (folder := folder_of(name.removeprefix("gateway."))):
+            yield name, folder
+
+
 def dotted(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 @pytest.mark.parametrize("path", modules(), ids=dotted)
 def test_imports_go_one_way(path: Path) -> None:
-    room = room_of(dotted(path))
-    assert room is not None, f"{dotted(path)} has no place in the map of this test"
-    folder = room.partition(".")[0]
-    for name in imports(path):
-        if not name.startswith("gateway."):
-            continue
-        other = room_of(name.removeprefix("gateway."))
-        if other is None or other == room or (other.startswith(f"{folder}.") and LEVEL[other] == LEVEL[room]):
-            continue
-        assert LEVEL[other] < LEVEL[room], f"{dotted(path)} imports {name}, which does not stand above it"
+    folder = folder_of(dotted(path))
+    if folder is None:
+        assert path.name == "__init__.py", f"{dotted(path)} has no place in the map"
+        assert not imports(path)
+        return
+    for name, other in imported_folders(path):
+        assert LEVEL[other] <= LEVEL[folder], f"{dotted(path)} imports {name}, which stands below it in the map"
 
 
-@pytest.mark.parametrize("path", [p for p in modules() if (r := room_of(dotted(p))) and LEVEL[r] in PURE], ids=dotted)
-def test_protocol_and_decisions_see_no_clock_and_no_socket(path: Path) -> None:
-    assert not IMPURE & imports(path)
+@pytest.mark.parametrize("path", [path for path in modules() if folder_of(dotted(path)) in PURE], ids=dotted)
+def test_what_decides_sees_no_clock_and_no_socket(path: Path) -> None:
+    found = imports(path)
+    assert not IMPURE & (found - HARMLESS if "random.Random" in found else found)
 
 
-def test_the_map_in_prose_names_every_room() -> None:
-    rooms = {path.stem if path.suffix else f"{path.name}/" for path in ROOT.iterdir() if path.stem.isidentifier()}
-    rooms -= {"__init__", "__pycache__/"}
-    named = set(re.findall(r"[a-z_]+/?", gateway.__doc__ or ""))
-    assert sorted(rooms - named) == []
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_folder_has_a_circle(folder: str) -> None:
+    inside = {dotted(path): path for path in modules() if folder_of(dotted(path)) == folder}
+    graph = {
+        name: {known for known in inside if known != name and f"gateway.{known}" in imports(path)}
+        for name, path in inside.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+def test_every_folder_of_the_map_exists_and_nothing_else_does() -> None:
+    there = {path.stem for path in ROOT.iterdir() if path.is_dir() or path.suffix == ".py"}
+    there -= {"__init__", "__pycache__"}
+    assert there == {folder.partition(".")[0] for folder in FOLDERS}
+    assert len(list(ROOT.glob("*.py"))) <= 3, "what stands loose is service.py and tap.py"
+
+
+def as_table(floors: Floors) -> str:
+    """Return the map as docs/ARCHITECTURE.md has it."""
+    rows = ["| folder | what is in it |", "|---|---|"]
+    for heading, folders in floors:
+        rows.append(f"| **{heading}** | |")
+        rows.extend(f"| `{folder.replace('.', '/')}` | {what} |" for folder, what in folders)
+    return "\n".join(rows)
+
+
+def test_the_manual_has_the_same_map() -> None:
+    assert as_table(FLOORS) in ARCHITECTURE.read_text(), f"docs/ARCHITECTURE.md needs this table:\n{as_table(FLOORS)}"

@@ -21,19 +21,19 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from gateway.addresses import Address
-from gateway.attempts.records import AttemptLog
 from gateway.clients.handover import Handover
-from gateway.errors import Misuse, StreamCondition, StreamError
 from gateway.features.stream_management import REQUEST
 from gateway.im.account import Resource
 from gateway.im.client_state import HoldingBack
 from gateway.im.domain import AccountDomain
 from gateway.im.interfaces import ISession
 from gateway.im.kept import KeptMessage
-from gateway.sessions import Connection
-from gateway.stanzas import Stanza
+from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
+from gateway.stream.sessions import Connection
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.errors import Misuse, StreamCondition, StreamError
+from gateway.xmpp.stanzas import Stanza
 
 ACKNOWLEDGE_SECONDS = 60.0
 PARKED_BYTES = 1 << 20

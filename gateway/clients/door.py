@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gateway.addresses import Domain
-from gateway.errors import StreamCondition, StreamError
 from gateway.stream.facts import Facts
 from gateway.stream.header import StreamHeader
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.errors import StreamCondition, StreamError
 
 
 @dataclass(frozen=True)

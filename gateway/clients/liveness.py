@@ -10,8 +10,8 @@ from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
-from gateway.errors import StreamCondition, StreamError
-from gateway.sessions import Connection
+from gateway.stream.sessions import Connection
+from gateway.xmpp.errors import StreamCondition, StreamError
 
 QUIET_SECONDS = 300.0
 ANSWER_SECONDS = 60.0

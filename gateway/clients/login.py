@@ -14,10 +14,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from gateway.errors import SaslCondition, SaslFailure
 from gateway.features.sasl import Compute, Computed, CredentialsFound, FindCredentials, Paused, carry_out
 from gateway.storage.errors import StoreError
 from gateway.storage.interfaces import IStore
+from gateway.xmpp.errors import SaslCondition, SaslFailure
 
 PAUSE_SECONDS = 0.5
 

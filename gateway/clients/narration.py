@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gateway.attempts.narration import Narrator
-from gateway.attempts.records import AttemptLog, Step
-from gateway.attempts.verdicts import Verdict
-from gateway.errors import StreamCondition, StreamError
 from gateway.features.sasl_clients import ClientAuthenticated
+from gateway.notices.attempts.narration import Narrator
+from gateway.notices.attempts.records import AttemptLog, Step
+from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.events import ClientBound, ProofFailed, StreamOpened
+from gateway.xmpp.errors import StreamCondition, StreamError
 
 
 class ClientNarrator(Narrator):

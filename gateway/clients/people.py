@@ -15,13 +15,10 @@ from twisted.application.service import Service
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from gateway.addresses import Address, Domain
-from gateway.attempts.records import AttemptLog
 from gateway.clients.door import ClientDoor
 from gateway.clients.login import Login
 from gateway.clients.resumption import Resumptions
 from gateway.clients.session import ClientServices, ClientSession
-from gateway.errors import StreamCondition, StreamError
 from gateway.features.advertisement import Advertisement
 from gateway.features.bind import Bind, LegacySession
 from gateway.features.client_state import ClientState
@@ -32,13 +29,16 @@ from gateway.features.stream_management import StreamManagement
 from gateway.im.assembly import STREAM_FEATURES
 from gateway.im.domain import AccountDomain
 from gateway.im.limits import AccountLimits
-from gateway.interfaces import IRoute
-from gateway.profiles import Profile, client_profile
-from gateway.router import Router
+from gateway.notices.attempts.records import AttemptLog
+from gateway.routing.interfaces import IRoute
+from gateway.routing.router import Router
 from gateway.sasl.keys import Decoys
 from gateway.storage.interfaces import IStore
 from gateway.storage.opening import open_store
 from gateway.stream.codec import AddressLookup
+from gateway.stream.profiles import Profile, client_profile
+from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.errors import StreamCondition, StreamError
 
 _THREADS = 2  # for salted hashes: as many logins at a time as do not slow down everything else
 

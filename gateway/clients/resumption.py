@@ -11,8 +11,8 @@ from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
-from gateway.addresses import Address
 from gateway.clients.client import Client
+from gateway.xmpp.addresses import Address
 
 PARKED_SECONDS = 300
 MOST_PARKED = 10_000

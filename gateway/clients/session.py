@@ -16,15 +16,11 @@ from typing import ClassVar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from gateway.addresses import Domain
-from gateway.attempts.records import AttemptLog
 from gateway.clients.client import Client
 from gateway.clients.liveness import Liveness
 from gateway.clients.login import Login
 from gateway.clients.narration import ClientNarrator
 from gateway.clients.resumption import Resumptions
-from gateway.elements import Element
-from gateway.errors import MalformedAddress, StanzaError, StreamCondition, StreamError
 from gateway.features.bind import BindResource, ResourceBound
 from gateway.features.client_state import ClientStateChanged
 from gateway.features.sasl import Compute, FindCredentials, Pause
@@ -39,12 +35,16 @@ from gateway.features.stream_management import (
     acknowledgement,
 )
 from gateway.im.domain import AccountDomain
-from gateway.namespaces import PING
-from gateway.sessions import Connection
-from gateway.stanzas import CONTENT, Stanza
+from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.events import CloseTransport, NegotiationCompleted, StreamClosed
 from gateway.stream.facts import Management
+from gateway.stream.sessions import Connection
 from gateway.stream.stream import Output
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import MalformedAddress, StanzaError, StreamCondition, StreamError
+from gateway.xmpp.namespaces import PING
+from gateway.xmpp.stanzas import CONTENT, Stanza
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 
-from gateway.errors import ConfigError
+from gateway.xmpp.errors import ConfigError
 
 COMMANDS = {
     "check": "read a configuration and all that it names; tell every mistake at once, or what would be served",

@@ -17,15 +17,15 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from gateway.addresses import Address, Domain, prepare_domain
 from gateway.commands.configuration import add_config, read_config
-from gateway.control.client import NotDone, NotRunning, ask
-from gateway.errors import ConfigError, GatewayError, MalformedAddress
-from gateway.notices import counted
+from gateway.config.settings import ImDomain, Settings
+from gateway.notices.notices import counted
+from gateway.operations.control.client import NotDone, NotRunning, ask
 from gateway.sasl.keys import SALT_BYTES, ScramHash, ScramKeys
-from gateway.settings import ImDomain, Settings
 from gateway.storage.interfaces import IStore
 from gateway.storage.opening import open_store
+from gateway.xmpp.addresses import Address, Domain, prepare_domain
+from gateway.xmpp.errors import ConfigError, GatewayError, MalformedAddress
 
 
 class Unusable(GatewayError):

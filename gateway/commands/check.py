@@ -6,11 +6,9 @@ import argparse
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
-from gateway.addresses import Domain, to_ascii
 from gateway.commands.configuration import add_config, read_config
 from gateway.config.advice import identities_of, warnings
-from gateway.net.identities import Identity, Keyring
-from gateway.settings import (
+from gateway.config.settings import (
     ComponentDomain,
     DomainSettings,
     HandlerDomain,
@@ -19,6 +17,8 @@ from gateway.settings import (
     RelayDomain,
     Settings,
 )
+from gateway.net.certificates.own_certificates import Identity, Keyring
+from gateway.xmpp.addresses import Domain, to_ascii
 
 Row = tuple[str, str]
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from gateway.config import Mistakes, load
-from gateway.settings import Settings
+from gateway.config.settings import Settings
 
 
 def add_config(parser: argparse.ArgumentParser, *, required: bool = True) -> None:

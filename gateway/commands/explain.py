@@ -9,7 +9,7 @@ from typing import Any
 from gateway.commands import running
 from gateway.commands.status import streams
 from gateway.commands.telling import attempt, duration, section
-from gateway.notices import counted
+from gateway.notices.notices import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,20 +20,20 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from gateway.addresses import Domain, DomainPair, prepare_domain
-from gateway.attempts.records import Attempt, AttemptUnderWay
-from gateway.attempts.verdicts import Verdict
 from gateway.commands.configuration import add_config, read_config
 from gateway.commands.running import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.commands.telling import attempt, step
-from gateway.control.operator import attempt_record
-from gateway.errors import MalformedAddress
+from gateway.config.settings import GatewaySettings, HandlerDomain, Settings, StorageSettings
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.outbound import OutboundSession
-from gateway.log import harmless
-from gateway.notices import Notice
+from gateway.notices.attempts.records import Attempt, AttemptUnderWay
+from gateway.notices.attempts.verdicts import Verdict
+from gateway.notices.notices import Notice
+from gateway.operations.control.operator import attempt_record
+from gateway.operations.log import harmless
 from gateway.service import Gateway, build
-from gateway.settings import GatewaySettings, HandlerDomain, Settings, StorageSettings
+from gateway.xmpp.addresses import Domain, DomainPair, prepare_domain
+from gateway.xmpp.errors import MalformedAddress
 
 STRANGER = Domain("probe.invalid")
 GOODBYE_SECONDS = 3

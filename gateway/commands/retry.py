@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.commands import running
-from gateway.notices import counted
+from gateway.notices.notices import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

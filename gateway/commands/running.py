@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.commands.configuration import add_config
-from gateway.control.client import NotDone, NotRunning, ask
+from gateway.operations.control.client import NotDone, NotRunning, ask
 
 DONE = 0
 NOT_DONE = 1

@@ -7,7 +7,7 @@ from datetime import datetime
 from textwrap import wrap
 from typing import Any
 
-from gateway.log import harmless
+from gateway.operations.log import harmless
 
 MOST_CELL = 100
 WIDTH = 110

@@ -1,9 +1,9 @@
-"""The configuration file: TOML text in, frozen `gateway.settings` out, or every mistake at once.
+"""The configuration file: TOML text in, frozen `gateway.config.settings` out, or every mistake at once.
 
     settings = load(Path("etc/gateway.toml"))     # raises Mistakes
 
 reading.py   the text, its lines, and the mistakes found so far
-tables.py    one table -> one settings class, driven by the descriptions in `gateway.settings`
+tables.py    one table -> one settings class, driven by the descriptions in `gateway.config.settings`
 values.py    one value -> what a field holds
 domains.py   `[domains]`: what is served how, with its certificates and secrets
 peers.py     `[peers]`

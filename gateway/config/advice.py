@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from gateway.addresses import Domain
-from gateway.errors import ConfigError
-from gateway.net.contexts import unknown_ciphers
-from gateway.net.identities import Identity, load_identity
-from gateway.net.trust import TrustStore
-from gateway.settings import ComponentDomain, ImDomain, RelayDomain, Settings
+from gateway.config.settings import ComponentDomain, ImDomain, RelayDomain, Settings
+from gateway.net.certificates.own_certificates import Identity, load_identity
+from gateway.net.certificates.trust import TrustStore
+from gateway.net.tls.contexts import unknown_ciphers
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.errors import ConfigError
 
 OLDEST_EXPAT = (2, 6, 0)
 SHORTEST_SECRET = 16

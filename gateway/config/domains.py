@@ -13,14 +13,9 @@ from typing import Any
 
 from twisted.python.reflect import namedAny
 
-from gateway.addresses import Domain, prepare_domain
 from gateway.config.peers import check_proofs
 from gateway.config.reading import Key, Reading, did_you_mean, dotted
-from gateway.config.tables import named_tables, read_table
-from gateway.errors import ConfigError, MalformedAddress
-from gateway.interfaces import ILocalHandler
-from gateway.net.identities import load_identity
-from gateway.settings import (
+from gateway.config.settings import (
     ComponentDomain,
     DomainSettings,
     HandlerDomain,
@@ -30,6 +25,11 @@ from gateway.settings import (
     RelayDomain,
     options_of,
 )
+from gateway.config.tables import named_tables, read_table
+from gateway.net.certificates.own_certificates import load_identity
+from gateway.routing.interfaces import ILocalHandler
+from gateway.xmpp.addresses import Domain, prepare_domain
+from gateway.xmpp.errors import ConfigError, MalformedAddress
 
 SERVED = ("im", "component", "relay")
 NO_DOMAIN = Domain("?")  # in place of a name that is none, while the rest of its table is read

@@ -11,12 +11,7 @@ from typing import Any
 from gateway.config.domains import read_domains
 from gateway.config.peers import read_peers
 from gateway.config.reading import Reading
-from gateway.config.tables import read_section
-from gateway.errors import ConfigError
-from gateway.net.contexts import TLSContexts, TLSRules
-from gateway.net.identities import Keyring
-from gateway.net.trust import TrustStore
-from gateway.settings import (
+from gateway.config.settings import (
     DNSSettings,
     Doors,
     GatewaySettings,
@@ -26,7 +21,12 @@ from gateway.settings import (
     StorageSettings,
     TLSSettings,
 )
+from gateway.config.tables import read_section
+from gateway.net.certificates.own_certificates import Keyring
+from gateway.net.certificates.trust import TrustStore
+from gateway.net.tls.contexts import TLSContexts, TLSRules
 from gateway.storage.files import UnusableFile, glance
+from gateway.xmpp.errors import ConfigError
 
 SECTIONS = ("gateway", "listen", "tls", "domains", "peers", "dns", "limits", "storage", "log")
 

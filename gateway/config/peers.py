@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.addresses import prepare_domain
 from gateway.config.reading import Key, Reading, dotted
+from gateway.config.settings import PeerRules, PeerSettings, options_of
 from gateway.config.tables import named_tables, read_table
-from gateway.errors import MalformedAddress
-from gateway.settings import PeerRules, PeerSettings, options_of
+from gateway.xmpp.addresses import prepare_domain
+from gateway.xmpp.errors import MalformedAddress
 
 DIGEST_MD5 = "digest-md5"
 KEYS = frozenset(each.name for each, _ in options_of(PeerSettings))

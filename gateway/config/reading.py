@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from gateway.errors import ConfigError, GatewayError
+from gateway.xmpp.errors import ConfigError, GatewayError
 
 Key = tuple[str, ...]
 """The way to a value through the tables: ("domains", "example.com", "serve")."""

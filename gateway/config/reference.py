@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from gateway.settings import (
+from gateway.config.settings import (
     ComponentDomain,
     ConnectEndpoint,
     ContactAddress,

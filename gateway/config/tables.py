@@ -1,8 +1,8 @@
 """One table of the configuration file -> the fields of one settings class.
 
-What may stand in a table, of which type, within which bounds and with which default is said once, by the annotations
-and `option`s of the class (see `gateway.settings`). A key that has no field is a mistake. So is a field without a
-default that has no key; it is None in what is returned, which nobody sees, as reading ends with `Reading.check`.
+The annotations and `option`s of a settings class (see `gateway.config.settings`) say once what may stand in its table:
+types, bounds and defaults. A key without a field is a mistake, and so is a missing key whose field has no default; that
+field is None in what is returned, but nobody sees it, because reading ends with `Reading.check`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from gateway.config.reading import Key, Reading, did_you_mean, dotted
+from gateway.config.settings import Option, Secret, options_of
 from gateway.config.values import convert, read_secret
-from gateway.settings import Option, Secret, options_of
 
 T = TypeVar("T")
 

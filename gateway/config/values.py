@@ -17,9 +17,16 @@ from typing import Any
 from twisted.internet.endpoints import serverFromString
 
 from gateway.config.reading import Key, Reading
-from gateway.net.system_names import parse_nameserver
-from gateway.net.targets import parse_connect
-from gateway.settings import ConnectEndpoint, ContactAddress, DoorEndpoint, NameserverAddress, NetworkAddress, Secret
+from gateway.config.settings import (
+    ConnectEndpoint,
+    ContactAddress,
+    DoorEndpoint,
+    NameserverAddress,
+    NetworkAddress,
+    Secret,
+)
+from gateway.net.dns.system_names import parse_nameserver
+from gateway.net.dns.targets import parse_connect
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 _TCP_PORT = re.compile(r"tcp6?:(?:port=)?(-?[0-9]+)(?::.*)?")

@@ -18,8 +18,8 @@ from gateway.config import Mistakes
 from gateway.demo import material, outside
 from gateway.demo.narrator import Alarm, Narrator
 from gateway.demo.story import Story
-from gateway.errors import GatewayError
-from gateway.log import log_observer
+from gateway.operations.log import log_observer
+from gateway.xmpp.errors import GatewayError
 
 ROOT = Path(__file__).parents[2]
 

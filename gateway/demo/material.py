@@ -7,9 +7,9 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gateway.errors import ConfigError
-from gateway.net.identities import load_identity
-from gateway.net.throwaway_ca import Authority
+from gateway.net.certificates.own_certificates import load_identity
+from gateway.net.certificates.throwaway_ca import Authority
+from gateway.xmpp.errors import ConfigError
 
 CERTIFICATES = {
     "demo.test.pem": ("demo.test", "echo.demo.test", "bridge.demo.test", "game.demo.test"),

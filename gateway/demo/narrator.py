@@ -9,9 +9,9 @@ from typing import IO
 from twisted.logger import ILogObserver, LogEvent, LogLevel
 from zope.interface import implementer
 
-from gateway.attempts.records import Attempt, Kind
-from gateway.log import harmless, text_record
-from gateway.notices import Level, Notice
+from gateway.notices.attempts.records import Attempt, Kind
+from gateway.notices.notices import Level, Notice
+from gateway.operations.log import harmless, text_record
 
 
 class Narrator:

@@ -15,9 +15,9 @@ from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
 from gateway.config import load
-from gateway.errors import GatewayError
-from gateway.log import log_observer, notice_log
+from gateway.operations.log import log_observer, notice_log
 from gateway.service import build
+from gateway.xmpp.errors import GatewayError
 
 READY = b"ready\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.commands.account import keys_of
-from gateway.settings import Settings
+from gateway.config.settings import Settings
 from gateway.storage.opening import open_store
 
 DOMAIN = "demo.test"

@@ -11,14 +11,14 @@ from twisted.internet.endpoints import clientFromString
 
 from gateway.commands import COMMANDS
 from gateway.config import load
+from gateway.config.settings import ComponentDomain
 from gateway.demo import names, people
 from gateway.demo.narrator import Narrator
 from gateway.demo.outside import Outside
 from gateway.demo.visitor import Visitor
-from gateway.log import notice_log
-from gateway.net.system_names import parse_nameserver
+from gateway.net.dns.system_names import parse_nameserver
+from gateway.operations.log import notice_log
 from gateway.service import build
-from gateway.settings import ComponentDomain
 
 ATTACHES = "bridge.demo.test"
 TO_BE_TRIED = {

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.addresses import Address, Domain, DomainPair
-from gateway.elements import Element
-from gateway.errors import ERROR_TYPES, MalformedAddress, StanzaCondition, StreamCondition, StreamError
-from gateway.namespaces import DIALBACK, SERVER, STANZA_ERRORS, XML
+from gateway.xmpp.addresses import Address, Domain, DomainPair
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import ERROR_TYPES, MalformedAddress, StanzaCondition, StreamCondition, StreamError
+from gateway.xmpp.namespaces import DIALBACK, SERVER, STANZA_ERRORS, XML
 
 RESULT = (DIALBACK, "result")
 VERIFY = (DIALBACK, "verify")

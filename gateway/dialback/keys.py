@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from gateway.addresses import DomainPair
+from gateway.xmpp.addresses import DomainPair
 
 
 class KeyMaker:

@@ -6,9 +6,9 @@ account and are about to bind.
 
 from __future__ import annotations
 
-from gateway.elements import Element
 from gateway.stream.facts import Facts
 from gateway.stream.negotiation import StreamFeature
+from gateway.xmpp.elements import Element
 
 
 class Advertisement(StreamFeature):

@@ -8,13 +8,13 @@ called rests on its certificate, or on the DNS that led us there: it is asked fo
 
 from __future__ import annotations
 
-from gateway.elements import Element
-from gateway.errors import StreamCondition, StreamError
 from gateway.features.limits import our_limits, their_limits
-from gateway.namespaces import BIDI, BIDI_FEATURE
 from gateway.stream.facts import Facts, Means, Role
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.namespaces import BIDI, BIDI_FEATURE
 
 _OFFER = Element(BIDI_FEATURE, "bidi")
 

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.addresses import Address
-from gateway.elements import Element
-from gateway.errors import MalformedAddress, StanzaCondition, StanzaError, StreamCondition, StreamError
-from gateway.namespaces import BIND, CLIENT, SESSION
-from gateway.stanzas import stanza_error
 from gateway.stream.events import ClientBound, Event, Order
 from gateway.stream.facts import Facts
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import MalformedAddress, StanzaCondition, StanzaError, StreamCondition, StreamError
+from gateway.xmpp.namespaces import BIND, CLIENT, SESSION
+from gateway.xmpp.stanzas import stanza_error
 
 _IQ = frozenset({(CLIENT, "iq")})
 _REQUEST_ID = "bind"

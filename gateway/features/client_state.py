@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.elements import Element
-from gateway.namespaces import CLIENT_STATE
 from gateway.stream.events import Event
 from gateway.stream.facts import Facts
 from gateway.stream.negotiation import Step, StreamFeature
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import CLIENT_STATE
 
 
 @dataclass(frozen=True, kw_only=True)

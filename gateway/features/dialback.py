@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.addresses import Domain, DomainPair
 from gateway.dialback.exchange import (
     RESULT,
     VERIFY,
@@ -26,13 +25,14 @@ from gateway.dialback.exchange import (
     verify_request,
 )
 from gateway.dialback.keys import KeyMaker
-from gateway.elements import Element
-from gateway.errors import StanzaCondition, StreamCondition, StreamError, TLSRequired
-from gateway.namespaces import DIALBACK_FEATURE
 from gateway.stream.events import KeyAnswered, PairChecked, PairRefused, PairVerified, VerificationAnswered, VerifyPair
 from gateway.stream.facts import Facts, Means, Role, Terms
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StanzaCondition, StreamCondition, StreamError, TLSRequired
+from gateway.xmpp.namespaces import DIALBACK_FEATURE
 
 # An assertion that names a pair we would not talk about: the condition that answers it, or the terms for its sender.
 PairPolicy = Callable[[DomainPair], "Terms | StanzaCondition"]

@@ -11,13 +11,13 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.addresses import Domain, DomainPair
-from gateway.elements import Element
-from gateway.errors import StreamCondition, StreamError
-from gateway.namespaces import COMPONENT_ACCEPT
 from gateway.stream.events import Event, Order
 from gateway.stream.facts import Facts, Means
 from gateway.stream.negotiation import Step, StreamFeature, Then
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.namespaces import COMPONENT_ACCEPT
 
 
 @dataclass(frozen=True, kw_only=True)

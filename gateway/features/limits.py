@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from gateway.elements import Element
-from gateway.namespaces import LIMITS
 from gateway.stream.facts import Facts, PeerLimits
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import LIMITS
 
 
 class Limits(StreamFeature):

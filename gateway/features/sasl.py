@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gateway.elements import Element
-from gateway.errors import SaslCondition, SaslFailure
-from gateway.namespaces import SASL, XML
 from gateway.sasl.keys import ScramHash, ScramKeys
 from gateway.sasl.mechanism import ServerStep
 from gateway.sasl.payload import encode_payload
 from gateway.stream.events import Event, Order
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import SaslCondition, SaslFailure
+from gateway.xmpp.namespaces import SASL, XML
 
 HANDLED = frozenset({(SASL, name) for name in ("auth", "challenge", "response", "abort", "success", "failure")})
 

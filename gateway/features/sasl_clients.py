@@ -17,12 +17,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
-from gateway.addresses import Address
-from gateway.elements import Element
-from gateway.errors import SaslCondition, SaslFailure, StreamCondition, StreamError
 from gateway.features.sasl_initiating import SaslInitiating, Usable, offered_mechanisms
 from gateway.features.sasl_receiving import Accepted, SaslReceiving
-from gateway.namespaces import CHANNEL_BINDING_TYPES
 from gateway.sasl import external, plain
 from gateway.sasl.external import ExternalClient, ExternalServer, client_rule
 from gateway.sasl.keys import Decoys
@@ -33,6 +29,10 @@ from gateway.stream.events import Event
 from gateway.stream.facts import Facts, Means
 from gateway.stream.negotiation import StreamFeature
 from gateway.stream.records import replace
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import SaslCondition, SaslFailure, StreamCondition, StreamError
+from gateway.xmpp.namespaces import CHANNEL_BINDING_TYPES
 
 Token = Callable[[], str]
 

@@ -10,16 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from gateway.elements import Element
-from gateway.errors import SaslCondition, SaslFailure, StreamCondition, StreamError
 from gateway.features.sasl import HANDLED, Compute, Computed, payload_element, read_failure
-from gateway.namespaces import SASL
 from gateway.sasl.mechanism import ClientMechanism
 from gateway.sasl.payload import decode_optional_payload, decode_payload, encode_optional_payload
 from gateway.stream.events import Event, ProofFailed
 from gateway.stream.facts import Facts, Means
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import SaslCondition, SaslFailure, StreamCondition, StreamError
+from gateway.xmpp.namespaces import SASL
 
 
 @dataclass(frozen=True, kw_only=True)

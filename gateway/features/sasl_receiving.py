@@ -23,8 +23,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
-from gateway.elements import Element
-from gateway.errors import Misuse, SaslCondition, SaslFailure, StreamCondition, StreamError
 from gateway.features.sasl import (
     HANDLED,
     Compute,
@@ -36,13 +34,15 @@ from gateway.features.sasl import (
     failure_element,
     payload_element,
 )
-from gateway.namespaces import SASL
 from gateway.sasl.mechanism import Challenge, NeedCredentials, ServerMechanism, ServerStep, Success
 from gateway.sasl.payload import decode_optional_payload, decode_payload, encode_optional_payload
 from gateway.stream.events import Event, ProofFailed
 from gateway.stream.facts import Facts, Means
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import Misuse, SaslCondition, SaslFailure, StreamCondition, StreamError
+from gateway.xmpp.namespaces import SASL
 
 MOST_TRIES = 4  # one, and some retries: between 2 and 5 of them (RFC 6120 §6.4.5)
 TOO_WEAK = frozenset({"CRAM-MD5", "DIGEST-MD5", "LOGIN"})

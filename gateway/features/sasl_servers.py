@@ -12,9 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gateway.addresses import Domain
-from gateway.elements import Element
-from gateway.errors import SaslCondition, SaslFailure
 from gateway.features.sasl_initiating import SaslInitiating, Usable
 from gateway.features.sasl_receiving import Accepted, SaslReceiving
 from gateway.sasl import digest_md5, external
@@ -23,6 +20,9 @@ from gateway.sasl.external import ExternalClient, ExternalServer, server_rule
 from gateway.sasl.mechanism import ServerConversation, ServerMechanism
 from gateway.stream.events import Event, PairVerified
 from gateway.stream.facts import Facts, Means
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import SaslCondition, SaslFailure
 
 Token = Callable[[], str]
 

@@ -7,12 +7,12 @@ it is left.
 
 from __future__ import annotations
 
-from gateway.elements import Element
-from gateway.errors import StreamCondition, StreamError, TLSRequired
-from gateway.namespaces import TLS
 from gateway.stream.events import Secured, SecureTransport
 from gateway.stream.facts import Facts, Role
 from gateway.stream.negotiation import Step, StreamFeature, Then
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamCondition, StreamError, TLSRequired
+from gateway.xmpp.namespaces import TLS
 
 _TRIED = frozenset({"starttls"})
 _OPTIONAL = Element(TLS, "starttls")

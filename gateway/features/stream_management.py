@@ -19,15 +19,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gateway.addresses import Address
-from gateway.elements import Element
-from gateway.errors import StanzaCondition, StreamCondition, StreamError
-from gateway.namespaces import STANZA_ERRORS, STREAM_MANAGEMENT
 from gateway.stream.acknowledgements import MODULUS
 from gateway.stream.events import Event, Order
 from gateway.stream.facts import Facts, Management, Role
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StanzaCondition, StreamCondition, StreamError
+from gateway.xmpp.namespaces import STANZA_ERRORS, STREAM_MANAGEMENT
 
 REQUEST = f"<r xmlns='{STREAM_MANAGEMENT}'/>".encode()
 """What asks for an acknowledgement, ready to be written behind a batch of stanzas."""

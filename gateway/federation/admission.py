@@ -11,14 +11,14 @@ from itertools import groupby
 
 from twisted.internet.defer import Deferred
 
-from gateway.addresses import Address
-from gateway.attempts.records import Kind
-from gateway.errors import StanzaError, StreamError
-from gateway.notices import Publish, StanzasPassed
-from gateway.policy import Domains, check_inbound
-from gateway.router import Router
-from gateway.stanzas import Stanza, domains_of
+from gateway.notices.attempts.records import Kind
+from gateway.notices.notices import Publish, StanzasPassed
+from gateway.routing.policy import Domains, check_inbound
+from gateway.routing.router import Router
 from gateway.stream.facts import Facts
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.errors import StanzaError, StreamError
+from gateway.xmpp.stanzas import Stanza, domains_of
 
 
 class Admission:

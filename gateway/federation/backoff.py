@@ -18,8 +18,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from random import Random
 
-from gateway.addresses import DomainPair
-from gateway.errors import GatewayError
+from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.errors import GatewayError
 
 Whom = str | DomainPair
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from gateway.errors import StanzaCondition, StanzaError
-from gateway.interfaces import IRoute
-from gateway.notices import Publish, TooMuch
-from gateway.router import Router
-from gateway.stanzas import Stanza
+from gateway.notices.notices import Publish, TooMuch
+from gateway.routing.interfaces import IRoute
+from gateway.routing.router import Router
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.stanzas import Stanza
 
 _TELL_SECONDS = 10.0
 

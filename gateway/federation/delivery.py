@@ -10,10 +10,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.addresses import DomainPair
-from gateway.attempts.verdicts import Verdict
-from gateway.errors import GatewayError, StanzaCondition, StanzaError, StreamCondition
-from gateway.stanzas import Stanza
+from gateway.notices.attempts.verdicts import Verdict
+from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.errors import GatewayError, StanzaCondition, StanzaError, StreamCondition
+from gateway.xmpp.stanzas import Stanza
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,18 +12,18 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from gateway.addresses import DomainPair
-from gateway.attempts.records import AttemptLog
-from gateway.errors import StreamCondition, StreamError
 from gateway.features.dialback import Dialback
 from gateway.features.stream_management import GrantManagement, ManagementGranted, ResumeStream, ResumptionDecided
-from gateway.federation.broken import BrokenStreams
+from gateway.federation.resumable_streams import BrokenStreams
 from gateway.federation.resumption import KEPT_SECONDS, Resumables
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.federation.verification import unanswered
-from gateway.stanzas import Stanza
+from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, PairVerified, VerifyPair
+from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.stanzas import Stanza
 
 Verify = Callable[[VerifyPair], "Deferred[PairChecked]"]
 

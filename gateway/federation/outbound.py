@@ -11,9 +11,6 @@ from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
 
-from gateway.addresses import DomainPair
-from gateway.attempts.narration import refused_in_words
-from gateway.attempts.records import AttemptLog
 from gateway.features.dialback import Dialback
 from gateway.features.stream_management import (
     ManagementEnabled,
@@ -21,13 +18,16 @@ from gateway.features.stream_management import (
     ResumptionRefused,
     StreamResumed,
 )
-from gateway.federation.broken import BrokenStream
 from gateway.federation.delivery import UNWILLING, DeliveryFailed, failure_of
+from gateway.federation.resumable_streams import BrokenStream
 from gateway.federation.session import ServerSession, SessionTools
-from gateway.stanzas import Stanza
+from gateway.notices.attempts.narration import refused_in_words
+from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import CloseTransport, NegotiationCompleted, PairRefused, PairVerified
 from gateway.stream.facts import Management, Means
+from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.stanzas import Stanza
 
 Gone = Callable[["OutboundSession", str, "BrokenStream | None"], None]
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.addresses import DomainPair
-from gateway.stanzas import Stanza
 from gateway.stream.acknowledgements import Acknowledgements
+from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.stanzas import Stanza
 
 KEPT_SECONDS = 600
 """For how long a stream can be resumed after its connection broke."""

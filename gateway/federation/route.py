@@ -23,20 +23,20 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.addresses import DomainPair
-from gateway.attempts.records import Kind
-from gateway.errors import StanzaCondition, StanzaError
 from gateway.federation.backoff import Backoff, Wait
-from gateway.federation.broken import RESUME_SECONDS
 from gateway.federation.delivery import DeliveryFailed, StreamEnd
+from gateway.federation.resumable_streams import RESUME_SECONDS
 from gateway.federation.session import ServerSession, User
-from gateway.interfaces import IStreamRoute
-from gateway.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TooMuch
-from gateway.outflow import Bounds, Lately, Outflow, QueueSpace
-from gateway.requests import Key
-from gateway.router import Router
-from gateway.stanzas import Stanza
-from gateway.timers import Timers
+from gateway.notices.attempts.records import Kind
+from gateway.notices.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TooMuch
+from gateway.routing.interfaces import IStreamRoute
+from gateway.routing.outflow import Bounds, Lately, Outflow, QueueSpace
+from gateway.routing.requests import Key
+from gateway.routing.router import Router
+from gateway.timing.timers import Timers
+from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.stanzas import Stanza
 
 
 class Disposition(Enum):

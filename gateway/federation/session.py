@@ -14,10 +14,6 @@ from typing import Any, ClassVar
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 
-from gateway.addresses import DomainPair
-from gateway.attempts.narration import Narrator
-from gateway.attempts.records import AttemptLog
-from gateway.errors import StreamCondition, StreamError
 from gateway.features.dialback import Dialback
 from gateway.features.sasl import Compute, carry_out
 from gateway.features.stream_management import (
@@ -27,17 +23,21 @@ from gateway.features.stream_management import (
     acknowledgement,
 )
 from gateway.federation.admission import Admission
-from gateway.federation.broken import BrokenStream
 from gateway.federation.delivery import StreamEnd, by_pair
-from gateway.federation.ledger import Ledger
-from gateway.federation.pace import Pace
+from gateway.federation.managed_stream import Ledger
+from gateway.federation.rate_limit import Pace
+from gateway.federation.resumable_streams import BrokenStream
 from gateway.federation.verification import Questions
-from gateway.sessions import Connection
-from gateway.stanzas import Stanza
+from gateway.notices.attempts.narration import Narrator
+from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, StreamClosed, StreamErrorReceived, VerificationAnswered
 from gateway.stream.facts import Facts, Role
+from gateway.stream.sessions import Connection
 from gateway.stream.stream import Output
+from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.stanzas import Stanza
 
 # Errors that end a stream without anything being wrong with what was sent on it.
 _BLAMELESS = {

@@ -16,13 +16,13 @@ from typing import Any, Protocol
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.python.failure import Failure
 
-from gateway.addresses import Domain, DomainPair
-from gateway.federation.broken import BrokenStream, BrokenStreams
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.outbound import Gone, OutboundSession
+from gateway.federation.resumable_streams import BrokenStream, BrokenStreams
 from gateway.federation.session import ServerSession
 from gateway.federation.verification import unanswered
 from gateway.stream.events import PairChecked, VerifyPair
+from gateway.xmpp.addresses import Domain, DomainPair
 
 
 class StreamOpener(Protocol):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from gateway.addresses import DomainPair
 from gateway.stream.events import PairChecked, VerificationAnswered
+from gateway.xmpp.addresses import DomainPair
 
 Key = tuple[DomainPair, str]
 

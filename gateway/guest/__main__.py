@@ -21,22 +21,22 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.internet.threads import deferToThread
 
-from gateway.addresses import Address, AddressCache
 from gateway.config import Mistakes, load
-from gateway.elements import Element
-from gateway.errors import GatewayError, MalformedAddress
+from gateway.config.settings import DNSSettings, TLSSettings
 from gateway.features.sasl import carry_out
 from gateway.features.sasl_clients import Credentials
 from gateway.guest.guest import Guest, Reception
-from gateway.namespaces import PING
-from gateway.net.certificates import CertificateJudge
-from gateway.net.contexts import TLSContexts
-from gateway.net.identities import Keyring
-from gateway.net.names import CLIENT
-from gateway.net.resolver import Resolver
-from gateway.net.trust import TrustStore
-from gateway.settings import DNSSettings, TLSSettings
+from gateway.net.certificates.certificate_names import CLIENT
+from gateway.net.certificates.judge import CertificateJudge
+from gateway.net.certificates.own_certificates import Keyring
+from gateway.net.certificates.trust import TrustStore
+from gateway.net.dns.resolver import Resolver
+from gateway.net.tls.contexts import TLSContexts
 from gateway.stream.stream import StreamTools
+from gateway.xmpp.addresses import Address, AddressCache
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import GatewayError, MalformedAddress
+from gateway.xmpp.namespaces import PING
 
 ID_BYTES = 20
 

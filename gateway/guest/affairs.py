@@ -13,11 +13,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from gateway.addresses import Address
-from gateway.elements import Element
-from gateway.errors import GatewayError, StanzaCondition, StanzaError
-from gateway.namespaces import DISCO_INFO, PING, ROSTER, STANZA_ERRORS
-from gateway.stanzas import CONTENT, Stanza, check_iq, error_reply, result_reply
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import GatewayError, StanzaCondition, StanzaError
+from gateway.xmpp.namespaces import DISCO_INFO, PING, ROSTER, STANZA_ERRORS
+from gateway.xmpp.stanzas import CONTENT, Stanza, check_iq, error_reply, result_reply
 
 ANSWER_SECONDS = 30.0
 MOST_CONTACTS_SEEN = 10_000

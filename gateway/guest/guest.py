@@ -19,30 +19,30 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from gateway.addresses import Address, Domain
-from gateway.elements import Element
-from gateway.errors import StreamCondition, StreamError
 from gateway.features.bind import BindOurselves
 from gateway.features.sasl import Compute, Computed
 from gateway.features.sasl_clients import Credentials, logging_in
 from gateway.features.starttls import StartTLS
 from gateway.guest.affairs import Affairs
 from gateway.guest.session import GuestSession, NotLetIn
-from gateway.net.certificates import CertificateJudge
-from gateway.net.contexts import TLSContexts
-from gateway.net.dialling import dial
-from gateway.net.identities import Identity
-from gateway.net.protocol import StreamProtocol, Timing
-from gateway.net.resolver import Resolver
-from gateway.net.service_records import FOR_CLIENTS
-from gateway.net.targets import Target
-from gateway.profiles import client_profile
-from gateway.sessions import Connection
-from gateway.stanzas import CONTENT, Stanza
+from gateway.net.certificates.judge import CertificateJudge
+from gateway.net.certificates.own_certificates import Identity
+from gateway.net.connection.protocol import StreamProtocol, Timing
+from gateway.net.dial.dialling import dial
+from gateway.net.dns.resolver import Resolver
+from gateway.net.dns.service_records import FOR_CLIENTS
+from gateway.net.dns.targets import Target
+from gateway.net.tls.contexts import TLSContexts
 from gateway.stream.codec import Budget
 from gateway.stream.facts import Facts, Means, Role, Terms
 from gateway.stream.header import StreamHeader
+from gateway.stream.profiles import client_profile
+from gateway.stream.sessions import Connection
 from gateway.stream.stream import Stream, StreamTools
+from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.stanzas import CONTENT, Stanza
 
 TERMS = Terms(means=(Means.EXTERNAL, Means.PASSWORD))
 

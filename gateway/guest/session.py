@@ -6,13 +6,9 @@ from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
 
-from gateway.addresses import Address
-from gateway.errors import GatewayError, StreamError
 from gateway.features.sasl import Compute, Computed
 from gateway.features.sasl_clients import ClientAuthenticated
 from gateway.guest.affairs import Affairs
-from gateway.sessions import Connection
-from gateway.stanzas import Stanza
 from gateway.stream.events import (
     ClientBound,
     CloseTransport,
@@ -21,7 +17,11 @@ from gateway.stream.events import (
     Secured,
     StreamErrorReceived,
 )
+from gateway.stream.sessions import Connection
 from gateway.stream.stream import Output
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.errors import GatewayError, StreamError
+from gateway.xmpp.stanzas import Stanza
 
 
 class NotLetIn(GatewayError):

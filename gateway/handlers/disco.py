@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 
 from zope.interface import implementer
 
-from gateway.elements import Element
-from gateway.errors import StanzaCondition, StanzaError
-from gateway.interfaces import Answer, Declined, Handled, IDiscoverable, ILocalHandler, Refused
-from gateway.namespaces import DATA_FORMS, DISCO_INFO, DISCO_ITEMS, SERVER_INFO
-from gateway.stanzas import Stanza, result_reply
+from gateway.routing.interfaces import Answer, Declined, Handled, IDiscoverable, ILocalHandler, Refused
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.namespaces import DATA_FORMS, DISCO_INFO, DISCO_ITEMS, SERVER_INFO
+from gateway.xmpp.stanzas import Stanza, result_reply
 
 Identity = tuple[str, str, str]  # category, type, name
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
-from gateway.interfaces import Answer, Declined, Handled, ILocalHandler
-from gateway.namespaces import CLIENT
-from gateway.stanzas import Stanza
+from gateway.routing.interfaces import Answer, Declined, Handled, ILocalHandler
+from gateway.xmpp.namespaces import CLIENT
+from gateway.xmpp.stanzas import Stanza
 
 
 @implementer(ILocalHandler)

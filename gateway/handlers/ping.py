@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
-from gateway.interfaces import Answer, Declined, Handled, IDiscoverable, ILocalHandler
-from gateway.namespaces import PING
-from gateway.stanzas import Stanza, result_reply
+from gateway.routing.interfaces import Answer, Declined, Handled, IDiscoverable, ILocalHandler
+from gateway.xmpp.namespaces import PING
+from gateway.xmpp.stanzas import Stanza, result_reply
 
 
 @implementer(ILocalHandler, IDiscoverable)

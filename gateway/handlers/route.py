@@ -15,11 +15,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.addresses import Domain
-from gateway.errors import Misuse, StanzaCondition, StanzaError
-from gateway.interfaces import Answer, Declined, Handled, IActiveHandler, ILocalHandler, IRoute, IRouter
-from gateway.notices import Publish, StanzasPassed
-from gateway.stanzas import Stanza
+from gateway.notices.notices import Publish, StanzasPassed
+from gateway.routing.interfaces import Answer, Declined, Handled, IActiveHandler, ILocalHandler, IRoute, IRouter
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.errors import Misuse, StanzaCondition, StanzaError
+from gateway.xmpp.stanzas import Stanza
 
 VIA = "handler"
 _NOT_SERVED = StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)

@@ -23,11 +23,11 @@ from twisted.words.xish import domish
 from twisted.words.xish.utility import EventDispatcher
 from zope.interface import implementer
 
-from gateway.addresses import Domain
-from gateway.elements import Element
-from gateway.interfaces import Answer, Declined, Handled, IActiveHandler
-from gateway.namespaces import XML
-from gateway.stanzas import CONTENT, Stanza
+from gateway.routing.interfaces import Answer, Declined, Handled, IActiveHandler
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import XML
+from gateway.xmpp.stanzas import CONTENT, Stanza
 
 # COMPAT Wokkel 18.0.0: most of its modules import this name, which Twisted 25 dropped; remove when Wokkel does without.
 if not hasattr(compat, "_PY3"):

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from zope.interface import implementer
 
-from gateway.elements import Element
-from gateway.interfaces import Answer, Declined, Handled, IDiscoverable, ILocalHandler
-from gateway.namespaces import TIME
-from gateway.stanzas import Stanza, result_reply
+from gateway.routing.interfaces import Answer, Declined, Handled, IDiscoverable, ILocalHandler
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import TIME
+from gateway.xmpp.stanzas import Stanza, result_reply
 
 
 @implementer(ILocalHandler, IDiscoverable)

@@ -6,10 +6,10 @@ from importlib.metadata import version
 
 from zope.interface import implementer
 
-from gateway.elements import Element
-from gateway.interfaces import Answer, Declined, Handled, IDiscoverable, ILocalHandler
-from gateway.namespaces import VERSION
-from gateway.stanzas import Stanza, result_reply
+from gateway.routing.interfaces import Answer, Declined, Handled, IDiscoverable, ILocalHandler
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import VERSION
+from gateway.xmpp.stanzas import Stanza, result_reply
 
 
 @implementer(ILocalHandler, IDiscoverable)

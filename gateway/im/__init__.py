@@ -1,7 +1,7 @@
 """Domains with accounts: rosters, presence and messages for people (RFC 6121).
 
 domain.py          AccountDomain: the route, and where clients are bound; everything begins here
-interfaces.py      ISession: what is needed of a client's stream
+routing/interfaces.py      ISession: what is needed of a client's stream
 limits.py          how much one account may make us do
 account.py         an account and its resources, as they are in memory
 accounts.py        which accounts are in memory

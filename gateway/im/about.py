@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.elements import Element
-from gateway.errors import StanzaCondition, StanzaError
 from gateway.im.services import Audience, Key, Request, Service
-from gateway.namespaces import BIND, DISCO_INFO, DISCO_ITEMS, PING, SESSION
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.namespaces import BIND, DISCO_INFO, DISCO_ITEMS, PING, SESSION
 
 
 def services(features: Iterable[str]) -> dict[Key, Service]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.addresses import Address
 from gateway.im.blocklist import BlockList
 from gateway.im.edits import attribute
 from gateway.im.interfaces import ISession
 from gateway.im.throttle import Throttle
 from gateway.im.work import WorkQueue
-from gateway.stanzas import Stanza
 from gateway.storage.records import RosterItem
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.stanzas import Stanza
 
 
 class Resource:

@@ -11,13 +11,13 @@ from functools import partial
 
 from twisted.python.failure import Failure
 
-from gateway.addresses import Address, Domain
 from gateway.im.account import Account, Roster
 from gateway.im.blocklist import BlockList
 from gateway.im.limits import AccountLimits
 from gateway.im.work import Backlog, Failed, WorkQueue
 from gateway.storage.errors import NoSuchAccount
 from gateway.storage.interfaces import IStore
+from gateway.xmpp.addresses import Address, Domain
 
 # Stanzas that wait for the store, in all accounts together, before those who send are asked to pause.
 MOST_WAITING = 10_000

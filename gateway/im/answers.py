@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gateway.addresses import Address
-from gateway.elements import Element
-from gateway.errors import StanzaError
 from gateway.im.account import Account, Resource
 from gateway.im.edits import attribute, to_recipient
-from gateway.stanzas import CONTENT, Stanza, result_reply, stanza_error
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StanzaError
+from gateway.xmpp.stanzas import CONTENT, Stanza, result_reply, stanza_error
 
 
 def request_element(sender: Address, recipient: Address, id_: str, payload: Element) -> Element:

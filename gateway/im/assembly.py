@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.addresses import Domain
-from gateway.elements import Element
 from gateway.im import about, carbons
 from gateway.im.account import Resource
 from gateway.im.blocking import Blocking
@@ -21,8 +19,12 @@ from gateway.im.probes import Probes
 from gateway.im.services import Services
 from gateway.im.subscribing import Subscribing
 from gateway.im.work import Step
-from gateway.interfaces import IRouter
-from gateway.namespaces import (
+from gateway.routing.interfaces import IRouter
+from gateway.storage.interfaces import IStore
+from gateway.stream.codec import AddressLookup
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import (
     BLOCKING,
     CARBONS,
     OFFLINE,
@@ -32,8 +34,6 @@ from gateway.namespaces import (
     SUBSCRIPTION_PREAPPROVAL,
     VCARD,
 )
-from gateway.storage.interfaces import IStore
-from gateway.stream.codec import AddressLookup
 
 # What a domain with accounts adds to its answer in service discovery.
 FEATURES = (BLOCKING, CARBONS, OFFLINE, PRIVATE_STORAGE, ROSTER, VCARD)

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from gateway.addresses import Address
-from gateway.elements import Element
-from gateway.errors import MalformedAddress, StanzaCondition, StanzaError
 from gateway.im.account import Account
 from gateway.im.answers import request_element
 from gateway.im.blocklist import BlockList
 from gateway.im.limits import AccountLimits
 from gateway.im.presence import Presences
 from gateway.im.services import Audience, Request, Service
-from gateway.namespaces import BLOCKING, BLOCKING_ERRORS
-from gateway.stanzas import Stanza
 from gateway.storage.interfaces import IStore
 from gateway.stream.codec import AddressLookup
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import MalformedAddress, StanzaCondition, StanzaError
+from gateway.xmpp.namespaces import BLOCKING, BLOCKING_ERRORS
+from gateway.xmpp.stanzas import Stanza
 
 
 class Blocked(StanzaError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gateway.addresses import Address
+from gateway.xmpp.addresses import Address
 
 
 class BlockList:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gateway.elements import Element
 from gateway.im.account import Account, Resource
 from gateway.im.edits import attribute, standing_alone
 from gateway.im.services import Audience, Request, Service
-from gateway.namespaces import CARBONS, CLIENT, FORWARD, HINTS
-from gateway.stanzas import Stanza
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import CARBONS, CLIENT, FORWARD, HINTS
+from gateway.xmpp.stanzas import Stanza
 
 RECEIVED, SENT = "received", "sent"
 MUC_USER = "http://jabber.org/protocol/muc#user"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.im.offline import CHAT_STATES
-from gateway.stanzas import Stanza
+from gateway.xmpp.stanzas import Stanza
 
 MOST = 500
 

@@ -10,9 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from gateway.addresses import Address
-from gateway.elements import Element
-from gateway.errors import StanzaCondition, StanzaError
 from gateway.im import roster
 from gateway.im.account import Account, Resource
 from gateway.im.answers import presence, request_element
@@ -21,11 +18,14 @@ from gateway.im.presence import Presences
 from gateway.im.relations import after_removal, after_setting, state_of
 from gateway.im.services import ANSWERED, Answered, Audience, Request, Service
 from gateway.im.subscriptions import on_removal
-from gateway.interfaces import IRouter
-from gateway.namespaces import ROSTER
-from gateway.stanzas import Stanza
+from gateway.routing.interfaces import IRouter
 from gateway.storage.interfaces import IStore
 from gateway.storage.records import RelationUpdate
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.namespaces import ROSTER
+from gateway.xmpp.stanzas import Stanza
 
 
 class Contacts:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from enum import Enum, IntEnum, auto
 from typing import Generic, TypeVar
 
-from gateway.errors import StanzaCondition, StanzaError
+from gateway.xmpp.errors import StanzaCondition, StanzaError
 
 
 class Finds(IntEnum):

@@ -6,11 +6,11 @@ in the one, and for their list of rooms in the other. The server keeps the bytes
 
 from __future__ import annotations
 
-from gateway.elements import Element, parse_element
-from gateway.errors import StanzaCondition, StanzaError
 from gateway.im.services import Audience, Request, Service
-from gateway.namespaces import PRIVATE_STORAGE, VCARD
 from gateway.storage.interfaces import IStore
+from gateway.xmpp.elements import Element, parse_element
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.namespaces import PRIVATE_STORAGE, VCARD
 
 _CARD = "vcard"
 

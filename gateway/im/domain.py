@@ -17,8 +17,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.addresses import Address, Domain
-from gateway.errors import MalformedAddress, StanzaCondition, StanzaError, StreamCondition, StreamError
 from gateway.im.account import Account, Resource
 from gateway.im.accounts import Accounts
 from gateway.im.answers import refuse
@@ -31,11 +29,13 @@ from gateway.im.kept import KeptMessage
 from gateway.im.limits import AccountLimits
 from gateway.im.throttle import Throttle
 from gateway.im.work import Later, Step
-from gateway.interfaces import IRoute, IRouter
-from gateway.stanzas import Stanza
+from gateway.routing.interfaces import IRoute, IRouter
 from gateway.storage.errors import NoSuchAccount
 from gateway.storage.interfaces import IStore
 from gateway.stream.codec import AddressLookup
+from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.errors import MalformedAddress, StanzaCondition, StanzaError, StreamCondition, StreamError
+from gateway.xmpp.stanzas import Stanza
 
 
 @implementer(IRoute)

@@ -1,16 +1,16 @@
 """Small edits of a stanza's bytes: an attribute put in, a child added, the whole wrapped.
 
-What passes between people passes as bytes (see `gateway.stanzas`). Presence that goes to two hundred contacts, a
+What passes between people passes as bytes (see `gateway.xmpp.stanzas`). Presence that goes to two hundred contacts, a
 message that gets a stamp: for these no tree is built either. Every edit rests on the bytes being one well-formed
 element in portable form, which the codec has seen to.
 """
 
 from __future__ import annotations
 
-from gateway.addresses import Address
-from gateway.elements import Element, escape_attribute
-from gateway.namespaces import CLIENT
-from gateway.stanzas import Stanza
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.elements import Element, escape_attribute
+from gateway.xmpp.namespaces import CLIENT
+from gateway.xmpp.stanzas import Stanza
 
 _NAMESPACE = f" xmlns='{CLIENT}'".encode()
 

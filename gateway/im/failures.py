@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.errors import StanzaCondition, StanzaError
 from gateway.storage.errors import NoSuchAccount, StoreFull, StoreUnavailable
+from gateway.xmpp.errors import StanzaCondition, StanzaError
 
 
 def explain(failure: Failure) -> StanzaError:

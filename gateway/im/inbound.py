@@ -6,7 +6,6 @@ account blocks, and of what only the account's own server may say (see `_check_c
 
 from __future__ import annotations
 
-from gateway.errors import StanzaCondition, StanzaError
 from gateway.im import carbons
 from gateway.im.account import Account, Resource
 from gateway.im.delivery import BOUNCED, Action, Ends, Finds, action
@@ -15,9 +14,10 @@ from gateway.im.probes import Probes
 from gateway.im.services import Services
 from gateway.im.subscribing import Subscribing
 from gateway.im.work import Later
-from gateway.interfaces import IRouter
-from gateway.namespaces import BLOCKING, ROSTER
-from gateway.stanzas import Stanza
+from gateway.routing.interfaces import IRouter
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.namespaces import BLOCKING, ROSTER
+from gateway.xmpp.stanzas import Stanza
 
 # What a client takes for its server's word when it comes as an iq of type set.
 _PUSHES = {ROSTER: ROSTER.encode(), BLOCKING: BLOCKING.encode()}

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
-from gateway.errors import StreamError
 from gateway.im.kept import KeptMessage
-from gateway.stanzas import Stanza
+from gateway.xmpp.errors import StreamError
+from gateway.xmpp.stanzas import Stanza
 
 
 class ISession(Interface):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.stanzas import Stanza
+from gateway.xmpp.stanzas import Stanza
 
 
 class KeptMessage(Stanza):

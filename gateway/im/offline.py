@@ -15,19 +15,19 @@ from datetime import UTC, datetime
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from gateway.addresses import Domain
-from gateway.elements import Element
-from gateway.errors import StanzaCondition, StanzaError
 from gateway.im.account import Account, Resource
 from gateway.im.edits import restored, with_child
 from gateway.im.failures import explain
 from gateway.im.kept import KeptMessage
 from gateway.im.work import Later
-from gateway.namespaces import CLIENT, DELAY, HINTS
-from gateway.stanzas import Stanza
 from gateway.storage.errors import StoreFull
 from gateway.storage.interfaces import IStore
 from gateway.storage.records import OfflineMessage
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.namespaces import CLIENT, DELAY, HINTS
+from gateway.xmpp.stanzas import Stanza
 
 CHAT_STATES = "http://jabber.org/protocol/chatstates"
 AT_ONCE = 100

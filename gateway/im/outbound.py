@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gateway.errors import StanzaCondition, StanzaError, StreamCondition, StreamError
 from gateway.im import carbons
 from gateway.im.account import Resource
 from gateway.im.blocking import Blocked
@@ -12,8 +11,9 @@ from gateway.im.services import Services
 from gateway.im.subscribing import Subscribing
 from gateway.im.subscriptions import TYPES
 from gateway.im.work import Later
-from gateway.interfaces import IRouter
-from gateway.stanzas import Stanza
+from gateway.routing.interfaces import IRouter
+from gateway.xmpp.errors import StanzaCondition, StanzaError, StreamCondition, StreamError
+from gateway.xmpp.stanzas import Stanza
 
 
 class Outbound:

@@ -13,17 +13,17 @@ import re
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from gateway.addresses import Address
-from gateway.errors import StanzaCondition, StanzaError
 from gateway.im.account import Account, Resource
 from gateway.im.answers import presence
 from gateway.im.edits import to_recipient
 from gateway.im.limits import AccountLimits
 from gateway.im.work import Later
-from gateway.interfaces import IRouter
-from gateway.namespaces import CLIENT
-from gateway.stanzas import Stanza
+from gateway.routing.interfaces import IRouter
 from gateway.stream.codec import AddressLookup
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.namespaces import CLIENT
+from gateway.xmpp.stanzas import Stanza
 
 UNAVAILABLE = "unavailable"
 

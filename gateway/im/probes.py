@@ -6,17 +6,17 @@ account or not: that he has no subscription. Only that answer waits for the stor
 
 from __future__ import annotations
 
-from gateway.addresses import Address
 from gateway.im.account import Account
 from gateway.im.answers import presence
 from gateway.im.edits import to_recipient
 from gateway.im.presence import UNAVAILABLE
 from gateway.im.subscriptions import UNSUBSCRIBED
 from gateway.im.work import Later
-from gateway.interfaces import IRouter
-from gateway.stanzas import Stanza
+from gateway.routing.interfaces import IRouter
 from gateway.storage.errors import NoSuchAccount
 from gateway.storage.interfaces import IStore
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.stanzas import Stanza
 
 
 class Probes:

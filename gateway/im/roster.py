@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gateway.addresses import Address
-from gateway.elements import Element
-from gateway.errors import MalformedAddress, StanzaCondition, StanzaError
 from gateway.im.limits import AccountLimits
-from gateway.namespaces import ROSTER
 from gateway.storage.records import RosterChange, RosterItem
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import MalformedAddress, StanzaCondition, StanzaError
+from gateway.xmpp.namespaces import ROSTER
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,14 +13,14 @@ from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred
 
-from gateway.addresses import Address
-from gateway.elements import Element
-from gateway.errors import Misuse, StanzaCondition, StanzaError
 from gateway.im.account import Account, Resource
 from gateway.im.answers import result_for
-from gateway.interfaces import IRouter
-from gateway.stanzas import Stanza, check_iq
+from gateway.routing.interfaces import IRouter
 from gateway.storage.interfaces import IStore
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import Misuse, StanzaCondition, StanzaError
+from gateway.xmpp.stanzas import Stanza, check_iq
 
 
 class Audience(Enum):

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from gateway.addresses import Address
-from gateway.errors import StanzaCondition, StanzaError
 from gateway.im.account import Account, Resource
 from gateway.im.answers import presence
 from gateway.im.contacts import Contacts
@@ -17,10 +15,12 @@ from gateway.im.edits import restored
 from gateway.im.presence import Presences
 from gateway.im.relations import after_receiving, after_sending, row_of_received, row_of_sent, state_of
 from gateway.im.subscriptions import SUBSCRIBE, UNSUBSCRIBED
-from gateway.interfaces import IRouter
-from gateway.stanzas import Stanza
+from gateway.routing.interfaces import IRouter
 from gateway.storage.interfaces import IStore
 from gateway.stream.codec import AddressLookup
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.stanzas import Stanza
 
 # A longer request is kept without its content: who asks is what matters.
 LONGEST_REQUEST = 4096

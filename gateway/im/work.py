@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
-from gateway.errors import StanzaCondition, StanzaError
+from gateway.xmpp.errors import StanzaCondition, StanzaError
 
 Later: TypeAlias = Coroutine[Deferred[Any], Any, None] | None
 # A step gives None when it is done, or a coroutine when it has to wait for something.

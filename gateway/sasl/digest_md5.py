@@ -19,8 +19,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gateway.addresses import prepare_domain
-from gateway.errors import MalformedAddress, SaslCondition, SaslFailure
 from gateway.sasl.mechanism import (
     ClientConversation,
     ClientMechanism,
@@ -30,6 +28,8 @@ from gateway.sasl.mechanism import (
     ask,
     check_authzid,
 )
+from gateway.xmpp.addresses import prepare_domain
+from gateway.xmpp.errors import MalformedAddress, SaslCondition, SaslFailure
 
 NAME = "DIGEST-MD5"
 

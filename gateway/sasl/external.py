@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from gateway.errors import SaslCondition, SaslFailure
 from gateway.sasl.keys import ScramHash
 from gateway.sasl.mechanism import (
     ClientConversation,
@@ -20,6 +19,7 @@ from gateway.sasl.mechanism import (
     look_up,
     prepare_authzid,
 )
+from gateway.xmpp.errors import SaslCondition, SaslFailure
 
 NAME = "EXTERNAL"
 

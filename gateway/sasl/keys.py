@@ -11,8 +11,8 @@ import hmac
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from gateway.errors import Misuse
 from gateway.sasl.passwords import prepare_password
+from gateway.xmpp.errors import Misuse
 
 ITERATIONS = 10_000  # some 4 ms: paid by a SCRAM client at each login, and by us for PLAIN
 SALT_BYTES = 16

@@ -19,9 +19,9 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from gateway.addresses import Address
-from gateway.errors import MalformedAddress, Misuse, SaslCondition, SaslFailure
 from gateway.sasl.keys import ScramHash, ScramKeys
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.errors import MalformedAddress, Misuse, SaslCondition, SaslFailure
 
 
 @dataclass(frozen=True, kw_only=True)

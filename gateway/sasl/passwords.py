@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import stringprep
 
-from gateway.preparation import normalised, visible
+from gateway.xmpp.preparation import normalised, visible
 
 PASSWORD_BYTES = 1023  # before and after; NFKC can make eighteen characters of one
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from gateway.errors import SaslCondition, SaslFailure
+from gateway.xmpp.errors import SaslCondition, SaslFailure
 
 # The longest payload that any mechanism here can need is some 6 KB (names of 1023 bytes, escaped, twice).
 PAYLOAD_BYTES = 8192

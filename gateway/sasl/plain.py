@@ -5,7 +5,6 @@ Who offers it sees to the TLS. The server keeps no passwords: what comes in is s
 
 from __future__ import annotations
 
-from gateway.errors import SaslCondition, SaslFailure
 from gateway.sasl.keys import Decoys, ScramHash
 from gateway.sasl.mechanism import (
     ClientConversation,
@@ -19,6 +18,7 @@ from gateway.sasl.mechanism import (
     look_up,
 )
 from gateway.sasl.payload import PAYLOAD_BYTES
+from gateway.xmpp.errors import SaslCondition, SaslFailure
 
 NAME = "PLAIN"
 

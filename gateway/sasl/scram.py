@@ -18,7 +18,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from gateway.errors import Misuse, SaslCondition, SaslFailure
 from gateway.sasl.keys import Decoys, ScramHash, ScramKeys, client_key, server_key
 from gateway.sasl.mechanism import (
     ClientConversation,
@@ -41,6 +40,7 @@ from gateway.sasl.scram_messages import (
     read_server_final,
     write_server_final,
 )
+from gateway.xmpp.errors import Misuse, SaslCondition, SaslFailure
 
 # What a client accepts from a server: fewer make guessing the password from this exchange cheap (RFC 7677 §4), more
 # would have us compute for a second and longer at the server's word.

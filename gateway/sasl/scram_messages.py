@@ -10,8 +10,8 @@ import hmac
 import re
 from dataclasses import dataclass, field
 
-from gateway.errors import SaslCondition, SaslFailure
 from gateway.sasl.payload import PAYLOAD_BYTES, decode_base64, encode_payload
+from gateway.xmpp.errors import SaslCondition, SaslFailure
 
 _ATTRIBUTE = re.compile(r"([A-Za-z])=([^\0,]+)").fullmatch
 _SASLNAME = re.compile(r"(?:[^=]|=2C|=3D)+").fullmatch

@@ -2,7 +2,7 @@
 
 records.py      what goes in and comes out, and the bounds
 errors.py       what a store refuses, and when it cannot work
-interfaces.py   IStore, the one interface
+routing/interfaces.py   IStore, the one interface
 memory.py       a store that forgets: for tests, and for a gateway that is only tried out
 sqlite.py       a store in one file
 statements.py   the SQL of accounts, messages, blocking lists and documents

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.errors import GatewayError
+from gateway.xmpp.errors import GatewayError
 
 
 class StoreError(GatewayError):

@@ -13,11 +13,11 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from gateway.errors import ConfigError
 from gateway.storage.files import UnusableFile, open_file
 from gateway.storage.memory import MemoryStore
 from gateway.storage.records import StoreLimits
 from gateway.storage.sqlite import SqliteStore
+from gateway.xmpp.errors import ConfigError
 
 KEY = "storage.url"
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from gateway.errors import Misuse
 from gateway.storage.errors import StoreFull
+from gateway.xmpp.errors import Misuse
 
 
 class Subscription(StrEnum):

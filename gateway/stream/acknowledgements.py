@@ -14,9 +14,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from gateway.elements import Element
-from gateway.errors import StreamCondition, StreamError
-from gateway.namespaces import STREAM_MANAGEMENT
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.namespaces import STREAM_MANAGEMENT
 
 MODULUS = 2**32
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
-from gateway.errors import StreamCondition, StreamError
 from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, attributes, search, tags
+from gateway.xmpp.errors import StreamCondition, StreamError
 
 _MOST_SIZES = 256  # which peers are granted
 

@@ -15,16 +15,16 @@ import re
 from collections.abc import Collection
 from typing import Protocol
 
-from gateway.addresses import Address
-from gateway.elements import Element, Oversized, unescape
-from gateway.errors import MalformedAddress, StreamCondition, StreamError
-from gateway.markup import NEVER, QUOTED, rounds
-from gateway.stanzas import NAMES, TYPES, Stanza
 from gateway.stream.budget import Budget, UnderWay
 from gateway.stream.expat import Judge
 from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, search
 from gateway.stream.known import Opening, RootTag, known_opening, known_word, read_opening
 from gateway.stream.scope import Scope
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.elements import Element, Oversized, unescape
+from gateway.xmpp.errors import MalformedAddress, StreamCondition, StreamError
+from gateway.xmpp.markup import NEVER, QUOTED, rounds
+from gateway.xmpp.stanzas import NAMES, TYPES, Stanza
 
 
 class StreamEnd:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gateway.elements import Element
-from gateway.errors import StreamCondition, StreamError
-from gateway.namespaces import STREAM_ERRORS, STREAMS, XML
 from gateway.stream.events import StreamErrorReceived
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.namespaces import STREAM_ERRORS, STREAMS, XML
 
 ERROR = (STREAMS, "error")
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.addresses import Address, DomainPair
-from gateway.errors import StreamCondition, StreamError
-from gateway.stanzas import Stanza
 from gateway.stream.facts import Means, PeerCertificate, TLSFacts
 from gateway.stream.header import StreamHeader
+from gateway.xmpp.addresses import Address, DomainPair
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.stanzas import Stanza
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,10 @@ from pyexpat import ExpatError, ParserCreate, errors
 from typing import Any
 from weakref import proxy
 
-from gateway.elements import SEPARATOR
-from gateway.errors import StreamCondition, StreamError
-from gateway.markup import INSIDE_TAG
 from gateway.stream.framing import attributes
+from gateway.xmpp.elements import SEPARATOR
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.markup import INSIDE_TAG
 
 _LARGE = 512  # bytes of an unfinished token
 _LONGEST_NAMESPACE = 2 * _LARGE  # what can hide in a tag that two slices share

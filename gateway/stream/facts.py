@@ -12,8 +12,8 @@ from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from gateway.addresses import Address, Domain, DomainPair
 from gateway.stream.records import replace
+from gateway.xmpp.addresses import Address, Domain, DomainPair
 
 
 class Role(Enum):

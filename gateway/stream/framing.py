@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gateway.markup import INSIDE_TAG, QUOTED
+from gateway.xmpp.markup import INSIDE_TAG, QUOTED
 
 INCOMPLETE = -1
 UNUSUAL = -2

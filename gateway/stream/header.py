@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
-from gateway.addresses import Address, Domain
-from gateway.elements import escape_attribute
-from gateway.errors import MalformedAddress, StreamCondition, StreamError
-from gateway.namespaces import DIALBACK, SERVER, STREAMS, XML
 from gateway.stream.known import RootTag
+from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.elements import escape_attribute
+from gateway.xmpp.errors import MalformedAddress, StreamCondition, StreamError
+from gateway.xmpp.namespaces import DIALBACK, SERVER, STREAMS, XML
 
 Lookup = Callable[[str], Address]
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from gateway.elements import SEPARATOR, Element, parse_element, split_name
-from gateway.errors import StreamCondition, StreamError
-from gateway.markup import INSIDE_TAG
-from gateway.namespaces import XML
 from gateway.stream.budget import Budget
 from gateway.stream.expat import Judge
 from gateway.stream.framing import Count
 from gateway.stream.scope import Scope
+from gateway.xmpp.elements import SEPARATOR, Element, parse_element, split_name
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.markup import INSIDE_TAG
+from gateway.xmpp.namespaces import XML
 
 # A header and nothing else; one with an id comes but once.
 _USUAL_OPENING = re.compile(rb"<\?xml[^>]*+>\s*+<stream:stream(?![^>]*\sid=)" + INSIDE_TAG + b">")

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from gateway.elements import Element
-from gateway.errors import Misuse
 from gateway.stream.events import Event, Order
 from gateway.stream.facts import Facts
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import Misuse
 
 
 class Then(Enum):

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from gateway.elements import Element, escape_attribute, parse_element
 from gateway.stream.framing import attributes, tags
+from gateway.xmpp.elements import Element, escape_attribute, parse_element
 
 Search = Callable[[bytes], re.Match[bytes] | None]
 

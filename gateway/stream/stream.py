@@ -10,12 +10,6 @@ from collections.abc import Callable
 from itertools import groupby
 from operator import methodcaller
 
-from gateway.addresses import Address
-from gateway.elements import Element
-from gateway.errors import StreamCondition, StreamError
-from gateway.namespaces import STREAMS
-from gateway.profiles import Profile
-from gateway.stanzas import CONTENT, Stanza
 from gateway.stream.budget import Budget
 from gateway.stream.codec import Codec, Item, StreamEnd
 from gateway.stream.errors import ERROR, read_error, write_error
@@ -34,10 +28,16 @@ from gateway.stream.facts import Facts, Role
 from gateway.stream.header import StreamHeader, check_same, read_header, write_header
 from gateway.stream.known import RootTag
 from gateway.stream.negotiation import Step, StreamFeature, Then
+from gateway.stream.profiles import Profile
 from gateway.stream.records import replace
 from gateway.stream.states import TRANSITIONS, Move, State
 from gateway.stream.tools import Acceptor, StreamTools
 from gateway.stream.writing import write_element, write_features
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.namespaces import STREAMS
+from gateway.xmpp.stanzas import CONTENT, Stanza
 
 Output = Event | Order
 _CLOSING_TAG = b"</stream:stream>"

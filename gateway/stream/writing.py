@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from gateway.elements import Element
-from gateway.namespaces import STREAMS
 from gateway.stream.header import declared_prefixes
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import STREAMS
 
 _MOST_KINDS = 256  # of features that are offered together, and of elements that are all in their name
 

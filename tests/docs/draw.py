@@ -1,8 +1,7 @@
 """docs/images/imports.svg, drawn from the imports of the code: `python -m tests.docs.draw`.
 
-A floor for each line of the map in tests/test_architecture.py, its rooms beside each other, and a line from each room
-down to those that it imports, but for those that it would reach by other lines anyway. Every line leads down; that test
-sees to it.
+A box for each folder of the map in gateway/__init__.py, and a line from each down to those that it imports, unless
+another path leads there anyway. A folder stands one row above the highest that it imports, so every line leads down.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ from collections.abc import Iterator
 from functools import cache
 from html import escape
 
-from tests.test_architecture import FLOORS, LEVEL, dotted, imports, modules, room_of
+from tests.test_architecture import FOLDERS, dotted, folder_of, imported_folders, modules
 
-WIDTH, ROW, BOX, MARGIN = 960, 62, 28, 14
+WIDTH, ROW, BOX, MARGIN = 900, 62, 28, 14
 LETTER = 7.4
 STYLE = """
   svg { color-scheme: light dark }
@@ -23,16 +22,22 @@ STYLE = """
   path { fill: none; stroke: light-dark(#3b6fd8, #7ea6ff); stroke-opacity: .6; stroke-width: 1.3 }
 """
 
+Edges = dict[str, set[str]]
+
 
 def drawing() -> str:
-    """The picture as text."""
-    floors = [[room for room in floor if any(room_of(dotted(path)) == room for path in modules())] for floor in FLOORS]
-    floors = [floor for floor in floors if floor]
-    height = len(floors) * ROW + 2 * MARGIN
-    places = {room: place for row, floor in enumerate(reversed(floors)) for room, place in _places(floor, row)}
-    lines = [f'<path d="{_curve(places[above], places[below])}"/>' for above, below in sorted(reduced(edges()))]
-    boxes = [_box(room, *place) for room, place in places.items()]
-    label = "The rooms of the package in floors; lines lead from each room down to those that it imports."
+    """Return the picture as text."""
+    beneath = reduced(edges())
+    rows = rows_of(beneath)
+    height = len(rows) * ROW + 2 * MARGIN
+    places = {folder: place for row, folders in enumerate(reversed(rows)) for folder, place in _places(folders, row)}
+    lines = [
+        f'<path d="{_curve(places[above], places[below])}"/>'
+        for above in sorted(beneath)
+        for below in sorted(beneath[above])
+    ]
+    boxes = [_box(folder, *place) for folder, place in places.items()]
+    label = "The folders of the package; lines lead from each down to those that it imports."
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}">',
@@ -44,41 +49,47 @@ def drawing() -> str:
     )
 
 
-def edges() -> set[tuple[str, str]]:
-    """Which room imports which."""
-    found = set()
+def edges() -> Edges:
+    """Return which folders each folder imports."""
+    beneath: Edges = {folder: set() for folder in FOLDERS}
     for path in modules():
-        above = room_of(dotted(path))
-        for name in imports(path):
-            below = room_of(name.removeprefix("gateway.")) if name.startswith("gateway.") else None
-            if above and below and LEVEL[below] < LEVEL[above]:
-                found.add((above, below))
-    return found
+        if above := folder_of(dotted(path)):
+            beneath[above] |= {below for _, below in imported_folders(path)} - {above}
+    return beneath
 
 
-def reduced(found: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The edges without those that a longer way replaces."""
-    beneath: dict[str, set[str]] = {}
-    for above, below in found:
-        beneath.setdefault(above, set()).add(below)
+def reduced(beneath: Edges) -> Edges:
+    """Return the edges without those that a longer path replaces."""
 
     @cache
-    def reached(room: str) -> frozenset[str]:
-        return frozenset().union(*({below} | reached(below) for below in beneath.get(room, ())))
+    def reached(folder: str) -> frozenset[str]:
+        return frozenset().union(*({below} | reached(below) for below in beneath[folder]))
 
     return {
-        (above, below)
-        for above, below in found
-        if not any(below in reached(other) for other in beneath[above] - {below})
+        above: {below for below in found if not any(below in reached(other) for other in found - {below})}
+        for above, found in beneath.items()
     }
 
 
-def _places(floor: list[str], row: int) -> Iterator[tuple[str, tuple[float, float, float]]]:
-    widths = [len(room) * LETTER + 18 for room in floor]
-    gap = (WIDTH - sum(widths)) / (len(floor) + 1)
+def rows_of(beneath: Edges) -> list[list[str]]:
+    """Return the folders row by row, bottom row first."""
+
+    @cache
+    def row(folder: str) -> int:
+        return max((row(below) + 1 for below in beneath[folder]), default=0)
+
+    rows: list[list[str]] = [[] for _ in range(max(map(row, FOLDERS)) + 1)]
+    for folder in FOLDERS:
+        rows[row(folder)].append(folder)
+    return rows
+
+
+def _places(folders: list[str], row: int) -> Iterator[tuple[str, tuple[float, float, float]]]:
+    widths = [len(folder) * LETTER + 18 for folder in folders]
+    gap = (WIDTH - sum(widths)) / (len(folders) + 1)
     x = gap
-    for room, width in zip(floor, widths, strict=True):
-        yield room, (x, MARGIN + row * ROW, width)
+    for folder, width in zip(folders, widths, strict=True):
+        yield folder, (x, MARGIN + row * ROW, width)
         x += width + gap
 
 
@@ -89,10 +100,10 @@ def _curve(above: tuple[float, float, float], below: tuple[float, float, float])
     return f"M{x1:.0f} {y1:.0f}C{x1:.0f} {y1 + bend:.0f} {x2:.0f} {y2 - bend:.0f} {x2:.0f} {y2:.0f}"
 
 
-def _box(room: str, x: float, y: float, width: float) -> str:
+def _box(folder: str, x: float, y: float, width: float) -> str:
     return (
         f'<rect x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{BOX}" rx="6"/>'
-        f'<text x="{x + width / 2:.0f}" y="{y + 18:.0f}">{escape(room)}</text>'
+        f'<text x="{x + width / 2:.0f}" y="{y + 18:.0f}">{escape(folder)}</text>'
     )
 
 

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gateway.addresses import prepare_domain
 from gateway.handlers.route import HandlerRoute
-from gateway.interfaces import ILocalHandler
-from gateway.notices import Board
-from gateway.stanzas import Stanza
+from gateway.notices.notices import Board
+from gateway.routing.interfaces import ILocalHandler
+from gateway.xmpp.addresses import prepare_domain
+from gateway.xmpp.stanzas import Stanza
 from tests.support.routers import RecordingRouter
 from tests.support.trees import stanza
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.attempts import reference
 from gateway.commands import COMMANDS
+from gateway.notices.attempts import reference
 from tests.docs.draw import drawing, edges, reduced
+from tests.test_architecture import FOLDERS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -26,7 +27,7 @@ def test_it_is_made_without_warnings(tmp_path: Path) -> None:
 
 def test_troubleshooting_is_as_the_verdicts_are() -> None:
     written = (DOCS / "troubleshooting.md").read_text()
-    assert written == reference.page(), "python -m gateway.attempts.reference > docs/troubleshooting.md"
+    assert written == reference.page(), "python -m gateway.notices.attempts.reference > docs/troubleshooting.md"
 
 
 def test_the_drawn_imports_are_as_the_code_has_them() -> None:
@@ -34,11 +35,11 @@ def test_the_drawn_imports_are_as_the_code_has_them() -> None:
     assert written == drawing(), "python -m tests.docs.draw > docs/images/imports.svg"
 
 
-def test_the_drawn_imports_have_every_room_and_lead_down() -> None:
+def test_the_drawn_imports_have_every_folder_and_lead_down() -> None:
     drawn = drawing()
-    used = {room for edge in edges() for room in edge}
-    assert set(re.findall(r"<text[^>]*>([^<]+)</text>", drawn)) >= used
-    assert reduced(edges()) <= edges()
+    assert set(re.findall(r"<text[^>]*>([^<]+)</text>", drawn)) == set(FOLDERS)
+    kept = reduced(edges())
+    assert all(kept[folder] <= beneath for folder, beneath in edges().items())
     lines = [tuple(map(int, each)) for each in re.findall(r'd="M\d+ (\d+)C.* \d+ (\d+)"', drawn)]
     assert lines
     assert all(begin < end for begin, end in lines)

@@ -9,7 +9,7 @@ import sys
 from time import monotonic
 from types import SimpleNamespace
 
-from gateway.net.silence import give_up_after
+from gateway.net.connection.user_timeout import give_up_after
 
 LONGEST_SECONDS = 30
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.errors import StanzaCondition, StanzaError
 from gateway.handlers.route import HandlerRoute
-from gateway.notices import Board
+from gateway.notices.notices import Board
+from gateway.xmpp.errors import StanzaCondition, StanzaError
 from tests.support.neighbours import Neighbours
 from tests.support.talk import OURS
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.elements import Element
-from gateway.errors import ERROR_TYPES, StanzaCondition, StanzaError
-from gateway.namespaces import SERVER, STANZA_ERRORS, XML
-from gateway.stanzas import error_reply
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import ERROR_TYPES, StanzaCondition, StanzaError
+from gateway.xmpp.namespaces import SERVER, STANZA_ERRORS, XML
+from gateway.xmpp.stanzas import error_reply
 from tests.support.trees import element, stanza
 
 SENT = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from gateway.elements import Element, escape_attribute
-from gateway.errors import StanzaCondition, StanzaError
-from gateway.stanzas import error_reply
+from gateway.xmpp.elements import Element, escape_attribute
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.stanzas import error_reply
 from tests.support.elements import xml_text
 from tests.support.trees import stanza
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.errors import StanzaCondition, StanzaError
+from gateway.xmpp.errors import StanzaCondition, StanzaError
 from tests.support.neighbours import Neighbours
 from tests.support.trees import stanza
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.elements import Element, parse_element
-from gateway.namespaces import CLIENT, SERVER, XML
-from gateway.profiles import client_profile, component_profile
 from gateway.stream.facts import Means
+from gateway.stream.profiles import client_profile, component_profile
+from gateway.xmpp.elements import Element, parse_element
+from gateway.xmpp.namespaces import CLIENT, SERVER, XML
 from tests.support.elements import elements
 from tests.support.talk import INBOUND, Talk, header, talk, under_tls
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.addresses import Domain
 from gateway.im.relations import state_of
 from gateway.im.subscriptions import State
+from gateway.xmpp.addresses import Domain
 from tests.support.accounts import Client, Home
 from tests.unit.im.test_subscriptions import ACTIONS, SIDES, End, consistent, exchange
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.words.protocols.jabber.xmpp_stringprep import nameprep
 
-from gateway.addresses import prepare_domain, to_ascii
-from gateway.errors import MalformedAddress
+from gateway.xmpp.addresses import prepare_domain, to_ascii
+from gateway.xmpp.errors import MalformedAddress
 from tests.support.addresses import other_spellings
 
 # Nameprep folds two letters that IDNA 2008 keeps apart, and keeps invisible letters that UTS 46 ignores.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.addresses import Address, prepare_domain
-from gateway.errors import MalformedAddress
+from gateway.xmpp.addresses import Address, prepare_domain
+from gateway.xmpp.errors import MalformedAddress
 
 LABELS = ".".join(["a" * 63] * 15)  # 959 bytes
 LONGEST = f"{LABELS}.{'b' * 63}"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from precis_i18n import get_profile
 from twisted.words.protocols.jabber.xmpp_stringprep import nodeprep
 
-from gateway.addresses import Address, prepare_local
-from gateway.errors import MalformedAddress
+from gateway.xmpp.addresses import Address, prepare_local
+from gateway.xmpp.errors import MalformedAddress
 from tests.support.addresses import BASIC_PLANE, TwoRules, any_text, result
 
 RULES = TwoRules(precis=get_profile("UsernameCaseMapped").enforce, stringprep=nodeprep.prepare)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.addresses import Address, prepare_local
-from gateway.errors import MalformedAddress
+from gateway.xmpp.addresses import Address, prepare_local
+from gateway.xmpp.errors import MalformedAddress
 
 
 @pytest.mark.parametrize("local", ["a" * 1023, "é" * 511 + "a", "漢" * 341, "𐐨" * 255 + "abc"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.addresses import Address, prepare_resource
-from gateway.errors import MalformedAddress
+from gateway.xmpp.addresses import Address, prepare_resource
+from gateway.xmpp.errors import MalformedAddress
 
 
 @pytest.mark.parametrize("resource", ["a" * 1023, "é" * 511 + "a", "♚" * 341, "😀" * 255 + "abc"])

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from twisted.internet.protocol import Factory, Protocol
 
-from gateway.errors import ResolutionFailed
-from gateway.net.dialling import Dialled, dial
-from gateway.net.resolver import Resolver
-from gateway.net.service_records import FOR_CLIENTS
-from gateway.net.targets import Resolution
+from gateway.net.dial.dialling import Dialled, dial
+from gateway.net.dns.resolver import Resolver
+from gateway.net.dns.service_records import FOR_CLIENTS
+from gateway.net.dns.targets import Resolution
+from gateway.xmpp.errors import ResolutionFailed
 from tests.support.dns import NameServer
 from tests.support.reactor import run_in_reactor, running_reactor
 

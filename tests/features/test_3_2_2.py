@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.errors import StreamCondition, StreamError
+from gateway.xmpp.errors import StreamCondition, StreamError
 from tests.support.talk import header, proved, under_tls
 
 

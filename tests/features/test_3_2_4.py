@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from gateway.errors import StreamCondition, StreamError
+from gateway.xmpp.errors import StreamCondition, StreamError
 from tests.support.talk import header, message, proved, talk, under_tls
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.profiles import client_profile
 from gateway.stream.events import NegotiationCompleted
+from gateway.stream.profiles import client_profile
 from tests.support.talk import Talk, header, message, talk
 
 

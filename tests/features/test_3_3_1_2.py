@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.policy import DomainRule, Domains, OutsideDoor
+from gateway.routing.policy import DomainRule, Domains, OutsideDoor
 from gateway.stream.facts import Role, Terms
 from tests.support.talk import OURS, Talk, header, talk
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.profiles import component_profile
 from gateway.stream.facts import Role
+from gateway.stream.profiles import component_profile
 from tests.support.talk import talk
 
 

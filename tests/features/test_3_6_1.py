@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.errors import StreamCondition, StreamError
-from gateway.policy import DomainRule, Domains, OutsideDoor
+from gateway.routing.policy import DomainRule, Domains, OutsideDoor
 from gateway.stream.events import CloseTransport
 from gateway.stream.facts import Role, Terms
+from gateway.xmpp.errors import StreamCondition, StreamError
 from tests.support.talk import IN_CLEAR, OURS, Talk, header, message, proved, talk, under_tls
 
 ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"

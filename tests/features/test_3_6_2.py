@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.elements import Element
-from gateway.errors import StreamCondition, StreamError
 from gateway.stream.errors import read_error, write_error
 from gateway.stream.events import StreamErrorReceived
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamCondition, StreamError
 
 NAMESPACE = "urn:ietf:params:xml:ns:xmpp-streams"
 DETAIL = Element("urn:xmpp:sm:3", "handled-count-too-high", {"h": "10"})

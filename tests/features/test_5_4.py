@@ -8,9 +8,9 @@ from base64 import b64encode
 
 import pytest
 
-from gateway.errors import SaslCondition, SaslFailure
 from gateway.features.sasl import failure_element, read_failure
 from gateway.features.sasl_receiving import MOST_TRIES
+from gateway.xmpp.errors import SaslCondition, SaslFailure
 from tests.interop.knocking import condition, knocking, opened, plain, sent_away
 from tests.interop.peers import Peer
 from tests.interop.peers.site import CLIENT

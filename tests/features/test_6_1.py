@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from OpenSSL import SSL
 
-from gateway.addresses import prepare_domain
-from gateway.net.contexts import TLSRules, unknown_ciphers
-from gateway.net.tls_session import describe_tls
+from gateway.net.tls.contexts import TLSRules, unknown_ciphers
+from gateway.net.tls.session import describe_tls
+from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import authority, rsa_key
 from tests.support.tls import connect, contexts
 

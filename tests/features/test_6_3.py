@@ -9,7 +9,7 @@ from base64 import b64decode
 import pytest
 from cryptography import x509
 
-from gateway.net.throwaway_ca import CLIENT_AUTH, SERVER_AUTH, Authority, Issued, host, xmpp
+from gateway.net.certificates.throwaway_ca import CLIENT_AUTH, SERVER_AUTH, Authority, Issued, host, xmpp
 from tests.interop.clients import attached, user
 from tests.interop.fixtures import Starter
 from tests.interop.knocking import bind, condition, jid, knocking, opened

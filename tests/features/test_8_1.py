@@ -13,16 +13,16 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from gateway.addresses import Domain, DomainPair
 from gateway.dialback.keys import KeyMaker
-from gateway.errors import StanzaCondition
 from gateway.features.dialback import Dialback, DialbackQuestions
 from gateway.features.starttls import StartTLS
-from gateway.net.throwaway_ca import self_signed
-from gateway.profiles import server_profile
+from gateway.net.certificates.throwaway_ca import self_signed
 from gateway.stream.events import PairChecked, PairRefused, PairVerified, VerificationAnswered, VerifyPair
 from gateway.stream.facts import Facts, Means, Role, Terms
+from gateway.stream.profiles import server_profile
 from gateway.stream.states import State
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.errors import StanzaCondition
 from tests.interop.clients import attached, user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer

@@ -9,11 +9,11 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.elements import Element
-from gateway.errors import StreamCondition, StreamError
-from gateway.namespaces import SERVER, XML
-from gateway.stanzas import CONTENT, Stanza
 from gateway.stream.expat import Judge
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.namespaces import SERVER, XML
+from gateway.xmpp.stanzas import CONTENT, Stanza
 from tests.support.elements import elements, xml_text
 from tests.support.talk import header, message, proved, under_tls
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from random import Random
 
-from gateway.addresses import AddressCache
-from gateway.elements import Element
-from gateway.errors import StreamError
-from gateway.stanzas import Stanza
 from gateway.stream.budget import Budget
 from gateway.stream.codec import STREAM_END, Codec, RootTag
+from gateway.xmpp.addresses import AddressCache
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamError
+from gateway.xmpp.stanzas import Stanza
 from tests.fuzz.mutation import cut, mutate
 from tests.fuzz.transcripts import INBOUND, OURS, OUTBOUND
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from gateway.addresses import DomainPair
+from gateway.xmpp.addresses import DomainPair
 from tests.fuzz.fuzz_stream import INITIATING, OURS, RECEIVING, TERMS, THEIRS, Owner
 from tests.fuzz.mutation import cut, mutate
 from tests.fuzz.transcripts import STANZAS

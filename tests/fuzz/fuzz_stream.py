@@ -13,10 +13,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 
-from gateway.addresses import Address, AddressCache, Domain, DomainPair
 from gateway.clients.people import client_features
 from gateway.dialback.keys import KeyMaker
-from gateway.errors import StanzaCondition
 from gateway.features.bidi import Bidirectional
 from gateway.features.bind import BindResource, ResourceBound
 from gateway.features.dialback import Dialback, DialbackQuestions
@@ -32,7 +30,6 @@ from gateway.features.stream_management import (
     ResumptionDecided,
     between_servers,
 )
-from gateway.profiles import Profile, component_profile, server_profile
 from gateway.sasl.keys import Decoys
 from gateway.stream.budget import Budget
 from gateway.stream.events import (
@@ -50,8 +47,11 @@ from gateway.stream.events import (
 )
 from gateway.stream.expat import Judge
 from gateway.stream.facts import Facts, Role, Terms, TLSFacts
+from gateway.stream.profiles import Profile, component_profile, server_profile
 from gateway.stream.states import State
 from gateway.stream.stream import Output, Stream, StreamTools
+from gateway.xmpp.addresses import Address, AddressCache, Domain, DomainPair
+from gateway.xmpp.errors import StanzaCondition
 from tests.fuzz.mutation import cut, mutate
 from tests.fuzz.transcripts import BOUND, CLIENTS, COMPONENT, INBOUND, OUTBOUND
 from tests.support.pair import Certificate, accept_anything

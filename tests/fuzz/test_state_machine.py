@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from gateway.errors import StreamCondition, StreamError
 from gateway.stream.states import TRANSITIONS, State
+from gateway.xmpp.errors import StreamCondition, StreamError
 from tests.fuzz.fuzz_stream import CERTIFICATES, KINDS, TERMS, Owner
 from tests.fuzz.transcripts import BOUND, CLIENTS, COMPONENT, ELEMENTS, INBOUND, MARKUP, OUTBOUND
 

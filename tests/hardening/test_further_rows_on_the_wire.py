@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.net.throwaway_ca import self_signed
+from gateway.net.certificates.throwaway_ca import self_signed
 from tests.interop.clients import attached
 from tests.interop.fixtures import Starter
 from tests.interop.knocking import condition, knocking, plain

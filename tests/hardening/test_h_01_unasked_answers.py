@@ -10,10 +10,10 @@ from itertools import product
 
 import pytest
 
-from gateway.addresses import Domain, DomainPair
 from gateway.features.dialback import Dialback
 from gateway.stream.events import PairChecked, PairVerified, VerificationAnswered
 from gateway.stream.facts import Role
+from gateway.xmpp.addresses import Domain, DomainPair
 from tests.support.talk import (
     FEATURES,
     IN_CLEAR,

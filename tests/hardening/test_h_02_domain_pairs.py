@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.addresses import DomainPair, prepare_domain
-from gateway.errors import MalformedAddress
+from gateway.xmpp.addresses import DomainPair, prepare_domain
+from gateway.xmpp.errors import MalformedAddress
 from tests.support.addresses import any_text, other_spellings
 
 NAMES = ["example.com", "bücher.example", "sm", "a.b", "b.a", "192.0.2.1", "[2001:db8::1]"]

@@ -7,8 +7,8 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.addresses import DomainPair, MalformedAddress, prepare_domain
 from gateway.dialback.keys import KeyMaker
+from gateway.xmpp.addresses import DomainPair, MalformedAddress, prepare_domain
 from tests.support.addresses import any_text, other_spellings
 
 MAKER = KeyMaker(b"0123456789abcdef")

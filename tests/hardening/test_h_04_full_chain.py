@@ -8,9 +8,9 @@ from itertools import product
 import pytest
 from cryptography.x509 import Certificate
 
-from gateway.addresses import prepare_domain
-from gateway.net.certificates import CertificateJudge
-from gateway.net.throwaway_ca import DAY, Issued, self_signed
+from gateway.net.certificates.judge import CertificateJudge
+from gateway.net.certificates.throwaway_ca import DAY, Issued, self_signed
+from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import NOW, authority, trusting
 
 CHAINS = {

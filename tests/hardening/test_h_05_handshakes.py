@@ -7,12 +7,12 @@ from unittest.mock import patch
 
 import pytest
 
-from gateway.addresses import Domain
-from gateway.elements import Element
-from gateway.errors import StreamError
 from gateway.features.handshake import Handshake
-from gateway.namespaces import COMPONENT_ACCEPT
 from gateway.stream.facts import Facts, Role
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamError
+from gateway.xmpp.namespaces import COMPONENT_ACCEPT
 
 BRIDGE = Domain("bridge.test")
 FACTS = Facts(role=Role.RECEIVING, local=BRIDGE, remote=BRIDGE, stream_id="id-1")

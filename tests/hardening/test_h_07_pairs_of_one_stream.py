@@ -9,11 +9,11 @@ from itertools import product
 
 import pytest
 
-from gateway.addresses import Domain, DomainPair
-from gateway.errors import StanzaCondition, StreamCondition, StreamError
-from gateway.policy import DomainRule, Domains, check_inbound
+from gateway.routing.policy import DomainRule, Domains, check_inbound
 from gateway.stream.events import PairChecked
 from gateway.stream.facts import Role, Terms
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.errors import StanzaCondition, StreamCondition, StreamError
 from tests.support.talk import INBOUND, OURS, OUTBOUND, Talk, header, message, proved, server_features, under_tls
 from tests.support.trees import stanza
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.addresses import Address, AddressCache, prepare_domain
+from gateway.xmpp.addresses import Address, AddressCache, prepare_domain
 from tests.support.addresses import other_spellings
 
 OURS = [prepare_domain(text) for text in ("example.com", "bücher.example", "echo.straße.example", "sm")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.addresses import Domain, to_ascii
+from gateway.xmpp.addresses import Domain, to_ascii
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer
 from tests.interop.peers.site import SERVER

@@ -9,10 +9,11 @@ from itertools import product
 
 import pytest
 
-from gateway.addresses import prepare_domain
-from gateway.net.certificates import CertificateJudge
-from gateway.net.paths import Reason
-from gateway.net.throwaway_ca import DAY, Authority, self_signed, srv, xmpp
+from gateway.net.certificates.certificate_paths import Reason
+from gateway.net.certificates.judge import CertificateJudge
+from gateway.net.certificates.throwaway_ca import DAY, Authority, self_signed, srv, xmpp
+from gateway.net.tls.session import judge_peer
+from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import NOW, authority, rsa_key, trusting, weakly_signed
 from tests.support.tls import connect, contexts
 
@@ -57,5 +58,5 @@ def test_h_11_same_verdict_on_both_sides(kind: str, direction: str) -> None:
         our_side, _ = connect(ours.connecting(OURS, PEER, direct=False), theirs.accepting(PEER))
     else:
         _, our_side = connect(theirs.connecting(PEER, OURS, direct=False), ours.accepting(OURS))
-    verdict = CertificateJudge(trusting()).judge_peer(our_side, NOW)
+    verdict = judge_peer(CertificateJudge(trusting()), our_side, NOW)
     assert (verdict.reason, verdict.proves(PEER)) == (reason, proves), verdict.problem

@@ -11,7 +11,7 @@ from itertools import product
 
 import pytest
 
-from gateway.policy import DomainRule, Domains, OutsideDoor, accept_answer
+from gateway.routing.policy import DomainRule, Domains, OutsideDoor, accept_answer
 from gateway.stream.events import PairChecked, VerifyPair
 from gateway.stream.facts import Means, Role, Terms
 from tests.support.pair import Certificate

@@ -8,10 +8,10 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from gateway.addresses import prepare_domain
-from gateway.net.certificates import CertificateJudge, CertificateVerdict
-from gateway.net.names import CLIENT, SERVER
-from gateway.net.throwaway_ca import Issued, host, ip, srv, xmpp
+from gateway.net.certificates.certificate_names import CLIENT, SERVER
+from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict
+from gateway.net.certificates.throwaway_ca import Issued, host, ip, srv, xmpp
+from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import NOW, authority, trusting
 
 

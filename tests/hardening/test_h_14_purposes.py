@@ -6,10 +6,11 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 
-from gateway.addresses import prepare_domain
-from gateway.net.certificates import CertificateJudge
-from gateway.net.paths import Reason
-from gateway.net.throwaway_ca import CLIENT_AUTH, SERVER_AUTH
+from gateway.net.certificates.certificate_paths import Reason
+from gateway.net.certificates.judge import CertificateJudge
+from gateway.net.certificates.throwaway_ca import CLIENT_AUTH, SERVER_AUTH
+from gateway.net.tls.session import judge_peer
+from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import NOW, authority, trusting
 from tests.support.tls import connect, contexts
 
@@ -69,4 +70,4 @@ def verdict_after_handshake(purposes: list[x509.ObjectIdentifier] | None, direct
         our_side, _ = connect(ours.connecting(OURS, PEER, direct=False), theirs.accepting(PEER))
     else:
         _, our_side = connect(theirs.connecting(PEER, OURS, direct=False), ours.accepting(OURS))
-    return CertificateJudge(trusting()).judge_peer(our_side, NOW)
+    return judge_peer(CertificateJudge(trusting()), our_side, NOW)

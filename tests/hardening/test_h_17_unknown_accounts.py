@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import SaslFailure
 from gateway.sasl.keys import SALT_BYTES, Decoys, ScramHash, ScramKeys
 from gateway.sasl.mechanism import Challenge, NeedCredentials, ServerMechanism
 from gateway.sasl.plain import PlainServer
 from gateway.sasl.scram import ScramClient, ScramMechanism, ScramServer
+from gateway.xmpp.errors import SaslFailure
 
 DOMAIN = "example.com"
 ITERATIONS = 4096

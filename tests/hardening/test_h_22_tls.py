@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from OpenSSL import SSL
 
-from gateway.addresses import prepare_domain
-from gateway.net.contexts import TLSContexts, TLSRules
-from gateway.net.throwaway_ca import Issued
-from gateway.net.tls_session import describe_tls, peer_chain
+from gateway.net.certificates.throwaway_ca import Issued
+from gateway.net.tls.contexts import TLSContexts, TLSRules
+from gateway.net.tls.session import describe_tls, peer_chain
+from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import authority
 from tests.support.tls import connect, contexts, exchange
 

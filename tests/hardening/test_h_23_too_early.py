@@ -8,9 +8,9 @@ from itertools import product
 import pytest
 
 from gateway.features.handshake import ComponentAttached, Handshake
-from gateway.profiles import component_profile
 from gateway.stream.events import PairChecked
 from gateway.stream.facts import Role
+from gateway.stream.profiles import component_profile
 from tests.support.talk import FEATURES, IN_CLEAR, INBOUND, Talk, header, message, secured, talk, under_tls
 
 STARTTLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"

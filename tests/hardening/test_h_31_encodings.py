@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.elements import SEPARATOR, Element, parse_element
-from gateway.namespaces import SERVER
-from gateway.stanzas import CONTENT, Stanza
 from gateway.stream.header import declared_prefixes
+from gateway.xmpp.elements import SEPARATOR, Element, parse_element
+from gateway.xmpp.namespaces import SERVER
+from gateway.xmpp.stanzas import CONTENT, Stanza
 from tests.support.elements import elements, xml_text
 from tests.support.talk import header, message, proved, talk
 

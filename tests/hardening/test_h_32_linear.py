@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from gateway.addresses import AddressCache
-from gateway.errors import StreamCondition, StreamError
 from gateway.stream import codec as codec_module
 from gateway.stream.budget import Budget
 from gateway.stream.codec import Codec
 from gateway.stream.expat import Judge
 from gateway.stream.framing import Count
+from gateway.xmpp.addresses import AddressCache
+from gateway.xmpp.errors import StreamCondition, StreamError
 from tests.support.talk import header, message
 
 SIZE = 100_000

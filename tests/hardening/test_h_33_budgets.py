@@ -13,14 +13,14 @@ from weakref import ref
 
 import pytest
 
-from gateway.addresses import AddressCache
-from gateway.elements import Element
-from gateway.errors import StreamError
-from gateway.stanzas import Stanza
 from gateway.stream.budget import Budget
 from gateway.stream.codec import Codec
 from gateway.stream.expat import Judge
 from gateway.stream.stream import Stream, StreamTools
+from gateway.xmpp.addresses import AddressCache
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamError
+from gateway.xmpp.stanzas import Stanza
 from tests.support.talk import Talk, header, proved, talk, under_tls
 
 NEGOTIATING = StreamTools(addresses=AddressCache(), new_id=str).negotiating.stanza_bytes

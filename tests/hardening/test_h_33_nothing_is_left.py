@@ -20,8 +20,8 @@ from twisted.internet.threads import deferToThread
 
 from benchmarks.load.streams import CLOSING_TAG, Credentials, Place, server_stream
 from gateway.config import load
-from gateway.net.porter import Porter
-from gateway.net.protocol import StreamProtocol
+from gateway.net.connection.protocol import StreamProtocol
+from gateway.net.listen.connection_limits import Porter
 from gateway.service import build
 from tests.support.configuration import Folder
 from tests.support.reactor import run_in_reactor, running_reactor

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from gateway import address_parts
-from gateway.addresses import Address, AddressCache, prepare_domain, prepare_local, prepare_resource
-from gateway.errors import MalformedAddress
+from gateway.xmpp import address_parts
+from gateway.xmpp.addresses import Address, AddressCache, prepare_domain, prepare_local, prepare_resource
+from gateway.xmpp.errors import MalformedAddress
 
 HUGE = 10_000_000
 PREPARES = [prepare_local, prepare_domain, prepare_resource]

@@ -12,10 +12,10 @@ import pytest
 from twisted.internet.protocol import DatagramProtocol
 from twisted.names import dns
 
-from gateway.errors import ResolutionFailed
-from gateway.net.questions import Bounds
-from gateway.net.resolver import Patience, Resolver
-from gateway.net.targets import Resolution
+from gateway.net.dns.questions import Bounds
+from gateway.net.dns.resolver import Patience, Resolver
+from gateway.net.dns.targets import Resolution
+from gateway.xmpp.errors import ResolutionFailed
 from tests.support.dns import NameServer
 from tests.support.reactor import run_in_reactor, running_reactor
 

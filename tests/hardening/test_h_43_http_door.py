@@ -7,8 +7,8 @@ import json
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.http.door import Answer, Door, Page
-from gateway.http.health import alive, ready
+from gateway.operations.http.door import Answer, Door, Page
+from gateway.operations.http.health import alive, ready
 from tests.support.http import ask
 
 MISDIRECTED = 421

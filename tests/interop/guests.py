@@ -19,20 +19,20 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from gateway.addresses import Address, AddressCache
 from gateway.features.sasl import carry_out
 from gateway.features.sasl_clients import Credentials
 from gateway.guest.affairs import Affairs
 from gateway.guest.guest import Guest, Reception
 from gateway.guest.session import NotLetIn
-from gateway.net.certificates import CertificateJudge
-from gateway.net.contexts import TLSContexts
-from gateway.net.identities import Identity, Keyring
-from gateway.net.names import CLIENT
-from gateway.net.resolver import Resolver
-from gateway.net.trust import TrustStore
-from gateway.stanzas import Stanza
+from gateway.net.certificates.certificate_names import CLIENT
+from gateway.net.certificates.judge import CertificateJudge
+from gateway.net.certificates.own_certificates import Identity, Keyring
+from gateway.net.certificates.trust import TrustStore
+from gateway.net.dns.resolver import Resolver
+from gateway.net.tls.contexts import TLSContexts
 from gateway.stream.stream import StreamTools
+from gateway.xmpp.addresses import Address, AddressCache
+from gateway.xmpp.stanzas import Stanza
 from tests.interop.clients import PASSWORD
 from tests.interop.peers import Peer
 from tests.interop.world import World

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from gateway.net.throwaway_ca import Issued
+from gateway.net.certificates.throwaway_ca import Issued
 from tests.interop.peers.site import SERVER
 from tests.interop.probe import SASL, TLS, Probe, header, listen, server_tls
 from tests.interop.world import World

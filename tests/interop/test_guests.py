@@ -9,10 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gateway.addresses import Address
-from gateway.elements import Element
 from gateway.guest.affairs import RequestRefused
-from gateway.namespaces import DISCO_INFO, PING
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import DISCO_INFO, PING
 from tests.interop.clients import PASSWORD
 from tests.interop.guests import staying
 from tests.interop.peers import Peer

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.net.throwaway_ca import self_signed
+from gateway.net.certificates.throwaway_ca import self_signed
 from tests.interop.clients import Component, attached
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.net.throwaway_ca import self_signed
+from gateway.net.certificates.throwaway_ca import self_signed
 from tests.interop.clients import Component, attached, user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.net.throwaway_ca import Authority, Issued, self_signed
+from gateway.net.certificates.throwaway_ca import Authority, Issued, self_signed
 from tests.interop.clients import user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Ejabberd, Gateway, Peer, Prosody

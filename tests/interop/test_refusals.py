@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.net.throwaway_ca import self_signed
+from gateway.net.certificates.throwaway_ca import self_signed
 from tests.interop.clients import Entity, attached, user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Ejabberd, Gateway, Peer, Prosody

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from gateway.net.throwaway_ca import self_signed
+from gateway.net.certificates.throwaway_ca import self_signed
 from tests.interop import clients
 from tests.interop.clients import Client, LoginError, attached, user
 from tests.interop.fixtures import Starter

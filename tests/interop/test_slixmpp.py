@@ -10,7 +10,7 @@ import asyncio
 
 import pytest
 
-from gateway.net.throwaway_ca import CLIENT_AUTH, xmpp
+from gateway.net.certificates.throwaway_ca import CLIENT_AUTH, xmpp
 from tests.interop.clients import PASSWORD, Client, user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from gateway.net.throwaway_ca import Authority, Issued
+from gateway.net.certificates.throwaway_ca import Authority, Issued
 from tests.interop.names import Nameserver
 from tests.interop.peers.site import Site
 

@@ -19,21 +19,21 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from gateway.addresses import Address, AddressCache, Domain
-from gateway.elements import Element
-from gateway.errors import StreamError
 from gateway.im.account import Resource
 from gateway.im.domain import AccountDomain
 from gateway.im.interfaces import ISession
 from gateway.im.kept import KeptMessage
 from gateway.im.limits import AccountLimits
-from gateway.interfaces import IRoute
-from gateway.notices import Notice
-from gateway.policy import DomainRule, Domains
-from gateway.router import Router
-from gateway.stanzas import CONTENT, Stanza
+from gateway.notices.notices import Notice
+from gateway.routing.interfaces import IRoute
+from gateway.routing.policy import DomainRule, Domains
+from gateway.routing.router import Router
 from gateway.storage.memory import MemoryStore
 from gateway.storage.records import Relation, RosterItem, StoreLimits, Subscription
+from gateway.xmpp.addresses import Address, AddressCache, Domain
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamError
+from gateway.xmpp.stanzas import CONTENT, Stanza
 from tests.support.trees import stanza
 
 HERE = Domain("example.com")

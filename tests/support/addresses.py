@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from gateway.addresses import PART_BYTES, Domain, to_ascii
-from gateway.errors import MalformedAddress
+from gateway.xmpp.addresses import PART_BYTES, Domain, to_ascii
+from gateway.xmpp.errors import MalformedAddress
 
 # What a JID is made of, and what breaks one; short, so that structure turns up often.
 STRUCTURE = "aZ09xn-_.@/ \"&'<>:[]%~"

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.net.throwaway_ca import Authority, Issued
-from gateway.net.trust import TrustStore
+from gateway.net.certificates.throwaway_ca import Authority, Issued
+from gateway.net.certificates.trust import TrustStore
 
 NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 """The moment at which tests judge; clocks stand still there."""

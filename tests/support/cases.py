@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from gateway.elements import Element
-from gateway.errors import StreamCondition, StreamError
-from gateway.namespaces import SERVER
 from gateway.stream.events import Event, Order
 from gateway.stream.facts import Facts
 from gateway.stream.header import declared_prefixes
 from gateway.stream.negotiation import Step, StreamFeature, Then
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.namespaces import SERVER
 from tests.support.steps import element
 
 

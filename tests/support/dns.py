@@ -39,8 +39,8 @@ from twisted.internet.error import CannotListenError
 from twisted.names import dns
 from twisted.names.server import DNSServerFactory
 
-from gateway.net.nameservers import NoAnswer
-from gateway.net.system_names import WatchedFile
+from gateway.net.dns.nameservers import NoAnswer
+from gateway.net.dns.system_names import WatchedFile
 
 FAULTS = {"SERVFAIL": dns.ESERVER, "REFUSED": dns.EREFUSED, "NXDOMAIN": dns.ENAME}
 SILENT = "SILENT"

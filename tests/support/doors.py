@@ -17,21 +17,21 @@ from itertools import count
 
 from twisted.internet.defer import Deferred, maybeDeferred
 
-from gateway.addresses import AddressCache
-from gateway.attempts.records import AttemptLog, Direction, Kind
 from gateway.clients.door import ClientDoor
 from gateway.clients.login import Login
 from gateway.clients.people import client_features
 from gateway.clients.resumption import Resumptions
 from gateway.clients.session import ClientServices, ClientSession
-from gateway.errors import StreamError
 from gateway.im.limits import AccountLimits
+from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.storage.records import StoreLimits
 from gateway.stream.codec import Budget
 from gateway.stream.events import CloseTransport, Secured, SecureTransport, Send, StanzasReceived, StreamClosed
 from gateway.stream.facts import Facts, Role, Terms, TLSFacts
 from gateway.stream.negotiation import Step
 from gateway.stream.stream import Output, Stream, StreamTools
+from gateway.xmpp.addresses import AddressCache
+from gateway.xmpp.errors import StreamError
 from tests.support.accounts import HERE, Home
 from tests.support.logins import DECOYS, KEYS, PASSWORD
 from tests.support.pair import Certificate

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from gateway.elements import Element
-from gateway.namespaces import CLIENT, DIALBACK, SERVER, STREAMS, XML
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import CLIENT, DIALBACK, SERVER, STREAMS, XML
 
 NAMESPACES = (SERVER, CLIENT, DIALBACK, STREAMS, "urn:x", "urn:a'b<c>&d", "http://bücher.example/")
 

@@ -13,18 +13,18 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from gateway.addresses import Address
-from gateway.errors import SaslFailure
 from gateway.features.bind import Bind, BindOurselves, BindResource, LegacySession, ResourceBound
 from gateway.features.sasl import Compute, CredentialsFound, FindCredentials, Pause, Paused, carry_out
 from gateway.features.sasl_clients import ChannelBindingTypes, Credentials, accepting_clients, logging_in
 from gateway.features.starttls import StartTLS
-from gateway.profiles import client_profile
 from gateway.sasl.keys import Decoys, ScramHash, ScramKeys
 from gateway.stream.events import CloseTransport, ProofFailed
 from gateway.stream.facts import Facts, Role, Terms
 from gateway.stream.header import StreamHeader
 from gateway.stream.negotiation import StreamFeature
+from gateway.stream.profiles import client_profile
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.errors import SaslFailure
 from tests.support.pair import Certificate, End, Pair, make_stream
 from tests.support.steps import OURS
 

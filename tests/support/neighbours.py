@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
-from gateway.interfaces import IRoute
-from gateway.policy import DomainRule, Domains
-from gateway.router import Router
-from gateway.stanzas import Stanza
+from gateway.routing.interfaces import IRoute
+from gateway.routing.policy import DomainRule, Domains
+from gateway.routing.router import Router
+from gateway.xmpp.stanzas import Stanza
 from tests.support.talk import OURS
 from tests.support.trees import stanza
 

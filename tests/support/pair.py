@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from gateway.addresses import AddressCache, Domain
-from gateway.profiles import Profile
 from gateway.stream.budget import Budget
 from gateway.stream.events import CloseTransport, Secured, SecureTransport, Send
 from gateway.stream.facts import Facts, TLSFacts
 from gateway.stream.header import StreamHeader
+from gateway.stream.profiles import Profile
 from gateway.stream.stream import Output, Stream, StreamTools
+from gateway.xmpp.addresses import AddressCache, Domain
 
 
 def tools() -> StreamTools:

@@ -6,9 +6,9 @@ from typing import Any
 
 from zope.interface import implementer
 
-from gateway.errors import StanzaError
-from gateway.interfaces import IRouter
-from gateway.stanzas import Stanza
+from gateway.routing.interfaces import IRouter
+from gateway.xmpp.errors import StanzaError
+from gateway.xmpp.stanzas import Stanza
 
 
 @implementer(IRouter)

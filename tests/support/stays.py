@@ -6,10 +6,10 @@ from itertools import count
 
 from twisted.internet.task import Clock
 
-from gateway.addresses import Address
-from gateway.elements import Element
 from gateway.guest.affairs import Affairs
-from gateway.stanzas import CONTENT, Stanza
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.elements import Element
+from gateway.xmpp.stanzas import CONTENT, Stanza
 from tests.support.accounts import stanza
 
 OWN = Address.parse("juliet@home.test/balcony")

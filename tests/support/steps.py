@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.addresses import Domain
-from gateway.elements import Element, parse_element
-from gateway.errors import SaslFailure, StreamError
-from gateway.namespaces import DIALBACK, STREAMS
 from gateway.stream.facts import Facts, Role, TLSFacts
 from gateway.stream.negotiation import Step, StreamFeature, Then
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.elements import Element, parse_element
+from gateway.xmpp.errors import SaslFailure, StreamError
+from gateway.xmpp.namespaces import DIALBACK, STREAMS
 
 OURS, THEIRS = Domain("ours.test"), Domain("theirs.test")
 UNDER_TLS = TLSFacts(version="TLSv1.3", channel_bindings={"tls-exporter": b"exported"})

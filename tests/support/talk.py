@@ -10,18 +10,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from gateway.addresses import Domain, DomainPair
 from gateway.dialback.keys import KeyMaker
 from gateway.features.dialback import Dialback
 from gateway.features.sasl_servers import accepting_servers, proving_to_servers
 from gateway.features.starttls import StartTLS
-from gateway.profiles import Profile, server_profile
 from gateway.stream.budget import Budget
 from gateway.stream.events import CloseTransport, Secured, Send, StanzasReceived
 from gateway.stream.facts import Facts, Means, Role, Terms, TLSFacts
 from gateway.stream.negotiation import Step
+from gateway.stream.profiles import Profile, server_profile
 from gateway.stream.states import State
 from gateway.stream.stream import Output, Stream
+from gateway.xmpp.addresses import Domain, DomainPair
 from tests.support.pair import Certificate, accept_anything, make_stream
 
 OURS, THEIRS = Domain("ours.test"), Domain("theirs.test")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from OpenSSL import SSL
 
-from gateway.addresses import Domain
-from gateway.net.contexts import TLSContexts, TLSRules
-from gateway.net.identities import Identity, Keyring
-from gateway.net.names import CertificateNames
-from gateway.net.throwaway_ca import Issued
+from gateway.net.certificates.certificate_names import CertificateNames
+from gateway.net.certificates.own_certificates import Identity, Keyring
+from gateway.net.certificates.throwaway_ca import Issued
+from gateway.net.tls.contexts import TLSContexts, TLSRules
+from gateway.xmpp.addresses import Domain
 
 ROUNDS = 10
 

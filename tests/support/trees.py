@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.addresses import AddressCache
-from gateway.elements import Element, parse_element
-from gateway.stanzas import CONTENT, Stanza
 from gateway.stream.budget import Budget
 from gateway.stream.codec import Codec
+from gateway.xmpp.addresses import AddressCache
+from gateway.xmpp.elements import Element, parse_element
+from gateway.xmpp.stanzas import CONTENT, Stanza
 
 
 def element(xml: str, namespace: str = CONTENT) -> Element:

@@ -17,13 +17,13 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from gateway.features.starttls import StartTLS
-from gateway.net.protocol import StreamProtocol, Timing
-from gateway.net.slumber import Slumber
-from gateway.profiles import server_profile
-from gateway.stanzas import Stanza
+from gateway.net.connection.idle_parsers import Slumber
+from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.stream.events import CloseTransport, Secured
 from gateway.stream.facts import Facts, Role, Terms
+from gateway.stream.profiles import server_profile
 from gateway.stream.stream import Output
+from gateway.xmpp.stanzas import Stanza
 from tests.support.ca import authority
 from tests.support.pair import Certificate, make_stream
 from tests.support.talk import OURS, THEIRS
@@ -81,7 +81,7 @@ class Transport(StringTransport):
 class Judge:
     """Finds every certificate good for the other side."""
 
-    def judge_peer(self, transport: Any, now: Any) -> Certificate:
+    def judge(self, chain: Any, now: Any) -> Certificate:
         return Certificate(names=frozenset({THEIRS}))
 
 

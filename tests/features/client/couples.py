@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gateway.addresses import Address
+from gateway.xmpp.addresses import Address
 from tests.interop.guests import Staying, staying
 from tests.interop.peers import Peer
 from tests.interop.world import World

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.elements import Element
-from gateway.namespaces import PING
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import PING
 from tests.support.stays import ROMEO, Stay
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.addresses import Address
+from gateway.xmpp.addresses import Address
 from tests.interop.guests import staying
 from tests.interop.peers import Peer
 from tests.interop.world import World

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.addresses import Address
-from gateway.namespaces import CLIENT
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.namespaces import CLIENT
 from tests.interop.guests import staying
 from tests.interop.peers import Peer
 from tests.interop.world import World

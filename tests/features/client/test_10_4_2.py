@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.elements import Element
-from gateway.namespaces import PING
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import PING
 from tests.support.stays import Stay
 
 

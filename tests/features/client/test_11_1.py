@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.addresses import Address
 from gateway.guest.affairs import Contact
+from gateway.xmpp.addresses import Address
 from tests.interop.guests import Staying, staying
 from tests.interop.peers import Peer
 from tests.interop.world import World

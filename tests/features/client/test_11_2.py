@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.addresses import Address
 from gateway.guest.affairs import RequestRefused
+from gateway.xmpp.addresses import Address
 from tests.features.client.test_11_1 import FRIAR, with_friar
 from tests.interop.guests import staying
 from tests.interop.peers import Peer

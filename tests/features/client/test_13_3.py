@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.elements import Element
-from gateway.namespaces import CLIENT
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import CLIENT
 from tests.features.client.couples import couple
 from tests.interop.peers import Peer
 from tests.interop.world import World

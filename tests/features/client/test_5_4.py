@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.errors import SaslCondition
 from gateway.features.sasl_clients import Credentials, logging_in
 from gateway.stream.events import ProofFailed
 from gateway.stream.facts import Role
 from gateway.stream.negotiation import Then
+from gateway.xmpp.errors import SaslCondition
 from tests.interop.guests import refusal
 from tests.interop.peers import Peer
 from tests.interop.world import World

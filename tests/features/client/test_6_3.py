@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.addresses import Address
-from gateway.net.throwaway_ca import CLIENT_AUTH, xmpp
+from gateway.net.certificates.throwaway_ca import CLIENT_AUTH, xmpp
+from gateway.xmpp.addresses import Address
 from tests.interop.fixtures import Starter
 from tests.interop.guests import at_home
 from tests.interop.peers import Ejabberd, Peer

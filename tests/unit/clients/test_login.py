@@ -6,12 +6,12 @@ from twisted.internet.defer import fail, maybeDeferred
 from twisted.internet.task import Clock
 
 from gateway.clients.login import PAUSE_SECONDS, Login
-from gateway.errors import SaslCondition, SaslFailure
 from gateway.features.sasl import Compute, Computed, CredentialsFound, FindCredentials, Paused
 from gateway.sasl.keys import ScramHash
 from gateway.storage.errors import StoreUnavailable
 from gateway.storage.memory import MemoryStore
 from gateway.storage.records import StoreLimits
+from gateway.xmpp.errors import SaslCondition, SaslFailure
 from tests.support.logins import KEYS
 
 QUESTION = FindCredentials(account="juliet@ours.test", hashes=tuple(ScramHash))

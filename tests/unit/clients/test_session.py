@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.addresses import Address
-from gateway.attempts.records import Attempt
-from gateway.attempts.verdicts import Verdict
 from gateway.clients.login import PAUSE_SECONDS
-from gateway.errors import StreamCondition, StreamError
+from gateway.notices.attempts.records import Attempt
+from gateway.notices.attempts.verdicts import Verdict
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.errors import StreamCondition, StreamError
 from tests.support.doors import CLOSING, HEADER, House, Line, bind, plain
 
 

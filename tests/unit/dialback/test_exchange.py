@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.addresses import Domain, DomainPair
 from gateway.dialback.exchange import (
     Assertion,
     Question,
@@ -16,10 +15,11 @@ from gateway.dialback.exchange import (
     verify_answer,
     verify_request,
 )
-from gateway.elements import Element
-from gateway.errors import ERROR_TYPES, StanzaCondition, StreamCondition, StreamError
-from gateway.namespaces import SERVER
 from gateway.stream.header import declared_prefixes
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import ERROR_TYPES, StanzaCondition, StreamCondition, StreamError
+from gateway.xmpp.namespaces import SERVER
 from tests.support.steps import element
 
 PAIR = DomainPair(Domain("capulet.test"), Domain("montague.test"))

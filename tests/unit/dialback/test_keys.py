@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.addresses import Domain, DomainPair
 from gateway.dialback.keys import KeyMaker
+from gateway.xmpp.addresses import Domain, DomainPair
 from tests.support.elements import xml_text
 
 SECRET = b"s3cr3tf0rd14lb4ck"

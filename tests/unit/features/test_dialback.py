@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.addresses import Domain, DomainPair
-from gateway.errors import StanzaCondition, StreamCondition
 from gateway.features.dialback import Bounds, Dialback, DialbackQuestions
 from gateway.stream.events import (
     KeyAnswered,
@@ -19,6 +17,8 @@ from gateway.stream.events import (
 )
 from gateway.stream.facts import Facts, Means, Role, Terms, TLSFacts
 from gateway.stream.negotiation import Then
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.errors import StanzaCondition, StreamCondition
 from tests.support.cases import Case, Offer, Offered, named
 from tests.support.pair import Certificate
 from tests.support.talk import GOOD, IN_CLEAR, INBOUND, KEYS, OURS, OUTBOUND, THEIRS

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.addresses import Domain, DomainPair
-from gateway.errors import StreamCondition
 from gateway.features.handshake import AttachComponent, ComponentAttached, Handshake
-from gateway.namespaces import COMPONENT_ACCEPT
 from gateway.stream.facts import Facts, Means, Role
 from gateway.stream.negotiation import Then
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.errors import StreamCondition
+from gateway.xmpp.namespaces import COMPONENT_ACCEPT
 from tests.support.cases import Case, named
 
 DOMAIN = Domain("bridge.ours.test")

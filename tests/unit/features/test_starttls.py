@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.errors import StreamCondition
 from gateway.features.starttls import StartTLS
-from gateway.namespaces import TLS
 from gateway.stream.events import SecureTransport
 from gateway.stream.facts import Facts, Management, Means, PeerLimits, Role, Terms, TLSFacts
 from gateway.stream.negotiation import Then
+from gateway.xmpp.errors import StreamCondition
+from gateway.xmpp.namespaces import TLS
 from tests.support.cases import Case, Offer, Offered, named
 from tests.support.talk import GOOD, IN_CLEAR, INBOUND, OURS, THEIRS, secured
 

@@ -9,16 +9,16 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from gateway.attempts.records import AttemptLog, Direction
 from gateway.dialback.keys import KeyMaker
-from gateway.errors import StreamError
 from gateway.features.dialback import Dialback
 from gateway.federation.admission import Admission
 from gateway.federation.session import SessionTools
-from gateway.notices import Notice
+from gateway.notices.attempts.records import AttemptLog, Direction
+from gateway.notices.notices import Notice
 from gateway.stream.events import CloseTransport
 from gateway.stream.facts import Facts, Role
 from gateway.stream.negotiation import Step
+from gateway.xmpp.errors import StreamError
 from tests.support.neighbours import Neighbours
 
 DIALBACK = Dialback(KeyMaker(b"0123456789abcdef"), lambda domain: True, lambda pair: OUR_TERMS)

@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from gateway.addresses import Domain, DomainPair
 from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.delivery import DeliveryFailed
+from gateway.xmpp.addresses import Domain, DomainPair
 
 WAITS = Waits(first=10, longest=100)
 DOMAIN = "example.com"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gateway.errors import StanzaError
 from gateway.federation.crowded import CrowdedOut
-from gateway.notices import Notice
-from gateway.stanzas import Stanza
+from gateway.notices.notices import Notice
+from gateway.xmpp.errors import StanzaError
+from gateway.xmpp.stanzas import Stanza
 from tests.support.trees import stanza
 
 MESSAGE = stanza("<message id='1' from='a@here.test' to='b@far.test'><body>Hi</body></message>")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.addresses import Domain, DomainPair
-from gateway.attempts.verdicts import Verdict
-from gateway.errors import StreamCondition
 from gateway.federation.delivery import DeliveryFailed, by_pair, failure_of
+from gateway.notices.attempts.verdicts import Verdict
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.errors import StreamCondition
 from tests.support.trees import stanza
 
 UNWILLING_VERDICTS = {

@@ -6,13 +6,13 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from gateway.addresses import Domain, DomainPair
-from gateway.attempts.records import Direction
-from gateway.federation.broken import BrokenStreams
 from gateway.federation.inbound import InboundSession
+from gateway.federation.resumable_streams import BrokenStreams
 from gateway.federation.resumption import Resumables
+from gateway.notices.attempts.records import Direction
 from gateway.stream.events import PairChecked, PairVerified, VerifyPair
 from gateway.stream.facts import Facts, Means, Role
+from gateway.xmpp.addresses import Domain, DomainPair
 from tests.support.neighbours import Neighbours
 from tests.support.trees import stanza
 from tests.unit.federation.lines import DIALBACK, Line, attempt, tools

@@ -10,9 +10,6 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from gateway.addresses import Domain, DomainPair
-from gateway.attempts.records import Direction
-from gateway.errors import StreamCondition
 from gateway.features.stream_management import (
     Acknowledged,
     AcknowledgementRequested,
@@ -26,15 +23,18 @@ from gateway.features.stream_management import (
     ResumptionRefused,
     StreamResumed,
 )
-from gateway.federation.broken import BrokenStream, BrokenStreams
 from gateway.federation.delivery import StreamEnd
 from gateway.federation.inbound import InboundSession
 from gateway.federation.outbound import OutboundSession
+from gateway.federation.resumable_streams import BrokenStream, BrokenStreams
 from gateway.federation.resumption import KEPT_SECONDS, Resumables
 from gateway.federation.session import ServerSession, User
-from gateway.stanzas import Stanza
+from gateway.notices.attempts.records import Direction
 from gateway.stream.events import NegotiationCompleted, PairVerified, StreamClosed, StreamErrorReceived
 from gateway.stream.facts import Facts, Management, Means, Role, Terms
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.errors import StreamCondition
+from gateway.xmpp.stanzas import Stanza
 from tests.support.neighbours import Neighbours
 from tests.support.trees import stanza
 from tests.unit.federation.lines import DIALBACK, Line, attempt, tools

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from gateway.addresses import Domain, DomainPair
-from gateway.attempts.records import Direction
-from gateway.elements import Element
-from gateway.errors import StreamCondition, StreamError, TLSRequired
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.outbound import OutboundSession
+from gateway.notices.attempts.records import Direction
 from gateway.stream.events import NegotiationCompleted, PairRefused, PairVerified, StreamClosed, StreamErrorReceived
 from gateway.stream.facts import Facts, Means, Role
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamCondition, StreamError, TLSRequired
 from tests.support.neighbours import Neighbours
 from tests.support.trees import stanza
 from tests.unit.federation.lines import DIALBACK, Line, attempt, tools

@@ -7,10 +7,10 @@ from itertools import count
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.addresses import Domain, DomainPair
 from gateway.federation.resumption import KEPT_SECONDS, Resumables
-from gateway.stanzas import Stanza
 from gateway.stream.acknowledgements import Acknowledgements
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.stanzas import Stanza
 
 PAIR = DomainPair(Domain("capulet.test"), Domain("montague.test"))
 

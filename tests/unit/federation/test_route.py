@@ -12,18 +12,18 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.addresses import Domain, DomainPair
 from gateway.federation.backoff import Backoff, Waits
-from gateway.federation.broken import RESUME_SECONDS
 from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, UNWILLING, DeliveryFailed, StreamEnd, Told
+from gateway.federation.resumable_streams import RESUME_SECONDS
 from gateway.federation.route import Disposition, RemoteRoute, RouteRules
 from gateway.federation.session import User
-from gateway.interfaces import IRoute
-from gateway.notices import MaybeLost, Notice, TooMuch
-from gateway.outflow import QueueSpace
-from gateway.policy import DomainRule, Domains
-from gateway.router import Router
-from gateway.stanzas import Stanza
+from gateway.notices.notices import MaybeLost, Notice, TooMuch
+from gateway.routing.interfaces import IRoute
+from gateway.routing.outflow import QueueSpace
+from gateway.routing.policy import DomainRule, Domains
+from gateway.routing.router import Router
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.stanzas import Stanza
 from tests.support.trees import stanza
 
 HERE, OTHER, FAR = Domain("here.test"), Domain("other.test"), Domain("far.test")

@@ -8,10 +8,10 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from gateway.addresses import Domain, DomainPair
 from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, DeliveryFailed, Told
 from gateway.federation.streams import OutboundStreams
 from gateway.stream.events import PairChecked, VerifyPair
+from gateway.xmpp.addresses import Domain, DomainPair
 
 FAR = Domain("far.test")
 PAIR, FURTHER = (DomainPair(Domain(name), FAR) for name in ("ours.test", "more.ours.test"))

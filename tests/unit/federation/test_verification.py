@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.addresses import Domain, DomainPair
 from gateway.federation.verification import Questions
 from gateway.stream.events import PairChecked, VerificationAnswered
+from gateway.xmpp.addresses import Domain, DomainPair
 
 PAIR = DomainPair(Domain("far.test"), Domain("here.test"))
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.elements import Element
 from gateway.guest.affairs import ANSWER_SECONDS, Contact, NoAnswer, RequestRefused
-from gateway.namespaces import PING
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import PING
 from tests.support.stays import OWN, ROMEO, Stay
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.elements import Element
-from gateway.errors import StanzaCondition
 from gateway.handlers.disco import Disco
 from gateway.handlers.ping import Ping
 from gateway.handlers.version import Version
-from gateway.interfaces import Declined, Handled, Refused
-from gateway.namespaces import DATA_FORMS, DISCO_INFO, DISCO_ITEMS, PING, SERVER_INFO, VERSION
+from gateway.routing.interfaces import Declined, Handled, Refused
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StanzaCondition
+from gateway.xmpp.namespaces import DATA_FORMS, DISCO_INFO, DISCO_ITEMS, PING, SERVER_INFO, VERSION
 from tests.support.trees import stanza
 
 QUERY = "<iq type='{kind}' id='1' from='a@far.test/r' to='service.test'><query xmlns='{namespace}' {node}/></iq>"

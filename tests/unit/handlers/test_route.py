@@ -9,12 +9,12 @@ import pytest
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from gateway.addresses import Domain
-from gateway.errors import StanzaCondition, StanzaError
 from gateway.handlers.route import HandlerRoute
-from gateway.interfaces import Answer, Declined, Handled, ILocalHandler, Refused
-from gateway.notices import Board, StanzasPassed
-from gateway.stanzas import Stanza
+from gateway.notices.notices import Board, StanzasPassed
+from gateway.routing.interfaces import Answer, Declined, Handled, ILocalHandler, Refused
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.stanzas import Stanza
 from tests.support.routers import RecordingRouter
 from tests.support.trees import stanza
 

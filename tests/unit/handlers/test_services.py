@@ -11,7 +11,7 @@ from gateway.handlers.echo import Echo
 from gateway.handlers.ping import Ping
 from gateway.handlers.time import Time
 from gateway.handlers.version import Version
-from gateway.interfaces import Answer, Declined, Handled, ILocalHandler
+from gateway.routing.interfaces import Answer, Declined, Handled, ILocalHandler
 from tests.support.trees import stanza
 
 IQ = "<iq type='{kind}' id='1' from='romeo@far.test/a' to='service.test'>{payload}</iq>"

@@ -11,12 +11,12 @@ from wokkel.disco import DiscoHandler
 from wokkel.ping import PingClientProtocol, PingHandler
 from wokkel.xmppim import MessageProtocol
 
-from gateway.addresses import prepare_domain
-from gateway.elements import Element
 from gateway.handlers.subprotocols import Subprotocols, from_domish, to_domish
-from gateway.interfaces import Declined, Handled
-from gateway.namespaces import CLIENT, DISCO_INFO, PING
-from gateway.stanzas import Stanza
+from gateway.routing.interfaces import Declined, Handled
+from gateway.xmpp.addresses import prepare_domain
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import CLIENT, DISCO_INFO, PING
+from gateway.xmpp.stanzas import Stanza
 from tests.support.trees import stanza
 
 DOMAIN = prepare_domain("pings.test")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.addresses import Address
 from gateway.im.blocklist import BlockList
 from gateway.im.limits import AccountLimits
 from gateway.storage.records import StoreLimits
+from gateway.xmpp.addresses import Address
 from tests.support.accounts import Client, Home, xml
 
 ALICE, BOB = "alice@example.com", "bob@example.net"

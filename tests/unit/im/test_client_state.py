@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.im.client_state import HoldingBack
-from gateway.stanzas import Stanza
+from gateway.xmpp.stanzas import Stanza
 from tests.support.trees import stanza
 
 COMPOSING = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"

@@ -6,11 +6,11 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 from zope.interface.verify import verifyObject
 
-from gateway.errors import StanzaError
 from gateway.im.interfaces import ISession
 from gateway.im.limits import AccountLimits
-from gateway.interfaces import IRoute
+from gateway.routing.interfaces import IRoute
 from gateway.storage.errors import StoreUnavailable
+from gateway.xmpp.errors import StanzaError
 from tests.support.accounts import Home, xml
 
 ALICE, BOB = "alice@example.com", "bob@example.net/x"

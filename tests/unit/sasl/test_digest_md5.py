@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import SaslCondition, SaslFailure
 from gateway.sasl.digest_md5 import Digest, DigestMd5Client, DigestMd5Server, read_challenge, read_directives
 from gateway.sasl.mechanism import Challenge, Success
+from gateway.xmpp.errors import SaslCondition, SaslFailure
 from tests.unit.sasl.exchange import authenticate, tokens
 
 SECRET = "a secret of two servers"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.errors import SaslCondition, SaslFailure
 from gateway.sasl.external import ExternalClient, ExternalServer, client_rule, server_rule
 from gateway.sasl.mechanism import Challenge, Success
+from gateway.xmpp.errors import SaslCondition, SaslFailure
 from tests.unit.sasl.exchange import authenticate
 
 JULIET = "juliet@example.com"

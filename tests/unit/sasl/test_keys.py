@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from gateway.errors import Misuse
 from gateway.sasl.keys import SALT_BYTES, Decoys, ScramHash, ScramKeys
+from gateway.xmpp.errors import Misuse
 
 SALT = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.errors import Misuse, SaslCondition, SaslFailure
 from gateway.sasl.mechanism import NeedCredentials
 from gateway.sasl.plain import PlainClient, PlainServer
 from gateway.sasl.scram import ScramClient, ScramMechanism
+from gateway.xmpp.errors import Misuse, SaslCondition, SaslFailure
 from tests.unit.sasl.exchange import DECOYS, DOMAIN, PASSWORD, look_up
 
 MESSAGE = f"\0juliet\0{PASSWORD}".encode()

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import SaslCondition, SaslFailure
 from gateway.sasl.payload import (
     PAYLOAD_BYTES,
     decode_optional_payload,
@@ -14,6 +13,7 @@ from gateway.sasl.payload import (
     encode_optional_payload,
     encode_payload,
 )
+from gateway.xmpp.errors import SaslCondition, SaslFailure
 
 
 @given(st.none() | st.binary(max_size=200))

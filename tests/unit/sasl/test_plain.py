@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import SaslCondition, SaslFailure
 from gateway.sasl.keys import ScramHash
 from gateway.sasl.mechanism import Challenge, NeedCredentials, Success
 from gateway.sasl.plain import PlainClient, PlainServer
+from gateway.xmpp.errors import SaslCondition, SaslFailure
 from tests.unit.sasl.exchange import ACCOUNT, DECOYS, DOMAIN, PASSWORD, authenticate, look_up
 
 

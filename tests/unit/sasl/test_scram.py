@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import Misuse, SaslCondition, SaslFailure
 from gateway.sasl.keys import ScramHash, ScramKeys
 from gateway.sasl.mechanism import Challenge, NeedCredentials, Success
 from gateway.sasl.scram import (
@@ -19,6 +18,7 @@ from gateway.sasl.scram import (
     ScramMechanism,
     ScramServer,
 )
+from gateway.xmpp.errors import Misuse, SaslCondition, SaslFailure
 from tests.unit.sasl.exchange import ACCOUNT, DECOYS, DOMAIN, KEYS, PASSWORD, authenticate, look_up, tokens
 
 EXPORTER = ChannelBinding(type=BindingType.TLS_EXPORTER, data=b"e" * 32)

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import SaslCondition, SaslFailure
 from gateway.sasl.scram_messages import (
     ClientFinal,
     ClientFirst,
@@ -15,6 +14,7 @@ from gateway.sasl.scram_messages import (
     read_server_final,
     write_server_final,
 )
+from gateway.xmpp.errors import SaslCondition, SaslFailure
 
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=30)
 nonces = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters=","), min_size=1, max_size=30)

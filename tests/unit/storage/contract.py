@@ -13,7 +13,6 @@ import pytest
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
-from gateway.errors import Misuse, StanzaCondition, StanzaError
 from gateway.sasl.keys import ScramHash, ScramKeys
 from gateway.storage.errors import AccountExists, NoSuchAccount, StoreFull, StoreUnavailable
 from gateway.storage.interfaces import IStore
@@ -26,6 +25,7 @@ from gateway.storage.records import (
     Subscription,
     SubscriptionRequest,
 )
+from gateway.xmpp.errors import Misuse, StanzaCondition, StanzaError
 
 JULIET = "juliet@example.com"
 ROMEO = "romeo@example.net"

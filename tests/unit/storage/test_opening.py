@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import ConfigError
 from gateway.storage.memory import MemoryStore
 from gateway.storage.opening import make_token, open_store
+from gateway.xmpp.errors import ConfigError
 from tests.support.reactor import run_in_reactor, running_reactor
 from tests.unit.storage.contract import JULIET, now
 

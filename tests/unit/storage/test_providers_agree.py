@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import execute
 
-from gateway.errors import GatewayError
 from gateway.storage.files import prepare
 from gateway.storage.memory import MemoryStore
 from gateway.storage.records import StoreLimits
 from gateway.storage.sqlite import SqliteStore
+from gateway.xmpp.errors import GatewayError
 from tests.unit.storage.contract import (
     BENVOLIO,
     BOTH_HASHES,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import StreamCondition, StreamError
 from gateway.stream.budget import Budget, UnderWay
 from gateway.stream.framing import Count
+from gateway.xmpp.errors import StreamCondition, StreamError
 from tests.unit.stream.test_framing import NAMES, element
 
 SMALL = Budget(stanza_bytes=400, depth=4, elements=12, attributes=3)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.addresses import AddressCache
-from gateway.elements import Element
-from gateway.errors import StreamCondition, StreamError
-from gateway.stanzas import Stanza
 from gateway.stream.budget import Budget
 from gateway.stream.codec import STREAM_END, Codec
 from gateway.stream.known import RootTag, known_word
+from gateway.xmpp.addresses import AddressCache
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.stanzas import Stanza
 
 HEADER = (
     b"<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback'"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import StreamCondition, StreamError
 from gateway.stream import expat
 from gateway.stream.expat import Judge
+from gateway.xmpp.errors import StreamCondition, StreamError
 
 ROOT = b"<s:s xmlns:s='urn:s' xmlns='urn:d' a='1'>"
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.elements import parse_element
 from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, attributes, search, tags
+from gateway.xmpp.elements import parse_element
 
 NAMES = (b"message", b"presence", b"iq")
 ATTRIBUTES = (b"", b" a='>'", b' b="/>"', b"\n c = '/message>'", b" d='&lt;'", b" e='\"'", b' f="\'"')

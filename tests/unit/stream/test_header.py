@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.addresses import Address, AddressCache
-from gateway.errors import StreamCondition, StreamError
-from gateway.namespaces import CLIENT, COMPONENT_ACCEPT, DIALBACK, SERVER, STREAMS
 from gateway.stream.budget import Budget
 from gateway.stream.codec import Codec
 from gateway.stream.header import StreamHeader, check_same, declared_prefixes, read_header, write_header
 from gateway.stream.known import RootTag
+from gateway.xmpp.addresses import Address, AddressCache
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.namespaces import CLIENT, COMPONENT_ACCEPT, DIALBACK, SERVER, STREAMS
 
 FULL = StreamHeader(
     content_namespace=SERVER,

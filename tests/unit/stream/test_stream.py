@@ -7,11 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.errors import StreamCondition, StreamError
 from gateway.features.dialback import Dialback
 from gateway.features.starttls import StartTLS
 from gateway.features.stream_management import AcknowledgementRequested, ManagementGranted, between_servers
-from gateway.profiles import server_profile
 from gateway.stream.budget import Budget
 from gateway.stream.events import (
     CloseTransport,
@@ -29,7 +27,9 @@ from gateway.stream.events import (
 )
 from gateway.stream.facts import Means, Role
 from gateway.stream.negotiation import Step
+from gateway.stream.profiles import server_profile
 from gateway.stream.states import State
+from gateway.xmpp.errors import StreamCondition, StreamError
 from tests.support.talk import (
     CLOSING_TAG,
     FEATURES,

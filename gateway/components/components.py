@@ -1,0 +1,330 @@
+"""External components (XEP-0114): one route for each domain, and the connection that is attached to it, if any.
+
+While nobody is attached, senders get `service-unavailable`. When a component goes away, the requests that it has not
+answered are answered with an error (RFC 6120 §8.2.3).
+
+A second connection that knows the secret is not refused out of hand, or a component whose old connection is half dead
+would be locked out; nor does it simply win, or two would take turns in throwing each other out. The old connection is
+asked for a sign of life (an XEP-0199 ping): if anything comes from it within some seconds, the new one gets
+`conflict`; else the old one is closed with `conflict`, and the new one is attached.
+
+A component that takes its stanzas slowly makes those wait who send to it; one that takes none is cut off, what waits is
+answered with an error, and what was written and may not have been read is named in a notice. That it was read is known
+when the component has closed its stream, or has at least ended the connection after we had closed ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from gateway.features.handshake import AttachComponent, ComponentAttached
+from gateway.notices.attempts.narration import ComponentNarrator
+from gateway.notices.attempts.records import AttemptLog, Kind
+from gateway.notices.notices import ComponentChanged, Level, MaybeLost, Publish, StanzasPassed, TooMuch
+from gateway.routing.interfaces import IStreamRoute
+from gateway.routing.outflow import Lately, Outflow
+from gateway.routing.policy import check_component
+from gateway.routing.requests import Key
+from gateway.routing.router import NOBODY_THERE, Router
+from gateway.stream.events import CloseTransport, StreamClosed, StreamErrorReceived, StreamOpened
+from gateway.stream.sessions import Connection
+from gateway.stream.stream import Output
+from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StanzaCondition, StanzaError, StreamCondition, StreamError
+from gateway.xmpp.namespaces import PING
+from gateway.xmpp.stanzas import CONTENT, Stanza, domains_of
+
+SIGN_OF_LIFE_SECONDS = 5.0
+_LIFE = "alive"
+_TOO_MUCH = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too much waits there already")
+
+
+@implementer(IStreamRoute)
+class ComponentRoute:
+    """The route to the component of one domain."""
+
+    def __init__(
+        self,
+        domain: Domain,
+        router: Router,
+        outflow: Outflow,
+        clock: Any,
+        publish: Publish,
+        silence_seconds: float = 65,
+    ) -> None:
+        """What was written more than `silence_seconds` ago has arrived, or the connection has been given up."""
+        self.domain = domain
+        self.outflow = outflow
+        self.session: ComponentSession | None = None
+        self.sent = 0
+        self._router = router
+        self._clock = clock
+        self._publish = publish
+        self._silence_seconds = silence_seconds
+        self._candidate: ComponentSession | None = None
+        self._waiting_for_life: Any = None
+
+    # -- as an IRoute ------------------------------------------------------------------------------------------------
+
+    def deliver(self, stanza: Stanza) -> None:
+        """Write it with the next flush, let it wait for room, or tell the sender that nobody is there."""
+        if self.outflow.flows:
+            self.outflow.add(stanza)
+        elif self.session is None:
+            self._router.bounce(stanza, NOBODY_THERE)
+        elif not self.outflow.hold(stanza):
+            if self.outflow.refused == 1:
+                why = f"{len(self.outflow)} wait already ([limits] component_buffer_bytes, queue_bytes)"
+                self._publish(TooMuch(domain=self.domain, why=why))
+            self._router.bounce(stanza, _TOO_MUCH)
+
+    def flush(self) -> Deferred[None] | None:
+        """Write the batch."""
+        return self.outflow.flush()
+
+    def sending(self, batch: Sequence[Stanza]) -> bytes:
+        """A batch is being written: what is noted about it, and its bytes."""
+        assert self.session is not None
+        data = b"".join([stanza.raw for stanza in batch])
+        for stanza in batch:
+            if stanza.name == "iq" and stanza.is_request:
+                self._router.requests.asked(self, stanza)
+        self.sent += len(batch)
+        self.session.written.add(len(batch), self._clock.seconds())
+        self._publish(
+            StanzasPassed(
+                came_in=False, via=Kind.COMPONENT, source="others", target=self.domain, stanzas=batch, size=len(data)
+            )
+        )
+        return data
+
+    # -- who is attached ---------------------------------------------------------------------------------------------
+
+    def attach(self, session: ComponentSession) -> None:
+        """A connection knows the secret: attach it, now or when the old one shows no life, or refuse it."""
+        if self.session is None:
+            self._take(session)
+        elif self._candidate is not None:
+            session.refuse()
+        else:
+            self._candidate = session
+            self.session.ping()
+            self._waiting_for_life = self._clock.callLater(SIGN_OF_LIFE_SECONDS, self._replace)
+
+    def heard(self, session: ComponentSession) -> None:
+        """Something came from a connection; for the attached one, that is the sign of life."""
+        if session is self.session and (candidate := self._stop_waiting()) is not None:
+            self._tell("a second connection was refused, since the first one is alive", Level.WARN)
+            candidate.refuse()
+
+    def detach(self, session: ComponentSession, reason: str) -> None:
+        """Nothing more can be written to a connection; something may still come from it."""
+        if session is self._candidate:
+            self._stop_waiting()
+        elif session is self.session:
+            self.session = None
+            self.outflow.shut()
+            self._tell(f"detached: {reason}", Level.WARN)
+            session.unanswered = self._router.requests.waiting(self)
+            for stanza in self.outflow.take_all():
+                self._router.bounce(stanza, NOBODY_THERE)
+            self._router.flush()
+            if (candidate := self._stop_waiting()) is not None:
+                self._take(candidate)
+
+    def gone(self, session: ComponentSession, reason: str) -> None:
+        """Nothing more comes from a connection either: what it was asked and has not answered is answered here."""
+        doubt = session.written.take(self._clock.seconds(), stuck=session.was_stuck)
+        if doubt.count and not session.closed_properly:
+            self._publish(MaybeLost(domain=self.domain, count=doubt.count, seconds=doubt.seconds, reason=reason))
+        if session.unanswered:
+            self._router.abandon(self, NOBODY_THERE, session.unanswered)
+            self._router.flush()
+        session.unanswered = frozenset()
+
+    def _stop_waiting(self) -> ComponentSession | None:
+        """There is no sign of life to wait for any more; the answer is who waited."""
+        if self._waiting_for_life is not None and self._waiting_for_life.active():
+            self._waiting_for_life.cancel()
+        candidate, self._candidate = self._candidate, None
+        return candidate
+
+    def _replace(self) -> None:
+        old = self.session
+        assert old is not None
+        self._tell("the old connection gave no sign of life and is replaced", Level.WARN)
+        old.replaced()
+        self.detach(old, "replaced by a new connection")
+        self.gone(old, "it gave no sign of life")
+
+    def _take(self, session: ComponentSession) -> None:
+        self.session = session
+        session.written = Lately(self._silence_seconds)
+        session.accept()
+        self.outflow.open(session)
+        self._tell(f"attached from {session.address}")
+
+    def _tell(self, text: str, weight: Level = Level.INFO) -> None:
+        self._publish(ComponentChanged(domain=self.domain, text=text, weight=weight))
+
+
+class ComponentSession:
+    """One connection of a component."""
+
+    def __init__(
+        self,
+        attempt: AttemptLog,
+        routes: Callable[[Domain], ComponentRoute | None],
+        router: Router,
+        publish: Publish,
+    ) -> None:
+        self.attempt = attempt
+        self.narrator = ComponentNarrator(attempt)
+        self.connection: Connection | None = None
+        self.address = ""
+        self._routes = routes
+        self._route: ComponentRoute | None = None
+        self._router = router
+        self._publish = publish
+        self.closed_properly = False  # by both sides: what was written has been read
+        self.written = Lately()
+        self.unanswered: frozenset[Key] = frozenset()
+        self._ended_with_error = False
+        self._awaits_life = False
+        self._may_speak = False  # for its domain: from the attachment, until another takes its place
+
+    # -- as a Session ------------------------------------------------------------------------------------------------
+
+    def connected(self, connection: Connection) -> None:
+        self.connection = connection
+        self.address = connection.peer_address
+        self.narrator.connected(connection)
+
+    def happened(self, output: Output) -> None:
+        self.narrator.happened(output)
+        if isinstance(output, StreamOpened):
+            assert self.connection is not None
+            assert self.connection.stream.facts.local is not None
+            self._route = self._routes(self.connection.stream.facts.local)
+        elif isinstance(output, AttachComponent):
+            assert self._route is not None
+            self._route.attach(self)
+        elif isinstance(output, StreamErrorReceived):
+            self._ended_with_error = True
+        elif isinstance(output, StreamClosed):
+            self.closed_properly = not self._ended_with_error
+        elif isinstance(output, CloseTransport):
+            self._leave(self.narrator.last_error or "the stream was closed")
+
+    def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
+        """Admit and route a batch; the first stanza that breaks a rule of the stream ends it, after those before it."""
+        route = self._route
+        assert route is not None
+        assert self.connection is not None
+        self.attempt.stanzas("came in")
+        route.heard(self)
+        if not self._may_speak:
+            return None
+        if self._awaits_life:
+            stanzas = self._without_sign_of_life(stanzas, route.domain)
+        try:
+            for pair, run in groupby(stanzas, domains_of):
+                if pair is not None and pair[0] == route.domain:
+                    self._router.route_all(*pair, run)
+                else:
+                    self._route_checked(run, route.domain)
+        except StreamError as error:
+            self.connection.close(error)
+        size = sum([len(stanza.raw) for stanza in stanzas])
+        self._publish(
+            StanzasPassed(
+                came_in=True, via=Kind.COMPONENT, source=route.domain, target="others", stanzas=stanzas, size=size
+            )
+        )
+        return self._router.flush()
+
+    def _route_checked(self, stanzas: Iterable[Stanza], domain: Domain) -> None:
+        for stanza in stanzas:
+            try:
+                check_component(stanza, domain, self._router.domains)
+            except StanzaError as error:
+                self._router.refuse(stanza, error, Address.make("", domain, ""))
+            else:
+                self._router.route(stanza)
+
+    def _without_sign_of_life(self, stanzas: Sequence[Stanza], domain: Domain) -> Sequence[Stanza]:
+        """The answer to our own question is for nobody else."""
+        itself = Address.make("", domain, "")
+        others = [each for each in stanzas if (each.id, each.from_, each.to) != (_LIFE, itself, itself)]
+        self._awaits_life = len(others) == len(stanzas)
+        return others
+
+    def lost(self, reason: str) -> None:
+        self.narrator.lost(reason)
+        self._leave(reason)
+        if self._route is not None:
+            assert self.connection is not None
+            self.closed_properly |= self.connection.was_answered and not self._ended_with_error
+            self._route.gone(self, reason)
+
+    def _leave(self, reason: str) -> None:
+        """Nothing more can be written to it."""
+        if self._route is not None:
+            self._route.detach(self, reason)
+
+    # -- for the route -----------------------------------------------------------------------------------------------
+
+    @property
+    def has_room(self) -> bool:
+        """As `Channel.has_room`."""
+        return self.connection is not None and self.connection.has_room
+
+    @property
+    def was_stuck(self) -> bool:
+        """Whether the component took nothing when the connection was lost."""
+        return self.connection is not None and self.connection.was_stuck
+
+    def send(self, batch: Sequence[Stanza]) -> None:
+        """As `Channel.send`."""
+        assert self.connection is not None
+        assert self._route is not None
+        self.connection.write(self._route.sending(batch))
+
+    def room(self) -> Deferred[None] | None:
+        """As `Channel.room`."""
+        assert self.connection is not None
+        return self.connection.room()
+
+    def accept(self) -> None:
+        """The domain is this connection's."""
+        assert self.connection is not None
+        self._may_speak = True
+        self.connection.answer(ComponentAttached(accepted=True))
+
+    def refuse(self) -> None:
+        """Another connection keeps the domain."""
+        assert self.connection is not None
+        self.connection.answer(ComponentAttached(accepted=False))
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        assert self.connection is not None
+        assert self._route is not None
+        domain = self._route.domain
+        ping = Element(
+            CONTENT, "iq", {"type": "get", "from": domain, "to": domain, "id": _LIFE}, [Element(PING, "ping")]
+        )
+        self._awaits_life = True
+        self.connection.write(Stanza.from_element(ping).raw)
+
+    def replaced(self) -> None:
+        """Another connection has taken over."""
+        assert self.connection is not None
+        self._may_speak = False
+        self.connection.close(StreamError(StreamCondition.CONFLICT, "another connection of this component took over"))

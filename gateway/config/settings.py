@@ -1,0 +1,336 @@
+# ruff: noqa: RUF009  options are fields, and `option` makes one
+"""What the operator decides, as frozen values: read by `gateway.config`, described field by field.
+
+One class for each table of the configuration file, one field for each key, with the key's name. A field carries what
+the reader, the documentation and `xmpp-gateway check` have to know of it: one line of description, the unit, and the
+values that make sense. Rooms are handed the values or the one class that concerns them, never all the settings.
+
+Peers are described from the general to the particular: `any`, then `*.suffix`, the longest suffix last, then the exact
+name; what the particular does not say is as the general has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NewType, TypeVar
+
+from gateway.xmpp.addresses import Domain
+
+DoorEndpoint = NewType("DoorEndpoint", str)
+"""A Twisted server endpoint string, as `tcp:5269:interface=127.0.0.1`."""
+ConnectEndpoint = NewType("ConnectEndpoint", str)
+"""A Twisted client endpoint string, as `tcp:10.0.0.5:5269`, or with `tls:` for TLS from the first byte."""
+NameserverAddress = NewType("NameserverAddress", str)
+"""The IP address of a nameserver, with a port where it is not 53."""
+NetworkAddress = NewType("NetworkAddress", str)
+"""A network of IP addresses, as `10.0.0.0/8`; an address alone is a network of one."""
+ContactAddress = NewType("ContactAddress", str)
+"""A URI under which people are reached, as `mailto:xmpp@example.com`."""
+
+PROOFS = ("external", "dialback", "digest-md5")
+"""The means by which a domain may prove itself to us, and we to it."""
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A text that no log, traceback or status page shows by accident; `file` is where it stood, if on its own."""
+
+    text: str = field(repr=False)
+    file: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """What is to be known of one key: a line of description, its unit, and the values that make sense."""
+
+    description: str
+    unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    one_of: tuple[str, ...] = ()
+
+
+def option(description: str, default: Any = MISSING, **bounds: Any) -> Any:
+    """A field that is a key of the configuration file; without a default the key must be there."""
+    metadata = {"option": Option(description=description, **bounds)}
+    return (
+        field(default_factory=dict, metadata=metadata) if default == {} else field(default=default, metadata=metadata)
+    )
+
+
+def options_of(kind: type) -> Iterator[tuple[Field[Any], Option]]:
+    """The fields of a settings class that are keys of the configuration file."""
+    for each in fields(kind):
+        if found := each.metadata.get("option"):
+            yield each, found
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewaySettings:
+    """`[gateway]`: the process as a whole."""
+
+    state: Path = option("folder of secrets and databases; made when it is missing, readable for its owner alone")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doors:
+    """`[listen]`: Twisted server endpoint strings; a door that is left out stays shut."""
+
+    server: tuple[DoorEndpoint, ...] = option("servers of other domains, STARTTLS", ())
+    server_tls: tuple[DoorEndpoint, ...] = option("servers of other domains, TLS from the first byte (XEP-0368)", ())
+    client: tuple[DoorEndpoint, ...] = option("clients of domains with accounts, STARTTLS", ())
+    client_tls: tuple[DoorEndpoint, ...] = option("clients, TLS from the first byte (XEP-0368)", ())
+    component: tuple[DoorEndpoint, ...] = option("external components (XEP-0114), without TLS: keep it inside", ())
+    inside: tuple[DoorEndpoint, ...] = option("relayed servers, and nobody else", ())
+    http: tuple[DoorEndpoint, ...] = option("/metrics, /healthz and the status page; anonymous, so keep it inside", ())
+
+    def opened(self) -> Iterator[tuple[str, DoorEndpoint]]:
+        """Each endpoint with the name of its door."""
+        for door in fields(self):
+            for endpoint in getattr(self, door.name):
+                yield door.name, endpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class TLSSettings:
+    """`[tls]`: whom we trust, and what we speak."""
+
+    authorities: Path | None = option("authorities in PEM, a file or a folder; left out: the system's", None)
+    crls: Path | None = option("revocation lists in PEM, a file or a folder; left out: none", None)
+    minimum: str = option("the oldest version of TLS that is spoken", "1.2", one_of=("1.2", "1.3"))
+    ciphers: str | None = option("ciphers of TLS 1.2, an OpenSSL list; left out: as BCP 195 recommends", None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerSettings:
+    """`[peers.*]`: how we deal with other domains."""
+
+    allow: bool = option("whether anything is exchanged with the domain at all", True)
+    connect: ConnectEndpoint | None = option("where its server is; left out: the DNS says it", None)
+    require_tls: bool = option("no stanza and no proof goes over a stream without TLS", True)
+    authenticate: tuple[str, ...] = option(
+        "means of proof, in order of preference; what is not listed is refused", ("external", "dialback"), one_of=PROOFS
+    )
+    digest_md5_secret: Secret | None = option("shared with the server of that one domain, for 'digest-md5'", None)
+    direct_tls: bool = option("whether TLS from the first byte is tried where the DNS offers it", True)
+    stanza_bytes: int = option(
+        "a longer stanza ends the stream: policy-violation", 524288, unit="bytes", at_least=10000
+    )
+    stanzas_per_second: float = option("above it we read more slowly, nothing is dropped; 0: unlimited", 0, at_least=0)
+    queue_stanzas: int = option(
+        "waiting for a stream that is being opened; those beyond are bounced: resource-constraint",
+        10000,
+        unit="stanzas",
+        at_least=1,
+    )
+    connect_seconds: float = option(
+        "for opening a stream; then what waits is bounced: remote-server-timeout or remote-server-not-found",
+        30,
+        unit="seconds",
+        at_least=1,
+    )
+    idle_seconds: float = option(
+        "a stream on which nothing passed for so long is closed; 0: never", 600, unit="seconds", at_least=0
+    )
+    bidi: bool = option("whether stanzas pass both ways on one stream where both sides can (XEP-0288)", True)
+    stream_management: bool = option("whether stanzas are acknowledged where both sides can (XEP-0198)", True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerRules:
+    """How to deal with which domain; each entry is complete, with what it inherits."""
+
+    any: PeerSettings = PeerSettings()
+    entries: Mapping[str, PeerSettings] = field(default_factory=dict)
+
+    @classmethod
+    def inherit(cls, given: Mapping[str, Mapping[str, Any]]) -> PeerRules:
+        """Complete what is given for `any`, `*.suffix` and exact names, the more general first."""
+        rules = cls(any=replace(PeerSettings(), **given.get("any", {})))
+        for pattern in sorted(given.keys() - {"any"}, key=_generality):
+            general = rules.for_domain(Domain(pattern))
+            rules = replace(rules, entries={**rules.entries, pattern: replace(general, **given[pattern])})
+        return replace(rules, entries=MappingProxyType(dict(rules.entries)))
+
+    def for_domain(self, domain: Domain) -> PeerSettings:
+        """How to deal with that domain: its own entry, or the one of the longest suffix, or `any`."""
+        return next((self.entries[pattern] for pattern in _patterns(domain) if pattern in self.entries), self.any)
+
+
+def _patterns(name: str) -> Iterator[str]:
+    """What an entry for that name, or for that `*.suffix`, may be called, the most particular first."""
+    yield name
+    parent = name.removeprefix("*.").partition(".")[2]
+    while parent:
+        yield f"*.{parent}"
+        parent = parent.partition(".")[2]
+
+
+def _generality(pattern: str) -> tuple[bool, int]:
+    return not pattern.startswith("*."), pattern.count(".")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DomainSettings:
+    """`[domains."..."]`: a domain that this gateway answers for."""
+
+    domain: Domain
+    serve: str = option("im, component, relay, or the dotted name of an ILocalHandler factory")
+    certificate: Path | None = option("its chain in PEM, our own certificate first", None)
+    key: Path | None = option("the private key; left out: in the same file as the certificate", None)
+    admins: tuple[ContactAddress, ...] = option("who is reached under which URI (XEP-0157)", ())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImDomain(DomainSettings):
+    """`serve = "im"`: accounts, rosters, presence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentDomain(DomainSettings):
+    """`serve = "component"`: an external component attaches for it (XEP-0114)."""
+
+    secret: Secret = option("shared with the component")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandlerDomain(DomainSettings):
+    """`serve` is the dotted name of an ILocalHandler factory: a service written in Python."""
+
+    factory: Callable[..., Any]
+    options: Mapping[str, Any] = option("keyword arguments of the factory", {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelayDomain(DomainSettings):
+    """`serve = "relay"`: a server behind us; its table may also hold keys of `[peers]`, for our side towards it."""
+
+    peer: PeerSettings
+
+
+Kind = TypeVar("Kind", bound=DomainSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DNSSettings:
+    """`[dns]`: who is asked for names; /etc/hosts is always honoured."""
+
+    nameservers: tuple[NameserverAddress, ...] | None = option("asked in this order; left out: the system's", None)
+    refuse_networks: tuple[NetworkAddress, ...] = option(
+        "where the DNS of other domains may not lead us; a configured `connect` may", ()
+    )
+
+
+FILLING_SECONDS = 5.0  # in which who pushes has filled the system's own buffer: on Linux up to 4 MB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """`[limits]`: bounds of what anybody may make us do; those of single peers are in `[peers]`."""
+
+    negotiate_seconds: float = option("from the connection to a negotiated stream", 30, unit="seconds", at_least=1)
+    close_seconds: float = option("for the other side's closing tag, after ours", 5, unit="seconds", at_least=0)
+    stall_seconds: float = option(
+        "who reads nothing for so long is closed, and what waits for it is bounced", 60, unit="seconds", at_least=1
+    )
+    streams: int = option("streams in all", 20000, at_least=1)
+    streams_per_address: int = option("streams that one IP address may have opened to us", 100, at_least=1)
+    connections_per_minute: float = option(
+        "connections that one IP address may open to us; those beyond are closed at once; 0: unlimited", 600, at_least=0
+    )
+    unauthenticated_streams: int = option("streams in all that have not proved anything yet", 1000, at_least=1)
+    unauthenticated_stream_bytes: int = option(
+        "one element on a stream that has not proved anything yet", 10000, unit="bytes", at_least=4096
+    )
+    client_stanza_bytes: int = option("one stanza of a client", 262144, unit="bytes", at_least=10000)
+    component_stanza_bytes: int = option("one stanza of a component", 1048576, unit="bytes", at_least=10000)
+    depth: int = option("elements inside each other, the stream not counted", 100, at_least=10)
+    elements: int = option("elements in one stanza", 25000, at_least=100)
+    attributes: int = option("attributes of one element", 1000, at_least=20)
+    pairs_per_stream: int = option(
+        "domain pairs that may be proved on one stream; further ones are refused: resource-constraint", 1000, at_least=1
+    )
+    verifications_per_stream: int = option(
+        "dialback keys that are verified at a time for one stream; further ones: resource-constraint", 100, at_least=1
+    )
+    verifications: int = option("dialback keys that are verified at a time for all streams", 1000, at_least=1)
+    routes: int = option(
+        "domain pairs for which stanzas are sent, wait or have lately failed; for further ones: resource-constraint",
+        20000,
+        at_least=1,
+    )
+    component_buffer_bytes: int = option(
+        "written to a component and not yet taken by it, before we read less from the others",
+        1048576,
+        unit="bytes",
+        at_least=65536,
+    )
+    queue_bytes: int = option(
+        "all stanzas that wait, together, and 512 more for each; those beyond are bounced: resource-constraint",
+        33554432,
+        unit="bytes",
+        at_least=1048576,
+    )
+    dns_records: int = option(
+        "records that are taken of one answer of the DNS; the others are left out", 64, at_least=1
+    )
+    dns_answers: int = option("answers of the DNS that are remembered at a time", 4096, at_least=1)
+    dns_questions: int = option("questions to the DNS that wait at a time; further ones fail at once", 8192, at_least=1)
+    remembered_domains: int = option("other domains whose last attempts are remembered", 2000, at_least=1)
+    remembered_attempts: int = option("attempts that are remembered of each domain", 10, at_least=1)
+    log_lines_per_minute: int = option(
+        "lines of the log that one IP address may cause; those left out are counted; 0: unlimited", 300, at_least=0
+    )
+
+    @property
+    def silence_seconds(self) -> float:
+        """After how long without an acknowledgement the system gives a connection up (`net.silence`).
+
+        To the system that time begins as soon as the other side takes nothing; to us, when the system's buffer is full
+        as well. It has to wait for longer, or it would cut off who is stalled before we do, and not say why.
+        """
+        return self.stall_seconds + FILLING_SECONDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageSettings:
+    """`[storage]`: where accounts and what belongs to them are kept."""
+
+    url: str = option("sqlite:FILE, relative to the state folder, or memory:", "sqlite:gateway.db")
+    file: Path | None = None  # of sqlite
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether everything is forgotten at the end."""
+        return self.file is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogSettings:
+    """`[log]`: what is told of what happens."""
+
+    format: str = option("text: a line for people; json: a record on a line", "text", one_of=("text", "json"))
+    level: str = option("the least level told", "info", one_of=("debug", "info", "warn", "error", "critical"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All of a configuration file, read and found without mistakes; `file` is where it stands."""
+
+    file: Path
+    gateway: GatewaySettings
+    listen: Doors = Doors()
+    tls: TLSSettings = TLSSettings()
+    domains: Mapping[Domain, DomainSettings]
+    peers: PeerRules = PeerRules()
+    dns: DNSSettings = DNSSettings()
+    limits: Limits = Limits()
+    storage: StorageSettings = StorageSettings()
+    log: LogSettings = LogSettings()
+
+    def domains_of(self, kind: type[Kind]) -> list[Kind]:
+        """The domains that are served in that way."""
+        return [domain for domain in self.domains.values() if isinstance(domain, kind)]

@@ -1,0 +1,98 @@
+"""Ledger: the stream management of one stream between servers (XEP-0198 §4), which counts, asks and answers.
+
+An acknowledgement is asked for behind the first batch, and again as soon as the one before has come and something is
+unacknowledged still: never more than one question is open, so the cost is one per round trip, however much is sent.
+When as much is unacknowledged as may be, there is no room for more. Whoever does not answer for too long is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from gateway.features.stream_management import REQUEST
+from gateway.stream.acknowledgements import Acknowledgements
+from gateway.xmpp.stanzas import Stanza
+
+
+class Ledger:
+    """What was sent and handled on one stream."""
+
+    def __init__(
+        self, acknowledgements: Acknowledgements[Stanza], clock: Any, patience: float, silent: Callable[[], None]
+    ) -> None:
+        """`silent` is called when a question has been open for `patience` seconds."""
+        self.acknowledgements = acknowledgements
+        self.id: str | None = None  # by which the stream can be resumed
+        self.counts = False  # whether what comes in is counted: since both sides have enabled it
+        self._clock = clock
+        self._patience = patience
+        self._silent = silent
+        self._asked_at: float | None = None
+        self._watch: Any = None
+        self._waiting: list[Deferred[None]] = []
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be sent before something is acknowledged."""
+        return not self.acknowledgements.is_full
+
+    def room(self) -> Deferred[None]:
+        """Fires when there is room again."""
+        wait: Deferred[None] = Deferred()
+        self._waiting.append(wait)
+        return wait
+
+    def sending(self, batch: Sequence[Stanza], data: bytes) -> bytes:
+        """These are being sent; the answer is what to write."""
+        self.acknowledgements.add(batch, len(data))
+        return data + self._question()
+
+    def handled(self, count: int) -> None:
+        """So many of their stanzas have been dealt with."""
+        if self.counts:
+            self.acknowledgements.handled(count)
+
+    def acknowledged(self, h: int) -> bytes:
+        """They have handled everything up to `h`; the answer is what to write, if anything.
+
+        Raises StreamError for what cannot be.
+        """
+        self.acknowledgements.acknowledge(h)
+        self._asked_at = None
+        if self.has_room:
+            self._release()
+        return self._question() if len(self.acknowledgements) else b""
+
+    def close(self) -> None:
+        """The stream is gone, or no longer managed."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        self._release()
+
+    def _question(self) -> bytes:
+        if self._asked_at is not None:
+            return b""
+        self._asked_at = self._clock.seconds()
+        if self._watch is None:
+            self._watch = self._clock.callLater(self._patience, self._look)
+        return REQUEST
+
+    def _look(self) -> None:
+        # One timer for many questions: it looks at the one that is open when it fires.
+        self._watch = None
+        if self._asked_at is None:
+            return
+        left = self._asked_at + self._patience - self._clock.seconds()
+        if left <= 0:
+            self._silent()
+        else:
+            self._watch = self._clock.callLater(left, self._look)
+
+    def _release(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for wait in waiting:
+            wait.callback(None)

@@ -1,0 +1,212 @@
+"""BrokenStreams: what is known of streams that broke and may be resumed, and who waits for the outcome (XEP-0198 §5).
+
+A broken stream keeps what was not acknowledged until it is known what of it was handled: from the h with which the
+other side resumes or refuses, or never. Then the rest goes back to the routes that it came from, which send it again
+before anything newer. Whoever wants to send to that domain waits until then, so nothing is overtaken.
+
+Streams that we had opened are resumed by us, in several attempts: at once if stanzas are known to wait, else when
+somebody wants to send; and again as soon as the other side opens a stream to us. Streams of the other side are resumed
+by the other side, unless it begins a new one instead. All this within RESUME_SECONDS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+
+from gateway.federation.delivery import DeliveryFailed, by_pair
+from gateway.stream.acknowledgements import Acknowledgements
+from gateway.stream.facts import Resumable
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.errors import StreamError
+from gateway.xmpp.stanzas import Stanza
+
+RESUME_SECONDS = 60.0
+"""For how long a broken stream is waited for."""
+PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0)
+"""Before each attempt to resume a stream of ours, in seconds."""
+ATTEMPT_SECONDS = 10.0
+"""For one attempt: on a network that loses connections, one that hangs must not be the last."""
+
+TakeBack = Callable[[Sequence[Stanza]], None]
+
+
+class BrokenStream:
+    """One stream that broke and may be resumed."""
+
+    def __init__(
+        self,
+        pair: DomainPair,
+        id_: str,
+        acknowledgements: Acknowledgements[Stanza],
+        routes: Mapping[DomainPair, TakeBack],
+        *,
+        is_ours: bool,
+        bidirectional: bool,
+    ) -> None:
+        """`pair` is that of the stream header, `routes` are those that sent on it."""
+        self.pair = pair
+        self.id = id_
+        self.acknowledgements = acknowledgements
+        self.is_ours = is_ours
+        self.is_over = False
+        self._routes = dict(routes)
+        self._bidirectional = bidirectional
+        self._waiting: list[Deferred[None]] = []
+
+    @property
+    def pairs(self) -> Sequence[DomainPair]:
+        """The pairs that wait for the outcome."""
+        return tuple(self._routes)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether stanzas are known to wait, or may wait on the other side."""
+        return bool(self.acknowledgements) or self._bidirectional
+
+    @property
+    def resumable(self) -> Resumable:
+        """What the other side is asked to go on with."""
+        return Resumable(id=self.id, h=self.acknowledgements.h)
+
+    def settle(self, h: int | None) -> None:
+        """The other side has handled everything up to `h`, or does not know; the rest goes back to its routes."""
+        if h is not None:
+            with suppress(StreamError):  # an h that cannot be is none
+                self.acknowledgements.acknowledge(h)
+        returned = by_pair(self.acknowledgements.take_back())
+        for pair, take_back in self._routes.items():
+            if stanzas := returned.get(pair):
+                take_back(stanzas)
+
+    def wait(self) -> Deferred[None]:
+        """Fires when the outcome is known; fails with DeliveryFailed when it is cancelled."""
+        wait: Deferred[None] = Deferred(_given_up)
+        self._waiting.append(wait)
+        return wait
+
+    def end(self) -> None:
+        """The outcome is known, and whoever waited for it may go on."""
+        self.is_over = True
+        waiting, self._waiting = self._waiting, []
+        for wait in waiting:
+            if not wait.called:
+                wait.callback(None)
+
+
+def _given_up(wait: Deferred[None]) -> None:
+    wait.errback(DeliveryFailed("the stream broke, and was not resumed in time"))
+
+
+class BrokenStreams:
+    """All streams that are waited for."""
+
+    def __init__(self, clock: Any, reopen: Callable[[BrokenStream], Deferred[Any]]) -> None:
+        """`reopen` opens a stream that goes on with a broken one of ours; it fails with DeliveryFailed."""
+        self._clock = clock
+        self._reopen = reopen
+        self._by_pair: dict[DomainPair, BrokenStream] = {}
+        self._by_id: dict[str, BrokenStream] = {}
+        self._timers: dict[BrokenStream, Any] = {}
+        self._attempts: dict[BrokenStream, Deferred[Any]] = {}
+        self._pauses: dict[BrokenStream, Any] = {}
+        self._is_stopped = False
+
+    def __len__(self) -> int:
+        return len(self._timers)
+
+    def expect(self, broken: BrokenStream) -> None:
+        """A stream broke."""
+        for pair in broken.pairs:
+            self._by_pair[pair] = broken
+        self._by_id[broken.id] = broken
+        self._timers[broken] = self._clock.callLater(RESUME_SECONDS, self.give_up, broken)
+        if self._is_stopped:
+            self.give_up(broken)
+        elif broken.is_urgent:
+            self._resume(broken)
+
+    def outcome(self, pair: DomainPair) -> Deferred[None] | None:
+        """None where stanzas of this pair wait for no broken stream; else a Deferred that fires when they need not."""
+        broken = self._by_pair.get(pair)
+        if broken is None:
+            return None
+        wait = broken.wait()
+        self._resume(broken)
+        return wait
+
+    def hurry(self, domain: Domain) -> None:
+        """The other server is there, as it has just shown: whatever pauses between two attempts does so no longer."""
+        for broken, pause in self._pauses.items():
+            if broken.pair.target == domain and pause.active():
+                pause.reset(0)
+
+    def settle(self, id_: str, h: int) -> None:
+        """A stream is being resumed by the other side; what is left over goes back to its routes."""
+        if id_ in self._by_id:
+            self._by_id[id_].settle(h)
+
+    def resumed(self, id_: str) -> None:
+        """A stream has been resumed by the other side."""
+        if id_ in self._by_id:
+            self._end(self._by_id[id_])
+
+    def forgotten(self, pair: DomainPair) -> None:
+        """The other side begins a new stream of this pair: it will not resume the one that broke."""
+        for broken in tuple(self._timers):
+            if not broken.is_ours and broken.pair == pair:
+                self.give_up(broken)
+
+    def give_up(self, broken: BrokenStream) -> None:
+        """Time is up: everything that is in doubt goes back to its routes."""
+        attempt = self._attempts.pop(broken, None)
+        if not broken.is_over:
+            broken.is_over = True
+            if attempt is not None:
+                attempt.cancel()
+            broken.settle(None)
+            self._end(broken)
+
+    def stop(self) -> None:
+        """Wait for nothing any more."""
+        self._is_stopped = True
+        for broken in tuple(self._timers):
+            self.give_up(broken)
+
+    def _resume(self, broken: BrokenStream) -> None:
+        if broken.is_ours and broken not in self._attempts:
+            self._attempts[broken] = Deferred.fromCoroutine(self._try(broken))
+
+    async def _try(self, broken: BrokenStream) -> None:
+        with suppress(CancelledError):
+            for pause in PAUSES:
+                await self._pause(broken, pause)
+                with suppress(DeliveryFailed, TimeoutError):
+                    await self._reopen(broken).addTimeout(ATTEMPT_SECONDS, self._clock)
+                    break
+                if broken.is_over:
+                    break
+        if not broken.is_over:
+            broken.settle(None)  # where it could not be resumed
+            self._end(broken)
+
+    def _pause(self, broken: BrokenStream, seconds: float) -> Deferred[None]:
+        wait: Deferred[None] = Deferred(lambda _: pause.cancel())
+        pause = self._pauses[broken] = self._clock.callLater(seconds, wait.callback, None)
+        return wait
+
+    def _end(self, broken: BrokenStream) -> None:
+        for pair in broken.pairs:
+            if self._by_pair.get(pair) is broken:
+                del self._by_pair[pair]
+        if self._by_id.get(broken.id) is broken:
+            del self._by_id[broken.id]
+        timer = self._timers.pop(broken, None)
+        if timer is not None and timer.active():
+            timer.cancel()
+        self._attempts.pop(broken, None)
+        self._pauses.pop(broken, None)
+        broken.end()

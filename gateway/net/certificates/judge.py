@@ -1,0 +1,185 @@
+"""What the certificate that a peer showed is worth: trusted or not, and which domains it proves (RFC 6120 §13.7.2).
+
+TLS is set up with any certificate, or none; the judgement comes after, so that a peer whose certificate fails can
+still be told why, and still prove its domain by dialback where that is allowed. A verdict has two halves that are
+never mixed up: the path to an authority (`valid`), and the names (`proves`), which count only on a valid path.
+
+Judging costs some hundred microseconds of signatures, and peers come back with the same certificates. So verdicts are
+kept, bounded in number, by the certificates and by all that we trust; each until the next moment at which time could
+change it, which is where one of the certificates begins or ceases to be valid, and never longer than an hour.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from gateway.net.certificates.certificate_names import SERVER, CertificateNames, shown
+from gateway.net.certificates.certificate_paths import (
+    UNREADABLE,
+    CertificationPath,
+    Holder,
+    PathError,
+    Reason,
+    find_path,
+)
+from gateway.net.certificates.trust import TrustStore, extension_of
+from gateway.xmpp.addresses import Domain
+
+MOST_VERDICTS = 4096
+LONGEST = timedelta(hours=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateVerdict:
+    """The judgement on one certificate: `reason` for tables, `problem` for people, empty when it is trusted."""
+
+    reason: Reason
+    problem: str = ""
+    names: CertificateNames = field(default_factory=CertificateNames)
+    not_after: datetime | None = None
+    fingerprint: str = ""
+    service: str = SERVER  # what the certificate has to be for, where a name in it is limited to one service
+
+    @property
+    def valid(self) -> bool:
+        """Whether the certificate leads to an authority of ours, at that moment, and is not revoked."""
+        return self.reason is Reason.TRUSTED
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether the fault is that a certificate is past its last day."""
+        return self.reason is Reason.EXPIRED
+
+    @cached_property
+    def description(self) -> str:
+        """Whose certificate it is and until when, in words; what was shown may be anything, so this is bounded."""
+        if self.not_after is None:
+            return self.problem
+        return f"for {self.names}, valid until {self.not_after:%Y-%m-%d}"
+
+    def accounts(self, domain: Domain) -> frozenset[str]:
+        """The bare JIDs of that domain that the certificate names, none unless it is valid (XEP-0178 §2)."""
+        return self.names.accounts(domain) if self.valid else frozenset()
+
+    def proves(self, domain: Domain) -> bool:
+        """Whether the certificate is valid and names exactly that domain."""
+        return self.valid and self.names.prove(domain, self.service)
+
+    def why_not(self, domain: Domain) -> str:
+        """Why the certificate does not prove that domain; empty when it does."""
+        if not self.valid:
+            return self.problem
+        return "" if self.proves(domain) else f"the certificate is not for {domain}, but for {self.names}"
+
+
+NO_CERTIFICATE = CertificateVerdict(reason=Reason.ABSENT, problem="no certificate was shown")
+
+
+class CertificateJudge:
+    """Judges certificates by what is trusted, and remembers its verdicts; `warn` hears of stale revocation lists."""
+
+    def __init__(
+        self,
+        trust: TrustStore,
+        *,
+        holder: Holder = Holder.SERVER,
+        service: str = SERVER,
+        warn: Callable[[str], None] = lambda warning: None,
+        capacity: int = MOST_VERDICTS,
+    ) -> None:
+        self.trust = trust
+        self._holder = holder
+        self._service = service
+        self._warn = warn
+        self._warned: set[str] = set()
+        self._capacity = capacity
+        self._remembered: OrderedDict[tuple[bytes, ...], _Remembered] = OrderedDict()
+
+    def judge(self, chain: Sequence[x509.Certificate], moment: datetime) -> CertificateVerdict:
+        """The verdict on a chain as it was shown: the peer's certificate first, then others that may lead on."""
+        if not chain:
+            return NO_CERTIFICATE
+        key = (self.trust.generation, *(certificate.fingerprint(SHA256()) for certificate in chain))
+        remembered = self._remembered.get(key)
+        if remembered and remembered.since <= moment < remembered.until:
+            self._remembered.move_to_end(key)
+            return remembered.verdict
+        self._warn_of_stale_lists(moment)
+        verdict, judged = _decide(chain, self.trust, moment, self._holder)
+        return self._remember(key, moment, replace(verdict, service=self._service), judged)
+
+    def _remember(
+        self, key: tuple[bytes, ...], moment: datetime, verdict: CertificateVerdict, judged: Sequence[x509.Certificate]
+    ) -> CertificateVerdict:
+        self._remembered[key] = _Remembered(moment, _next_change(judged, moment), verdict)
+        self._remembered.move_to_end(key)
+        if len(self._remembered) > self._capacity:
+            self._remembered.popitem(last=False)
+        return verdict
+
+    def _warn_of_stale_lists(self, moment: datetime) -> None:
+        for warning in self.trust.stale_lists(moment):
+            if warning not in self._warned:
+                self._warned.add(warning)
+                self._warn(warning)
+
+
+class _Remembered(NamedTuple):
+    since: datetime
+    until: datetime
+    verdict: CertificateVerdict
+
+
+def _decide(
+    chain: Sequence[x509.Certificate], trust: TrustStore, moment: datetime, holder: Holder
+) -> tuple[CertificateVerdict, Sequence[x509.Certificate]]:
+    """The verdict, and the certificates whose validity it hangs on."""
+    leaf = chain[0]
+    try:
+        names = CertificateNames.of(leaf)
+        path = find_path(chain, trust, moment, holder)
+        believed = names.of_hosts_only() if _is_constrained(path) else names
+    except PathError as error:
+        return _verdict(leaf, error.reason, error.problem, names.for_display()), chain
+    except UNREADABLE as error:
+        return unreadable(error), chain
+    return _verdict(leaf, Reason.TRUSTED, "", believed), path
+
+
+def _verdict(leaf: x509.Certificate, reason: Reason, problem: str, names: CertificateNames) -> CertificateVerdict:
+    return CertificateVerdict(
+        reason=reason,
+        problem=problem,
+        names=names,
+        not_after=leaf.not_valid_after_utc,
+        fingerprint=leaf.fingerprint(SHA256()).hex(),
+    )
+
+
+def unreadable(error: Exception) -> CertificateVerdict:
+    """Return the verdict on a certificate that no library can read."""
+    return CertificateVerdict(reason=Reason.UNREADABLE, problem=f"the certificate cannot be read: {shown(str(error))}")
+
+
+def _is_constrained(path: CertificationPath) -> bool:
+    """Whether an authority on the path may name only some hosts (nameConstraints, RFC 5280 §4.2.1.10).
+
+    Constraints on dNSNames leave otherNames free. An authority that is limited to some hosts was not meant to speak for
+    every domain by SRVName or XmppAddr, so these do not count then.
+    """
+    return any(extension_of(authority, x509.NameConstraints) for authority in path[1:])
+
+
+def _next_change(judged: Sequence[x509.Certificate], moment: datetime) -> datetime:
+    """Until when a verdict reached at `moment` may be repeated; validity is counted in whole seconds."""
+    begins = [certificate.not_valid_before_utc for certificate in judged]
+    ends = [certificate.not_valid_after_utc + timedelta(seconds=1) for certificate in judged]
+    return min([moment + LONGEST, *(limit for limit in begins + ends if limit > moment)])

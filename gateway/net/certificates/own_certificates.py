@@ -1,0 +1,183 @@
+"""Our own identities: the certificates with which we prove our domains, and which of them to show.
+
+A certificate file holds the chain in PEM, our own certificate first, each signed by the next; its private key stands
+in the same file or in one of its own. What makes them useless is a ConfigError, in words for the operator: a missing
+file, no key or one that does not fit, a chain out of order, an encrypted key (nobody is there to type a passphrase).
+What is only unwise is a warning: a certificate that expired over night must not keep the service from starting again.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from OpenSSL import SSL
+
+from gateway.net.certificates.certificate_names import CertificateNames, shown
+from gateway.net.certificates.certificate_paths import UNREADABLE
+from gateway.net.certificates.trust import name_of
+from gateway.xmpp.addresses import Domain, to_ascii
+from gateway.xmpp.errors import ConfigError
+
+SOON = timedelta(days=14)
+MOST_BYTES = 1024 * 1024
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Identity:
+    """A certificate of ours with the chain to its authority, its private key, and the files that they came from."""
+
+    chain: tuple[x509.Certificate, ...]
+    private_key: PrivateKey = field(repr=False)
+    names: CertificateNames
+    certificate_file: Path
+    key_file: Path
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """Our own certificate, the first of the chain."""
+        return self.chain[0]
+
+    @property
+    def not_after(self) -> datetime:
+        """When the first certificate of the chain ceases to be valid."""
+        return min(certificate.not_valid_after_utc for certificate in self.chain)
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the certificate, in hexadecimal digits."""
+        return self.certificate.fingerprint(SHA256()).hex()
+
+    def covers(self, domain: Domain) -> bool:
+        """Whether the certificate names that domain, so that other servers will believe it."""
+        return self.names.prove(domain)
+
+    def warnings(self, moment: datetime) -> tuple[str, ...]:
+        """What the operator should know about the files as they are now."""
+        return tuple(filter(None, (self._validity(moment), key_exposure(self.key_file))))
+
+    def _validity(self, moment: datetime) -> str:
+        if (begin := max(each.not_valid_before_utc for each in self.chain)) > moment:
+            return f"the certificate in {self.certificate_file} is not valid before {begin:%Y-%m-%d}"
+        if self.not_after <= moment:
+            return f"the certificate in {self.certificate_file} expired on {self.not_after:%Y-%m-%d}"
+        if self.not_after <= moment + SOON:
+            return f"the certificate in {self.certificate_file} expires on {self.not_after:%Y-%m-%d}"
+        return ""
+
+
+class Keyring:
+    """Which identity to show for which domain."""
+
+    def __init__(self, identities: Mapping[Domain, Identity], default: Identity | None = None) -> None:
+        self.default = default if default is not None else next(iter(identities.values()), None)
+        self._by_name = {name: each for each in reversed([*identities.values()]) for name in _host_names(each.names)}
+        self._by_name |= {to_ascii(domain): identity for domain, identity in identities.items()}
+
+    def find(self, name: str) -> Identity | None:
+        """The identity for a domain with A-labels, as SNI has it: the one set for it, or else one that names it."""
+        name = name.lower()
+        return self._by_name.get(name) or self._by_name.get(f"*.{name.partition('.')[2]}")
+
+
+def load_identity(certificate: Path, key: Path | None = None) -> Identity:
+    """Read an identity from its files; raise ConfigError for `certificate` or `key` with what is wrong."""
+    chain = _load_chain(certificate)
+    key_file = certificate if key is None else key
+    private_key = _load_key(key_file)
+    if private_key.public_key() != chain[0].public_key():
+        raise ConfigError("key", f"the private key in {key_file} does not belong to the certificate in {certificate}")
+    try:
+        names = CertificateNames.of(chain[0])
+    except UNREADABLE as error:
+        raise ConfigError("certificate", f"the names in {certificate} cannot be read: {shown(str(error))}") from error
+    identity = Identity(
+        chain=chain, private_key=private_key, names=names, certificate_file=certificate, key_file=key_file
+    )
+    show(identity, SSL.Context(SSL.TLS_METHOD))
+    return identity
+
+
+def show(identity: Identity, context: SSL.Context) -> None:
+    """Have a TLS context show that identity; raise ConfigError where OpenSSL refuses to."""
+    try:
+        context.use_certificate(identity.certificate)
+        context.use_privatekey(identity.private_key)
+        for certificate in identity.chain[1:]:
+            context.add_extra_chain_cert(certificate)
+    except SSL.Error as error:
+        reason = error.args[0][0][2] if error.args and error.args[0] else "no reason given"
+        raise ConfigError("certificate", f"OpenSSL refuses {identity.certificate_file}: {reason}") from error
+
+
+def key_exposure(file: Path) -> str:
+    """A warning when others than the owner and the group may read or change a file with a key; empty when not."""
+    try:
+        mode = file.stat().st_mode
+    except OSError:
+        return ""
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        return f"everybody on this machine may read or change the private key in {file}: chmod o= {file}"
+    return ""
+
+
+def _load_chain(file: Path) -> tuple[x509.Certificate, ...]:
+    content = _read("certificate", file)
+    try:
+        chain = tuple(x509.load_pem_x509_certificates(content))
+    except UNREADABLE as error:
+        problem = "holds no certificate in PEM" if b"-----BEGIN CERTIFICATE" not in content else shown(str(error))
+        raise ConfigError("certificate", f"{file}: {problem}") from error
+    for number, (certificate, issuer) in enumerate(pairwise(chain), 1):
+        try:
+            certificate.verify_directly_issued_by(issuer)
+        except (InvalidSignature, *UNREADABLE) as error:
+            problem = (
+                f"{file}: certificate {number} ({name_of(certificate.subject)}) is not signed by the one after it "
+                f"({name_of(issuer.subject)}); put our own first, then each one's authority"
+            )
+            raise ConfigError("certificate", problem) from error
+    return chain
+
+
+def _load_key(file: Path) -> PrivateKey:
+    content = _read("key", file)
+    if b"PRIVATE KEY-----" not in content:
+        raise ConfigError("key", f"{file} holds no private key in PEM")
+    try:
+        private_key = load_pem_private_key(content, password=None)
+    except TypeError as error:
+        raise ConfigError("key", f"the private key in {file} is encrypted: store it without a passphrase") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ConfigError("key", f"the private key in {file} cannot be read: {shown(str(error))}") from error
+    if not isinstance(private_key, PrivateKey):
+        raise ConfigError("key", f"the private key in {file} is of a kind that TLS does not use")
+    return private_key
+
+
+def _read(key: str, file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(key, f"cannot read {file}: {error.strerror}") from error
+    if len(content) > MOST_BYTES:
+        raise ConfigError(key, f"{file} is longer than {MOST_BYTES} bytes")
+    return content
+
+
+def _host_names(names: CertificateNames) -> Iterable[str]:
+    """What the certificate may be looked up by: hosts and wildcards, and the hosts of SRVNames."""
+    yield from (name.lower() for name in names.dns)
+    yield from (name.partition(".")[2].lower() for name in names.services)

@@ -1,0 +1,1 @@
+"""One TCP connection: its bytes, its timers, its back-pressure."""

@@ -1,0 +1,130 @@
+"""What the DNS says to one question, read and checked: no sockets, no clock.
+
+Records count only when they belong to the name that was asked, or to where its aliases lead (RFC 1034 §3.6.2); aliases
+that go round in circles, are too many or lead to no host name are trouble, told as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import ip_address
+from typing import Any, Literal
+
+from twisted.names import dns
+
+from gateway.net.dns.service_records import ServiceRecord
+from gateway.net.dns.targets import is_host_name
+from gateway.xmpp.errors import GatewayError
+
+Kind = Literal["SRV", "A", "AAAA"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A kind of record at a name, in its A-label form."""
+
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+class Outcome(Enum):
+    """How a question ended."""
+
+    FOUND = "found"
+    NONE = "none"
+    NO_NAME = "no such name"
+    FAILED = "failed"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came of a question: `values` are ServiceRecords or addresses when FOUND; good for so many seconds."""
+
+    question: Question
+    outcome: Outcome
+    detail: str
+    values: tuple[Any, ...] = ()
+    seconds: float = 0
+    remembered: bool = False
+
+    @property
+    def definite(self) -> bool:
+        """Whether the DNS has said what there is, so that asking again would not help."""
+        return self.outcome in (Outcome.FOUND, Outcome.NONE, Outcome.NO_NAME)
+
+    @property
+    def sentence(self) -> str:
+        """The question and its answer, for an operator to read."""
+        return f"{self.question}: {self.detail}{', known from before' if self.remembered else ''}"
+
+
+class AliasTrouble(GatewayError):
+    """Aliases that lead nowhere."""
+
+
+def follow_aliases(
+    answers: Iterable[dns.RRHeader], names: list[str], record_type: int, most: int
+) -> list[dns.RRHeader]:
+    """The records of that type where the aliases of one answer lead; those that were followed are added to `names`."""
+    ours = [record for record in answers if record.cls == dns.IN]
+    aliases = {_text(record.name): _text(_payload(record).name) for record in ours if record.type == dns.CNAME}
+    while names[-1] in aliases:
+        alias = aliases[names[-1]]
+        if alias in names:
+            raise AliasTrouble(f"the alias {names[-1]} leads back to {alias}")
+        if len(names) > most:
+            raise AliasTrouble(f"more than {most} aliases, one after the other")
+        if not is_host_name(alias):
+            raise AliasTrouble(f"the alias {names[-1]} leads to what is no host name")
+        names.append(alias)
+    return [record for record in ours if record.type == record_type and _text(record.name) == names[-1]]
+
+
+def read_records(kind: Kind, records: Iterable[dns.RRHeader]) -> tuple[Any, ...]:
+    """The values in records of one kind, each once, without those that are of no use to anybody."""
+    values = map(_READERS[kind], records)
+    return tuple(value for value in dict.fromkeys(values) if value is not None)
+
+
+def in_words(kind: Kind, values: Sequence[Any]) -> str:
+    """What was found, for the sentence of an answer."""
+    if not values:
+        return "nothing that can be used"
+    if kind != "SRV":
+        return ", ".join(values)
+    if not any(record.target for record in values):
+        return "the domain says that there is no such service"
+    return "1 record" if len(values) == 1 else f"{len(values)} records"
+
+
+def _service(record: dns.RRHeader) -> ServiceRecord:
+    """An SRV record; one that names no server that could be asked is taken as target `.`."""
+    payload = _payload(record)
+    target = _text(payload.target)
+    usable = payload.port > 0 and is_host_name(target)
+    return ServiceRecord(
+        priority=payload.priority, weight=payload.weight, port=payload.port, target=target if usable else ""
+    )
+
+
+def _address(record: dns.RRHeader) -> str | None:
+    """The address in an A or AAAA record, unless no server can have it."""
+    address = ip_address(_payload(record).address)
+    return None if address.is_unspecified or address.is_multicast else address.compressed
+
+
+def _payload(record: dns.RRHeader) -> Any:
+    return record.payload
+
+
+def _text(name: dns.Name) -> str:
+    return name.name.decode("latin-1").lower()
+
+
+_READERS: dict[Kind, Callable[[dns.RRHeader], Any]] = {"SRV": _service, "A": _address, "AAAA": _address}

@@ -1,0 +1,153 @@
+"""One question to the nameservers, until one of them gives an answer that can be used (RFC 1035 §7).
+
+Each server gets the question over UDP, from a random port of its own and with a random id (RFC 5452 §9). An answer that
+was cut short is asked for again over TCP, on a connection of its own. A server that is silent, cannot be
+reached, reports a failure or answers another question is passed over; then comes the next, and after the last one a
+second round with more patience. Only "here it is" and "no such name" are answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
+from twisted.internet.error import CannotListenError, ConnectError, ConnectionLost
+from twisted.names import dns
+
+from gateway.net.dns.system_names import Nameserver
+from gateway.net.dns.targets import endpoint_text
+from gateway.xmpp.errors import GatewayError
+
+ROUNDS = (1.5, 3.0)  # seconds for each server, round by round
+
+FIRST_UNPRIVILEGED_PORT = 1024
+PORT_ATTEMPTS = 8
+
+FAILURES = {
+    dns.EFORMAT: "did not understand the question (FORMERR)",
+    dns.ESERVER: "failed to find out (SERVFAIL)",
+    dns.ENOTIMP: "does not answer such questions (NOTIMP)",
+    dns.EREFUSED: "refused to answer (REFUSED)",
+}
+
+
+class NoAnswer(GatewayError):
+    """No nameserver gave a usable answer; `silent` when that is because none gave any."""
+
+    def __init__(self, sentence: str, *, silent: bool) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.silent = silent
+
+
+class Asks(Protocol):
+    """Whoever puts one question to the DNS: the nameservers, or a table in a test."""
+
+    async def ask(self, query: dns.Query) -> dns.Message:
+        """The answer, with result code OK or ENAME; NoAnswer when there is none."""
+
+
+class Nameservers:
+    """The nameservers of the system or of the configuration, asked in their order."""
+
+    def __init__(
+        self, reactor: Any, servers: Callable[[], Sequence[Nameserver]], rounds: Sequence[float] = ROUNDS
+    ) -> None:
+        self._reactor = reactor
+        self._servers = servers
+        self._rounds = rounds
+
+    async def ask(self, query: dns.Query) -> dns.Message:
+        """The answer of the first nameserver that has a usable one."""
+        complaints: list[NoAnswer] = []
+        for seconds in self._rounds:
+            for server in self._servers():
+                try:
+                    return await self._ask_one(server, query, seconds)
+                except NoAnswer as complaint:
+                    complaints.append(complaint)
+        raise _worst(complaints)
+
+    async def _ask_one(self, server: Nameserver, query: dns.Query, seconds: float) -> dns.Message:
+        where = endpoint_text(*server)
+        try:
+            answer = await ask_over_udp(self._reactor, server, query, seconds)
+            if answer.trunc:
+                answer = await ask_over_tcp(self._reactor, server, query, seconds)
+        except TimeoutError:
+            raise NoAnswer(f"no answer from {where}", silent=True) from None
+        except (ConnectError, ConnectionLost, CannotListenError, OSError) as error:
+            raise NoAnswer(f"{where} cannot be asked: {error}", silent=True) from error
+        return _checked(answer, query, where)
+
+
+async def ask_over_udp(reactor: Any, server: Nameserver, query: dns.Query, seconds: float) -> dns.Message:
+    """Put one question in a datagram, on a port that is open for this question only."""
+    conversation: Any = dns.DNSDatagramProtocol(_Conversation(), reactor)
+    conversation.noisy = False
+    port = _open_random_port(reactor, conversation, "::" if ":" in server[0] else "")
+    try:
+        answer: Deferred[dns.Message] = conversation.query(server, [query], seconds)
+        return await answer
+    finally:
+        port.stopListening()
+
+
+def _open_random_port(reactor: Any, conversation: Any, interface: str) -> Any:
+    """One that an attacker cannot guess; when the few we name are all taken, one that the system chooses."""
+    for _ in range(PORT_ATTEMPTS):
+        port = dns.randomSource()
+        if port < FIRST_UNPRIVILEGED_PORT:
+            continue
+        try:
+            return reactor.listenUDP(port, conversation, interface)
+        except CannotListenError:
+            continue
+    return reactor.listenUDP(0, conversation, interface)
+
+
+async def ask_over_tcp(reactor: Any, server: Nameserver, query: dns.Query, seconds: float) -> dns.Message:
+    """Put one question on a TCP connection that serves no other, so that none can hang on a connection long dead."""
+    endpoint = TCP6ClientEndpoint if ":" in server[0] else TCP4ClientEndpoint
+    conversation: Any = dns.DNSProtocol(_Conversation(), reactor)
+    await connectProtocol(endpoint(reactor, *server, timeout=seconds), conversation)
+    try:
+        answer: Deferred[dns.Message] = conversation.query([query], seconds)
+        return await answer
+    finally:
+        conversation.transport.loseConnection()
+
+
+class _Conversation:
+    """What the DNS protocols report to: a connection that is lost ends the questions on it."""
+
+    def connectionMade(self, protocol: Any) -> None:
+        pass
+
+    def connectionLost(self, protocol: Any) -> None:
+        waiting, protocol.liveMessages = protocol.liveMessages, {}
+        for answer, timeout in waiting.values():
+            timeout.cancel()
+            answer.errback(ConnectionLost("the connection was closed before the answer"))
+
+    def messageReceived(self, message: dns.Message, protocol: Any, address: Any = None) -> None:
+        """An answer to nothing that was asked is not read."""
+
+
+def _checked(answer: dns.Message, query: dns.Query, where: str) -> dns.Message:
+    """The answer, when it is one and belongs to this question."""
+    if not answer.answer or answer.queries != [query]:
+        raise NoAnswer(f"{where} answered another question", silent=False)
+    if answer.rCode not in (dns.OK, dns.ENAME):
+        words = FAILURES.get(answer.rCode, f"failed with result code {answer.rCode}")
+        raise NoAnswer(f"{where} {words}", silent=False)
+    return answer
+
+
+def _worst(complaints: Sequence[NoAnswer]) -> NoAnswer:
+    """What was said weighs more than silence; each complaint is told once."""
+    said = [complaint for complaint in complaints if not complaint.silent] or list(complaints)
+    sentences = dict.fromkeys(complaint.sentence for complaint in said)
+    return NoAnswer("; ".join(sentences) or "there is no nameserver to ask", silent=all(c.silent for c in said))

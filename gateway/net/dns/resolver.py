@@ -1,0 +1,304 @@
+"""Finding the servers of a remote domain: service records, then addresses (RFC 6120 §3.2, XEP-0368).
+
+    resolver = Resolver(reactor, nameservers=None)
+    resolution = await resolver.resolve("example.com")
+
+A configured `connect` or a domain that is an IP address needs no service records. Otherwise both services are asked
+for, and what they offer is one list, ordered by priority and weight. A service whose target is `.` is decidedly not
+there; when no other service is offered, the domain has none. Without any service records, and also when the nameservers
+stay silent about them (RFC 6120 §3.2.1, step 8), the domain's own addresses and port 5269 are used; not so when a
+nameserver reports a failure, as that would lead to a wrong server and a wrong verdict.
+
+Addresses come from the hosts file, which goes before the DNS, or from A and AAAA records, mixed as RFC 8305 wants them.
+Where other domains may not lead us is no target (see `destinations`), unless it is configured.
+Every question and its answer becomes a sentence for the operator. ResolutionFailed tells by `permanent` whether the DNS
+has said that there is nothing, or has not said anything that could be relied upon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from random import Random, SystemRandom
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from gateway.net.dns.answers import Answer, Outcome, Question
+from gateway.net.dns.destinations import Destinations
+from gateway.net.dns.nameservers import Asks, Nameservers
+from gateway.net.dns.questions import Bounds, Questions, Wait
+from gateway.net.dns.service_records import FOR_SERVERS, Offer, Service, Tls, in_order
+from gateway.net.dns.system_names import (
+    Nameserver,
+    WatchedFile,
+    is_address,
+    parse_nameserver,
+    read_hosts,
+    read_resolv_conf,
+)
+from gateway.net.dns.targets import (
+    Place,
+    Resolution,
+    Source,
+    Target,
+    dns_name,
+    endpoint_text,
+    interleaved,
+    literal_address,
+    parse_connect,
+)
+from gateway.xmpp.errors import ResolutionFailed
+
+T = TypeVar("T")
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long is waited, in seconds, and how much is looked at, for one domain."""
+
+    overall: float = 20
+    services: float = 12  # of these, for the service records
+    other_family: float = 1  # for addresses of one family, once there are addresses of the other
+    targets: int = 16
+    addresses: int = 8
+
+
+class Resolver:
+    """Finds the servers of remote domains, and remembers for a while what it was told."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        nameservers: Sequence[str] | None = None,
+        *,
+        hosts_file: str = "/etc/hosts",
+        patience: Patience = Patience(),
+        bounds: Bounds = Bounds(),
+        random: Random | None = None,
+        asks: Asks | None = None,
+        destinations: Destinations = Destinations(),
+    ) -> None:
+        self._reactor = reactor
+        self._destinations = destinations
+        self._hosts = WatchedFile(hosts_file, read_hosts)
+        self._patience = patience
+        self._random = random or SystemRandom()
+        self._questions = Questions(reactor, asks or Nameservers(reactor, _servers(nameservers)), bounds)
+
+    async def resolve(
+        self,
+        domain: str,
+        *,
+        direct_tls: bool = True,
+        connect: str | None = None,
+        service: Service = FOR_SERVERS,
+        note: Note = lambda step: None,
+    ) -> Resolution:
+        """The targets of a prepared domain; `note` hears of each step when it is taken.
+
+        Raises ResolutionFailed when that leads to no address.
+        """
+        search = _Search(
+            self._reactor,
+            self._questions,
+            self._hosts.content(),
+            self._patience,
+            self._random,
+            self._destinations,
+            service,
+            note,
+        )
+        try:
+            targets = await search.targets(domain, direct_tls, connect)
+        except ResolutionFailed as failure:
+            raise ResolutionFailed(failure.sentence, permanent=failure.permanent, steps=search.steps) from None
+        return Resolution(domain=domain, targets=targets, steps=tuple(search.steps))
+
+    def forget(self) -> None:
+        """Keep nothing of what was answered so far, so that the next questions are asked afresh."""
+        self._questions.forget()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """The addresses of one host; `definite` when there are none and will be none."""
+
+    addresses: tuple[str, ...]
+    sentences: tuple[str, ...]
+    definite: bool = True
+
+
+class _Search:
+    """The way from one domain to its targets."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        questions: Questions,
+        hosts: Mapping[str, tuple[str, ...]],
+        patience: Patience,
+        random: Random,
+        destinations: Destinations,
+        service: Service,
+        note: Note,
+    ) -> None:
+        self.steps: list[str] = []
+        self._reactor = reactor
+        self._questions = questions
+        self._hosts = hosts
+        self._patience = patience
+        self._random = random
+        self._destinations = destinations
+        self._service = service
+        self._note = note
+        self._deadline = reactor.seconds() + patience.overall
+
+    async def targets(self, domain: str, direct_tls: bool, connect: str | None) -> tuple[Target, ...]:
+        """The targets of the domain, by the first means that applies."""
+        if connect is not None:
+            self._say(f"{domain} is configured to be at {connect}")
+            return await self._located([parse_connect(connect)], "configured", "the configured server")
+        if (address := literal_address(domain)) is not None:
+            self._say(f"{domain} is an address itself")
+            return await self._located([self._itself(address)], "literal", domain)
+        return await self._looked_up(dns_name(domain), direct_tls)
+
+    async def _looked_up(self, name: str, direct_tls: bool) -> tuple[Target, ...]:
+        """What the service records offer, or else the domain itself (RFC 6120 §3.2.1, §3.2.2)."""
+        answers = await self._services(name, direct_tls)
+        offers = [Offer(record=record, tls=tls) for tls, answer in answers.items() for record in answer.values]
+        real = [offer for offer in offers if offer.record.target]
+        if real:
+            return await self._located(self._places(real), "srv", f"each server that {name} names")
+        definite = all(answer.definite for answer in answers.values())
+        if offers:
+            raise _no_service(name, permanent=definite)
+        if name not in self._hosts and any(answer.outcome is Outcome.FAILED for answer in answers.values()):
+            raise ResolutionFailed(f"the service records of {name} could not be looked up", permanent=False)
+        self._say(f"{name} itself and port {self._service.port}, as no service record is known")
+        return await self._located([self._itself(name)], "fallback", name, definite)
+
+    async def _services(self, name: str, direct_tls: bool) -> dict[Tls, Answer]:
+        names = self._service.names
+        asked = [tls for tls in names if direct_tls or tls == "starttls"]
+        questions = [Question(kind="SRV", name=f"{names[tls]}.{name}") for tls in asked]
+        answers = self._questions.remembered(questions) or await _all(
+            [self._questions.ask(question, self._patience.services).answer for question in questions]
+        )
+        for answer in answers:
+            self._say(answer.sentence)
+        return dict(zip(asked, answers, strict=True))
+
+    def _places(self, offers: Sequence[Offer]) -> list[Place]:
+        most = self._patience.targets
+        if len(offers) > most:
+            self._say(f"only {most} of the {len(offers)} servers are considered")
+        ordered = in_order(offers, self._random, most)
+        return [Place(host=offer.record.target, port=offer.record.port, tls=offer.tls) for offer in ordered]
+
+    async def _located(
+        self, places: Sequence[Place], source: Source, whose: str, definite: bool = True
+    ) -> tuple[Target, ...]:
+        """The places that have addresses, with these; ResolutionFailed without any."""
+        hosts = list(dict.fromkeys(place.host for place in places))
+        found = dict(zip(hosts, await _together([self._addresses(host) for host in hosts]), strict=True))
+        for sentence in chain.from_iterable(found[host].sentences for host in hosts):
+            self._say(sentence)
+        if not any(there.addresses for there in found.values()):
+            raise _no_address(whose, permanent=definite and all(there.definite for there in found.values()))
+        targets = [
+            Target(host=at.host, port=at.port, tls=at.tls, addresses=self._allowed(at, found, source), source=source)
+            for at in dict.fromkeys(places)
+        ]
+        if not any(target.addresses for target in targets):
+            raise ResolutionFailed(f"there is no address for {whose} but {self.steps[-1]}", permanent=True)
+        return tuple(target for target in targets if target.addresses)
+
+    def _allowed(self, place: Place, found: Mapping[str, _Found], source: Source) -> tuple[str, ...]:
+        """The addresses there to which another domain may lead us."""
+        allowed: list[str] = []
+        for address in found[place.host].addresses:
+            objection = "" if source == "configured" else self._destinations.objection(address, place.port)
+            if objection:
+                self._say(f"{endpoint_text(address, place.port)}, which is not dialled: {objection}")
+            else:
+                allowed.append(address)
+        return tuple(allowed)
+
+    async def _addresses(self, host: str) -> _Found:
+        """The addresses of a host: itself, the hosts file, or the DNS."""
+        most = self._patience.addresses
+        if is_address(host):
+            return _Found(addresses=(host,), sentences=())
+        if host in self._hosts:
+            addresses = interleaved(self._hosts[host], most)
+            return _Found(addresses=addresses, sentences=(f"{host}: {', '.join(addresses)} in the hosts file",))
+        questions = [Question(kind="AAAA", name=host), Question(kind="A", name=host)]
+        six, four = self._questions.remembered(questions) or await self._both_families(*questions)
+        return _Found(
+            addresses=interleaved((*six.values, *four.values), most),
+            sentences=(six.sentence, four.sentence),
+            definite=six.definite and four.definite,
+        )
+
+    async def _both_families(self, for_six: Question, for_four: Question) -> list[Answer]:
+        """Ask for IPv6 and IPv4 at once; when one is there, the other has little time left (RFC 8305 §3)."""
+
+        def hurry(answer: Answer, other: Wait) -> Answer:
+            if answer.values:
+                other.last(self._patience.other_family)
+            return answer
+
+        seconds = self._deadline - self._reactor.seconds()
+        six = self._questions.ask(for_six, seconds)
+        four = self._questions.ask(for_four, seconds)
+        six.answer.addCallback(hurry, four)
+        four.answer.addCallback(hurry, six)
+        return await _all([six.answer, four.answer])
+
+    def _itself(self, host: str) -> Place:
+        return Place(host=host, port=self._service.port, tls="starttls")
+
+    def _say(self, step: str) -> None:
+        self.steps.append(step)
+        self._note(step)
+
+
+async def _together(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of what is done side by side."""
+    if len(works) == 1:
+        return [await works[0]]
+    return await _all([Deferred.fromCoroutine(work) for work in works])
+
+
+async def _all(results: Sequence[Deferred[T]]) -> list[T]:
+    """The results of what has been started already; when one fails or we are cancelled, the rest is given up."""
+    try:
+        return [await result for result in results]
+    finally:
+        for result in results:
+            result.addErrback(lambda failure: None)
+            result.cancel()
+
+
+def _no_service(name: str, permanent: bool) -> ResolutionFailed:
+    if permanent:
+        return ResolutionFailed(f"{name} says that it has no XMPP service (SRV target '.')", permanent=True)
+    return ResolutionFailed(f"one service of {name} does not exist, the other could not be looked up", permanent=False)
+
+
+def _no_address(whose: str, permanent: bool) -> ResolutionFailed:
+    if permanent:
+        return ResolutionFailed(f"there is no address for {whose}", permanent=True)
+    return ResolutionFailed(f"the addresses of {whose} could not be looked up", permanent=False)
+
+
+def _servers(nameservers: Sequence[str] | None) -> Callable[[], Sequence[Nameserver]]:
+    """The configured nameservers, or those of the system as they are at the time."""
+    if nameservers is None:
+        return WatchedFile("/etc/resolv.conf", read_resolv_conf).content
+    configured = tuple(parse_nameserver(nameserver) for nameserver in nameservers)
+    return lambda: configured

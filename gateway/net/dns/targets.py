@@ -1,0 +1,117 @@
+"""Where a stream to a remote domain may be opened: targets, and the names and strings that lead to them.
+
+A configured `connect` takes the place of the DNS. It is written as Twisted writes client endpoints:
+
+    tcp:127.0.0.2:5269              STARTTLS
+    tcp:host=10.0.0.5:port=5269     the same, with keywords
+    tls:xmpp.example.com:5270       TLS from the first byte (XEP-0368)
+    tcp:[2001:db8::1]:5269          IPv6 in brackets, or with its colons escaped: tcp:2001\\:db8\\:\\:1:5269
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from typing import Literal
+
+import idna
+
+from gateway.net.dns.service_records import Tls
+from gateway.net.dns.system_names import canonical, is_address
+from gateway.xmpp.errors import ResolutionFailed
+
+Source = Literal["srv", "fallback", "literal", "configured"]
+
+_CONNECT = re.compile(r"(tcp|tls):(?:host=)?(\[[^\]]+\]|(?:[^:=\\\[\]]|\\:)+):(?:port=)?([0-9]{1,5})")
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One server by its name or address, and how TLS begins there."""
+
+    host: str
+    port: int
+    tls: Tls
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One server of a remote domain: a place, its addresses in the order of RFC 8305, and how we came to it."""
+
+    host: str
+    port: int
+    tls: Tls
+    addresses: tuple[str, ...]
+    source: Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolution:
+    """What a domain led to: the targets in the order to be tried, and what was asked and answered on the way."""
+
+    domain: str
+    targets: tuple[Target, ...]
+    steps: tuple[str, ...]
+
+
+def parse_connect(text: str) -> Place:
+    """Read a configured `connect`; a ValueError says what is wrong with it."""
+    match = _CONNECT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not of the form tcp:HOST:PORT, nor tls:HOST:PORT for TLS from the first byte")
+    scheme, host, port = match.groups()
+    if not 0 < int(port) < 65536:
+        raise ValueError(f"{text!r} has no usable port: a number from 1 to 65535 is needed at the end")
+    name = ascii_name(host.replace("\\:", ":").strip("[]"))
+    if not is_address(name) and not is_host_name(name):
+        raise ValueError(f"{text!r} names no host: an IP address or a host name is needed before the port")
+    return Place(host=name, port=int(port), tls="direct" if scheme == "tls" else "starttls")
+
+
+def literal_address(domain: str) -> str | None:
+    """The address that a domainpart itself is: `192.0.2.1` or `[2001:db8::1]` (RFC 7622 §3.2)."""
+    bare = domain[1:-1] if domain.startswith("[") and domain.endswith("]") else domain
+    bracketed = bare != domain
+    if is_address(bare) and bracketed == (":" in bare):
+        return canonical(bare)
+    return None
+
+
+def ascii_name(domain: str) -> str:
+    """The name under which the DNS knows a prepared domainpart: its A-labels (RFC 5890), in lower case."""
+    if domain.isascii():
+        return domain.lower()
+    try:
+        return idna.encode(domain).decode("ascii").lower()
+    except idna.IDNAError:
+        return ""  # no name at all, as is_host_name() will say
+
+
+def is_host_name(name: str) -> bool:
+    """Whether the DNS could know such a name: its length, its labels, and only characters of host names."""
+    return _HOST_NAME.fullmatch(name) is not None
+
+
+def dns_name(domain: str) -> str:
+    """The name to ask the DNS for; a domain that cannot have one is not found for good."""
+    name = ascii_name(domain)
+    if not is_host_name(name):
+        raise ResolutionFailed(f"{domain} cannot be looked up: it is no name that the DNS could hold", permanent=True)
+    return name
+
+
+def interleaved(addresses: Iterable[str], most: int) -> tuple[str, ...]:
+    """At most so many addresses, IPv6 and IPv4 by turns, IPv6 first (RFC 8305 §4)."""
+    once = list(dict.fromkeys(addresses))
+    six = [address for address in once if ":" in address]
+    four = [address for address in once if ":" not in address]
+    mixed = chain.from_iterable(zip_longest(six, four))
+    return tuple(address for address in mixed if address is not None)[:most]
+
+
+def endpoint_text(address: str, port: int) -> str:
+    """An address and a port as people write them."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

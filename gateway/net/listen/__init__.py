@@ -1,0 +1,1 @@
+"""The doors: what listens, and how much may come in."""

@@ -1,0 +1,257 @@
+"""The porter: who of those that connect to us is let in, before anything is spent on them.
+
+He counts connections, in all, by address, and those that have proved nothing yet, and he limits how fast one address
+may come back: somebody whose server reconnects in a tight loop is closed on at once, and costs next to nothing. An IPv6
+address counts as its /64, which is what one customer is given.
+
+When too many have proved nothing, the newcomer is let in and the oldest of those of the most crowded address has to
+leave: whoever fills us with half-open connections pushes out his own, and a server that comes to prove itself has its
+chance.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv6Network
+from typing import Protocol
+
+from gateway.notices.notices import Level, Notice, Publish
+from gateway.xmpp.errors import StreamCondition, StreamError
+
+_MOST_ADDRESSES = 10_000
+_TELL_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Complaint(Notice):
+    """Somebody gets nothing for now; `untold` did not either since this was told last."""
+
+    address: str
+    why: str
+    untold: int = 0
+
+    level = Level.WARN
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnedAway(Complaint):
+    """A connection was closed at once, or with `resource-constraint` before it had proved anything."""
+
+    @property
+    def sentence(self) -> str:
+        more = f" (and {self.untold} before it)" if self.untold else ""
+        return f"a connection from {self.address} was turned away{more}: {self.why}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotDialled(Complaint):
+    """We opened no stream to the domain `address`, since there are too many."""
+
+    @property
+    def sentence(self) -> str:
+        more = f" (and {self.untold} times before)" if self.untold else ""
+        return f"no stream was opened to {self.address}{more}: {self.why}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crowd:
+    """How many connections are let in, and how fast they may come; 0 connections a minute: as fast as they like."""
+
+    per_address: int = 100
+    unauthenticated: int = 1000
+    per_minute: float = 600
+
+
+class Places:
+    """What all streams share, those that others open to us and those that we open."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.taken = 0
+
+    @property
+    def are_left(self) -> bool:
+        """Whether there may be one more stream."""
+        return self.taken < self.most
+
+    def take(self) -> None:
+        """There is one more."""
+        self.taken += 1
+
+    def give_back(self) -> None:
+        """There is one less."""
+        self.taken -= 1
+
+
+class Guest(Protocol):
+    """A connection, as the porter sees it."""
+
+    @property
+    def peer_address(self) -> str: ...
+    def dismiss(self, error: StreamError) -> None: ...
+
+
+class Porter:
+    """Counts the connections of all doors together."""
+
+    def __init__(self, crowd: Crowd, places: Places, publish: Publish, seconds: Callable[[], float]) -> None:
+        self.crowd = crowd
+        self.connections: set[Guest] = set()
+        self.unproved = Unproved()
+        self._places = places
+        self._addresses: dict[Guest, str] = {}
+        self._by_address: Counter[str] = Counter()
+        self._arrivals = Arrivals()
+        self._complaints = Complaints(publish)
+        self._seconds = seconds
+
+    def admits(self, host: str) -> bool:
+        """Whether one more may come in from that IP address."""
+        address, crowd = neighbourhood(host), self.crowd
+        why = ""
+        if not self._places.are_left:
+            why = f"{self._places.most} streams are open ([limits] streams)"
+        elif self._by_address[address] >= crowd.per_address:
+            why = f"{crowd.per_address} streams are open from there ([limits] streams_per_address)"
+        elif not self._arrivals.allow(address, crowd.per_minute, self._seconds()):
+            why = f"more than {crowd.per_minute:g} came from there in a minute ([limits] connections_per_minute)"
+        if why:
+            self._complaints.tell(address, why, self._seconds())
+        return not why
+
+    def entered(self, connection: Guest) -> None:
+        """A connection stands."""
+        address = neighbourhood(connection.peer_address.rpartition(":")[0].strip("[]"))
+        if len(self.unproved) >= self.crowd.unauthenticated:
+            self._make_room()
+        self._places.take()
+        self.connections.add(connection)
+        self._addresses[connection] = address
+        self.unproved.add(connection, address)
+        self._by_address[address] += 1
+
+    def established(self, connection: Guest) -> None:
+        """Stanzas may pass on it."""
+        self.unproved.remove(connection)
+
+    def left(self, connection: Guest) -> None:
+        """A connection is gone."""
+        if connection in self.connections:
+            self._places.give_back()
+            self.connections.remove(connection)
+            self.unproved.remove(connection)
+            address = self._addresses.pop(connection)
+            self._by_address[address] -= 1
+            if not self._by_address[address]:
+                del self._by_address[address]
+
+    def _make_room(self) -> None:
+        oldest, crowded = self.unproved.take_oldest_of_most_crowded()
+        why = f"{self.crowd.unauthenticated} streams have proved nothing yet ([limits] unauthenticated_streams)"
+        self._complaints.tell(crowded, why, self._seconds())
+        oldest.dismiss(StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too many streams have proved nothing yet"))
+
+
+class Unproved:
+    """The connections that have proved nothing yet, by address, and each address under how many it has.
+
+    In a flood somebody has to leave whenever somebody comes, so finding him must not take longer the more there are.
+    """
+
+    def __init__(self) -> None:
+        self._address_of: dict[Guest, str] = {}
+        self._at: dict[str, dict[Guest, None]] = {}  # in the order in which they came
+        self._crowds: dict[int, dict[str, None]] = {}  # the addresses that have so many
+        self._largest = 0
+
+    def __len__(self) -> int:
+        return len(self._address_of)
+
+    def __contains__(self, guest: object) -> bool:
+        return guest in self._address_of
+
+    def add(self, guest: Guest, address: str) -> None:
+        """One more has come from there."""
+        self._address_of[guest] = address
+        there = self._at.setdefault(address, {})
+        there[guest] = None
+        self._move(address, len(there) - 1, len(there))
+        self._largest = max(self._largest, len(there))
+
+    def remove(self, guest: Guest) -> None:
+        """One has proved something, or is gone; nothing happens when he is not here."""
+        address = self._address_of.pop(guest, None)
+        if address is None:
+            return
+        there = self._at[address]
+        del there[guest]
+        if not there:
+            del self._at[address]
+        self._move(address, len(there) + 1, len(there))
+        if self._largest not in self._crowds:
+            self._largest -= 1
+
+    def take_oldest_of_most_crowded(self) -> tuple[Guest, str]:
+        """The one who has to leave, and his address."""
+        address = next(iter(self._crowds[self._largest]))
+        oldest = next(iter(self._at[address]))
+        self.remove(oldest)
+        return oldest, address
+
+    def _move(self, address: str, before: int, now: int) -> None:
+        if before:
+            del self._crowds[before][address]
+            if not self._crowds[before]:
+                del self._crowds[before]
+        if now:
+            self._crowds.setdefault(now, {})[address] = None
+
+
+class Arrivals:
+    """How fast connections come from each address: a bucket that holds one minute's worth."""
+
+    def __init__(self, most: int = _MOST_ADDRESSES) -> None:
+        self._most = most
+        self._paid_until: OrderedDict[str, float] = OrderedDict()
+
+    def allow(self, address: str, per_minute: float, now: float) -> bool:
+        """Whether one more may come now; only those that may are counted."""
+        if not per_minute:
+            return True
+        paid_until = max(self._paid_until.pop(address, 0), now - 60) + 60 / per_minute
+        allowed = paid_until <= now
+        self._paid_until[address] = paid_until if allowed else paid_until - 60 / per_minute
+        if len(self._paid_until) > self._most:
+            self._paid_until.popitem(last=False)
+        return allowed
+
+
+class Complaints:
+    """What is told of those who get nothing: once in a while for each address, with how many there were."""
+
+    def __init__(self, publish: Publish, kind: type[Complaint] = TurnedAway, most: int = _MOST_ADDRESSES) -> None:
+        self._publish = publish
+        self._kind = kind
+        self._most = most
+        self._told: OrderedDict[str, tuple[float, int]] = OrderedDict()  # when the last one, and how many since
+
+    def tell(self, address: str, why: str, now: float) -> None:
+        """One more was turned away."""
+        when, untold = self._told.pop(address, (-_TELL_SECONDS, 0))
+        if now - when >= _TELL_SECONDS:
+            self._publish(self._kind(address=address, why=why, untold=untold))
+            when, untold = now, 0
+        else:
+            untold += 1
+        self._told[address] = (when, untold)
+        if len(self._told) > self._most:
+            self._told.popitem(last=False)
+
+
+def neighbourhood(host: str) -> str:
+    """What counts as one address."""
+    if ":" not in host:
+        return host
+    return str(IPv6Network((host.partition("%")[0], 64), strict=False))

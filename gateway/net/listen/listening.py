@@ -1,0 +1,100 @@
+"""Listening: one endpoint of `[listen]`, opened when the service starts, before privileges are shed.
+
+What cannot be opened is an error with the endpoint's own words in it; whether to go on without it is for the owner to
+say. An endpoint of systemd's (`systemd:domain=INET:name=server`) is a socket that is open already. Many may connect at
+once, after a failure of the network or in a flood, so a longer queue than usual is asked for, unless the endpoint says.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.python.failure import Failure
+
+from gateway.xmpp.errors import GatewayError
+
+BACKLOG = 1024
+
+
+class NotOpened(GatewayError):
+    """A door could not be opened; says which, and why."""
+
+
+class Listening(Service):
+    """A door at an endpoint."""
+
+    def __init__(self, door: str, endpoint: str, factory: IProtocolFactory, reactor: Any) -> None:
+        """`door` is the key of `[listen]`, `endpoint` the Twisted server endpoint string."""
+        self.setName(f"{door} {endpoint}")
+        self.door = door
+        self.endpoint = endpoint
+        self.factory = factory
+        self._reactor = reactor
+        self._port: IListeningPort | None = None
+        self._at: Any = None
+        self._opening: Deferred[Any] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether others can connect."""
+        return self._port is not None
+
+    @property
+    def addresses(self) -> Iterator[tuple[str, int]]:
+        """The IP address and port at which others connect, once it is open and if it is one of TCP."""
+        if isinstance(self._at, IPv4Address | IPv6Address):
+            yield self._at.host, self._at.port
+
+    def privilegedStartService(self) -> None:
+        self._open()
+
+    def startService(self) -> None:
+        super().startService()
+        if self._opening is None:
+            self._open()
+
+    def stopService(self) -> Deferred[None] | None:
+        super().stopService()
+        port, self._port, self._at, self._opening = self._port, None, None, None
+        return port.stopListening() if port is not None else None  # type: ignore[return-value]
+
+    def _open(self) -> None:
+        problems: list[NotOpened] = []
+
+        def refused(failure: Failure) -> None:
+            problems.append(NotOpened(f"listen.{self.door}: {self.endpoint!r} cannot be opened: {_why(failure)}"))
+
+        try:
+            endpoint = serverFromString(self._reactor, with_backlog(self.endpoint))
+        except (ValueError, KeyError, OSError) as error:
+            raise NotOpened(f"listen.{self.door}: {self.endpoint!r} cannot be opened: {error}") from error
+        self._opening = endpoint.listen(self.factory)
+        self._opening.addCallbacks(self._opened, refused)
+        if problems:
+            raise problems[0]
+
+    def _opened(self, port: IListeningPort) -> None:
+        self._port = port
+        self._at = port.getHost()
+
+
+def _why(failure: Failure) -> str:
+    error = failure.value
+    if isinstance(error, CannotListenError) and isinstance(error.socketError, OSError):
+        return os.strerror(error.socketError.errno) if error.socketError.errno else str(error.socketError)
+    return failure.getErrorMessage()
+
+
+def with_backlog(endpoint: str) -> str:
+    """The endpoint with room for many that have connected and not been accepted yet."""
+    if not endpoint.startswith(("tcp:", "tcp6:")) or ":backlog=" in endpoint:
+        return endpoint
+    return f"{endpoint}:backlog={BACKLOG}"

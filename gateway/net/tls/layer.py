@@ -1,0 +1,180 @@
+"""TLS: the layer between a TCP connection and its stream, for either side.
+
+    layer = TLSLayer(transport, connection, write)      # it writes where `write` leads to
+    layer.begin()                                       # as the initiating side
+    data = layer.received(data)                         # all that one read of the socket holds
+    layer.write(answer)
+    layer.flush()
+
+It stands where the transport stood and is spoken to in the same words. What one read has brought is handed on as one
+piece, however many records it is made of; what is written goes out at once, as one piece, too. Both matter: a peer that
+writes stanza by stanza makes a record of each, and Twisted's own layer has every record handed on and every write wait
+for the next turn of the reactor (docs/decisions/0011-tls-layer.md).
+
+A connection ends as RFC 8446 §6.1 wants it: each side says that it sends nothing more. Who only ends TCP may have been
+cut off, so that connection is lost and not done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.python.failure import Failure
+
+from gateway.net.tls.records import RECORD_BYTES, read_records
+
+_APPLICATION_DATA = b"\x17\x03\x03"  # begins a record of it; its length follows (RFC 8446 §5.2)
+_OWN_WORDS = 4096  # more than TLS usually says of itself at a time
+_RECORD_OVERHEAD = 64  # and no cipher of ours adds more to a record
+
+
+class TLSLayer:
+    """A transport that encrypts."""
+
+    def __init__(self, transport: Any, connection: SSL.Connection, write: Callable[[bytes], object]) -> None:
+        """`connection` knows which side it is on and has not begun; `write` is for what it has to say."""
+        self.is_established = False
+        self.has_ended = False  # the other side sends nothing more, or nothing that could be read
+        self._transport = transport
+        self._connection = connection
+        self._write = write
+        self._early: list[bytes] = []  # written before the handshake was done
+        self._error: SSL.Error | None = None
+        self._is_closing = False
+        self._may_answer = False  # TLS itself, to what has come since it spoke last
+
+    def getHandle(self) -> SSL.Connection:
+        """As Twisted's transports under TLS."""
+        return self._connection
+
+    def begin(self) -> None:
+        """Start the handshake, as the side that speaks first."""
+        self._shake_hands()
+        self._send()
+
+    # -- what comes --------------------------------------------------------------------------------------------------
+
+    def received(self, data: bytes) -> bytes:
+        """What was in these bytes for the stream; perhaps they have only led on the handshake, or ended TLS.
+
+        What TLS has to answer waits for the next `write` or `flush`.
+        """
+        if self.has_ended:
+            return b""
+        self._connection.bio_write(data)
+        self._may_answer = not (self.is_established and _is_one_record(data))
+        if not self.is_established:
+            self._shake_hands()
+        return self._decrypted() if self.is_established else b""
+
+    def _shake_hands(self) -> None:
+        try:
+            self._connection.do_handshake()
+        except SSL.WantReadError:
+            pass
+        except SSL.Error as error:
+            self._fail(error)
+        else:
+            self.is_established = True
+            early, self._early = self._early, []
+            for data in early:
+                self._encrypt(data)
+
+    def _decrypted(self) -> bytes:
+        pieces: list[bytes] = []
+        try:
+            read_records(self._connection, pieces)
+        except SSL.ZeroReturnError:
+            self.has_ended = True
+        except SSL.Error as error:
+            self._fail(error)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _fail(self, error: SSL.Error) -> None:
+        """TLS cannot go on: it says so, and we say nothing more."""
+        self.has_ended = self._is_closing = True
+        self._error = error.with_traceback(None)  # which would refer to us
+        self._send()
+
+    def why_lost(self, reason: Failure) -> Failure:
+        """Why the connection was lost, when this is what TCP says."""
+        if self._error is not None:
+            return Failure(self._error)
+        if not self.has_ended and reason.check(ConnectionDone):
+            return Failure(ConnectionLost())
+        return reason
+
+    # -- what goes ---------------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Encrypt and send; what is written during the handshake follows it."""
+        if self._is_closing:
+            return
+        if self.is_established:
+            self._encrypt(data)
+        else:
+            self._early.append(data)
+
+    def _encrypt(self, data: bytes) -> None:
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[self._connection.send(left) :]  # a record at a time
+        except SSL.Error as error:
+            self._fail(error)
+        else:
+            self._send(_OWN_WORDS + len(data) + len(data) // RECORD_BYTES * _RECORD_OVERHEAD)
+
+    def flush(self) -> None:
+        """Send what TLS has to answer, unless something was written behind it, and has taken it along."""
+        if self._may_answer:
+            self._send()
+
+    def _send(self, most: int = _OWN_WORDS) -> None:
+        """Send what OpenSSL has made, which is hardly ever as many as `most` bytes."""
+        self._may_answer = False
+        try:
+            while len(data := self._connection.bio_read(most)) == most:
+                self._write(data)
+        except SSL.WantReadError:
+            return
+        self._write(data)
+
+    # -- the connection ----------------------------------------------------------------------------------------------
+
+    def loseConnection(self) -> None:
+        """Say that nothing more is sent, and end TCP when the other side has said so, too."""
+        if not self._is_closing:
+            self._is_closing = True
+            try:
+                self._connection.shutdown()
+            except SSL.Error:
+                self.has_ended = True  # there is nobody to say it to
+            self._send()
+        if self.has_ended:
+            self._transport.loseConnection()
+
+    def abortConnection(self) -> None:
+        """Cut it."""
+        self.has_ended = self._is_closing = True
+        self._transport.abortConnection()
+
+    def pauseProducing(self) -> None:
+        """As the transport."""
+        self._transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """As the transport."""
+        self._transport.resumeProducing()
+
+    def unregisterProducer(self) -> None:
+        """As the transport."""
+        self._transport.unregisterProducer()
+
+
+def _is_one_record(data: bytes) -> bool:
+    """Whether this looks like one record of what a peer writes, to which TLS itself has nothing to answer."""
+    return len(data) > 5 and data[:3] == _APPLICATION_DATA and len(data) == 5 + (data[3] << 8 | data[4])

@@ -1,0 +1,127 @@
+"""What a finished TLS handshake shows: the peer's certificates, the session in words, and what binds a channel to it.
+
+Every function takes the transport of a Twisted protocol once TLS is up on it, whether it was there from the first byte
+or came by STARTTLS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from OpenSSL.SSL import TLS1_3_VERSION, Connection
+
+from gateway.net.certificates.certificate_paths import UNREADABLE
+from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict, unreadable
+from gateway.stream.events import Secured
+from gateway.stream.facts import TLSFacts
+
+EXPORTER_LABEL = b"EXPORTER-Channel-Binding"
+EXPORTER_BYTES = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class TLSSession:
+    """What was agreed: all as people and logs name it, empty where it was not used."""
+
+    version: str
+    cipher: str
+    alpn: str
+    server_name: str
+
+    def __str__(self) -> str:
+        return f"{self.version} with {self.cipher}"
+
+
+def describe_tls(transport: object) -> TLSSession:
+    """The protocol version, cipher, ALPN protocol and SNI server name of a transport."""
+    connection = _connection(transport)
+    return TLSSession(
+        version=connection.get_protocol_version_name(),
+        cipher=connection.get_cipher_name() or "",
+        alpn=connection.get_alpn_proto_negotiated().decode("ascii", "replace"),
+        server_name=(connection.get_servername() or b"").decode("ascii", "replace"),
+    )
+
+
+def peer_chain(transport: object) -> tuple[x509.Certificate, ...]:
+    """The certificates that the peer showed, its own first, or none; ValueError where they cannot be read."""
+    connection = _connection(transport)
+    own = connection.get_peer_certificate(as_cryptography=True)
+    if own is None:
+        return ()
+    # OpenSSL includes the peer's own certificate for clients, and leaves it out for servers.
+    chain = connection.get_peer_cert_chain(as_cryptography=True) or []
+    return (own, *(certificate for certificate in chain if certificate != own))
+
+
+def what_tls_shows(transport: object, judge: CertificateJudge, *, accepted: bool, binds_channels: bool) -> Secured:
+    """The TLS of this transport in words, and the verdict on the peer's certificate as of now.
+
+    `accepted`: the other side has connected to us; `binds_channels`: whether SASL may ask what binds the channel.
+    """
+    session = describe_tls(transport)
+    tls = TLSFacts(
+        version=session.version,
+        cipher=session.cipher,
+        alpn=session.alpn or None,
+        channel_bindings=channel_bindings(transport, accepted=accepted) if binds_channels else {},
+    )
+    return Secured(tls=tls, certificate=judge_peer(judge, transport, datetime.now(UTC)))
+
+
+def judge_peer(judge: CertificateJudge, transport: object, moment: datetime) -> CertificateVerdict:
+    """Return the verdict on what the peer showed in the TLS handshake of this transport."""
+    try:
+        chain = peer_chain(transport)
+    except UNREADABLE as error:
+        return unreadable(error)
+    return judge.judge(chain, moment)
+
+
+def channel_bindings(transport: object, *, accepted: bool) -> dict[str, bytes]:
+    """All that binds a channel to this TLS connection, by type; `accepted`: the server, and its certificate, is us."""
+    connection = _connection(transport)
+    certificate = (
+        connection.get_certificate(as_cryptography=True)
+        if accepted
+        else connection.get_peer_certificate(as_cryptography=True)
+    )
+    found = {
+        "tls-exporter": tls_exporter(transport),
+        "tls-server-end-point": server_end_point(certificate) if certificate is not None else None,
+    }
+    return {kind: data for kind, data in found.items() if data is not None}
+
+
+def tls_exporter(transport: object) -> bytes | None:
+    """The channel binding `tls-exporter` (RFC 9266); none before TLS 1.3.
+
+    Under TLS 1.2 it is unique only with the extended master secret (RFC 9266 §4.2), about which OpenSSL is not asked.
+    """
+    connection = _connection(transport)
+    if connection.get_protocol_version() < TLS1_3_VERSION:
+        return None
+    return connection.export_keying_material(EXPORTER_LABEL, EXPORTER_BYTES, b"")
+
+
+def server_end_point(certificate: x509.Certificate) -> bytes | None:
+    """The channel binding `tls-server-end-point` of a server's certificate; none where RFC 5929 §4.1 defines none."""
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return None
+    if algorithm is None:
+        return None
+    return certificate.fingerprint(hashes.SHA256() if isinstance(algorithm, _REPLACED) else algorithm)
+
+
+_REPLACED = (hashes.MD5, hashes.SHA1)
+
+
+def _connection(transport: object) -> Connection:
+    return cast(Connection, cast(Any, transport).getHandle())

@@ -1,0 +1,284 @@
+"""Narrator: follows the events of one stream between servers and writes them into its attempt record.
+
+What the stream does is not decided here. This is where events become steps, with what the other side offered and what
+we required, and where the end of a stream becomes one verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from gateway.features.handshake import AttachComponent
+from gateway.notices.attempts.records import AttemptLog, Direction, Step
+from gateway.notices.attempts.verdicts import Verdict
+from gateway.stream.events import (
+    CloseTransport,
+    KeyAnswered,
+    NegotiationCompleted,
+    PairRefused,
+    PairVerified,
+    ProofFailed,
+    Secured,
+    StreamErrorReceived,
+    StreamOpened,
+)
+from gateway.stream.facts import Facts, Means
+from gateway.stream.sessions import Connection
+from gateway.stream.stream import Output
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StreamCondition, StreamError, TLSRequired
+from gateway.xmpp.namespaces import DIALBACK_FEATURE, SASL, TLS
+
+# What our own stream errors say about an attempt; all others are `refused-by-us`.
+_VERDICTS = {
+    StreamCondition.CONNECTION_TIMEOUT: Verdict.TIMEOUT,
+    StreamCondition.NOT_AUTHORIZED: Verdict.NOT_TRUSTED,
+    StreamCondition.UNSUPPORTED_FEATURE: Verdict.NO_COMMON_PROOF,
+    StreamCondition.SYSTEM_SHUTDOWN: Verdict.CLOSED_BY_US,
+    StreamCondition.RESET: Verdict.CLOSED_BY_US,
+}
+_MOST_FEATURES = 12
+
+
+class Narrator:
+    """Tells the story of one stream to its attempt record."""
+
+    def __init__(self, attempt: AttemptLog) -> None:
+        self.attempt = attempt
+        self.last_error = ""
+        self.their_error: StreamCondition | None = None  # with which the other side ended the stream
+        self.closed_properly = False
+        self._answered_keys = False
+        self._connection: Connection | None = None
+
+    @property
+    def _facts(self) -> Facts:
+        assert self._connection is not None
+        return self._connection.stream.facts
+
+    def connected(self, connection: Connection) -> None:
+        """The connection stands."""
+        self._connection = connection
+        self.attempt.address = connection.peer_address
+        if self.attempt.direction is Direction.OUT:
+            self.attempt.step(Step.CONNECT, f"to {connection.peer_address}")
+
+    def happened(self, output: Output) -> None:
+        """An event of the stream."""
+        action = self._on.get(type(output))
+        if action is not None:
+            action(self, output)
+
+    def lost(self, reason: str) -> None:
+        """The connection is gone."""
+        if self.attempt.is_open:
+            verdict, words = self._end(reason)
+            self.attempt.end(verdict, words)
+        elif self._connection is not None:
+            self.attempt.stream_ended(self._connection.bytes_in, self._connection.bytes_out, self.last_error or reason)
+
+    def _end(self, reason: str) -> tuple[Verdict, str]:
+        """The verdict on a stream that was never established, and that nobody gave a reason for in the protocol."""
+        last = self.attempt.last
+        proof = last if last is not None and last.step is Step.PROOF else None
+        if self._answered_keys and not self.last_error:
+            return Verdict.QUESTIONS_ANSWERED, ""
+        if self.attempt.direction is Direction.IN and self._connection is not None and not self._connection.bytes_in:
+            return Verdict.SAID_NOTHING, ""
+        if reason.startswith("TLS"):
+            self.attempt.step(Step.TLS, reason, ok=False, required=_tls_required(self._facts))
+            return Verdict.TLS_FAILED, reason
+        if proof is None:
+            return Verdict.CONNECTION_LOST, self.last_error or reason
+        if proof.ok:
+            return Verdict.CLOSED_AFTER_PROOF, f"the proof {proof.told} was accepted, and then {reason}"
+        refused = Verdict.PROOF_REFUSED if self.attempt.direction is Direction.OUT else self._not_trusted()
+        return refused, f"proof {proof.told}, then {reason}"
+
+    # -- events ------------------------------------------------------------------------------------------------------
+
+    def _secured(self, secured: Secured) -> None:
+        told = f"{secured.tls.version} with {secured.tls.cipher}"
+        self.attempt.step(Step.TLS, told, required=_tls_required(self._facts))
+        if secured.certificate is not None and self._facts.remote is not None:
+            self._judge(secured.certificate)
+
+    def _opened(self, opened: StreamOpened) -> None:
+        facts = self._facts
+        is_first = not self.attempt.remote
+        self.attempt.local = facts.local or ""
+        self.attempt.remote = facts.remote or ""
+        if is_first and facts.certificate is not None and facts.remote is not None:
+            self._judge(facts.certificate)
+
+    def _judge(self, certificate: Any) -> None:
+        remote = self._facts.remote
+        why_not = certificate.why_not(remote)
+        required = f"a valid certificate for {remote}"
+        if self._facts.terms.allow(Means.DIALBACK):
+            required = f"{required}, or else dialback"
+        self.attempt.step(
+            Step.CERTIFICATE,
+            why_not or f"proves {remote}",
+            ok=not why_not,
+            offered=certificate.description,
+            required=required,
+        )
+
+    def _pair_verified(self, verified: PairVerified) -> None:
+        told = f"by {verified.means}"
+        if self.attempt.is_open:
+            self.attempt.step(Step.PROOF, told, offered=self._offered(), required=_proof(self._facts))
+        else:
+            self.attempt.further_pair(verified.pair, told, ok=True)
+
+    def _proof_failed(self, failed: ProofFailed) -> None:
+        self._refused(f"by {failed.means} refused ({failed.condition}{_said(failed.text)})")
+
+    def _pair_refused(self, refused: PairRefused) -> None:
+        told = f"refused ({refused.condition}{_said(refused.text)})"
+        if self.attempt.is_open:
+            self.last_error = refused_in_words(refused)
+            self._refused(f"by dialback {told}")
+        else:
+            self.attempt.further_pair(refused.pair, f"by dialback: {told}", ok=False)
+
+    def _refused(self, told: str) -> None:
+        self.attempt.step(Step.PROOF, told, ok=False, offered=self._offered(), required=_proof(self._facts))
+
+    def _key_answered(self, answered: KeyAnswered) -> None:
+        self._answered_keys = True
+        told = "valid" if answered.valid else "not valid" if answered.known else "of no domain of ours"
+        self.attempt.step(Step.PROOF, f"a key of {answered.pair.sender} towards {answered.pair.target} is {told}")
+
+    def _established(self, _: NegotiationCompleted) -> None:
+        self.attempt.end(Verdict.ESTABLISHED)
+
+    def _error_received(self, error: StreamErrorReceived) -> None:
+        self.their_error = error.condition
+        self.last_error = f"the other side ended the stream with {error.condition}{_said(error.text)}"
+        self.attempt.step(Step.NEGOTIATION, self.last_error, ok=False, offered=self._offered())
+        self.attempt.end(Verdict.CLOSED_BY_PEER, self.last_error)
+
+    def _closing(self, closing: CloseTransport) -> None:
+        error = closing.error
+        if error is None:
+            self.closed_properly = not self.last_error
+            return
+        reason = self.last_error or error.reason or str(error.condition)
+        self.last_error = self.last_error or f"we ended the stream with {error}"
+        if self.attempt.is_open:
+            self._name_the_refused()
+            told = f"we ended it with {error.condition}: {error.reason}"
+            self.attempt.step(Step.NEGOTIATION, told, ok=False, offered=self._offered(), required=_proof(self._facts))
+            self.attempt.end(self._our_verdict(error), reason)
+
+    def _name_the_refused(self) -> None:
+        """Whose header was refused, and whom it called, as the other side wrote it: nothing of that is proved."""
+        assert self._connection is not None
+        header = self._connection.stream.header
+        if header is not None and not self.attempt.remote:
+            self.attempt.remote = header.from_domain or ""
+            self.attempt.local = header.to_domain or ""
+
+    # -- verdicts ----------------------------------------------------------------------------------------------------
+
+    def _our_verdict(self, error: StreamError) -> Verdict:
+        """The verdict on a stream that we ended with an error."""
+        if isinstance(error, TLSRequired):
+            return Verdict.NO_TLS
+        verdict = _VERDICTS.get(error.condition, Verdict.REFUSED_BY_US)
+        if verdict is Verdict.NOT_TRUSTED:
+            return self._not_trusted()
+        if verdict is Verdict.NO_COMMON_PROOF and self.last_error.startswith("dialback"):
+            return Verdict.PROOF_REFUSED
+        return verdict
+
+    def _not_trusted(self) -> Verdict:
+        certificate = self._facts.certificate
+        expired = certificate is not None and certificate.has_expired
+        return Verdict.CERTIFICATE_EXPIRED if expired else Verdict.NOT_TRUSTED
+
+    def _offered(self) -> str:
+        """What the other side offered last, when we are the initiating server."""
+        assert self._connection is not None
+        offered = self._connection.stream.offered
+        return features_in_words(offered) if offered is not None else ""
+
+    # What is told of each event; subclasses lay theirs over it.
+    _on: ClassVar[Mapping[type, Callable[..., None]]] = {
+        Secured: _secured,
+        StreamOpened: _opened,
+        PairVerified: _pair_verified,
+        ProofFailed: _proof_failed,
+        PairRefused: _pair_refused,
+        KeyAnswered: _key_answered,
+        NegotiationCompleted: _established,
+        StreamErrorReceived: _error_received,
+        CloseTransport: _closing,
+    }
+
+
+class ComponentNarrator(Narrator):
+    """Tells the story of a component's stream: there is a secret and nothing else to prove (XEP-0114)."""
+
+    def _opened(self, opened: StreamOpened) -> None:
+        self.attempt.local = self.attempt.remote = self._facts.local or ""
+
+    def _name_the_refused(self) -> None:
+        """A component names the domain for which it comes, and nobody else."""
+        assert self._connection is not None
+        header = self._connection.stream.header
+        if header is not None and not self.attempt.remote:
+            self.attempt.local = self.attempt.remote = header.to_domain or ""
+
+    def _knows_the_secret(self, _: AttachComponent) -> None:
+        self.attempt.step(Step.PROOF, "by handshake: it knows the secret")
+
+    def _closing(self, closing: CloseTransport) -> None:
+        if closing.error is not None and closing.error.condition is StreamCondition.NOT_AUTHORIZED:
+            told = "by handshake refused: its digest was not made from the secret that we have"
+            self.attempt.step(Step.PROOF, told, ok=False, required=f'the secret in [domains."{self._facts.local}"]')
+            self.attempt.end(Verdict.WRONG_SECRET, "the component shows a wrong secret")
+        super()._closing(closing)
+
+    _on = {
+        **Narrator._on,
+        StreamOpened: _opened,
+        AttachComponent: _knows_the_secret,
+        CloseTransport: _closing,
+    }
+
+
+def refused_in_words(refused: PairRefused) -> str:
+    """Which pair was not accepted, and why."""
+    return f"dialback for {refused.pair.sender} was refused ({refused.condition}{_said(refused.text)})"
+
+
+def features_in_words(features: Element) -> str:
+    """The names of the features that a server offers, with the mechanisms of SASL."""
+    names: list[str] = []
+    for feature in list(features.elements())[:_MOST_FEATURES]:
+        match feature.namespace, feature.name:
+            case (namespace, "starttls") if namespace == TLS:
+                names.append("STARTTLS" + (" (required)" if feature.first(TLS, "required") else ""))
+            case (namespace, "mechanisms") if namespace == SASL:
+                names.extend(f"SASL {each.text.strip()[:20]}" for each in feature.elements(SASL, "mechanism"))
+            case (namespace, _) if namespace == DIALBACK_FEATURE:
+                names.append("dialback")
+            case _:
+                names.append(feature.name[:40])
+    return ", ".join(names[:_MOST_FEATURES]) or "nothing"
+
+
+def _tls_required(facts: Facts) -> str:
+    return "TLS" if facts.terms.require_tls else ""
+
+
+def _proof(facts: Facts) -> str:
+    return " or ".join(facts.terms.means) if facts.terms.means else "nothing that we accept is configured"
+
+
+def _said(text: str) -> str:
+    return f": {text}" if text else ""

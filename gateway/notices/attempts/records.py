@@ -1,0 +1,369 @@
+"""Attempts: what each stream, opened by us or to us, went through, in steps and in one sentence.
+
+An attempt starts with the first step and ends when the stream is established or given up. Its record says what was
+tried, what came of it, what the other side offered and what we required, and how long each step took; if it failed, on
+whose side and what would mend it. Each step is published as a notice when it ends, the whole record at the end; log
+line, commands, page and metrics all tell it from there. The first stanza is a step that comes after the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.notices.attempts.verdicts import Verdict
+from gateway.notices.notices import Level, Notice, Publish, StanzasPassed
+from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.stanzas import Stanza
+
+
+class Direction(StrEnum):
+    """Who opened the stream."""
+
+    OUT = "out"
+    IN = "in"
+
+
+class Kind(StrEnum):
+    """What the stream is for."""
+
+    SERVER = "server"
+    KEYS = "keys"
+    COMPONENT = "component"
+    CLIENT = "client"
+
+
+class Step(StrEnum):
+    """What a stream goes through, in this order."""
+
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    TLS = "TLS"
+    CERTIFICATE = "certificate"
+    PROOF = "proof"
+    NEGOTIATION = "negotiation"
+    FIRST_STANZA = "first stanza"
+
+
+MOST_WORDS = 500
+"""How much is kept of what is told of a step or an end: part of it are words of the other side."""
+
+_ENDED = {
+    Verdict.ESTABLISHED: "established",
+    Verdict.QUESTIONS_ANSWERED: "asked about keys, and was answered,",
+    Verdict.CLOSED_BY_US: "closed by us",
+    Verdict.SAID_NOTHING: "left without a word",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRecord:
+    """One step: whether it succeeded, when it began and how long it took (seconds), and what there is to tell.
+
+    `offered` is what the other side had to offer, `required` what we asked for, where that is of interest.
+    """
+
+    step: Step
+    ok: bool
+    began: float
+    seconds: float
+    told: str
+    offered: str = ""
+    required: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The step in words."""
+        return "; ".join(
+            told
+            for told in (
+                self.told,
+                self.offered and f"offered: {self.offered}",
+                self.required and f"required: {self.required}",
+            )
+            if told
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt(Notice):
+    """The record of one attempt; `local` and `remote` are domains as far as they were known.
+
+    `doing` is what is being waited for while the attempt is under way.
+    """
+
+    number: int
+    direction: Direction
+    kind: Kind = Kind.SERVER
+    local: str
+    remote: str
+    address: str
+    began: float
+    seconds: float
+    steps: tuple[StepRecord, ...]
+    verdict: Verdict
+    reason: str = ""
+    doing: str = ""
+
+    @property
+    def level(self) -> Level:
+        if self.verdict is Verdict.SAID_NOTHING:
+            return Level.DEBUG
+        return Level.WARN if self.verdict.is_failure else Level.INFO
+
+    @property
+    def cause(self) -> str:
+        if self.direction is Direction.IN:
+            return self.address.rpartition(":")[0]
+        return "questions about keys" if self.kind is Kind.KEYS else ""  # which anybody can have us ask
+
+    @property
+    def mend(self) -> str:
+        """What would mend a failure."""
+        return self.verdict.advice.mend.replace("DOMAIN", self.remote or self.local or "DOMAIN")
+
+    @property
+    def side(self) -> str:
+        """On whose side the cause of a failure is to be looked for."""
+        return self.verdict.advice.side
+
+    @property
+    def who(self) -> str:
+        """The stream, by those whom it connects."""
+        there = f" ({self.address})" if self.address else ""
+        match self.direction, self.kind:
+            case Direction.OUT, Kind.KEYS:
+                return f"stream from {self.local or 'us'} to {self.remote}{there}, to ask about a key"
+            case Direction.OUT, _:
+                return f"stream from {self.local or 'us'} to {self.remote}{there}"
+            case _, Kind.COMPONENT:
+                return f"component {self.remote or 'without a name'}{there}"
+            case _, Kind.CLIENT:
+                return f"client {self.remote or 'without a name'}{there}"
+        return f"stream from {self.remote or 'an unnamed server'}{there} to {self.local or 'us'}"
+
+    @property
+    def what_happened(self) -> str:
+        """The end in one sentence: the reason that was given, else what the verdict means."""
+        return self.reason or self.verdict.advice.meaning
+
+    @property
+    def sentence(self) -> str:
+        if not self.verdict.is_failure:
+            told = "; ".join(f"{step.step} {step.told}" for step in self.steps if step.told)
+            ended = _ENDED.get(self.verdict, str(self.verdict))
+            return f"{self.who} {ended} in {self.seconds:.2f} s: {told or self.what_happened}"
+        at = f" at {self.steps[-1].step}" if self.steps else ""
+        return (
+            f"{self.who} failed after {self.seconds:.2f} s{at}: {self.what_happened}"
+            f" ({self.verdict}; the cause is {self.side}). {self.mend}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptUnderWay(Notice):
+    """An attempt has begun, or one more of its steps has ended; the record is made when somebody looks at it."""
+
+    number: int
+    so_far: Callable[[], Attempt]
+
+    @property
+    def attempt(self) -> Attempt:
+        """The record as it is now, with or without the end."""
+        return self.so_far()
+
+    level = Level.DEBUG
+
+    @property
+    def sentence(self) -> str:
+        steps = self.attempt.steps
+        if self.attempt.doing or not steps:
+            return f"{self.attempt.who}: {self.attempt.doing or 'begun'}"
+        result = "done" if steps[-1].ok else "failed"
+        return f"{self.attempt.who}: {steps[-1].step} {result} after {steps[-1].seconds:.3f} s: {steps[-1].told}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstStanza(Notice):
+    """The first stanzas have passed on a stream that was established before."""
+
+    attempt: Attempt
+    record: StepRecord
+
+    level = Level.DEBUG
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.attempt.who}: first stanza {self.record.told} after {self.record.seconds:.3f} s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FurtherPair(Notice):
+    """One more domain pair was proved, or was not, on a stream that stood already (XEP-0220 §2.7)."""
+
+    attempt: Attempt
+    pair: DomainPair
+    ok: bool
+    told: str
+
+    @property
+    def level(self) -> Level:
+        return Level.INFO if self.ok else Level.WARN
+
+    @property
+    def sentence(self) -> str:
+        proof = "proof" if self.ok else "no proof"
+        return f"{self.attempt.who}: {proof} of {self.pair.sender} towards {self.pair.target} {self.told}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamEnded(Notice):
+    """A stream that had been established is gone; sizes in bytes, of everything that passed."""
+
+    attempt: Attempt
+    seconds: float
+    bytes_in: int
+    bytes_out: int
+    reason: str
+
+    @property
+    def cause(self) -> str:
+        return self.attempt.cause
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"{self.attempt.who}: ended after {self.seconds:.0f} s, {self.bytes_in} bytes in, {self.bytes_out} out:"
+            f" {self.reason}"
+        )
+
+
+class AttemptLog:
+    """An attempt under way: steps are ended as they happen, until one verdict."""
+
+    def __init__(
+        self,
+        publish: Publish,
+        seconds: Callable[[], float],
+        number: int,
+        direction: Direction,
+        *,
+        kind: Kind = Kind.SERVER,
+        local: str = "",
+        remote: str = "",
+        address: str = "",
+        doing: str = "",
+    ) -> None:
+        """`seconds` is the clock; `number` tells this attempt from all others of the process."""
+        self.number = number
+        self.direction = direction
+        self.kind = kind
+        self.local = local
+        self.remote = remote
+        self.address = address
+        self.record: Attempt | None = None
+        self._publish = publish
+        self._seconds = seconds
+        self.began = self._step_began = seconds()
+        self._steps: list[StepRecord] = []
+        self._doing = doing
+        self._had_stanza = False
+        if doing:
+            self._tell()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no verdict has been reached yet."""
+        return self.record is None
+
+    @property
+    def last(self) -> StepRecord | None:
+        """The last step so far."""
+        return self._steps[-1] if self._steps else None
+
+    def doing(self, what: str) -> None:
+        """What is being waited for now, as people who ask meanwhile are told."""
+        if self.record is None:
+            self._doing = what
+            self._tell()
+
+    def step(self, step: Step, told: str, *, ok: bool = True, offered: str = "", required: str = "") -> None:
+        """A step has ended, which began when the one before it did end."""
+        if self.record is None:
+            self._steps.append(self._ended(step, told, ok=ok, offered=offered, required=required))
+            self.doing("")
+
+    def further_pair(self, pair: DomainPair, told: str, *, ok: bool) -> None:
+        """After the end: one more pair of domains, on the same stream."""
+        if self.record is not None:
+            self._publish(FurtherPair(attempt=self.record, pair=pair, ok=ok, told=told))
+
+    def end(self, verdict: Verdict, reason: str = "") -> None:
+        """The attempt has ended; only the first verdict counts."""
+        if self.record is None:
+            self._doing = ""
+            self.record = self._record(verdict, reason)
+            self._publish(self.record)
+
+    def stanzas(self, told: str) -> None:
+        """Stanzas have passed; the first time is a step of its own."""
+        if not self._had_stanza and self.record is not None:
+            self._had_stanza = True
+            self._publish(FirstStanza(attempt=self.record, record=self._ended(Step.FIRST_STANZA, told)))
+
+    def passed(self, stanzas: Sequence[Stanza], size: int, *, came_in: bool) -> None:
+        """A batch came in on the stream, or went out; `size` in bytes."""
+        self.stanzas("came in" if came_in else "went out")
+        ends = (self.remote, self.local) if came_in else (self.local, self.remote)
+        self._publish(
+            StanzasPassed(came_in=came_in, via=self.kind, source=ends[0], target=ends[1], stanzas=stanzas, size=size)
+        )
+
+    def stream_ended(self, bytes_in: int, bytes_out: int, reason: str) -> None:
+        """The stream whose attempt this was is gone."""
+        if self.record is not None and self.record.verdict is Verdict.ESTABLISHED:
+            lasted = self._seconds() - self.began
+            self._publish(
+                StreamEnded(attempt=self.record, seconds=lasted, bytes_in=bytes_in, bytes_out=bytes_out, reason=reason)
+            )
+
+    def _ended(self, step: Step, told: str, *, ok: bool = True, offered: str = "", required: str = "") -> StepRecord:
+        now = self._seconds()
+        began, self._step_began = self._step_began, now
+        return StepRecord(
+            step=step,
+            ok=ok,
+            began=began,
+            seconds=now - began,
+            told=_cut(told),
+            offered=_cut(offered),
+            required=required,
+        )
+
+    def _tell(self) -> None:
+        self._publish(AttemptUnderWay(number=self.number, so_far=self.so_far))
+
+    def so_far(self) -> Attempt:
+        """The record as it is now."""
+        return self.record or self._record(Verdict.UNDER_WAY, "")
+
+    def _record(self, verdict: Verdict, reason: str) -> Attempt:
+        return Attempt(
+            number=self.number,
+            direction=self.direction,
+            kind=self.kind,
+            local=self.local,
+            remote=self.remote,
+            address=self.address,
+            began=self.began,
+            seconds=self._seconds() - self.began,
+            steps=tuple(self._steps),
+            verdict=verdict,
+            reason=_cut(reason),
+            doing=_cut(self._doing),
+        )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_WORDS else f"{text[:MOST_WORDS]}..."

@@ -1,0 +1,220 @@
+"""Notices: records of what happened, the sole feed of log, metrics and status page.
+
+Logic publishes facts, in a fixed vocabulary; who reads them is no concern of it. A notice has a level and says itself
+in one sentence, made only when somebody asks for it. What passes by the thousand is noticed by the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.stanzas import Stanza
+
+
+class Level(StrEnum):
+    """How much a notice matters, by the names of twisted.logger."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """Something happened."""
+
+    @property
+    def level(self) -> Level:
+        """How much it matters; most kinds have one level for good, as an attribute of the class."""
+        return Level.INFO
+
+    @property
+    def sentence(self) -> str:
+        """The notice in plain words, one line."""
+        raise NotImplementedError
+
+    @property
+    def cause(self) -> str:
+        """Who can cause as many of these as he likes, as an IP address; empty: nobody can."""
+        return ""
+
+
+Publish = Callable[[Notice], None]
+
+
+class Board:
+    """Where notices are published, and handed to every observer."""
+
+    def __init__(self) -> None:
+        self._observers: list[tuple[Publish, tuple[type[Notice], ...]]] = []
+        self._of_kind: dict[type[Notice], tuple[Publish, ...]] = {}  # worked out once for each kind, at first sight
+
+    def subscribe(self, observer: Publish, *kinds: type[Notice]) -> Callable[[], None]:
+        """Hand all further notices to `observer`, or only those of some kinds; the answer ends that."""
+        entry = (observer, kinds)
+        self._observers.append(entry)
+        self._of_kind.clear()
+
+        def end() -> None:
+            self._observers.remove(entry)
+            self._of_kind.clear()
+
+        return end
+
+    def publish(self, notice: Notice) -> None:
+        """Tell every observer of that kind, in the order in which they subscribed."""
+        kind = type(notice)
+        observers = self._of_kind.get(kind)
+        if observers is None:
+            wanted = (observer for observer, kinds in self._observers if not kinds or issubclass(kind, kinds))
+            observers = self._of_kind[kind] = tuple(wanted)
+        for observer in observers:
+            observer(notice)
+
+
+def counted(number: int, what: str) -> str:
+    """So many of something in words: `no streams`, `1 stream`, `2 streams`."""
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remark(Notice):
+    """A sentence that concerns nobody in particular: start-up, configuration, shutdown."""
+
+    text: str
+    weight: Level = Level.INFO
+
+    @property
+    def level(self) -> Level:
+        return self.weight
+
+    @property
+    def sentence(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class StanzasPassed(Notice):
+    """A batch was read from one stream, or written to one; `via` is the kind of stream, `size` in bytes.
+
+    Who wants to know more of the stanzas looks at them while the notice is published, and keeps none.
+    """
+
+    came_in: bool
+    via: str
+    source: str
+    target: str
+    stanzas: Sequence[Stanza]
+    size: int
+
+    level = Level.DEBUG
+
+    @property
+    def sentence(self) -> str:
+        way = "came in from" if self.came_in else "went out from"
+        return f"{counted(len(self.stanzas), 'stanza')} ({self.size} bytes) {way} {self.source} to {self.target}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StanzaBounced(Notice):
+    """A stanza could not be delivered; its sender was told, where a sender may be told."""
+
+    name: str
+    id: str | None
+    sender: str
+    target: str
+    condition: str
+    reason: str
+    answered: bool
+
+    level = Level.DEBUG
+
+    @property
+    def sentence(self) -> str:
+        end = "was answered with" if self.answered else "was dropped, where it would have been answered with"
+        which = f"{self.name} '{self.id}'" if self.id is not None else f"{self.name} without id"
+        return f"{which} from {self.sender} to {self.target} {end} {self.condition}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopLag(Notice):
+    """How much later than it was wished the event loop has called, in seconds."""
+
+    seconds: float
+
+    level = Level.DEBUG
+
+    @property
+    def sentence(self) -> str:
+        return f"the event loop is {self.seconds * 1000:.1f} ms late"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaybeLost(Notice):
+    """Stanzas had been written to a connection that was not closed properly: whether they arrived, nobody knows.
+
+    The first of them was written `seconds` before the end, for which `reason` is given.
+    """
+
+    domain: str
+    count: int
+    seconds: float
+    reason: str
+
+    level = Level.WARN
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"up to {counted(self.count, 'stanza')} may not have arrived at {self.domain}: they were written within"
+            f" {self.seconds:.1f} s before the end of a connection that the other side did not close ({self.reason})"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TooMuch(Notice):
+    """What is sent to a domain is more than may wait for it: from here on stanzas are answered with an error."""
+
+    domain: str
+    why: str
+
+    level = Level.WARN
+
+    @property
+    def sentence(self) -> str:
+        return f"stanzas for {self.domain} are answered with resource-constraint: {self.why}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentAgain(Notice):
+    """Stanzas had not been acknowledged when a connection broke, and go out again."""
+
+    domain: str
+    count: int
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"the connection to {self.domain} broke: {self.count} stanzas that had not been acknowledged are sent again"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentChanged(Notice):
+    """An external component was attached, detached or refused."""
+
+    domain: Domain
+    text: str
+    weight: Level = Level.INFO
+
+    @property
+    def level(self) -> Level:
+        return self.weight
+
+    @property
+    def sentence(self) -> str:
+        return f"component {self.domain}: {self.text}"

@@ -1,0 +1,1 @@
+"""Who tells operators what happens, and takes their orders."""

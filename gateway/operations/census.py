@@ -1,0 +1,53 @@
+"""The census: all connections, counted in one pass by what an operator asks about."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from heapq import nlargest
+from typing import Any
+
+from gateway.notices.attempts.records import AttemptLog, Direction, Kind
+from gateway.stream.facts import Facts, Role
+
+StreamLabels = tuple[str, str, str, str, str]
+"""Direction, kind, state, proof and TLS version of a stream."""
+
+
+class Census:
+    """All connections, counted in one pass: streams between servers by domain and direction, clients by domain."""
+
+    def __init__(self, connections: Iterable[Any]) -> None:
+        self.connections = list(connections)
+        self.streams: Counter[StreamLabels] = Counter()
+        self.between: Counter[tuple[str, str]] = Counter()
+        self.clients: Counter[str] = Counter()
+        for connection in self.connections:
+            facts = connection.stream.facts
+            labels = labels_of(connection)
+            self.streams[labels] += 1
+            direction, kind, *_ = labels
+            if kind == Kind.CLIENT:
+                self.clients[facts.local or ""] += 1
+            elif kind != Kind.COMPONENT and facts.remote is not None:
+                self.between[facts.remote, direction] += 1
+
+    def streams_with(self, domain: str) -> int:
+        """How many streams there are with another domain."""
+        return self.between[domain, Direction.IN] + self.between[domain, Direction.OUT]
+
+    def latest(self, most: int | None) -> Iterable[Any]:
+        """So many connections, those on which something has passed last."""
+        if most is None or most >= len(self.connections):
+            return self.connections
+        return nlargest(most, self.connections, key=lambda connection: connection.last_activity)
+
+
+def labels_of(connection: Any) -> StreamLabels:
+    """Of what sort a connection is."""
+    facts: Facts = connection.stream.facts
+    attempt: AttemptLog | None = getattr(connection.session, "attempt", None)
+    direction = Direction.OUT if facts.role is Role.INITIATING else Direction.IN
+    proof = min(facts.proofs.values()) if facts.proofs else "none"
+    kind = attempt.kind if attempt is not None else Kind.CLIENT
+    return direction, kind, connection.stream.state.value, proof, facts.tls.version if facts.tls else "none"

@@ -1,0 +1,50 @@
+"""The commands' side of the control socket."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+from gateway.operations.control.place import socket_path
+from gateway.xmpp.errors import GatewayError
+
+PATIENCE = 30.0
+
+
+class NotRunning(GatewayError):
+    """Nobody answers on the control socket; says what that means."""
+
+
+class NotDone(GatewayError):
+    """The service cannot do what was asked for; says why."""
+
+
+def ask(state: Path, command: str, **request: str) -> Any:
+    """Have the service with that state folder carry out a command; raises NotRunning or NotDone."""
+    try:
+        answer = _exchange(state, json.dumps({"command": command, **request}).encode("ascii") + b"\n")
+    except PermissionError as error:
+        raise NotDone(f"this user may not ask the service: {error.filename or state} belongs to another one") from error
+    except TimeoutError as error:
+        raise NotDone(f"the service is there but did not answer within {PATIENCE:g} s") from error
+    except OSError as error:
+        raise NotRunning(f"the service is not running: nobody answers in its state folder {state}") from error
+    if not answer:
+        raise NotDone("the service closed the connection without an answer: it may be stopping")
+    told = json.loads(answer)
+    if not told["ok"]:
+        raise NotDone(told["problem"])
+    return told["result"]
+
+
+def _exchange(state: Path, request: bytes) -> bytes:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(PATIENCE)
+        connection.connect(socket_path(state))
+        connection.sendall(request)
+        pieces = []
+        while piece := connection.recv(65536):
+            pieces.append(piece)
+    return b"".join(pieces)

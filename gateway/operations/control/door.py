@@ -1,0 +1,182 @@
+"""The service's side of the control socket: one request a connection, one line of JSON each way.
+
+    -> {"command": "explain", "domain": "example.net"}
+    <- {"ok": true, "result": {...}}      or {"ok": false, "problem": "in plain words"}
+
+The socket belongs to the user that the service runs as, with mode 0600 in a folder with mode 0700: file permissions are
+the access control. A faulty request is answered by a problem; our own fault is logged and told without its details.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import ServerFactory
+from twisted.logger import Logger
+from twisted.protocols.basic import LineOnlyReceiver
+from twisted.python.failure import Failure
+
+from gateway.net.listen.listening import NotOpened
+from gateway.timing.turns import Turns
+from gateway.xmpp.errors import GatewayError
+
+MOST_REQUEST_BYTES = 4096
+PATIENCE = 10.0
+
+Action = Callable[..., Any]
+"""Takes the other members of the request as keyword arguments; its result is JSON, or a Deferred of it."""
+
+
+class Refused(GatewayError):
+    """What was asked for cannot be done; says why."""
+
+
+class ControlProtocol(LineOnlyReceiver):
+    """One request."""
+
+    delimiter = b"\n"
+    MAX_LENGTH = MOST_REQUEST_BYTES
+    _log = Logger("gateway.operations.control")
+
+    def __init__(self, actions: Mapping[str, Action], clock: Any) -> None:
+        self._actions = actions
+        self._clock = clock
+        self._turns = Turns(clock)
+        self._patience: Any = None
+        self._asked = False
+
+    def connectionMade(self) -> None:
+        self._patience = self._clock.callLater(PATIENCE, self.transport.abortConnection)  # type: ignore[union-attr]
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        if self._patience.active():
+            self._patience.cancel()
+
+    def lineReceived(self, line: bytes) -> None:
+        if self._asked:
+            return
+        self._asked = True
+        if self._patience.active():
+            self._patience.cancel()
+        result = maybeDeferred(self._carry_out, line)
+        result.addCallbacks(lambda result: {"ok": True, "result": result}, self._failed)
+        result.addCallback(self._answer)
+
+    def _carry_out(self, line: bytes) -> Any:
+        try:
+            request = json.loads(line)
+            command = request.pop("command")
+            action = self._actions[command]
+        except (ValueError, AttributeError, TypeError, KeyError):
+            raise Refused("this service does not know that command; it may be older than xmpp-gateway") from None
+        if not all(isinstance(value, str) for value in request.values()):
+            raise Refused("every member of a request is a text")
+        try:
+            return action(**request)
+        except TypeError as error:
+            self._log.failure("control: {command}", command=command)
+            raise Refused(f"{command} does not take these arguments") from error
+
+    def _failed(self, failure: Failure) -> dict[str, Any]:
+        if failure.check(GatewayError):
+            return {"ok": False, "problem": failure.getErrorMessage()}
+        self._log.failure("control: a request failed", failure)
+        return {"ok": False, "problem": "the service failed to do it; its log has the traceback"}
+
+    def _answer(self, answer: Mapping[str, Any]) -> Deferred[None]:
+        """One line of JSON, which may be very long."""
+        return self._turns.gather(map(self._write, _pieces(answer))).addCallback(lambda _: self._answered())
+
+    def _write(self, piece: str) -> None:
+        self.transport.write(piece.encode("ascii"))  # type: ignore[union-attr]
+
+    def _answered(self) -> None:
+        self.sendLine(b"")
+        self.transport.loseConnection()  # type: ignore[union-attr]
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    """A value as JSON, in pieces none of which is long: mappings of lists of records are taken apart."""
+    if isinstance(value, dict) and any(isinstance(each, dict | list) for each in value.values()):
+        separator = "{"
+        for key, each in value.items():
+            yield f"{separator}{json.dumps(key)}: "
+            yield from _pieces(each)
+            separator = ", "
+        yield "}"
+    elif isinstance(value, list) and value:
+        separator = "["
+        for each in value:
+            yield separator + json.dumps(each)
+            separator = ", "
+        yield "]"
+    else:
+        yield json.dumps(value)
+
+
+class ControlDoor(Service, ServerFactory):
+    """The socket, open as long as the service runs."""
+
+    noisy = False
+
+    def __init__(self, path: Callable[[], str], actions: Mapping[str, Action], reactor: Any) -> None:
+        """`path` is asked when the socket is made, at the start."""
+        self._path = path
+        self._actions = actions
+        self._reactor = reactor
+        self._port: IListeningPort | None = None
+
+    def buildProtocol(self, addr: object) -> ControlProtocol:
+        return ControlProtocol(self._actions, self._reactor)
+
+    def privilegedStartService(self) -> None:
+        remove_if_dead(self._path())
+
+    def startService(self) -> None:
+        """Once privileges have been shed, so that the socket belongs to the user of the service."""
+        super().startService()
+        path = self._path()
+        remove_if_dead(path)
+        try:
+            self._port = self._reactor.listenUNIX(path, self, mode=0o600)
+        except CannotListenError as error:
+            raise NotOpened(f"the control socket {path} cannot be made: {error.socketError}") from error
+
+    def stopService(self) -> Deferred[None] | None:
+        super().stopService()
+        port, self._port = self._port, None
+        return port.stopListening() if port is not None else None  # type: ignore[return-value]
+
+
+def remove_if_dead(path: str) -> None:
+    """Remove a socket that a crash has left; raise NotOpened when a living service has it.
+
+    Asking the socket itself tells more than a file with a process id, which in a container is always the same.
+    """
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except FileNotFoundError:
+            return
+        except ConnectionRefusedError:
+            _remove(path)
+            return
+        except OSError as error:
+            raise NotOpened(f"the control socket {path} cannot be used: {error.strerror}") from error
+    raise NotOpened(f"another service is running with this state folder: it answers on {path}")
+
+
+def _remove(path: str) -> None:
+    try:
+        Path(path).unlink()
+    except OSError as error:
+        problem = f"a crash has left the control socket {path}, and it cannot be removed: {error.strerror}"
+        raise NotOpened(f"{problem}; the user that the gateway runs as must own its state folder") from error

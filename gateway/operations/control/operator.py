@@ -1,0 +1,186 @@
+"""Operator: what can be asked of the running service and done with it, one method for each command.
+
+Results are made of texts, numbers, lists and mappings, ready to become JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+
+from gateway.config.settings import PeerSettings
+from gateway.federation.backoff import Backoff
+from gateway.federation.route import RemoteRoute
+from gateway.notices.attempts.records import Attempt
+from gateway.operations.control.door import Action, Refused
+from gateway.operations.history import History
+from gateway.operations.log import harmless
+from gateway.operations.status import StatusReader
+from gateway.operations.status_records import Status
+from gateway.timing.turns import Turns
+from gateway.xmpp.addresses import Address, Domain, prepare_domain
+from gateway.xmpp.errors import MalformedAddress
+
+MOST_LETTERS = 1000
+MOST_SHOWN = 200
+MOST_FAILURES = 30  # shown at once
+_LISTS = ("domains", "certificates", "streams", "peers", "queues")
+
+
+class Steered(Protocol):
+    """What of the running gateway is steered."""
+
+    @property
+    def status(self) -> StatusReader: ...
+    @property
+    def history(self) -> History: ...
+    @property
+    def backoff(self) -> Backoff: ...
+    def peer(self, domain: Domain) -> PeerSettings: ...
+    def connections(self) -> Iterable[Any]: ...
+    def routes_to(self, domain: Domain) -> Iterable[RemoteRoute]: ...
+    def forget_names(self) -> None: ...
+    def close_account(self, account: Address) -> int: ...
+    def reload(self) -> Any: ...
+
+
+class Operator:
+    """Carries out commands."""
+
+    def __init__(self, steered: Steered, turns: Turns) -> None:
+        """`turns`: for what is long when there are very many streams."""
+        self._steered = steered
+        self._turns = turns
+
+    @property
+    def actions(self) -> dict[str, Action]:
+        """Each command by its name."""
+        commands: tuple[Callable[..., Any], ...] = (
+            self.status,
+            self.peers,
+            self.queues,
+            self.explain,
+            self.failures,
+            self.close,
+            self.retry,
+            self.close_account,
+            self.reload,
+        )
+        return {command.__name__: command for command in commands}
+
+    def status(self) -> Deferred[dict[str, Any]]:
+        """Everything there is."""
+        return Deferred.fromCoroutine(self._status())
+
+    async def _status(self) -> dict[str, Any]:
+        return _as_mapping(await self._steered.status.whole(self._turns))
+
+    def glance(self) -> dict[str, Any]:
+        """As much of it as can be taken in at a glance."""
+        return _shown(_as_mapping(self._steered.status.status(MOST_SHOWN)))
+
+    def peers(self) -> Deferred[list[dict[str, Any]]]:
+        """Other domains, and how federation with them is."""
+        return self.status().addCallback(lambda status: status["peers"])
+
+    def queues(self) -> list[dict[str, Any]]:
+        """The ways to other domains, and what waits on them."""
+        return [vars(queue) for queue in self._steered.status.queues()]
+
+    def explain(self, domain: str) -> dict[str, Any]:
+        """All that is known of a domain: its streams and the last attempts, step by step."""
+        name = _prepared(domain)
+        status = self._steered.status
+        peer = status.peer(name)
+        return {
+            "domain": name,
+            "ours": [vars(each) for each in status.own(name)],
+            "rules": _rules(self._steered.peer(name)),
+            "peer": vars(peer) if peer is not None else None,
+            "streams": [vars(each) for each in status.streams_of(name)],
+            "attempts": [attempt_record(attempt) for attempt in self._steered.history.of(name)],
+        }
+
+    def failures(self) -> list[dict[str, Any]]:
+        """The latest failures of all domains."""
+        return _shown([attempt_record(attempt) for attempt in self._steered.history.failures()[:MOST_FAILURES]])
+
+    def close(self, domain: str) -> dict[str, Any]:
+        """Close the streams with a domain properly; they come back when there is something to send."""
+        name = _prepared(domain)
+        concerned = [each for each in self._steered.connections() if _concerns(each.stream.facts, name)]
+        for connection in concerned:
+            connection.close()
+        return {"domain": name, "closed": len(concerned)}
+
+    def retry(self, domain: str) -> dict[str, Any]:
+        """Forget what failed before, also answers of the DNS, and try now whatever waits."""
+        name = _prepared(domain)
+        self._steered.forget_names()
+        self._steered.backoff.forget(name)
+        waiting = [route for route in self._steered.routes_to(name) if route.queued]
+        for route in waiting:
+            route.retry()
+        return {"domain": name, "tried": len(waiting), "stanzas": sum(route.queued for route in waiting)}
+
+    def close_account(self, account: str) -> dict[str, Any]:
+        """Close the streams of an account of ours: it was deleted, or has another password."""
+        return {"account": account, "closed": self._steered.close_account(Address.parse(account))}
+
+    def reload(self) -> Any:
+        """Take over the configuration as it is now."""
+        return self._steered.reload()
+
+
+def attempt_record(attempt: Attempt) -> dict[str, Any]:
+    """An attempt as a mapping, with what its verdict means."""
+    return {
+        **asdict(attempt),
+        "who": attempt.who,
+        "failed": attempt.verdict.is_failure,
+        "what_happened": attempt.what_happened,
+        "meaning": attempt.verdict.advice.meaning,
+        "side": attempt.side,
+        "mend": attempt.mend,
+    }
+
+
+def _rules(peer: PeerSettings) -> dict[str, Any]:
+    """What we ask of a domain."""
+    return {
+        "allow": peer.allow,
+        "authenticate": list(peer.authenticate),
+        "require_tls": peer.require_tls,
+        "connect": peer.connect,
+    }
+
+
+def _shown(value: Any) -> Any:
+    """The same with every text harmless for those who look at it."""
+    if isinstance(value, dict):
+        return {_shown(key): _shown(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(each) for each in value]
+    return harmless(value, MOST_LETTERS) if isinstance(value, str) else value
+
+
+def _as_mapping(status: Status) -> dict[str, Any]:
+    """The same as mappings; its records are flat, so nothing has to be copied."""
+    lists = {name: [vars(each) for each in getattr(status, name)] for name in _LISTS}
+    return {**vars(status), **lists, "ready": status.ready}
+
+
+def _prepared(domain: str) -> Domain:
+    try:
+        return prepare_domain(domain)
+    except MalformedAddress as error:
+        raise Refused(error.problem) from error
+
+
+def _concerns(facts: Any, domain: Domain) -> bool:
+    if facts.client is not None:
+        return False
+    return domain == (facts.remote if facts.remote is not None else facts.local)

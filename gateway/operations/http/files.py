@@ -1,0 +1,23 @@
+"""The files of the page, which lie beside this module; read once, served as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import files
+
+from gateway.operations.http.door import Answer, Page
+
+KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+def page_files() -> Iterator[tuple[str, Page]]:
+    """Each file as a page, with its path; the one called index.html is the root."""
+    for file in files("gateway.operations.http").joinpath("page").iterdir():
+        suffix = file.name[file.name.rindex(".") :]
+        answer = Answer(body=file.read_bytes(), kind=KINDS[suffix])
+        yield "/" if file.name == "index.html" else f"/{file.name}", Page(lambda answer=answer: answer)  # type: ignore[misc]

@@ -1,0 +1,41 @@
+"""How late the event loop is: once a second a call is asked for, and the delay with which it comes is a notice.
+
+A lag means that something held the loop: too much work, a slow disk, a machine that is too small. So many notices are
+for metrics alone, and for nobody's log.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application.service import Service
+
+from gateway.notices.notices import LoopLag, Publish
+
+PERIOD = 1.0
+
+
+class LagMeter(Service):
+    """Measures as long as it runs."""
+
+    def __init__(self, clock: Any, publish: Publish) -> None:
+        self._clock = clock
+        self._publish = publish
+        self._call: Any = None
+        self._wished = 0.0
+
+    def startService(self) -> None:
+        super().startService()
+        self._ask()
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._call.cancel()
+
+    def _ask(self) -> None:
+        self._wished = self._clock.seconds() + PERIOD
+        self._call = self._clock.callLater(PERIOD, self._called)
+
+    def _called(self) -> None:
+        self._publish(LoopLag(seconds=max(0.0, self._clock.seconds() - self._wished)))
+        self._ask()

@@ -1,0 +1,196 @@
+"""Metrics: what happened, counted, and the state of the moment, in the text format of Prometheus.
+
+Counters are fed by notices; gauges are read from the status when somebody asks. Every label has a bounded set of
+values: closed sets of ours, and the domains of our own configuration. No peer's name ever becomes one. docs/metrics.md
+lists them all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+
+from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from gateway.net.listen.connection_limits import TurnedAway
+from gateway.notices.attempts.records import Attempt, StreamEnded
+from gateway.notices.attempts.verdicts import Verdict
+from gateway.notices.notices import LoopLag, MaybeLost, Notice, StanzaBounced, StanzasPassed
+from gateway.operations.status_records import Figures
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+KINDS = frozenset(("message", "presence", "iq"))
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+LIFE_SECONDS = (1, 10, 60, 600, 3600, 21600, 86400, 604800)
+
+
+class Metrics:
+    """A subscriber for notices, with a registry of its own."""
+
+    KINDS = (StanzasPassed, StanzaBounced, Attempt, StreamEnded, MaybeLost, TurnedAway, LoopLag)
+
+    def __init__(self, figures: Callable[[], Figures]) -> None:
+        """`figures` are asked for when somebody asks for the metrics."""
+        registry = self.registry = CollectorRegistry()
+        self._passed = StanzaCounts()
+        registry.register(self._passed)
+        attempts = Counter(
+            "xmpp_gateway_attempts",
+            "Streams tried, by us (out) or by others (in), by how that ended",
+            ["direction", "kind", "verdict"],
+            registry=registry,
+        )
+        attempt_seconds = Histogram(
+            "xmpp_gateway_attempt_seconds",
+            "From the first step to the established stream",
+            ["direction", "kind"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        stream_seconds = Histogram(
+            "xmpp_gateway_stream_seconds",
+            "How long established streams had lasted when they ended",
+            ["direction", "kind"],
+            buckets=LIFE_SECONDS,
+            registry=registry,
+        )
+        bounces = Counter(
+            "xmpp_gateway_bounces", "Stanzas that were not delivered", ["condition", "answered"], registry=registry
+        )
+        self._maybe_lost = Counter(
+            "xmpp_gateway_maybe_lost_stanzas",
+            "Stanzas that may not have arrived, at most",
+            registry=registry,
+        )
+        self._turned_away = Counter(
+            "xmpp_gateway_turned_away_connections", "Connections closed at once by a limit", registry=registry
+        )
+        self._lag = Histogram(
+            "xmpp_gateway_loop_lag_seconds",
+            "How much later than wished the event loop calls, measured once a second",
+            buckets=LAG_SECONDS,
+            registry=registry,
+        )
+        # What counts for some labels is the same for good, and to look it up takes longer than to count.
+        self._attempts = cache(attempts.labels)
+        self._attempt_seconds = cache(attempt_seconds.labels)
+        self._stream_seconds = cache(stream_seconds.labels)
+        self._bounces = cache(bounces.labels)
+        registry.register(FigureGauges(figures))
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
+
+    def text(self) -> bytes:
+        """All metrics, as they are now."""
+        return generate_latest(self.registry)
+
+    def notice(self, notice: Notice) -> None:
+        """Count what is counted."""
+        match notice:
+            case StanzasPassed():
+                self._passed.add(notice)
+            case StanzaBounced():
+                self._bounces(notice.condition, "yes" if notice.answered else "no").inc()
+            case Attempt():
+                self._attempts(notice.direction, notice.kind, notice.verdict).inc()
+                if notice.verdict is Verdict.ESTABLISHED:
+                    self._attempt_seconds(notice.direction, notice.kind).observe(notice.seconds)
+            case StreamEnded():
+                self._stream_seconds(notice.attempt.direction, notice.attempt.kind).observe(notice.seconds)
+            case MaybeLost():
+                self._maybe_lost.inc(notice.count)
+            case TurnedAway():
+                self._turned_away.inc(1 + notice.untold)
+            case LoopLag():
+                self._lag.observe(notice.seconds)
+
+
+class StanzaCounts(Collector):
+    """Stanzas and their bytes. This is counted for every batch that passes, so in plain numbers."""
+
+    def __init__(self) -> None:
+        self._stanzas: Tally[tuple[bool, str, str]] = Tally()
+        self._bytes: Tally[tuple[bool, str]] = Tally()
+
+    def add(self, passed: StanzasPassed) -> None:
+        """Count a batch."""
+        came_in, via = passed.came_in, passed.via
+        names = [stanza.name for stanza in passed.stanzas]
+        for name in set(names):
+            self._stanzas[came_in, via, name if name in KINDS else "other"] += names.count(name)
+        self._bytes[came_in, via] += passed.size
+
+    def describe(self) -> Iterable[CounterMetricFamily]:
+        """The names, for the registry."""
+        yield CounterMetricFamily(
+            "xmpp_gateway_stanzas",
+            "Stanzas that came in from streams and handlers, and went out to them",
+            labels=["direction", "via", "kind"],
+        )
+        yield CounterMetricFamily(
+            "xmpp_gateway_stanza_bytes",
+            "Bytes of the stanzas that came in and went out",
+            labels=["direction", "via"],
+        )
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """The numbers so far."""
+        stanzas, sizes = self.describe()
+        for (came_in, via, kind), count in self._stanzas.items():
+            stanzas.add_metric(["in" if came_in else "out", via, kind], count)
+        for (came_in, via), size in self._bytes.items():
+            sizes.add_metric(["in" if came_in else "out", via], size)
+        return stanzas, sizes
+
+
+class FigureGauges(Collector):
+    """The state of the moment, read when it is asked for."""
+
+    def __init__(self, figures: Callable[[], Figures]) -> None:
+        self._figures = figures
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """The names, for the registry; nothing is read for them."""
+        return list(_empty_gauges().values())
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauges, filled in."""
+        figures = self._figures()
+        gauges = _empty_gauges()
+
+        def add(name: str, value: float, *labels: str) -> None:
+            gauges[name].add_metric(labels, value)
+
+        add("build_info", 1, figures.version)
+        add("ready", float(figures.ready))
+        for labels, count in figures.streams.items():
+            add("streams", count, *labels)
+        add("queued_stanzas", figures.queued_stanzas)
+        for disposition, count in figures.routes.items():
+            add("routes", count, disposition)
+        add("waiting_domains", figures.waiting_domains)
+        for domain in figures.domains:
+            add("domain_up", float(domain.up), domain.domain, domain.serve)
+        for certificate in figures.certificates:
+            add("certificate_days_left", certificate.days_left, certificate.domain)
+        yield from gauges.values()
+
+
+def _empty_gauges() -> dict[str, GaugeMetricFamily]:
+    return {
+        name: GaugeMetricFamily(f"xmpp_gateway_{name}", documentation, labels=labels)
+        for name, documentation, labels in (
+            ("build_info", "Always 1; the version is the label", ["version"]),
+            ("ready", "1 when every door is open and the service is not being stopped", []),
+            ("streams", "Open streams", ["direction", "kind", "state", "proof", "tls"]),
+            ("queued_stanzas", "Stanzas waiting for streams that are being opened", []),
+            ("routes", "Ways to other domains, by what becomes of a stanza now", ["disposition"]),
+            ("waiting_domains", "Domains not tried for a while, since trying them has failed", []),
+            ("domain_up", "1 when whatever serves a domain of ours is there", ["domain", "serve"]),
+            ("certificate_days_left", "Days until a certificate of ours expires", ["domain"]),
+        )
+    }

@@ -1,0 +1,283 @@
+"""Status: the gateway as it is at one moment, as plain records. What commands, page and metrics show is read here.
+
+Reading changes nothing and keeps nothing. The parts of the running gateway come in as one object that has them under
+the names of `Parts`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from heapq import nlargest
+from importlib.metadata import version
+from typing import Any, Protocol, TypeVar
+
+from gateway.components.components import ComponentRoute
+from gateway.config.settings import ComponentDomain, HandlerDomain, RelayDomain, Settings
+from gateway.federation.backoff import Backoff, target_of
+from gateway.federation.outbound import OutboundSession
+from gateway.federation.route import RemoteRoute
+from gateway.net.certificates.own_certificates import Identity
+from gateway.notices.attempts.records import Attempt, AttemptLog, Direction, Kind
+from gateway.notices.notices import counted
+from gateway.operations.census import Census, labels_of
+from gateway.operations.history import History
+from gateway.operations.status_records import (
+    CertificateStatus,
+    DomainStatus,
+    Figures,
+    PeerStatus,
+    QueueStatus,
+    Status,
+    StreamStatus,
+)
+from gateway.stream.facts import Facts
+from gateway.timing.turns import Turns
+from gateway.xmpp.addresses import Domain, DomainPair
+
+DAY_SECONDS = 86400
+
+
+class Parts(Protocol):
+    """What is read of the running gateway."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def history(self) -> History: ...
+    @property
+    def identities(self) -> Mapping[Domain, Identity]: ...
+    @property
+    def components(self) -> Mapping[Domain, ComponentRoute]: ...
+    @property
+    def remote_routes(self) -> Mapping[DomainPair, RemoteRoute]: ...
+    @property
+    def backoff(self) -> Backoff: ...
+    @property
+    def started_at(self) -> float: ...
+    def connections(self) -> Iterable[Any]:
+        """All connections, inbound and outbound."""
+
+    def missing(self) -> list[str]:
+        """What is missing for the gateway to do its work."""
+
+
+class StatusReader:
+    """Makes records of the gateway as it is."""
+
+    def __init__(self, parts: Parts, seconds: Callable[[], float]) -> None:
+        """`seconds` is the clock of attempts and timers."""
+        self._parts = parts
+        self._seconds = seconds
+        self._version = version("xmpp-gateway")
+
+    def status(self, most: int | None = None) -> Status:
+        """Everything at once; of streams, peers and queues no more than `most`, those in trouble or in use first."""
+        census = Census(self._parts.connections())
+        streams = [self._stream(connection) for connection in census.latest(most)]
+        peers = self.peers(census)
+        return self._status(census, streams, len(peers.names), list(peers.records(most)), list(self.queues(most)))
+
+    async def whole(self, turns: Turns) -> Status:
+        """All of everything, in turns, so that it is not of one moment when there is very much."""
+        census = Census(self._parts.connections())
+        streams = await turns.gather(self._stream(each) for each in census.connections if not each.is_lost)
+        peers = await turns.gather(self.peers(census).records())
+        return self._status(census, streams, len(peers), peers, await turns.gather(self.queues()))
+
+    def _status(
+        self,
+        census: Census,
+        streams: list[StreamStatus],
+        peer_count: int,
+        peers: list[PeerStatus],
+        queues: list[QueueStatus],
+    ) -> Status:
+        return Status(
+            version=self._version,
+            time=self._seconds(),
+            started=self._parts.started_at,
+            problems=self._parts.missing(),
+            doors=[f"{door} {endpoint}" for door, endpoint in self._parts.settings.listen.opened()],
+            domains=list(self.domains(census)),
+            certificates=list(self.certificates()),
+            streams=sorted(streams, key=lambda stream: stream.number),
+            peers=peers,
+            queues=queues,
+            stream_count=len(census.connections),
+            peer_count=peer_count,
+            queue_count=len(self._parts.remote_routes),
+        )
+
+    def figures(self) -> Figures:
+        """The figures of the moment."""
+        routes = self._parts.remote_routes.values()
+        census = Census(self._parts.connections())
+        return Figures(
+            version=self._version,
+            ready=not self._parts.missing(),
+            streams=census.streams,
+            queued_stanzas=sum(route.queued for route in routes),
+            routes=Counter(route.disposition.value for route in routes),
+            waiting_domains=len(self._waiting(self._seconds())),
+            domains=list(self.domains(census)),
+            certificates=list(self.certificates()),
+        )
+
+    def streams_of(self, domain: str) -> list[StreamStatus]:
+        """The streams with a domain, or for one of ours, the oldest first."""
+        found = [self._stream(each) for each in self._parts.connections() if domain in _ends(each)]
+        return sorted(found, key=lambda stream: stream.number)
+
+    def own(self, name: str) -> list[DomainStatus]:
+        """A domain of ours, if it is one."""
+        return [each for each in self.domains(Census(self._parts.connections())) if each.domain == name]
+
+    def domains(self, census: Census) -> Iterator[DomainStatus]:
+        """Our domains, in the order of the configuration."""
+        for name, settings in self._parts.settings.domains.items():
+            match settings:
+                case ComponentDomain():
+                    session = self._parts.components[name].session
+                    told = f"attached from {session.address}" if session is not None else "nobody is attached"
+                    yield DomainStatus(domain=name, serve="component", up=session is not None, told=told)
+                case RelayDomain():
+                    count = census.between[name, Direction.IN] + census.between[name, Direction.OUT]
+                    last = next(iter(self._parts.history.of(name)), None)
+                    failed = last is not None and last.verdict.is_failure and not count
+                    told = f"the last try failed: {last.verdict}" if failed and last else counted(count, "stream")
+                    told = f"{told}, to the server at {settings.peer.connect}"
+                    yield DomainStatus(domain=name, serve="relay", up=not failed, told=told)
+                case HandlerDomain():
+                    yield DomainStatus(domain=name, serve="handler", up=True, told=settings.serve)
+                case _:
+                    count = census.clients[name]
+                    yield DomainStatus(domain=name, serve=settings.serve, up=True, told=counted(count, "client"))
+
+    def certificates(self) -> Iterator[CertificateStatus]:
+        """Our certificates, those that end first before the others."""
+        now = datetime.fromtimestamp(self._seconds(), UTC)
+        found = sorted(self._parts.identities.items(), key=lambda item: item[1].not_after)
+        for domain, identity in found:
+            yield CertificateStatus(
+                domain=domain,
+                file=str(identity.certificate_file),
+                names=str(identity.names),
+                not_after=f"{identity.not_after:%Y-%m-%d}",
+                days_left=round((identity.not_after - now).total_seconds() / DAY_SECONDS, 2),
+            )
+
+    def queues(self, most: int | None = None) -> Iterator[QueueStatus]:
+        """Every domain pair that stanzas have left for, or wait for; or those `most` for which most wait."""
+        waiting = self._waiting(self._seconds())
+        routes = self._parts.remote_routes
+        chosen = _the_most_telling(list(routes.items()), most, lambda item: item[1].queued, lambda item: item[0].target)
+        for pair, route in chosen:
+            yield QueueStatus(
+                sender=pair.sender,
+                target=pair.target,
+                disposition=route.disposition.value,
+                stanzas=route.queued,
+                sent=route.sent,
+                retry_in=waiting.get(pair.target),
+            )
+
+    def peers(self, census: Census) -> OtherDomains:
+        """Every other domain that is remembered."""
+        return OtherDomains(self._parts, census, self._waiting(self._seconds()))
+
+    def peer(self, name: str) -> PeerStatus | None:
+        """One other domain, if it is remembered."""
+        known = self.peers(Census(self._parts.connections()))
+        return known.record(name) if name in known.names else None
+
+    def _waiting(self, now: float) -> dict[str, float]:
+        """How long domains are not tried yet, in seconds; of several pairs with one domain, the longest counts."""
+        waiting: dict[str, float] = {}
+        for whom, retry_at in self._parts.backoff.waiting(now).items():
+            target = target_of(whom)
+            waiting[target] = max(round(retry_at - now, 1), waiting.get(target, 0))
+        return waiting
+
+    def _stream(self, connection: Any) -> StreamStatus:
+        facts: Facts = connection.stream.facts
+        direction, kind, state, _, tls = labels_of(connection)
+        attempt: AttemptLog | None = getattr(connection.session, "attempt", None)
+        return StreamStatus(
+            number=attempt.number if attempt else 0,
+            kind=kind,
+            direction=direction,
+            state=state,
+            local=facts.local or "",
+            remote=str(facts.client or facts.remote or (attempt.remote if attempt else "")),
+            address=connection.peer_address,
+            both_ways=facts.bidirectional or kind in (Kind.COMPONENT, Kind.CLIENT),
+            proofs={f"{pair.sender} to {pair.target}": str(means) for pair, means in facts.proofs.items()},
+            tls=tls,
+            cipher=facts.tls.cipher if facts.tls else "",
+            certificate=facts.certificate.description if facts.certificate else "",
+            began=attempt.began if attempt else self._parts.started_at,
+            bytes_in=connection.bytes_in,
+            bytes_out=connection.bytes_out,
+            idle_seconds=round(max(0.0, self._seconds() - connection.last_activity), 1),
+        )
+
+
+class OtherDomains:
+    """The other domains that are remembered; a record of each is made when it is asked for."""
+
+    def __init__(self, parts: Parts, census: Census, waiting: Mapping[str, float]) -> None:
+        self._census = census
+        self._waiting = waiting
+        self._latest = {domain: attempt for domain, attempt in parts.history.latest() if _is_server(attempt)}
+        self._queued: Counter[str] = Counter()
+        for pair, route in parts.remote_routes.items():
+            self._queued[pair.target] += route.queued
+        self.names = {*self._latest, *self._queued, *(remote for remote, _ in census.between)} - {""}
+
+    def records(self, most: int | None = None) -> Iterator[PeerStatus]:
+        """All by name, or those `most` in trouble or in use."""
+        chosen = self.names if most is None else nlargest(most, self.names, key=self._weight)
+        return map(self.record, sorted(chosen))
+
+    def record(self, name: str) -> PeerStatus:
+        """One of them."""
+        last = self._latest.get(name)
+        return PeerStatus(
+            domain=name,
+            streams_in=self._census.between[name, Direction.IN],
+            streams_out=self._census.between[name, Direction.OUT],
+            queued=self._queued[name],
+            retry_in=self._waiting.get(name),
+            verdict=str(last.verdict) if last else "",
+            told=last.what_happened if last else "",
+            when=last.began if last else None,
+        )
+
+    def _weight(self, name: str) -> tuple[bool, int, float]:
+        """Those for which something waits come first, then those with streams, then those heard of last."""
+        last = self._latest.get(name)
+        return self._queued[name] > 0, self._census.streams_with(name), last.began if last else 0
+
+
+def _ends(connection: Any) -> tuple[object, object]:
+    return connection.stream.facts.local, connection.stream.facts.remote
+
+
+T = TypeVar("T")
+
+
+def _the_most_telling(
+    found: list[T], most: int | None, weight: Callable[[T], Any], order: Callable[[T], Any]
+) -> list[T]:
+    return found if most is None or len(found) <= most else sorted(nlargest(most, found, key=weight), key=order)
+
+
+def outbound_connections(sessions: Iterable[OutboundSession]) -> Iterator[Any]:
+    """The connections of the streams that we opened."""
+    return (session.connection for session in sessions if session.connection is not None)
+
+
+def _is_server(attempt: Attempt) -> bool:
+    return attempt.kind in (Kind.SERVER, Kind.KEYS)

@@ -1,0 +1,116 @@
+"""What status readings are made of: records of texts and numbers only, which become JSON as they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.operations.census import StreamLabels
+
+
+@dataclass(frozen=True, kw_only=True)
+class DomainStatus:
+    """A domain of ours: what serves it, and whether that is there."""
+
+    domain: str
+    serve: str
+    up: bool
+    told: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamStatus:
+    """One stream; `direction` is who opened it, `proofs` are means by domain pair, times in seconds."""
+
+    number: int
+    kind: str
+    direction: str
+    state: str
+    local: str
+    remote: str
+    address: str
+    both_ways: bool
+    proofs: Mapping[str, str]
+    tls: str
+    cipher: str
+    certificate: str
+    began: float
+    bytes_in: int
+    bytes_out: int
+    idle_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueStatus:
+    """What a domain pair has waiting for a stream, and until when it is not tried."""
+
+    sender: str
+    target: str
+    disposition: str
+    stanzas: int
+    sent: int
+    retry_in: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerStatus:
+    """Another domain: its streams, what waits for it, and how the last attempt ended."""
+
+    domain: str
+    streams_in: int
+    streams_out: int
+    queued: int
+    retry_in: float | None
+    verdict: str
+    told: str
+    when: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateStatus:
+    """A certificate of ours and how many days it has left."""
+
+    domain: str
+    file: str
+    names: str
+    not_after: str
+    days_left: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """All of it. Streams, peers and queues may be the most telling ones only; their numbers are of all."""
+
+    version: str
+    time: float
+    started: float
+    problems: Sequence[str]
+    doors: Sequence[str]
+    domains: Sequence[DomainStatus]
+    certificates: Sequence[CertificateStatus]
+    streams: Sequence[StreamStatus]
+    peers: Sequence[PeerStatus]
+    queues: Sequence[QueueStatus]
+    stream_count: int
+    peer_count: int
+    queue_count: int
+
+    @property
+    def ready(self) -> bool:
+        """Whether the gateway does its work."""
+        return not self.problems
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What is counted rather than listed, for metrics; cheap to make also when there are very many streams."""
+
+    version: str
+    ready: bool
+    streams: Counter[StreamLabels]
+    queued_stanzas: int
+    routes: Counter[str]  # by disposition
+    waiting_domains: int
+    domains: Sequence[DomainStatus]
+    certificates: Sequence[CertificateStatus]

@@ -1,0 +1,95 @@
+"""The interfaces between rooms, and the closed sets of answers that each admits.
+
+An interface stands here when it has two providers: a real one, and one in memory for tests or another kind of peer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.errors import StanzaError
+from gateway.xmpp.stanzas import Stanza
+
+
+class IRoute(Interface):
+    """Whatever owns a domain: a remote domain, an attached component, local handlers, accounts, a relayed server."""
+
+    def deliver(stanza: Stanza) -> None:
+        """Take over a stanza whose 'to' is in this route's domain.
+
+        The route gives it exactly one end: written to its stream, handled, answered with an error through the
+        router's `bounce`, or dropped by a rule. It does not raise. Nothing need be written before `flush`.
+        """
+
+    def flush() -> Deferred[None] | None:
+        """Write what was delivered. None while there is room; else a Deferred that fires when there is room again.
+
+        Until it fires, whoever delivered stops reading from its own peer.
+        """
+
+
+class IStreamRoute(IRoute):
+    """A route that does nothing with stanzas but write them to a stream."""
+
+    outflow = Attribute("The Outflow on their way there; what it takes at once need not be delivered one by one.")
+
+
+class IRouter(Interface):
+    """Where stanzas go that somebody in this process has made or admitted."""
+
+    def route(stanza: Stanza) -> None:
+        """Hand an admitted stanza, with 'to' and 'from', to the route that owns its domain."""
+
+    def bounce(stanza: Stanza, error: StanzaError) -> None:
+        """Answer a stanza with an error, where it may be answered (RFC 6120 §8.3.1)."""
+
+    def flush() -> Deferred[None] | None:
+        """Flush every route that got something since the last time; the answer is as for `IRoute.flush`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handled:
+    """The stanza has been dealt with; these stanzas go out in consequence."""
+
+    replies: Sequence[Stanza] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declined:
+    """Not for this handler: the next one is asked. What all decline is `service-unavailable`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """The stanza is answered with this error, where it may be answered."""
+
+    error: StanzaError
+
+
+Answer = Handled | Declined | Refused
+
+
+class ILocalHandler(Interface):
+    """A service for the stanzas to a domain, written in Python. See docs/handlers.md."""
+
+    def handle(stanza: Stanza) -> Answer | Deferred[Answer]:
+        """Deal with one stanza, whose 'from' has been verified; an exception becomes `internal-server-error`."""
+
+
+class IActiveHandler(ILocalHandler):
+    """A handler that also sends of its own accord, not only in answer to something."""
+
+    def attached(domain: Domain, send: Callable[[Stanza], None]) -> None:
+        """The handler serves this domain from now on; what it sends is from there, and may go to anybody."""
+
+
+class IDiscoverable(Interface):
+    """A handler that adds to what its domain says of itself in service discovery (XEP-0030)."""
+
+    features = Attribute("Sequence[str]: the namespaces it answers for")
+    identities = Attribute("Sequence[tuple[str, str, str]]: category, type, name")

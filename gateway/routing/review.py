@@ -1,0 +1,58 @@
+"""Review: whether a stream that stands would still be let in, when rules or certificates have changed.
+
+The rules that the doors apply to those who come are applied to those who are there. What was proved by a certificate
+is judged by the certificate as it is worth now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from gateway.stream.facts import Facts, Means, PeerCertificate, Role, Terms
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.errors import StreamCondition, StreamError, TLSRequired
+
+_BY_CERTIFICATE = {Means.EXTERNAL, Means.CERTIFICATE}
+
+
+def review(
+    facts: Facts, certificate: PeerCertificate | None, terms: Terms | None, speaks_for: Callable[[Domain], bool]
+) -> StreamError | None:
+    """The error with which a stream between servers has to end now; None when it may stay.
+
+    `terms` are those for the other side as they are now, None when nothing is exchanged with it any more; `speaks_for`
+    says whether we are a domain towards that side.
+    """
+    if facts.local is None or facts.remote is None:
+        return None  # it has shown nothing yet, and will be judged when it does
+    if not speaks_for(facts.local):
+        return StreamError(StreamCondition.HOST_GONE, "this server does not answer for that domain any more")
+    if terms is None:
+        return StreamError(
+            StreamCondition.POLICY_VIOLATION,
+            "nothing is exchanged with that domain any more",
+            reason=f"[peers] does not allow {facts.remote} any more",
+        )
+    if terms.require_tls and not facts.encrypted:
+        return TLSRequired("TLS is required here now")
+    return _proofs(replace(facts, certificate=certificate), terms)
+
+
+def _proofs(facts: Facts, terms: Terms) -> StreamError | None:
+    """What is wrong now with that which was proved on the stream."""
+    assert facts.remote is not None
+    others = [means for means in terms.means if means is not Means.EXTERNAL]
+    needs_certificate = facts.encrypted and not others
+    if facts.role is Role.RECEIVING:
+        needs_certificate |= bool(_BY_CERTIFICATE & set(facts.proofs.values()))
+        refused = sorted({means for means in facts.proofs.values() if not _is_accepted(means, terms)})
+        if refused:
+            return StreamError(StreamCondition.NOT_AUTHORIZED, f"{refused[0]} is not accepted as proof any more")
+    if needs_certificate and (why_not := facts.why_not_by_certificate(facts.remote)):
+        return StreamError(StreamCondition.NOT_AUTHORIZED, f"a valid certificate is required here: {why_not}")
+    return None
+
+
+def _is_accepted(means: Means, terms: Terms) -> bool:
+    return bool(terms.means) if means is Means.CERTIFICATE else terms.allow(means)

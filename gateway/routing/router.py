@@ -1,0 +1,140 @@
+"""Router: stanza -> the one route that owns its domain (RFC 6120 §10).
+
+Remote domains, components, handlers, accounts and relayed servers are all routes to it; it never sees a stream. It
+checks what every stanza must have whoever sent it, answers what nobody can take, and writes once per destination:
+`route` hands over, `flush` lets every route that got something write it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from twisted.internet.defer import Deferred, DeferredList
+from zope.interface import implementer
+
+from gateway.notices.notices import Publish, StanzaBounced
+from gateway.routing.interfaces import IRoute, IRouter, IStreamRoute
+from gateway.routing.policy import Domains
+from gateway.routing.requests import Key, Requests
+from gateway.xmpp.addresses import Address, Domain, DomainPair
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.stanzas import Stanza, check_iq, error_reply
+
+RemoteRoutes = Callable[[DomainPair], IRoute]
+
+
+@implementer(IRouter)
+class Router:
+    """The table of routes."""
+
+    def __init__(self, domains: Domains, remote: RemoteRoutes, publish: Publish) -> None:
+        """`remote` gives the route for a pair of which the target is not one of our own domains, or is relayed."""
+        self.requests = Requests()
+        self.domains = domains
+        self._remote = remote
+        self._publish = publish
+        self._local: dict[Domain, IRoute] = {}
+        self._unflushed: set[IRoute] = set()
+
+    def attach(self, domain: Domain, route: IRoute) -> None:
+        """Let `route` have what is for this domain of ours, and for those below it that are ours."""
+        self._local[domain] = route
+
+    def detach(self, domain: Domain) -> None:
+        """The domain is ours no more."""
+        self._local.pop(domain, None)
+
+    def _local_route(self, domain: Domain) -> IRoute | None:
+        route = self._local.get(domain)
+        if route is None and (owner := self.domains.owner(domain)) is not None:
+            route = self._local.get(owner)
+        return route
+
+    def route(self, stanza: Stanza) -> None:
+        """Hand an admitted stanza to its route; it has both addresses and a sender who is who he says."""
+        if stanza.name != "iq" or self._may_pass(stanza):
+            self._deliver(stanza)
+
+    def route_all(self, sender: Domain, target: Domain, stanzas: Iterable[Stanza]) -> None:
+        """The same for stanzas that came one after the other and are all between these two domains."""
+        passing = [stanza for stanza in stanzas if stanza.name != "iq" or self._may_pass(stanza)]
+        if not passing:
+            return
+        route = self._way(sender, target)
+        if IStreamRoute.providedBy(route) and route.outflow.take(passing):
+            self._unflushed.add(route)
+            return
+        for stanza in passing:  # a route to another server may be forgotten over one, and made anew for the next
+            self._deliver(stanza)
+
+    def _deliver(self, stanza: Stanza) -> None:
+        assert stanza.from_ is not None
+        assert stanza.to is not None
+        route = self._way(stanza.from_.domain, stanza.to.domain)
+        route.deliver(stanza)
+        self._unflushed.add(route)
+
+    def _way(self, sender: Domain, target: Domain) -> IRoute:
+        local = self._local_route(target)
+        return local if local is not None else self._remote(DomainPair(sender, target))
+
+    def _may_pass(self, iq: Stanza) -> bool:
+        if (problem := check_iq(iq)) is not None:
+            self.bounce(iq, problem)
+            return False
+        if iq.is_response and not self._note_answer(iq):
+            self.bounce(iq, _TOO_LATE)
+            return False
+        return True
+
+    def _note_answer(self, stanza: Stanza) -> bool:
+        assert stanza.to is not None
+        assert stanza.from_ is not None
+        route = self._local_route(stanza.from_.domain)
+        way = DomainPair(stanza.to.domain, stanza.from_.domain)
+        return self.requests.answered(way if route is None else route, stanza)
+
+    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
+        """Answer a stanza with an error, where it may be answered; else this is where it ends."""
+        reply = error_reply(stanza, error)
+        self._publish(
+            StanzaBounced(
+                name=stanza.name,
+                id=stanza.id,
+                sender=str(stanza.from_ or ""),
+                target=str(stanza.to or ""),
+                condition=str(error.condition),
+                reason=error.reason,
+                answered=reply is not None,
+            )
+        )
+        if reply is not None:
+            self._deliver(reply)
+
+    def refuse(self, stanza: Stanza, error: StanzaError, by: Address) -> None:
+        """Answer a stanza that has no usable 'to', on behalf of `by`."""
+        reply = error_reply(stanza, error, from_=by)
+        if reply is not None:
+            self.route(reply)
+
+    def abandon(self, responder: IRoute | DomainPair, error: StanzaError, among: frozenset[Key] | None = None) -> None:
+        """Whoever `responder` was is gone: answer the requests that it leaves open, all or `among` these."""
+        for request in self.requests.abandoned(responder, among):
+            self.bounce(request, error)
+
+    def flush(self) -> Deferred[None] | None:
+        """Let every route write; a Deferred where the sender should wait for room."""
+        waits: list[Deferred[None]] = []
+        # Writing may bounce, and bounces are deliveries too: go on until none is left.
+        while self._unflushed:
+            routes, self._unflushed = self._unflushed, set()
+            waits.extend(wait for route in routes if (wait := route.flush()) is not None)
+        if not waits:
+            return None
+        return waits[0] if len(waits) == 1 else DeferredList(waits).addCallback(lambda _: None)
+
+
+_TOO_LATE = StanzaError(
+    StanzaCondition.UNEXPECTED_REQUEST, reason="its request has been answered with an error already"
+)
+NOBODY_THERE = StanzaError(StanzaCondition.SERVICE_UNAVAILABLE, "nobody is there at the moment")

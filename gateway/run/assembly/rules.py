@@ -1,0 +1,112 @@
+"""Rules: the settings in force, and what they mean for each domain. A reload puts others in their place."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from gateway.config.settings import ComponentDomain, PeerSettings, RelayDomain, Settings
+from gateway.federation.route import RouteRules
+from gateway.net.dial.connector import Way
+from gateway.net.tls.contexts import TLSRules
+from gateway.routing.policy import DomainRule, Domains
+from gateway.stream.facts import Means, Terms
+from gateway.xmpp.addresses import Domain
+
+_MOST_DOMAINS = 4096  # whose terms are remembered
+
+
+class Rules:
+    """Answers by the settings of the moment, so that nobody keeps what a reload may change."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.domains = Domains(domain_rules(settings))
+        self._terms: dict[PeerSettings, Terms] = {}  # made once for each table in the settings
+        self._found = lru_cache(_MOST_DOMAINS)(self._find_terms)  # several times while a stream is opened
+
+    def replace(self, settings: Settings) -> None:
+        """Answer by these settings from now on."""
+        self.settings = settings
+        self.domains.replace(domain_rules(settings))
+        self._terms.clear()
+        self._found.cache_clear()
+
+    def peer(self, domain: Domain) -> PeerSettings:
+        """How we deal with a domain: relayed ones have their own settings."""
+        ours = self.settings.domains.get(domain)
+        return ours.peer if isinstance(ours, RelayDomain) else self.settings.peers.for_domain(domain)
+
+    def route_rules(self, domain: Domain) -> RouteRules:
+        """How much may wait for a domain, and how long."""
+        peer = self.peer(domain)
+        return RouteRules(
+            allow=peer.allow,
+            queue_stanzas=peer.queue_stanzas,
+            connect_seconds=peer.connect_seconds,
+            silence_seconds=self.settings.limits.silence_seconds,
+        )
+
+    def way_to(self, domain: Domain) -> Way:
+        """How a domain is reached."""
+        peer = self.peer(domain)
+        return Way(terms=self._terms_of(peer), connect=peer.connect, direct_tls=peer.direct_tls)
+
+    def terms_outside(self, domain: Domain) -> Terms | None:
+        """The terms for a domain outside; None where nothing is exchanged with it."""
+        return self._found(domain)
+
+    def _find_terms(self, domain: Domain) -> Terms | None:
+        peer = self.settings.peers.for_domain(domain)
+        return self._terms_of(peer) if peer.allow else None
+
+    def terms_with(self, domain: Domain) -> Terms | None:
+        """The terms for any other server: a relayed one, or one outside."""
+        return self.domains.relayed_terms(domain) or self.terms_outside(domain)
+
+    def _terms_of(self, peer: PeerSettings) -> Terms:
+        terms = self._terms.get(peer)
+        if terms is None:
+            terms = self._terms[peer] = terms_of(peer)
+        return terms
+
+    def speaks_for(self, remote: Domain | None, domain: Domain) -> bool:
+        """Whether we are that domain towards another server: to a relayed one, everybody whom it may reach."""
+        if self.domains.is_own(domain):
+            return True
+        is_relayed = remote is not None and self.domains.relayed_terms(remote) is not None
+        return is_relayed and self.terms_outside(domain) is not None
+
+    def secret_of(self, domain: Domain) -> str | None:
+        """What the component of a domain has to know; None where no component serves it."""
+        ours = self.settings.domains.get(domain)
+        return ours.secret.text if isinstance(ours, ComponentDomain) else None
+
+    @property
+    def tls(self) -> TLSRules:
+        """Which TLS we speak."""
+        return TLSRules(minimum=self.settings.tls.minimum, ciphers=self.settings.tls.ciphers)
+
+
+def domain_rules(settings: Settings) -> dict[Domain, DomainRule]:
+    """What policy has to know of our domains."""
+    return {
+        name: DomainRule(
+            with_subdomains=isinstance(domain, ComponentDomain),
+            terms=terms_of(domain.peer) if isinstance(domain, RelayDomain) else None,
+        )
+        for name, domain in settings.domains.items()
+    }
+
+
+def terms_of(peer: PeerSettings) -> Terms:
+    """What the settings for a peer say about its streams."""
+    return Terms(
+        require_tls=peer.require_tls,
+        means=tuple(Means(means) for means in peer.authenticate),
+        shared_secret=peer.digest_md5_secret.text if peer.digest_md5_secret is not None else None,
+        stanza_bytes=peer.stanza_bytes,
+        stanzas_per_second=peer.stanzas_per_second,
+        idle_seconds=peer.idle_seconds,
+        bidirectional=peer.bidi,
+        managed=peer.stream_management,
+    )

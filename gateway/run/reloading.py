@@ -1,0 +1,195 @@
+"""Reloading: the running service takes over its configuration, certificates, authorities and revocation lists.
+
+First everything new is read and made, which may fail: then nothing has changed, and the operator is told why. Then all
+of it is put in place at once, which cannot fail. At the end each stream that stands is held to the new rules, in turns
+when there are many: those that would still be let in stay up, the others are closed with the condition that says why.
+
+What was fixed when the service was put together (state folder, nameservers, limits, storage, log, and which domains
+have accounts) takes effect with the next start; the answer names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from gateway.components.components import ComponentRoute
+from gateway.config import Mistakes, load
+from gateway.config.settings import ComponentDomain, DomainSettings, HandlerDomain, ImDomain, Settings
+from gateway.net.certificates.own_certificates import Identity
+from gateway.net.listen.listening import Listening, NotOpened
+from gateway.net.tls.session import judge_peer
+from gateway.notices.notices import Level, Remark
+from gateway.operations.control.door import Refused
+from gateway.routing.review import review
+from gateway.run.assembly.certificates import Material, use
+from gateway.run.assembly.doors import listening
+from gateway.run.assembly.parts import Parts
+from gateway.run.assembly.serving import attach, local_route
+from gateway.timing.turns import Turns
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.errors import ConfigError, StreamCondition, StreamError
+
+FIXED = ("gateway", "dns", "limits", "storage", "log")
+
+
+class Reload:
+    """One reload of a gateway."""
+
+    def __init__(self, gateway: Parts) -> None:
+        self._gateway = gateway
+        self._old = gateway.settings
+
+    async def run(self) -> dict[str, Any]:
+        """What has changed, how many streams were closed, and what needs a restart; raises Refused."""
+        try:
+            wanted = load(self._old.file)
+            new = _with_fixed(self._old, wanted)
+            material = Material.load(new)
+            routes = self._new_routes(new)
+            opened = self._open_new_doors(new)
+        except (Mistakes, ConfigError, NotOpened) as problem:
+            told = "; ".join(str(problem).splitlines())
+            self._tell(f"the configuration was not reloaded, and nothing has changed: {told}", Level.ERROR)
+            raise Refused(f"nothing has changed: {problem}") from problem
+        changed = [*differences(self._old, new), *_renewed(self._gateway.identities, material.identities)]
+        if material.trust.generation != self._gateway.trust.generation:
+            changed.append(f"we trust {material.trust}")
+        self._put_in_place(new, material, routes, opened)
+        closed = sum(await Turns(self._gateway.reactor).gather(self._close_what_is_not_allowed()))
+        needs_restart = [*(f"[{table}]" for table in FIXED if getattr(self._old, table) != getattr(wanted, table))]
+        if _accounts(self._old) != _accounts(wanted):
+            needs_restart.append('which domains have accounts (serve = "im")')
+        self._tell(f"reloaded: {'; '.join(changed) or 'nothing has changed'}; streams closed: {closed}")
+        return {"changed": changed, "closed": closed, "needs_restart": needs_restart}
+
+    # -- what may fail -----------------------------------------------------------------------------------------------
+
+    def _new_routes(self, new: Settings) -> dict[Domain, Any]:
+        """The routes of local domains that are new or have changed."""
+        kinds = (ComponentDomain, HandlerDomain)
+        return {
+            name: local_route(self._gateway, domain)
+            for name, domain in new.domains.items()
+            if isinstance(domain, kinds) and _needs_route(self._old.domains.get(name), domain)
+        }
+
+    def _open_new_doors(self, new: Settings) -> list[Listening]:
+        before = set(self._old.listen.opened())
+        opened: list[Listening] = []
+        try:
+            for door, endpoint in new.listen.opened():
+                if (door, endpoint) not in before:
+                    new_door = listening(self._gateway, door, endpoint)
+                    new_door.privilegedStartService()
+                    opened.append(new_door)
+        except NotOpened:
+            for new_door in opened:
+                new_door.stopService()
+            raise
+        return opened
+
+    # -- what may not ------------------------------------------------------------------------------------------------
+
+    def _put_in_place(
+        self, new: Settings, material: Material, routes: dict[Domain, Any], opened: list[Listening]
+    ) -> None:
+        gateway = self._gateway
+        gateway.rules.replace(new)
+        use(gateway, material)
+        for name in self._old.domains.keys() - new.domains.keys():
+            gateway.router.detach(name)
+            _dismiss(gateway.components.pop(name, None), StreamCondition.HOST_GONE)
+        for name, route in routes.items():
+            _dismiss(gateway.components.pop(name, None), StreamCondition.RESET)
+            attach(gateway, name, route)
+        for route in list(gateway.remote_routes.values()):
+            route.rules = gateway.rules.route_rules(route.pair.target)
+        gateway.backoff.forget()  # what failed may do so no more
+        for route in list(gateway.remote_routes.values()):
+            route.retry()
+        self._shut_old_doors(new)
+        for new_door in opened:
+            gateway.addService(new_door)
+
+    def _shut_old_doors(self, new: Settings) -> None:
+        wanted = set(new.listen.opened())
+        for service in list(self._gateway.listening()):
+            if (service.door, service.endpoint) not in wanted:
+                service.disownServiceParent()
+
+    def _close_what_is_not_allowed(self) -> Iterator[int]:
+        """How many were closed of each connection that stands: one or none."""
+        gateway = self._gateway
+        now = datetime.now(UTC)
+        for connection in gateway.connections():
+            facts = connection.stream.facts
+            if connection.is_lost or facts.client is not None:
+                continue
+            if connection.session.attempt.kind not in ("server", "keys"):
+                continue
+            certificate = judge_peer(gateway.judge, connection.transport, now) if facts.encrypted else None
+            terms = gateway.rules.terms_with(facts.remote) if facts.remote is not None else None
+            error = review(facts, certificate, terms, partial(gateway.rules.speaks_for, facts.remote))
+            if error is not None:
+                connection.close(error)
+            yield int(error is not None)
+
+    def _tell(self, text: str, weight: Level = Level.INFO) -> None:
+        self._gateway.board.publish(Remark(text=text, weight=weight))
+
+
+def differences(old: Settings, new: Settings) -> Iterator[str]:
+    """What is different, in words."""
+    for name in new.domains.keys() - old.domains.keys():
+        yield f"{name} is new"
+    for name in old.domains.keys() - new.domains.keys():
+        yield f"{name} is gone"
+    for name in sorted(new.domains.keys() & old.domains.keys()):
+        if new.domains[name] != old.domains[name]:
+            yield f"{name} has changed"
+    for door, endpoint in sorted(set(new.listen.opened()) - set(old.listen.opened())):
+        yield f"the door {door} {endpoint} is open"
+    for door, endpoint in sorted(set(old.listen.opened()) - set(new.listen.opened())):
+        yield f"the door {door} {endpoint} is shut"
+    for table in ("tls", "peers"):
+        if getattr(old, table) != getattr(new, table):
+            yield f"[{table}] has changed"
+
+
+def _renewed(old: dict[Domain, Identity], new: dict[Domain, Identity]) -> Iterator[str]:
+    for name, identity in new.items():
+        if name in old and old[name].fingerprint != identity.fingerprint:
+            yield f"{name} has another certificate, valid until {identity.not_after:%Y-%m-%d}"
+
+
+def _with_fixed(old: Settings, new: Settings) -> Settings:
+    """The new settings, with what cannot change while the service runs as it was."""
+    kept = {name: domain for name, domain in new.domains.items() if not isinstance(domain, ImDomain)}
+    for name in _accounts(old):
+        again = new.domains.get(name)
+        kept[name] = again if isinstance(again, ImDomain) else old.domains[name]
+    fixed = {table: getattr(old, table) for table in FIXED}
+    return replace(new, domains=kept, **fixed)
+
+
+def _accounts(settings: Settings) -> set[Domain]:
+    return {domain.domain for domain in settings.domains_of(ImDomain)}
+
+
+def _needs_route(old: DomainSettings | None, new: DomainSettings) -> bool:
+    """Whether whatever serves the domain has to be made anew; another certificate alone does not matter."""
+    if old is None or type(old) is not type(new):
+        return True
+    if isinstance(old, ComponentDomain) and isinstance(new, ComponentDomain):
+        return old.secret.text != new.secret.text
+    return replace(old, certificate=None, key=None) != replace(new, certificate=None, key=None)
+
+
+def _dismiss(component: ComponentRoute | None, condition: StreamCondition) -> None:
+    """Close the connection of a component whose domain is gone or has changed; it may come back."""
+    if component is not None and component.session is not None and component.session.connection is not None:
+        component.session.connection.close(StreamError(condition, "the configuration has changed"))

@@ -1,0 +1,64 @@
+"""Shutdown: the order in which streams are closed, so that nothing is lost that was accepted.
+
+First the streams on which stanzas only come in, until the other side has closed them too: what was on its way is read,
+and has somewhere to go. Then components and clients, which both send and receive. Then the streams that lead to other
+servers, and by now nothing is added to. What waits for room is given the time to be written. Whoever is not gone when
+the time of his turn is up is left at the end: first in good order, so that what the system has still to send arrives,
+then, if he takes nothing, cut off. All this stays below five seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList, TimeoutError
+
+from gateway.notices.attempts.records import Direction, Kind
+from gateway.xmpp.errors import StreamCondition, StreamError
+
+TURN_SECONDS = 1.4
+LAST_SECONDS = 0.3
+_NOT_CLOSED = "the gateway was shut down, and the other side did not close its stream"
+_SHUTDOWN = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
+
+
+async def close_in_order(connections: Iterable[Any], clock: Any) -> None:
+    """Close all these connections properly, each in its turn."""
+    turns: tuple[list[Any], ...] = ([], [], [])
+    for connection in connections:
+        turns[_turn(connection)].append(connection)
+    for turn in turns:
+        await _in_time(clock, [Deferred.fromCoroutine(_close_with_room(connection)) for connection in turn])
+        for connection in turn:
+            connection.close(_SHUTDOWN)
+    left = [connection for turn in turns for connection in turn if not connection.is_lost]
+    for connection in left:
+        connection.finish(_NOT_CLOSED)
+    await _in_time(clock, [connection.when_lost() for connection in left], LAST_SECONDS)
+    for connection in left:
+        if not connection.is_lost:
+            connection.abort(_NOT_CLOSED)
+    await DeferredList([connection.when_lost() for connection in left])
+
+
+def _turn(connection: Any) -> int:
+    attempt = getattr(connection.session, "attempt", None)
+    if attempt is None or attempt.kind in (Kind.COMPONENT, Kind.CLIENT):
+        return 1
+    return 0 if attempt.direction is Direction.IN and not connection.stream.facts.bidirectional else 2
+
+
+async def _close_with_room(connection: Any) -> None:
+    channel = connection.session if hasattr(connection.session, "room") else connection
+    while connection.stream.is_established and (room := channel.room()) is not None:
+        await room
+    connection.close(_SHUTDOWN)
+    await connection.when_lost()
+
+
+async def _in_time(clock: Any, closings: Sequence[Deferred[None]], seconds: float = TURN_SECONDS) -> None:
+    all_closed: Deferred[Any] = DeferredList(closings, consumeErrors=True)
+    with suppress(TimeoutError):
+        await all_closed.addTimeout(seconds, clock)

@@ -1,0 +1,54 @@
+"""Profiles: the kinds of streams, as values (content namespace, features in order of preference).
+
+A new kind of stream is one more profile and one more door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from gateway.stream.negotiation import StreamFeature
+from gateway.xmpp.namespaces import CLIENT, COMPONENT_ACCEPT, SERVER
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """One kind of stream."""
+
+    content_namespace: str
+    features: tuple[StreamFeature, ...]
+    negotiates: bool = True  # False: no version, no stream features, as in XEP-0114
+    content_aliases: frozenset[str] = frozenset()
+    binds_channels: bool = (
+        False  # whether passwords are proved on it, by proofs that may be bound to the TLS connection
+    )
+
+    @cached_property
+    def receivers(self) -> Mapping[tuple[str, str], StreamFeature]:
+        """Which feature receives a top-level element, by namespace and name."""
+        return {key: feature for feature in self.features for key in feature.handles}
+
+    @cached_property
+    def answerers(self) -> Mapping[type, StreamFeature]:
+        """Which feature asked the question that an answer is to."""
+        return {kind: feature for feature in self.features for kind in feature.answers}
+
+
+def server_profile(*features: StreamFeature) -> Profile:
+    """A server-to-server stream."""
+    return Profile(content_namespace=SERVER, features=features)
+
+
+def client_profile(*features: StreamFeature) -> Profile:
+    """A client-to-server stream."""
+    return Profile(content_namespace=CLIENT, features=features, binds_channels=True)
+
+
+def component_profile(*features: StreamFeature) -> Profile:
+    """An external component's stream (XEP-0114 §3)."""
+    # COMPAT jabberd2 2.7, slixmpp: stanzas in jabber:client on a component's stream
+    return Profile(
+        content_namespace=COMPONENT_ACCEPT, features=features, negotiates=False, content_aliases=frozenset({CLIENT})
+    )

@@ -1,0 +1,93 @@
+"""What a connection and the session that owns it know of each other.
+
+A connection carries out; a session decides. One session belongs to one connection, from `connected` to `lost`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from gateway.stream.facts import Facts
+from gateway.stream.negotiation import Step
+from gateway.stream.stream import Output, Stream
+from gateway.xmpp.errors import StreamError
+from gateway.xmpp.stanzas import Stanza
+
+
+class Connection(Protocol):
+    """What a session may ask of its connection."""
+
+    stream: Stream
+    bytes_in: int
+    bytes_out: int
+    has_stalled: bool  # the other side took nothing for too long, and the connection was cut
+    was_stuck: bool  # the other side took nothing when the connection was lost
+    was_answered: bool  # the other side ended the connection in good order, after we had closed our stream
+
+    @property
+    def peer_address(self) -> str:
+        """The other side's IP address and port, as text."""
+
+    def write(self, data: bytes) -> None:
+        """Write stanzas, on an established stream."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether stanzas may be written now."""
+
+    def room(self) -> Deferred[None] | None:
+        """None when there is room to write; else a Deferred that fires when there is, or the connection is gone."""
+
+    def answer(self, answer: object) -> None:
+        """Answer an order that was a question."""
+
+    def perform(self, step: Callable[[Facts], Step]) -> None:
+        """Have a feature do something of its own accord."""
+
+    def close(self, error: StreamError | None = None) -> None:
+        """Close the stream: error if any, closing tag, then the connection."""
+
+    def abort(self, because: str) -> None:
+        """Cut the connection, for this reason in plain words."""
+
+    def when_lost(self) -> Deferred[None]:
+        """Fires when the connection is gone."""
+
+
+class Session(Protocol):
+    """Who owns a connection."""
+
+    def connected(self, connection: Connection) -> None:
+        """The connection stands; nothing has been said yet."""
+
+    def happened(self, output: Output) -> None:
+        """An event, or an order that is not about the transport."""
+
+    def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
+        """Stanzas came; a Deferred where reading should wait for it."""
+
+    def lost(self, reason: str) -> None:
+        """The connection is gone, for this reason in plain words. Called once, and nothing after it."""
+
+
+class Nobody:
+    """The session of a connection that is lost: it does nothing, and holds nothing."""
+
+    def connected(self, connection: Connection) -> None:
+        """Never again."""
+
+    def happened(self, output: Output) -> None:
+        """Too late."""
+
+    def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
+        """Too late."""
+        return None
+
+    def lost(self, reason: str) -> None:
+        """It was lost already."""
+
+
+NOBODY = Nobody()

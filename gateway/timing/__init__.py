@@ -1,0 +1,1 @@
+"""Timers, and turns of the event loop."""

@@ -1,0 +1,234 @@
+"""The parts of an address, prepared: one string for all spellings of one part, which are compared with `==` (RFC 7622).
+
+domainpart    IDNA 2008 after the UTS 46 mapping, written as lower-case U-labels without a trailing dot (§3.2);
+              `192.0.2.1` and `[2001:db8::1]` in their canonical form
+localpart     Nodeprep (RFC 6122 §A) over UsernameCaseMapped, less the characters of RFC 7622 §3.3.1
+resourcepart  Resourceprep (RFC 6122 §B) over OpaqueString, case kept (§3.4)
+
+RFC 7622 decides what is a part. Where a stringprep profile defines a result too, that is the prepared form, unless RFC
+7622 would refuse or change it: deployed servers send it and answer with it, so `fußball` is `fussball`, and resource
+`①` is `1`. Domainparts stay IDNA 2008, which keeps the ß and ς that Nameprep folds: `straße.example` and
+`strasse.example` can be registered by two owners, and mapping would make two names one.
+
+Length comes first: what is longer than 1023 bytes, is no UTF-8 or holds unassigned code points is refused before any
+library sees it (CVE-2015-2058), and what grew beyond 1023 bytes is refused after. Plain ASCII, nearly all there is on
+the wire, is recognised by a regular expression and needs no library either.
+
+Three choices where the documents leave room or peers differ:
+- Underscores are accepted in ASCII labels. They are no host names, but servers in containers have such names.
+- A name whose last label is a number is an IPv4 address or nothing (RFC 1123 §2.1): `127.1` must not reach a resolver.
+- Code points that Resourceprep drops (variation selectors, joiners: RFC 3454 B.1) are dropped from a resourcepart that
+  OpaqueString would refuse for them: emoji in room nicknames carry them, and peers of the stringprep age send them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import stringprep
+import unicodedata
+from collections.abc import Callable
+from typing import NewType
+
+import idna
+from precis_i18n import get_profile
+
+from gateway.xmpp.errors import MalformedAddress
+from gateway.xmpp.preparation import normalised, visible
+
+Domain = NewType("Domain", str)
+"""A prepared domainpart; only `prepare_domain` makes one."""
+
+PART_BYTES = 1023  # RFC 7622 §3.1, for each part
+_LABEL_BYTES = 63
+
+# ASCII whose preparation is lower-casing, or nothing. These decide speed only: the slow path gives the same answers.
+LOCAL = r"[!#$%()*+,\-.0-9;=?A-Z\[\\\]^_`a-z{|}~]{1,1023}"
+_LABEL = r"(?!..--)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+DOMAIN = rf"(?=[^/]{{1,1023}}(?:/|\Z))(?:{_LABEL}\.)*(?![0-9]+(?:/|\Z)){_LABEL}"
+RESOURCE = r"[ -~]{1,1023}"
+_PLAIN_LOCAL = re.compile(LOCAL).fullmatch
+_PLAIN_DOMAIN = re.compile(DOMAIN).fullmatch
+_PLAIN_RESOURCE = re.compile(RESOURCE).fullmatch
+
+_ASCII_LABEL = re.compile(_LABEL).fullmatch
+_FORBIDDEN_IN_LOCAL = re.compile(r"[\"&'/:<>@ ]").search  # RFC 7622 §3.3.1, and space
+
+# Code points that RFC 8264 judges by all the others beside them: many of them would take quadratic time.
+# They are the Arabic-Indic digits of both kinds and the katakana middle dot, also half-width.
+_CONTEXTUAL = re.compile("[\u0660-\u0669\u06f0-\u06f9\u30fb\uff65]").findall
+_MOST_CONTEXTUAL = 64
+
+_username = get_profile("UsernameCaseMapped")
+_opaque_string = get_profile("OpaqueString")
+
+
+def prepare_domain(text: str) -> Domain:
+    """The one spelling of a domainpart; raise MalformedAddress where it is none (RFC 7622 §3.2)."""
+    if _PLAIN_DOMAIN(text):
+        return Domain(text.lower())
+    _check_input("domainpart", text)
+    domain = _prepare_ipv6(text) if text.startswith("[") else _prepare_name(text)
+    return Domain(_check_length("domainpart", domain))
+
+
+def prepare_local(text: str) -> str:
+    """The one spelling of a localpart; raise MalformedAddress where it is none (RFC 7622 §3.3, Nodeprep)."""
+    if _PLAIN_LOCAL(text):
+        return text.lower()
+    return _prefer_stringprep(text, _enforce_local, _map_nodeprep)
+
+
+def prepare_resource(text: str) -> str:
+    """The one spelling of a resourcepart; raise MalformedAddress where it is none (RFC 7622 §3.4, Resourceprep)."""
+    if _PLAIN_RESOURCE(text):
+        return text
+    return _prefer_stringprep(text, _enforce_resource, normalised)
+
+
+def to_ascii(domain: Domain) -> str:
+    """The domain as DNS, SNI and certificates spell it: with A-labels."""
+    if domain.isascii():
+        return domain
+    return ".".join(label if label.isascii() else idna.alabel(label).decode("ascii") for label in domain.split("."))
+
+
+def _prepare_name(text: str) -> str:
+    """A name of labels, or an IPv4 address: both may come in full-width characters."""
+    try:
+        labels = idna.uts46_remap(text, std3_rules=False).removesuffix(".").split(".")
+        if labels[-1].isascii() and labels[-1].isdigit():
+            return str(ipaddress.IPv4Address(".".join(labels)))
+        return ".".join(map(_prepare_label, labels))
+    except ValueError as error:  # of which IDNAError is one
+        raise MalformedAddress(f"the domainpart {_quote(text)} is no domain: {_plain(str(error))}") from error
+
+
+def _prepare_label(label: str) -> str:
+    """The U-label of a mapped label, or the ASCII label that has none."""
+    if len(label) > _LABEL_BYTES:  # An A-label is longer than its U-label, never shorter.
+        raise ValueError(f"a label is longer than {_LABEL_BYTES} bytes")
+    if label.startswith("xn--"):
+        return idna.ulabel(label)
+    if not label.isascii():
+        idna.alabel(label)  # checks the label, and the length of its A-label
+        return label
+    if not _ASCII_LABEL(label):
+        raise ValueError(f"{label!r} is no label" if label else "a label is empty")
+    return label
+
+
+def _prepare_ipv6(text: str) -> str:
+    """An address literal in its compressed, lower-case form (RFC 5952)."""
+    try:
+        address = ipaddress.IPv6Address(text.removeprefix("[").removesuffix("]"))
+    except ValueError as error:
+        raise MalformedAddress(f"the domainpart {_quote(text)} is no IPv6 address") from error
+    if address.scope_id is not None or not text.endswith("]"):
+        raise MalformedAddress(f"the domainpart {_quote(text)} is no IPv6 address literal without a zone")
+    mapped = address.ipv4_mapped  # Python 3.13 began to write these with dots (RFC 5952 §5)
+    return f"[::ffff:{mapped}]" if mapped else f"[{address.compressed}]"
+
+
+def _enforce_local(text: str) -> str:
+    """What RFC 7622 §3.3 makes of a localpart."""
+    _check_input("localpart", text)
+    try:
+        local = _username.enforce(text)
+    except UnicodeEncodeError as error:
+        raise _disallowed("localpart", text, error) from error
+    if forbidden := _FORBIDDEN_IN_LOCAL(local):
+        raise MalformedAddress(f"the localpart {_quote(text)} contains {forbidden.group()!r}")
+    return _check_length("localpart", local)
+
+
+def _enforce_resource(text: str) -> str:
+    """What RFC 7622 §3.4 makes of a resourcepart."""
+    _check_input("resourcepart", text)
+    try:
+        resource = _enforce_opaque_string(text)
+    except UnicodeEncodeError as error:
+        raise _disallowed("resourcepart", text, error) from error
+    return _check_length("resourcepart", resource)
+
+
+def _enforce_opaque_string(text: str) -> str:
+    """OpaqueString; where that refuses, OpaqueString of what Resourceprep would not have dropped."""
+    try:
+        return _opaque_string.enforce(text)
+    except UnicodeEncodeError:
+        seen = visible(text)
+        if seen == text:
+            raise
+        return _opaque_string.enforce(seen)
+
+
+def _prefer_stringprep(text: str, enforce: Callable[[str], str], fold: Callable[[str], str]) -> str:
+    """What stringprep makes of a part, where RFC 7622 leaves that as it is; otherwise what RFC 7622 makes of it."""
+    prepared = enforce(text)
+    for spelling in dict.fromkeys((text, prepared)):  # Unicode 3.2 has no ẞ, but the ß that RFC 7622 makes of it.
+        folded = fold(spelling)
+        if folded != prepared and _keeps(enforce, folded) and _is_stringprep(folded):
+            return folded
+    return prepared
+
+
+def _keeps(enforce: Callable[[str], str], text: str) -> bool:
+    try:
+        return enforce(text) == text
+    except MalformedAddress:
+        return False
+
+
+def _map_nodeprep(text: str) -> str:
+    """Fold case (B.2 of RFC 3454), drop and normalise (RFC 6122 §A.3, §A.4)."""
+    return normalised("".join(map(stringprep.map_table_b2, text)))
+
+
+def _is_stringprep(text: str) -> bool:
+    """Whether stringprep allows what it mapped; RFC 7622 keeps nothing of its other prohibited tables."""
+    if any(stringprep.in_table_a1(c) or stringprep.in_table_c6(c) or stringprep.in_table_c7(c) for c in text):
+        return False
+    if not any(map(stringprep.in_table_d1, text)):  # else it runs from right to left (RFC 3454 §6)
+        return True
+    ends = stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])
+    return ends and not any(map(stringprep.in_table_d2, text))
+
+
+def _check_input(part: str, text: str) -> None:
+    """Keep from the libraries what is empty, huge, no Unicode text, or unassigned: length first."""
+    if not text:
+        raise MalformedAddress(f"the {part} is empty")
+    _check_length(part, text)
+    if any(unicodedata.category(character) == "Cn" for character in text):
+        raise MalformedAddress(f"the {part} {_quote(text)} contains an unassigned code point")
+    if len(_CONTEXTUAL(text)) > _MOST_CONTEXTUAL:
+        raise MalformedAddress(f"the {part} {_quote(text)} has more than {_MOST_CONTEXTUAL} digits or dots")
+
+
+def _check_length(part: str, text: str) -> str:
+    if len(text) > PART_BYTES or len(_encode(text)) > PART_BYTES:
+        raise MalformedAddress(f"the {part} {_quote(text)} is longer than {PART_BYTES} bytes")
+    return text
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise MalformedAddress(f"{_quote(text)} contains half a surrogate pair") from error
+
+
+def _disallowed(part: str, text: str, error: UnicodeEncodeError) -> MalformedAddress:
+    rule = error.reason.removeprefix("DISALLOWED/").replace("_", " ")
+    return MalformedAddress(f"the {part} {_quote(text)} is not allowed by RFC 8265: {rule}")
+
+
+def _quote(text: str) -> str:
+    """Untrusted text for an error message, in bounded length and ASCII."""
+    return ascii(text if len(text) <= 60 else text[:60] + "...")
+
+
+def _plain(explanation: str) -> str:
+    """What a library says about untrusted text, which it may quote at any length."""
+    return explanation[:120].encode("ascii", "backslashreplace").decode("ascii")

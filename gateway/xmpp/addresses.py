@@ -1,0 +1,203 @@
+"""XMPP addresses: parse, prepare, compare (RFC 7622; domain pairs: XEP-0220 §1.3).
+
+An address is `local@domain/resource`. Each part is prepared (see `gateway.xmpp.address_parts`), so that addresses are
+compared with `==` and nothing else. One regular expression recognises plain ASCII, which is nearly all there is on the
+wire.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple, NoReturn
+
+from gateway.xmpp.address_parts import (
+    DOMAIN,
+    LOCAL,
+    PART_BYTES,
+    RESOURCE,
+    Domain,
+    prepare_domain,
+    prepare_local,
+    prepare_resource,
+    to_ascii,
+)
+from gateway.xmpp.elements import unescape
+from gateway.xmpp.errors import MalformedAddress, Misuse
+
+__all__ = [
+    "PART_BYTES",
+    "Address",
+    "AddressCache",
+    "Domain",
+    "DomainPair",
+    "prepare_domain",
+    "prepare_local",
+    "prepare_resource",
+    "to_ascii",
+]
+
+_ADDRESS_CHARACTERS = 3 * PART_BYTES + len("@/")
+_QUOTED_BYTES = len("&#x10ffff;") * _ADDRESS_CHARACTERS + len("''")  # of an attribute value, however it is written
+
+# As with the parts, this decides speed only.
+_PLAIN_ADDRESS = re.compile(rf"(?:({LOCAL})@)?({DOMAIN})(?:/({RESOURCE}))?").fullmatch
+
+
+class Address:
+    """One prepared XMPP address, immutable; an absent part is the empty string, `bare` and `full` are its spellings."""
+
+    __slots__ = ("bare", "domain", "full", "local", "resource")
+    local: str
+    domain: Domain
+    resource: str
+    bare: str
+    full: str
+
+    def __init__(self) -> None:
+        raise Misuse("an address is made by Address.parse or Address.make")
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Prepare an address as it is written; raise MalformedAddress where it is none."""
+        if len(text) > _ADDRESS_CHARACTERS:
+            raise MalformedAddress(f"an address of {len(text)} characters is too long")
+        if plain := _PLAIN_ADDRESS(text):
+            local, domain, resource = plain.groups("")
+            return _assemble(local.lower(), Domain(domain.lower()), resource)
+        return _assemble(*_prepare_parts(text))
+
+    @classmethod
+    def make(cls, local: str, domain: str, resource: str) -> Address:
+        """Prepare an address from its parts; an empty localpart or resourcepart is an absent one."""
+        return _assemble(
+            prepare_local(local) if local else "",
+            prepare_domain(domain),
+            prepare_resource(resource) if resource else "",
+        )
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is no resourcepart."""
+        return not self.resource
+
+    @property
+    def is_domain(self) -> bool:
+        """Whether there is only a domainpart."""
+        return self.full == self.domain
+
+    @property
+    def bare_address(self) -> Address:
+        """This address without its resourcepart."""
+        return _assemble(self.local, self.domain, "") if self.resource else self
+
+    def with_resource(self, resource: str) -> Address:
+        """This address with another resourcepart, which is prepared."""
+        return _assemble(self.local, self.domain, prepare_resource(resource))
+
+    def __str__(self) -> str:
+        return self.full
+
+    def __repr__(self) -> str:
+        return f"<Address {self.full!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        return self.full == other.full if isinstance(other, Address) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.full)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"an address is immutable: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"an address is immutable: {name} cannot be deleted")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _parse, (self.full,)
+
+
+def _parse(text: str) -> Address:
+    # Not the class method itself: Twisted changes how methods are pickled.
+    return Address.parse(text)
+
+
+class DomainPair(NamedTuple):
+    """The sender domain and the target domain that a proof holds for, in this direction only (XEP-0220 §1.3)."""
+
+    sender: Domain
+    target: Domain
+
+    @classmethod
+    def make(cls, sender: str, target: str) -> DomainPair:
+        """Prepare both domains; raise MalformedAddress where one is none."""
+        return cls(prepare_domain(sender), prepare_domain(target))
+
+    def reversed(self) -> DomainPair:
+        """The pair of the opposite direction, which needs a proof of its own."""
+        return DomainPair(self.target, self.sender)
+
+
+class AddressCache:
+    """Addresses by the text they were read from, so that a busy sender is prepared once.
+
+    Two generations: the young one is filled; when it is full it becomes the old one, and the old one is forgotten.
+    What is used is carried over. Refused and long texts are not kept, so memory is bounded in bytes too.
+    """
+
+    def __init__(self, capacity: int = 32768, *, longest: int = 128) -> None:
+        self._generation_size = max(1, capacity // 2)
+        self._longest = longest
+        self._young: dict[bytes | str, Address] = {}
+        self._old: dict[bytes | str, Address] = {}
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def lookup(self, text: str) -> Address:
+        """Address.parse of this text; raise MalformedAddress where it is none."""
+        return self._young.get(text) or self._recall(text)
+
+    def read(self, quoted: bytes) -> Address:
+        """The same for the text in an attribute value as it stands on the wire, in its quotes."""
+        return self._young.get(quoted) or self._recall(quoted)
+
+    def _recall(self, raw: bytes | str) -> Address:
+        address = self._old.pop(raw, None) or Address.parse(raw if isinstance(raw, str) else _value(raw))
+        if len(raw) <= self._longest:
+            if len(self._young) >= self._generation_size:
+                self._young, self._old = {}, self._young
+            self._young[raw] = address
+        return address
+
+
+def _assemble(local: str, domain: Domain, resource: str) -> Address:
+    """Make an address of prepared parts."""
+    address = object.__new__(Address)
+    bare = f"{local}@{domain}" if local else domain
+    fill = object.__setattr__
+    fill(address, "local", local)
+    fill(address, "domain", domain)
+    fill(address, "resource", resource)
+    fill(address, "bare", bare)
+    fill(address, "full", f"{bare}/{resource}" if resource else bare)
+    return address
+
+
+def _prepare_parts(text: str) -> tuple[str, Domain, str]:
+    """Split at the first slash, then at the first at-sign before it; a part that is there is not empty."""
+    bare, slash, resource = text.partition("/")
+    local, at, domain = bare.partition("@") if "@" in bare else ("", "", bare)
+    return (
+        prepare_local(local) if at else "",
+        prepare_domain(domain),
+        prepare_resource(resource) if slash else "",
+    )
+
+
+def _value(quoted: bytes) -> str:
+    if len(quoted) > _QUOTED_BYTES:
+        raise MalformedAddress(f"an address of {len(quoted)} bytes is too long")
+    try:
+        return unescape(quoted[1:-1])
+    except UnicodeDecodeError as error:
+        raise MalformedAddress("an address is no UTF-8") from error

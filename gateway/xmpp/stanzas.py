@@ -1,0 +1,240 @@
+"""Stanza: the common attributes of RFC 6120 §8.1 over bytes that pass untouched.
+
+A stanza's bytes are *portable*: they stand in whatever content namespace the stream around them has, declare
+every other namespace that they use, and so can be written to any stream as they are (RFC 6120 §4.8.3).
+The codec sees to that for what comes in; `Stanza.from_element` for what we make ourselves.
+The tree is built when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.elements import Element, escape_attribute, parse_element, unescape
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.markup import INSIDE_TAG
+from gateway.xmpp.namespaces import CLIENT, STANZA_ERRORS, XML
+
+# What a tree of a stanza is qualified by, whatever stream it came from: content is the same everywhere.
+CONTENT = CLIENT
+_ROOT = f"<root xmlns='{CONTENT}'>".encode()
+
+NAMES = frozenset({"message", "presence", "iq"})
+
+# The values of 'type' that RFC 6121 §5.2.2, §4.7.1 and RFC 6120 §8.2.3 define.
+TYPES = {
+    "message": frozenset({"normal", "chat", "groupchat", "headline", "error"}),
+    "presence": frozenset({"unavailable", "subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe", "error"}),
+    "iq": frozenset({"get", "set", "result", "error"}),
+}
+
+_START_TAG_NAME = re.compile(rb"<[^\s/>]+")
+_ATTRIBUTE = re.compile(rb"""[ \t\r\n]+([^\s=/>]+)[ \t\r\n]*=[ \t\r\n]*('[^']*'|"[^"]*")""")
+
+# In what a parser has found well-formed. Groups: the mark of a closing tag, the mark of an empty element.
+_TAG = re.compile(b"<(/?)" + INSIDE_TAG + b"(/?)>")
+# The start of an iq that has content, up to the end of its first child's start tag, which has content too. Group: name.
+_FIRST_CHILD = re.compile(b"<iq" + INSIDE_TAG + rb">\s*+<([^\s/>]++)" + INSIDE_TAG + b">")
+_CDATA = re.compile(rb"<!\[CDATA\[.*?\]\]>", re.DOTALL)
+
+
+class Stanza:
+    """A message, presence or iq: common attributes, and its bytes.
+
+    `to` and `from_` are None when absent or malformed; `malformed` then says which and why.
+    """
+
+    __slots__ = ("_element", "_id", "from_", "malformed", "name", "raw", "to", "type")
+
+    def __init__(
+        self,
+        name: str,
+        raw: bytes,
+        to: Address | None,
+        from_: Address | None,
+        type_: str | None,
+        id_: str | bytes | None,
+        malformed: tuple[str, str] | None = None,
+    ) -> None:
+        """`id_` may be an attribute value as it stands on the wire, quotes and all: few want to know it."""
+        self.name = name
+        self.raw = raw
+        self.to = to
+        self.from_ = from_
+        self.type = type_
+        self._id = id_
+        self.malformed = malformed
+        self._element: Element | None = None
+
+    @classmethod
+    def from_element(cls, element: Element) -> Stanza:
+        """The stanza that this tree is; its addresses must be prepared or absent."""
+        to, from_ = element.get("to"), element.get("from")
+        stanza = cls(
+            element.name,
+            element.serialize(CONTENT),
+            Address.parse(to) if to is not None else None,
+            Address.parse(from_) if from_ is not None else None,
+            element.get("type"),
+            element.get("id"),
+        )
+        stanza._element = element
+        return stanza
+
+    @property
+    def id(self) -> str | None:
+        """The value of the attribute 'id'."""
+        if isinstance(self._id, bytes):
+            self._id = unescape(self._id[1:-1])
+        return self._id
+
+    @property
+    def element(self) -> Element:
+        """The tree, built on first use; its content is qualified by CONTENT."""
+        if self._element is None:
+            self._element = parse_element(self.raw, _ROOT)
+        return self._element
+
+    @property
+    def is_request(self) -> bool:
+        """Whether the sender must get exactly one answer: an iq of type get or set (RFC 6120 §8.2.3)."""
+        return self.name == "iq" and self.type in ("get", "set")
+
+    @property
+    def is_response(self) -> bool:
+        """Whether this answers something: an iq of type result, or any stanza of type error."""
+        return self.type == "error" or (self.name == "iq" and self.type == "result")
+
+    def __repr__(self) -> str:
+        return f"<Stanza {self.name} type={self.type} from={self.from_} to={self.to} {len(self.raw)} bytes>"
+
+    def rewritten(self, raw: bytes, *, to: Address | None = None, from_: Address | None = None) -> Stanza:
+        """The same stanza in these bytes, which say so where it has another 'to' or 'from' in them."""
+        return Stanza(self.name, raw, to or self.to, from_ or self.from_, self.type, self._id, self.malformed)
+
+    def readdressed(self, *, to: Address | None = None, from_: Address | None = None) -> Stanza:
+        """The same stanza with another 'to' or 'from'; only its start tag is rewritten."""
+        changes: dict[bytes, str] = {}
+        if to is not None:
+            changes[b"to"] = to.full
+        if from_ is not None:
+            changes[b"from"] = from_.full
+        return Stanza(
+            self.name,
+            _with_attributes(self.raw, changes),
+            to or self.to,
+            from_ or self.from_,
+            self.type,
+            self.id,
+            None if self.malformed is None or self.malformed[0].encode() in changes else self.malformed,
+        )
+
+
+def domains_of(stanza: Stanza) -> tuple[Domain, Domain] | None:
+    """The domains a stanza is from and to, equal to their DomainPair; None when it lacks one of its addresses."""
+    from_, to = stanza.from_, stanza.to
+    return None if from_ is None or to is None else (from_.domain, to.domain)
+
+
+def _with_attributes(raw: bytes, changes: dict[bytes, str]) -> bytes:
+    """The bytes of an element with these unprefixed attributes set on its start tag."""
+    named = _START_TAG_NAME.match(raw)
+    assert named is not None
+    position = named.end()
+    kept = [named[0]]
+    while attribute := _ATTRIBUTE.match(raw, position):
+        if attribute[1] not in changes:
+            kept.append(attribute[0])
+        position = attribute.end()
+    kept.extend(b" %b='%b'" % (name, escape_attribute(value).encode()) for name, value in changes.items())
+    kept.append(raw[position:])
+    return b"".join(kept)
+
+
+def _count_children(iq: bytes) -> int:
+    """How many elements stand directly in an iq, without building them: one is seen at a glance, others are counted."""
+    first = _FIRST_CHILD.match(iq)
+    if first is not None:
+        closing = b"</" + first[1]
+        if iq.endswith(closing + b"></iq>") and iq.count(closing) == 1:
+            return 1
+    depth = count = 0
+    for closes, empty in _TAG.findall(_CDATA.sub(b"", iq)):
+        if closes:
+            depth -= 1
+        else:
+            count += depth == 1
+            depth += not empty
+    return count
+
+
+def stanza_error(error: StanzaError, *, by: str | None = None) -> Element:
+    """The `<error/>` child for a condition (RFC 6120 §8.3.2)."""
+    children = [Element(STANZA_ERRORS, str(error.condition))]
+    if error.text:
+        children.append(Element(STANZA_ERRORS, "text", {(XML, "lang"): "en"}, [error.text]))
+    return Element(CONTENT, "error", {"type": error.error_type, "by": by}, children)
+
+
+def error_reply(stanza: Stanza, error: StanzaError, *, from_: Address | None = None) -> Stanza | None:
+    """The answer that tells the sender what became of its stanza, or None where no answer may be sent.
+
+    It comes from the stanza's 'to', or from `from_` where that is absent or no address.
+
+    Errors and results are never answered, nor is a stanza that names no sender (RFC 6120 §8.3.1).
+    Presence that only informs, available or unavailable, is dropped: nobody waits for an answer to it, and a
+    bounce for every update would multiply traffic (RFC 6121 §4.3.1 names the same silence for probes).
+    The original payload is not repeated, so that a bounce is never much larger than its cause.
+    """
+    if stanza.is_response or stanza.from_ is None:
+        return None
+    if stanza.name == "presence" and stanza.type in (None, "unavailable", "probe"):
+        return None
+    sender = stanza.to or from_
+    return Stanza.from_element(
+        Element(
+            CONTENT,
+            stanza.name,
+            {
+                "type": "error",
+                "from": sender.full if sender else None,
+                "to": stanza.from_.full,
+                "id": stanza.id,
+            },
+            [stanza_error(error)],
+        )
+    )
+
+
+def result_reply(stanza: Stanza, payload: Element | None = None) -> Stanza:
+    """The result that answers an iq request, with at most one payload (RFC 6120 §8.2.3)."""
+    return Stanza.from_element(
+        Element(
+            CONTENT,
+            "iq",
+            {
+                "type": "result",
+                "from": stanza.to.full if stanza.to else None,
+                "to": stanza.from_.full if stanza.from_ else None,
+                "id": stanza.id,
+            },
+            [payload] if payload is not None else [],
+        )
+    )
+
+
+def check_iq(stanza: Stanza) -> StanzaError | None:
+    """What RFC 6120 §8.2.3 finds wrong with an iq, as the answer it gets: id, type, number of payloads."""
+    if stanza.id is None:
+        return StanzaError(StanzaCondition.BAD_REQUEST, "an iq must have an 'id'")
+    if stanza.type not in TYPES["iq"]:
+        return StanzaError(StanzaCondition.BAD_REQUEST, "the 'type' of an iq must be get, set, result or error")
+    children = _count_children(stanza.raw)
+    if stanza.type in ("get", "set") and children != 1:
+        return StanzaError(StanzaCondition.BAD_REQUEST, "an iq of type get or set must have exactly one child")
+    if stanza.type == "result" and children > 1:
+        return StanzaError(StanzaCondition.BAD_REQUEST, "an iq result has at most one child")
+    if stanza.type == "error" and children not in (1, 2):
+        return StanzaError(StanzaCondition.BAD_REQUEST, "an iq error has an <error/>, and perhaps what was asked")
+    return None

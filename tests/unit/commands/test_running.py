@@ -1,0 +1,164 @@
+"""Commands to the running service: tables for people, JSON for programs, and exit statuses for monitors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.commands import main
+from gateway.commands.telling import duration, size
+from gateway.notices.attempts.records import AttemptLog, Direction, Step
+from gateway.notices.attempts.verdicts import Verdict
+from gateway.operations.control.door import ControlDoor
+from gateway.operations.control.operator import attempt_record
+from gateway.operations.control.place import socket_path
+from tests.support.reactor import run_in_reactor, running_reactor
+
+NOT_RUNNING, SOMETHING_IS_WRONG = 3, 4
+
+RULES = {"allow": True, "authenticate": ["external", "dialback"], "require_tls": True, "connect": None}
+KNOWN = {"domain": "old.test", "ours": [], "rules": RULES, "peer": None, "streams": []}
+
+STATUS: dict[str, Any] = {
+    "version": "1.0",
+    "time": 7300.0,
+    "started": 100.0,
+    "ready": True,
+    "problems": [],
+    "doors": ["server tcp:5269"],
+    "domains": [{"domain": "bridge.test", "serve": "component", "up": True, "told": "attached"}],
+    "certificates": [{"domain": "im.test", "file": "im.pem", "not_after": "2027-01-01", "days_left": 40.0}],
+    "streams": [],
+}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "gateway.toml"
+    file.write_text('[gateway]\nstate = "state"\n[peers.any]\nmistaken = true\n')
+    (tmp_path / "state").mkdir()
+    return file
+
+
+@contextmanager
+def service(config: Path, **actions: Callable[..., Any]) -> Iterator[None]:
+    """Something that answers on the control socket."""
+    door = ControlDoor(lambda: socket_path(config.parent / "state"), actions, running_reactor())
+
+    async def start() -> None:
+        door.startService()
+
+    async def stop() -> None:
+        await door.stopService()  # type: ignore[misc]
+
+    run_in_reactor(start)
+    try:
+        yield
+    finally:
+        run_in_reactor(stop)
+
+
+@pytest.mark.parametrize("words", [["status"], ["peers"], ["queues"], ["explain", "a.test"], ["reload"]])
+def test_a_service_that_does_not_run_is_an_exit_status_of_its_own(
+    config: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--config", str(config)]) == NOT_RUNNING
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "the service is not running: nobody answers in its state folder" in err
+
+
+def test_status_is_well_also_while_the_file_has_a_mistake(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with service(config, status=lambda: STATUS):
+        assert main(["status", "--config", str(config)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("xmpp-gateway 1.0, running for 2 h: all is well\n")
+    assert "  bridge.test  component  up  attached" in out
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"problems": ["the door x is not open"]}, "- the door x is not open"),
+        (
+            {"domains": [{"domain": "b.test", "serve": "component", "up": False, "told": "nobody is attached"}]},
+            "- b.test is not served: nobody is attached",
+        ),
+        (
+            {"certificates": [{"domain": "im.test", "file": "f", "not_after": "", "days_left": 3.2}]},
+            "- the certificate for im.test expires in 3 days: f",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_first_and_is_an_exit_status(
+    config: Path, change: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with service(config, status=lambda: STATUS | change):
+        assert main(["status", "--config", str(config)]) == SOMETHING_IS_WRONG
+    assert capsys.readouterr().out.splitlines()[1].strip() == told
+
+
+def failed_attempt() -> dict[str, Any]:
+    log = AttemptLog(lambda _: None, lambda: 0.0, 1, Direction.OUT, local="im.test", remote="old.test")
+    log.step(Step.CONNECT, "to 192.0.2.1:5269")
+    told = "the certificate expired on 2026-01-01"
+    log.step(Step.CERTIFICATE, told, ok=False, required="a valid certificate for old.test")
+    log.end(Verdict.CERTIFICATE_EXPIRED, told)
+    assert log.record is not None
+    return attempt_record(log.record)
+
+
+def test_explain_shows_steps_side_and_remedy(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    known = {
+        "domain": "old.test",
+        "ours": [],
+        "rules": RULES,
+        "peer": None,
+        "streams": [],
+        "attempts": [failed_attempt()],
+    }
+    with service(config, explain=lambda domain: known):
+        assert main(["explain", "old.test", "--config", str(config)]) == SOMETHING_IS_WRONG
+    out = capsys.readouterr().out
+    assert "our rules for it: proved by external or dialback, over TLS" in out
+    assert "FAIL  certificate" in out
+    assert "required: a valid certificate for old.test" in out
+    assert "whose side:    theirs" in out
+    assert "to mend it:    Its owner has to renew the certificate" in out
+
+
+def test_json_is_the_answer_as_it_came(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with service(config, queues=lambda: [{"sender": "a", "target": "b"}]):
+        assert main(["queues", "--json", "--config", str(config)]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"sender": "a", "target": "b"}]
+
+
+def test_h_42_words_of_peers_do_not_reach_the_terminal_as_they_are(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = {**failed_attempt(), "what_happened": "\x1b[2J\x07gone\nroot# " + "x" * 9999, "who": "\x1b]0;me\x07"}
+    known = KNOWN | {"attempts": [evil]}
+    with service(config, explain=lambda domain: known):
+        main(["explain", "old.test", "--config", str(config)])
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\x07" not in out
+    assert "\nroot#" not in out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0, "0 s"), (59.9, "59 s"), (61, "1 min 1 s"), (600, "10 min"), (7300, "2 h 1 min"), (90000, "1 d 1 h")],
+)
+def test_durations_have_a_fitting_unit(seconds: float, told: str) -> None:
+    assert duration(seconds) == told
+
+
+@pytest.mark.parametrize(("count", "told"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2e9, "2.0 GB")])
+def test_sizes_have_a_fitting_unit(count: float, told: str) -> None:
+    assert size(count) == told

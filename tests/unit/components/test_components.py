@@ -1,0 +1,328 @@
+"""Components: who has the domain, and what becomes of what was sent to it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from zope.interface import implementer
+
+from gateway.components.components import SIGN_OF_LIFE_SECONDS, ComponentRoute, ComponentSession
+from gateway.features.handshake import AttachComponent, ComponentAttached
+from gateway.notices.attempts.records import AttemptLog, Direction, Kind
+from gateway.notices.notices import ComponentChanged, MaybeLost, Notice
+from gateway.routing.interfaces import IRoute
+from gateway.routing.outflow import Bounds, Outflow, QueueSpace
+from gateway.routing.policy import DomainRule, Domains
+from gateway.routing.router import Router
+from gateway.stream.events import CloseTransport, StreamClosed, StreamErrorReceived, StreamOpened
+from gateway.stream.facts import Facts, Role
+from gateway.stream.header import StreamHeader
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.stanzas import Stanza
+from tests.support.trees import stanza
+
+DOMAIN = Domain("nurse.test")
+FROM_FAR = "<message from='romeo@far.test/a' to='nurse.test' id='{id}'><body>Hi</body></message>"
+ASKED = "<iq type='get' id='{id}' from='romeo@far.test/a' to='nurse.test'><ping xmlns='urn:xmpp:ping'/></iq>"
+ANSWERED = "<iq type='result' id='{id}' from='nurse.test' to='romeo@far.test/a'/>"
+TO_FAR = "<message from='{from_}' to='romeo@far.test/a' id='{id}'><body>Anon!</body></message>"
+LIFE = "<iq type='result' id='alive' from='nurse.test' to='nurse.test'/>"
+
+
+@implementer(IRoute)
+class World:
+    """A router with one component domain; everything outside is one route. `log` is what happens, in order."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.notices: list[Notice] = []
+        self.clock = Clock()
+        self.router = Router(Domains({DOMAIN: DomainRule(with_subdomains=True)}), self.remote, self.notices.append)
+        outflow = Outflow(Bounds(wait_above=1000, most_bytes=2000), QueueSpace(1_000_000), self.clock)
+        self.route = ComponentRoute(DOMAIN, self.router, outflow, self.clock, self.notices.append)
+        self.router.attach(DOMAIN, self.route)
+
+    def remote(self, pair: DomainPair) -> World:
+        return self
+
+    def deliver(self, stanza: Stanza) -> None:
+        condition = next((each.name for each in stanza.element.elements(name="error") for each in each.elements()), "")
+        self.log.append(f"far gets {' '.join(filter(None, [stanza.type or stanza.name, stanza.id, condition]))}")
+
+    def flush(self) -> None:
+        return None
+
+    def send(self, *texts: str) -> Deferred[None] | None:
+        """Stanzas come from far away."""
+        for text in texts:
+            self.router.route(stanza(text))
+        return self.router.flush()
+
+    def maybe_lost(self) -> list[int]:
+        """How many stanzas were named as perhaps lost, each time."""
+        return [notice.count for notice in self.notices if isinstance(notice, MaybeLost)]
+
+    def told(self) -> list[str]:
+        """What was noticed about the component."""
+        return [notice.text for notice in self.notices if isinstance(notice, ComponentChanged)]
+
+
+class Line:
+    """One connection of a component; to its session it is the Connection."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.peer_address = f"192.0.2.1:{name}"
+        self.stream: Any = SimpleNamespace(
+            facts=Facts(role=Role.RECEIVING, local=DOMAIN), offered=None, header=None, is_open=True
+        )
+        self.bytes_in = self.bytes_out = 0
+        self.was_stuck = self.was_answered = False
+        self.full: Deferred[None] | None = None
+        self._world = world
+        self._name = name
+        attempt = AttemptLog(world.notices.append, world.clock.seconds, 1, Direction.IN, kind=Kind.COMPONENT)
+        self.session = ComponentSession(attempt, {DOMAIN: world.route}.get, world.router, world.notices.append)
+        self.session.connected(self)
+        self.session.happened(StreamOpened(header=StreamHeader(content_namespace="jabber:component:accept")))
+
+    def knows_the_secret(self) -> Line:
+        """The handshake was right."""
+        self.session.happened(AttachComponent(domain=DOMAIN))
+        return self
+
+    def says(self, *texts: str) -> Deferred[None] | None:
+        """The component sends a batch."""
+        return self.session.stanzas_received([stanza(text) for text in texts])
+
+    def closes(self) -> None:
+        """The component closes its stream; the connection is still there."""
+        self.session.happened(StreamClosed())
+        self.session.happened(CloseTransport(error=None))
+
+    def leaves(self) -> None:
+        """The component ends the connection in good order, after we have closed our stream."""
+        self.was_answered = True
+        self.session.lost("the other side closed the connection")
+
+    def breaks(self) -> None:
+        """The connection is gone."""
+        self.session.lost("the connection was lost")
+
+    # -- as a Connection ---------------------------------------------------------------------------------------------
+
+    @property
+    def has_room(self) -> bool:
+        return self.full is None
+
+    def room(self) -> Deferred[None] | None:
+        return self.full
+
+    def write(self, data: bytes) -> None:
+        ids = [piece.partition(b"'")[0].decode() for piece in data.split(b" id='")[1:]]
+        self._world.log.append(f"{self._name} gets {' '.join(ids)}")
+
+    def answer(self, answer: object) -> None:
+        assert isinstance(answer, ComponentAttached)
+        self._world.log.append(f"{self._name} is {'attached' if answer.accepted else 'refused'}")
+
+    def close(self, error: StreamError | None = None) -> None:
+        self._world.log.append(f"{self._name} is closed: {error.condition if error else 'properly'}")
+        self.session.happened(CloseTransport(error=error))
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def nurse(world: World) -> Line:
+    """A component that is attached."""
+    line = Line(world, "nurse").knows_the_secret()
+    world.log.clear()
+    return line
+
+
+# Sending to it.
+
+
+def test_while_nobody_is_attached_senders_are_told(world: World) -> None:
+    world.send(FROM_FAR.format(id=1), ASKED.format(id=2))
+    assert world.log == ["far gets error 1 service-unavailable", "far gets error 2 service-unavailable"]
+
+
+def test_what_comes_is_written_once_a_batch(world: World, nurse: Line) -> None:
+    world.send(FROM_FAR.format(id=1), FROM_FAR.format(id=2))
+    assert world.log == ["nurse gets 1 2"]
+
+
+def test_what_has_no_room_waits_and_then_is_written_in_order(world: World, nurse: Line) -> None:
+    nurse.full = Deferred()
+    world.send(FROM_FAR.format(id=1))
+    world.send(FROM_FAR.format(id=2))
+    assert world.log == []
+    full, nurse.full = nurse.full, None
+    full.callback(None)
+    assert world.log == ["nurse gets 1 2"]
+
+
+def test_who_sends_too_much_to_a_slow_one_waits_and_then_is_refused(world: World, nurse: Line) -> None:
+    nurse.full = Deferred()
+    waits = [world.send(FROM_FAR.format(id=number)) for number in range(30)]
+    assert waits[0] is None
+    assert waits[-1] is not None
+    assert world.log[-1] == "far gets error 29 resource-constraint"
+
+
+# What becomes of requests.
+
+
+@pytest.mark.parametrize("end", [Line.closes, Line.breaks])
+def test_open_requests_are_answered_when_it_goes_away(world: World, nurse: Line, end: Any) -> None:
+    world.send(ASKED.format(id=1), ASKED.format(id=2), FROM_FAR.format(id=3))
+    nurse.says(ANSWERED.format(id=1))
+    world.log.clear()
+    end(nurse)
+    nurse.breaks()  # up to here an answer might still have come
+    assert world.log == ["far gets error 2 service-unavailable"]
+
+
+def test_what_still_waited_is_answered_when_it_goes_away(world: World, nurse: Line) -> None:
+    nurse.full = Deferred()
+    world.send(FROM_FAR.format(id=1), ASKED.format(id=2))
+    nurse.breaks()
+    assert world.log == ["far gets error 1 service-unavailable", "far gets error 2 service-unavailable"]
+
+
+def test_nothing_is_written_once_the_stream_is_closed(world: World, nurse: Line) -> None:
+    nurse.closes()
+    world.send(FROM_FAR.format(id=1))
+    assert world.log == ["far gets error 1 service-unavailable"]
+
+
+# What it may not have read.
+
+
+def test_what_was_written_to_a_connection_that_broke_may_be_lost(world: World, nurse: Line) -> None:
+    world.send(FROM_FAR.format(id=1), FROM_FAR.format(id=2))
+    nurse.breaks()
+    assert world.maybe_lost() == [2]
+
+
+def test_a_component_that_closes_its_stream_has_read_everything(world: World, nurse: Line) -> None:
+    world.send(FROM_FAR.format(id=1))
+    nurse.closes()
+    nurse.breaks()
+    assert world.maybe_lost() == []
+
+
+def test_so_has_one_that_ends_the_connection_when_we_have_closed_ours(world: World, nurse: Line) -> None:
+    world.send(FROM_FAR.format(id=1))
+    nurse.close()
+    nurse.leaves()
+    assert world.maybe_lost() == []
+
+
+def test_but_not_one_that_leaves_with_an_error(world: World, nurse: Line) -> None:
+    world.send(FROM_FAR.format(id=1))
+    nurse.session.happened(StreamErrorReceived(condition=StreamCondition.INTERNAL_SERVER_ERROR, text=""))
+    nurse.leaves()
+    assert world.maybe_lost() == [1]
+
+
+# What it sends.
+
+
+def test_its_stanzas_go_on_their_way(world: World, nurse: Line) -> None:
+    nurse.says(TO_FAR.format(from_="nurse.test", id=1), TO_FAR.format(from_="a@rooms.nurse.test/b", id=2))
+    assert world.log == ["far gets message 1", "far gets message 2"]
+
+
+def test_a_foreign_sender_ends_the_stream_after_what_was_before_it(world: World, nurse: Line) -> None:
+    nurse.says(
+        *(TO_FAR.format(from_=from_, id=id_) for id_, from_ in enumerate(["nurse.test", "far.test", "nurse.test"]))
+    )
+    assert world.log == ["far gets message 0", "nurse is closed: invalid-from"]
+    assert world.route.session is None
+
+
+@pytest.mark.parametrize(
+    ("text", "condition"),
+    [
+        ("<message from='nurse.test' id='1'/>", "bad-request"),
+        ("<message from='nurse.test' to='@' id='1'/>", "jid-malformed"),
+    ],
+)
+def test_a_stanza_to_nobody_is_answered(world: World, nurse: Line, text: str, condition: str) -> None:
+    nurse.says(text)
+    assert world.log == ["nurse gets 1"]
+    (bounced,) = [each for each in world.notices if getattr(each, "came_in", None) is False]
+    assert condition in bounced.stanzas[0].raw.decode()  # type: ignore[attr-defined]
+
+
+# Two connections for one domain.
+
+
+def test_the_second_is_refused_when_the_first_shows_life(world: World, nurse: Line) -> None:
+    Line(world, "second").knows_the_secret()
+    assert world.log == ["nurse gets alive"]
+    nurse.says(LIFE)
+    assert world.log == ["nurse gets alive", "second is refused"]
+    world.clock.advance(SIGN_OF_LIFE_SECONDS)
+    assert len(world.log) == 2  # and the sign of life itself went nowhere
+
+
+def test_anything_is_a_sign_of_life(world: World, nurse: Line) -> None:
+    Line(world, "second").knows_the_secret()
+    nurse.says(TO_FAR.format(from_="nurse.test", id=1))
+    assert world.log == ["nurse gets alive", "second is refused", "far gets message 1"]
+
+
+def test_the_second_takes_over_when_the_first_is_silent(world: World, nurse: Line) -> None:
+    second = Line(world, "second").knows_the_secret()
+    world.send(ASKED.format(id=1))
+    world.clock.advance(SIGN_OF_LIFE_SECONDS)
+    assert world.log == [
+        "nurse gets alive",
+        "nurse gets 1",
+        "nurse is closed: conflict",
+        "second is attached",
+        "far gets error 1 service-unavailable",
+    ]
+    assert world.route.session is second.session
+    nurse.says(TO_FAR.format(from_="nurse.test", id=2))  # it awakes too late
+    nurse.breaks()
+    assert world.route.session is second.session
+    assert len(world.log) == 5
+
+
+@pytest.mark.parametrize("end", [Line.closes, Line.breaks])
+def test_the_second_takes_over_when_the_first_goes(world: World, nurse: Line, end: Any) -> None:
+    second = Line(world, "second").knows_the_secret()
+    end(nurse)
+    assert world.log == ["nurse gets alive", "second is attached"]
+    assert world.route.session is second.session
+    assert not world.clock.getDelayedCalls()
+
+
+def test_a_third_is_refused_while_the_second_waits(world: World, nurse: Line) -> None:
+    Line(world, "second").knows_the_secret()
+    Line(world, "third").knows_the_secret()
+    assert world.log == ["nurse gets alive", "third is refused"]
+
+
+def test_the_first_keeps_the_domain_when_the_second_leaves(world: World, nurse: Line) -> None:
+    Line(world, "second").knows_the_secret().breaks()
+    world.clock.advance(SIGN_OF_LIFE_SECONDS)
+    assert world.log == ["nurse gets alive"]
+    assert world.route.session is nurse.session
+
+
+def test_who_comes_and_goes_is_noticed(world: World, nurse: Line) -> None:
+    nurse.breaks()
+    assert world.told() == ["attached from 192.0.2.1:nurse", "detached: the connection was lost"]

@@ -1,0 +1,170 @@
+"""The demo, as `make run` runs it but at an address of its own: the main job happens, and Ctrl-C ends it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+
+import pytest
+
+from gateway.demo import material
+from gateway.net.certificates.own_certificates import load_identity
+from tests.interop.world import claim_network
+
+ROOT = Path(__file__).parents[3]
+
+TOLD = [
+    r"answering for demo\.test, echo\.demo\.test",
+    r"component bridge\.demo\.test: attached",
+    r"writes to echo@outside\.test: 'Hello!'",
+    r"stream from bridge\.demo\.test to outside\.test \(ADDRESS:16269\):",
+    r"    resolve: .*SRV _xmpp-server\._tcp\.outside\.test",
+    r"    connect: .*ADDRESS:16269",
+    r"    TLS: .*TLSv1\.3",
+    r"    certificate: proves outside\.test",
+    r"    proof: .*external",
+    r"    established after \d+ ms",
+    r"gets from echo@outside\.test: 'Hello!', \d+ ms after writing",
+    r"Ctrl-C",
+]
+
+
+class Demo:
+    """The program, with the lines that it has printed."""
+
+    def __init__(self, folder: Path) -> None:
+        command = [sys.executable, "-m", "gateway.demo", str(folder)]
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.lines: list[str] = []
+        self._queue: Queue[str] = Queue()
+        Thread(target=self._read, daemon=True).start()
+
+    def wait_for(self, pattern: str, seconds: float = 20) -> None:
+        """Read on until a line matches."""
+        deadline = time.monotonic() + seconds
+        while not (self.lines and re.search(pattern, self.lines[-1])):
+            self.lines.append(self._queue.get(timeout=max(0.01, deadline - time.monotonic())))
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal, and return the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=30)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._queue.put(line)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """An address where nobody else is, not even a demo that somebody has up."""
+    claim, addresses = claim_network()
+    with claim:
+        yield next(addresses)
+
+
+@pytest.fixture
+def folder(address: str, tmp_path: Path) -> Path:
+    """The configurations of the demo, at that address."""
+    (tmp_path / "etc").mkdir()
+    for name in ("demo.toml", "demo-outside.toml"):
+        text = (ROOT / "etc" / name).read_text()
+        (tmp_path / "etc" / name).write_text(text.replace("127.0.0.1", address))
+    return tmp_path
+
+
+@pytest.fixture
+def demo(folder: Path) -> Iterator[Demo]:
+    demo = Demo(folder)
+    yield demo
+    demo.process.kill()
+
+
+def test_main_job_is_told_step_by_step_and_ctrl_c_ends_it(demo: Demo, folder: Path, address: str) -> None:
+    for pattern in TOLD:
+        demo.wait_for(pattern.replace("ADDRESS", re.escape(address)))
+    told_with_time = demo.lines[:-1]
+    assert all(re.match(r"\d\d:\d\d:\d\d\.\d{3}  ", line) for line in told_with_time if line.strip())
+    command = [
+        Path(sys.executable).parent / "xmpp-gateway",
+        "account",
+        "--config",
+        folder / "etc" / "demo.toml",
+        "list",
+    ]
+    accounts = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
+    assert sorted(accounts.stdout.split()) == ["juliet@demo.test", "romeo@demo.test"]
+    attach_with_a_wrong_secret(address)
+    demo.wait_for("  wrong-secret after .* the component shows a wrong secret")
+    assert demo.end(signal.SIGINT) == 0
+    demo.wait_for("  ended")
+
+
+def attach_with_a_wrong_secret(address: str) -> None:
+    """As a component of one's own, to which the demo invites."""
+    with socket.create_connection((address, 15347), timeout=20) as connection:
+        connection.sendall(
+            b"<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'"
+            b" to='game.demo.test'><handshake>0123</handshake>"
+        )
+        while connection.recv(4096):
+            pass
+
+
+def run_to_its_end(folder: Path) -> subprocess.CompletedProcess[str]:
+    """A demo that does not get far."""
+    command = [sys.executable, "-m", "gateway.demo", str(folder)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+
+
+def test_second_one_says_that_there_is_one(demo: Demo, folder: Path) -> None:
+    demo.wait_for("Ctrl-C")
+    second = run_to_its_end(folder)
+    assert second.returncode == 1
+    assert "does another demo run already?" in second.stdout
+    assert "Traceback" not in second.stdout + second.stderr
+    assert demo.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize(
+    ("port", "told"),
+    [
+        (15347, "listen.component: 'tcp:15347:interface=ADDRESS' cannot be opened: Address already in use"),
+        (16269, "the second gateway did not start: see "),
+    ],
+)
+def test_port_that_is_taken_is_told_in_words(port: int, told: str, folder: Path, address: str) -> None:
+    with socket.create_server((address, port)):
+        ended = run_to_its_end(folder)
+    assert ended.returncode == 1
+    assert told.replace("ADDRESS", address) in ended.stdout
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_material_is_made_once(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    assert material.prepare(folder)
+    certificate = (folder / "demo.test.pem").read_bytes()
+    assert not material.prepare(folder)
+    assert (folder / "demo.test.pem").read_bytes() == certificate
+    assert folder.stat().st_mode & 0o077 == 0
+    assert (folder / "game.secret").stat().st_mode & 0o077 == 0
+    assert load_identity(folder / "demo.test.pem").names.dns == material.CERTIFICATES["demo.test.pem"]
+
+
+def test_lost_material_is_made_anew(tmp_path: Path) -> None:
+    material.prepare(tmp_path)
+    secret = (tmp_path / "game.secret").read_text()
+    (tmp_path / "outside.test.pem").unlink()
+    assert material.prepare(tmp_path)
+    assert (tmp_path / "outside.test.pem").exists()
+    assert (tmp_path / "game.secret").read_text() == secret

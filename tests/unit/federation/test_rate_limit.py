@@ -1,0 +1,30 @@
+"""How long to read nothing from whoever sends more than it may."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.federation.rate_limit import Pace
+
+
+def test_who_keeps_to_the_rate_is_read_all_the_time() -> None:
+    pace = Pace(10, 0)
+    assert [pace.took(10, now) for now in range(1, 20)] == [0] * 19
+
+
+def test_a_burst_of_one_second_is_free_and_what_is_more_is_waited_for() -> None:
+    pace = Pace(10, 0)
+    assert pace.took(10, 0) == 0
+    assert pace.took(30, 0) == pytest.approx(3)
+
+
+def test_silence_earns_no_more_than_one_burst() -> None:
+    pace = Pace(10, 0)
+    assert pace.took(30, 1000) == pytest.approx(2)
+
+
+def test_in_the_long_run_the_rate_holds() -> None:
+    pace, now = Pace(7, 0.0), 0.0
+    for _ in range(100):
+        now += pace.took(21, now)
+    assert now == pytest.approx(100 * 21 / 7, abs=1)

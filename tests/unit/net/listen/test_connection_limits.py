@@ -1,0 +1,196 @@
+"""Who is let in, and who has to leave for others."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.net.listen.connection_limits import Arrivals, Crowd, Places, Porter, TurnedAway, Unproved, neighbourhood
+from gateway.notices.notices import Notice
+from gateway.xmpp.errors import StreamError
+
+
+class Guest:
+    """A connection from some address."""
+
+    def __init__(self, peer_address: str) -> None:
+        self.peer_address = peer_address
+        self.closed = ""
+
+    def dismiss(self, error: StreamError) -> None:
+        self.closed = str(error.condition)
+
+
+class World:
+    def __init__(self, streams: int = 1000, **crowd: float) -> None:
+        self.now = 1000.0
+        self.told: list[Notice] = []
+        self.places = Places(streams)
+        self.porter = Porter(Crowd(**crowd), self.places, self.told.append, lambda: self.now)  # type: ignore[arg-type]
+
+    def come(self, host: str, *, proved: bool = False) -> Guest | None:
+        """Somebody connects; None when he is turned away."""
+        if not self.porter.admits(host):
+            return None
+        guest = Guest(f"[{host}]:40000" if ":" in host else f"{host}:40000")
+        self.porter.entered(guest)
+        if proved:
+            self.porter.established(guest)
+        return guest
+
+    def sentences(self) -> list[str]:
+        return [notice.sentence for notice in self.told]
+
+
+def test_so_many_are_let_in() -> None:
+    world = World(streams=3)
+    assert [world.come(f"192.0.2.{number}") is not None for number in range(4)] == [True] * 3 + [False]
+    assert world.sentences() == ["a connection from 192.0.2.3 was turned away: 3 streams are open ([limits] streams)"]
+
+
+def test_streams_that_we_open_take_places_too() -> None:
+    world = World(streams=2)
+    world.places.take()
+    guest = world.come("192.0.2.1")
+    assert guest is not None
+    assert world.come("192.0.2.2") is None
+    world.porter.left(guest)
+    assert world.come("192.0.2.2") is not None
+    assert world.places.taken == 2
+
+
+def test_so_many_are_let_in_from_one_address_and_others_still() -> None:
+    world = World(per_address=2)
+    assert [world.come("192.0.2.1", proved=True) is not None for _ in range(3)] == [True, True, False]
+    assert world.come("192.0.2.2") is not None
+
+
+def test_who_leaves_makes_room() -> None:
+    world = World(per_address=1)
+    guest = world.come("192.0.2.1")
+    assert guest is not None
+    world.porter.left(guest)
+    world.porter.left(guest)
+    assert world.come("192.0.2.1") is not None
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_what_counts_as_one_address(host: str, address: str) -> None:
+    assert neighbourhood(host) == address
+
+
+def test_addresses_of_one_customer_count_as_one() -> None:
+    world = World(per_address=2)
+    assert [world.come(f"2001:db8::{number}") is not None for number in range(3)] == [True, True, False]
+    assert world.come("2001:db8:0:1::1") is not None
+
+
+def test_h_33_half_open_connections_push_out_their_own_kind() -> None:
+    world = World(unauthenticated=4)
+    honest = world.come("192.0.2.1")
+    flood = [world.come("198.51.100.7") for _ in range(3)]
+    proved = world.come("192.0.2.2", proved=True)
+    newcomer = world.come("192.0.2.3")
+    assert [guest.closed for guest in (honest, proved, newcomer) if guest] == ["", "", ""]
+    assert [guest.closed for guest in flood if guest] == ["resource-constraint", "", ""]
+    assert world.sentences()[0].startswith("a connection from 198.51.100.7 was turned away: 4 streams have proved")
+
+
+def test_a_tight_loop_of_reconnecting_is_held_to_a_rate() -> None:
+    world = World(per_minute=60)
+    let_in = 0
+    for _ in range(14 * 200):  # as jabberd2 was seen to do for 14 s
+        world.now += 1 / 200
+        guest = world.come("192.0.2.1")
+        if guest is not None:
+            let_in += 1
+            world.porter.left(guest)
+    assert 60 <= let_in <= 60 + 15
+    assert world.come("192.0.2.2") is not None
+
+
+def test_and_is_told_of_once_in_a_while() -> None:
+    world = World(streams=1)
+    world.come("192.0.2.1")
+    for second in (0, 1, 9.9, 10, 11, 20):
+        world.now = 2000 + second
+        world.come("192.0.2.1")
+    assert [notice.untold for notice in world.told if isinstance(notice, TurnedAway)] == [0, 2, 1]
+    assert world.sentences()[1].startswith("a connection from 192.0.2.1 was turned away (and 2 before it): ")
+
+
+def test_after_a_minute_of_rest_a_whole_burst_may_come() -> None:
+    arrivals = Arrivals()
+    assert [arrivals.allow("a", 10, 100) for _ in range(11)] == [True] * 10 + [False]
+    assert [arrivals.allow("a", 10, 160) for _ in range(11)] == [True] * 10 + [False]
+
+
+def test_no_rate_is_no_limit() -> None:
+    arrivals = Arrivals()
+    assert all(arrivals.allow("a", 0, 0) for _ in range(10_000))
+
+
+def test_the_tables_are_bounded() -> None:
+    arrivals = Arrivals(most=100)
+    for number in range(1000):
+        arrivals.allow(str(number), 10, 0)
+    assert len(arrivals._paid_until) == 100
+
+
+STEPS = st.lists(st.tuples(st.sampled_from(["come", "come", "leave", "make room"]), st.integers(0, 5)), max_size=80)
+
+
+@given(STEPS)
+def test_the_oldest_of_a_most_crowded_address_has_to_leave(steps: list[tuple[str, int]]) -> None:
+    unproved, expected = Unproved(), {}
+    for step, number in steps:
+        if step == "come":
+            guest = Guest(f"192.0.2.{number}:40000")
+            unproved.add(guest, guest.peer_address)
+            expected[guest] = guest.peer_address
+        elif step == "leave" and expected:
+            guest = list(expected)[number % len(expected)]
+            unproved.remove(guest)
+            unproved.remove(guest)
+            del expected[guest]
+        elif step == "make room" and expected:
+            oldest, address = unproved.take_oldest_of_most_crowded()
+            crowd = [guest for guest, where in expected.items() if where == address]
+            assert oldest is crowd[0]
+            assert len(crowd) == max(Counter(expected.values()).values())
+            del expected[oldest]
+        assert len(unproved) == len(expected)
+
+
+def test_making_room_takes_no_longer_in_a_large_crowd() -> None:
+    """Each newcomer of a flood pushes one out: what that costs must not grow with the flood."""
+
+    def steps(size: int) -> int:
+        counted = 0
+
+        def count(frame: object, event: str, argument: object) -> None:
+            nonlocal counted
+            counted += 1
+
+        unproved = Unproved()
+        for number in range(size):
+            unproved.add(Guest(""), f"address {number}")
+        sys.setprofile(count)
+        for _ in range(100):
+            unproved.take_oldest_of_most_crowded()
+        sys.setprofile(None)
+        return counted
+
+    assert steps(5000) <= 1.2 * steps(500)

@@ -1,0 +1,104 @@
+"""What can be asked of the running service, and what is done to it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from gateway.config.settings import PeerSettings
+from gateway.federation.backoff import Backoff, Waits
+from gateway.notices.attempts.records import AttemptLog, Direction
+from gateway.notices.attempts.verdicts import Verdict
+from gateway.operations.control.door import Refused
+from gateway.operations.control.operator import MOST_FAILURES, Operator
+from gateway.operations.history import History
+from gateway.timing.turns import Turns
+from tests.unit.operations.test_status import Fixed, Parts, connection, read
+
+NOW = 1000.0
+
+
+class Steered:
+    """A gateway with some connections, which notes what it is told to do."""
+
+    def __init__(self, *connections: Any) -> None:
+        self.parts = Parts(*connections)
+        self.status = read(self.parts)
+        self.history: History = self.parts.history
+        self.backoff = Backoff(Waits(), Fixed())  # type: ignore[arg-type]
+        self.did: list[str] = []
+        self.routes: list[Any] = []
+        for each in connections:
+            each.stream.facts = each.stream.facts
+            each.close = lambda each=each: self.did.append(f"closed {each.stream.facts.remote}")
+
+    def connections(self) -> Any:
+        return self.parts.connections()
+
+    def peer(self, domain: str) -> PeerSettings:
+        return PeerSettings()
+
+    def routes_to(self, domain: str) -> Any:
+        return self.routes
+
+    def forget_names(self) -> None:
+        self.did.append("asks the DNS afresh")
+
+    def close_account(self, account: object) -> int:
+        return 0
+
+    def reload(self) -> Any:
+        return {}
+
+
+def fail(steered: Steered, domain: str, reason: str = "it was closed") -> None:
+    log = AttemptLog(steered.history.notice, lambda: NOW, 1, Direction.OUT, local="im.test", remote=domain)
+    log.end(Verdict.CLOSED_BY_PEER, reason)
+
+
+def test_explain_has_state_rules_streams_and_attempts_of_one_domain() -> None:
+    steered = Steered(connection(1, "far.test"), connection(2, "other.test"))
+    fail(steered, "far.test")
+    explained = Operator(steered, Turns(Clock())).explain("FAR.test")
+    assert explained["domain"] == "far.test"
+    assert explained["rules"]["authenticate"] == ["external", "dialback"]
+    assert [stream["remote"] for stream in explained["streams"]] == ["far.test"]
+    assert [attempt["verdict"] for attempt in explained["attempts"]] == ["closed-by-peer"]
+    assert explained["peer"]["streams_in"] == 1
+
+
+def test_a_text_that_is_no_domain_is_refused() -> None:
+    with pytest.raises(Refused):
+        Operator(Steered(), Turns(Clock())).explain("not a domain")
+
+
+def test_close_concerns_the_streams_of_one_domain() -> None:
+    steered = Steered(connection(1, "far.test"), connection(2, "other.test"), connection(3, "far.test"))
+    assert Operator(steered, Turns(Clock())).close("far.test") == {"domain": "far.test", "closed": 2}
+    assert steered.did == ["closed far.test", "closed far.test"]
+
+
+def test_retry_forgets_and_tries_what_waits() -> None:
+    steered = Steered()
+    steered.backoff.failed("far.test", NOW)
+    steered.routes = [
+        SimpleNamespace(queued=3, retry=lambda: steered.did.append("tried")),
+        SimpleNamespace(queued=0, retry=lambda: steered.did.append("tried for nothing")),
+    ]
+    assert Operator(steered, Turns(Clock())).retry("far.test") == {"domain": "far.test", "tried": 1, "stanzas": 3}
+    assert steered.did == ["asks the DNS afresh", "tried"]
+    assert steered.backoff.waiting(NOW) == {}
+
+
+def test_h_42_what_the_page_is_given_is_harmless_and_bounded() -> None:
+    steered = Steered()
+    for number in range(MOST_FAILURES + 10):
+        fail(steered, f"{number}.test", "\u202egnorw \x1b[31m" + "x" * 100_000)
+    failures = Operator(steered, Turns(Clock())).failures()
+    assert len(failures) == MOST_FAILURES
+    assert "\u202e" not in str(failures)
+    assert "\x1b" not in str(failures)
+    assert len(str(failures)) < 100_000

@@ -1,0 +1,150 @@
+"""The status of the moment: our domains, streams, peers and queues as records, bounded where it is asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import MappingProxyType, SimpleNamespace
+from typing import Any
+
+from gateway.config.settings import ComponentDomain, Doors, HandlerDomain, PeerSettings, RelayDomain, Secret
+from gateway.federation.backoff import Backoff, Waits
+from gateway.notices.attempts.records import AttemptLog, Direction, Kind
+from gateway.notices.attempts.verdicts import Verdict
+from gateway.operations.history import History
+from gateway.operations.status import StatusReader
+from gateway.stream.facts import Facts, Means, Role, TLSFacts
+from gateway.stream.states import State
+from gateway.xmpp.addresses import Domain, DomainPair
+
+NOW = 1000.0
+OURS = Domain("bridge.test")
+
+
+class Fixed:
+    """Chance that always says the most."""
+
+    def uniform(self, low: float, high: float) -> float:
+        return high
+
+
+def connection(
+    number: int, remote: str, role: Role = Role.RECEIVING, kind: Kind = Kind.SERVER, active: float = NOW
+) -> Any:
+    direction = Direction.OUT if role is Role.INITIATING else Direction.IN
+    attempt = AttemptLog(lambda _: None, lambda: NOW - 60, number, direction, kind=kind)
+    proofs: Mapping[DomainPair, Means] = {DomainPair(Domain(remote), OURS): Means.EXTERNAL}
+    facts = Facts(
+        role=role,
+        local=OURS,
+        remote=Domain(remote),
+        tls=TLSFacts(version="TLSv1.3", cipher="AES"),
+        proofs=MappingProxyType(proofs),
+    )
+    return SimpleNamespace(
+        session=SimpleNamespace(attempt=attempt),
+        stream=SimpleNamespace(facts=facts, state=State.ESTABLISHED),
+        peer_address="192.0.2.1:5269",
+        bytes_in=10,
+        bytes_out=20,
+        last_activity=active,
+        is_lost=False,
+    )
+
+
+class Parts:
+    """A gateway with three domains."""
+
+    def __init__(self, *connections: Any) -> None:
+        handler = HandlerDomain(domain=Domain("echo.test"), serve="some.Handler", factory=object)
+        relay = RelayDomain(domain=Domain("inside.test"), serve="relay", peer=PeerSettings(connect="tcp:10.0.0.5:5269"))
+        component = ComponentDomain(domain=OURS, serve="component", secret=Secret("secret"))
+        domains = {each.domain: each for each in (component, handler, relay)}
+        self.settings: Any = SimpleNamespace(domains=domains, listen=Doors(server=("tcp:5269",)))
+        self.history = History()
+        self.identities: dict[Domain, Any] = {}
+        self.components: Any = {OURS: SimpleNamespace(session=None)}
+        self.remote_routes: dict[DomainPair, Any] = {}
+        self.backoff = Backoff(Waits(), Fixed())  # type: ignore[arg-type]
+        self.started_at = NOW - 500
+        self._connections = connections
+
+    def connections(self) -> Any:
+        return self._connections
+
+    def missing(self) -> list[str]:
+        return []
+
+
+def read(parts: Parts) -> StatusReader:
+    return StatusReader(parts, lambda: NOW)
+
+
+def test_our_domains_are_up_when_what_serves_them_is_there() -> None:
+    parts = Parts(connection(1, "inside.test"))
+    told = {each.domain: (each.serve, each.up, each.told) for each in read(parts).status().domains}
+    assert told == {
+        "bridge.test": ("component", False, "nobody is attached"),
+        "echo.test": ("handler", True, "some.Handler"),
+        "inside.test": ("relay", True, "1 stream, to the server at tcp:10.0.0.5:5269"),
+    }
+    parts.components[OURS].session = SimpleNamespace(address="127.0.0.1:4000")
+    assert read(parts).status().domains[0].told == "attached from 127.0.0.1:4000"
+
+
+def test_a_relayed_server_is_down_only_when_it_could_not_be_reached() -> None:
+    parts = Parts()
+    relay = lambda: next(each for each in read(parts).status().domains if each.serve == "relay")  # noqa: E731
+    assert (relay().up, relay().told) == (True, "no streams, to the server at tcp:10.0.0.5:5269")
+    log = AttemptLog(parts.history.notice, lambda: NOW, 1, Direction.OUT, remote="inside.test")
+    log.end(Verdict.UNREACHABLE)
+    assert not relay().up
+    assert relay().told.startswith("the last try failed: unreachable")
+
+
+def test_a_stream_tells_who_proved_what_by_which_means() -> None:
+    [stream] = read(Parts(connection(7, "far.test", active=NOW - 5))).status().streams
+    assert (stream.number, stream.direction, stream.local, stream.remote) == (7, "in", OURS, "far.test")
+    assert stream.proofs == {"far.test to bridge.test": "external"}
+    assert not stream.both_ways
+    assert (stream.tls, stream.state, stream.idle_seconds, stream.began) == ("TLSv1.3", "established", 5, NOW - 60)
+
+
+def test_a_peer_is_its_streams_its_queue_its_wait_and_its_last_attempt() -> None:
+    parts = Parts(connection(1, "far.test"), connection(2, "far.test", Role.INITIATING))
+    route = SimpleNamespace(queued=4, sent=9, disposition=SimpleNamespace(value="queueing"))
+    parts.remote_routes = {DomainPair(OURS, Domain("slow.test")): route}
+    parts.backoff.failed("slow.test", NOW)
+    log = AttemptLog(parts.history.notice, lambda: NOW - 1, 3, Direction.OUT, remote="slow.test")
+    log.end(Verdict.NO_ANSWER, "nothing came back")
+    far, slow = read(parts).status().peers
+    assert (far.domain, far.streams_in, far.streams_out, far.verdict) == ("far.test", 1, 1, "")
+    assert (slow.queued, slow.verdict, slow.told) == (4, "no-answer", "nothing came back")
+    assert slow.retry_in is not None
+    assert slow.retry_in > 0
+
+
+def test_at_a_glance_the_streams_in_use_are_shown_and_all_are_counted() -> None:
+    parts = Parts(*(connection(number, f"{number}.test", active=NOW - number) for number in range(50)))
+    status = read(parts).status(3)
+    assert [stream.number for stream in status.streams] == [0, 1, 2]
+    assert (status.stream_count, status.peer_count, len(status.peers)) == (50, 50, 3)
+
+
+def test_the_streams_of_a_domain_are_found_from_both_ends() -> None:
+    parts = Parts(connection(2, "far.test"), connection(1, "far.test"), connection(3, "other.test"))
+    assert [each.number for each in read(parts).streams_of("far.test")] == [1, 2]
+    assert [each.number for each in read(parts).streams_of(OURS)] == [1, 2, 3]
+
+
+def test_figures_count_streams_by_their_sort() -> None:
+    figures = read(Parts(connection(1, "a.test"), connection(2, "b.test"))).figures()
+    assert figures.streams == {("in", "server", "established", "external", "TLSv1.3"): 2}
+
+
+def test_very_many_streams_do_not_hold_up_the_event_loop() -> None:
+    parts = Parts(*(connection(number, f"{number % 5000}.test") for number in range(20_000)))
+    began = time.process_time()
+    read(parts).status(200)
+    read(parts).figures()
+    assert time.process_time() - began < 1.5  # not one for each pair of stream and peer

@@ -1,0 +1,223 @@
+"""Router: whose a stanza is, what is answered here, and what is written when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from gateway.notices.notices import Notice, StanzaBounced
+from gateway.routing.interfaces import IRoute
+from gateway.routing.policy import DomainRule, Domains
+from gateway.routing.router import NOBODY_THERE, Router
+from gateway.stream.facts import Terms
+from gateway.xmpp.addresses import Address, Domain, DomainPair
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.stanzas import Stanza
+from tests.support.trees import stanza
+
+SERVICE, COMPONENT, RELAYED = Domain("service.test"), Domain("component.test"), Domain("relayed.test")
+PING = "<iq type='get' id='1' from='a@far.test/r' to='{to}'><ping xmlns='urn:xmpp:ping'/></iq>"
+PONG = "<iq type='result' id='1' from='{from_}' to='a@far.test/r'/>"
+MESSAGE = "<message from='{from_}' to='{to}' id='1'><body>Hi</body></message>"
+
+
+@implementer(IRoute)
+class Listed:
+    """A route that writes down what it is given."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.wait: Deferred[None] | None = None
+        self._world = world
+        self._name = name
+
+    def deliver(self, stanza: Stanza) -> None:
+        self._world.log.append(f"{self._name} gets {stanza.type or stanza.name} {stanza.id}")
+
+    def flush(self) -> Deferred[None] | None:
+        self._world.log.append(f"{self._name} writes")
+        return self.wait
+
+
+class World:
+    """A router with three domains of ours; `log` is what happens, in order."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.notices: list[Notice] = []
+        self.routes: dict[Any, Listed] = {}
+        rules = {
+            SERVICE: DomainRule(),
+            COMPONENT: DomainRule(with_subdomains=True),
+            RELAYED: DomainRule(terms=Terms()),
+        }
+        self.router = Router(Domains(rules), self.remote, self.notices.append)
+        for domain in (SERVICE, COMPONENT):
+            self.routes[domain] = Listed(self, domain)
+            self.router.attach(domain, self.routes[domain])
+
+    def remote(self, pair: DomainPair) -> Listed:
+        return self.routes.setdefault(pair, Listed(self, f"{pair.sender}->{pair.target}"))
+
+    def route(self, text: str) -> list[str]:
+        """What happens when this stanza has been admitted."""
+        self.log.clear()
+        self.router.route(stanza(text))
+        return list(self.log)
+
+
+@pytest.mark.parametrize(
+    ("from_", "to", "happens"),
+    [
+        ("a@far.test/r", "service.test", "service.test gets message 1"),
+        ("a@far.test/r", "x@service.test/y", "service.test gets message 1"),
+        ("a@far.test/r", "x@component.test", "component.test gets message 1"),
+        ("a@far.test/r", "x@rooms.component.test", "component.test gets message 1"),
+        ("a@far.test/r", "x@rooms.service.test", "far.test->rooms.service.test gets message 1"),
+        ("a@far.test/r", "x@relayed.test", "far.test->relayed.test gets message 1"),
+        ("x@relayed.test", "a@far.test", "relayed.test->far.test gets message 1"),
+        ("x@rooms.component.test", "a@far.test", "rooms.component.test->far.test gets message 1"),
+        ("x@component.test", "y@service.test", "service.test gets message 1"),
+    ],
+)
+def test_each_stanza_has_one_route(from_: str, to: str, happens: str) -> None:
+    assert World().route(MESSAGE.format(from_=from_, to=to)) == [happens]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<iq type='get' from='a@far.test/r' to='service.test'><ping xmlns='urn:xmpp:ping'/></iq>",
+        "<iq type='get' id='1' from='a@far.test/r' to='service.test'/>",
+        "<iq type='strange' id='1' from='a@far.test/r' to='service.test'><a xmlns='b'/></iq>",
+        "<iq id='1' from='a@far.test/r' to='service.test'><a xmlns='b'/></iq>",
+    ],
+)
+def test_a_bad_iq_is_answered_and_goes_nowhere(text: str) -> None:
+    world = World()
+    (happens,) = world.route(text)
+    assert happens.startswith("service.test->far.test gets error")
+    (notice,) = world.notices
+    assert isinstance(notice, StanzaBounced)
+    assert notice.condition == "bad-request"
+
+
+def test_a_bad_answer_is_dropped() -> None:
+    world = World()
+    assert world.route("<iq type='result' id='1' from='a@far.test/r' to='service.test'><a/><b/></iq>") == []
+    (notice,) = world.notices
+    assert isinstance(notice, StanzaBounced)
+    assert not notice.answered
+
+
+# Bounces.
+
+
+@pytest.mark.parametrize(
+    ("text", "answered"),
+    [
+        (MESSAGE.format(from_="a@far.test/r", to="x@service.test"), True),
+        (PING.format(to="service.test"), True),
+        ("<presence type='subscribe' id='1' from='a@far.test' to='x@service.test'/>", True),
+        ("<presence id='1' from='a@far.test' to='x@service.test'/>", False),
+        ("<presence type='probe' id='1' from='a@far.test' to='x@service.test'/>", False),
+        ("<message type='error' id='1' from='a@far.test' to='x@service.test'/>", False),
+        ("<iq type='error' id='1' from='a@far.test' to='x@service.test'/>", False),
+        ("<iq type='result' id='1' from='a@far.test' to='x@service.test'/>", False),
+    ],
+)
+def test_a_bounce_goes_to_the_sender_where_it_may(text: str, answered: bool) -> None:
+    world = World()
+    world.router.bounce(stanza(text), NOBODY_THERE)
+    assert world.log == (["service.test->far.test gets error 1"] if answered else [])
+    (notice,) = world.notices
+    assert isinstance(notice, StanzaBounced)
+    assert notice.answered == answered
+
+
+def test_who_has_no_usable_to_is_answered_on_behalf_of_somebody() -> None:
+    world = World()
+    by = Address.make("", SERVICE, "")
+    error = StanzaError(StanzaCondition.JID_MALFORMED)
+    world.router.refuse(stanza("<message from='a@far.test/r' to='@' id='1'/>"), error, by)
+    assert world.log == ["service.test->far.test gets error 1"]
+
+
+# Requests that nobody answers any more.
+
+
+def test_whoever_goes_away_leaves_no_request_open() -> None:
+    world = World()
+    component = world.routes[COMPONENT]
+    world.router.requests.asked(component, stanza(PING.format(to="x@component.test")))
+    world.router.abandon(component, NOBODY_THERE)
+    assert world.log == ["component.test->far.test gets error 1"]
+    world.router.abandon(component, NOBODY_THERE)
+    assert len(world.log) == 1
+
+
+@pytest.mark.parametrize("responder", ["x@component.test", "x@rooms.component.test"])
+def test_an_answer_of_a_component_closes_its_request(responder: str) -> None:
+    world = World()
+    world.router.requests.asked(world.routes[COMPONENT], stanza(PING.format(to=responder)))
+    assert world.route(PONG.format(from_=responder)) == [f"{responder[2:]}->far.test gets result 1"]
+    assert len(world.router.requests) == 0
+
+
+@pytest.mark.parametrize("domain", ["other.test", "relayed.test"])
+def test_an_answer_of_a_remote_domain_closes_its_request(domain: str) -> None:
+    world = World()
+    ask = f"<iq type='get' id='1' from='x@service.test' to='{domain}'><ping xmlns='urn:xmpp:ping'/></iq>"
+    world.router.requests.asked(DomainPair(SERVICE, Domain(domain)), stanza(ask))
+    assert world.route(f"<iq type='result' id='1' from='{domain}' to='x@service.test'/>") == [
+        "service.test gets result 1"
+    ]
+    assert len(world.router.requests) == 0
+
+
+# Writing.
+
+
+def test_each_route_writes_once_for_a_batch() -> None:
+    world = World()
+    for _ in range(3):
+        world.router.route(stanza(MESSAGE.format(from_="a@far.test", to="service.test")))
+    world.log.clear()
+    assert world.router.flush() is None
+    assert world.log == ["service.test writes"]
+    world.router.flush()
+    assert world.log == ["service.test writes"]
+
+
+def test_what_writing_bounces_is_written_too() -> None:
+    world = World()
+    component = world.routes[COMPONENT]
+    lost = stanza(MESSAGE.format(from_="a@far.test", to="component.test"))
+    component.flush = lambda: world.router.bounce(lost, NOBODY_THERE)  # type: ignore[method-assign]
+    world.router.route(lost)
+    world.log.clear()
+    world.router.flush()
+    assert world.log == ["component.test->far.test gets error 1", "component.test->far.test writes"]
+
+
+def test_who_sends_waits_until_all_have_room() -> None:
+    world = World()
+    world.routes[SERVICE].wait, world.routes[COMPONENT].wait = Deferred(), Deferred()
+    for to in (SERVICE, COMPONENT):
+        world.router.route(stanza(MESSAGE.format(from_="a@far.test", to=to)))
+    wait = world.router.flush()
+    assert wait is not None
+    world.routes[SERVICE].wait.callback(None)
+    assert not wait.called
+    world.routes[COMPONENT].wait.callback(None)
+    assert wait.called
+
+
+def test_a_domain_that_is_detached_is_a_remote_one() -> None:
+    world = World()
+    world.router.detach(SERVICE)
+    assert world.route(MESSAGE.format(from_="a@far.test", to="service.test")) == [
+        "far.test->service.test gets message 1"
+    ]

@@ -1,0 +1,118 @@
+"""The order in which connections are closed, and what becomes of those whose other side does not close."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from gateway.notices.attempts.records import Direction, Kind
+from gateway.run.shutdown import LAST_SECONDS, TURN_SECONDS, close_in_order
+from gateway.xmpp.errors import StreamError
+
+
+class Connection:
+    """A connection that does as it is told; the other side closes when `leave` is called, or never."""
+
+    def __init__(self, log: list[str], name: str, kind: Kind, direction: Direction, *, both_ways: bool = False) -> None:
+        self.is_lost = False
+        self.is_stuck = False
+        self.full: Deferred[None] | None = None
+        self.session = SimpleNamespace(attempt=SimpleNamespace(kind=kind, direction=direction))
+        self.stream = SimpleNamespace(is_established=True, facts=SimpleNamespace(bidirectional=both_ways))
+        self._log = log
+        self._name = name
+        self._lost: list[Deferred[None]] = []
+
+    def room(self) -> Deferred[None] | None:
+        return self.full
+
+    def close(self, error: StreamError) -> None:
+        if self.stream.is_established:
+            self.stream.is_established = False
+            self._log.append(f"close {self._name}")
+
+    def finish(self, because: str) -> None:
+        self._log.append(f"finish {self._name}")
+        if not self.is_stuck:
+            self.leave()
+
+    def abort(self, because: str) -> None:
+        self._log.append(f"abort {self._name}")
+        self.leave()
+
+    def when_lost(self) -> Deferred[None]:
+        wait: Deferred[None] = Deferred()
+        self._lost.append(wait)
+        if self.is_lost:
+            wait.callback(None)
+        return wait
+
+    def leave(self) -> None:
+        self.is_lost = True
+        for wait in self._lost:
+            if not wait.called:
+                wait.callback(None)
+
+
+class World:
+    """One connection of each kind, and the closing of them all."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.log: list[str] = []
+        self.out = Connection(self.log, "out", Kind.SERVER, Direction.OUT)
+        self.both = Connection(self.log, "both", Kind.SERVER, Direction.IN, both_ways=True)
+        self.component = Connection(self.log, "component", Kind.COMPONENT, Direction.IN)
+        self.inbound = Connection(self.log, "in", Kind.SERVER, Direction.IN)
+
+    def close(self) -> Deferred[None]:
+        every = (self.out, self.both, self.component, self.inbound)
+        return Deferred.fromCoroutine(close_in_order(every, self.clock))
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_those_that_only_bring_stanzas_are_closed_first_and_those_that_take_them_last(world: World) -> None:
+    closed = world.close()
+    assert world.log == ["close in"]
+    world.inbound.leave()
+    assert world.log[1:] == ["close component"]
+    world.component.leave()
+    assert world.log[2:] == ["close out", "close both"]
+    world.out.leave()
+    world.both.leave()
+    assert closed.called
+    assert not world.clock.getDelayedCalls()
+
+
+def test_what_waits_for_room_is_written_before_the_closing_tag(world: World) -> None:
+    world.inbound.full = Deferred()
+    world.close()
+    assert world.log == []
+    wait, world.inbound.full = world.inbound.full, None
+    wait.callback(None)
+    assert world.log == ["close in"]
+
+
+def test_who_does_not_close_ends_in_good_order_and_who_takes_nothing_is_cut_off(world: World) -> None:
+    world.out.is_stuck = True
+    world.out.full = Deferred()
+    closed = world.close()
+    for _ in range(3):
+        world.clock.advance(TURN_SECONDS)
+    assert world.log == ["close in", "close component", "close both", "close out", *finished("out", "both")]
+    assert not closed.called
+    world.clock.advance(LAST_SECONDS)
+    assert world.log[-1] == "abort out"
+    assert closed.called
+    assert world.clock.seconds() < 5
+
+
+def finished(*last: str) -> list[str]:
+    return [f"finish {name}" for name in ("in", "component", *last)]

@@ -1,0 +1,149 @@
+"""Stanzas: another address on the same bytes, and the answers that RFC 6120 §8.3 allows."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import ERROR_TYPES, StanzaCondition, StanzaError
+from gateway.xmpp.namespaces import CLIENT, STANZA_ERRORS, XML
+from gateway.xmpp.stanzas import CONTENT, TYPES, Stanza, check_iq, error_reply, result_reply
+from tests.support.elements import elements, xml_text
+from tests.support.trees import stanza
+
+ALICE, BOB = Address.parse("alice@here.test/x"), Address.parse("bob@there.test")
+FAILED = StanzaError(StanzaCondition.ITEM_NOT_FOUND, "no such <person>")
+
+
+@given(st.lists(elements | xml_text, max_size=3), xml_text)
+def test_only_the_addresses_change_when_a_stanza_is_readdressed(children: list[Element | str], id_: str) -> None:
+    before = Stanza.from_element(Element(CONTENT, "message", {"from": "a@b.test", "id": id_, "z": "1"}, children))
+    after = before.readdressed(to=BOB, from_=ALICE)
+    assert (after.to, after.from_, after.id) == (BOB, ALICE, before.id)
+    assert after.element == before.element.replace(attributes={"to": BOB.full, "from": ALICE.full})
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "<message to='x@y.test'><body to='kept'>to='kept'</body></message>",
+        "<message\n to = 'x@y.test'\t/>",
+        "<message id='&gt; to=&apos;b&apos;' to='x@y.test'/>",
+        "<message p:to='kept' xmlns:p='urn:p' to='x@y.test'/>",
+        "<message/>",
+    ],
+)
+def test_an_address_is_replaced_wherever_it_stands(raw: str) -> None:
+    changed = stanza(raw).readdressed(to=BOB)
+    assert changed.to is BOB
+    assert changed.element == stanza(raw).element.replace(attributes={"to": BOB.full})
+
+
+def test_a_readdressed_stanza_is_malformed_only_where_it_still_is() -> None:
+    bad_to = stanza("<message from='a@b.test' to='@@'/>")
+    assert bad_to.malformed is not None
+    assert bad_to.readdressed(from_=ALICE).malformed == bad_to.malformed
+    assert bad_to.readdressed(to=BOB).malformed is None
+
+
+NO_ANSWER = [
+    ("message", "error"), ("presence", "error"), ("iq", "error"), ("iq", "result"),
+    ("presence", None), ("presence", "unavailable"), ("presence", "probe"),
+]  # fmt: skip
+ALL = [(name, type_) for name, types in TYPES.items() for type_ in [None, *sorted(types), "unknown"]]
+
+
+@pytest.mark.parametrize(("name", "type_"), ALL)
+def test_an_error_answers_what_may_be_answered(name: str, type_: str | None) -> None:
+    attributes = {"type": type_, "from": ALICE.full, "to": BOB.full, "id": "7"}
+    asked = Stanza.from_element(Element(CONTENT, name, attributes, ["payload"]))
+    answer = error_reply(asked, FAILED)
+    if (name, type_) in NO_ANSWER:
+        assert answer is None
+        return
+    assert answer is not None
+    assert (answer.name, answer.type, answer.id) == (name, "error", "7")
+    assert (answer.to, answer.from_) == (ALICE, BOB)
+    assert error_reply(answer, FAILED) is None
+
+
+def test_nobody_is_answered_who_is_not_named() -> None:
+    assert error_reply(stanza("<iq type='get' id='1' to='bob@there.test'/>"), FAILED) is None
+    assert error_reply(stanza("<iq type='get' id='1' from='@@' to='bob@there.test'/>"), FAILED) is None
+
+
+def test_an_answer_comes_from_us_where_no_address_says_better() -> None:
+    for to in ("", " to='@@'"):
+        answer = error_reply(stanza(f"<message from='alice@here.test/x'{to}/>"), FAILED, from_=BOB)
+        assert answer is not None
+        assert answer.from_ == BOB
+
+
+@pytest.mark.parametrize("condition", StanzaCondition)
+def test_an_error_says_what_is_wrong_and_what_to_do(condition: StanzaCondition) -> None:
+    answer = error_reply(stanza("<message from='alice@here.test/x' to='b@c.test'/>"), StanzaError(condition, "why"))
+    assert answer is not None
+    assert answer.element.first(CLIENT, "error") == Element(
+        CLIENT,
+        "error",
+        {"type": ERROR_TYPES[condition]},
+        [Element(STANZA_ERRORS, str(condition)), Element(STANZA_ERRORS, "text", {(XML, "lang"): "en"}, ["why"])],
+    )
+
+
+def test_a_result_answers_a_request() -> None:
+    request = stanza("<iq type='get' id='7' from='alice@here.test/x' to='bob@there.test'><q xmlns='q'/></iq>")
+    answer = result_reply(request, Element("q", "q"))
+    assert (answer.type, answer.id, answer.to, answer.from_) == ("result", "7", ALICE, BOB)
+    assert list(answer.element.elements()) == [Element("q", "q")]
+    assert list(result_reply(request).element.elements()) == []
+
+
+CHILDREN = {0: "", 1: "<a xmlns='x'/>", 2: "<a xmlns='x'/><error type='cancel'/>", 3: "<a/><b/><c/>"}
+ALLOWED = {"get": {1}, "set": {1}, "result": {0, 1}, "error": {1, 2}}
+
+
+@pytest.mark.parametrize(("type_", "count"), list(product(ALLOWED, CHILDREN)))
+def test_an_iq_has_as_many_children_as_its_type_allows(type_: str, count: int) -> None:
+    problem = check_iq(stanza(f"<iq id='1' type='{type_}'> {CHILDREN[count]} </iq>"))
+    assert (problem is None) == (count in ALLOWED[type_])
+    assert problem is None or problem.condition is StanzaCondition.BAD_REQUEST
+
+
+PIECES = [
+    "<a/>",
+    "<a></a>",
+    "<a></a >",
+    "<a><a/></a>",
+    "<ab></ab>",
+    "<a>]]&gt;<![CDATA[</a>]]></a>",
+    "<a x='/>'> </a>",
+    " ",
+]
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3])
+def test_children_are_counted_however_they_are_written(length: int) -> None:
+    for pieces in product(PIECES, repeat=length):
+        iq = stanza(f"<iq id='1' type='get'>{''.join(pieces)}</iq>")
+        children = len(list(iq.element.elements()))
+        assert (check_iq(iq) is None) == (children == 1), iq.raw
+
+
+@pytest.mark.parametrize("attributes", ["type='get'", "id='1'", "id='1' type='chat'", "id='1' type=''"])
+def test_an_iq_needs_an_id_and_a_known_type(attributes: str) -> None:
+    problem = check_iq(stanza(f"<iq {attributes}><a xmlns='x'/></iq>"))
+    assert problem is not None
+    assert problem.condition is StanzaCondition.BAD_REQUEST
+
+
+def test_requests_and_responses_are_told_apart() -> None:
+    kinds = {(name, type_): stanza(f"<{name} type='{type_}'/>") for name, type_ in ALL if type_ is not None}
+    assert {kind for kind, each in kinds.items() if each.is_request} == {("iq", "get"), ("iq", "set")}
+    errors = {(name, "error") for name in TYPES}
+    assert {kind for kind, each in kinds.items() if each.is_response} == {("iq", "result"), *errors}
