@@ -21,6 +21,7 @@ from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.python import usage
 
 from gateway.config import Mistakes, load, warnings
+from gateway.config.place import USUAL, VARIABLE, NoConfiguration, find_config
 from gateway.config.settings import Settings
 from gateway.net.listen.descriptors import ShortageWatch, allow, shortfall
 from gateway.notices.notices import Level, Remark
@@ -35,27 +36,25 @@ OBJECTS_BETWEEN_COLLECTIONS = 10_000
 class Options(usage.Options):
     """The command line after `twistd xmpp-gateway`."""
 
-    synopsis = "--config FILE"
+    synopsis = "[--config FILE]"
     longdesc = (
-        "Serves what FILE says until SIGTERM or SIGINT; SIGHUP has it read the file again."
-        " `xmpp-gateway check --config FILE` tells what that would be, and every mistake in it."
+        "Serves what FILE says until SIGTERM or SIGINT; SIGHUP makes it read the file again."
+        " `xmpp-gateway check --config FILE` shows what that would be, and every mistake in it."
     )
-    optParameters = [["config", "c", None, "the configuration file"]]
+    optParameters = [["config", "c", None, f"the configuration file; left out: what {VARIABLE} names, or {USUAL}"]]
     settings: Settings
 
     def parseArgs(self, *more: str) -> None:
-        """Nothing stands beside the options."""
+        """Refuse whatever is not an option."""
         if more:
-            raise usage.UsageError(f"what is {more[0]!r}? The configuration file is named by --config FILE")
+            raise usage.UsageError(f"unexpected argument {more[0]!r}; name the configuration file with --config FILE")
 
     def postOptions(self) -> None:
         """Read the configuration; end the program if there is a mistake in it."""
-        if not self["config"]:
-            _refuse("twistd xmpp-gateway: --config FILE is needed: see `twistd xmpp-gateway --help`")
         try:
-            self.settings = load(self["config"])
-        except Mistakes as mistakes:
-            _refuse(str(mistakes))
+            self.settings = load(find_config(self["config"]))
+        except (NoConfiguration, Mistakes) as problem:
+            _refuse(str(problem))
 
 
 class Logged(MultiService):

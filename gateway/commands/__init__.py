@@ -1,9 +1,10 @@
 """The console script: `xmpp-gateway COMMAND --config FILE`.
 
-Each command is a module of its own beside this one, imported when it is called, with two functions:
+The commands that ask or steer the running service are the rows of a table in `steering`. Each of the others is a module
+beside this one, imported only when it is called. Either way a command has two functions:
 
-    add_arguments(parser)       what it takes, besides its name
-    run(arguments) -> int       do it; the answer is the exit status
+    add_arguments(parser)       declare what it takes
+    run(arguments) -> int       do it, and return the exit status
 """
 
 from __future__ import annotations
@@ -13,43 +14,49 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from typing import Any
 
 from gateway.xmpp.errors import ConfigError
 
 COMMANDS = {
-    "check": "read a configuration and all that it names; tell every mistake at once, or what would be served",
-    "account": "add and delete accounts of our own domains, change their passwords, list them",
-    "status": "whether the running service does its work: domains, streams, certificates",
-    "peers": "other domains, and how federation with each is",
-    "explain": "why federation with a domain works or does not, step by step",
-    "queues": "the ways to other domains, and what waits on each",
+    "check": "check a configuration and all it names; report every mistake at once, or what would be served",
+    "account": "add, delete and list accounts of our own domains, and change their passwords",
+    "status": "show whether all is well: what is wrong first, then domains, streams, certificates",
+    "peers": "list other domains, and how federation with each is going",
+    "explain": "show why federation with a domain works or does not, step by step",
+    "queues": "list the routes to other domains, and what waits on each",
     "close": "close the streams with a domain",
-    "retry": "forget that a domain failed, and try now what waits for it",
-    "reload": "take over the configuration, certificates, authorities and revocation lists as they are now",
-    "probe": "try a domain afresh, without the service, and show each step",
-    "completion": "a script by which bash or zsh completes all this",
+    "retry": "try a domain again now, without waiting for its next turn",
+    "reload": "read the configuration, certificates, authorities and revocation lists anew",
+    "probe": "try to reach a domain without the service, and show each step",
+    "completion": "print a script that lets bash or zsh complete commands and domains",
 }
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Carry out one command of the operator; the answer is the exit status."""
+    """Carry out one command, and return the exit status."""
     words = sys.argv[1:] if words is None else words
-    parser = argparse.ArgumentParser(prog="xmpp-gateway", description="Steer and question an XMPP federation gateway.")
+    parser = argparse.ArgumentParser(prog="xmpp-gateway", description="Ask and steer an XMPP federation gateway.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('xmpp-gateway')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     called = next((word for word in words if word in COMMANDS), None)
     for name, description in COMMANDS.items():
         command = commands.add_parser(name, help=description, description=description)
         if name == called:
-            module = import_module(f"{__name__}.{name}")
-            module.add_arguments(command)
-            command.set_defaults(run=module.run)
+            found = _find(name)
+            found.add_arguments(command)
+            command.set_defaults(run=found.run)
     arguments = parser.parse_args(words)
     try:
         return int(arguments.run(arguments))
     except ConfigError as mistake:
         print(f"xmpp-gateway: {mistake}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # nobody reads on, as with `| head`
+    except BrokenPipeError:  # the reader has gone, as with `| head`
         sys.stderr.close()
         return 1
+
+
+def _find(name: str) -> Any:
+    steering = import_module(f"{__name__}.steering").STEERING
+    return steering[name] if name in steering else import_module(f"{__name__}.{name}")

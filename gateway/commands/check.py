@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the report; 1 when there are mistakes."""
     settings = read_config(arguments)
     print("\n".join(summary(settings, datetime.now(UTC))))
-    print(f"{arguments.config} is in order")
+    print(f"{settings.file} is in order")
     return 0
 
 

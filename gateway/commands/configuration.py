@@ -1,4 +1,4 @@
-"""The configuration file, which nearly every command reads."""
+"""The option `--config`, which nearly every command has."""
 
 from __future__ import annotations
 
@@ -7,18 +7,29 @@ import sys
 from pathlib import Path
 
 from gateway.config import Mistakes, load
+from gateway.config.place import USUAL, VARIABLE, NoConfiguration, find_config
 from gateway.config.settings import Settings
 
 
-def add_config(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+def add_config(parser: argparse.ArgumentParser) -> None:
     """Let the command take `--config FILE`."""
-    parser.add_argument("--config", metavar="FILE", type=Path, required=required, help="the configuration file")
+    usual = f"left out: what {VARIABLE} names, or {USUAL}"
+    parser.add_argument("--config", metavar="FILE", type=Path, help=f"the configuration file; {usual}")
+
+
+def config_of(arguments: argparse.Namespace) -> Path:
+    """Return the configuration file; where there is none, the program ends here and says so."""
+    try:
+        return find_config(arguments.config)
+    except NoConfiguration as problem:
+        print(f"xmpp-gateway: {problem}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def read_config(arguments: argparse.Namespace) -> Settings:
-    """The settings of `--config`; with a mistake in them the program ends here, with the report."""
+    """Return the settings; where the file has mistakes, the program ends here and reports them all."""
     try:
-        return load(arguments.config)
+        return load(config_of(arguments))
     except Mistakes as mistakes:
         print(mistakes, file=sys.stderr)
         raise SystemExit(1) from None

@@ -1,34 +1,23 @@
-"""`xmpp-gateway explain DOMAIN`: why federation with a domain works or does not. Exit status 4: the last try failed."""
+"""The answer to `xmpp-gateway explain DOMAIN`: why federation with a domain works or does not."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.commands import running
 from gateway.commands.status import streams
 from gateway.commands.telling import attempt, duration, section
 from gateway.notices.notices import counted
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    running.add_arguments(parser, domain=True)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Ask and print."""
-    return running.carry_out(arguments, "explain", render, is_well=_is_well, domain=arguments.domain)
-
-
-def _is_well(explained: Mapping[str, Any]) -> bool:
+def is_well(explained: Mapping[str, Any]) -> bool:
+    """Return whether the last attempt has not failed, and the domain, if it is ours, is served."""
     attempts = explained["attempts"]
     return not (attempts and attempts[0]["failed"]) and all(domain["up"] for domain in explained["ours"])
 
 
 def render(explained: Mapping[str, Any]) -> Iterator[str]:
-    """The answer for people: the state of the moment, then the attempts, the latest first."""
+    """Yield the answer as lines for people: how it is now, then the attempts, the latest first."""
     name = explained["domain"]
     yield from _state(name, explained)
     if explained["streams"]:
@@ -37,8 +26,8 @@ def render(explained: Mapping[str, Any]) -> Iterator[str]:
     for number, each in enumerate(explained["attempts"]):
         yield from section("the last attempt" if number == 0 else "before it", attempt(each))
     if not explained["attempts"]:
-        yield "nothing has been tried with it since the start"
-        yield f"to try it now: xmpp-gateway probe --config FILE {name}"
+        yield "nothing has been tried since the service was started"
+        yield f"to try it now: xmpp-gateway probe {name}"
 
 
 def _state(name: str, explained: Mapping[str, Any]) -> Iterator[str]:
@@ -49,7 +38,7 @@ def _state(name: str, explained: Mapping[str, Any]) -> Iterator[str]:
         streams = f"{counted(peer['streams_in'], 'stream')} in, {peer['streams_out'] or 'none'} out"
         yield f"{name}: {streams}, {counted(peer['queued'], 'stanza')} waiting"
         if peer["retry_in"]:
-            yield f"it failed, and is tried again in {duration(peer['retry_in'])}; at once with xmpp-gateway retry"
+            yield f"it failed; the next try is in {duration(peer['retry_in'])}, or now with: xmpp-gateway retry {name}"
     if peer is None and not explained["ours"]:
         yield f"{name} is not known here"
     if not explained["ours"]:

@@ -1,8 +1,8 @@
 """`xmpp-gateway probe DOMAIN`: try a domain afresh, without the service, and show each step as it happens.
 
-With `--config` it does what the service would do: with our certificate and key of dialback, by the rules for that
-domain. Without, it looks as a stranger: DNS, connection, TLS, certificate and what is offered, and proves nothing.
-Exit status 4: it failed.
+With a configuration it does what the service would do: it shows our certificate, makes dialback keys with our secret,
+and follows the rules for that domain. Without one it looks as a stranger does: DNS, connection, TLS, certificate and
+what is offered; it proves nothing. Exit status 4: the attempt failed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from gateway.commands.configuration import add_config, read_config
-from gateway.commands.running import DONE, NOT_DONE, SOMETHING_IS_WRONG
+from gateway.commands.steering import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.commands.telling import attempt, step
+from gateway.config.place import NoConfiguration, find_config
 from gateway.config.settings import GatewaySettings, HandlerDomain, Settings, StorageSettings
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.outbound import OutboundSession
@@ -41,14 +42,22 @@ GOODBYE_SECONDS = 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    add_config(parser, required=False)
+    add_config(parser)
     parser.add_argument("--from", dest="sender", metavar="OURS", help="as which of our domains; left out: the first")
     parser.add_argument("--json", action="store_true", help="one line of JSON at the end, in place of the steps")
     parser.add_argument("domain", metavar="DOMAIN", help="as in addresses, for example example.net")
 
 
+def _is_configured(arguments: argparse.Namespace) -> bool:
+    try:
+        find_config(arguments.config)
+    except NoConfiguration:
+        return False
+    return True
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Try, and show it."""
+    """Try, and show each step."""
     from twisted.internet import reactor
 
     try:
@@ -57,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     except MalformedAddress as error:
         print(f"xmpp-gateway: {error.problem}", file=sys.stderr)
         return NOT_DONE
-    settings = read_config(arguments) if arguments.config else None
+    settings = read_config(arguments) if _is_configured(arguments) else None
     if settings is not None and (problem := _problem(settings, sender, target)):
         print(f"xmpp-gateway: {problem}", file=sys.stderr)
         return NOT_DONE

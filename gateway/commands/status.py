@@ -1,29 +1,22 @@
-"""`xmpp-gateway status`: whether the service does its work: domains, streams, certificates. Exit status 4: not."""
+"""The answer to `xmpp-gateway status`: whether the service does its work; domains, streams, certificates, doors."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.commands import running
 from gateway.commands.telling import duration, section, size, table
 
 FEW_DAYS = 14
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    running.add_arguments(parser)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Ask and print."""
-    return running.carry_out(arguments, "status", render, is_well=lambda status: not list(problems(status)))
+def is_well(status: Mapping[str, Any]) -> bool:
+    """Return whether nothing is wrong."""
+    return not any(problems(status))
 
 
 def problems(status: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong, in words."""
+    """Yield what is wrong, in words."""
     yield from status["problems"]
     for domain in status["domains"]:
         if not domain["up"]:
@@ -36,7 +29,7 @@ def problems(status: Mapping[str, Any]) -> Iterator[str]:
 
 
 def render(status: Mapping[str, Any]) -> Iterator[str]:
-    """The answer for people."""
+    """Yield the answer as lines for people, what is wrong first."""
     wrong = list(problems(status))
     up = duration(status["time"] - status["started"])
     verdict = (
@@ -58,7 +51,7 @@ def render(status: Mapping[str, Any]) -> Iterator[str]:
 
 
 def streams(found: list[Mapping[str, Any]], now: float) -> Iterator[str]:
-    """Streams as a table."""
+    """Return streams as a table."""
     rows = (
         [
             each["kind"],

@@ -45,16 +45,18 @@ def test_mistakes_end_it_with_a_report_before_it_forks_or_logs(folder: Folder, b
     assert {path.name for path in folder.path.iterdir()} == {"ca.pem", "gateway.toml"}, "nothing was written"
 
 
-def test_config_is_needed(folder: Folder) -> None:
+def test_without_the_option_the_environment_names_the_file(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = folder.complete("[limits]\ndepht = 3\n")
+    monkeypatch.setenv("XMPP_GATEWAY_CONFIG", str(file))
     ended = twistd(folder.path, "--nodaemon", "xmpp-gateway")
     assert ended.returncode == 1
-    assert "--config FILE is needed" in ended.stderr
+    assert ended.stderr.startswith(f"{file}:2: limits.depht: no such key")
 
 
-def test_what_stands_beside_the_options_is_asked_about(folder: Folder) -> None:
+def test_an_argument_beside_the_options_is_refused(folder: Folder) -> None:
     ended = twistd(folder.path, "--nodaemon", "xmpp-gateway", "--config", folder.complete(""), "etc/more.toml")
     assert ended.returncode == 1
-    assert "what is 'etc/more.toml'?" in ended.stdout + ended.stderr
+    assert "unexpected argument 'etc/more.toml'" in ended.stdout + ended.stderr
 
 
 @pytest.mark.parametrize("before", [["--nodaemon"], ["--logfile=service.log", "--pidfile=service.pid"]])
@@ -73,7 +75,7 @@ def test_a_state_folder_that_cannot_be_used_ends_it_before_it_forks(folder: Fold
 def test_help_needs_no_configuration(folder: Folder) -> None:
     ended = twistd(folder.path, "xmpp-gateway", "--help")
     assert ended.returncode == 0
-    assert ended.stdout.splitlines()[0] == "Usage: twistd [options] xmpp-gateway --config FILE"
+    assert ended.stdout.splitlines()[0] == "Usage: twistd [options] xmpp-gateway [--config FILE]"
     assert "the configuration file" in ended.stdout
 
 

@@ -155,7 +155,7 @@ def test_h_32_old_expat_is_told(folder: Folder, version: tuple[int, int, int], t
     assert any("CVE-2023-52425" in warning for warning in found) is told
 
 
-@pytest.mark.parametrize("words", [[], ["no-such-command"], ["check"]])
+@pytest.mark.parametrize("words", [[], ["no-such-command"], ["check", "--no-such-option"]])
 def test_wrong_usage_is_told_with_exit_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(words)

@@ -1,0 +1,28 @@
+"""Where the configuration file is, when the command line does not say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway.xmpp.errors import GatewayError
+
+VARIABLE = "XMPP_GATEWAY_CONFIG"
+USUAL = Path("/etc/xmpp-gateway/gateway.toml")
+
+
+class NoConfiguration(GatewayError):
+    """No configuration file was named, and there is none in the usual place."""
+
+
+def find_config(named: str | Path | None, environment: Mapping[str, str] = os.environ, usual: Path = USUAL) -> Path:
+    """Return the file that `--config` names, else the one in XMPP_GATEWAY_CONFIG, else the usual one.
+
+    Raises NoConfiguration where there is none of them. A file that is named need not exist: reading it will tell.
+    """
+    if named or (named := environment.get(VARIABLE)):
+        return Path(named)
+    if usual.exists():
+        return usual
+    raise NoConfiguration(f"no configuration: name one with --config FILE or in {VARIABLE}, or put it at {usual}")
