@@ -32,7 +32,7 @@ Input and output: the only sockets
     operations        log, metrics, status page, control: what operators see and steer
 Assembly
     run               start, reload, shutdown
-    guest             the gateway as somebody's client
+    login             we as the client of another server
     service           the service tree, as a list of steps
     tap               the twistd plugin
     commands          the command line

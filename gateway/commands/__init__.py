@@ -29,6 +29,7 @@ COMMANDS = {
     "retry": "try a domain again now, without waiting for its next turn",
     "reload": "read the configuration, certificates, authorities and revocation lists anew",
     "probe": "try to reach a domain without the service, and show each step",
+    "login": "log in to an account anywhere as a client does, and show each step",
     "completion": "print a script that lets bash or zsh complete commands and domains",
 }
 

@@ -26,6 +26,15 @@ def config_of(arguments: argparse.Namespace) -> Path:
         raise SystemExit(2) from None
 
 
+def has_config(arguments: argparse.Namespace) -> bool:
+    """Return whether a configuration was named, or is in the usual place: for commands that can do without."""
+    try:
+        find_config(arguments.config)
+    except NoConfiguration:
+        return False
+    return True
+
+
 def read_config(arguments: argparse.Namespace) -> Settings:
     """Return the settings; where the file has mistakes, the program ends here and reports them all."""
     try:

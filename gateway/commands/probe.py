@@ -20,10 +20,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from gateway.commands.configuration import add_config, read_config
+from gateway.commands.configuration import add_config, has_config, read_config
 from gateway.commands.steering import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.commands.telling import attempt, step
-from gateway.config.place import NoConfiguration, find_config
 from gateway.config.settings import GatewaySettings, HandlerDomain, Settings, StorageSettings
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.outbound import OutboundSession
@@ -48,14 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("domain", metavar="DOMAIN", help="as in addresses, for example example.net")
 
 
-def _is_configured(arguments: argparse.Namespace) -> bool:
-    try:
-        find_config(arguments.config)
-    except NoConfiguration:
-        return False
-    return True
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Try, and show each step."""
     from twisted.internet import reactor
@@ -66,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     except MalformedAddress as error:
         print(f"xmpp-gateway: {error.problem}", file=sys.stderr)
         return NOT_DONE
-    settings = read_config(arguments) if _is_configured(arguments) else None
+    settings = read_config(arguments) if has_config(arguments) else None
     if settings is not None and (problem := _problem(settings, sender, target)):
         print(f"xmpp-gateway: {problem}", file=sys.stderr)
         return NOT_DONE

@@ -1,4 +1,4 @@
-"""A guest at another server, with nobody on the other side but the test."""
+"""A login at another server, with nobody on the other side but the test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import count
 
 from twisted.internet.task import Clock
 
-from gateway.guest.affairs import Affairs
+from gateway.login.messaging import Messaging
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.stanzas import CONTENT, Stanza
@@ -24,7 +24,7 @@ class Stay:
         self.said: list[str] = []
         self.heard: list[Stanza] = []
         ids = count(1)
-        self.affairs = Affairs(OWN, self._write, self.heard.append, lambda: f"id-{next(ids)}", self.clock)
+        self.messaging = Messaging(OWN, self._write, self.heard.append, lambda: f"id-{next(ids)}", self.clock)
 
     def _write(self, element: Element) -> None:
         self.said.append(element.serialize(CONTENT).decode())
@@ -32,5 +32,5 @@ class Stay:
     def hears(self, text: str) -> list[str]:
         """A stanza comes; the answer is what we say to it."""
         self.said.clear()
-        self.affairs.received(stanza(text))
+        self.messaging.received(stanza(text))
         return self.said

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from gateway.xmpp.addresses import Address
-from tests.interop.guests import Staying, staying
+from tests.interop.own_logins import Staying, staying
 from tests.interop.peers import Peer
 from tests.interop.world import World
 
@@ -17,27 +17,27 @@ class Couple:
     def __init__(self, romeo: Staying, juliet: Staying) -> None:
         self.romeo = romeo
         self.juliet = juliet
-        self.romeo_account: Address = romeo.affairs.own.bare_address
-        self.juliet_account: Address = juliet.affairs.own.bare_address
+        self.romeo_account: Address = romeo.messaging.own.bare_address
+        self.juliet_account: Address = juliet.messaging.own.bare_address
 
     async def request(self) -> None:
         """Romeo asks to see Juliet's presence, and she hears of it."""
-        self.romeo.affairs.show(self.juliet_account, "subscribe")
+        self.romeo.messaging.show(self.juliet_account, "subscribe")
         await self.juliet.expect_presence("subscribe", self.romeo_account.full)
 
     async def approve(self) -> None:
         """Juliet lets him, and he sees her."""
-        self.juliet.affairs.show(self.romeo_account, "subscribed")
+        self.juliet.messaging.show(self.romeo_account, "subscribed")
         await self.romeo.expect_presence("subscribed", self.juliet_account.full)
-        await self.romeo.expect_presence(None, self.juliet.affairs.own.full)
+        await self.romeo.expect_presence(None, self.juliet.messaging.own.full)
 
     async def states(self) -> tuple[str, str]:
         """The subscription of each with the other, in the rosters as their servers have them."""
         states = []
         for each, other in ((self.romeo, self.juliet_account), (self.juliet, self.romeo_account)):
-            each.affairs.roster_version = ""
-            await each.affairs.get_roster()
-            contact = each.affairs.roster.get(other.full)
+            each.messaging.roster_version = ""
+            await each.messaging.get_roster()
+            contact = each.messaging.roster.get(other.full)
             states.append(contact.subscription if contact is not None else "")
         return states[0], states[1]
 
@@ -49,15 +49,15 @@ async def couple(world: World, host: Peer) -> AsyncIterator[Couple]:
     async with staying(world, f"romeo@{domain}") as romeo, staying(world, f"juliet@{domain}") as juliet:
         pair = Couple(romeo, juliet)
         for each, other in ((romeo, pair.juliet_account), (juliet, pair.romeo_account)):
-            await each.affairs.get_roster()
-            if other.full in each.affairs.roster:
-                await each.affairs.remove_contact(other)
-            each.affairs.show()
-            await each.expect_presence(None, each.affairs.own.bare)
+            await each.messaging.get_roster()
+            if other.full in each.messaging.roster:
+                await each.messaging.remove_contact(other)
+            each.messaging.show()
+            await each.expect_presence(None, each.messaging.own.bare)
         try:
             yield pair
         finally:
             for each, other in ((romeo, pair.juliet_account), (juliet, pair.romeo_account)):
-                await each.affairs.get_roster()
-                if other.full in each.affairs.roster:
-                    await each.affairs.remove_contact(other)
+                await each.messaging.get_roster()
+                if other.full in each.messaging.roster:
+                    await each.messaging.remove_contact(other)

@@ -9,9 +9,9 @@ from tests.support.stays import ROMEO, Stay
 
 def test_stanzas_say_whom_they_are_for() -> None:
     stay = Stay()
-    stay.affairs.say(ROMEO, "hi")
-    stay.affairs.show(ROMEO)
-    stay.affairs.ask("get", Element(PING, "ping"), ROMEO)
+    stay.messaging.say(ROMEO, "hi")
+    stay.messaging.show(ROMEO)
+    stay.messaging.ask("get", Element(PING, "ping"), ROMEO)
     assert all(" to='romeo@away.test'" in said for said in stay.said)
     (reply,) = stay.hears("<iq type='get' id='1' from='romeo@away.test/x'><ping xmlns='urn:xmpp:ping'/></iq>")
     assert " to='romeo@away.test/x'" in reply
@@ -19,6 +19,6 @@ def test_stanzas_say_whom_they_are_for() -> None:
 
 def test_broadcast_presence_and_the_account_s_own_affairs_need_none() -> None:
     stay = Stay()
-    stay.affairs.show()
-    stay.affairs.ask("get", Element(PING, "ping"))
+    stay.messaging.show()
+    stay.messaging.ask("get", Element(PING, "ping"))
     assert not any(" to=" in said for said in stay.said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.xmpp.addresses import Address
-from tests.interop.guests import staying
+from tests.interop.own_logins import staying
 from tests.interop.peers import Peer
 from tests.interop.world import World
 from tests.support.reactor import run_in_reactor
@@ -14,9 +14,9 @@ def test_others_see_the_full_address_that_was_bound(world: World, host: Peer) ->
 
     async def scenario() -> tuple[Address | None, Address]:
         async with staying(world, f"romeo@{domain}") as romeo, staying(world, f"juliet@{domain}") as juliet:
-            juliet.affairs.show()
-            romeo.affairs.say(juliet.affairs.own, "who is it?")
-            return (await juliet.expect_message("who is it?")).from_, romeo.affairs.own
+            juliet.messaging.show()
+            romeo.messaging.say(juliet.messaging.own, "who is it?")
+            return (await juliet.expect_message("who is it?")).from_, romeo.messaging.own
 
     seen, own = run_in_reactor(scenario)
     assert seen == own

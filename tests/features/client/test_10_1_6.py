@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.interop.guests import staying
+from tests.interop.own_logins import staying
 from tests.interop.peers import Peer
 from tests.interop.world import World
 from tests.support.logins import Login
@@ -19,7 +19,7 @@ def test_stream_header_names_it() -> None:
 def test_others_get_it_with_each_stanza(world: World, house: Peer) -> None:
     async def scenario() -> str | None:
         async with staying(world, "romeo@im.test") as romeo, staying(world, "juliet@im.test") as juliet:
-            romeo.affairs.say(juliet.affairs.own, "in English")
+            romeo.messaging.say(juliet.messaging.own, "in English")
             return (await juliet.expect_message("in English")).element.lang
 
     assert run_in_reactor(scenario) == "en"

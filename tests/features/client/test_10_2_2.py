@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.namespaces import CLIENT
-from tests.interop.guests import staying
+from tests.interop.own_logins import staying
 from tests.interop.peers import Peer
 from tests.interop.world import World
 from tests.support.reactor import run_in_reactor
@@ -21,9 +21,9 @@ def test_texts_arrive_unchanged(world: World, host: Peer) -> None:
 
     async def scenario() -> dict[str, str]:
         async with staying(world, f"romeo@{domain}") as romeo, staying(world, f"juliet@{domain}") as juliet:
-            romeo.affairs.show()
-            to: Address = romeo.affairs.own
-            juliet.affairs.say(to, TEXTS["body"], "normal", subject=TEXTS["subject"], thread=TEXTS["thread"])
+            romeo.messaging.show()
+            to: Address = romeo.messaging.own
+            juliet.messaging.say(to, TEXTS["body"], "normal", subject=TEXTS["subject"], thread=TEXTS["thread"])
             message = await romeo.expect(lambda stanza: stanza.name == "message" and b"implore" in stanza.raw)
             found = {name: message.element.first(CLIENT, name) for name in TEXTS}
             return {name: child.text for name, child in found.items() if child is not None}

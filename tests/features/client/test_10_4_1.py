@@ -13,7 +13,7 @@ def test_requests_have_ids_of_their_own() -> None:
     stay = Stay()
     kinds = ("get", "set", "get")
     for kind in kinds:
-        stay.affairs.ask(kind, Element(PING, "ping"))
+        stay.messaging.ask(kind, Element(PING, "ping"))
     for number, (kind, said) in enumerate(zip(kinds, stay.said, strict=True), 1):
         assert f"type='{kind}' id='id-{number}'" in said
 

@@ -11,7 +11,7 @@ from tests.support.stays import Stay
 
 def test_requests_and_answers_have_what_they_must() -> None:
     stay = Stay()
-    stay.affairs.ask("get", Element(PING, "ping"))
+    stay.messaging.ask("get", Element(PING, "ping"))
     stay.hears("<iq type='get' id='1' from='romeo@away.test/x'><ping xmlns='urn:xmpp:ping'/></iq>")
     assert stay.said == ["<iq type='result' to='romeo@away.test/x' id='1'/>"]
     (info,) = stay.hears(

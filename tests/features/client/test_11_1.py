@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.guest.affairs import Contact
+from gateway.login.messaging import Contact
 from gateway.xmpp.addresses import Address
-from tests.interop.guests import Staying, staying
+from tests.interop.own_logins import Staying, staying
 from tests.interop.peers import Peer
 from tests.interop.world import World
 from tests.support.reactor import run_in_reactor
@@ -13,19 +13,19 @@ FRIAR = Address.parse("friar@elsewhere.test")
 
 
 async def with_friar(stay: Staying) -> None:
-    await stay.affairs.get_roster()
-    await stay.affairs.set_contact(FRIAR, "Laurence", "Friends", "Confessors")
+    await stay.messaging.get_roster()
+    await stay.messaging.set_contact(FRIAR, "Laurence", "Friends", "Confessors")
 
 
 def test_what_was_added_is_there_at_each_server(world: World, host: Peer) -> None:
     async def scenario() -> Contact | None:
         async with staying(world, f"juliet@{host.site.domains[0]}") as juliet:
             await with_friar(juliet)
-            juliet.affairs.roster.clear()
-            juliet.affairs.roster_version = ""
-            await juliet.affairs.get_roster()
-            found = juliet.affairs.roster.get(FRIAR.bare)
-            await juliet.affairs.remove_contact(FRIAR)
+            juliet.messaging.roster.clear()
+            juliet.messaging.roster_version = ""
+            await juliet.messaging.get_roster()
+            found = juliet.messaging.roster.get(FRIAR.bare)
+            await juliet.messaging.remove_contact(FRIAR)
             return found
 
     assert run_in_reactor(scenario) == Contact(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.guest.affairs import RequestRefused
+from gateway.login.messaging import RequestRefused
 from gateway.xmpp.addresses import Address
 from tests.features.client.test_11_1 import FRIAR, with_friar
-from tests.interop.guests import staying
+from tests.interop.own_logins import staying
 from tests.interop.peers import Peer
 from tests.interop.world import World
 from tests.support.reactor import run_in_reactor
@@ -19,12 +19,12 @@ def test_contact_is_added_changed_and_removed_at_each_server(world: World, host:
             seen: list[object] = []
             await with_friar(juliet)
             for change in (
-                lambda: juliet.affairs.set_contact(FRIAR, "Friar Laurence"),
-                lambda: juliet.affairs.remove_contact(FRIAR),
+                lambda: juliet.messaging.set_contact(FRIAR, "Friar Laurence"),
+                lambda: juliet.messaging.remove_contact(FRIAR),
             ):
                 await change()
-                await juliet.affairs.get_roster()
-                contact = juliet.affairs.roster.get(FRIAR.bare)
+                await juliet.messaging.get_roster()
+                contact = juliet.messaging.roster.get(FRIAR.bare)
                 seen.append(contact and (contact.name, contact.groups))
             return seen
 
@@ -34,7 +34,7 @@ def test_contact_is_added_changed_and_removed_at_each_server(world: World, host:
 def test_refusal_is_told(world: World, house: Peer) -> None:
     async def scenario() -> None:
         async with staying(world, "juliet@im.test") as juliet:
-            await juliet.affairs.remove_contact(Address.parse("nobody@elsewhere.test"))
+            await juliet.messaging.remove_contact(Address.parse("nobody@elsewhere.test"))
 
     with pytest.raises(RequestRefused, match="item-not-found"):
         run_in_reactor(scenario)

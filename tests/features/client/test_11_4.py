@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.features.client.test_11_1 import FRIAR, with_friar
-from tests.interop.guests import staying
+from tests.interop.own_logins import staying
 from tests.interop.peers import Peer
 from tests.interop.world import World
 from tests.support.reactor import run_in_reactor
@@ -13,16 +13,16 @@ def test_known_roster_stays_and_changes_are_caught_up_on(world: World, house: Pe
     async def scenario() -> tuple[bool, bool]:
         async with staying(world, "juliet@im.test") as juliet:
             await with_friar(juliet)
-            await juliet.affairs.get_roster()
-            roster, version = juliet.affairs.roster, juliet.affairs.roster_version
-            await juliet.affairs.get_roster()
-            kept = juliet.affairs.roster is roster
+            await juliet.messaging.get_roster()
+            roster, version = juliet.messaging.roster, juliet.messaging.roster_version
+            await juliet.messaging.get_roster()
+            kept = juliet.messaging.roster is roster
         async with staying(world, "juliet@im.test") as desk:
-            await desk.affairs.remove_contact(FRIAR)
+            await desk.messaging.remove_contact(FRIAR)
         async with staying(world, "juliet@im.test") as again:
-            again.affairs.roster, again.affairs.roster_version = dict(roster), version
-            await again.affairs.get_roster()
-            await again.affairs.get_roster()  # pushes come before the next answer
-            return kept, FRIAR.bare in again.affairs.roster
+            again.messaging.roster, again.messaging.roster_version = dict(roster), version
+            await again.messaging.get_roster()
+            await again.messaging.get_roster()  # pushes come before the next answer
+            return kept, FRIAR.bare in again.messaging.roster
 
     assert run_in_reactor(scenario) == (True, False)

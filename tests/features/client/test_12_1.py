@@ -12,9 +12,9 @@ def test_request_is_heard_by_the_contact_and_noted_in_the_roster(world: World, h
     async def scenario() -> tuple[str, bool]:
         async with couple(world, host) as both:
             await both.request()
-            both.romeo.affairs.roster_version = ""
-            await both.romeo.affairs.get_roster()
-            contact = both.romeo.affairs.roster[both.juliet_account.full]
+            both.romeo.messaging.roster_version = ""
+            await both.romeo.messaging.get_roster()
+            contact = both.romeo.messaging.roster[both.juliet_account.full]
             return contact.subscription, contact.asked
 
     assert run_in_reactor(scenario) == ("none", True)

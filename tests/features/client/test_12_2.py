@@ -13,6 +13,6 @@ def test_approval_shows_us_to_whoever_asked(world: World, host: Peer) -> None:
         async with couple(world, host) as both:
             await both.request()
             await both.approve()
-            return await both.states(), both.juliet.affairs.own.full in both.romeo.affairs.presences
+            return await both.states(), both.juliet.messaging.own.full in both.romeo.messaging.presences
 
     assert run_in_reactor(scenario) == (("to", "from"), True)

@@ -13,10 +13,10 @@ def test_who_may_see_us_no_longer_is_told_and_sees_us_leave(world: World, host: 
         async with couple(world, host) as both:
             await both.request()
             await both.approve()
-            both.juliet.affairs.show(both.romeo_account, "unsubscribed")
+            both.juliet.messaging.show(both.romeo_account, "unsubscribed")
             await both.romeo.expect_presence("unsubscribed", both.juliet_account.full)
-            await both.romeo.expect_presence("unavailable", both.juliet.affairs.own.full)
-            return await both.states(), both.juliet.affairs.own.full in both.romeo.affairs.presences
+            await both.romeo.expect_presence("unavailable", both.juliet.messaging.own.full)
+            return await both.states(), both.juliet.messaging.own.full in both.romeo.messaging.presences
 
     assert run_in_reactor(scenario) == (("none", "none"), False)
 
@@ -25,7 +25,7 @@ def test_request_is_declined(world: World, host: Peer) -> None:
     async def scenario() -> tuple[str, str]:
         async with couple(world, host) as both:
             await both.request()
-            both.juliet.affairs.show(both.romeo_account, "unsubscribed")
+            both.juliet.messaging.show(both.romeo_account, "unsubscribed")
             await both.romeo.expect_presence("unsubscribed", both.juliet_account.full)
             return await both.states()
 

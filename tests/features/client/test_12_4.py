@@ -13,7 +13,7 @@ def test_contact_hears_that_we_look_no_longer(world: World, host: Peer) -> None:
         async with couple(world, host) as both:
             await both.request()
             await both.approve()
-            both.romeo.affairs.show(both.juliet_account, "unsubscribe")
+            both.romeo.messaging.show(both.juliet_account, "unsubscribe")
             await both.juliet.expect_presence("unsubscribe", both.romeo_account.full)
             return await both.states()
 

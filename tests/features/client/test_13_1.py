@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.features.client.couples import couple
-from tests.interop.guests import staying
+from tests.interop.own_logins import staying
 from tests.interop.peers import Peer
 from tests.interop.world import World
 from tests.support.reactor import run_in_reactor
@@ -15,8 +15,8 @@ def test_who_comes_sees_who_is_there_and_is_seen(world: World, host: Peer) -> No
             await both.request()
             await both.approve()
             async with staying(world, both.romeo_account.full) as phone:
-                phone.affairs.show()
-                await phone.expect_presence(None, both.juliet.affairs.own.full)
-                return both.juliet.affairs.own.full in phone.affairs.presences
+                phone.messaging.show()
+                await phone.expect_presence(None, both.juliet.messaging.own.full)
+                return both.juliet.messaging.own.full in phone.messaging.presences
 
     assert run_in_reactor(scenario)

@@ -17,7 +17,7 @@ def test_show_status_and_priority_are_seen_by_contacts(world: World, host: Peer)
         async with couple(world, host) as both:
             await both.request()
             await both.approve()
-            both.juliet.affairs.show(None, None, *(Element(CLIENT, name, {}, [text]) for name, text in said.items()))
+            both.juliet.messaging.show(None, None, *(Element(CLIENT, name, {}, [text]) for name, text in said.items()))
             seen = await both.romeo.expect(lambda stanza: b"orchard" in stanza.raw)
             found = {name: seen.element.first(CLIENT, name) for name in said}
             return {name: child.text for name, child in found.items() if child is not None}

@@ -13,8 +13,8 @@ def test_unavailable_presence_is_seen_and_the_contact_is_gone_for_us(world: Worl
         async with couple(world, host) as both:
             await both.request()
             await both.approve()
-            both.juliet.affairs.show(None, "unavailable")
-            await both.romeo.expect_presence("unavailable", both.juliet.affairs.own.full)
-            return both.juliet.affairs.own.full in both.romeo.affairs.presences
+            both.juliet.messaging.show(None, "unavailable")
+            await both.romeo.expect_presence("unavailable", both.juliet.messaging.own.full)
+            return both.juliet.messaging.own.full in both.romeo.messaging.presences
 
     assert not run_in_reactor(scenario)

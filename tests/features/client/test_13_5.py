@@ -11,10 +11,10 @@ from tests.support.reactor import run_in_reactor
 def test_stranger_sees_us_come_and_go(world: World, host: Peer) -> None:
     async def scenario() -> list[str | None]:
         async with couple(world, host) as both:
-            both.romeo.affairs.show(both.juliet.affairs.own)
-            seen = [await both.juliet.expect_presence(None, both.romeo.affairs.own.full)]
-            both.romeo.affairs.show(None, "unavailable")
-            seen.append(await both.juliet.expect_presence("unavailable", both.romeo.affairs.own.full))
+            both.romeo.messaging.show(both.juliet.messaging.own)
+            seen = [await both.juliet.expect_presence(None, both.romeo.messaging.own.full)]
+            both.romeo.messaging.show(None, "unavailable")
+            seen.append(await both.juliet.expect_presence("unavailable", both.romeo.messaging.own.full))
             return [stanza.type for stanza in seen]
 
     assert run_in_reactor(scenario) == [None, "unavailable"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.interop.guests import staying
+from tests.interop.own_logins import staying
 from tests.interop.peers import Peer
 from tests.interop.world import World
 from tests.support.reactor import run_in_reactor
@@ -13,7 +13,7 @@ def test_records_for_clients_are_asked_for_before_anything_is_dialled(world: Wor
 
     async def scenario() -> list[str]:
         async with staying(world, f"romeo@{domain}") as romeo:
-            return romeo.guest.steps
+            return romeo.login.steps
 
     steps = run_in_reactor(scenario)
     asked = next(number for number, step in enumerate(steps) if f"_xmpp-client._tcp.{domain}" in step)

@@ -11,7 +11,7 @@ from gateway.stream.events import ProofFailed
 from gateway.stream.facts import Role
 from gateway.stream.negotiation import Then
 from gateway.xmpp.errors import SaslCondition
-from tests.interop.guests import refusal
+from tests.interop.own_logins import refusal
 from tests.interop.peers import Peer
 from tests.interop.world import World
 from tests.support.logins import ACCOUNT, OUR_CERTIFICATE, PASSWORD, nonces

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.net.certificates.throwaway_ca import Authority
 from tests.interop.fixtures import Starter
-from tests.interop.guests import at_home, refusal
+from tests.interop.own_logins import at_home, refusal
 from tests.interop.peers import Peer, Prosody
 from tests.interop.world import World
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.net.certificates.throwaway_ca import CLIENT_AUTH, xmpp
 from gateway.xmpp.addresses import Address
 from tests.interop.fixtures import Starter
-from tests.interop.guests import at_home
+from tests.interop.own_logins import at_home
 from tests.interop.peers import Ejabberd, Peer
 from tests.interop.world import World
 from tests.support.tls import identity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.interop.guests import at_home
+from tests.interop.own_logins import at_home
 from tests.interop.world import World
 
 OFFERED = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.stream.events import ClientBound, NegotiationCompleted
-from tests.interop.guests import at_home
+from tests.interop.own_logins import at_home
 from tests.interop.peers import Peer
 from tests.interop.world import World
 from tests.support.logins import Login

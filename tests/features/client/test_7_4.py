@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.interop.guests import staying
+from tests.interop.own_logins import staying
 from tests.interop.peers import Peer
 from tests.interop.world import World
 from tests.support.logins import Login
@@ -20,6 +20,6 @@ def test_two_streams_have_two_resources(world: World, host: Peer) -> None:
 
     async def scenario() -> bool:
         async with staying(world, account) as desk, staying(world, account) as phone:
-            return desk.affairs.own != phone.affairs.own
+            return desk.messaging.own != phone.messaging.own
 
     assert run_in_reactor(scenario)

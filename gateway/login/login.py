@@ -1,11 +1,11 @@
-"""Guest: we, as the client of another server: find it, log in, stay, leave (RFC 6120 §3, §5 to §7; XEP-0368).
+"""Login: we as the client of another server; find it, log in, stay, leave (RFC 6120 §3, §5 to §7; XEP-0368).
 
-    guest = Guest(Credentials(account=juliet, password="..."), reception)
-    affairs = await guest.enter()
-    await affairs.get_roster()
-    affairs.show()
+    login = Login(Credentials(account=juliet, password="..."), login_tools)
+    messaging = await login.enter()
+    await messaging.get_roster()
+    messaging.show()
     ...
-    await guest.leave()
+    await login.leave()
 
 TLS is required, and the server's certificate has to prove its domain before anything is told to it.
 """
@@ -23,8 +23,8 @@ from gateway.features.bind import BindOurselves
 from gateway.features.sasl import Compute, Computed
 from gateway.features.sasl_clients import Credentials, logging_in
 from gateway.features.starttls import StartTLS
-from gateway.guest.affairs import Affairs
-from gateway.guest.session import GuestSession, NotLetIn
+from gateway.login.messaging import Messaging
+from gateway.login.session import LoginFailed, LoginSession
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.certificates.own_certificates import Identity
 from gateway.net.connection.protocol import StreamProtocol, Timing
@@ -48,8 +48,8 @@ TERMS = Terms(means=(Means.EXTERNAL, Means.PASSWORD))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reception:
-    """What all guests of a process share."""
+class LoginTools:
+    """What all logins of a process share."""
 
     reactor: Any
     resolver: Resolver
@@ -61,13 +61,13 @@ class Reception:
     timing: Timing = field(default_factory=Timing)
 
 
-class Guest:
+class Login:
     """One stay at a server; entered once."""
 
     def __init__(
         self,
         credentials: Credentials,
-        reception: Reception,
+        login_tools: LoginTools,
         *,
         identity: Identity | None = None,
         connect: str | None = None,
@@ -81,18 +81,18 @@ class Guest:
         """
         self.steps: list[str] = []
         self._credentials = credentials
-        self._reception = reception
+        self._login_tools = login_tools
         self._identity = identity
         self._connect = connect
         self._direct_tls = direct_tls
         self._hear = hear
         self._note = note
-        self._session: GuestSession | None = None
+        self._session: LoginSession | None = None
 
-    async def enter(self) -> Affairs:
-        """Log in; raises Unreachable or NotLetIn."""
-        reception, domain = self._reception, self._credentials.account.domain
-        resolution = await reception.resolver.resolve(
+    async def enter(self) -> Messaging:
+        """Log in; raises Unreachable or LoginFailed."""
+        login_tools, domain = self._login_tools, self._credentials.account.domain
+        resolution = await login_tools.resolver.resolve(
             domain,
             direct_tls=self._direct_tls,
             connect=self._connect,
@@ -101,13 +101,13 @@ class Guest:
         )
         targets = list(resolution.targets)
         while True:
-            session = GuestSession(self._affairs, reception.compute, self._step)
+            session = LoginSession(self._messaging, login_tools.compute, self._step)
             build = partial(self._protocol, session)
-            dialled = await dial(reception.reactor, targets, build, note=self._step)
+            dialled = await dial(login_tools.reactor, targets, build, note=self._step)
             try:
                 self._session = session
                 return await session.entered
-            except NotLetIn as problem:
+            except LoginFailed as problem:
                 self._step(str(problem))
                 targets = targets[targets.index(dialled.target) + 1 :]
                 if not targets or session.was_refused:
@@ -125,20 +125,20 @@ class Guest:
         self.steps.append(step)
         self._note(step)
 
-    def _protocol(self, session: GuestSession, target: Target) -> StreamProtocol:
-        reception, domain = self._reception, self._credentials.account.domain
+    def _protocol(self, session: LoginSession, target: Target) -> StreamProtocol:
+        login_tools, domain = self._login_tools, self._credentials.account.domain
         direct = target.tls == "direct"
         profile = client_profile(
-            StartTLS(), logging_in(self._credentials, reception.tools.new_id), BindOurselves(self._wish)
+            StartTLS(), logging_in(self._credentials, login_tools.tools.new_id), BindOurselves(self._wish)
         )
         facts = Facts(role=Role.INITIATING, remote=domain, terms=TERMS)
         return StreamProtocol(
-            Stream(profile, facts, accept_server, reception.tools, reception.budget),
+            Stream(profile, facts, accept_server, login_tools.tools, login_tools.budget),
             session,
-            clock=reception.reactor,
-            judge=reception.judge,
-            tls=lambda facts: reception.contexts.logging_in(self._identity, domain, direct=direct),
-            timing=reception.timing,
+            clock=login_tools.reactor,
+            judge=login_tools.judge,
+            tls=lambda facts: login_tools.contexts.logging_in(self._identity, domain, direct=direct),
+            timing=login_tools.timing,
             direct_tls=direct,
         )
 
@@ -147,12 +147,12 @@ class Guest:
         """A resource is asked for where the account was given with one; else the server makes it."""
         return self._credentials.account.resource or None
 
-    def _affairs(self, own: Address, connection: Connection) -> Affairs:
+    def _messaging(self, own: Address, connection: Connection) -> Messaging:
         def write(stanza: Element) -> None:
             if connection.stream.is_open:
                 connection.write(stanza.serialize(CONTENT))
 
-        return Affairs(own, write, self._hear, self._reception.tools.new_id, self._reception.reactor)
+        return Messaging(own, write, self._hear, self._login_tools.tools.new_id, self._login_tools.reactor)
 
 
 def accept_server(header: StreamHeader, facts: Facts) -> Facts:

@@ -9,12 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gateway.guest.affairs import RequestRefused
+from gateway.login.messaging import RequestRefused
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import DISCO_INFO, PING
 from tests.interop.clients import PASSWORD
-from tests.interop.guests import staying
+from tests.interop.own_logins import staying
 from tests.interop.peers import Peer
 from tests.interop.world import World
 from tests.support.reactor import run_in_reactor
@@ -31,28 +31,28 @@ def test_guests_meet(world: World, host: Peer) -> None:
     async def scenario() -> None:
         async with staying(world, romeo_.full) as romeo, staying(world, juliet_.full) as juliet:
             for each in (romeo, juliet):
-                await each.affairs.get_roster()
-                each.affairs.show()
-            await romeo.affairs.set_contact(juliet_, "Juliet", "Capulets")
-            romeo.affairs.show(juliet_, "subscribe")
+                await each.messaging.get_roster()
+                each.messaging.show()
+            await romeo.messaging.set_contact(juliet_, "Juliet", "Capulets")
+            romeo.messaging.show(juliet_, "subscribe")
             await juliet.expect_presence("subscribe", romeo_.full)
-            juliet.affairs.show(romeo_, "subscribed")
-            juliet.affairs.show(romeo_, "subscribe")
+            juliet.messaging.show(romeo_, "subscribed")
+            juliet.messaging.show(romeo_, "subscribe")
             await romeo.expect_presence("subscribe", juliet_.full)
-            romeo.affairs.show(juliet_, "subscribed")
+            romeo.messaging.show(juliet_, "subscribed")
             await romeo.expect_presence(None, juliet_.full)
             await juliet.expect_presence(None, romeo_.full)
-            await romeo.affairs.get_roster()
-            contact = romeo.affairs.roster[juliet_.full]
+            await romeo.messaging.get_roster()
+            contact = romeo.messaging.roster[juliet_.full]
             assert (contact.subscription, contact.name, contact.groups) == ("both", "Juliet", {"Capulets"})
 
-            romeo.affairs.say(juliet.affairs.own, "But, soft!")
+            romeo.messaging.say(juliet.messaging.own, "But, soft!")
             message = await juliet.expect_message("But, soft!")
-            assert message.from_ == romeo.affairs.own
+            assert message.from_ == romeo.messaging.own
 
-            await romeo.affairs.remove_contact(juliet_)
+            await romeo.messaging.remove_contact(juliet_)
             await juliet.expect_presence("unsubscribe", romeo_.full)
-            await juliet.affairs.remove_contact(romeo_)
+            await juliet.messaging.remove_contact(romeo_)
 
     run_in_reactor(scenario, timeout=30)
 
@@ -62,11 +62,11 @@ def test_requests_are_answered_both_ways(world: World, host: Peer) -> None:
 
     async def scenario() -> tuple[list[str], str]:
         async with staying(world, f"romeo@{domain(host)}") as romeo:
-            info = await romeo.affairs.ask("get", Element(DISCO_INFO, "query"), server)
-            romeo.affairs.show()
-            await romeo.affairs.ask("get", Element(PING, "ping"), romeo.affairs.own)
+            info = await romeo.messaging.ask("get", Element(DISCO_INFO, "query"), server)
+            romeo.messaging.show()
+            await romeo.messaging.ask("get", Element(PING, "ping"), romeo.messaging.own)
             try:
-                await romeo.affairs.ask("get", Element("urn:nonsense", "x"), server)
+                await romeo.messaging.ask("get", Element("urn:nonsense", "x"), server)
             except RequestRefused as refused:
                 query = info.first(DISCO_INFO, "query")
                 assert query is not None
@@ -88,7 +88,7 @@ def probed(world: World, jid: str, folder: Path, password: str = PASSWORD) -> tu
         f'[gateway]\nstate = "state"\n[tls]\nauthorities = "{world.authorities}"\n'
         f'[dns]\nnameservers = ["{names.address}:{names.port}"]\n[domains."unused.test"]\nserve = "im"\n'
     )
-    command = [sys.executable, "-m", "gateway.guest", jid, "--config", str(file)]
+    command = [sys.executable, "-m", "gateway.commands", "login", "--config", str(file), jid]
     done = subprocess.run(command, input=f"{password}\n", capture_output=True, text=True, timeout=30, check=False)
     return done.returncode, done.stdout.splitlines()
 
@@ -111,6 +111,6 @@ def test_probe_shows_each_step(world: World, host: Peer, tmp_path: Path) -> None
 
 def test_probe_says_why_it_was_not_let_in(world: World, host: Peer, tmp_path: Path) -> None:
     status, lines = probed(world, f"romeo@{domain(host)}", tmp_path, "wrong")
-    assert status == 1
+    assert status == 4
     assert "the login was refused with not-authorized" in lines[-1]
     assert "wrong" not in " ".join(lines)

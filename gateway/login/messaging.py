@@ -1,4 +1,4 @@
-"""Affairs of a guest: requests that wait for answers, its roster, and whose presence it sees (RFC 6121).
+"""What a logged-in client says and hears: requests and their answers, its roster, whose presence it sees (RFC 6121).
 
 Nobody's word is taken for somebody else's: an answer counts when kind, sender and id are those that were asked, and the
 roster is changed by our own server alone (RFC 6120 §8.2.3, RFC 6121 §2.1.6). Every request gets an answer.
@@ -58,8 +58,8 @@ class Contact:
         )
 
 
-class Affairs:
-    """What one guest has to do with others."""
+class Messaging:
+    """The requests, roster and presence of one login."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Affairs:
         new_id: Callable[[], str],
         clock: IReactorTime,
     ) -> None:
-        """`write` sends a stanza; `hear` gets what is for whoever uses the guest: messages, presence."""
+        """`write` sends a stanza; `hear` gets what is for whoever uses the login: messages, presence."""
         self.own = own
         self.roster: dict[str, Contact] = {}
         self.roster_version = ""

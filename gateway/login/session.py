@@ -1,4 +1,4 @@
-"""GuestSession: one connection on which we are the client, from the first byte to the last."""
+"""LoginSession: one connection on which we are the client, from the first byte to the last."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.features.sasl import Compute, Computed
 from gateway.features.sasl_clients import ClientAuthenticated
-from gateway.guest.affairs import Affairs
+from gateway.login.messaging import Messaging
 from gateway.stream.events import (
     ClientBound,
     CloseTransport,
@@ -24,25 +24,25 @@ from gateway.xmpp.errors import GatewayError, StreamError
 from gateway.xmpp.stanzas import Stanza
 
 
-class NotLetIn(GatewayError):
+class LoginFailed(GatewayError):
     """The other server did not let us in; says why."""
 
 
-class GuestSession:
+class LoginSession:
     """Negotiates, and hands stanzas on."""
 
     def __init__(
         self,
-        make_affairs: Callable[[Address, Connection], Affairs],
+        make_messaging: Callable[[Address, Connection], Messaging],
         compute: Callable[[Compute], Deferred[Computed]],
         note: Callable[[str], None],
     ) -> None:
-        """`make_affairs` is called with our new address when stanzas may pass; `note` hears of each step."""
+        """`make_messaging` is called with our new address when stanzas may pass; `note` hears of each step."""
         self.connection: Connection | None = None
-        self.affairs: Affairs | None = None
-        self.entered: Deferred[Affairs] = Deferred()
+        self.messaging: Messaging | None = None
+        self.entered: Deferred[Messaging] = Deferred()
         self.gone: Deferred[str] = Deferred()
-        self._make_affairs = make_affairs
+        self._make_messaging = make_messaging
         self._compute = compute
         self._note = note
         self.was_refused = False  # by the server itself, which another target would not change
@@ -77,18 +77,18 @@ class GuestSession:
                 self._enter()
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
-        if self.affairs is not None:
+        if self.messaging is not None:
             for stanza in stanzas:
-                self.affairs.received(stanza)
+                self.messaging.received(stanza)
         return None
 
     def lost(self, reason: str) -> None:
         self.connection = None
         told = self._told or reason
-        if self.affairs is not None:
-            self.affairs.end(told)
+        if self.messaging is not None:
+            self.messaging.end(told)
         else:
-            self.entered.errback(NotLetIn(told))
+            self.entered.errback(LoginFailed(told))
         self.gone.callback(told)
 
     def _computed(self, computed: Computed) -> None:
@@ -99,5 +99,5 @@ class GuestSession:
         assert self.connection is not None
         address = self.connection.stream.facts.client
         assert address is not None
-        self.affairs = self._make_affairs(address, self.connection)
-        self.entered.callback(self.affairs)
+        self.messaging = self._make_messaging(address, self.connection)
+        self.entered.callback(self.messaging)

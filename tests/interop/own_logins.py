@@ -2,7 +2,7 @@
 
 def scenario() -> ...:
     async with staying(world, "romeo@prosody.test") as romeo:
-        await romeo.affairs.get_roster()
+        await romeo.messaging.get_roster()
 
 run_in_reactor(scenario)
 """
@@ -21,9 +21,9 @@ from twisted.internet.threads import deferToThread
 
 from gateway.features.sasl import carry_out
 from gateway.features.sasl_clients import Credentials
-from gateway.guest.affairs import Affairs
-from gateway.guest.guest import Guest, Reception
-from gateway.guest.session import NotLetIn
+from gateway.login.login import Login, LoginTools
+from gateway.login.messaging import Messaging
+from gateway.login.session import LoginFailed
 from gateway.net.certificates.certificate_names import CLIENT
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.certificates.own_certificates import Identity, Keyring
@@ -41,12 +41,12 @@ from tests.support.reactor import run_in_reactor, running_reactor
 PATIENCE = 10
 
 
-def reception(world: World) -> Reception:
-    """What guests in a world need: its nameserver, and its authority to believe."""
+def login_tools(world: World) -> LoginTools:
+    """What logins in a world need: its nameserver, and its authority to believe."""
     reactor = running_reactor()
     names = world.nameserver.names
     trust = TrustStore(authorities=(world.authority.certificate,))
-    return Reception(
+    return LoginTools(
         reactor=reactor,
         resolver=Resolver(reactor, [f"{names.address}:{names.port}"], hosts_file="/dev/null"),
         contexts=TLSContexts(Keyring({})),
@@ -58,10 +58,10 @@ def reception(world: World) -> Reception:
 
 @dataclass
 class Staying:
-    """A guest that is in, and what it has heard."""
+    """A login that is in, and what it has heard."""
 
-    guest: Guest
-    affairs: Affairs = field(init=False)
+    login: Login
+    messaging: Messaging = field(init=False)
     heard: list[Stanza] = field(default_factory=list)
     _waiting: list[tuple[Callable[[Stanza], bool], Deferred[Stanza]]] = field(default_factory=list)
 
@@ -111,19 +111,19 @@ async def staying(
     identity: Identity | None = None,
     **options: Any,
 ) -> AsyncIterator[Staying]:
-    """A guest, from its login to its proper leave."""
+    """A login, from its login to its proper leave."""
     credentials = Credentials(
         account=Address.parse(jid),
         password=password,
         certificate=identity is not None,
         mechanisms=frozenset({mechanism}) if mechanism else None,
     )
-    stay = Staying(Guest(credentials, reception(world), identity=identity, hear=lambda it: stay.hear(it), **options))
-    stay.affairs = await stay.guest.enter()
+    stay = Staying(Login(credentials, login_tools(world), identity=identity, hear=lambda it: stay.hear(it), **options))
+    stay.messaging = await stay.login.enter()
     try:
         yield stay
     finally:
-        await stay.guest.leave()
+        await stay.login.leave()
 
 
 def at_home(world: World, host: Peer, user: str, **options: Any) -> Address:
@@ -132,7 +132,7 @@ def at_home(world: World, host: Peer, user: str, **options: Any) -> Address:
 
     async def scenario() -> Address:
         async with staying(world, f"{name}@{host.site.domains[0]}{slash}{resource}", **options) as stay:
-            return stay.affairs.own
+            return stay.messaging.own
 
     return run_in_reactor(scenario)
 
@@ -144,7 +144,7 @@ def refusal(world: World, jid: str, **options: Any) -> str:
         try:
             async with staying(world, jid, **options):
                 raise AssertionError("we were let in")
-        except NotLetIn as problem:
+        except LoginFailed as problem:
             return str(problem)
 
     return run_in_reactor(scenario)

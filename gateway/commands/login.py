@@ -1,10 +1,8 @@
-"""A probe: log in somewhere as a client does, and show each step.
-
-    python -m gateway.guest romeo@example.com                       the password is typed, or comes on standard input
-    python -m gateway.guest romeo@example.com --config gateway.toml     by that file's authorities and nameservers
+"""`xmpp-gateway login JID`: log in somewhere as a client does, and show each step.
 
 It finds the server, secures the stream, proves the account, gets a resource, reads the roster, shows itself, has its
-server answer a ping, and leaves. Exit status 1 when any of it fails.
+server answer a ping, and leaves. It asks for the password at a terminal, and reads it as one line otherwise.
+With a configuration it uses that file's authorities and nameservers. Exit status 4: some step failed.
 """
 
 from __future__ import annotations
@@ -14,18 +12,17 @@ import secrets
 import sys
 from functools import partial
 from getpass import getpass
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import react
 from twisted.internet.threads import deferToThread
 
-from gateway.config import Mistakes, load
+from gateway.commands.configuration import add_config, has_config, read_config
+from gateway.commands.steering import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.config.settings import DNSSettings, TLSSettings
 from gateway.features.sasl import carry_out
 from gateway.features.sasl_clients import Credentials
-from gateway.guest.guest import Guest, Reception
+from gateway.login.login import Login, LoginTools
 from gateway.net.certificates.certificate_names import CLIENT
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.certificates.own_certificates import Keyring
@@ -41,35 +38,43 @@ from gateway.xmpp.namespaces import PING
 ID_BYTES = 20
 
 
-def main() -> None:
-    """Read the command line, and visit."""
-    parser = argparse.ArgumentParser(prog="python -m gateway.guest", description="Log in as a client, and show how.")
-    parser.add_argument("jid", metavar="JID", help="the account, with a resource where one is wished")
-    parser.add_argument("--config", metavar="FILE", type=Path, help="whose authorities and nameservers are used")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    add_config(parser)
     parser.add_argument("--connect", metavar="ENDPOINT", help="tcp:HOST:PORT or tls:HOST:PORT, instead of the DNS")
-    parser.add_argument("--mechanism", metavar="NAME", help="of SASL; left out: the best that is offered")
-    arguments = parser.parse_args()
+    parser.add_argument("--mechanism", metavar="NAME", help="the SASL mechanism; left out: the best that is offered")
+    parser.add_argument("jid", metavar="JID", help="the account, with a resource if you want a certain one")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Log in, show each step, and leave."""
+    from twisted.internet import reactor
+
     try:
         account = Address.parse(arguments.jid)
-        settings = load(arguments.config) if arguments.config is not None else None
-    except (MalformedAddress, Mistakes) as problem:
-        sys.exit(str(problem))
+    except MalformedAddress as problem:
+        print(f"xmpp-gateway: {problem}", file=sys.stderr)
+        return NOT_DONE
+    settings = read_config(arguments) if has_config(arguments) else None
     tls = settings.tls if settings is not None else TLSSettings()
     dns = settings.dns if settings is not None else DNSSettings()
     password = getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     mechanisms = frozenset({arguments.mechanism}) if arguments.mechanism else None
     credentials = Credentials(account=account, password=password, mechanisms=mechanisms)
+    login = Login(credentials, login_tools(reactor, tls, dns), connect=arguments.connect, note=print)
+    statuses: list[int] = []
 
-    def start(reactor: Any) -> Deferred[None]:
-        guest = Guest(credentials, reception(reactor, tls, dns), connect=arguments.connect, note=print)
-        return Deferred.fromCoroutine(visit(guest))
+    def start() -> None:
+        Deferred.fromCoroutine(visit(login)).addCallback(statuses.append).addBoth(lambda _: reactor.stop())
 
-    react(start, ())
+    reactor.callWhenRunning(start)
+    reactor.run()
+    return statuses[0] if statuses else NOT_DONE
 
 
-def reception(reactor: Any, tls: TLSSettings, dns: DNSSettings) -> Reception:
-    """What a guest needs that comes alone."""
-    return Reception(
+def login_tools(reactor: Any, tls: TLSSettings, dns: DNSSettings) -> LoginTools:
+    """Return what a login needs besides the account."""
+    return LoginTools(
         reactor=reactor,
         resolver=Resolver(reactor, dns.nameservers),
         contexts=TLSContexts(Keyring({})),
@@ -79,20 +84,17 @@ def reception(reactor: Any, tls: TLSSettings, dns: DNSSettings) -> Reception:
     )
 
 
-async def visit(guest: Guest) -> None:
-    """Do what every client does, and tell it."""
+async def visit(login: Login) -> int:
+    """Do what every client does, print it, and return the exit status."""
     try:
-        affairs = await guest.enter()
-        await affairs.get_roster()
-        print(f"the roster has {len(affairs.roster)} contacts")
-        affairs.show()
-        await affairs.ask("get", Element(PING, "ping"), Address.parse(affairs.own.domain))
+        messaging = await login.enter()
+        await messaging.get_roster()
+        print(f"the roster has {len(messaging.roster)} contacts")
+        messaging.show()
+        await messaging.ask("get", Element(PING, "ping"), Address.parse(messaging.own.domain))
         print("the server has answered a ping")
-        print(f"left: {await guest.leave()}")
+        print(f"left: {await login.leave()}")
     except GatewayError as problem:
         print(f"failed: {problem}")
-        raise SystemExit(1) from None
-
-
-if __name__ == "__main__":
-    main()
+        return SOMETHING_IS_WRONG
+    return DONE

@@ -1,4 +1,4 @@
-"""What a guest asks, hears and answers, and whose word it takes."""
+"""What a login asks, hears and answers, and whose word it takes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.guest.affairs import ANSWER_SECONDS, Contact, NoAnswer, RequestRefused
+from gateway.login.messaging import ANSWER_SECONDS, Contact, NoAnswer, RequestRefused
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import PING
 from tests.support.stays import OWN, ROMEO, Stay
@@ -21,7 +21,7 @@ def outcome(answer: Any) -> list[Any]:
 
 def test_answer_is_taken_from_whom_was_asked() -> None:
     stay = Stay()
-    got = outcome(stay.affairs.ask("get", Element(PING, "ping"), ROMEO))
+    got = outcome(stay.messaging.ask("get", Element(PING, "ping"), ROMEO))
     assert stay.said == ["<iq type='get' id='id-1' to='romeo@away.test'><ping xmlns='urn:xmpp:ping'/></iq>"]
     for other in ("mercutio@away.test", "romeo@away.test/phone", "juliet@home.test", "home.test"):
         stay.hears(f"<iq type='result' id='id-1' from='{other}'/>")
@@ -35,14 +35,14 @@ def test_answer_is_taken_from_whom_was_asked() -> None:
 @pytest.mark.parametrize("sender", ["", " from='home.test'", " from='juliet@home.test'", f" from='{OWN}'"])
 def test_server_answers_in_the_name_of_the_account_or_its_own(sender: str) -> None:
     stay = Stay()
-    got = outcome(stay.affairs.ask("get", Element(PING, "ping")))
+    got = outcome(stay.messaging.ask("get", Element(PING, "ping")))
     stay.hears(f"<iq type='result' id='id-1'{sender}/>")
     assert len(got) == 1
 
 
 def test_refusal_is_told_with_its_condition() -> None:
     stay = Stay()
-    got = outcome(stay.affairs.ask("get", Element(PING, "ping")))
+    got = outcome(stay.messaging.ask("get", Element(PING, "ping")))
     stay.hears(
         "<iq type='error' id='id-1'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
         "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>gone</text></error></iq>"
@@ -54,10 +54,10 @@ def test_refusal_is_told_with_its_condition() -> None:
 
 def test_nobody_waits_forever() -> None:
     stay = Stay()
-    late, lost = (outcome(stay.affairs.ask("get", Element(PING, "ping"), ROMEO, seconds)) for seconds in (1, 99))
+    late, lost = (outcome(stay.messaging.ask("get", Element(PING, "ping"), ROMEO, seconds)) for seconds in (1, 99))
     stay.clock.advance(1)
     assert isinstance(late[0], NoAnswer)
-    stay.affairs.end("the connection was lost")
+    stay.messaging.end("the connection was lost")
     assert isinstance(lost[0], NoAnswer)
     assert str(lost[0]) == "the connection was lost"
     assert not stay.clock.getDelayedCalls()
@@ -101,22 +101,22 @@ def push(sender: str, item: str = "<item jid='romeo@away.test' subscription='bot
 def test_roster_is_changed_by_our_own_account(sender: str) -> None:
     stay = Stay()
     assert "type='result'" in stay.hears(push(sender))[0]
-    assert stay.affairs.roster["romeo@away.test"].subscription == "both"
-    assert stay.affairs.roster_version == "v2"
+    assert stay.messaging.roster["romeo@away.test"].subscription == "both"
+    assert stay.messaging.roster_version == "v2"
     stay.hears(push(sender, "<item jid='romeo@away.test' subscription='remove'/>"))
-    assert stay.affairs.roster == {}
+    assert stay.messaging.roster == {}
 
 
 @pytest.mark.parametrize("sender", ["home.test", "romeo@away.test", "juliet@home.test/elsewhere", "juliet@away.test"])
 def test_h_16_roster_is_changed_by_nobody_else(sender: str) -> None:
     stay = Stay()
     assert "<service-unavailable" in stay.hears(push(f" from='{sender}'"))[0]
-    assert stay.affairs.roster == {}
+    assert stay.messaging.roster == {}
 
 
 def test_roster_is_what_the_server_says_and_stays_when_it_has_not_changed() -> None:
     stay = Stay()
-    Deferred.fromCoroutine(stay.affairs.get_roster())
+    Deferred.fromCoroutine(stay.messaging.get_roster())
     stay.hears(
         "<iq type='result' id='id-1'><query xmlns='jabber:iq:roster' ver='v1'>"
         "<item jid='romeo@away.test' name='R' ask='subscribe'><group>Montagues</group></item></query></iq>"
@@ -124,11 +124,11 @@ def test_roster_is_what_the_server_says_and_stays_when_it_has_not_changed() -> N
     contact = Contact(
         address="romeo@away.test", name="R", subscription="none", asked=True, groups=frozenset({"Montagues"})
     )
-    assert stay.affairs.roster == {"romeo@away.test": contact}
-    Deferred.fromCoroutine(stay.affairs.get_roster())
+    assert stay.messaging.roster == {"romeo@away.test": contact}
+    Deferred.fromCoroutine(stay.messaging.get_roster())
     assert "ver='v1'" in stay.said[-1]
     stay.hears("<iq type='result' id='id-2'/>")
-    assert stay.affairs.roster == {"romeo@away.test": contact}
+    assert stay.messaging.roster == {"romeo@away.test": contact}
 
 
 def test_presence_is_remembered_until_it_ends() -> None:
@@ -136,17 +136,17 @@ def test_presence_is_remembered_until_it_ends() -> None:
     stay.hears("<presence from='romeo@away.test/phone'><show>away</show></presence>")
     stay.hears("<presence from='romeo@away.test/desk'/>")
     stay.hears("<presence from='romeo@away.test' type='subscribe'/>")
-    assert set(stay.affairs.presences) == {"romeo@away.test/phone", "romeo@away.test/desk"}
+    assert set(stay.messaging.presences) == {"romeo@away.test/phone", "romeo@away.test/desk"}
     stay.hears("<presence from='romeo@away.test/phone' type='unavailable'/>")
-    assert set(stay.affairs.presences) == {"romeo@away.test/desk"}
+    assert set(stay.messaging.presences) == {"romeo@away.test/desk"}
     assert [each.name for each in stay.heard] == ["presence"] * 4
 
 
 def test_what_a_guest_says() -> None:
     stay = Stay()
-    stay.affairs.say(ROMEO, "Good & <sweet>")
-    stay.affairs.show()
-    stay.affairs.show(ROMEO, "subscribe")
+    stay.messaging.say(ROMEO, "Good & <sweet>")
+    stay.messaging.show()
+    stay.messaging.show(ROMEO, "subscribe")
     assert stay.said == [
         "<message to='romeo@away.test' type='chat' id='id-1'><body>Good &amp; &lt;sweet&gt;</body></message>",
         "<presence/>",

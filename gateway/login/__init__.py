@@ -1,0 +1,6 @@
+"""We as the client of another server: what `xmpp-gateway login` does.
+
+login.py      Login: find the server, log in, stay, leave                                RFC 6120 §3, §5-§7
+session.py    LoginSession: the connection, from its first byte to its last
+messaging.py   what a client says and hears: requests and answers, roster, presence       RFC 6121
+"""
