@@ -23,7 +23,7 @@ FLOORS = [
     ["stream.records"],
     ["stream.header", "stream.facts", "stream.states", "stream.acknowledgements"],
     ["stream.events", "stream.tools", "stream.writing"],
-    ["stream.errors"],
+    ["stream.bare_errors", "stream.errors"],
     ["stream.negotiation"],
     ["profiles"],
     ["stream.stream"],

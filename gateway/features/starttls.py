@@ -8,7 +8,7 @@ it is left.
 from __future__ import annotations
 
 from gateway.elements import Element
-from gateway.errors import StreamCondition, StreamError, TLSRequired
+from gateway.errors import StreamCondition, StreamError, TLSFailed, TLSRequired
 from gateway.namespaces import TLS
 from gateway.stream.events import Secured, SecureTransport
 from gateway.stream.facts import Facts, Role
@@ -52,10 +52,7 @@ class StartTLS(StreamFeature):
         if facts.role is Role.INITIATING and element.name == "proceed" and self.name in facts.tried:
             return Step(facts=facts, outputs=[SecureTransport()], then=Then.SUSPEND)
         if facts.role is Role.INITIATING and element.name == "failure":
-            raise StreamError(
-                StreamCondition.UNDEFINED_CONDITION,
-                reason="the other server offered STARTTLS and then failed to start it",
-            )
+            raise TLSFailed("the other server offered STARTTLS and then failed to start it")
         raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> is not expected here")
 
     def answered(self, facts: Facts, answer: object) -> Step:

@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 
 from gateway.errors import ResolutionFailed
-from gateway.net.answers import Answer, Outcome, Question
+from gateway.net.answers import Answer, Question
 from gateway.net.destinations import Destinations
 from gateway.net.nameservers import Asks, Nameservers
 from gateway.net.questions import Bounds, Questions, Wait
@@ -275,14 +275,14 @@ class _Search:
             addresses = interleaved(self._hosts[host], most)
             return _Found(addresses=addresses, sentences=(f"{host}: {', '.join(addresses)} in the hosts file",))
         questions = [Question(kind="AAAA", name=host), Question(kind="A", name=host)]
-        six, four = self._questions.remembered(questions) or await self._both_families(*questions, haste)
+        six, four = self._questions.remembered(questions) or await self._both_families(haste, *questions)
         return _Found(
             addresses=interleaved((*six.values, *four.values), most),
             sentences=(six.sentence, four.sentence),
             definite=six.definite and four.definite,
         )
 
-    async def _both_families(self, for_six: Question, for_four: Question, haste: _Haste) -> list[Answer]:
+    async def _both_families(self, haste: _Haste, for_six: Question, for_four: Question) -> list[Answer]:
         """Ask for IPv6 and IPv4 at once; when one is there, the other has little time left (RFC 8305 §3)."""
 
         def hurry(answer: Answer, other: Wait) -> Answer:

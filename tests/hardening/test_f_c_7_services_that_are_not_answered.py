@@ -56,9 +56,7 @@ class Slow(Finding):
 def test_failures_about_both_services_lead_to_the_domain_itself(direct: str, starttls: str) -> None:
     """Use the domain's own addresses when no service record can be looked up (RFC 6120 §3.2.1, step 9)."""
     resolution = Finding({DIRECT: direct, STARTTLS: starttls, "example.test": HERE}).resolution()
-    assert [(each.host, each.port, each.source) for each in resolution.targets] == [
-        ("example.test", 5269, "fallback")
-    ]
+    assert [(each.host, each.port, each.source) for each in resolution.targets] == [("example.test", 5269, "fallback")]
     assert not resolution.definite
 
 
