@@ -175,7 +175,8 @@ class Connector:
                 resuming=resuming.resumable if resuming is not None else None,
                 tried=_WITHOUT_TLS if this.in_clear else frozenset(),
             )
-            share = _Share(self._reactor, until, len(ahead) + 1)
+            ways = 1 + len(ahead) if ahead else min(2, len(this.target.addresses))
+            share = _Share(self._reactor, until, ways)
             try:
                 dialled = await self._dial(this.target, session, facts, only_questions, steps, share)
                 return await self._negotiated(dialled, session, pair, share)
@@ -196,7 +197,8 @@ class Connector:
                 if not (ahead and left):
                     break
             except CancelledError:
-                failures.append(failure_of(Verdict.TIMEOUT, "there was no time left"))
+                record = attempt.record
+                failures.append(failure_of(Verdict.TIMEOUT, record.reason if record else "there was no time left"))
                 break
         raise combined(failures, definite=resolution.definite)
 
