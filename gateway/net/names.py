@@ -87,7 +87,8 @@ class CertificateNames:
             return False
         wildcard = _wildcard_for_a_label(domain)
         return domain in self._xmpp_domains or any(
-            pattern.pattern == wildcard or any(reference.verify(pattern) for reference in references)
+            (isinstance(pattern, DNSPattern) and pattern.pattern == wildcard)
+            or any(reference.verify(pattern) for reference in references)
             for pattern in self._patterns
         )
 
