@@ -7,7 +7,7 @@ from itertools import chain
 
 from gateway.addresses import Domain, DomainPair
 from gateway.assembly.parts import Parts
-from gateway.attempts.records import AttemptLog
+from gateway.attempts.records import Attempt, AttemptLog
 from gateway.features.bidi import Bidirectional
 from gateway.features.dialback import Dialback, DialbackQuestions
 from gateway.features.limits import Limits
@@ -35,6 +35,7 @@ def set_federation(parts: Parts) -> None:
         patience=settings.limits.stall_seconds,
         verifications=settings.limits.verifications_per_stream,
     )
+    parts.board.subscribe(parts.session_tools.elsewhere.notice, Attempt)
     parts.resolver = _resolver(parts)
     parts.connector = _connector(parts)
     parts.streams = OutboundStreams(parts.connector, parts.reactor, settings.limits.verifications)

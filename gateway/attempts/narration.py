@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from gateway.attempts.elsewhere import Elsewhere
 from gateway.attempts.records import AttemptLog, Direction, Step
 from gateway.attempts.verdicts import Verdict
 from gateway.elements import Element
@@ -52,8 +53,10 @@ _NO_CERTIFICATE_THERE = re.compile(r"handshake failure|unrecognized name|alert i
 class Narrator:
     """Tells the story of one stream to its attempt record."""
 
-    def __init__(self, attempt: AttemptLog) -> None:
+    def __init__(self, attempt: AttemptLog, elsewhere: Elsewhere | None = None) -> None:
+        """`elsewhere` knows of other attempts between the same domains."""
         self.attempt = attempt
+        self._elsewhere = elsewhere or Elsewhere()
         self.last_error = ""
         self.their_error: StreamCondition | None = None  # with which the other side ended the stream
         self.closed_properly = False
@@ -88,13 +91,26 @@ class Narrator:
         return not self._was_ended_by_us
 
     def gave_up(self, reason: str) -> None:
-        """We wait no longer: a refusal that came before says more than the silence after it."""
+        """We wait no longer."""
         self._note_certificate_under_way()
         self._was_ended_by_us = True
-        if self._words:
-            self.attempt.end(self._refused_verdict(), f"{self._words}; then {reason}")
-        else:
-            self.attempt.end(Verdict.TIMEOUT, reason)
+        self.attempt.end(*self._on_silence(reason))
+
+    def _on_silence(self, reason: str) -> tuple[Verdict, str]:
+        """The verdict where nothing came: what was refused before, or on another connection, says more than that."""
+        elsewhere = self._said_elsewhere()
+        if self._words or elsewhere:
+            if self._words:
+                return self._refused_verdict(), self._words
+            return self._refused_verdict(), f"{reason}{self._meanwhile()}; {elsewhere}"
+        return Verdict.TIMEOUT, f"{reason}{self._meanwhile()}"
+
+    def _said_elsewhere(self) -> str:
+        """How another connection between the two failed, where a dialback key is waiting to be verified on one."""
+        if self._connection is None or not (self._facts.asserted or self._facts.checking or self.dialback_failed):
+            return ""
+        attempt = self.attempt
+        return self._elsewhere.said(attempt.local, attempt.remote, attempt.number, attempt.began)
 
     @property
     def _words(self) -> str:
@@ -129,6 +145,8 @@ class Narrator:
             return Verdict.SAID_NOTHING, ""
         if reason.startswith("TLS"):
             return self._tls_failed(reason)
+        if proof is None and (elsewhere := self._said_elsewhere()):
+            return self._refused_verdict(), f"{reason}{self._meanwhile()}; {elsewhere}"
         if proof is None:
             return Verdict.CONNECTION_LOST, self.last_error or f"{reason}{self._meanwhile()}"
         if proof.ok:
@@ -149,9 +167,11 @@ class Narrator:
         """What the other side was about to decide when the stream ended."""
         if self._connection is None:
             return ""
-        if self.external_failed:
-            return ", while it was looking at our certificate"
-        return ", while it was checking our dialback key" if self._facts.asserted else ""
+        if self._facts.asserted:
+            return ", while it was checking our dialback key"
+        if self._facts.checking:
+            return ", while we were asking its domain about its dialback key"
+        return ", while it was looking at our certificate" if self.external_failed else ""
 
     # -- events ------------------------------------------------------------------------------------------------------
 
@@ -201,7 +221,7 @@ class Narrator:
         told = f"refused ({refused.condition}{_said(refused.text)})"
         if self.attempt.is_open:
             self.dialback_failed = True
-            self.last_error = refused_in_words(refused)
+            self.last_error = "; ".join(filter(None, (refused_in_words(refused), self._said_elsewhere())))
             self._refused(f"by dialback {told}")
         else:
             self.attempt.further_pair(refused.pair, f"by dialback: {told}", ok=False)
@@ -230,15 +250,20 @@ class Narrator:
             self.closed_properly = not self.last_error
             return
         self._was_ended_by_us = True
-        words = self._words
-        self.last_error = self.last_error or f"we ended the stream with {error}"
         if self.attempt.is_open:
             self._name_the_refused()
             told = f"we ended it with {error.condition}: {error.reason}"
             self.attempt.step(Step.NEGOTIATION, told, ok=False, offered=self._offered(), required=_proof(self._facts))
-            verdict = self._our_verdict(error, bool(words))
-            reason = words if verdict in _REFUSALS else ""
-            self.attempt.end(verdict, reason or error.reason or str(error.condition))
+            self.attempt.end(*self._our_end(error))
+        left = f"we ended the stream with {error}"
+        self.last_error = self.last_error or (f"{self._refusal}; {left}" if self._refusal else left)
+
+    def _our_end(self, error: StreamError) -> tuple[Verdict, str]:
+        """Verdict and reason of a stream that we end with an error."""
+        verdict, reason = self._our_verdict(error), error.reason or str(error.condition)
+        if verdict is Verdict.TIMEOUT:
+            return self._on_silence(reason)
+        return verdict, (self._words if verdict in _REFUSALS else "") or reason
 
     def _name_the_refused(self) -> None:
         """Whose header was refused, and whom it called, as the other side wrote it: nothing of that is proved."""
@@ -250,8 +275,8 @@ class Narrator:
 
     # -- verdicts ----------------------------------------------------------------------------------------------------
 
-    def _our_verdict(self, error: StreamError, was_refused: bool) -> Verdict:
-        """The verdict on a stream that we ended with an error, perhaps after a proof had been refused."""
+    def _our_verdict(self, error: StreamError) -> Verdict:
+        """The verdict on a stream that we ended with an error."""
         if isinstance(error, TLSRequired):
             return Verdict.NO_TLS
         if isinstance(error, TLSFailed):
@@ -259,7 +284,7 @@ class Narrator:
         verdict = _VERDICTS.get(error.condition, Verdict.REFUSED_BY_US)
         if verdict is Verdict.NOT_TRUSTED:
             return self._not_trusted()
-        if verdict in (Verdict.NO_COMMON_PROOF, Verdict.TIMEOUT) and was_refused:
+        if verdict is Verdict.NO_COMMON_PROOF and self._words:
             return self._refused_verdict()
         return verdict
 

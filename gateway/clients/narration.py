@@ -40,7 +40,7 @@ class ClientNarrator(Narrator):
             return Verdict.LOGIN_REFUSED, self._login_refused
         return super()._end(reason)
 
-    def _our_verdict(self, error: StreamError, was_refused: bool) -> Verdict:
+    def _our_verdict(self, error: StreamError) -> Verdict:
         if self._login_refused:
             return Verdict.LOGIN_REFUSED
         return _OURS.get(error.condition, Verdict.REFUSED_BY_US)
