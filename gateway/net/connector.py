@@ -190,9 +190,10 @@ class Connector:
             except DeliveryFailed as failure:
                 failures.append(failure.afresh())
                 ending = _ending(this, session, dialled)
-                if is_definite(ending):
+                otherwise = at_once(this, ending)
+                if is_definite(ending) and not otherwise:
                     break
-                ahead.extendleft(at_once(this, ending))
+                ahead.extendleft(otherwise)
                 ahead.extend(at_last(this, ending))
                 if not (ahead and left):
                     break
