@@ -11,7 +11,7 @@ from gateway.stream.events import Secured, SecureTransport
 from gateway.stream.facts import Facts, Role
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import StreamCondition, StreamError, TLSRequired
+from gateway.xmpp.errors import StreamCondition, StreamError, TLSFailed, TLSRequired
 from gateway.xmpp.namespaces import TLS
 
 _TRIED = frozenset({"starttls"})
@@ -52,10 +52,7 @@ class StartTLS(StreamFeature):
         if facts.role is Role.INITIATING and element.name == "proceed" and self.name in facts.tried:
             return Step(facts=facts, outputs=[SecureTransport()], then=Then.SUSPEND)
         if facts.role is Role.INITIATING and element.name == "failure":
-            raise StreamError(
-                StreamCondition.UNDEFINED_CONDITION,
-                reason="the other server offered STARTTLS and then failed to start it",
-            )
+            raise TLSFailed("the other server offered STARTTLS and then failed to start it")
         raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> is not expected here")
 
     def answered(self, facts: Facts, answer: object) -> Step:

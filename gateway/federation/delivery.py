@@ -50,6 +50,9 @@ TOO_BUSY = Told(
 )
 """We have no room for one more."""
 
+# From the most definite to the one that leaves most hope. A domain is what its most hopeful server is.
+_BY_HOPE = (NOT_THERE, UNWILLING, TOO_BUSY, OUT_OF_REACH)
+
 # Whatever is not named here leaves the domain out of reach.
 _TOLD: dict[Verdict | StreamCondition, Told] = {
     Verdict.NO_SUCH_DOMAIN: NOT_THERE,
@@ -109,6 +112,20 @@ def failure_of(verdict: Verdict, reason: str, their_error: StreamCondition | Non
     """The failure that an attempt is to whoever waited for it; `their_error`: with which the other server ended it."""
     told = _TOLD.get(verdict if their_error is None else their_error, OUT_OF_REACH)
     return DeliveryFailed(reason, told, of_the_pair=verdict in _OF_THE_PAIR)
+
+
+def combined(failures: Sequence[DeliveryFailed], *, definite: bool = True) -> DeliveryFailed:
+    """The failure that the failures at all servers of a domain amount to, in the order in which they happened.
+
+    One server that may be back later leaves hope for the domain, whatever the others said. Without `definite`, the DNS
+    did not tell where the servers are, and none of those that were met can say that there is no such domain.
+    """
+    reasons = dict.fromkeys(failure.reason for failure in failures)
+    told = max((failure.told for failure in failures), key=_BY_HOPE.index)
+    if told is NOT_THERE and not definite:
+        told = OUT_OF_REACH
+    of_the_pair = all(failure.of_the_pair for failure in failures)
+    return DeliveryFailed("; then ".join(reasons), told, of_the_pair=of_the_pair)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,10 +24,16 @@ from gateway.federation.session import ServerSession, SessionTools
 from gateway.notices.attempts.narration import refused_in_words
 from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
-from gateway.stream.events import CloseTransport, NegotiationCompleted, PairRefused, PairVerified
+from gateway.stream.events import CloseTransport, NegotiationCompleted, PairRefused, PairVerified, ProofFailed
 from gateway.stream.facts import Management, Means
+from gateway.timing.timers import Timers
 from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.namespaces import DIALBACK_FEATURE
 from gateway.xmpp.stanzas import Stanza
+
+UNOFFERED_SECONDS = 5.0
+"""How long we wait for an answer to dialback that was not offered, after the other proof was refused."""
 
 Gone = Callable[["OutboundSession", str, "BrokenStream | None"], None]
 
@@ -50,6 +56,7 @@ class OutboundSession(ServerSession):
         self._gone = gone
         self._resuming = resuming
         self._waiting: dict[DomainPair, list[Deferred[OutboundSession]]] = {}
+        self._timers = Timers(tools.clock)
 
     def when_proved(self, pair: DomainPair) -> Deferred[OutboundSession]:
         """Fires with this session once stanzas of the pair may be written to it; fails with DeliveryFailed."""
@@ -77,6 +84,7 @@ class OutboundSession(ServerSession):
         return super().stanzas_received(stanzas) if self.facts.bidirectional else None
 
     def lost(self, reason: str) -> None:
+        self._timers.end()
         super().lost(reason)
         told = self.narrator.last_error or reason
         self._fail_waiting(told)
@@ -96,7 +104,21 @@ class OutboundSession(ServerSession):
             for wait in waits:
                 wait.errback(failure_of(record.verdict, reason, self.narrator.their_error))
 
+    def _proof_failed(self, _: ProofFailed) -> None:
+        """What follows is dialback; a server that does not offer it may well be silent, and has said why."""
+        assert self.connection is not None
+        offered = self.connection.stream.offered
+        if offered is not None and offered.first(DIALBACK_FEATURE, "dialback") is None:
+            self._timers.start("unoffered", UNOFFERED_SECONDS, self._give_up_unoffered)
+
+    def _give_up_unoffered(self) -> None:
+        assert self.connection is not None
+        if self.attempt.is_open and self.facts.asserted:
+            why = f"dialback, which it does not offer, was not answered within {UNOFFERED_SECONDS:g} s"
+            self.connection.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "no proof was accepted", reason=why))
+
     def _established(self, completed: NegotiationCompleted) -> None:
+        self._timers.stop("unoffered")
         if self.facts.management is Management.RESUMING:
             return  # what goes first depends on the answer
         if self.facts.management is Management.ON:
@@ -140,6 +162,7 @@ class OutboundSession(ServerSession):
 
     _on = {
         **ServerSession._on,
+        ProofFailed: _proof_failed,
         NegotiationCompleted: _established,
         PairVerified: _pair_verified,
         PairRefused: _pair_refused,

@@ -8,7 +8,7 @@ event is the table `_on` at the end, to which subclasses add.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -28,6 +28,7 @@ from gateway.federation.managed_stream import Ledger
 from gateway.federation.rate_limit import Pace
 from gateway.federation.resumable_streams import BrokenStream
 from gateway.federation.verification import Questions
+from gateway.notices.attempts.elsewhere import Elsewhere
 from gateway.notices.attempts.narration import Narrator
 from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
@@ -61,6 +62,7 @@ class SessionTools:
     clock: Any
     patience: float = 60  # seconds without an acknowledgement that was asked for
     verifications: int = 100  # at a time for one stream
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,7 @@ class ServerSession:
     def __init__(self, attempt: AttemptLog, dialback: Dialback, tools: SessionTools) -> None:
         self.attempt = attempt
         self.connection: Connection | None = None
-        self.narrator = Narrator(attempt)
+        self.narrator = Narrator(attempt, tools.elsewhere)
         self._dialback = dialback
         self._tools = tools
         self._questions = Questions()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from itertools import groupby
 from operator import methodcaller
 
+from gateway.stream.bare_errors import HeaderLacking
 from gateway.stream.budget import Budget
 from gateway.stream.codec import Codec, Item, StreamEnd
 from gateway.stream.errors import ERROR, read_error, write_error
@@ -62,6 +63,8 @@ class Stream:
         self._offered: Element | None = None
         self._out: list[Output] = []
         self._codec = self._new_codec()
+        self._lacking = self._new_lacking()
+        self._is_refused_at_once = False  # by an error without a header
         self._rest: list[Item] = []  # what was taken from the codec and has to wait
         self._header_sent = False
         self._suspended_by: StreamFeature | None = None
@@ -78,6 +81,8 @@ class Stream:
         """Bytes came from the wire."""
         if self.state is State.CLOSED:
             return []
+        if self._lacking is not None:
+            data = self._lacking.completed(data)
         self._codec.feed(data)
         self._read()
         return self._drained()
@@ -201,6 +206,10 @@ class Stream:
                 self._element_received(item)
 
     def _header_received(self, header: StreamHeader) -> None:
+        lacking, self._lacking = self._lacking, None
+        if lacking is not None and lacking.is_lacking:
+            self._is_refused_at_once = True
+            return
         if self.header is not None:
             check_same(self.header, header)
         self.header = header
@@ -224,6 +233,8 @@ class Stream:
         key = (element.namespace, element.name)
         if key == ERROR:
             self._out.append(read_error(element))
+            if self._is_refused_at_once:  # there is no header that we could have accepted, and nothing to go on with
+                self._closed_by_other_side()
         elif key == _FEATURES and self.facts.role is Role.INITIATING:
             self._features_received(element)
         elif (feature := self.profile.receivers.get(key)) is not None:
@@ -308,6 +319,7 @@ class Stream:
     def _restart(self) -> None:
         self._move(Move.RESTART)
         self._codec = self._new_codec()
+        self._lacking = self._new_lacking()
         self._offered = None
         self._header_sent = False
         self.facts = replace(self.facts, stream_id="")
@@ -333,6 +345,10 @@ class Stream:
 
     def _new_codec(self) -> Codec:
         return Codec(self._tools.negotiating, self._tools.addresses, content_aliases=self.profile.content_aliases)
+
+    def _new_lacking(self) -> HeaderLacking | None:
+        """Who we called may refuse without a header; who calls us has to send one first."""
+        return HeaderLacking(self.profile.content_namespace) if self.facts.role is Role.INITIATING else None
 
     def _send_header(self, *, from_: Address | str | None, to: Address | str | None) -> None:
         self._header_sent = True

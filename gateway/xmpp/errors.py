@@ -156,6 +156,13 @@ class TLSRequired(StreamError):
         super().__init__(StreamCondition.POLICY_VIOLATION, text, reason=reason)
 
 
+class TLSFailed(StreamError):
+    """The other side offered TLS and could not start it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(StreamCondition.UNDEFINED_CONDITION, reason=reason)
+
+
 class StanzaError(GatewayError):
     """A condition that is answered by an error stanza while the stream lives on (RFC 6120 §8.3)."""
 

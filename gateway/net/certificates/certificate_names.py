@@ -7,8 +7,8 @@ dNSName   the domain, or a wildcard as its complete left-most label
 SRVName   `_xmpp-server.` or `_xmpp-client.` before the domain, never a wildcard   RFC 4985
 XmppAddr  the domain itself as an XMPP address, never a wildcard                   RFC 6120 §13.7.1.4
 
-IP addresses, URIs and mail addresses prove nothing here. Comparing is left to service_identity, which does not let a
-wildcard stand for an A-label.
+IP addresses, URIs and mail addresses prove nothing here. Comparing is left to service_identity, but for one case: it
+does not let a wildcard stand for an A-label, as RFC 6125 advised. RFC 9525 §6.3 makes no such difference any more.
 """
 
 from __future__ import annotations
@@ -85,8 +85,11 @@ class CertificateNames:
         references = _references(domain, service)
         if not references:
             return False
+        wildcard = _wildcard_for_a_label(domain)
         return domain in self._xmpp_domains or any(
-            reference.verify(pattern) for pattern in self._patterns for reference in references
+            (isinstance(pattern, DNSPattern) and pattern.pattern == wildcard)
+            or any(reference.verify(pattern) for reference in references)
+            for pattern in self._patterns
         )
 
     def accounts(self, domain: Domain) -> frozenset[str]:
@@ -142,6 +145,12 @@ def _references(domain: Domain, service: str) -> tuple[DNS_ID, SRV_ID] | tuple[(
         return DNS_ID(ascii_domain), SRV_ID(f"_{service}.{ascii_domain}")
     except ValueError:
         return ()
+
+
+def _wildcard_for_a_label(domain: Domain) -> bytes:
+    """The wildcard that covers the domain, where its left-most label is an A-label; else what no pattern is."""
+    first, _, rest = to_ascii(domain).partition(".")
+    return f"*.{rest}".encode() if first.startswith("xn--") else b""
 
 
 def _other_names(

@@ -7,8 +7,10 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
 
-def why_lost(failure: Failure) -> str:
+def why_lost(failure: Failure, *, in_handshake: bool = False) -> str:
     """What Twisted gives as the reason; a handshake that failed begins with `TLS failed`."""
+    if in_handshake and failure.check(ConnectionDone, ConnectionLost):
+        return "TLS failed: the other side closed the connection in the middle of the handshake"
     if failure.check(ConnectionDone):
         return "the other side closed the connection"
     if failure.check(ConnectionLost):

@@ -168,7 +168,8 @@ class StreamProtocol(Protocol):
         for wait in lost:
             wait.callback(None)
         session, self.session = self.session, NOBODY  # nothing of us refers to itself: all of it is freed at once
-        session.lost(self._ended_because or why_lost(reason))
+        in_handshake = self._layer is not None and not self._layer.is_established
+        session.lost(self._ended_because or why_lost(reason, in_handshake=in_handshake))
         self._writable.release()  # nobody has to wait for room any more
 
     # -- the session calls us ----------------------------------------------------------------------------------------

@@ -1,27 +1,30 @@
 """Connector: opens streams to other servers. Resolve, dial, negotiate; give up in words (RFC 6120 §3.2, XEP-0368).
 
-A target whose TLS fails or which breaks off in the middle is not the end: the targets after it are dialled. Each stream
-leaves an attempt record with the steps that led to it.
+The time for opening a stream is shared among the servers of the domain, so that one that stays silent leaves some for
+the others. What follows a failure is decided in `tries`. Each stream leaves an attempt record with the steps that led
+to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.python.failure import Failure
 
-from gateway.federation.delivery import TOO_BUSY, DeliveryFailed, failure_of
+from gateway.federation.delivery import TOO_BUSY, DeliveryFailed, combined, failure_of
 from gateway.federation.outbound import Gone, OutboundSession
 from gateway.federation.resumable_streams import BrokenStream
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import Slumber
 from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.net.dial.dialling import Dialled, dial
+from gateway.net.dial.tries import Ending, Try, at_last, at_once, is_definite
 from gateway.net.dns.resolver import Resolver
-from gateway.net.dns.targets import Target
+from gateway.net.dns.targets import Resolution, Target
 from gateway.net.listen.connection_limits import Complaints, NotDialled, Places
 from gateway.net.tls.contexts import TLSContexts
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind, Step
@@ -33,19 +36,56 @@ from gateway.stream.facts import Facts, Role, Terms
 from gateway.stream.profiles import Profile
 from gateway.stream.stream import Stream, StreamTools
 from gateway.xmpp.addresses import Domain, DomainPair
-from gateway.xmpp.errors import DiallingFailed, Unreachable
+from gateway.xmpp.errors import DiallingFailed, StreamCondition, StreamError, Unreachable
 
-# After these, another server of the same domain may do better.
-_ANOTHER_MAY_DO_BETTER = {Verdict.TLS_FAILED, Verdict.CONNECTION_LOST, Verdict.TIMEOUT}
+_MOST_TRIES = 16  # for one stream
+_LEAST_SHARE = 2.0  # seconds; less would give nobody a chance
+_WITHOUT_TLS = frozenset({"starttls"})  # what has been tried is not tried again
 
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """How a remote domain is to be reached: a configured place or DNS, and on what terms."""
+    """How a remote domain is to be reached: a configured place or DNS, on what terms, and in how many seconds."""
 
     terms: Terms
     connect: str | None = None
     direct_tls: bool = True
+    seconds: float = 30
+
+
+class _Share:
+    """The time that one server gets of what is left until the stream has to stand, as one of so many.
+
+    A server that is at work on our dialback key gets half of what is left: any other server of the domain would have
+    to do the same work.
+    """
+
+    def __init__(self, reactor: Any, until: float, parts: int) -> None:
+        self.is_over = False
+        self._reactor = reactor
+        self._until = until
+        now = reactor.seconds()
+        self.seconds = max(_LEAST_SHARE, (until - now) / parts)
+        self._ends_at = now + self.seconds
+        self._timer: Any = None
+
+    def begin(self, expire: Callable[[], object], is_busy: Callable[[], bool] = lambda: False) -> None:
+        """Call `expire` when the time is over, unless this is ended before."""
+        left = max(0.0, self._ends_at - self._reactor.seconds())
+        self._timer = self._reactor.callLater(left, self._over, expire, is_busy)
+
+    def _over(self, expire: Callable[[], object], is_busy: Callable[[], bool]) -> None:
+        left = (self._until - self._reactor.seconds()) / 2
+        if left > _LEAST_SHARE and is_busy():
+            self._timer = self._reactor.callLater(left, self._over, expire, lambda: False)
+            return
+        self.is_over = True
+        expire()
+
+    def end(self) -> None:
+        """Stop the clock."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
 
 
 class Connector:
@@ -115,31 +155,72 @@ class Connector:
         kind = Kind.KEYS if only_questions else Kind.SERVER
         attempt = self._attempt(pair, kind, f"looking up {pair.target}")
         way = self._way_to(pair.target)
-        targets = await self._resolve(attempt, pair.target, way)
-        while True:
+        until = self._reactor.seconds() + way.seconds
+        resolution = await self._resolve(attempt, pair.target, way)
+        ahead = deque(Try(target=target, terms=way.terms) for target in resolution.targets)
+        failures: list[DeliveryFailed] = []
+        steps: list[str] = []  # of connecting, in the attempt under way
+        for left in reversed(range(_MOST_TRIES)):
+            this = ahead.popleft()
+            if not attempt.is_open:
+                attempt, steps = self._attempt(pair, kind, this.why), []
+            if this.in_clear:
+                attempt.step(Step.TLS, "left out: the handshake failed before, and require_tls = false")
             session = self._session(attempt, pair, gone, resuming)
             facts = Facts(
                 role=Role.INITIATING,
                 local=pair.sender,
                 remote=pair.target,
-                terms=way.terms,
+                terms=this.terms,
                 resuming=resuming.resumable if resuming is not None else None,
+                tried=_WITHOUT_TLS if this.in_clear else frozenset(),
             )
-            dialled = await self._dial(targets, session, facts, only_questions)
-            targets = targets[targets.index(dialled.target) + 1 :]
+            ways = 1 + len(ahead) if ahead else min(2, len(this.target.addresses))
+            share = _Share(self._reactor, until, ways)
             try:
-                return await session.when_proved(pair)
+                dialled = await self._dial(this.target, session, facts, only_questions, steps, share)
+                return await self._negotiated(dialled, session, pair, share)
+            except DiallingFailed as failure:
+                told = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.UNREACHABLE
+                failures.append(failure_of(told, failure.sentence))
+                if not (ahead and left):
+                    attempt.step(Step.CONNECT, "; ".join(steps), ok=False)
+                    attempt.end(Verdict.NO_ANSWER if failure.silent else Verdict.UNREACHABLE, "; ".join(steps))
+                    break
+            except DeliveryFailed as failure:
+                failures.append(failure.afresh())
+                ending = _ending(this, session, dialled)
+                otherwise = at_once(this, ending)
+                if is_definite(ending) and not otherwise:
+                    break
+                ahead.extendleft(otherwise)
+                ahead.extend(at_last(this, ending))
+                if not (ahead and left):
+                    break
             except CancelledError:
-                attempt.end(Verdict.TIMEOUT, "negotiation took too long")
-                dialled.protocol.abort("negotiation took too long")  # type: ignore[attr-defined]
-                raise failure_of(Verdict.TIMEOUT, "negotiation took too long") from None
-            except DeliveryFailed:
                 record = attempt.record
-                if not targets or record is None or record.verdict not in _ANOTHER_MAY_DO_BETTER:
-                    raise
-            attempt = self._attempt(pair, kind, "trying its next server")
+                failures.append(failure_of(Verdict.TIMEOUT, record.reason if record else "there was no time left"))
+                break
+        raise combined(failures, definite=resolution.definite)
 
-    async def _resolve(self, attempt: AttemptLog, domain: Domain, way: Way) -> Sequence[Target]:
+    async def _negotiated(
+        self, dialled: Dialled, session: OutboundSession, pair: DomainPair, share: _Share
+    ) -> OutboundSession:
+        """The session once the pair is proved on it; a server that takes longer than its share is left."""
+        protocol: StreamProtocol = dialled.protocol  # type: ignore[assignment]
+        why = f"it did not answer in its share of the time, {share.seconds:.3g} s ([peers] connect_seconds)"
+        error = StreamError(StreamCondition.CONNECTION_TIMEOUT, "negotiation took too long", reason=why)
+        share.begin(lambda: protocol.dismiss(error), is_busy=lambda: bool(protocol.stream.facts.asserted))
+        try:
+            return await session.when_proved(pair)
+        except CancelledError:
+            session.narrator.gave_up("negotiation took too long")
+            protocol.abort("negotiation took too long")
+            raise
+        finally:
+            share.end()
+
+    async def _resolve(self, attempt: AttemptLog, domain: Domain, way: Way) -> Resolution:
         try:
             resolution = await self._resolver.resolve(domain, direct_tls=way.direct_tls, connect=way.connect)
         except Unreachable as failure:
@@ -151,31 +232,38 @@ class Connector:
             attempt.end(Verdict.TIMEOUT, "name resolution took too long")
             raise failure_of(Verdict.TIMEOUT, "name resolution took too long") from None
         attempt.step(Step.RESOLVE, "; ".join(resolution.steps))
-        return resolution.targets
+        return resolution
 
     async def _dial(
-        self, targets: Sequence[Target], session: OutboundSession, facts: Facts, only_questions: bool
+        self,
+        target: Target,
+        session: OutboundSession,
+        facts: Facts,
+        only_questions: bool,
+        steps: list[str],
+        share: _Share,
     ) -> Dialled:
-        steps: list[str] = []
         attempt = session.attempt
-        attempt.doing("connecting to " + ", ".join(f"{target.host} port {target.port}" for target in targets))
-        try:
-            dialled = await dial(
+        attempt.doing(f"connecting to {target.host} port {target.port}")
+        dialling = Deferred.fromCoroutine(
+            dial(
                 self._reactor,
-                targets,
+                [target],
                 lambda target: self._protocol(target, session, facts, only_questions),
                 note=steps.append,
             )
-        except DiallingFailed as failure:
-            attempt.step(Step.CONNECT, "; ".join(failure.steps), ok=False)
-            attempt.end(Verdict.NO_ANSWER if failure.silent else Verdict.UNREACHABLE, failure.sentence)
-            verdict = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.UNREACHABLE
-            raise failure_of(verdict, failure.sentence) from failure
+        )
+        share.begin(dialling.cancel)
+        try:
+            return await dialling
         except CancelledError:
+            if share.is_over:
+                raise DiallingFailed("; ".join(steps), permanent=False, steps=steps, silent=True) from None
             attempt.step(Step.CONNECT, "; ".join(steps), ok=False)
             attempt.end(Verdict.NO_ANSWER, "; ".join(steps) or "connecting took too long")
-            raise failure_of(Verdict.NO_ANSWER, "connecting took too long") from None
-        return dialled
+            raise
+        finally:
+            share.end()
 
     def _protocol(self, target: Target, session: OutboundSession, facts: Facts, only_questions: bool) -> StreamProtocol:
         profile = self._profiles[1] if only_questions else self._profiles[0]
@@ -202,3 +290,19 @@ class Connector:
             remote=pair.target,
             doing=doing,
         )
+
+
+def _ending(this: Try, session: OutboundSession, dialled: Dialled) -> Ending:
+    """How a try ended whose connection stood."""
+    record, narrator, facts = session.attempt.record, session.narrator, session.facts
+    assert record is not None
+    return Ending(
+        verdict=record.verdict,
+        their_error=narrator.their_error,
+        by_them=narrator.was_left,
+        proved=facts.remote is not None and facts.certificate_proves(facts.remote),
+        broke_tls="starttls" in facts.tried and not facts.encrypted and not this.in_clear,
+        external_failed=narrator.external_failed,
+        dialback_failed=narrator.dialback_failed,
+        untried=dialled.untried,
+    )

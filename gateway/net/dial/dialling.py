@@ -38,12 +38,16 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Dialled:
-    """A connection that stands: its protocol, where it leads, and all that was tried up to it."""
+    """A connection that stands: its protocol, where it leads, and all that was tried up to it.
+
+    `untried` are the addresses of the same target that did not fail: another server may answer there.
+    """
 
     protocol: Protocol
     target: Target
     address: str
     steps: tuple[str, ...]
+    untried: tuple[str, ...] = ()
 
 
 async def dial(
@@ -72,7 +76,13 @@ async def dial(
         won = await race.run()
         if won is not None:
             protocol, address = won
-            return Dialled(protocol=protocol, target=target, address=address, steps=tuple(steps))
+            return Dialled(
+                protocol=protocol,
+                target=target,
+                address=address,
+                steps=tuple(steps),
+                untried=tuple(other for other in target.addresses if other not in (address, *race.failed)),
+            )
         silent = silent and race.silent
     permanent = all(target.source == "fallback" for target in targets)
     sentence = "; ".join(steps) or "there is nothing to dial"
@@ -90,6 +100,7 @@ class Race:
         self._factory: Any = Factory.forProtocol(partial(build, target))
         self._factory.noisy = False
         self.silent = True  # until anything comes back from any address
+        self.failed: list[str] = []
         self._say = say
         self._delay = attempt_delay
         self._seconds = attempt_seconds
@@ -129,6 +140,7 @@ class Race:
         if self._attempts.pop(address, None) is None:
             return  # given up
         failure.trap(ConnectError)
+        self.failed.append(address)
         self.silent = self.silent and isinstance(failure.value, TimeoutError)
         self._tell(address, self._in_words(failure.value))
         self._start_next()

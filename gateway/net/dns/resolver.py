@@ -6,8 +6,11 @@
 A configured `connect` or a domain that is an IP address needs no service records. Otherwise both services are asked
 for, and what they offer is one list, ordered by priority and weight. A service whose target is `.` is decidedly not
 there; when no other service is offered, the domain has none. Without any service records, and also when the nameservers
-stay silent about them (RFC 6120 §3.2.1, step 8), the domain's own addresses and port 5269 are used; not so when a
-nameserver reports a failure, as that would lead to a wrong server and a wrong verdict.
+stay silent about them or fail to find out (RFC 6120 §3.2.1, step 9), the domain's own addresses and port 5269 are used.
+Such a resolution is not `definite`: what is met there says nothing final about the domain.
+
+All questions are asked at once. Once some have been answered, the others are waited for only briefly: one silent
+nameserver must not hold up what the others have said (RFC 8305 §3).
 
 Addresses come from the hosts file, which goes before the DNS, or from A and AAAA records, mixed as RFC 8305 wants them.
 Where other domains may not lead us is no target (see `destinations`), unless it is configured.
@@ -25,7 +28,7 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from gateway.net.dns.answers import Answer, Outcome, Question
+from gateway.net.dns.answers import Answer, Question
 from gateway.net.dns.destinations import Destinations
 from gateway.net.dns.nameservers import Asks, Nameservers
 from gateway.net.dns.questions import Bounds, Questions, Wait
@@ -61,7 +64,10 @@ class Patience:
 
     overall: float = 20
     services: float = 12  # of these, for the service records
+    other_service: float = 1  # for the records of one service, once there are records of the other
+    no_service: float = 3  # for the records of one service, once it is known that there are none of the other
     other_family: float = 1  # for addresses of one family, once there are addresses of the other
+    other_hosts: float = 3  # for the addresses of one host, once there are addresses of another
     targets: int = 16
     addresses: int = 8
 
@@ -115,7 +121,7 @@ class Resolver:
             targets = await search.targets(domain, direct_tls, connect)
         except ResolutionFailed as failure:
             raise ResolutionFailed(failure.sentence, permanent=failure.permanent, steps=search.steps) from None
-        return Resolution(domain=domain, targets=targets, steps=tuple(search.steps))
+        return Resolution(domain=domain, targets=targets, steps=tuple(search.steps), definite=search.definite)
 
     def forget(self) -> None:
         """Keep nothing of what was answered so far, so that the next questions are asked afresh."""
@@ -129,6 +135,31 @@ class _Found:
     addresses: tuple[str, ...]
     sentences: tuple[str, ...]
     definite: bool = True
+
+
+class _Haste:
+    """Limits the waits for all hosts of a domain to so many seconds, once one of them has addresses."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._has_begun = False
+        self._waits: list[Wait] = []
+
+    def applies_to(self, *waits: Wait) -> None:
+        """Limit these waits, too."""
+        self._waits += waits
+        if self._has_begun:
+            self._limit(waits)
+
+    def begin(self) -> None:
+        """Limit the waits from now on: a host has addresses."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._limit(self._waits)
+
+    def _limit(self, waits: Sequence[Wait]) -> None:
+        for wait in waits:
+            wait.last(self._seconds)
 
 
 class _Search:
@@ -146,6 +177,7 @@ class _Search:
         note: Note,
     ) -> None:
         self.steps: list[str] = []
+        self.definite = True
         self._reactor = reactor
         self._questions = questions
         self._hosts = hosts
@@ -169,28 +201,39 @@ class _Search:
     async def _looked_up(self, name: str, direct_tls: bool) -> tuple[Target, ...]:
         """What the service records offer, or else the domain itself (RFC 6120 §3.2.1, §3.2.2)."""
         answers = await self._services(name, direct_tls)
+        self.definite = all(answer.definite for answer in answers.values())
         offers = [Offer(record=record, tls=tls) for tls, answer in answers.items() for record in answer.values]
         real = [offer for offer in offers if offer.record.target]
         if real:
             return await self._located(self._places(real), "srv", f"each server that {name} names")
-        definite = all(answer.definite for answer in answers.values())
         if offers:
-            raise _no_service(name, permanent=definite)
-        if name not in self._hosts and any(answer.outcome is Outcome.FAILED for answer in answers.values()):
-            raise ResolutionFailed(f"the service records of {name} could not be looked up", permanent=False)
+            raise _no_service(name, permanent=self.definite)
         self._say(f"{name} itself and port {self._service.port}, as no service record is known")
-        return await self._located([self._itself(name)], "fallback", name, definite)
+        return await self._located([self._itself(name)], "fallback", name)
 
     async def _services(self, name: str, direct_tls: bool) -> dict[Tls, Answer]:
         names = self._service.names
         asked = [tls for tls in names if direct_tls or tls == "starttls"]
         questions = [Question(kind="SRV", name=f"{names[tls]}.{name}") for tls in asked]
-        answers = self._questions.remembered(questions) or await _all(
-            [self._questions.ask(question, self._patience.services).answer for question in questions]
-        )
+        answers = self._questions.remembered(questions) or await self._all_services(questions)
         for answer in answers:
             self._say(answer.sentence)
         return dict(zip(asked, answers, strict=True))
+
+    async def _all_services(self, questions: Sequence[Question]) -> list[Answer]:
+        """Ask for all services at once; when one is answered, the others have little time left."""
+        waits = [self._questions.ask(question, self._patience.services) for question in questions]
+
+        def hurry(answer: Answer) -> Answer:
+            if answer.definite:
+                offered = any(record.target for record in answer.values)
+                for wait in waits:
+                    wait.last(self._patience.other_service if offered else self._patience.no_service)
+            return answer
+
+        for wait in waits:
+            wait.answer.addCallback(hurry)
+        return await _all([wait.answer for wait in waits])
 
     def _places(self, offers: Sequence[Offer]) -> list[Place]:
         most = self._patience.targets
@@ -199,22 +242,22 @@ class _Search:
         ordered = in_order(offers, self._random, most)
         return [Place(host=offer.record.target, port=offer.record.port, tls=offer.tls) for offer in ordered]
 
-    async def _located(
-        self, places: Sequence[Place], source: Source, whose: str, definite: bool = True
-    ) -> tuple[Target, ...]:
+    async def _located(self, places: Sequence[Place], source: Source, whose: str) -> tuple[Target, ...]:
         """The places that have addresses, with these; ResolutionFailed without any."""
         hosts = list(dict.fromkeys(place.host for place in places))
-        found = dict(zip(hosts, await _together([self._addresses(host) for host in hosts]), strict=True))
+        haste = _Haste(self._patience.other_hosts)
+        found = dict(zip(hosts, await _together([self._addresses(host, haste) for host in hosts]), strict=True))
         for sentence in chain.from_iterable(found[host].sentences for host in hosts):
             self._say(sentence)
+        self.definite = self.definite and all(there.addresses or there.definite for there in found.values())
         if not any(there.addresses for there in found.values()):
-            raise _no_address(whose, permanent=definite and all(there.definite for there in found.values()))
+            raise _no_address(whose, permanent=self.definite)
         targets = [
             Target(host=at.host, port=at.port, tls=at.tls, addresses=self._allowed(at, found, source), source=source)
             for at in dict.fromkeys(places)
         ]
         if not any(target.addresses for target in targets):
-            raise ResolutionFailed(f"there is no address for {whose} but {self.steps[-1]}", permanent=True)
+            raise ResolutionFailed(f"there is no address for {whose} but {self.steps[-1]}", permanent=self.definite)
         return tuple(target for target in targets if target.addresses)
 
     def _allowed(self, place: Place, found: Mapping[str, _Found], source: Source) -> tuple[str, ...]:
@@ -228,33 +271,37 @@ class _Search:
                 allowed.append(address)
         return tuple(allowed)
 
-    async def _addresses(self, host: str) -> _Found:
+    async def _addresses(self, host: str, haste: _Haste) -> _Found:
         """The addresses of a host: itself, the hosts file, or the DNS."""
         most = self._patience.addresses
         if is_address(host):
+            haste.begin()
             return _Found(addresses=(host,), sentences=())
         if host in self._hosts:
+            haste.begin()
             addresses = interleaved(self._hosts[host], most)
             return _Found(addresses=addresses, sentences=(f"{host}: {', '.join(addresses)} in the hosts file",))
         questions = [Question(kind="AAAA", name=host), Question(kind="A", name=host)]
-        six, four = self._questions.remembered(questions) or await self._both_families(*questions)
+        six, four = self._questions.remembered(questions) or await self._both_families(haste, *questions)
         return _Found(
             addresses=interleaved((*six.values, *four.values), most),
             sentences=(six.sentence, four.sentence),
             definite=six.definite and four.definite,
         )
 
-    async def _both_families(self, for_six: Question, for_four: Question) -> list[Answer]:
+    async def _both_families(self, haste: _Haste, for_six: Question, for_four: Question) -> list[Answer]:
         """Ask for IPv6 and IPv4 at once; when one is there, the other has little time left (RFC 8305 §3)."""
 
         def hurry(answer: Answer, other: Wait) -> Answer:
             if answer.values:
                 other.last(self._patience.other_family)
+                haste.begin()
             return answer
 
         seconds = self._deadline - self._reactor.seconds()
         six = self._questions.ask(for_six, seconds)
         four = self._questions.ask(for_four, seconds)
+        haste.applies_to(six, four)
         six.answer.addCallback(hurry, four)
         four.answer.addCallback(hurry, six)
         return await _all([six.answer, four.answer])

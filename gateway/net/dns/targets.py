@@ -50,11 +50,16 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """What a domain led to: the targets in the order to be tried, and what was asked and answered on the way."""
+    """What a domain led to: the targets in the order to be tried, and what was asked and answered on the way.
+
+    `definite` is False when the DNS did not answer every question about the domain's services, so that its real
+    servers may be others than these.
+    """
 
     domain: str
     targets: tuple[Target, ...]
     steps: tuple[str, ...]
+    definite: bool = True
 
 
 def parse_connect(text: str) -> Place:

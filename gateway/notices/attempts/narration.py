@@ -6,10 +6,13 @@ we required, and where the end of a stream becomes one verdict.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from gateway.features.handshake import AttachComponent
+from gateway.features.sasl_initiating import Trying
+from gateway.notices.attempts.elsewhere import Elsewhere
 from gateway.notices.attempts.records import AttemptLog, Direction, Step
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.events import (
@@ -27,7 +30,7 @@ from gateway.stream.facts import Facts, Means
 from gateway.stream.sessions import Connection
 from gateway.stream.stream import Output
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import StreamCondition, StreamError, TLSRequired
+from gateway.xmpp.errors import StreamCondition, StreamError, TLSFailed, TLSRequired
 from gateway.xmpp.namespaces import DIALBACK_FEATURE, SASL, TLS
 
 # What our own stream errors say about an attempt; all others are `refused-by-us`.
@@ -38,17 +41,29 @@ _VERDICTS = {
     StreamCondition.SYSTEM_SHUTDOWN: Verdict.CLOSED_BY_US,
     StreamCondition.RESET: Verdict.CLOSED_BY_US,
 }
+_REFUSALS = (Verdict.PROOF_REFUSED, Verdict.NOT_TRUSTED, Verdict.CERTIFICATE_EXPIRED)
 _MOST_FEATURES = 12
+_ABOUT_CERTIFICATES = re.compile(r"certificate|\bcerts?\b|tlsa|\bdane\b|x\.?509|self.signed|\bchain\b", re.IGNORECASE)
+# TLS alerts of the other side about what we have shown it (RFC 8446 §6.2), in OpenSSL's words.
+_CERTIFICATE_ALERT = re.compile(r"alert.*(?:certificate|unknown ca|access denied|certificate required)")
+# How a server ends the handshake that has no certificate for the name: by an alert, or without a word.
+_NO_CERTIFICATE_THERE = re.compile(r"handshake failure|unrecognized name|alert internal error|in the middle of")
 
 
 class Narrator:
     """Tells the story of one stream to its attempt record."""
 
-    def __init__(self, attempt: AttemptLog) -> None:
+    def __init__(self, attempt: AttemptLog, elsewhere: Elsewhere | None = None) -> None:
+        """`elsewhere` knows of other attempts between the same domains."""
         self.attempt = attempt
+        self._elsewhere = elsewhere or Elsewhere()
         self.last_error = ""
         self.their_error: StreamCondition | None = None  # with which the other side ended the stream
         self.closed_properly = False
+        self.external_failed = False  # our certificate was refused, or was being looked at when the stream ended
+        self.dialback_failed = False  # our dialback was refused
+        self._refusal = ""  # in the other side's words: of the last proof that failed, until another succeeds
+        self._was_ended_by_us = False
         self._answered_keys = False
         self._connection: Connection | None = None
 
@@ -70,8 +85,50 @@ class Narrator:
         if action is not None:
             action(self, output)
 
+    @property
+    def was_left(self) -> bool:
+        """Whether it was the other side that ended the stream or the connection."""
+        return not self._was_ended_by_us
+
+    def gave_up(self, reason: str) -> None:
+        """We wait no longer."""
+        self._note_certificate_under_way()
+        self._was_ended_by_us = True
+        self.attempt.end(*self._on_silence(reason))
+
+    def _on_silence(self, reason: str) -> tuple[Verdict, str]:
+        """The verdict where nothing came: what was refused before, or on another connection, says more than that."""
+        elsewhere = self._said_elsewhere()
+        if self._words or elsewhere:
+            if self._words:
+                return self._refused_verdict(), self._words
+            return self._refused_verdict(), f"{reason}{self._meanwhile()}; {elsewhere}"
+        return Verdict.TIMEOUT, f"{reason}{self._meanwhile()}"
+
+    def _said_elsewhere(self) -> str:
+        """How another connection between the two failed, where a dialback key is waiting to be verified on one."""
+        if self._connection is None or not (self._facts.asserted or self._facts.checking or self.dialback_failed):
+            return ""
+        attempt = self.attempt
+        return self._elsewhere.said(attempt.local, attempt.remote, attempt.number, attempt.began)
+
+    @property
+    def _words(self) -> str:
+        """All that was refused so far."""
+        return "; ".join(filter(None, (self._refusal, self.last_error)))
+
+    def _refused_verdict(self) -> Verdict:
+        return Verdict.PROOF_REFUSED if self.attempt.direction is Direction.OUT else self._not_trusted()
+
+    def _note_certificate_under_way(self) -> None:
+        """Whether the stream ends while the other side looks at our certificate."""
+        trying = self._facts.conversation if self._connection is not None else None
+        if isinstance(trying, Trying) and trying.by is not None and trying.by.means is Means.EXTERNAL:
+            self.external_failed = True
+
     def lost(self, reason: str) -> None:
         """The connection is gone."""
+        self._note_certificate_under_way()
         if self.attempt.is_open:
             verdict, words = self._end(reason)
             self.attempt.end(verdict, words)
@@ -87,14 +144,34 @@ class Narrator:
         if self.attempt.direction is Direction.IN and self._connection is not None and not self._connection.bytes_in:
             return Verdict.SAID_NOTHING, ""
         if reason.startswith("TLS"):
-            self.attempt.step(Step.TLS, reason, ok=False, required=_tls_required(self._facts))
-            return Verdict.TLS_FAILED, reason
+            return self._tls_failed(reason)
+        if proof is None and (elsewhere := self._said_elsewhere()):
+            return self._refused_verdict(), f"{reason}{self._meanwhile()}; {elsewhere}"
         if proof is None:
-            return Verdict.CONNECTION_LOST, self.last_error or reason
+            return Verdict.CONNECTION_LOST, self.last_error or f"{reason}{self._meanwhile()}"
         if proof.ok:
             return Verdict.CLOSED_AFTER_PROOF, f"the proof {proof.told} was accepted, and then {reason}"
-        refused = Verdict.PROOF_REFUSED if self.attempt.direction is Direction.OUT else self._not_trusted()
-        return refused, f"proof {proof.told}, then {reason}"
+        return self._refused_verdict(), f"proof {proof.told}, then {reason}"
+
+    def _tls_failed(self, reason: str) -> tuple[Verdict, str]:
+        if _CERTIFICATE_ALERT.search(reason):
+            reason = f"the other side does not accept our certificate: {reason}"
+            self.attempt.step(Step.TLS, reason, ok=False)
+            return Verdict.PROOF_REFUSED, reason
+        if self.attempt.direction is Direction.OUT and _NO_CERTIFICATE_THERE.search(reason):
+            reason = f"{reason}; most likely the server has no certificate for {self._facts.remote} at this port"
+        self.attempt.step(Step.TLS, reason, ok=False, required=_tls_required(self._facts))
+        return Verdict.TLS_FAILED, reason
+
+    def _meanwhile(self) -> str:
+        """What the other side was about to decide when the stream ended."""
+        if self._connection is None:
+            return ""
+        if self._facts.asserted:
+            return ", while it was checking our dialback key"
+        if self._facts.checking:
+            return ", while we were asking its domain about its dialback key"
+        return ", while it was looking at our certificate" if self.external_failed else ""
 
     # -- events ------------------------------------------------------------------------------------------------------
 
@@ -127,6 +204,7 @@ class Narrator:
         )
 
     def _pair_verified(self, verified: PairVerified) -> None:
+        self._refusal = ""
         told = f"by {verified.means}"
         if self.attempt.is_open:
             self.attempt.step(Step.PROOF, told, offered=self._offered(), required=_proof(self._facts))
@@ -134,12 +212,16 @@ class Narrator:
             self.attempt.further_pair(verified.pair, told, ok=True)
 
     def _proof_failed(self, failed: ProofFailed) -> None:
-        self._refused(f"by {failed.means} refused ({failed.condition}{_said(failed.text)})")
+        self.external_failed = self.external_failed or failed.means is Means.EXTERNAL
+        told = f"by {failed.means} refused ({failed.condition}{_said(failed.text)})"
+        self._refusal = f"proof {told}"
+        self._refused(told)
 
     def _pair_refused(self, refused: PairRefused) -> None:
         told = f"refused ({refused.condition}{_said(refused.text)})"
         if self.attempt.is_open:
-            self.last_error = refused_in_words(refused)
+            self.dialback_failed = True
+            self.last_error = "; ".join(filter(None, (refused_in_words(refused), self._said_elsewhere())))
             self._refused(f"by dialback {told}")
         else:
             self.attempt.further_pair(refused.pair, f"by dialback: {told}", ok=False)
@@ -158,21 +240,30 @@ class Narrator:
     def _error_received(self, error: StreamErrorReceived) -> None:
         self.their_error = error.condition
         self.last_error = f"the other side ended the stream with {error.condition}{_said(error.text)}"
+        self._note_certificate_under_way()
         self.attempt.step(Step.NEGOTIATION, self.last_error, ok=False, offered=self._offered())
-        self.attempt.end(Verdict.CLOSED_BY_PEER, self.last_error)
+        self.attempt.end(self._their_verdict(error), self._words)
 
     def _closing(self, closing: CloseTransport) -> None:
         error = closing.error
         if error is None:
             self.closed_properly = not self.last_error
             return
-        reason = self.last_error or error.reason or str(error.condition)
-        self.last_error = self.last_error or f"we ended the stream with {error}"
+        self._was_ended_by_us = True
         if self.attempt.is_open:
             self._name_the_refused()
             told = f"we ended it with {error.condition}: {error.reason}"
             self.attempt.step(Step.NEGOTIATION, told, ok=False, offered=self._offered(), required=_proof(self._facts))
-            self.attempt.end(self._our_verdict(error), reason)
+            self.attempt.end(*self._our_end(error))
+        left = f"we ended the stream with {error}"
+        self.last_error = self.last_error or (f"{self._refusal}; {left}" if self._refusal else left)
+
+    def _our_end(self, error: StreamError) -> tuple[Verdict, str]:
+        """Verdict and reason of a stream that we end with an error."""
+        verdict, reason = self._our_verdict(error), error.reason or str(error.condition)
+        if verdict is Verdict.TIMEOUT:
+            return self._on_silence(reason)
+        return verdict, (self._words if verdict in _REFUSALS else "") or reason
 
     def _name_the_refused(self) -> None:
         """Whose header was refused, and whom it called, as the other side wrote it: nothing of that is proved."""
@@ -188,12 +279,22 @@ class Narrator:
         """The verdict on a stream that we ended with an error."""
         if isinstance(error, TLSRequired):
             return Verdict.NO_TLS
+        if isinstance(error, TLSFailed):
+            return Verdict.TLS_FAILED
         verdict = _VERDICTS.get(error.condition, Verdict.REFUSED_BY_US)
         if verdict is Verdict.NOT_TRUSTED:
             return self._not_trusted()
-        if verdict is Verdict.NO_COMMON_PROOF and self.last_error.startswith("dialback"):
-            return Verdict.PROOF_REFUSED
+        if verdict is Verdict.NO_COMMON_PROOF and self._words:
+            return self._refused_verdict()
         return verdict
+
+    def _their_verdict(self, error: StreamErrorReceived) -> Verdict:
+        """The verdict on a stream that the other side ended with an error: about our proof, or about anything else."""
+        if self.attempt.direction is not Direction.OUT:
+            return Verdict.CLOSED_BY_PEER
+        says_so = _ABOUT_CERTIFICATES.search(error.text) is not None
+        is_refusal = error.condition is StreamCondition.NOT_AUTHORIZED and (not error.text or bool(self._refusal))
+        return Verdict.PROOF_REFUSED if says_so or is_refusal else Verdict.CLOSED_BY_PEER
 
     def _not_trusted(self) -> Verdict:
         certificate = self._facts.certificate

@@ -102,9 +102,13 @@ ADVICE = {
         ' require_tls = false in [peers."DOMAIN"]: then everybody on the way can read along.',
     ),
     Verdict.TLS_FAILED: Advice(
-        meaning="the two sides could not agree on TLS",
+        meaning="the TLS handshake failed",
         side="theirs or ours",
-        mend="Compare versions and ciphers: [tls] minimum and ciphers on our side. Very old servers know TLS 1.0 only.",
+        mend="Most often the other server has no certificate for its domain on that port, and ends the handshake: its"
+        " owner has to give it one, or to take the port out of the DNS (SRV records of _xmpps-server._tcp lead to ports"
+        " with TLS from the first byte). If the reason names a protocol version or a cipher, compare them with [tls]"
+        " minimum and ciphers on our side; very old servers know TLS 1.0 only. If it names our certificate, check"
+        " that (xmpp-gateway check).",
     ),
     Verdict.CERTIFICATE_EXPIRED: Advice(
         meaning="the certificate that was shown is past its last day",
@@ -127,8 +131,11 @@ ADVICE = {
     Verdict.PROOF_REFUSED: Advice(
         meaning="the other server did not believe that we are our domain",
         side="ours",
-        mend="Check our certificate for that domain (xmpp-gateway check), and that DNS leads from our domain to this"
-        " gateway: dialback asks there.",
+        mend="Check the certificate that we show for our domain (xmpp-gateway check): that it has not expired, names"
+        " exactly that domain, comes with its whole chain of authorities, and is the one that TLSA records of our"
+        " servers announce, if there are any. For dialback, check that the DNS leads from our domain to this gateway,"
+        " and that its server door can be reached from outside: the other server connects there to ask. A server"
+        ' behind us (serve = "relay") has to accept other domains by dialback: see the manual for relay operators.',
     ),
     Verdict.WRONG_SECRET: Advice(
         meaning="the component knows another secret than we do",
@@ -168,7 +175,8 @@ ADVICE = {
     Verdict.TIMEOUT: Advice(
         meaning="the connection stood, but the other side stopped answering",
         side="theirs",
-        mend="Its server is overloaded or hangs; the last step shows what it did not answer. Try again:"
-        " xmpp-gateway retry DOMAIN.",
+        mend="Read in the last step what it did not answer. If that is our dialback key, it may not reach our server"
+        " door to ask about it: check that the DNS leads from our domain to this gateway, and that no firewall is in"
+        " the way. Otherwise its server is overloaded or hangs. Try again: xmpp-gateway retry DOMAIN.",
     ),
 }

@@ -20,7 +20,7 @@ from gateway.net.dial.connector import Connector
 from gateway.net.dns.destinations import Destinations
 from gateway.net.dns.questions import Bounds
 from gateway.net.dns.resolver import Resolver
-from gateway.notices.attempts.records import AttemptLog
+from gateway.notices.attempts.records import Attempt, AttemptLog
 from gateway.run.assembly.parts import Parts
 from gateway.stream.profiles import Profile, server_profile
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -35,6 +35,7 @@ def set_federation(parts: Parts) -> None:
         patience=settings.limits.stall_seconds,
         verifications=settings.limits.verifications_per_stream,
     )
+    parts.board.subscribe(parts.session_tools.elsewhere.notice, Attempt)
     parts.resolver = _resolver(parts)
     parts.connector = _connector(parts)
     parts.streams = OutboundStreams(parts.connector, parts.reactor, settings.limits.verifications)

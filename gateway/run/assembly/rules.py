@@ -49,7 +49,12 @@ class Rules:
     def way_to(self, domain: Domain) -> Way:
         """How a domain is reached."""
         peer = self.peer(domain)
-        return Way(terms=self._terms_of(peer), connect=peer.connect, direct_tls=peer.direct_tls)
+        return Way(
+            terms=self._terms_of(peer),
+            connect=peer.connect,
+            direct_tls=peer.direct_tls,
+            seconds=peer.connect_seconds,
+        )
 
     def terms_outside(self, domain: Domain) -> Terms | None:
         """The terms for a domain outside; None where nothing is exchanged with it."""

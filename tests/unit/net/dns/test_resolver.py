@@ -177,10 +177,10 @@ def test_silence_about_services_falls_back_to_the_domain() -> None:
     assert [each[4] for each in find({DIRECT: "SILENT", STARTTLS: "SILENT", "example.test": HERE})] == ["fallback"]
 
 
-def test_failure_about_services_does_not_fall_back() -> None:
-    failure = Finding({STARTTLS: "SERVFAIL", "example.test": HERE}).failure()
-    assert failure.sentence == "the service records of example.test could not be looked up"
-    assert not failure.permanent
+def test_failure_about_services_falls_back_to_the_domain_without_being_definite() -> None:
+    resolution = Finding({STARTTLS: "SERVFAIL", "example.test": HERE}).resolution()
+    assert [target.source for target in resolution.targets] == ["fallback"]
+    assert not resolution.definite
 
 
 def test_hosts_file_goes_before_the_dns_and_after_service_records(tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""Tries: which way is taken to a domain after one has failed. No sockets, no clock.
+
+A domain has several servers, a server several addresses, and a server may take one proof and not another. What one of
+them says is its own affair: it may be shutting down, be set up wrongly, or be no XMPP server at all. So a failure leads
+to the next way, unless it is the domain's decision. That takes two things: the server has shown a certificate for the
+domain, and it refuses us by rule. Whoever has not proved to be the domain cannot speak for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gateway.net.dns.targets import Target
+from gateway.notices.attempts.verdicts import Verdict
+from gateway.stream.facts import Means, Terms
+from gateway.xmpp.errors import StreamCondition
+
+# With these a server ends a stream for what we are, and any other server of the domain would do the same. All other
+# conditions are about this server (system-shutdown, host-unknown), about this stream, or about what was written on it.
+DECISIONS = frozenset({StreamCondition.INVALID_FROM, StreamCondition.NOT_AUTHORIZED, StreamCondition.POLICY_VIOLATION})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Try:
+    """One way to a domain: where, on what terms, whether TLS is left out, and why it is taken, in words."""
+
+    target: Target
+    terms: Terms
+    in_clear: bool = False
+    why: str = "trying its next server"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a try ended that had reached a server."""
+
+    verdict: Verdict
+    their_error: StreamCondition | None = None  # with which the server ended the stream
+    by_them: bool = False  # they closed the stream, or cut the connection
+    proved: bool = False  # their certificate is one for the domain
+    broke_tls: bool = False  # STARTTLS was agreed on, and the handshake never ended
+    external_failed: bool = False  # our certificate was refused, or was being looked at when the stream ended
+    dialback_failed: bool = False  # our dialback was refused
+    untried: tuple[str, ...] = ()  # further addresses of the same target
+
+
+def is_definite(ending: Ending) -> bool:
+    """Whether the domain itself has decided, so that its other servers need not be asked."""
+    return ending.verdict is Verdict.CLOSED_BY_US or (ending.proved and ending.their_error in DECISIONS)
+
+
+def at_once(failed: Try, ending: Ending) -> Sequence[Try]:
+    """What the same server may take: dialback on a new stream, where it ended the one on which we tried EXTERNAL."""
+    terms = failed.terms
+    if not (ending.external_failed and ending.by_them) or ending.dialback_failed or not terms.allow(Means.DIALBACK):
+        return ()
+    others = tuple(means for means in terms.means if means is not Means.EXTERNAL)
+    if others == terms.means:
+        return ()
+    why = "trying dialback on a new stream, since it ended the one on which our certificate was to prove us"
+    return (replace(failed, terms=replace(terms, means=others), why=why),)
+
+
+def at_last(failed: Try, ending: Ending) -> Sequence[Try]:
+    """What is tried after all other servers: other addresses of this one, then the same one without TLS."""
+    tries: list[Try] = []
+    if ending.untried:
+        elsewhere = replace(failed.target, addresses=ending.untried)
+        tries.append(replace(failed, target=elsewhere, why="trying another address of the same server"))
+    if ending.broke_tls and may_be_in_clear(failed.terms):
+        why = "trying again without TLS, since the handshake failed and require_tls = false"
+        tries.append(replace(failed, in_clear=True, why=why))
+    return tries
+
+
+def may_be_in_clear(terms: Terms) -> bool:
+    """Whether the terms let us go on without TLS, and list a proof that needs none."""
+    return not terms.require_tls and any(means is not Means.EXTERNAL for means in terms.means)
