@@ -26,7 +26,7 @@ from gateway.addresses import Address, Domain
 from gateway.attempts.narration import ComponentNarrator
 from gateway.attempts.records import AttemptLog, Kind
 from gateway.elements import Element
-from gateway.errors import StanzaCondition, StanzaError, StreamCondition, StreamError
+from gateway.errors import StanzaCondition, StanzaDropped, StanzaError, StreamCondition, StreamError
 from gateway.features.handshake import AttachComponent, ComponentAttached
 from gateway.interfaces import IStreamRoute
 from gateway.namespaces import PING
@@ -253,7 +253,7 @@ class ComponentSession:
         for stanza in stanzas:
             try:
                 check_component(stanza, domain, self._router.domains)
-            except StanzaError as error:
+            except (StanzaError, StanzaDropped) as error:
                 self._router.refuse(stanza, error, Address.make("", domain, ""))
             else:
                 self._router.route(stanza)

@@ -1,7 +1,8 @@
 """Admission: what comes in on a stream between servers, stanza by stanza, to the router or back (RFC 6120 §8.1).
 
-A stanza of a pair that the stream admits goes on its way; everything else about it is policy. The first one that breaks
-a rule of the stream ends it, after those before it have gone on.
+A stanza of a pair that the stream admits goes on its way; everything else about it is policy. One with a fault of its
+own ends alone, and counts as handled. The first one that breaks a rule of the stream ends the stream, after those
+before it have gone on.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.addresses import Address
 from gateway.attempts.records import Kind
-from gateway.errors import StanzaError, StreamError
+from gateway.errors import StanzaDropped, StanzaError, StreamError
 from gateway.notices import Publish, StanzasPassed
 from gateway.policy import Domains, check_inbound
 from gateway.router import Router
@@ -64,6 +65,6 @@ class Admission:
     def _refuse(self, stanza: Stanza, facts: Facts) -> None:
         try:
             check_inbound(stanza, facts, self._domains)
-        except StanzaError as error:
+        except (StanzaError, StanzaDropped) as error:
             assert facts.local is not None
             self._router.refuse(stanza, error, Address.make("", facts.local, ""))

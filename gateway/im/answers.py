@@ -31,7 +31,7 @@ def refuse(resource: Resource, stanza: Stanza, error: StanzaError, *, detail: El
     explanation = stanza_error(error)
     if detail is not None:
         explanation = explanation.replace(children=[*explanation.children, detail])
-    sender = stanza.to or resource.account.address
+    sender = stanza.recipient or resource.account.address
     attributes = {"type": "error", "from": sender.full, "to": resource.address.full, "id": stanza.id}
     resource.send(Stanza.from_element(Element(CONTENT, stanza.name, attributes, [explanation])))
 

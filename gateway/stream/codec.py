@@ -15,11 +15,12 @@ import re
 from collections.abc import Collection
 from typing import Protocol
 
-from gateway.addresses import Address
+from gateway.addresses import Address, Respelled, readable_part
 from gateway.elements import Element, Oversized, unescape
 from gateway.errors import MalformedAddress, StreamCondition, StreamError
+from gateway.faults import Fault, stream_error
 from gateway.markup import NEVER, QUOTED, rounds
-from gateway.stanzas import NAMES, TYPES, Stanza
+from gateway.stanzas import NAMES, TYPES, Flaw, Stanza, with_attributes
 from gateway.stream.budget import Budget, UnderWay
 from gateway.stream.expat import Judge
 from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, search
@@ -33,7 +34,6 @@ class StreamEnd:
 
 STREAM_END = StreamEnd()
 Item = RootTag | Stanza | Element | StreamEnd
-Malformed = tuple[str, str] | None
 
 
 class AddressLookup(Protocol):
@@ -43,7 +43,7 @@ class AddressLookup(Protocol):
         """The address that is written so."""
 
     def read(self, quoted: bytes) -> Address:
-        """The address in an attribute value as it stands on the wire, in its quotes."""
+        """The address in an attribute value as it stands on the wire, in its quotes; raises Respelled, too."""
 
 
 _WS = rb"[ \t\r\n]"
@@ -311,12 +311,11 @@ class Codec:
         self, raw: bytes, name: bytes, from_: bytes, to: bytes, type_: bytes, id_: bytes, lang: bytes
     ) -> Stanza:
         """A stanza from its bytes and its attributes as they stand there, in their quotes; b"" is an absent one."""
-        malformed = None
         try:
             from_address = self._read_address(from_) if from_ else None
             to_address = self._read_address(to) if to else None
-        except MalformedAddress:
-            from_address, to_address, malformed = self._addresses(from_, to)
+        except (MalformedAddress, Respelled):
+            return self._odd_stanza(raw, name, from_, to, type_, id_, lang)
         return Stanza(
             _NAME[name],
             raw if lang or not self._scope.language else self._scope.with_language(raw, 1 + len(name)),
@@ -324,20 +323,40 @@ class Codec:
             from_address,
             _TYPE[type_] if type_ in _TYPE else unescape(type_[1:-1]),
             id_ or None,
-            malformed,
         )
 
-    def _addresses(self, from_: bytes, to: bytes) -> tuple[Address | None, Address | None, Malformed]:
-        """The addresses of which at least one is malformed: which, and why."""
-        found: list[Address | None] = []
-        malformed = None
-        for name, quoted in (("from", from_), ("to", to)):
-            try:
-                found.append(self._read_address(quoted) if quoted else None)
-            except MalformedAddress as error:
-                found.append(None)
-                malformed = malformed or (name, error.problem)
-        return found[0], found[1], malformed
+    def _odd_stanza(
+        self, raw: bytes, name: bytes, from_: bytes, to: bytes, type_: bytes, id_: bytes, lang: bytes
+    ) -> Stanza:
+        """A stanza of which an address is malformed, or spells its domain in another way than it is prepared."""
+        from_address, to_address = self._odd_address(from_), self._odd_address(to)
+        flaw = None
+        if isinstance(from_address, MalformedAddress):
+            flaw = Flaw(Fault.FROM_MALFORMED, from_address.problem, readable_part(unescape(from_[1:-1])))
+        elif isinstance(to_address, MalformedAddress):
+            flaw = Flaw(Fault.TO_MALFORMED, to_address.problem)
+        respelled = {
+            attribute: found.address.full
+            for attribute, found in ((b"from", from_address), (b"to", to_address))
+            if isinstance(found, Respelled)
+        }
+        if respelled:
+            raw = with_attributes(raw, respelled)
+        return Stanza(
+            _NAME[name],
+            raw if lang or not self._scope.language else self._scope.with_language(raw, 1 + len(name)),
+            _address(to_address),
+            _address(from_address),
+            unescape(type_[1:-1]) if type_ else None,
+            id_ or None,
+            flaw,
+        )
+
+    def _odd_address(self, quoted: bytes) -> Address | Respelled | MalformedAddress | None:
+        try:
+            return self._read_address(quoted) if quoted else None
+        except (MalformedAddress, Respelled) as odd:
+            return odd
 
     def _through_tree(self, raw: bytes) -> Stanza | Element:
         """An element that is no stanza, or a stanza that cannot travel as it is, through its tree."""
@@ -354,6 +373,12 @@ class Codec:
         return self._stanza(raw, *tag.groups(b"")[:6])
 
 
+def _address(found: Address | Respelled | MalformedAddress | None) -> Address | None:
+    if isinstance(found, Respelled):
+        return found.address
+    return found if isinstance(found, Address) else None
+
+
 def _refuse_text(buffer: bytes, position: int) -> None:
     if not buffer.startswith(b"<", position) or buffer.startswith(b"<![CDATA[", position):
-        raise StreamError(StreamCondition.BAD_FORMAT, "text between stanzas is not allowed in a stream")
+        raise stream_error(Fault.TEXT_BETWEEN_STANZAS, "text between stanzas is not allowed in a stream")
