@@ -9,10 +9,11 @@ The tree is built when somebody asks for it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from gateway.addresses import Address, Domain
-from gateway.elements import Element, escape_attribute, parse_element, unescape
+from gateway.elements import Element, parse_element, quote_attribute, unescape
 from gateway.errors import StanzaError
 from gateway.faults import Fault
 from gateway.faults import stanza_error as error_of
@@ -118,6 +119,11 @@ class Stanza:
             self._element = parse_element(self.raw, _ROOT)
         return self._element
 
+    def head(self) -> bytes:
+        """What an error about the stanza needs of its bytes: addresses and id, as they are written."""
+        kept = [b" %b=%b" % each for each in _attributes(self.raw) if each[0] in (b"to", b"from", b"id")]
+        return b"<%b%b/>" % (self.name.encode(), b"".join(kept))
+
     @property
     def recipient(self) -> Address | None:
         """The address in 'to', also of a stanza that has not been kept."""
@@ -174,9 +180,17 @@ def with_attributes(raw: bytes, changes: dict[bytes, str]) -> bytes:
         if attribute[1] not in changes:
             kept.append(attribute[0])
         position = attribute.end()
-    kept.extend(b" %b='%b'" % (name, escape_attribute(value).encode()) for name, value in changes.items())
+    kept.extend(b" %b=%b" % (name, quote_attribute(value).encode()) for name, value in changes.items())
     kept.append(raw[position:])
     return b"".join(kept)
+
+
+def _attributes(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The attributes of an element's start tag with their values as they are written, in their quotes."""
+    position = _START_TAG_NAME.match(raw).end()  # type: ignore[union-attr]
+    while attribute := _ATTRIBUTE.match(raw, position):
+        yield attribute[1], attribute[2]
+        position = attribute.end()
 
 
 def _count_children(iq: bytes) -> int:
@@ -213,7 +227,8 @@ def error_reply(stanza: Stanza, error: StanzaError, *, from_: Address | None = N
     Errors and results are never answered, nor is a stanza that names no sender (RFC 6120 §8.3.1).
     Presence that only informs, available or unavailable, is dropped: nobody waits for an answer to it, and a
     bounce for every update would multiply traffic (RFC 6121 §4.3.1 names the same silence for probes).
-    The original payload is not repeated, so that a bounce is never much larger than its cause.
+    The original payload is not repeated, and addresses and id are as they were written, so that a bounce is never much
+    larger than its cause.
     """
     flaw = stanza.flaw
     to = stanza.from_ or (flaw.sender if flaw is not None else None)
@@ -221,20 +236,25 @@ def error_reply(stanza: Stanza, error: StanzaError, *, from_: Address | None = N
         return None
     if stanza.name == "presence" and stanza.type in (None, "unavailable", "probe"):
         return None
-    sender = stanza.recipient or from_
-    return Stanza.from_element(
-        Element(
-            CONTENT,
-            stanza.name,
-            {
-                "type": "error",
-                "from": sender.full if sender else None,
-                "to": to.full,
-                "id": stanza.id,
-            },
-            [stanza_error(error)],
-        )
-    )
+    return error_stanza(stanza, stanza_error(error), to=to, from_=stanza.recipient or from_)
+
+
+def error_stanza(stanza: Stanza, error: Element, *, to: Address, from_: Address | None) -> Stanza:
+    """A stanza of type error about another one, for `to`; from `from_`, where there is somebody to say it."""
+    written = dict(_attributes(stanza.raw)) if stanza.raw else {}
+    name = stanza.name.encode()
+    pieces = [b"<%b type='error'" % name]
+    for attribute, address, echoed, source in (
+        (b"from", from_, stanza.recipient, b"to"),
+        (b"to", to, stanza.from_, b"from"),
+    ):
+        if address is not None:
+            quoted = written.get(source) if address is echoed else None
+            pieces.append(b" %b=%b" % (attribute, quoted or quote_attribute(address.full).encode()))
+    if stanza.id is not None:
+        pieces.append(b" id=%b" % (written.get(b"id") or quote_attribute(stanza.id).encode()))
+    raw = b"%b>%b</%b>" % (b"".join(pieces), error.serialize(CONTENT), name)
+    return Stanza(stanza.name, raw, to, from_, "error", stanza.id)
 
 
 def result_reply(stanza: Stanza, payload: Element | None = None) -> Stanza:
