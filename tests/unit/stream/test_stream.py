@@ -176,7 +176,7 @@ EARLY = [
     ("stanza before TLS", lambda: talk().hear(header(), message()), "not-authorized"),
     ("stanza before proof", lambda: under_tls().hear(header(), message()), "not-authorized"),
     ("unknown element", lambda: proved().hear("<x xmlns='y'/>"), "unsupported-stanza-type"),
-    ("stanza of another content", lambda: proved().hear("<message xmlns='jabber:client'/>"), "unsupported-stanza-type"),
+    ("stanza of another content", lambda: proved().hear("<message xmlns='jabber:other'/>"), "unsupported-stanza-type"),
     ("features to the receiving entity", lambda: proved().hear(FEATURES), "unsupported-stanza-type"),
     ("features twice", lambda: talk(Role.INITIATING).open().hear(header(), OFFERS_TLS, OFFERS_TLS), "bad-format"),
     ("STARTTLS when established",
