@@ -36,7 +36,7 @@ from gateway.stream.sessions import Connection
 from gateway.stream.stream import Output
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import StanzaCondition, StanzaError, StreamCondition, StreamError
+from gateway.xmpp.errors import StanzaCondition, StanzaDropped, StanzaError, StreamCondition, StreamError
 from gateway.xmpp.namespaces import PING
 from gateway.xmpp.stanzas import CONTENT, Stanza, domains_of
 
@@ -253,7 +253,7 @@ class ComponentSession:
         for stanza in stanzas:
             try:
                 check_component(stanza, domain, self._router.domains)
-            except StanzaError as error:
+            except (StanzaError, StanzaDropped) as error:
                 self._router.refuse(stanza, error, Address.make("", domain, ""))
             else:
                 self._router.route(stanza)

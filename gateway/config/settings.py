@@ -117,7 +117,17 @@ class PeerSettings:
     digest_md5_secret: Secret | None = option("shared with the server of that one domain, for 'digest-md5'", None)
     direct_tls: bool = option("whether TLS from the first byte is tried where the DNS offers it", True)
     stanza_bytes: int = option(
-        "a longer stanza ends the stream: policy-violation", 524288, unit="bytes", at_least=10000
+        "a longer stanza is answered with policy-violation, and skipped; eight times as many bytes end the stream",
+        524288,
+        unit="bytes",
+        at_least=10000,
+    )
+    assumed_stanza_bytes: int = option(
+        "what its server is taken to accept in one stanza, unless it announces a limit (XEP-0478); longer ones are"
+        " bounced: policy-violation; 0: any length",
+        524288,
+        unit="bytes",
+        at_least=0,
     )
     stanzas_per_second: float = option("above it we read more slowly, nothing is dropped; 0: unlimited", 0, at_least=0)
     queue_stanzas: int = option(
@@ -246,7 +256,12 @@ class Limits:
         "one element on a stream that has not proved anything yet", 10000, unit="bytes", at_least=4096
     )
     client_stanza_bytes: int = option("one stanza of a client", 262144, unit="bytes", at_least=10000)
-    component_stanza_bytes: int = option("one stanza of a component", 1048576, unit="bytes", at_least=10000)
+    component_stanza_bytes: int = option(
+        "one stanza of a component; more than other servers accept is of use between components only",
+        524288,
+        unit="bytes",
+        at_least=10000,
+    )
     depth: int = option("elements inside each other, the stream not counted", 100, at_least=10)
     elements: int = option("elements in one stanza", 25000, at_least=100)
     attributes: int = option("attributes of one element", 1000, at_least=20)

@@ -23,7 +23,8 @@ class Bidirectional(StreamFeature):
     """Lets stanzas pass both ways on one stream."""
 
     name = "bidi"
-    handles = frozenset({(BIDI, "bidi")})
+    # COMPAT ejabberd 24: asks in the namespace of the feature
+    handles = frozenset({(BIDI, "bidi"), (BIDI_FEATURE, "bidi")})
 
     def offer(self, facts: Facts) -> Element | None:
         """Where the other side may prove itself next."""

@@ -1,7 +1,8 @@
 """Admission: what comes in on a stream between servers, stanza by stanza, to the router or back (RFC 6120 §8.1).
 
-A stanza of a pair that the stream admits goes on its way; everything else about it is policy. The first one that breaks
-a rule of the stream ends it, after those before it have gone on.
+A stanza of a pair that the stream admits goes on its way; everything else about it is policy. One with a fault of its
+own ends alone, and counts as handled. The first one that breaks a rule of the stream ends the stream, after those
+before it have gone on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gateway.routing.policy import Domains, check_inbound
 from gateway.routing.router import Router
 from gateway.stream.facts import Facts
 from gateway.xmpp.addresses import Address
-from gateway.xmpp.errors import StanzaError, StreamError
+from gateway.xmpp.errors import StanzaDropped, StanzaError, StreamError
 from gateway.xmpp.stanzas import Stanza, domains_of
 
 
@@ -64,6 +65,6 @@ class Admission:
     def _refuse(self, stanza: Stanza, facts: Facts) -> None:
         try:
             check_inbound(stanza, facts, self._domains)
-        except StanzaError as error:
+        except (StanzaError, StanzaDropped) as error:
             assert facts.local is not None
             self._router.refuse(stanza, error, Address.make("", facts.local, ""))

@@ -141,33 +141,35 @@ class RemoteRoute:
 
     def send(self, batch: Sequence[Stanza]) -> None:
         """As `Channel.send`."""
-        assert self._session is not None
-        largest = self._session.largest
-        if largest is not None:
-            batch = self._without_larger(batch, largest)
+        session = self._session
+        assert session is not None
+        data = b"".join([stanza.raw for stanza in batch])
+        if session.largest is not None and len(data) > session.largest:
+            batch = self._without_larger(batch, session.largest)
             if not batch:
                 return
+            data = b"".join([stanza.raw for stanza in batch])
         for stanza in batch:
             if stanza.name == "iq" and stanza.is_request:
                 self._router.requests.asked(self.pair, stanza)
         self.sent += len(batch)
-        if not self._session.is_managed:
+        if not session.is_managed:
             self._written.add(len(batch), self._clock.seconds())
-        size = self._session.send(batch)
+        session.send(batch, data)
         sender, target = self.pair
         self._publish(
-            StanzasPassed(came_in=False, via=Kind.SERVER, source=sender, target=target, stanzas=batch, size=size)
+            StanzasPassed(came_in=False, via=Kind.SERVER, source=sender, target=target, stanzas=batch, size=len(data))
         )
 
     def _without_larger(self, batch: Sequence[Stanza], largest: int) -> Sequence[Stanza]:
-        """What the other side has said that it does not take comes back to its sender (XEP-0478 §5)."""
-        larger = [stanza for stanza in batch if len(stanza.raw) > largest]
-        if not larger:
-            return batch
+        """Return to their senders the stanzas that are larger than the other side takes (XEP-0478 §5)."""
         text = f"the server of {self.pair.target} takes no more than {largest} bytes in one stanza"
+        error = StanzaError(StanzaCondition.POLICY_VIOLATION, text)
+        larger = [stanza for stanza in batch if len(stanza.raw) > largest]
         for stanza in larger:
-            self._router.bounce(stanza, StanzaError(StanzaCondition.POLICY_VIOLATION, text))
-        self._router.flush()
+            self._router.bounce(stanza, error)
+        if larger:
+            self._router.flush()
         return [stanza for stanza in batch if len(stanza.raw) <= largest]
 
     # -- opening a stream ----------------------------------------------------------------------------------------------

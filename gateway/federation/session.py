@@ -124,8 +124,9 @@ class ServerSession:
 
     @property
     def largest(self) -> int | None:
-        """How many bytes the other side takes in one stanza, if it has said so (XEP-0478)."""
-        return self.facts.peer_limits.stanza_bytes
+        """How many bytes the other side takes in one stanza, as it has said (XEP-0478) or as is assumed; None: any."""
+        facts = self.facts
+        return facts.peer_limits.stanza_bytes or facts.terms.assumed_stanza_bytes or None
 
     @property
     def has_room(self) -> bool:
@@ -142,16 +143,15 @@ class ServerSession:
             return self._ledger.room()
         return self.connection.room()
 
-    def send(self, batch: Sequence[Stanza]) -> int:
-        """As `Channel.send`; the answer is how many bytes they are."""
+    def send(self, batch: Sequence[Stanza], data: bytes | None = None) -> None:
+        """Write a batch; `data` are its bytes, where the caller has joined them already."""
         assert self.connection is not None
-        data = b"".join([stanza.raw for stanza in batch])
-        size = len(data)
+        if data is None:
+            data = b"".join([stanza.raw for stanza in batch])
         if self._ledger is not None:
             data = self._ledger.sending(batch, data)
         self.attempt.stanzas("went out")
         self.connection.write(data)
-        return size
 
     # -- as a Session ------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from gateway.im.edits import attribute, to_recipient
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StanzaError
-from gateway.xmpp.stanzas import CONTENT, Stanza, result_reply, stanza_error
+from gateway.xmpp.stanzas import CONTENT, Stanza, error_stanza, result_reply, stanza_error
 
 
 def request_element(sender: Address, recipient: Address, id_: str, payload: Element) -> Element:
@@ -31,9 +31,8 @@ def refuse(resource: Resource, stanza: Stanza, error: StanzaError, *, detail: El
     explanation = stanza_error(error)
     if detail is not None:
         explanation = explanation.replace(children=[*explanation.children, detail])
-    sender = stanza.to or resource.account.address
-    attributes = {"type": "error", "from": sender.full, "to": resource.address.full, "id": stanza.id}
-    resource.send(Stanza.from_element(Element(CONTENT, stanza.name, attributes, [explanation])))
+    sender = stanza.recipient or resource.account.address
+    resource.send(error_stanza(stanza, explanation, to=resource.address, from_=sender))
 
 
 def presence(type_: str | None, sender: Address, recipient: Address | None = None) -> Stanza:

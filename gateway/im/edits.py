@@ -8,7 +8,7 @@ element in portable form, which the codec has seen to.
 from __future__ import annotations
 
 from gateway.xmpp.addresses import Address
-from gateway.xmpp.elements import Element, escape_attribute
+from gateway.xmpp.elements import Element, quote_attribute
 from gateway.xmpp.namespaces import CLIENT
 from gateway.xmpp.stanzas import Stanza
 
@@ -17,7 +17,7 @@ _NAMESPACE = f" xmlns='{CLIENT}'".encode()
 
 def attribute(name: str, address: Address) -> bytes:
     """An address as an attribute, ready to be put into a start tag."""
-    return f" {name}='{escape_attribute(address.full)}'".encode()
+    return f" {name}={quote_attribute(address.full)}".encode()
 
 
 def from_sender(stanza: Stanza, sender: Address, written: bytes) -> Stanza:

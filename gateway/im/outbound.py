@@ -12,7 +12,9 @@ from gateway.im.subscribing import Subscribing
 from gateway.im.subscriptions import TYPES
 from gateway.im.work import Later
 from gateway.routing.interfaces import IRouter
-from gateway.xmpp.errors import StanzaCondition, StanzaError, StreamCondition, StreamError
+from gateway.routing.policy import check_client
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.faults import Fault, StreamKind, refusal
 from gateway.xmpp.stanzas import Stanza
 
 
@@ -29,10 +31,8 @@ class Outbound:
     def send(self, resource: Resource, stanza: Stanza) -> Later:
         """Take a client's stanza; raises StanzaError for what the client is told of, StreamError for worse."""
         account = resource.account
-        if stanza.malformed is not None:
-            _refuse_malformed(*stanza.malformed)
-        if stanza.from_ is not None and stanza.from_ not in (resource.address, account.address):
-            raise StreamError(StreamCondition.INVALID_FROM, "'from' is not the address that this stream is bound to")
+        if stanza.from_ is not None or stanza.flaw is not None:
+            check_client(stanza, resource.address)
         if account.blocked.addresses and account.blocks(stanza.to):
             raise Blocked()
         return self._kinds[stanza.name](resource, from_sender(stanza, resource.address, resource.from_attribute))
@@ -60,7 +60,7 @@ class Outbound:
         elif stanza.type in ("probe", "error"):
             self._router.route(stanza)
         else:
-            raise StanzaError(StanzaCondition.BAD_REQUEST, "there is no such type of presence")
+            raise refusal(Fault.UNKNOWN_PRESENCE, StreamKind.CLIENT, "there is no such type of presence")
         return None
 
     def _iq(self, resource: Resource, stanza: Stanza) -> Later:
@@ -71,9 +71,3 @@ class Outbound:
         if stanza.is_response:
             return None  # a push was confirmed, or not: there is nothing to be done about it
         return self._services.serve(account, resource, stanza)
-
-
-def _refuse_malformed(attribute: str, problem: str) -> None:
-    if attribute == "from":
-        raise StreamError(StreamCondition.INVALID_FROM, f"'from' is no address: {problem}")
-    raise StanzaError(StanzaCondition.JID_MALFORMED, problem)

@@ -130,7 +130,9 @@ class Messaging:
     # -- what we hear ------------------------------------------------------------------------------------------------
 
     def received(self, stanza: Stanza) -> None:
-        """A stanza came."""
+        """A stanza came; one with a flaw is dropped."""
+        if stanza.flaw is not None:
+            return
         if stanza.name == "iq":
             self._answered(stanza) if stanza.is_response else self._asked(stanza)
             return

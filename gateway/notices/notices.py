@@ -121,7 +121,10 @@ class StanzasPassed(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class StanzaBounced(Notice):
-    """A stanza could not be delivered; its sender was told, where a sender may be told."""
+    """A stanza could not be delivered; its sender was told, where a sender may be told.
+
+    `condition` is what it was told, or would have been, or the name of the rule by which nobody is (see `faults`).
+    """
 
     name: str
     id: str | None
@@ -135,7 +138,7 @@ class StanzaBounced(Notice):
 
     @property
     def sentence(self) -> str:
-        end = "was answered with" if self.answered else "was dropped, where it would have been answered with"
+        end = "was answered with" if self.answered else "was dropped without an answer:"
         which = f"{self.name} '{self.id}'" if self.id is not None else f"{self.name} without id"
         return f"{which} from {self.sender} to {self.target} {end} {self.condition}: {self.reason}"
 

@@ -1,9 +1,10 @@
-"""Policy: who may say what on which stream. Facts in; new facts, or a StreamError or StanzaError, out.
+"""Policy: who may say what on which stream. Facts in; new facts, or an error, out.
 
 Three kinds of domains matter here. Our *own* are those that we answer for, relayed ones among them. *Relayed* are
 those of a server behind us, which talks to us at the inside door. All others are *outside*.
 
-What is refused is refused by raising; nothing here closes, sends or remembers anything.
+What is refused is refused by raising; nothing here closes, sends or remembers anything. Whether a stanza that is
+refused ends alone or takes the stream with it is decided by the table in `faults`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 from gateway.stream.facts import Facts, Means, Terms
 from gateway.stream.header import StreamHeader
 from gateway.stream.records import replace
-from gateway.xmpp.addresses import Domain, DomainPair
-from gateway.xmpp.errors import StanzaCondition, StanzaError, StreamCondition, StreamError
+from gateway.xmpp.addresses import Address, Domain, DomainPair
+from gateway.xmpp.errors import GatewayError, StanzaCondition, StreamCondition, StreamError
+from gateway.xmpp.faults import Fault, StreamKind, refusal
 from gateway.xmpp.stanzas import Stanza
 
 
@@ -177,45 +179,64 @@ def _with_certificate_checked(facts: Facts) -> Facts:
 def check_inbound(stanza: Stanza, facts: Facts, domains: Domains) -> None:
     """A stanza from another server: with both addresses, of a pair that is proved (RFC 6120 §8.1.1.2, §8.1.2.2).
 
-    Called only when the pair is not among the proofs, or there is no pair. Raises StreamError, or StanzaError where
-    only the recipient's address is at fault.
+    Called only when the pair is not among the proofs, or there is no pair. Raises what `faults` has for it.
     """
-    if stanza.malformed is not None:
-        attribute, problem = stanza.malformed
-        if attribute == "from":
-            raise StreamError(StreamCondition.INVALID_FROM, f"'from' is no address: {problem}")
-        if stanza.from_ is None or not any(pair.sender == stanza.from_.domain for pair in facts.admitted):
-            raise StreamError(StreamCondition.INVALID_FROM, "'from' is not a domain that this stream has proved")
-        raise StanzaError(StanzaCondition.JID_MALFORMED, f"'to' is no address: {problem}")
-    if stanza.from_ is None or stanza.to is None:
-        missing = "from" if stanza.from_ is None else "to"
-        raise StreamError(StreamCondition.IMPROPER_ADDRESSING, f"a stanza between servers needs '{missing}'")
-    proved = any(pair.sender == stanza.from_.domain for pair in facts.admitted)
-    if (
-        proved
-        and not any(pair.target == stanza.to.domain for pair in facts.admitted)
-        and not domains.is_own(stanza.to.domain)
-    ):
-        raise StreamError(StreamCondition.HOST_UNKNOWN, "this server does not answer for that domain")
-    raise StreamError(
-        StreamCondition.INVALID_FROM,
+    relayed = facts.remote is not None and domains.relayed_terms(facts.remote) is not None
+    raise _fault_between_servers(stanza, facts, domains, StreamKind.RELAYED if relayed else StreamKind.SERVER)
+
+
+def _fault_between_servers(stanza: Stanza, facts: Facts, domains: Domains, kind: StreamKind) -> GatewayError:
+    flaw = stanza.flaw
+    sender = stanza.from_ or (flaw.sender if flaw is not None else None)
+    if sender is None and (flaw is None or flaw.fault is not Fault.FROM_MALFORMED):
+        return refusal(Fault.FROM_MISSING, kind, "a stanza between servers needs 'from'")
+    if sender is None or not any(pair.sender == sender.domain for pair in facts.admitted):
+        return refusal(
+            Fault.FROM_NOT_PROVED,
+            kind,
+            "'from' is not a domain that this stream has proved",
+            reason=f"a stanza from {sender.domain}, which was not proved" if sender else flaw.problem if flaw else "",
+        )
+    target = stanza.recipient
+    if flaw is not None and (target is None or (sender.domain, target.domain) in facts.admitted):
+        return refusal(flaw.fault, kind, flaw.problem)
+    if target is None:
+        return refusal(Fault.TO_MISSING, kind, "a stanza between servers needs 'to'")
+    if not any(pair.target == target.domain for pair in facts.admitted) and not domains.is_own(target.domain):
+        return refusal(Fault.TO_UNKNOWN, kind, "this server does not answer for that domain")
+    return refusal(
+        Fault.TO_NOT_PROVED,
+        kind,
         "'from' is not a domain that this stream has proved towards that domain",
-        reason=f"a stanza from {stanza.from_.domain} to {stanza.to.domain}, which was not proved",
+        reason=f"a stanza from {sender.domain} to {target.domain}, which was not proved",
     )
 
 
 def check_component(stanza: Stanza, domain: Domain, domains: Domains) -> None:
     """A stanza from a component: from its own domain or below it, to somebody (XEP-0114 §3).
 
-    A name below it that is another domain of ours is not its own.
+    A name below it that is another domain of ours is not its own. Raises what `faults` has for it.
     """
-    if stanza.malformed is not None and stanza.malformed[0] == "from":
-        raise StreamError(StreamCondition.INVALID_FROM, f"'from' is no address: {stanza.malformed[1]}")
-    if stanza.from_ is None:
-        raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "a component's stanza needs a 'from'")
-    if domains.owner(stanza.from_.domain) != domain:
-        raise StreamError(StreamCondition.INVALID_FROM, f"'from' must be in the domain {domain}")
-    if stanza.malformed is not None:
-        raise StanzaError(StanzaCondition.JID_MALFORMED, f"'to' is no address: {stanza.malformed[1]}")
+    kind, flaw = StreamKind.COMPONENT, stanza.flaw
+    sender = stanza.from_ or (flaw.sender if flaw is not None else None)
+    if sender is None and (flaw is None or flaw.fault is not Fault.FROM_MALFORMED):
+        raise refusal(Fault.FROM_MISSING, kind, "a component's stanza needs a 'from'")
+    if sender is None or domains.owner(sender.domain) != domain:
+        raise refusal(Fault.FROM_NOT_PROVED, kind, f"'from' must be in the domain {domain}")
+    if flaw is not None:
+        raise refusal(flaw.fault, kind, flaw.problem)
     if stanza.to is None:
-        raise StanzaError(StanzaCondition.BAD_REQUEST, "a component's stanza needs a 'to'")
+        raise refusal(Fault.TO_MISSING, kind, "a component's stanza needs a 'to'")
+
+
+def check_client(stanza: Stanza, client: Address) -> None:
+    """A stanza from the client that is bound to this address (RFC 6120 §8.1.2.1). Raises what `faults` has for it."""
+    kind, flaw = StreamKind.CLIENT, stanza.flaw
+    sender = stanza.from_
+    if flaw is not None and flaw.fault is Fault.FROM_MALFORMED:
+        if flaw.sender != client.bare_address:
+            raise refusal(Fault.FROM_NOT_PROVED, kind, f"'from' is no address: {flaw.problem}")
+    elif sender is not None and sender not in (client, client.bare_address):
+        raise refusal(Fault.FROM_NOT_PROVED, kind, "'from' is not the address that this stream is bound to")
+    if flaw is not None:
+        raise refusal(flaw.fault, kind, flaw.problem)

@@ -30,7 +30,9 @@ class Requests:
         waiting = self._open.setdefault(responder, OrderedDict())
         # What an error reply needs, and no more: payloads are not kept.
         key = _key(stanza.from_, stanza.to, stanza.id)
-        waiting[key] = Stanza(stanza.name, b"", stanza.to, stanza.from_, stanza.type, stanza.id)
+        # Only what is not plain ASCII can be longer as it is prepared than as it was written.
+        head = b"" if stanza.raw.isascii() and b"&" not in stanza.raw else stanza.head()
+        waiting[key] = Stanza(stanza.name, head, stanza.to, stanza.from_, stanza.type, stanza.id)
         self._given_up.pop(key, None)  # an id may be used again
         if len(waiting) > self._most_each:
             waiting.popitem(last=False)

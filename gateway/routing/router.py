@@ -17,7 +17,7 @@ from gateway.routing.interfaces import IRoute, IRouter, IStreamRoute
 from gateway.routing.policy import Domains
 from gateway.routing.requests import Key, Requests
 from gateway.xmpp.addresses import Address, Domain, DomainPair
-from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.errors import StanzaCondition, StanzaDropped, StanzaError
 from gateway.xmpp.stanzas import Stanza, check_iq, error_reply
 
 RemoteRoutes = Callable[[DomainPair], IRoute]
@@ -96,26 +96,26 @@ class Router:
 
     def bounce(self, stanza: Stanza, error: StanzaError) -> None:
         """Answer a stanza with an error, where it may be answered; else this is where it ends."""
-        reply = error_reply(stanza, error)
+        self._end(stanza, error, error_reply(stanza, error))
+
+    def refuse(self, stanza: Stanza, error: StanzaError | StanzaDropped, by: Address) -> None:
+        """End a stanza that cannot be taken as it came; where it has no usable 'to', `by` answers it."""
+        self._end(stanza, error, error_reply(stanza, error, from_=by) if isinstance(error, StanzaError) else None)
+
+    def _end(self, stanza: Stanza, error: StanzaError | StanzaDropped, reply: Stanza | None) -> None:
         self._publish(
             StanzaBounced(
                 name=stanza.name,
                 id=stanza.id,
                 sender=str(stanza.from_ or ""),
-                target=str(stanza.to or ""),
-                condition=str(error.condition),
+                target=str(stanza.recipient or ""),
+                condition=str(error.condition) if isinstance(error, StanzaError) else error.rule,
                 reason=error.reason,
                 answered=reply is not None,
             )
         )
         if reply is not None:
             self._deliver(reply)
-
-    def refuse(self, stanza: Stanza, error: StanzaError, by: Address) -> None:
-        """Answer a stanza that has no usable 'to', on behalf of `by`."""
-        reply = error_reply(stanza, error, from_=by)
-        if reply is not None:
-            self.route(reply)
 
     def abandon(self, responder: IRoute | DomainPair, error: StanzaError, among: frozenset[Key] | None = None) -> None:
         """Whoever `responder` was is gone: answer the requests that it leaves open, all or `among` these."""

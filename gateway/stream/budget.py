@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, attributes, search, tags
-from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.errors import StreamError
+from gateway.xmpp.faults import TABLE, Fault, stream_error
 
 _MOST_SIZES = 256  # which peers are granted
 
@@ -37,11 +38,11 @@ class Budget:
     def check_size(self, size: int, count: Count | None = None) -> None:
         """Refuse an element, whole or not, of which there are so many bytes, and these tags."""
         if size > self.stanza_bytes:
-            raise _too_much(f"{self.stanza_bytes} bytes in one element")
+            raise OverBudget(Fault.TOO_LARGE, f"{self.stanza_bytes} bytes in one element")
         if count is not None and count.deepest > self.depth:
-            raise _too_much(f"{self.depth} elements inside each other")
+            raise OverBudget(Fault.TOO_DEEP, f"{self.depth} elements inside each other")
         if count is not None and count.elements > self.elements:
-            raise _too_much(f"{self.elements} elements in one")
+            raise OverBudget(Fault.TOO_MANY_ELEMENTS, f"{self.elements} elements in one")
 
     def check_whole(self, raw: bytes) -> None:
         """Refuse a whole element, counting only what could be too much."""
@@ -57,7 +58,7 @@ class Budget:
     def check_attributes(self, tag: bytes) -> None:
         """Refuse a tag that has too many, declarations of namespaces among them."""
         if tag.count(b"=") > self.attributes and sum(1 for _ in attributes(tag)) > self.attributes:
-            raise _too_much(f"{self.attributes} attributes in one tag")
+            raise stream_error(Fault.TOO_MANY_ATTRIBUTES, f"more than {self.attributes} attributes in one tag")
 
     @cached_property
     def _deep_bytes(self) -> int:
@@ -68,8 +69,48 @@ class Budget:
         return len(" a=''") * self.attributes
 
 
-def _too_much(what: str) -> StreamError:
-    return StreamError(StreamCondition.POLICY_VIOLATION, f"more than {what}")
+class OverBudget(StreamError):
+    """An element is more than it may be. Where it is a stanza whose start tag is known, it can be skipped instead."""
+
+    def __init__(self, fault: Fault, what: str) -> None:
+        super().__init__(TABLE[Fault.ENDLESS].server, f"more than {what}")  # type: ignore[arg-type]
+        self.fault = fault
+
+
+class Skipping:
+    """A stanza that is over budget and is read to its end without being kept.
+
+    The parser keeps something for each level and each name until then, so skipping has bounds of its own.
+    """
+
+    _BYTES = 8  # times those of the budget
+    _DEPTH = 100  # times that of the budget
+    _NAMES = 100_000  # tags and attributes, as far as they can be told from text without a parser
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._count = Count()
+        self._bytes = 0
+        self._names = 0
+
+    def end(self, buffer: bytes | bytearray, passed: int) -> int:
+        """The offset behind its end, or INCOMPLETE; raises StreamError when it is too much even to be skipped."""
+        end = self._count.end(buffer, 0, passed)
+        read = passed if end == INCOMPLETE else end
+        self._names += buffer.count(b"<", 0, read) + buffer.count(b"=", 0, read)
+        self._bytes += read
+        budget = self._budget
+        if (
+            self._bytes > self._BYTES * budget.stanza_bytes
+            or self._names > self._NAMES
+            or self._count.deepest > self._DEPTH * budget.depth
+        ):
+            raise stream_error(Fault.ENDLESS, "far more than may be in one element")
+        return end
+
+    def forget(self) -> int:
+        """How many bytes at the start of the buffer are behind and need not be kept."""
+        return self._count.forget()
 
 
 class UnderWay:

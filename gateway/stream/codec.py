@@ -5,7 +5,8 @@ all those that one read has brought with one search; anything else one by one, w
 that only passes costs no call per element and no tree. Nothing is handed on before expat has passed its last byte. What
 a stanza borrows from its stream (see `scope`) is written into it here, so that from here on its bytes can go anywhere.
 
-The codec counts before it spends: bytes and tags of the element under way, its depth, and tokens that do not end.
+The codec counts before it spends: bytes and tags of the element under way, its depth, and tokens that do not end. Once
+stanzas may pass, one that is too much is handed on as its start tag alone, with its flaw; the rest of it is skipped.
 One codec lives from one stream header to the next restart.
 """
 
@@ -15,16 +16,17 @@ import re
 from collections.abc import Collection
 from typing import Protocol
 
-from gateway.stream.budget import Budget, UnderWay
+from gateway.stream.budget import Budget, OverBudget, Skipping, UnderWay
 from gateway.stream.expat import Judge
 from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, search
 from gateway.stream.known import Opening, RootTag, known_opening, known_word, read_opening
 from gateway.stream.scope import Scope
-from gateway.xmpp.addresses import Address
+from gateway.xmpp.addresses import Address, Respelled, readable_part
 from gateway.xmpp.elements import Element, Oversized, unescape
-from gateway.xmpp.errors import MalformedAddress, StreamCondition, StreamError
+from gateway.xmpp.errors import MalformedAddress, StreamError
+from gateway.xmpp.faults import Fault, stream_error
 from gateway.xmpp.markup import NEVER, QUOTED, rounds
-from gateway.xmpp.stanzas import NAMES, TYPES, Stanza
+from gateway.xmpp.stanzas import NAMES, TYPES, Flaw, Stanza, with_attributes
 
 
 class StreamEnd:
@@ -33,7 +35,6 @@ class StreamEnd:
 
 STREAM_END = StreamEnd()
 Item = RootTag | Stanza | Element | StreamEnd
-Malformed = tuple[str, str] | None
 
 
 class AddressLookup(Protocol):
@@ -43,7 +44,7 @@ class AddressLookup(Protocol):
         """The address that is written so."""
 
     def read(self, quoted: bytes) -> Address:
-        """The address in an attribute value as it stands on the wire, in its quotes."""
+        """The address in an attribute value as it stands on the wire, in its quotes; raises Respelled, too."""
 
 
 _WS = rb"[ \t\r\n]"
@@ -89,6 +90,7 @@ class Codec:
     ) -> None:
         """`content_aliases` are further namespaces in which peers are known to put stanzas on such a stream."""
         self.budget = budget
+        self.may_skip = False  # what is over budget; else it ends the stream
         self._read_address = addresses.read
         self._aliases = content_aliases
         self._content: Collection[str] = content_aliases  # the namespaces of stanzas, once the root is known
@@ -98,6 +100,7 @@ class Codec:
         self._offset = 0  # of the buffer's first byte in what the judge has been fed
         self._position = 0  # in the buffer, up to where items have been taken
         self._under_way: UnderWay | None = None
+        self._skipping: Skipping | None = None  # in place of that
         self._scope = _NO_SCOPE
         self._rooted = False
         self._known: RootTag | Element | None = None  # and to be handed out before anything else
@@ -112,11 +115,11 @@ class Codec:
         """Take bytes from the wire. What is wrong with them is raised by `take`, in its turn."""
         if self._fault is not None or self._ended:
             return
-        if not self._buffer and self._known is None and self._is_known(data):
+        if not (self._buffer or self._known or self._skipping) and self._is_known(data):
             return
         try:
             if len(self._buffer) > self.budget.stanza_bytes:
-                raise StreamError(StreamCondition.POLICY_VIOLATION, "too much was sent ahead of an answer")
+                raise stream_error(Fault.ENDLESS, "too much was sent ahead of an answer")
             self._judge.most_attributes = self.budget.attributes
             self._append(data)
             self._judge.feed(data)
@@ -149,6 +152,9 @@ class Codec:
         self._fault = fault
         self._drop_from_fault()
         try:
+            if self._skipping is not None and not self._has_skipped(len(self._buffer)):
+                self._buffer = b""
+                return
             self._renew_judge()
         except StreamError as earlier:
             self._fault = earlier
@@ -172,6 +178,8 @@ class Codec:
                     items.append(STREAM_END)
             if self._rooted and len(items) != at_most and self._is_worth_a_look():
                 self._take_elements(items, at_most)
+        except OverBudget as fault:
+            self._skip(items, fault)
         except StreamError as fault:
             self._fault = fault
         if not items and self._fault is not None:
@@ -202,6 +210,10 @@ class Codec:
     def _is_worth_a_look(self) -> bool:
         """Whether anything is there that was not at the last look, or the element then incomplete is complete now."""
         passed = self._judge.passed - self._offset
+        if self._skipping is not None:
+            if not self._has_skipped(passed):
+                return False
+            passed = self._judge.passed - self._offset
         if self._under_way is None:
             if passed <= 0:  # at most a tag that has not ended
                 self.budget.check_size(len(self._buffer))
@@ -241,9 +253,9 @@ class Codec:
             for raw, name, from_, to, type_, id_, lang, other in _USUAL_STANZA.findall(buffer, position, passed):
                 if other:
                     break
-                if len(raw) > harmless_bytes:
-                    self.budget.check_whole(raw)
-                if may_borrow and self._scope.is_borrowed_from(raw):
+                if len(raw) > harmless_bytes and (flawed := self._over_budget(raw)) is not None:
+                    items.append(flawed)
+                elif may_borrow and self._scope.is_borrowed_from(raw):
                     items.append(self._through_tree(raw))
                 else:
                     items.append(self._stanza(raw, name, from_, to, type_, id_, lang))
@@ -276,13 +288,67 @@ class Codec:
             self._under_way = UnderWay(name, passed - position)
             return None
         raw = buffer[position:end]
-        self.budget.check_whole(raw)
-        if tag is None or b"xmlns" in tag[0] or (may_borrow and self._scope.is_borrowed_from(raw)):
+        flawed = self._over_budget(raw)
+        if flawed is not None:
+            item: Item = flawed
+        elif tag is None or b"xmlns" in tag[0] or (may_borrow and self._scope.is_borrowed_from(raw)):
             item = self._through_tree(raw)
         else:
             item = self._stanza(raw, *tag.groups(b"")[:6])
         self._position = end
         return item
+
+    # -- what is over budget -----------------------------------------------------------------------------------------
+
+    def _over_budget(self, raw: bytes) -> Stanza | None:
+        """A whole element that is more than it may be, without all but its start tag."""
+        try:
+            self.budget.check_whole(raw)
+        except OverBudget as fault:
+            Skipping(self.budget).end(raw, len(raw))
+            flawed = self._start_tag_alone(raw, len(raw), fault)
+            if flawed is None:
+                raise stream_error(Fault.ENDLESS, fault.text) from None
+            return flawed
+        return None
+
+    def _skip(self, items: list[Item], fault: OverBudget) -> None:
+        """What is under way is more than it may be: hand on its start tag, and keep nothing of what follows."""
+        passed = self._judge.passed - self._offset
+        flawed = self._start_tag_alone(bytes(self._buffer), passed, fault)
+        if flawed is None:
+            self._fault = fault
+            return
+        items.append(flawed)
+        self._under_way = None
+        self._skipping = Skipping(self.budget)
+        try:
+            self._has_skipped(passed)
+        except StreamError as endless:
+            self._fault = endless
+
+    def _has_skipped(self, passed: int) -> bool:
+        """Whether the end of what is being skipped has come."""
+        assert self._skipping is not None
+        end = self._skipping.end(self._buffer, passed)
+        behind = self._skipping.forget() if end == INCOMPLETE else end
+        self._buffer = bytes(self._buffer[behind:])
+        self._offset += behind
+        if end != INCOMPLETE:
+            self._skipping = None
+        return end != INCOMPLETE
+
+    def _start_tag_alone(self, buffer: bytes, passed: int, fault: OverBudget) -> Stanza | None:
+        """The stanza that begins here, as its start tag and its flaw; None where none does whose start tag is whole."""
+        tag = _STANZA_TAG.match(buffer, 0, passed) if self.may_skip else None
+        if tag is None or tag.end() > self.budget.stanza_bytes:
+            return None
+        raw = buffer[: tag.end() - 1].rstrip(b"/") + b"/>"
+        if b"xmlns" in raw and self._scope.parse(raw).namespace not in self._content:
+            return None
+        stanza = self._stanza(raw, *tag.groups(b"")[:6])
+        flaw = Flaw(fault.fault, fault.text, to=stanza.to)
+        return Stanza(stanza.name, stanza.raw, None, stanza.from_, stanza.type, stanza._id, stanza.flaw or flaw)
 
     def _look_ahead(self, passed: int) -> None:
         """What is to be done between two looks: see what the rest has cost so far, forget what is behind."""
@@ -296,7 +362,7 @@ class Codec:
 
     def rest(self) -> None:
         """Keep no parser while nothing comes; unless something is half read, which only this one knows."""
-        if self._rooted and not (self._ended or self._buffer or self._fault):
+        if self._rooted and not (self._ended or self._buffer or self._fault or self._skipping):
             self._judge.rest(self._scope.start_tag)
             self._offset = len(self._scope.start_tag)
 
@@ -311,12 +377,11 @@ class Codec:
         self, raw: bytes, name: bytes, from_: bytes, to: bytes, type_: bytes, id_: bytes, lang: bytes
     ) -> Stanza:
         """A stanza from its bytes and its attributes as they stand there, in their quotes; b"" is an absent one."""
-        malformed = None
         try:
             from_address = self._read_address(from_) if from_ else None
             to_address = self._read_address(to) if to else None
-        except MalformedAddress:
-            from_address, to_address, malformed = self._addresses(from_, to)
+        except (MalformedAddress, Respelled):
+            return self._odd_stanza(raw, name, from_, to, type_, id_, lang)
         return Stanza(
             _NAME[name],
             raw if lang or not self._scope.language else self._scope.with_language(raw, 1 + len(name)),
@@ -324,20 +389,40 @@ class Codec:
             from_address,
             _TYPE[type_] if type_ in _TYPE else unescape(type_[1:-1]),
             id_ or None,
-            malformed,
         )
 
-    def _addresses(self, from_: bytes, to: bytes) -> tuple[Address | None, Address | None, Malformed]:
-        """The addresses of which at least one is malformed: which, and why."""
-        found: list[Address | None] = []
-        malformed = None
-        for name, quoted in (("from", from_), ("to", to)):
-            try:
-                found.append(self._read_address(quoted) if quoted else None)
-            except MalformedAddress as error:
-                found.append(None)
-                malformed = malformed or (name, error.problem)
-        return found[0], found[1], malformed
+    def _odd_stanza(
+        self, raw: bytes, name: bytes, from_: bytes, to: bytes, type_: bytes, id_: bytes, lang: bytes
+    ) -> Stanza:
+        """A stanza of which an address is malformed, or spells its domain in another way than it is prepared."""
+        from_address, to_address = self._odd_address(from_), self._odd_address(to)
+        flaw = None
+        if isinstance(from_address, MalformedAddress):
+            flaw = Flaw(Fault.FROM_MALFORMED, from_address.problem, readable_part(unescape(from_[1:-1])))
+        elif isinstance(to_address, MalformedAddress):
+            flaw = Flaw(Fault.TO_MALFORMED, to_address.problem)
+        respelled = {
+            attribute: found.address.full
+            for attribute, found in ((b"from", from_address), (b"to", to_address))
+            if isinstance(found, Respelled)
+        }
+        if respelled:
+            raw = with_attributes(raw, respelled)
+        return Stanza(
+            _NAME[name],
+            raw if lang or not self._scope.language else self._scope.with_language(raw, 1 + len(name)),
+            _address(to_address),
+            _address(from_address),
+            unescape(type_[1:-1]) if type_ else None,
+            id_ or None,
+            flaw,
+        )
+
+    def _odd_address(self, quoted: bytes) -> Address | Respelled | MalformedAddress | None:
+        try:
+            return self._read_address(quoted) if quoted else None
+        except (MalformedAddress, Respelled) as odd:
+            return odd
 
     def _through_tree(self, raw: bytes) -> Stanza | Element:
         """An element that is no stanza, or a stanza that cannot travel as it is, through its tree."""
@@ -348,12 +433,22 @@ class Codec:
             # Content of its own namespace is written without it, down to where other content begins.
             raw = element.serialize(element.namespace, at_most=self.budget.stanza_bytes)
         except Oversized as error:
-            raise StreamError(StreamCondition.POLICY_VIOLATION, str(error)) from error
+            fault = OverBudget(Fault.TOO_LARGE, f"{self.budget.stanza_bytes} bytes in one element")
+            flawed = self._start_tag_alone(raw, len(raw), fault)
+            if flawed is None:
+                raise fault from error
+            return flawed
         tag = _STANZA_TAG.match(raw)
         assert tag is not None
         return self._stanza(raw, *tag.groups(b"")[:6])
 
 
+def _address(found: Address | Respelled | MalformedAddress | None) -> Address | None:
+    if isinstance(found, Respelled):
+        return found.address
+    return found if isinstance(found, Address) else None
+
+
 def _refuse_text(buffer: bytes, position: int) -> None:
     if not buffer.startswith(b"<", position) or buffer.startswith(b"<![CDATA[", position):
-        raise StreamError(StreamCondition.BAD_FORMAT, "text between stanzas is not allowed in a stream")
+        raise stream_error(Fault.TEXT_BETWEEN_STANZAS, "text between stanzas is not allowed in a stream")

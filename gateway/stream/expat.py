@@ -20,7 +20,8 @@ from weakref import proxy
 
 from gateway.stream.framing import attributes
 from gateway.xmpp.elements import SEPARATOR
-from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.errors import StreamError
+from gateway.xmpp.faults import Fault, stream_error
 from gateway.xmpp.markup import INSIDE_TAG
 
 _LARGE = 512  # bytes of an unfinished token
@@ -35,9 +36,9 @@ _FORBIDDEN = {
     errors.codes[errors.XML_ERROR_UNDEFINED_ENTITY]: "a reference to an entity",
     errors.codes[errors.XML_ERROR_MISPLACED_XML_PI]: "a processing instruction",
 }
-_CONDITIONS = {
-    errors.codes[errors.XML_ERROR_UNKNOWN_ENCODING]: StreamCondition.UNSUPPORTED_ENCODING,
-    errors.codes[errors.XML_ERROR_INCORRECT_ENCODING]: StreamCondition.UNSUPPORTED_ENCODING,
+_FAULTS = {
+    errors.codes[errors.XML_ERROR_UNKNOWN_ENCODING]: Fault.OTHER_ENCODING,
+    errors.codes[errors.XML_ERROR_INCORRECT_ENCODING]: Fault.OTHER_ENCODING,
 }
 
 
@@ -70,7 +71,7 @@ class Judge:
                 return
             self._first = None
             if data.startswith(_OTHER_ENCODINGS):
-                raise StreamError(StreamCondition.UNSUPPORTED_ENCODING, "the encoding of a stream is UTF-8")
+                raise stream_error(Fault.OTHER_ENCODING, "the encoding of a stream is UTF-8")
         if self._held is None and not _may_hold_large_tag(data, inside_token=bool(self._tail)):
             self._take(data)
         else:
@@ -174,7 +175,7 @@ class Judge:
     @staticmethod
     def _xml_declared(_version: str, encoding: str | None, _standalone: int) -> None:
         if encoding is not None and encoding.lower() != "utf-8":
-            raise StreamError(StreamCondition.UNSUPPORTED_ENCODING, "the encoding of a stream is UTF-8")
+            raise stream_error(Fault.OTHER_ENCODING, "the encoding of a stream is UTF-8")
 
 
 def _fault(code: int, before: bytes) -> StreamError:
@@ -183,11 +184,11 @@ def _fault(code: int, before: bytes) -> StreamError:
         return _restricted("a comment or document type declaration")
     if code in _FORBIDDEN:
         return _restricted(_FORBIDDEN[code])
-    return StreamError(_CONDITIONS.get(code, StreamCondition.NOT_WELL_FORMED), errors.messages[code])
+    return stream_error(_FAULTS.get(code, Fault.NOT_WELL_FORMED), errors.messages[code])
 
 
 def _restricted(what: str) -> StreamError:
-    return StreamError(StreamCondition.RESTRICTED_XML, f"{what} is not allowed in a stream")
+    return stream_error(Fault.RESTRICTED_XML, f"{what} is not allowed in a stream")
 
 
 def _may_hold_large_tag(data: bytes, *, inside_token: bool) -> bool:
@@ -213,9 +214,9 @@ def _slices(data: bytes) -> Iterator[bytes]:
 def _check_large_tag(tag: bytes, most_attributes: int) -> None:
     for number, (name, value) in enumerate(attributes(tag), 1):
         if name.startswith(b"xmlns") and len(value) > _LONGEST_NAMESPACE:
-            raise StreamError(StreamCondition.POLICY_VIOLATION, f"a namespace of more than {_LONGEST_NAMESPACE} bytes")
+            raise stream_error(Fault.TOO_MANY_ATTRIBUTES, f"a namespace of more than {_LONGEST_NAMESPACE} bytes")
         if number > most_attributes:
-            raise StreamError(StreamCondition.POLICY_VIOLATION, f"more than {most_attributes} attributes in one tag")
+            raise stream_error(Fault.TOO_MANY_ATTRIBUTES, f"more than {most_attributes} attributes in one tag")
 
 
 class _HeldToken:

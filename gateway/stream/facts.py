@@ -68,6 +68,7 @@ class Terms:
     shared_secret: str | None = field(default=None, repr=False)  # for DIGEST-MD5
 
     stanza_bytes: int = 524288
+    assumed_stanza_bytes: int = 524288  # that the other side takes where it has not said how many; 0: any number
     stanzas_per_second: float = 0  # 0: unlimited
     idle_seconds: float = 0  # 0: never idle
     bidirectional: bool = True  # whether stanzas may pass both ways on one stream

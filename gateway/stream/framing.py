@@ -75,6 +75,11 @@ class Count:
             elif self._ends_with(closing=bool(tag[2]), empty=bool(tag[3])):
                 return position
 
+    def forget(self) -> int:
+        """How many bytes from the start of the element have been read; the buffer may go on without them."""
+        read, self._resume = self._resume, 0
+        return read
+
     def _ends_with(self, *, closing: bool, empty: bool) -> bool:
         if not closing:
             self.elements += 1

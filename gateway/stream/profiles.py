@@ -38,7 +38,8 @@ class Profile:
 
 def server_profile(*features: StreamFeature) -> Profile:
     """A server-to-server stream."""
-    return Profile(content_namespace=SERVER, features=features)
+    # COMPAT servers that pass stanzas of their clients on as they are: in jabber:client, which means the same
+    return Profile(content_namespace=SERVER, features=features, content_aliases=frozenset({CLIENT}))
 
 
 def client_profile(*features: StreamFeature) -> Profile:

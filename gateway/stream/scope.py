@@ -4,6 +4,10 @@ A stanza may use prefixes that only the stream header declares, name its content
 be in the stream's language (RFC 6120 §4.7.4, §4.8.3, §8.1.5). To stand on another stream it has to carry
 these itself. Almost none borrows more than the language, so what could be borrowed is first searched for
 in everything that one read brought.
+
+The namespace of a stanza and of its children changes with the stream (RFC 6120 §4.8.3). Below an element of another
+namespace it does not: a forwarded message (XEP-0297) is what it was on the stream where it was written. Below a
+prefixed element that has to be written out.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ Search = Callable[[bytes], re.Match[bytes] | None]
 _MOST_KINDS = 256  # of stream headers that differ in what they declare
 _MOST_FEATURES = 64  # that are remembered with what they mean
 _LONGEST_FEATURES = 2048  # bytes
+_PREFIXED_ELEMENT = re.compile(rb"<[^\s/>:=!]++:")
 _LANGUAGE = re.compile("[A-Za-z0-9-]{1,64}")  # as much of RFC 5646 as keeps a peer from making every stanza large
 
 
@@ -42,6 +47,8 @@ class Scope:
         if self._content and self._content in raw:
             return True
         if self._uses_prefix is not None and self._uses_prefix.search(raw):
+            return True
+        if b"xmlns:" in raw and _PREFIXED_ELEMENT.search(raw) and _has_content_below_prefix(raw):
             return True
         return b"&#" in raw and _hides_a_namespace(raw)
 
@@ -83,13 +90,32 @@ def _searches(content_namespace: bytes, *prefixes: str) -> tuple[Search, re.Patt
 def _leaning(content_namespace: bytes, prefixes: list[bytes]) -> Search:
     """Searches for what leans on a stream header: one of its prefixes, or its content namespace.
 
-    All of them hold a colon, and are found fastest by searching for that and looking at what stands around it.
+    And for prefixes of a stanza's own, below which content may stand. All of them hold a colon, and are found fastest
+    by searching for that and looking at what stands around it.
     """
     before, colon, behind = map(re.escape, content_namespace.partition(b":"))
     if not colon:
         return re.compile(b"").search  # such a namespace is none of XMPP's; everything may lean on it
-    around = [b"(?<=%b:)" % prefix for prefix in prefixes]
+    around = [b"(?<=%b:)" % prefix for prefix in (*prefixes, b"xmlns")]
     return re.compile(b":(?:%b)" % b"|".join([*around, b"(?<=%b:)%b" % (before, behind)])).search
+
+
+def _has_content_below_prefix(raw: bytes) -> bool:
+    """Whether an element of the stream's content namespace stands somewhere below a prefixed one."""
+    outside: list[tuple[bool, bool]] = []
+    is_foreign, is_content = False, True  # below a prefixed element; where the stream's default namespace holds
+    for tag in tags(raw):
+        if tag.startswith(b"</"):
+            is_foreign, is_content = outside.pop()
+            continue
+        is_prefixed = _PREFIXED_ELEMENT.match(tag) is not None
+        holds = is_content and not any(name == b"xmlns" for name, _ in attributes(tag))
+        if is_foreign and holds and not is_prefixed:
+            return True
+        if not tag.endswith(b"/>"):
+            outside.append((is_foreign, is_content))
+            is_foreign, is_content = is_foreign or is_prefixed, holds
+    return False
 
 
 def _hides_a_namespace(raw: bytes) -> bool:

@@ -37,6 +37,7 @@ from gateway.stream.writing import write_element, write_features
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.faults import Fault, stream_error
 from gateway.xmpp.namespaces import STREAMS
 from gateway.xmpp.stanzas import CONTENT, Stanza
 
@@ -181,7 +182,7 @@ class Stream:
             self._negotiate(stanzas[0])
             return
         if Move.STANZA not in TRANSITIONS[self.state]:
-            raise StreamError(StreamCondition.NOT_AUTHORIZED, "no stanzas before negotiation is complete")
+            raise stream_error(Fault.TOO_EARLY, "no stanzas before negotiation is complete")
         if self.state is not State.DISCARDING:
             self._out.append(StanzasReceived(stanzas=stanzas))
 
@@ -189,7 +190,7 @@ class Stream:
         """A stanza in place of a feature's element, as in resource binding (RFC 6120 §7); any other comes too early."""
         feature = self.profile.receivers.get((CONTENT, stanza.name))
         if feature is None:
-            raise StreamError(StreamCondition.NOT_AUTHORIZED, "no stanzas before negotiation is complete")
+            raise stream_error(Fault.TOO_EARLY, "no stanzas before negotiation is complete")
         self._move(Move.ELEMENT)
         self._take(feature.receive(self.facts, stanza.element), feature)
 
@@ -241,7 +242,7 @@ class Stream:
             self._take(feature.receive(self.facts, element), feature)
         elif self.is_open:
             name, namespace = element.name[:100], element.namespace[:100]
-            raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{name}/> in {namespace!r} is not known here")
+            raise stream_error(Fault.UNKNOWN_ELEMENT, f"<{name}/> in {namespace!r} is not known here")
 
     def _features_received(self, features: Element) -> None:
         if self.state is State.NEGOTIATING:
@@ -314,6 +315,7 @@ class Stream:
         if self.state is State.NEGOTIATING and all(map(methodcaller("is_complete", self.facts), self.profile.features)):
             self._move(Move.COMPLETE)
             self._codec.budget = self._budget.of_size(self.facts.terms.stanza_bytes)
+            self._codec.may_skip = True
             self._out.append(NegotiationCompleted())
 
     def _restart(self) -> None:

@@ -8,6 +8,7 @@ wire.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
 from gateway.xmpp.address_parts import (
@@ -22,7 +23,7 @@ from gateway.xmpp.address_parts import (
     to_ascii,
 )
 from gateway.xmpp.elements import unescape
-from gateway.xmpp.errors import MalformedAddress, Misuse
+from gateway.xmpp.errors import GatewayError, MalformedAddress, Misuse
 
 __all__ = [
     "PART_BYTES",
@@ -30,13 +31,16 @@ __all__ = [
     "AddressCache",
     "Domain",
     "DomainPair",
+    "Respelled",
     "prepare_domain",
     "prepare_local",
     "prepare_resource",
+    "readable_part",
     "to_ascii",
 ]
 
 _ADDRESS_CHARACTERS = 3 * PART_BYTES + len("@/")
+_MOST_RESPELLED = 1024  # addresses that are remembered
 _QUOTED_BYTES = len("&#x10ffff;") * _ADDRESS_CHARACTERS + len("''")  # of an attribute value, however it is written
 
 # As with the parts, this decides speed only.
@@ -121,6 +125,14 @@ def _parse(text: str) -> Address:
     return Address.parse(text)
 
 
+class Respelled(GatewayError):
+    """An address whose domain is written in another way than it is prepared, as with a trailing dot."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(f"{address} is written in another way")
+        self.address = address
+
+
 class DomainPair(NamedTuple):
     """The sender domain and the target domain that a proof holds for, in this direction only (XEP-0220 §1.3)."""
 
@@ -149,6 +161,7 @@ class AddressCache:
         self._longest = longest
         self._young: dict[bytes | str, Address] = {}
         self._old: dict[bytes | str, Address] = {}
+        self._respelled: dict[bytes | str, Address] = {}
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
@@ -158,16 +171,52 @@ class AddressCache:
         return self._young.get(text) or self._recall(text)
 
     def read(self, quoted: bytes) -> Address:
-        """The same for the text in an attribute value as it stands on the wire, in its quotes."""
+        """The same for the text in an attribute value as it stands on the wire, in its quotes.
+
+        Raises Respelled where that writes the domain in another way than it is prepared: such an address must not go
+        out as it came, since a stream is known to the other side by domains in one spelling.
+        """
         return self._young.get(quoted) or self._recall(quoted)
 
     def _recall(self, raw: bytes | str) -> Address:
-        address = self._old.pop(raw, None) or Address.parse(raw if isinstance(raw, str) else _value(raw))
+        if raw in self._respelled:
+            raise Respelled(self._respelled[raw])
+        address = self._old.pop(raw, None) or self._parse(raw)
         if len(raw) <= self._longest:
             if len(self._young) >= self._generation_size:
                 self._young, self._old = {}, self._young
             self._young[raw] = address
         return address
+
+    def _parse(self, raw: bytes | str) -> Address:
+        if isinstance(raw, str):
+            return Address.parse(raw)
+        text = _value(raw)
+        address = Address.parse(text)
+        if _written_domain(text) == address.domain:
+            return address
+        if len(raw) <= self._longest:
+            if len(self._respelled) >= _MOST_RESPELLED:
+                self._respelled.clear()
+            self._respelled[raw] = address
+        raise Respelled(address)
+
+
+def readable_part(text: str) -> Address | None:
+    """What can be read of a text that is no address: its bare address, or its domain alone; None where there is none.
+
+    The domain is what stands behind the last at-sign, so that `a@b@example.com` is somebody of example.com.
+    """
+    bare, domain = text.partition("/")[0], _written_domain(text)
+    for part in (bare, domain):
+        with suppress(MalformedAddress):
+            return Address.parse(part)
+    return None
+
+
+def _written_domain(text: str) -> str:
+    """The domainpart of an address as it is written."""
+    return text.partition("/")[0].rpartition("@")[2]
 
 
 def _assemble(local: str, domain: Domain, resource: str) -> Address:

@@ -25,6 +25,12 @@ SEPARATOR = "\x1f"
 
 _TEXT_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
 _ATTRIBUTE_ESCAPES = {**_TEXT_ESCAPES, "'": "&apos;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;"}
+_SHORT_ESCAPES = {
+    quote: str.maketrans(
+        {"&": "&#38;", "<": "&lt;", "\r": "&#13;", "\t": "&#9;", "\n": "&#10;", quote: f"&#{ord(quote)};"}
+    )
+    for quote in "'\""
+}  # which need not be read by people
 _TEXT_SPECIAL = re.compile("[&<>\r]")
 _ATTRIBUTE_SPECIAL = re.compile("[&<>\r'\"\t\n]")
 # What XML 1.0 §2.2 does not allow in a document, in any spelling.
@@ -54,6 +60,15 @@ def escape_attribute(text: str) -> str:
         return text
     _refuse_forbidden(text)
     return _ATTRIBUTE_SPECIAL.sub(lambda match: _ATTRIBUTE_ESCAPES[match[0]], text)
+
+
+def quote_attribute(text: str) -> str:
+    """An attribute value in its quotes, in the fewest bytes: never in more than whoever wrote the same value before."""
+    if text.isprintable() and not _ATTRIBUTE_SPECIAL.search(text):
+        return f"'{text}'"
+    _refuse_forbidden(text)
+    quote = '"' if text.count("'") > text.count('"') else "'"
+    return quote + text.translate(_SHORT_ESCAPES[quote]) + quote
 
 
 def unescape(raw: bytes) -> str:
@@ -230,12 +245,12 @@ def _attributes(element: Element) -> Iterator[str]:
     numbers = count()
     for key, value in element.attributes.items():
         if isinstance(key, str):
-            yield f" {key}='{escape_attribute(value)}'"
+            yield f" {key}={quote_attribute(value)}"
         elif key[0] == XML:
-            yield f" xml:{key[1]}='{escape_attribute(value)}'"
+            yield f" xml:{key[1]}={quote_attribute(value)}"
         else:
             prefix = f"ns{next(numbers)}"
-            yield f" xmlns:{prefix}='{escape_attribute(key[0])}' {prefix}:{key[1]}='{escape_attribute(value)}'"
+            yield f" xmlns:{prefix}='{escape_attribute(key[0])}' {prefix}:{key[1]}={quote_attribute(value)}"
 
 
 def split_name(expat_name: str) -> tuple[str, str]:

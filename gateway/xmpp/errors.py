@@ -176,6 +176,15 @@ class StanzaError(GatewayError):
         self.error_type = error_type or ERROR_TYPES[condition]
 
 
+class StanzaDropped(GatewayError):
+    """A stanza that ends here without an answer while the stream lives on; `rule` is what the log calls the cause."""
+
+    def __init__(self, rule: str, reason: str) -> None:
+        super().__init__(f"{rule}: {reason}")
+        self.rule = rule
+        self.reason = reason
+
+
 class SaslFailure(GatewayError):
     """A condition that ends one try to authenticate: `<failure/>`, and the stream lives on (RFC 6120 §6.4.5)."""
 

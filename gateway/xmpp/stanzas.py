@@ -9,10 +9,14 @@ The tree is built when somebody asks for it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from gateway.xmpp.addresses import Address, Domain
-from gateway.xmpp.elements import Element, escape_attribute, parse_element, unescape
-from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.elements import Element, parse_element, quote_attribute, unescape
+from gateway.xmpp.errors import StanzaError
+from gateway.xmpp.faults import Fault
+from gateway.xmpp.faults import stanza_error as error_of
 from gateway.xmpp.markup import INSIDE_TAG
 from gateway.xmpp.namespaces import CLIENT, STANZA_ERRORS, XML
 
@@ -39,13 +43,30 @@ _FIRST_CHILD = re.compile(b"<iq" + INSIDE_TAG + rb">\s*+<([^\s/>]++)" + INSIDE_T
 _CDATA = re.compile(rb"<!\[CDATA\[.*?\]\]>", re.DOTALL)
 
 
+# A new address heals a stanza whose old one was malformed.
+_HEALED_BY = {Fault.FROM_MALFORMED: b"from", Fault.TO_MALFORMED: b"to"}
+
+
+class Flaw(NamedTuple):
+    """Why a stanza cannot be taken as it came.
+
+    `sender` is what can be read of a malformed 'from'; `to` is the recipient of a stanza that has not been kept.
+    """
+
+    fault: Fault
+    problem: str
+    sender: Address | None = None
+    to: Address | None = None
+
+
 class Stanza:
     """A message, presence or iq: common attributes, and its bytes.
 
-    `to` and `from_` are None when absent or malformed; `malformed` then says which and why.
+    `to` and `from_` are None when absent or malformed, and `to` is None where only the start tag was kept, too; `flaw`
+    says so. A stanza with a flaw therefore never passes for one that is to be delivered.
     """
 
-    __slots__ = ("_element", "_id", "from_", "malformed", "name", "raw", "to", "type")
+    __slots__ = ("_element", "_id", "flaw", "from_", "name", "raw", "to", "type")
 
     def __init__(
         self,
@@ -55,7 +76,7 @@ class Stanza:
         from_: Address | None,
         type_: str | None,
         id_: str | bytes | None,
-        malformed: tuple[str, str] | None = None,
+        flaw: Flaw | None = None,
     ) -> None:
         """`id_` may be an attribute value as it stands on the wire, quotes and all: few want to know it."""
         self.name = name
@@ -64,18 +85,20 @@ class Stanza:
         self.from_ = from_
         self.type = type_
         self._id = id_
-        self.malformed = malformed
+        self.flaw = flaw
         self._element: Element | None = None
 
     @classmethod
     def from_element(cls, element: Element) -> Stanza:
-        """The stanza that this tree is; its addresses must be prepared or absent."""
-        to, from_ = element.get("to"), element.get("from")
+        """The stanza that this tree is, with its addresses as they are prepared."""
+        addresses = {key: Address.parse(text) for key in ("to", "from") if (text := element.get(key)) is not None}
+        if any(element.get(key) != address.full for key, address in addresses.items()):
+            element = element.replace(attributes={key: address.full for key, address in addresses.items()})
         stanza = cls(
             element.name,
             element.serialize(CONTENT),
-            Address.parse(to) if to is not None else None,
-            Address.parse(from_) if from_ is not None else None,
+            addresses.get("to"),
+            addresses.get("from"),
             element.get("type"),
             element.get("id"),
         )
@@ -96,6 +119,16 @@ class Stanza:
             self._element = parse_element(self.raw, _ROOT)
         return self._element
 
+    def head(self) -> bytes:
+        """What an error about the stanza needs of its bytes: addresses and id, as they are written."""
+        kept = [b" %b=%b" % each for each in _attributes(self.raw) if each[0] in (b"to", b"from", b"id")]
+        return b"<%b%b/>" % (self.name.encode(), b"".join(kept))
+
+    @property
+    def recipient(self) -> Address | None:
+        """The address in 'to', also of a stanza that has not been kept."""
+        return self.to if self.flaw is None or self.to is not None else self.flaw.to
+
     @property
     def is_request(self) -> bool:
         """Whether the sender must get exactly one answer: an iq of type get or set (RFC 6120 §8.2.3)."""
@@ -111,7 +144,7 @@ class Stanza:
 
     def rewritten(self, raw: bytes, *, to: Address | None = None, from_: Address | None = None) -> Stanza:
         """The same stanza in these bytes, which say so where it has another 'to' or 'from' in them."""
-        return Stanza(self.name, raw, to or self.to, from_ or self.from_, self.type, self._id, self.malformed)
+        return Stanza(self.name, raw, to or self.to, from_ or self.from_, self.type, self._id, self.flaw)
 
     def readdressed(self, *, to: Address | None = None, from_: Address | None = None) -> Stanza:
         """The same stanza with another 'to' or 'from'; only its start tag is rewritten."""
@@ -122,12 +155,12 @@ class Stanza:
             changes[b"from"] = from_.full
         return Stanza(
             self.name,
-            _with_attributes(self.raw, changes),
+            with_attributes(self.raw, changes),
             to or self.to,
             from_ or self.from_,
             self.type,
             self.id,
-            None if self.malformed is None or self.malformed[0].encode() in changes else self.malformed,
+            None if self.flaw is None or _HEALED_BY.get(self.flaw.fault) in changes else self.flaw,
         )
 
 
@@ -137,7 +170,7 @@ def domains_of(stanza: Stanza) -> tuple[Domain, Domain] | None:
     return None if from_ is None or to is None else (from_.domain, to.domain)
 
 
-def _with_attributes(raw: bytes, changes: dict[bytes, str]) -> bytes:
+def with_attributes(raw: bytes, changes: dict[bytes, str]) -> bytes:
     """The bytes of an element with these unprefixed attributes set on its start tag."""
     named = _START_TAG_NAME.match(raw)
     assert named is not None
@@ -147,9 +180,17 @@ def _with_attributes(raw: bytes, changes: dict[bytes, str]) -> bytes:
         if attribute[1] not in changes:
             kept.append(attribute[0])
         position = attribute.end()
-    kept.extend(b" %b='%b'" % (name, escape_attribute(value).encode()) for name, value in changes.items())
+    kept.extend(b" %b=%b" % (name, quote_attribute(value).encode()) for name, value in changes.items())
     kept.append(raw[position:])
     return b"".join(kept)
+
+
+def _attributes(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The attributes of an element's start tag with their values as they are written, in their quotes."""
+    position = _START_TAG_NAME.match(raw).end()  # type: ignore[union-attr]
+    while attribute := _ATTRIBUTE.match(raw, position):
+        yield attribute[1], attribute[2]
+        position = attribute.end()
 
 
 def _count_children(iq: bytes) -> int:
@@ -180,31 +221,40 @@ def stanza_error(error: StanzaError, *, by: str | None = None) -> Element:
 def error_reply(stanza: Stanza, error: StanzaError, *, from_: Address | None = None) -> Stanza | None:
     """The answer that tells the sender what became of its stanza, or None where no answer may be sent.
 
-    It comes from the stanza's 'to', or from `from_` where that is absent or no address.
+    It comes from the stanza's 'to', or from `from_` where that is absent or no address; it goes to the stanza's 'from',
+    or to as much of that as is an address.
 
     Errors and results are never answered, nor is a stanza that names no sender (RFC 6120 §8.3.1).
     Presence that only informs, available or unavailable, is dropped: nobody waits for an answer to it, and a
     bounce for every update would multiply traffic (RFC 6121 §4.3.1 names the same silence for probes).
-    The original payload is not repeated, so that a bounce is never much larger than its cause.
+    The original payload is not repeated, and addresses and id are as they were written, so that a bounce is never much
+    larger than its cause.
     """
-    if stanza.is_response or stanza.from_ is None:
+    flaw = stanza.flaw
+    to = stanza.from_ or (flaw.sender if flaw is not None else None)
+    if stanza.is_response or to is None:
         return None
     if stanza.name == "presence" and stanza.type in (None, "unavailable", "probe"):
         return None
-    sender = stanza.to or from_
-    return Stanza.from_element(
-        Element(
-            CONTENT,
-            stanza.name,
-            {
-                "type": "error",
-                "from": sender.full if sender else None,
-                "to": stanza.from_.full,
-                "id": stanza.id,
-            },
-            [stanza_error(error)],
-        )
-    )
+    return error_stanza(stanza, stanza_error(error), to=to, from_=stanza.recipient or from_)
+
+
+def error_stanza(stanza: Stanza, error: Element, *, to: Address, from_: Address | None) -> Stanza:
+    """A stanza of type error about another one, for `to`; from `from_`, where there is somebody to say it."""
+    written = dict(_attributes(stanza.raw)) if stanza.raw else {}
+    name = stanza.name.encode()
+    pieces = [b"<%b type='error'" % name]
+    for attribute, address, echoed, source in (
+        (b"from", from_, stanza.recipient, b"to"),
+        (b"to", to, stanza.from_, b"from"),
+    ):
+        if address is not None:
+            quoted = written.get(source) if address is echoed else None
+            pieces.append(b" %b=%b" % (attribute, quoted or quote_attribute(address.full).encode()))
+    if stanza.id is not None:
+        pieces.append(b" id=%b" % (written.get(b"id") or quote_attribute(stanza.id).encode()))
+    raw = b"%b>%b</%b>" % (b"".join(pieces), error.serialize(CONTENT), name)
+    return Stanza(stanza.name, raw, to, from_, "error", stanza.id)
 
 
 def result_reply(stanza: Stanza, payload: Element | None = None) -> Stanza:
@@ -227,14 +277,14 @@ def result_reply(stanza: Stanza, payload: Element | None = None) -> Stanza:
 def check_iq(stanza: Stanza) -> StanzaError | None:
     """What RFC 6120 §8.2.3 finds wrong with an iq, as the answer it gets: id, type, number of payloads."""
     if stanza.id is None:
-        return StanzaError(StanzaCondition.BAD_REQUEST, "an iq must have an 'id'")
+        return error_of(Fault.INVALID_IQ, "an iq must have an 'id'")
     if stanza.type not in TYPES["iq"]:
-        return StanzaError(StanzaCondition.BAD_REQUEST, "the 'type' of an iq must be get, set, result or error")
+        return error_of(Fault.INVALID_IQ, "the 'type' of an iq must be get, set, result or error")
     children = _count_children(stanza.raw)
     if stanza.type in ("get", "set") and children != 1:
-        return StanzaError(StanzaCondition.BAD_REQUEST, "an iq of type get or set must have exactly one child")
+        return error_of(Fault.INVALID_IQ, "an iq of type get or set must have exactly one child")
     if stanza.type == "result" and children > 1:
-        return StanzaError(StanzaCondition.BAD_REQUEST, "an iq result has at most one child")
+        return error_of(Fault.INVALID_IQ, "an iq result has at most one child")
     if stanza.type == "error" and children not in (1, 2):
-        return StanzaError(StanzaCondition.BAD_REQUEST, "an iq error has an <error/>, and perhaps what was asked")
+        return error_of(Fault.INVALID_IQ, "an iq error has an <error/>, and perhaps what was asked")
     return None

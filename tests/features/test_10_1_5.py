@@ -20,10 +20,20 @@ async def test_any_address_of_the_domain_passes(world: World, gateway: Peer, sen
         await component.expect_message("Hi")
 
 
-@pytest.mark.parametrize("sender", ["a@other.test", "a@sub.probe.test", "test", "a@gateway.test", "@probe.test"])
+@pytest.mark.parametrize("sender", ["a@other.test", "a@sub.probe.test", "test", "a@gateway.test", "@"])
 async def test_no_other_domain_does(world: World, gateway: Peer, sender: str) -> None:
     bundle = world.bundle(world.authority.issue("probe.test"))
     async with dial(gateway.address, SERVER) as probe:
         await probe.prove(client_tls(bundle), "probe.test", "gateway.test")
         await probe.type(f"<message from='{sender}' to='gateway.test'><body>Hi</body></message>")
         assert await probe.error() == "invalid-from"
+
+
+@pytest.mark.parametrize("sender", ["@probe.test", "a b@probe.test", "a@b@probe.test", "room@probe.test/"])
+async def test_what_is_no_address_of_the_domain_is_dropped_alone(world: World, gateway: Peer, sender: str) -> None:
+    bundle = world.bundle(world.authority.issue("probe.test"))
+    async with attached(gateway) as component, dial(gateway.address, SERVER) as probe:
+        await probe.prove(client_tls(bundle), "probe.test", component.jid)
+        await probe.type(f"<message from='{sender}' to='{component.jid}'><body>bad</body></message>")
+        await probe.type(f"<message from='a@probe.test' to='{component.jid}'><body>good</body></message>")
+        await component.expect_message("good")

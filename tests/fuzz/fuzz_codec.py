@@ -73,7 +73,7 @@ def read_again(stanza: Stanza) -> object:
     assert isinstance(behind, Stanza)
     assert behind.raw == b"<presence/>"
     assert again.raw == stanza.raw
-    fields = [(each.name, each.type, each.id, each.to, each.from_, each.malformed) for each in (stanza, again)]
+    fields = [(each.name, each.type, each.id, each.to, each.from_, each.flaw) for each in (stanza, again)]
     assert fields[0] == fields[1]
     assert stanza.element.name == stanza.name
     return stanza.raw, fields[0]

@@ -79,8 +79,18 @@ def test_h_33_before_authentication_little_is_taken(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", NEVER_CLOSED)
-def test_h_33_afterwards_a_stanzas_worth(kind: str) -> None:
-    assert taken_until_refused(proved(), NEVER_CLOSED[kind]()) <= ESTABLISHED + 2 * READ
+def test_h_33_afterwards_a_few_stanzas_worth_is_skipped_and_none_of_it_is_kept(kind: str) -> None:
+    talking = proved()
+    taken = taken_until_refused(talking, watched(talking, NEVER_CLOSED[kind]()))
+    skipped = kind in ("a body", "CDATA", "1,000,000 children", "1,000,000 children of a name", "1,000,000 levels")
+    assert taken <= (8 if skipped else 1) * ESTABLISHED + 2 * READ
+
+
+def watched(talking: Talk, endless: Iterator[str]) -> Iterator[str]:
+    """What has been read so far is not kept once it is more than a stanza may be."""
+    for read in endless:
+        assert len(talking.stream._codec._buffer) <= ESTABLISHED + READ
+        yield read
 
 
 @pytest.mark.parametrize("kind", [kind for kind in NEVER_CLOSED if "1,000,000" not in kind])
@@ -131,12 +141,15 @@ def test_h_33_a_header_has_no_more_attributes_than_any_tag(size: int, length: in
 
 
 def test_h_33_a_namespace_declared_once_is_not_written_everywhere() -> None:
-    """A stanza that leans on its header is written anew, and must not get larger than a stanza may be."""
+    """A stanza that leans on its header is written anew, and ends there where it would get larger than it may be."""
     talking = proved(budget=Budget(elements=100_000))
     namespace = "u" * 900
     children = "<p:a/>" * 50_000
     talking.hear(f"<message xmlns:p='{namespace}' from='a@theirs.test/r' to='b@ours.test'>{children}</message>")
-    assert talking.error == "policy-violation"
+    (raw,) = talking.events
+    assert isinstance(raw, bytes)
+    assert raw.endswith(b" from='a@theirs.test/r' to='b@ours.test'/>")
+    assert talking.error is None
 
 
 def names_without_end() -> Iterator[bytes]:

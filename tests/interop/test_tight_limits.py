@@ -112,19 +112,20 @@ async def test_bytes_before_any_proof(gateway: Gateway) -> None:
 async def test_bytes_of_a_stanza_of_a_component(gateway: Gateway) -> None:
     async with dial(gateway.address, COMPONENT_PORT) as probe:
         await probe.attach(COMPONENT, "secret")
-        await probe.type(f"<message from='{COMPONENT}' to='{DOMAIN}'><body>{'x' * 11000}</body></message>")
-        await probe.type(f"<message from='{COMPONENT}' to='{DOMAIN}'><body>{'x' * 12000}</body></message>")
-        assert await probe.error() == "policy-violation"
-    gateway.wait_until(lambda: "more than 12000 bytes in one element" in gateway.log(), 5, "telling of it")
+        await probe.type(f"<message from='{COMPONENT}' to='{DOMAIN}' id='1'><body>{'x' * 12000}</body></message>")
+        answer = await probe.element()
+        assert (answer.get("id"), answer.get("type"), answer[0].get("type")) == ("1", "error", "modify")
+        assert "more than 12000 bytes in one element" in "".join(answer.itertext())
 
 
 async def test_bytes_of_a_stanza_of_a_client(gateway: Gateway) -> None:
     gateway.register(f"romeo@{PEOPLE}", PASSWORD)
     house: Any = SimpleNamespace(at=gateway.at, site=SimpleNamespace(domains=(PEOPLE,)))
     async with at_home(house, "romeo") as probe:
-        await probe.type(f"<message to='romeo@{PEOPLE}'><body>{'x' * 10000}</body></message>")
-        assert await probe.error() == "policy-violation"
-    gateway.wait_until(lambda: "more than 10000 bytes in one element" in gateway.log(), 5, "telling of it")
+        await probe.type(f"<message to='romeo@{PEOPLE}' id='1'><body>{'x' * 10000}</body></message>")
+        answer = await probe.element()
+        assert (answer.get("id"), answer.get("type")) == ("1", "error")
+        assert "more than 10000 bytes in one element" in "".join(answer.itertext())
 
 
 async def test_ways_to_other_domains(world: World, gateway: Gateway) -> None:

@@ -110,6 +110,7 @@ def terms_of(peer: PeerSettings) -> Terms:
         means=tuple(Means(means) for means in peer.authenticate),
         shared_secret=peer.digest_md5_secret.text if peer.digest_md5_secret is not None else None,
         stanza_bytes=peer.stanza_bytes,
+        assumed_stanza_bytes=peer.assumed_stanza_bytes,
         stanzas_per_second=peer.stanzas_per_second,
         idle_seconds=peer.idle_seconds,
         bidirectional=peer.bidi,

@@ -127,9 +127,9 @@ class Session:
     def room(self) -> Deferred[None] | None:
         return self.full
 
-    def send(self, batch: Sequence[Stanza]) -> int:
+    def send(self, batch: Sequence[Stanza], data: bytes) -> None:
+        assert data == b"".join(stanza.raw for stanza in batch)
         self._log.append(f"write {' '.join(str(stanza.id) for stanza in batch)}")
-        return sum(len(stanza.raw) for stanza in batch)
 
     def ends(self, **how: object) -> None:
         """The stream is gone."""

@@ -52,7 +52,7 @@ def read(
 
 def describe(item: object) -> object:
     if isinstance(item, Stanza):
-        return (item.name, str(item.from_), str(item.to), item.type, item.id, item.malformed, item.raw)
+        return (item.name, str(item.from_), str(item.to), item.type, item.id, item.flaw, item.raw)
     if isinstance(item, RootTag):
         return (item.namespace, item.name, item.prefix, item.attributes, item.declarations)
     if isinstance(item, Element):

@@ -44,11 +44,11 @@ def test_an_address_is_replaced_wherever_it_stands(raw: str) -> None:
     assert changed.element == stanza(raw).element.replace(attributes={"to": BOB.full})
 
 
-def test_a_readdressed_stanza_is_malformed_only_where_it_still_is() -> None:
+def test_a_readdressed_stanza_keeps_the_flaw_that_it_still_has() -> None:
     bad_to = stanza("<message from='a@b.test' to='@@'/>")
-    assert bad_to.malformed is not None
-    assert bad_to.readdressed(from_=ALICE).malformed == bad_to.malformed
-    assert bad_to.readdressed(to=BOB).malformed is None
+    assert bad_to.flaw is not None
+    assert bad_to.readdressed(from_=ALICE).flaw == bad_to.flaw
+    assert bad_to.readdressed(to=BOB).flaw is None
 
 
 NO_ANSWER = [
