@@ -111,6 +111,10 @@ class Router:
         if reply is not None:
             self._deliver(reply)
 
+    def is_own(self, domain: Domain) -> bool:
+        """IRouter.is_own."""
+        return self.domains.is_own(domain)
+
     def refuse(self, stanza: Stanza, error: StanzaError, by: Address) -> None:
         """Answer a stanza that has no usable 'to', on behalf of `by`."""
         reply = error_reply(stanza, error, from_=by)
