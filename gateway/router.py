@@ -141,4 +141,5 @@ class Router:
 _TOO_LATE = StanzaError(
     StanzaCondition.UNEXPECTED_REQUEST, reason="its request has been answered with an error already"
 )
-NOBODY_THERE = StanzaError(StanzaCondition.SERVICE_UNAVAILABLE, "nobody is there at the moment")
+# Not service-unavailable, which XEP-0410 reads as "still joined"; and the component may come back.
+NOBODY_THERE = StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, "nobody is there at the moment")

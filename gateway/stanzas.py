@@ -12,7 +12,7 @@ import re
 
 from gateway.addresses import Address, Domain
 from gateway.elements import Element, escape_attribute, parse_element, unescape
-from gateway.errors import StanzaCondition, StanzaError
+from gateway.errors import MalformedAddress, StanzaCondition, StanzaError
 from gateway.markup import INSIDE_TAG
 from gateway.namespaces import CLIENT, STANZA_ERRORS, XML
 
@@ -21,6 +21,10 @@ CONTENT = CLIENT
 _ROOT = f"<root xmlns='{CONTENT}'>".encode()
 
 NAMES = frozenset({"message", "presence", "iq"})
+
+# What a client says in presence to a room that it joins, and a room in presence to its occupants (XEP-0045).
+MUC = b"http://jabber.org/protocol/muc"
+MUC_USER = MUC + b"#user"
 
 # The values of 'type' that RFC 6121 §5.2.2, §4.7.1 and RFC 6120 §8.2.3 define.
 TYPES = {
@@ -131,6 +135,17 @@ class Stanza:
         )
 
 
+class DirectedPresence(Stanza):
+    """Presence that a client of ours has sent to one address, and that must not end in silence."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, stanza: Stanza) -> DirectedPresence:
+        """Return the same stanza as directed presence."""
+        return cls(stanza.name, stanza.raw, stanza.to, stanza.from_, stanza.type, stanza.id, stanza.malformed)
+
+
 def domains_of(stanza: Stanza) -> tuple[Domain, Domain] | None:
     """The domains a stanza is from and to, equal to their DomainPair; None when it lacks one of its addresses."""
     from_, to = stanza.from_, stanza.to
@@ -182,16 +197,15 @@ def error_reply(stanza: Stanza, error: StanzaError, *, from_: Address | None = N
 
     It comes from the stanza's 'to', or from `from_` where that is absent or no address.
 
-    Errors and results are never answered, nor is a stanza that names no sender (RFC 6120 §8.3.1).
-    Presence that only informs, available or unavailable, is dropped: nobody waits for an answer to it, and a
-    bounce for every update would multiply traffic (RFC 6121 §4.3.1 names the same silence for probes).
+    Errors and results are never answered, nor is a stanza that names no sender (RFC 6120 §8.3.1), nor presence that
+    only informs (see `_is_awaited`).
     The original payload is not repeated, so that a bounce is never much larger than its cause.
     """
     if stanza.is_response or stanza.from_ is None:
         return None
-    if stanza.name == "presence" and stanza.type in (None, "unavailable", "probe"):
+    if stanza.name == "presence" and not _is_awaited(stanza):
         return None
-    sender = stanza.to or from_
+    sender = stanza.to or bare_recipient(stanza) or from_
     return Stanza.from_element(
         Element(
             CONTENT,
@@ -205,6 +219,32 @@ def error_reply(stanza: Stanza, error: StanzaError, *, from_: Address | None = N
             [stanza_error(error)],
         )
     )
+
+
+def _is_awaited(presence: Stanza) -> bool:
+    """Return whether somebody waits for an answer to this presence: a request, or presence to one address.
+
+    Whoever joins a room waits for it (RFC 6120 §10.4.3). Broadcasts, probes and goodbyes stay unanswered: nobody waits,
+    and an error for every update would multiply traffic (RFC 6121 §4.3.1). Between servers the two kinds look alike;
+    a broadcast goes to bare addresses, or comes from a room to its occupants.
+    """
+    if presence.type is not None or isinstance(presence, DirectedPresence):
+        return presence.type not in ("unavailable", "probe")
+    if MUC in presence.raw and presence.element.first(MUC.decode(), "x") is not None:
+        return True
+    if presence.to is None:
+        return presence.malformed is not None  # the nickname is none
+    return not presence.to.is_bare and MUC_USER not in presence.raw
+
+
+def bare_recipient(stanza: Stanza) -> Address | None:
+    """Return the bare address of a 'to' of which only the resource is at fault, as a nickname can be."""
+    if stanza.malformed is None or stanza.malformed[0] != "to":
+        return None
+    try:
+        return Address.parse((stanza.element.get("to") or "").partition("/")[0])
+    except MalformedAddress:
+        return None
 
 
 def result_reply(stanza: Stanza, payload: Element | None = None) -> Stanza:

@@ -7,7 +7,7 @@ from gateway.elements import Element
 from gateway.errors import StanzaError
 from gateway.im.account import Account, Resource
 from gateway.im.edits import attribute, to_recipient
-from gateway.stanzas import CONTENT, Stanza, result_reply, stanza_error
+from gateway.stanzas import CONTENT, Stanza, bare_recipient, result_reply, stanza_error
 
 
 def request_element(sender: Address, recipient: Address, id_: str, payload: Element) -> Element:
@@ -31,7 +31,7 @@ def refuse(resource: Resource, stanza: Stanza, error: StanzaError, *, detail: El
     explanation = stanza_error(error)
     if detail is not None:
         explanation = explanation.replace(children=[*explanation.children, detail])
-    sender = stanza.to or resource.account.address
+    sender = stanza.to or bare_recipient(stanza) or resource.account.address
     attributes = {"type": "error", "from": sender.full, "to": resource.address.full, "id": stanza.id}
     resource.send(Stanza.from_element(Element(CONTENT, stanza.name, attributes, [explanation])))
 

@@ -22,7 +22,7 @@ from gateway.im.limits import AccountLimits
 from gateway.im.work import Later
 from gateway.interfaces import IRouter
 from gateway.namespaces import CLIENT
-from gateway.stanzas import Stanza
+from gateway.stanzas import DirectedPresence, Stanza
 from gateway.stream.codec import AddressLookup
 
 UNAVAILABLE = "unavailable"
@@ -120,7 +120,7 @@ class Presences:
                 problem = f"directed presence goes to at most {self._limits.directed} entities"
                 raise StanzaError(StanzaCondition.POLICY_VIOLATION, problem)
             resource.directed[target] = None
-        self._router.route(stanza)
+        self._router.route(DirectedPresence.of(stanza))
 
     def _tell_subscribers(self, account: Account, stanza: Stanza) -> None:
         """Subscribers and the account's own available resources, which are subscribers by nature (§4.2.2)."""
