@@ -22,11 +22,11 @@ from gateway.features.stream_management import (
     StreamResumed,
 )
 from gateway.federation.broken import BrokenStream
-from gateway.federation.delivery import UNWILLING, DeliveryFailed, failure_of
+from gateway.federation.delivery import KEY_INVALID, UNWILLING, DeliveryFailed, failure_of
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.stanzas import Stanza
 from gateway.stream.acknowledgements import Acknowledgements
-from gateway.stream.events import CloseTransport, NegotiationCompleted, PairRefused, PairVerified
+from gateway.stream.events import INVALID, CloseTransport, NegotiationCompleted, PairRefused, PairVerified
 from gateway.stream.facts import Management, Means
 
 Gone = Callable[["OutboundSession", str, "BrokenStream | None"], None]
@@ -50,6 +50,7 @@ class OutboundSession(ServerSession):
         self._gone = gone
         self._resuming = resuming
         self._waiting: dict[DomainPair, list[Deferred[OutboundSession]]] = {}
+        self._has_invalid_key = False  # says the other side of the pair that the stream was opened for
 
     def when_proved(self, pair: DomainPair) -> Deferred[OutboundSession]:
         """Fires with this session once stanzas of the pair may be written to it; fails with DeliveryFailed."""
@@ -92,9 +93,12 @@ class OutboundSession(ServerSession):
         record = self.attempt.record
         assert record is not None
         waiting, self._waiting = self._waiting, {}
-        for waits in waiting.values():
+        for pair, waits in waiting.items():
             for wait in waits:
-                wait.errback(failure_of(record.verdict, reason, self.narrator.their_error))
+                if self._has_invalid_key and pair == self.pair:
+                    wait.errback(DeliveryFailed(reason, KEY_INVALID, of_the_pair=True))
+                else:
+                    wait.errback(failure_of(record.verdict, reason, self.narrator.their_error))
 
     def _established(self, completed: NegotiationCompleted) -> None:
         if self.facts.management is Management.RESUMING:
@@ -134,9 +138,13 @@ class OutboundSession(ServerSession):
             wait.callback(self)
 
     def _pair_refused(self, refused: PairRefused) -> None:
+        is_invalid = refused.condition == INVALID
         if self.is_usable:
+            told = KEY_INVALID if is_invalid else UNWILLING
             for wait in self._waiting.pop(refused.pair, ()):
-                wait.errback(DeliveryFailed(refused_in_words(refused), UNWILLING, of_the_pair=True))
+                wait.errback(DeliveryFailed(refused_in_words(refused), told, of_the_pair=True))
+        elif refused.pair == self.pair:
+            self._has_invalid_key = is_invalid
 
     _on = {
         **ServerSession._on,
