@@ -1,12 +1,14 @@
 """External components (XEP-0114): one route for each domain, and the connection that is attached to it, if any.
 
-While nobody is attached, senders get `service-unavailable`. When a component goes away, the requests that it has not
+While nobody is attached, senders get `remote-server-timeout`. When a component goes away, the requests that it has not
 answered are answered with an error (RFC 6120 §8.2.3).
 
 A second connection that knows the secret is not refused out of hand, or a component whose old connection is half dead
 would be locked out; nor does it simply win, or two would take turns in throwing each other out. The old connection is
 asked for a sign of life (an XEP-0199 ping): if anything comes from it within some seconds, the new one gets
-`conflict`; else the old one is closed with `conflict`, and the new one is attached.
+`conflict`; else the old one is closed with `conflict`, and the new one is attached. That happens once: two live
+components that answer no pings would else do so in turn. After a takeover silence counts against nobody for an hour,
+which begins anew with each attempt; if the connection is dead, the system ends it long before that.
 
 A component that takes its stanzas slowly makes those wait who send to it; one that takes none is cut off, what waits is
 answered with an error, and what was written and may not have been read is named in a notice. That it was read is known
@@ -41,6 +43,7 @@ from gateway.xmpp.namespaces import PING
 from gateway.xmpp.stanzas import CONTENT, Stanza, domains_of
 
 SIGN_OF_LIFE_SECONDS = 5.0
+SETTLED_SECONDS = 3600.0
 _LIFE = "alive"
 _TOO_MUCH = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too much waits there already")
 
@@ -69,6 +72,7 @@ class ComponentRoute:
         self._silence_seconds = silence_seconds
         self._candidate: ComponentSession | None = None
         self._waiting_for_life: Any = None
+        self._settled_until: float | None = None  # after a takeover: who is attached keeps the domain
 
     # -- as an IRoute ------------------------------------------------------------------------------------------------
 
@@ -158,10 +162,27 @@ class ComponentRoute:
     def _replace(self) -> None:
         old = self.session
         assert old is not None
+        now = self._clock.seconds()
+        is_settled = self._settled_until is not None and now < self._settled_until
+        self._settled_until = now + SETTLED_SECONDS
+        if is_settled:
+            self._keep()
+            return
         self._tell("the old connection gave no sign of life and is replaced", Level.WARN)
         old.replaced()
         self.detach(old, "replaced by a new connection")
         self.gone(old, "it gave no sign of life")
+
+    def _keep(self) -> None:
+        """Refuse the candidate although the attached connection gave no sign of life."""
+        candidate = self._stop_waiting()
+        assert candidate is not None
+        self._tell(
+            "a second connection was refused: the first one gives no sign of life, but it has taken over from another"
+            " less than an hour ago, so two processes seem to run; stop one of them",
+            Level.WARN,
+        )
+        candidate.refuse()
 
     def _take(self, session: ComponentSession) -> None:
         self.session = session

@@ -18,6 +18,7 @@ from gateway.xmpp.errors import ConfigError
 
 OLDEST_EXPAT = (2, 6, 0)
 SHORTEST_SECRET = 16
+SECRET_FILES = ("dialback.secret", "logins.secret")  # in the state folder
 
 _LOOPBACK = re.compile(r"interface=(127\.|\[?(\\?:)+1\b|localhost)|^(unix|systemd):")
 
@@ -97,6 +98,10 @@ def _about_state(folder: Path) -> Iterator[str]:
         return  # it will be made, for us alone
     if others:
         yield f"others than we may look into the folder of our secrets, {folder}: chmod 700 {folder}"
+    for name in SECRET_FILES:
+        file = folder / name
+        if _open_to_all(file):
+            yield f"everybody on this machine may read or change the secret in {file}: chmod 600 {file}"
 
 
 def _about_ciphers(ciphers: str | None) -> Iterator[str]:
@@ -129,7 +134,15 @@ def _about_expat(version: tuple[int, int, int]) -> Iterator[str]:
 
 
 def _readable_by_all(file: Path) -> bool:
+    return bool(_mode(file) & stat.S_IROTH)
+
+
+def _open_to_all(file: Path) -> bool:
+    return bool(_mode(file) & (stat.S_IROTH | stat.S_IWOTH))
+
+
+def _mode(file: Path) -> int:
     try:
-        return bool(file.stat().st_mode & stat.S_IROTH)
+        return file.stat().st_mode
     except OSError:
-        return False
+        return 0

@@ -5,6 +5,7 @@ The configurations are in the folder's `etc`, and what is made goes into its `st
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ ROOT = Path(__file__).parents[2]
 
 async def demo(reactor: Any, folder: Path) -> None:
     """The demo itself, which ends when something fails or the reactor is stopped."""
+    # Twisted leaves a SIGINT alone that is ignored, as nohup and some CI runners start programs: Ctrl-C ends us anyway.
+    signal.signal(signal.SIGINT, lambda number, frame: reactor.sigInt(number, frame))
     narrator = Narrator()
     state = folder / "state" / "demo"
     if material.prepare(state):

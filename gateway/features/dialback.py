@@ -25,7 +25,15 @@ from gateway.dialback.exchange import (
     verify_request,
 )
 from gateway.dialback.keys import KeyMaker
-from gateway.stream.events import KeyAnswered, PairChecked, PairRefused, PairVerified, VerificationAnswered, VerifyPair
+from gateway.stream.events import (
+    INVALID,
+    KeyAnswered,
+    PairChecked,
+    PairRefused,
+    PairVerified,
+    VerificationAnswered,
+    VerifyPair,
+)
 from gateway.stream.facts import Facts, Means, Role, Terms
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
@@ -164,9 +172,11 @@ class Dialback(StreamFeature):
         if answer.valid is None:
             return _refused(facts, answer.pair, StanzaCondition(answer.condition), answer.text)
         refused = PairRefused(
-            pair=answer.pair, condition="invalid", text="the authoritative server did not make this key"
+            pair=answer.pair, condition=INVALID, text="the authoritative server did not make this key"
         )
-        return Step(facts=facts, outputs=[result_answer(answer.pair, False), refused])
+        # Other pairs keep the stream; without any it has to be closed (XEP-0220 §2.2.1).
+        then = Then.AWAIT if facts.proofs or facts.checking else Then.CLOSE
+        return Step(facts=facts, outputs=[result_answer(answer.pair, False), refused], then=then)
 
     def _take_answer(self, facts: Facts, verdict: Verdict) -> Step:
         """Receiving server, step 3: the authoritative server has answered a question that was put on this stream."""
@@ -184,7 +194,7 @@ class Dialback(StreamFeature):
             proved = facts.with_proof(verdict.pair, Means.DIALBACK)
             verified = PairVerified(pair=verdict.pair, means=Means.DIALBACK)
             return Step(facts=proved, outputs=[verified], then=Then.CONTINUE)
-        condition = "invalid" if verdict.valid is False else verdict.condition
+        condition = INVALID if verdict.valid is False else verdict.condition
         refused = PairRefused(pair=verdict.pair, condition=condition, text=verdict.text)
         then = Then.CONTINUE if verdict.pair == facts.pair else Then.AWAIT
         return Step(facts=facts, outputs=[refused], then=then)

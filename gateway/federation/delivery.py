@@ -37,6 +37,12 @@ UNWILLING = Told(
     text="this server and the server of {domain} do not accept each other",
 )
 """There is one, and trying again will not help: the failure is "of a more permanent nature" (§8.3.3.17)."""
+KEY_INVALID = Told(
+    condition=StanzaCondition.INTERNAL_SERVER_ERROR,
+    error_type="cancel",
+    text="the server of {domain} found this server's dialback key invalid",
+)
+"""Somebody answers for one of our domains and does not know our keys (XEP-0220 §2.1.1)."""
 OUT_OF_REACH = Told(
     condition=StanzaCondition.REMOTE_SERVER_TIMEOUT,
     error_type="wait",

@@ -18,13 +18,13 @@ from gateway.features.stream_management import (
     ResumptionRefused,
     StreamResumed,
 )
-from gateway.federation.delivery import UNWILLING, DeliveryFailed, failure_of
+from gateway.federation.delivery import KEY_INVALID, UNWILLING, DeliveryFailed, failure_of
 from gateway.federation.resumable_streams import BrokenStream
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.notices.attempts.narration import refused_in_words
 from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
-from gateway.stream.events import CloseTransport, NegotiationCompleted, PairRefused, PairVerified, ProofFailed
+from gateway.stream.events import INVALID, CloseTransport, NegotiationCompleted, PairRefused, PairVerified, ProofFailed
 from gateway.stream.facts import Management, Means
 from gateway.timing.timers import Timers
 from gateway.xmpp.addresses import DomainPair
@@ -57,6 +57,7 @@ class OutboundSession(ServerSession):
         self._resuming = resuming
         self._waiting: dict[DomainPair, list[Deferred[OutboundSession]]] = {}
         self._timers = Timers(tools.clock)
+        self._has_invalid_key = False  # says the other side of the pair that the stream was opened for
 
     def when_proved(self, pair: DomainPair) -> Deferred[OutboundSession]:
         """Fires with this session once stanzas of the pair may be written to it; fails with DeliveryFailed."""
@@ -100,9 +101,12 @@ class OutboundSession(ServerSession):
         record = self.attempt.record
         assert record is not None
         waiting, self._waiting = self._waiting, {}
-        for waits in waiting.values():
+        for pair, waits in waiting.items():
             for wait in waits:
-                wait.errback(failure_of(record.verdict, reason, self.narrator.their_error))
+                if self._has_invalid_key and pair == self.pair:
+                    wait.errback(DeliveryFailed(reason, KEY_INVALID, of_the_pair=True))
+                else:
+                    wait.errback(failure_of(record.verdict, reason, self.narrator.their_error))
 
     def _proof_failed(self, _: ProofFailed) -> None:
         """What follows is dialback; a server that does not offer it may well be silent, and has said why."""
@@ -156,9 +160,13 @@ class OutboundSession(ServerSession):
             wait.callback(self)
 
     def _pair_refused(self, refused: PairRefused) -> None:
+        is_invalid = refused.condition == INVALID
         if self.is_usable:
+            told = KEY_INVALID if is_invalid else UNWILLING
             for wait in self._waiting.pop(refused.pair, ()):
-                wait.errback(DeliveryFailed(refused_in_words(refused), UNWILLING, of_the_pair=True))
+                wait.errback(DeliveryFailed(refused_in_words(refused), told, of_the_pair=True))
+        elif refused.pair == self.pair:
+            self._has_invalid_key = is_invalid
 
     _on = {
         **ServerSession._on,

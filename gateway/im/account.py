@@ -120,12 +120,16 @@ class Account:
         )
 
     def shows_itself_to(self, address: Address, resource: Resource) -> bool:
-        """Whether somebody may know that a resource is there: a subscriber, our own, or one whom it has addressed."""
+        """Return whether somebody may know that a resource is there.
+
+        Its own account and server, a subscriber, and a domain to which it has sent presence: whoever joins a room is
+        asked things by the service, not only by the room.
+        """
         return (
             address.bare == self.address.bare
             or address.full == self.address.domain
             or (self.roster is not None and self.roster.has_subscriber(address))
-            or any(target.bare == address.bare for target in resource.directed)
+            or any(target.domain == address.domain for target in resource.directed)
         )
 
     def keep(self, contact: str, item: RosterItem | None, version: str) -> None:

@@ -7,7 +7,7 @@ from gateway.im.edits import attribute, to_recipient
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StanzaError
-from gateway.xmpp.stanzas import CONTENT, Stanza, error_stanza, result_reply, stanza_error
+from gateway.xmpp.stanzas import CONTENT, Stanza, bare_recipient, error_stanza, result_reply, stanza_error
 
 
 def request_element(sender: Address, recipient: Address, id_: str, payload: Element) -> Element:
@@ -31,7 +31,7 @@ def refuse(resource: Resource, stanza: Stanza, error: StanzaError, *, detail: El
     explanation = stanza_error(error)
     if detail is not None:
         explanation = explanation.replace(children=[*explanation.children, detail])
-    sender = stanza.recipient or resource.account.address
+    sender = stanza.recipient or bare_recipient(stanza) or resource.account.address
     resource.send(error_stanza(stanza, explanation, to=resource.address, from_=sender))
 
 

@@ -4,8 +4,10 @@ A row is a stanza's name and type; a column says what its 'to' finds. §8.5.4 pr
 stands in the text of §8.5.1 to §8.5.3. Where the RFC leaves a choice, these were made:
 
 - "most available" (§8.5.2.1.1) is every resource whose priority is not negative: people have several devices.
-- what may be ignored or answered is answered, so that no message vanishes; but a headline to a bare address, which
-  must vanish while nobody is there (§8.5.2.2.1), does so for an account that is not there, too.
+- what may be ignored or answered is answered, so that no message vanishes. A headline is ignored wherever nobody takes
+  it: to a bare address it must be while nobody is there (§8.5.2.2.1), and anything else would tell strangers whether
+  there is such an account or resource.
+- a request to an unknown account is answered as an account answers a stranger, which is not the same for every request.
 - presence of type probe to an unknown account is answered as to one that shares nothing, so that nobody learns from it
   which accounts there are.
 """
@@ -49,7 +51,7 @@ _DELIVER, _SPREAD, _SHOW, _STORE, _BOUNCE, _REFUSE, _DROP, _SERVE, _SUBSCRIBE, _
 
 _RELATE = (_DROP, _SUBSCRIBE, _SUBSCRIBE, _SUBSCRIBE, _SUBSCRIBE, _SUBSCRIBE)
 _INFORM = (_DROP, _SHOW, _SHOW, _DELIVER, _DROP, _DROP)
-_ASK = (_BOUNCE, _SERVE, _SERVE, _DELIVER, _BOUNCE, _BOUNCE)
+_ASK = (_SERVE, _SERVE, _SERVE, _DELIVER, _BOUNCE, _BOUNCE)
 _ANSWER = (_DROP, _DROP, _DROP, _DELIVER, _DROP, _DROP)
 
 RULES: dict[str, dict[str | None, tuple[Action, ...]]] = {
@@ -58,7 +60,7 @@ RULES: dict[str, dict[str | None, tuple[Action, ...]]] = {
         "normal": (_BOUNCE, _SPREAD, _STORE, _DELIVER, _BOUNCE, _BOUNCE),
         "chat": (_BOUNCE, _SPREAD, _STORE, _DELIVER, _SPREAD, _STORE),
         "groupchat": (_BOUNCE, _BOUNCE, _BOUNCE, _DELIVER, _BOUNCE, _BOUNCE),
-        "headline": (_DROP, _SPREAD, _DROP, _DELIVER, _BOUNCE, _BOUNCE),
+        "headline": (_DROP, _SPREAD, _DROP, _DELIVER, _DROP, _DROP),
         "error": _ANSWER,
     },
     "presence": {

@@ -13,6 +13,7 @@ from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import PRIVATE_STORAGE, VCARD
 
 _CARD = "vcard"
+_EMPTY_CARD = Element(VCARD, "vCard")
 
 
 class Documents:
@@ -21,18 +22,16 @@ class Documents:
     def __init__(self, store: IStore) -> None:
         self._store = store
         self.services = {
-            ("get", VCARD, "vCard"): Service(self.get_card, Audience.ANYBODY),
+            ("get", VCARD, "vCard"): Service(self.get_card, Audience.ANYBODY, of_nobody=_EMPTY_CARD),
             ("set", VCARD, "vCard"): Service(self.set_card, Audience.OWNER),
             ("get", PRIVATE_STORAGE, "query"): Service(self.get_private, Audience.OWNER),
             ("set", PRIVATE_STORAGE, "query"): Service(self.set_private, Audience.OWNER),
         }
 
     async def get_card(self, request: Request) -> Element:
-        """The card; to others an account without one looks like no account (XEP-0054 §3.3)."""
+        """Return the card, an empty one where there is none; an address without an account has an empty one, too."""
         content = await self._store.document(request.account.address.bare, _CARD)
-        if content is None and request.resource is None:
-            raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)
-        return Element(VCARD, "vCard") if content is None else parse_element(content)
+        return _EMPTY_CARD if content is None else parse_element(content)
 
     async def set_card(self, request: Request) -> None:
         """Replace the card."""

@@ -187,8 +187,14 @@ class AccountDomain:
         self._accounts.forget_if_idle(account)
 
     def taken(self, resource: Resource, messages: Sequence[KeptMessage]) -> None:
-        """The client has these messages, as far as that can be known: the store need not keep them any longer."""
-        self._offline.taken(resource.account, messages)
+        """The client has these messages, as far as that can be known: the store need not keep them any longer.
+
+        The store forgets them at once; what the client sends next waits for that, so that its answer tells the client
+        that these messages will not come again.
+        """
+        account, forgotten = resource.account, self._offline.taken(resource.account, messages)
+        if not forgotten.called:
+            account.work.insist(partial(_wait_for, forgotten), partial(self._failed, account))
 
     def _leave(self, resource: Resource) -> Later:
         self._presences.leave(resource)
@@ -252,6 +258,10 @@ class AccountDomain:
         """The account was deleted under its clients."""
         account.exists = False
         self.close_account(account.address, StreamError(StreamCondition.NOT_AUTHORIZED, "there is no such account"))
+
+
+async def _wait_for(done: Deferred[None]) -> None:
+    await done
 
 
 def _all(waits: Sequence[Deferred[None] | None]) -> Deferred[None] | None:

@@ -2,6 +2,11 @@
 
 The table in `delivery` says which end; here each end is one function. Before the table, two refusals: of whom the
 account blocks, and of what only the account's own server may say (see `_check_claims`).
+
+A stranger must not learn from an answer whether there is an account, or whether it is online. So what is said to a
+stranger has the same bytes for an account and for an address without one, and a message that leaves nothing behind (a
+chat state, a message that is not to be kept) is dropped in silence when nobody takes it. Senders that may see the
+account's presence are told instead.
 """
 
 from __future__ import annotations
@@ -9,7 +14,7 @@ from __future__ import annotations
 from gateway.im import carbons
 from gateway.im.account import Account, Resource
 from gateway.im.delivery import BOUNCED, Action, Ends, Finds, action
-from gateway.im.offline import Offline
+from gateway.im.offline import Offline, is_worth_keeping
 from gateway.im.probes import Probes
 from gateway.im.services import Services
 from gateway.im.subscribing import Subscribing
@@ -61,7 +66,7 @@ class Inbound:
         if account.blocked.addresses and account.blocks(stanza.from_):
             self._refuse_blocked(stanza)
             return None
-        _check_claims(account, stanza)
+        _check_claims(stanza)
         name = stanza.to.resource
         resource = account.resources.get(name) if name else None
         if resource is not None:
@@ -74,13 +79,22 @@ class Inbound:
 
     def receive_for_nobody(self, stanza: Stanza) -> None:
         """The end of a stanza to an account that does not exist (§8.5.1)."""
+        try:
+            _check_claims(stanza)
+            self._end_for_nobody(stanza)
+        except StanzaError as error:
+            self._router.bounce(stanza, error)
+
+    def _end_for_nobody(self, stanza: Stanza) -> None:
+        assert stanza.from_ is not None
+        assert stanza.to is not None
         end = action(stanza.name, stanza.type, Finds.NO_ACCOUNT)
         if end is Action.PROBE:
-            assert stanza.from_ is not None
-            assert stanza.to is not None
             self._probes.answer_for_nobody(stanza.from_, stanza.to)
-        elif end in BOUNCED:
-            self._router.bounce(stanza, BOUNCED[end])
+        elif end is Action.SERVE and stanza.to.is_bare:
+            self._services.serve_for_nobody(stanza)
+        elif end is not Action.DROP and not _leaves_nothing(stanza):
+            self._router.bounce(stanza, BOUNCED.get(end, BOUNCED[Action.BOUNCE]))
 
     def return_unread(self, account: Account, stanza: Stanza) -> Later:
         """A stanza that was given to a client which never took it: as if it had come now, except for copies.
@@ -106,11 +120,21 @@ class Inbound:
                 carbons.send_copies(account, stanza, carbons.RECEIVED, without=(resource,))
             return None
         if stanza.is_request:
-            _check_presence_leak(account, resource, stanza)
+            self._check_presence_leak(account, resource, stanza)
         elif stanza.name == "presence" and stanza.type == "error" and stanza.from_ is not None:
             resource.directed.pop(stanza.from_, None)
         resource.send(stanza)
         return None
+
+    def _check_presence_leak(self, account: Account, resource: Resource, stanza: Stanza) -> None:
+        """Refuse a request from a stranger outside, since any answer would tell that the resource is there (§8.5.3.1).
+
+        Accounts and components of this gateway are no strangers: pings, version queries and file transfers between them
+        work without a subscription, as they do on one server.
+        """
+        sender = stanza.from_
+        if sender is None or not (account.shows_itself_to(sender, resource) or self._router.is_own(sender.domain)):
+            raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)
 
     def _spread(self, account: Account, resource: Resource | None, stanza: Stanza) -> Later:
         for each in account.receivers:
@@ -126,9 +150,17 @@ class Inbound:
 
     def _store(self, account: Account, resource: Resource | None, stanza: Stanza) -> Later:
         carbons.send_copies(account, stanza, carbons.RECEIVED, without=())
-        return self._offline.keep(account, stanza)
+        return self._offline.keep(account, stanza) if is_worth_keeping(stanza) else self._not_kept(account, stanza)
+
+    async def _not_kept(self, account: Account, stanza: Stanza) -> None:
+        """Tell those who may know it that nobody is there."""
+        assert stanza.from_ is not None
+        if await self._services.may_see(account, stanza.from_):
+            raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE, "nobody is there, and this is not kept for later")
 
     def _bounce(self, account: Account, resource: Resource | None, stanza: Stanza) -> Later:
+        if _leaves_nothing(stanza):
+            return self._not_kept(account, stanza)
         self._router.bounce(stanza, BOUNCED[Action.BOUNCE])
         return None
 
@@ -149,7 +181,14 @@ class Inbound:
         return self._probes.answer(account, stanza)
 
 
-def _check_claims(account: Account, stanza: Stanza) -> None:
+def _leaves_nothing(stanza: Stanza) -> bool:
+    """Return whether a message may be dropped unseen; groupchat to a bare address never is (§8.5.2.1.1)."""
+    if stanza.name != "message" or (stanza.type == "groupchat" and stanza.to is not None and stanza.to.is_bare):
+        return False
+    return not is_worth_keeping(stanza)
+
+
+def _check_claims(stanza: Stanza) -> None:
     """Refuse what clients would take for their own server's word, when it comes from anybody else.
 
     Clients should see to that themselves, and some did not (CVE-2015-8688, CVE-2017-5589).
@@ -162,11 +201,6 @@ def _check_claims(account: Account, stanza: Stanza) -> None:
         forged = bool(stanza.to.resource) and payload is not None and payload.namespace in _PUSHES
     else:
         return
-    if forged and (stanza.from_ is None or stanza.from_.bare != account.address.bare):
+    assert stanza.to is not None
+    if forged and (stanza.from_ is None or stanza.from_.bare != stanza.to.bare):
         raise StanzaError(StanzaCondition.FORBIDDEN, "only an account's own server may say this to its clients")
-
-
-def _check_presence_leak(account: Account, resource: Resource, stanza: Stanza) -> None:
-    """Any answer would tell that the resource is there: so only who may know that is given one (§8.5.3.1)."""
-    if stanza.from_ is None or not account.shows_itself_to(stanza.from_, resource):
-        raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)

@@ -1,7 +1,7 @@
 """Offline messages: kept while nobody may receive them, delivered to the first who may (XEP-0160, XEP-0203).
 
-What is kept carries the time at which it came, and so is delivered as it is kept. When the store has no room, or the
-message is of a kind that is worth nothing later, the sender is told that nobody is there.
+What is kept carries the time at which it came, and so is delivered as it is kept. When the store has no room,
+the sender is told that nobody is there.
 
 A message is handed out to one client at a time, and forgotten when that client has it. Until then it stays in the
 store: whatever breaks meanwhile, it is delivered again rather than lost.
@@ -56,9 +56,7 @@ class Offline:
         self._now = now
 
     async def keep(self, account: Account, stanza: Stanza) -> None:
-        """Keep a message; the sender hears of it only where it cannot be kept."""
-        if not is_worth_keeping(stanza):
-            raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE, "nobody is there, and this is not kept for later")
+        """Keep a message that is worth it; the sender hears of it only where it cannot be kept."""
         try:
             await self._store.add_offline(account.address.bare, self._stamped(stanza).raw)
         except StoreFull as error:

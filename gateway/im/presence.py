@@ -23,7 +23,7 @@ from gateway.stream.codec import AddressLookup
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import CLIENT
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import DirectedPresence, Stanza
 
 UNAVAILABLE = "unavailable"
 
@@ -120,7 +120,7 @@ class Presences:
                 problem = f"directed presence goes to at most {self._limits.directed} entities"
                 raise StanzaError(StanzaCondition.POLICY_VIOLATION, problem)
             resource.directed[target] = None
-        self._router.route(stanza)
+        self._router.route(DirectedPresence.of(stanza))
 
     def _tell_subscribers(self, account: Account, stanza: Stanza) -> None:
         """Subscribers and the account's own available resources, which are subscribers by nature (§4.2.2)."""

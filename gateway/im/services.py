@@ -1,7 +1,8 @@
 """Services: what the server answers in an account's name (RFC 6121 §8.5.2.1.3, RFC 6120 §10.3.3).
 
-A table by type, namespace and name of the payload. Each service says who may use it, and what anybody else is told: as
-a rule what an unknown account would answer.
+A table by type, namespace and name of the payload. Each service says who may use it, and what anybody else is told. An
+address without an account answers from the same table as an account answers a stranger, so that the answers do not tell
+which accounts there are.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from gateway.storage.interfaces import IStore
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import Misuse, StanzaCondition, StanzaError
-from gateway.xmpp.stanzas import Stanza, check_iq
+from gateway.xmpp.stanzas import Stanza, check_iq, result_reply
 
 
 class Audience(Enum):
@@ -84,6 +85,7 @@ class Service:
     answer: Callable[[Request], Answer]
     audience: Audience
     refusal: StanzaCondition = StanzaCondition.SERVICE_UNAVAILABLE
+    of_nobody: Element | None = None  # the result where there is no account; without it, `refusal` is the answer
 
 
 Key: TypeAlias = tuple[str, str, str]
@@ -102,23 +104,43 @@ class Services:
         if (problem := check_iq(stanza)) is not None:
             raise problem
         request = Request(account, resource, stanza, self._router)
-        assert stanza.type is not None
-        service = self._table.get((stanza.type, request.payload.namespace, request.payload.name))
-        if service is None:
-            raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)
+        service = self._find(stanza, request.payload)
         if not await self._may_use(service, request):
             raise StanzaError(service.refusal)
         payload = await service.answer(request)
         if not isinstance(payload, Answered):
             request.answer(payload)
 
+    def serve_for_nobody(self, stanza: Stanza) -> None:
+        """Answer a request to an address without an account as any account answers a stranger; raises StanzaError."""
+        if (problem := check_iq(stanza)) is not None:
+            raise problem
+        payload = stanza.element.first()
+        assert payload is not None
+        service = self._find(stanza, payload)
+        if service.of_nobody is None:
+            raise StanzaError(service.refusal)
+        self._router.route(result_reply(stanza, service.of_nobody))
+
+    def _find(self, stanza: Stanza, payload: Element) -> Service:
+        assert stanza.type is not None
+        service = self._table.get((stanza.type, payload.namespace, payload.name))
+        if service is None:
+            raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)
+        return service
+
     async def _may_use(self, service: Service, request: Request) -> bool:
         if request.resource is not None or service.audience is Audience.ANYBODY:
             return True
         if service.audience is Audience.OWNER:
             return False
-        account, sender = request.account, request.sender
+        return await self.may_see(request.account, request.sender)
+
+    async def may_see(self, account: Account, address: Address) -> bool:
+        """Return whether the account shows its presence to this address; asks the store while no client is bound."""
+        if address.bare == account.address.bare:
+            return True
         if account.roster is not None:
-            return account.roster.has_subscriber(sender)
-        relation = await self._store.relation(account.address.bare, sender.bare)
+            return account.roster.has_subscriber(address)
+        relation = await self._store.relation(account.address.bare, address.bare)
         return relation.item is not None and relation.item.subscription in ("from", "both")

@@ -48,6 +48,9 @@ class IRouter(Interface):
     def bounce(stanza: Stanza, error: StanzaError) -> None:
         """Answer a stanza with an error, where it may be answered (RFC 6120 §8.3.1)."""
 
+    def is_own(domain: Domain) -> bool:
+        """Return whether the domain is one of ours, whoever serves it: accounts, a component, a handler, a relay."""
+
     def flush() -> Deferred[None] | None:
         """Flush every route that got something since the last time; the answer is as for `IRoute.flush`."""
 

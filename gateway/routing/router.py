@@ -117,6 +117,10 @@ class Router:
         if reply is not None:
             self._deliver(reply)
 
+    def is_own(self, domain: Domain) -> bool:
+        """IRouter.is_own."""
+        return self.domains.is_own(domain)
+
     def abandon(self, responder: IRoute | DomainPair, error: StanzaError, among: frozenset[Key] | None = None) -> None:
         """Whoever `responder` was is gone: answer the requests that it leaves open, all or `among` these."""
         for request in self.requests.abandoned(responder, among):
@@ -137,4 +141,5 @@ class Router:
 _TOO_LATE = StanzaError(
     StanzaCondition.UNEXPECTED_REQUEST, reason="its request has been answered with an error already"
 )
-NOBODY_THERE = StanzaError(StanzaCondition.SERVICE_UNAVAILABLE, "nobody is there at the moment")
+# Not service-unavailable, which XEP-0410 reads as "still joined"; and the component may come back.
+NOBODY_THERE = StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, "nobody is there at the moment")

@@ -42,9 +42,15 @@ class PairVerified(Event):
     means: Means
 
 
+INVALID = "invalid"
+
+
 @dataclass(frozen=True, kw_only=True)
 class PairRefused(Event):
-    """The other side does not accept our proof for this pair, or we not theirs; the stream may live on."""
+    """The other side does not accept our proof for this pair, or we not theirs; the stream may live on.
+
+    `condition` is INVALID where the authoritative server disowned the key, else that of a dialback error.
+    """
 
     pair: DomainPair
     condition: str

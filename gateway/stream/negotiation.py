@@ -23,6 +23,7 @@ class Then(Enum):
     SUSPEND = "the answer to a question; what comes meanwhile waits"
     CONTINUE = "the next feature, if any"
     RESTART = "a new stream header on both sides (RFC 6120 §4.3.3)"
+    CLOSE = "the end of the stream, without an error"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -305,6 +305,8 @@ class Stream:
             self._suspended_by = feature
         elif then is Then.RESTART:
             self._restart()
+        elif then is Then.CLOSE:
+            self._close(None)
         elif then is Then.CONTINUE:
             if self.facts.role is Role.INITIATING and self.state is State.NEGOTIATING:
                 self._begin_next()

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element, parse_element, quote_attribute, unescape
-from gateway.xmpp.errors import StanzaError
+from gateway.xmpp.errors import MalformedAddress, StanzaError
 from gateway.xmpp.faults import Fault
 from gateway.xmpp.faults import stanza_error as error_of
 from gateway.xmpp.markup import INSIDE_TAG
@@ -25,6 +25,10 @@ CONTENT = CLIENT
 _ROOT = f"<root xmlns='{CONTENT}'>".encode()
 
 NAMES = frozenset({"message", "presence", "iq"})
+
+# What a client says in presence to a room that it joins, and a room in presence to its occupants (XEP-0045).
+MUC = b"http://jabber.org/protocol/muc"
+MUC_USER = MUC + b"#user"
 
 # The values of 'type' that RFC 6121 §5.2.2, §4.7.1 and RFC 6120 §8.2.3 define.
 TYPES = {
@@ -164,6 +168,17 @@ class Stanza:
         )
 
 
+class DirectedPresence(Stanza):
+    """Presence that a client of ours has sent to one address, and that must not end in silence."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, stanza: Stanza) -> DirectedPresence:
+        """Return the same stanza as directed presence."""
+        return cls(stanza.name, stanza.raw, stanza.to, stanza.from_, stanza.type, stanza.id, stanza.flaw)
+
+
 def domains_of(stanza: Stanza) -> tuple[Domain, Domain] | None:
     """The domains a stanza is from and to, equal to their DomainPair; None when it lacks one of its addresses."""
     from_, to = stanza.from_, stanza.to
@@ -224,9 +239,8 @@ def error_reply(stanza: Stanza, error: StanzaError, *, from_: Address | None = N
     It comes from the stanza's 'to', or from `from_` where that is absent or no address; it goes to the stanza's 'from',
     or to as much of that as is an address.
 
-    Errors and results are never answered, nor is a stanza that names no sender (RFC 6120 §8.3.1).
-    Presence that only informs, available or unavailable, is dropped: nobody waits for an answer to it, and a
-    bounce for every update would multiply traffic (RFC 6121 §4.3.1 names the same silence for probes).
+    Errors and results are never answered, nor is a stanza that names no sender (RFC 6120 §8.3.1), nor presence that
+    only informs (see `_is_awaited`).
     The original payload is not repeated, and addresses and id are as they were written, so that a bounce is never much
     larger than its cause.
     """
@@ -234,9 +248,10 @@ def error_reply(stanza: Stanza, error: StanzaError, *, from_: Address | None = N
     to = stanza.from_ or (flaw.sender if flaw is not None else None)
     if stanza.is_response or to is None:
         return None
-    if stanza.name == "presence" and stanza.type in (None, "unavailable", "probe"):
+    if stanza.name == "presence" and not _is_awaited(stanza):
         return None
-    return error_stanza(stanza, stanza_error(error), to=to, from_=stanza.recipient or from_)
+    sender = stanza.recipient or bare_recipient(stanza) or from_
+    return error_stanza(stanza, stanza_error(error), to=to, from_=sender)
 
 
 def error_stanza(stanza: Stanza, error: Element, *, to: Address, from_: Address | None) -> Stanza:
@@ -255,6 +270,32 @@ def error_stanza(stanza: Stanza, error: Element, *, to: Address, from_: Address 
         pieces.append(b" id=%b" % (written.get(b"id") or quote_attribute(stanza.id).encode()))
     raw = b"%b>%b</%b>" % (b"".join(pieces), error.serialize(CONTENT), name)
     return Stanza(stanza.name, raw, to, from_, "error", stanza.id)
+
+
+def _is_awaited(presence: Stanza) -> bool:
+    """Return whether somebody waits for an answer to this presence: a request, or presence to one address.
+
+    Whoever joins a room waits for it (RFC 6120 §10.4.3). Broadcasts, probes and goodbyes stay unanswered: nobody waits,
+    and an error for every update would multiply traffic (RFC 6121 §4.3.1). Between servers the two kinds look alike;
+    a broadcast goes to bare addresses, or comes from a room to its occupants.
+    """
+    if presence.type is not None or isinstance(presence, DirectedPresence):
+        return presence.type not in ("unavailable", "probe")
+    if MUC in presence.raw and presence.element.first(MUC.decode(), "x") is not None:
+        return True
+    if presence.recipient is None:
+        return presence.flaw is not None  # the nickname is none
+    return not presence.recipient.is_bare and MUC_USER not in presence.raw
+
+
+def bare_recipient(stanza: Stanza) -> Address | None:
+    """Return the bare address of a 'to' of which only the resource is at fault, as a nickname can be."""
+    if stanza.flaw is None or stanza.flaw.fault is not Fault.TO_MALFORMED:
+        return None
+    try:
+        return Address.parse((stanza.element.get("to") or "").partition("/")[0])
+    except MalformedAddress:
+        return None
 
 
 def result_reply(stanza: Stanza, payload: Element | None = None) -> Stanza:

@@ -65,10 +65,15 @@ def test_groupchat_to_the_bare_address_is_bounced(priorities: tuple[int, ...]) -
     assert ends("groupchat", BARE, *priorities) == ["bounced"]
 
 
-@pytest.mark.parametrize("type_", ["normal", None, "groupchat", "headline"])
+@pytest.mark.parametrize("type_", ["normal", None, "groupchat"])
 @pytest.mark.parametrize("priorities", [(), (5,), (-1,)])
 def test_message_to_a_resource_that_is_gone_is_bounced(type_: str | None, priorities: tuple[int, ...]) -> None:
     assert ends(type_, GONE, *priorities) == ["bounced"]
+
+
+@pytest.mark.parametrize("priorities", [(), (5,), (-1,)])
+def test_headline_to_a_resource_that_is_gone_is_dropped(priorities: tuple[int, ...]) -> None:
+    assert ends("headline", GONE, *priorities) == []
 
 
 def test_chat_to_a_resource_that_is_gone_is_as_chat_to_the_bare_address() -> None:

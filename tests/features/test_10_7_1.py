@@ -130,12 +130,19 @@ def test_account_of_ours_that_does_not_exist(home: Home, to: str) -> None:
     assert all(b"service-unavailable" in stanza.raw for stanza in phone.got)
 
 
-@pytest.mark.parametrize("asker", ["carol@example.net/x", "bob@example.com/desk"])
-def test_request_to_a_resource_of_one_who_is_not_seen_is_answered_as_if_he_were_away(home: Home, asker: str) -> None:
+def test_request_to_a_resource_from_outside_without_a_subscription_is_answered_as_if_nobody_were_there(
+    home: Home,
+) -> None:
     phone = home.client("alice", "phone").online()
-    home.client("bob", "desk").online()
-    home.arrive(f"<iq from='{asker}' to='{ALICE}/phone' type='get' id='1'><query xmlns='urn:x'/></iq>")
+    home.arrive(f"<iq from='carol@example.net/x' to='{ALICE}/phone' type='get' id='1'><query xmlns='urn:x'/></iq>")
     assert phone.heard() == []
+
+
+def test_request_to_a_resource_from_another_account_here_is_delivered(home: Home) -> None:
+    phone = home.client("alice", "phone").online()
+    request = f"<iq from='bob@example.com/desk' to='{ALICE}/phone' type='get' id='1'><query xmlns='urn:x'/></iq>"
+    home.arrive(request)
+    assert phone.heard() == xml(request)
 
 
 @pytest.mark.parametrize("subscription", ["from", "both"])

@@ -93,4 +93,4 @@ async def test_nothing_is_sent_when_another_pair_than_ours_is_accepted(world: Wo
         await probe.type(f"<db:result from='{domain}' to='component.gateway.test' type='invalid'/>")
         assert await probe.error() == "unsupported-feature"
         assert b"A secret" not in probe.received
-        assert await component.expect_error(lost) == "remote-server-timeout"
+        assert await component.expect_error(lost) == "internal-server-error"

@@ -31,7 +31,7 @@ async def test_h_15_an_answer_of_somebody_else_with_the_same_id_leaves_the_reque
         # The component is gone; had the forged answer counted, nobody would ever tell romeo.
         with pytest.raises(IqError) as told:
             await asking
-        assert condition(told.value.iq) == "service-unavailable"
+        assert condition(told.value.iq) == "remote-server-timeout"
 
 
 @pytest.mark.parametrize("kind", ["get", "set"])

@@ -123,4 +123,4 @@ async def test_what_comes_after_the_end_of_its_stream_is_answered_for_a_componen
         await probe.type("<nonsense/>")
         assert await probe.error() == "unsupported-stanza-type"  # its own closing tag is still to come
         lost = romeo.send_message(f"nurse@{DOMAIN}", "Art thou there?")
-        assert await romeo.expect_error(lost) == "service-unavailable"
+        assert await romeo.expect_error(lost) == "remote-server-timeout"

@@ -80,7 +80,7 @@ async def test_who_is_not_there_is_reported_both_ways(gateway: Peer, peer: Peer)
         assert await component.expect_error(lost) == "service-unavailable"
     async with user(peer, "romeo") as romeo:  # and the component is gone
         lost = romeo.send_message(NURSE, "Art thou there?")
-        assert await romeo.expect_error(lost) == "service-unavailable"
+        assert await romeo.expect_error(lost) == "remote-server-timeout"
 
 
 # Presence.
@@ -159,7 +159,7 @@ async def test_a_request_is_answered_when_the_component_goes_away(gateway: Peer,
             await component.expect(lambda stanza: stanza["type"] == "get")
         with pytest.raises(IqError) as error:
             await asked
-        assert condition(error.value.iq) == "service-unavailable"
+        assert condition(error.value.iq) == "remote-server-timeout"
 
 
 # Ping and service discovery, of domains.

@@ -7,6 +7,7 @@ from typing import Any
 from zope.interface import implementer
 
 from gateway.routing.interfaces import IRouter
+from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import StanzaError
 from gateway.xmpp.stanzas import Stanza
 
@@ -23,6 +24,9 @@ class RecordingRouter:
 
     def bounce(self, stanza: Stanza, error: StanzaError) -> None:
         self.log.append((stanza, error))
+
+    def is_own(self, domain: Domain) -> bool:
+        return False
 
     def flush(self) -> None:
         return None

@@ -153,7 +153,7 @@ def nurse(world: World) -> Line:
 
 def test_while_nobody_is_attached_senders_are_told(world: World) -> None:
     world.send(FROM_FAR.format(id=1), ASKED.format(id=2))
-    assert world.log == ["far gets error 1 service-unavailable", "far gets error 2 service-unavailable"]
+    assert world.log == ["far gets error 1 remote-server-timeout", "far gets error 2 remote-server-timeout"]
 
 
 def test_what_comes_is_written_once_a_batch(world: World, nurse: Line) -> None:
@@ -189,20 +189,20 @@ def test_open_requests_are_answered_when_it_goes_away(world: World, nurse: Line,
     world.log.clear()
     end(nurse)
     nurse.breaks()  # up to here an answer might still have come
-    assert world.log == ["far gets error 2 service-unavailable"]
+    assert world.log == ["far gets error 2 remote-server-timeout"]
 
 
 def test_what_still_waited_is_answered_when_it_goes_away(world: World, nurse: Line) -> None:
     nurse.full = Deferred()
     world.send(FROM_FAR.format(id=1), ASKED.format(id=2))
     nurse.breaks()
-    assert world.log == ["far gets error 1 service-unavailable", "far gets error 2 service-unavailable"]
+    assert world.log == ["far gets error 1 remote-server-timeout", "far gets error 2 remote-server-timeout"]
 
 
 def test_nothing_is_written_once_the_stream_is_closed(world: World, nurse: Line) -> None:
     nurse.closes()
     world.send(FROM_FAR.format(id=1))
-    assert world.log == ["far gets error 1 service-unavailable"]
+    assert world.log == ["far gets error 1 remote-server-timeout"]
 
 
 # What it may not have read.
@@ -292,7 +292,7 @@ def test_the_second_takes_over_when_the_first_is_silent(world: World, nurse: Lin
         "nurse gets 1",
         "nurse is closed: conflict",
         "second is attached",
-        "far gets error 1 service-unavailable",
+        "far gets error 1 remote-server-timeout",
     ]
     assert world.route.session is second.session
     nurse.says(TO_FAR.format(from_="nurse.test", id=2))  # it awakes too late

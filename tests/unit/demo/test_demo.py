@@ -40,8 +40,11 @@ TOLD = [
 class Demo:
     """The program, with the lines that it has printed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, ignoring_ctrl_c: bool = False) -> None:
+        """`ignoring_ctrl_c`: started with SIGINT ignored, as nohup and some CI runners start programs."""
         command = [sys.executable, "-m", "gateway.demo", str(folder)]
+        if ignoring_ctrl_c:
+            command = ["/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines: list[str] = []
         self._queue: Queue[str] = Queue()
@@ -107,6 +110,15 @@ def test_main_job_is_told_step_by_step_and_ctrl_c_ends_it(demo: Demo, folder: Pa
     demo.wait_for("  wrong-secret after .* the component shows a wrong secret")
     assert demo.end(signal.SIGINT) == 0
     demo.wait_for("  ended")
+
+
+def test_ctrl_c_ends_it_also_where_it_was_started_with_sigint_ignored(folder: Path) -> None:
+    demo = Demo(folder, ignoring_ctrl_c=True)
+    try:
+        demo.wait_for("Ctrl-C")
+        assert demo.end(signal.SIGINT) == 0
+    finally:
+        demo.process.kill()
 
 
 def attach_with_a_wrong_secret(address: str) -> None:

@@ -163,7 +163,7 @@ def test_a_further_pair_that_is_refused_fails_alone(world: World) -> None:
     world.establish()
     world.prove(FURTHER)
     world.line.happens(PairRefused(pair=FURTHER, condition="invalid", text=""))
-    assert world.heard == ["remote-server-timeout for the pair: dialback for more.ours.test was refused (invalid)"]
+    assert world.heard == ["internal-server-error for the pair: dialback for more.ours.test was refused (invalid)"]
     assert world.session.is_usable
     world.line.closes()
     assert world.session.narrator.closed_properly  # the refusal has nothing to do with that

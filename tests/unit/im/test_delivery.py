@@ -92,6 +92,7 @@ def test_what_needs_nobody_is_what_informs_or_answers() -> None:
         ("iq", "error"),
         ("iq", "result"),
         ("message", "error"),
+        ("message", "headline"),
         ("presence", "error"),
         ("presence", "unavailable"),
         ("presence", None),

@@ -105,8 +105,9 @@ def test_client_that_goes_while_it_is_served_leaves_the_rest() -> None:
     assert home.domain.online == 0
 
 
-def test_what_is_not_kept_is_bounced() -> None:
+def test_what_is_not_kept_is_bounced_to_those_who_see_the_accounts_presence() -> None:
     home = Home("alice")
+    home.befriend("alice", "bob@example.net", "from")
     home.arrive(message(STATE).replace("type=", "id='m' type="))
     (bounce,) = home.world.got
     assert (bounce.type, bounce.id) == ("error", "m")

@@ -48,7 +48,8 @@ def test_card_is_kept_for_all_to_read() -> None:
 def test_account_without_a_card_looks_like_no_account(to: str) -> None:
     home = Home("alice")
     home.arrive(iq("get", "<vCard xmlns='vcard-temp'/>", f"from='bob@example.net/x' to='{to}'"))
-    assert condition(home) == "service-unavailable"
+    empty = iq("result", "<vCard xmlns='vcard-temp'/>", f"from='{to}' to='bob@example.net/x'")
+    assert home.world.heard() == xml(empty)
 
 
 def test_private_notes_are_kept_by_name_and_namespace() -> None:
