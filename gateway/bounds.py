@@ -22,6 +22,10 @@ MOST_CAUSES = 10_000
 """How many addresses or domains a table remembers that counts something for each of them."""
 
 
+_Ranking = list[tuple[int, int, Hashable]]
+"""A heap with the most crowded cause first; what has an old stamp is skipped."""
+
+
 class _Entry(NamedTuple, Generic[V]):
     value: V
     cause: Hashable
@@ -29,7 +33,7 @@ class _Entry(NamedTuple, Generic[V]):
 
 
 class _Crowd(Generic[K]):
-    """The entries of one cause, the oldest first; `stamp` marks its one valid place in the heap."""
+    """The entries of one cause, the oldest first; `stamp` marks its one valid place in each ranking."""
 
     __slots__ = ("keys", "size", "stamp")
 
@@ -42,10 +46,11 @@ class _Crowd(Generic[K]):
 class Bounded(Generic[K, V]):
     """A map of at most `most` entries whose sizes sum up to at most `most_size`.
 
-    Room is made by the cause that takes the most of it. Without causes the map forgets its oldest entry.
+    When there are too many entries, the cause with the most entries makes room; when they are too large, the cause
+    whose entries are the largest together. Without causes the map forgets its oldest entry.
     """
 
-    __slots__ = ("_by_crowd", "_crowds", "_entries", "_most", "_most_size", "_size", "_stamps")
+    __slots__ = ("_by_number", "_by_size", "_crowds", "_entries", "_most", "_most_size", "_size", "_stamps")
 
     def __init__(self, most: int, most_size: int | None = None) -> None:
         self._most = most
@@ -53,7 +58,8 @@ class Bounded(Generic[K, V]):
         self._size = 0
         self._entries: dict[K, _Entry[V]] = {}
         self._crowds: dict[Hashable, _Crowd[K]] = {}
-        self._by_crowd: list[tuple[int, int, Hashable]] = []  # a heap; entries with an old stamp are skipped
+        self._by_number: _Ranking = []
+        self._by_size: _Ranking = []
         self._stamps = 0
 
     def __len__(self) -> int:
@@ -92,8 +98,10 @@ class Bounded(Generic[K, V]):
             crowd = self._crowds[cause] = _Crowd()
         crowd.keys[key] = None
         self._resize(cause, crowd, size)
-        while len(self._entries) > self._most or (self._most_size is not None and self._size > self._most_size):
-            self._make_room()
+        while len(self._entries) > self._most:
+            self._make_room(self._by_number)
+        while self._most_size is not None and self._size > self._most_size:
+            self._make_room(self._by_size)
 
     def pop(self, key: K) -> V | None:
         """Let an entry go, and return what was kept; None when there was nothing."""
@@ -122,7 +130,8 @@ class Bounded(Generic[K, V]):
         """Let everything go."""
         self._entries.clear()
         self._crowds.clear()
-        self._by_crowd.clear()
+        self._by_number.clear()
+        self._by_size.clear()
         self._size = 0
 
     def _resize(self, cause: Hashable, crowd: _Crowd[K], by: int) -> None:
@@ -130,19 +139,25 @@ class Bounded(Generic[K, V]):
         crowd.size += by
         self._stamps += 1
         crowd.stamp = self._stamps
-        heappush(self._by_crowd, (-crowd.size, crowd.stamp, cause))
-        if len(self._by_crowd) > 2 * len(self._crowds) + 16:
-            self._rebuild()
+        heappush(self._by_number, (-len(crowd.keys), crowd.stamp, cause))
+        if self._most_size is not None:
+            heappush(self._by_size, (-crowd.size, crowd.stamp, cause))
+        if max(len(self._by_number), len(self._by_size)) > 2 * len(self._crowds) + 16:
+            self._rank_anew()
 
-    def _rebuild(self) -> None:
-        self._by_crowd = [(-crowd.size, crowd.stamp, cause) for cause, crowd in self._crowds.items()]
-        heapify(self._by_crowd)
+    def _rank_anew(self) -> None:
+        """Drop what the rankings still have of earlier moments."""
+        self._by_number = [(-len(crowd.keys), crowd.stamp, cause) for cause, crowd in self._crowds.items()]
+        heapify(self._by_number)
+        if self._most_size is not None:
+            self._by_size = [(-crowd.size, crowd.stamp, cause) for cause, crowd in self._crowds.items()]
+            heapify(self._by_size)
 
-    def _make_room(self) -> None:
-        _, stamp, cause = self._by_crowd[0]
+    def _make_room(self, ranking: _Ranking) -> None:
+        _, stamp, cause = ranking[0]
         while (crowd := self._crowds.get(cause)) is None or crowd.stamp != stamp:
-            heappop(self._by_crowd)
-            _, stamp, cause = self._by_crowd[0]
+            heappop(ranking)
+            _, stamp, cause = ranking[0]
         self.pop(next(iter(crowd.keys)))
 
 
@@ -182,7 +197,7 @@ class Rates:
 
 
 def neighbourhood(host: str) -> str:
-    """Return what counts as one address: an IPv4 address, or the /64 of an IPv6 address, which one customer is given."""
+    """Return what counts as one address: of IPv6 the /64, which is what one customer is given."""
     if ":" not in host:
         return host
     try:

@@ -293,7 +293,10 @@ class Limits:
         at_least=1048576,
     )
     log_lines_per_minute: int = option(
-        "lines of the log that one IP address may cause; those left out are counted; 0: unlimited", 300, at_least=0
+        "lines of the log that one IP address, or one domain with all below it, may cause; all together ten times as"
+        " many; those left out are counted; 0: unlimited",
+        300,
+        at_least=0,
     )
 
     @property
