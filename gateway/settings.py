@@ -222,6 +222,10 @@ class DNSSettings:
     refuse_networks: tuple[NetworkAddress, ...] = option(
         "where the DNS of other domains may not lead us; a configured `connect` may", ()
     )
+    allow_networks: tuple[NetworkAddress, ...] = option(
+        "loopback and link-local networks to which the DNS of other domains may lead us all the same, as 127.0.0.0/8",
+        (),
+    )
 
 
 FILLING_SECONDS = 5.0  # in which who pushes has filled the system's own buffer: on Linux up to 4 MB

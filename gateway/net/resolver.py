@@ -27,7 +27,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.errors import ResolutionFailed
 from gateway.net.answers import Answer, Outcome, Question
-from gateway.net.destinations import Destinations
+from gateway.net.destinations import ANYWHERE, Destinations
 from gateway.net.nameservers import Asks, Nameservers
 from gateway.net.questions import Bounds, Questions, Wait
 from gateway.net.service_records import FOR_SERVERS, Offer, Service, Tls, in_order
@@ -72,7 +72,7 @@ class Resolver:
         bounds: Bounds = Bounds(),
         random: Random | None = None,
         asks: Asks | None = None,
-        destinations: Destinations = Destinations(),
+        destinations: Destinations = ANYWHERE,
     ) -> None:
         self._reactor = reactor
         self._destinations = destinations
