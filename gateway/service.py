@@ -27,6 +27,7 @@ from gateway.assembly.tools import share_tools
 from gateway.errors import ConfigError
 from gateway.federation.route import RemoteRoute
 from gateway.net.listening import NotOpened
+from gateway.net.steady import keep_steady
 from gateway.notices import Level, Remark, counted
 from gateway.reloading import Reload
 from gateway.settings import PeerSettings, Settings
@@ -132,4 +133,5 @@ STEPS: Sequence[Callable[[Gateway], None]] = (
 
 def build(settings: Settings, reactor: Any) -> Gateway:
     """The service for these settings; starting it opens the doors."""
+    keep_steady(reactor)
     return Gateway(settings, reactor)

@@ -29,7 +29,7 @@ def remember(parts: Parts) -> None:
         most_bytes=limits.history_bytes,
     )
     parts.board.subscribe(parts.history.notice, *History.KINDS)
-    parts.status = StatusReader(parts, parts.reactor.seconds)
+    parts.status = StatusReader(parts, parts.reactor.seconds, parts.time_of_day)
 
 
 def set_operating(parts: Parts, steered: Steered) -> None:

@@ -33,6 +33,7 @@ from gateway.net.porter import Places, Porter
 from gateway.net.protocol import Timing
 from gateway.net.resolver import Resolver
 from gateway.net.slumber import Slumber
+from gateway.net.steady import time_of_day
 from gateway.net.trust import TrustStore
 from gateway.notices import Board
 from gateway.outflow import QueueSpace
@@ -53,7 +54,8 @@ class Parts(MultiService):
         self.rules = Rules(settings)
         self.reactor = reactor
         self.board = Board()
-        self.started_at = reactor.seconds()
+        self.time_of_day = time_of_day(reactor)
+        self.started_at = self.time_of_day()
         self.is_leaving = False
         self.numbers = count(1)  # of attempts, in the order in which they begin
 

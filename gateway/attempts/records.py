@@ -268,8 +268,12 @@ class AttemptLog:
         remote: str = "",
         address: str = "",
         doing: str = "",
+        began: float | None = None,
     ) -> None:
-        """`seconds` is the clock; `number` tells this attempt from all others of the process."""
+        """`number` tells this attempt from all others of the process.
+
+        `seconds` is the clock by which it is measured; `began` is the time of day now, left out: by the same clock.
+        """
         self.number = number
         self.direction = direction
         self.kind = kind
@@ -279,7 +283,8 @@ class AttemptLog:
         self.record: Attempt | None = None
         self._publish = publish
         self._seconds = seconds
-        self.began = self._step_began = seconds()
+        self._from = self._step_from = seconds()
+        self.began = self._from if began is None else began
         self._steps: list[StepRecord] = []
         self._steps_left_out = 0
         self._doing = doing
@@ -342,19 +347,19 @@ class AttemptLog:
     def stream_ended(self, bytes_in: int, bytes_out: int, reason: str) -> None:
         """The stream whose attempt this was is gone."""
         if self.record is not None and self.record.verdict is Verdict.ESTABLISHED:
-            lasted = self._seconds() - self.began
+            lasted = self._seconds() - self._from
             self._publish(
                 StreamEnded(attempt=self.record, seconds=lasted, bytes_in=bytes_in, bytes_out=bytes_out, reason=reason)
             )
 
     def _ended(self, step: Step, told: str, *, ok: bool = True, offered: str = "", required: str = "") -> StepRecord:
         now = self._seconds()
-        began, self._step_began = self._step_began, now
+        before, self._step_from = self._step_from, now
         return StepRecord(
             step=step,
             ok=ok,
-            began=began,
-            seconds=now - began,
+            began=self.began + before - self._from,
+            seconds=now - before,
             told=_cut(told),
             offered=_cut(offered),
             required=required,
@@ -376,7 +381,7 @@ class AttemptLog:
             remote=self.remote,
             address=self.address,
             began=self.began,
-            seconds=self._seconds() - self.began,
+            seconds=self._seconds() - self._from,
             steps=tuple(self._steps),
             verdict=verdict,
             reason=_cut(reason),

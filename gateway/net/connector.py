@@ -27,6 +27,7 @@ from gateway.net.porter import Complaints, NotDialled, Places
 from gateway.net.protocol import StreamProtocol, Timing
 from gateway.net.resolver import Resolver
 from gateway.net.slumber import Slumber
+from gateway.net.steady import time_of_day
 from gateway.net.targets import Target
 from gateway.notices import Publish
 from gateway.policy import accept_answer
@@ -83,6 +84,7 @@ class Connector:
         self._slumber = slumber
         self._publish = publish
         self._numbers = numbers
+        self._time_of_day = time_of_day(reactor)
         self._places = places
         self._complaints = Complaints(publish, NotDialled)
 
@@ -201,4 +203,5 @@ class Connector:
             local=pair.sender,
             remote=pair.target,
             doing=doing,
+            began=self._time_of_day(),
         )
