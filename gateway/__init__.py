@@ -5,7 +5,8 @@ reads the list and fails on an import that goes the other way.
 
 Values
     xmpp              addresses, elements, stanzas, errors, namespaces
-    timing            timers, turns of the event loop
+    bounds            tables with a fair share for everybody who fills them; rates
+    timing            steady time, timers, turns of the event loop
 Protocol: bytes in, bytes out; no socket, no clock
     sasl              SASL mechanisms and the keys they prove
     dialback          dialback keys and the exchange of the three servers (XEP-0220)

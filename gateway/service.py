@@ -29,6 +29,7 @@ from gateway.run.assembly.state import prepare_state
 from gateway.run.assembly.tools import share_tools
 from gateway.run.reloading import Reload
 from gateway.run.shutdown import close_in_order
+from gateway.timing.steady_time import keep_steady
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.errors import ConfigError
 
@@ -132,4 +133,5 @@ STEPS: Sequence[Callable[[Gateway], None]] = (
 
 def build(settings: Settings, reactor: Any) -> Gateway:
     """The service for these settings; starting it opens the doors."""
+    keep_steady(reactor)
     return Gateway(settings, reactor)

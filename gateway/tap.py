@@ -88,7 +88,7 @@ def makeService(options: Options) -> Logged:
     globalLogPublisher.addObserver(ShortageWatch(gateway.board.publish, reactor.seconds))
     for warning in (*warnings(settings, datetime.now(UTC)), *shortfall(settings.limits.streams)):
         gateway.board.publish(Remark(text=warning, weight=Level.WARN))
-    top = Logged(_observer(options.parent, settings, reactor))
+    top = Logged(_observer(options.parent, settings, reactor, shares))
     gateway.setServiceParent(top)
     reactor.callWhenRunning(spare_the_collector)
     signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(reload_by_signal, gateway))
@@ -110,7 +110,7 @@ def reload_by_signal(gateway: Gateway) -> None:
     gateway.reload().addErrback(lambda failure: failure.trap(Refused) and None)
 
 
-def _observer(twistd: Any, settings: Settings, reactor: Any) -> ILogObserver | None:
+def _observer(twistd: Any, settings: Settings, reactor: Any, shares: Shares | None) -> ILogObserver | None:
     """The log observer that the command line asks for; none when twistd is to make it."""
     if twistd.get("syslog") or twistd["logger"]:
         return None
@@ -121,7 +121,7 @@ def _observer(twistd: Any, settings: Settings, reactor: Any) -> ILogObserver | N
         out = open_log(twistd["logfile"], daemon=daemon, reactor=reactor)
     except OSError as error:
         _refuse(f"twistd: cannot write the log to {error.filename}: {error.strerror}")
-    return log_observer(out, form=settings.log.format, level=settings.log.level)
+    return log_observer(out, form=settings.log.format, level=settings.log.level, shares=shares)
 
 
 def _refuse(report: str) -> NoReturn:

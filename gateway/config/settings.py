@@ -232,6 +232,10 @@ class DNSSettings:
     refuse_networks: tuple[NetworkAddress, ...] = option(
         "where the DNS of other domains may not lead us; a configured `connect` may", ()
     )
+    allow_networks: tuple[NetworkAddress, ...] = option(
+        "loopback and link-local networks to which the DNS of other domains may lead us all the same, as 127.0.0.0/8",
+        (),
+    )
 
 
 FILLING_SECONDS = 5.0  # in which who pushes has filled the system's own buffer: on Linux up to 4 MB
@@ -294,10 +298,24 @@ class Limits:
     )
     dns_answers: int = option("answers of the DNS that are remembered at a time", 4096, at_least=1)
     dns_questions: int = option("questions to the DNS that wait at a time; further ones fail at once", 8192, at_least=1)
-    remembered_domains: int = option("other domains whose last attempts are remembered", 2000, at_least=1)
+    remembered_domains: int = option(
+        "other domains whose last attempts are remembered, and a quarter as many unproved names; when it is full, the"
+        " oldest of the domain or the address that takes the most room is forgotten",
+        2000,
+        at_least=1,
+    )
     remembered_attempts: int = option("attempts that are remembered of each domain", 10, at_least=1)
+    history_bytes: int = option(
+        "all remembered attempts together; when it is full, as for `remembered_domains`",
+        33554432,
+        unit="bytes",
+        at_least=1048576,
+    )
     log_lines_per_minute: int = option(
-        "lines of the log that one IP address may cause; those left out are counted; 0: unlimited", 300, at_least=0
+        "lines of the log that one IP address, or one domain with all below it, may cause; all together ten times as"
+        " many; those left out are counted; 0: unlimited",
+        300,
+        at_least=0,
     )
 
     @property

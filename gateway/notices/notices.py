@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.bounds.tables import family
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.stanzas import Stanza
 
@@ -39,7 +40,10 @@ class Notice:
 
     @property
     def cause(self) -> str:
-        """Who can cause as many of these as he likes, as an IP address; empty: nobody can."""
+        """Who can cause as many of these as they like: an IP address or a domain; empty when nobody can.
+
+        It is asked for only when the notice is told.
+        """
         return ""
 
 
@@ -114,6 +118,10 @@ class StanzasPassed(Notice):
     level = Level.DEBUG
 
     @property
+    def cause(self) -> str:
+        return family(self.source)
+
+    @property
     def sentence(self) -> str:
         way = "came in from" if self.came_in else "went out from"
         return f"{counted(len(self.stanzas), 'stanza')} ({self.size} bytes) {way} {self.source} to {self.target}"
@@ -135,6 +143,10 @@ class StanzaBounced(Notice):
     answered: bool
 
     level = Level.DEBUG
+
+    @property
+    def cause(self) -> str:
+        return family(self.target.partition("/")[0].rpartition("@")[2])
 
     @property
     def sentence(self) -> str:
@@ -171,6 +183,10 @@ class MaybeLost(Notice):
     level = Level.WARN
 
     @property
+    def cause(self) -> str:
+        return family(self.domain)
+
+    @property
     def sentence(self) -> str:
         return (
             f"up to {counted(self.count, 'stanza')} may not have arrived at {self.domain}: they were written within"
@@ -188,6 +204,10 @@ class TooMuch(Notice):
     level = Level.WARN
 
     @property
+    def cause(self) -> str:
+        return family(self.domain)
+
+    @property
     def sentence(self) -> str:
         return f"stanzas for {self.domain} are answered with resource-constraint: {self.why}"
 
@@ -198,6 +218,10 @@ class SentAgain(Notice):
 
     domain: str
     count: int
+
+    @property
+    def cause(self) -> str:
+        return family(self.domain)
 
     @property
     def sentence(self) -> str:
@@ -217,6 +241,10 @@ class ComponentChanged(Notice):
     @property
     def level(self) -> Level:
         return self.weight
+
+    @property
+    def cause(self) -> str:
+        return self.domain
 
     @property
     def sentence(self) -> str:

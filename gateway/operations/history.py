@@ -1,18 +1,21 @@
 """History: the last attempts with each domain, kept for whoever asks why federation with it works or does not.
 
-It reads notices and is bounded in every direction: so many domains, so many attempts for each. What we tried ourselves
-and what was established is kept apart from strangers' failures, so that nobody can push it out by knocking under many
-names. The attempts under way are here too, as they are at the moment.
+It reads notices and is bounded in every direction: so many domains, so many attempts for each, so many bytes for all.
+What we tried ourselves and what was proved is kept on one shelf; attempts under names that anybody can make up are on
+another, so that nobody can push known domains out by knocking under many names. On each shelf, whoever takes the most
+room makes room: of strangers one address, of the others one domain with all that is below it. The attempts under way
+are here too, as they are at the moment.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
+from sys import getsizeof
 
-from gateway.notices.attempts.records import Attempt, AttemptUnderWay, Direction, FirstStanza, Kind
+from gateway.bounds.tables import Bounded, family
+from gateway.notices.attempts.records import Attempt, AttemptUnderWay, Direction, FirstStanza, Kind, StepRecord
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Notice
 
@@ -21,6 +24,7 @@ MOST_STRANGERS = 500
 MOST_ATTEMPTS = 10
 MOST_UNDER_WAY = 5000
 MOST_FAILURES = 100
+MOST_BYTES = 33_554_432
 
 
 class History:
@@ -35,19 +39,19 @@ class History:
         strangers: int = MOST_STRANGERS,
         attempts: int = MOST_ATTEMPTS,
         failures: int = MOST_FAILURES,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
-        self._known = _Shelf(domains, attempts)
-        self._strangers = _Shelf(strangers, attempts)
-        self._under_way: OrderedDict[int, AttemptUnderWay] = OrderedDict()
-        self._failures: deque[Attempt] = deque(maxlen=failures)
+        """Of `most_bytes` strangers get a quarter, the list of failures an eighth, and known domains the rest."""
+        self._strangers = _Shelf(strangers, attempts, most_bytes // 4)
+        self._failures: Bounded[int, Attempt] = Bounded(failures, most_bytes // 8)
+        self._known = _Shelf(domains, attempts, most_bytes * 5 // 8)
+        self._under_way: Bounded[int, AttemptUnderWay] = Bounded(MOST_UNDER_WAY)
 
     def notice(self, notice: Notice) -> None:
         """Keep what concerns attempts."""
         match notice:
             case AttemptUnderWay():
-                self._under_way[notice.number] = notice
-                while len(self._under_way) > MOST_UNDER_WAY:
-                    self._under_way.popitem(last=False)
+                self._under_way.put(notice.number, notice)
             case Attempt():
                 self._ended(notice)
             case FirstStanza():
@@ -61,7 +65,7 @@ class History:
 
     def failures(self) -> list[Attempt]:
         """The last failures of all domains, the latest first."""
-        return list(reversed(self._failures))
+        return list(self._failures.values())[::-1]
 
     def under_way(self) -> list[Attempt]:
         """The attempts that have not ended, the latest first."""
@@ -69,7 +73,7 @@ class History:
 
     def find(self, number: int) -> Attempt | None:
         """The attempt with that number, if it is still remembered."""
-        remembered = chain(self._attempts_now(), self._failures, self._known, self._strangers)
+        remembered = chain(self._attempts_now(), self._failures.values(), self._known, self._strangers)
         return next((attempt for attempt in remembered if attempt.number == number), None)
 
     def latest(self) -> Iterator[tuple[str, Attempt]]:
@@ -81,14 +85,15 @@ class History:
         return (under_way.attempt for under_way in self._under_way.values())
 
     def _ended(self, attempt: Attempt) -> None:
-        self._under_way.pop(attempt.number, None)
+        self._under_way.pop(attempt.number)
         if attempt.verdict is Verdict.SAID_NOTHING:
             return
-        shelf = self._strangers if _is_a_strangers(attempt) else self._known
+        is_strangers = _is_a_strangers(attempt)
+        shelf = self._strangers if is_strangers else self._known
         for domain in domains_of(attempt):
-            shelf.put(domain, attempt)
+            shelf.put(domain, attempt, attempt.cause if is_strangers else family(domain))
         if attempt.verdict.is_failure:
-            self._failures.append(attempt)
+            self._failures.put(attempt.number, attempt, attempt.cause, _size(attempt))
 
     def _first_stanza(self, first: FirstStanza) -> None:
         attempt = first.attempt
@@ -103,43 +108,59 @@ def domains_of(attempt: Attempt) -> tuple[str, ...]:
 
 
 def _is_a_strangers(attempt: Attempt) -> bool:
-    """Whether somebody failed who may have used any name: a server, or a client or component whose header we refused.
+    """Return whether the name under which this attempt would be kept may have been made up by anybody.
 
-    Clients and components fail later than that only at a domain of ours.
+    That is so for a server that has proved nothing, be it refused or only asking about keys; for the servers that we
+    are made to ask; and for a client or component that was refused by its header. Later than that, clients and
+    components fail only at a domain of ours.
     """
-    if attempt.direction is Direction.OUT or not attempt.verdict.is_failure:
+    if attempt.kind is Kind.KEYS:
+        return True
+    if attempt.direction is Direction.OUT:
         return False
-    return attempt.kind is Kind.SERVER or attempt.verdict is Verdict.REFUSED_BY_US
+    if attempt.kind is Kind.SERVER:
+        return attempt.verdict is not Verdict.ESTABLISHED
+    return attempt.verdict is Verdict.REFUSED_BY_US
 
 
 class _Shelf:
-    """The last attempts by domain, of the domains heard of last."""
+    """The last attempts by domain."""
 
-    def __init__(self, domains: int, attempts: int) -> None:
-        self._domains = domains
+    def __init__(self, domains: int, attempts: int, most_bytes: int) -> None:
         self._attempts = attempts
-        self._kept: OrderedDict[str, tuple[Attempt, ...]] = OrderedDict()
+        self._kept: Bounded[str, tuple[str, tuple[Attempt, ...]]] = Bounded(domains, most_bytes)
 
     def __iter__(self) -> Iterator[Attempt]:
-        return chain.from_iterable(self._kept.values())
+        return chain.from_iterable(kept for _, kept in self._kept.values())
 
     def of(self, domain: str) -> Iterable[Attempt]:
-        return self._kept.get(domain, ())
+        found = self._kept.get(domain)
+        return found[1] if found is not None else ()
 
     def latest(self) -> Iterator[tuple[str, Attempt]]:
-        return ((domain, kept[-1]) for domain, kept in self._kept.items())
+        return ((domain, kept[-1]) for domain, (_, kept) in self._kept.items())
 
-    def put(self, domain: str, attempt: Attempt) -> None:
-        kept = (*self._kept.get(domain, ()), attempt)
-        self._kept[domain] = kept[-self._attempts :]
-        self._kept.move_to_end(domain)
-        if len(self._kept) > self._domains:
-            self._kept.popitem(last=False)
+    def put(self, domain: str, attempt: Attempt, cause: str) -> None:
+        self._keep(domain, cause, (*self.of(domain), attempt)[-self._attempts :])
 
     def exchange(self, domain: str, attempt: Attempt) -> None:
-        if domain in self._kept:
-            kept = self._kept[domain]
-            self._kept[domain] = tuple(attempt if each.number == attempt.number else each for each in kept)
+        found = self._kept.get(domain)
+        if found is not None:
+            cause, kept = found
+            self._keep(domain, cause, tuple(attempt if each.number == attempt.number else each for each in kept))
+
+    def _keep(self, domain: str, cause: str, attempts: tuple[Attempt, ...]) -> None:
+        self._kept.put(domain, (cause, attempts), cause, sum(map(_size, attempts)))
+
+
+def _size(attempt: Attempt) -> int:
+    """Return about how many bytes an attempt takes."""
+    texts = (attempt.local, attempt.remote, attempt.address, attempt.reason)
+    return 600 + sum(map(getsizeof, texts)) + sum(map(_size_of_step, attempt.steps))
+
+
+def _size_of_step(step: StepRecord) -> int:
+    return 200 + getsizeof(step.told) + getsizeof(step.offered) + getsizeof(step.required)
 
 
 def _latest_first(attempts: Iterable[Attempt]) -> list[Attempt]:

@@ -7,16 +7,19 @@ Much of what is logged was said by peers. Nothing of it can begin a line of its 
 of writing or fill the disk: control characters are escaped and lengths cut, here, for whatever is logged. Only a
 traceback has further lines, and they are indented.
 
+Nobody can fill the disk by numbers either: each address and each domain may cause so many lines a minute, all together
+ten times as many, and of the tracebacks from one place in the code a few are written. What is left out is counted.
+
 Of Twisted itself only warnings are told, unless everything is.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import signal
 import sys
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from datetime import datetime
@@ -33,13 +36,19 @@ from twisted.logger import (
     formatEvent,
 )
 from twisted.python.logfile import LogFile
+from zope.interface import implementer
 
+from gateway.bounds.tables import MOST_CAUSES, Bounded
 from gateway.notices.notices import Level, Notice, Publish
 
 MOST_CHARACTERS = 4000
 """The length of a message."""
 MOST_FACT_CHARACTERS = 1000
 """The length of one fact of a notice, in JSON."""
+ALL_TOGETHER = 10
+"""How many times as many lines as one may cause all may cause together."""
+TRACEBACKS_PER_MINUTE = 10
+"""Of those from one place in the code."""
 
 # C0 and C1 controls, DEL, line and paragraph separators, marks and overrides of direction, surrogates, byte order mark.
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
@@ -74,37 +83,84 @@ def json_record(event: LogEvent) -> str:
 FORMATS = {"text": text_record, "json": json_record}
 
 
-def log_observer(out: IO[Any], *, form: str, level: str) -> ILogObserver:
-    """An observer that writes events of that level and above to a file, in that form."""
+def log_observer(out: IO[Any], *, form: str, level: str, shares: Shares | None = None) -> ILogObserver:
+    """Return an observer that writes events of that level and above to a file, in that form.
+
+    With `shares` it leaves events out that come too often from one place in the code. Notices are not its concern:
+    they have had their share already (`notice_log`).
+    """
     predicate = LogLevelFilterPredicate(defaultLogLevel=LogLevel.levelWithName(level))
     if level == "info":
         for namespace in ("twisted", "log_legacy"):
             predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
-    return FilteringLogObserver(FileLogObserver(out, FORMATS[form]), [predicate])  # type: ignore[return-value]
+    write: ILogObserver = FileLogObserver(out, FORMATS[form])
+    return FilteringLogObserver(Thinning(write, shares) if shares else write, [predicate])  # type: ignore[return-value]
 
 
 class Shares:
-    """How many lines each may cause in a minute; of those left out it is told how many they were."""
+    """How many lines each cause may have in a minute, and all together; what is left out is counted."""
 
-    def __init__(self, per_minute: float, seconds: Callable[[], float], most: int = 10_000) -> None:
-        """0 a minute: as many as they like; `most` causes are remembered, the latest."""
+    def __init__(self, per_minute: float, seconds: Callable[[], float], most: int = MOST_CAUSES) -> None:
+        """0 lines a minute is no limit."""
         self._per_minute = per_minute
         self._seconds = seconds
-        self._most = most
-        self._caused: OrderedDict[str, tuple[float, int]] = OrderedDict()  # when the minute began, how many since
+        self._caused: Bounded[str, tuple[float, int, int]] = Bounded(most)  # since when, how many written, left out
+        self._all = (seconds(), 0)
 
-    def take(self, cause: str) -> tuple[bool, int]:
-        """Whether one more line may be written, and how many were left out in the last minute, to be told first."""
+    def take(self, cause: str, most: float = math.inf) -> tuple[bool, int]:
+        """Return whether one more line may be written, and how many were left out before it, to be told first.
+
+        `most` is a lower limit for this cause.
+        """
         now = self._seconds()
-        began, count = self._caused.pop(cause, (now, 0))
-        left_out = 0
+        began, written, left_out = self._caused.get(cause) or (now, 0, 0)
         if now - began >= 60:
-            left_out = max(0, count - int(self._per_minute))
-            began, count = now, 0
-        self._caused[cause] = (began, count + 1)
-        if len(self._caused) > self._most:
-            self._caused.popitem(last=False)
-        return count < self._per_minute, left_out
+            began, written = now, 0
+        minute, count = self._all
+        if now - minute >= 60:
+            minute, count = now, 0
+        may = written < min(self._per_minute, most) and count < ALL_TOGETHER * self._per_minute
+        self._all = (minute, count + may)
+        self._caused.put(cause, (began, written + may, 0 if may else left_out + 1))
+        return may, left_out if may else 0
+
+
+@implementer(ILogObserver)
+class Thinning:
+    """An observer that passes on what does not come too often from one place in the code."""
+
+    def __init__(self, observer: ILogObserver, shares: Shares) -> None:
+        self._observer = observer
+        self._shares = shares
+
+    def __call__(self, event: LogEvent) -> None:
+        if "notice" not in event:
+            failure = event.get("log_failure", event.get("failure"))
+            limit = TRACEBACKS_PER_MINUTE if failure else math.inf
+            may, left_out = self._shares.take(_origin(event, failure), limit)
+            if not may:
+                return
+            if left_out:
+                self._observer(
+                    {**_without_failure(event), "log_format": f"{left_out} more like the next were left out"}
+                )
+        self._observer(event)
+
+
+def _origin(event: LogEvent, failure: Any) -> str:
+    """Return where in the code an event comes from; nothing in it was said by a peer."""
+    if failure is not None and failure.frames:
+        _, file, line, *_ = failure.frames[-1]
+        return f"{failure.type.__name__} at {file}:{line}"
+    return f"{event.get('log_namespace', '')} {event.get('log_format', '')}"
+
+
+def _without_failure(event: LogEvent) -> LogEvent:
+    return {
+        key: event[key]
+        for key in ("log_time", "log_level", "log_namespace", "log_logger", "log_source")
+        if key in event
+    }
 
 
 def notice_log(level: str, logger: Logger | None = None, shares: Shares | None = None) -> Publish:

@@ -66,10 +66,13 @@ class Parts(Protocol):
 class StatusReader:
     """Makes records of the gateway as it is."""
 
-    def __init__(self, parts: Parts, seconds: Callable[[], float]) -> None:
-        """`seconds` is the clock of attempts and timers."""
+    def __init__(
+        self, parts: Parts, seconds: Callable[[], float], time_of_day: Callable[[], float] | None = None
+    ) -> None:
+        """`seconds` is the clock of timers, `time_of_day` that of stamps; left out: the same."""
         self._parts = parts
         self._seconds = seconds
+        self._time_of_day = time_of_day or seconds
         self._version = version("xmpp-gateway")
 
     def status(self, most: int | None = None) -> Status:
@@ -96,7 +99,7 @@ class StatusReader:
     ) -> Status:
         return Status(
             version=self._version,
-            time=self._seconds(),
+            time=self._time_of_day(),
             started=self._parts.started_at,
             problems=self._parts.missing(),
             doors=[f"{door} {endpoint}" for door, endpoint in self._parts.settings.listen.opened()],
@@ -157,7 +160,7 @@ class StatusReader:
 
     def certificates(self) -> Iterator[CertificateStatus]:
         """Our certificates, those that end first before the others."""
-        now = datetime.fromtimestamp(self._seconds(), UTC)
+        now = datetime.fromtimestamp(self._time_of_day(), UTC)
         found = sorted(self._parts.identities.items(), key=lambda item: item[1].not_after)
         for domain, identity in found:
             yield CertificateStatus(

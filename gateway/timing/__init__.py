@@ -1,1 +1,1 @@
-"""Timers, and turns of the event loop."""
+"""Steady time, timers, and turns of the event loop."""

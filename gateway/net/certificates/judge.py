@@ -6,12 +6,12 @@ never mixed up: the path to an authority (`valid`), and the names (`proves`), wh
 
 Judging costs some hundred microseconds of signatures, and peers come back with the same certificates. So verdicts are
 kept, bounded in number, by the certificates and by all that we trust; each until the next moment at which time could
-change it, which is where one of the certificates begins or ceases to be valid, and never longer than an hour.
+change it, which is where one of the certificates begins or ceases to be valid, and never longer than an hour. Anybody
+can make up certificates that lead nowhere; those push out only each other as soon as they are the greater part.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -21,6 +21,7 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from gateway.bounds.tables import Bounded
 from gateway.net.certificates.certificate_names import SERVER, CertificateNames, shown
 from gateway.net.certificates.certificate_paths import (
     UNREADABLE,
@@ -100,8 +101,7 @@ class CertificateJudge:
         self._service = service
         self._warn = warn
         self._warned: set[str] = set()
-        self._capacity = capacity
-        self._remembered: OrderedDict[tuple[bytes, ...], _Remembered] = OrderedDict()
+        self._remembered: Bounded[tuple[bytes, ...], _Remembered] = Bounded(capacity)
 
     def judge(self, chain: Sequence[x509.Certificate], moment: datetime) -> CertificateVerdict:
         """The verdict on a chain as it was shown: the peer's certificate first, then others that may lead on."""
@@ -110,7 +110,7 @@ class CertificateJudge:
         key = (self.trust.generation, *(certificate.fingerprint(SHA256()) for certificate in chain))
         remembered = self._remembered.get(key)
         if remembered and remembered.since <= moment < remembered.until:
-            self._remembered.move_to_end(key)
+            self._remembered.touch(key)
             return remembered.verdict
         self._warn_of_stale_lists(moment)
         verdict, judged = _decide(chain, self.trust, moment, self._holder)
@@ -119,10 +119,8 @@ class CertificateJudge:
     def _remember(
         self, key: tuple[bytes, ...], moment: datetime, verdict: CertificateVerdict, judged: Sequence[x509.Certificate]
     ) -> CertificateVerdict:
-        self._remembered[key] = _Remembered(moment, _next_change(judged, moment), verdict)
-        self._remembered.move_to_end(key)
-        if len(self._remembered) > self._capacity:
-            self._remembered.popitem(last=False)
+        remembered = _Remembered(moment, _next_change(judged, moment), verdict)
+        self._remembered.put(key, remembered, None if verdict.valid else "untrusted")
         return verdict
 
     def _warn_of_stale_lists(self, moment: datetime) -> None:
@@ -141,14 +139,18 @@ class _Remembered(NamedTuple):
 def _decide(
     chain: Sequence[x509.Certificate], trust: TrustStore, moment: datetime, holder: Holder
 ) -> tuple[CertificateVerdict, Sequence[x509.Certificate]]:
-    """The verdict, and the certificates whose validity it hangs on."""
+    """Return the verdict, and the certificates whose validity it hangs on.
+
+    The path comes first: of a certificate that leads to no authority of ours hardly any names are read.
+    """
     leaf = chain[0]
     try:
+        try:
+            path = find_path(chain, trust, moment, holder)
+        except PathError as error:
+            return _verdict(leaf, error.reason, error.problem, CertificateNames.for_display(leaf)), chain
         names = CertificateNames.of(leaf)
-        path = find_path(chain, trust, moment, holder)
         believed = names.of_hosts_only() if _is_constrained(path) else names
-    except PathError as error:
-        return _verdict(leaf, error.reason, error.problem, names.for_display()), chain
     except UNREADABLE as error:
         return unreadable(error), chain
     return _verdict(leaf, Reason.TRUSTED, "", believed), path

@@ -35,6 +35,7 @@ from gateway.stream.codec import Budget
 from gateway.stream.facts import Facts, Role, Terms
 from gateway.stream.profiles import Profile
 from gateway.stream.stream import Stream, StreamTools
+from gateway.timing.steady_time import time_of_day
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import DiallingFailed, StreamCondition, StreamError, Unreachable
 
@@ -123,6 +124,7 @@ class Connector:
         self._slumber = slumber
         self._publish = publish
         self._numbers = numbers
+        self._time_of_day = time_of_day(reactor)
         self._places = places
         self._complaints = Complaints(publish, NotDialled)
 
@@ -289,6 +291,7 @@ class Connector:
             local=pair.sender,
             remote=pair.target,
             doing=doing,
+            began=self._time_of_day(),
         )
 
 

@@ -1,10 +1,11 @@
 """Destinations: the addresses to which we let no other domain lead us.
 
-The DNS of any domain that writes to us decides where we connect, so it must not decide everything. Where no server can
-be is never dialled: an address that is unspecified, multicast, broadcast or reserved, and a door of our own, behind
-which we would meet ourselves. Networks of the operator's choice may be added (`[dns] refuse_networks`), since what an
-inner network trusts because it comes from this machine should not be reached at a stranger's wish. What the operator
-has configured with `connect` is always dialled.
+The DNS of any domain that writes to us decides where we connect, so it must not decide everything. An address at which
+no server can be is never dialled: one that is unspecified, multicast, broadcast or reserved. Nor is a door of our own,
+behind which we would meet ourselves. Loopback and link-local addresses are not dialled either, since services there,
+from a database to the metadata of a cloud, trust whoever can reach them; the operator may allow some of them
+(`[dns] allow_networks`), and may refuse any other network (`[dns] refuse_networks`). What the operator has configured
+with `connect` is always dialled. The hosts file makes no difference: a stranger can name `localhost`, too.
 
 An IPv4 address counts as such in every dress that the operating system would take off (RFC 4291 §2.5.5).
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
@@ -39,11 +40,16 @@ class Destinations:
         self,
         refused: Iterable[IPNetwork] = (),
         *,
+        allowed: Iterable[IPNetwork] = (),
         doors: Callable[[], Iterable[tuple[str, int]]] = tuple,
         is_ours: Callable[[str], bool] = is_of_this_machine,
     ) -> None:
-        """`doors` are the addresses and ports at which we listen now; `is_ours` is asked about doors at any address."""
+        """`doors` are the addresses and ports at which we listen now; `is_ours` is asked about doors at any address.
+
+        `allowed` are the loopback and link-local networks that may be dialled; `refused` are any, and win.
+        """
         self._refused = tuple(refused)
+        self._allowed = tuple(allowed)
         self._doors = doors
         self._is_ours = is_ours
 
@@ -54,6 +60,8 @@ class Destinations:
             return f"no server can be at {kind} address"
         if network := next((each for each in self._refused if target in each), None):
             return f"{network} is refused ([dns] refuse_networks)"
+        if (kind := _near(target)) is not None and not any(target in each for each in self._allowed):
+            return f"other domains may not lead us to {kind} address ([dns] allow_networks)"
         if any(self._leads_to(target, *door) for door in self._doors() if door[1] == port):
             return "that is a door of our own"
         return ""
@@ -81,3 +89,16 @@ def _never_a_server(address: IPAddress) -> str | None:
     if address.version == 4 and address.is_reserved:  # 240.0.0.0/4, with the broadcast address
         return "a reserved"
     return None
+
+
+@lru_cache
+def _near(address: IPAddress) -> str | None:
+    if address.is_loopback:
+        return "a loopback"
+    if address.is_link_local:
+        return "a link-local"
+    return None
+
+
+ANYWHERE = Destinations(allowed=map(ip_network, ("127.0.0.0/8", "169.254.0.0/16", "::1", "fe80::/10")))
+"""Wherever a server can be: for a name that was chosen here, and not by a stranger."""

@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 
 from gateway.net.dns.answers import Answer, Question
-from gateway.net.dns.destinations import Destinations
+from gateway.net.dns.destinations import ANYWHERE, Destinations
 from gateway.net.dns.nameservers import Asks, Nameservers
 from gateway.net.dns.questions import Bounds, Questions, Wait
 from gateway.net.dns.service_records import FOR_SERVERS, Offer, Service, Tls, in_order
@@ -85,7 +85,7 @@ class Resolver:
         bounds: Bounds = Bounds(),
         random: Random | None = None,
         asks: Asks | None = None,
-        destinations: Destinations = Destinations(),
+        destinations: Destinations = ANYWHERE,
     ) -> None:
         self._reactor = reactor
         self._destinations = destinations

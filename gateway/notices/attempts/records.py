@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.bounds.tables import address_of, family
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Level, Notice, Publish, StanzasPassed
 from gateway.xmpp.addresses import DomainPair
@@ -48,6 +49,8 @@ class Step(StrEnum):
 
 MOST_WORDS = 500
 """How much is kept of what is told of a step or an end: part of it are words of the other side."""
+MOST_STEPS = 20
+"""How many steps of one attempt are kept. The other side can repeat some of them; of those only the latest is kept."""
 
 _ENDED = {
     Verdict.ESTABLISHED: "established",
@@ -114,9 +117,8 @@ class Attempt(Notice):
 
     @property
     def cause(self) -> str:
-        if self.direction is Direction.IN:
-            return self.address.rpartition(":")[0]
-        return "questions about keys" if self.kind is Kind.KEYS else ""  # which anybody can have us ask
+        """The address that a stream came from; of one that we opened, the domain whose name led us there."""
+        return address_of(self.address) if self.direction is Direction.IN else family(self.remote)
 
     @property
     def mend(self) -> str:
@@ -169,6 +171,10 @@ class AttemptUnderWay(Notice):
     so_far: Callable[[], Attempt]
 
     @property
+    def cause(self) -> str:
+        return self.attempt.cause
+
+    @property
     def attempt(self) -> Attempt:
         """The record as it is now, with or without the end."""
         return self.so_far()
@@ -194,6 +200,10 @@ class FirstStanza(Notice):
     level = Level.DEBUG
 
     @property
+    def cause(self) -> str:
+        return self.attempt.cause
+
+    @property
     def sentence(self) -> str:
         return f"{self.attempt.who}: first stanza {self.record.told} after {self.record.seconds:.3f} s"
 
@@ -210,6 +220,10 @@ class FurtherPair(Notice):
     @property
     def level(self) -> Level:
         return Level.INFO if self.ok else Level.WARN
+
+    @property
+    def cause(self) -> str:
+        return self.attempt.cause
 
     @property
     def sentence(self) -> str:
@@ -254,8 +268,12 @@ class AttemptLog:
         remote: str = "",
         address: str = "",
         doing: str = "",
+        began: float | None = None,
     ) -> None:
-        """`seconds` is the clock; `number` tells this attempt from all others of the process."""
+        """`number` tells this attempt from all others of the process.
+
+        `seconds` is the clock by which it is measured; `began` is the time of day now, left out: by the same clock.
+        """
         self.number = number
         self.direction = direction
         self.kind = kind
@@ -265,8 +283,10 @@ class AttemptLog:
         self.record: Attempt | None = None
         self._publish = publish
         self._seconds = seconds
-        self.began = self._step_began = seconds()
+        self._from = self._step_from = seconds()
+        self.began = self._from if began is None else began
         self._steps: list[StepRecord] = []
+        self._steps_left_out = 0
         self._doing = doing
         self._had_stanza = False
         if doing:
@@ -291,6 +311,10 @@ class AttemptLog:
     def step(self, step: Step, told: str, *, ok: bool = True, offered: str = "", required: str = "") -> None:
         """A step has ended, which began when the one before it did end."""
         if self.record is None:
+            if len(self._steps) == MOST_STEPS:
+                self._steps.pop()
+                self._steps_left_out += 1
+                told = f"({self._steps_left_out} steps before this one are left out) {told}"
             self._steps.append(self._ended(step, told, ok=ok, offered=offered, required=required))
             self.doing("")
 
@@ -323,19 +347,19 @@ class AttemptLog:
     def stream_ended(self, bytes_in: int, bytes_out: int, reason: str) -> None:
         """The stream whose attempt this was is gone."""
         if self.record is not None and self.record.verdict is Verdict.ESTABLISHED:
-            lasted = self._seconds() - self.began
+            lasted = self._seconds() - self._from
             self._publish(
                 StreamEnded(attempt=self.record, seconds=lasted, bytes_in=bytes_in, bytes_out=bytes_out, reason=reason)
             )
 
     def _ended(self, step: Step, told: str, *, ok: bool = True, offered: str = "", required: str = "") -> StepRecord:
         now = self._seconds()
-        began, self._step_began = self._step_began, now
+        before, self._step_from = self._step_from, now
         return StepRecord(
             step=step,
             ok=ok,
-            began=began,
-            seconds=now - began,
+            began=self.began + before - self._from,
+            seconds=now - before,
             told=_cut(told),
             offered=_cut(offered),
             required=required,
@@ -357,7 +381,7 @@ class AttemptLog:
             remote=self.remote,
             address=self.address,
             began=self.began,
-            seconds=self._seconds() - self.began,
+            seconds=self._seconds() - self._from,
             steps=tuple(self._steps),
             verdict=verdict,
             reason=_cut(reason),

@@ -53,6 +53,7 @@ def _resolver(parts: Parts) -> Resolver:
         ),
         destinations=Destinations(
             map(ip_network, settings.dns.refuse_networks),
+            allowed=map(ip_network, settings.dns.allow_networks),
             doors=lambda: chain.from_iterable(door.addresses for door in parts.listening()),
         ),
     )

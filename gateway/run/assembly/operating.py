@@ -22,9 +22,14 @@ from gateway.timing.turns import Turns
 def remember(parts: Parts) -> None:
     """Keep what happens, from the beginning on."""
     limits = parts.settings.limits
-    parts.history = History(domains=limits.remembered_domains, attempts=limits.remembered_attempts)
+    parts.history = History(
+        domains=limits.remembered_domains,
+        strangers=max(1, limits.remembered_domains // 4),
+        attempts=limits.remembered_attempts,
+        most_bytes=limits.history_bytes,
+    )
     parts.board.subscribe(parts.history.notice, *History.KINDS)
-    parts.status = StatusReader(parts, parts.reactor.seconds)
+    parts.status = StatusReader(parts, parts.reactor.seconds, parts.time_of_day)
 
 
 def set_operating(parts: Parts, steered: Steered) -> None:

@@ -42,6 +42,7 @@ from gateway.routing.router import Router
 from gateway.run.assembly.rules import Rules
 from gateway.stream.codec import Budget
 from gateway.stream.stream import StreamTools
+from gateway.timing.steady_time import time_of_day
 from gateway.xmpp.addresses import AddressCache, Domain, DomainPair
 
 
@@ -53,7 +54,8 @@ class Parts(MultiService):
         self.rules = Rules(settings)
         self.reactor = reactor
         self.board = Board()
-        self.started_at = reactor.seconds()
+        self.time_of_day = time_of_day(reactor)
+        self.started_at = self.time_of_day()
         self.is_leaving = False
         self.numbers = count(1)  # of attempts, in the order in which they begin
 

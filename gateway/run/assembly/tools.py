@@ -40,4 +40,11 @@ def share_tools(parts: Parts) -> None:
 
 def attempt(parts: Parts, kind: Kind) -> AttemptLog:
     """The record of a stream that others open to us."""
-    return AttemptLog(parts.board.publish, parts.reactor.seconds, next(parts.numbers), Direction.IN, kind=kind)
+    return AttemptLog(
+        parts.board.publish,
+        parts.reactor.seconds,
+        next(parts.numbers),
+        Direction.IN,
+        kind=kind,
+        began=parts.time_of_day(),
+    )

@@ -68,7 +68,10 @@ class Gateway(Peer):
             "tls": {"authorities": str(site.authorities)},
             "domains": self._domains(),
             "peers": {"any": self._any_peer()},
-            "dns": {"nameservers": [f"{site.names.address}:{site.names.port}"]},
+            "dns": {
+                "nameservers": [f"{site.names.address}:{site.names.port}"],
+                "allow_networks": ["127.0.0.0/8"],  # where all servers of these tests are
+            },
             "log": {"level": "debug" if site.verbose else "warn"},
         }
 

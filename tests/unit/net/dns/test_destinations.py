@@ -6,9 +6,10 @@ from ipaddress import ip_network
 
 import pytest
 
-from gateway.net.dns.destinations import Destinations, is_of_this_machine
+from gateway.net.dns.destinations import ANYWHERE, Destinations, is_of_this_machine
 
 NOWHERE = Destinations()
+LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1")]
 
 
 @pytest.mark.parametrize(
@@ -29,11 +30,20 @@ def test_where_no_server_can_be_is_never_dialled(address: str, told: str) -> Non
     assert told in NOWHERE.objection(address, 5269)
 
 
-@pytest.mark.parametrize(
-    "address", ["192.0.2.1", "127.0.0.1", "10.0.0.5", "169.254.1.1", "2001:db8::1", "::1", "fe80::1", "fd00::1"]
-)
+@pytest.mark.parametrize("address", ["192.0.2.1", "10.0.0.5", "2001:db8::1", "fd00::1"])
 def test_inner_networks_are_refused_only_on_demand(address: str) -> None:
     assert NOWHERE.objection(address, 5269) == ""
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.1.1", "::1", "fe80::1"])
+def test_a_name_that_was_chosen_here_may_lead_anywhere(address: str) -> None:
+    assert ANYWHERE.objection(address, 5269) == ""
+
+
+def test_what_is_refused_is_refused_although_it_is_allowed() -> None:
+    both = Destinations([ip_network("127.77.0.0/16")], allowed=LOOPBACK)
+    assert both.objection("127.78.0.1", 5269) == ""
+    assert "refuse_networks" in both.objection("127.77.0.1", 5269)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::ffff:127.0.0.1", "10.1.2.3", "fd00::7"])
@@ -44,7 +54,7 @@ def test_networks_of_the_operators_choice_are_refused(address: str) -> None:
 
 
 def test_our_own_doors_are_refused_and_no_other_port_of_ours() -> None:
-    destinations = Destinations(doors=lambda: [("127.0.0.2", 5269), ("::1", 5280)])
+    destinations = Destinations(allowed=LOOPBACK, doors=lambda: [("127.0.0.2", 5269), ("::1", 5280)])
     assert "door of our own" in destinations.objection("127.0.0.2", 5269)
     assert "door of our own" in destinations.objection("::ffff:127.0.0.2", 5269)
     assert "door of our own" in destinations.objection("::1", 5280)
@@ -62,7 +72,7 @@ def test_a_door_at_any_address_is_ours_at_each_address_of_this_machine(anywhere:
 
 def test_doors_are_looked_at_when_they_are_needed() -> None:
     doors: list[tuple[str, int]] = []
-    destinations = Destinations(doors=lambda: doors)
+    destinations = Destinations(allowed=LOOPBACK, doors=lambda: doors)
     assert destinations.objection("127.0.0.2", 5269) == ""
     doors.append(("127.0.0.2", 5269))
     assert destinations.objection("127.0.0.2", 5269)

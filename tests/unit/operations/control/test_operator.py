@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -54,8 +55,11 @@ class Steered:
         return {}
 
 
+numbers = count(1)
+
+
 def fail(steered: Steered, domain: str, reason: str = "it was closed") -> None:
-    log = AttemptLog(steered.history.notice, lambda: NOW, 1, Direction.OUT, local="im.test", remote=domain)
+    log = AttemptLog(steered.history.notice, lambda: NOW, next(numbers), Direction.OUT, local="im.test", remote=domain)
     log.end(Verdict.CLOSED_BY_PEER, reason)
 
 

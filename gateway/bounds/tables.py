@@ -1,0 +1,219 @@
+"""Bounds: tables that input can fill, each with a limit and a fair share for everybody who fills it.
+
+A table has room for so many entries. Each entry belongs to a cause: the IP address or the domain that made us keep it.
+When the table is full, the oldest entry of the cause that takes the most room has to go. Somebody who floods a table
+therefore pushes out only what they put there themselves, and everybody else keeps what they have.
+
+`Bounded` is such a table. `Seldom` says something once in a while for each cause and counts what it left out in
+between. `Rates` lets each cause do something so many times a minute. None of them has a clock: the time comes in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from heapq import heapify, heappop, heappush
+from ipaddress import IPv6Network
+from typing import Generic, NamedTuple, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+MOST_CAUSES = 10_000
+"""How many addresses or domains a table remembers that counts something for each of them."""
+
+
+_Ranking = list[tuple[int, int, Hashable]]
+"""A heap with the most crowded cause first; what has an old stamp is skipped."""
+
+
+class _Entry(NamedTuple, Generic[V]):
+    value: V
+    cause: Hashable
+    size: int
+
+
+class _Crowd(Generic[K]):
+    """The entries of one cause, the oldest first; `stamp` marks its one valid place in each ranking."""
+
+    __slots__ = ("keys", "size", "stamp")
+
+    def __init__(self) -> None:
+        self.keys: dict[K, None] = {}
+        self.size = 0
+        self.stamp = 0
+
+
+class Bounded(Generic[K, V]):
+    """A map of at most `most` entries whose sizes sum up to at most `most_size`.
+
+    When there are too many entries, the cause with the most entries makes room; when they are too large, the cause
+    whose entries are the largest together. Without causes the map forgets its oldest entry.
+    """
+
+    __slots__ = ("_by_number", "_by_size", "_crowds", "_entries", "_most", "_most_size", "_size", "_stamps")
+
+    def __init__(self, most: int, most_size: int | None = None) -> None:
+        self._most = most
+        self._most_size = most_size
+        self._size = 0
+        self._entries: dict[K, _Entry[V]] = {}
+        self._crowds: dict[Hashable, _Crowd[K]] = {}
+        self._by_number: _Ranking = []
+        self._by_size: _Ranking = []
+        self._stamps = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._entries)
+
+    @property
+    def size(self) -> int:
+        """The sum of the sizes of all entries."""
+        return self._size
+
+    def get(self, key: K) -> V | None:
+        """Return what is kept for the key, or None."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry.value
+
+    def values(self) -> Iterator[V]:
+        """Yield everything that is kept, in the order in which it was put here."""
+        return (entry.value for entry in self._entries.values())
+
+    def items(self) -> Iterator[tuple[K, V]]:
+        """Yield each key with what is kept for it."""
+        return ((key, entry.value) for key, entry in self._entries.items())
+
+    def put(self, key: K, value: V, cause: Hashable = None, size: int = 1) -> None:
+        """Keep a value as the youngest entry of its cause, and let entries go until there is room for it."""
+        self.pop(key)
+        self._entries[key] = _Entry(value, cause, size)
+        crowd = self._crowds.get(cause)
+        if crowd is None:
+            crowd = self._crowds[cause] = _Crowd()
+        crowd.keys[key] = None
+        self._resize(cause, crowd, size)
+        while len(self._entries) > self._most:
+            self._make_room(self._by_number)
+        while self._most_size is not None and self._size > self._most_size:
+            self._make_room(self._by_size)
+
+    def pop(self, key: K) -> V | None:
+        """Let an entry go, and return what was kept; None when there was nothing."""
+        entry = self._entries.pop(key, None)
+        if entry is None:
+            return None
+        crowd = self._crowds[entry.cause]
+        del crowd.keys[key]
+        if crowd.keys:
+            self._resize(entry.cause, crowd, -entry.size)
+        else:
+            self._size -= entry.size
+            del self._crowds[entry.cause]
+        return entry.value
+
+    def touch(self, key: K) -> None:
+        """Make an entry the youngest of its cause, as it is in use."""
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._entries[key] = entry
+            crowd = self._crowds[entry.cause]
+            del crowd.keys[key]
+            crowd.keys[key] = None
+
+    def clear(self) -> None:
+        """Let everything go."""
+        self._entries.clear()
+        self._crowds.clear()
+        self._by_number.clear()
+        self._by_size.clear()
+        self._size = 0
+
+    def _resize(self, cause: Hashable, crowd: _Crowd[K], by: int) -> None:
+        self._size += by
+        crowd.size += by
+        self._stamps += 1
+        crowd.stamp = self._stamps
+        heappush(self._by_number, (-len(crowd.keys), crowd.stamp, cause))
+        if self._most_size is not None:
+            heappush(self._by_size, (-crowd.size, crowd.stamp, cause))
+        if max(len(self._by_number), len(self._by_size)) > 2 * len(self._crowds) + 16:
+            self._rank_anew()
+
+    def _rank_anew(self) -> None:
+        """Drop what the rankings still have of earlier moments."""
+        self._by_number = [(-len(crowd.keys), crowd.stamp, cause) for cause, crowd in self._crowds.items()]
+        heapify(self._by_number)
+        if self._most_size is not None:
+            self._by_size = [(-crowd.size, crowd.stamp, cause) for cause, crowd in self._crowds.items()]
+            heapify(self._by_size)
+
+    def _make_room(self, ranking: _Ranking) -> None:
+        _, stamp, cause = ranking[0]
+        while (crowd := self._crowds.get(cause)) is None or crowd.stamp != stamp:
+            heappop(ranking)
+            _, stamp, cause = ranking[0]
+        self.pop(next(iter(crowd.keys)))
+
+
+class Seldom:
+    """Lets something be said once in so many seconds for each cause."""
+
+    def __init__(self, seconds: float = 10.0, most: int = MOST_CAUSES) -> None:
+        self._seconds = seconds
+        self._said: Bounded[str, tuple[float, int]] = Bounded(most)  # when it was said, and how often not since then
+
+    def say(self, cause: str, now: float) -> int | None:
+        """Return how often it was left out since it was last said; None when it has to be left out this time, too."""
+        said, left_out = self._said.get(cause) or (now - self._seconds, 0)
+        if now - said >= self._seconds:
+            self._said.put(cause, (now, 0))
+            return left_out
+        self._said.put(cause, (said, left_out + 1))
+        return None
+
+
+class Rates:
+    """How often each cause may do something: a bucket that holds one minute's worth, and fills up steadily."""
+
+    def __init__(self, most: int = MOST_CAUSES) -> None:
+        self._paid_until: Bounded[str, float] = Bounded(most)
+
+    def allow(self, cause: str, per_minute: float, now: float) -> bool:
+        """Return whether the cause may do it once more now; 0 a minute is no limit. Refusals are not counted."""
+        if not per_minute:
+            return True
+        paid_until = self._paid_until.get(cause)
+        before = now - 60 if paid_until is None else max(paid_until, now - 60)
+        after = before + 60 / per_minute
+        allowed = after <= now
+        self._paid_until.put(cause, after if allowed else before)
+        return allowed
+
+
+def neighbourhood(host: str) -> str:
+    """Return what counts as one address: of IPv6 the /64, which is what one customer is given."""
+    if ":" not in host:
+        return host
+    try:
+        return str(IPv6Network((host.partition("%")[0], 64), strict=False))
+    except ValueError:  # not an IP address, but a socket of this machine
+        return host
+
+
+def address_of(endpoint: str) -> str:
+    """Return what counts as one address, of an address and a port as people write them; empty when there is none."""
+    return neighbourhood(endpoint.rpartition(":")[0].strip("[]"))
+
+
+def family(domain: str) -> str:
+    """Return what counts as one domain: its last two labels. All names below them cost their owner nothing."""
+    labels = domain.rsplit(".", 2)
+    if labels[-1].isdigit() or domain.endswith("]"):  # an IP address
+        return neighbourhood(domain.strip("[]"))
+    return ".".join(labels[-2:])

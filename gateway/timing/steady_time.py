@@ -1,0 +1,36 @@
+"""Steady time: the reactor's timers do not follow the system's clock when that is set.
+
+Twisted measures timers by the system's clock. When an operator or NTP sets it back by an hour, every timer waits for an
+hour longer: nothing times out, nothing is retried. So the reactor is given a clock that starts at the time of day and
+then runs on by monotonic time. All durations are measured by it. Where somebody is told when something happened, the
+time of day is asked for itself (`time_of_day`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.base import ReactorBase
+
+
+class _Steady:
+    """Seconds that begin at the time of day, and run on by monotonic time."""
+
+    def __init__(self) -> None:
+        self._ahead = time.time() - time.monotonic()
+
+    def __call__(self) -> float:
+        return time.monotonic() + self._ahead
+
+
+def keep_steady(reactor: Any) -> None:
+    """Have a reactor measure its timers by monotonic time from now on. Those that run go on as they were."""
+    if isinstance(reactor, ReactorBase) and not isinstance(reactor.seconds, _Steady):
+        reactor.seconds = _Steady()  # type: ignore[method-assign]
+
+
+def time_of_day(reactor: Any) -> Callable[[], float]:
+    """Return the clock for stamps: the system's, or that of a test, which has only one."""
+    return time.time if isinstance(reactor, ReactorBase) else reactor.seconds  # type: ignore[no-any-return]
