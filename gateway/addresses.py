@@ -17,6 +17,7 @@ from gateway.address_parts import (
     RESOURCE,
     Domain,
     prepare_domain,
+    prepare_foreign_resource,
     prepare_local,
     prepare_resource,
     to_ascii,
@@ -61,7 +62,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Prepare an address as it is written; raise MalformedAddress where it is none."""
+        """Prepare an address as somebody has written it; raise MalformedAddress where it is none."""
         if len(text) > _ADDRESS_CHARACTERS:
             raise MalformedAddress(f"an address of {len(text)} characters is too long")
         if plain := _PLAIN_ADDRESS(text):
@@ -71,7 +72,7 @@ class Address:
 
     @classmethod
     def make(cls, local: str, domain: str, resource: str) -> Address:
-        """Prepare an address from its parts; an empty localpart or resourcepart is an absent one."""
+        """Prepare an address of our own from its parts; an empty localpart or resourcepart is an absent one."""
         return _assemble(
             prepare_local(local) if local else "",
             prepare_domain(domain),
@@ -94,7 +95,7 @@ class Address:
         return _assemble(self.local, self.domain, "") if self.resource else self
 
     def with_resource(self, resource: str) -> Address:
-        """This address with another resourcepart, which is prepared."""
+        """This address with another resourcepart, which is prepared as one of our own."""
         return _assemble(self.local, self.domain, prepare_resource(resource))
 
     def __str__(self) -> str:
@@ -238,7 +239,7 @@ def _prepare_parts(text: str) -> tuple[str, Domain, str]:
     return (
         prepare_local(local) if at else "",
         prepare_domain(domain),
-        prepare_resource(resource) if slash else "",
+        prepare_foreign_resource(resource) if slash else "",
     )
 
 
