@@ -171,10 +171,17 @@ class AddressCache:
         return self._young.get(text) or self._recall(text)
 
     def read(self, quoted: bytes) -> Address:
-        """The same for the text in an attribute value as it stands on the wire, in its quotes.
+        """The same for the text in an attribute value as it stands on the wire, in its quotes."""
+        try:
+            return self.read_canonical(quoted)
+        except Respelled as respelled:
+            return respelled.address
 
-        Raises Respelled where that writes the domain in another way than it is prepared: such an address must not go
-        out as it came, since a stream is known to the other side by domains in one spelling.
+    def read_canonical(self, quoted: bytes) -> Address:
+        """The same where the domain is written as it is prepared; raise Respelled where it is written in another way.
+
+        What is written in another way must not go out as it came: the other side of a stream knows it by domains in one
+        spelling.
         """
         return self._young.get(quoted) or self._recall(quoted)
 
