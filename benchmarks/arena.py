@@ -170,7 +170,7 @@ def _options(kind: type[Peer], domain: str, outside: str) -> Mapping[str, Any]:
     relayed = {"serve": "relay", "connect": f"tcp:{outside}:{SERVER}", "authenticate": ["external"]}
     return {
         "domains": {domain: {"serve": "im"}, RELAYED: relayed},
-        "peers": {"any": {"stanza_bytes": LARGEST_STANZA}},
+        "peers": {"any": {"stanza_bytes": LARGEST_STANZA, "assumed_stanza_bytes": LARGEST_STANZA}},
         "limits": {
             "streams_per_address": MOST_STREAMS,
             "unauthenticated_streams": MOST_STREAMS,

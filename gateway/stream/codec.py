@@ -43,7 +43,7 @@ class AddressLookup(Protocol):
     def lookup(self, text: str) -> Address:
         """The address that is written so."""
 
-    def read(self, quoted: bytes) -> Address:
+    def read_canonical(self, quoted: bytes) -> Address:
         """The address in an attribute value as it stands on the wire, in its quotes; raises Respelled, too."""
 
 
@@ -91,7 +91,7 @@ class Codec:
         """`content_aliases` are further namespaces in which peers are known to put stanzas on such a stream."""
         self.budget = budget
         self.may_skip = False  # what is over budget; else it ends the stream
-        self._read_address = addresses.read
+        self._read_address = addresses.read_canonical
         self._aliases = content_aliases
         self._content: Collection[str] = content_aliases  # the namespaces of stanzas, once the root is known
         self._judge = Judge()

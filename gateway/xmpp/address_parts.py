@@ -11,7 +11,8 @@ RFC 7622 decides what is a part. Where a stringprep profile defines a result too
 `strasse.example` can be registered by two owners, and mapping would make two names one.
 
 Length comes first: what is longer than 1023 bytes, is no UTF-8 or holds unassigned code points is refused before any
-library sees it (CVE-2015-2058), and what grew beyond 1023 bytes is refused after. Plain ASCII, nearly all there is on
+library sees it (CVE-2015-2058), and what grew beyond 1023 bytes is refused after. Resourceparts that others have chosen
+may hold unassigned code points; these pass beside the libraries. Plain ASCII, nearly all there is on
 the wire, is recognised by a regular expression and needs no library either.
 
 Three choices where the documents leave room or peers differ:
@@ -59,6 +60,9 @@ _FORBIDDEN_IN_LOCAL = re.compile(r"[\"&'/:<>@ ]").search  # RFC 7622 §3.3.1, an
 _CONTEXTUAL = re.compile("[\u0660-\u0669\u06f0-\u06f9\u30fb\uff65]").findall
 _MOST_CONTEXTUAL = 64
 
+# What stands for an unassigned code point while the others of a resourcepart are prepared; it is left as it is there.
+_STAND_IN = "\ufffd"
+
 _username = get_profile("UsernameCaseMapped")
 _opaque_string = get_profile("OpaqueString")
 
@@ -84,6 +88,28 @@ def prepare_resource(text: str) -> str:
     if _PLAIN_RESOURCE(text):
         return text
     return _prefer_stringprep(text, _enforce_resource, normalised)
+
+
+def prepare_foreign_resource(text: str) -> str:
+    """The same for a resourcepart that others have chosen, which may hold code points that our tables do not know yet.
+
+    Those stay as they are: whoever let the name in has newer tables (docs/decisions/0013-newer-characters.md).
+    """
+    if _PLAIN_RESOURCE(text):
+        return text
+    if len(text) > PART_BYTES or not (unknown := {each for each in text if _may_be_assigned(each)}):
+        return prepare_resource(text)
+    stand_ins = dict.fromkeys(map(ord, unknown), _STAND_IN)
+    prepared = prepare_resource(text.translate(stand_ins))
+    written = (each for each in text if each in unknown or each == _STAND_IN)
+    return _check_length("resourcepart", "".join(next(written) if each == _STAND_IN else each for each in prepared))
+
+
+def _may_be_assigned(character: str) -> bool:
+    """Whether a code point is unassigned in our tables and may be assigned in newer ones."""
+    return unicodedata.category(character) == "Cn" and not (
+        "\ufdd0" <= character <= "\ufdef" or ord(character) & 0xFFFE == 0xFFFE
+    )
 
 
 def to_ascii(domain: Domain) -> str:

@@ -18,6 +18,7 @@ from gateway.xmpp.address_parts import (
     RESOURCE,
     Domain,
     prepare_domain,
+    prepare_foreign_resource,
     prepare_local,
     prepare_resource,
     to_ascii,
@@ -62,7 +63,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Prepare an address as it is written; raise MalformedAddress where it is none."""
+        """Prepare an address as somebody has written it; raise MalformedAddress where it is none."""
         if len(text) > _ADDRESS_CHARACTERS:
             raise MalformedAddress(f"an address of {len(text)} characters is too long")
         if plain := _PLAIN_ADDRESS(text):
@@ -72,7 +73,7 @@ class Address:
 
     @classmethod
     def make(cls, local: str, domain: str, resource: str) -> Address:
-        """Prepare an address from its parts; an empty localpart or resourcepart is an absent one."""
+        """Prepare an address of our own from its parts; an empty localpart or resourcepart is an absent one."""
         return _assemble(
             prepare_local(local) if local else "",
             prepare_domain(domain),
@@ -95,7 +96,7 @@ class Address:
         return _assemble(self.local, self.domain, "") if self.resource else self
 
     def with_resource(self, resource: str) -> Address:
-        """This address with another resourcepart, which is prepared."""
+        """This address with another resourcepart, which is prepared as one of our own."""
         return _assemble(self.local, self.domain, prepare_resource(resource))
 
     def __str__(self) -> str:
@@ -171,10 +172,17 @@ class AddressCache:
         return self._young.get(text) or self._recall(text)
 
     def read(self, quoted: bytes) -> Address:
-        """The same for the text in an attribute value as it stands on the wire, in its quotes.
+        """The same for the text in an attribute value as it stands on the wire, in its quotes."""
+        try:
+            return self.read_canonical(quoted)
+        except Respelled as respelled:
+            return respelled.address
 
-        Raises Respelled where that writes the domain in another way than it is prepared: such an address must not go
-        out as it came, since a stream is known to the other side by domains in one spelling.
+    def read_canonical(self, quoted: bytes) -> Address:
+        """The same where the domain is written as it is prepared; raise Respelled where it is written in another way.
+
+        What is written in another way must not go out as it came: the other side of a stream knows it by domains in one
+        spelling.
         """
         return self._young.get(quoted) or self._recall(quoted)
 
@@ -239,7 +247,7 @@ def _prepare_parts(text: str) -> tuple[str, Domain, str]:
     return (
         prepare_local(local) if at else "",
         prepare_domain(domain),
-        prepare_resource(resource) if slash else "",
+        prepare_foreign_resource(resource) if slash else "",
     )
 
 

@@ -231,3 +231,32 @@ def stanza_error(fault: Fault, text: str) -> StanzaError:
     outcome = TABLE[fault].server
     assert isinstance(outcome, StanzaCondition)
     return StanzaError(outcome, text)
+
+
+def manual() -> str:
+    """The table as docs/delivery.md shows it."""
+    kinds = list(StreamKind)
+    lines = [
+        "| what is wrong | " + " | ".join(kinds) + " | |",
+        "|---|" + "---|" * len(kinds) + "---|",
+    ]
+    for row in TABLE.values():
+        cells = (_in_words(row.outcome(kind)) for kind in kinds)
+        lines.append(f"| {row.situation} | {' | '.join(cells)} | {row.section} |")
+    return "\n".join(lines) + "\n"
+
+
+def _in_words(outcome: Outcome) -> str:
+    match outcome:
+        case StreamCondition():
+            return f"**stream** ends: `{outcome}`"
+        case StanzaCondition():
+            return f"answered: `{outcome}`"
+        case Silence():
+            return f"dropped: `{outcome}`"
+        case _:
+            return "no fault"
+
+
+if __name__ == "__main__":
+    print(manual(), end="")

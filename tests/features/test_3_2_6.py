@@ -22,6 +22,11 @@ def test_the_namespace_of_clients_is_refused_there() -> None:
     assert under_tls().hear(header(namespace="jabber:client")).error == "invalid-namespace"
 
 
-def test_a_stanza_of_the_namespace_of_clients_is_none_there() -> None:
+def test_a_stanza_of_the_namespace_of_clients_is_taken_for_one() -> None:
     foreign = message().replace("<message", "<message xmlns='jabber:client'")
+    assert proved().hear(foreign).events == [message().encode()]
+
+
+def test_a_stanza_of_any_other_namespace_is_none() -> None:
+    foreign = message().replace("<message", "<message xmlns='jabber:component:accept'")
     assert proved().hear(foreign).error == "unsupported-stanza-type"

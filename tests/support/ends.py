@@ -9,7 +9,7 @@ assert end.told() == []            # error stanzas for the other end of the stre
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha1
 from typing import Any
 
@@ -36,7 +36,6 @@ from gateway.routing.router import Router
 from gateway.stream.budget import Budget
 from gateway.stream.events import CloseTransport, Send, StanzasReceived
 from gateway.stream.facts import Facts, Means, Role, Terms, TLSFacts
-from gateway.stream.negotiation import StreamFeature
 from gateway.stream.profiles import component_profile, server_profile
 from gateway.stream.stream import Output, Stream
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -183,7 +182,7 @@ class _Nobody:
 class ServerEnd(End):
     """A stream that another server has opened and on which one pair is proved; stanzas are acknowledged."""
 
-    def __init__(self, kind: StreamKind, remote: Domain, recipient: str, *features: StreamFeature) -> None:
+    def __init__(self, kind: StreamKind, remote: Domain, recipient: str, *, proves: bool = True) -> None:
         super().__init__()
         self.kind, self.sender, self.recipient = kind, f"somebody@{remote}", recipient
         pair = DomainPair(remote, OURS)
@@ -193,9 +192,9 @@ class ServerEnd(End):
             remote=remote,
             terms=Terms(require_tls=False, stanza_bytes=STANZA_BYTES),
             tls=TLSFacts(version="TLSv1.3"),
-            proofs={pair: Means.EXTERNAL},
+            proofs={pair: Means.EXTERNAL} if proves else {},
         )
-        profile = server_profile(DIALBACK, *features, between_servers())
+        profile = server_profile(DIALBACK, between_servers())
         self.stream = make_stream(profile, facts, lambda header, facts: facts, LIMITS)
         self.session = InboundSession(
             self.attempt(Kind.SERVER),
@@ -207,7 +206,9 @@ class ServerEnd(End):
             resumables=Resumables(lambda: "id", lambda: 0.0),
         )
         self.session.connected(self)
-        self.type(header(remote, OURS), MANAGED)
+        self.type(header(remote, OURS))
+        if proves:
+            self.type(MANAGED)
         self.written = b""
 
     def handled(self) -> int:
@@ -223,7 +224,7 @@ class ComponentEnd(End):
     kind = StreamKind.COMPONENT
     sender, recipient = f"somebody@{COMPONENT}", "juliet@far.test"
 
-    def __init__(self) -> None:
+    def __init__(self, *, proves: bool = True) -> None:
         super().__init__()
         outflow = Outflow(Bounds(), QueueSpace(1 << 20), self.clock)
         route = ComponentRoute(COMPONENT, self.router, outflow, self.clock, self.notices.append)
@@ -238,7 +239,8 @@ class ComponentEnd(End):
         self.session.connected(self)
         self.type(header(None, COMPONENT, version=None, namespace="jabber:component:accept"))
         stream_id = self.written.decode().partition("id='")[2].partition("'")[0]
-        self.type(f"<handshake>{sha1(f'{stream_id}secret'.encode()).hexdigest()}</handshake>")
+        if proves:
+            self.type(f"<handshake>{sha1(f'{stream_id}secret'.encode()).hexdigest()}</handshake>")
         self.written = b""
 
     def told(self) -> list[Stanza]:
@@ -251,13 +253,13 @@ class ClientEnd(End):
     kind = StreamKind.CLIENT
     sender, recipient = "alice@example.com/phone", "juliet@far.test"
 
-    def __init__(self) -> None:
+    def __init__(self, *, proves: bool = True) -> None:
         super().__init__()
         self._house = House("alice")
         line = self._house.connect()
         line.stream._budget = LIMITS
         line.stream.facts = Facts(role=Role.RECEIVING, terms=Terms(stanza_bytes=STANZA_BYTES))
-        self._line = line.login("alice", resource="phone")
+        self._line = line.login("alice", resource="phone") if proves else line.secure()
         self.stream = line.stream
 
     @property
@@ -280,17 +282,17 @@ class ClientEnd(End):
         return []
 
 
-def server() -> ServerEnd:
+def server(*, proves: bool = True) -> ServerEnd:
     """A server of another domain."""
-    return ServerEnd(StreamKind.SERVER, THEIRS, f"juliet@{OURS}")
+    return ServerEnd(StreamKind.SERVER, THEIRS, f"juliet@{OURS}", proves=proves)
 
 
-def relayed() -> ServerEnd:
+def relayed(*, proves: bool = True) -> ServerEnd:
     """A server behind us."""
-    return ServerEnd(StreamKind.RELAYED, RELAYED, f"juliet@{OURS}")
+    return ServerEnd(StreamKind.RELAYED, RELAYED, f"juliet@{OURS}", proves=proves)
 
 
-ENDS = {
+ENDS: dict[StreamKind, Callable[..., End]] = {
     StreamKind.SERVER: server,
     StreamKind.RELAYED: relayed,
     StreamKind.COMPONENT: ComponentEnd,
