@@ -391,6 +391,8 @@ class Stream:
         self._suspended_by = None
         self._due.clear()
         self._move(Move.CLOSE if error is None or error.condition in _NOBODYS_FAULT else Move.FAIL)
+        if self.state is State.DISCARDING:
+            self._codec.discard()
 
     def _announce_closing(self) -> None:
         for feature in self.profile.features:
