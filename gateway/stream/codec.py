@@ -279,7 +279,7 @@ class Codec:
     def _forget_taken(self, buffer: bytes) -> int:
         """Drop what has been taken, and say how many bytes; where little was taken of much, that can wait.
 
-        While negotiating items are taken one by one, and copying the rest behind each of them would take quadratic time.
+        Where items are taken one by one, copying the rest behind each of them would take quadratic time.
         """
         taken = self._position
         if self._under_way is None and taken < len(buffer) // 2 and self._fault is None:
