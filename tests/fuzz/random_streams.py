@@ -9,7 +9,8 @@ _STANZAS = ("message", "presence", "iq")
 _NAMES = (*_STANZAS, "messages", "iqs", "presence2", "a", "b", "body", "to", "ü", "x.y-z", "stream")
 _VALUES = (
     "", "a@theirs.test/r", "theirs.test", "b@ours.test", "GRÖSSE@ours.test", "@", "a b@c", "get", "set", "error",
-    "chat",    "&lt;&amp;&quot;&apos;", "&#x41;&#66;", "a&#64;b.test", "x > y", "/>", "</message>", "--", "]]>", "jabber:server",
+    "chat", "&lt;&amp;&quot;&apos;",
+    "&#x41;&#66;", "a&#64;b.test", "x > y", "/>", "</message>", "--", "]]>", "jabber:server",
     " db:x", "xmlns='q'", "ü☃😀", "\n\t", "1=2", "to='evil@x'",
 )  # fmt: skip
 _TEXTS = (
