@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from gateway.features.starttls import StartTLS
 from gateway.net.protocol import StreamProtocol, Timing
 from gateway.net.slumber import Slumber
-from gateway.profiles import server_profile
+from gateway.profiles import Profile, server_profile
 from gateway.stanzas import Stanza
 from gateway.stream.events import CloseTransport, Secured
 from gateway.stream.facts import Facts, Role, Terms
@@ -88,7 +88,14 @@ class Judge:
 class Wire:
     """One connection. As a session it takes stanzas, with `takes_time` set only when that fires."""
 
-    def __init__(self, role: Role = Role.RECEIVING, *, terms: Terms | None = None, direct_tls: bool = False) -> None:
+    def __init__(
+        self,
+        role: Role = Role.RECEIVING,
+        *,
+        terms: Terms | None = None,
+        direct_tls: bool = False,
+        profile: Profile | None = None,
+    ) -> None:
         self.log: list[str] = []
         self.clock = Clock()
         self.takes_time: list[Deferred[None]] = []
@@ -97,7 +104,7 @@ class Wire:
         if role is Role.INITIATING:
             facts = Facts(role=role, local=OURS, remote=THEIRS, terms=facts.terms)
         self.connection = StreamProtocol(
-            make_stream(server_profile(StartTLS()), facts),
+            make_stream(profile or server_profile(StartTLS()), facts),
             self,
             clock=self.clock,
             judge=Judge(),  # type: ignore[arg-type]
