@@ -237,6 +237,8 @@ class _Comparison:
 
     def check(self) -> None:
         content = _default_namespace(self.data[: _behind_tag(self.data, self.root.start)])
+        if not content:
+            return  # a stream whose header names no content namespace is refused before anything on it is handed on
         is_stanza = self.child.name[1] in NAMES and self.child.name[0] in {content, *ALIASES}
         assert isinstance(self.item, Stanza) == is_stanza, "kind"
         if isinstance(self.item, Stanza):
