@@ -2,7 +2,7 @@
 
 The rooms, bottom floor first; a file imports only what stands above it here (tests/test_architecture.py).
 
-Values         errors, namespaces, preparation, markup, elements, address_parts, addresses, stanzas
+Values         errors, namespaces, preparation, markup, digits, elements, address_parts, addresses, stanzas
 Protocol       stream/ (codec, header, facts, events, states, negotiation, stream), profiles, dialback/, sasl/,
                features/: no sockets, no clock, no reactor
 Decisions      notices, interfaces, sessions, requests, timers, policy, review, router, outflow, attempts/, federation/,

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1] / "gateway"
 
 # Bottom floor first. Of two that stand on one line neither imports the other, unless they are in one folder.
 FLOORS = [
-    ["errors", "namespaces", "preparation", "markup"],
+    ["errors", "namespaces", "preparation", "markup", "digits"],
     ["elements", "address_parts"],
     ["addresses"],
     ["stanzas"],
