@@ -1,4 +1,4 @@
-"""B-4: numbers of any length and in any digits, wherever a stranger writes one, are read or refused, and never raise."""
+"""B-4: a number that a stranger writes, of any length and in any digits, is read or refused, and never raises."""
 
 from __future__ import annotations
 
