@@ -37,6 +37,7 @@ __all__ = [
 
 _ADDRESS_CHARACTERS = 3 * PART_BYTES + len("@/")
 _QUOTED_BYTES = len("&#x10ffff;") * _ADDRESS_CHARACTERS + len("''")  # of an attribute value, however it is written
+_ODD_OVERHEAD = 512  # bytes that an address takes beside its text
 
 # As with the parts, this decides speed only.
 _PLAIN_ADDRESS = re.compile(rf"(?:({LOCAL})@)?({DOMAIN})(?:/({RESOURCE}))?").fullmatch
@@ -140,14 +141,20 @@ class AddressCache:
     """Addresses by the text they were read from, so that a busy sender is prepared once.
 
     Two generations: the young one is filled; when it is full it becomes the old one, and the old one is forgotten.
-    What is used is carried over. Refused and long texts are not kept, so memory is bounded in bytes too.
+    What is used is carried over. Texts longer than `longest`, and those that are no address, cost the most to prepare,
+    and strangers can send the same one again and again. They have two generations of their own, bounded in bytes.
     """
 
-    def __init__(self, capacity: int = 32768, *, longest: int = 128) -> None:
+    def __init__(self, capacity: int = 32768, *, longest: int = 128, odd_bytes: int = 2 << 20) -> None:
+        """`odd_bytes` is about what long and refused texts may take in memory, with what became of them."""
         self._generation_size = max(1, capacity // 2)
         self._longest = longest
         self._young: dict[bytes | str, Address] = {}
         self._old: dict[bytes | str, Address] = {}
+        self._odd_young: dict[bytes | str, Address | str] = {}  # or why it is none
+        self._odd_old: dict[bytes | str, Address | str] = {}
+        self._odd_size = 0  # of the young ones
+        self._odd_bytes = odd_bytes // 2
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
@@ -161,12 +168,42 @@ class AddressCache:
         return self._young.get(quoted) or self._recall(quoted)
 
     def _recall(self, raw: bytes | str) -> Address:
-        address = self._old.pop(raw, None) or Address.parse(raw if isinstance(raw, str) else _value(raw))
+        address = self._old.pop(raw, None) or self._recall_odd(raw) or self._parse(raw)
         if len(raw) <= self._longest:
             if len(self._young) >= self._generation_size:
                 self._young, self._old = {}, self._young
             self._young[raw] = address
         return address
+
+    def _parse(self, raw: bytes | str) -> Address:
+        try:
+            address = Address.parse(raw if isinstance(raw, str) else _value(raw))
+        except MalformedAddress as error:
+            self._remember_odd(raw, error.problem)
+            raise
+        if len(raw) > self._longest:
+            self._remember_odd(raw, address)
+        return address
+
+    def _recall_odd(self, raw: bytes | str) -> Address | None:
+        found = self._odd_young.get(raw)
+        if found is None:
+            found = self._odd_old.pop(raw, None)
+            if found is None:
+                return None
+            self._remember_odd(raw, found)
+        if isinstance(found, str):
+            raise MalformedAddress(found)
+        return found
+
+    def _remember_odd(self, raw: bytes | str, found: Address | str) -> None:
+        if len(raw) > _QUOTED_BYTES:
+            return  # that is refused at a glance
+        size = _ODD_OVERHEAD + 8 * len(raw)  # text, prepared parts and their spellings, at most four bytes a character
+        if self._odd_size + size > self._odd_bytes:
+            self._odd_young, self._odd_old, self._odd_size = {}, self._odd_young, 0
+        self._odd_young[raw] = found
+        self._odd_size += size
 
 
 def _assemble(local: str, domain: Domain, resource: str) -> Address:
