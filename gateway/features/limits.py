@@ -11,8 +11,11 @@ from functools import lru_cache
 from gateway.stream.facts import Facts, PeerLimits
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
+from gateway.xmpp.digits import read_number
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import LIMITS
+
+_MOST = 10**18 - 1
 
 
 class Limits(StreamFeature):
@@ -53,4 +56,4 @@ def their_limits(parent: Element) -> PeerLimits:
 def _number(limits: Element, name: str) -> int | None:
     element = limits.first(LIMITS, name)
     text = element.text.strip() if element is not None else ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+    return read_number(text, _MOST)

@@ -25,6 +25,7 @@ from gateway.stream.facts import Facts, Management, Role
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
 from gateway.xmpp.addresses import Address
+from gateway.xmpp.digits import read_number
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StanzaCondition, StreamCondition, StreamError
 from gateway.xmpp.namespaces import STANZA_ERRORS, STREAM_MANAGEMENT
@@ -223,9 +224,8 @@ def _answered(facts: Facts, element: Element) -> Step:
     """Initiating entity: the other side has decided."""
     if element.name == "enabled" and facts.management is Management.ON:
         resumable = element.get("resume") in ("true", "1")
-        seconds = element.get("max") or ""
         enabled = ManagementEnabled(
-            id=element.get("id") if resumable else None, seconds=int(seconds) if seconds.isdecimal() else None
+            id=element.get("id") if resumable else None, seconds=read_number(element.get("max"), MODULUS - 1)
         )
         return Step(facts=facts, outputs=[enabled])
     if facts.management is Management.RESUMING and facts.resuming is not None:
@@ -257,7 +257,7 @@ def _failed(facts: Facts, condition: StanzaCondition, h: int | None = None) -> S
 
 def _count(element: Element) -> int:
     """The value of 'h', an xs:unsignedInt."""
-    h = element.get("h") or ""
-    if not (h.isascii() and h.isdigit() and len(h) <= 10 and int(h) < MODULUS):
+    h = read_number(element.get("h"), MODULUS - 1)
+    if h is None:
         raise StreamError(StreamCondition.INVALID_XML, f"<{element.name}/> needs an 'h' from 0 to {MODULUS - 1}")
-    return int(h)
+    return h

@@ -142,6 +142,8 @@ class StreamEnd:
     cleanly: bool = False  # closed properly: what was written has arrived
     stalled: bool = False  # cut, as the other side took nothing any more
     stuck: bool = False  # the other side took nothing when it ended
+    in_vain: bool = False  # something was sent, and nothing was acknowledged where it could have been
+    led_on: bool = False  # something was acknowledged
     resuming: bool = False  # what was not acknowledged is given back later
     returned: Mapping[DomainPair, list[Stanza]] = field(default_factory=dict)  # not acknowledged: to be sent again
     blamed: Stanza | None = None  # the stanza over which the other side ended the stream, most likely

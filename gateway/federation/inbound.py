@@ -115,8 +115,9 @@ class InboundSession(ServerSession):
         if acknowledgements is None:
             self.connection.answer(ResumptionDecided(id=order.id, resumed=False))
             return
+        before = acknowledgements.acknowledged
         self._lenders.broken.settle(order.id, order.h)
-        self._manage(acknowledgements, order.id)
+        self._manage(acknowledgements, order.id, before)
         self.connection.answer(ResumptionDecided(id=order.id, resumed=True, h=acknowledgements.h))
         self._lenders.broken.resumed(order.id)
 

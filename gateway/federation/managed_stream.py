@@ -21,11 +21,21 @@ class Ledger:
     """What was sent and handled on one stream."""
 
     def __init__(
-        self, acknowledgements: Acknowledgements[Stanza], clock: Any, patience: float, silent: Callable[[], None]
+        self,
+        acknowledgements: Acknowledgements[Stanza],
+        clock: Any,
+        patience: float,
+        silent: Callable[[], None],
+        acknowledged_before: int = 0,
     ) -> None:
-        """`silent` is called when a question has been open for `patience` seconds."""
+        """`silent` is called when a question has been open for `patience` seconds.
+
+        `acknowledged_before`: how many stanzas had been acknowledged when an earlier connection of this stream broke.
+        """
         self.acknowledgements = acknowledgements
         self.id: str | None = None  # by which the stream can be resumed
+        self.careful_for = 0  # so many stanzas are sent one by one, each when the one before was acknowledged
+        self._acknowledged_before = acknowledged_before
         self.counts = False  # whether what comes in is counted: since both sides have enabled it
         self._clock = clock
         self._patience = patience
@@ -37,13 +47,23 @@ class Ledger:
     @property
     def has_room(self) -> bool:
         """Whether more may be sent before something is acknowledged."""
-        return not self.acknowledgements.is_full
+        return not (self.careful_for and self.acknowledgements) and not self.acknowledgements.is_full
 
     def room(self) -> Deferred[None]:
         """Fires when there is room again."""
         wait: Deferred[None] = Deferred()
         self._waiting.append(wait)
         return wait
+
+    @property
+    def led_on(self) -> bool:
+        """Whether anything was acknowledged since this connection, or the resumption that it began with."""
+        return self.acknowledgements.acknowledged > self._acknowledged_before
+
+    @property
+    def was_in_vain(self) -> bool:
+        """Whether something was sent on this connection, and nothing of it was acknowledged."""
+        return len(self.acknowledgements) > 0 and not self.led_on
 
     def sending(self, batch: Sequence[Stanza], data: bytes) -> bytes:
         """These are being sent; the answer is what to write."""
@@ -60,7 +80,8 @@ class Ledger:
 
         Raises StreamError for what cannot be.
         """
-        self.acknowledgements.acknowledge(h)
+        new = self.acknowledgements.acknowledge(h)
+        self.careful_for = max(0, self.careful_for - len(new))
         self._asked_at = None
         if self.has_room:
             self._release()

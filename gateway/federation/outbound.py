@@ -141,8 +141,10 @@ class OutboundSession(ServerSession):
 
     def _resumed(self, resumed: StreamResumed) -> None:
         assert self._resuming is not None
+        acknowledgements = self._resuming.acknowledgements
+        before = acknowledgements.acknowledged
         self._resuming.settle(resumed.h)
-        self._manage(self._resuming.acknowledgements, self._resuming.id)
+        self._manage(acknowledgements, self._resuming.id, before)
         self._settle(self.pair)
 
     def _resumption_refused(self, refused: ResumptionRefused) -> None:

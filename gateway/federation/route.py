@@ -92,6 +92,8 @@ class RemoteRoute:
         self._session: ServerSession | None = None
         self._opening: Deferred[ServerSession] | None = None
         self._timers = Timers(clock)
+        self._careful_for = 0  # stanzas that came back: the next managed stream takes them one by one
+        self._suspect: Stanza | None = None  # that came back alone
         self._unanswered: frozenset[Key] = frozenset()  # asked on a stream that has ended
 
     @property
@@ -216,7 +218,10 @@ class RemoteRoute:
     def _opened(self, session: ServerSession) -> None:
         self._opening = None
         self._timers.stop("deadline", "retry")
-        self._reached()
+        if session.is_managed:  # it is the acknowledgement that shows whether stanzas get through
+            self._backoff.reached(self.pair.target)
+        else:
+            self._reached()
         self.disposition = Disposition.SENDING
         self._session = session
         if session.was_resumed:  # the other side has forgotten nothing, and will answer
@@ -224,6 +229,9 @@ class RemoteRoute:
             self._unanswered = frozenset()
         elif "doubt" in self._timers:
             self._await_answers()
+        if self._careful_for and session.is_managed:
+            session.be_careful(self._careful_for)
+        self._careful_for = 0
         session.carry(self.pair, User(ended=self._stream_ended, take_back=self._take_back))
         self.outflow.open(self)
 
@@ -280,6 +288,10 @@ class RemoteRoute:
             text = f"the server of {self.pair.target} does not take it"
             self._router.bounce(end.blamed, StanzaError(StanzaCondition.NOT_ACCEPTABLE, text, reason=end.reason))
             self._router.flush()
+        if end.led_on:
+            self._backoff.reached(self.pair)
+        elif end.in_vain and not end.resuming:
+            self._backoff.failed(self.pair, self._clock.seconds(), DeliveryFailed(end.reason))
         if returned := end.returned.get(self.pair):
             self._take_back(returned)
         elif end.resuming or len(self.outflow):
@@ -291,10 +303,31 @@ class RemoteRoute:
             if stanza.is_request:  # it has still to be asked
                 self._router.requests.answered(self.pair, _mirrored(stanza))
         self._unanswered &= self._router.requests.waiting(self.pair)
-        self.outflow.put_first(stanzas)
-        self._publish(SentAgain(domain=self.pair.target, count=len(stanzas)))
+        stanzas = self._without_blamed(stanzas)
+        if stanzas:
+            self._careful_for = len(stanzas)
+            self.outflow.put_first(stanzas)
+            self._publish(SentAgain(domain=self.pair.target, count=len(stanzas)))
+        elif not len(self.outflow):
+            return
         if self.disposition is Disposition.IDLE:
             self._begin()
+
+    def _without_blamed(self, stanzas: Sequence[Stanza]) -> Sequence[Stanza]:
+        """Bounce the stanza that came back alone for the second time: streams end over it, and others wait."""
+        if len(stanzas) > 1:
+            self._suspect = None
+            return stanzas
+        if self._suspect is not stanzas[0]:
+            self._suspect = stanzas[0]
+            return stanzas
+        self._suspect = None
+        self._backoff.reached(self.pair)  # the cause is known, and the others need not wait for it
+        text = f"the server of {self.pair.target} does not take it"
+        reason = "two streams ended while it was the only one that was not acknowledged"
+        self._router.bounce(stanzas[0], StanzaError(StanzaCondition.NOT_ACCEPTABLE, text, reason=reason))
+        self._router.flush()
+        return ()
 
     def _await_answers(self) -> None:
         self._timers.stop("doubt")

@@ -122,6 +122,11 @@ class ServerSession:
         """Whether what is sent is acknowledged (XEP-0198)."""
         return self._ledger is not None
 
+    def be_careful(self, count: int) -> None:
+        """Send the next so many stanzas one by one, to learn which of them the other side does not survive."""
+        if self._ledger is not None:
+            self._ledger.careful_for = count
+
     @property
     def largest(self) -> int | None:
         """How many bytes the other side takes in one stanza, as it has said (XEP-0478) or as is assumed; None: any."""
@@ -192,6 +197,8 @@ class ServerSession:
         ledger = self._ledger
         if ledger is None or ledger.id is None or self._is_closed or self._is_blamed or not self._users:
             return None
+        if self.was_resumed and ledger.was_in_vain:
+            return None  # it would break over the same stanza again, at once
         routes = {pair: user.take_back for pair, user in self._users.items()}
         facts = self.facts
         is_ours = facts.role is Role.INITIATING
@@ -202,6 +209,8 @@ class ServerSession:
     def _tell_users(self, reason: str, *, resuming: bool) -> None:
         """Tell every route that sent on this stream that it has ended."""
         users, self._users = self._users, {}
+        ledger = self._ledger
+        was_in_vain, led_on = (ledger.was_in_vain, ledger.led_on) if ledger is not None else (False, False)
         returned = [] if resuming or self._ledger is None else self._ledger.acknowledgements.take_back()
         blamed = returned.pop(0) if returned and self._is_blamed else None
         assert self.connection is not None
@@ -211,6 +220,8 @@ class ServerSession:
             stalled=self.connection.has_stalled,
             stuck=self.connection.was_stuck,
             resuming=resuming,
+            in_vain=was_in_vain,
+            led_on=led_on,
             returned=by_pair(returned),
             blamed=blamed,
         )
@@ -219,7 +230,9 @@ class ServerSession:
 
     # -- stream management -------------------------------------------------------------------------------------------
 
-    def _manage(self, acknowledgements: Acknowledgements[Stanza], resumed: str | None = None) -> Ledger:
+    def _manage(
+        self, acknowledgements: Acknowledgements[Stanza], resumed: str | None = None, acknowledged_before: int = 0
+    ) -> Ledger:
         """Begin to keep a ledger, or go on with that of a stream that is resumed by its id."""
         assert self.connection is not None
         silent = f"it acknowledged nothing for {self._tools.patience:g} s ([peers] stream_management)"
@@ -228,6 +241,7 @@ class ServerSession:
             self._tools.clock,
             self._tools.patience,
             lambda: self.connection.abort(silent),  # type: ignore[union-attr]
+            acknowledged_before,
         )
         if resumed is not None:
             self._ledger.id, self._ledger.counts, self.was_resumed = resumed, True, True

@@ -9,7 +9,6 @@ Nothing here waits for anything.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -21,13 +20,12 @@ from gateway.im.work import Later
 from gateway.routing.interfaces import IRouter
 from gateway.stream.codec import AddressLookup
 from gateway.xmpp.addresses import Address
+from gateway.xmpp.digits import read_signed
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import CLIENT
 from gateway.xmpp.stanzas import DirectedPresence, Stanza
 
 UNAVAILABLE = "unavailable"
-
-_BYTE = re.compile(r"[-+]?[0-9]{1,3}").fullmatch  # xs:byte, near enough to be read
 
 # What is to be done when a resource has become available, or may now receive what waited for the account.
 Arrived = Callable[[Resource, bool, bool], Later]
@@ -40,10 +38,10 @@ def read_priority(stanza: Stanza) -> int:
     element = stanza.element.first(CLIENT, "priority")
     if element is None:
         return 0
-    text = element.text.strip()
-    if _BYTE(text) is None or not -128 <= int(text) <= 127:
+    priority = read_signed(element.text.strip(), 127)  # xs:byte
+    if priority is None:
         raise StanzaError(StanzaCondition.BAD_REQUEST, "a priority is a number from -128 to 127")
-    return int(text)
+    return priority
 
 
 class Presences:

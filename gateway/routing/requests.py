@@ -3,69 +3,85 @@
 An iq of type get or set must be answered, also when the one who was asked is gone. So what went to a component or to
 a remote domain is remembered until its answer passes; when that connection ends, all that is open there can be
 answered with an error, and an answer that comes after all is one too many. A request is known by who asked, who was
-asked, and its id, never by the id alone (CVE-2024-46957). The tables are bounded: of each responder, and of those given
-up, the oldest request is forgotten when there are too many.
+asked, and its id, never by the id alone (CVE-2024-46957).
+
+The tables are bounded, in number and, since ids are as long as strangers like, in bytes. Where there are too many open
+requests of one responder, the oldest of the domain that takes the most are forgotten: their askers may wait in vain
+when that responder goes away. Of those given up, digests are kept, and the oldest are forgotten.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Hashable
+from hashlib import blake2b
+from sys import getsizeof
 
 from gateway.xmpp.stanzas import Stanza
 
 Key = tuple[str, str, str | None]
 
+_EACH = 512  # bytes that a request takes beside its id and its addresses
+
 
 class Requests:
     """The requests that wait for an answer, by the one who has to give it."""
 
-    def __init__(self, most_each: int = 10_000) -> None:
+    def __init__(self, most_each: int = 10_000, most_bytes_each: int = 8 << 20) -> None:
+        """What one responder may leave open: `most_each` requests, `most_bytes_each` bytes."""
         self._most_each = most_each
-        self._open: dict[Hashable, OrderedDict[Key, Stanza]] = {}
-        self._given_up: OrderedDict[Key, None] = OrderedDict()
+        self._most_bytes_each = most_bytes_each
+        self._open: dict[Hashable, _Waiting] = {}
+        self._given_up: OrderedDict[bytes, None] = OrderedDict()
 
     def asked(self, responder: Hashable, stanza: Stanza) -> None:
         """A request was handed to `responder`."""
-        waiting = self._open.setdefault(responder, OrderedDict())
-        # What an error reply needs, and no more: payloads are not kept.
+        waiting = self._open.get(responder)
+        if waiting is None:
+            waiting = self._open[responder] = _Waiting()
         key = _key(stanza.from_, stanza.to, stanza.id)
-        # Only what is not plain ASCII can be longer as it is prepared than as it was written.
+        # What an error reply needs, and no more: payloads are not kept. Only an address that is not plain ASCII can be
+        # longer as it is prepared than as it was written.
         head = b"" if stanza.raw.isascii() and b"&" not in stanza.raw else stanza.head()
-        waiting[key] = Stanza(stanza.name, head, stanza.to, stanza.from_, stanza.type, stanza.id)
-        self._given_up.pop(key, None)  # an id may be used again
-        if len(waiting) > self._most_each:
-            waiting.popitem(last=False)
+        waiting.add(key, Stanza(stanza.name, head, stanza.to, stanza.from_, stanza.type, stanza.id))
+        if self._given_up:
+            self._given_up.pop(_digest(key), None)  # an id may be used again
+        if len(waiting) > self._most_each or waiting.size > self._most_bytes_each:
+            waiting.make_room(self._most_each, self._most_bytes_each)
 
     def answered(self, responder: Hashable, response: Stanza) -> bool:
         """A result or error came from `responder`; False when somebody has answered in its place already."""
         key = _key(response.to, response.from_, response.id)
         waiting = self._open.get(responder)
         if waiting is not None:
-            waiting.pop(key, None)
+            waiting.forget(key)
             if not waiting:
                 del self._open[responder]
-        if key not in self._given_up:
+        digest = _digest(key) if self._given_up else b""
+        if digest not in self._given_up:
             return True
-        del self._given_up[key]
+        del self._given_up[digest]
         return False
 
     def waiting(self, responder: Hashable) -> frozenset[Key]:
         """The requests that wait for `responder` now."""
-        return frozenset(self._open.get(responder, ()))
+        waiting = self._open.get(responder)
+        return frozenset(waiting.requests) if waiting is not None else frozenset()
 
     def abandoned(self, responder: Hashable, among: frozenset[Key] | None = None) -> list[Stanza]:
         """`responder` is gone: the requests that it leaves open, all or `among` these, oldest first and forgotten."""
-        waiting = self._open.pop(responder, OrderedDict())
-        left = [key for key in waiting if among is None or key in among]
-        requests = [waiting.pop(key) for key in left]
-        if waiting:
-            self._open[responder] = waiting
+        waiting = self._open.get(responder)
+        if waiting is None:
+            return []
+        left = [key for key in waiting.requests if among is None or key in among]
+        requests = [request for key in left if (request := waiting.forget(key)) is not None]
+        if not waiting:
+            del self._open[responder]
         self._give_up(left)
         return requests
 
     def _give_up(self, keys: list[Key]) -> None:
-        self._given_up.update(dict.fromkeys(keys))
+        self._given_up.update(dict.fromkeys(map(_digest, keys)))
         while len(self._given_up) > self._most_each:
             self._given_up.popitem(last=False)
 
@@ -73,5 +89,61 @@ class Requests:
         return sum(map(len, self._open.values()))
 
 
+class _Waiting:
+    """What waits for one responder, oldest first, and how many bytes that takes."""
+
+    __slots__ = ("requests", "size")
+
+    def __init__(self) -> None:
+        self.requests: OrderedDict[Key, Stanza] = OrderedDict()
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def add(self, key: Key, request: Stanza) -> None:
+        """Remember one, as the latest."""
+        if key not in self.requests:
+            self.size += _size(key)
+        self.requests[key] = request
+
+    def forget(self, key: Key) -> Stanza | None:
+        """Forget one, if it is there."""
+        request = self.requests.pop(key, None)
+        if request is not None:
+            self.size -= _size(key)
+        return request
+
+    def make_room(self, most: int, most_bytes: int) -> None:
+        """Forget the oldest of the domain that asks the most, until there is some room again."""
+        most, most_bytes = most - most // 8, most_bytes - most_bytes // 8
+        while len(self) > most or self.size > most_bytes:
+            shares: defaultdict[str, list[Key]] = defaultdict(list)
+            sizes: defaultdict[str, int] = defaultdict(int)
+            for key in self.requests:
+                domain = _domain(key[0])
+                shares[domain].append(key)
+                sizes[domain] += _size(key)
+            for key in shares[max(sizes, key=sizes.__getitem__)]:
+                self.forget(key)
+                if len(self) <= most and self.size <= most_bytes:
+                    return
+
+
 def _key(asker: object, asked: object, id_: str | None) -> Key:
     return (str(asker), str(asked), id_)
+
+
+def _size(key: Key) -> int:
+    asker, asked, id_ = key
+    return _EACH + len(asker) + len(asked) + getsizeof(id_)
+
+
+def _domain(asker: str) -> str:
+    return asker.partition("/")[0].rpartition("@")[2]
+
+
+def _digest(key: Key) -> bytes:
+    asker, asked, id_ = key
+    text = "\0".join((asker, asked, "" if id_ is None else "1" + id_))  # no address and no id holds U+0000
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -11,12 +11,13 @@ import re
 from dataclasses import dataclass, field
 
 from gateway.sasl.payload import PAYLOAD_BYTES, decode_base64, encode_payload
+from gateway.xmpp.digits import read_number
 from gateway.xmpp.errors import SaslCondition, SaslFailure
 
 _ATTRIBUTE = re.compile(r"([A-Za-z])=([^\0,]+)").fullmatch
 _SASLNAME = re.compile(r"(?:[^=]|=2C|=3D)+").fullmatch
 _NONCE = re.compile(r"[!-+\--~]+").fullmatch
-_POSITIVE = re.compile(r"[1-9][0-9]{0,9}").fullmatch
+_MOST_ITERATIONS = 9_999_999_999  # that are read as a number; far fewer are counted
 _GS2_HEADER = re.compile(r"(n|y|p=([A-Za-z0-9.-]+)),(?:a=([^\0,]+))?,").match
 
 
@@ -98,9 +99,10 @@ class ServerFirst:
         """Read a message."""
         text = _decode(payload)
         nonce, salt, iterations = _read_attributes(text, "rsi")
-        if not _POSITIVE(iterations):
+        count = None if iterations.startswith("0") else read_number(iterations, _MOST_ITERATIONS)
+        if count is None:
             raise malformed("the iteration count is no number")
-        return cls(nonce=_check_nonce(nonce), salt=_decode_value(salt), iterations=int(iterations), text=text)
+        return cls(nonce=_check_nonce(nonce), salt=_decode_value(salt), iterations=count, text=text)
 
     def __bytes__(self) -> bytes:
         return self.text.encode()

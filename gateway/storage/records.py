@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gateway.storage.errors import StoreFull
+from gateway.xmpp.digits import read_number
 from gateway.xmpp.errors import Misuse
+
+_MOST_VERSION = 10**15 - 1
 
 
 class Subscription(StrEnum):
@@ -140,5 +143,4 @@ def write_version(epoch: str, number: int) -> str:
 def read_version(text: str, epoch: str) -> int | None:
     """The number in a version that a client remembers; None when it is not of this account's roster."""
     found, _, number = text.rpartition("-")
-    is_number = number.isascii() and number.isdigit() and len(number) < 16
-    return int(number) if found == epoch and is_number else None
+    return read_number(number, _MOST_VERSION) if found == epoch else None

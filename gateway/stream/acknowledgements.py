@@ -56,6 +56,11 @@ class Acknowledgements(Generic[T]):
         return self._acknowledged + len(self._waiting)
 
     @property
+    def acknowledged(self) -> int:
+        """How many of them the other side has acknowledged."""
+        return self._acknowledged
+
+    @property
     def is_full(self) -> bool:
         """Whether as many bytes wait for acknowledgement as are meant to."""
         return self.waiting_bytes >= self._most_bytes

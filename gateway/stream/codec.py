@@ -18,11 +18,11 @@ from typing import Protocol
 
 from gateway.stream.budget import Budget, OverBudget, Skipping, UnderWay
 from gateway.stream.expat import Judge
-from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, search
+from gateway.stream.framing import INCOMPLETE, UNUSUAL, ClosingTag, Count, search
 from gateway.stream.known import Opening, RootTag, known_opening, known_word, read_opening
 from gateway.stream.scope import Scope
-from gateway.xmpp.addresses import Address, Respelled, readable_part
-from gateway.xmpp.elements import Element, Oversized, unescape
+from gateway.xmpp.addresses import Address, Respelled, readable_part, with_domain
+from gateway.xmpp.elements import Element, Oversized, TreeReader, unescape
 from gateway.xmpp.errors import MalformedAddress, StreamError
 from gateway.xmpp.faults import Fault, stream_error
 from gateway.xmpp.markup import NEVER, QUOTED, rounds
@@ -62,10 +62,11 @@ def _start_tag(other_attributes: bytes) -> bytes:
 
 _STANZA_TAG = re.compile(_start_tag(b"") + b"(/?+)>")
 # A whole stanza that declares no namespaces itself and has no stanza inside. Groups: all of it, those of its start tag,
-# and instead of them, where no such stanza stands, the next byte; then all the rest is passed over.
+# and instead of them, where no such stanza stands, the next byte; then all the rest is passed over, in one step: it is
+# passed over as often as something else than such a stanza comes.
 _USUAL_STANZA = re.compile(
     b"(" + _start_tag(b"(?!xmlns)") + rb"(?:/>|>[^<]*+" + rounds(rb"<(?!/?(?:message|presence|iq))[^<]*+") + rb"</\2>))"
-    rb"|([\s\S])[\s\S]*+"
+    rb"|((?s:.))(?s:.)*+"
 )
 _END_TAG = re.compile(rb"</[^>]*+>")
 _WHITESPACE = re.compile(_WS + rb"*+")
@@ -96,29 +97,38 @@ class Codec:
         self._content: Collection[str] = content_aliases  # the namespaces of stanzas, once the root is known
         self._judge = Judge()
         self._fault: StreamError | None = None
-        self._buffer: bytes | bytearray = b""  # from the start of the element under way
+        self._buffer: bytes | bytearray = b""  # with the element under way, if any, at its start
         self._offset = 0  # of the buffer's first byte in what the judge has been fed
         self._position = 0  # in the buffer, up to where items have been taken
+        self._looked_through: bytes | None = None  # the buffer, when that was searched for what may borrow
+        self._may_borrow = False
+        self._trees: TreeReader | None = None  # for what is in the buffer
         self._under_way: UnderWay | None = None
         self._skipping: Skipping | None = None  # in place of that
         self._scope = _NO_SCOPE
         self._rooted = False
         self._known: RootTag | Element | None = None  # and to be handed out before anything else
         self._ended = False
+        self._raised = False  # the fault
+        self._discards = False
+        self._closing_tag = ClosingTag(b"stream:stream")
 
     @property
     def has_more(self) -> bool:
         """Whether anything but white space was received beyond what has been handed out, well-formed or not."""
-        return bool(self._buffer.strip()) or self._fault is not None or self._known is not None
+        return bool(self._buffer[self._position :].strip()) or self._fault is not None or self._known is not None
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the wire. What is wrong with them is raised by `take`, in its turn."""
-        if self._fault is not None or self._ended:
+        if self._ended:
+            return
+        if self._fault is not None or self._discards:
+            self._closing_tag.look_at(data)
             return
         if not (self._buffer or self._known or self._skipping) and self._is_known(data):
             return
         try:
-            if len(self._buffer) > self.budget.stanza_bytes:
+            if len(self._buffer) - self._position > self.budget.stanza_bytes:
                 raise stream_error(Fault.ENDLESS, "too much was sent ahead of an answer")
             self._judge.most_attributes = self.budget.attributes
             self._append(data)
@@ -161,13 +171,37 @@ class Codec:
             self._drop_from_fault()
 
     def _drop_from_fault(self) -> None:
-        self._buffer = bytes(self._buffer[: max(0, self._judge.passed - self._offset)])
+        good = max(0, self._judge.passed - self._offset)
+        self._closing_tag.look_at(bytes(self._buffer[good:]))
+        self._buffer = bytes(self._buffer[:good])
+
+    def discard(self) -> None:
+        """Hand out nothing any more but the end of the stream, and build and judge nothing on the way to it.
+
+        A fault that has been raised stays: behind it no closing tag can be told from anything else. One that has not
+        been raised yet is thrown away with everything else that has not.
+        """
+        if self._ended or self._raised:
+            return
+        self._discards = True
+        ahead = ClosingTag(self._closing_tag.name)
+        ahead.look_at(bytes(self._buffer[self._position :]))
+        self._closing_tag.is_found |= ahead.is_found
+        self._known = self._fault = self._under_way = self._trees = None
+        self._buffer, self._position = b"", 0
+        self._judge = Judge()
 
     def take(self, at_most: int = -1) -> list[Item]:
-        """The complete items, in order; while negotiating one at a time, since each may change how the next is read."""
+        """Return complete items, in order, up to the first element that is not a stanza; [] when there are none.
+
+        While negotiating they are taken one at a time, since each may change how the next is read.
+        """
         items: list[Item] = []
         if self._ended:
             return items
+        if self._discards:
+            self._ended = self._closing_tag.is_found
+            return [STREAM_END] if self._ended else []
         try:
             if not self._rooted:
                 self._look_for_root()
@@ -183,6 +217,7 @@ class Codec:
         except StreamError as fault:
             self._fault = fault
         if not items and self._fault is not None:
+            self._raised = True
             raise self._fault
         return items
 
@@ -203,6 +238,7 @@ class Codec:
         self._rooted = True
         self._known = opening.root
         self._scope = opening.scope
+        self._closing_tag.name = opening.scope.name.encode()
         self._content = (opening.scope.content_namespace, *self._aliases)
 
     # -- its children ------------------------------------------------------------------------------------------------
@@ -215,9 +251,9 @@ class Codec:
                 return False
             passed = self._judge.passed - self._offset
         if self._under_way is None:
-            if passed <= 0:  # at most a tag that has not ended
-                self.budget.check_size(len(self._buffer))
-            return passed > 0
+            if passed <= self._position:  # at most a tag that has not ended
+                self.budget.check_size(len(self._buffer) - self._position)
+            return passed > self._position
         if self._under_way.is_complete(self._buffer, passed, counts=self._judge.saw_cdata):
             self._under_way = None
             return True
@@ -227,27 +263,57 @@ class Codec:
     def _take_elements(self, items: list[Item], at_most: int) -> None:
         buffer = self._buffer = bytes(self._buffer)
         passed = self._judge.passed - self._offset
-        may_borrow = self._scope.may_be_borrowed_from(buffer)
-        self._position = 0
+        if self._looked_through is not buffer:
+            self._looked_through = buffer
+            self._may_borrow = self._scope.may_be_borrowed_from(buffer)
+        may_borrow = self._may_borrow
         try:
             while len(items) != at_most and not self._ended:
-                if at_most < 0 and not self._judge.saw_cdata:
-                    self._take_usual_stanzas(items, buffer, passed, may_borrow)
                 self._position = _WHITESPACE.match(buffer, self._position).end()  # type: ignore[union-attr]
                 if self._position >= passed:
                     self.budget.check_size(len(buffer) - self._position)
                     break
+                if (
+                    at_most < 0
+                    and not self._judge.saw_cdata
+                    and self._take_usual_stanzas(items, buffer, passed, may_borrow)
+                ):
+                    continue
                 if (item := self._next_element(buffer, passed, may_borrow)) is None:
                     break
                 items.append(item)
+                if type(item) is Element:  # it may change what becomes of everything behind it
+                    break
         finally:
-            self._buffer = buffer[self._position :]
-            self._offset += self._position
-        self._look_ahead(passed - self._position)
+            passed -= self._forget_taken(buffer)
+        self._look_ahead(passed)
 
-    def _take_usual_stanzas(self, items: list[Item], buffer: bytes, passed: int, may_borrow: bool) -> None:
-        """All stanzas up to what is not a usual one; this is the way of nearly everything that passes."""
-        position = self._position
+    def _forget_taken(self, buffer: bytes) -> int:
+        """Drop what has been taken, and say how many bytes; where little was taken of much, that can wait.
+
+        Where items are taken one by one, copying the rest behind each of them would take quadratic time.
+        """
+        taken = self._position
+        if self._under_way is None and taken < len(buffer) // 2 and self._fault is None:
+            return 0
+        self._cut()
+        if not self._buffer or self._under_way is not None:
+            self._trees = None
+        return taken
+
+    def _cut(self) -> None:
+        """Drop what has been taken."""
+        self._buffer = self._buffer[self._position :]
+        self._offset += self._position
+        self._position = 0
+        self._looked_through = None
+
+    def _take_usual_stanzas(self, items: list[Item], buffer: bytes, passed: int, may_borrow: bool) -> bool:
+        """All stanzas up to what is not a usual one; this is the way of nearly everything that passes.
+
+        Return whether there was any.
+        """
+        began = position = self._position
         harmless_bytes = self.budget.harmless_bytes
         try:
             for raw, name, from_, to, type_, id_, lang, other in _USUAL_STANZA.findall(buffer, position, passed):
@@ -262,6 +328,7 @@ class Codec:
                 position += len(raw)
         finally:
             self._position = position
+        return position > began
 
     def _next_element(self, buffer: bytes, passed: int, may_borrow: bool) -> Item | None:
         """Whatever stands next, or None when it is incomplete."""
@@ -314,6 +381,7 @@ class Codec:
 
     def _skip(self, items: list[Item], fault: OverBudget) -> None:
         """What is under way is more than it may be: hand on its start tag, and keep nothing of what follows."""
+        self._cut()
         passed = self._judge.passed - self._offset
         flawed = self._start_tag_alone(bytes(self._buffer), passed, fault)
         if flawed is None:
@@ -402,8 +470,8 @@ class Codec:
         elif isinstance(to_address, MalformedAddress):
             flaw = Flaw(Fault.TO_MALFORMED, to_address.problem)
         respelled = {
-            attribute: found.address.full
-            for attribute, found in ((b"from", from_address), (b"to", to_address))
+            attribute: with_domain(unescape(quoted[1:-1]), found.address.domain)
+            for attribute, quoted, found in ((b"from", from_, from_address), (b"to", to, to_address))
             if isinstance(found, Respelled)
         }
         if respelled:
@@ -426,7 +494,7 @@ class Codec:
 
     def _through_tree(self, raw: bytes) -> Stanza | Element:
         """An element that is no stanza, or a stanza that cannot travel as it is, through its tree."""
-        element = self._scope.parse(raw)
+        element = self._tree(raw)
         if element.name not in NAMES or element.namespace not in self._content:
             return element
         try:
@@ -441,6 +509,13 @@ class Codec:
         tag = _STANZA_TAG.match(raw)
         assert tag is not None
         return self._stanza(raw, *tag.groups(b"")[:6])
+
+    def _tree(self, raw: bytes) -> Element:
+        if raw.startswith(b"<stream:features"):
+            return self._scope.parse(raw)  # which may know them
+        if self._trees is None:
+            self._trees = TreeReader(self._scope.start_tag)
+        return self._trees.read(raw)
 
 
 def _address(found: Address | Respelled | MalformedAddress | None) -> Address | None:

@@ -29,6 +29,9 @@ _ATTRIBUTE = re.compile(rb"\s*+([^\s=/>]++)\s*+=\s*+(" + QUOTED + b")")
 
 # Where a stanza begins or ends, or what has a longer name; and how a stanza ends as a rule.
 _EDGE = re.compile(rb"</?(?:message|presence|iq)>?")
+_SPACED_END = re.compile(rb"[ \t\r\n]++>")
+_END_OF_TAG = re.compile(rb"[ \t\r\n]{0,256}+>")
+_LONGEST_CLOSING_TAG = 512  # of a stream, cut in two by the wire
 _CLOSING_TAG = {name: b"</" + name + b">" for name in (b"message", b"presence", b"iq")}
 
 
@@ -37,8 +40,12 @@ def search(buffer: bytes | bytearray, name: bytes, resume: int, passed: int) -> 
     edge = _EDGE.search(buffer, resume, passed)
     if edge is None:
         return INCOMPLETE
-    # Another edge is a stanza inside the stanza, or white space inside the tag, or a longer name.
-    return edge.end() if edge[0] == _CLOSING_TAG[name] else UNUSUAL
+    closing = _CLOSING_TAG[name]
+    if edge[0] == closing:
+        return edge.end()
+    if edge[0] == closing[:-1] and (rest := _SPACED_END.match(buffer, edge.end(), passed)) is not None:
+        return rest.end()
+    return UNUSUAL  # a stanza inside the stanza, or a longer name
 
 
 class Count:
@@ -107,3 +114,26 @@ def attributes(tag: bytes) -> Iterator[tuple[bytes, bytes]]:
     while attribute := _ATTRIBUTE.match(tag, position):
         yield attribute[1], attribute[2][1:-1]
         position = attribute.end()
+
+
+class ClosingTag:
+    """The closing tag of a stream, looked for in bytes of which nothing else matters any more.
+
+    Nobody has parsed them, so anything that looks like the tag is taken for it.
+    """
+
+    __slots__ = ("_last", "is_found", "name")
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        self.is_found = False
+        self._last = b""
+
+    def look_at(self, data: bytes) -> None:
+        """Look at bytes that follow those before; the work is linear in them."""
+        data = self._last + data
+        start = b"</" + self.name
+        position = -1
+        while not self.is_found and (position := data.find(start, position + 1)) >= 0:
+            self.is_found = _END_OF_TAG.match(data, position + len(start)) is not None
+        self._last = data[-_LONGEST_CLOSING_TAG:]

@@ -13,12 +13,14 @@ from types import MappingProxyType
 
 from gateway.stream.known import RootTag
 from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.digits import read_number
 from gateway.xmpp.elements import escape_attribute
 from gateway.xmpp.errors import MalformedAddress, StreamCondition, StreamError
 from gateway.xmpp.namespaces import DIALBACK, SERVER, STREAMS, XML
 
 Lookup = Callable[[str], Address]
 
+_MOST_VERSION = 999_999  # of a protocol of which there is 1.0
 _MOST_KINDS = 1024  # of headers, their ids aside
 
 
@@ -99,9 +101,10 @@ def _version(text: str | None) -> tuple[int, int]:
     if text is None:
         return (0, 9)
     major, _, minor = text.partition(".")
-    if not (major.isascii() and major.isdigit() and minor.isascii() and minor.isdigit() and len(text) < 10):
+    numbers = read_number(major, _MOST_VERSION), read_number(minor, _MOST_VERSION)
+    if numbers[0] is None or numbers[1] is None:
         raise StreamError(StreamCondition.UNSUPPORTED_VERSION, "the version of a stream is written like 1.0")
-    return (int(major), int(minor))
+    return (numbers[0], numbers[1])
 
 
 def check_same(before: StreamHeader, now: StreamHeader) -> None:

@@ -32,6 +32,7 @@ class Scope:
     """The stream header as its children see it; `start_tag` is a shorter one that means the same to them."""
 
     def __init__(self, name: str, declarations: dict[str, str], lang: str | None) -> None:
+        self.name = name
         self.content_namespace = declarations.get("", "")
         self.start_tag = _start_tag(name, *declarations.items())
         self.language = b" xml:lang='%b'" % lang.encode() if lang and _LANGUAGE.fullmatch(lang) else b""

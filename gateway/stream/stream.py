@@ -43,6 +43,7 @@ from gateway.xmpp.stanzas import CONTENT, Stanza
 
 Output = Event | Order
 _CLOSING_TAG = b"</stream:stream>"
+_TOGETHER = 4096  # bytes; to append to much more, again and again, would take quadratic time
 _FEATURES = (STREAMS, "features")
 # Errors with which we leave and the other side has done nothing wrong: what it had sent already is taken.
 _NOBODYS_FAULT = frozenset({StreamCondition.SYSTEM_SHUTDOWN, StreamCondition.RESET, StreamCondition.CONNECTION_TIMEOUT})
@@ -243,6 +244,8 @@ class Stream:
         elif self.is_open:
             name, namespace = element.name[:100], element.namespace[:100]
             raise stream_error(Fault.UNKNOWN_ELEMENT, f"<{name}/> in {namespace!r} is not known here")
+        else:  # it can no longer be told so, and what it says from here on is not understood either
+            self._codec.discard()
 
     def _features_received(self, features: Element) -> None:
         if self.state is State.NEGOTIATING:
@@ -377,7 +380,7 @@ class Stream:
 
     def _send_raw(self, data: bytes) -> None:
         last = self._out[-1] if self._out else None
-        if isinstance(last, Send):  # header and features leave together
+        if isinstance(last, Send) and len(last.data) < _TOGETHER:  # header and features leave together
             self._out[-1] = Send(data=last.data + data)
         else:
             self._out.append(Send(data=data))
@@ -411,6 +414,8 @@ class Stream:
         self._suspended_by = None
         self._due.clear()
         self._move(Move.CLOSE if error is None or error.condition in _NOBODYS_FAULT else Move.FAIL)
+        if self.state is State.DISCARDING:
+            self._codec.discard()
 
     def _announce_closing(self) -> None:
         for feature in self.profile.features:

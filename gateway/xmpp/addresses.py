@@ -41,8 +41,8 @@ __all__ = [
 ]
 
 _ADDRESS_CHARACTERS = 3 * PART_BYTES + len("@/")
-_MOST_RESPELLED = 1024  # addresses that are remembered
 _QUOTED_BYTES = len("&#x10ffff;") * _ADDRESS_CHARACTERS + len("''")  # of an attribute value, however it is written
+_ODD_OVERHEAD = 512  # bytes that an address takes beside its text
 
 # As with the parts, this decides speed only.
 _PLAIN_ADDRESS = re.compile(rf"(?:({LOCAL})@)?({DOMAIN})(?:/({RESOURCE}))?").fullmatch
@@ -150,19 +150,29 @@ class DomainPair(NamedTuple):
         return DomainPair(self.target, self.sender)
 
 
+_Odd = Address | Respelled | str
+"""A long address, one that is written in another way, or why a text is none."""
+
+
 class AddressCache:
     """Addresses by the text they were read from, so that a busy sender is prepared once.
 
     Two generations: the young one is filled; when it is full it becomes the old one, and the old one is forgotten.
-    What is used is carried over. Refused and long texts are not kept, so memory is bounded in bytes too.
+    What is used is carried over. Texts longer than `longest`, those that write a domain in another way, and those that
+    are no address cost the most to prepare, and strangers can send the same one again and again. They have two
+    generations of their own, bounded in bytes.
     """
 
-    def __init__(self, capacity: int = 32768, *, longest: int = 128) -> None:
+    def __init__(self, capacity: int = 32768, *, longest: int = 128, odd_bytes: int = 2 << 20) -> None:
+        """`odd_bytes` is about what long and refused texts may take in memory, with what became of them."""
         self._generation_size = max(1, capacity // 2)
         self._longest = longest
         self._young: dict[bytes | str, Address] = {}
         self._old: dict[bytes | str, Address] = {}
-        self._respelled: dict[bytes | str, Address] = {}
+        self._odd_young: dict[bytes | str, _Odd] = {}
+        self._odd_old: dict[bytes | str, _Odd] = {}
+        self._odd_size = 0  # of the young ones
+        self._odd_bytes = odd_bytes // 2
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
@@ -187,9 +197,7 @@ class AddressCache:
         return self._young.get(quoted) or self._recall(quoted)
 
     def _recall(self, raw: bytes | str) -> Address:
-        if raw in self._respelled:
-            raise Respelled(self._respelled[raw])
-        address = self._old.pop(raw, None) or self._parse(raw)
+        address = self._old.pop(raw, None) or self._recall_odd(raw) or self._parse(raw)
         if len(raw) <= self._longest:
             if len(self._young) >= self._generation_size:
                 self._young, self._old = {}, self._young
@@ -197,17 +205,41 @@ class AddressCache:
         return address
 
     def _parse(self, raw: bytes | str) -> Address:
-        if isinstance(raw, str):
-            return Address.parse(raw)
-        text = _value(raw)
-        address = Address.parse(text)
-        if _written_domain(text) == address.domain:
-            return address
-        if len(raw) <= self._longest:
-            if len(self._respelled) >= _MOST_RESPELLED:
-                self._respelled.clear()
-            self._respelled[raw] = address
-        raise Respelled(address)
+        text = raw if isinstance(raw, str) else _value(raw)
+        try:
+            address = Address.parse(text)
+        except MalformedAddress as error:
+            self._remember_odd(raw, error.problem)
+            raise
+        if isinstance(raw, bytes) and _written_domain(text) != address.domain:
+            respelled = Respelled(address)
+            self._remember_odd(raw, respelled)
+            raise respelled
+        if len(raw) > self._longest:
+            self._remember_odd(raw, address)
+        return address
+
+    def _recall_odd(self, raw: bytes | str) -> Address | None:
+        found = self._odd_young.get(raw)
+        if found is None:
+            found = self._odd_old.pop(raw, None)
+            if found is None:
+                return None
+            self._remember_odd(raw, found)
+        if isinstance(found, Respelled):
+            raise Respelled(found.address)
+        if isinstance(found, str):
+            raise MalformedAddress(found)
+        return found
+
+    def _remember_odd(self, raw: bytes | str, found: _Odd) -> None:
+        if len(raw) > _QUOTED_BYTES:
+            return  # that is refused at a glance
+        size = _ODD_OVERHEAD + 8 * len(raw)  # text, prepared parts and their spellings, at most four bytes a character
+        if self._odd_size + size > self._odd_bytes:
+            self._odd_young, self._odd_old, self._odd_size = {}, self._odd_young, 0
+        self._odd_young[raw] = found
+        self._odd_size += size
 
 
 def readable_part(text: str) -> Address | None:
@@ -220,6 +252,13 @@ def readable_part(text: str) -> Address | None:
         with suppress(MalformedAddress):
             return Address.parse(part)
     return None
+
+
+def with_domain(text: str, domain: Domain) -> str:
+    """Return a written address with its domain written so, and its other parts as they were."""
+    bare, slash, resource = text.partition("/")
+    local, at, _ = bare.rpartition("@")
+    return f"{local}{at}{domain}{slash}{resource}"
 
 
 def _written_domain(text: str) -> str:

@@ -119,6 +119,22 @@ class Element:
         put(self, "attributes", {key: value for key, value in (attributes or {}).items() if value is not None})
         put(self, "children", tuple(children))
 
+    @classmethod
+    def _of(
+        cls,
+        expanded_name: tuple[str, str],
+        attributes: dict[str | tuple[str, str], str],
+        children: tuple[Element | str, ...],
+    ) -> Element:
+        """Make an element of parts that nobody else holds, which need no copy."""
+        element = object.__new__(cls)
+        put = object.__setattr__
+        put(element, "namespace", expanded_name[0])
+        put(element, "name", expanded_name[1])
+        put(element, "attributes", attributes)
+        put(element, "children", children)
+        return element
+
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"an Element does not change; use {name}=... with replace()")
 
@@ -265,30 +281,58 @@ def parse_element(raw: bytes, root: bytes = b"<root>") -> Element:
     `root` is the start tag in whose scope it stood, so that its prefixes and default namespace hold.
     Raises ValueError for bytes that are no complete element; a codec never hands out such.
     """
-    builder = _Builder()
-    parser = ParserCreate("utf-8", SEPARATOR)
-    parser.buffer_text = True
-    parser.ordered_attributes = True
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.text
-    try:
-        parser.Parse(root, False)
-        parser.Parse(raw, False)
-    except ExpatError as error:
-        raise ValueError(f"not a well-formed element: {error}") from error
-    if builder.result is None:
-        raise ValueError("not a complete element")
-    return builder.result
+    return TreeReader(root).read(raw)
+
+
+class TreeReader:
+    """Builds the trees of elements that stand in one scope, one after the other, with one parser for all of them.
+
+    Making a parser costs more than reading a small element. A parser remembers every name it has seen, so a reader is
+    for the elements of one read, not for a whole stream.
+    """
+
+    __slots__ = ("_builder", "_parse")
+
+    def __init__(self, root: bytes = b"<root>") -> None:
+        """`root` is the start tag in whose scope the elements stand."""
+        self._builder = builder = _Builder()
+        parser = ParserCreate("utf-8", SEPARATOR)
+        if hasattr(parser, "SetReparseDeferralEnabled"):
+            parser.SetReparseDeferralEnabled(False)  # else expat 2.6 and later may wait for more
+        parser.buffer_text = True
+        parser.ordered_attributes = True
+        self._parse = parser.Parse
+        try:
+            self._parse(root, False)
+        except ExpatError as error:
+            raise ValueError(f"not a start tag: {error}") from error
+        parser.StartElementHandler = builder.start
+        parser.EndElementHandler = builder.end
+        parser.CharacterDataHandler = builder.text
+
+    def read(self, raw: bytes) -> Element:
+        """Return the tree of one complete element; after a ValueError this reader is of no further use."""
+        builder = self._builder
+        builder.result = None
+        try:
+            self._parse(raw, False)
+        except ExpatError as error:
+            raise ValueError(f"not a well-formed element: {error}") from error
+        if builder.result is None:
+            raise ValueError("not a complete element")
+        return builder.result
 
 
 class _Builder:
-    """Turns expat's calls into one Element, the first child of the root."""
+    """Turns expat's calls into Elements: each one that is closed at the top becomes the result, unless there is one."""
+
+    __slots__ = ("_names", "_namespaces", "_open", "result")
 
     def __init__(self) -> None:
         self.result: Element | None = None
         self._open: list[tuple[str, list[str], list[Element | str]]] = []
         self._namespaces: dict[str, str] = {}  # each once, however many names are in it
+        self._names: dict[str, tuple[str, str]] = {}
 
     def start(self, name: str, attributes: list[str]) -> None:
         self._open.append((name, attributes, []))
@@ -298,15 +342,23 @@ class _Builder:
             self._open[-1][2].append(data)
 
     def end(self, _: str) -> None:
-        name, flat, children = self._open.pop()
+        opened = self._open
+        if not opened:  # the root itself
+            return
+        name, flat, children = opened.pop()
+        element = Element._of(
+            self._names.get(name) or self._split(name), self._attributes(flat) if flat else {}, tuple(children)
+        )
+        if opened:
+            opened[-1][2].append(element)
+        elif self.result is None:
+            self.result = element
+
+    def _attributes(self, flat: list[str]) -> dict[str | tuple[str, str], str]:
         pairs = zip(flat[::2], flat[1::2], strict=True)
-        attributes = {(self._split(key) if SEPARATOR in key else key): value for key, value in pairs}
-        element = Element(*self._split(name), attributes, children)
-        if len(self._open) == 1:
-            self.result = self.result or element
-        elif self._open:
-            self._open[-1][2].append(element)
+        return {(self._split(key) if SEPARATOR in key else key): value for key, value in pairs}
 
     def _split(self, expat_name: str) -> tuple[str, str]:
         namespace, name = split_name(expat_name)
-        return self._namespaces.setdefault(namespace, namespace), name
+        split = self._names[expat_name] = (self._namespaces.setdefault(namespace, namespace), name)
+        return split

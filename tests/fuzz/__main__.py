@@ -1,5 +1,7 @@
 """The long run: `python -m tests.fuzz --inputs 1000000 --seed 1`, for the codec, whole streams and pairs of them.
 
+`--of oracle` is for one of them alone: here the codec beside expat.
+
 Every input has a seed of its own, `SEED-NUMBER`, which is printed when it breaks a promise, so that it can be had again
 with `--only SEED-NUMBER`. One that takes much longer than all others breaks a promise, too, and memory that grows does.
 """
@@ -12,12 +14,17 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
-from tests.fuzz import fuzz_codec, fuzz_pair, fuzz_stream
+from tests.fuzz import fuzz_codec, fuzz_oracle, fuzz_pair, fuzz_stream
 
-FUZZES: tuple[Callable[[Random], None], ...] = (fuzz_codec.one_input, fuzz_stream.one_input, fuzz_pair.one_input)
+FUZZES: dict[str, Callable[[Random], None]] = {
+    "codec": fuzz_codec.one_input,
+    "stream": fuzz_stream.one_input,
+    "pair": fuzz_pair.one_input,
+    "oracle": fuzz_oracle.one_input,
+}
 REPORTS = 20
 MOST_SECONDS = 2.0  # of the processor, for one input of some kilobytes
 MOST_GROWTH = 64  # megabytes, after the first twentieth
@@ -28,13 +35,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.fuzz", description="Mutated transcripts, on the codec and on streams.")
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--seed", default="1")
+    parser.add_argument("--of", choices=[*FUZZES, "all"], default="all")
     parser.add_argument("--only", help="the seed of one input to have again")
     chosen = parser.parse_args()
+    fuzzes = tuple(FUZZES.values()) if chosen.of == "all" else (FUZZES[chosen.of],)
     if chosen.only:
-        return int(not keeps_promises(chosen.only))
+        return int(not keeps_promises(chosen.only, fuzzes))
     began, broken, at_first = time.monotonic(), 0, 0.0
     for number in range(chosen.inputs):
-        broken += not keeps_promises(f"{chosen.seed}-{number}")
+        broken += not keeps_promises(f"{chosen.seed}-{number}", fuzzes)
         if (number + 1) % max(1, chosen.inputs // REPORTS) == 0:
             gc.collect()
             megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -47,12 +56,12 @@ def main() -> int:
     return broken
 
 
-def keeps_promises(seed: str) -> bool:
+def keeps_promises(seed: str, fuzzes: Sequence[Callable[[Random], None]]) -> bool:
     """Whether one input does what it should; if not, what was wrong is printed."""
     number = int(seed.rpartition("-")[2])
     began = time.process_time()
     try:
-        FUZZES[number % len(FUZZES)](Random(seed))
+        fuzzes[number % len(fuzzes)](Random(seed))
         assert time.process_time() - began < MOST_SECONDS, "it took very long"
     except Exception:
         print(f"--only {seed}", file=sys.stderr)

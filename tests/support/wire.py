@@ -21,7 +21,7 @@ from gateway.net.connection.idle_parsers import Slumber
 from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.stream.events import CloseTransport, Secured
 from gateway.stream.facts import Facts, Role, Terms
-from gateway.stream.profiles import server_profile
+from gateway.stream.profiles import Profile, server_profile
 from gateway.stream.stream import Output
 from gateway.xmpp.stanzas import Stanza
 from tests.support.ca import authority
@@ -88,7 +88,14 @@ class Judge:
 class Wire:
     """One connection. As a session it takes stanzas, with `takes_time` set only when that fires."""
 
-    def __init__(self, role: Role = Role.RECEIVING, *, terms: Terms | None = None, direct_tls: bool = False) -> None:
+    def __init__(
+        self,
+        role: Role = Role.RECEIVING,
+        *,
+        terms: Terms | None = None,
+        direct_tls: bool = False,
+        profile: Profile | None = None,
+    ) -> None:
         self.log: list[str] = []
         self.clock = Clock()
         self.takes_time: list[Deferred[None]] = []
@@ -97,7 +104,7 @@ class Wire:
         if role is Role.INITIATING:
             facts = Facts(role=role, local=OURS, remote=THEIRS, terms=facts.terms)
         self.connection = StreamProtocol(
-            make_stream(server_profile(StartTLS()), facts),
+            make_stream(profile or server_profile(StartTLS()), facts),
             self,
             clock=self.clock,
             judge=Judge(),  # type: ignore[arg-type]

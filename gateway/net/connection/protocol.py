@@ -128,7 +128,14 @@ class StreamProtocol(Protocol):
         layer = self._layer
         if layer is None:
             self._read(data)
-            return
+        else:
+            self._read_secured(layer, data)
+        if self._writable.is_overfull and self.stream.is_open and not self._reading_waits:
+            room = self._writable.wait()
+            assert room is not None
+            self._wait_before_reading(room)
+
+    def _read_secured(self, layer: TLSLayer, data: bytes) -> None:
         was_established = layer.is_established
         data = layer.received(data)
         if layer.is_established and not was_established:
@@ -143,8 +150,8 @@ class StreamProtocol(Protocol):
 
     def _read(self, data: bytes) -> None:
         if not self.bytes_in and (language := other_language(data)):
-            error = StreamError(StreamCondition.NOT_WELL_FORMED, "this is no XML", reason=f"it speaks {language}")
-            self.close(error)
+            self.dismiss(StreamError(StreamCondition.NOT_WELL_FORMED, "this is no XML", reason=f"it speaks {language}"))
+            return
         self.bytes_in += len(data)
         self.last_activity = self._clock.seconds()
         if self._is_resting:

@@ -5,8 +5,10 @@ back for it. What the system does not take waits in the transport: then there is
 Where something stands between us and the system, as with `haproxy:` endpoints, everything goes through it, and there is
 room until it says otherwise.
 
-To the transport this is a producer. To those who write it tells whether there is room, and when. Whoever owns the
-connection hears of a pause, to watch its length.
+Stanzas are not written while there is no room. The answers of the stream itself are: those of the negotiation, of
+stream management, of TLS. A peer that asks and never reads could make us gather them without end, so they are counted,
+and `is_overfull` says when no further question should be read. Honest peers stay far below that: two busy servers that
+stopped reading for every answer that has to wait would wait for each other.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from weakref import proxy
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
+
+MOST_ANSWERS = 1 << 16
+"""Bytes that are written while there is no room before nothing more should be read."""
 
 
 class Owner(Protocol):
@@ -38,6 +43,7 @@ class Writable:
         self._transport: Any = None  # while it may be written to
         self._is_direct = False
         self._is_full = False
+        self._excess = 0  # bytes written while there was no room
         self._owner = proxy(owner)  # which refers to us, and shall be freed without the garbage collector
         self._waiting: list[Deferred[None]] = []
 
@@ -45,6 +51,11 @@ class Writable:
     def is_open(self) -> bool:
         """Whether there is room."""
         return not (self._is_full or self._has_ended)
+
+    @property
+    def is_overfull(self) -> bool:
+        """Whether so much was written while there was no room that nothing more should be read for now."""
+        return self._excess > MOST_ANSWERS
 
     def begin(self, transport: Any) -> None:
         """Write to this transport from now on."""
@@ -65,6 +76,8 @@ class Writable:
             if isinstance(sent, int):  # else the connection is lost, as the transport will find
                 data = data[sent:]
             self.pauseProducing()
+        elif self._is_full:
+            self._excess += len(data)
         transport.write(data)
 
     def wait(self) -> Deferred[None] | None:
@@ -98,6 +111,7 @@ class Writable:
     def resumeProducing(self) -> None:
         if self._is_full:
             self._is_full = False
+            self._excess = 0
             self._owner.write_resumed()
             if self.is_open:
                 self.release()

@@ -68,7 +68,14 @@ class TLSLayer:
         self._may_answer = not (self.is_established and _is_one_record(data))
         if not self.is_established:
             self._shake_hands()
-        return self._decrypted() if self.is_established else b""
+        if not self.is_established:
+            return b""
+        decrypted = self._decrypted()
+        if not decrypted:
+            # A record that held nothing for the stream was a word of TLS itself, perhaps a request for new keys
+            # (RFC 8446 §4.6.3). Its answer must not wait for us to have something to say, or answers would gather.
+            self._may_answer = True
+        return decrypted
 
     def _shake_hands(self) -> None:
         try:

@@ -70,7 +70,13 @@ def _careless(sequence: Any) -> Iterator[object]:
 
 
 def _is_simple(part: Any) -> bool:
-    return len(part) == 1 and part[0][0] in {codes.IN, codes.LITERAL, codes.NOT_LITERAL, codes.ANY}
+    """Whether a round is one character, so that a failed one has taken nothing."""
+    if len(part) != 1:
+        return False
+    operation, argument = part[0]
+    if operation is codes.SUBPATTERN and argument[0] is None:  # only flags, as in (?s:.)
+        return _is_simple(argument[3])
+    return operation in {codes.IN, codes.LITERAL, codes.NOT_LITERAL, codes.ANY}
 
 
 def _ends_with_never(part: Any) -> bool:

@@ -1,0 +1,26 @@
+"""Numbers that strangers write: one bounded reader for all of them.
+
+`int` refuses text of thousands of digits with an exception of its own, and takes digits of every script, white space,
+signs and underscores. What comes from the wire is read here instead: ASCII digits, and not more than is meant.
+"""
+
+from __future__ import annotations
+
+
+def read_number(text: str | None, most: int) -> int | None:
+    """Return the number from 0 to `most` that the text is in decimal digits, leading zeros allowed; None for others."""
+    if not text or not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0") or "0"
+    if len(digits) > len(str(most)):
+        return None
+    number = int(digits)
+    return number if number <= most else None
+
+
+def read_signed(text: str, most: int) -> int | None:
+    """Return the number from -most - 1 to `most` that the text is, with or without a sign; None for others."""
+    if text.startswith("-"):
+        number = read_number(text[1:], most + 1)
+        return None if number is None else -number
+    return read_number(text.removeprefix("+"), most)

@@ -1,0 +1,103 @@
+"""B-12: addresses that are long, or are none, are prepared once and remembered by their bytes, within bounds."""
+
+from __future__ import annotations
+
+import tracemalloc
+from time import process_time
+
+import pytest
+
+from gateway.xmpp import addresses
+from gateway.xmpp.addresses import Address, AddressCache
+from gateway.xmpp.errors import MalformedAddress
+
+ODD = {
+    "digits": "\u0660" * 450 + "@far.test",
+    "labels": ".".join("\u00fc" * 340) + "@x",
+    "long domain": ".".join("\u00fc" * 340),
+    "long resource": "a@far.test/" + "\u2603\u00fc" * 200,
+    "no address": "a b@far.test/r",
+    "empty": "",
+}
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every text that has to be prepared."""
+    texts: list[str] = []
+    parse = Address.parse
+
+    def spy(text: str) -> Address:
+        texts.append(text)
+        return parse(text)
+
+    monkeypatch.setattr(addresses.Address, "parse", spy)
+    return texts
+
+
+def quoted(text: str) -> bytes:
+    return b"'" + text.encode() + b"'"
+
+
+def outcome(cache: AddressCache, raw: bytes) -> Address | str:
+    try:
+        return cache.read(raw)
+    except MalformedAddress as error:
+        return error.problem
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_f_b_12_the_same_bytes_are_prepared_once(kind: str, parsed: list[str]) -> None:
+    cache, raw = AddressCache(), quoted(ODD[kind])
+    first = outcome(cache, raw)
+    assert [outcome(cache, raw) for _ in range(100)] == [first] * 100
+    assert len(parsed) == 1
+
+
+def test_f_b_12_what_is_odd_takes_bounded_memory() -> None:
+    cache = AddressCache(odd_bytes=1 << 20)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(5000):
+            outcome(cache, quoted(f"a@far.test/{number}" + "x" * 900))
+            outcome(cache, quoted(f"{number}" + " " * 900))
+        assert tracemalloc.get_traced_memory()[0] - before < 2 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_f_b_12_what_is_odd_pushes_out_nothing_that_is_not(parsed: list[str]) -> None:
+    cache = AddressCache(odd_bytes=1 << 16)
+    cache.read(b"'a@far.test'")
+    for number in range(1000):
+        outcome(cache, quoted(f"{number} " * 100))
+    parsed.clear()
+    cache.read(b"'a@far.test'")
+    assert parsed == []
+
+
+def test_f_b_12_an_odd_one_that_is_used_is_kept_while_others_pass(parsed: list[str]) -> None:
+    cache, raw = AddressCache(odd_bytes=1 << 16), quoted(ODD["digits"])
+    for number in range(1000):
+        outcome(cache, quoted(f"{number} " * 10))
+        outcome(cache, raw)
+    assert parsed.count(ODD["digits"]) == 1
+
+
+def test_f_b_12_labels_that_come_again_cost_no_more_than_other_text() -> None:
+    """Names that differ in one label only, each new to the cache."""
+
+    def seconds(texts: list[str]) -> float:
+        times = []
+        for _ in range(3):
+            cache = AddressCache()
+            began = process_time()
+            for text in texts:
+                outcome(cache, quoted(text))
+            times.append(process_time() - began)
+        return min(times) / sum(map(len, texts))
+
+    long = seconds([".".join(["\u00fc"] * 300 + [f"x{number}"]) for number in range(20)])
+    short = seconds([f"\u00fc{number}.test" for number in range(500)])
+    assert long < 5 * short
