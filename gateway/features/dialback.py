@@ -29,7 +29,15 @@ from gateway.dialback.keys import KeyMaker
 from gateway.elements import Element
 from gateway.errors import StanzaCondition, StreamCondition, StreamError, TLSRequired
 from gateway.namespaces import DIALBACK_FEATURE
-from gateway.stream.events import INVALID, KeyAnswered, PairChecked, PairRefused, PairVerified, VerificationAnswered, VerifyPair
+from gateway.stream.events import (
+    INVALID,
+    KeyAnswered,
+    PairChecked,
+    PairRefused,
+    PairVerified,
+    VerificationAnswered,
+    VerifyPair,
+)
 from gateway.stream.facts import Facts, Means, Role, Terms
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace

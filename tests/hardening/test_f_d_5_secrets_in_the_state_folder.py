@@ -14,7 +14,9 @@ TEXT = '[gateway]\nstate = "state"\n\n[domains."im.test"]\nserve = "im"\ncertifi
 
 
 @pytest.mark.parametrize("name", ["dialback.secret", "logins.secret"])
-@pytest.mark.parametrize(("mode", "told"), [(0o644, True), (0o602, True), (0o604, True), (0o600, False), (0o640, False)])
+@pytest.mark.parametrize(
+    ("mode", "told"), [(0o644, True), (0o602, True), (0o604, True), (0o600, False), (0o640, False)]
+)
 def test_f_d_5_open_secrets_are_named(tmp_path: Path, name: str, mode: int, told: bool) -> None:
     """The warning names the file and what closes it; the group of the service may be trusted, as with keys."""
     folder = Folder(tmp_path)
