@@ -6,6 +6,7 @@ from functools import partial
 
 from gateway.addresses import Domain
 from gateway.assembly.parts import Parts
+from gateway.assembly.serving import services_of
 from gateway.assembly.state import secret
 from gateway.assembly.tools import attempt
 from gateway.attempts.records import Kind
@@ -26,8 +27,14 @@ def set_people(parts: Parts) -> None:
 
     def itself(domain: Domain) -> IRoute:
         served = [Ping(), Version(), Time(), Announced(FEATURES, IDENTITIES)]
-        disco = Disco(served, contacts=parts.settings.domains[domain].admins)
-        return HandlerRoute(domain, [Ping(), disco, Version(), Time()], parts.router, parts.board.publish)
+        disco = Disco(
+            served,
+            items=lambda: services_of(parts.rules.settings, domain),
+            contacts=parts.settings.domains[domain].admins,
+        )
+        return HandlerRoute(
+            domain, [Ping(), disco, Version(), Time()], parts.router, parts.board.publish, parts.reactor
+        )
 
     parts.people = People(
         [domain.domain for domain in settings.domains_of(ImDomain)],

@@ -23,6 +23,7 @@ from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
 from gateway.federation.session import SessionTools
 from gateway.federation.streams import OutboundStreams
+from gateway.handlers.route import HandlerRoute
 from gateway.history import History
 from gateway.net.certificates import CertificateJudge
 from gateway.net.connector import Connector
@@ -85,6 +86,7 @@ class Parts(MultiService):
     backoff: Backoff
     remote_routes: dict[DomainPair, RemoteRoute]
     components: dict[Domain, ComponentRoute]
+    handlers: dict[Domain, HandlerRoute]
     people: People
     # how others are reached, and how they reach us
     session_tools: SessionTools
