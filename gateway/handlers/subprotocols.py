@@ -128,6 +128,8 @@ class Manager:
         if element.name == "iq" and element.getAttribute("type") in ("result", "error"):
             self._answered(element)
             return True
+        if self.xmlstream is None:
+            return False
         element.handled = False
         seen = self.xmlstream.dispatch(element)
         return bool(element.handled or (seen and element.name != "iq"))
