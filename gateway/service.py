@@ -49,6 +49,8 @@ class Gateway(Parts):
 
     def startService(self) -> None:
         self._start(super().startService)
+        for service in self.handlers.values():
+            self._start(service.start)  # not before everything is there that a handler may send to
         doors = ", ".join(f"{door} {endpoint}" for door, endpoint in self.settings.listen.opened())
         names = ", ".join(self.settings.domains)
         self._remark(f"answering for {names}; doors: {doors or 'none'}")
@@ -72,6 +74,8 @@ class Gateway(Parts):
         waiting = sum(route.queued for route in self.remote_routes.values())
         streams = counted(len(self.connections()), "stream")
         self._remark(f"stopping: {streams} to be closed, {counted(waiting, 'stanza')} to be returned to the senders")
+        for service in self.handlers.values():
+            service.stop()  # while what the handlers say last still finds its way
         self.is_leaving = True  # nothing is opened any more
         await MultiService.stopService(self)
         self.streams.broken.stop()

@@ -90,6 +90,18 @@ class ClientSession:
         self.attempt.passed(stanzas, sum([len(stanza.raw) for stanza in stanzas]), came_in=True)
         return self._owned.take(stanzas)
 
+    def outstanding(self) -> Deferred[None] | None:
+        """Session.outstanding: some answers wait for the store."""
+        client = self._owned
+        wait = client.cleared() if client is not None else None
+        if client is None or wait is None:
+            return None
+
+        def written(_: object) -> None:
+            client.flush()
+
+        return wait.addCallback(written)
+
     def lost(self, reason: str) -> None:
         self.narrator.lost(reason)
         self.connection = None

@@ -286,6 +286,10 @@ class ComponentSession:
         self._awaits_life = len(others) == len(stanzas)
         return others
 
+    def outstanding(self) -> Deferred[None] | None:
+        """Session.outstanding: what could be answered at once has been."""
+        return None
+
     def lost(self, reason: str) -> None:
         self.narrator.lost(reason)
         self._leave(reason)

@@ -184,6 +184,10 @@ class ServerSession:
         room = self._tools.admission.flush()
         return self._paced(len(stanzas), room) if self.facts.terms.stanzas_per_second else room
 
+    def outstanding(self) -> Deferred[None] | None:
+        """Session.outstanding: what could be answered at once has been."""
+        return None
+
     def lost(self, reason: str) -> None:
         self._questions.lost(reason)
         self.narrator.lost(reason)

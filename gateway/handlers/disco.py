@@ -1,11 +1,12 @@
 """Service discovery (XEP-0030), with contact addresses (XEP-0157).
 
-A domain says what it is and what its handlers answer for; of items it knows those that it was given.
+A domain says what it is and what its handlers answer for, and which items there are beside and below it. A user of a
+domain that handlers serve is a bot. Handlers are asked first, so what they say themselves counts, nodes included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from zope.interface import implementer
 
@@ -16,6 +17,7 @@ from gateway.xmpp.namespaces import DATA_FORMS, DISCO_INFO, DISCO_ITEMS, SERVER_
 from gateway.xmpp.stanzas import Stanza, result_reply
 
 Identity = tuple[str, str, str]  # category, type, name
+BOT: tuple[Identity, ...] = (("client", "bot", ""),)
 
 
 @implementer(IDiscoverable)
@@ -36,14 +38,14 @@ class Disco:
         handlers: Sequence[object],
         *,
         identities: Sequence[Identity] = (),
-        items: Mapping[str, str] | None = None,
+        items: Callable[[], Mapping[str, str]] = dict,
         contacts: Sequence[str] = (),
     ) -> None:
-        """`items` are further services, name by JID; `contacts` the URIs under which admins are reached (XEP-0157)."""
+        """`items` gives further services, name by JID; `contacts` are the URIs of the admins (XEP-0157)."""
         described = [handler for handler in handlers if IDiscoverable.providedBy(handler)]
         self._identities = (*identities, *(one for handler in described for one in handler.identities))  # type: ignore[attr-defined]
         self._features = sorted({DISCO_INFO, DISCO_ITEMS, *(one for handler in described for one in handler.features)})  # type: ignore[attr-defined]
-        self._items = dict(items or {})
+        self._items = items
         self._contacts = tuple(contacts)
 
     def handle(self, stanza: Stanza) -> Answer:
@@ -55,19 +57,23 @@ class Disco:
             return Declined()
         if query.get("node"):
             return Refused(error=StanzaError(StanzaCondition.ITEM_NOT_FOUND, "there are no nodes here"))
-        children = self._info() if query.namespace == DISCO_INFO else self._known_items()
+        of_a_user = stanza.to is not None and bool(stanza.to.local)
+        if query.namespace == DISCO_INFO:
+            children = self._info(BOT, ()) if of_a_user else self._info(self._identities, self._contacts)
+        else:
+            children = [] if of_a_user else self._known_items()
         return Handled(replies=[result_reply(stanza, Element(query.namespace, "query", {}, children))])
 
-    def _info(self) -> list[Element]:
-        identities = [
+    def _info(self, identities: Sequence[Identity], contacts: Sequence[str]) -> list[Element]:
+        named = [
             Element(DISCO_INFO, "identity", {"category": category, "type": kind, "name": name or None})
-            for category, kind, name in self._identities
+            for category, kind, name in identities
         ]
         features = [Element(DISCO_INFO, "feature", {"var": feature}) for feature in self._features]
-        return [*identities, *features, *([_contact_form(self._contacts)] if self._contacts else [])]
+        return [*named, *features, *([_contact_form(contacts)] if contacts else [])]
 
     def _known_items(self) -> list[Element]:
-        return [Element(DISCO_ITEMS, "item", {"jid": jid, "name": name or None}) for jid, name in self._items.items()]
+        return [Element(DISCO_ITEMS, "item", {"jid": jid, "name": name or None}) for jid, name in self._items().items()]
 
 
 def _contact_form(contacts: Sequence[str]) -> Element:

@@ -1,29 +1,52 @@
 """HandlerRoute: the route of a domain whose stanzas are dealt with by handlers in this process.
 
 The handlers are asked in order; the first that does not decline ends it. What all decline is `service-unavailable`, an
-exception is `internal-server-error` and a traceback in the log, an answer may come later. What handlers are given and
-what they say is noticed as what passes on a stream is: by the batch.
+exception is `internal-server-error` and a traceback in the log, an answer may come later. A request that nobody answers
+in time, or before the route is stopped, is answered with an error; the answer that comes after that is dropped. What
+handlers are given and what they say is noticed as what passes on a stream is: by the batch.
+
+A route is made, started and stopped. Handlers that send of their own accord are attached by `start`, when everything
+around them is there, and may send until they are detached by `stop`.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.notices.notices import Publish, StanzasPassed
-from gateway.routing.interfaces import Answer, Declined, Handled, IActiveHandler, ILocalHandler, IRoute, IRouter
+from gateway.routing.interfaces import (
+    Answer,
+    Declined,
+    Handled,
+    IActiveHandler,
+    IDetachableHandler,
+    ILocalHandler,
+    IRoute,
+    IRouter,
+    Refused,
+)
 from gateway.xmpp.addresses import Domain
-from gateway.xmpp.errors import Misuse, StanzaCondition, StanzaError
+from gateway.xmpp.errors import ConfigError, Misuse, StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import Stanza
 
 VIA = "handler"
 _NOT_SERVED = StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)
 _BROKEN = StanzaError(StanzaCondition.INTERNAL_SERVER_ERROR)
+_TOO_SLOW = StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, "the service did not answer in time")
+_STOPPED = StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, "the service was stopped")
+
+ANSWER_SECONDS = 60.0
+MOST_OPEN = 10_000  # requests of one domain that wait for an answer; beyond that the oldest is given up
+
+Key = tuple[str, str, str | None]
 
 
 @implementer(IRoute)
@@ -32,7 +55,14 @@ class HandlerRoute:
 
     _log = Logger()
 
-    def __init__(self, domain: Domain, handlers: Sequence[ILocalHandler], router: IRouter, publish: Publish) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        handlers: Sequence[ILocalHandler],
+        router: IRouter,
+        publish: Publish,
+        clock: IReactorTime,
+    ) -> None:
         self.domain = domain
         self.handlers = tuple(handlers)
         self._router = router
@@ -40,13 +70,52 @@ class HandlerRoute:
         self._given: list[Stanza] = []  # and not noticed yet
         self._said: list[Stanza] = []
         self._is_delivering = False
+        self._clock = clock
+        self._attached: list[ILocalHandler] = []
+        self._may_send = False
+        self._open: OrderedDict[Key, tuple[float, Stanza]] = OrderedDict()  # requests, and when they are given up
+        self._timer: Any = None
+
+    # -- its life ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Attach the handlers that send of their own accord; ConfigError if one cannot be, and then none is."""
+        self._may_send = True
         for handler in self.handlers:
             if IActiveHandler.providedBy(handler):
-                handler.attached(domain, self._send_now)  # type: ignore[attr-defined]
+                try:
+                    handler.attached(self.domain, self._send_now)  # type: ignore[attr-defined]
+                except Exception as error:
+                    self._log.failure("{handler} cannot be attached", handler=type(handler).__name__)
+                    self.stop()
+                    problem = f"{type(handler).__name__} cannot be attached: {type(error).__name__}: {error}"
+                    raise ConfigError(f'domains."{self.domain}"', problem) from error
+                self._attached.append(handler)
+
+    def stop(self) -> None:
+        """Detach the handlers, let nothing more be sent, and answer the requests that are open."""
+        attached, self._attached = self._attached, []
+        for handler in reversed(attached):
+            if IDetachableHandler.providedBy(handler):
+                try:
+                    handler.detached()  # type: ignore[attr-defined]
+                except Exception:
+                    self._log.failure("{handler} failed when it was detached", handler=type(handler).__name__)
+        self._may_send = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for _, stanza in list(self._open.values()):
+            self._bounce(stanza, _STOPPED)
+        self._flush()
+
+    # -- as an IRoute ------------------------------------------------------------------------------------------------
 
     def deliver(self, stanza: Stanza) -> None:
         """Ask the handlers, the first one first."""
         self._given.append(stanza)
+        if stanza.is_request:
+            self._wait_for_answer(stanza)
         self._is_delivering = True
         try:
             self._ask(stanza, self.handlers)
@@ -72,23 +141,64 @@ class HandlerRoute:
 
     def _ask(self, stanza: Stanza, handlers: Sequence[ILocalHandler]) -> None:
         if not handlers:
-            self._router.bounce(stanza, _NOT_SERVED)
+            self._bounce(stanza, _NOT_SERVED)
             self._flush()
             return
         answer: Deferred[Any] = maybeDeferred(handlers[0].handle, stanza)
-        answer.addCallback(self._answered, stanza, handlers[1:])
+        answer.addCallback(self._answered, stanza, handlers)
         answer.addErrback(self._broke, stanza, handlers[0])
 
-    def _answered(self, answer: Answer, stanza: Stanza, others: Sequence[ILocalHandler]) -> None:
-        if isinstance(answer, Declined):
-            self._ask(stanza, others)
-        elif isinstance(answer, Handled):
-            for reply in answer.replies:
-                self._send(reply)
-            self._flush()
-        else:
-            self._router.bounce(stanza, answer.error)
-            self._flush()
+    def _answered(self, answer: Answer, stanza: Stanza, handlers: Sequence[ILocalHandler]) -> None:
+        match answer:
+            case Declined():
+                self._ask(stanza, handlers[1:])
+            case Handled():
+                for reply in answer.replies:
+                    self._send(reply)
+                self._flush()
+            case Refused():
+                self._bounce(stanza, answer.error)
+                self._flush()
+            case _:
+                self._log.error(
+                    "{handler} of {domain} answered a stanza ({name}) with {kind}, which is not Handled, Declined or"
+                    " Refused: the sender gets internal-server-error",
+                    handler=type(handlers[0]).__name__,
+                    domain=self.domain,
+                    name=stanza.name,
+                    kind=type(answer).__name__,
+                )
+                self._bounce(stanza, _BROKEN)
+                self._flush()
+
+    # -- requests that wait for an answer ----------------------------------------------------------------------------
+
+    def _wait_for_answer(self, request: Stanza) -> None:
+        key = _key(request.from_, request.to, request.id)
+        self._open.pop(key, None)  # an id may be used again
+        self._open[key] = self._clock.seconds() + ANSWER_SECONDS, request
+        if len(self._open) > MOST_OPEN:
+            self._bounce(next(iter(self._open.values()))[1], _TOO_SLOW)
+        if self._timer is None:
+            self._timer = self._clock.callLater(ANSWER_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        """Answer the requests whose time is up; look again when the next one's is."""
+        self._timer = None
+        now = self._clock.seconds()
+        while self._open:
+            due, request = next(iter(self._open.values()))
+            if due > now:
+                self._timer = self._clock.callLater(due - now, self._give_up)
+                break
+            self._bounce(request, _TOO_SLOW)
+        self._flush()
+
+    def _bounce(self, stanza: Stanza, error: StanzaError) -> None:
+        """Answer with an error, unless the stanza has been answered already."""
+        if stanza.is_request and self._open.pop(_key(stanza.from_, stanza.to, stanza.id), None) is None:
+            return
+        self._router.bounce(stanza, error)
 
     def _flush(self) -> None:
         """Who delivers also flushes, once for a whole batch; what is answered later has nobody else to do so."""
@@ -100,10 +210,21 @@ class HandlerRoute:
         """A handler speaks for its domain, and for nobody else."""
         if stanza.to is None or stanza.from_ is None or stanza.from_.domain != self.domain:
             raise Misuse(f"a handler of {self.domain} sends from {stanza.from_} to {stanza.to}")
+        is_answer = stanza.name == "iq" and stanza.is_response
+        if is_answer and self._open.pop(_key(stanza.to, stanza.from_, stanza.id), None) is None:
+            return  # nobody waits for it any more: nobody is answered twice
         self._said.append(stanza)
         self._router.route(stanza)
 
     def _send_now(self, stanza: Stanza) -> None:
+        if not self._may_send:
+            self._log.warn(
+                "a handler of {domain} has been detached and still sends: {name} to {to} is dropped",
+                domain=self.domain,
+                name=stanza.name,
+                to=stanza.to,
+            )
+            return
         self._send(stanza)
         self._flush()
 
@@ -111,5 +232,9 @@ class HandlerRoute:
         self._log.failure(
             "{handler} failed on a stanza: {name}", failure, handler=type(handler).__name__, name=stanza.name
         )
-        self._router.bounce(stanza, _BROKEN)
+        self._bounce(stanza, _BROKEN)
         self._flush()
+
+
+def _key(asker: object, asked: object, id_: str | None) -> Key:
+    return (str(asker), str(asked), id_)

@@ -15,7 +15,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.python import compat
+from twisted.python.failure import Failure
 from twisted.python.reflect import namedAny
 from twisted.words.protocols.jabber.error import exceptionFromStanza
 from twisted.words.protocols.jabber.ijabber import IXMPPHandlerCollection
@@ -23,7 +25,7 @@ from twisted.words.xish import domish
 from twisted.words.xish.utility import EventDispatcher
 from zope.interface import implementer
 
-from gateway.routing.interfaces import Answer, Declined, Handled, IActiveHandler
+from gateway.routing.interfaces import Answer, Declined, Handled, IDetachableHandler
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import XML
@@ -36,7 +38,7 @@ if not hasattr(compat, "_PY3"):
 _MOST_REQUESTS = 1000
 
 
-@implementer(IActiveHandler)
+@implementer(IDetachableHandler)
 class Subprotocols:
     """Serves a domain by handlers that were written for a client's or component's stream."""
 
@@ -50,6 +52,10 @@ class Subprotocols:
     def attached(self, domain: Domain, send: Callable[[Stanza], None]) -> None:
         """To the handlers, this is a stream that has just been initialized."""
         self._manager.begin(domain, send)
+
+    def detached(self) -> None:
+        """To the handlers, the stream has ended."""
+        self._manager.end()
 
     def handle(self, stanza: Stanza) -> Answer:
         """Dispatch it; what the handlers send in answer leaves by itself."""
@@ -85,6 +91,17 @@ class Manager:
             handler.makeConnection(self.xmlstream)
             handler.connectionInitialized()
 
+    def end(self) -> None:
+        """Disconnect the handlers; requests of theirs that are under way fail."""
+        reason = Failure(ConnectionDone("the handlers were detached"))
+        self.xmlstream = None
+        for handler in self._handlers:
+            handler.connectionLost(reason)
+        requests, self._requests = self._requests, {}
+        for answer in requests.values():
+            if answer is not None:
+                answer.errback(reason)
+
     def send(self, element: domish.Element) -> None:
         """Send a stanza; its 'from' is the domain unless it says otherwise."""
         stanza = from_domish(element, CONTENT)
@@ -111,6 +128,8 @@ class Manager:
         if element.name == "iq" and element.getAttribute("type") in ("result", "error"):
             self._answered(element)
             return True
+        if self.xmlstream is None:
+            return False
         element.handled = False
         seen = self.xmlstream.dispatch(element)
         return bool(element.handled or (seen and element.name != "iq"))

@@ -82,6 +82,10 @@ class LoginSession:
                 self.messaging.received(stanza)
         return None
 
+    def outstanding(self) -> Deferred[None] | None:
+        """Session.outstanding: what could be answered at once has been."""
+        return None
+
     def lost(self, reason: str) -> None:
         self.connection = None
         told = self._told or reason

@@ -91,6 +91,13 @@ class IActiveHandler(ILocalHandler):
         """The handler serves this domain from now on; what it sends is from there, and may go to anybody."""
 
 
+class IDetachableHandler(IActiveHandler):
+    """An active handler that has something to end: timers, ports, connections."""
+
+    def detached() -> None:
+        """The handler serves the domain no longer, or the gateway stops; it may send for the last time in here."""
+
+
 class IDiscoverable(Interface):
     """A handler that adds to what its domain says of itself in service discovery (XEP-0030)."""
 

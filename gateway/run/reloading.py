@@ -19,6 +19,7 @@ from typing import Any
 from gateway.components.components import ComponentRoute
 from gateway.config import Mistakes, load
 from gateway.config.settings import ComponentDomain, DomainSettings, HandlerDomain, ImDomain, Settings
+from gateway.handlers.route import HandlerRoute
 from gateway.net.certificates.own_certificates import Identity
 from gateway.net.listen.listening import Listening, NotOpened
 from gateway.net.tls.session import judge_peer
@@ -51,6 +52,7 @@ class Reload:
             material = Material.load(new)
             routes = self._new_routes(new)
             opened = self._open_new_doors(new)
+            self._start_handlers(routes, opened)
         except (Mistakes, ConfigError, NotOpened) as problem:
             told = "; ".join(str(problem).splitlines())
             self._tell(f"the configuration was not reloaded, and nothing has changed: {told}", Level.ERROR)
@@ -92,6 +94,32 @@ class Reload:
             raise
         return opened
 
+    def _start_handlers(self, routes: dict[Domain, Any], opened: list[Listening]) -> None:
+        """Start new handlers, each when the one before it has stopped; if one fails, the old ones go on."""
+        changed: list[tuple[HandlerRoute | None, HandlerRoute]] = []
+        try:
+            for name, route in routes.items():
+                if isinstance(route, HandlerRoute):
+                    old = self._gateway.handlers.get(name)
+                    if old is not None:
+                        old.stop()
+                    changed.append((old, route))
+                    route.start()
+        except ConfigError:
+            for old, route in reversed(changed):
+                route.stop()
+                if old is not None:
+                    self._start_again(old)
+            for door in opened:
+                door.stopService()
+            raise
+
+    def _start_again(self, route: HandlerRoute) -> None:
+        try:
+            route.start()
+        except ConfigError as problem:
+            self._tell(f"{problem}: the handler that served the domain does not start again", Level.ERROR)
+
     # -- what may not ------------------------------------------------------------------------------------------------
 
     def _put_in_place(
@@ -102,9 +130,13 @@ class Reload:
         use(gateway, material)
         for name in self._old.domains.keys() - new.domains.keys():
             gateway.router.detach(name)
+            if (handlers := gateway.handlers.pop(name, None)) is not None:
+                handlers.stop()
             _dismiss(gateway.components.pop(name, None), StreamCondition.HOST_GONE)
         for name, route in routes.items():
             _dismiss(gateway.components.pop(name, None), StreamCondition.RESET)
+            if (handlers := gateway.handlers.pop(name, None)) is not None:
+                handlers.stop()  # a component takes its place; another handler has stopped it already
             attach(gateway, name, route)
         for route in list(gateway.remote_routes.values()):
             route.rules = gateway.rules.route_rules(route.pair.target)

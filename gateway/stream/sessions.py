@@ -69,6 +69,9 @@ class Session(Protocol):
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Stanzas came; a Deferred where reading should wait for it."""
 
+    def outstanding(self) -> Deferred[None] | None:
+        """The other side has closed its stream: None when all that it asked for is answered; else fires when it is."""
+
     def lost(self, reason: str) -> None:
         """The connection is gone, for this reason in plain words. Called once, and nothing after it."""
 
@@ -84,6 +87,10 @@ class Nobody:
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Too late."""
+        return None
+
+    def outstanding(self) -> Deferred[None] | None:
+        """Nothing is."""
         return None
 
     def lost(self, reason: str) -> None:

@@ -71,6 +71,8 @@ class Stream:
         self._header_sent = False
         self._suspended_by: StreamFeature | None = None
         self._due: list[Callable[[Facts], Step]] = []  # until the stream is ready for them
+        self.ends_later = False  # the owner calls `finish` when what the other side asked for has been answered
+        self.end_waits = False  # their closing tag has come, and ours waits for `finish`
 
     # -- what the owner calls ----------------------------------------------------------------------------------------
 
@@ -81,7 +83,7 @@ class Stream:
 
     def received(self, data: bytes) -> list[Output]:
         """Bytes came from the wire."""
-        if self.state is State.CLOSED:
+        if self.state is State.CLOSED or self.end_waits:
             return []
         if self._lacking is not None:
             data = self._lacking.completed(data)
@@ -110,6 +112,12 @@ class Stream:
         """Close the stream, with the error that says why, or as one that has done its work."""
         if self.is_open:
             self._close(error)
+        return self._drained()
+
+    def finish(self) -> list[Output]:
+        """Close our side, too, after the other side has closed its own and has been given every answer."""
+        if self.end_waits:
+            self._guard(self._end)
         return self._drained()
 
     def rest(self) -> None:
@@ -145,7 +153,7 @@ class Stream:
             self._guard(self._read_all)  # their closing tag may be there already
 
     def _read_all(self) -> None:
-        while self._suspended_by is None and self.state is not State.CLOSED:
+        while self._suspended_by is None and self.state is not State.CLOSED and not self.end_waits:
             if self._due and self._is_ready:
                 self._take(self._due.pop(0)(self.facts))
                 continue
@@ -256,6 +264,13 @@ class Stream:
 
     def _closed_by_other_side(self) -> None:
         self._out.append(StreamClosed())
+        if self.ends_later and self.is_established:
+            self.end_waits = True
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        self.end_waits = False
         if self.is_open:
             self._announce_closing()
             self._send_raw(_CLOSING_TAG)

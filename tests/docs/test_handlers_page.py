@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.task import Clock
+
 from gateway.handlers.route import HandlerRoute
 from gateway.notices.notices import Board
 from gateway.routing.interfaces import ILocalHandler
@@ -30,7 +32,7 @@ def test_the_greeter_greets() -> None:
     handler = example()["Greeter"](greeting="Welcome")
     assert ILocalHandler.providedBy(handler)
     router = RecordingRouter()
-    route = HandlerRoute(prepare_domain("greeter.example.com"), [handler], router, Board().publish)
+    route = HandlerRoute(prepare_domain("greeter.example.com"), [handler], router, Board().publish, Clock())
     route.deliver(
         stanza("<message from='ann@there.test/x' to='greeter.example.com' type='chat' id='1'><body>Hi</body></message>")
     )
@@ -42,6 +44,8 @@ def test_the_greeter_greets() -> None:
 
 def test_the_greeter_declines_the_rest() -> None:
     router = RecordingRouter()
-    route = HandlerRoute(prepare_domain("greeter.example.com"), [example()["Greeter"]()], router, Board().publish)
+    route = HandlerRoute(
+        prepare_domain("greeter.example.com"), [example()["Greeter"]()], router, Board().publish, Clock()
+    )
     route.deliver(stanza("<iq from='ann@there.test/x' to='greeter.example.com' type='get' id='1'><q xmlns='x'/></iq>"))
     assert [(bounced.id, str(error.condition)) for bounced, error in router.log] == [("1", "service-unavailable")]

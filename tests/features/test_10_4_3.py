@@ -5,6 +5,7 @@ was asked has gone (RFC 6120 §8.2.3).
 from __future__ import annotations
 
 import pytest
+from twisted.internet.task import Clock
 
 from gateway.handlers.route import HandlerRoute
 from gateway.notices.notices import Board
@@ -19,7 +20,7 @@ REQUEST = "<iq from='a@theirs.test/r' to='ours.test' id='7' type='{}'><q xmlns='
 @pytest.mark.parametrize("type_", ["get", "set"])
 def test_what_nobody_here_knows_is_answered(type_: str) -> None:
     verona = Neighbours()
-    verona.router.attach(OURS, HandlerRoute(OURS, (), verona.router, Board().publish))
+    verona.router.attach(OURS, HandlerRoute(OURS, (), verona.router, Board().publish, Clock()))
     verona.route(REQUEST.format(type_))
     (answer,) = verona.outside.got
     assert (answer.type, answer.id, str(answer.to), str(answer.from_)) == ("error", "7", "a@theirs.test/r", "ours.test")

@@ -99,6 +99,7 @@ class Wire:
         self.log: list[str] = []
         self.clock = Clock()
         self.takes_time: list[Deferred[None]] = []
+        self.owes: Deferred[None] | None = None  # fires when the other side has been given every answer
         self.transport = Transport(self.log)
         facts = Facts(role=role, terms=terms or Terms(require_tls=False, idle_seconds=0))
         if role is Role.INITIATING:
@@ -184,6 +185,9 @@ class Wire:
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         self.log.append("stanzas: " + " ".join(str(stanza.id) for stanza in stanzas))
         return self.takes_time.pop(0) if self.takes_time else None
+
+    def outstanding(self) -> Deferred[None] | None:
+        return self.owes
 
     def lost(self, reason: str) -> None:
         self.log.append(f"lost: {reason}")

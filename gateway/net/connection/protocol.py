@@ -78,6 +78,7 @@ class StreamProtocol(Protocol):
     ) -> None:
         """`tls` makes OpenSSL's connection for this side and these facts; `clock` is an IReactorTime."""
         self.stream = stream
+        stream.ends_later = True
         self.timing = timing
         self.peer_address = ""  # the other side's IP address and port, once connected
         self.last_activity = 0.0
@@ -267,6 +268,8 @@ class StreamProtocol(Protocol):
                 self.session.happened(output)
                 if kind is StreamClosed:
                     self._ended_because = self._ended_because or "the other side closed the stream"
+        if self.stream.end_waits:
+            self._answer_and_end()
         if self.stream.state is State.CLOSED:
             self._lose()  # not before our own closing tag is written
         if outputs and self.stream.is_established and "negotiate" in self._timers:
@@ -276,6 +279,19 @@ class StreamProtocol(Protocol):
                 self._watcher.established(self)
             if self._slumber is not None:
                 self.rest()
+
+    def _answer_and_end(self) -> None:
+        """The other side has closed its stream: close ours once what it asked for is answered (RFC 6120 §4.4)."""
+        wait = self.session.outstanding()
+        if wait is None:
+            self._carry_out(self.stream.finish())
+        else:
+            self._timers.start("close", self.timing.close, self._end_stream)
+            wait.addCallback(lambda _: self._end_stream())
+
+    def _end_stream(self) -> None:
+        if not self._is_lost:
+            self._carry_out(self.stream.finish())
 
     def _stop_writing(self) -> None:
         self._out.end()

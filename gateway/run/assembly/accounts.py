@@ -15,6 +15,7 @@ from gateway.im.assembly import FEATURES, IDENTITIES
 from gateway.notices.attempts.records import Kind
 from gateway.routing.interfaces import IRoute
 from gateway.run.assembly.parts import Parts
+from gateway.run.assembly.serving import services_of
 from gateway.run.assembly.state import secret
 from gateway.run.assembly.tools import attempt
 from gateway.xmpp.addresses import Domain
@@ -26,8 +27,14 @@ def set_people(parts: Parts) -> None:
 
     def itself(domain: Domain) -> IRoute:
         served = [Ping(), Version(), Time(), Announced(FEATURES, IDENTITIES)]
-        disco = Disco(served, contacts=parts.settings.domains[domain].admins)
-        return HandlerRoute(domain, [Ping(), disco, Version(), Time()], parts.router, parts.board.publish)
+        disco = Disco(
+            served,
+            items=lambda: services_of(parts.rules.settings, domain),
+            contacts=parts.settings.domains[domain].admins,
+        )
+        return HandlerRoute(
+            domain, [Ping(), disco, Version(), Time()], parts.router, parts.board.publish, parts.reactor
+        )
 
     parts.people = People(
         [domain.domain for domain in settings.domains_of(ImDomain)],

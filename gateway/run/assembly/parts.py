@@ -22,6 +22,7 @@ from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
 from gateway.federation.session import SessionTools
 from gateway.federation.streams import OutboundStreams
+from gateway.handlers.route import HandlerRoute
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.certificates.own_certificates import Identity
 from gateway.net.certificates.trust import TrustStore
@@ -87,6 +88,7 @@ class Parts(MultiService):
     backoff: Backoff
     remote_routes: dict[DomainPair, RemoteRoute]
     components: dict[Domain, ComponentRoute]
+    handlers: dict[Domain, HandlerRoute]
     people: People
     # how others are reached, and how they reach us
     session_tools: SessionTools

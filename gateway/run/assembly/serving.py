@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from gateway.components.components import ComponentRoute
-from gateway.config.settings import ComponentDomain, HandlerDomain
+from gateway.config.settings import ComponentDomain, HandlerDomain, ImDomain, Settings
 from gateway.handlers.disco import Disco
 from gateway.handlers.ping import Ping
 from gateway.handlers.route import HandlerRoute
 from gateway.handlers.time import Time
 from gateway.handlers.version import Version
-from gateway.routing.interfaces import ILocalHandler
+from gateway.routing.interfaces import IDiscoverable, ILocalHandler
 from gateway.routing.outflow import Bounds, Outflow
 from gateway.run.assembly.parts import Parts
 from gateway.xmpp.addresses import Domain
@@ -21,6 +21,7 @@ MOST_BYTES_FACTOR = 16
 def serve_locally(parts: Parts) -> None:
     """Make and attach the routes of the domains as the settings have them."""
     parts.components = {}
+    parts.handlers = {}
     for name, domain in parts.settings.domains.items():
         if isinstance(domain, ComponentDomain | HandlerDomain):
             attach(parts, name, local_route(parts, domain))
@@ -30,6 +31,8 @@ def attach(parts: Parts, domain: Domain, route: ComponentRoute | HandlerRoute) -
     """Have a local domain served by this route from now on."""
     if isinstance(route, ComponentRoute):
         parts.components[domain] = route
+    else:
+        parts.handlers[domain] = route
     parts.router.attach(domain, route)
 
 
@@ -45,8 +48,30 @@ def local_route(parts: Parts, domain: ComponentDomain | HandlerDomain) -> Compon
         )
     handler = _made(domain)
     served = [handler, Ping(), Version(), Time()]
-    disco = Disco(served, identities=[("server", "im", "xmpp-gateway")], contacts=domain.admins)
-    return HandlerRoute(domain.domain, [Ping(), disco, Version(), Time(), handler], parts.router, parts.board.publish)
+    own = IDiscoverable.providedBy(handler) and handler.identities
+    identities = [] if own else [("component", "generic", "xmpp-gateway")]
+    disco = Disco(served, identities=identities, contacts=domain.admins)
+    handlers = [handler, Ping(), disco, Version(), Time()]  # what the handler declines is answered by what is built in
+    return HandlerRoute(domain.domain, handlers, parts.router, parts.board.publish, parts.reactor)
+
+
+def services_of(settings: Settings, domain: Domain) -> dict[str, str]:
+    """The components and handlers that belong to a domain with accounts: those below it, and those beside it.
+
+    Beside it is what has the same parent and is below no other domain with accounts. A parent of one label, as `com`,
+    joins nothing.
+    """
+    accounts = {each.domain for each in settings.domains_of(ImDomain)}
+    parent = domain.partition(".")[2]
+    found: dict[str, str] = {}
+    for name, each in settings.domains.items():
+        if not isinstance(each, ComponentDomain | HandlerDomain):
+            continue
+        below = [account for account in accounts if name.endswith(f".{account}")]
+        is_beside = not below and "." in parent and name.partition(".")[2] == parent
+        if domain in below or is_beside:
+            found[name] = ""
+    return found
 
 
 def _made(domain: HandlerDomain) -> ILocalHandler:

@@ -17,7 +17,7 @@ QUERY = "<iq type='{kind}' id='1' from='a@far.test/r' to='service.test'><query x
 DISCO = Disco(
     [Ping(), Version(), object()],
     identities=[("server", "im", "xmpp-gateway")],
-    items={"echo.test": "Echo", "quiet.test": ""},
+    items=lambda: {"echo.test": "Echo", "quiet.test": ""},
     contacts=["mailto:admin@service.test", "xmpp:admin@service.test"],
 )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from gateway.handlers.route import HandlerRoute
@@ -55,7 +56,7 @@ def route(*answers: Callable[[], Answer | Deferred[Answer]]) -> tuple[HandlerRou
     """A route with handlers a, b, ... that answer so, and the list of what happens."""
     router = Router()
     handlers = [Handler(router.log, name, answer) for name, answer in zip("abc", answers, strict=False)]
-    return HandlerRoute(DOMAIN, handlers, router, Board().publish), router.log
+    return HandlerRoute(DOMAIN, handlers, router, Board().publish, Clock()), router.log
 
 
 def breaks() -> Answer:
@@ -124,7 +125,7 @@ def test_what_is_given_and_said_is_noticed_by_the_batch() -> None:
     board, router = Board(), Router()
     sentences = heard(board)
     handler = Handler(router.log, "a", lambda: Handled(replies=[stanza(REPLY)]))
-    handlers = HandlerRoute(DOMAIN, [handler], router, board.publish)
+    handlers = HandlerRoute(DOMAIN, [handler], router, board.publish, Clock())
     for _ in range(3):
         handlers.deliver(stanza(ASKED))
     assert sentences == []
@@ -141,7 +142,7 @@ def test_what_is_given_and_said_is_noticed_by_the_batch() -> None:
 def test_what_is_said_later_is_noticed_then() -> None:
     board, router = Board(), Router()
     later: Deferred[Answer] = Deferred()
-    handlers = HandlerRoute(DOMAIN, [Handler(router.log, "a", lambda: later)], router, board.publish)
+    handlers = HandlerRoute(DOMAIN, [Handler(router.log, "a", lambda: later)], router, board.publish, Clock())
     handlers.deliver(stanza(ASKED))
     handlers.flush()
     sentences = heard(board)

@@ -1,0 +1,215 @@
+"""Handlers in a whole gateway: start-up, reload, and what service discovery shows of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from twisted.internet.defer import succeed
+from twisted.internet.testing import MemoryReactorClock
+from wokkel.disco import DiscoHandler, DiscoIdentity
+from wokkel.generic import VersionHandler
+from wokkel.pubsub import PubSubResource, PubSubService
+from zope.interface import implementer
+
+from gateway.config import load
+from gateway.handlers.subprotocols import Subprotocols
+from gateway.operations.control.door import Refused
+from gateway.routing.interfaces import Declined, IDetachableHandler
+from gateway.service import Gateway, build
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import DISCO_INFO, DISCO_ITEMS
+from gateway.xmpp.stanzas import Stanza
+from tests.support.accounts import Recorder
+from tests.support.configuration import Folder
+from tests.support.trees import stanza
+from tests.unit.run.test_reloading import reload
+
+BASE = """
+[gateway]
+state = "state"
+[listen]
+server = ["tcp:5269:interface=127.0.0.1"]
+[peers.any]
+connect = "tcp:192.0.2.9:5269"
+[domains."always.test"]
+serve = "component"
+secret = "a secret of some length"
+"""
+HERE = "tests.unit.handlers.test_serving"
+ASKER = "romeo@asker.test/a"
+
+
+@implementer(IDetachableHandler)
+class Noted:
+    """Notes when it is attached and detached, and says hello to somebody far away as soon as it may."""
+
+    log: ClassVar[list[str]] = []
+
+    def __init__(self, name: str = "it", *, breaks: bool = False) -> None:
+        self.name = name
+        self._breaks = breaks
+
+    def attached(self, domain: Domain, send: Any) -> None:
+        if self._breaks:
+            raise OSError("the port is taken")
+        self.log.append(f"{self.name} attached")
+        send(stanza(f"<message from='{domain}' to='romeo@far.test' id='hello'><body>Hello</body></message>"))
+
+    def detached(self) -> None:
+        self.log.append(f"{self.name} detached")
+
+    def handle(self, stanza: Stanza) -> Declined:
+        return Declined()
+
+
+class Books(PubSubResource):
+    """Two nodes of a publish-subscribe service."""
+
+    discoIdentity = DiscoIdentity("pubsub", "service", "Books")
+    features: ClassVar[list[str]] = ["publish"]
+
+    def getNodes(self, requestor: Any, service: Any, nodeIdentifier: str) -> Any:
+        return succeed([] if nodeIdentifier else ["new", "old"])
+
+    def getInfo(self, requestor: Any, service: Any, nodeIdentifier: str) -> Any:
+        return succeed({"type": "leaf", "meta-data": {}} if nodeIdentifier else None)
+
+
+class PubSub(Subprotocols):
+    """Wokkel's own service, unchanged."""
+
+    def __init__(self) -> None:
+        super().__init__([PubSubService(Books()), DiscoHandler(), VersionHandler("Librarian", "7")])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    Noted.log.clear()
+    return Folder(tmp_path)
+
+
+def handler(domain: str, options: str = "", serve: str = f"{HERE}.Noted") -> str:
+    return f'[domains."{domain}"]\nserve = "{serve}"\noptions = {{ {options} }}\n'
+
+
+def built(folder: Folder, *tables: str) -> Gateway:
+    folder.write(BASE + "".join(tables))
+    return build(load(folder.path / "gateway.toml"), MemoryReactorClock())
+
+
+def started(folder: Folder, *tables: str) -> Gateway:
+    gateway = built(folder, *tables)
+    gateway.privilegedStartService()
+    gateway.startService()
+    return gateway
+
+
+def test_a_handler_may_send_to_a_remote_domain_while_it_is_attached(folder: Folder) -> None:
+    gateway = started(folder, handler("first.test"))
+    assert Noted.log == ["it attached"]
+    assert [host for host, *_ in gateway.reactor.tcpClients] == ["192.0.2.9"]
+
+
+def test_a_handler_that_cannot_be_attached_is_named_and_ends_the_start(folder: Folder) -> None:
+    with pytest.raises(SystemExit):
+        started(folder, handler("first.test", "breaks = true"))
+
+
+def test_a_stop_detaches(folder: Folder) -> None:
+    gateway = started(folder, handler("first.test"))
+    gateway.stopService()
+    assert Noted.log == ["it attached", "it detached"]
+
+
+def test_a_reload_detaches_what_is_gone_and_attaches_what_comes_back(folder: Folder) -> None:
+    gateway = started(folder, handler("first.test"), handler("second.test", 'name = "other"'))
+    Noted.log.clear()
+    for tables in ([handler("second.test", 'name = "other"')], []) * 2:
+        folder.write(BASE + "".join(tables))
+        reload(gateway)
+    assert Noted.log == ["it detached", "other detached", "other attached", "other detached"]
+    assert not gateway.handlers
+
+
+def test_a_changed_handler_begins_when_the_old_one_has_ended(folder: Folder) -> None:
+    gateway = started(folder, handler("first.test", 'name = "old"'))
+    folder.write(BASE + handler("first.test", 'name = "new"'))
+    reload(gateway)
+    assert Noted.log == ["old attached", "old detached", "new attached"]
+
+
+def test_if_the_new_one_fails_the_old_ones_go_on(folder: Folder) -> None:
+    gateway = started(folder, handler("first.test", 'name = "one"'), handler("second.test", 'name = "two"'))
+    before = dict(gateway.handlers)
+    Noted.log.clear()
+    folder.write(BASE + handler("first.test", 'name = "uno"') + handler("second.test", "breaks = true"))
+    with pytest.raises(Refused, match="the port is taken"):
+        reload(gateway)
+    assert gateway.handlers == before
+    assert Noted.log[-3:] == ["two attached", "uno detached", "one attached"]
+
+
+# Service discovery.
+
+
+def asked(gateway: Gateway, to: str, payload: str) -> Element:
+    """The first child of the answer to a request."""
+    world = Recorder()
+    gateway.router.attach(Domain("asker.test"), world)
+    gateway.router.route(stanza(f"<iq from='{ASKER}' to='{to}' type='get' id='1'>{payload}</iq>"))
+    gateway.router.flush()
+    (answer,) = world.got
+    assert answer.type == "result", answer.raw
+    child = answer.element.first()
+    assert child is not None
+    return child
+
+
+def query(namespace: str, node: str = "") -> str:
+    return f"<query xmlns='{namespace}'{f' node={node!r}' if node else ''}/>"
+
+
+def identities(found: Element) -> list[tuple[str | None, str | None]]:
+    return [(each.get("category"), each.get("type")) for each in found.elements(name="identity")]
+
+
+def test_wokkels_pubsub_service_is_discoverable_as_it_is_behind_the_component_door(folder: Folder) -> None:
+    gateway = started(folder, handler("books.test", serve=f"{HERE}.PubSub"))
+    info = asked(gateway, "books.test", query(DISCO_INFO))
+    assert identities(info) == [("pubsub", "service")]
+    assert "http://jabber.org/protocol/pubsub#publish" in {each.get("var") for each in info.elements(name="feature")}
+    nodes = asked(gateway, "books.test", query(DISCO_ITEMS))
+    assert sorted(str(each.get("node")) for each in nodes.elements(name="item")) == ["new", "old"]
+    assert identities(asked(gateway, "books.test", query(DISCO_INFO, "new"))) == [("pubsub", "leaf")]
+    version = asked(gateway, "books.test", "<query xmlns='jabber:iq:version'/>")
+    assert [each.text for each in version.elements(name="name")] == ["Librarian"]
+
+
+def test_what_a_handler_does_not_say_is_said_for_it(folder: Folder) -> None:
+    gateway = started(folder, handler("first.test"))
+    assert identities(asked(gateway, "first.test", query(DISCO_INFO))) == [("component", "generic")]
+    assert identities(asked(gateway, "somebody@first.test", query(DISCO_INFO))) == [("client", "bot")]
+    assert asked(gateway, "first.test", "<query xmlns='jabber:iq:version'/>").name == "query"
+
+
+@pytest.mark.parametrize(
+    ("accounts", "listed"),
+    [
+        (["example.com"], ["books.example.com", "bridge.example.com"]),
+        (["im.example.com"], ["books.example.com", "bridge.example.com"]),
+        (["example.com", "im.example.com"], []),
+        (["example.net"], []),
+        (["example.org"], []),
+    ],
+)
+def test_a_domain_with_accounts_lists_the_services_below_and_beside_it(
+    folder: Folder, accounts: list[str], listed: list[str]
+) -> None:
+    tables = [f'[domains."{each}"]\nserve = "im"\n' for each in accounts]
+    component = '[domains."bridge.example.com"]\nserve = "component"\nsecret = "a secret of some length"\n'
+    gateway = started(folder, *tables, component, handler("books.example.com"), handler("other.org"))
+    found = asked(gateway, accounts[-1], query(DISCO_ITEMS))
+    assert sorted(str(each.get("jid")) for each in found.elements(name="item")) == listed
