@@ -71,7 +71,7 @@ def reception(reactor: Any, tls: TLSSettings, dns: DNSSettings) -> Reception:
     """What a guest needs that comes alone."""
     return Reception(
         reactor=reactor,
-        resolver=Resolver(reactor, dns.nameservers),
+        resolver=Resolver(reactor, dns.nameservers, hosts_file=str(dns.hosts_file)),
         contexts=TLSContexts(Keyring({})),
         judge=CertificateJudge(TrustStore.load(tls.authorities, tls.crls), service=CLIENT),
         tools=StreamTools(addresses=AddressCache(), new_id=partial(secrets.token_urlsafe, ID_BYTES)),

@@ -115,7 +115,7 @@ async def test_bytes_of_a_stanza_of_a_component(gateway: Gateway) -> None:
         await probe.type(f"<message from='{COMPONENT}' to='{DOMAIN}'><body>{'x' * 11000}</body></message>")
         await probe.type(f"<message from='{COMPONENT}' to='{DOMAIN}'><body>{'x' * 12000}</body></message>")
         assert await probe.error() == "policy-violation"
-    gateway.wait_until(lambda: "more than 12000 bytes in one element" in gateway.log(), 5, "telling of it")
+    gateway.wait_until(lambda: "more than 12000 bytes in one element" in gateway.log(), 20, "telling of it")
 
 
 async def test_bytes_of_a_stanza_of_a_client(gateway: Gateway) -> None:
@@ -124,7 +124,7 @@ async def test_bytes_of_a_stanza_of_a_client(gateway: Gateway) -> None:
     async with at_home(house, "romeo") as probe:
         await probe.type(f"<message to='romeo@{PEOPLE}'><body>{'x' * 10000}</body></message>")
         assert await probe.error() == "policy-violation"
-    gateway.wait_until(lambda: "more than 10000 bytes in one element" in gateway.log(), 5, "telling of it")
+    gateway.wait_until(lambda: "more than 10000 bytes in one element" in gateway.log(), 20, "telling of it")
 
 
 async def test_ways_to_other_domains(world: World, gateway: Gateway) -> None:

@@ -10,6 +10,7 @@ The doors that are open are those that this needs.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,7 +69,7 @@ class Gateway(Peer):
             "tls": {"authorities": str(site.authorities)},
             "domains": self._domains(),
             "peers": {"any": self._any_peer()},
-            "dns": {"nameservers": [f"{site.names.address}:{site.names.port}"]},
+            "dns": {"nameservers": [f"{site.names.address}:{site.names.port}"], "hosts_file": os.devnull},
             "log": {"level": "debug" if site.verbose else "warn"},
         }
 
