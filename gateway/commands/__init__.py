@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from importlib.metadata import version
 
@@ -34,16 +34,8 @@ COMMANDS = {
 def main(words: Sequence[str] | None = None) -> int:
     """Carry out one command of the operator; the answer is the exit status."""
     words = sys.argv[1:] if words is None else words
-    parser = argparse.ArgumentParser(prog="xmpp-gateway", description="Steer and question an XMPP federation gateway.")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version('xmpp-gateway')}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     called = next((word for word in words if word in COMMANDS), None)
-    for name, description in COMMANDS.items():
-        command = commands.add_parser(name, help=description, description=description)
-        if name == called:
-            module = import_module(f"{__name__}.{name}")
-            module.add_arguments(command)
-            command.set_defaults(run=module.run)
+    parser, _ = command_line({called} if called else ())
     arguments = parser.parse_args(words)
     try:
         return int(arguments.run(arguments))
@@ -53,3 +45,18 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # nobody reads on, as with `| head`
         sys.stderr.close()
         return 1
+
+
+def command_line(complete: Collection[str]) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser of the command line and those of its commands; only `complete` ones know their arguments."""
+    parser = argparse.ArgumentParser(prog="xmpp-gateway", description="Steer and question an XMPP federation gateway.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('xmpp-gateway')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parsers = {}
+    for name, description in COMMANDS.items():
+        parsers[name] = commands.add_parser(name, help=description, description=description)
+        if name in complete:
+            module = import_module(f"{__name__}.{name}")
+            module.add_arguments(parsers[name])
+            parsers[name].set_defaults(run=module.run)
+    return parser, parsers

@@ -1,12 +1,6 @@
 """What the commands have in common that question or steer the running service.
 
-Exit statuses, for monitors and scripts:
-
-    0  all is well, or it was done
-    1  it could not be done, or the configuration has mistakes
-    2  the command line is wrong
-    3  the service is not running
-    4  the service is running, and something is wrong: see what was printed
+`MEANINGS` are their exit statuses, for monitors and scripts.
 """
 
 from __future__ import annotations
@@ -26,6 +20,13 @@ DONE = 0
 NOT_DONE = 1
 NOT_RUNNING = 3
 SOMETHING_IS_WRONG = 4
+MEANINGS = {
+    DONE: "all is well, or it was done",
+    NOT_DONE: "it could not be done, or the configuration has mistakes",
+    2: "the command line is wrong",
+    NOT_RUNNING: "the service is not running",
+    SOMETHING_IS_WRONG: "the service is running, and something is wrong: see what was printed",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, domain: bool = False) -> None:
