@@ -41,6 +41,15 @@ soak: $(TESTED) peers
 	H33_STREAMS=$(STREAMS) $(BIN)/python -m pytest tests/hardening/test_h_33_on_the_wire.py
 	$(BIN)/python -m tests.load --streams $(STREAMS)
 
+# Processes that the tests start are measured too, those that are killed excepted.
+coverage: $(TESTED) peers
+	rm -rf build/coverage
+	mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest $(SPREAD) $(TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet --directory build/coverage/html
+	$(BIN)/coverage report
+
 check: $(TESTED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
