@@ -1,40 +1,71 @@
-# make run    a gateway at work, beside a second one that plays the outside world
-# make test   every test; those with real servers need Debian's prosody and ejabberd, which root installs on the way
-# make check  format, lint, types, docs
-# make bench  the gateway beside Prosody and ejabberd, as a table; `make profile` shows where the time goes
-# make docs   the manual, into build/docs; make features, make clean
+# make run       a gateway at work, beside a second one that plays the outside world
+# make test      every test; those with real servers need Debian's prosody and ejabberd, which root installs on the way
+# make soak      what is long by nature: 100,000 stanzas under faults, a million fuzzed inputs, 10,000 streams
+# make coverage  `make test` again, with the lines and branches that it has not reached
+# make check     format, lint, types, docs
+# make bench     the gateway beside Prosody and ejabberd, as a table; `make profile` shows where the time goes
+# make docs      the manual, into build/docs; make features, make clean
 
 # Debian's own Python where it will do: its build is a third faster than one that was only configured and made.
 WILL_DO := -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell /usr/bin/python3 $(WILL_DO) 2>/dev/null && echo /usr/bin/)python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
+TESTED := $(VENV)/.tested
 
-.PHONY: run test check bench profile features docs clean peers
+# Most tests wait for something, so there are more workers than a usual machine has cores. WORKERS=0 is one process.
+WORKERS ?= 6
+SPREAD := -n $(WORKERS) --dist loadscope
+# Of `make soak`.
+SEED ?= 1
+INPUTS ?= 1000000
+STANZAS ?= 100000
+STREAMS ?= 10000
+
+# Tests start the gateway hundreds of times. Where Python may not keep what it has compiled, that takes twice as long.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: run test soak coverage check bench profile features docs clean peers
 
 run: $(INSTALLED)
 	@$(BIN)/python -m gateway.demo
 
-test: $(INSTALLED) peers
-	$(BIN)/python -m pytest $(TESTS)
+test: $(TESTED) peers
+	$(BIN)/python -m pytest $(SPREAD) $(TESTS)
 
-check: $(INSTALLED)
+soak: $(TESTED) peers
+	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
+	FAULTS=$(STANZAS) FAULTS_SEED=$(SEED) $(BIN)/python -m pytest tests/faults
+	H33_STREAMS=$(STREAMS) $(BIN)/python -m pytest tests/hardening/test_h_33_on_the_wire.py
+	$(BIN)/python -m tests.load --streams $(STREAMS)
+
+# Processes that the tests start are measured too, those that are killed excepted.
+coverage: $(TESTED) peers
+	rm -rf build/coverage
+	mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest $(SPREAD) $(TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet --directory build/coverage/html
+	$(BIN)/coverage report
+
+check: $(TESTED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(MAKE) --no-print-directory docs
 
-bench: $(INSTALLED) peers
+bench: $(TESTED) peers
 	$(BIN)/python -m benchmarks
 
-profile: $(INSTALLED)
+profile: $(TESTED)
 	$(BIN)/python -m benchmarks.profile
 
-features: $(INSTALLED) peers
-	$(BIN)/python -m tests.features
+features: $(TESTED) peers
+	$(BIN)/python -m tests.features $(SPREAD)
 
-docs: $(INSTALLED)
+docs: $(TESTED)
 	$(BIN)/python -m tests.docs.draw > docs/images/imports.svg
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 
@@ -46,11 +77,16 @@ clean:
 peers:
 	@tests/interop/install.sh
 
-# The stamp is newer than what it was made from, so a second `make` installs nothing.
+# The stamps are newer than what they were made from, so a second `make` installs nothing. What runs the gateway is
+# installed apart from what tests it, which is ten times as much.
 $(INSTALLED): setup.cfg pyproject.toml
 	@$(PYTHON) $(WILL_DO) || \
 		{ echo "Python 3.11 or newer with venv is needed: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 # twistd finds plugins by folder, so the tree itself has to be on the path: that is editable_mode=compat.
-	$(BIN)/pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable '.[test]'
+	$(PIP_INSTALL) --config-settings editable_mode=compat --editable .
+	@touch $@
+
+$(TESTED): $(INSTALLED)
+	$(PIP_INSTALL) --config-settings editable_mode=compat --editable '.[test]'
 	@touch $@

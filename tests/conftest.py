@@ -1,3 +1,3 @@
 """What all tests may ask for."""
 
-pytest_plugins = ("tests.interop.fixtures",)
+pytest_plugins = ("tests.interop.fixtures", "tests.parallel")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -37,16 +37,8 @@ COMMANDS = {
 def main(words: Sequence[str] | None = None) -> int:
     """Carry out one command, and return the exit status."""
     words = sys.argv[1:] if words is None else words
-    parser = argparse.ArgumentParser(prog="xmpp-gateway", description="Ask and steer an XMPP federation gateway.")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version('xmpp-gateway')}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     called = next((word for word in words if word in COMMANDS), None)
-    for name, description in COMMANDS.items():
-        command = commands.add_parser(name, help=description, description=description)
-        if name == called:
-            found = _find(name)
-            found.add_arguments(command)
-            command.set_defaults(run=found.run)
+    parser, _ = command_line({called} if called else ())
     arguments = parser.parse_args(words)
     try:
         return int(arguments.run(arguments))
@@ -56,6 +48,21 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has gone, as with `| head`
         sys.stderr.close()
         return 1
+
+
+def command_line(complete: Collection[str]) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser of the command line and those of its commands; only `complete` ones know their arguments."""
+    parser = argparse.ArgumentParser(prog="xmpp-gateway", description="Ask and steer an XMPP federation gateway.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('xmpp-gateway')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parsers = {}
+    for name, description in COMMANDS.items():
+        parsers[name] = commands.add_parser(name, help=description, description=description)
+        if name in complete:
+            found = _find(name)
+            found.add_arguments(parsers[name])
+            parsers[name].set_defaults(run=found.run)
+    return parser, parsers
 
 
 def _find(name: str) -> Any:

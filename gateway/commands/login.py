@@ -76,7 +76,7 @@ def login_tools(reactor: Any, tls: TLSSettings, dns: DNSSettings) -> LoginTools:
     """Return what a login needs besides the account."""
     return LoginTools(
         reactor=reactor,
-        resolver=Resolver(reactor, dns.nameservers),
+        resolver=Resolver(reactor, dns.nameservers, hosts_file=str(dns.hosts_file)),
         contexts=TLSContexts(Keyring({})),
         judge=CertificateJudge(TrustStore.load(tls.authorities, tls.crls), service=CLIENT),
         tools=StreamTools(addresses=AddressCache(), new_id=partial(secrets.token_urlsafe, ID_BYTES)),

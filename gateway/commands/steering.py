@@ -1,13 +1,7 @@
 """The commands that ask or steer the running service, from `status` to `reload`.
 
 They differ in what they ask, in how the answer reads for people, and in whether it means that all is well; so each is a
-row of the table STEERING at the end. Exit statuses, for monitors and scripts:
-
-    0  all is well, or it was done
-    1  it could not be done, or the configuration has mistakes
-    2  the command line is wrong
-    3  the service is not running
-    4  the service is running, and something is wrong: see what was printed
+row of the table STEERING at the end. MEANINGS are their exit statuses, for monitors and scripts.
 """
 
 from __future__ import annotations
@@ -31,6 +25,13 @@ DONE = 0
 NOT_DONE = 1
 NOT_RUNNING = 3
 SOMETHING_IS_WRONG = 4
+MEANINGS = {
+    DONE: "all is well, or it was done",
+    NOT_DONE: "it could not be done, or the configuration has mistakes",
+    2: "the command line is wrong",
+    NOT_RUNNING: "the service is not running",
+    SOMETHING_IS_WRONG: "the service is running, and something is wrong: see what was printed",
+}
 
 Answer = Any  # what the service answered, read from JSON
 

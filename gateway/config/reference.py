@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import MISSING, Field
+from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -142,7 +143,7 @@ def _default(field: Field[Any]) -> str:
             return f"`{str(value).lower()}`"
         case tuple(values):
             return "`[" + ", ".join(f'"{value}"' for value in values) + "]`"
-        case str(value):
+        case str() | Path() as value:
             return f'`"{value}"`'
     return f"`{field.default}`"
 

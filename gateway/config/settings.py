@@ -226,9 +226,10 @@ Kind = TypeVar("Kind", bound=DomainSettings)
 
 @dataclass(frozen=True, kw_only=True)
 class DNSSettings:
-    """`[dns]`: who is asked for names; /etc/hosts is always honoured."""
+    """`[dns]`: who is asked for names; the hosts file comes before the nameservers."""
 
     nameservers: tuple[NameserverAddress, ...] | None = option("asked in this order; left out: the system's", None)
+    hosts_file: Path = option("addresses of names, as hosts(5) has them; `/dev/null`: none", Path("/etc/hosts"))
     refuse_networks: tuple[NetworkAddress, ...] = option(
         "where the DNS of other domains may not lead us; a configured `connect` may", ()
     )

@@ -30,5 +30,5 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}
-    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), 60 + STANZAS / 50))
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), 300 + STANZAS / 50))
     return True

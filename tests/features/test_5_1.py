@@ -8,7 +8,7 @@ from tests.interop.clients import attached, user
 from tests.interop.fixtures import Starter
 from tests.interop.knocking import knocking, opened, plain
 from tests.interop.peers import Gateway, Peer
-from tests.interop.peers.site import CLIENT
+from tests.interop.peers.site import CLIENT, SERVER
 from tests.interop.probe import SASL, client_tls, dial
 from tests.interop.scripted import EXTERNAL, SUCCESS, scripted
 from tests.interop.world import World
@@ -45,7 +45,7 @@ async def test_channel_bindings_are_named_beside_the_mechanisms(house: Peer) -> 
 
 async def test_servers_authenticate_by_what_their_certificate_proves(house: Peer, world: World) -> None:
     bundle = world.bundle(world.authority.issue("visitor.test"))
-    async with dial(*house.at(5269)) as probe:
+    async with dial(*house.at(SERVER)) as probe:
         await probe.open("visitor.test", "im.test")
         assert (await probe.element()).find(MECHANISMS) is None
         await probe.secure(client_tls(bundle), "im.test")

@@ -14,6 +14,7 @@ from tests.interop.clients import attached, user
 from tests.interop.fixtures import Starter
 from tests.interop.knocking import bind, condition, jid, knocking, opened
 from tests.interop.peers import Gateway, Peer
+from tests.interop.peers.site import SERVER
 from tests.interop.probe import SASL, Probe, client_tls, dial
 from tests.interop.scripted import EXTERNAL as OFFER
 from tests.interop.scripted import scripted
@@ -67,7 +68,7 @@ async def test_certificate_of_several_accounts_needs_one_to_be_named(house: Peer
 
 async def test_server_proves_its_domain_and_no_other(house: Peer, world: World) -> None:
     bundle = world.bundle(world.authority.issue("certified.test"))
-    async with dial(*house.at(5269)) as probe:
+    async with dial(*house.at(SERVER)) as probe:
         await probe.open("certified.test", "im.test")
         await probe.element()
         await probe.secure(client_tls(bundle), "im.test")

@@ -9,6 +9,7 @@ import pytest
 from tests.interop.clients import attached
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer
+from tests.interop.peers.site import SERVER
 from tests.interop.probe import SASL, client_tls, dial
 
 AUTH = f"<auth xmlns='{SASL}' mechanism='DIGEST-MD5'/>"
@@ -50,7 +51,7 @@ async def test_another_secret_proves_nothing(start: Starter) -> None:
 @pytest.mark.parametrize("sender", ["stranger.test", "c.one.test"])
 async def test_it_is_not_offered_without_a_secret_for_that_peer(start: Starter, sender: str) -> None:
     _, two = gateways(start)
-    async with dial(*two.at(5269)) as probe:
+    async with dial(*two.at(SERVER)) as probe:
         await probe.open(sender, "c.two.test")
         await probe.element()
         await probe.secure(client_tls(), "c.two.test")

@@ -11,6 +11,7 @@ import pytest
 from tests.interop.clients import attached
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway
+from tests.interop.peers.site import SERVER
 from tests.interop.world import World
 
 WAITING = 50
@@ -34,7 +35,7 @@ async def test_h_44_every_waiting_stanza_is_answered_once_and_nothing_is_left(
         await (asyncio.sleep(60) if way == "silence" else reader.readuntil(b">"))
         writer.close()
 
-    listener = await asyncio.start_server(deaf, address, 5269) if way != "nobody" else None
+    listener = await asyncio.start_server(deaf, address, SERVER) if way != "nobody" else None
     async with attached(gateway) as component:
         sent = [component.send_message(f"somebody@lost.test/{number}", "hello") for number in range(WAITING)]
         conditions = Counter([await component.expect_error(id_) for id_ in sent])

@@ -22,7 +22,7 @@ from tests.interop.peers import Ejabberd, Gateway, NotInstalledError, Peer, Pros
 from tests.interop.world import World
 
 LOG_TAIL = 10000
-TEST_SECONDS = 60
+TEST_SECONDS = 180  # of a busy machine
 USERS = ("romeo", "juliet")
 SERVERS = {"world", "peer", "host"}  # who asks for one of these fixtures has servers started
 

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.interop.peers.process import Server
-from tests.interop.peers.site import CLIENT, CLIENT_TLS, SERVER, SERVER_TLS, Names
+from tests.interop.peers.site import CLIENT, CLIENT_TLS, NAMES, SERVER, SERVER_TLS, Names
 
-PORT = 5300  # not 53: that would take root
 MOST_HOSTS = 95  # names and addresses; nss_wrapper refuses the whole file when there are more than a hundred
 UNCACHED = {"TTL": 0}  # a domain may move to another address from one test to the next
 ROOT = Path(__file__).parent.parent.parent
@@ -29,7 +28,7 @@ class Nameserver(Server):
 
     def __init__(self, address: str, folder: Path) -> None:
         super().__init__(address, folder)
-        self.names = Names(hosts=folder / "hosts", address=address, port=PORT)
+        self.names = Names(hosts=folder / "hosts", address=address, port=NAMES)
         self._records: dict[str, Any] = {}
         self._addresses: dict[str, str] = {}
         self._hosts_time = 0
@@ -68,14 +67,14 @@ class Nameserver(Server):
         self.write_configuration()
 
     def command(self) -> list[str]:
-        listen = f"{self.address}:{PORT}"
+        listen = f"{self.address}:{NAMES}"
         return [sys.executable, "-m", "tests.support.dns", "--listen", listen, str(self._zone_file)]
 
     def environment(self) -> Mapping[str, str]:
         return {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
     def ports(self) -> tuple[int, ...]:
-        return (PORT,)
+        return (NAMES,)
 
     def write_configuration(self) -> None:
         names: dict[str, list[str]] = {}

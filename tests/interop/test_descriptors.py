@@ -9,11 +9,11 @@ import pytest
 
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer
-from tests.interop.peers.site import SERVER
+from tests.interop.peers.site import HTTP, SERVER
 from tests.interop.probe import Probe, client_tls, dial
 from tests.interop.world import World
 
-DOMAIN, HTTP, FEW = "few.test", 5280, 80
+DOMAIN, FEW = "few.test", 80
 
 
 class Confined(Gateway):

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer
+from tests.interop.peers.site import COMPONENT as PORT
 from tests.interop.peers.site import SERVER
 from tests.interop.probe import COMPONENT, Probe, dial
+from tests.interop.world import World
 
 HANDSHAKE = f"{{{COMPONENT}}}handshake"
 BRIDGE, SECRET = "bridge.ends.test", "secret"
-PORT = 15348
 
 
 class Elsewhere(Gateway):
@@ -38,9 +39,10 @@ async def attached(probe: Probe) -> None:
     assert (await probe.element()).get("id") == "1"
 
 
-async def test_behind_a_proxy_that_tells_whom_it_brings(start: Starter) -> None:
-    at_endpoint(start, f"haproxy:tcp:{PORT}:interface=127.0.0.1")
-    async with dial("127.0.0.1", PORT) as probe:
+async def test_behind_a_proxy_that_tells_whom_it_brings(world: World, start: Starter) -> None:
+    address = world.address()
+    at_endpoint(start, f"haproxy:tcp:{PORT}:interface={address}")
+    async with dial(address, PORT) as probe:
         await probe.type("PROXY TCP4 192.0.2.7 192.0.2.1 4711 5347\r\n")
         await attached(probe)
 

@@ -228,7 +228,12 @@ async def test_the_next_server_is_tried_when_one_breaks_off(world: World, gatewa
         spare = world.address()
         world.nameserver.publish(spare, f"spare.{domain}")
         world.nameserver.publish_records(
-            {f"_xmpp-server._tcp.{domain}": {"SRV": [f"10 0 5269 {domain}", f"20 0 5269 spare.{domain}"], "TTL": 0}}
+            {
+                f"_xmpp-server._tcp.{domain}": {
+                    "SRV": [f"10 0 {SERVER} {domain}", f"20 0 {SERVER} spare.{domain}"],
+                    "TTL": 0,
+                }
+            }
         )
         async with listen(spare, SERVER) as connection:
             component.send_message(f"anybody@{domain}", "Art thou there?")

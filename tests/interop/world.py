@@ -19,8 +19,6 @@ from gateway.net.certificates.throwaway_ca import Authority, Issued
 from tests.interop.names import Nameserver
 from tests.interop.peers.site import Site
 
-CLAIM_PORT = 5299
-
 
 class World:
     """Addresses, names and certificates for the servers of one test session or one benchmark."""
@@ -61,6 +59,8 @@ class World:
         of `Site`.
         """
         components = components or {}
+        if taken := self.nameserver.published.intersection((*domains, *components)):
+            raise ValueError(f"another server here has {', '.join(taken)} already")
         address = self.address()
         self.homes.update(domains, components)
         self.nameserver.publish(address, *domains, *components, direct_tls=demands.get("direct_tls", False))
@@ -93,11 +93,14 @@ class World:
 
 
 def claim_network() -> tuple[socket.socket, Iterator[str]]:
-    """A /24 of loopback that no other world has, held by a socket, and its addresses."""
+    """Return a /24 of loopback that no other world has, and the socket that holds it until it is closed.
+
+    The claim is a name in Linux's abstract namespace: it takes no port, and it ends with the process that made it.
+    """
     for number in range(1, 255):
-        claim = socket.socket()
+        claim = socket.socket(socket.AF_UNIX)
         try:
-            claim.bind((f"127.0.{number}.1", CLAIM_PORT))
+            claim.bind(f"\0xmpp-gateway-tests-127.0.{number}")
         except OSError:
             claim.close()
         else:

@@ -19,13 +19,12 @@ from benchmarks.load.remote import Remote
 from benchmarks.load.streams import Credentials, Place
 from benchmarks.meter import KIB, Meter
 from tests.interop.peers import Gateway
-from tests.interop.peers.site import COMPONENT, SERVER
+from tests.interop.peers.site import COMPONENT, HTTP, SERVER
 from tests.interop.world import World
 from tests.load.crowd import Crowd
 from tests.load.siege import Siege
 
 DOMAIN, BRIDGE, SECRET = "load.test", "bridge.load.test", "what the component and we share"
-HTTP = 5280
 GLANCE_SECONDS = 0.02
 ANSWER_SECONDS = 120
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -32,6 +33,8 @@ def open_streams(scene: Scene) -> int:
 def test_many_streams_stand_and_every_stanza_arrives_while_others_take_up_room(scene: Scene) -> None:
     scene.open(STREAMS)
     assert scene.pushed()["stanzas/s"] > 0  # all of them have come, or this has failed
+    with scene.lag() as calm:
+        scene.paced()
     before = scene.memory()
     with scene.under_siege(BESIEGERS, 200, TALKERS):
         assert scene.siege.call("standing") <= BESIEGERS
@@ -41,7 +44,7 @@ def test_many_streams_stand_and_every_stanza_arrives_while_others_take_up_room(s
         assert STREAMS < open_streams(scene) <= STREAMS + 2 * UNPROVED  # some are just coming or going
     assert scene.came.ended >= BESIEGERS - UNPROVED
     assert len(scene.came.made) == 4
-    assert sorted(lags)[len(lags) // 2] < 0.5
+    assert median(lags) < max(0.5, 30 * median(calm))
     assert scene.memory() - before < 16 << 20
     deadline = time.monotonic() + 10
     while open_streams(scene) != STREAMS:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selenium.webdriver import Chrome, Keys
+from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -18,6 +18,15 @@ from tests.operator.browser import chromium
 from tests.operator.conftest import BROKEN, COMPONENT_DOMAIN, EXPIRED, GOOD, LOCKED_OUT, OURS, Scene
 
 PATIENCE = 15
+FOCUSED = """
+const focused = document.activeElement;
+return [focused.getAttribute('class') || focused.id || focused.localName, focused.id];
+"""
+READ = """
+const [selector, attribute] = arguments;
+return [...document.querySelectorAll(selector)].map(
+    each => attribute ? each.getAttribute(attribute) : each.innerText ?? each.textContent);
+"""
 DESK, PHONE = (1200, 900), (390, 844)
 IMAGES = os.environ.get("XMPP_GATEWAY_IMAGES")  # a folder: the screenshots are put there
 
@@ -41,7 +50,16 @@ def wait(browser: Chrome, condition: Any) -> None:
 
 
 def text(browser: Chrome, selector: str) -> str:
-    return browser.find_element(By.CSS_SELECTOR, selector).text
+    return str(read(browser, selector)[0])
+
+
+def read(browser: Chrome, selector: str, attribute: str = "") -> list[Any]:
+    """Return what all these elements say, or have as an attribute.
+
+    They are read in one go: the page draws itself anew every second, and an element that we hold may be gone.
+    """
+    found: list[Any] = browser.execute_script(READ, selector, attribute)
+    return found
 
 
 def picture(browser: Chrome, name: str) -> None:
@@ -58,13 +76,13 @@ def test_what_is_wrong_is_told_at_the_top(desk: Chrome) -> None:
 
 
 def test_the_map_has_every_domain_and_every_stream(desk: Chrome) -> None:
-    nodes = {node.get_attribute("data-domain") for node in desk.find_elements(By.CSS_SELECTOR, "#map a")}
-    assert nodes == {OURS, COMPONENT_DOMAIN, LOCKED_OUT, GOOD, *BROKEN}
-    described = [title.get_attribute("textContent") for title in desk.find_elements(By.CSS_SELECTOR, "#map g > title")]
+    nodes = read(desk, "#map a", "data-domain")
+    assert set(nodes) == {OURS, COMPONENT_DOMAIN, LOCKED_OUT, GOOD, *BROKEN}
+    described = read(desk, "#map g > title")
     assert any(f"{COMPONENT_DOMAIN} and {GOOD}, established, proof external, TLSv1.3" in each for each in described)
-    failing = {node.get_attribute("data-domain") for node in desk.find_elements(By.CSS_SELECTOR, "#map a.failed")}
-    assert failing == set(BROKEN)
-    assert "streams with" in desk.find_element(By.CSS_SELECTOR, "#map svg").get_attribute("aria-label")
+    failing = read(desk, "#map a.failed", "data-domain")
+    assert set(failing) == set(BROKEN)
+    assert "streams with" in read(desk, "#map svg", "aria-label")[0]
 
 
 def test_a_failure_opens_by_keyboard_and_shows_its_steps_and_what_mends_it(desk: Chrome) -> None:
@@ -84,10 +102,10 @@ def test_everything_can_be_reached_by_keyboard(desk: Chrome) -> None:
     wait(desk, lambda: desk.find_elements(By.CSS_SELECTOR, "#map a"))
     seen = []
     for _ in range(60):
-        desk.switch_to.active_element.send_keys(Keys.TAB)
-        focused = desk.switch_to.active_element
-        seen.append(focused.get_attribute("class") or focused.get_attribute("id") or focused.tag_name)
-        if focused.get_attribute("id") == "filter":
+        ActionChains(desk).send_keys(Keys.TAB).perform()
+        name, identifier = desk.execute_script(FOCUSED)
+        seen.append(name)
+        if identifier == "filter":
             break
     assert seen[0] == "skip"
     assert sum("node" in each for each in seen) == len({OURS, COMPONENT_DOMAIN, LOCKED_OUT, GOOD, *BROKEN})
@@ -98,7 +116,7 @@ def test_everything_can_be_reached_by_keyboard(desk: Chrome) -> None:
 def test_a_domain_chosen_on_the_map_filters_the_streams(desk: Chrome) -> None:
     desk.find_element(By.CSS_SELECTOR, f'#map a[data-domain="{GOOD}"]').send_keys(Keys.ENTER)
     wait(desk, lambda: desk.find_element(By.ID, "filter").get_attribute("value") == GOOD)
-    rows = [row.text for row in desk.find_elements(By.CSS_SELECTOR, "#streams tbody tr")]
+    rows = read(desk, "#streams tbody tr")
     assert rows
     assert all(GOOD in row for row in rows)
     desk.find_element(By.ID, "filter").clear()
@@ -148,11 +166,11 @@ def test_dark_and_on_a_phone_nothing_is_cut_off(
 def test_a_domain_in_focus_lets_its_streams_stand_out(desk: Chrome) -> None:
     script = "document.querySelector(`#map a[data-domain='${arguments[0]}']`).focus()"
     desk.execute_script(script, EXPIRED)
-    cold = [group.get_attribute("class") for group in desk.find_elements(By.CSS_SELECTOR, "#map g[data-ours]")]
+    cold = read(desk, "#map g[data-ours]", "class")
     assert cold
     assert all("cold" in each for each in cold)
     desk.execute_script(script, GOOD)
-    groups = desk.find_elements(By.CSS_SELECTOR, f'#map g[data-theirs="{GOOD}"]')
-    assert groups
-    assert not any("cold" in str(group.get_attribute("class")) for group in groups)
+    warm = read(desk, f'#map g[data-theirs="{GOOD}"]', "class")
+    assert warm
+    assert not any("cold" in str(each) for each in warm)
     desk.execute_script("document.activeElement.blur()")

@@ -46,6 +46,7 @@ def _resolver(parts: Parts) -> Resolver:
     return Resolver(
         parts.reactor,
         settings.dns.nameservers,
+        hosts_file=str(settings.dns.hosts_file),
         bounds=Bounds(
             records=settings.limits.dns_records,
             kept=settings.limits.dns_answers,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.interop.own_logins import staying
 from tests.interop.peers import Peer
+from tests.interop.peers.site import CLIENT_TLS
 from tests.interop.world import World
 from tests.support.reactor import run_in_reactor
 
@@ -19,4 +20,4 @@ def test_records_for_clients_are_asked_for_before_anything_is_dialled(world: Wor
     asked = next(number for number, step in enumerate(steps) if f"_xmpp-client._tcp.{domain}" in step)
     dialled = next(number for number, step in enumerate(steps) if "connected" in step)
     assert asked < dialled
-    assert f"{host.address}:5223 connected" in steps[dialled]
+    assert f"{host.address}:{CLIENT_TLS} connected" in steps[dialled]

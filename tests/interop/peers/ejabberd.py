@@ -90,7 +90,7 @@ class Ejabberd(Peer):
         site = self.site
         return {
             "hosts": list(site.domains),
-            "loglevel": "debug" if site.verbose else "warning",
+            "loglevel": "info" if site.verbose else "warning",
             "certfiles": [str(bundle) for bundle in site.certificates.values()],
             "ca_file": str(site.authorities),
             "s2s_use_starttls": self._starttls(),

@@ -10,6 +10,7 @@ The doors that are open are those that this needs.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,6 +71,7 @@ class Gateway(Peer):
             "peers": {"any": self._any_peer()},
             "dns": {
                 "nameservers": [f"{site.names.address}:{site.names.port}"],
+                "hosts_file": os.devnull,
                 "allow_networks": ["127.0.0.0/8"],  # where all servers of these tests are
             },
             "log": {"level": "debug" if site.verbose else "warn"},

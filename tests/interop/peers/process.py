@@ -21,10 +21,10 @@ from typing import Any, ClassVar, Self
 
 from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, SERVER, SERVER_TLS, Site
 
-START_SECONDS = 30
+START_SECONDS = 90  # of a busy machine; a server that ends before it is ready is noticed at once
 STOP_SECONDS = 10
 POLL_SECONDS = 0.02
-LOG_SECONDS = 2
+LOG_SECONDS = 5
 LOG_TAIL = 4000
 
 
@@ -146,6 +146,15 @@ class Server(ABC):
     def log(self) -> str:
         """What the server has logged so far."""
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def logged(self, *words: str) -> list[str]:
+        """Return the lines of the log that have all these words, as soon as there are any; none when they are late."""
+        deadline = time.monotonic() + LOG_SECONDS
+        while not (found := [line for line in self.log().splitlines() if all(word in line for word in words)]):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(POLL_SECONDS)
+        return found
 
     def wait_until(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
         """Ask until the condition holds; raises `PeerError` when time is up or the server has ended."""

@@ -12,14 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# The usual ports: S2S and C2S with STARTTLS and with TLS from the first byte (XEP-0368), components (XEP-0114), HTTP.
-SERVER = 5269
-SERVER_TLS = 5270
-CLIENT = 5222
-CLIENT_TLS = 5223
-COMPONENT = 5347
-HTTP = 5280
-INSIDE = 5279  # a gateway's door for the servers that it relays
+from tests.interop.peers.ports import chosen_distance
+
+DISTANCE = chosen_distance()
+
+# S2S and C2S with STARTTLS and with TLS from the first byte (XEP-0368), components (XEP-0114), HTTP.
+SERVER = 5269 + DISTANCE
+SERVER_TLS = 5270 + DISTANCE
+CLIENT = 5222 + DISTANCE
+CLIENT_TLS = 5223 + DISTANCE
+COMPONENT = 5347 + DISTANCE
+HTTP = 5280 + DISTANCE
+INSIDE = 5279 + DISTANCE  # a gateway's door for the servers that it relays
+NAMES = 5300 + DISTANCE  # of the nameserver
 
 
 @dataclass(frozen=True, kw_only=True)
