@@ -186,9 +186,8 @@ def check_inbound(stanza: Stanza, facts: Facts, domains: Domains) -> None:
 
 
 def _fault_between_servers(stanza: Stanza, facts: Facts, domains: Domains, kind: StreamKind) -> GatewayError:
-    flaw = stanza.flaw
-    sender = stanza.from_ or (flaw.sender if flaw is not None else None)
-    if sender is None and (flaw is None or flaw.fault is not Fault.FROM_MALFORMED):
+    flaw, sender = stanza.flaw, stanza.sender
+    if _has_no_from(stanza):
         return refusal(Fault.FROM_MISSING, kind, "a stanza between servers needs 'from'")
     if sender is None or not any(pair.sender == sender.domain for pair in facts.admitted):
         return refusal(
@@ -217,9 +216,8 @@ def check_component(stanza: Stanza, domain: Domain, domains: Domains) -> None:
 
     A name below it that is another domain of ours is not its own. Raises what `faults` has for it.
     """
-    kind, flaw = StreamKind.COMPONENT, stanza.flaw
-    sender = stanza.from_ or (flaw.sender if flaw is not None else None)
-    if sender is None and (flaw is None or flaw.fault is not Fault.FROM_MALFORMED):
+    kind, flaw, sender = StreamKind.COMPONENT, stanza.flaw, stanza.sender
+    if _has_no_from(stanza):
         raise refusal(Fault.FROM_MISSING, kind, "a component's stanza needs a 'from'")
     if sender is None or domains.owner(sender.domain) != domain:
         raise refusal(Fault.FROM_NOT_PROVED, kind, f"'from' must be in the domain {domain}")
@@ -231,12 +229,12 @@ def check_component(stanza: Stanza, domain: Domain, domains: Domains) -> None:
 
 def check_client(stanza: Stanza, client: Address) -> None:
     """A stanza from the client that is bound to this address (RFC 6120 §8.1.2.1). Raises what `faults` has for it."""
-    kind, flaw = StreamKind.CLIENT, stanza.flaw
-    sender = stanza.from_
-    if flaw is not None and flaw.fault is Fault.FROM_MALFORMED:
-        if flaw.sender != client.bare_address:
-            raise refusal(Fault.FROM_NOT_PROVED, kind, f"'from' is no address: {flaw.problem}")
-    elif sender is not None and sender not in (client, client.bare_address):
+    kind, flaw, sender = StreamKind.CLIENT, stanza.flaw, stanza.sender
+    if not _has_no_from(stanza) and sender not in (client, client.bare_address):
         raise refusal(Fault.FROM_NOT_PROVED, kind, "'from' is not the address that this stream is bound to")
     if flaw is not None:
         raise refusal(flaw.fault, kind, flaw.problem)
+
+
+def _has_no_from(stanza: Stanza) -> bool:
+    return stanza.from_ is None and (stanza.flaw is None or stanza.flaw.fault is not Fault.FROM_MALFORMED)

@@ -107,7 +107,7 @@ class Router:
             StanzaBounced(
                 name=stanza.name,
                 id=stanza.id,
-                sender=str(stanza.from_ or ""),
+                sender=str(stanza.sender or ""),
                 target=str(stanza.recipient or ""),
                 condition=str(error.condition) if isinstance(error, StanzaError) else error.rule,
                 reason=error.reason,

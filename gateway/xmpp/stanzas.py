@@ -129,6 +129,11 @@ class Stanza:
         return b"<%b%b/>" % (self.name.encode(), b"".join(kept))
 
     @property
+    def sender(self) -> Address | None:
+        """The address in 'from', or what can be read of one that is malformed."""
+        return self.from_ if self.flaw is None or self.from_ is not None else self.flaw.sender
+
+    @property
     def recipient(self) -> Address | None:
         """The address in 'to', also of a stanza that has not been kept."""
         return self.to if self.flaw is None or self.to is not None else self.flaw.to
@@ -244,8 +249,7 @@ def error_reply(stanza: Stanza, error: StanzaError, *, from_: Address | None = N
     The original payload is not repeated, and addresses and id are as they were written, so that a bounce is never much
     larger than its cause.
     """
-    flaw = stanza.flaw
-    to = stanza.from_ or (flaw.sender if flaw is not None else None)
+    to = stanza.sender
     if stanza.is_response or to is None:
         return None
     if stanza.name == "presence" and not _is_awaited(stanza):

@@ -58,7 +58,7 @@ async def test_what_we_take_is_announced(world: World, gateway: Peer) -> None:
 )
 async def test_a_stanza_that_is_too_much_ends_alone(world: World, gateway: Peer, inside: str, told: str) -> None:
     async with dial(gateway.address, SERVER) as probe, attached(gateway) as component:
-        await proved(world, probe, component.jid)
+        await probe.prove(client_tls(world.bundle(world.authority.issue(PEER))), PEER, component.jid)
         await probe.type(f"<message from='a@{PEER}' to='{component.jid}'>{inside}</message>")
         await probe.type(f"<message from='a@{PEER}' to='{component.jid}'><body>{told}</body></message>")
         await component.expect_message(told)
