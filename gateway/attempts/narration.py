@@ -109,8 +109,7 @@ class Narrator:
         """How another connection between the two failed, where a dialback key is waiting to be verified on one."""
         if self._connection is None or not (self._facts.asserted or self._facts.checking or self.dialback_failed):
             return ""
-        attempt = self.attempt
-        return self._elsewhere.said(attempt.local, attempt.remote, attempt.number, attempt.began)
+        return self._elsewhere.said(self.attempt)
 
     @property
     def _words(self) -> str:

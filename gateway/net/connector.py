@@ -39,6 +39,7 @@ from gateway.stream.facts import Facts, Role, Terms
 from gateway.stream.stream import Stream, StreamTools
 
 _MOST_TRIES = 16  # for one stream
+_MOST_FOR_QUESTIONS = 4  # which strangers can have us ask
 _LEAST_SHARE = 2.0  # seconds; less would give nobody a chance
 _WITHOUT_TLS = frozenset({"starttls"})  # what has been tried is not tried again
 
@@ -160,7 +161,7 @@ class Connector:
         ahead = deque(Try(target=target, terms=way.terms) for target in resolution.targets)
         failures: list[DeliveryFailed] = []
         steps: list[str] = []  # of connecting, in the attempt under way
-        for left in reversed(range(_MOST_TRIES)):
+        for left in reversed(range(_MOST_FOR_QUESTIONS if only_questions else _MOST_TRIES)):
             this = ahead.popleft()
             if not attempt.is_open:
                 attempt, steps = self._attempt(pair, kind, this.why), []

@@ -7,8 +7,8 @@ import ssl
 
 import pytest
 
-from gateway.attempts.elsewhere import MOST_PAIRS, RECENT_SECONDS, Elsewhere
-from gateway.attempts.records import Attempt, Direction
+from gateway.attempts.elsewhere import MOST_WAYS, RECENT_SECONDS, Elsewhere
+from gateway.attempts.records import Attempt, AttemptLog, Direction
 from gateway.attempts.verdicts import Verdict
 from tests.hardening.refusals import REFUSED, publish_direct, start_gateway, tls_alone, verdict, wanted
 from tests.interop.clients import attached
@@ -99,14 +99,15 @@ async def test_their_dialback_tells_how_our_question_ended(world: World, gateway
     )
 
 
-def attempt(remote: str, number: int = 1, began: float = 100.0) -> Attempt:
+def failed(remote: str, direction: Direction = Direction.IN) -> Attempt:
+    """The record of an attempt that ended at 101 seconds."""
     return Attempt(
-        number=number,
-        direction=Direction.IN,
+        number=1,
+        direction=direction,
         local="ours.test",
         remote=remote,
         address="192.0.2.1:5269",
-        began=began,
+        began=100.0,
         seconds=1.0,
         steps=(),
         verdict=Verdict.TLS_FAILED,
@@ -114,19 +115,23 @@ def attempt(remote: str, number: int = 1, began: float = 100.0) -> Attempt:
     )
 
 
-def test_what_is_remembered_is_recent_and_of_another_attempt() -> None:
-    """Tell of the last failure between the two domains, unless it is old or is that attempt itself."""
+def under_way(remote: str = "theirs.test", direction: Direction = Direction.OUT, began: float = 100.0) -> AttemptLog:
+    return AttemptLog(lambda notice: None, lambda: began, 2, direction, local="ours.test", remote=remote)
+
+
+def test_what_is_told_is_recent_and_of_the_other_way() -> None:
+    """Tell of the last failure the other way between the two domains, unless it is old."""
     elsewhere = Elsewhere()
-    elsewhere.notice(attempt("theirs.test"))
-    assert "TLS failed" in elsewhere.said("ours.test", "theirs.test", 2, 100.0)
-    assert not elsewhere.said("ours.test", "theirs.test", 1, 100.0)
-    assert not elsewhere.said("ours.test", "others.test", 2, 100.0)
-    assert not elsewhere.said("ours.test", "theirs.test", 2, 102.0 + RECENT_SECONDS)
+    elsewhere.notice(failed("theirs.test"))
+    assert "TLS failed" in elsewhere.said(under_way())
+    assert not elsewhere.said(under_way(direction=Direction.IN))
+    assert not elsewhere.said(under_way("others.test"))
+    assert not elsewhere.said(under_way(began=102.0 + RECENT_SECONDS))
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    """Forget the pair that failed the longest time ago."""
+    """Forget what failed the longest time ago."""
     elsewhere = Elsewhere()
-    for number in range(2 * MOST_PAIRS):
-        elsewhere.notice(attempt(f"{number}.test"))
-    assert len(elsewhere._failed) == MOST_PAIRS
+    for number in range(2 * MOST_WAYS):
+        elsewhere.notice(failed(f"{number}.test"))
+    assert len(elsewhere._failed) == MOST_WAYS

@@ -49,7 +49,8 @@ def publish(world: World, domain: str, services: object) -> str:
 @pytest.mark.parametrize(
     ("name", "services", "expected"),
     [
-        ("silent", {"SRV": "SERVFAIL"}, ("wait", "remote-server-timeout")),
+        ("silent", {"SRV": "SILENT"}, ("wait", "remote-server-timeout")),
+        ("failing", {"SRV": "SERVFAIL"}, ("wait", "remote-server-timeout")),
         ("absent", None, ("cancel", "remote-server-not-found")),
     ],
 )
@@ -65,7 +66,8 @@ async def test_a_refused_connection(
 @pytest.mark.parametrize(
     ("name", "services", "expected"),
     [
-        ("silent", {"SRV": "SERVFAIL"}, ("wait", "remote-server-timeout")),
+        ("silent", {"SRV": "SILENT"}, ("wait", "remote-server-timeout")),
+        ("failing", {"SRV": "SERVFAIL"}, ("wait", "remote-server-timeout")),
         ("absent", None, ("cancel", "remote-server-not-found")),
     ],
 )
