@@ -161,10 +161,11 @@ class Connector:
         ahead = deque(Try(target=target, terms=way.terms) for target in resolution.targets)
         failures: list[DeliveryFailed] = []
         steps: list[str] = []  # of connecting, in the attempt under way
+        silent = True  # nothing came back to them
         for left in reversed(range(_MOST_FOR_QUESTIONS if only_questions else _MOST_TRIES)):
             this = ahead.popleft()
             if not attempt.is_open:
-                attempt, steps = self._attempt(pair, kind, this.why), []
+                attempt, steps, silent = self._attempt(pair, kind, this.why), [], True
             if this.in_clear:
                 attempt.step(Step.TLS, "left out: the handshake failed before, and require_tls = false")
             session = self._session(attempt, pair, gone, resuming)
@@ -184,9 +185,10 @@ class Connector:
             except DiallingFailed as failure:
                 told = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.UNREACHABLE
                 failures.append(failure_of(told, failure.sentence))
+                silent = silent and failure.silent
                 if not (ahead and left):
                     attempt.step(Step.CONNECT, "; ".join(steps), ok=False)
-                    attempt.end(Verdict.NO_ANSWER if failure.silent else Verdict.UNREACHABLE, "; ".join(steps))
+                    attempt.end(Verdict.NO_ANSWER if silent else Verdict.UNREACHABLE, "; ".join(steps))
                     break
             except DeliveryFailed as failure:
                 failures.append(failure.afresh())
