@@ -47,8 +47,14 @@ def test_dialback_follows_at_once_where_they_ended_the_stream_over_our_certifica
         Ending(verdict=Verdict.PROOF_REFUSED, external_failed=True),
         Ending(verdict=Verdict.PROOF_REFUSED, external_failed=True, by_them=True, dialback_failed=True),
         Ending(verdict=Verdict.CONNECTION_LOST, by_them=True),
+        Ending(
+            verdict=Verdict.CLOSED_BY_PEER,
+            their_error=StreamCondition.POLICY_VIOLATION,
+            external_failed=True,
+            by_them=True,
+        ),
     ],
-    ids=["we left", "dialback was refused", "something else"],
+    ids=["we left", "dialback was refused", "something else", "by rule"],
 )
 def test_dialback_does_not_follow_where_it_would_not_help(ending: Ending) -> None:
     assert not at_once(BOTH, ending)
