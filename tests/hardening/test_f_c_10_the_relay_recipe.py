@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, ClassVar
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from gateway.config.advice import warnings
 from gateway.config.loading import load
 from tests.hardening.refusals import verdict
-from tests.interop.clients import user
+from tests.interop.clients import attached, user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer, Prosody
 from tests.interop.peers.prosody import _assignments
@@ -49,7 +50,7 @@ class ShippedProsody(Prosody):
 class RecipeProsody(ShippedProsody):
     """The same with the lines that our manual prints."""
 
-    lines = "\n".join(re.findall(r"```lua\n(.*?)```", (ROOT / "docs/relay.md").read_text(), re.DOTALL))
+    lines = dedent("".join(re.findall(r"```lua\n(.*?) *```", (ROOT / "docs/relay.md").read_text(), re.DOTALL)))
 
 
 class Border(Gateway):
@@ -66,7 +67,9 @@ class Border(Gateway):
         return (SERVER,)
 
 
-def start_border(world: World, start: Starter, prosody: type[Prosody], *outside: str) -> tuple[Peer, Peer]:
+def start_border(
+    world: World, start: Starter, prosody: type[Prosody], *outside: str, **changes: Any
+) -> tuple[Peer, Peer]:
     """A gateway and the server behind it, which finds every domain at one address, and no other records."""
     view = world.view()
     inside = start(prosody, RELAYED, view=view)
@@ -74,7 +77,7 @@ def start_border(world: World, start: Starter, prosody: type[Prosody], *outside:
     class Here(Border):
         inner = world.address()
 
-    table = {**RELAY, "connect": f"tcp:{inside.address}:{SERVER}"}
+    table = {**RELAY, "connect": f"tcp:{inside.address}:{SERVER}", **changes}
     table["certificate"] = str(world.bundle(world.authority.issue(RELAYED)))
     border = start(Here, "edge.test", options={"domains": {RELAYED: table}})
     world.nameserver.publish(border.address, RELAYED)
@@ -121,3 +124,27 @@ def test_check_names_a_relay_that_cannot_work(tmp_path: Path, authenticate: list
     )
     said = warnings(load(file), datetime.now(UTC))
     assert any('lists no "dialback"' in warning for warning in said) == is_named
+
+
+class UncertifiedProsody(RecipeProsody):
+    """The same without any certificate: it offers STARTTLS, and fails in the handshake."""
+
+    lines = f"{RecipeProsody.lines}s2s_require_encryption = false\n"
+
+    def write_configuration(self) -> None:
+        super().write_configuration()
+        for file in (self.folder / "certificates").iterdir():
+            file.unlink()
+
+
+async def test_f_c_6_a_server_without_a_certificate_is_reached_in_clear(
+    world: World, start: Starter, ejabberd: Peer
+) -> None:
+    """Pass a request to a Prosody without a certificate, and its answer, where the relay does not require TLS."""
+    border, _ = start_border(
+        world, start, UncertifiedProsody, *ejabberd.site.domains, *ejabberd.site.components, require_tls=False
+    )
+    async with attached(ejabberd) as component:
+        assert (await component.request(RELAYED, PING))["from"] == RELAYED
+    log = [line for line in border.log().splitlines() if f"to {RELAYED}" in line]
+    assert any("established" in line and "TLS left out: the handshake failed before" in line for line in log)
