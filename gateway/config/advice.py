@@ -37,6 +37,7 @@ def warnings(
                 *_about_ciphers(settings.tls.ciphers),
                 *_about_trust(settings, moment),
                 *_about_peers(settings),
+                *_about_relays(settings),
                 *_about_expat(expat),
             )
         )
@@ -123,6 +124,15 @@ def _about_peers(settings: Settings) -> Iterator[str]:
     for domain, served in settings.domains.items():
         if domain in settings.peers.entries and not isinstance(served, RelayDomain):
             yield f'peers."{domain}" is never used: we serve that domain ourselves'
+
+
+def _about_relays(settings: Settings) -> Iterator[str]:
+    for relay in settings.domains_of(RelayDomain):
+        if not {"dialback", "digest-md5"} & set(relay.peer.authenticate):
+            yield (
+                f'domains."{relay.domain}".authenticate lists no "dialback": nothing from other domains can reach that'
+                " server, as we speak to it for all of them and have none of their certificates (docs/relay.md)"
+            )
 
 
 def _about_expat(version: tuple[int, int, int]) -> Iterator[str]:

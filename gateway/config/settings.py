@@ -137,7 +137,8 @@ class PeerSettings:
         at_least=1,
     )
     connect_seconds: float = option(
-        "for opening a stream; then what waits is bounced: remote-server-timeout or remote-server-not-found",
+        "for opening a stream, shared among the servers of the domain; then what waits is bounced:"
+        " remote-server-timeout or remote-server-not-found",
         30,
         unit="seconds",
         at_least=1,

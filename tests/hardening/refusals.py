@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from threading import Thread
 
 from tests.interop.clients import attached
 from tests.interop.fixtures import Starter
@@ -34,6 +37,41 @@ async def wanted(world: World, gateway: Peer, domain: str, bounced: str = REFUSE
         lost = component.send_message(f"anybody@{domain}", "Art thou there?")
         yield script
         assert await component.expect_error(lost) == bounced
+
+
+DIRECT = 5281
+
+
+@contextmanager
+def tls_alone(address: str, context: ssl.SSLContext) -> Iterator[None]:
+    """Shake hands on port DIRECT, and say nothing more; alerts go out, which asyncio would keep to itself."""
+    with socket.create_server((address, DIRECT)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection, suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
+                    secured.recv(1)
+
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+
+
+def publish_direct(world: World, domain: str) -> str:
+    """An address at which the domain is found, by direct TLS on port DIRECT alone."""
+    address = world.address()
+    world.nameserver.publish_records(
+        {f"_xmpps-server._tcp.{domain}": {"SRV": [f"0 0 {DIRECT} {domain}"]}, domain: {"A": [address]}}
+    )
+    return address
 
 
 def verdict(gateway: Peer, domain: str) -> str:

@@ -80,7 +80,9 @@ def test_complete_example_shows_the_defaults(folder: Folder) -> None:
         assert section == type(section)()
 
 
-def test_relayed_server_of_the_example_is_spoken_to_in_clear(folder: Folder) -> None:
-    domain = use(folder, (ETC / "relay.toml").read_text()).domains[Domain("inside.example.com")]
-    assert domain.peer.require_tls is False  # type: ignore[attr-defined]
-    assert domain.peer.authenticate == ("dialback",)  # type: ignore[attr-defined]
+def test_other_domains_can_be_proved_to_the_relayed_server_of_the_example(folder: Folder) -> None:
+    settings = use(folder, (ETC / "relay.toml").read_text())
+    domain = settings.domains[Domain("inside.example.com")]
+    assert domain.peer.require_tls is True  # type: ignore[attr-defined]
+    assert domain.peer.authenticate == ("external", "dialback")  # type: ignore[attr-defined]
+    assert not [warning for warning in warnings(settings, datetime.now(UTC)) if "inside.example.com" in warning]

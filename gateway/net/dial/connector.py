@@ -40,6 +40,7 @@ from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import DiallingFailed, StreamCondition, StreamError, Unreachable
 
 _MOST_TRIES = 16  # for one stream
+_MOST_FOR_QUESTIONS = 4  # which strangers can have us ask
 _LEAST_SHARE = 2.0  # seconds; less would give nobody a chance
 _WITHOUT_TLS = frozenset({"starttls"})  # what has been tried is not tried again
 
@@ -87,6 +88,56 @@ class _Share:
         """Stop the clock."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
+
+
+class _Ways:
+    """The ways to a domain that are still ahead, at most so many in all, and what has failed so far."""
+
+    def __init__(self, resolution: Resolution, terms: Terms, most: int) -> None:
+        self._definite = resolution.definite
+        self._ahead = deque(Try(target=target, terms=terms) for target in resolution.targets)
+        self._left = most
+        self._failures: list[DeliveryFailed] = []
+
+    def next(self) -> Try | None:
+        """The way to be taken now; None when there is no other."""
+        if self._is_over:
+            return None
+        self._left -= 1
+        return self._ahead.popleft()
+
+    @property
+    def _is_over(self) -> bool:
+        return not (self._ahead and self._left)
+
+    def parts(self, this: Try) -> int:
+        """Among how many the time that is left is to be shared, this way included."""
+        return 1 + len(self._ahead) if self._ahead else min(2, len(this.target.addresses))
+
+    def not_reached(self, failure: DiallingFailed) -> bool:
+        """No address of this way took a connection; whether that was the last way."""
+        verdict = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.UNREACHABLE
+        self._failures.append(failure_of(verdict, failure.sentence))
+        return self._is_over
+
+    def failed(self, this: Try, ending: Ending, failure: DeliveryFailed) -> None:
+        """The stream on this way came to nothing."""
+        self._failures.append(failure.afresh())
+        otherwise = at_once(this, ending)
+        if is_definite(ending) and not otherwise:
+            self._ahead.clear()
+            return
+        self._ahead.extendleft(otherwise)
+        self._ahead.extend(at_last(this, ending))
+
+    def timed_out(self, reason: str) -> None:
+        """Whoever wanted the stream waits no longer."""
+        self._failures.append(failure_of(Verdict.TIMEOUT, reason))
+        self._ahead.clear()
+
+    def outcome(self) -> DeliveryFailed:
+        """What all the failures amount to."""
+        return combined(self._failures, definite=self._definite)
 
 
 class Connector:
@@ -159,51 +210,31 @@ class Connector:
         way = self._way_to(pair.target)
         until = self._reactor.seconds() + way.seconds
         resolution = await self._resolve(attempt, pair.target, way)
-        ahead = deque(Try(target=target, terms=way.terms) for target in resolution.targets)
-        failures: list[DeliveryFailed] = []
+        ways = _Ways(resolution, way.terms, _MOST_FOR_QUESTIONS if only_questions else _MOST_TRIES)
         steps: list[str] = []  # of connecting, in the attempt under way
-        for left in reversed(range(_MOST_TRIES)):
-            this = ahead.popleft()
+        silent = True  # nothing came back to them
+        while (this := ways.next()) is not None:
             if not attempt.is_open:
-                attempt, steps = self._attempt(pair, kind, this.why), []
+                attempt, steps, silent = self._attempt(pair, kind, this.why), [], True
             if this.in_clear:
                 attempt.step(Step.TLS, "left out: the handshake failed before, and require_tls = false")
             session = self._session(attempt, pair, gone, resuming)
-            facts = Facts(
-                role=Role.INITIATING,
-                local=pair.sender,
-                remote=pair.target,
-                terms=this.terms,
-                resuming=resuming.resumable if resuming is not None else None,
-                tried=_WITHOUT_TLS if this.in_clear else frozenset(),
-            )
-            ways = 1 + len(ahead) if ahead else min(2, len(this.target.addresses))
-            share = _Share(self._reactor, until, ways)
+            facts = _facts(pair, this, resuming)
+            share = _Share(self._reactor, until, ways.parts(this))
             try:
                 dialled = await self._dial(this.target, session, facts, only_questions, steps, share)
                 return await self._negotiated(dialled, session, pair, share)
             except DiallingFailed as failure:
-                told = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.UNREACHABLE
-                failures.append(failure_of(told, failure.sentence))
-                if not (ahead and left):
+                silent = silent and failure.silent
+                if ways.not_reached(failure):
                     attempt.step(Step.CONNECT, "; ".join(steps), ok=False)
-                    attempt.end(Verdict.NO_ANSWER if failure.silent else Verdict.UNREACHABLE, "; ".join(steps))
-                    break
+                    attempt.end(Verdict.NO_ANSWER if silent else Verdict.UNREACHABLE, "; ".join(steps))
             except DeliveryFailed as failure:
-                failures.append(failure.afresh())
-                ending = _ending(this, session, dialled)
-                otherwise = at_once(this, ending)
-                if is_definite(ending) and not otherwise:
-                    break
-                ahead.extendleft(otherwise)
-                ahead.extend(at_last(this, ending))
-                if not (ahead and left):
-                    break
+                ways.failed(this, _ending(this, session, dialled), failure)
             except CancelledError:
                 record = attempt.record
-                failures.append(failure_of(Verdict.TIMEOUT, record.reason if record else "there was no time left"))
-                break
-        raise combined(failures, definite=resolution.definite)
+                ways.timed_out(record.reason if record is not None else "there was no time left")
+        raise ways.outcome()
 
     async def _negotiated(
         self, dialled: Dialled, session: OutboundSession, pair: DomainPair, share: _Share
@@ -293,6 +324,18 @@ class Connector:
             doing=doing,
             began=self._time_of_day(),
         )
+
+
+def _facts(pair: DomainPair, this: Try, resuming: BrokenStream | None) -> Facts:
+    """What is known when a stream is opened."""
+    return Facts(
+        role=Role.INITIATING,
+        local=pair.sender,
+        remote=pair.target,
+        terms=this.terms,
+        resuming=resuming.resumable if resuming is not None else None,
+        tried=_WITHOUT_TLS if this.in_clear else frozenset(),
+    )
 
 
 def _ending(this: Try, session: OutboundSession, dialled: Dialled) -> Ending:

@@ -21,6 +21,10 @@ from gateway.xmpp.errors import StreamCondition
 DECISIONS = frozenset({StreamCondition.INVALID_FROM, StreamCondition.NOT_AUTHORIZED, StreamCondition.POLICY_VIOLATION})
 
 
+# Of these, the ones that another proof would not change.
+_WHATEVER_THE_PROOF = DECISIONS - {StreamCondition.NOT_AUTHORIZED}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Try:
     """One way to a domain: where, on what terms, whether TLS is left out, and why it is taken, in words."""
@@ -53,6 +57,8 @@ def is_definite(ending: Ending) -> bool:
 def at_once(failed: Try, ending: Ending) -> Sequence[Try]:
     """What the same server may take: dialback on a new stream, where it ended the one on which we tried EXTERNAL."""
     terms = failed.terms
+    if ending.their_error in _WHATEVER_THE_PROOF:
+        return ()
     if not (ending.external_failed and ending.by_them) or ending.dialback_failed or not terms.allow(Means.DIALBACK):
         return ()
     others = tuple(means for means in terms.means if means is not Means.EXTERNAL)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from gateway.features.handshake import AttachComponent
 from gateway.features.sasl_initiating import Trying
 from gateway.notices.attempts.elsewhere import Elsewhere
-from gateway.notices.attempts.records import AttemptLog, Direction, Step
+from gateway.notices.attempts.records import AttemptLog, Direction, Kind, Step
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.events import (
     CloseTransport,
@@ -45,7 +45,7 @@ _REFUSALS = (Verdict.PROOF_REFUSED, Verdict.NOT_TRUSTED, Verdict.CERTIFICATE_EXP
 _MOST_FEATURES = 12
 _ABOUT_CERTIFICATES = re.compile(r"certificate|\bcerts?\b|tlsa|\bdane\b|x\.?509|self.signed|\bchain\b", re.IGNORECASE)
 # TLS alerts of the other side about what we have shown it (RFC 8446 §6.2), in OpenSSL's words.
-_CERTIFICATE_ALERT = re.compile(r"alert.*(?:certificate|unknown ca|access denied|certificate required)")
+_CERTIFICATE_ALERT = re.compile(r"alert.*(?:certificate|unknown ca|access denied)")
 # How a server ends the handshake that has no certificate for the name: by an alert, or without a word.
 _NO_CERTIFICATE_THERE = re.compile(r"handshake failure|unrecognized name|alert internal error|in the middle of")
 
@@ -56,7 +56,7 @@ class Narrator:
     def __init__(self, attempt: AttemptLog, elsewhere: Elsewhere | None = None) -> None:
         """`elsewhere` knows of other attempts between the same domains."""
         self.attempt = attempt
-        self._elsewhere = elsewhere or Elsewhere()
+        self._elsewhere = elsewhere
         self.last_error = ""
         self.their_error: StreamCondition | None = None  # with which the other side ended the stream
         self.closed_properly = False
@@ -98,19 +98,18 @@ class Narrator:
 
     def _on_silence(self, reason: str) -> tuple[Verdict, str]:
         """The verdict where nothing came: what was refused before, or on another connection, says more than that."""
-        elsewhere = self._said_elsewhere()
-        if self._words or elsewhere:
-            if self._words:
-                return self._refused_verdict(), self._words
-            return self._refused_verdict(), f"{reason}{self._meanwhile()}; {elsewhere}"
-        return Verdict.TIMEOUT, f"{reason}{self._meanwhile()}"
+        words, elsewhere = self._words, self._said_elsewhere()
+        if not words and not elsewhere:
+            return Verdict.TIMEOUT, f"{reason}{self._meanwhile()}"
+        told = words or f"{reason}{self._meanwhile()}"
+        return self._refused_verdict(), told if elsewhere in told else f"{told}; {elsewhere}"
 
     def _said_elsewhere(self) -> str:
         """How another connection between the two failed, where a dialback key is waiting to be verified on one."""
-        if self._connection is None or not (self._facts.asserted or self._facts.checking or self.dialback_failed):
+        if self._connection is None or self._elsewhere is None:
             return ""
-        attempt = self.attempt
-        return self._elsewhere.said(attempt.local, attempt.remote, attempt.number, attempt.began)
+        concerns = self._facts.asserted or self._facts.checking or self.dialback_failed
+        return self._elsewhere.said(self.attempt) if concerns else ""
 
     @property
     def _words(self) -> str:
@@ -157,7 +156,8 @@ class Narrator:
         if _CERTIFICATE_ALERT.search(reason):
             reason = f"the other side does not accept our certificate: {reason}"
             self.attempt.step(Step.TLS, reason, ok=False)
-            return Verdict.PROOF_REFUSED, reason
+            between_servers = self.attempt.kind in (Kind.SERVER, Kind.KEYS)
+            return Verdict.PROOF_REFUSED if between_servers else Verdict.TLS_FAILED, reason
         if self.attempt.direction is Direction.OUT and _NO_CERTIFICATE_THERE.search(reason):
             reason = f"{reason}; most likely the server has no certificate for {self._facts.remote} at this port"
         self.attempt.step(Step.TLS, reason, ok=False, required=_tls_required(self._facts))

@@ -1,0 +1,74 @@
+"""Which way to a domain follows a failure: a table, and the rule for what a domain has decided."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.net.dial.tries import DECISIONS, Ending, Try, at_last, at_once, is_definite, may_be_in_clear
+from gateway.net.dns.targets import Target
+from gateway.notices.attempts.verdicts import Verdict
+from gateway.stream.facts import Means, Terms
+from gateway.xmpp.errors import StreamCondition
+
+TARGET = Target(host="a.test", port=5269, tls="starttls", addresses=("192.0.2.1", "192.0.2.2"), source="srv")
+BOTH = Try(target=TARGET, terms=Terms())
+STRICT = Try(target=TARGET, terms=Terms(means=(Means.EXTERNAL,)))
+OPPORTUNISTIC = Try(target=TARGET, terms=Terms(require_tls=False))
+
+
+@pytest.mark.parametrize("condition", StreamCondition)
+@pytest.mark.parametrize("proved", [False, True])
+def test_only_who_has_proved_to_be_the_domain_decides_for_it(condition: StreamCondition, proved: bool) -> None:
+    ending = Ending(verdict=Verdict.CLOSED_BY_PEER, their_error=condition, proved=proved)
+    assert is_definite(ending) == (proved and condition in DECISIONS)
+
+
+@pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict.is_failure])
+def test_no_verdict_alone_is_the_domains_decision(verdict: Verdict) -> None:
+    assert not is_definite(Ending(verdict=verdict, proved=True))
+
+
+def test_nothing_follows_when_we_end_it_ourselves() -> None:
+    assert is_definite(Ending(verdict=Verdict.CLOSED_BY_US))
+
+
+def test_dialback_follows_at_once_where_they_ended_the_stream_over_our_certificate() -> None:
+    ending = Ending(verdict=Verdict.PROOF_REFUSED, external_failed=True, by_them=True)
+    (next_,) = at_once(BOTH, ending)
+    assert next_.terms.means == (Means.DIALBACK,)
+    assert next_.target == TARGET
+    assert not at_once(next_, ending)  # once is enough
+    assert not at_once(STRICT, ending)
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        Ending(verdict=Verdict.PROOF_REFUSED, external_failed=True),
+        Ending(verdict=Verdict.PROOF_REFUSED, external_failed=True, by_them=True, dialback_failed=True),
+        Ending(verdict=Verdict.CONNECTION_LOST, by_them=True),
+        Ending(
+            verdict=Verdict.CLOSED_BY_PEER,
+            their_error=StreamCondition.POLICY_VIOLATION,
+            external_failed=True,
+            by_them=True,
+        ),
+    ],
+    ids=["we left", "dialback was refused", "something else", "by rule"],
+)
+def test_dialback_does_not_follow_where_it_would_not_help(ending: Ending) -> None:
+    assert not at_once(BOTH, ending)
+
+
+def test_other_addresses_come_last_and_then_no_tls() -> None:
+    ending = Ending(verdict=Verdict.TLS_FAILED, broke_tls=True, untried=("192.0.2.2",))
+    address, in_clear = at_last(OPPORTUNISTIC, ending)
+    assert (address.target.addresses, address.in_clear) == (("192.0.2.2",), False)
+    assert (in_clear.target, in_clear.in_clear) == (TARGET, True)
+    assert not any(each.in_clear for each in at_last(BOTH, ending))
+
+
+def test_nothing_is_proved_in_clear_by_a_certificate() -> None:
+    assert may_be_in_clear(Terms(require_tls=False))
+    assert not may_be_in_clear(Terms())
+    assert not may_be_in_clear(Terms(require_tls=False, means=(Means.EXTERNAL,)))
