@@ -249,6 +249,12 @@ class Limits:
     unauthenticated_stream_bytes: int = option(
         "one element on a stream that has not proved anything yet", 10000, unit="bytes", at_least=4096
     )
+    login_failures: int = option(
+        "wrong passwords from one IP address or for one account before further tries have to wait, each time twice as"
+        " long up to 5 minutes; tries before that: temporary-auth-failure; 0: unlimited",
+        10,
+        at_least=0,
+    )
     client_stanza_bytes: int = option("one stanza of a client", 262144, unit="bytes", at_least=10000)
     component_stanza_bytes: int = option("one stanza of a component", 1048576, unit="bytes", at_least=10000)
     depth: int = option("elements inside each other, the stream not counted", 100, at_least=10)

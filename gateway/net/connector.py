@@ -117,7 +117,7 @@ class Connector:
         kind = Kind.KEYS if only_questions else Kind.SERVER
         attempt = self._attempt(pair, kind, f"looking up {pair.target}")
         way = self._way_to(pair.target)
-        targets = await self._resolve(attempt, pair.target, way)
+        targets = await self._resolve(attempt, pair.target, way, only_questions)
         while True:
             session = self._session(attempt, pair, gone, resuming)
             facts = Facts(
@@ -141,9 +141,11 @@ class Connector:
                     raise
             attempt = self._attempt(pair, kind, "trying its next server")
 
-    async def _resolve(self, attempt: AttemptLog, domain: Domain, way: Way) -> Sequence[Target]:
+    async def _resolve(self, attempt: AttemptLog, domain: Domain, way: Way, only_questions: bool) -> Sequence[Target]:
         try:
-            resolution = await self._resolver.resolve(domain, direct_tls=way.direct_tls, connect=way.connect)
+            resolution = await self._resolver.resolve(
+                domain, direct_tls=way.direct_tls, connect=way.connect, for_strangers=only_questions
+            )
         except Unreachable as failure:
             attempt.step(Step.RESOLVE, "; ".join(failure.steps), ok=False)
             verdict = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.DNS_FAILED

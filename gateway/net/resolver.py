@@ -18,7 +18,7 @@ has said that there is nothing, or has not said anything that could be relied up
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from random import Random, SystemRandom
 from typing import Any, TypeVar
@@ -57,6 +57,7 @@ class Patience:
     other_family: float = 1  # for addresses of one family, once there are addresses of the other
     targets: int = 16
     addresses: int = 8
+    for_strangers: int = 2  # targets, and addresses of each, where anybody can have us look
 
 
 class Resolver:
@@ -89,20 +90,23 @@ class Resolver:
         connect: str | None = None,
         service: Service = FOR_SERVERS,
         note: Note = lambda step: None,
+        for_strangers: bool = False,
     ) -> Resolution:
         """The targets of a prepared domain; `note` hears of each step when it is taken.
 
+        What is looked up `for_strangers` comes after our own, and leads to few targets.
         Raises ResolutionFailed when that leads to no address.
         """
         search = _Search(
             self._reactor,
             self._questions,
             self._hosts.content(),
-            self._patience,
+            self._patience if not for_strangers else _less(self._patience),
             self._random,
             self._destinations,
             service,
             note,
+            for_strangers,
         )
         try:
             targets = await search.targets(domain, direct_tls, connect)
@@ -137,8 +141,10 @@ class _Search:
         destinations: Destinations,
         service: Service,
         note: Note,
+        for_strangers: bool,
     ) -> None:
         self.steps: list[str] = []
+        self._for_strangers = for_strangers
         self._reactor = reactor
         self._questions = questions
         self._hosts = hosts
@@ -179,7 +185,7 @@ class _Search:
         asked = [tls for tls in names if direct_tls or tls == "starttls"]
         questions = [Question(kind="SRV", name=f"{names[tls]}.{name}") for tls in asked]
         answers = self._questions.remembered(questions) or await _all(
-            [self._questions.ask(question, self._patience.services).answer for question in questions]
+            [self._ask(question, self._patience.services).answer for question in questions]
         )
         for answer in answers:
             self._say(answer.sentence)
@@ -246,11 +252,14 @@ class _Search:
             return answer
 
         seconds = self._deadline - self._reactor.seconds()
-        six = self._questions.ask(for_six, seconds)
-        four = self._questions.ask(for_four, seconds)
+        six = self._ask(for_six, seconds)
+        four = self._ask(for_four, seconds)
         six.answer.addCallback(hurry, four)
         four.answer.addCallback(hurry, six)
         return await _all([six.answer, four.answer])
+
+    def _ask(self, question: Question, seconds: float) -> Wait:
+        return self._questions.ask(question, seconds, for_strangers=self._for_strangers)
 
     def _itself(self, host: str) -> Place:
         return Place(host=host, port=self._service.port, tls="starttls")
@@ -258,6 +267,11 @@ class _Search:
     def _say(self, step: str) -> None:
         self.steps.append(step)
         self._note(step)
+
+
+def _less(patience: Patience) -> Patience:
+    most = patience.for_strangers
+    return replace(patience, targets=min(patience.targets, most), addresses=min(patience.addresses, most))
 
 
 async def _together(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
