@@ -240,10 +240,22 @@ class Limits:
     stall_seconds: float = option(
         "who reads nothing for so long is closed, and what waits for it is bounced", 60, unit="seconds", at_least=1
     )
-    streams: int = option("streams in all", 20000, at_least=1)
-    streams_per_address: int = option("streams that one IP address may have opened to us", 100, at_least=1)
+    streams: int = option(
+        "streams in all; those that we open take three quarters of them at most, so that others can always come;"
+        " further ones are refused: resource-constraint",
+        20000,
+        at_least=1,
+    )
+    streams_per_address: int = option(
+        "streams from one IP address that have proved nothing yet, and a tenth of those that have; further ones are"
+        " refused: resource-constraint",
+        100,
+        at_least=1,
+    )
     connections_per_minute: float = option(
-        "connections that one IP address may open to us; those beyond are closed at once; 0: unlimited", 600, at_least=0
+        "connections that one IP address may open to us; further ones: resource-constraint; 0: unlimited",
+        600,
+        at_least=0,
     )
     unauthenticated_streams: int = option("streams in all that have not proved anything yet", 1000, at_least=1)
     unauthenticated_stream_bytes: int = option(

@@ -23,7 +23,7 @@ from gateway.federation.outbound import Gone, OutboundSession
 from gateway.net.certificates import CertificateJudge
 from gateway.net.contexts import TLSContexts
 from gateway.net.dialling import Dialled, dial
-from gateway.net.porter import Complaints, NotDialled, Places
+from gateway.net.porter import Complaints, NotDialled, Places, Underway
 from gateway.net.protocol import StreamProtocol, Timing
 from gateway.net.resolver import Resolver
 from gateway.net.slumber import Slumber
@@ -86,30 +86,39 @@ class Connector:
         self._numbers = numbers
         self._time_of_day = time_of_day(reactor)
         self._places = places
+        self._underway = Underway()
         self._complaints = Complaints(publish, NotDialled)
 
     def open(
         self, pair: DomainPair, gone: Gone, *, only_questions: bool, resuming: BrokenStream | None = None
     ) -> Deferred[OutboundSession]:
         """A session whose stream is established; fails with DeliveryFailed, also when it is cancelled."""
-        if not self._places.are_left:
-            why = f"{self._places.most} streams are open ([limits] streams)"
+        if not self._places.are_left_for_us:
+            why = f"{self._places.taken} of {self._places.most} streams are open ([limits] streams)"
             self._complaints.tell(pair.target, why, self._reactor.seconds())
             return fail(DeliveryFailed(why, TOO_BUSY))
-        self._places.take()
+        self._take_place()
         opening = Deferred.fromCoroutine(self._open(pair, gone, only_questions, resuming))
         return opening.addCallbacks(self._opened, self._not_opened)
 
     def _opened(self, session: OutboundSession) -> OutboundSession:
         if session.connection is None:
-            self._places.give_back()
+            self._give_back_place()
         else:
-            session.connection.when_lost().addCallback(lambda _: self._places.give_back())
+            session.connection.when_lost().addCallback(lambda _: self._give_back_place())
         return session
 
     def _not_opened(self, failure: Failure) -> Failure:
-        self._places.give_back()
+        self._give_back_place()
         return failure
+
+    def _take_place(self) -> None:
+        self._places.take()
+        self._places.ours += 1
+
+    def _give_back_place(self) -> None:
+        self._places.give_back()
+        self._places.ours -= 1
 
     async def _open(
         self, pair: DomainPair, gone: Gone, only_questions: bool, resuming: BrokenStream | None
@@ -118,6 +127,27 @@ class Connector:
         attempt = self._attempt(pair, kind, f"looking up {pair.target}")
         way = self._way_to(pair.target)
         targets = await self._resolve(attempt, pair.target, way, only_questions)
+        first = targets[0].addresses[0]
+        if not self._underway.begin(first):
+            why = f"{self._underway.most} streams to {first} are being opened already"
+            attempt.end(Verdict.UNREACHABLE, why)
+            raise DeliveryFailed(why, TOO_BUSY)
+        try:
+            return await self._open_one(pair, gone, only_questions, resuming, attempt, way, targets)
+        finally:
+            self._underway.end(first)
+
+    async def _open_one(
+        self,
+        pair: DomainPair,
+        gone: Gone,
+        only_questions: bool,
+        resuming: BrokenStream | None,
+        attempt: AttemptLog,
+        way: Way,
+        targets: Sequence[Target],
+    ) -> OutboundSession:
+        kind = attempt.kind
         while True:
             session = self._session(attempt, pair, gone, resuming)
             facts = Facts(

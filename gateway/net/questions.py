@@ -213,6 +213,7 @@ class Lanes:
         self._ours: deque[Turn] = deque()
         self._theirs: dict[str, deque[Turn]] = {}  # by domain, whose turn it is first
         self._taken: Counter[str] = Counter()
+        self._is_admitting = False
 
     def join(self, whose: str) -> Turn:
         """Wait for a place."""
@@ -242,12 +243,27 @@ class Lanes:
             self._admit()
 
     def _admit(self) -> None:
-        while self._free and self._ours:
-            self._begin(self._ours.popleft())
-        while self._free and self._free_for_strangers and (turn := self._next_stranger()) is not None:
+        """Let those in for whom there is a place. One that leaves at once is seen to by the loop."""
+        if self._is_admitting:
+            return
+        self._is_admitting = True
+        try:
+            while (turn := self._next()) is not None:
+                self._free -= 1
+                turn.begun.callback(None)
+        finally:
+            self._is_admitting = False
+
+    def _next(self) -> Turn | None:
+        if not self._free:
+            return None
+        if self._ours:
+            return self._ours.popleft()
+        turn = self._next_stranger() if self._free_for_strangers else None
+        if turn is not None:
             self._free_for_strangers -= 1
             self._taken[turn.whose] += 1
-            self._begin(turn)
+        return turn
 
     def _next_stranger(self) -> Turn | None:
         """The next of a domain that has not got its share; few have it, so this does not take long."""
@@ -259,10 +275,6 @@ class Lanes:
         if waiting:
             self._theirs[whose] = waiting
         return turn
-
-    def _begin(self, turn: Turn) -> None:
-        self._free -= 1
-        turn.begun.callback(None)
 
 
 class Memory:
