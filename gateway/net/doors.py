@@ -51,16 +51,20 @@ class Refusal(Protocol):
     _open = 0  # of all doors together
 
     @classmethod
-    def unless_too_many(cls) -> Protocol | None:
+    def unless_too_many(cls, clock: Any) -> Protocol | None:
         """Return a refusal, or None when so many are being told already that this one is closed without a word."""
-        return cls() if cls._open < MOST_REFUSALS else None
+        return cls(clock) if cls._open < MOST_REFUSALS else None
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self._patience: Any = None
 
     def connectionMade(self) -> None:
         Refusal._open += 1
         self.transport.write(NO_ROOM)  # type: ignore[union-attr]
         # What has come and was not read would make the system drop our words; so it is read until the other side ends.
         self.transport.loseWriteConnection()  # type: ignore[union-attr]
-        self._patience = self.factory.clock.callLater(REFUSAL_SECONDS, self._end)  # type: ignore[union-attr]
+        self._patience = self._clock.callLater(REFUSAL_SECONDS, self._end)
 
     def _end(self) -> None:
         self.transport.abortConnection()  # type: ignore[union-attr]
@@ -92,7 +96,7 @@ class Door(ServerFactory):
         self._behind = behind
         self._porter = porter
         self._direct_tls = direct_tls
-        self.clock = clock
+        self._clock = clock
         self._judge = judge
         self._tools = tools
         self._budget = budget
@@ -102,13 +106,13 @@ class Door(ServerFactory):
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         host = str(getattr(addr, "host", addr))
         if self._porter.objection(host):
-            return None if self._direct_tls else Refusal.unless_too_many()
+            return None if self._direct_tls else Refusal.unless_too_many(self._clock)
         behind = self._behind
         facts = Facts(role=Role.RECEIVING, terms=behind.terms())
         return StreamProtocol(
             Stream(behind.profile, facts, behind.accept, self._tools, self._budget),
             behind.session(),
-            clock=self.clock,
+            clock=self._clock,
             judge=self._judge,
             tls=behind.tls,
             timing=self._timing,
