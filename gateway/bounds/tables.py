@@ -118,13 +118,14 @@ class Bounded(Generic[K, V]):
         return entry.value
 
     def touch(self, key: K) -> None:
-        """Make an entry the youngest of its cause, as it is in use."""
+        """Make an entry the youngest, and its cause the youngest of those with as many, as it is in use."""
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._entries[key] = entry
             crowd = self._crowds[entry.cause]
             del crowd.keys[key]
             crowd.keys[key] = None
+            self._resize(entry.cause, crowd, 0)
 
     def clear(self) -> None:
         """Let everything go."""

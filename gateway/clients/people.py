@@ -59,6 +59,7 @@ class People(Service):
         new_id: Callable[[], str],
         attempt: Callable[[], AttemptLog],
         reactor: Any,
+        login_failures: int,
     ) -> None:
         """`itself` has what is for a domain and no account; `secret` is for accounts that nobody has."""
         self.setName("accounts")
@@ -72,6 +73,7 @@ class People(Service):
         self._addresses = addresses
         self._new_id = new_id
         self._attempt = attempt
+        self._login_failures = login_failures
         self._reactor = reactor
         self._threads = ThreadPool(0, _THREADS, "logins")
         self._resumptions = Resumptions(new_id, reactor)
@@ -86,7 +88,12 @@ class People(Service):
             self._router.attach(domain, self.domains[domain])
         self._services = ClientServices(
             domains=self.domains,
-            login=Login(self.store, partial(deferToThreadPool, self._reactor, self._threads), self._reactor),
+            login=Login(
+                self.store,
+                partial(deferToThreadPool, self._reactor, self._threads),
+                self._reactor,
+                most_failures=self._login_failures,
+            ),
             resumptions=self._resumptions,
             clock=self._reactor,
         )

@@ -16,14 +16,16 @@ from typing import ClassVar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from gateway.bounds.tables import address_of
 from gateway.clients.client import Client
 from gateway.clients.liveness import Liveness
-from gateway.clients.login import Login
+from gateway.clients.login import Login, Try
 from gateway.clients.narration import ClientNarrator
 from gateway.clients.resumption import Resumptions
 from gateway.features.bind import BindResource, ResourceBound
 from gateway.features.client_state import ClientStateChanged
 from gateway.features.sasl import Compute, FindCredentials, Pause
+from gateway.features.sasl_clients import ClientAuthenticated
 from gateway.features.stream_management import (
     REQUEST,
     Acknowledged,
@@ -70,6 +72,7 @@ class ClientSession:
         self._was_closed = False  # by either side, with its closing tag
         self._acknowledging = False
         self._is_asked_again = False
+        self._try: Try | None = None  # to log in, as long as its outcome is not known
 
     # -- as a Session ------------------------------------------------------------------------------------------------
 
@@ -119,13 +122,21 @@ class ClientSession:
     # -- authentication and binding ----------------------------------------------------------------------------------
 
     def _find(self, order: FindCredentials) -> None:
-        self._services.login.find(order).addCallback(self._answer)
+        assert self.connection is not None
+        self._try = Try(address=address_of(self.connection.peer_address), account=order.account)
+        self._services.login.find(order, self._try).addCallback(self._answer)
 
     def _compute(self, order: Compute) -> None:
         self._services.login.compute(order).addCallback(self._answer)
 
-    def _pause(self, order: Pause) -> None:
-        self._services.login.pause(order).addCallback(self._answer)
+    def _pause(self, _: Pause) -> None:
+        a_try, self._try = self._try, None
+        self._services.login.pause(a_try).addCallback(self._answer)
+
+    def _authenticated(self, _: ClientAuthenticated) -> None:
+        if self._try is not None:
+            self._services.login.succeeded(self._try)
+            self._try = None
 
     def _answer(self, answer: object) -> None:
         if self.connection is not None:
@@ -281,6 +292,7 @@ class ClientSession:
         FindCredentials: _find,
         Compute: _compute,
         Pause: _pause,
+        ClientAuthenticated: _authenticated,
         BindResource: _bind,
         NegotiationCompleted: _established,
         ClientStateChanged: _state_changed,

@@ -252,14 +252,32 @@ class Limits:
     stall_seconds: float = option(
         "who reads nothing for so long is closed, and what waits for it is bounced", 60, unit="seconds", at_least=1
     )
-    streams: int = option("streams in all", 20000, at_least=1)
-    streams_per_address: int = option("streams that one IP address may have opened to us", 100, at_least=1)
+    streams: int = option(
+        "streams in all; those that we open take three quarters of them at most, so that others can always come;"
+        " further ones are refused: resource-constraint",
+        20000,
+        at_least=1,
+    )
+    streams_per_address: int = option(
+        "streams from one IP address that have proved nothing yet, and a tenth of those that have; further ones are"
+        " refused: resource-constraint",
+        100,
+        at_least=1,
+    )
     connections_per_minute: float = option(
-        "connections that one IP address may open to us; those beyond are closed at once; 0: unlimited", 600, at_least=0
+        "connections that one IP address may open to us; further ones: resource-constraint; 0: unlimited",
+        600,
+        at_least=0,
     )
     unauthenticated_streams: int = option("streams in all that have not proved anything yet", 1000, at_least=1)
     unauthenticated_stream_bytes: int = option(
         "one element on a stream that has not proved anything yet", 10000, unit="bytes", at_least=4096
+    )
+    login_failures: int = option(
+        "wrong passwords from one IP address or for one account before further tries have to wait, each time twice as"
+        " long up to 5 minutes; tries before that: temporary-auth-failure; 0: unlimited",
+        10,
+        at_least=0,
     )
     client_stanza_bytes: int = option("one stanza of a client", 262144, unit="bytes", at_least=10000)
     component_stanza_bytes: int = option(

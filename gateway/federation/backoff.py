@@ -9,15 +9,15 @@ What is waited for is a domain, or a domain pair where only that one failed. The
 who comes meanwhile can be told.
 
 Time and chance come in as arguments. The table is bounded: a domain that could be tried again for longer than `longest`
-and was not, is forgotten, and so is the one that failed the longest time ago when the table is full.
+and was not, is forgotten. When the table is full, so is the oldest failure below the domain that has the most of them.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from random import Random
 
+from gateway.bounds.tables import Bounded, family
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import GatewayError
 
@@ -57,12 +57,11 @@ class Backoff:
     def __init__(self, waits: Waits, random: Random, most: int = 10_000) -> None:
         self._waits = waits
         self._random = random
-        self._most = most
-        self._waits_for: OrderedDict[Whom, Wait] = OrderedDict()
+        self._waits_for: Bounded[Whom, Wait] = Bounded(most)
 
     def __bool__(self) -> bool:
         """Whether anybody may have to be waited for."""
-        return bool(self._waits_for)
+        return len(self._waits_for) > 0
 
     def failed(self, domain: Whom, now: float, cause: GatewayError | None = None) -> float:
         """The domain was tried and not reached; the answer is the time from which it may be tried again.
@@ -79,12 +78,12 @@ class Backoff:
 
     def reached(self, domain: Whom) -> bool:
         """A stream to the domain stands, or a stanza or an answer came from it: no more waiting, if there was any."""
-        return self._waits_for.pop(domain, None) is not None
+        return self._waits_for.pop(domain) is not None
 
     def forget(self, domain: str | None = None) -> None:
         """No more waiting for a domain, in whichever pair; left out: for nobody. An operator wants it tried."""
         for whom in [each for each in self._waits_for if domain in (None, target_of(each))]:
-            del self._waits_for[whom]
+            self._waits_for.pop(whom)
 
     def wait(self, domain: Whom, now: float) -> Wait | None:
         """Why the domain must not be tried now, and until when; None when it may be."""
@@ -103,15 +102,12 @@ class Backoff:
     def _recall(self, domain: Whom, now: float) -> Wait | None:
         last = self._waits_for.get(domain)
         if last is not None and now > last.retry_at + self._waits.longest:
-            del self._waits_for[domain]
+            self._waits_for.pop(domain)
             return None
         return last
 
     def _keep(self, domain: Whom, wait: Wait) -> None:
-        self._waits_for[domain] = wait
-        self._waits_for.move_to_end(domain)
-        while len(self._waits_for) > self._most:
-            self._waits_for.popitem(last=False)
+        self._waits_for.put(domain, wait, family(target_of(domain)))
 
 
 def target_of(whom: Whom) -> str:

@@ -12,12 +12,13 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from gateway.bounds.tables import address_of
 from gateway.features.dialback import Dialback
 from gateway.features.stream_management import GrantManagement, ManagementGranted, ResumeStream, ResumptionDecided
 from gateway.federation.resumable_streams import BrokenStreams
 from gateway.federation.resumption import KEPT_SECONDS, Resumables
 from gateway.federation.session import ServerSession, SessionTools
-from gateway.federation.verification import unanswered
+from gateway.federation.verification import Asker, unanswered
 from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, PairVerified, VerifyPair
@@ -25,7 +26,7 @@ from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.stanzas import Stanza
 
-Verify = Callable[[VerifyPair], "Deferred[PairChecked]"]
+Verify = Callable[[VerifyPair, Asker], "Deferred[PairChecked]"]
 
 
 class Lenders(Protocol):
@@ -129,7 +130,9 @@ class InboundSession(ServerSession):
         if self._verifications > self._tools.verifications:
             self._verified(unanswered(order.pair, "resource-constraint", "too many keys are being verified"))
             return
-        self._verify(order).addCallback(self._verified)
+        assert self.connection is not None
+        asker = Asker(address=address_of(self.connection.peer_address), is_proved=bool(self.facts.proofs))
+        self._verify(order, asker).addCallback(self._verified)
 
     def _verified(self, checked: PairChecked) -> None:
         self._verifications -= 1

@@ -16,11 +16,12 @@ from typing import Any, Protocol
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.python.failure import Failure
 
+from gateway.federation.backoff import Backoff
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.outbound import Gone, OutboundSession
 from gateway.federation.resumable_streams import BrokenStream, BrokenStreams
 from gateway.federation.session import ServerSession
-from gateway.federation.verification import unanswered
+from gateway.federation.verification import Asker, Places, unanswered
 from gateway.stream.events import PairChecked, VerifyPair
 from gateway.xmpp.addresses import Domain, DomainPair
 
@@ -37,11 +38,17 @@ class StreamOpener(Protocol):
 class OutboundStreams:
     """All streams on which we may send to other servers."""
 
-    def __init__(self, opener: StreamOpener, clock: Any, most_verifications: int = 1000) -> None:
-        """`most_verifications` keys are verified at a time."""
+    def __init__(
+        self, opener: StreamOpener, clock: Any, most_verifications: int = 1000, backoff: Backoff | None = None
+    ) -> None:
+        """`most_verifications` keys are verified at a time; `backoff` is for servers that could not be asked.
+
+        It is not the one of the routes: our own stanzas do not wait because a stranger made us ask in vain.
+        """
         self._opener = opener
-        self._verifications = 0
-        self._most_verifications = most_verifications
+        self._clock = clock
+        self._places = Places(most_verifications)
+        self._backoff = backoff
         self._sessions: dict[Domain, list[OutboundSession]] = {}
         self._lent: dict[DomainPair, ServerSession] = {}
         self.broken = BrokenStreams(clock, self._reopen)
@@ -112,17 +119,17 @@ class OutboundStreams:
 
     # -- questions about keys ----------------------------------------------------------------------------------------
 
-    def verify(self, order: VerifyPair) -> Deferred[PairChecked]:
+    def verify(self, order: VerifyPair, asker: Asker = Asker()) -> Deferred[PairChecked]:
         """Receiving server, step 2: have a key checked by the authoritative server of `order.pair.sender`."""
-        if self._verifications >= self._most_verifications:
-            why = f"{self._most_verifications} keys are being verified ([limits] verifications)"
-            return succeed(unanswered(order.pair, "resource-constraint", why))
-        self._verifications += 1
-        return self._ask(order).addBoth(self._verified)
+        why_not = self._places.take(asker, order.pair.sender, self._clock.seconds())
+        if why_not:
+            return succeed(unanswered(order.pair, "resource-constraint", why_not))
 
-    def _verified(self, result: PairChecked | Failure) -> PairChecked | Failure:
-        self._verifications -= 1
-        return result
+        def verified(result: PairChecked | Failure) -> PairChecked | Failure:
+            self._places.give_back(asker, order.pair.sender)
+            return result
+
+        return self._ask(order).addBoth(verified)
 
     def _ask(self, order: VerifyPair) -> Deferred[PairChecked]:
         way = order.pair.reversed()
@@ -131,6 +138,10 @@ class OutboundStreams:
                 return session.ask(order.pair, order.stream_id, order.key)
         if way in self._questions:
             return self._questions[way].ask(order.pair, order.stream_id, order.key)
+        now = self._clock.seconds()
+        if self._backoff is not None and (until := self._backoff.retry_at(way.target, now)) is not None:
+            why = f"the authoritative server could not be asked, and is asked again in {until - now:.0f} s"
+            return succeed(unanswered(order.pair, "remote-server-timeout", why))
         wait: Deferred[PairChecked] = Deferred()
         self._opened_for_questions(way).addCallbacks(
             lambda session: session.ask(order.pair, order.stream_id, order.key).chainDeferred(wait),
@@ -150,6 +161,11 @@ class OutboundStreams:
     def _opened_or_not(self, result: OutboundSession | Failure, way: DomainPair) -> None:
         if not isinstance(result, Failure):
             self._questions[way] = result
+        if self._backoff is not None:
+            if not isinstance(result, Failure):
+                self._backoff.reached(way.target)
+            elif isinstance(result.value, DeliveryFailed) and not result.value.is_ours:
+                self._backoff.failed(way.target, self._clock.seconds())
         for wait in self._asking.pop(way):
             wait.callback(result)  # type: ignore[arg-type]  # a failure is one for everybody who waits
 

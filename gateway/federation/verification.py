@@ -7,12 +7,69 @@ bounded, and end with their stream.
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
+
 from twisted.internet.defer import Deferred
 
+from gateway.bounds.tables import Rates, family
 from gateway.stream.events import PairChecked, VerificationAnswered
 from gateway.xmpp.addresses import DomainPair
 
 Key = tuple[DomainPair, str]
+
+_SMALL_SHARE = 20
+_PER_MINUTE = 600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asker:
+    """Who makes us verify a key: an address, and whether a domain was already proved on that stream."""
+
+    address: str = ""
+    is_proved: bool = True
+
+
+class Places:
+    """How many keys are verified at a time, with a share for each address and each domain.
+
+    Whoever has proved nothing gets no more than a tenth for one address, and for one domain with all below it; and all
+    of them together leave a quarter to those who have proved something.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._share = max(most // 10, min(most, _SMALL_SHARE))
+        self._taken: Counter[str] = Counter()
+        self._rates = Rates()
+
+    def take(self, asker: Asker, domain: str, now: float) -> str:
+        """Take a place for a key of that domain; the answer is empty, or why there is none."""
+        if self._taken["all"] >= self._most:
+            return f"{self._most} keys are being verified ([limits] verifications)"
+        if not asker.is_proved:
+            if self._taken["unproved"] >= self._most - self._most // 4:
+                return "too many keys are being verified for streams that have proved nothing ([limits] verifications)"
+            for whose in self._owners(asker, domain):
+                if self._taken[whose] >= self._share:
+                    return f"{self._share} keys are being verified {whose} ([limits] verifications)"
+            if not self._rates.allow(asker.address, _PER_MINUTE, now):
+                return f"more than {_PER_MINUTE} keys came from {asker.address} in a minute"
+        self._count(asker, domain, 1)
+        return ""
+
+    def give_back(self, asker: Asker, domain: str) -> None:
+        """The key is verified, or is not."""
+        self._count(asker, domain, -1)
+
+    def _count(self, asker: Asker, domain: str, by: int) -> None:
+        for whose in ("all", *(() if asker.is_proved else ("unproved", *self._owners(asker, domain)))):
+            self._taken[whose] += by
+            if not self._taken[whose]:
+                del self._taken[whose]
+
+    def _owners(self, asker: Asker, domain: str) -> tuple[str, str]:
+        return f"at the wish of {asker.address}", f"of {family(domain)}"
 
 
 class Questions:

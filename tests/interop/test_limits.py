@@ -105,7 +105,7 @@ async def test_one_address_has_so_many_streams_and_others_are_not_disturbed(gate
     for _ in range(25):
         _, writer = await asyncio.open_connection(gateway.address, SERVER, local_addr=("127.2.0.1", 0))
         writers.append(writer)
-    refused = "a connection from 127.2.0.1 was turned away: 20 streams are open from there"
+    refused = "a connection from 127.2.0.1 was turned away: 20 streams from there have proved nothing"
     gateway.wait_until(lambda: refused in gateway.log(), 5, "telling of it")
     assert gateway.log().count("from 127.2.0.1 was turned away") == 1
     async with dial(gateway.address, SERVER) as probe:
@@ -114,13 +114,13 @@ async def test_one_address_has_so_many_streams_and_others_are_not_disturbed(gate
         writer.transport.abort()
 
 
-async def test_a_tight_loop_of_connecting_is_closed_on_at_once(gateway: Peer) -> None:
+async def test_a_tight_loop_of_connecting_is_refused_at_once(gateway: Peer) -> None:
     answered = 0
     for _ in range(700):
         reader, writer = await asyncio.open_connection(gateway.address, SERVER, local_addr=("127.2.0.2", 0))
         with contextlib.suppress(OSError):
             writer.write(header(PEER, DOMAIN).encode())
-            answered += bool(await reader.read(1))
+            answered += b"resource-constraint" not in await reader.read(4096)
         writer.transport.abort()
     assert 590 <= answered < 690
     assert "a connection from 127.2.0.2 was turned away: more than 600 came from there in a minute" in gateway.log()
@@ -152,5 +152,5 @@ async def test_streams_that_we_would_open_count_as_well(start: Starter) -> None:
         numbers = [component.send_message("a@another.test", "hello") for _ in range(3)]
         for number in numbers:
             assert await component.expect_error(number) == "resource-constraint"
-    told = "no stream was opened to another.test: 1 streams are open ([limits] streams)"
+    told = "no stream was opened to another.test: 1 of 1 streams are open ([limits] streams)"
     assert full.log().count(told) == 1

@@ -25,7 +25,7 @@ from gateway.net.dial.dialling import Dialled, dial
 from gateway.net.dial.tries import Ending, Try, at_last, at_once, is_definite
 from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.targets import Resolution, Target
-from gateway.net.listen.connection_limits import Complaints, NotDialled, Places
+from gateway.net.listen.connection_limits import Complaints, NotDialled, Places, Underway
 from gateway.net.tls.contexts import TLSContexts
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind, Step
 from gateway.notices.attempts.verdicts import Verdict
@@ -37,7 +37,7 @@ from gateway.stream.profiles import Profile
 from gateway.stream.stream import Stream, StreamTools
 from gateway.timing.steady_time import time_of_day
 from gateway.xmpp.addresses import Domain, DomainPair
-from gateway.xmpp.errors import DiallingFailed, StreamCondition, StreamError, Unreachable
+from gateway.xmpp.errors import DiallingFailed, Unreachable
 
 _MOST_TRIES = 16  # for one stream
 _MOST_FOR_QUESTIONS = 4  # which strangers can have us ask
@@ -120,6 +120,10 @@ class _Ways:
         self._failures.append(failure_of(verdict, failure.sentence))
         return self._is_over
 
+    def crowded(self, why: str) -> None:
+        """Too many streams are being opened to this way already."""
+        self._failures.append(DeliveryFailed(why, TOO_BUSY))
+
     def failed(self, this: Try, ending: Ending, failure: DeliveryFailed) -> None:
         """The stream on this way came to nothing."""
         self._failures.append(failure.afresh())
@@ -177,30 +181,39 @@ class Connector:
         self._numbers = numbers
         self._time_of_day = time_of_day(reactor)
         self._places = places
+        self._underway = Underway()
         self._complaints = Complaints(publish, NotDialled)
 
     def open(
         self, pair: DomainPair, gone: Gone, *, only_questions: bool, resuming: BrokenStream | None = None
     ) -> Deferred[OutboundSession]:
         """A session whose stream is established; fails with DeliveryFailed, also when it is cancelled."""
-        if not self._places.are_left:
-            why = f"{self._places.most} streams are open ([limits] streams)"
+        if not self._places.are_left_for_us:
+            why = f"{self._places.taken} of {self._places.most} streams are open ([limits] streams)"
             self._complaints.tell(pair.target, why, self._reactor.seconds())
             return fail(DeliveryFailed(why, TOO_BUSY))
-        self._places.take()
+        self._take_place()
         opening = Deferred.fromCoroutine(self._open(pair, gone, only_questions, resuming))
         return opening.addCallbacks(self._opened, self._not_opened)
 
     def _opened(self, session: OutboundSession) -> OutboundSession:
         if session.connection is None:
-            self._places.give_back()
+            self._give_back_place()
         else:
-            session.connection.when_lost().addCallback(lambda _: self._places.give_back())
+            session.connection.when_lost().addCallback(lambda _: self._give_back_place())
         return session
 
     def _not_opened(self, failure: Failure) -> Failure:
-        self._places.give_back()
+        self._give_back_place()
         return failure
+
+    def _take_place(self) -> None:
+        self._places.take()
+        self._places.ours += 1
+
+    def _give_back_place(self) -> None:
+        self._places.give_back()
+        self._places.ours -= 1
 
     async def _open(
         self, pair: DomainPair, gone: Gone, only_questions: bool, resuming: BrokenStream | None
@@ -209,13 +222,19 @@ class Connector:
         attempt = self._attempt(pair, kind, f"looking up {pair.target}")
         way = self._way_to(pair.target)
         until = self._reactor.seconds() + way.seconds
-        resolution = await self._resolve(attempt, pair.target, way)
+        resolution = await self._resolve(attempt, pair.target, way, only_questions)
         ways = _Ways(resolution, way.terms, _MOST_FOR_QUESTIONS if only_questions else _MOST_TRIES)
         steps: list[str] = []  # of connecting, in the attempt under way
         silent = True  # nothing came back to them
         while (this := ways.next()) is not None:
             if not attempt.is_open:
                 attempt, steps, silent = self._attempt(pair, kind, this.why), [], True
+            first = this.target.addresses[0]
+            if not self._underway.begin(first):
+                why = f"{self._underway.most} streams to {first} are being opened already"
+                attempt.end(Verdict.UNREACHABLE, why)
+                ways.crowded(why)
+                continue
             if this.in_clear:
                 attempt.step(Step.TLS, "left out: the handshake failed before, and require_tls = false")
             session = self._session(attempt, pair, gone, resuming)
@@ -234,6 +253,8 @@ class Connector:
             except CancelledError:
                 record = attempt.record
                 ways.timed_out(record.reason if record is not None else "there was no time left")
+            finally:
+                self._underway.end(first)
         raise ways.outcome()
 
     async def _negotiated(
@@ -253,9 +274,11 @@ class Connector:
         finally:
             share.end()
 
-    async def _resolve(self, attempt: AttemptLog, domain: Domain, way: Way) -> Resolution:
+    async def _resolve(self, attempt: AttemptLog, domain: Domain, way: Way, only_questions: bool) -> Resolution:
         try:
-            resolution = await self._resolver.resolve(domain, direct_tls=way.direct_tls, connect=way.connect)
+            resolution = await self._resolver.resolve(
+                domain, direct_tls=way.direct_tls, connect=way.connect, for_strangers=only_questions
+            )
         except Unreachable as failure:
             attempt.step(Step.RESOLVE, "; ".join(failure.steps), ok=False)
             verdict = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.DNS_FAILED

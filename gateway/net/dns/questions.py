@@ -6,19 +6,24 @@ more when its turn comes is not put at all: names that nobody answers for must n
 are kept for their time to live within a floor and a ceiling, absences and failures (RFC 2308 §5, §7) for a fixed short
 time. The number of answers kept, of questions under way, of questions at the nameservers at once and of records taken
 from an answer is bounded.
+
+Anybody can have us ask, by claiming a name whose key has to be verified, and some nameservers never answer. So our own
+questions go first; strangers' leave a quarter of the places free, and those about one domain and all below it take no
+more than an eighth.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import Deferred
 from twisted.names import dns
 from twisted.python.failure import Failure
 
+from gateway.bounds.tables import Bounded, family
 from gateway.net.dns.answers import (
     AliasTrouble,
     Answer,
@@ -97,7 +102,9 @@ class Questions:
         self._bounds = bounds
         self._memory = Memory(bounds.kept)
         self._under_way: dict[Question, list[Wait]] = {}
-        self._at_once = DeferredSemaphore(bounds.at_once)
+        self._lanes = Lanes(bounds.at_once)
+        self._ours: set[Question] = set()  # of those under way
+        self._turns: dict[Question, Turn] = {}
 
     def remembered(self, questions: Sequence[Question]) -> list[Answer] | None:
         """The answers to all of these questions, where nobody has to be asked."""
@@ -105,18 +112,23 @@ class Questions:
         answers = [self._memory.recall(question, now) for question in questions]
         return None if None in answers else cast("list[Answer]", answers)
 
-    def ask(self, question: Question, seconds: float) -> Wait:
+    def ask(self, question: Question, seconds: float, *, for_strangers: bool = False) -> Wait:
         """Begin to wait for the answer to a question, for so many seconds at most."""
         wait = Wait(self._reactor, question)
+        under_way = self._bounds.under_way
         known = self._memory.recall(question, self._reactor.seconds())
         if known is not None:
             wait.end(known)
         elif question in self._under_way:
             self._under_way[question].append(wait)
-        elif len(self._under_way) >= self._bounds.under_way:
+            if not for_strangers:
+                self._hasten(question)
+        elif len(self._under_way) >= under_way - for_strangers * (under_way // 4):
             wait.end(_unanswered(question, Outcome.FAILED, "not asked, too many questions are waiting"))
         else:
             self._under_way[question] = [wait]
+            if not for_strangers:
+                self._ours.add(question)
             Deferred.fromCoroutine(self._find(question)).addBoth(self._found, question)
         wait.last(seconds)
         return wait
@@ -128,6 +140,7 @@ class Questions:
     def _found(self, result: Answer | Failure, question: Question) -> None:
         if isinstance(result, Answer):
             self._memory.keep(result, self._reactor.seconds() + result.seconds)
+        self._ours.discard(question)
         for wait in self._under_way.pop(question):
             wait.end(result)
 
@@ -149,7 +162,7 @@ class Questions:
         names, record_type = [question.name], RECORD_TYPES[question.kind]
         while True:
             asked = names[-1]
-            message = await self._at_once.run(self._put, question, dns.Query(asked, record_type, dns.IN))
+            message = await self._in_turn(question, dns.Query(asked, record_type, dns.IN))
             records = follow_aliases(message.answers, names, record_type, self._bounds.aliases)
             way = "".join(f"alias of {name}, " for name in names[1:])
             if records:
@@ -159,10 +172,22 @@ class Questions:
             if names[-1] == asked:
                 return self._absent(question, Outcome.NONE, way + "none")
 
-    def _put(self, question: Question, query: dns.Query) -> Deferred[dns.Message]:
-        if all(wait.answer.called for wait in self._under_way[question]):
-            raise NobodyWaitsError
-        return Deferred.fromCoroutine(self._nameservers.ask(query))
+    async def _in_turn(self, question: Question, query: dns.Query) -> dns.Message:
+        turn = self._turns[question] = self._lanes.join("" if question in self._ours else family(question.name))
+        try:
+            await turn.begun
+            if all(wait.answer.called for wait in self._under_way[question]):
+                raise NobodyWaitsError
+            return await self._nameservers.ask(query)
+        finally:
+            del self._turns[question]
+            self._lanes.leave(turn)
+
+    def _hasten(self, question: Question) -> None:
+        """Somebody of ours wants to know as well what a stranger has asked."""
+        self._ours.add(question)
+        if question in self._turns:
+            self._lanes.hasten(self._turns[question])
 
     def _present(self, question: Question, way: str, records: list[dns.RRHeader]) -> Answer:
         values = read_records(question.kind, records[: self._bounds.records])
@@ -179,29 +204,109 @@ class Questions:
         return _unanswered(question, outcome, detail, self._bounds.absence)
 
 
+class Turn:
+    """A question's turn at the nameservers; `whose` is the domain it is about, empty where it is ours."""
+
+    def __init__(self, whose: str) -> None:
+        self.whose = whose
+        self.begun: Deferred[None] = Deferred()
+
+
+class Lanes:
+    """The places at the nameservers: ours first, then those of strangers, the domains by turns."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._free_for_strangers = max(1, places - places // 4)
+        self._share = max(1, places // 8)
+        self._ours: deque[Turn] = deque()
+        self._theirs: dict[str, deque[Turn]] = {}  # by domain, whose turn it is first
+        self._taken: Counter[str] = Counter()
+        self._is_admitting = False
+
+    def join(self, whose: str) -> Turn:
+        """Wait for a place."""
+        turn = Turn(whose)
+        (self._theirs.setdefault(whose, deque()) if whose else self._ours).append(turn)
+        self._admit()
+        return turn
+
+    def leave(self, turn: Turn) -> None:
+        """A question that had a place is answered."""
+        self._free += 1
+        if turn.whose:
+            self._free_for_strangers += 1
+            self._taken[turn.whose] -= 1
+            if not self._taken[turn.whose]:
+                del self._taken[turn.whose]
+        self._admit()
+
+    def hasten(self, turn: Turn) -> None:
+        """A question that still waits is one of ours now."""
+        if turn.whose and not turn.begun.called:
+            self._theirs[turn.whose].remove(turn)
+            if not self._theirs[turn.whose]:
+                del self._theirs[turn.whose]
+            turn.whose = ""
+            self._ours.append(turn)
+            self._admit()
+
+    def _admit(self) -> None:
+        """Let those in for whom there is a place. One that leaves at once is seen to by the loop."""
+        if self._is_admitting:
+            return
+        self._is_admitting = True
+        try:
+            while (turn := self._next()) is not None:
+                self._free -= 1
+                turn.begun.callback(None)
+        finally:
+            self._is_admitting = False
+
+    def _next(self) -> Turn | None:
+        if not self._free:
+            return None
+        if self._ours:
+            return self._ours.popleft()
+        turn = self._next_stranger() if self._free_for_strangers else None
+        if turn is not None:
+            self._free_for_strangers -= 1
+            self._taken[turn.whose] += 1
+        return turn
+
+    def _next_stranger(self) -> Turn | None:
+        """The next of a domain that has not got its share; few have it, so this does not take long."""
+        whose = next((each for each in self._theirs if self._taken[each] < self._share), None)
+        if whose is None:
+            return None
+        waiting = self._theirs.pop(whose)
+        turn = waiting.popleft()
+        if waiting:
+            self._theirs[whose] = waiting
+        return turn
+
+
 class Memory:
-    """Answers until they are too old; the one that was least recently asked for makes room."""
+    """Answers until they are too old. Of the domain with most of them, the one least recently asked for makes room."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._answers: OrderedDict[Question, tuple[float, Answer]] = OrderedDict()
+        self._answers: Bounded[Question, tuple[float, Answer]] = Bounded(most)
 
     def keep(self, answer: Answer, until: float) -> None:
         """Remember an answer for its question until that time."""
-        self._answers[answer.question] = until, replace(answer, remembered=True)
-        self._answers.move_to_end(answer.question)
-        while len(self._answers) > self._most:
-            self._answers.popitem(last=False)
+        question = answer.question
+        self._answers.put(question, (until, replace(answer, remembered=True)), family(question.name))
 
     def recall(self, question: Question, now: float) -> Answer | None:
         """The answer that is still good, if there is one."""
-        until, answer = self._answers.get(question, (now, None))
-        if answer is None:
+        known = self._answers.get(question)
+        if known is None:
             return None
+        until, answer = known
         if until <= now:
-            del self._answers[question]
+            self._answers.pop(question)
             return None
-        self._answers.move_to_end(question)
+        self._answers.touch(question)
         return answer
 
 

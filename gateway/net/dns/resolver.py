@@ -21,7 +21,7 @@ has said that there is nothing, or has not said anything that could be relied up
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from random import Random, SystemRandom
 from typing import Any, TypeVar
@@ -70,6 +70,7 @@ class Patience:
     other_hosts: float = 3  # for the addresses of one host, once there are addresses of another
     targets: int = 16
     addresses: int = 8
+    for_strangers: int = 2  # targets, and addresses of each, where anybody can have us look
 
 
 class Resolver:
@@ -102,20 +103,23 @@ class Resolver:
         connect: str | None = None,
         service: Service = FOR_SERVERS,
         note: Note = lambda step: None,
+        for_strangers: bool = False,
     ) -> Resolution:
         """The targets of a prepared domain; `note` hears of each step when it is taken.
 
+        What is looked up `for_strangers` comes after our own, and leads to few targets.
         Raises ResolutionFailed when that leads to no address.
         """
         search = _Search(
             self._reactor,
             self._questions,
             self._hosts.content(),
-            self._patience,
+            self._patience if not for_strangers else _less(self._patience),
             self._random,
             self._destinations,
             service,
             note,
+            for_strangers,
         )
         try:
             targets = await search.targets(domain, direct_tls, connect)
@@ -175,9 +179,11 @@ class _Search:
         destinations: Destinations,
         service: Service,
         note: Note,
+        for_strangers: bool,
     ) -> None:
         self.steps: list[str] = []
         self.definite = True
+        self._for_strangers = for_strangers
         self._reactor = reactor
         self._questions = questions
         self._hosts = hosts
@@ -222,7 +228,7 @@ class _Search:
 
     async def _all_services(self, questions: Sequence[Question]) -> list[Answer]:
         """Ask for all services at once; when one is answered, the others have little time left."""
-        waits = [self._questions.ask(question, self._patience.services) for question in questions]
+        waits = [self._ask(question, self._patience.services) for question in questions]
 
         def hurry(answer: Answer) -> Answer:
             if answer.definite:
@@ -299,12 +305,15 @@ class _Search:
             return answer
 
         seconds = self._deadline - self._reactor.seconds()
-        six = self._questions.ask(for_six, seconds)
-        four = self._questions.ask(for_four, seconds)
+        six = self._ask(for_six, seconds)
+        four = self._ask(for_four, seconds)
         haste.applies_to(six, four)
         six.answer.addCallback(hurry, four)
         four.answer.addCallback(hurry, six)
         return await _all([six.answer, four.answer])
+
+    def _ask(self, question: Question, seconds: float) -> Wait:
+        return self._questions.ask(question, seconds, for_strangers=self._for_strangers)
 
     def _itself(self, host: str) -> Place:
         return Place(host=host, port=self._service.port, tls="starttls")
@@ -312,6 +321,11 @@ class _Search:
     def _say(self, step: str) -> None:
         self.steps.append(step)
         self._note(step)
+
+
+def _less(patience: Patience) -> Patience:
+    most = patience.for_strangers
+    return replace(patience, targets=min(patience.targets, most), addresses=min(patience.addresses, most))
 
 
 async def _together(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

@@ -1,8 +1,10 @@
-"""The porter: who of those that connect to us is let in, before anything is spent on them.
+"""The porter: which connections are let in, before anything is spent on them.
 
-He counts connections, in all, by address, and those that have proved nothing yet, and he limits how fast one address
-may come back: somebody whose server reconnects in a tight loop is closed on at once, and costs next to nothing. An IPv6
-address counts as its /64, which is what one customer is given.
+It counts connections: in all, by address, and those that have proved nothing yet. It limits how fast one address may
+come back, so that a server that reconnects in a tight loop costs next to nothing. An IPv6 address counts as its /64,
+which is what one customer is given. Many domains of one hoster share an address, so a stream that has proved something
+no longer counts among those of its address that have not, but among ten times as many. Whoever is turned away is told
+why, by a stream error.
 
 When too many have proved nothing, the newcomer is let in and the oldest of those of the most crowded address has to
 leave: whoever fills us with half-open connections pushes out his own, and a server that comes to prove itself has its
@@ -11,17 +13,18 @@ chance.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv6Network
 from typing import Protocol
 
+from gateway.bounds.tables import Rates, Seldom, address_of, neighbourhood
 from gateway.notices.notices import Level, Notice, Publish
 from gateway.xmpp.errors import StreamCondition, StreamError
 
-_MOST_ADDRESSES = 10_000
 _TELL_SECONDS = 10.0
+PROVED_FACTOR = 10
+"""How many times as many proved streams as unproved ones one address may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,11 @@ class Complaint(Notice):
     untold: int = 0
 
     level = Level.WARN
+
+    @property
+    def cause(self) -> str:
+        """All of them together, since there are as many addresses as somebody likes."""
+        return "connections that were turned away"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +78,17 @@ class Places:
     def __init__(self, most: int) -> None:
         self.most = most
         self.taken = 0
+        self.ours = 0  # of these, those that we have opened
 
     @property
     def are_left(self) -> bool:
-        """Whether there may be one more stream."""
+        """Whether others may open one more stream."""
         return self.taken < self.most
+
+    @property
+    def are_left_for_us(self) -> bool:
+        """Whether we may open one more: others make us do that, so a quarter is kept for those who come."""
+        return self.are_left and self.ours < self.most - self.most // 4
 
     def take(self) -> None:
         """There is one more."""
@@ -83,6 +97,29 @@ class Places:
     def give_back(self) -> None:
         """There is one less."""
         self.taken -= 1
+
+
+class Underway:
+    """How many connections we are opening to each address: somebody may lead us to one server under many names."""
+
+    def __init__(self, most: int = 100) -> None:
+        self.most = most
+        self._opening: Counter[str] = Counter()
+
+    def begin(self, host: str) -> bool:
+        """Begin one more, unless there are too many; the answer says which."""
+        address = neighbourhood(host)
+        if self._opening[address] >= self.most:
+            return False
+        self._opening[address] += 1
+        return True
+
+    def end(self, host: str) -> None:
+        """One stands, or has failed."""
+        address = neighbourhood(host)
+        self._opening[address] -= 1
+        if not self._opening[address]:
+            del self._opening[address]
 
 
 class Guest(Protocol):
@@ -103,27 +140,29 @@ class Porter:
         self._places = places
         self._addresses: dict[Guest, str] = {}
         self._by_address: Counter[str] = Counter()
-        self._arrivals = Arrivals()
+        self._arrivals = Rates()
         self._complaints = Complaints(publish)
         self._seconds = seconds
 
-    def admits(self, host: str) -> bool:
-        """Whether one more may come in from that IP address."""
+    def objection(self, host: str) -> str:
+        """Return why no further connection is let in from that IP address; empty when one is."""
         address, crowd = neighbourhood(host), self.crowd
         why = ""
         if not self._places.are_left:
             why = f"{self._places.most} streams are open ([limits] streams)"
-        elif self._by_address[address] >= crowd.per_address:
-            why = f"{crowd.per_address} streams are open from there ([limits] streams_per_address)"
+        elif self.unproved.at(address) >= crowd.per_address:
+            why = f"{crowd.per_address} streams from there have proved nothing yet ([limits] streams_per_address)"
+        elif self._by_address[address] >= PROVED_FACTOR * crowd.per_address:
+            why = f"{PROVED_FACTOR * crowd.per_address} streams are open from there ([limits] streams_per_address)"
         elif not self._arrivals.allow(address, crowd.per_minute, self._seconds()):
             why = f"more than {crowd.per_minute:g} came from there in a minute ([limits] connections_per_minute)"
         if why:
             self._complaints.tell(address, why, self._seconds())
-        return not why
+        return why
 
     def entered(self, connection: Guest) -> None:
         """A connection stands."""
-        address = neighbourhood(connection.peer_address.rpartition(":")[0].strip("[]"))
+        address = address_of(connection.peer_address)
         if len(self.unproved) >= self.crowd.unauthenticated:
             self._make_room()
         self._places.take()
@@ -172,6 +211,10 @@ class Unproved:
     def __contains__(self, guest: object) -> bool:
         return guest in self._address_of
 
+    def at(self, address: str) -> int:
+        """Return how many there are of that address."""
+        return len(self._at.get(address, ()))
+
     def add(self, guest: Guest, address: str) -> None:
         """One more has come from there."""
         self._address_of[guest] = address
@@ -209,49 +252,16 @@ class Unproved:
             self._crowds.setdefault(now, {})[address] = None
 
 
-class Arrivals:
-    """How fast connections come from each address: a bucket that holds one minute's worth."""
-
-    def __init__(self, most: int = _MOST_ADDRESSES) -> None:
-        self._most = most
-        self._paid_until: OrderedDict[str, float] = OrderedDict()
-
-    def allow(self, address: str, per_minute: float, now: float) -> bool:
-        """Whether one more may come now; only those that may are counted."""
-        if not per_minute:
-            return True
-        paid_until = max(self._paid_until.pop(address, 0), now - 60) + 60 / per_minute
-        allowed = paid_until <= now
-        self._paid_until[address] = paid_until if allowed else paid_until - 60 / per_minute
-        if len(self._paid_until) > self._most:
-            self._paid_until.popitem(last=False)
-        return allowed
-
-
 class Complaints:
     """What is told of those who get nothing: once in a while for each address, with how many there were."""
 
-    def __init__(self, publish: Publish, kind: type[Complaint] = TurnedAway, most: int = _MOST_ADDRESSES) -> None:
+    def __init__(self, publish: Publish, kind: type[Complaint] = TurnedAway) -> None:
         self._publish = publish
         self._kind = kind
-        self._most = most
-        self._told: OrderedDict[str, tuple[float, int]] = OrderedDict()  # when the last one, and how many since
+        self._seldom = Seldom(_TELL_SECONDS)
 
     def tell(self, address: str, why: str, now: float) -> None:
         """One more was turned away."""
-        when, untold = self._told.pop(address, (-_TELL_SECONDS, 0))
-        if now - when >= _TELL_SECONDS:
+        untold = self._seldom.say(address, now)
+        if untold is not None:
             self._publish(self._kind(address=address, why=why, untold=untold))
-            when, untold = now, 0
-        else:
-            untold += 1
-        self._told[address] = (when, untold)
-        if len(self._told) > self._most:
-            self._told.popitem(last=False)
-
-
-def neighbourhood(host: str) -> str:
-    """What counts as one address."""
-    if ":" not in host:
-        return host
-    return str(IPv6Network((host.partition("%")[0], 64), strict=False))

@@ -1,6 +1,7 @@
 """Doors: where others connect to us, one factory for each kind of door.
 
 A door asks the porter who may come in. Behind it, each connection gets a stream of the door's profile and a session.
+Whoever is turned away hears a stream error before the connection is closed, unless TLS would have to come first.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.python.failure import Failure
 
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import Slumber
@@ -22,6 +24,15 @@ from gateway.stream.profiles import Profile
 from gateway.stream.sessions import Session
 from gateway.stream.stream import Acceptor, Stream, StreamTools
 
+NO_ROOM = (
+    b"<?xml version='1.0'?><stream:stream xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
+    b"<stream:error><resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+    b"<text xmlns='urn:ietf:params:xml:ns:xmpp-streams' xml:lang='en'>too many streams, in all or from your address;"
+    b" try again later</text></stream:error></stream:stream>"
+)
+MOST_REFUSALS = 100
+REFUSAL_SECONDS = 1.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Behind:
@@ -32,6 +43,36 @@ class Behind:
     session: Callable[[], Session]
     terms: Callable[[], Terms]  # until the other side has said who it is
     tls: Callable[[Facts], Any]
+
+
+class Refusal(Protocol):
+    """Says that there is no room, and closes the connection. Nothing that comes is looked at."""
+
+    _open = 0  # of all doors together
+
+    @classmethod
+    def unless_too_many(cls, clock: Any) -> Protocol | None:
+        """Return a refusal, or None when so many are being told already that this one is closed without a word."""
+        return cls(clock) if cls._open < MOST_REFUSALS else None
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self._patience: Any = None
+
+    def connectionMade(self) -> None:
+        Refusal._open += 1
+        self.transport.write(NO_ROOM)  # type: ignore[union-attr]
+        # What has come and was not read would make the system drop our words; so it is read until the other side ends.
+        self.transport.loseWriteConnection()  # type: ignore[union-attr]
+        self._patience = self._clock.callLater(REFUSAL_SECONDS, self._end)
+
+    def _end(self) -> None:
+        self.transport.abortConnection()  # type: ignore[union-attr]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        Refusal._open -= 1
+        if self._patience.active():
+            self._patience.cancel()
 
 
 class Door(ServerFactory):
@@ -64,8 +105,8 @@ class Door(ServerFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         host = str(getattr(addr, "host", addr))
-        if not self._porter.admits(host):
-            return None
+        if self._porter.objection(host):
+            return None if self._direct_tls else Refusal.unless_too_many(self._clock)
         behind = self._behind
         facts = Facts(role=Role.RECEIVING, terms=behind.terms())
         return StreamProtocol(

@@ -47,5 +47,6 @@ def set_people(parts: Parts) -> None:
         new_id=parts.tools.new_id,
         attempt=partial(attempt, parts, Kind.CLIENT),
         reactor=parts.reactor,
+        login_failures=settings.limits.login_failures,
     )
     parts.addService(parts.people)

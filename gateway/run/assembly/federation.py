@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 from itertools import chain
+from random import SystemRandom
 
 from gateway.features.bidi import Bidirectional
 from gateway.features.dialback import Dialback, DialbackQuestions
@@ -12,6 +13,7 @@ from gateway.features.sasl_servers import proving_to_servers
 from gateway.features.starttls import StartTLS
 from gateway.features.stream_management import between_servers
 from gateway.federation.admission import Admission
+from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.outbound import Gone, OutboundSession
 from gateway.federation.resumable_streams import BrokenStream
 from gateway.federation.session import SessionTools
@@ -38,7 +40,8 @@ def set_federation(parts: Parts) -> None:
     parts.board.subscribe(parts.session_tools.elsewhere.notice, Attempt)
     parts.resolver = _resolver(parts)
     parts.connector = _connector(parts)
-    parts.streams = OutboundStreams(parts.connector, parts.reactor, settings.limits.verifications)
+    backoff = Backoff(Waits(first=5, longest=300), SystemRandom())
+    parts.streams = OutboundStreams(parts.connector, parts.reactor, settings.limits.verifications, backoff)
 
 
 def _resolver(parts: Parts) -> Resolver:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import fail, maybeDeferred
 from twisted.internet.task import Clock
 
-from gateway.clients.login import PAUSE_SECONDS, Login
+from gateway.clients.login import PAUSE_SECONDS, Login, Try
 from gateway.features.sasl import Compute, Computed, CredentialsFound, FindCredentials, Paused
 from gateway.sasl.keys import ScramHash
 from gateway.storage.errors import StoreUnavailable
@@ -15,6 +15,10 @@ from gateway.xmpp.errors import SaslCondition, SaslFailure
 from tests.support.logins import KEYS
 
 QUESTION = FindCredentials(account="juliet@ours.test", hashes=tuple(ScramHash))
+
+
+def a_try() -> Try:
+    return Try(address="192.0.2.1", account="juliet@ours.test")
 
 
 def memory() -> MemoryStore:
@@ -40,15 +44,15 @@ def answers(deferred: object) -> list[object]:
 def test_keys_are_those_of_the_first_hash() -> None:
     store = memory()
     store.add_account("juliet@ours.test", list(KEYS.values()))
-    assert answers(login(store)[0].find(QUESTION)) == [CredentialsFound(keys=KEYS[ScramHash.SHA_256])]
+    assert answers(login(store)[0].find(QUESTION, a_try())) == [CredentialsFound(keys=KEYS[ScramHash.SHA_256])]
 
 
 def test_account_that_is_not_there_has_no_keys() -> None:
-    assert answers(login(memory())[0].find(QUESTION)) == [CredentialsFound(keys=None)]
+    assert answers(login(memory())[0].find(QUESTION, a_try())) == [CredentialsFound(keys=None)]
 
 
 def test_store_that_does_not_answer_is_a_temporary_failure() -> None:
-    (found,) = answers(login(Broken())[0].find(QUESTION))
+    (found,) = answers(login(Broken())[0].find(QUESTION, a_try()))
     assert isinstance(found, CredentialsFound)
     assert isinstance(found.keys, SaslFailure)
     assert found.keys.condition is SaslCondition.TEMPORARY_AUTH_FAILURE

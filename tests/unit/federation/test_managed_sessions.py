@@ -88,7 +88,7 @@ class World:
             attempt(Direction.IN),
             DIALBACK,
             tools(self.neighbours, self.clock),
-            verify=lambda order: Deferred(),
+            verify=lambda order, asker: Deferred(),
             reached=lambda pair: None,
             lenders=self,
             resumables=self.resumables,
