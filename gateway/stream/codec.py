@@ -66,7 +66,8 @@ _STANZA_TAG = re.compile(_start_tag(b"") + b"(/?+)>")
 # passed over as often as something else than such a stanza comes.
 _USUAL_STANZA = re.compile(
     b"(" + _start_tag(b"(?!xmlns)") + rb"(?:/>|>[^<]*+" + rounds(rb"<(?!/?(?:message|presence|iq))[^<]*+") + rb"</\2>))"
-    rb"|((?s:.))(?s:.)*+"
+    rb"|(.).*+",
+    re.DOTALL,
 )
 _END_TAG = re.compile(rb"</[^>]*+>")
 _WHITESPACE = re.compile(_WS + rb"*+")

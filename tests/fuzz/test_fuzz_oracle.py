@@ -52,7 +52,7 @@ def ignores_declarations_of_the_stanza(patch: pytest.MonkeyPatch) -> None:
     """A stanza that declares namespaces in its own start tag is taken for a usual one."""
     pattern = codec._USUAL_STANZA.pattern
     assert b"(?!xmlns)" in pattern
-    patch.setattr(codec, "_USUAL_STANZA", re.compile(pattern.replace(b"(?!xmlns)", b"")))
+    patch.setattr(codec, "_USUAL_STANZA", re.compile(pattern.replace(b"(?!xmlns)", b""), re.DOTALL))
 
 
 def lets_prefixes_of_the_header_pass(patch: pytest.MonkeyPatch) -> None:

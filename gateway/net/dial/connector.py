@@ -37,7 +37,7 @@ from gateway.stream.profiles import Profile
 from gateway.stream.stream import Stream, StreamTools
 from gateway.timing.steady_time import time_of_day
 from gateway.xmpp.addresses import Domain, DomainPair
-from gateway.xmpp.errors import DiallingFailed, Unreachable
+from gateway.xmpp.errors import DiallingFailed, StreamCondition, StreamError, Unreachable
 
 _MOST_TRIES = 16  # for one stream
 _MOST_FOR_QUESTIONS = 4  # which strangers can have us ask

@@ -1,0 +1,159 @@
+"""B-1: every regular expression of the program is judged here; those that strangers reach take linear time.
+
+One that is new has to be put into one of the tables below, or the first test fails.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from time import process_time
+
+import pytest
+
+import gateway
+
+SMALL, LARGE = 2_000, 16_000
+MOST = 5  # times the cost of a character of a short text, for one of a text that is eight times as long
+RUNS, TRIES = 5, 4
+
+Builder = Callable[[int], str]
+
+# What operators, their system and our own code write.
+OURS = {
+    "addresses._PLAIN_ADDRESS",  # is given at most 3,071 characters; see below
+    "config.advice._LOOPBACK",
+    "config.reading._ASSIGNMENT",
+    "config.reading._BARE",
+    "config.reading._HEADER",
+    "config.values._CALLED",
+    "config.values._TCP_PORT",
+    "config.values._URI",
+    "net.targets._CONNECT",
+    "net.trust._PEM",
+}
+# What is given nothing that expat has not passed: test_f_b_1_processor_time has the worst of that.
+PASSED = {
+    "elements._REFERENCE",
+    "stanzas._ATTRIBUTE",
+    "stanzas._CDATA",
+    "stanzas._FIRST_CHILD",
+    "stanzas._START_TAG_NAME",
+    "stanzas._TAG",
+    "stream.codec._END_TAG",
+    "stream.codec._STANZA_TAG",
+    "stream.codec._USUAL_STANZA",
+    "stream.codec._WHITESPACE",
+    "stream.framing._ATTRIBUTE",
+    "stream.framing._EDGE",
+    "stream.framing._SPACED_END",
+    "stream.framing._TAG",
+    "stream.framing._TAG_NAME",
+    "stream.known._ANY_TAG",
+}
+
+
+def run(text: str) -> Builder:
+    return lambda size: text * (size // len(text))
+
+
+def then(start: str, text: str, end: str) -> Builder:
+    return lambda size: start + text * ((size - len(start) - len(end)) // len(text)) + end
+
+
+ANYTHING = (run("a"), run("a."), run("="), run("-"), run(" "), run("<"), run("'"), run("\\"), run("1"), run("a\t="))
+# By name: the method that is used, and the worst that could be thought of besides ANYTHING.
+STRANGERS: dict[str, tuple[str, tuple[Builder, ...]]] = {
+    "address_parts._ASCII_LABEL": ("fullmatch", (then("a", "-", "!"), then("a", "-a", "-"))),
+    "address_parts._CONTEXTUAL": ("findall", (run("\u0660"), run("\u30fb"))),
+    "address_parts._FORBIDDEN_IN_LOCAL": ("search", ()),
+    "address_parts._PLAIN_DOMAIN": (
+        "fullmatch",
+        (then("", "a-.", "!"), then("", "1.", "1"), then("", "a" * 62 + ".", "!")),
+    ),
+    "address_parts._PLAIN_LOCAL": ("fullmatch", (then("", "a", " "),)),
+    "address_parts._PLAIN_RESOURCE": ("fullmatch", (then("", "a", "\u00fc"),)),
+    "elements._ATTRIBUTE_SPECIAL": ("search", ()),
+    "elements._FORBIDDEN": ("search", ()),
+    "elements._TEXT_SPECIAL": ("search", ()),
+    "log._HARMFUL": ("search", ()),
+    "net.names._HOST": ("fullmatch", (then("*.", "a.", "!"), then("", "a", "!"))),
+    "net.names._SERVICE": ("fullmatch", (then("_", "a", "!"), then("_a", ".a", "!"))),
+    "net.targets._HOST_NAME": ("fullmatch", (then("", "a.", "!"),)),
+    "sasl.digest_md5._DIRECTIVE": ("match", (then('a="', "\\a", ""), then('a="', "\\", ""), then("a", " ", "="))),
+    "sasl.digest_md5._EMPTY_ELEMENT": ("match", (then("", " ", "x"),)),
+    "sasl.scram_messages._ATTRIBUTE": ("fullmatch", (then("a=", "b", ","),)),
+    "sasl.scram_messages._GS2_HEADER": (
+        "match",
+        (then("p=", "a", ";"), then("n,a=", "b", ""), then("n,a=", "b", "\0")),
+    ),
+    "sasl.scram_messages._NONCE": ("fullmatch", (then("", "a", ","),)),
+    "sasl.scram_messages._SASLNAME": ("fullmatch", (then("", "=2C", "="), then("", "a", "="))),
+    "stream.expat._NO_CDATA": ("search", (run("<!"), run("<![A"), then("<![", "A", "!"))),
+    "stream.expat._SMALL_TAG": ("match", (then("<", "a='/'", ""), then("<", "/", ""), then("<", "a='", ""))),
+    "stream.known._USUAL_OPENING": (
+        "fullmatch",
+        (
+            then("<?xml", " ", "?><stream:stream>"),
+            then("<?xml?><stream:stream", " ", ">"),
+            then("<?xml?><stream:stream", " id", ">"),
+            then("<?xml?><stream:stream", "\tid ", ""),
+        ),
+    ),
+    "stream.known._WORD": (
+        "fullmatch",
+        (then("<auth ", " mechanism=", ">"), then("<auth ", "\t", ""), run("<success ")),
+    ),
+    "stream.framing._END_OF_TAG": ("match", (then("", " ", "x"),)),
+    "stream.scope._LANGUAGE": ("fullmatch", ()),
+}
+
+
+def patterns() -> Iterator[tuple[str, re.Pattern[str] | re.Pattern[bytes]]]:
+    """Every compiled expression that is a name of a module, or the method of one."""
+    for found in pkgutil.walk_packages(gateway.__path__, "gateway."):
+        if found.name.endswith("__main__"):
+            continue
+        module = importlib.import_module(found.name)
+        for name, value in vars(module).items():
+            pattern = getattr(value, "__self__", value)
+            if isinstance(pattern, re.Pattern) and name.startswith("_"):
+                yield f"{found.name.removeprefix('gateway.')}.{name}", pattern
+
+
+PATTERNS = dict(patterns())
+
+
+def test_f_b_1_every_regular_expression_has_been_judged() -> None:
+    assert set(PATTERNS) == OURS | PASSED | set(STRANGERS)
+
+
+def cost(use: Callable[[object], object], text: object, size: int) -> float:
+    times = []
+    for _ in range(RUNS):
+        began = process_time()
+        use(text)
+        times.append(process_time() - began)
+    return max(min(times), 2e-6) / size  # what takes no time at all is linear
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_f_b_1_no_text_takes_more_than_linear_time(name: str) -> None:
+    method, worst = STRANGERS[name]
+    pattern = PATTERNS[name]
+    use = getattr(pattern, method)
+    for build in (*ANYTHING, *worst):
+        texts: list[object] = [build(SMALL), build(LARGE)]
+        if isinstance(pattern.pattern, bytes):
+            texts = [str(text).encode() for text in texts]
+        small, large = texts
+        assert any(cost(use, large, LARGE) < MOST * cost(use, small, SMALL) for _ in range(TRIES)), (name, small)
+
+
+def test_f_b_1_the_longest_address_that_is_looked_at_takes_no_longer_than_its_length() -> None:
+    pattern = PATTERNS["addresses._PLAIN_ADDRESS"]
+    for text in ("a" * 3000 + " ", "a." * 1500 + "!", "1." * 1500, "a-." * 1000, ("a" * 62 + ".") * 48 + "!"):
+        assert any(cost(pattern.fullmatch, text, 3000) < MOST * cost(pattern.fullmatch, text[:375], 375)
+                   for _ in range(TRIES)), text[:20]  # fmt: skip
