@@ -5,9 +5,9 @@ The rooms, bottom floor first; a file imports only what stands above it here (te
 Values         errors, namespaces, preparation, markup, elements, address_parts, addresses, stanzas
 Protocol       stream/ (codec, header, facts, events, states, negotiation, stream), profiles, dialback/, sasl/,
                features/: no sockets, no clock, no reactor
-Decisions      notices, interfaces, sessions, requests, timers, policy, review, router, outflow, attempts/, federation/,
-               components, handlers/, im/: Deferreds, and a clock passed in
-Input, output  storage/, settings, net/ (certificates, resolver, dialling, protocol, doors, connector), log, history,
+Decisions      notices, interfaces, sessions, requests, timers, policy, review, router, outflow, storage/, outbox/ (what
+               survives), attempts/, federation/, components, handlers/, im/: Deferreds, and a clock passed in
+Input, output  settings, net/ (certificates, resolver, dialling, protocol, doors, connector), log, history,
                turns, census, status_records, status, lag, supervision, metrics, config/, http/, control/, clients/ (the
                doors of people), guest/ (where we are the client)
 Assembly       assembly/ (a step of the start in each file), reloading, shutdown, service (the list of the steps), tap,
