@@ -1,8 +1,8 @@
 """The conditions of an outbox: a row for each, with a sentence for people and what follows from it.
 
-Only READY takes stanzas. Every other condition but CLOSED ends by itself: the outbox looks again after some seconds, and
-is READY when the cause is gone. Meanwhile READS tells that what is kept can be read, on the connection that is open, and
-SHRINKS that it can be settled and removed, too. Without them the file is closed, and opened anew with every look. After
+Only READY takes stanzas. Every other condition but CLOSED ends by itself: the outbox looks again after some seconds and
+is READY when the cause is gone. Meanwhile READS means that what is kept can be read, on the open connection, and
+SHRINKS that it can be settled and removed, too. With NOTHING the file is closed, and opened anew with every look. After
 a failed fsync nobody knows which of the pages written before it are on the disk (the kernel forgets what it could not
 write), and a second fsync on the same handle would report success for nothing: so IO_ERROR always opens anew.
 """
