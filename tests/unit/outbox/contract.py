@@ -237,13 +237,11 @@ class OutboxContract:
     def test_total_is_bounded_and_what_is_refused_is_not_kept(self) -> None:
         outbox = self.open(OutboxLimits(bytes=1000))
         senders = [DomainPair(Domain(f"{number}.example"), FAR) for number in range(20)]
-        kept = 0
+        for pair in senders[:10]:
+            self.put(outbox, [b"x" * (100 - STANZA_BYTES)], pair)
         with pytest.raises(OutboxFull) as caught:
-            for pair in senders:
-                self.put(outbox, [b"x" * (100 - STANZA_BYTES)], pair)
-                kept += 1
+            self.put(outbox, [b"x"], senders[10])
         assert caught.value.bound is Bound.TOTAL
-        assert kept == 10
         error = caught.value.stanza_error()
         assert error.condition is StanzaCondition.RESOURCE_CONSTRAINT
         assert error.error_type == "wait"
@@ -253,10 +251,11 @@ class OutboxContract:
     def test_one_sender_leaves_room_for_the_next(self) -> None:
         outbox = self.open(OutboxLimits(bytes=10_000))
         size = 100
+        for number in range(50):
+            target = DomainPair(OURS, Domain(f"{number}.far.example"))
+            self.put(outbox, [b"x" * (size - STANZA_BYTES)], target)
         with pytest.raises(OutboxFull) as caught:
-            for number in range(1000):
-                target = DomainPair(OURS, Domain(f"{number}.far.example"))
-                self.put(outbox, [b"x" * (size - STANZA_BYTES)], target)
+            self.put(outbox, [b"x" * (size - STANZA_BYTES)])
         assert caught.value.bound is Bound.SENDER
         assert sum(each.bytes for each in self.ask(outbox.pairs)) == 5000
         self.put(outbox, [b"x" * (size - STANZA_BYTES)] * 20, OTHER_PAIR)
