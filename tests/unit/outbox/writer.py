@@ -1,7 +1,8 @@
 """A process that floods an outbox until it is killed: `python -m tests.unit.outbox.writer FOLDER`.
 
 It puts numbers as stanzas of several pairs, settles every second batch that was kept, and prints, as soon as and only
-after the outbox has said so: `kept PAIR NUMBER`, `failed PAIR NUMBER`, `settled PAIR NUMBER`, `is CONDITION`.
+after the outbox has said so: `kept PAIR NUMBER`, `failed PAIR NUMBER`, `settled PAIR NUMBER`, `is CONDITION`; and
+before it asks for it: `settling PAIR NUMBER`.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ async def flood(outbox: object, place: int, pair: DomainPair, numbers: count[int
         for number in batch:
             say("kept", place, number)
         if batch[0] // BATCH % 2:
+            say("settling", place, batch[-1])
             try:
                 await outbox.settle(pair, kept[-1])  # type: ignore[attr-defined]
             except OutboxUnavailable:
