@@ -6,7 +6,7 @@ delivered leaves nothing behind: `secure_delete` overwrites rows that go, and th
 A full disk must not stop deliveries, and to forget what was delivered takes room in the log. So a file of RESERVE_BYTES
 lies beside the database, with room for as much as the log holds between two checkpoints. When the disk is full it is
 removed, the log is emptied into the database in its place, and what is kept goes on being settled. The outbox takes
-stanzas again when the reserve could be made anew.
+stanzas again when the reserve could be made anew, and there is as much room again beside it.
 """
 
 from __future__ import annotations
@@ -144,8 +144,12 @@ class Database:
         self.tidy(connection)
         try:
             self._look(connection)
+            free = os.statvfs(self.path)
         except OSError as error:
             raise OutboxUnavailable(*condition_of(error)) from error
+        if free.f_bavail * free.f_frsize < RESERVE_BYTES:  # it would soon be full again, and say so again and again
+            self._give_reserve_up()
+            raise OutboxUnavailable(Condition.DISK_FULL, "there is hardly any room")
 
     def _look(self, connection: Connection) -> None:
         self._make_reserve()
@@ -184,7 +188,8 @@ class Database:
     def tidy(self, connection: Connection) -> None:
         """Give room back to the file system, and empty the log."""
         self.empty_log(connection)
-        connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+        # A page a step, and only a script is stepped to its end where there is no result.
+        connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES});")
         self.empty_log(connection)
 
     def _take_stock(self, connection: Connection) -> Opened:

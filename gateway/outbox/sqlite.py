@@ -315,6 +315,7 @@ class SqliteOutbox:
 
     def _written(self, gone: list[Gone], gathered: _Gathered) -> None:
         self._count_gone(gone)
+        self._looks = 0  # a disk that only fails with the next write is looked at less and less often
         if gathered.refused is not None:
             self._refuse_puts(gathered, gathered.refused)
         else:
@@ -383,7 +384,6 @@ class SqliteOutbox:
         self._ready()
 
     def _ready(self) -> None:
-        self._looks = 0
         self._enter(Condition.READY, "")
         self._do_late()
 

@@ -95,7 +95,7 @@ def test_everything_kept_is_there_after_sigkill(tmp_path: Path) -> None:
 
 
 @needs_strace
-@pytest.mark.parametrize("when", [*range(1, 11), 20, 50])
+@pytest.mark.parametrize("when", [1, 2, 3, 4, 5, 6, 7, 9, 13, 50])
 def test_everything_kept_is_there_after_a_kill_inside_fdatasync(tmp_path: Path, when: int) -> None:
     inject = ["-e", "trace=fdatasync", "-e", f"inject=fdatasync:signal=KILL:when={when}"]
     with writer(tmp_path, "strace", "-f", "-qq", "-o", "/dev/null", *inject) as process:
@@ -105,7 +105,7 @@ def test_everything_kept_is_there_after_a_kill_inside_fdatasync(tmp_path: Path, 
 
 
 @needs_strace
-@pytest.mark.parametrize("when", ["2", "3", "4", "5", "8", "13", "21", "10+7"])
+@pytest.mark.parametrize("when", ["2", "3", "5", "8", "13", "10+23"])
 def test_failed_sync_is_told_and_the_file_is_opened_anew(tmp_path: Path, when: str) -> None:
     """Whatever was kept before and after is there; whatever failed with the sync never comes back."""
     inject = ["-e", "trace=fdatasync", "-e", f"inject=fdatasync:error=EIO:when={when}"]
