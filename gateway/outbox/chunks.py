@@ -51,7 +51,7 @@ def size_of(stanzas: Sequence[bytes]) -> int:
     return sum(map(len, stanzas)) + STANZA_BYTES * len(stanzas)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Chunk:
     """Stanzas that become one row, or were one; `key` is that of a stanza that replaces an older one."""
 
@@ -94,10 +94,11 @@ class Packer:
             size = len(stanza) + STANZA_BYTES
             if chunk is None or len(chunk.stanzas) >= STANZAS or chunk.size + size > BYTES:
                 chunk = self._open[pair] = self._begin(pair, accepted, expires)
-            numbers.append(number_of(chunk.sequence, len(chunk.stanzas)))
+            numbers.append(chunk.sequence << _PLACES | len(chunk.stanzas))
             chunk.stanzas.append(stanza)
             chunk.size += size
-            chunk.expires = min(chunk.expires, expires)
+            if expires < chunk.expires:
+                chunk.expires = expires
         return numbers
 
     def add_newest(self, pair: DomainPair, key: bytes, stanza: bytes, accepted: float, expires: float) -> int:

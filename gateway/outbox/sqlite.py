@@ -147,13 +147,14 @@ class SqliteOutbox:
         return self._promise(gathered, gathered.packer.add_newest(pair, key, stanza, accepted, expires))
 
     def _admit(self, pair: DomainPair, stanzas: int, size: int, expires: float) -> _Gathered:
-        if not self.condition.is_ready:
+        if self.condition is not Condition.READY:
             raise self._unavailable()
         tally = self._tallies.admit(pair, stanzas, size)
         gathered = self._gather()
         gathered.tallies[pair] = tally
         gathered.admitted.append((tally, stanzas, size))
-        self._earliest_expiry = min(self._earliest_expiry, expires)
+        if expires < self._earliest_expiry:
+            self._earliest_expiry = expires
         self._admissions += 1
         return gathered
 
