@@ -5,7 +5,7 @@ happens to the process then. Calls take effect in the order in which they were m
 nothing; but `settle` and `remove` are remembered when they fail, and done when the outbox works again. All may fail
 with OutboxUnavailable, which names the condition; `put` and `put_newest` may also fail with OutboxFull.
 
-A `pair` is a DomainPair, the sender ours.
+A `pair` is that of the sender's domain and the domain that the stanza waits for.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class IOutbox(Interface):
     """Stanzas that wait for other servers, in order within each pair of domains."""
 
     condition = Attribute("The Condition in which the outbox is.")
+    stanzas = Attribute("How many stanzas wait, with those that are being put.")
+    size = Attribute("How many bytes they take.")
 
     # The life of a stanza
 

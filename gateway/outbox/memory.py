@@ -62,6 +62,14 @@ class MemoryOutbox:
         self._failing: dict[Domain, Failing] = {}
         self._aside: dict[int, AsideStanza] = {}
 
+    @property
+    def stanzas(self) -> int:
+        return self._tallies.stanzas
+
+    @property
+    def size(self) -> int:
+        return self._tallies.bytes
+
     def close(self) -> Deferred[None]:
         self.condition = Condition.CLOSED
         return succeed(None)

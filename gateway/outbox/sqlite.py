@@ -124,6 +124,14 @@ class SqliteOutbox:
         else:
             self._adopt(opened)
 
+    @property
+    def stanzas(self) -> int:
+        return self._tallies.stanzas
+
+    @property
+    def size(self) -> int:
+        return self._tallies.bytes
+
     # -- the life of a stanza ----------------------------------------------------------------------------------------
 
     def put(

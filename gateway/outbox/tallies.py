@@ -31,7 +31,9 @@ class Tallies:
 
     def __init__(self, limits: OutboxLimits) -> None:
         self.limits = limits
+        self.stanzas = 0
         self.bytes = 0
+        self._busy = 0  # pairs of which something is kept
         self._next_id = 1
         self._pairs: dict[DomainPair, Tally] = {}
         self._by_id: dict[int, Tally] = {}
@@ -63,17 +65,20 @@ class Tallies:
             raise OutboxFull(Bound.SENDER)
         if (tally.stanzas if tally else 0) + stanzas > self.limits.pair_stanzas:
             raise OutboxFull(Bound.PAIR)
+        if (tally is None or not tally.stanzas) and self._busy >= self.limits.pairs:
+            raise OutboxFull(Bound.PAIRS)
         if tally is None:
-            if len(self._pairs) >= self.limits.pairs:
-                raise OutboxFull(Bound.PAIRS)
             tally = self._make(self._next_id, pair)
         self.count(tally, stanzas, size)
         return tally
 
     def count(self, tally: Tally, stanzas: int, size: int) -> None:
         """Count stanzas that are kept, or with negative figures some that no longer are."""
+        self._busy -= bool(tally.stanzas)
         tally.stanzas += stanzas
+        self._busy += bool(tally.stanzas)
         tally.bytes += size
+        self.stanzas += stanzas
         self.bytes += size
         sender = tally.pair.sender
         left = self._senders.get(sender, 0) + size

@@ -77,6 +77,17 @@ class OutboxContract:
         assert verifyObject(IOutbox, outbox)
         assert outbox.condition is Condition.READY
 
+    def test_totals_are_known_at_any_moment(self, outbox: Any) -> None:
+        assert (outbox.stanzas, outbox.size) == (0, 0)
+        numbers = self.put(outbox, [b"x" * 10, b"y" * 20])
+        self.put_newest(outbox, b"key", b"z" * 5, OTHER_PAIR)
+        self.put_newest(outbox, b"key", b"z" * 7, OTHER_PAIR)
+        assert (outbox.stanzas, outbox.size) == (3, 37 + 3 * STANZA_BYTES)
+        self.ask(outbox.settle, PAIR, numbers[0])
+        assert outbox.stanzas == 2
+        self.ask(outbox.drop, FAR)
+        assert (outbox.stanzas, outbox.size) == (0, 0)
+
     # Order and numbers
 
     def test_stanzas_come_back_in_order_as_they_were_put(self, outbox: Any) -> None:
@@ -280,7 +291,11 @@ class OutboxContract:
         with pytest.raises(OutboxFull) as caught:
             self.put(outbox, lines(2), OTHER_PAIR)
         assert caught.value.bound is Bound.PAIRS
-        self.put(outbox, lines(2))
+        numbers = self.put(outbox, lines(2))
+        self.ask(outbox.settle, PAIR, numbers[-1])
+        self.put(outbox, lines(3), OTHER_PAIR)
+        with pytest.raises(OutboxFull):
+            self.put(outbox, lines(4))
         self.ask(outbox.close)
 
     def test_room_is_given_back_by_every_end(self) -> None:
