@@ -4,6 +4,7 @@ retention.py    which stanzas are kept: a table
 delay.py        the stamp of what waited (XEP-0203)
 window.py       how many kept stanzas are in flight after a break, and which one a peer dies over: tables
 settlement.py   when a stanza that was written is taken for delivered: a table
+endings.py      what becomes of what is not delivered, and what its sender is told: a table
 records.py      what goes in and comes out, and the bounds
 errors.py       what an outbox refuses, and when it cannot work
 conditions.py   the states of the file, each with a sentence for people: a table
