@@ -13,7 +13,6 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from gateway.elements import Element
-from gateway.markup import INSIDE_TAG
 from gateway.namespaces import CLIENT, HINTS
 from gateway.stanzas import Stanza
 
@@ -77,9 +76,10 @@ _UNKNOWN = {
 _REQUEST, _ANSWER = b"request", b"answer"
 _ABOUT = {"subscribe": _REQUEST, "unsubscribe": _REQUEST, "subscribed": _ANSWER, "unsubscribed": _ANSWER}
 
-# The first child of a message, which has to be an element. Groups: the plain start tag of a body; its name.
-_FIRST_CHILD = re.compile(
-    rb"<message(?:[ \t\r\n]" + INSIDE_TAG + rb")?>[ \t\r\n]*+<(?:(body>)|((?!thread[\s/>])[^\s/>!?:]++)[\s/>])"
+# The start of an element without a prefix. Groups: the plain start tag of a body; the namespace that the element declares
+# first of all, in either kind of quotes.
+_CHILD = re.compile(
+    rb"<(?:(body>)|(?!thread[\s/>])[^\s/>!?:]++(?:[ \t\r\n]++xmlns=(?:'([^'&]++)'|\"([^\"&]++)\"))?+[\s/>])"
 )
 _NO_STORE = b"no-store"  # the name of an element is spelled in one way only
 _SAYS_NOTHING = (HINTS.encode(), CHAT_STATES.encode())
@@ -97,10 +97,12 @@ def keeping(stanza: Stanza) -> Keep:
     if keep is not _BY_CONTENT:
         return keep
     raw = stanza.raw
-    if _NO_STORE not in raw and (child := _FIRST_CHILD.match(raw)):
-        if child[1]:
+    at = raw.find(b"<", 1)  # of the first child, as no attribute can hold it
+    if at > 0 and _NO_STORE not in raw and (child := _CHILD.match(raw, at)):
+        body, single, double = child.groups()
+        if body or ((namespace := single or double) and namespace not in _SAYS_NOTHING):
             return _YES
-        if _REFERENCE not in raw and not any(namespace in raw for namespace in _SAYS_NOTHING):
+        if _REFERENCE not in raw and not any(each in raw for each in _SAYS_NOTHING):
             return _YES
     return _by_content(stanza.element)
 

@@ -106,6 +106,8 @@ def test_no_tree_is_built_for_nearly_all_messages() -> None:
         f"<body>hello</body><active xmlns='{STATES}'/>",
         f"<body>sealed</body><encrypted xmlns='urn:xmpp:omemo:2'/><store xmlns='{HINTS}'/>",
         "<encrypted xmlns='urn:xmpp:omemo:2'/>",
+        f"<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='1'/></encrypted><store xmlns='{HINTS}'/>",
+        f'<encrypted xmlns="urn:xmpp:omemo:2"/><active xmlns="{STATES}"/>',
         "<received xmlns='urn:xmpp:receipts' id='1'/>",
         "\n <body>hello</body>",
     ]
