@@ -76,8 +76,8 @@ _UNKNOWN = {
 _REQUEST, _ANSWER = b"request", b"answer"
 _ABOUT = {"subscribe": _REQUEST, "unsubscribe": _REQUEST, "subscribed": _ANSWER, "unsubscribed": _ANSWER}
 
-# The start of an element without a prefix. Groups: the plain start tag of a body; the namespace that the element declares
-# first of all, in either kind of quotes.
+# The start of an element without a prefix. Groups: the plain start tag of a body; the namespace that the element
+# declares first of all, in either kind of quotes.
 _CHILD = re.compile(
     rb"<(?:(body>)|(?!thread[\s/>])[^\s/>!?:]++(?:[ \t\r\n]++xmlns=(?:'([^'&]++)'|\"([^\"&]++)\"))?+[\s/>])"
 )
