@@ -79,7 +79,7 @@ _ABOUT = {"subscribe": _REQUEST, "unsubscribe": _REQUEST, "subscribed": _ANSWER,
 # The start of an element without a prefix. Groups: the plain start tag of a body; the namespace that the element
 # declares first of all, in either kind of quotes.
 _CHILD = re.compile(
-    rb"<(?:(body>)|(?!thread[\s/>])[^\s/>!?:]++(?:[ \t\r\n]++xmlns=(?:'([^'&]++)'|\"([^\"&]++)\"))?+[\s/>])"
+    rb"<(?:(body>)|(?!thread[\s/>])[^\s/>!?:]++(?:[ \t\r\n]++xmlns=(?:'([^'&]++)'|\"([^\"&]++)\"))?[\s/>])"
 )
 _NO_STORE = b"no-store"  # the name of an element is spelled in one way only
 _SAYS_NOTHING = (HINTS.encode(), CHAT_STATES.encode())
