@@ -14,6 +14,7 @@ Protocol: bytes in, bytes out; no socket, no clock
     features          a stream feature in each file
 What lasts and what happened
     storage           accounts, rosters and messages, on disk or in memory
+    outbox            stanzas that wait for others, on disk or in memory
     notices           records of what happened, attempts at streams and their verdicts
 Decisions: Deferreds, and a clock passed in
     routing           policy, router, queues, and the interfaces of every route

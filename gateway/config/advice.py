@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pyexpat
 import re
 import stat
@@ -34,6 +35,7 @@ def warnings(
                 *_about_certificates(settings, moment),
                 *_about_secrets(settings),
                 *_about_state(settings.gateway.state),
+                *_about_outbox(settings),
                 *_about_ciphers(settings.tls.ciphers),
                 *_about_trust(settings, moment),
                 *_about_peers(settings),
@@ -103,6 +105,38 @@ def _about_state(folder: Path) -> Iterator[str]:
         file = folder / name
         if _open_to_all(file):
             yield f"everybody on this machine may read or change the secret in {file}: chmod 600 {file}"
+
+
+def _about_outbox(settings: Settings) -> Iterator[str]:
+    outbox = settings.outbox
+    if outbox.in_memory and any(keep != "no" for keep in _kept(settings)):
+        yield 'outbox.url is "memory:", so what waits is lost when the gateway ends, whatever `keep` says'
+    if outbox.key_file is not None and _readable_by_all(outbox.key_file):
+        yield f"everybody on this machine may read the key of the outbox: chmod 600 {outbox.key_file}"
+    if outbox.file is not None and (free := _free_bytes(outbox.file)) is not None and free < outbox.bytes:
+        yield (
+            f"outbox.bytes is {outbox.bytes}, but the disk of {outbox.file} has {free} bytes left: "
+            "when it is full, nothing more is kept"
+        )
+
+
+def _kept(settings: Settings) -> Iterator[str]:
+    yield settings.peers.any.keep
+    yield from (peer.keep for peer in settings.peers.entries.values())
+    yield from (domain.keep for domain in settings.domains_of(ComponentDomain))
+    yield from (domain.peer.keep for domain in settings.domains_of(RelayDomain))
+
+
+def _free_bytes(file: Path) -> int | None:
+    """Return what the disk of a file has left beside the file; None where that cannot be known."""
+    folder = file.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        disk = os.statvfs(folder)
+        return disk.f_bavail * disk.f_frsize + (file.stat().st_size if file.exists() else 0)
+    except OSError:
+        return None
 
 
 def _about_ciphers(ciphers: str | None) -> Iterator[str]:

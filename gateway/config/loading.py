@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.config.domains import read_domains
 from gateway.config.peers import read_peers
@@ -17,6 +17,7 @@ from gateway.config.settings import (
     GatewaySettings,
     Limits,
     LogSettings,
+    OutboxSettings,
     Settings,
     StorageSettings,
     TLSSettings,
@@ -25,10 +26,12 @@ from gateway.config.tables import read_section
 from gateway.net.certificates.own_certificates import Keyring
 from gateway.net.certificates.trust import TrustStore
 from gateway.net.tls.contexts import TLSContexts, TLSRules
-from gateway.storage.files import UnusableFile, glance
+from gateway.outbox.database import KIND as OUTBOX
+from gateway.outbox.sealing import load_key
+from gateway.storage.files import ACCOUNTS, FileKind, UnusableFile, glance
 from gateway.xmpp.errors import ConfigError
 
-SECTIONS = ("gateway", "listen", "tls", "domains", "peers", "dns", "limits", "storage", "log")
+SECTIONS = ("gateway", "listen", "tls", "domains", "peers", "dns", "limits", "storage", "outbox", "log")
 
 
 def load(file: Path | str) -> Settings:
@@ -55,12 +58,19 @@ def _read(reading: Reading, tables: dict[str, Any]) -> Settings:
         dns=read_section(reading, tables, "dns", DNSSettings),
         limits=read_section(reading, tables, "limits", Limits),
         storage=read_section(reading, tables, "storage", StorageSettings),
+        outbox=read_section(reading, tables, "outbox", OutboxSettings),
         log=read_section(reading, tables, "log", LogSettings),
     )
     _check_state(reading, settings.gateway)
     _check_doors(reading, settings.listen)
     _check_tls(reading, settings.tls)
-    return replace(settings, storage=_placed(reading, settings.storage, settings.gateway.state))
+    _check_key(reading, settings.outbox)
+    state = settings.gateway.state
+    storage = _placed(reading, "storage", settings.storage, state, ACCOUNTS)
+    outbox = _placed(reading, "outbox", settings.outbox, state, OUTBOX)
+    if storage.file is not None and storage.file == outbox.file:
+        reading.wrong(("outbox", "url"), f"{outbox.file} is the file of storage.url already: name another one")
+    return replace(settings, storage=storage, outbox=outbox)
 
 
 def _check_state(reading: Reading, gateway: GatewaySettings) -> None:
@@ -92,16 +102,29 @@ def _try(reading: Reading, renamed: Mapping[str, str], attempt: Any) -> None:
         reading.wrong(("tls", renamed.get(error.key, error.key)), error.problem)
 
 
-def _placed(reading: Reading, storage: StorageSettings, state: Path | None) -> StorageSettings:
-    """The storage with its file, which lies in the state folder unless its path is absolute."""
-    kind, _, name = (storage.url or "memory:").partition(":")
+def _check_key(reading: Reading, outbox: OutboxSettings) -> None:
+    """See whether the key can be had; whoever checks a configuration need not be the gateway's user."""
+    try:
+        if outbox.key_file is not None:
+            load_key(outbox.key_file)
+    except ConfigError as error:
+        if not isinstance(error.__cause__, PermissionError):
+            reading.wrong(("outbox", "key_file"), error.problem)
+
+
+Placed = TypeVar("Placed", StorageSettings, OutboxSettings)
+
+
+def _placed(reading: Reading, section: str, settings: Placed, state: Path | None, of_kind: FileKind) -> Placed:
+    """The settings with their file, which lies in the state folder unless its path is absolute."""
+    kind, _, name = (settings.url or "memory:").partition(":")
     if kind == "sqlite" and name:
         file = (state or reading.folder) / name
         try:
-            glance(file)
+            glance(file, of_kind)
         except UnusableFile as error:
-            reading.wrong(("storage", "url"), str(error))
-        return replace(storage, file=file)
+            reading.wrong((section, "url"), str(error))
+        return replace(settings, file=file)
     if (kind, name) != ("memory", ""):
-        reading.wrong(("storage", "url"), f"{storage.url!r} is neither 'sqlite:FILE' nor 'memory:'")
-    return storage
+        reading.wrong((section, "url"), f"{settings.url!r} is neither 'sqlite:FILE' nor 'memory:'")
+    return settings

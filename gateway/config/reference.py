@@ -23,6 +23,7 @@ from gateway.config.settings import (
     NameserverAddress,
     NetworkAddress,
     Option,
+    OutboxSettings,
     PeerSettings,
     RelayDomain,
     Secret,
@@ -83,6 +84,7 @@ def reference() -> str:
             *_section("[dns]", DNSSettings),
             *_section("[limits]", Limits),
             *_section("[storage]", StorageSettings),
+            *_section("[outbox]", OutboxSettings),
             *_section("[log]", LogSettings),
         ]
     )
@@ -121,7 +123,7 @@ def _value(hint: Any, said: Option) -> str:
         word = ", ".join(f'`"{choice}"`' for choice in said.one_of)
     else:
         word = TYPES.get(get_args(hint)[0] if get_origin(hint) is tuple else hint) or _path_or_table(hint)
-    bound = f", at least {said.at_least:.0f}" if said.at_least else ""
+    bound = f", at least {said.least}" if said.at_least else ""
     unit = f" of {said.unit}" if said.unit else ""
     return f"{'list: ' if get_origin(hint) is tuple else ''}{word}{unit}{bound}"
 

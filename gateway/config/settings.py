@@ -32,6 +32,8 @@ ContactAddress = NewType("ContactAddress", str)
 
 PROOFS = ("external", "dialback", "digest-md5")
 """The means by which a domain may prove itself to us, and we to it."""
+KEEP = ("no", "waiting", "all")
+"""Which stanzas are kept in the outbox: none; those that cannot be written at once; all, before they are sent."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Option:
     at_least: float | None = None
     at_most: float | None = None
     one_of: tuple[str, ...] = ()
+
+    @property
+    def least(self) -> str:
+        """Return the least value as it is written in the file."""
+        return f"{self.at_least:.2f}".rstrip("0").rstrip(".")
 
 
 def option(description: str, default: Any = MISSING, **bounds: Any) -> Any:
@@ -146,6 +153,14 @@ class PeerSettings:
     idle_seconds: float = option(
         "a stream on which nothing passed for so long is closed; 0: never", 600, unit="seconds", at_least=0
     )
+    keep: str = option(
+        "which stanzas survive a crash: those that wait for the other server; or all, before they are sent",
+        "waiting",
+        one_of=KEEP,
+    )
+    keep_hours: float = option(
+        "for what waits; then it is bounced: remote-server-timeout", 24, unit="hours", at_least=0.01
+    )
     bidi: bool = option("whether stanzas pass both ways on one stream where both sides can (XEP-0288)", True)
     stream_management: bool = option("whether stanzas are acknowledged where both sides can (XEP-0198)", True)
 
@@ -205,6 +220,14 @@ class ComponentDomain(DomainSettings):
     """`serve = "component"`: an external component attaches for it (XEP-0114)."""
 
     secret: Secret = option("shared with the component")
+    keep: str = option(
+        "which stanzas survive a crash: those that wait for the component; or all, before they are sent",
+        "waiting",
+        one_of=KEEP,
+    )
+    keep_hours: float = option(
+        "for what waits; then it is bounced: remote-server-timeout", 24, unit="hours", at_least=0.01
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -362,6 +385,26 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutboxSettings:
+    """`[outbox]`: where stanzas that wait are kept, so that they survive a crash; `keep` in `[peers]` says which."""
+
+    url: str = option("sqlite:FILE, relative to the state folder, or memory:", "sqlite:outbox.db")
+    bytes: int = option(
+        "all that is kept; a sending domain may have as much as is still free; those beyond: resource-constraint",
+        1073741824,
+        unit="bytes",
+        at_least=1048576,
+    )
+    key_file: Path | None = option("a key of 32 bytes, by which all that is kept is encrypted; left out: none", None)
+    file: Path | None = None  # of sqlite
+
+    @property
+    def in_memory(self) -> bool:
+        """Return whether everything is forgotten at the end."""
+        return self.file is None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LogSettings:
     """`[log]`: what is told of what happens."""
 
@@ -382,6 +425,7 @@ class Settings:
     dns: DNSSettings = DNSSettings()
     limits: Limits = Limits()
     storage: StorageSettings = StorageSettings()
+    outbox: OutboxSettings = OutboxSettings()
     log: LogSettings = LogSettings()
 
     def domains_of(self, kind: type[Kind]) -> list[Kind]:

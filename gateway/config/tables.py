@@ -117,7 +117,7 @@ def _read_one(reading: Reading, key: Key, value: Any, kind: Any, said: Option) -
 def _within(value: Any, said: Option) -> Any:
     unit = f" {said.unit}" if said.unit else ""
     if said.at_least is not None and value < said.at_least:
-        raise ValueError(f"{value:g} is too little: at least {said.at_least:.0f}{unit}")
+        raise ValueError(f"{value:g} is too little: at least {said.least}{unit}")
     if said.one_of and value not in said.one_of:
         choices = ", ".join(map(repr, said.one_of))
         raise ValueError(f"{value!r} is none of {choices}{did_you_mean(value, said.one_of)}")

@@ -4,8 +4,8 @@ First everything new is read and made, which may fail: then nothing has changed,
 of it is put in place at once, which cannot fail. At the end each stream that stands is held to the new rules, in turns
 when there are many: those that would still be let in stay up, the others are closed with the condition that says why.
 
-What was fixed when the service was put together (state folder, nameservers, limits, storage, log, and which domains
-have accounts) takes effect with the next start; the answer names it.
+What was fixed when the service was put together (state folder, nameservers, limits, storage, outbox, log, and which
+domains have accounts) takes effect with the next start; the answer names it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from gateway.timing.turns import Turns
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import ConfigError, StreamCondition, StreamError
 
-FIXED = ("gateway", "dns", "limits", "storage", "log")
+FIXED = ("gateway", "dns", "limits", "storage", "outbox", "log")
 
 
 class Reload:

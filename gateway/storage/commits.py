@@ -3,6 +3,10 @@
 A commit waits for the disk, a job hardly does. So while one transaction is being committed the next jobs gather, and
 the more there are the less each costs. A job's Deferred fires only after the commit that made it last. A job that
 raises is undone alone (a savepoint each); when the database itself fails, the whole transaction is undone.
+
+Maintenance (a checkpoint, for one) runs outside of any transaction, in its place in the order. Whoever must not go on
+with a connection that failed says so by `goes_on`: then all that waits fails with the same error, and the connection
+is closed.
 """
 
 from __future__ import annotations
@@ -38,14 +42,28 @@ class _Waiting:
     job: Job
     writes: bool
     done: Deferred[Any]
+    is_alone: bool = False  # outside of any transaction
 
 
 class CommitQueue:
     """The jobs that wait for one connection. `run` may carry them to another thread; all else stays in the caller's."""
 
-    def __init__(self, connection: Connection, run: Runner) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        run: Runner,
+        *,
+        starting: Callable[[], None] = lambda: None,
+        goes_on: Callable[[StoreUnavailable], bool] = lambda _: True,
+    ) -> None:
+        """`starting` is called in the caller's thread before a transaction is handed over.
+
+        `goes_on` is asked, before anybody is told, whether the connection may be used after it failed.
+        """
         self._connection = connection
         self._run = run
+        self._starting = starting
+        self._goes_on = goes_on
         self._waiting: list[_Waiting] = []
         self._running = False
         self._closed: Deferred[None] | None = None
@@ -58,6 +76,10 @@ class CommitQueue:
         """Run a job that changes something; the Deferred fires when the change will outlive a crash."""
         return self._add(lambda connection: job(connection, *args, **kwargs), writes=True)
 
+    def maintain(self, job: Job) -> Deferred[Any]:
+        """Run a job outside of any transaction, such as a checkpoint; its error is StoreUnavailable."""
+        return self._add(job, writes=False, is_alone=True)
+
     def close(self) -> Deferred[None]:
         """Do what waits, close the connection, and take no more."""
         if self._closed is None:
@@ -65,13 +87,13 @@ class CommitQueue:
             self._start()
         return self._closed
 
-    def _add(self, job: Job, *, writes: bool) -> Deferred[Any]:
+    def _add(self, job: Job, *, writes: bool, is_alone: bool = False) -> Deferred[Any]:
         if self._closed is not None:
             return fail(StoreUnavailable("the store is closed"))
         if len(self._waiting) >= JOBS_WAITING:
             return fail(StoreUnavailable(f"{JOBS_WAITING} requests are waiting for the store already"))
         done: Deferred[Any] = Deferred()
-        self._waiting.append(_Waiting(job=job, writes=writes, done=done))
+        self._waiting.append(_Waiting(job=job, writes=writes, done=done, is_alone=is_alone))
         self._start()
         return done
 
@@ -80,15 +102,27 @@ class CommitQueue:
             return
         if self._waiting:
             self._running = True
-            batch = self._waiting[:JOBS_PER_TRANSACTION]
-            del self._waiting[:JOBS_PER_TRANSACTION]
-            self._run(lambda: run_transaction(self._connection, batch)).addBoth(self._finish, batch)
+            self._starting()
+            batch = self._take_batch()
+            run = run_alone if batch[0].is_alone else run_transaction
+            self._run(lambda: run(self._connection, batch)).addBoth(self._finish, batch)
         elif self._closed is not None:
             self._running = True
             self._run(self._connection.close).chainDeferred(self._closed)
 
+    def _take_batch(self) -> list[_Waiting]:
+        """Take what comes next: jobs for one transaction, or a job that runs alone."""
+        batch = self._waiting[:JOBS_PER_TRANSACTION]
+        end = next((number for number, each in enumerate(batch) if each.is_alone), len(batch))
+        batch = batch[: end or 1]
+        del self._waiting[: len(batch)]
+        return batch
+
     def _finish(self, outcomes: list[Any] | Failure, batch: Sequence[_Waiting]) -> None:
         """Tell everybody; what they ask for in answer is in the next transaction together."""
+        if isinstance(outcomes, Failure) and outcomes.check(StoreUnavailable) and not self._goes_on(outcomes.value):
+            batch, self._waiting = [*batch, *self._waiting], []
+            self._closed = self._closed or Deferred()
         for index, waiting in enumerate(batch):
             waiting.done.callback(outcomes if isinstance(outcomes, Failure) else outcomes[index])
         self._running = False
@@ -106,6 +140,14 @@ def run_transaction(connection: Connection, batch: Sequence[_Waiting]) -> list[A
             connection.execute("ROLLBACK")
         raise StoreUnavailable(f"the database failed: {error}") from error
     return outcomes
+
+
+def run_alone(connection: Connection, batch: Sequence[_Waiting]) -> list[Any]:
+    """The outcome of one job that runs outside of any transaction; StoreUnavailable when the database fails."""
+    try:
+        return [waiting.job(connection) for waiting in batch]
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"the database failed: {error}") from error
 
 
 def _run_job(connection: Connection, job: Job) -> Any:

@@ -16,6 +16,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from sqlite3 import Connection
@@ -28,11 +29,32 @@ _HEADER_BYTES, _MAGIC, _APPLICATION_ID_AT = 100, b"SQLite format 3\0", 68
 _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF")
 
 
+@dataclass(frozen=True, kw_only=True)
+class FileKind:
+    """A kind of database file: how it is recognised, and where the steps to its newest schema are."""
+
+    application_id: int
+    package: str  # whose folder schema/ holds v1.sql, v2.sql ...
+    pragmas: tuple[str, ...] = _PRAGMAS
+
+
+ACCOUNTS = FileKind(application_id=APPLICATION_ID, package="gateway.storage")
+"""Accounts and what belongs to them."""
+
+
 class UnusableFile(Exception):
     """The file cannot be our database; the message says why, and what to do."""
 
 
-def glance(path: Path) -> None:
+class ForeignFile(UnusableFile):
+    """The file is no database, or the database of something else."""
+
+
+class NewerSchema(UnusableFile):
+    """A newer version of the gateway has written the file."""
+
+
+def glance(path: Path, kind: FileKind = ACCOUNTS) -> None:
     """Raise UnusableFile if there is something that is plainly no database of ours; nothing is opened by SQLite."""
     try:
         with path.open("rb") as file:
@@ -43,12 +65,17 @@ def glance(path: Path) -> None:
         raise UnusableFile(f"cannot read {path}: {error.strerror}") from error
     application = int.from_bytes(header[_APPLICATION_ID_AT : _APPLICATION_ID_AT + 4], "big")
     if header and not header.startswith(_MAGIC):
-        raise UnusableFile(f"{path} is no database: name another file, or move it out of the way")
-    if application not in (0, APPLICATION_ID):
-        raise UnusableFile(f"{path} is a database of another program's: name another file")
+        raise ForeignFile(f"{path} is no database: name another file, or move it out of the way")
+    if application not in (0, kind.application_id):
+        raise ForeignFile(f"{path} is a database of another {_whose(application)}: name another file")
 
 
-def open_file(path: Path) -> Connection:
+def _whose(application: int) -> str:
+    """Return whose database bears that application id: that of another program, or another one of ours."""
+    return "kind" if application >> 8 == APPLICATION_ID >> 8 else "program's"
+
+
+def open_file(path: Path, kind: FileKind = ACCOUNTS) -> Connection:
     """Open a database, or make it, with the newest schema; UnusableFile where that cannot be."""
     try:
         _make_private(path)
@@ -57,20 +84,20 @@ def open_file(path: Path) -> Connection:
         problem = error.strerror if isinstance(error, OSError) else error
         raise UnusableFile(f"cannot open {path}: {problem}; the gateway's user must be able to write there") from error
     try:
-        prepare(connection, path)
+        prepare(connection, path, kind)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def prepare(connection: Connection, path: Path) -> None:
+def prepare(connection: Connection, path: Path, kind: FileKind = ACCOUNTS) -> None:
     """Set up a fresh connection and bring the file to the newest schema."""
     try:
-        _check_owner(connection, path)
-        for pragma in _PRAGMAS:
+        _check_owner(connection, path, kind)
+        for pragma in kind.pragmas:
             _set(connection, pragma)
-        migrate(connection, load_schemas())
+        migrate(connection, load_schemas(kind), kind)
     except sqlite3.Error as error:
         raise UnusableFile(
             f"cannot use {path}: {error}; it must be a database of this gateway's, or not exist"
@@ -90,14 +117,14 @@ def _set(connection: Connection, pragma: str) -> None:
             time.sleep(0.01)
 
 
-def load_schemas() -> list[str]:
+def load_schemas(kind: FileKind = ACCOUNTS) -> list[str]:
     """The steps from an empty file to the newest schema, in order."""
-    folder = resources.files("gateway.storage").joinpath("schema")
+    folder = resources.files(kind.package).joinpath("schema")
     count = sum(entry.name.endswith(".sql") for entry in folder.iterdir())
     return [folder.joinpath(f"v{number}.sql").read_text("utf-8") for number in range(1, count + 1)]
 
 
-def migrate(connection: Connection, schemas: list[str]) -> None:
+def migrate(connection: Connection, schemas: list[str], kind: FileKind = ACCOUNTS) -> None:
     """Run the steps that this database has not seen."""
     while read_schema_version(connection) < len(schemas):
         connection.execute("BEGIN IMMEDIATE")
@@ -105,7 +132,7 @@ def migrate(connection: Connection, schemas: list[str]) -> None:
             version = read_schema_version(connection)  # another process may have been faster
             for statement in split_statements("".join(schemas[version : version + 1])):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA application_id = {kind.application_id}")
             connection.execute(f"PRAGMA user_version = {min(version + 1, len(schemas))}")
             connection.execute("COMMIT")
         except BaseException:
@@ -139,15 +166,15 @@ def _make_private(path: Path) -> None:
         os.close(descriptor)
 
 
-def _check_owner(connection: Connection, path: Path) -> None:
+def _check_owner(connection: Connection, path: Path, kind: FileKind) -> None:
     """Refuse, before anything is changed, a database that is another program's or a newer version's."""
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    if tables and application != APPLICATION_ID:
-        raise UnusableFile(f"{path} is a database of another program's: name another file")
-    version, newest = read_schema_version(connection), len(load_schemas())
+    if tables and application != kind.application_id:
+        raise ForeignFile(f"{path} is a database of another {_whose(application)}: name another file")
+    version, newest = read_schema_version(connection), len(load_schemas(kind))
     if version > newest:
-        raise UnusableFile(
+        raise NewerSchema(
             f"{path} has schema {version} and was written by a newer xmpp-gateway; this one knows schema {newest}: "
             "install the newer one, or restore a copy from before the upgrade"
         )

@@ -58,9 +58,9 @@ def open_store(
 class Worker:
     """One thread that runs functions one after the other, while the reactor goes on."""
 
-    def __init__(self, reactor: IReactorFromThreads) -> None:
+    def __init__(self, reactor: IReactorFromThreads, name: str = "storage") -> None:
         self._reactor = reactor
-        self._pool = ThreadPool(minthreads=0, maxthreads=1, name="storage")
+        self._pool = ThreadPool(minthreads=0, maxthreads=1, name=name)
         self._pool.threadFactory = _BackgroundThread
         self._pool.start()
 

@@ -69,7 +69,7 @@ def test_complete_example_shows_every_key(folder: Folder) -> None:
     text = (ETC / "gateway.toml").read_text()
     settings = use(folder, text)
     sections = (settings.gateway, settings.listen, settings.tls, settings.dns, settings.limits, settings.storage)
-    for section in (*sections, settings.log, settings.peers.any, *settings.domains.values()):
+    for section in (*sections, settings.outbox, settings.log, settings.peers.any, *settings.domains.values()):
         for field, _ in options_of(type(section)):
             assert re.search(rf"^(# )?{field.name} *=", text, flags=re.MULTILINE), field.name
 

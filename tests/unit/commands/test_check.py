@@ -112,6 +112,9 @@ COMPONENT = '[domains."c.test"]\nserve = "component"\nsecret = "a secret of more
             "this OpenSSL has no NO-SUCH, and goes",
         ),
         (f'{IM}[tls]\nauthorities = "ca.pem"\nciphers = "ECDHE+AESGCM:!aNULL"', None),
+        (f'{IM}[outbox]\nurl = "memory:"', 'outbox.url is "memory:", so what waits is lost'),
+        (f'{IM}[outbox]\nurl = "memory:"\n[peers.any]\nkeep = "no"', None),
+        (f"{IM}[outbox]\nbytes = {1 << 60}", f"outbox.bytes is {1 << 60}, but the disk"),
         (IM.partition("[domains")[1] + IM.partition("[domains")[2], "no door is open"),
     ],
     ids=lambda value: str(value)[-40:].replace("\n", " "),
@@ -122,6 +125,16 @@ def test_warnings(folder: Folder, capsys: pytest.CaptureFixture[str], text: str,
         assert not any(line.startswith("warnings") for line in told)
     else:
         assert any(warning in line for line in told)
+
+
+def test_key_that_everybody_may_read_is_told(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    key = folder.path / "outbox.key"
+    key.write_bytes(bytes(32))
+    key.chmod(0o644)
+    text = f'{IM}[outbox]\nkey_file = "outbox.key"\n'
+    assert any("may read the key of the outbox: chmod 600" in line for line in check(folder.complete(text), capsys))
+    key.chmod(0o600)
+    assert not any("may read the key" in line for line in check(folder.complete(text), capsys))
 
 
 def test_certificate_that_expires_soon_is_told(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from gateway.config.settings import (
     HandlerDomain,
     ImDomain,
     Limits,
+    OutboxSettings,
     PeerRules,
     PeerSettings,
     RelayDomain,
@@ -98,6 +99,13 @@ MISTAKES = [
     Case("gateway.state", "is needed: folder of secrets", "[gateway]"),
     Case("storage.url", "neither 'sqlite:FILE' nor 'memory:'", "[storage]\nurl = 'postgres:gateway'"),
     Case("storage.url", "neither 'sqlite:FILE' nor 'memory:'", "[storage]\nurl = 'sqlite:'"),
+    Case("outbox.url", "neither 'sqlite:FILE' nor 'memory:'", "[outbox]\nurl = 'outbox.db'"),
+    Case("outbox.url", "is the file of storage.url already", "[outbox]\nurl = 'sqlite:gateway.db'"),
+    Case("outbox.bytes", "at least 1048576 bytes", "[outbox]\nbytes = 1000"),
+    Case("outbox.key_file", "make a key with: (umask 077; head -c 32", "[outbox]\nkey_file = 'outbox.key'"),
+    Case("outbox.key_file", "and a key has 32", "[outbox]\nkey_file = 'secret'"),
+    Case("peers.any.keep", "'some' is none of 'no', 'waiting', 'all'", "[peers.any]\nkeep = 'some'"),
+    Case("peers.any.keep_hours", "0 is too little: at least 0.01 hours", "[peers.any]\nkeep_hours = 0"),
     # Doors
     Case("listen.sever", "did you mean 'server'?", "[listen]\nsever = ['tcp:5269']"),
     Case("listen.server", "a list is needed, not 'tcp:5269'", "[listen]\nserver = 'tcp:5269'"),
@@ -245,6 +253,34 @@ def test_a_database_of_ours_is_none(folder: Folder) -> None:
     (folder.path / "empty.db").touch()
     for name in ("ours.db", "empty.db"):
         load(folder.complete(f'[storage]\nurl = "sqlite:{folder.path / name}"'))
+
+
+def test_database_of_accounts_is_no_outbox(folder: Folder) -> None:
+    open_file(folder.path / "ours.db").close()
+    ((key, told),) = mistakes(folder.complete(f'[outbox]\nurl = "sqlite:{folder.path / "ours.db"}"'))
+    assert key == "outbox.url"
+    assert "is a database of another kind" in told
+
+
+def test_outbox_and_what_is_kept_for_whom(folder: Folder) -> None:
+    (folder.path / "outbox.key").write_bytes(bytes(range(32)))
+    text = f"""{COMPONENT}secret = "a secret of some length"
+keep = "all"
+{RELAY}keep_hours = 0.5
+[peers.any]
+keep = "no"
+[outbox]
+key_file = "outbox.key"
+"""
+    settings = load(folder.complete(text))
+    assert settings.outbox == OutboxSettings(
+        key_file=folder.path / "outbox.key", file=settings.gateway.state / "outbox.db"
+    )
+    component, relay = settings.domains.values()
+    assert isinstance(component, ComponentDomain)
+    assert isinstance(relay, RelayDomain)
+    assert (component.keep, component.keep_hours) == ("all", 24)
+    assert (relay.peer.keep, relay.peer.keep_hours) == ("no", 0.5)
 
 
 def test_paths_are_shown_without_detours(folder: Folder) -> None:

@@ -225,3 +225,57 @@ def test_cancelled_job_disturbs_nobody(queue: CommitQueue, elsewhere: Elsewhere)
     elsewhere.work()
     elsewhere.work()
     assert outcomes(cancelled, other) == ["cancelled", 2]
+
+
+def test_maintenance_runs_in_its_turn_outside_of_a_transaction(
+    queue: CommitQueue, elsewhere: Elsewhere, statements: list[str]
+) -> None:
+    queue.write(insert, 1)
+    before = queue.write(insert, 2)
+    maintained = queue.maintain(lambda db: db.in_transaction)
+    after = queue.write(insert, 3)
+    elsewhere.work()
+    elsewhere.work()
+    assert outcomes(before, maintained) == [2, "waiting"]
+    elsewhere.work()
+    assert outcomes(maintained, after) == [False, "waiting"]
+    elsewhere.work()
+    assert outcomes(after) == [3]
+
+
+def test_maintenance_that_fails_is_told_to_whoever_asked_for_it(queue: CommitQueue, elsewhere: Elsewhere) -> None:
+    maintained = queue.maintain(fail_as_a_full_disk)
+    elsewhere.work()
+    assert outcomes(maintained) == [StoreUnavailable]
+
+
+def test_what_is_added_at_the_start_of_a_transaction_is_in_it(connection: Connection, elsewhere: Elsewhere) -> None:
+    gathered: list[int] = []
+    sealed: list[int] = []
+    queue = CommitQueue(connection, elsewhere, starting=lambda: sealed.extend(gathered))
+    queue.write(lambda db: [insert(db, number) for number in sealed])
+    gathered.append(1)  # the transaction has been handed over already
+    elsewhere.work()
+    queue.write(lambda db: [insert(db, number) for number in sealed])
+    elsewhere.work()
+    assert numbers(connection) == [1]
+
+
+def test_connection_that_must_not_be_used_again_is_closed_and_all_that_waits_fails(
+    connection: Connection, elsewhere: Elsewhere
+) -> None:
+    asked: list[str] = []
+
+    def goes_on(error: StoreUnavailable) -> bool:
+        asked.append(str(error))
+        return False
+
+    queue = CommitQueue(connection, elsewhere, goes_on=goes_on)
+    deferreds = [queue.write(fail_as_a_full_disk), queue.write(insert, 1), queue.read(numbers)]
+    elsewhere.work()
+    assert asked == ["the database failed: database or disk is full"]
+    assert outcomes(*deferreds) == [StoreUnavailable] * 3
+    assert outcomes(queue.write(insert, 2)) == [StoreUnavailable]
+    elsewhere.work()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        numbers(connection)

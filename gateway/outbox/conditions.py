@@ -1,0 +1,109 @@
+"""The conditions of an outbox: a row for each, with a sentence for people and what follows from it.
+
+Only READY takes stanzas. Every other condition but CLOSED ends by itself: the outbox looks again after some seconds and
+is READY when the cause is gone. Meanwhile READS means that what is kept can be read, on the open connection, and
+SHRINKS that it can be settled and removed, too. With NOTHING the file is closed, and opened anew with every look. After
+a failed fsync nobody knows which of the pages written before it are on the disk (the kernel forgets what it could not
+write), and a second fsync on the same handle would report success for nothing: so IO_ERROR always opens anew.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+
+
+class Works(IntEnum):
+    """What an outbox still does in a condition; each includes those before it."""
+
+    NOTHING = 0
+    READS = 1
+    SHRINKS = 2
+    TAKES = 3
+
+
+class Condition(Enum):
+    """How the outbox is: its word in `status` and metrics, a sentence, a remedy, and what still works."""
+
+    READY = ("ready", "the outbox is in order", "", Works.TAKES)
+    DISK_FULL = (
+        "disk-full",
+        "the disk of the outbox is full, so nothing more is kept; what is kept already is still delivered",
+        "make room on that disk",
+        Works.SHRINKS,
+    )
+    LOCKED = (
+        "locked",
+        "another process holds the outbox locked",
+        "end the process that has the file open, most likely a second gateway or a database shell",
+        Works.READS,
+    )
+    READ_ONLY = (
+        "read-only",
+        "the outbox is on a file system that cannot be written",
+        "mount it for writing; if the system made it read-only, look for disk errors in the kernel's log first",
+        Works.NOTHING,
+    )
+    NOT_PERMITTED = (
+        "not-permitted",
+        "the gateway's user must not open the outbox",
+        "give the file and its folder to the user that the gateway runs as",
+        Works.NOTHING,
+    )
+    UNREACHABLE = (
+        "unreachable",
+        "the file of the outbox cannot be opened",
+        "see that its folder exists and its file system is mounted",
+        Works.NOTHING,
+    )
+    IO_ERROR = (
+        "io-error",
+        "the disk of the outbox reports errors",
+        "look for disk errors in the kernel's log",
+        Works.NOTHING,
+    )
+    CORRUPT = (
+        "corrupt",
+        "the file of the outbox is damaged",
+        "move it away, with its -wal and -shm: a new one is made; `sqlite3 FILE .recover` may get the old one's rows",
+        Works.NOTHING,
+    )
+    FOREIGN = (
+        "foreign",
+        "the file of the outbox is not an outbox",
+        "name another file in [outbox] url, or move this one away",
+        Works.NOTHING,
+    )
+    NEWER = (
+        "newer-schema",
+        "a newer version of the gateway has written the outbox",
+        "install that version again, or move the file away",
+        Works.NOTHING,
+    )
+    WRONG_KEY = (
+        "wrong-key",
+        "the outbox cannot be read with the key that [outbox] key_file names",
+        "put back the key file that the outbox was written with, or move the outbox away: what is in it is lost",
+        Works.NOTHING,
+    )
+    BUSY = (
+        "busy",
+        "the disk of the outbox is too slow for what is asked of it",
+        "see what else keeps that disk busy",
+        Works.TAKES,
+    )  # of an error only: the outbox itself stays READY
+    CLOSED = ("closed", "the outbox is closed", "", Works.NOTHING)
+
+    def __init__(self, word: str, sentence: str, remedy: str, works: Works) -> None:
+        self.word = word
+        self.sentence = sentence
+        self.remedy = remedy
+        self.works = works
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether stanzas are taken."""
+        return self is Condition.READY
+
+
+PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds before each look whether the cause is gone; the last one repeats."""

@@ -1,0 +1,210 @@
+"""The file of an outbox: opening it, what its errors mean, and the reserve for the day on which the disk is full.
+
+Durability as for accounts (`gateway.storage.files`): a write-ahead log and `synchronous=FULL`. Beyond it, what was
+delivered leaves nothing behind: `secure_delete` overwrites rows that go, and the log is emptied when nothing happens.
+
+A full disk must not stop deliveries, and to forget what was delivered takes room in the log. So a file of RESERVE_BYTES
+lies beside the database, with room for as much as the log holds between two checkpoints. When the disk is full it is
+removed, the log is emptied into the database in its place, and what is kept goes on being settled. The outbox takes
+stanzas again when the reserve could be made anew, and there is as much room again beside it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from sqlite3 import Connection
+
+from gateway.outbox import statements
+from gateway.outbox.conditions import Condition
+from gateway.outbox.errors import OutboxUnavailable
+from gateway.outbox.sealing import Seal, WrongKey
+from gateway.storage.files import FileKind, ForeignFile, NewerSchema, UnusableFile, open_file
+from gateway.xmpp.addresses import Domain, DomainPair
+
+KIND = FileKind(
+    application_id=0x58_4D_50_4F,  # "XMPO"
+    package="gateway.outbox",
+    pragmas=(
+        "auto_vacuum = INCREMENTAL",  # only before there is anything in the file
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "secure_delete = ON",
+        "trusted_schema = OFF",
+        "wal_autocheckpoint = 128",  # pages
+    ),
+)
+RESERVE_BYTES = 1 << 19
+_VACUUM_PAGES = 2000  # that are given back to the file system at a time
+
+# By the primary code of SQLite's errors, and by the number of the system's.
+_OF_SQLITE = {
+    sqlite3.SQLITE_FULL: Condition.DISK_FULL,
+    sqlite3.SQLITE_BUSY: Condition.LOCKED,
+    sqlite3.SQLITE_LOCKED: Condition.LOCKED,
+    sqlite3.SQLITE_READONLY: Condition.READ_ONLY,
+    sqlite3.SQLITE_PERM: Condition.NOT_PERMITTED,
+    sqlite3.SQLITE_AUTH: Condition.NOT_PERMITTED,
+    sqlite3.SQLITE_CANTOPEN: Condition.UNREACHABLE,
+    sqlite3.SQLITE_CORRUPT: Condition.CORRUPT,
+    sqlite3.SQLITE_NOTADB: Condition.FOREIGN,
+}
+_OF_SYSTEM = {
+    errno.ENOSPC: Condition.DISK_FULL,
+    errno.EDQUOT: Condition.DISK_FULL,
+    errno.EROFS: Condition.READ_ONLY,
+    errno.EACCES: Condition.NOT_PERMITTED,
+    errno.EPERM: Condition.NOT_PERMITTED,
+    errno.EIO: Condition.IO_ERROR,
+}
+
+
+def condition_of(error: BaseException) -> tuple[Condition, str]:
+    """Return what an error of the file means, and what the system said: by the error, or by what caused it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case OutboxUnavailable(condition=condition, detail=detail):
+                return condition, detail
+            case NewerSchema():
+                return Condition.NEWER, str(cause)
+            case ForeignFile():
+                return Condition.FOREIGN, str(cause)
+            case WrongKey():
+                return Condition.WRONG_KEY, str(cause)
+            case sqlite3.Error():
+                return _of_sqlite(cause), str(cause)
+            case OSError():
+                return _OF_SYSTEM.get(cause.errno or 0, Condition.UNREACHABLE), cause.strerror or str(cause)
+        cause = cause.__cause__
+    return Condition.IO_ERROR, str(error)
+
+
+def _of_sqlite(error: sqlite3.Error) -> Condition:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:  # the index of the log could not be made larger
+        return Condition.DISK_FULL
+    return _OF_SQLITE.get(code & 0xFF, Condition.IO_ERROR)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredPair:
+    """What the file has of a pair; `id` is that of its row."""
+
+    id: int
+    pair: DomainPair
+    stanzas: int
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """An open file, and what is in it."""
+
+    connection: Connection
+    pairs: tuple[StoredPair, ...]
+    last_sequence: int
+    earliest_expiry: float
+
+
+class Database:
+    """The file at a path, which can be opened many times, one after the other."""
+
+    def __init__(self, path: Path, seal: Seal | None = None) -> None:
+        self.path = path
+        self.seal = seal
+        self._reserve = path.with_name(f"{path.name}-reserve")
+
+    def open(self, not_kept: Collection[int] = ()) -> Opened:
+        """Open the file and see that it can be written; OutboxUnavailable names what is wrong.
+
+        `not_kept` are chunks of which it was said that they could not be written: should they be there, they go.
+        """
+        try:
+            connection = open_file(self.path, KIND)
+        except UnusableFile as error:
+            raise OutboxUnavailable(*condition_of(error)) from error
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            statements.check_key(connection, self.seal)
+            statements.forget_chunks(connection, not_kept)
+            connection.execute("COMMIT")
+            self._look(connection)
+            return self._take_stock(connection)
+        except (sqlite3.Error, OSError, WrongKey) as error:
+            connection.close()
+            raise OutboxUnavailable(*condition_of(error)) from error
+
+    def look(self, connection: Connection) -> None:
+        """See, outside of any transaction, whether the file can be written again; raise sqlite3.Error where not."""
+        self.tidy(connection)
+        try:
+            self._look(connection)
+            free = os.statvfs(self.path)
+        except OSError as error:
+            raise OutboxUnavailable(*condition_of(error)) from error
+        if free.f_bavail * free.f_frsize < RESERVE_BYTES:  # it would soon be full again, and say so again and again
+            self._give_reserve_up()
+            raise OutboxUnavailable(Condition.DISK_FULL, "there is hardly any room")
+
+    def _look(self, connection: Connection) -> None:
+        self._make_reserve()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.execute("INSERT OR REPLACE INTO about VALUES ('look', randomblob(16))")
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            self._give_reserve_up()
+            raise
+
+    def _make_reserve(self) -> None:
+        descriptor = os.open(self._reserve, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+        except OSError:
+            self._give_reserve_up()  # a part of it may have been had
+            raise
+        finally:
+            os.close(descriptor)
+
+    def _give_reserve_up(self) -> None:
+        self._reserve.unlink(missing_ok=True)
+
+    def make_room(self, connection: Connection) -> None:
+        """Give the reserve up on a full disk, and empty the log: what is kept can be settled."""
+        self._give_reserve_up()
+        self.empty_log(connection)
+
+    def empty_log(self, connection: Connection) -> None:
+        """Write what is in the log into the database; what was delivered is in neither afterwards."""
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def tidy(self, connection: Connection) -> None:
+        """Give room back to the file system, and empty the log."""
+        self.empty_log(connection)
+        # A page a step, and only a script is stepped to its end where there is no result.
+        connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES});")
+        self.empty_log(connection)
+
+    def _take_stock(self, connection: Connection) -> Opened:
+        rows = connection.execute(
+            "SELECT id, sender, target, total(live), total(bytes) FROM pair LEFT JOIN chunk ON pair = id GROUP BY id"
+        )
+        pairs = tuple(
+            StoredPair(id=id, pair=DomainPair(Domain(sender), Domain(target)), stanzas=int(stanzas), bytes=int(size))
+            for id, sender, target, stanzas, size in rows
+        )
+        last, expiry = connection.execute("SELECT max(sequence), min(expires) FROM chunk").fetchone()
+        (last_aside,) = connection.execute("SELECT max(number) >> 6 FROM aside").fetchone()
+        return Opened(
+            connection=connection,
+            pairs=pairs,
+            last_sequence=max(last or 0, last_aside or 0),
+            earliest_expiry=float("inf") if expiry is None else expiry,
+        )

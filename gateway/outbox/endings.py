@@ -1,0 +1,49 @@
+"""Endings: how a kept stanza ends that is not delivered, and what its sender is told.
+
+    the last try failed       a definite verdict before,        what is kept       what is new
+                              and none that was not since
+    not definitely            any                               waits              waits
+    definitely                none                              waits              bounced, as without an outbox
+    definitely                less than AGREE_SECONDS ago       waits              bounced
+    definitely                AGREE_SECONDS ago or more         bounced            bounced
+    its time is over          any                               expired            -
+
+A verdict is definite when no waiting mends it: there is no such domain, or the two sides do not accept each other. A
+broken zone, or a server that is just being set up, looks like that for a while, and must not empty a queue.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from gateway.outbox.records import Failing
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+
+AGREE_SECONDS = 600.0
+"""How far two definite verdicts lie apart before what is kept is bounced."""
+
+
+def failed(before: Failing | None, *, verdict: str, reason: str, definite: bool, now: float) -> tuple[Failing, bool]:
+    """Return what is remembered of a domain after a try failed, and whether what is kept for it is to be bounced."""
+    first_definite = before.definite_since if before is not None else None
+    failing = Failing(
+        failures=before.failures + 1 if before is not None else 1,
+        since=before.since if before is not None else now,
+        verdict=verdict,
+        reason=reason,
+        definite_since=(now if first_definite is None else first_definite) if definite else None,
+    )
+    return failing, definite and first_definite is not None and now - first_definite >= AGREE_SECONDS
+
+
+def expired(domain: Domain, accepted: float) -> StanzaError:
+    """Return what the sender of a stanza is told whose time is over; `cancel`, or clients would begin again."""
+    moment = datetime.fromtimestamp(accepted, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    text = f"the server of {domain} could not be reached since {moment}, when this was sent"
+    return StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, text, error_type="cancel")
+
+
+def not_taken(domain: Domain) -> StanzaError:
+    """Return what the sender of a stanza is told over which the other server ended its streams."""
+    return StanzaError(StanzaCondition.NOT_ACCEPTABLE, f"the server of {domain} does not take it")

@@ -1,0 +1,56 @@
+"""`[outbox]` to an outbox: which kind, where, with which key, and in which thread it works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import execute
+
+from gateway.outbox.database import Database
+from gateway.outbox.memory import MemoryOutbox
+from gateway.outbox.records import OutboxLimits
+from gateway.outbox.sealing import Seal, load_key
+from gateway.outbox.sqlite import SqliteOutbox, Tell
+from gateway.storage.opening import Worker
+from gateway.xmpp.errors import ConfigError
+
+KEY = "outbox.url"
+
+
+def open_outbox(
+    url: str,
+    state: Path,
+    reactor: Any,
+    *,
+    limits: OutboxLimits = OutboxLimits(),
+    key_file: Path | None = None,
+    tell: Tell = lambda condition, detail: None,
+    tell_damaged: Callable[[int], None] = lambda rows: None,
+    in_thread: bool = True,
+) -> SqliteOutbox | MemoryOutbox:
+    """Open the outbox that `url` names: `sqlite:FILE`, relative to the state folder, or `memory:`.
+
+    A file that cannot be used is no error here: it is the condition of the outbox, of which `tell` hears, and ends when
+    its cause does. ConfigError is for what only another configuration mends, a key file among it. Without a thread of
+    its own everything is done in the caller's.
+    """
+    scheme, colon, rest = url.partition(":")
+    if scheme == "memory" and colon and not rest:
+        return MemoryOutbox(limits=limits)
+    if scheme != "sqlite" or not rest:
+        raise ConfigError(KEY, f'"{url}" is no outbox: write "sqlite:FILE", FILE relative to the state folder')
+    seal = Seal(load_key(key_file)) if key_file is not None else None
+    worker = Worker(reactor, "outbox") if in_thread else None
+    outbox = SqliteOutbox(
+        Database(state / rest, seal),
+        run=worker.run if worker else execute,
+        stop=worker.stop if worker else lambda: None,
+        clock=reactor,
+        limits=limits,
+        tell=tell,
+        tell_damaged=tell_damaged,
+    )
+    outbox.start()
+    return outbox

@@ -1,0 +1,133 @@
+"""Retention rules: which stanzas an outbox keeps while they cannot be delivered, as a table.
+
+A row is a stanza's name and type, with the reason. A message with content depends on what is in it: hints of its sender
+(XEP-0334) and notices of typing (XEP-0085) alone are not kept. Nearly every message is decided by its first bytes; a
+tree is built only where they leave a doubt.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from hashlib import blake2b
+from typing import NamedTuple
+
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import CLIENT, HINTS
+from gateway.xmpp.stanzas import Stanza
+
+CHAT_STATES = "http://jabber.org/protocol/chatstates"
+
+
+class Keep(Enum):
+    """Whether a stanza is kept."""
+
+    NO = auto()  # it ends as it would without an outbox
+    YES = auto()  # in order
+    NEWEST = auto()  # in place of an older one that says the same of the same two people
+    BY_CONTENT = auto()  # only a row has it: YES or NO, by what is in the message
+
+
+class Rule(NamedTuple):
+    """A row of the table."""
+
+    keep: Keep
+    reason: str
+
+
+_NO, _YES, _NEWEST, _BY_CONTENT = Keep
+_STALE = "it tells how things are, and will be wrong later"
+_AGREE = "losing one leaves two rosters that disagree for good (RFC 6121 §3); only the last one counts"
+_ANSWERED = "whoever asks gets an answer or an error soon (RFC 6120 §8.2.3), and nobody waits for it later"
+
+RULES: dict[str, dict[str | None, Rule]] = {
+    "message": {
+        "normal": Rule(_BY_CONTENT, "people read it later (RFC 6121 §5.2.2)"),
+        "chat": Rule(_BY_CONTENT, "people read it later (RFC 6121 §5.2.2)"),
+        "groupchat": Rule(_NO, "the occupant has left the room by then (XEP-0045 §7.4)"),
+        "headline": Rule(_NO, "a headline is for now, and is not stored (RFC 6121 §5.2.2, §8.5.2.1.1)"),
+        "error": Rule(_NO, "it answers what its receiver no longer waits for (RFC 6120 §8.3.1)"),
+    },
+    "presence": {
+        None: Rule(_NO, _STALE),
+        "unavailable": Rule(_NO, _STALE),
+        "probe": Rule(_NO, "the answer would be stale (RFC 6121 §4.3)"),
+        "subscribe": Rule(_NEWEST, _AGREE),
+        "subscribed": Rule(_NEWEST, _AGREE),
+        "unsubscribe": Rule(_NEWEST, _AGREE),
+        "unsubscribed": Rule(_NEWEST, _AGREE),
+        "error": Rule(_NO, "it answers what its receiver no longer waits for (RFC 6120 §8.3.1)"),
+    },
+    "iq": {
+        "get": Rule(_NO, _ANSWERED),
+        "set": Rule(_NO, _ANSWERED),
+        "result": Rule(_NO, _ANSWERED),
+        "error": Rule(_NO, _ANSWERED),
+    },
+}
+# A message without a type, or with one that nobody knows, is a normal one (RFC 6121 §5.2.2); no other stanza is kept.
+_UNKNOWN = {
+    "message": RULES["message"]["normal"],
+    "presence": Rule(_NO, "there is no such type"),
+    "iq": Rule(_NO, "there is no such type"),
+}
+
+# What a presence of that type is about: a request for the receiver's presence, or an answer about the sender's.
+_REQUEST, _ANSWER = b"request", b"answer"
+_ABOUT = {"subscribe": _REQUEST, "unsubscribe": _REQUEST, "subscribed": _ANSWER, "unsubscribed": _ANSWER}
+
+# The start of an element without a prefix. Groups: the plain start tag of a body; the namespace that the element
+# declares first of all, in either kind of quotes.
+_CHILD = re.compile(
+    rb"<(?:(body>)|(?!thread[\s/>])[^\s/>!?:]++(?:[ \t\r\n]++xmlns=(?:'([^'&]++)'|\"([^\"&]++)\"))?[\s/>])"
+)
+_NO_STORE = b"no-store"  # the name of an element is spelled in one way only
+_SAYS_NOTHING = (HINTS.encode(), CHAT_STATES.encode())
+_REFERENCE = b"&#"  # by which a namespace can be spelled otherwise
+
+
+def rule(stanza: Stanza) -> Rule:
+    """Return the row of a stanza."""
+    return RULES[stanza.name].get(stanza.type, _UNKNOWN[stanza.name])
+
+
+def keeping(stanza: Stanza) -> Keep:
+    """Return whether a stanza is kept: NO, YES or NEWEST."""
+    keep = RULES[stanza.name].get(stanza.type, _UNKNOWN[stanza.name]).keep
+    if keep is not _BY_CONTENT:
+        return keep
+    raw = stanza.raw
+    at = raw.find(b"<", 1)  # of the first child, as no attribute can hold it
+    if at > 0 and _NO_STORE not in raw and (child := _CHILD.match(raw, at)):
+        body, single, double = child.groups()
+        if body or ((namespace := single or double) and namespace not in _SAYS_NOTHING):
+            return _YES
+        if _REFERENCE not in raw and not any(each in raw for each in _SAYS_NOTHING):
+            return _YES
+    return _by_content(stanza.element)
+
+
+def _by_content(message: Element) -> Keep:
+    """Return whether a message says anything that is worth reading later."""
+    hints = {hint.name for hint in message.elements(HINTS)}
+    if "no-store" in hints:
+        return _NO
+    if "store" in hints:
+        return _YES
+    for child in message.elements():
+        if child.namespace not in (HINTS, CHAT_STATES) and (child.namespace, child.name) != (CLIENT, "thread"):
+            return _YES
+    return _NO
+
+
+def key_of(presence: Stanza) -> bytes:
+    """Return what a newer presence replaces an older one by: the direction, and the two people.
+
+    It is a digest, so that addresses stay as secret at rest as what they send.
+    """
+    assert presence.from_ is not None
+    assert presence.to is not None
+    assert presence.type is not None
+    about = _ABOUT[presence.type]
+    people = b"\0".join((about, presence.from_.bare.encode(), presence.to.bare.encode()))
+    return blake2b(people, digest_size=16).digest()

@@ -1,0 +1,483 @@
+"""An outbox in one SQLite file: IOutbox over a queue of transactions.
+
+What is put, settled and removed while one transaction is being written goes into the next one together, as one job: so
+a stanza costs less the more there are. All else is a job of its own, behind what was asked for before.
+
+The life of the file:
+
+    READY      a transaction failed, the connection may go on (disk full, locked)   -> that condition: nothing is taken
+               a transaction failed, it may not (I/O error, damaged ...)            -> that condition, and it is closed
+    not READY  after a pause: the file is looked at, or opened anew                 -> READY, or the condition found
+
+Whatever was settled or removed while the file could not be written is done when it can be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from itertools import count
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gateway.outbox import statements
+from gateway.outbox.chunks import Packer, size_of
+from gateway.outbox.conditions import PAUSES, Condition, Works
+from gateway.outbox.database import Database, Opened, condition_of
+from gateway.outbox.errors import OutboxError, OutboxUnavailable
+from gateway.outbox.interfaces import IOutbox
+from gateway.outbox.records import (
+    AsideStanza,
+    DomainState,
+    DomainSummary,
+    ExpiredStanza,
+    Failing,
+    KeptStanza,
+    OutboxLimits,
+    PairState,
+)
+from gateway.outbox.statements import Gone, Work
+from gateway.outbox.tallies import Tallies, Tally
+from gateway.storage.commits import CommitQueue, Runner
+from gateway.storage.errors import StoreUnavailable
+from gateway.xmpp.addresses import Domain, DomainPair
+
+T = TypeVar("T")
+
+Tell = Callable[[Condition, str], None]
+"""Hears of each change of the condition, with what the system said."""
+
+IDLE_SECONDS = 1.0
+"""After how long without a transaction the log is emptied."""
+LONGEST_SECONDS = 30.0
+"""After how long it is emptied at the latest."""
+
+
+class _Gathered:
+    """What was put, settled and removed since the last transaction began."""
+
+    def __init__(self, sequence: count[int]) -> None:
+        self.packer = Packer(sequence)
+        self.settled: dict[DomainPair, int] = {}
+        self.removed: set[int] = set()
+        self.tallies: dict[DomainPair, Tally] = {}
+        self.admitted: list[tuple[Tally, int, int]] = []  # to be counted back when the transaction fails
+        self.puts: list[tuple[Deferred[Any], Any]] = []
+        self.others: list[Deferred[None]] = []
+        self.refused: OutboxUnavailable | None = None  # the puts, since the condition has changed meanwhile
+
+
+@implementer(IOutbox)
+class SqliteOutbox:
+    """IOutbox over a file."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        run: Runner,
+        clock: IReactorTime,
+        limits: OutboxLimits,
+        tell: Tell = lambda condition, detail: None,
+        tell_damaged: Callable[[int], None] = lambda rows: None,
+        stop: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`run` carries transactions to where waiting is allowed, and `stop` ends that when the outbox is closed.
+
+        `tell_damaged` hears how many rows could not be read; they are set aside.
+        """
+        self.condition = Condition.UNREACHABLE
+        self._detail = "it has not been opened"
+        self._database = database
+        self._run = run
+        self._clock = clock
+        self._limits = limits
+        self._tell = tell
+        self._tell_damaged = tell_damaged
+        self._stop = stop
+        self._tallies = Tallies(limits)
+        self._queue: CommitQueue | None = None
+        self._sequence = count(1)
+        self._last_sequence = 0
+        self._earliest_expiry = float("inf")
+        self._admissions = 0
+        self._gathered: _Gathered | None = None
+        self._looks = 0
+        self._look: Any = None
+        self._tidying: Any = None
+        self._tidied_at = clock.seconds()
+        self._not_kept: set[int] = set()  # chunks of failed transactions, which a log may yet bring back
+        self._late_settled: dict[DomainPair, int] = {}
+        self._late_removed: set[int] = set()
+        self._closed: Deferred[None] | None = None
+
+    def start(self) -> None:
+        """Open the file in the caller's thread, for the first time."""
+        try:
+            opened = self._database.open()
+        except OutboxUnavailable as error:
+            self._enter(error.condition, error.detail)
+        else:
+            self._adopt(opened)
+
+    @property
+    def stanzas(self) -> int:
+        return self._tallies.stanzas
+
+    @property
+    def size(self) -> int:
+        return self._tallies.bytes
+
+    # -- the life of a stanza ----------------------------------------------------------------------------------------
+
+    def put(
+        self, pair: DomainPair, stanzas: Sequence[bytes], *, accepted: float, expires: float
+    ) -> Deferred[Sequence[int]]:
+        if not stanzas:
+            return succeed(())
+        try:
+            gathered = self._admit(pair, len(stanzas), size_of(stanzas), expires)
+        except OutboxError as error:
+            return fail(error)
+        return self._promise(gathered, gathered.packer.add(pair, stanzas, accepted, expires))
+
+    def put_newest(
+        self, pair: DomainPair, key: bytes, stanza: bytes, *, accepted: float, expires: float
+    ) -> Deferred[int]:
+        try:
+            gathered = self._admit(pair, 1, size_of((stanza,)), expires)
+        except OutboxError as error:
+            return fail(error)
+        return self._promise(gathered, gathered.packer.add_newest(pair, key, stanza, accepted, expires))
+
+    def _admit(self, pair: DomainPair, stanzas: int, size: int, expires: float) -> _Gathered:
+        if self.condition is not Condition.READY:
+            raise self._unavailable()
+        tally = self._tallies.admit(pair, stanzas, size)
+        gathered = self._gather()
+        gathered.tallies[pair] = tally
+        gathered.admitted.append((tally, stanzas, size))
+        if expires < self._earliest_expiry:
+            self._earliest_expiry = expires
+        self._admissions += 1
+        return gathered
+
+    def _promise(self, gathered: _Gathered, result: Any) -> Deferred[Any]:
+        done: Deferred[Any] = Deferred()
+        gathered.puts.append((done, result))
+        self._hand_over()
+        return done
+
+    def settle(self, pair: DomainPair, upto: int) -> Deferred[None]:
+        if self._queue is None or self.condition.works < Works.SHRINKS:
+            self._remember_settled(pair, upto)
+            return fail(self._unavailable())
+        tally = self._tallies.find(pair)
+        if tally is None:
+            return succeed(None)
+        gathered = self._gather()
+        gathered.tallies[pair] = tally
+        gathered.settled[pair] = max(upto, gathered.settled.get(pair, 0))
+        return self._promise_other()
+
+    def remove(self, numbers: Collection[int]) -> Deferred[None]:
+        if self._queue is None or self.condition.works < Works.SHRINKS:
+            self._late_removed.update(numbers)
+            return fail(self._unavailable())
+        self._gather().removed.update(numbers)
+        return self._promise_other()
+
+    def _promise_other(self) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
+        assert self._gathered is not None
+        self._gathered.others.append(done)
+        self._hand_over()
+        return done
+
+    def page(self, pair: DomainPair, after: int = 0, limit: int = 500) -> Deferred[tuple[KeptStanza, ...]]:
+        tally = self._tallies.find(pair)
+        if tally is None and self._queue is not None:
+            return succeed(())
+        asked = self._read(statements.page, tally.id if tally else 0, after, limit, self._limits, self._database.seal)
+        return asked.addCallback(lambda found: self._without_damaged(*found))
+
+    def expired(self, now: float, limit: int = 50) -> Deferred[tuple[ExpiredStanza, ...]]:
+        if now < self._earliest_expiry and self._queue is not None:
+            return succeed(())
+
+        admissions = self._admissions
+
+        def found(answer: tuple[tuple[ExpiredStanza, ...], list[int], float | None]) -> tuple[ExpiredStanza, ...]:
+            stanzas, damaged, earliest = answer
+            if earliest is not None and admissions == self._admissions:  # else something newer may be due earlier
+                self._earliest_expiry = earliest
+            return self._without_damaged(stanzas, damaged)
+
+        return self._read(statements.expired, now, limit, self._database.seal).addCallback(found)
+
+    def _without_damaged(self, found: tuple[T, ...], damaged: list[int]) -> tuple[T, ...]:
+        """Take chunks that cannot be read out of the way, and tell; what could be read goes on."""
+        if damaged:
+            self._tell_damaged(len(damaged))
+            asked = self._write(statements.set_damaged_aside, damaged, self._limits)
+            asked.addCallbacks(self._count_gone, _ignore)
+        return found
+
+    # -- for people --------------------------------------------------------------------------------------------------
+
+    def hold(self, domain: Domain) -> Deferred[None]:
+        return self._write(statements.set_held, domain, True)
+
+    def release(self, domain: Domain) -> Deferred[None]:
+        return self._write(statements.set_held, domain, False)
+
+    def drop(self, domain: Domain) -> Deferred[int]:
+        def dropped(result: tuple[int, list[Gone]]) -> int:
+            aside, gone = result
+            self._count_gone(gone)
+            return aside + sum(each.stanzas for each in gone)
+
+        return self._write(statements.drop, domain).addCallback(dropped)
+
+    def set_aside(self, number: int, reason: str) -> Deferred[None]:
+        asked = self._write(statements.set_aside, number, reason, self._limits, self._database.seal)
+        return asked.addCallback(self._count_gone)
+
+    def aside(self, domain: Domain | None = None) -> Deferred[tuple[AsideStanza, ...]]:
+        return self._read(statements.aside, domain, self._database.seal)
+
+    def summary(self, now: float) -> Deferred[tuple[DomainSummary, ...]]:
+        return self._read(statements.summary, now)
+
+    # -- for routes --------------------------------------------------------------------------------------------------
+
+    def pairs(self) -> Deferred[tuple[PairState, ...]]:
+        return self._read(statements.pairs)
+
+    def state(self, domain: Domain) -> Deferred[DomainState]:
+        return self._read(statements.state, domain)
+
+    def remember(self, domain: Domain, failing: Failing | None) -> Deferred[None]:
+        return self._write(statements.remember, domain, failing)
+
+    def close(self) -> Deferred[None]:
+        if self._closed is None:
+            queue = self._queue
+            self._closed = Deferred()
+            self._queue = None
+            self._cancel_timers()
+            self._enter(Condition.CLOSED, "")
+            (succeed(None) if queue is None else queue.close()).addBoth(self._was_closed)
+        return self._closed
+
+    def _was_closed(self, _: object) -> None:
+        """End the thread; what could not be written at the end was told to whoever asked for it."""
+        self._stop()
+        assert self._closed is not None
+        self._closed.callback(None)
+
+    # -- transactions ------------------------------------------------------------------------------------------------
+
+    def _read(self, job: Callable[..., T], *args: Any) -> Deferred[T]:
+        if self._queue is None:
+            return fail(self._unavailable())
+        return self._queue.read(job, *args).addErrback(self._explain)
+
+    def _write(self, job: Callable[..., T], *args: Any) -> Deferred[T]:
+        if self._queue is None or self.condition.works < Works.SHRINKS:
+            return fail(self._unavailable())
+        self._gathered = None  # what is put from now on is behind this
+        self._tidy_later()
+        return self._queue.write(job, *args).addErrback(self._explain)
+
+    def _gather(self) -> _Gathered:
+        if self._gathered is None:
+            self._gathered = _Gathered(self._sequence)
+        return self._gathered
+
+    def _hand_over(self) -> None:
+        """Have what is gathered written with the next transaction; more may join until that begins."""
+        gathered = self._gathered
+        assert gathered is not None
+        if len(gathered.puts) + len(gathered.others) > 1:
+            return
+        assert self._queue is not None
+        self._tidy_later()
+        self._queue.write(self._write_gathered, gathered).addCallbacks(
+            self._written, self._not_written, callbackArgs=(gathered,), errbackArgs=(gathered,)
+        )
+
+    def _write_gathered(self, connection: Any, gathered: _Gathered) -> list[Gone]:
+        """Write everything that is gathered, in the thread of transactions."""
+        tallies = gathered.tallies
+        work = Work(
+            settled={tallies[pair].id: upto for pair, upto in gathered.settled.items()}, removed=gathered.removed
+        )
+        if gathered.refused is None:
+            work.pairs = {tally.id: pair for pair, tally in tallies.items() if not tally.is_stored}
+            work.chunks = [(tallies[chunk.pair].id, chunk) for chunk in gathered.packer.chunks]
+        return statements.write(connection, work, self._database.seal)
+
+    def _written(self, gone: list[Gone], gathered: _Gathered) -> None:
+        self._count_gone(gone)
+        self._looks = 0  # a disk that only fails with the next write is looked at less and less often
+        if gathered.refused is not None:
+            self._refuse_puts(gathered, gathered.refused)
+        else:
+            for tally in gathered.tallies.values():
+                tally.is_stored = True
+            for done, result in gathered.puts:
+                done.callback(result)
+        for other in gathered.others:
+            other.callback(None)
+        if self.condition is Condition.DISK_FULL and self._queue is not None:
+            self._queue.maintain(self._database.empty_log).addErrback(_ignore)
+
+    def _not_written(self, failure: Failure, gathered: _Gathered) -> None:
+        error = self._explained(failure)
+        if self._queue is None:
+            self._not_kept.update(chunk.sequence for chunk in gathered.packer.chunks)
+        for pair, upto in gathered.settled.items():
+            self._remember_settled(pair, upto)
+        self._late_removed |= gathered.removed
+        self._refuse_puts(gathered, error)
+        for other in gathered.others:
+            other.errback(error)
+
+    def _refuse_puts(self, gathered: _Gathered, error: Exception) -> None:
+        for tally, stanzas, size in gathered.admitted:
+            self._tallies.count(tally, -stanzas, -size)
+        for done, _ in gathered.puts:
+            done.errback(error)
+
+    def _remember_settled(self, pair: DomainPair, upto: int) -> None:
+        self._late_settled[pair] = max(upto, self._late_settled.get(pair, 0))
+
+    def _count_gone(self, gone: list[Gone]) -> None:
+        for id, stanzas, size in gone:
+            self._tallies.count(self._tallies.of_row(id), -stanzas, -size)
+
+    def _explain(self, failure: Failure) -> Any:
+        raise self._explained(failure)
+
+    def _explained(self, failure: Failure) -> OutboxUnavailable:
+        if not failure.check(StoreUnavailable):
+            failure.raiseException()  # our own bug
+        if failure.value.__cause__ is None:  # too much is asked for, or it was closed meanwhile
+            return OutboxUnavailable(Condition.BUSY if self.condition.is_ready else self.condition, str(failure.value))
+        return OutboxUnavailable(*condition_of(failure.value))
+
+    def _unavailable(self) -> OutboxUnavailable:
+        return OutboxUnavailable(self.condition, self._detail)
+
+    # -- the life of the file ----------------------------------------------------------------------------------------
+
+    def _adopt(self, opened: Opened) -> None:
+        """Go on with a file that was opened."""
+        if self._closed is not None:
+            opened.connection.close()
+            return
+        self._queue = CommitQueue(opened.connection, self._run, starting=self._transaction_starts, goes_on=self._broke)
+        self._not_kept.clear()
+        self._last_sequence = max(self._last_sequence, opened.last_sequence, next(self._sequence) - 1)
+        self._sequence = count(self._last_sequence + 1)
+        self._earliest_expiry = opened.earliest_expiry
+        self._tallies = Tallies(self._limits)
+        for stored in opened.pairs:
+            self._tallies.load(stored.id, stored.pair, stored.stanzas, stored.bytes)
+        self._tidy_later()
+        self._ready()
+
+    def _ready(self) -> None:
+        self._enter(Condition.READY, "")
+        self._do_late()
+
+    def _do_late(self) -> None:
+        """Do what could not be done: what was settled may not be sent again."""
+        settled, self._late_settled = self._late_settled, {}
+        removed, self._late_removed = self._late_removed, set()
+        for pair, upto in settled.items():
+            self.settle(pair, upto).addErrback(_ignore)
+        if removed:
+            self.remove(removed).addErrback(_ignore)
+
+    def _transaction_starts(self) -> None:
+        self._gathered = None
+
+    def _broke(self, error: StoreUnavailable) -> bool:
+        """Note that a transaction failed; return whether the connection may be used again."""
+        condition, detail = condition_of(error)
+        was_full = self.condition is Condition.DISK_FULL
+        self._enter(condition, detail)
+        if not condition.works:
+            self._queue = None
+        elif condition is Condition.DISK_FULL and not was_full and self._queue is not None:
+            self._queue.maintain(self._database.make_room).addCallbacks(lambda _: self._do_late(), _ignore)
+        return condition.works > Works.NOTHING
+
+    def _enter(self, condition: Condition, detail: str) -> None:
+        changed = condition is not self.condition
+        self.condition, self._detail = condition, detail
+        if self._gathered is not None and not condition.is_ready and condition is not Condition.CLOSED:
+            self._gathered.refused = self._unavailable()
+            self._gathered = None
+        if changed:
+            self._tell(condition, detail)
+        if not condition.is_ready and condition is not Condition.CLOSED and self._look is None:
+            pause = PAUSES[min(self._looks, len(PAUSES) - 1)]
+            self._looks += 1
+            self._look = self._clock.callLater(pause, self._look_again)
+
+    def _look_again(self) -> None:
+        self._look = None
+        if self._queue is not None:
+            self._queue.maintain(self._database.look).addCallbacks(self._looks_well, self._looks_bad)
+        else:
+            not_kept = tuple(self._not_kept)
+            self._run(lambda: self._database.open(not_kept)).addCallbacks(self._adopt, self._looks_bad)
+
+    def _looks_well(self, _: object) -> None:
+        if self._closed is None and not self.condition.is_ready:
+            self._ready()
+
+    def _looks_bad(self, failure: Failure) -> None:
+        if not failure.check(StoreUnavailable, OutboxUnavailable):
+            failure.raiseException()  # our own bug
+        if self._closed is None:
+            self._enter(*condition_of(failure.value))
+
+    # -- tidying -----------------------------------------------------------------------------------------------------
+
+    def _tidy_later(self) -> None:
+        """Put the tidying off, but not for ever."""
+        if self._tidying is not None and self._tidying.active():
+            left = self._tidied_at + LONGEST_SECONDS - self._clock.seconds()
+            self._tidying.reset(max(0, min(IDLE_SECONDS, left)))
+        else:
+            self._tidied_at = self._clock.seconds()
+            self._tidying = self._clock.callLater(IDLE_SECONDS, self._tidy)
+
+    def _tidy(self) -> None:
+        self._tidying = None
+        if self._queue is None or not self.condition.is_ready:
+            return
+        if empty := self._tallies.forget_empty():
+            self._gathered = None  # a pair that is put for again gets a new row, behind this
+            self._queue.write(statements.forget_pairs, empty).addErrback(_ignore)
+        self._queue.maintain(self._database.tidy).addErrback(_ignore)
+
+    def _cancel_timers(self) -> None:
+        for timer in (self._look, self._tidying):
+            if timer is not None:
+                with suppress(Exception):
+                    timer.cancel()
+        self._look = self._tidying = None
+
+
+def _ignore(failure: Failure) -> None:
+    """Pass over a failure of the file, which has been told of as a condition."""
+    failure.trap(StoreUnavailable, OutboxError)

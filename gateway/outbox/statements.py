@@ -1,0 +1,396 @@
+"""The SQL of the outbox: functions over a connection.
+
+Each runs inside a transaction of the caller's, and is undone by the caller when it raises. Those that take stanzas away
+return how many of which pair, by the id of the pair's row: the tallies are the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from sqlite3 import Connection
+from typing import Any, NamedTuple
+
+from gateway.outbox.chunks import Chunk, Damaged, bits_of, bits_upto, chunk_of, pack, unpack
+from gateway.outbox.records import (
+    AGES,
+    AsideStanza,
+    DomainState,
+    DomainSummary,
+    ExpiredStanza,
+    Failing,
+    KeptStanza,
+    OutboxLimits,
+    PairState,
+)
+from gateway.outbox.sealing import Seal, WrongKey
+from gateway.xmpp.addresses import Domain, DomainPair
+
+_KEY = b"key"
+_CHUNK = "sequence, pair, accepted, expires, count, live, done, bytes, sealed, key, content"
+_INSERT = f"INSERT INTO chunk ({_CHUNK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_AGE = "CASE " + " ".join(f"WHEN :now - accepted < {age} THEN {place}" for place, age in enumerate(AGES))
+_AGE += f" ELSE {len(AGES)} END"
+
+
+class Gone(NamedTuple):
+    """Stanzas of one pair that are kept no longer, and the room that they took."""
+
+    pair: int
+    stanzas: int
+    bytes: int
+
+
+@dataclass(kw_only=True)
+class Work:
+    """What one transaction writes: chunks, the rows of their pairs, what is settled by pair, and what is removed."""
+
+    pairs: dict[int, DomainPair] = field(default_factory=dict)
+    chunks: Sequence[tuple[int, Chunk]] = ()
+    settled: Mapping[int, int] = field(default_factory=dict)
+    removed: Collection[int] = ()
+
+
+def write(db: Connection, work: Work, seal: Seal | None) -> list[Gone]:
+    """IOutbox.put, put_newest, settle and remove, for everybody who asked since the last transaction."""
+    gone: list[Gone] = []
+    if work.pairs:
+        rows = ((id, pair.sender, pair.target) for id, pair in work.pairs.items())
+        db.executemany("INSERT OR IGNORE INTO pair (id, sender, target) VALUES (?, ?, ?)", rows)
+    plain = []
+    for id, chunk in work.chunks:
+        if chunk.key is None:
+            plain.append(_row(id, chunk, seal))
+        else:
+            replaced = db.execute("DELETE FROM chunk WHERE pair = ? AND key = ? RETURNING live, bytes", (id, chunk.key))
+            gone += (Gone(id, *row) for row in replaced.fetchall())
+            db.execute(_INSERT, _row(id, chunk, seal))
+    db.executemany(_INSERT, plain)
+    for id, upto in work.settled.items():
+        gone += _settle(db, id, upto)
+    for sequence, bits in bits_of(work.removed).items():
+        gone += _mark(db, sequence, bits)
+    return gone
+
+
+def page(
+    db: Connection, id: int, after: int, limit: int, limits: OutboxLimits, seal: Seal | None
+) -> tuple[tuple[KeptStanza, ...], list[int]]:
+    """IOutbox.page; and the chunks that were met and cannot be read."""
+    found: list[KeptStanza] = []
+    damaged: list[int] = []
+    size = 0
+    rows = db.execute(
+        "SELECT sequence, accepted, expires, done, sealed, content FROM chunk"
+        " WHERE pair = ? AND sequence >= ? ORDER BY sequence",
+        (id, chunk_of(after)[0]),
+    )
+    for sequence, accepted, expires, done, sealed, content in rows:
+        try:
+            chunk = _read(sequence, id, done, sealed, content, seal)
+        except (Damaged, WrongKey):
+            damaged.append(sequence)
+            continue
+        for number, raw in chunk.waiting(after):
+            size += len(raw)
+            if len(found) >= limit or (found and size > limits.page_bytes):
+                rows.close()
+                return tuple(found), damaged
+            found.append(KeptStanza(number, raw, accepted, expires))
+    return tuple(found), damaged
+
+
+def expired(
+    db: Connection, now: float, limit: int, seal: Seal | None
+) -> tuple[tuple[ExpiredStanza, ...], list[int], float | None]:
+    """IOutbox.expired; the chunks that cannot be read; and, where nothing is due, when something will be."""
+    found: list[ExpiredStanza] = []
+    damaged: list[int] = []
+    rows = db.execute(
+        "SELECT sequence, pair, sender, target, accepted, done, sealed, content FROM chunk JOIN pair ON pair.id = pair"
+        " WHERE expires <= ? ORDER BY sequence LIMIT ?",
+        (now, limit),
+    )
+    for sequence, id, sender, target, accepted, done, sealed, content in rows:
+        try:
+            chunk = _read(sequence, id, done, sealed, content, seal)
+        except (Damaged, WrongKey):
+            damaged.append(sequence)
+            continue
+        pair = DomainPair(sender, target)
+        found += (
+            ExpiredStanza(pair=pair, number=number, raw=raw, accepted=accepted) for number, raw in chunk.waiting()
+        )
+        if len(found) >= limit:
+            rows.close()
+            break
+    if found or damaged:
+        return tuple(found), damaged, None
+    (earliest,) = db.execute("SELECT min(expires) FROM chunk").fetchone()
+    return (), [], float("inf") if earliest is None else float(earliest)
+
+
+def set_aside(db: Connection, number: int, reason: str, limits: OutboxLimits, seal: Seal | None) -> list[Gone]:
+    """IOutbox.set_aside."""
+    sequence, place = chunk_of(number)
+    row = db.execute(
+        "SELECT pair, sender, target, accepted, count, done, sealed, content FROM chunk JOIN pair ON pair.id = pair"
+        " WHERE sequence = ?",
+        (sequence,),
+    ).fetchone()
+    if row is None:
+        return []
+    id, sender, target, accepted, count, done, sealed, content = row
+    if place >= count or done >> place & 1:
+        return []
+    raw = _read(sequence, id, done, sealed, content, seal).stanzas[place]
+    kept = raw if seal is None else seal.close(raw, _aside_place(number))
+    _add_aside(db, (number, sender, target, accepted, seal is not None, reason, kept), limits)
+    return _mark(db, sequence, 1 << place)
+
+
+def set_damaged_aside(db: Connection, sequences: Iterable[int], limits: OutboxLimits) -> list[Gone]:
+    """Take chunks that cannot be read out of their queues, with what they hold as it is."""
+    gone = []
+    for sequence in sequences:
+        row = db.execute(
+            "DELETE FROM chunk WHERE sequence = ? RETURNING pair, live, bytes, accepted, content", (sequence,)
+        ).fetchone()
+        if row is not None:
+            id, live, size, accepted, content = row
+            sender, target = db.execute("SELECT sender, target FROM pair WHERE id = ?", (id,)).fetchone()
+            reason = f"damaged: {live} stanzas cannot be read"
+            _add_aside(db, (sequence << 6, sender, target, accepted, False, reason, content), limits)
+            gone.append(Gone(id, live, size))
+    return gone
+
+
+def aside(db: Connection, domain: Domain | None, seal: Seal | None) -> tuple[AsideStanza, ...]:
+    """IOutbox.aside."""
+    rows = db.execute("SELECT number, sender, target, accepted, sealed, reason, content FROM aside ORDER BY number")
+    return tuple(
+        AsideStanza(
+            number=number,
+            pair=DomainPair(sender, target),
+            raw=_shown(content, _aside_place(number), sealed, seal),
+            accepted=accepted,
+            reason=reason,
+        )
+        for number, sender, target, accepted, sealed, reason, content in rows
+        if domain in (None, target)
+    )
+
+
+def set_held(db: Connection, domain: Domain, held: bool) -> None:
+    """IOutbox.hold and release."""
+    db.execute(
+        "INSERT INTO domain (name, held) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET held = excluded.held",
+        (domain, held),
+    )
+    _forget_usual(db, domain)
+
+
+def drop(db: Connection, domain: Domain) -> tuple[int, list[Gone]]:
+    """IOutbox.drop: how many stanzas were set aside, and what waited."""
+    rows = db.execute(
+        "DELETE FROM chunk WHERE pair IN (SELECT id FROM pair WHERE target = ?) RETURNING pair, live, bytes", (domain,)
+    )
+    gone = [Gone(*row) for row in rows.fetchall()]
+    return db.execute("DELETE FROM aside WHERE target = ?", (domain,)).rowcount, gone
+
+
+def summary(db: Connection, now: float) -> tuple[DomainSummary, ...]:
+    """IOutbox.summary."""
+    held = {name for (name,) in db.execute("SELECT name FROM domain WHERE held")}
+    found: dict[str, DomainSummary] = {}
+    rows = db.execute(
+        f"SELECT target, {_AGE} AS age, sum(live), sum(bytes), min(accepted)"
+        " FROM chunk JOIN pair ON pair.id = pair GROUP BY target, age",
+        {"now": now},
+    )
+    for target, age, stanzas, size, oldest in rows:
+        ages = [0] * (len(AGES) + 1)
+        ages[age] = stanzas
+        before = found.get(target)
+        if before is not None:
+            ages = [one + other for one, other in zip(ages, before.ages, strict=True)]
+            size, oldest = size + before.bytes, min(oldest, before.oldest)
+        found[target] = DomainSummary(
+            domain=Domain(target),
+            stanzas=sum(ages),
+            bytes=size,
+            oldest=oldest,
+            ages=tuple(ages),
+            is_held=target in held,
+        )
+    return tuple(sorted(found.values(), key=lambda each: (-each.stanzas, each.domain)))
+
+
+def pairs(db: Connection) -> tuple[PairState, ...]:
+    """IOutbox.pairs."""
+    return tuple(sorted(_pairs(db), key=lambda each: (each.oldest, each.pair)))
+
+
+def state(db: Connection, domain: Domain) -> DomainState:
+    """IOutbox.state."""
+    row = db.execute(
+        "SELECT held, failures, failing_since, definite_since, verdict, reason FROM domain WHERE name = ?", (domain,)
+    ).fetchone()
+    failing = None
+    if row is not None and row[1]:
+        _, failures, since, definite_since, verdict, reason = row
+        failing = Failing(failures=failures, since=since, verdict=verdict, reason=reason, definite_since=definite_since)
+    (count,) = db.execute("SELECT count(*) FROM aside WHERE target = ?", (domain,)).fetchone()
+    found = sorted(_pairs(db, domain), key=lambda each: (each.oldest, each.pair))
+    return DomainState(
+        domain=domain, pairs=tuple(found), is_held=row is not None and bool(row[0]), aside=count, failing=failing
+    )
+
+
+def remember(db: Connection, domain: Domain, failing: Failing | None) -> None:
+    """IOutbox.remember."""
+    values: tuple[Any, ...] = (0, None, None, "", "")
+    if failing is not None:
+        values = (failing.failures, failing.since, failing.definite_since, failing.verdict, failing.reason)
+    db.execute(
+        "INSERT INTO domain (name, failures, failing_since, definite_since, verdict, reason) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET failures = excluded.failures, failing_since = excluded.failing_since,"
+        " definite_since = excluded.definite_since, verdict = excluded.verdict, reason = excluded.reason",
+        (domain, *values),
+    )
+    _forget_usual(db, domain)
+
+
+def check_key(db: Connection, seal: Seal | None) -> None:
+    """See whether what is sealed can be opened; WrongKey where it cannot. Where nothing is, any key will do."""
+    row = db.execute("SELECT value FROM about WHERE name = 'key'").fetchone()
+    if row is not None:
+        if seal is not None and _opens(seal, row[0]):
+            return
+        for table in ("chunk", "aside"):
+            if db.execute(f"SELECT 1 FROM {table} WHERE sealed LIMIT 1").fetchone():
+                raise WrongKey("what waits was sealed with another key" if seal else "what waits is sealed")
+    db.execute("DELETE FROM about WHERE name = 'key'")
+    if seal is not None:
+        db.execute("INSERT INTO about VALUES ('key', ?)", (seal.close(_KEY, _KEY),))
+
+
+def forget_chunks(db: Connection, sequences: Iterable[int]) -> None:
+    """Forget chunks of which it was said that they are not kept."""
+    db.executemany("DELETE FROM chunk WHERE sequence = ?", ((sequence,) for sequence in sequences))
+
+
+def forget_pairs(db: Connection, ids: Iterable[int]) -> None:
+    """Forget the rows of pairs of which nothing is kept."""
+    db.executemany("DELETE FROM pair WHERE id = ?", ((id,) for id in ids))
+
+
+def _row(id: int, chunk: Chunk, seal: Seal | None) -> tuple[Any, ...]:
+    content = pack(chunk.stanzas)
+    if seal is not None:
+        content = seal.close(content, _place(id, chunk.sequence))
+    count = len(chunk.stanzas)
+    return (
+        chunk.sequence,
+        id,
+        chunk.accepted,
+        chunk.expires,
+        count,
+        count,
+        0,
+        chunk.size,
+        seal is not None,
+        chunk.key,
+        content,
+    )
+
+
+def _read(sequence: int, id: int, done: int, sealed: int, content: bytes, seal: Seal | None) -> Chunk:
+    """Return a chunk as far as its stanzas go."""
+    stanzas = unpack(_opened(content, _place(id, sequence), sealed, seal))
+    nobody = DomainPair(Domain(""), Domain(""))
+    return Chunk(pair=nobody, sequence=sequence, accepted=0, expires=0, done=done, stanzas=stanzas)
+
+
+def _opened(content: bytes, place: bytes, sealed: int, seal: Seal | None) -> bytes:
+    if not sealed:
+        return content
+    if seal is None:
+        raise WrongKey("sealed, and there is no key")
+    return seal.open(content, place)
+
+
+def _shown(content: bytes, place: bytes, sealed: int, seal: Seal | None) -> bytes:
+    """Return the content as far as it can be shown to people: one stanza that cannot does not hide the others."""
+    try:
+        return _opened(content, place, sealed, seal)
+    except WrongKey:
+        return b""
+
+
+def _opens(seal: Seal, sealed: bytes) -> bool:
+    try:
+        return seal.open(sealed, _KEY) == _KEY
+    except WrongKey:
+        return False
+
+
+def _place(id: int, sequence: int) -> bytes:
+    return b"chunk %d of %d" % (sequence, id)
+
+
+def _aside_place(number: int) -> bytes:
+    return b"aside %d" % number
+
+
+def _settle(db: Connection, id: int, upto: int) -> list[Gone]:
+    sequence, place = chunk_of(upto)
+    rows = db.execute(
+        "DELETE FROM chunk WHERE pair = ? AND sequence <= ? AND (sequence < ? OR count <= ?)"
+        " RETURNING sequence, live, bytes",
+        (id, sequence, sequence, place + 1),
+    ).fetchall()
+    gone = [Gone(id, live, size) for _, live, size in rows]
+    if all(row[0] != sequence for row in rows):
+        gone += _mark(db, sequence, bits_upto(place), id)
+    return gone
+
+
+def _mark(db: Connection, sequence: int, bits: int, of_pair: int | None = None) -> list[Gone]:
+    """Note the end of some stanzas of a chunk, and forget the chunk when all have had theirs."""
+    row = db.execute("SELECT pair, count, live, done, bytes FROM chunk WHERE sequence = ?", (sequence,)).fetchone()
+    if row is None or of_pair not in (None, row[0]):
+        return []
+    id, count, live, done, size = row
+    done |= bits & (1 << count) - 1
+    left = count - done.bit_count()
+    if left:
+        db.execute("UPDATE chunk SET done = ?, live = ? WHERE sequence = ?", (done, left, sequence))
+        return [Gone(id, live - left, 0)]
+    db.execute("DELETE FROM chunk WHERE sequence = ?", (sequence,))
+    return [Gone(id, live, size)]
+
+
+def _add_aside(db: Connection, row: tuple[Any, ...], limits: OutboxLimits) -> None:
+    db.execute("INSERT OR REPLACE INTO aside VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    db.execute(
+        "DELETE FROM aside WHERE number <= (SELECT number FROM aside ORDER BY number DESC LIMIT 1 OFFSET ?)",
+        (limits.aside,),
+    )
+
+
+def _forget_usual(db: Connection, domain: Domain) -> None:
+    db.execute("DELETE FROM domain WHERE name = ? AND NOT held AND failures = 0", (domain,))
+
+
+def _pairs(db: Connection, domain: Domain | None = None) -> list[PairState]:
+    which = "" if domain is None else " WHERE target = :domain"
+    rows = db.execute(
+        "SELECT sender, target, sum(live), sum(bytes), min(accepted) FROM pair JOIN chunk ON chunk.pair = pair.id"
+        f"{which} GROUP BY pair.id",
+        {"domain": domain},
+    )
+    return [
+        PairState(pair=DomainPair(sender, target), stanzas=stanzas, bytes=size, oldest=oldest)
+        for sender, target, stanzas, size, oldest in rows
+    ]

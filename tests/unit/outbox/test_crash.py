@@ -1,0 +1,126 @@
+"""What was said to be kept is there after SIGKILL and after errors of the disk, and what failed is not."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from twisted.internet.task import Clock
+
+from gateway.outbox.database import KIND
+from gateway.outbox.opening import open_outbox
+from gateway.storage.files import open_file
+from tests.unit.outbox.contract import now
+from tests.unit.outbox.writer import PAIRS
+
+ROOT = Path(__file__).parents[3]
+
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+
+
+@contextmanager
+def writer(folder: Path, *before: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that writes until it is killed, which it is at the end at the latest."""
+    command = [*before, sys.executable, "-m", "tests.unit.outbox.writer", str(folder)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+        process.wait(10)
+        assert process.stdout
+        process.stdout.close()
+
+
+class Said:
+    """What a writer has printed, by pair."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.by_word: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+        self.conditions: list[str] = []
+        for line in lines:
+            match line.split():
+                case ["is", word] if line.endswith("\n"):
+                    self.conditions.append(word)
+                case [word, place, number] if line.endswith("\n"):
+                    self.by_word[word][int(place)].append(int(number))
+
+    def of(self, word: str, place: int) -> list[int]:
+        return self.by_word[word][place]
+
+
+def read(process: subprocess.Popen[str], least: int) -> list[str]:
+    """Kill the process when it has printed so many lines; all of them, and those that came meanwhile."""
+    assert process.stdout
+    lines = [process.stdout.readline() for _ in range(least)]
+    os.killpg(process.pid, 9)
+    return lines + process.stdout.readlines()
+
+
+def check(folder: Path, said: Said) -> None:
+    """All that was kept and not settled is there, in order, once; nothing else but what no answer came to."""
+    connection = open_file(folder / "outbox.db", KIND)
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    connection.close()
+    outbox = open_outbox("sqlite:outbox.db", folder, Clock(), in_thread=False)
+    for place, pair in enumerate(PAIRS):
+        page = now(outbox.page(pair, 0, 10_000_000))
+        there = [int(each.raw[len("<message>") : -len("</message>")]) for each in page]
+        assert there == sorted(set(there)), "in order, and none twice"
+        settled = max(said.of("settled", place), default=0)
+        settling = max(said.of("settling", place), default=0)
+        kept = [number for number in said.of("kept", place) if number > settling]
+        assert set(kept) <= set(there), "what was kept is there"
+        assert not set(said.of("failed", place)) & set(there), "what failed is not"
+        assert not [number for number in there if number <= settled], "what was settled is not"
+    now(outbox.close())
+
+
+def test_everything_kept_is_there_after_sigkill(tmp_path: Path) -> None:
+    for round_ in range(6):
+        folder = tmp_path / str(round_)
+        with writer(folder) as process:
+            said = Said(read(process, random.randint(1, 2000)))
+        assert said.conditions == ["ready"]
+        check(folder, said)
+
+
+@needs_strace
+@pytest.mark.parametrize("when", [1, 2, 3, 4, 5, 6, 7, 9, 13, 50])
+def test_everything_kept_is_there_after_a_kill_inside_fdatasync(tmp_path: Path, when: int) -> None:
+    inject = ["-e", "trace=fdatasync", "-e", f"inject=fdatasync:signal=KILL:when={when}"]
+    with writer(tmp_path, "strace", "-f", "-qq", "-o", "/dev/null", *inject) as process:
+        assert process.stdout
+        lines = process.stdout.readlines()  # until it is killed
+    check(tmp_path, Said(lines))
+
+
+@needs_strace
+@pytest.mark.parametrize("when", ["2", "3", "5", "8", "13", "10+23"])
+def test_failed_sync_is_told_and_the_file_is_opened_anew(tmp_path: Path, when: str) -> None:
+    """Whatever was kept before and after is there; whatever failed with the sync never comes back."""
+    inject = ["-e", "trace=fdatasync", "-e", f"inject=fdatasync:error=EIO:when={when}"]
+    with writer(tmp_path, "strace", "-f", "-qq", "-o", "/dev/null", *inject) as process:
+        assert process.stdout
+        lines = []
+        failed, kept_since = False, 0
+        while kept_since < 500:  # well past the failure
+            lines.append(process.stdout.readline())
+            assert lines[-1], "the writer has ended"
+            failed |= lines[-1] == "is io-error\n"
+            kept_since += failed and lines[-1].startswith("kept")
+        os.killpg(process.pid, 9)
+        lines += process.stdout.readlines()
+    said = Said(lines)
+    assert "io-error" in said.conditions
+    assert said.conditions[said.conditions.index("io-error") + 1] == "ready"
+    check(tmp_path, said)

@@ -1,0 +1,125 @@
+"""When what was written is taken for delivered: the table of the docstring."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.outbox.settlement import GRACE_SECONDS, Means, Settled, Settlement, State
+
+SILENCE = 65.0
+
+
+def settlement(means: Means) -> Settlement:
+    return Settlement(means, SILENCE)
+
+
+class TestManaged:
+    def test_only_an_h_settles(self) -> None:
+        managed = settlement(Means.MANAGED)
+        managed.written(5, 5, 0)
+        managed.written(9, 4, 10)
+        assert not managed.wants_ping
+        assert managed.due is None
+        assert managed.passed(1e9) is None
+        assert managed.acknowledged(5) == Settled(upto=5)
+        assert managed.in_flight == 4
+        assert managed.acknowledged(9) == Settled(upto=9)
+        assert (managed.in_flight, managed.state) == (0, State.IDLE)
+
+    def test_h_inside_a_batch_settles_what_it_covers(self) -> None:
+        managed = settlement(Means.MANAGED)
+        managed.written(5, 5, 0)
+        assert managed.acknowledged(3) == Settled(upto=3)
+        assert managed.in_flight == 5
+
+    def test_h_when_nothing_is_in_flight_settles_nothing(self) -> None:
+        assert settlement(Means.MANAGED).acknowledged(3) is None
+
+
+class TestPinged:
+    def test_answer_and_grace_settle_what_stood_before_the_ping(self) -> None:
+        pinged = settlement(Means.PINGED)
+        pinged.written(5, 5, 0)
+        assert pinged.wants_ping
+        pinged.asked(0)
+        pinged.written(9, 4, 0.1)
+        assert not pinged.wants_ping  # one is open
+        pinged.answered(0.5)
+        assert pinged.due == 0.5 + GRACE_SECONDS
+        assert pinged.passed(0.5 + GRACE_SECONDS - 0.01) is None
+        assert pinged.passed(0.5 + GRACE_SECONDS) == Settled(upto=5)
+        assert (pinged.in_flight, pinged.state, pinged.wants_ping) == (4, State.WRITTEN, True)
+
+    def test_nothing_is_asked_when_nothing_is_left(self) -> None:
+        pinged = settlement(Means.PINGED)
+        pinged.written(5, 5, 0)
+        pinged.asked(0)
+        pinged.answered(1)
+        pinged.passed(10)
+        assert (pinged.state, pinged.wants_ping, pinged.due) == (State.IDLE, False, None)
+
+    @pytest.mark.parametrize("state", [State.IDLE, State.WRITTEN, State.ANSWERED])
+    def test_answer_that_nobody_waits_for_says_nothing(self, state: State) -> None:
+        pinged = settlement(Means.PINGED)
+        if state is not State.IDLE:
+            pinged.written(5, 5, 0)
+        if state is State.ANSWERED:
+            pinged.asked(0)
+            pinged.answered(1)
+        before = pinged.due
+        pinged.answered(2)
+        assert (pinged.state, pinged.due) == (state, before)
+
+    def test_peer_that_does_not_answer_is_settled_by_time_in_doubt_and_not_asked_again(self) -> None:
+        pinged = settlement(Means.PINGED)
+        pinged.written(5, 5, 0)
+        pinged.asked(1)
+        pinged.written(9, 4, 30)
+        assert pinged.due == 1 + SILENCE
+        assert pinged.passed(1 + SILENCE) == Settled(upto=5, in_doubt=True)
+        assert pinged.means is Means.TIMED
+        assert not pinged.wants_ping
+        assert pinged.due == 30 + SILENCE
+        assert pinged.passed(30 + SILENCE) == Settled(upto=9, in_doubt=True)
+
+    def test_break_leaves_what_is_unsettled_in_doubt(self) -> None:
+        pinged = settlement(Means.PINGED)
+        pinged.written(5, 5, 0)
+        pinged.asked(0)
+        pinged.written(9, 4, 0)
+        assert pinged.broke() == 9
+        assert (pinged.state, pinged.in_flight, pinged.due) == (State.IDLE, 0, None)
+
+
+class TestTimed:
+    def test_time_settles_in_doubt(self) -> None:
+        timed = settlement(Means.TIMED)
+        timed.written(5, 5, 0)
+        timed.written(9, 4, 10)
+        assert not timed.wants_ping
+        assert timed.due == SILENCE
+        assert timed.passed(SILENCE - 1) is None
+        assert timed.passed(SILENCE) == Settled(upto=5, in_doubt=True)
+        assert timed.passed(SILENCE + 10) == Settled(upto=9, in_doubt=True)
+        assert timed.due is None
+
+    def test_busy_stream_has_one_batch_a_second_and_none_is_settled_early(self) -> None:
+        timed = settlement(Means.TIMED)
+        for number in range(3000):
+            timed.written(number + 1, 1, number / 1000)
+        assert len(timed._batches) == 3
+        settled = timed.passed(SILENCE + 1.5)
+        assert settled is not None
+        assert settled.upto <= 1500
+        assert timed.in_flight >= 1499
+
+
+def test_batch_that_a_ping_stands_behind_is_not_joined_by_what_is_written_later() -> None:
+    pinged = settlement(Means.PINGED)
+    pinged.written(5, 5, 0)
+    pinged.asked(0)
+    pinged.written(6, 1, 0.1)
+    pinged.written(7, 1, 0.2)
+    pinged.answered(0.3)
+    assert pinged.passed(10) == Settled(upto=5)
+    assert pinged.in_flight == 2
