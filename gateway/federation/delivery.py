@@ -57,7 +57,7 @@ TOO_BUSY = Told(
 """We have no room for one more."""
 
 # From the most definite to the one that leaves most hope. A domain is what its most hopeful server is.
-_BY_HOPE = (NOT_THERE, UNWILLING, TOO_BUSY, OUT_OF_REACH)
+_BY_HOPE = (NOT_THERE, UNWILLING, KEY_INVALID, TOO_BUSY, OUT_OF_REACH)
 
 # Whatever is not named here leaves the domain out of reach.
 _TOLD: dict[Verdict | StreamCondition, Told] = {

@@ -118,10 +118,6 @@ class StanzasPassed(Notice):
     level = Level.DEBUG
 
     @property
-    def cause(self) -> str:
-        return family(self.source)
-
-    @property
     def sentence(self) -> str:
         way = "came in from" if self.came_in else "went out from"
         return f"{counted(len(self.stanzas), 'stanza')} ({self.size} bytes) {way} {self.source} to {self.target}"
@@ -143,10 +139,6 @@ class StanzaBounced(Notice):
     answered: bool
 
     level = Level.DEBUG
-
-    @property
-    def cause(self) -> str:
-        return family(self.target.partition("/")[0].rpartition("@")[2])
 
     @property
     def sentence(self) -> str:

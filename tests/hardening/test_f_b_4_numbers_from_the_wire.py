@@ -97,6 +97,7 @@ def test_f_b_4_and_for_those_with_a_sign(text: str, number: int | None) -> None:
 OWN = {"xmpp/elements", "run/reloading", "operations/log", "operations/supervision", "config/values"}
 OWN |= {"net/dns/targets", "net/dns/system_names"}
 OWN |= {"commands/__init__", "commands/telling", "storage/statements", "storage/files", "features/limits"}
+OWN |= {"outbox/database"}
 
 
 def test_f_b_4_nothing_else_makes_numbers_of_text() -> None:

@@ -18,6 +18,7 @@ from tests.hardening.refusals import verdict
 from tests.interop.clients import attached, user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer, Prosody
+from tests.interop.peers.ports import usual
 from tests.interop.peers.prosody import _assignments
 from tests.interop.peers.site import SERVER
 from tests.interop.world import World
@@ -60,7 +61,7 @@ class Border(Gateway):
 
     def _settings(self) -> Mapping[str, Any]:
         settings = dict(super()._settings())
-        settings["listen"] = {**settings["listen"], "inside": [f"tcp:{SERVER}:interface={self.inner}"]}
+        settings["listen"] = {**settings["listen"], "inside": [f"tcp:{usual(5269)}:interface={self.inner}"]}
         return settings
 
     def ports(self) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ def domain(host: Peer) -> str:
     return host.site.domains[0]
 
 
-def test_guests_meet(world: World, host: Peer) -> None:
+def test_logins_meet(world: World, host: Peer) -> None:
     """Roster, subscriptions both ways, presence, messages."""
     romeo_, juliet_ = (Address.parse(f"{name}@{domain(host)}") for name in ("romeo", "juliet"))
 
