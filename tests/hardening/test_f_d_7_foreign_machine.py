@@ -19,7 +19,7 @@ from tests.support.foreign_machine import ALONE, ROOT, may_be_alone
 NOBODY = 65534
 PEERS = "tests/interop/test_peers.py::test_users_talk_across_servers_that_prove_themselves_by_certificate"
 LOGINS = "tests/interop/test_own_logins.py::test_logins_meet"
-DEMO = "tests/unit/test_demo.py::test_main_job_is_told_step_by_step_and_ctrl_c_ends_it"
+DEMO = "tests/unit/demo/test_demo.py::test_main_job_is_told_step_by_step_and_ctrl_c_ends_it"
 FILES = "tests/unit/storage/test_files.py"
 
 
