@@ -92,6 +92,13 @@ def test_what_decides_sees_no_clock_and_no_socket(path: Path) -> None:
     assert not IMPURE & (found - HARMLESS if "random.Random" in found else found)
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "features").glob("*.py")), ids=dotted)
+def test_a_feature_knows_no_other(path: Path) -> None:
+    """The files of SASL are one feature in several parts."""
+    others = {name for name in imports(path) if re.fullmatch(r"gateway\.features\.[a-z_]+", name)}
+    assert all(path.stem.startswith("sasl_") and name.startswith("gateway.features.sasl") for name in others)
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_no_folder_has_a_circle(folder: str) -> None:
     inside = {dotted(path): path for path in modules() if folder_of(dotted(path)) == folder}
