@@ -128,7 +128,7 @@ def key_exposure(file: Path) -> str:
     except OSError:
         return ""
     if mode & (stat.S_IROTH | stat.S_IWOTH):
-        return f"everybody on this machine may read or change the private key in {file}: chmod o= {file}"
+        return f"every user of this machine can read or change the private key in {file}: chmod o= {file}"
     return ""
 
 

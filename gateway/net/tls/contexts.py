@@ -157,7 +157,7 @@ def _make_context(rules: TLSRules, side: _Side, identity: Identity | None) -> SS
 
 def _apply(rules: TLSRules, context: SSL.Context) -> None:
     if rules.minimum not in VERSIONS:
-        raise ConfigError("minimum", f"{rules.minimum!r} is none of {', '.join(VERSIONS)}")
+        raise ConfigError("minimum", f"{rules.minimum!r} is not one of {', '.join(VERSIONS)}")
     context.set_min_proto_version(VERSIONS[rules.minimum])
     ciphers = BCP_195_CIPHERS if rules.ciphers is None else rules.ciphers
     try:

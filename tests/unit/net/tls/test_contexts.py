@@ -165,7 +165,7 @@ def test_accepting_without_any_certificate_is_our_bug() -> None:
 @pytest.mark.parametrize(
     ("rules", "key", "problem"),
     [
-        (TLSRules(minimum="1.1"), "minimum", "'1.1' is none of 1.2, 1.3"),
+        (TLSRules(minimum="1.1"), "minimum", "'1.1' is not one of 1.2, 1.3"),
         (TLSRules(ciphers="NONSENSE"), "ciphers", "OpenSSL finds no cipher of TLS 1.2 in 'NONSENSE'"),
         (TLSRules(ciphers=""), "ciphers", "OpenSSL finds no cipher of TLS 1.2 in ''"),
         (TLSRules(ciphers="ÄES"), "ciphers", "OpenSSL finds no cipher of TLS 1.2 in 'ÄES'"),
