@@ -93,7 +93,7 @@ def test_a_failure_opens_by_keyboard_and_shows_its_steps_and_what_mends_it(desk:
     number = failure.get_attribute("data-number")
     shown = desk.find_element(By.CSS_SELECTOR, f'#failures details[data-number="{number}"]')
     assert "the certificate expired on" in shown.find_element(By.CSS_SELECTOR, ".steps .no").text
-    assert "Its owner has to renew the certificate" in shown.find_element(By.CSS_SELECTOR, ".mend").text
+    assert "Its owner must renew the certificate" in shown.find_element(By.CSS_SELECTOR, ".mend").text
     picture(desk, "page-failure")
 
 

@@ -44,7 +44,7 @@ def test_programs_read_json(scene: Scene) -> None:
 def test_a_domain_of_ours_is_not_tried(scene: Scene) -> None:
     told = scene.operate("probe", OURS)
     assert told.returncode == 1
-    assert "is a domain of ours" in told.stderr
+    assert "is one of our domains" in told.stderr
 
 
 def test_without_a_configuration_it_looks_as_a_stranger(scene: Scene) -> None:
