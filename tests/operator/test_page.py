@@ -56,7 +56,7 @@ def text(browser: Chrome, selector: str) -> str:
 def read(browser: Chrome, selector: str, attribute: str = "") -> list[Any]:
     """Return what all these elements say, or have as an attribute.
 
-    They are read in one go: the page draws itself anew every second, and an element that we hold may be gone.
+    They are read in one go: the page draws itself again every second, and an element that we hold may be gone.
     """
     found: list[Any] = browser.execute_script(READ, selector, attribute)
     return found

@@ -9,7 +9,7 @@ no authorities, and its own verification decides nothing.
   again; a store of sessions would keep chains, for everybody who ever shook hands, out of our bounds.
 - An accepted connection gets the identity that SNI asks for, else the one of the domain that its stream named.
 - ALPN (XEP-0368): a client that offers protocols must offer ours, or the handshake ends (RFC 7301 §3.2): then it is
-  speaking to the wrong door. Who offers none is welcome; real servers select none either.
+  speaking to the wrong door. A peer that offers none is welcome; real servers select none either.
 
 Making a context costs more than a handshake, so each is made once for each identity and kept.
 """

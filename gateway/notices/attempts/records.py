@@ -20,7 +20,7 @@ from gateway.xmpp.stanzas import Stanza
 
 
 class Direction(StrEnum):
-    """Who opened the stream."""
+    """The side that opened the stream."""
 
     OUT = "out"
     IN = "in"

@@ -146,7 +146,7 @@ def test_door_of_clients_and_door_of_servers_have_their_own_contexts() -> None:
 
 
 def test_new_keyring_serves_new_connections_and_leaves_handshakes_alone() -> None:
-    """Also with a handshake under way, whose callbacks belong to a context that nothing else refers to any more."""
+    """Also with a handshake under way, whose callbacks belong to a context that nothing else refers to any longer."""
     old, new = issued("peer.test"), issued("peer.test")
     theirs, ours = contexts(old), contexts(issued("ours.test"))
     under_way = theirs.accepting(PEER)
