@@ -56,7 +56,7 @@ class Gateway(Parts):
         self._remark(f"answering for {names}; doors: {doors or 'none'}")
 
     def _start(self, start: Callable[[], None]) -> None:
-        """What keeps us from starting is said in words, and is the end."""
+        """Log the reason why the service cannot start, and stop."""
         try:
             start()
         except (NotOpened, ConfigError) as problem:
@@ -76,7 +76,7 @@ class Gateway(Parts):
         self._remark(f"stopping: {streams} to be closed, {counted(waiting, 'stanza')} to be returned to the senders")
         for service in self.handlers.values():
             service.stop()  # while what the handlers say last still finds its way
-        self.is_leaving = True  # nothing is opened any more
+        self.is_leaving = True  # nothing is opened any longer
         await MultiService.stopService(self)
         self.streams.broken.stop()
         for route in list(self.remote_routes.values()):
@@ -96,7 +96,7 @@ class Gateway(Parts):
         return [route for pair, route in self.remote_routes.items() if pair.target == domain]
 
     def forget_names(self) -> None:
-        """Ask the DNS afresh."""
+        """Ask the DNS again."""
         self.resolver.forget()
 
     def close_account(self, account: Address) -> int:

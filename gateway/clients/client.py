@@ -113,7 +113,7 @@ class Client:
             self._end_later()
 
     def flush(self) -> Deferred[None] | None:
-        """Write what was gathered; nothing any more once our side of the stream is closed (RFC 6120 §4.4)."""
+        """Write what was gathered; write nothing once our side of the stream is closed (RFC 6120 §4.4)."""
         if self._connection is None or not self._connection.stream.is_open:
             return None
         if self._outgoing:

@@ -5,8 +5,8 @@ either way, and the pause is of one length.
 
 Wrong passwords are counted, by the address that they come from and by the account that they are for, existing or not.
 After some of them further tries have to wait, twice as long each time, and are refused until then without a look at the
-password. Whoever has logged in from an address before is not kept out by the guesses of others: that account at that
-address is counted for itself.
+password. An account that has logged in from an address before is not locked out by others who guess: that account at
+that address is counted separately.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Failures:
     """How often logging in has failed, and until when the next try has to wait."""
 
     def __init__(self, most: int) -> None:
-        """After `most` failures in a row the waiting begins; 0 is no limit."""
+        """After `most` failures in a row the waiting begins; 0 means unlimited."""
         self._most = most
         self._counts: Bounded[str, tuple[int, float, float]] = Bounded(2 * MOST_CAUSES)  # how many, last, wait until
         self._known: Bounded[tuple[str, str], None] = Bounded(MOST_CAUSES)

@@ -1,7 +1,7 @@
 """People: the store, the domains with accounts and what is behind the client doors, put together.
 
 A service, since the store is opened when the process is what it will be: after it has become a daemon and has given
-up its privileges. Whatever needs the store is made then, and nothing asks for it before.
+up its privileges. Everything that needs the store is made then, and nothing asks for it before.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class ClientSession:
             action(self, output)
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
-        """Whatever a bound client sends is for its domain to judge."""
+        """Leave every stanza of a bound client to its domain."""
         if self._owned is None:
             return None
         self.attempt.passed(stanzas, sum([len(stanza.raw) for stanza in stanzas]), came_in=True)
@@ -154,7 +154,7 @@ class ClientSession:
         self._answer(ResourceBound(id=order.id, address=client.address))
 
     def _make_room(self, order: BindResource) -> None:
-        """Who comes back for a resource without resuming it has lost the stream: the old one only stands in the way."""
+        """A client that binds a parked resource has given the old session up: end it."""
         try:
             wished = order.account.with_resource(order.wish) if order.wish else None
         except MalformedAddress:
@@ -208,7 +208,7 @@ class ClientSession:
         self._answer(ManagementGranted(id=resumptions.grant(client), seconds=resumptions.seconds))
 
     def _resume(self, order: ResumeStream) -> None:
-        """When all that came on the broken stream is done, so that its number can be told."""
+        """Resume once everything received on the broken stream is done, so that `h` is known."""
         client = self._resumable(order.id)
         wait = client.cleared() if client is not None else None
         if wait is None:

@@ -8,7 +8,7 @@ would be locked out; nor does it simply win, or two would take turns in throwing
 asked for a sign of life (an XEP-0199 ping): if anything comes from it within some seconds, the new one gets
 `conflict`; else the old one is closed with `conflict`, and the new one is attached. That happens once: two live
 components that answer no pings would else do so in turn. After a takeover silence counts against nobody for an hour,
-which begins anew with each attempt; if the connection is dead, the system ends it long before that.
+which starts again with each attempt; if the connection is dead, the system ends it long before that.
 
 A component that takes its stanzas slowly makes those wait who send to it; one that takes none is cut off, what waits is
 answered with an error, and what was written and may not have been read is named in a notice. That it was read is known
@@ -153,7 +153,7 @@ class ComponentRoute:
         session.unanswered = frozenset()
 
     def _stop_waiting(self) -> ComponentSession | None:
-        """There is no sign of life to wait for any more; the answer is who waited."""
+        """There is no sign of life to wait for any longer; return the component that waited."""
         if self._waiting_for_life is not None and self._waiting_for_life.active():
             self._waiting_for_life.cancel()
         candidate, self._candidate = self._candidate, None

@@ -1,7 +1,7 @@
 """`[domains]`: what is served, how, and with which certificate.
 
 `serve` decides which class of settings a domain gets, and so which keys its table may have. Certificates, keys and
-handlers are loaded here to see whether they can be; who needs them loads them again, and sees renewed ones.
+handlers are loaded here only to see whether they can be; their users load them again, and so see renewed ones.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def read_domains(reading: Reading, tables: Any, rules: PeerRules) -> dict[Domain
 
 
 def _domain(reading: Reading, key: Key, name: str) -> Domain | None:
-    """The domain after which a table is called; None when it is none."""
+    """The domain that a table is named after; None when the name is not a domain."""
     try:
         return prepare_domain(name)
     except MalformedAddress as error:
@@ -79,13 +79,13 @@ def _read_domain(reading: Reading, key: Key, domain: Domain, table: dict[str, An
 
 
 def _read_unserved(reading: Reading, key: Key, domain: Domain, table: dict[str, Any], wrong: Any) -> DomainSettings:
-    """A domain that nobody knows how to serve: what it has in common with others is read all the same."""
+    """Read the common keys of a domain whose `serve` is missing or unknown."""
     choice = "'im', 'component', 'relay', or the dotted name of a handler"
     if wrong is None:
         reading.wrong((*key, "serve"), f"is needed: {choice}")
     else:
         hint = did_you_mean(wrong, SERVED) if isinstance(wrong, str) else ""
-        reading.wrong((*key, "serve"), f"{wrong!r} is none of {choice}{hint}")
+        reading.wrong((*key, "serve"), f"{wrong!r} is not one of {choice}{hint}")
     rest = {name: value for name, value in table.items() if name in COMMON}
     return DomainSettings(domain=domain, serve="", **read_table(reading, key, rest, DomainSettings, complete=False))
 
@@ -113,23 +113,23 @@ def _read_handler(reading: Reading, key: Key, domain: Domain, table: dict[str, A
         return HandlerDomain(domain=domain, factory=dict, **given)  # nobody will see it
     options = given.get("options", {})
     if options is not None and (problem := misfit(factory, options)):
-        reading.wrong((*key, "options"), f"{name} does not take them: {problem}")
+        reading.wrong((*key, "options"), f"{name} does not accept them: {problem}")
     return HandlerDomain(domain=domain, factory=factory, **given)
 
 
 def load_handler(name: str) -> Callable[..., Any]:
-    """The ILocalHandler factory of a dotted name; a ValueError says why there is none."""
+    """Return the ILocalHandler factory of a dotted name; the ValueError says why there is none."""
     try:
         factory = namedAny(name)
     except Exception as error:  # whatever a module of the operator's raises while it is imported
         raise ValueError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(factory) or not ILocalHandler.implementedBy(factory):
-        raise ValueError(f"{name} is no factory of handlers: a class is needed with @implementer(ILocalHandler)")
+        raise ValueError(f"{name} is not a handler factory: it must be a class with @implementer(ILocalHandler)")
     return factory  # type: ignore[no-any-return]
 
 
 def misfit(factory: Callable[..., Any], options: Mapping[str, Any]) -> str:
-    """Why these cannot be the factory's keyword arguments; empty when they can."""
+    """Return why these cannot be the factory's keyword arguments; empty when they can."""
     try:
         inspect.signature(factory).bind(**options)
     except TypeError as error:
@@ -138,10 +138,10 @@ def misfit(factory: Callable[..., Any], options: Mapping[str, Any]) -> str:
 
 
 def _check_certificate(reading: Reading, key: Key, settings: DomainSettings) -> None:
-    """See whether the certificate can be used, and is one for the domain."""
+    """Check that the certificate can be used and is for the domain."""
     if settings.certificate is None:
         if settings.key is not None:
-            reading.wrong((*key, "key"), "there is no certificate that it could belong to")
+            reading.wrong((*key, "key"), "there is no certificate for this key: set certificate too")
         return
     try:
         identity = load_identity(settings.certificate, settings.key)

@@ -37,7 +37,7 @@ def read_peers(reading: Reading, tables: Any) -> PeerRules:
 def check_proofs(
     reading: Reading, key: Key, given: Mapping[str, Any], peer: PeerSettings, *, secret_allowed: bool
 ) -> None:
-    """See whether the means of proof can be had (those that could not be read are None, and told of already)."""
+    """Check that the means of proof can be used (those that could not be read are None, and already reported)."""
     if given.get("authenticate") == ():
         reading.wrong(
             (*key, "authenticate"), "lists nothing, so nobody could prove itself; `allow = false` refuses all"
@@ -46,7 +46,7 @@ def check_proofs(
     if "digest_md5_secret" in given:
         if not secret_allowed:
             reading.wrong(
-                (*key, "digest_md5_secret"), "a secret is shared with one domain: put it into an entry for that"
+                (*key, "digest_md5_secret"), "a secret is shared with one domain: put it in the entry of that domain"
             )
         elif not listed:
             reading.wrong((*key, "digest_md5_secret"), f"is never used: list {DIGEST_MD5!r} in authenticate")
@@ -57,14 +57,14 @@ def check_proofs(
 
 
 def _pattern(reading: Reading, key: Key, name: str) -> str:
-    """The name of an entry with its domain prepared; empty when it is none."""
+    """Return the name of an entry with its domain prepared; empty when it is not valid."""
     if name == "any":
         return name
     wildcard = "*." if name.startswith("*.") else ""
     try:
         return wildcard + prepare_domain(name.removeprefix(wildcard))
     except MalformedAddress as error:
-        reading.wrong(key, f"{error.problem}; an entry is called 'any', '*.suffix' or by a domain")
+        reading.wrong(key, f"{error.problem}; an entry is named 'any', '*.suffix' or after a domain")
         return ""
 
 

@@ -1,4 +1,4 @@
-"""What the demo's configurations name and a repository cannot hold: an authority, certificates, secrets."""
+"""Files that the demo's configurations name and a repository cannot hold: an authority, certificates, secrets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECRETS = ("bridge.secret", "game.secret", "romeo.password", "juliet.password")
 
 
 def prepare(folder: Path) -> bool:
-    """Make what is missing or about to expire; the answer is whether anything was made."""
+    """Make what is missing or about to expire; return whether anything was made."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stale = not all(_is_good(folder / name, domains) for name, domains in CERTIFICATES.items())
     if stale:

@@ -128,7 +128,7 @@ def _domain(element: Element, attribute: str) -> Domain:
         address = Address.parse(text)
     except MalformedAddress as error:
         raise StreamError(
-            StreamCondition.IMPROPER_ADDRESSING, f"'{attribute}' of db:{element.name} is no domain: {error.problem}"
+            StreamCondition.IMPROPER_ADDRESSING, f"'{attribute}' of db:{element.name} is not a domain: {error.problem}"
         ) from error
     if address.local or address.resource:
         raise StreamError(StreamCondition.IMPROPER_ADDRESSING, f"'{attribute}' of db:{element.name} must be a domain")

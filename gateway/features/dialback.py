@@ -85,7 +85,7 @@ class Dialback(StreamFeature):
         return _OFFER
 
     def begin(self, facts: Facts, offered: Element) -> Step | None:
-        """Assert the pair of the stream, also where dialback is not offered: many servers take it all the same."""
+        """Assert the pair of the stream, also where dialback is not offered: many servers take it anyway."""
         feature = offered.first(DIALBACK_FEATURE, "dialback")
         errors = feature is not None and feature.first(DIALBACK_FEATURE, "errors") is not None
         facts = replace(facts, peer_dialback_errors=errors)

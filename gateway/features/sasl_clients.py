@@ -132,7 +132,7 @@ def _no_external(facts: Facts) -> SaslFailure | None:
 
 def _client_proved(facts: Facts, accepted: Accepted, identity: str) -> tuple[Facts, Sequence[Event]]:
     account = Address.parse(identity)
-    # Nothing will be bound to the channel any more, and the stream may stand for months.
+    # Nothing will be bound to the channel any longer, and the stream may stand for months.
     tls = replace(facts.tls, channel_bindings=_NO_BINDINGS) if facts.tls is not None else None
     return replace(facts, client=account, tls=tls), [ClientAuthenticated(account=account, mechanism=accepted.name)]
 

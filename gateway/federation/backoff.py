@@ -6,7 +6,7 @@ network that failed do not all come back at once; each further one has twice the
 waiting and makes the next failure a first one again.
 
 What is waited for is a domain, or a domain pair where only that one failed. The failure is kept with the wait, so that
-who comes meanwhile can be told.
+stanzas that come in the meantime can be answered with it.
 
 Time and chance come in as arguments. The table is bounded: a domain that could be tried again for longer than `longest`
 and was not, is forgotten. When the table is full, so is the oldest failure below the domain that has the most of them.
@@ -36,7 +36,7 @@ class Waits:
             raise ValueError("the first wait must be positive and no longer than the longest")
 
     def after(self, failures: int, random: Random) -> float:
-        """The wait after so many failures in a row."""
+        """The wait after this many failures in a row."""
         doublings = min(failures - 1, 64)
         bound = min(self.first * 2**doublings, self.longest)
         return random.uniform(0 if failures == 1 else bound / 2, bound)

@@ -30,7 +30,7 @@ Verify = Callable[[VerifyPair, Asker], "Deferred[PairChecked]"]
 
 
 class Lenders(Protocol):
-    """Who finds a stream for what is to be sent, and may use those that others have opened."""
+    """Finds a stream for stanzas to send, and may use streams that others have opened."""
 
     broken: BrokenStreams
 

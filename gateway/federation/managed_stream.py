@@ -2,7 +2,7 @@
 
 An acknowledgement is asked for behind the first batch, and again as soon as the one before has come and something is
 unacknowledged still: never more than one question is open, so the cost is one per round trip, however much is sent.
-When as much is unacknowledged as may be, there is no room for more. Whoever does not answer for too long is not there.
+When as much is unacknowledged as may be, there is no room for more. A peer that does not answer for too long is gone.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Ledger:
         """
         self.acknowledgements = acknowledgements
         self.id: str | None = None  # by which the stream can be resumed
-        self.careful_for = 0  # so many stanzas are sent one by one, each when the one before was acknowledged
+        self.careful_for = 0  # this many stanzas are sent one by one, each when the one before was acknowledged
         self._acknowledged_before = acknowledged_before
         self.counts = False  # whether what comes in is counted: since both sides have enabled it
         self._clock = clock

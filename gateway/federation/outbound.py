@@ -1,7 +1,7 @@
 """OutboundSession: a stream that we opened to another server, for stanzas or only to have keys verified.
 
 It proves one domain pair as part of its negotiation and may prove further ones later, each for itself (XEP-0220 §2.7).
-Whoever waits for that gets a Deferred: `when_proved(pair)`. Where the other side can, stanzas are acknowledged
+`when_proved(pair)` returns a Deferred that fires then. Where the other side can, stanzas are acknowledged
 (XEP-0198), a broken stream is resumed, and stanzas come back on the same stream (XEP-0288).
 """
 
@@ -50,7 +50,7 @@ class OutboundSession(ServerSession):
         gone: Gone,
         resuming: BrokenStream | None = None,
     ) -> None:
-        """`gone` is told, once, when the stream ends, why, and what of it can be resumed; `resuming` is such a rest."""
+        """`gone` is called once, when the stream ends, with the reason and what can be resumed (as in `resuming`)."""
         super().__init__(attempt, dialback, tools)
         self.pair = pair
         self._gone = gone
@@ -109,7 +109,7 @@ class OutboundSession(ServerSession):
                     wait.errback(failure_of(record.verdict, reason, self.narrator.their_error))
 
     def _proof_failed(self, _: ProofFailed) -> None:
-        """What follows is dialback; a server that does not offer it may well be silent, and has said why."""
+        """Dialback is next; a server that does not offer it may well be silent, and has said why."""
         assert self.connection is not None
         offered = self.connection.stream.offered
         if offered is not None and offered.first(DIALBACK_FEATURE, "dialback") is None:

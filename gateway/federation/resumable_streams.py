@@ -2,7 +2,7 @@
 
 A broken stream keeps what was not acknowledged until it is known what of it was handled: from the h with which the
 other side resumes or refuses, or never. Then the rest goes back to the routes that it came from, which send it again
-before anything newer. Whoever wants to send to that domain waits until then, so nothing is overtaken.
+before anything newer. Senders to that domain wait until then, so nothing is overtaken.
 
 Streams that we had opened are resumed by us, in several attempts: at once if stanzas are known to wait, else when
 somebody wants to send; and again as soon as the other side opens a stream to us. Streams of the other side are resumed
@@ -171,7 +171,7 @@ class BrokenStreams:
             self._end(broken)
 
     def stop(self) -> None:
-        """Wait for nothing any more."""
+        """Wait for nothing any longer."""
         self._is_stopped = True
         for broken in tuple(self._timers):
             self.give_up(broken)

@@ -117,7 +117,7 @@ class RemoteRoute:
             self._begin()
 
     def _refuse(self, stanza: Stanza) -> None:
-        """Too much waits; that is told once, until everything has been sent or bounced."""
+        """Bounce a stanza because too many wait; that is logged once until all have been sent or bounced."""
         domain = self.pair.target
         if self.outflow.refused == 1:
             limits = "[peers] queue_stanzas, [limits] queue_bytes"
@@ -350,7 +350,7 @@ class RemoteRoute:
             self._at_rest(self)
 
     def close(self) -> None:
-        """Open nothing any more; what waits is bounced, what is being sent is written."""
+        """Open nothing any longer; what waits is bounced, what is being sent is written."""
         self._is_closed = True
         if self.disposition is Disposition.SENDING:
             self.flush()

@@ -94,7 +94,7 @@ class ServerSession:
 
     @property
     def facts(self) -> Facts:
-        """What has been shown on the stream."""
+        """What the stream has proved and negotiated."""
         assert self.connection is not None
         return self.connection.stream.facts
 
@@ -123,7 +123,7 @@ class ServerSession:
         return self._ledger is not None
 
     def be_careful(self, count: int) -> None:
-        """Send the next so many stanzas one by one, to learn which of them the other side does not survive."""
+        """Send the next `count` stanzas one by one, to learn which of them makes the other side fail."""
         if self._ledger is not None:
             self._ledger.careful_for = count
 

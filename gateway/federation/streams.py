@@ -27,7 +27,7 @@ from gateway.xmpp.addresses import Domain, DomainPair
 
 
 class StreamOpener(Protocol):
-    """Who resolves, dials and negotiates."""
+    """Resolves, dials and negotiates."""
 
     def open(
         self, pair: DomainPair, gone: Gone, *, only_questions: bool, resuming: BrokenStream | None = None

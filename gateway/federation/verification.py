@@ -1,6 +1,6 @@
 """Verification: asking the authoritative server about a dialback key (receiving server, step 2; XEP-0220 §2.1.2).
 
-A question goes over a stream to the sender domain: one that stands already, or one opened for it. An answer counts
+A question goes over a stream to the sender domain: one that is already open, or one opened for it. An answer counts
 only for the very question, by domain pair, stream id and the stream that it was put on (CVE-2012-3525). Questions are
 bounded, and end with their stream.
 """
@@ -24,7 +24,7 @@ _PER_MINUTE = 600
 
 @dataclass(frozen=True, kw_only=True)
 class Asker:
-    """Who makes us verify a key: an address, and whether a domain was already proved on that stream."""
+    """The cause of a verification: an address, and whether a domain was already proved on that stream."""
 
     address: str = ""
     is_proved: bool = True

@@ -201,7 +201,7 @@ class HandlerRoute:
         self._router.bounce(stanza, error)
 
     def _flush(self) -> None:
-        """Who delivers also flushes, once for a whole batch; what is answered later has nobody else to do so."""
+        """Flush later answers here; the caller of `deliver` flushes those given at once, one time for a whole batch."""
         if not self._is_delivering:
             self._notice()
             self._router.flush()
@@ -212,7 +212,7 @@ class HandlerRoute:
             raise Misuse(f"a handler of {self.domain} sends from {stanza.from_} to {stanza.to}")
         is_answer = stanza.name == "iq" and stanza.is_response
         if is_answer and self._open.pop(_key(stanza.to, stanza.from_, stanza.id), None) is None:
-            return  # nobody waits for it any more: nobody is answered twice
+            return  # nobody waits for it any longer: nobody is answered twice
         self._said.append(stanza)
         self._router.route(stanza)
 

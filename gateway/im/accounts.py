@@ -1,7 +1,7 @@
 """Accounts: those of a domain that are in memory, and how they come there and go.
 
 An account is opened when a client is bound or a stanza for it has to wait for the store, and forgotten when neither is
-the case any more. So memory is bounded by what is bound and what waits, and never by who is written to.
+the case. So memory is bounded by what is bound and what waits, and never by who is written to.
 """
 
 from __future__ import annotations
@@ -73,6 +73,6 @@ class Accounts:
             account.roster = Roster(roster.version, {item.contact: item for item in roster.items})
 
     def forget_if_idle(self, account: Account) -> None:
-        """Drop an account that nobody needs any more."""
+        """Drop an account that nobody needs any longer."""
         if account.work.is_idle and not account.resources:
             self._accounts.pop(account.address.local, None)

@@ -100,7 +100,7 @@ class AccountDomain:
             self._accounts.forget_if_idle(account)
 
     def _ends_before_it_begins(self, stanza: Stanza) -> bool:
-        """What would be dropped whether there is such an account or not, as it is nowhere online.
+        """Stanzas that are dropped while the account is nowhere online, whether it exists or not.
 
         Also a probe from an account here: that one already takes the other to be away, and the store need not be asked
         about every contact of everybody who comes.

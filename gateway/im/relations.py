@@ -1,7 +1,7 @@
 """Relations in motion: what the tables of `subscriptions` do to a roster item and a stored request.
 
 Each function here turns a `Relation` into another and touches nothing else, so that a store can run it inside its own
-transaction (`IStore.update_relation`). Whoever asked for the change then reads from the relation before it what to
+transaction (`IStore.update_relation`). The caller then reads from the relation before it what to
 send: the tables give the same row again.
 
 A contact whose request waits for an answer is in no roster for that alone: "None + Pending In" is a stored request

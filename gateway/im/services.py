@@ -1,6 +1,6 @@
 """Services: what the server answers in an account's name (RFC 6121 §8.5.2.1.3, RFC 6120 §10.3.3).
 
-A table by type, namespace and name of the payload. Each service says who may use it, and what anybody else is told. An
+A table by type, namespace and name of the payload. Each service says who may use it, and what anybody else gets. An
 address without an account answers from the same table as an account answers a stranger, so that the answers do not tell
 which accounts there are.
 """
@@ -25,7 +25,7 @@ from gateway.xmpp.stanzas import Stanza, check_iq, result_reply
 
 
 class Audience(Enum):
-    """Who may use a service."""
+    """The senders that may use a service."""
 
     OWNER = auto()  # the account's own clients
     SUBSCRIBERS = auto()  # and those who see its presence
@@ -60,7 +60,7 @@ class Request:
 
     @property
     def sender(self) -> Address:
-        """Who asks."""
+        """The sender of the request."""
         if self.resource is not None:
             return self.resource.address
         assert self.stanza.from_ is not None

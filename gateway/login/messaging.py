@@ -198,7 +198,7 @@ class Messaging:
         return sender is None or sender.full == self.own.bare
 
     def _responder(self, address: Address | None) -> str:
-        """Who answers for an address: our server and our account are one."""
+        """Return the entity that answers for an address: our server and our account are one."""
         if address is None or address.full in (self.own.bare, self.own.full, self.own.domain):
             return self.own.bare
         return address.full
@@ -206,7 +206,7 @@ class Messaging:
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def end(self, reason: str) -> None:
-        """The stream is gone: nothing will be answered any more."""
+        """The stream is gone: nothing will be answered any longer."""
         for key in tuple(self._waiting):
             self._give_up(key, reason)
         self.presences.clear()

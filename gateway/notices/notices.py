@@ -40,9 +40,9 @@ class Notice:
 
     @property
     def cause(self) -> str:
-        """Who can cause as many of these as they like: an IP address or a domain; empty when nobody can.
+        """The IP address or domain that can cause any number of these; empty when none can.
 
-        It is asked for only when the notice is told.
+        It is made only when the notice is logged or shown.
         """
         return ""
 
@@ -125,9 +125,9 @@ class StanzasPassed(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class StanzaBounced(Notice):
-    """A stanza could not be delivered; its sender was told, where a sender may be told.
+    """A stanza could not be delivered; its sender got an error, where the rules allow one.
 
-    `condition` is what it was told, or would have been, or the name of the rule by which nobody is (see `faults`).
+    `condition` is that of the error, or the name of the rule that forbids an answer (see `faults`).
     """
 
     name: str

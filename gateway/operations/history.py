@@ -1,6 +1,6 @@
 """History: the last attempts with each domain, kept for whoever asks why federation with it works or does not.
 
-It reads notices and is bounded in every direction: so many domains, so many attempts for each, so many bytes for all.
+It reads notices and is bounded in every direction: domains, attempts for each domain, bytes for all.
 What we tried ourselves and what was proved is kept on one shelf; attempts under names that anybody can make up are on
 another, so that nobody can push known domains out by knocking under many names. On each shelf, whoever takes the most
 room makes room: of strangers one address, of the others one domain with all that is below it. The attempts under way

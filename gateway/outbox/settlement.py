@@ -15,7 +15,7 @@
 
 With GRACE over, what stood before the ping is settled; the state is WRITTEN when there is more, else IDLE. One ping is
 open at a time, so the cost is one for each round trip and three seconds, however much is sent. A peer that does not
-answer a ping for `silence_seconds`, on a stream that stands, is not asked again on that stream.
+answer a ping for `silence_seconds`, on an open stream, is not asked again on that stream.
 
 Nothing here knows a clock or a socket: times come in as arguments, and what to do comes out as values.
 """
@@ -81,7 +81,7 @@ class Settlement:
         return self.means is Means.PINGED and self.state is State.WRITTEN
 
     def written(self, upto: int, count: int, now: float) -> None:
-        """Note that so many were written, the last of them with this number."""
+        """Note that `count` stanzas were written, the last of them with this number."""
         self.in_flight += count
         last = self._batches[-1] if self._batches else None
         if last is not None and now - last.begun < _GATHER_SECONDS and last.upto != self._asked_upto:

@@ -7,9 +7,9 @@ The life of the file:
 
     READY      a transaction failed, the connection may go on (disk full, locked)   -> that condition: nothing is taken
                a transaction failed, it may not (I/O error, damaged ...)            -> that condition, and it is closed
-    not READY  after a pause: the file is looked at, or opened anew                 -> READY, or the condition found
+    not READY  after a pause: the file is looked at, or reopened                 -> READY, or the condition found
 
-Whatever was settled or removed while the file could not be written is done when it can be.
+Settlements and removals made while the file could not be written are carried out when it can be.
 """
 
 from __future__ import annotations

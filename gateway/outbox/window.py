@@ -32,7 +32,7 @@ BREAKS = 3
 
 
 class Break(Enum):
-    """Who ended a stream on which kept stanzas were in flight."""
+    """The side that ended a stream with kept stanzas in flight."""
 
     THEIRS = auto()  # a stream error, a closing tag that was not asked for, or a connection that was closed or reset
     OTHER = auto()  # silence, a stall, an end of ours

@@ -17,7 +17,7 @@ from gateway.xmpp.stanzas import Stanza
 
 
 class IRoute(Interface):
-    """Whatever owns a domain: a remote domain, an attached component, local handlers, accounts, a relayed server."""
+    """The owner of a domain: a remote domain, an attached component, local handlers, accounts, a relayed server."""
 
     def deliver(stanza: Stanza) -> None:
         """Take over a stanza whose 'to' is in this route's domain.

@@ -90,7 +90,7 @@ class Requests:
 
 
 class _Waiting:
-    """What waits for one responder, oldest first, and how many bytes that takes."""
+    """The requests that wait for one responder, oldest first, and the bytes that they take."""
 
     __slots__ = ("requests", "size")
 

@@ -51,7 +51,7 @@ class Router:
         return route
 
     def route(self, stanza: Stanza) -> None:
-        """Hand an admitted stanza to its route; it has both addresses and a sender who is who he says."""
+        """Hand an admitted stanza to its route; it has both addresses, and its sender is proved."""
         if stanza.name != "iq" or self._may_pass(stanza):
             self._deliver(stanza)
 
@@ -64,7 +64,7 @@ class Router:
         if IStreamRoute.providedBy(route) and route.outflow.take(passing):
             self._unflushed.add(route)
             return
-        for stanza in passing:  # a route to another server may be forgotten over one, and made anew for the next
+        for stanza in passing:  # a route to another server may be forgotten over one, and made again for the next
             self._deliver(stanza)
 
     def _deliver(self, stanza: Stanza) -> None:
@@ -122,7 +122,7 @@ class Router:
         return self.domains.is_own(domain)
 
     def abandon(self, responder: IRoute | DomainPair, error: StanzaError, among: frozenset[Key] | None = None) -> None:
-        """Whoever `responder` was is gone: answer the requests that it leaves open, all or `among` these."""
+        """Answer the requests that a responder leaves open because it is gone: all of them, or those `among` these."""
         for request in self.requests.abandoned(responder, among):
             self.bounce(request, error)
 

@@ -1,7 +1,7 @@
 """Reloading: the running service takes over its configuration, certificates, authorities and revocation lists.
 
 First everything new is read and made, which may fail: then nothing has changed, and the operator is told why. Then all
-of it is put in place at once, which cannot fail. At the end each stream that stands is held to the new rules, in turns
+of it is put in place at once, which cannot fail. At the end each open stream is checked against the new rules, in turns
 when there are many: those that would still be let in stay up, the others are closed with the condition that says why.
 
 What was fixed when the service was put together (state folder, nameservers, limits, storage, outbox, log, and which
@@ -45,7 +45,7 @@ class Reload:
         self._old = gateway.settings
 
     async def run(self) -> dict[str, Any]:
-        """What has changed, how many streams were closed, and what needs a restart; raises Refused."""
+        """Return what changed, how many streams were closed, and what needs a restart; raises Refused."""
         try:
             wanted = load(self._old.file)
             new = _with_fixed(self._old, wanted)
@@ -154,7 +154,7 @@ class Reload:
                 service.disownServiceParent()
 
     def _close_what_is_not_allowed(self) -> Iterator[int]:
-        """How many were closed of each connection that stands: one or none."""
+        """Yield how many streams were closed for each open connection: one or none."""
         gateway = self._gateway
         now = datetime.now(UTC)
         for connection in gateway.connections():
@@ -213,7 +213,7 @@ def _accounts(settings: Settings) -> set[Domain]:
 
 
 def _needs_route(old: DomainSettings | None, new: DomainSettings) -> bool:
-    """Whether whatever serves the domain has to be made anew; another certificate alone does not matter."""
+    """Whether whatever serves the domain has to be made again; another certificate alone does not matter."""
     if old is None or type(old) is not type(new):
         return True
     if isinstance(old, ComponentDomain) and isinstance(new, ComponentDomain):

@@ -2,9 +2,9 @@
 
 First the streams on which stanzas only come in, until the other side has closed them too: what was on its way is read,
 and has somewhere to go. Then components and clients, which both send and receive. Then the streams that lead to other
-servers, and by now nothing is added to. What waits for room is given the time to be written. Whoever is not gone when
-the time of his turn is up is left at the end: first in good order, so that what the system has still to send arrives,
-then, if he takes nothing, cut off. All this stays below five seconds.
+servers, and by now nothing is added to. Stanzas that wait for room get the time to be written. A connection that is not
+gone when its turn is up is closed at the end: first in good order, so that bytes still in the system's buffer arrive,
+then, if it takes nothing, by cutting it off. All this stays below five seconds.
 """
 
 from __future__ import annotations

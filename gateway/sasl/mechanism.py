@@ -185,7 +185,7 @@ def prepare_authzid(authzid: str) -> str:
     try:
         address = Address.parse(authzid)
     except MalformedAddress as error:
-        raise SaslFailure(SaslCondition.INVALID_AUTHZID, reason=f"the authzid is no address: {error}") from error
+        raise SaslFailure(SaslCondition.INVALID_AUTHZID, reason=f"the authzid is not an address: {error}") from error
     if not address.is_bare:
         raise SaslFailure(SaslCondition.INVALID_AUTHZID, reason="the authzid has a resourcepart")
     return address.bare

@@ -4,8 +4,8 @@ A commit waits for the disk, a job hardly does. So while one transaction is bein
 the more there are the less each costs. A job's Deferred fires only after the commit that made it last. A job that
 raises is undone alone (a savepoint each); when the database itself fails, the whole transaction is undone.
 
-Maintenance (a checkpoint, for one) runs outside of any transaction, in its place in the order. Whoever must not go on
-with a connection that failed says so by `goes_on`: then all that waits fails with the same error, and the connection
+Maintenance (a checkpoint, for one) runs outside of any transaction, in its place in the order. A caller that must not
+go on with a failed connection says so with `goes_on`: then all that waits fails with the same error, and the connection
 is closed.
 """
 
@@ -58,7 +58,7 @@ class CommitQueue:
     ) -> None:
         """`starting` is called in the caller's thread before a transaction is handed over.
 
-        `goes_on` is asked, before anybody is told, whether the connection may be used after it failed.
+        `goes_on` is asked, before any Deferred fires, whether the connection may be used after it failed.
         """
         self._connection = connection
         self._run = run

@@ -26,7 +26,7 @@ class HeaderLacking:
         self._held: bytes | None = b""
 
     def completed(self, data: bytes) -> bytes:
-        """The bytes for the parser, with a header before an error that has none; empty while it cannot be told."""
+        """The bytes for the parser, with a header before an error that has none; empty while that is not known."""
         if self._held is None:
             return data
         data = self._held + data

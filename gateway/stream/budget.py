@@ -27,7 +27,7 @@ class Budget:
 
     @cached_property
     def harmless_bytes(self) -> int:
-        """No whole element of so many bytes can be too deep, or have too many elements or attributes."""
+        """No whole element of this many bytes can be too deep, or have too many elements or attributes."""
         return min(self.stanza_bytes, self._deep_bytes, self._attributed_bytes)
 
     @lru_cache(_MOST_SIZES)  # noqa: B019  budgets are few, and live as long as the process
@@ -36,7 +36,7 @@ class Budget:
         return replace(self, stanza_bytes=stanza_bytes)
 
     def check_size(self, size: int, count: Count | None = None) -> None:
-        """Refuse an element, whole or not, of which there are so many bytes, and these tags."""
+        """Refuse an element, whole or not, of which there are this many bytes, and these tags."""
         if size > self.stanza_bytes:
             raise OverBudget(Fault.TOO_LARGE, f"{self.stanza_bytes} bytes in one element")
         if count is not None and count.deepest > self.depth:

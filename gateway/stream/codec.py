@@ -44,7 +44,7 @@ class AddressLookup(Protocol):
         """The address that is written so."""
 
     def read_canonical(self, quoted: bytes) -> Address:
-        """The address in an attribute value as it stands on the wire, in its quotes; raises Respelled, too."""
+        """Return the address in an attribute value as it is on the wire, quotes included; raises Respelled, too."""
 
 
 _WS = rb"[ \t\r\n]"
@@ -177,7 +177,7 @@ class Codec:
         self._buffer = bytes(self._buffer[:good])
 
     def discard(self) -> None:
-        """Hand out nothing any more but the end of the stream, and build and judge nothing on the way to it.
+        """Hand out only the end of the stream from now on, and build and check nothing before it.
 
         A fault that has been raised stays: behind it no closing tag can be told from anything else. One that has not
         been raised yet is thrown away with everything else that has not.
@@ -332,7 +332,7 @@ class Codec:
         return position > began
 
     def _next_element(self, buffer: bytes, passed: int, may_borrow: bool) -> Item | None:
-        """Whatever stands next, or None when it is incomplete."""
+        """Return the next item, or None when it is incomplete."""
         position = self._position
         name = None
         tag = _STANZA_TAG.match(buffer, position, passed)
@@ -494,7 +494,7 @@ class Codec:
             return odd
 
     def _through_tree(self, raw: bytes) -> Stanza | Element:
-        """An element that is no stanza, or a stanza that cannot travel as it is, through its tree."""
+        """An element that is not a stanza, or a stanza that cannot travel as it is, through its tree."""
         element = self._tree(raw)
         if element.name not in NAMES or element.namespace not in self._content:
             return element

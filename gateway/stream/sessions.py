@@ -58,10 +58,10 @@ class Connection(Protocol):
 
 
 class Session(Protocol):
-    """Who owns a connection."""
+    """The owner of a connection."""
 
     def connected(self, connection: Connection) -> None:
-        """The connection stands; nothing has been said yet."""
+        """Take over a connection that has just been made; nothing has been sent yet."""
 
     def happened(self, output: Output) -> None:
         """An event, or an order that is not about the transport."""

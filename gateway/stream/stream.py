@@ -1,7 +1,7 @@
 """Stream: codec, table of states and the loop over features behind a few calls (RFC 6120 §4).
 
 It has no socket and no clock: `received` bytes and `answer`s go in, events and orders come out, in order. The owner
-carries out the orders. Whatever goes wrong becomes one StreamError and leaves in one place: `_close`.
+carries out the orders. Every fault becomes one StreamError and leaves in one place: `_close`.
 """
 
 from __future__ import annotations
@@ -369,7 +369,7 @@ class Stream:
         return Codec(self._tools.negotiating, self._tools.addresses, content_aliases=self.profile.content_aliases)
 
     def _new_lacking(self) -> HeaderLacking | None:
-        """Who we called may refuse without a header; who calls us has to send one first."""
+        """A server that we called may refuse us without a header; one that calls us must send a header first."""
         return HeaderLacking(self.profile.content_namespace) if self.facts.role is Role.INITIATING else None
 
     def _send_header(self, *, from_: Address | str | None, to: Address | str | None) -> None:
@@ -386,7 +386,7 @@ class Stream:
 
     @property
     def _answers_with_version(self) -> bool:
-        """Whoever has sent no version gets none (RFC 6120 §4.7.5)."""
+        """Whether to send a version: only if the other side sent one (RFC 6120 §4.7.5)."""
         theirs_came = self.facts.role is Role.RECEIVING and self.header is not None
         return self.profile.negotiates and (not theirs_came or self.facts.peer_version >= (1, 0))
 

@@ -1,6 +1,6 @@
 """Timers by name: each runs once at a time, and none outlives its owner.
 
-Starting one that runs starts it anew. When its time is up it is gone before its action is called, which may start it
+Starting one that runs restarts it. When its time is up it is gone before its action is called, which may start it
 again. The clock is an IReactorTime that is passed in.
 """
 
@@ -29,20 +29,20 @@ class Timers:
         return name in self._running
 
     def start(self, name: str, seconds: float, action: Callable[[], None]) -> None:
-        """Call `action` after so many seconds."""
+        """Call `action` after this many seconds."""
         self.stop(name)
         if not self._have_ended:
             self._running[name] = self._clock.callLater(seconds, self._fire, name, action)
 
     def stop(self, *names: str) -> None:
-        """Let these not run any more, if they do."""
+        """Stop these timers, if they run."""
         for name in names:
             timer = self._running.pop(name, None)
             if timer is not None:
                 timer.cancel()
 
     def end(self) -> None:
-        """Stop all, and start none any more: their owner is gone."""
+        """Stop all timers and start no more: their owner is gone."""
         self._have_ended = True
         self.stop(*self._running)
 

@@ -10,7 +10,7 @@ RFC 7622 decides what is a part. Where a stringprep profile defines a result too
 `①` is `1`. Domainparts stay IDNA 2008, which keeps the ß and ς that Nameprep folds: `straße.example` and
 `strasse.example` can be registered by two owners, and mapping would make two names one.
 
-Length comes first: what is longer than 1023 bytes, is no UTF-8 or holds unassigned code points is refused before any
+Length comes first: what is longer than 1023 bytes, is not UTF-8 or holds unassigned code points is refused before any
 library sees it (CVE-2015-2058), and what grew beyond 1023 bytes is refused after. Resourceparts that others have chosen
 may hold unassigned code points; these pass beside the libraries. Plain ASCII, nearly all there is on
 the wire, is recognised by a regular expression and needs no library either.
@@ -62,7 +62,7 @@ _FORBIDDEN_IN_LOCAL = re.compile(r"[\"&'/:<>@ ]").search  # RFC 7622 §3.3.1, an
 _CONTEXTUAL = re.compile("[\u0660-\u0669\u06f0-\u06f9\u30fb\uff65]").findall
 _MOST_CONTEXTUAL = 64
 
-# What stands for an unassigned code point while the others of a resourcepart are prepared; it is left as it is there.
+# Replaces an unassigned code point while the rest of a resourcepart is prepared; the code point itself is kept.
 _STAND_IN = "\ufffd"
 
 _username = get_profile("UsernameCaseMapped")
@@ -129,7 +129,7 @@ def _prepare_name(text: str) -> str:
             return str(ipaddress.IPv4Address(".".join(labels)))
         return ".".join(map(_prepare_label, labels))
     except ValueError as error:  # of which IDNAError is one
-        raise MalformedAddress(f"the domainpart {_quote(text)} is no domain: {_plain(str(error))}") from error
+        raise MalformedAddress(f"the domainpart {_quote(text)} is not a domain: {_plain(str(error))}") from error
 
 
 @lru_cache(_MOST_LABELS)

@@ -20,7 +20,7 @@ from gateway.xmpp.errors import GatewayError, StanzaCondition, StanzaDropped, St
 
 
 class StreamKind(StrEnum):
-    """Who is at the other end of a stream."""
+    """The kind of peer at the other end of a stream."""
 
     SERVER = "server"
     RELAYED = "relayed server"
@@ -29,7 +29,7 @@ class StreamKind(StrEnum):
 
 
 class Fault(StrEnum):
-    """What can be wrong once stanzas may pass."""
+    """The faults that can occur once stanzas may pass."""
 
     # the stream's XML
     NOT_WELL_FORMED = "not-well-formed"
@@ -58,7 +58,7 @@ class Fault(StrEnum):
 
 
 class Silence(StrEnum):
-    """The rules by which a stanza is dropped and nobody is told."""
+    """The rules by which a stanza is dropped without an answer."""
 
     NO_SENDER = "no-sender"  # there is no address to which an error could go
 
@@ -70,7 +70,7 @@ class Regular(Enum):
 
 
 Outcome = StreamCondition | StanzaCondition | Silence | Regular
-"""A stream condition ends the stream; a stanza condition is what the sender is told; silence drops the stanza."""
+"""A stream condition ends the stream; a stanza condition goes to the sender; silence drops the stanza."""
 
 TAKEN = Regular.TAKEN
 
@@ -111,7 +111,7 @@ TABLE: Mapping[Fault, Row] = MappingProxyType(
         ),
         Fault.TEXT_BETWEEN_STANZAS: _alike("text between stanzas", "RFC 6120 §4.9.3.1", StreamCondition.BAD_FORMAT),
         Fault.UNKNOWN_ELEMENT: _alike(
-            "a top-level element that is no stanza of this stream's content namespace and nothing that was negotiated",
+            "a top-level element that is neither a stanza in this stream's content namespace nor negotiated",
             "RFC 6120 §4.9.3.24",
             StreamCondition.UNSUPPORTED_STANZA_TYPE,
         ),
@@ -139,7 +139,7 @@ TABLE: Mapping[Fault, Row] = MappingProxyType(
             StreamCondition.POLICY_VIOLATION,
         ),
         Fault.ENDLESS: _alike(
-            "too much before the end of a stanza's start tag, in something that is no stanza, or far beyond the limit:"
+            "too much before the end of a stanza's start tag, in another element, or far beyond the limit:"
             " it cannot be skipped in bounded memory",
             "RFC 6120 §4.9.3.14, §13.12",
             StreamCondition.POLICY_VIOLATION,
@@ -158,7 +158,7 @@ TABLE: Mapping[Fault, Row] = MappingProxyType(
             StreamCondition.INVALID_FROM,
         ),
         Fault.FROM_MALFORMED: Row(
-            "a `from` of a domain that was proved, of which another part is no address",
+            "a `from` of a domain that was proved, of which another part is not an address",
             "RFC 6120 §8.1.2, §8.3.1; RFC 7622",
             Silence.NO_SENDER,
             Silence.NO_SENDER,
@@ -190,7 +190,7 @@ TABLE: Mapping[Fault, Row] = MappingProxyType(
             TAKEN,
         ),
         Fault.TO_MALFORMED: _alike(
-            "a `to` that is no address", "RFC 6120 §8.3.3.8; RFC 7622", StanzaCondition.JID_MALFORMED
+            "a `to` that is not an address", "RFC 6120 §8.3.3.8; RFC 7622", StanzaCondition.JID_MALFORMED
         ),
         Fault.INVALID_IQ: _alike(
             "an `iq` without `id`, of an unknown type, or with the wrong number of children",

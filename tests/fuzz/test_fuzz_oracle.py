@@ -56,7 +56,7 @@ def ignores_declarations_of_the_stanza(patch: pytest.MonkeyPatch) -> None:
 
 
 def lets_prefixes_of_the_header_pass(patch: pytest.MonkeyPatch) -> None:
-    """What leans on a prefix that the stream header declares is not written anew."""
+    """What leans on a prefix that the stream header declares is not rewritten."""
     patch.setattr(Scope, "is_borrowed_from", lambda self, raw: self._content in raw)
 
 

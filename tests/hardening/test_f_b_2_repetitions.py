@@ -30,7 +30,7 @@ TIMES = 100_000
 
 
 def repeat(connection: socket.socket, element: bytes, times: int) -> None:
-    """Say an element so many times, while the answers are read by somebody else."""
+    """Say an element this many times, while the answers are read by somebody else."""
     for _ in range(times // 100):
         connection.sendall(element * 100)
 

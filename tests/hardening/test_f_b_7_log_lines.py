@@ -102,7 +102,7 @@ def test_f_b_7_tracebacks_from_one_place_are_few_and_the_others_counted() -> Non
 
 
 def test_f_b_7_many_causes_write_no_more_than_all_may_together() -> None:
-    """A flood from ten thousand addresses is bounded, too, and the next minute begins anew."""
+    """A flood from ten thousand addresses is bounded, too, and the next minute starts again."""
     log = Log()
     for number in range(10_000):
         address = f"10.{number // 256}.{number % 256}.1:1"

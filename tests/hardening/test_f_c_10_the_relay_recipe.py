@@ -108,7 +108,7 @@ async def test_a_server_that_demands_certificates_is_named(world: World, start: 
         assert await juliet.expect_error(lost) == "remote-server-timeout"
     line = verdict(border, RELAYED)
     assert "Your server's certificate is not valid for this name (proof-refused;" in line
-    assert "has to accept other domains by dialback" in line
+    assert "must accept other domains by dialback" in line
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_check_names_a_relay_that_cannot_work(tmp_path: Path, authenticate: list
         f"authenticate = {authenticate}\n"
     )
     said = warnings(load(file), datetime.now(UTC))
-    assert any('lists no "dialback"' in warning for warning in said) == is_named
+    assert any('does not list "dialback"' in warning for warning in said) == is_named
 
 
 class UncertifiedProsody(RecipeProsody):

@@ -73,7 +73,7 @@ async def silent(first: Script) -> None:
 
 
 async def web_server(first: Script) -> None:
-    """Answer what is no request with what is no stream."""
+    """Answer what is not a request with what is not a stream."""
     probe = await first.connection()
     await probe.header()
     await probe.type("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")

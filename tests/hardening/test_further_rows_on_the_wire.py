@@ -153,7 +153,7 @@ async def test_h_31_only_proper_utf_8_is_read(gateway: Peer, said: bytes) -> Non
 async def test_h_32_one_huge_token_in_small_pieces_takes_no_more_time_than_it_is_long(
     world: World, gateway: Peer
 ) -> None:
-    """Half a megabyte in pieces of 512 bytes; with a parser that begins anew each time it would take minutes."""
+    """Half a megabyte in pieces of 512 bytes; with a parser that starts again each time it would take minutes."""
     async with dial(gateway.address, SERVER) as probe:
         await proved(world, probe)
         began = time.monotonic()

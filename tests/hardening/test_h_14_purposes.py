@@ -1,4 +1,4 @@
-"""H-14: certificates for servers alone, all that public authorities issue any more, are accepted in both directions."""
+"""H-14: certificates for servers alone, all that public authorities issue now, are accepted in both directions."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def test_h_33_a_header_has_no_more_attributes_than_any_tag(size: int, length: in
 
 
 def test_h_33_a_namespace_declared_once_is_not_written_everywhere() -> None:
-    """A stanza that leans on its header is written anew, and ends there where it would get larger than it may be."""
+    """A stanza that leans on its header is rewritten, and ends there where it would get larger than it may be."""
     talking = proved(budget=Budget(elements=100_000))
     namespace = "u" * 900
     children = "<p:a/>" * 50_000

@@ -155,4 +155,4 @@ def test_what_others_may_read_is_told_at_the_start(start: Starter, tmp_path: Pat
     gateway.stop()
     gateway.site.certificates["open.test"].chmod(0o644)
     gateway.start()
-    assert "everybody on this machine may read or change the private key" in gateway.log()
+    assert "every user of this machine can read or change the private key" in gateway.log()

@@ -168,7 +168,7 @@ async def test_retry_forgets_that_a_domain_has_failed(reloaded: Reloaded) -> Non
             if waits():
                 break
         assert waits()
-        assert "nothing waits for gone.test" in reloaded.operate("retry", "gone.test").stdout
+        assert "no stanza waits for gone.test" in reloaded.operate("retry", "gone.test").stdout
         assert waits() is None
 
 

@@ -2,9 +2,9 @@
 
 Both come as PEM, from one file or from a folder of files, in any mixture: blocks `CERTIFICATE` and `X509 CRL`. A
 certificate that is no authority's may stand there too; then that very certificate is trusted, with the names in it.
-What cannot be read is named among the problems and left out; that nothing at all can be read is an error.
+Files that cannot be read are named among the problems and left out; if none can be read, that is an error.
 
-A store never changes. Who reads the files again makes a new one, and its `generation` differs if what it holds does.
+A store never changes. Reading the files again makes a new one, and its `generation` differs if the content does.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Timing:
 
 
 class Watcher(typing.Protocol):
-    """Who counts connections."""
+    """The counter of connections."""
 
     def entered(self, connection: StreamProtocol) -> None: ...
     def established(self, connection: StreamProtocol) -> None: ...
@@ -151,7 +151,9 @@ class StreamProtocol(Protocol):
 
     def _read(self, data: bytes) -> None:
         if not self.bytes_in and (language := other_language(data)):
-            self.dismiss(StreamError(StreamCondition.NOT_WELL_FORMED, "this is no XML", reason=f"it speaks {language}"))
+            self.dismiss(
+                StreamError(StreamCondition.NOT_WELL_FORMED, "this is not XML", reason=f"it speaks {language}")
+            )
             return
         self.bytes_in += len(data)
         self.last_activity = self._clock.seconds()
@@ -178,7 +180,7 @@ class StreamProtocol(Protocol):
         session, self.session = self.session, NOBODY  # nothing of us refers to itself: all of it is freed at once
         in_handshake = self._layer is not None and not self._layer.is_established
         session.lost(self._ended_because or why_lost(reason, in_handshake=in_handshake))
-        self._writable.release()  # nobody has to wait for room any more
+        self._writable.release()  # nobody has to wait for room any longer
 
     # -- the session calls us ----------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Connector: opens streams to other servers. Resolve, dial, negotiate; give up in words (RFC 6120 §3.2, XEP-0368).
 
 The time for opening a stream is shared among the servers of the domain, so that one that stays silent leaves some for
-the others. What follows a failure is decided in `tries`. Each stream leaves an attempt record with the steps that led
+the others. `tries` decides what follows a failure. Each stream leaves an attempt record with the steps that led
 to it.
 """
 
@@ -56,7 +56,7 @@ class Way:
 
 
 class _Share:
-    """The time that one server gets of what is left until the stream has to stand, as one of so many.
+    """The time that one server gets of what is left until the stream must be up, as one of `count`.
 
     A server that is at work on our dialback key gets half of what is left: any other server of the domain would have
     to do the same work.
@@ -91,7 +91,7 @@ class _Share:
 
 
 class _Ways:
-    """The ways to a domain that are still ahead, at most so many in all, and what has failed so far."""
+    """The ways to a domain that are still ahead, at most this many in all, and what has failed so far."""
 
     def __init__(self, resolution: Resolution, terms: Terms, most: int) -> None:
         self._definite = resolution.definite
@@ -135,7 +135,7 @@ class _Ways:
         self._ahead.extend(at_last(this, ending))
 
     def timed_out(self, reason: str) -> None:
-        """Whoever wanted the stream waits no longer."""
+        """Give up: the caller no longer wants the stream."""
         self._failures.append(failure_of(Verdict.TIMEOUT, reason))
         self._ahead.clear()
 

@@ -1,4 +1,4 @@
-"""Dialling the targets of a remote domain until one connection stands (RFC 8305 §5).
+"""Dialling the targets of a remote domain until one connection is up (RFC 8305 §5).
 
     dialled = await dial(reactor, resolution.targets, lambda target: StreamProtocol(...))
 
@@ -38,7 +38,7 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Dialled:
-    """A connection that stands: its protocol, where it leads, and all that was tried up to it.
+    """An open connection: its protocol, its target, and everything tried before it.
 
     `untried` are the addresses of the same target that did not fail: another server may answer there.
     """

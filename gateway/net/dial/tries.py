@@ -3,7 +3,7 @@
 A domain has several servers, a server several addresses, and a server may take one proof and not another. What one of
 them says is its own affair: it may be shutting down, be set up wrongly, or be no XMPP server at all. So a failure leads
 to the next way, unless it is the domain's decision. That takes two things: the server has shown a certificate for the
-domain, and it refuses us by rule. Whoever has not proved to be the domain cannot speak for it.
+domain, and it refuses us by rule. A server that has not proved the domain cannot speak for it.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came of a question: `values` are ServiceRecords or addresses when FOUND; good for so many seconds."""
+    """What came of a question: `values` are ServiceRecords or addresses when FOUND; good for this many seconds."""
 
     question: Question
     outcome: Outcome

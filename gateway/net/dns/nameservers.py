@@ -43,7 +43,7 @@ class NoAnswer(GatewayError):
 
 
 class Asks(Protocol):
-    """Whoever puts one question to the DNS: the nameservers, or a table in a test."""
+    """The place where one question is asked: the nameservers, or a table in a test."""
 
     async def ask(self, query: dns.Query) -> dns.Message:
         """The answer, with result code OK or ENAME; NoAnswer when there is none."""
@@ -147,7 +147,7 @@ def _checked(answer: dns.Message, query: dns.Query, where: str) -> dns.Message:
 
 
 def _worst(complaints: Sequence[NoAnswer]) -> NoAnswer:
-    """What was said weighs more than silence; each complaint is told once."""
+    """Prefer an answer to silence; report each complaint once."""
     said = [complaint for complaint in complaints if not complaint.silent] or list(complaints)
     sentences = dict.fromkeys(complaint.sentence for complaint in said)
     return NoAnswer("; ".join(sentences) or "there is no nameserver to ask", silent=all(c.silent for c in said))

@@ -66,7 +66,7 @@ class Wait:
         self._timer: Any = None
 
     def last(self, seconds: float) -> None:
-        """Wait no longer than so many seconds from now."""
+        """Wait no longer than this many seconds from now."""
         if self.answer.called:
             return
         if self._timer is None:
@@ -113,7 +113,7 @@ class Questions:
         return None if None in answers else cast("list[Answer]", answers)
 
     def ask(self, question: Question, seconds: float, *, for_strangers: bool = False) -> Wait:
-        """Begin to wait for the answer to a question, for so many seconds at most."""
+        """Begin to wait for the answer to a question, for this many seconds at most."""
         wait = Wait(self._reactor, question)
         under_way = self._bounds.under_way
         known = self._memory.recall(question, self._reactor.seconds())

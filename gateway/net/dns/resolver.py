@@ -74,7 +74,7 @@ class Patience:
 
 
 class Resolver:
-    """Finds the servers of remote domains, and remembers for a while what it was told."""
+    """Finds the servers of remote domains, and caches the answers."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class Resolver:
         return Resolution(domain=domain, targets=targets, steps=tuple(search.steps), definite=search.definite)
 
     def forget(self) -> None:
-        """Keep nothing of what was answered so far, so that the next questions are asked afresh."""
+        """Keep nothing of what was answered so far, so that the next questions are asked again."""
         self._questions.forget()
 
 
@@ -142,7 +142,7 @@ class _Found:
 
 
 class _Haste:
-    """Limits the waits for all hosts of a domain to so many seconds, once one of them has addresses."""
+    """Limits the waits for all hosts of a domain to this many seconds, once one of them has addresses."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

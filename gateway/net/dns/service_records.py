@@ -47,7 +47,7 @@ class Offer:
 
 
 def in_order(offers: Sequence[Offer], random: Random, most: int) -> list[Offer]:
-    """At most so many offers, the ones of the best priorities, in the order in which they are to be tried."""
+    """At most this many offers, the ones of the best priorities, in the order in which they are to be tried."""
     kept = sorted(offers, key=lambda offer: offer.record.priority)[:most]
     ordered: list[Offer] = []
     for priority in sorted({offer.record.priority for offer in kept}):

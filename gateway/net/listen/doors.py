@@ -1,7 +1,7 @@
 """Doors: where others connect to us, one factory for each kind of door.
 
 A door asks the porter who may come in. Behind it, each connection gets a stream of the door's profile and a session.
-Whoever is turned away hears a stream error before the connection is closed, unless TLS would have to come first.
+A connection that is turned away gets a stream error before it is closed, unless TLS would have to come first.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Refusal(Protocol):
 
     @classmethod
     def unless_too_many(cls, clock: Any) -> Protocol | None:
-        """Return a refusal, or None when so many are being told already that this one is closed without a word."""
+        """Return a refusal, or None when so much refusing is under way that this connection is closed without one."""
         return cls(clock) if cls._open < MOST_REFUSALS else None
 
     def __init__(self, clock: Any) -> None:
@@ -62,7 +62,7 @@ class Refusal(Protocol):
     def connectionMade(self) -> None:
         Refusal._open += 1
         self.transport.write(NO_ROOM)  # type: ignore[union-attr]
-        # What has come and was not read would make the system drop our words; so it is read until the other side ends.
+        # Unread bytes would make the system drop our error, so read until the other side ends.
         self.transport.loseWriteConnection()  # type: ignore[union-attr]
         self._patience = self._clock.callLater(REFUSAL_SECONDS, self._end)
 

@@ -1,7 +1,7 @@
 """Listening: one endpoint of `[listen]`, opened when the service starts, before privileges are shed.
 
-What cannot be opened is an error with the endpoint's own words in it; whether to go on without it is for the owner to
-say. An endpoint of systemd's (`systemd:domain=INET:name=server`) is a socket that is open already. Many may connect at
+An endpoint that cannot be opened is an error that names it as configured; the owner decides whether to go on without
+it. An endpoint of systemd's (`systemd:domain=INET:name=server`) is a socket that is open already. Many may connect at
 once, after a failure of the network or in a flood, so a longer queue than usual is asked for, unless the endpoint says.
 """
 

@@ -1,4 +1,4 @@
-"""Who may say what: the policy of each side, towards the outside and towards relayed servers, and its dialback."""
+"""The policies towards the outside and towards relayed servers, and their dialback."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from gateway.xmpp.addresses import DomainPair
 
 
 def set_router(parts: Parts) -> None:
-    """Whatever is not attached to the router by name is remote."""
+    """Every domain that is not attached to the router by name is remote."""
     parts.backoff = Backoff(Waits(), SystemRandom())
     parts.space = QueueSpace(parts.settings.limits.queue_bytes)
     parts.remote_routes = {}

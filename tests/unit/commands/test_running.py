@@ -129,7 +129,7 @@ def test_explain_shows_steps_side_and_remedy(config: Path, capsys: pytest.Captur
     assert "FAIL  certificate" in out
     assert "required: a valid certificate for old.test" in out
     assert "whose side:    theirs" in out
-    assert "to mend it:    Its owner has to renew the certificate" in out
+    assert "remedy:        Its owner must renew the certificate" in out
 
 
 def test_json_is_the_answer_as_it_came(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -146,7 +146,7 @@ def test_door_of_clients_and_door_of_servers_have_their_own_contexts() -> None:
 
 
 def test_new_keyring_serves_new_connections_and_leaves_handshakes_alone() -> None:
-    """Also with a handshake under way, whose callbacks belong to a context that nothing else refers to any more."""
+    """Also with a handshake under way, whose callbacks belong to a context that nothing else refers to any longer."""
     old, new = issued("peer.test"), issued("peer.test")
     theirs, ours = contexts(old), contexts(issued("ours.test"))
     under_way = theirs.accepting(PEER)
@@ -165,7 +165,7 @@ def test_accepting_without_any_certificate_is_our_bug() -> None:
 @pytest.mark.parametrize(
     ("rules", "key", "problem"),
     [
-        (TLSRules(minimum="1.1"), "minimum", "'1.1' is none of 1.2, 1.3"),
+        (TLSRules(minimum="1.1"), "minimum", "'1.1' is not one of 1.2, 1.3"),
         (TLSRules(ciphers="NONSENSE"), "ciphers", "OpenSSL finds no cipher of TLS 1.2 in 'NONSENSE'"),
         (TLSRules(ciphers=""), "ciphers", "OpenSSL finds no cipher of TLS 1.2 in ''"),
         (TLSRules(ciphers="ÄES"), "ciphers", "OpenSSL finds no cipher of TLS 1.2 in 'ÄES'"),

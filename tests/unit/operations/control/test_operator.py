@@ -46,7 +46,7 @@ class Steered:
         return self.routes
 
     def forget_names(self) -> None:
-        self.did.append("asks the DNS afresh")
+        self.did.append("asks the DNS again")
 
     def close_account(self, account: object) -> int:
         return 0
@@ -93,7 +93,7 @@ def test_retry_forgets_and_tries_what_waits() -> None:
         SimpleNamespace(queued=0, retry=lambda: steered.did.append("tried for nothing")),
     ]
     assert Operator(steered, Turns(Clock())).retry("far.test") == {"domain": "far.test", "tried": 1, "stanzas": 3}
-    assert steered.did == ["asks the DNS afresh", "tried"]
+    assert steered.did == ["asks the DNS again", "tried"]
     assert steered.backoff.waiting(NOW) == {}
 
 
