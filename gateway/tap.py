@@ -84,10 +84,10 @@ def makeService(options: Options) -> Logged:
         _refuse(f"{settings.file}: {mistake}")
     per_minute = settings.limits.log_lines_per_minute
     shares = Shares(per_minute, reactor.seconds) if per_minute else None
-    gateway.board.subscribe(notice_log(settings.log.level, shares=shares))
-    globalLogPublisher.addObserver(ShortageWatch(gateway.board.publish, reactor.seconds))
+    gateway.shared.board.subscribe(notice_log(settings.log.level, shares=shares))
+    globalLogPublisher.addObserver(ShortageWatch(gateway.shared.board.publish, reactor.seconds))
     for warning in (*warnings(settings, datetime.now(UTC)), *shortfall(settings.limits.streams)):
-        gateway.board.publish(Remark(text=warning, weight=Level.WARN))
+        gateway.shared.board.publish(Remark(text=warning, weight=Level.WARN))
     top = Logged(_observer(options.parent, settings, reactor, shares))
     gateway.setServiceParent(top)
     reactor.callWhenRunning(spare_the_collector)

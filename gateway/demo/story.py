@@ -45,8 +45,8 @@ class Story:
         self._address, self._names_port = parse_nameserver(nameserver)  # where everything is
         people.settle(self._settings)
         self._gateway = build(self._settings, reactor)
-        self._gateway.board.subscribe(narrator.notice)
-        self._gateway.board.subscribe(notice_log("debug"))
+        self._gateway.shared.board.subscribe(narrator.notice)
+        self._gateway.shared.board.subscribe(notice_log("debug"))
 
     async def play(self) -> None:
         """Start everything, send a message and see the answer."""

@@ -58,6 +58,9 @@ class RouteRules:
     silence_seconds: float = 65  # what was written longer ago has arrived, or the stream has been given up
 
 
+OpenStream = Callable[[DomainPair], Deferred[ServerSession]]
+
+
 @implementer(IStreamRoute)
 class RemoteRoute:
     """The route of one domain pair, of which the sender is ours or relayed by us."""
@@ -67,7 +70,7 @@ class RemoteRoute:
         pair: DomainPair,
         rules: RouteRules,
         *,
-        open_stream: Callable[[DomainPair], Deferred[ServerSession]],
+        open_stream: OpenStream,
         router: Router,
         backoff: Backoff,
         space: QueueSpace,

@@ -43,7 +43,7 @@ STREAM_FEATURES = (Element(ROSTER_VERSIONING, "ver"), Element(SUBSCRIPTION_PREAP
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class DomainParts:
     """The parts that an AccountDomain calls by itself."""
 
     presences: Presences
@@ -62,7 +62,7 @@ def assemble(
     addresses: AddressLookup,
     limits: AccountLimits,
     later: Callable[[Resource, Step], None],
-) -> Parts:
+) -> DomainParts:
     """Make the parts, each from those before it."""
 
     async def arrived(resource: Resource, is_new: bool, may_receive: bool) -> None:
@@ -84,7 +84,7 @@ def assemble(
         **about.services(FEATURES),
     }
     services = Services(router, store, table)
-    return Parts(
+    return DomainParts(
         presences=presences,
         offline=offline,
         inbound=Inbound(
