@@ -13,7 +13,7 @@ from heapq import nlargest
 from importlib.metadata import version
 from typing import Any, TypeVar
 
-from gateway.components.components import ComponentRoute
+from gateway.components.route import ComponentRoute
 from gateway.config.settings import ComponentDomain, HandlerDomain, RelayDomain, Settings
 from gateway.federation.backoff import Backoff, target_of
 from gateway.federation.outbound import OutboundSession

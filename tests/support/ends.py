@@ -17,7 +17,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from gateway.components.components import ComponentRoute, ComponentSession
+from gateway.components.route import ComponentRoute
+from gateway.components.session import ComponentSession
 from gateway.dialback.keys import KeyMaker
 from gateway.features.dialback import Dialback
 from gateway.features.handshake import Handshake

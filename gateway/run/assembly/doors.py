@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.interfaces import IProtocolFactory
 
 from gateway.clients.people import People
-from gateway.components.components import ComponentSession
+from gateway.components.session import ComponentSession
 from gateway.features.bidi import Bidirectional
 from gateway.features.dialback import Dialback
 from gateway.features.handshake import Handshake

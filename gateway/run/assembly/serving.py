@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.components.components import ComponentRoute
+from gateway.components.route import ComponentRoute
 from gateway.config.settings import ComponentDomain, HandlerDomain, ImDomain, Settings
 from gateway.handlers.disco import Disco
 from gateway.handlers.ping import Ping
