@@ -51,7 +51,6 @@ class Option:
     description: str
     unit: str = ""
     at_least: float | None = None
-    at_most: float | None = None
     one_of: tuple[str, ...] = ()
 
     @property

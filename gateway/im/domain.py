@@ -76,11 +76,6 @@ class AccountDomain:
         self._presences, self._offline = parts.presences, parts.offline
         self._inbound, self._outbound = parts.inbound, parts.outbound
 
-    @property
-    def online(self) -> int:
-        """How many accounts are in memory: online, or waiting for the store."""
-        return len(self._accounts)
-
     # Stanzas to accounts
 
     def deliver(self, stanza: Stanza) -> None:
