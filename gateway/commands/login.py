@@ -29,7 +29,7 @@ from gateway.net.certificates.own_certificates import Keyring
 from gateway.net.certificates.trust import TrustStore
 from gateway.net.dns.resolver import Resolver
 from gateway.net.tls.contexts import TLSContexts
-from gateway.stream.stream import StreamTools
+from gateway.stream.tools import StreamTools
 from gateway.xmpp.addresses import Address, AddressCache
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import GatewayError, MalformedAddress

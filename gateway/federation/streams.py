@@ -167,14 +167,14 @@ class OutboundStreams:
             elif isinstance(result.value, DeliveryFailed) and not result.value.is_ours:
                 self._backoff.failed(way.target, self._clock.seconds())
         for wait in self._asking.pop(way):
-            wait.callback(result)  # type: ignore[arg-type]  # a failure is one for everybody who waits
+            wait.callback(result)  # a failure is one for everybody who waits
 
     def _questions_gone(self, session: OutboundSession, reason: str, broken: BrokenStream | None) -> None:
         if self._questions.get(session.pair) is session:
             del self._questions[session.pair]
 
 
-def _unverified(pair: DomainPair, error: object) -> PairChecked:
+def _unverified(pair: DomainPair, error: BaseException) -> PairChecked:
     if isinstance(error, DeliveryFailed):
         return unanswered(pair, str(error.told.condition), "the authoritative server could not be asked")
-    raise error  # type: ignore[misc]  # our own bug
+    raise error  # our own bug

@@ -43,8 +43,8 @@ class Disco:
     ) -> None:
         """`items` gives further services, name by JID; `contacts` are the URIs of the admins (XEP-0157)."""
         described = [handler for handler in handlers if IDiscoverable.providedBy(handler)]
-        self._identities = (*identities, *(one for handler in described for one in handler.identities))  # type: ignore[attr-defined]
-        self._features = sorted({DISCO_INFO, DISCO_ITEMS, *(one for handler in described for one in handler.features)})  # type: ignore[attr-defined]
+        self._identities = (*identities, *(one for handler in described for one in handler.identities))
+        self._features = sorted({DISCO_INFO, DISCO_ITEMS, *(one for handler in described for one in handler.features)})
         self._items = items
         self._contacts = tuple(contacts)
 

@@ -84,7 +84,7 @@ class HandlerRoute:
         for handler in self.handlers:
             if IActiveHandler.providedBy(handler):
                 try:
-                    handler.attached(self.domain, self._send_now)  # type: ignore[attr-defined]
+                    handler.attached(self.domain, self._send_now)
                 except Exception as error:
                     self._log.failure("{handler} cannot be attached", handler=type(handler).__name__)
                     self.stop()
@@ -98,7 +98,7 @@ class HandlerRoute:
         for handler in reversed(attached):
             if IDetachableHandler.providedBy(handler):
                 try:
-                    handler.detached()  # type: ignore[attr-defined]
+                    handler.detached()
                 except Exception:
                     self._log.failure("{handler} failed when it was detached", handler=type(handler).__name__)
         self._may_send = False

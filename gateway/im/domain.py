@@ -157,7 +157,7 @@ class AccountDomain:
         return self._outbound.send(resource, stanza) if resource.account.exists else None
 
     def _unsent(self, resource: Resource, stanza: Stanza, failure: Failure) -> None:
-        if failure.check(StreamError):
+        if isinstance(failure.value, StreamError):
             resource.session.close(failure.value)
         elif failure.check(NoSuchAccount):
             self._vanished(resource.account)

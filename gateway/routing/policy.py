@@ -9,7 +9,7 @@ refused ends alone or takes the stream with it is decided by the table in `fault
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gateway.stream.facts import Facts, Means, Terms
@@ -44,7 +44,7 @@ class Domains:
         """Answer for these domains from now on."""
         self._rules = dict(rules)
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[Domain]:
         return iter(self._rules)
 
     def owner(self, domain: Domain) -> Domain | None:

@@ -120,7 +120,8 @@ class CommitQueue:
 
     def _finish(self, outcomes: list[Any] | Failure, batch: Sequence[_Waiting]) -> None:
         """Tell everybody; what they ask for in answer is in the next transaction together."""
-        if isinstance(outcomes, Failure) and outcomes.check(StoreUnavailable) and not self._goes_on(outcomes.value):
+        error = outcomes.value if isinstance(outcomes, Failure) else None
+        if isinstance(error, StoreUnavailable) and not self._goes_on(error):
             batch, self._waiting = [*batch, *self._waiting], []
             self._closed = self._closed or Deferred()
         for index, waiting in enumerate(batch):

@@ -49,7 +49,8 @@ from gateway.stream.expat import Judge
 from gateway.stream.facts import Facts, Role, Terms, TLSFacts
 from gateway.stream.profiles import Profile, component_profile, server_profile
 from gateway.stream.states import State
-from gateway.stream.stream import Output, Stream, StreamTools
+from gateway.stream.stream import Output, Stream
+from gateway.stream.tools import StreamTools
 from gateway.xmpp.addresses import Address, AddressCache, Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition
 from tests.fuzz.mutation import cut, mutate

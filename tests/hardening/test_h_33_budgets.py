@@ -16,7 +16,8 @@ import pytest
 from gateway.stream.budget import Budget
 from gateway.stream.codec import Codec
 from gateway.stream.expat import Judge
-from gateway.stream.stream import Stream, StreamTools
+from gateway.stream.stream import Stream
+from gateway.stream.tools import StreamTools
 from gateway.xmpp.addresses import AddressCache
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StreamError

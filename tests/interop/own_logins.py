@@ -30,7 +30,7 @@ from gateway.net.certificates.own_certificates import Identity, Keyring
 from gateway.net.certificates.trust import TrustStore
 from gateway.net.dns.resolver import Resolver
 from gateway.net.tls.contexts import TLSContexts
-from gateway.stream.stream import StreamTools
+from gateway.stream.tools import StreamTools
 from gateway.xmpp.addresses import Address, AddressCache
 from gateway.xmpp.stanzas import Stanza
 from tests.interop.clients import PASSWORD

@@ -218,6 +218,6 @@ def _signed_by(revocations: RevocationList, issuer: x509.Certificate) -> bool:
     if usage and not usage.crl_sign:
         return False
     try:
-        return revocations.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+        return revocations.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # of another kind of key: TypeError
     except (TypeError, UnsupportedAlgorithm):  # a key that signs nothing
         return False

@@ -31,10 +31,11 @@ from gateway.notices.attempts.records import AttemptLog, Direction, Kind, Step
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Publish
 from gateway.routing.policy import accept_answer
-from gateway.stream.codec import Budget
+from gateway.stream.budget import Budget
 from gateway.stream.facts import Facts, Role, Terms
 from gateway.stream.profiles import Profile
-from gateway.stream.stream import Stream, StreamTools
+from gateway.stream.stream import Stream
+from gateway.stream.tools import StreamTools
 from gateway.timing.steady_time import time_of_day
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import DiallingFailed, StreamCondition, StreamError, Unreachable

@@ -139,10 +139,12 @@ class Race:
     def _lost(self, failure: Failure, address: str) -> None:
         if self._attempts.pop(address, None) is None:
             return  # given up
-        failure.trap(ConnectError)
+        error = failure.value
+        if not isinstance(error, ConnectError):
+            failure.raiseException()  # our own bug
         self.failed.append(address)
-        self.silent = self.silent and isinstance(failure.value, TimeoutError)
-        self._tell(address, self._in_words(failure.value))
+        self.silent = self.silent and isinstance(error, TimeoutError)
+        self._tell(address, self._in_words(error))
         self._start_next()
 
     def _broke(self, failure: Failure) -> None:

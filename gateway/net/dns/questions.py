@@ -78,7 +78,7 @@ class Wait:
         """The answer is there; nothing happens when the wait is over already."""
         if not self.answer.called:
             self._stop()
-            self.answer.callback(answer)  # type: ignore[arg-type]  # a Failure takes the error path
+            self.answer.callback(answer)  # a Failure takes the error path
 
     def _expire(self) -> None:
         waited = self._reactor.seconds() - self._since

@@ -78,7 +78,7 @@ class Listening(Service):
     def stopService(self) -> Deferred[None] | None:
         super().stopService()
         port, self._port, self._at, self._opening = self._port, None, None, None
-        return port.stopListening() if port is not None else None  # type: ignore[return-value]
+        return port.stopListening() if port is not None else None
 
     def _open(self) -> None:
         problems: list[NotOpened] = []

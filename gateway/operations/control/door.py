@@ -18,7 +18,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, ITCPTransport
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
@@ -42,6 +42,7 @@ class Refused(GatewayError):
 class ControlProtocol(LineOnlyReceiver):
     """One request."""
 
+    transport: ITCPTransport
     delimiter = b"\n"
     MAX_LENGTH = MOST_REQUEST_BYTES
     _log = Logger("gateway.operations.control")
@@ -54,7 +55,7 @@ class ControlProtocol(LineOnlyReceiver):
         self._asked = False
 
     def connectionMade(self) -> None:
-        self._patience = self._clock.callLater(PATIENCE, self.transport.abortConnection)  # type: ignore[union-attr]
+        self._patience = self._clock.callLater(PATIENCE, self.transport.abortConnection)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         if self._patience.active():
@@ -96,11 +97,11 @@ class ControlProtocol(LineOnlyReceiver):
         return self._turns.gather(map(self._write, _pieces(answer))).addCallback(lambda _: self._answered())
 
     def _write(self, piece: str) -> None:
-        self.transport.write(piece.encode("ascii"))  # type: ignore[union-attr]
+        self.transport.write(piece.encode("ascii"))
 
     def _answered(self) -> None:
         self.sendLine(b"")
-        self.transport.loseConnection()  # type: ignore[union-attr]
+        self.transport.loseConnection()
 
 
 def _pieces(value: Any) -> Iterator[str]:
@@ -153,7 +154,7 @@ class ControlDoor(Service, ServerFactory):
     def stopService(self) -> Deferred[None] | None:
         super().stopService()
         port, self._port = self._port, None
-        return port.stopListening() if port is not None else None  # type: ignore[return-value]
+        return port.stopListening() if port is not None else None
 
 
 def remove_if_dead(path: str) -> None:
