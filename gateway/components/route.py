@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from gateway.notices.attempts.records import Kind
@@ -74,7 +75,7 @@ class ComponentRoute:
         domain: Domain,
         router: Router,
         outflow: Outflow,
-        clock: Any,
+        clock: IReactorTime,
         publish: Publish,
         silence_seconds: float = 65,
     ) -> None:

@@ -17,9 +17,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -74,7 +74,7 @@ class RemoteRoute:
         router: Router,
         backoff: Backoff,
         space: QueueSpace,
-        clock: Any,
+        clock: IReactorTime,
         publish: Publish,
         at_rest: Callable[[RemoteRoute], None],
     ) -> None:

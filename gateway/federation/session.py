@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from gateway.features.dialback import Dialback
@@ -59,7 +60,7 @@ class SessionTools:
     """What all streams between servers share."""
 
     admission: Admission
-    clock: Any
+    clock: IReactorTime
     patience: float = 60  # seconds without an acknowledgement that was asked for
     verifications: int = 100  # at a time for one stream
     elsewhere: Elsewhere = field(default_factory=Elsewhere)

@@ -11,9 +11,10 @@ is used.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from gateway.federation.backoff import Backoff
@@ -39,7 +40,7 @@ class OutboundStreams:
     """All streams on which we may send to other servers."""
 
     def __init__(
-        self, opener: StreamOpener, clock: Any, most_verifications: int = 1000, backoff: Backoff | None = None
+        self, opener: StreamOpener, clock: IReactorTime, most_verifications: int = 1000, backoff: Backoff | None = None
     ) -> None:
         """`most_verifications` keys are verified at a time; `backoff` is for servers that could not be asked.
 

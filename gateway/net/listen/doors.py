@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, ITCPTransport
+from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
@@ -53,11 +53,11 @@ class Refusal(Protocol):
     _open = 0  # of all doors together
 
     @classmethod
-    def unless_too_many(cls, clock: Any) -> Protocol | None:
+    def unless_too_many(cls, clock: IReactorTime) -> Protocol | None:
         """Return a refusal, or None when so many are being told already that this one is closed without a word."""
         return cls(clock) if cls._open < MOST_REFUSALS else None
 
-    def __init__(self, clock: Any) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._patience: Any = None
 
@@ -88,7 +88,7 @@ class Door(ServerFactory):
         porter: Porter,
         *,
         direct_tls: bool,
-        clock: Any,
+        clock: IReactorTime,
         judge: CertificateJudge,
         tools: StreamTools,
         budget: Budget,

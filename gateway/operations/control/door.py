@@ -18,7 +18,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, ITCPTransport
+from twisted.internet.interfaces import IListeningPort, IReactorTime, ITCPTransport
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
@@ -47,7 +47,7 @@ class ControlProtocol(LineOnlyReceiver):
     MAX_LENGTH = MOST_REQUEST_BYTES
     _log = Logger("gateway.operations.control")
 
-    def __init__(self, actions: Mapping[str, Action], clock: Any) -> None:
+    def __init__(self, actions: Mapping[str, Action], clock: IReactorTime) -> None:
         self._actions = actions
         self._clock = clock
         self._turns = Turns(clock)
