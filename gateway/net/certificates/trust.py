@@ -52,7 +52,7 @@ class TrustStore:
     def load(cls, authorities: Path | None = None, revocations: Path | None = None) -> TrustStore:
         """Read authorities from a file or folder, or the system's; raise ConfigError when there is none."""
         source = system_authorities() if authorities is None else authorities
-        found = _Found()
+        found = _FoundRevocations()
         found.read(source, "authorities")
         if not found.authorities:
             raise ConfigError(
@@ -151,7 +151,7 @@ def extension_of(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
         return None
 
 
-class _Found:
+class _FoundRevocations:
     """What the files read so far hold, each certificate and list once."""
 
     def __init__(self) -> None:

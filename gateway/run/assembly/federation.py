@@ -21,7 +21,7 @@ from gateway.federation.session import SessionTools
 from gateway.federation.streams import OutboundStreams
 from gateway.net.dial.connector import Connector
 from gateway.net.dns.destinations import Destinations
-from gateway.net.dns.questions import Bounds
+from gateway.net.dns.questions import ResolverBounds
 from gateway.net.dns.resolver import Resolver
 from gateway.notices.attempts.records import Attempt, AttemptLog
 from gateway.run.assembly.certificates import Trust
@@ -69,7 +69,7 @@ def _resolver(shared: Shared) -> Resolver:
         shared.reactor,
         settings.dns.nameservers,
         hosts_file=str(settings.dns.hosts_file),
-        bounds=Bounds(
+        bounds=ResolverBounds(
             records=settings.limits.dns_records,
             kept=settings.limits.dns_answers,
             under_way=settings.limits.dns_questions,
