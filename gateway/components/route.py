@@ -28,7 +28,7 @@ from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import ComponentChanged, Level, MaybeLost, Publish, StanzasPassed, TooMuch
 from gateway.routing.interfaces import IStreamRoute
 from gateway.routing.outflow import Channel, Lately, Outflow
-from gateway.routing.requests import Key
+from gateway.routing.requests import RequestKey
 from gateway.routing.router import NOBODY_THERE, Router
 from gateway.stream.sessions import Connection
 from gateway.xmpp.addresses import Domain
@@ -46,7 +46,7 @@ class Attachable(Channel, Protocol):
     connection: Connection | None
     address: str
     written: Lately
-    unanswered: frozenset[Key]
+    unanswered: frozenset[RequestKey]
     closed_properly: bool
 
     @property

@@ -14,7 +14,7 @@ from gateway.notices.attempts.records import AttemptLog, Kind
 from gateway.notices.notices import Publish, StanzasPassed
 from gateway.routing.outflow import Lately
 from gateway.routing.policy import check_component
-from gateway.routing.requests import Key
+from gateway.routing.requests import RequestKey
 from gateway.routing.router import Router
 from gateway.stream.events import CloseTransport, StreamClosed, StreamErrorReceived, StreamOpened
 from gateway.stream.sessions import Connection
@@ -48,7 +48,7 @@ class ComponentSession:
         self._publish = publish
         self.closed_properly = False  # by both sides: what was written has been read
         self.written = Lately()
-        self.unanswered: frozenset[Key] = frozenset()
+        self.unanswered: frozenset[RequestKey] = frozenset()
         self._ended_with_error = False
         self._awaits_life = False
         self._may_speak = False  # for its domain: from the attachment, until another takes its place

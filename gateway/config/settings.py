@@ -244,7 +244,7 @@ class RelayDomain(DomainSettings):
     peer: PeerSettings
 
 
-Kind = TypeVar("Kind", bound=DomainSettings)
+OfDomain = TypeVar("OfDomain", bound=DomainSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -427,6 +427,6 @@ class Settings:
     outbox: OutboxSettings = OutboxSettings()
     log: LogSettings = LogSettings()
 
-    def domains_of(self, kind: type[Kind]) -> list[Kind]:
+    def domains_of(self, kind: type[OfDomain]) -> list[OfDomain]:
         """The domains that are served in that way."""
         return [domain for domain in self.domains.values() if isinstance(domain, kind)]

@@ -18,7 +18,7 @@ from gateway.xmpp.namespaces import LIMITS
 _MOST = 10**18 - 1
 
 
-class Limits(StreamFeature):
+class StreamLimits(StreamFeature):
     """Tells our limits, and takes note of theirs."""
 
     name = "limits"

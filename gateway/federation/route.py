@@ -26,12 +26,12 @@ from zope.interface import implementer
 from gateway.federation.backoff import Backoff, Wait
 from gateway.federation.delivery import DeliveryFailed, StreamEnd
 from gateway.federation.resumable_streams import RESUME_SECONDS
-from gateway.federation.session import ServerSession, User
+from gateway.federation.session import ServerSession, StreamUser
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TooMuch
 from gateway.routing.interfaces import IStreamRoute
-from gateway.routing.outflow import Bounds, Lately, Outflow, QueueSpace
-from gateway.routing.requests import Key
+from gateway.routing.outflow import Lately, Outflow, OutflowBounds, QueueSpace
+from gateway.routing.requests import RequestKey
 from gateway.routing.router import Router
 from gateway.timing.timers import Timers
 from gateway.xmpp.addresses import DomainPair
@@ -89,7 +89,7 @@ class RemoteRoute:
         self._clock = clock
         self._publish = publish
         self._at_rest = at_rest
-        self.outflow = Outflow(Bounds(most_stanzas=rules.queue_stanzas), space, clock)
+        self.outflow = Outflow(OutflowBounds(most_stanzas=rules.queue_stanzas), space, clock)
         self._written = Lately(rules.silence_seconds)
         self._is_closed = False
         self._session: ServerSession | None = None
@@ -97,7 +97,7 @@ class RemoteRoute:
         self._timers = Timers(clock)
         self._careful_for = 0  # stanzas that came back: the next managed stream takes them one by one
         self._suspect: Stanza | None = None  # that came back alone
-        self._unanswered: frozenset[Key] = frozenset()  # asked on a stream that has ended
+        self._unanswered: frozenset[RequestKey] = frozenset()  # asked on a stream that has ended
 
     @property
     def queued(self) -> int:
@@ -235,7 +235,7 @@ class RemoteRoute:
         if self._careful_for and session.is_managed:
             session.be_careful(self._careful_for)
         self._careful_for = 0
-        session.carry(self.pair, User(ended=self._stream_ended, take_back=self._take_back))
+        session.carry(self.pair, StreamUser(ended=self._stream_ended, take_back=self._take_back))
         self.outflow.open(self)
 
     def _not_opened(self, failure: Failure) -> None:

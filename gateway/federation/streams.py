@@ -19,10 +19,10 @@ from twisted.python.failure import Failure
 
 from gateway.federation.backoff import Backoff
 from gateway.federation.delivery import DeliveryFailed
-from gateway.federation.outbound import Gone, OutboundSession
+from gateway.federation.outbound import OutboundSession, WhenGone
 from gateway.federation.resumable_streams import BrokenStream, BrokenStreams
 from gateway.federation.session import ServerSession
-from gateway.federation.verification import Asker, Places, unanswered
+from gateway.federation.verification import Asker, QuestionPlaces, unanswered
 from gateway.stream.events import PairChecked, VerifyPair
 from gateway.xmpp.addresses import Domain, DomainPair
 
@@ -31,7 +31,7 @@ class StreamOpener(Protocol):
     """Who resolves, dials and negotiates."""
 
     def open(
-        self, pair: DomainPair, gone: Gone, *, only_questions: bool, resuming: BrokenStream | None = None
+        self, pair: DomainPair, gone: WhenGone, *, only_questions: bool, resuming: BrokenStream | None = None
     ) -> Deferred[OutboundSession]:
         """A session whose stream is established; fails with DeliveryFailed, also when it is cancelled."""
 
@@ -48,7 +48,7 @@ class OutboundStreams:
         """
         self._opener = opener
         self._clock = clock
-        self._places = Places(most_verifications)
+        self._places = QuestionPlaces(most_verifications)
         self._backoff = backoff
         self._sessions: dict[Domain, list[OutboundSession]] = {}
         self._lent: dict[DomainPair, ServerSession] = {}

@@ -72,7 +72,7 @@ class Domains:
 TermsFor = Callable[[Domain], Terms | None]  # None: nothing is exchanged with that domain
 
 
-class OutsideDoor:
+class OutsideRules:
     """The rules of the doors at which the servers of other domains arrive, and of the streams that we open to them."""
 
     def __init__(self, domains: Domains, terms_for: TermsFor) -> None:
@@ -120,7 +120,7 @@ class OutsideDoor:
         return self._domains.is_own(domain)
 
 
-class InsideDoor:
+class RelayRules:
     """The rules of the door for relayed servers: to them we are all the world."""
 
     def __init__(self, domains: Domains, terms_for: TermsFor) -> None:

@@ -12,7 +12,7 @@ from operator import methodcaller
 
 from gateway.stream.bare_errors import HeaderLacking
 from gateway.stream.budget import Budget
-from gateway.stream.codec import Codec, Item, StreamEnd
+from gateway.stream.codec import Codec, EndOfStream, Item
 from gateway.stream.errors import ERROR, read_error, write_error
 from gateway.stream.events import (
     CloseTransport,
@@ -208,7 +208,7 @@ class Stream:
             self._move(Move.HEADER)
             if self.state is not State.DISCARDING:
                 self._header_received(read_header(item, self.profile.content_namespace, self._tools.addresses.lookup))
-        elif isinstance(item, StreamEnd):
+        elif isinstance(item, EndOfStream):
             self._closed_by_other_side()
         elif isinstance(item, Element):
             self._move(Move.ELEMENT)

@@ -11,7 +11,7 @@ from twisted.names import dns
 from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.streams import OutboundStreams
-from gateway.federation.verification import Asker, Places
+from gateway.federation.verification import Asker, QuestionPlaces
 from gateway.net.dns.answers import DNSAnswer, DNSQuestion
 from gateway.net.dns.questions import DNSQuestions, ResolverBounds
 from gateway.net.dns.resolver import Resolver
@@ -72,7 +72,7 @@ def test_f_b_5_a_question_that_is_ours_as_well_does_not_wait_behind_strangers() 
 
 def test_f_b_5_one_address_and_one_domain_have_a_share_of_the_verifications() -> None:
     """Twelve streams of one address take a tenth; all strangers leave a quarter to those who have proved something."""
-    places = Places(1000)
+    places = QuestionPlaces(1000)
     taken = [places.take(Asker(address="192.0.2.1", is_proved=False), f"{n}.n{n}.test", 0) for n in range(500)]
     assert taken.count("") == 100
     assert "192.0.2.1" in taken[-1]

@@ -14,7 +14,7 @@ from gateway.components.session import ComponentSession
 from gateway.features.bidi import Bidirectional
 from gateway.features.dialback import Dialback
 from gateway.features.handshake import Handshake
-from gateway.features.limits import Limits
+from gateway.features.limits import StreamLimits
 from gateway.features.sasl_servers import accepting_servers
 from gateway.features.starttls import StartTLS
 from gateway.features.stream_management import between_servers
@@ -145,7 +145,7 @@ def _accepting_profile(shared: Shared, dialback: Dialback) -> Profile:
         accepting_servers(shared.tools.new_id),
         dialback,
         Bidirectional(),
-        Limits(),
+        StreamLimits(),
         between_servers(),
     )
 

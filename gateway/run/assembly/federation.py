@@ -9,13 +9,13 @@ from random import SystemRandom
 
 from gateway.features.bidi import Bidirectional
 from gateway.features.dialback import Dialback, DialbackQuestions
-from gateway.features.limits import Limits
+from gateway.features.limits import StreamLimits
 from gateway.features.sasl_servers import proving_to_servers
 from gateway.features.starttls import StartTLS
 from gateway.features.stream_management import between_servers
 from gateway.federation.admission import Admission
 from gateway.federation.backoff import Backoff, Waits
-from gateway.federation.outbound import Gone, OutboundSession
+from gateway.federation.outbound import OutboundSession, WhenGone
 from gateway.federation.resumable_streams import BrokenStream
 from gateway.federation.session import SessionTools
 from gateway.federation.streams import OutboundStreams
@@ -85,7 +85,9 @@ def _resolver(shared: Shared) -> Resolver:
 def _connector(
     shared: Shared, trust: Trust, policies: Policies, session_tools: SessionTools, resolver: Resolver
 ) -> Connector:
-    def session(attempt: AttemptLog, pair: DomainPair, gone: Gone, resuming: BrokenStream | None) -> OutboundSession:
+    def session(
+        attempt: AttemptLog, pair: DomainPair, gone: WhenGone, resuming: BrokenStream | None
+    ) -> OutboundSession:
         is_relayed = shared.rules.domains.relayed_terms(pair.target) is not None
         dialback = policies.inside_dialback if is_relayed else policies.outside_dialback
         return OutboundSession(attempt, dialback, session_tools, pair, gone, resuming)
@@ -116,7 +118,7 @@ def _initiating_profiles(shared: Shared, dialback: Dialback) -> tuple[Profile, P
             Bidirectional(),
             proving_to_servers(shared.tools.new_id),
             dialback,
-            Limits(),
+            StreamLimits(),
             between_servers(),
         ),
         server_profile(StartTLS(), DialbackQuestions(dialback)),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.dialback.keys import KeyMaker
-from gateway.features.dialback import Bounds, Dialback
-from gateway.routing.policy import InsideDoor, OutsideDoor
+from gateway.features.dialback import Dialback, DialbackBounds
+from gateway.routing.policy import OutsideRules, RelayRules
 from gateway.run.assembly.shared import Shared
 
 
@@ -14,8 +14,8 @@ from gateway.run.assembly.shared import Shared
 class Policies:
     """The policy and the dialback of each side."""
 
-    outside: OutsideDoor
-    inside: InsideDoor
+    outside: OutsideRules
+    inside: RelayRules
     outside_dialback: Dialback
     inside_dialback: Dialback
 
@@ -23,10 +23,10 @@ class Policies:
 def make_policies(shared: Shared, keys: KeyMaker) -> Policies:
     """The two sides make their keys with the same secret, so a key is good whichever side it is asked about."""
     rules = shared.rules
-    outside = OutsideDoor(rules.domains, rules.terms_outside)
-    inside = InsideDoor(rules.domains, rules.terms_outside)
+    outside = OutsideRules(rules.domains, rules.terms_outside)
+    inside = RelayRules(rules.domains, rules.terms_outside)
     limits = shared.settings.limits
-    bounds = Bounds(pairs=limits.pairs_per_stream, checks=limits.verifications_per_stream)
+    bounds = DialbackBounds(pairs=limits.pairs_per_stream, checks=limits.verifications_per_stream)
     return Policies(
         outside=outside,
         inside=inside,

@@ -12,7 +12,7 @@ from gateway.handlers.route import HandlerRoute
 from gateway.handlers.time import Time
 from gateway.handlers.version import Version
 from gateway.routing.interfaces import IDiscoverable, ILocalHandler
-from gateway.routing.outflow import Bounds, Outflow
+from gateway.routing.outflow import Outflow, OutflowBounds
 from gateway.routing.router import Router
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.shared import Shared
@@ -57,7 +57,7 @@ def local_route(shared: Shared, routing: Routing, domain: ComponentDomain | Hand
     if isinstance(domain, ComponentDomain):
         limits = shared.settings.limits
         waiting = limits.component_buffer_bytes
-        bounds = Bounds(wait_above=waiting, most_bytes=MOST_BYTES_FACTOR * waiting)
+        bounds = OutflowBounds(wait_above=waiting, most_bytes=MOST_BYTES_FACTOR * waiting)
         outflow = Outflow(bounds, routing.space, shared.reactor)
         return ComponentRoute(domain.domain, router, outflow, shared.reactor, publish, limits.silence_seconds)
     handler = _made(domain)

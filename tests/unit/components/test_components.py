@@ -16,7 +16,7 @@ from gateway.features.handshake import AttachComponent, ComponentAttached
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.notices.notices import ComponentChanged, MaybeLost, Notice
 from gateway.routing.interfaces import IRoute
-from gateway.routing.outflow import Bounds, Outflow, QueueSpace
+from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace
 from gateway.routing.policy import DomainRule, Domains
 from gateway.routing.router import Router
 from gateway.stream.events import CloseTransport, StreamClosed, StreamErrorReceived, StreamOpened
@@ -44,7 +44,7 @@ class World:
         self.notices: list[Notice] = []
         self.clock = Clock()
         self.router = Router(Domains({DOMAIN: DomainRule(with_subdomains=True)}), self.remote, self.notices.append)
-        outflow = Outflow(Bounds(wait_above=1000, most_bytes=2000), QueueSpace(1_000_000), self.clock)
+        outflow = Outflow(OutflowBounds(wait_above=1000, most_bytes=2000), QueueSpace(1_000_000), self.clock)
         self.route = ComponentRoute(DOMAIN, self.router, outflow, self.clock, self.notices.append)
         self.router.attach(DOMAIN, self.route)
 
