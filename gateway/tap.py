@@ -25,7 +25,7 @@ from gateway.config.place import USUAL, VARIABLE, NoConfiguration, find_config
 from gateway.config.settings import Settings
 from gateway.net.listen.descriptors import ShortageWatch, allow, shortfall
 from gateway.notices.notices import Level, Remark
-from gateway.operations.control.door import Refused
+from gateway.operations.control.door import CommandRefused
 from gateway.operations.log import Shares, log_observer, notice_log, open_log
 from gateway.service import Gateway, build
 from gateway.xmpp.errors import ConfigError
@@ -107,7 +107,7 @@ def spare_the_collector() -> None:
 
 def reload_by_signal(gateway: Gateway) -> None:
     """SIGHUP: what `xmpp-gateway reload` does; the log tells the outcome."""
-    gateway.reload().addErrback(lambda failure: failure.trap(Refused) and None)
+    gateway.reload().addErrback(lambda failure: failure.trap(CommandRefused) and None)
 
 
 def _observer(twistd: Any, settings: Settings, reactor: Any, shares: Shares | None) -> ILogObserver | None:

@@ -22,7 +22,7 @@ from gateway.commands.steering import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.config.settings import DNSSettings, TLSSettings
 from gateway.features.sasl import carry_out
 from gateway.features.sasl_clients import Credentials
-from gateway.login.login import Login, LoginTools
+from gateway.login.login import LoginTools, Visit
 from gateway.net.certificates.certificate_names import CLIENT
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.certificates.own_certificates import Keyring
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     password = getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     mechanisms = frozenset({arguments.mechanism}) if arguments.mechanism else None
     credentials = Credentials(account=account, password=password, mechanisms=mechanisms)
-    login = Login(credentials, login_tools(reactor, tls, dns), connect=arguments.connect, note=print)
+    login = Visit(credentials, login_tools(reactor, tls, dns), connect=arguments.connect, note=print)
     statuses: list[int] = []
 
     def start() -> None:
@@ -84,7 +84,7 @@ def login_tools(reactor: Any, tls: TLSSettings, dns: DNSSettings) -> LoginTools:
     )
 
 
-async def visit(login: Login) -> int:
+async def visit(login: Visit) -> int:
     """Do what every client does, print it, and return the exit status."""
     try:
         messaging = await login.enter()

@@ -113,7 +113,7 @@ class RemoteRoute:
         elif not self.rules.allow:
             text = f"nothing is exchanged with {self.pair.target}"
             self._router.bounce(stanza, StanzaError(StanzaCondition.NOT_ALLOWED, text))
-            self._rest()
+            self._leave_when_at_rest()
         elif not self.outflow.hold(stanza):
             self._refuse(stanza)
         elif self.disposition is Disposition.IDLE:
@@ -260,7 +260,7 @@ class RemoteRoute:
         self._timers.stop("deadline", "retry")
         self.disposition = Disposition.IDLE
         self._bounce_waiting(failed)
-        self._rest()
+        self._leave_when_at_rest()
 
     def _bounce_waiting(self, failed: DeliveryFailed) -> None:
         error = failed.stanza_error(self.pair.target)
@@ -338,7 +338,7 @@ class RemoteRoute:
 
     def _give_up_answers(self) -> None:
         self._answer_unanswered()
-        self._rest()
+        self._leave_when_at_rest()
 
     def _answer_unanswered(self) -> None:
         """What was asked on a stream that ended, and has not been answered on another one by now, is answered here."""
@@ -348,7 +348,7 @@ class RemoteRoute:
             self._router.abandon(self.pair, failed.stanza_error(self.pair.target), unanswered)
             self._router.flush()
 
-    def _rest(self) -> None:
+    def _leave_when_at_rest(self) -> None:
         if self.disposition is Disposition.IDLE and not self._timers:
             self._at_rest(self)
 

@@ -18,7 +18,7 @@ from gateway.im.presence import Presences
 from gateway.im.probes import Probes
 from gateway.im.services import Services
 from gateway.im.subscribing import Subscribing
-from gateway.im.work import Step
+from gateway.im.work import AccountJob
 from gateway.routing.interfaces import IRouter
 from gateway.storage.interfaces import IStore
 from gateway.stream.codec import AddressLookup
@@ -61,7 +61,7 @@ def assemble(
     tokens: Callable[[], str],
     addresses: AddressLookup,
     limits: AccountLimits,
-    later: Callable[[Resource, Step], None],
+    later: Callable[[Resource, AccountJob], None],
 ) -> DomainParts:
     """Make the parts, each from those before it."""
 

@@ -28,7 +28,7 @@ from gateway.im.interfaces import ISession
 from gateway.im.kept import KeptMessage
 from gateway.im.limits import AccountLimits
 from gateway.im.throttle import Throttle
-from gateway.im.work import Later, Step
+from gateway.im.work import AccountJob, Later
 from gateway.routing.interfaces import IRoute, IRouter
 from gateway.storage.errors import NoSuchAccount
 from gateway.storage.interfaces import IStore
@@ -225,7 +225,7 @@ class AccountDomain:
         waits = [session.flush() for session in unflushed]
         return _all((*waits, self._itself.flush(), self._accounts.backlog.room()))
 
-    def _take_later(self, resource: Resource, step: Step) -> None:
+    def _take_later(self, resource: Resource, step: AccountJob) -> None:
         """A step that a timer lets through."""
         resource.account.work.insist(step, partial(self._failed, resource.account))
         self.settle()

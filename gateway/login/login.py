@@ -62,7 +62,7 @@ class LoginTools:
     timing: Timing = field(default_factory=Timing)
 
 
-class Login:
+class Visit:
     """One stay at a server; entered once."""
 
     def __init__(

@@ -24,7 +24,7 @@ from gateway.net.certificates.own_certificates import Identity
 from gateway.net.listen.listening import Listening, NotOpened
 from gateway.net.tls.session import judge_peer
 from gateway.notices.notices import Level, Remark
-from gateway.operations.control.door import Refused
+from gateway.operations.control.door import CommandRefused
 from gateway.routing.review import review
 from gateway.run.assembly.certificates import Material, Trust
 from gateway.run.assembly.doors import Factories
@@ -72,7 +72,7 @@ class Reload:
         except (Mistakes, ConfigError, NotOpened) as problem:
             told = "; ".join(str(problem).splitlines())
             self._tell(f"the configuration was not reloaded, and nothing has changed: {told}", Level.ERROR)
-            raise Refused(f"nothing has changed: {problem}") from problem
+            raise CommandRefused(f"nothing has changed: {problem}") from problem
         changed = [*differences(self._old, new), *_renewed(self._trust.identities, material.identities)]
         if material.trust.generation != self._trust.judge.trust.generation:
             changed.append(f"we trust {material.trust}")

@@ -26,6 +26,7 @@ from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 
+from gateway.net.dns.resolver import Note
 from gateway.net.dns.targets import Target, endpoint_text
 from gateway.xmpp.errors import DiallingFailed
 
@@ -33,7 +34,6 @@ ATTEMPT_DELAY = 0.25
 ATTEMPT_SECONDS = 10.0
 
 Build = Callable[[Target], Protocol]
-Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)

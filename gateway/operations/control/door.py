@@ -31,11 +31,11 @@ from gateway.xmpp.errors import GatewayError
 MOST_REQUEST_BYTES = 4096
 PATIENCE = 10.0
 
-Action = Callable[..., Any]
+Command = Callable[..., Any]
 """Takes the other members of the request as keyword arguments; its result is JSON, or a Deferred of it."""
 
 
-class Refused(GatewayError):
+class CommandRefused(GatewayError):
     """What was asked for cannot be done; says why."""
 
 
@@ -47,7 +47,7 @@ class ControlProtocol(LineOnlyReceiver):
     MAX_LENGTH = MOST_REQUEST_BYTES
     _log = Logger("gateway.operations.control")
 
-    def __init__(self, actions: Mapping[str, Action], clock: IReactorTime) -> None:
+    def __init__(self, actions: Mapping[str, Command], clock: IReactorTime) -> None:
         self._actions = actions
         self._clock = clock
         self._turns = Turns(clock)
@@ -77,14 +77,14 @@ class ControlProtocol(LineOnlyReceiver):
             command = request.pop("command")
             action = self._actions[command]
         except (ValueError, AttributeError, TypeError, KeyError):
-            raise Refused("this service does not know that command; it may be older than xmpp-gateway") from None
+            raise CommandRefused("this service does not know that command; it may be older than xmpp-gateway") from None
         if not all(isinstance(value, str) for value in request.values()):
-            raise Refused("every member of a request is a text")
+            raise CommandRefused("every member of a request is a text")
         try:
             return action(**request)
         except TypeError as error:
             self._log.failure("control: {command}", command=command)
-            raise Refused(f"{command} does not take these arguments") from error
+            raise CommandRefused(f"{command} does not take these arguments") from error
 
     def _failed(self, failure: Failure) -> dict[str, Any]:
         if failure.check(GatewayError):
@@ -128,7 +128,7 @@ class ControlDoor(Service, ServerFactory):
 
     noisy = False
 
-    def __init__(self, path: Callable[[], str], actions: Mapping[str, Action], reactor: Any) -> None:
+    def __init__(self, path: Callable[[], str], actions: Mapping[str, Command], reactor: Any) -> None:
         """`path` is asked when the socket is made, at the start."""
         self._path = path
         self._actions = actions

@@ -15,7 +15,7 @@ from gateway.config.settings import PeerSettings
 from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
 from gateway.notices.attempts.records import Attempt
-from gateway.operations.control.door import Action, Refused
+from gateway.operations.control.door import Command, CommandRefused
 from gateway.operations.history import History
 from gateway.operations.log import harmless
 from gateway.operations.status import StatusReader
@@ -57,7 +57,7 @@ class Operator:
         self._turns = turns
 
     @property
-    def actions(self) -> dict[str, Action]:
+    def actions(self) -> dict[str, Command]:
         """Each command by its name."""
         commands: tuple[Callable[..., Any], ...] = (
             self.status,
@@ -185,7 +185,7 @@ def _prepared(domain: str) -> Domain:
     try:
         return prepare_domain(domain)
     except MalformedAddress as error:
-        raise Refused(error.problem) from error
+        raise CommandRefused(error.problem) from error
 
 
 def _concerns(facts: Facts, domain: Domain) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from gateway.operations.control.door import ControlDoor
 from gateway.operations.control.operator import Operator, Steered
 from gateway.operations.control.place import socket_path
-from gateway.operations.http.door import Answer, Door, Page
+from gateway.operations.http.door import HTTPDoor, Page, Response
 from gateway.operations.http.events import EventStream
 from gateway.operations.http.files import page_files
 from gateway.operations.http.health import alive, ready
@@ -32,7 +32,7 @@ class Operating:
 
     control: ControlDoor
     lag: LagMeter
-    page: Door
+    page: HTTPDoor
     supervised: Supervised
 
 
@@ -71,12 +71,12 @@ def let_operators_in(shared: Shared, steered: Steered) -> Operating:
     )
 
 
-def _page(shared: Shared, operator: Operator, metrics: Metrics) -> Door:
+def _page(shared: Shared, operator: Operator, metrics: Metrics) -> HTTPDoor:
     pages = {
         **dict(page_files()),
         "/events": EventStream({"status": operator.glance, "failures": operator.failures}, shared.reactor),
-        "/metrics": Page(lambda: Answer(body=metrics.text(), kind=CONTENT_TYPE)),
+        "/metrics": Page(lambda: Response(body=metrics.text(), kind=CONTENT_TYPE)),
         "/healthz": Page(ready(shared.endpoints.missing)),
         "/healthz/alive": Page(alive),
     }
-    return Door(pages, lambda: shared.settings.domains, shared.reactor)
+    return HTTPDoor(pages, lambda: shared.settings.domains, shared.reactor)

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from gateway.config import load
 from gateway.handlers.subprotocols import Subprotocols
-from gateway.operations.control.door import Refused
+from gateway.operations.control.door import CommandRefused
 from gateway.routing.interfaces import Declined, IDetachableHandler
 from gateway.service import Gateway, build
 from gateway.xmpp.addresses import Domain
@@ -146,7 +146,7 @@ def test_if_the_new_one_fails_the_old_ones_go_on(folder: Folder) -> None:
     before = dict(gateway.served.handlers)
     Noted.log.clear()
     folder.write(BASE + handler("first.test", 'name = "uno"') + handler("second.test", "breaks = true"))
-    with pytest.raises(Refused, match="the port is taken"):
+    with pytest.raises(CommandRefused, match="the port is taken"):
         reload(gateway)
     assert gateway.served.handlers == before
     assert Noted.log[-3:] == ["two attached", "uno detached", "one attached"]

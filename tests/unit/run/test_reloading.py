@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.config import load
-from gateway.operations.control.door import Refused
+from gateway.operations.control.door import CommandRefused
 from gateway.routing.interfaces import ILocalHandler
 from gateway.run.reloading import differences
 from gateway.service import Gateway, build
@@ -121,7 +121,9 @@ class Stubborn:
 def test_a_handler_that_cannot_be_made_is_a_mistake_and_changes_nothing(gateway: Gateway, folder: Folder) -> None:
     settings = gateway.shared.settings
     folder.write(f'{CONFIGURATION}[domains."s.test"]\nserve = "{__name__}.Stubborn"\n')
-    with pytest.raises(Refused, match=r'"s.test".options: .*Stubborn cannot be made: RuntimeError: it is raining'):
+    with pytest.raises(
+        CommandRefused, match=r'"s.test".options: .*Stubborn cannot be made: RuntimeError: it is raining'
+    ):
         reload(gateway)
     assert gateway.shared.settings is settings
     with pytest.raises(ConfigError, match="it is raining"):
@@ -136,7 +138,7 @@ def test_a_mistake_changes_nothing(gateway: Gateway, folder: Folder, text: str) 
         dict(gateway.served.components),
     )
     folder.write(text)
-    with pytest.raises(Refused, match="nothing has changed"):
+    with pytest.raises(CommandRefused, match="nothing has changed"):
         reload(gateway)
     assert gateway.shared.settings is settings
     assert gateway.trust.contexts.keyring is contexts
@@ -160,7 +162,7 @@ def test_mistakes_are_one_line_of_the_log(gateway: Gateway, folder: Folder) -> N
     told: list[str] = []
     gateway.shared.board.subscribe(lambda notice: told.append(notice.sentence))
     folder.write(f"{CONFIGURATION}[nonsense]\n[more]\n")
-    with pytest.raises(Refused):
+    with pytest.raises(CommandRefused):
         reload(gateway)
     (line,) = told
     assert "\n" not in line

@@ -13,7 +13,7 @@ from gateway.config.settings import PeerSettings
 from gateway.federation.backoff import Backoff, Waits
 from gateway.notices.attempts.records import AttemptLog, Direction
 from gateway.notices.attempts.verdicts import Verdict
-from gateway.operations.control.door import Refused
+from gateway.operations.control.door import CommandRefused
 from gateway.operations.control.operator import MOST_FAILURES, Operator
 from gateway.operations.history import History
 from gateway.timing.turns import Turns
@@ -75,7 +75,7 @@ def test_explain_has_state_rules_streams_and_attempts_of_one_domain() -> None:
 
 
 def test_a_text_that_is_no_domain_is_refused() -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(CommandRefused):
         Operator(Steered(), Turns(Clock())).explain("not a domain")
 
 
