@@ -25,7 +25,7 @@ from gateway.config.place import USUAL, VARIABLE, NoConfiguration, find_config
 from gateway.config.settings import Settings
 from gateway.net.listen.descriptors import ShortageWatch, allow, shortfall
 from gateway.notices.notices import Level, Remark
-from gateway.operations.control.door import Refused
+from gateway.operations.control.door import CommandRefused
 from gateway.operations.log import Shares, log_observer, notice_log, open_log
 from gateway.service import Gateway, build
 from gateway.xmpp.errors import ConfigError
@@ -84,10 +84,10 @@ def makeService(options: Options) -> Logged:
         _refuse(f"{settings.file}: {mistake}")
     per_minute = settings.limits.log_lines_per_minute
     shares = Shares(per_minute, reactor.seconds) if per_minute else None
-    gateway.board.subscribe(notice_log(settings.log.level, shares=shares))
-    globalLogPublisher.addObserver(ShortageWatch(gateway.board.publish, reactor.seconds))
+    gateway.shared.board.subscribe(notice_log(settings.log.level, shares=shares))
+    globalLogPublisher.addObserver(ShortageWatch(gateway.shared.board.publish, reactor.seconds))
     for warning in (*warnings(settings, datetime.now(UTC)), *shortfall(settings.limits.streams)):
-        gateway.board.publish(Remark(text=warning, weight=Level.WARN))
+        gateway.shared.board.publish(Remark(text=warning, weight=Level.WARN))
     top = Logged(_observer(options.parent, settings, reactor, shares))
     gateway.setServiceParent(top)
     reactor.callWhenRunning(spare_the_collector)
@@ -107,7 +107,7 @@ def spare_the_collector() -> None:
 
 def reload_by_signal(gateway: Gateway) -> None:
     """Reload on SIGHUP, as `xmpp-gateway reload` does; the outcome is logged."""
-    gateway.reload().addErrback(lambda failure: failure.trap(Refused) and None)
+    gateway.reload().addErrback(lambda failure: failure.trap(CommandRefused) and None)
 
 
 def _observer(twistd: Any, settings: Settings, reactor: Any, shares: Shares | None) -> ILogObserver | None:

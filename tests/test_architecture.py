@@ -127,3 +127,22 @@ def as_table(floors: Floors) -> str:
 
 def test_the_manual_has_the_same_map() -> None:
     assert as_table(FLOORS) in ARCHITECTURE.read_text(), f"docs/ARCHITECTURE.md needs this table:\n{as_table(FLOORS)}"
+
+
+def types_defined(path: Path) -> Iterator[str]:
+    """Yield the classes and type aliases that a module defines at its top; not `T` and `P`, which are parameters."""
+    for node in ast.parse(path.read_text()).body:
+        match node:
+            case ast.ClassDef(name=name):
+                yield name
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                if re.fullmatch(r"_?[A-Z](?=.*[a-z])[A-Za-z0-9]*", name):
+                    yield name
+
+
+def test_a_name_of_a_type_means_one_thing() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in modules():
+        for name in types_defined(path):
+            homes.setdefault(name, []).append(dotted(path))
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}

@@ -22,7 +22,7 @@ from gateway.clients.session import ClientServices, ClientSession
 from gateway.features.advertisement import Advertisement
 from gateway.features.bind import Bind, LegacySession
 from gateway.features.client_state import ClientState
-from gateway.features.limits import Limits
+from gateway.features.limits import StreamLimits
 from gateway.features.sasl_clients import ChannelBindingTypes, accepting_clients
 from gateway.features.starttls import StartTLS
 from gateway.features.stream_management import StreamManagement
@@ -150,6 +150,6 @@ def client_features(decoys: Decoys, new_id: Callable[[], str]) -> Profile:
         LegacySession(),
         management,
         ClientState(),
-        Limits(),
+        StreamLimits(),
         *map(Advertisement, STREAM_FEATURES),
     )

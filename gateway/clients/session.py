@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IReactorTime
 from gateway.bounds.tables import address_of
 from gateway.clients.client import Client
 from gateway.clients.liveness import Liveness
-from gateway.clients.login import Login, Try
+from gateway.clients.login import Login, LoginTry
 from gateway.clients.narration import ClientNarrator
 from gateway.clients.resumption import Resumptions
 from gateway.features.bind import BindResource, ResourceBound
@@ -72,7 +72,7 @@ class ClientSession:
         self._was_closed = False  # by either side, with its closing tag
         self._acknowledging = False
         self._is_asked_again = False
-        self._try: Try | None = None  # to log in, as long as its outcome is not known
+        self._try: LoginTry | None = None  # to log in, as long as its outcome is not known
 
     # -- as a Session ------------------------------------------------------------------------------------------------
 
@@ -123,7 +123,7 @@ class ClientSession:
 
     def _find(self, order: FindCredentials) -> None:
         assert self.connection is not None
-        self._try = Try(address=address_of(self.connection.peer_address), account=order.account)
+        self._try = LoginTry(address=address_of(self.connection.peer_address), account=order.account)
         self._services.login.find(order, self._try).addCallback(self._answer)
 
     def _compute(self, order: Compute) -> None:

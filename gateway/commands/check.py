@@ -20,7 +20,7 @@ from gateway.config.settings import (
 from gateway.net.certificates.own_certificates import Identity, Keyring
 from gateway.xmpp.addresses import Domain, to_ascii
 
-Row = tuple[str, str]
+CheckLine = tuple[str, str]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def summary(settings: Settings, moment: datetime) -> Iterator[str]:
         yield f"{'warnings' if number == 0 else '':<10}{warning}"
 
 
-def _table(name: str, rows: Iterable[Row]) -> Iterator[str]:
+def _table(name: str, rows: Iterable[CheckLine]) -> Iterator[str]:
     """Yield rows of two columns, the first row with the name before it."""
     rows = list(rows) or [("none", "")]
     width = max(len(first) for first, _ in rows)
@@ -53,7 +53,7 @@ def _table(name: str, rows: Iterable[Row]) -> Iterator[str]:
         yield f"{name if number == 0 else '':<10}{first:<{width}}  {second}".rstrip()
 
 
-def _domains(settings: Settings) -> Iterator[Row]:
+def _domains(settings: Settings) -> Iterator[CheckLine]:
     identities = identities_of(settings)
     for domain, served in settings.domains.items():
         yield domain, f"{_served(served)}; {_certificate(domain, identities)}"
@@ -80,7 +80,7 @@ def _certificate(domain: Domain, identities: Mapping[Domain, Identity]) -> str:
     return f"{whose} {identity.certificate_file.name}, valid until {identity.not_after:%Y-%m-%d}"
 
 
-def _peers(rules: PeerRules) -> Iterator[Row]:
+def _peers(rules: PeerRules) -> Iterator[CheckLine]:
     yield "any", _dealings(rules.any)
     for pattern, peer in rules.entries.items():
         at = f"at {peer.connect}, " if peer.connect and peer.connect != rules.any.connect else ""

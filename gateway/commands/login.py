@@ -22,14 +22,14 @@ from gateway.commands.steering import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.config.settings import DNSSettings, TLSSettings
 from gateway.features.sasl import carry_out
 from gateway.features.sasl_clients import Credentials
-from gateway.login.login import Login, LoginTools
+from gateway.login.login import LoginTools, Visit
 from gateway.net.certificates.certificate_names import CLIENT
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.certificates.own_certificates import Keyring
 from gateway.net.certificates.trust import TrustStore
 from gateway.net.dns.resolver import Resolver
 from gateway.net.tls.contexts import TLSContexts
-from gateway.stream.stream import StreamTools
+from gateway.stream.tools import StreamTools
 from gateway.xmpp.addresses import Address, AddressCache
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import GatewayError, MalformedAddress
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     password = getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     mechanisms = frozenset({arguments.mechanism}) if arguments.mechanism else None
     credentials = Credentials(account=account, password=password, mechanisms=mechanisms)
-    login = Login(credentials, login_tools(reactor, tls, dns), connect=arguments.connect, note=print)
+    login = Visit(credentials, login_tools(reactor, tls, dns), connect=arguments.connect, note=print)
     statuses: list[int] = []
 
     def start() -> None:
@@ -88,7 +88,7 @@ def login_tools(reactor: Any, tls: TLSSettings, dns: DNSSettings) -> LoginTools:
     )
 
 
-async def visit(login: Login) -> int:
+async def visit(login: Visit) -> int:
     """Log in, fetch the roster, ping and log out; print each step and return the exit status."""
     try:
         messaging = await login.enter()

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"xmpp-gateway: {problem}", file=sys.stderr)
         return NOT_DONE
     with _gateway(settings, reactor) as gateway:
-        pair = DomainPair(sender or next(iter(gateway.settings.domains)), target)
+        pair = DomainPair(sender or next(iter(gateway.shared.settings.domains)), target)
         probe = Probe(gateway, pair, only_look=settings is None, quiet=arguments.json)
         probe.run(reactor)
     return probe.tell()
@@ -78,7 +78,7 @@ class Probe:
         self._quiet = quiet
         self._attempts: list[Attempt] = []
         self._doing = ""
-        gateway.board.subscribe(self._notice)
+        gateway.shared.board.subscribe(self._notice)
 
     def run(self, reactor: Any) -> None:
         """Wait until it has succeeded or failed."""
@@ -102,7 +102,7 @@ class Probe:
 
     async def _try(self, reactor: Any) -> None:
         seconds = self._gateway.peer(self._pair.target).connect_seconds
-        opening = self._gateway.connector.open(self._pair, _gone, only_questions=self._only_look)
+        opening = self._gateway.federation.connector.open(self._pair, _gone, only_questions=self._only_look)
         deadline = reactor.callLater(seconds, opening.cancel)
         try:
             session = await opening

@@ -33,7 +33,7 @@ MEANINGS = {
     SOMETHING_IS_WRONG: "something is wrong, or an attempt failed: the output says what",
 }
 
-Answer = Any  # what the service answered, read from JSON
+CommandResult = Any  # what the service answered, read from JSON
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +41,8 @@ class Steering:
     """One of these commands."""
 
     name: str
-    render: Callable[[Answer], Iterable[str]]  # the answer as lines for people
-    is_well: Callable[[Answer], bool] = lambda answer: True
+    render: Callable[[CommandResult], Iterable[str]]  # the answer as lines for people
+    is_well: Callable[[CommandResult], bool] = lambda answer: True
     takes_domain: bool = False
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from twisted.python.reflect import namedAny
 
 from gateway.config.peers import check_proofs
-from gateway.config.reading import Key, Reading, did_you_mean, dotted
+from gateway.config.reading import KeyPath, Reading, did_you_mean, dotted
 from gateway.config.settings import (
     ComponentDomain,
     DomainSettings,
@@ -39,7 +39,7 @@ COMMON = frozenset(each.name for each, _ in options_of(DomainSettings)) - {"serv
 def read_domains(reading: Reading, tables: Any, rules: PeerRules) -> dict[Domain, DomainSettings]:
     """The domains that this gateway answers for, in the order of the file."""
     domains: dict[Domain, DomainSettings] = {}
-    written: dict[Domain, Key] = {}
+    written: dict[Domain, KeyPath] = {}
     for key, name, table in named_tables(reading, ("domains",), tables, {"serve"}):
         domain = _domain(reading, key, name)
         if domain in written:
@@ -54,7 +54,7 @@ def read_domains(reading: Reading, tables: Any, rules: PeerRules) -> dict[Domain
     return domains
 
 
-def _domain(reading: Reading, key: Key, name: str) -> Domain | None:
+def _domain(reading: Reading, key: KeyPath, name: str) -> Domain | None:
     """The domain that a table is named after; None when the name is not a domain."""
     try:
         return prepare_domain(name)
@@ -63,7 +63,9 @@ def _domain(reading: Reading, key: Key, name: str) -> Domain | None:
         return None
 
 
-def _read_domain(reading: Reading, key: Key, domain: Domain, table: dict[str, Any], rules: PeerRules) -> DomainSettings:
+def _read_domain(
+    reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], rules: PeerRules
+) -> DomainSettings:
     """The settings of one domain, by the way in which it is served."""
     match table.get("serve"):
         case "im":
@@ -78,7 +80,7 @@ def _read_domain(reading: Reading, key: Key, domain: Domain, table: dict[str, An
             return _read_unserved(reading, key, domain, table, wrong)
 
 
-def _read_unserved(reading: Reading, key: Key, domain: Domain, table: dict[str, Any], wrong: Any) -> DomainSettings:
+def _read_unserved(reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], wrong: Any) -> DomainSettings:
     """Read the common keys of a domain whose `serve` is missing or unknown."""
     choice = "'im', 'component', 'relay', or the dotted name of a handler"
     if wrong is None:
@@ -90,7 +92,7 @@ def _read_unserved(reading: Reading, key: Key, domain: Domain, table: dict[str, 
     return DomainSettings(domain=domain, serve="", **read_table(reading, key, rest, DomainSettings, complete=False))
 
 
-def _read_relay(reading: Reading, key: Key, domain: Domain, table: dict[str, Any], rules: PeerRules) -> RelayDomain:
+def _read_relay(reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], rules: PeerRules) -> RelayDomain:
     """A relayed server: its own keys, and those that say how we deal with it."""
     theirs = {each.name for each, _ in options_of(PeerSettings)} - {"allow"}
     files = {"digest_md5_secret_file"}
@@ -104,7 +106,7 @@ def _read_relay(reading: Reading, key: Key, domain: Domain, table: dict[str, Any
     return RelayDomain(domain=domain, peer=peer, **own)
 
 
-def _read_handler(reading: Reading, key: Key, domain: Domain, table: dict[str, Any], name: str) -> DomainSettings:
+def _read_handler(reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], name: str) -> DomainSettings:
     given = read_table(reading, key, table, HandlerDomain)
     try:
         factory = load_handler(name)
@@ -137,7 +139,7 @@ def misfit(factory: Callable[..., Any], options: Mapping[str, Any]) -> str:
     return ""
 
 
-def _check_certificate(reading: Reading, key: Key, settings: DomainSettings) -> None:
+def _check_certificate(reading: Reading, key: KeyPath, settings: DomainSettings) -> None:
     """Check that the certificate can be used and is for the domain."""
     if settings.certificate is None:
         if settings.key is not None:

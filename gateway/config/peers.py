@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.config.reading import Key, Reading, dotted
+from gateway.config.reading import KeyPath, Reading, dotted
 from gateway.config.settings import PeerRules, PeerSettings, options_of
 from gateway.config.tables import named_tables, read_table
 from gateway.xmpp.addresses import prepare_domain
@@ -18,7 +18,7 @@ KEYS = frozenset(each.name for each, _ in options_of(PeerSettings))
 def read_peers(reading: Reading, tables: Any) -> PeerRules:
     """The rules, each entry with what it inherits from the more general ones."""
     given: dict[str, dict[str, Any]] = {}
-    written: dict[str, Key] = {}
+    written: dict[str, KeyPath] = {}
     for place, name, table in named_tables(reading, ("peers",), tables, KEYS):
         pattern = _pattern(reading, place, name)
         settings = read_table(reading, place, table, PeerSettings, complete=False)
@@ -35,7 +35,7 @@ def read_peers(reading: Reading, tables: Any) -> PeerRules:
 
 
 def check_proofs(
-    reading: Reading, key: Key, given: Mapping[str, Any], peer: PeerSettings, *, secret_allowed: bool
+    reading: Reading, key: KeyPath, given: Mapping[str, Any], peer: PeerSettings, *, secret_allowed: bool
 ) -> None:
     """Check that the means of proof can be used (those that could not be read are None, and already reported)."""
     if given.get("authenticate") == ():
@@ -56,7 +56,7 @@ def check_proofs(
         )
 
 
-def _pattern(reading: Reading, key: Key, name: str) -> str:
+def _pattern(reading: Reading, key: KeyPath, name: str) -> str:
     """Return the name of an entry with its domain prepared; empty when it is not valid."""
     if name == "any":
         return name

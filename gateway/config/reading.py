@@ -15,7 +15,7 @@ from typing import Any
 
 from gateway.xmpp.errors import ConfigError, GatewayError
 
-Key = tuple[str, ...]
+KeyPath = tuple[str, ...]
 """The way to a value through the tables: ("domains", "example.com", "serve")."""
 
 _HEADER = re.compile(r"\s*(\[[^\[].*?\])\s*(?:#.*)?")
@@ -55,7 +55,7 @@ class Reading:
         self.file = file
         self.folder = file.absolute().parent
         self._mistakes: list[Mistake] = []
-        self._lines: Mapping[Key, int] = {}
+        self._lines: Mapping[KeyPath, int] = {}
 
     def parse(self) -> dict[str, Any]:
         """The tables of the file; none when it cannot be read."""
@@ -73,11 +73,11 @@ class Reading:
             return tables
         return {}
 
-    def wrong(self, key: Key, problem: str) -> None:
+    def wrong(self, key: KeyPath, problem: str) -> None:
         """Note a mistake."""
         self._mistakes.append(Mistake(dotted(key), problem, self._line(key)))
 
-    def unknown(self, key: Key, known: Iterable[str]) -> None:
+    def unknown(self, key: KeyPath, known: Iterable[str]) -> None:
         """Note an unknown key."""
         self.wrong(key, f"no such key{did_you_mean(key[-1], known)}")
 
@@ -86,13 +86,13 @@ class Reading:
         if self._mistakes:
             raise Mistakes(self.file, self._mistakes)
 
-    def _line(self, key: Key) -> int | None:
+    def _line(self, key: KeyPath) -> int | None:
         while key and key not in self._lines:
             key = key[:-1]
         return self._lines.get(key)
 
 
-def dotted(key: Key) -> str:
+def dotted(key: KeyPath) -> str:
     """Return a key as TOML writes it: `domains."example.com".serve`."""
     return ".".join(part if _BARE.fullmatch(part) else f'"{part}"' for part in key)
 
@@ -103,10 +103,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f": did you mean {close[0]!r}?" if close else ""
 
 
-def line_numbers(text: str) -> dict[Key, int]:
+def line_numbers(text: str) -> dict[KeyPath, int]:
     """Return the line on which each key and each table first appears."""
-    found: dict[Key, int] = {}
-    table: Key = ()
+    found: dict[KeyPath, int] = {}
+    table: KeyPath = ()
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.fullmatch(line):
             key = table = _named_by(header[1])
@@ -119,13 +119,13 @@ def line_numbers(text: str) -> dict[Key, int]:
     return found
 
 
-def _named_by(line: str) -> Key:
+def _named_by(line: str) -> KeyPath:
     """Return the key that one line of TOML sets."""
     try:
         tables: Any = tomllib.loads(line)
     except tomllib.TOMLDecodeError:
         return ()
-    key: Key = ()
+    key: KeyPath = ()
     while isinstance(tables, dict) and tables:
         ((name, tables),) = tables.items()
         key = (*key, name)

@@ -51,7 +51,6 @@ class Option:
     description: str
     unit: str = ""
     at_least: float | None = None
-    at_most: float | None = None
     one_of: tuple[str, ...] = ()
 
     @property
@@ -249,7 +248,7 @@ class RelayDomain(DomainSettings):
     peer: PeerSettings
 
 
-Kind = TypeVar("Kind", bound=DomainSettings)
+OfDomain = TypeVar("OfDomain", bound=DomainSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -441,6 +440,6 @@ class Settings:
     outbox: OutboxSettings = OutboxSettings()
     log: LogSettings = LogSettings()
 
-    def domains_of(self, kind: type[Kind]) -> list[Kind]:
+    def domains_of(self, kind: type[OfDomain]) -> list[OfDomain]:
         """Return the domains that are served in that way."""
         return [domain for domain in self.domains.values() if isinstance(domain, kind)]

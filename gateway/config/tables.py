@@ -13,7 +13,7 @@ from dataclasses import MISSING
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from gateway.config.reading import Key, Reading, did_you_mean, dotted
+from gateway.config.reading import KeyPath, Reading, did_you_mean, dotted
 from gateway.config.settings import Option, Secret, options_of
 from gateway.config.values import convert, read_secret
 
@@ -26,7 +26,7 @@ def read_section(reading: Reading, tables: dict[str, Any], name: str, kind: type
 
 
 def read_table(
-    reading: Reading, key: Key, table: Any, *kinds: type, besides: Iterable[str] = (), complete: bool = True
+    reading: Reading, key: KeyPath, table: Any, *kinds: type, besides: Iterable[str] = (), complete: bool = True
 ) -> dict[str, Any]:
     """Return the values that the table gives for the options of these classes, by field.
 
@@ -47,7 +47,7 @@ def read_table(
     return {**_missing(reading, key, given, kinds), **given} if complete else given
 
 
-def is_table(reading: Reading, key: Key, table: Any) -> bool:
+def is_table(reading: Reading, key: KeyPath, table: Any) -> bool:
     """Return whether this is a table; note a mistake if not."""
     if not isinstance(table, dict):
         reading.wrong(key, f"a table is needed, not {table!r}")
@@ -55,8 +55,8 @@ def is_table(reading: Reading, key: Key, table: Any) -> bool:
 
 
 def named_tables(
-    reading: Reading, key: Key, tables: Any, known: Iterable[str]
-) -> Iterator[tuple[Key, str, dict[str, Any]]]:
+    reading: Reading, key: KeyPath, tables: Any, known: Iterable[str]
+) -> Iterator[tuple[KeyPath, str, dict[str, Any]]]:
     """Yield the tables that are named after domains, each with its key and name; `known` are the keys they may have."""
     for name, table in tables.items() if is_table(reading, key, tables) else ():
         if not is_table(reading, (*key, name), table):
@@ -67,7 +67,7 @@ def named_tables(
             yield (*key, name), name, table
 
 
-def _unquoted_name(table: dict[str, Any], known: Iterable[str]) -> Key:
+def _unquoted_name(table: dict[str, Any], known: Iterable[str]) -> KeyPath:
     """Return the rest of a domain that was written without quotes, so that each label became a table."""
     if len(table) != 1 or (name := next(iter(table))) in known or not isinstance(table[name], dict):
         return ()
@@ -80,7 +80,7 @@ def hint_of(kind: type, name: str) -> Any:
     return get_type_hints(kind)[name]
 
 
-def _missing(reading: Reading, key: Key, given: dict[str, Any], kinds: Iterable[type]) -> dict[str, Any]:
+def _missing(reading: Reading, key: KeyPath, given: dict[str, Any], kinds: Iterable[type]) -> dict[str, Any]:
     """None for each field that has no default and was not given."""
     missing: dict[str, Any] = {}
     for kind in kinds:
@@ -92,7 +92,7 @@ def _missing(reading: Reading, key: Key, given: dict[str, Any], kinds: Iterable[
     return missing
 
 
-def _read_value(reading: Reading, key: Key, value: Any, hint: Any, said: Option) -> Any:
+def _read_value(reading: Reading, key: KeyPath, value: Any, hint: Any, said: Option) -> Any:
     """Return the value as the field holds it; None, and a mistake for each problem, when it cannot be used."""
     kind = _bare(hint)
     if get_origin(kind) is not tuple:
@@ -106,7 +106,7 @@ def _read_value(reading: Reading, key: Key, value: Any, hint: Any, said: Option)
     return None if None in items else tuple(items)
 
 
-def _read_one(reading: Reading, key: Key, value: Any, kind: Any, said: Option) -> Any:
+def _read_one(reading: Reading, key: KeyPath, value: Any, kind: Any, said: Option) -> Any:
     try:
         return _within(convert(reading.folder, value, kind), said)
     except ValueError as error:

@@ -16,7 +16,7 @@ from typing import Any
 
 from twisted.internet.endpoints import serverFromString
 
-from gateway.config.reading import Key, Reading
+from gateway.config.reading import KeyPath, Reading
 from gateway.config.settings import (
     ConnectEndpoint,
     ContactAddress,
@@ -39,7 +39,7 @@ def convert(folder: Path, value: Any, kind: Any) -> Any:
     return _READERS[kind](folder, value)
 
 
-def read_secret(reading: Reading, key: Key, table: Mapping[str, Any]) -> Secret | None:
+def read_secret(reading: Reading, key: KeyPath, table: Mapping[str, Any]) -> Secret | None:
     """Return the secret in the file that `<key>_file` names."""
     name = key[-1]
     file_key = (*key[:-1], f"{name}_file")

@@ -17,7 +17,7 @@ from twisted.logger import globalLogBeginner
 
 from gateway.config import Mistakes
 from gateway.demo import material, outside
-from gateway.demo.narrator import Alarm, Narrator
+from gateway.demo.narrator import Alarm, DemoNarrator
 from gateway.demo.story import Story
 from gateway.operations.log import log_observer
 from gateway.xmpp.errors import GatewayError
@@ -29,7 +29,7 @@ async def demo(reactor: Any, folder: Path) -> None:
     """Run the demo until something fails or the reactor is stopped."""
     # nohup and some CI runners start programs with SIGINT ignored, and Twisted leaves that alone; Ctrl-C must end us.
     signal.signal(signal.SIGINT, lambda number, frame: reactor.sigInt(number, frame))
-    narrator = Narrator()
+    narrator = DemoNarrator()
     state = folder / "state" / "demo"
     if material.prepare(state):
         narrator.tell(f"made a throwaway authority, certificates and secrets in {state.relative_to(folder)}")

@@ -14,7 +14,7 @@ from gateway.notices.notices import Level, Notice
 from gateway.operations.log import harmless, text_record
 
 
-class Narrator:
+class DemoNarrator:
     """Prints lines for people; a subscriber for notices, and an observer of errors."""
 
     def __init__(self, out: IO[str] = sys.stdout) -> None:
@@ -54,7 +54,7 @@ class Narrator:
 class Alarm:
     """Print errors of our own with their traceback, to include in a bug report."""
 
-    def __init__(self, narrator: Narrator) -> None:
+    def __init__(self, narrator: DemoNarrator) -> None:
         self._narrator = narrator
 
     def __call__(self, event: LogEvent) -> None:

@@ -64,7 +64,7 @@ def serve(reactor: Any, configuration: Path) -> Deferred[None]:
         [log_observer(sys.stderr, form=settings.log.format, level=settings.log.level)], redirectStandardIO=False
     )
     gateway = build(settings, reactor)
-    gateway.board.subscribe(notice_log(settings.log.level))
+    gateway.shared.board.subscribe(notice_log(settings.log.level))
     reactor.addSystemEventTrigger("before", "shutdown", gateway.stopService)
     gateway.privilegedStartService()
     gateway.startService()

@@ -13,7 +13,7 @@ from gateway.commands import COMMANDS
 from gateway.config import load
 from gateway.config.settings import ComponentDomain
 from gateway.demo import names, people
-from gateway.demo.narrator import Narrator
+from gateway.demo.narrator import DemoNarrator
 from gateway.demo.outside import Outside
 from gateway.demo.visitor import Visitor
 from gateway.net.dns.system_names import parse_nameserver
@@ -34,7 +34,7 @@ TO_BE_TRIED = {
 class Story:
     """Both gateways and the visitor, from the first line to the last."""
 
-    def __init__(self, reactor: Any, configuration: Path, narrator: Narrator) -> None:
+    def __init__(self, reactor: Any, configuration: Path, narrator: DemoNarrator) -> None:
         self._reactor = reactor
         self._narrator = narrator
         self._configuration = configuration
@@ -45,8 +45,8 @@ class Story:
         self._address, self._names_port = parse_nameserver(nameserver)  # where everything is
         people.settle(self._settings)
         self._gateway = build(self._settings, reactor)
-        self._gateway.board.subscribe(narrator.notice)
-        self._gateway.board.subscribe(notice_log("debug"))
+        self._gateway.shared.board.subscribe(narrator.notice)
+        self._gateway.shared.board.subscribe(notice_log("debug"))
 
     async def play(self) -> None:
         """Start everything, send a message and wait for the answer."""

@@ -13,7 +13,7 @@ from gateway.stream.records import replace
 from gateway.xmpp.elements import Element
 
 
-class Limits(StreamFeature):
+class StreamLimits(StreamFeature):
     """Tells our limits, and takes note of theirs."""
 
     name = "limits"

@@ -12,11 +12,12 @@ server's certificate proves its domain, and a server that offers bindings which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
+from gateway.features.sasl import Token
 from gateway.features.sasl_initiating import SaslInitiating, Usable, offered_mechanisms
 from gateway.features.sasl_receiving import Accepted, SaslReceiving
 from gateway.sasl import external, plain
@@ -33,8 +34,6 @@ from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import SaslCondition, SaslFailure, StreamCondition, StreamError
 from gateway.xmpp.namespaces import CHANNEL_BINDING_TYPES
-
-Token = Callable[[], str]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from gateway.features.stream_management import REQUEST
 from gateway.stream.acknowledgements import Acknowledgements
@@ -23,7 +24,7 @@ class Ledger:
     def __init__(
         self,
         acknowledgements: Acknowledgements[Stanza],
-        clock: Any,
+        clock: IReactorTime,
         patience: float,
         silent: Callable[[], None],
         acknowledged_before: int = 0,

@@ -35,7 +35,7 @@ from gateway.xmpp.stanzas import Stanza
 UNOFFERED_SECONDS = 5.0
 """How long we wait for an answer to dialback that was not offered, after the other proof was refused."""
 
-Gone = Callable[["OutboundSession", str, "BrokenStream | None"], None]
+WhenGone = Callable[["OutboundSession", str, "BrokenStream | None"], None]
 
 
 class OutboundSession(ServerSession):
@@ -47,7 +47,7 @@ class OutboundSession(ServerSession):
         dialback: Dialback,
         tools: SessionTools,
         pair: DomainPair,
-        gone: Gone,
+        gone: WhenGone,
         resuming: BrokenStream | None = None,
     ) -> None:
         """`gone` is called once, when the stream ends, with the reason and what can be resumed (as in `resuming`)."""

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
 
 from gateway.federation.delivery import DeliveryFailed, by_pair
 from gateway.stream.acknowledgements import Acknowledgements
@@ -104,7 +105,7 @@ def _given_up(wait: Deferred[None]) -> None:
 class BrokenStreams:
     """All streams that are waited for."""
 
-    def __init__(self, clock: Any, reopen: Callable[[BrokenStream], Deferred[Any]]) -> None:
+    def __init__(self, clock: IReactorTime, reopen: Callable[[BrokenStream], Deferred[Any]]) -> None:
         """`reopen` opens a stream that goes on with a broken one of ours; it fails with DeliveryFailed."""
         self._clock = clock
         self._reopen = reopen

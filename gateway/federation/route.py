@@ -17,21 +17,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.federation.backoff import Backoff, Wait
 from gateway.federation.delivery import DeliveryFailed, StreamEnd
 from gateway.federation.resumable_streams import RESUME_SECONDS
-from gateway.federation.session import ServerSession, User
+from gateway.federation.session import ServerSession, StreamUser
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TooMuch
 from gateway.routing.interfaces import IStreamRoute
-from gateway.routing.outflow import Bounds, Lately, Outflow, QueueSpace
-from gateway.routing.requests import Key
+from gateway.routing.outflow import Lately, Outflow, OutflowBounds, QueueSpace
+from gateway.routing.requests import RequestKey
 from gateway.routing.router import Router
 from gateway.timing.timers import Timers
 from gateway.xmpp.addresses import DomainPair
@@ -58,6 +58,9 @@ class RouteRules:
     silence_seconds: float = 65  # what was written longer ago has arrived, or the stream has been given up
 
 
+OpenStream = Callable[[DomainPair], Deferred[ServerSession]]
+
+
 @implementer(IStreamRoute)
 class RemoteRoute:
     """The route of one domain pair, of which the sender is ours or relayed by us."""
@@ -67,11 +70,11 @@ class RemoteRoute:
         pair: DomainPair,
         rules: RouteRules,
         *,
-        open_stream: Callable[[DomainPair], Deferred[ServerSession]],
+        open_stream: OpenStream,
         router: Router,
         backoff: Backoff,
         space: QueueSpace,
-        clock: Any,
+        clock: IReactorTime,
         publish: Publish,
         at_rest: Callable[[RemoteRoute], None],
     ) -> None:
@@ -86,7 +89,7 @@ class RemoteRoute:
         self._clock = clock
         self._publish = publish
         self._at_rest = at_rest
-        self.outflow = Outflow(Bounds(most_stanzas=rules.queue_stanzas), space, clock)
+        self.outflow = Outflow(OutflowBounds(most_stanzas=rules.queue_stanzas), space, clock)
         self._written = Lately(rules.silence_seconds)
         self._is_closed = False
         self._session: ServerSession | None = None
@@ -94,7 +97,7 @@ class RemoteRoute:
         self._timers = Timers(clock)
         self._careful_for = 0  # stanzas that came back: the next managed stream takes them one by one
         self._suspect: Stanza | None = None  # that came back alone
-        self._unanswered: frozenset[Key] = frozenset()  # asked on a stream that has ended
+        self._unanswered: frozenset[RequestKey] = frozenset()  # asked on a stream that has ended
 
     @property
     def queued(self) -> int:
@@ -110,7 +113,7 @@ class RemoteRoute:
         elif not self.rules.allow:
             text = f"nothing is exchanged with {self.pair.target}"
             self._router.bounce(stanza, StanzaError(StanzaCondition.NOT_ALLOWED, text))
-            self._rest()
+            self._leave_when_at_rest()
         elif not self.outflow.hold(stanza):
             self._refuse(stanza)
         elif self.disposition is Disposition.IDLE:
@@ -232,7 +235,7 @@ class RemoteRoute:
         if self._careful_for and session.is_managed:
             session.be_careful(self._careful_for)
         self._careful_for = 0
-        session.carry(self.pair, User(ended=self._stream_ended, take_back=self._take_back))
+        session.carry(self.pair, StreamUser(ended=self._stream_ended, take_back=self._take_back))
         self.outflow.open(self)
 
     def _not_opened(self, failure: Failure) -> None:
@@ -257,7 +260,7 @@ class RemoteRoute:
         self._timers.stop("deadline", "retry")
         self.disposition = Disposition.IDLE
         self._bounce_waiting(failed)
-        self._rest()
+        self._leave_when_at_rest()
 
     def _bounce_waiting(self, failed: DeliveryFailed) -> None:
         error = failed.stanza_error(self.pair.target)
@@ -335,7 +338,7 @@ class RemoteRoute:
 
     def _give_up_answers(self) -> None:
         self._answer_unanswered()
-        self._rest()
+        self._leave_when_at_rest()
 
     def _answer_unanswered(self) -> None:
         """What was asked on a stream that ended, and has not been answered on another one by now, is answered here."""
@@ -345,7 +348,7 @@ class RemoteRoute:
             self._router.abandon(self.pair, failed.stanza_error(self.pair.target), unanswered)
             self._router.flush()
 
-    def _rest(self) -> None:
+    def _leave_when_at_rest(self) -> None:
         if self.disposition is Disposition.IDLE and not self._timers:
             self._at_rest(self)
 

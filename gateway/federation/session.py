@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from gateway.features.dialback import Dialback
@@ -27,7 +28,7 @@ from gateway.federation.delivery import StreamEnd, by_pair
 from gateway.federation.managed_stream import Ledger
 from gateway.federation.rate_limit import Pace
 from gateway.federation.resumable_streams import BrokenStream
-from gateway.federation.verification import Questions
+from gateway.federation.verification import KeyQuestions
 from gateway.notices.attempts.elsewhere import Elsewhere
 from gateway.notices.attempts.narration import Narrator
 from gateway.notices.attempts.records import AttemptLog
@@ -59,14 +60,14 @@ class SessionTools:
     """What all streams between servers share."""
 
     admission: Admission
-    clock: Any
+    clock: IReactorTime
     patience: float = 60  # seconds without an acknowledgement that was asked for
     verifications: int = 100  # at a time for one stream
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
 
 
 @dataclass(frozen=True, kw_only=True)
-class User:
+class StreamUser:
     """A route that sends on a stream: told how the stream ended, and given back what has to be sent again."""
 
     ended: Callable[[StreamEnd], None]
@@ -82,10 +83,10 @@ class ServerSession:
         self.narrator = Narrator(attempt, tools.elsewhere)
         self._dialback = dialback
         self._tools = tools
-        self._questions = Questions()
+        self._questions = KeyQuestions()
         self._ledger: Ledger | None = None
         self._pace: Pace | None = None
-        self._users: dict[DomainPair, User] = {}
+        self._users: dict[DomainPair, StreamUser] = {}
         self._is_deaf = False  # what comes now is not handled
         self._is_blamed = False
         self._has_failed = False
@@ -113,7 +114,7 @@ class ServerSession:
 
     # -- for the routes that send on this stream ---------------------------------------------------------------------
 
-    def carry(self, pair: DomainPair, user: User) -> None:
+    def carry(self, pair: DomainPair, user: StreamUser) -> None:
         """A route of this pair sends on this stream from now on."""
         self._users[pair] = user
 

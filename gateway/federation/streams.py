@@ -11,17 +11,18 @@ is used.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from gateway.federation.backoff import Backoff
 from gateway.federation.delivery import DeliveryFailed
-from gateway.federation.outbound import Gone, OutboundSession
+from gateway.federation.outbound import OutboundSession, WhenGone
 from gateway.federation.resumable_streams import BrokenStream, BrokenStreams
 from gateway.federation.session import ServerSession
-from gateway.federation.verification import Asker, Places, unanswered
+from gateway.federation.verification import Asker, QuestionPlaces, unanswered
 from gateway.stream.events import PairChecked, VerifyPair
 from gateway.xmpp.addresses import Domain, DomainPair
 
@@ -30,7 +31,7 @@ class StreamOpener(Protocol):
     """Resolves, dials and negotiates."""
 
     def open(
-        self, pair: DomainPair, gone: Gone, *, only_questions: bool, resuming: BrokenStream | None = None
+        self, pair: DomainPair, gone: WhenGone, *, only_questions: bool, resuming: BrokenStream | None = None
     ) -> Deferred[OutboundSession]:
         """A session whose stream is established; fails with DeliveryFailed, also when it is cancelled."""
 
@@ -39,7 +40,7 @@ class OutboundStreams:
     """All streams on which we may send to other servers."""
 
     def __init__(
-        self, opener: StreamOpener, clock: Any, most_verifications: int = 1000, backoff: Backoff | None = None
+        self, opener: StreamOpener, clock: IReactorTime, most_verifications: int = 1000, backoff: Backoff | None = None
     ) -> None:
         """`most_verifications` keys are verified at a time; `backoff` is for servers that could not be asked.
 
@@ -47,7 +48,7 @@ class OutboundStreams:
         """
         self._opener = opener
         self._clock = clock
-        self._places = Places(most_verifications)
+        self._places = QuestionPlaces(most_verifications)
         self._backoff = backoff
         self._sessions: dict[Domain, list[OutboundSession]] = {}
         self._lent: dict[DomainPair, ServerSession] = {}
@@ -167,14 +168,14 @@ class OutboundStreams:
             elif isinstance(result.value, DeliveryFailed) and not result.value.is_ours:
                 self._backoff.failed(way.target, self._clock.seconds())
         for wait in self._asking.pop(way):
-            wait.callback(result)  # type: ignore[arg-type]  # a failure is one for everybody who waits
+            wait.callback(result)  # a failure is one for everybody who waits
 
     def _questions_gone(self, session: OutboundSession, reason: str, broken: BrokenStream | None) -> None:
         if self._questions.get(session.pair) is session:
             del self._questions[session.pair]
 
 
-def _unverified(pair: DomainPair, error: object) -> PairChecked:
+def _unverified(pair: DomainPair, error: BaseException) -> PairChecked:
     if isinstance(error, DeliveryFailed):
         return unanswered(pair, str(error.told.condition), "the authoritative server could not be asked")
-    raise error  # type: ignore[misc]  # our own bug
+    raise error  # our own bug

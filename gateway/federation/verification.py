@@ -16,7 +16,7 @@ from gateway.bounds.tables import Rates, family
 from gateway.stream.events import PairChecked, VerificationAnswered
 from gateway.xmpp.addresses import DomainPair
 
-Key = tuple[DomainPair, str]
+QuestionKey = tuple[DomainPair, str]
 
 _SMALL_SHARE = 20
 _PER_MINUTE = 600
@@ -30,7 +30,7 @@ class Asker:
     is_proved: bool = True
 
 
-class Places:
+class QuestionPlaces:
     """How many keys are verified at a time, with a share for each address and each domain.
 
     Whoever has proved nothing gets no more than a tenth for one address, and for one domain with all below it; and all
@@ -72,12 +72,12 @@ class Places:
         return f"at the wish of {asker.address}", f"of {family(domain)}"
 
 
-class Questions:
+class KeyQuestions:
     """The questions that wait on one stream."""
 
     def __init__(self, most: int = 100) -> None:
         self._most = most
-        self._open: dict[Key, list[Deferred[PairChecked]]] = {}
+        self._open: dict[QuestionKey, list[Deferred[PairChecked]]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))

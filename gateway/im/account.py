@@ -60,7 +60,7 @@ class Resource:
         self._unflushed[self.session] = None
 
 
-class Roster:
+class LoadedRoster:
     """The roster of an account that is online, in the version that the store has."""
 
     __slots__ = ("items", "version")
@@ -93,7 +93,7 @@ class Account:
         self.work = work
         self.exists: bool | None = None  # None until the store has answered
         self.blocked = BlockList()
-        self.roster: Roster | None = None
+        self.roster: LoadedRoster | None = None
         self.resources: dict[str, Resource] = {}
         self.receivers: tuple[Resource, ...] = ()  # available with a priority that is not negative
         self.handed_out: frozenset[int] = frozenset()  # kept messages that a client was given and may not have yet

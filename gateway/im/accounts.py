@@ -11,7 +11,7 @@ from functools import partial
 
 from twisted.python.failure import Failure
 
-from gateway.im.account import Account, Roster
+from gateway.im.account import Account, LoadedRoster
 from gateway.im.blocklist import BlockList
 from gateway.im.limits import AccountLimits
 from gateway.im.work import Backlog, Failed, WorkQueue
@@ -70,7 +70,7 @@ class Accounts:
             await self._look_up(account)
         if account.roster is None:
             roster = await self._store.roster(account.address.bare)
-            account.roster = Roster(roster.version, {item.contact: item for item in roster.items})
+            account.roster = LoadedRoster(roster.version, {item.contact: item for item in roster.items})
 
     def forget_if_idle(self, account: Account) -> None:
         """Drop an account that nobody needs any longer."""

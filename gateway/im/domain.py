@@ -28,7 +28,7 @@ from gateway.im.interfaces import ISession
 from gateway.im.kept import KeptMessage
 from gateway.im.limits import AccountLimits
 from gateway.im.throttle import Throttle
-from gateway.im.work import Later, Step
+from gateway.im.work import AccountJob, Later
 from gateway.routing.interfaces import IRoute, IRouter
 from gateway.storage.errors import NoSuchAccount
 from gateway.storage.interfaces import IStore
@@ -75,11 +75,6 @@ class AccountDomain:
         )
         self._presences, self._offline = parts.presences, parts.offline
         self._inbound, self._outbound = parts.inbound, parts.outbound
-
-    @property
-    def online(self) -> int:
-        """How many accounts are in memory: online, or waiting for the store."""
-        return len(self._accounts)
 
     # Stanzas to accounts
 
@@ -162,7 +157,7 @@ class AccountDomain:
         return self._outbound.send(resource, stanza) if resource.account.exists else None
 
     def _unsent(self, resource: Resource, stanza: Stanza, failure: Failure) -> None:
-        if failure.check(StreamError):
+        if isinstance(failure.value, StreamError):
             resource.session.close(failure.value)
         elif failure.check(NoSuchAccount):
             self._vanished(resource.account)
@@ -230,7 +225,7 @@ class AccountDomain:
         waits = [session.flush() for session in unflushed]
         return _all((*waits, self._itself.flush(), self._accounts.backlog.room()))
 
-    def _take_later(self, resource: Resource, step: Step) -> None:
+    def _take_later(self, resource: Resource, step: AccountJob) -> None:
         """A step that a timer lets through."""
         resource.account.work.insist(step, partial(self._failed, resource.account))
         self.settle()

@@ -32,7 +32,7 @@ class RequestRefused(GatewayError):
         self.text = text
 
 
-class NoAnswer(GatewayError):
+class NoReply(GatewayError):
     """A request was not answered in time, or the stream ended before."""
 
 
@@ -215,7 +215,7 @@ class Messaging:
         answer, timer = self._waiting.pop(key)
         if timer.active():
             timer.cancel()
-        answer.errback(NoAnswer(reason))
+        answer.errback(NoReply(reason))
 
 
 def _refusal(iq: Element) -> RequestRefused:

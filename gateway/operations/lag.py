@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
 
 from gateway.notices.notices import LoopLag, Publish
 
@@ -18,7 +19,7 @@ PERIOD = 1.0
 class LagMeter(Service):
     """Measures as long as it runs."""
 
-    def __init__(self, clock: Any, publish: Publish) -> None:
+    def __init__(self, clock: IReactorTime, publish: Publish) -> None:
         self._clock = clock
         self._publish = publish
         self._call: Any = None

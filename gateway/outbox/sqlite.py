@@ -365,11 +365,12 @@ class SqliteOutbox:
         raise self._explained(failure)
 
     def _explained(self, failure: Failure) -> OutboxUnavailable:
-        if not failure.check(StoreUnavailable):
+        error = failure.value
+        if not isinstance(error, StoreUnavailable):
             failure.raiseException()  # our own bug
-        if failure.value.__cause__ is None:  # too much is asked for, or it was closed meanwhile
-            return OutboxUnavailable(Condition.BUSY if self.condition.is_ready else self.condition, str(failure.value))
-        return OutboxUnavailable(*condition_of(failure.value))
+        if error.__cause__ is None:  # too much is asked for, or it was closed meanwhile
+            return OutboxUnavailable(Condition.BUSY if self.condition.is_ready else self.condition, str(error))
+        return OutboxUnavailable(*condition_of(error))
 
     def _unavailable(self) -> OutboxUnavailable:
         return OutboxUnavailable(self.condition, self._detail)
@@ -445,10 +446,11 @@ class SqliteOutbox:
             self._ready()
 
     def _looks_bad(self, failure: Failure) -> None:
-        if not failure.check(StoreUnavailable, OutboxUnavailable):
+        error = failure.value
+        if not isinstance(error, StoreUnavailable | OutboxUnavailable):
             failure.raiseException()  # our own bug
         if self._closed is None:
-            self._enter(*condition_of(failure.value))
+            self._enter(*condition_of(error))
 
     # -- tidying -----------------------------------------------------------------------------------------------------
 

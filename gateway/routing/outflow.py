@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from gateway.xmpp.stanzas import Stanza
 
@@ -45,7 +46,7 @@ class Channel(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bounds:
+class OutflowBounds:
     """How much may wait in one outflow."""
 
     wait_above: int = 1 << 20  # bytes: with more, whoever sends waits
@@ -125,7 +126,7 @@ class Lately:
 class Outflow:
     """The queue for one destination, and the batch that is about to be written to it."""
 
-    def __init__(self, bounds: Bounds, space: QueueSpace, clock: Any) -> None:
+    def __init__(self, bounds: OutflowBounds, space: QueueSpace, clock: IReactorTime) -> None:
         """`clock` is an IReactorTime: those who wait to go on have their turns in its iterations."""
         self.flows = False
         self.waiting_bytes = 0

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from gateway.notices.notices import Publish, StanzaBounced
 from gateway.routing.interfaces import IRoute, IRouter, IStreamRoute
 from gateway.routing.policy import Domains
-from gateway.routing.requests import Key, Requests
+from gateway.routing.requests import RequestKey, Requests
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition, StanzaDropped, StanzaError
 from gateway.xmpp.stanzas import Stanza, check_iq, error_reply
@@ -121,7 +121,9 @@ class Router:
         """IRouter.is_own."""
         return self.domains.is_own(domain)
 
-    def abandon(self, responder: IRoute | DomainPair, error: StanzaError, among: frozenset[Key] | None = None) -> None:
+    def abandon(
+        self, responder: IRoute | DomainPair, error: StanzaError, among: frozenset[RequestKey] | None = None
+    ) -> None:
         """Answer the requests that a responder leaves open because it is gone: all of them, or those `among` these."""
         for request in self.requests.abandoned(responder, among):
             self.bounce(request, error)

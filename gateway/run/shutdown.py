@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, TimeoutError
+from twisted.internet.interfaces import IReactorTime
 
 from gateway.notices.attempts.records import Direction, Kind
 from gateway.xmpp.errors import StreamCondition, StreamError
@@ -24,7 +25,7 @@ _NOT_CLOSED = "the gateway was shut down, and the other side did not close its s
 _SHUTDOWN = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
 
 
-async def close_in_order(connections: Iterable[Any], clock: Any) -> None:
+async def close_in_order(connections: Iterable[Any], clock: IReactorTime) -> None:
     """Close all these connections properly, each in its turn."""
     turns: tuple[list[Any], ...] = ([], [], [])
     for connection in connections:
@@ -58,7 +59,7 @@ async def _close_with_room(connection: Any) -> None:
     await connection.when_lost()
 
 
-async def _in_time(clock: Any, closings: Sequence[Deferred[None]], seconds: float = TURN_SECONDS) -> None:
+async def _in_time(clock: IReactorTime, closings: Sequence[Deferred[None]], seconds: float = TURN_SECONDS) -> None:
     all_closed: Deferred[Any] = DeferredList(closings, consumeErrors=True)
     with suppress(TimeoutError):
         await all_closed.addTimeout(seconds, clock)

@@ -118,7 +118,7 @@ def _read_item(contact: str, name: str, groups: str, subscription: str, ask: int
 
 
 def _by_contact(*columns: str | int) -> tuple[str, RosterItem]:
-    item = _read_item(*columns)  # type: ignore[arg-type]
+    item = _read_item(*columns)  # type: ignore[arg-type]  # the columns have the types of the schema
     return item.contact, item
 
 

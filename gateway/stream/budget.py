@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 
 from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, attributes, search, tags
 from gateway.xmpp.errors import StreamError
-from gateway.xmpp.faults import TABLE, Fault, stream_error
+from gateway.xmpp.faults import Fault, stream_error
 
 _MOST_SIZES = 256  # which peers are granted
 
@@ -73,7 +73,7 @@ class OverBudget(StreamError):
     """An element is more than it may be. Where it is a stanza whose start tag is known, it can be skipped instead."""
 
     def __init__(self, fault: Fault, what: str) -> None:
-        super().__init__(TABLE[Fault.ENDLESS].server, f"more than {what}")  # type: ignore[arg-type]
+        super().__init__(stream_error(Fault.ENDLESS, "").condition, f"more than {what}")
         self.fault = fault
 
 

@@ -12,7 +12,7 @@ from operator import methodcaller
 
 from gateway.stream.bare_errors import HeaderLacking
 from gateway.stream.budget import Budget
-from gateway.stream.codec import Codec, Item, StreamEnd
+from gateway.stream.codec import Codec, EndOfStream, Item
 from gateway.stream.errors import ERROR, read_error, write_error
 from gateway.stream.events import (
     CloseTransport,
@@ -67,7 +67,7 @@ class Stream:
         self._codec = self._new_codec()
         self._lacking = self._new_lacking()
         self._is_refused_at_once = False  # by an error without a header
-        self._rest: list[Item] = []  # what was taken from the codec and has to wait
+        self._unread: list[Item] = []  # what was taken from the codec and has to wait
         self._header_sent = False
         self._suspended_by: StreamFeature | None = None
         self._due: list[Callable[[Facts], Step]] = []  # until the stream is ready for them
@@ -158,7 +158,7 @@ class Stream:
                 self._take(self._due.pop(0)(self.facts))
                 continue
             flowing = self.state not in (State.AWAITING_HEADER, State.NEGOTIATING)
-            items, self._rest = self._rest or self._codec.take(-1 if flowing else 1), []
+            items, self._unread = self._unread or self._codec.take(-1 if flowing else 1), []
             if not items:
                 return
             self._take_items(items)
@@ -176,7 +176,7 @@ class Stream:
                 if kind is Stanza:
                     stanzas = list(run)
                     position += len(stanzas)
-                    self._flush(stanzas)  # type: ignore[arg-type]
+                    self._deliver_stanzas(stanzas)  # type: ignore[arg-type]  # by type, as the run is
                     continue
                 for item in run:
                     position += 1
@@ -184,9 +184,9 @@ class Stream:
                     if self._suspended_by is not None:
                         return
         finally:
-            self._rest = items[position:]  # waits if an item asked a question, and is still read if one was refused
+            self._unread = items[position:]  # waits if an item asked a question, and is still read if one was refused
 
-    def _flush(self, stanzas: list[Stanza]) -> None:
+    def _deliver_stanzas(self, stanzas: list[Stanza]) -> None:
         if self.state is State.NEGOTIATING:  # where they come one by one
             self._negotiate(stanzas[0])
             return
@@ -208,7 +208,7 @@ class Stream:
             self._move(Move.HEADER)
             if self.state is not State.DISCARDING:
                 self._header_received(read_header(item, self.profile.content_namespace, self._tools.addresses.lookup))
-        elif isinstance(item, StreamEnd):
+        elif isinstance(item, EndOfStream):
             self._closed_by_other_side()
         elif isinstance(item, Element):
             self._move(Move.ELEMENT)
@@ -355,7 +355,7 @@ class Stream:
         # Bytes behind <starttls/>, <proceed/>, <auth/> or <success/> were sent before what these bring was there, by
         # somebody in the middle perhaps; read later they would look protected (CVE-2011-0411).
         # COMPAT go-sendxmpp 0.5: ends what it says with a line feed; white space means nothing and is dropped.
-        if self._codec.has_more or self._rest:
+        if self._codec.has_more or self._unread:
             raise StreamError(
                 StreamCondition.POLICY_VIOLATION,
                 "data was sent ahead of the end of a negotiation step",

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
+
 
 class Timers:
     """The timers of one owner."""
 
     __slots__ = ("_clock", "_have_ended", "_running")
 
-    def __init__(self, clock: Any) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._running: dict[str, Any] = {}
         self._have_ended = False

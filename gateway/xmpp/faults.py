@@ -75,7 +75,7 @@ Outcome = StreamCondition | StanzaCondition | Silence | Regular
 TAKEN = Regular.TAKEN
 
 
-class Row(NamedTuple):
+class FaultRow(NamedTuple):
     """One fault: in words for the manual, where the standards speak of it, and its outcome by kind of stream."""
 
     situation: str
@@ -91,12 +91,12 @@ class Row(NamedTuple):
         return found
 
 
-def _alike(situation: str, section: str, outcome: Outcome) -> Row:
+def _alike(situation: str, section: str, outcome: Outcome) -> FaultRow:
     """A row that is the same for all kinds of streams."""
-    return Row(situation, section, outcome, outcome, outcome, outcome)
+    return FaultRow(situation, section, outcome, outcome, outcome, outcome)
 
 
-TABLE: Mapping[Fault, Row] = MappingProxyType(
+TABLE: Mapping[Fault, FaultRow] = MappingProxyType(
     {
         Fault.NOT_WELL_FORMED: _alike(
             "the XML is not well-formed", "RFC 6120 §4.9.3.13, §11.3", StreamCondition.NOT_WELL_FORMED
@@ -144,7 +144,7 @@ TABLE: Mapping[Fault, Row] = MappingProxyType(
             "RFC 6120 §4.9.3.14, §13.12",
             StreamCondition.POLICY_VIOLATION,
         ),
-        Fault.FROM_MISSING: Row(
+        Fault.FROM_MISSING: FaultRow(
             "no `from`",
             "RFC 6120 §8.1.2; XEP-0114 §3",
             StreamCondition.IMPROPER_ADDRESSING,
@@ -157,15 +157,15 @@ TABLE: Mapping[Fault, Row] = MappingProxyType(
             "RFC 6120 §4.9.3.9, §8.1.2",
             StreamCondition.INVALID_FROM,
         ),
-        Fault.FROM_MALFORMED: Row(
-            "a `from` of a domain that was proved, of which another part is not an address",
+        Fault.FROM_MALFORMED: FaultRow(
+            "a `from` of a domain that was proved, of which another part is no address",
             "RFC 6120 §8.1.2, §8.3.1; RFC 7622",
             Silence.NO_SENDER,
             Silence.NO_SENDER,
             StanzaCondition.JID_MALFORMED,
             StanzaCondition.JID_MALFORMED,
         ),
-        Fault.TO_MISSING: Row(
+        Fault.TO_MISSING: FaultRow(
             "no `to`",
             "RFC 6120 §8.1.1.2, §10.3; XEP-0114 §3",
             StreamCondition.IMPROPER_ADDRESSING,
@@ -173,7 +173,7 @@ TABLE: Mapping[Fault, Row] = MappingProxyType(
             StanzaCondition.BAD_REQUEST,
             TAKEN,
         ),
-        Fault.TO_NOT_PROVED: Row(
+        Fault.TO_NOT_PROVED: FaultRow(
             "a `to` in a domain of ours for which the sender's domain was not proved",
             "RFC 6120 §4.9.3.9; XEP-0220 §2.7",
             StreamCondition.INVALID_FROM,
@@ -181,7 +181,7 @@ TABLE: Mapping[Fault, Row] = MappingProxyType(
             TAKEN,
             TAKEN,
         ),
-        Fault.TO_UNKNOWN: Row(
+        Fault.TO_UNKNOWN: FaultRow(
             "a `to` in a domain that is not ours and was not proved: we are no open relay",
             "RFC 6120 §4.9.3.6; XEP-0220 §2.7",
             StreamCondition.HOST_UNKNOWN,
@@ -197,7 +197,7 @@ TABLE: Mapping[Fault, Row] = MappingProxyType(
             "RFC 6120 §8.2.3",
             StanzaCondition.BAD_REQUEST,
         ),
-        Fault.UNKNOWN_PRESENCE: Row(
+        Fault.UNKNOWN_PRESENCE: FaultRow(
             "`presence` of a type that does not exist",
             "RFC 6121 §4.7.1",
             TAKEN,

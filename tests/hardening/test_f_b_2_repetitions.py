@@ -45,7 +45,7 @@ def test_f_b_2_repetitions_leave_nothing_behind(tmp_path: Path, element: bytes) 
         gateway = build(load(config), running_reactor())
         gateway.privilegedStartService()
         gateway.startService()
-        [(address, port)] = next(gateway.listening()).addresses
+        [(address, port)] = gateway.shared.endpoints.doors()[0].addresses
         connection = await deferToThread(socket.create_connection, (address, port), 120)
         threading.Thread(target=lambda: [None for _ in iter(lambda: connection.recv(65536), b"")], daemon=True).start()
         sent, blocks = len(HEADER), []
@@ -53,7 +53,7 @@ def test_f_b_2_repetitions_leave_nothing_behind(tmp_path: Path, element: bytes) 
         for times in (2_000, TIMES):
             await deferToThread(repeat, connection, element, times)
             sent += times * len(element)
-            [stream] = gateway.porter.connections
+            [stream] = gateway.reception.porter.connections
             while stream.bytes_in < sent:  # type: ignore[attr-defined]
                 await deferLater(running_reactor(), 0.02)
             gc.collect()

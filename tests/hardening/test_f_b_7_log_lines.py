@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import Logger, LogPublisher
 
-from gateway.notices.attempts.records import AttemptLog, Direction, Kind, Step
+from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction, Kind
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Publish
 from gateway.operations.log import Shares, log_observer, notice_log
@@ -65,7 +65,7 @@ def addresses_of_one_customer(log: Log) -> None:
 def steps(log: Log) -> None:
     stream = attempt(log, 1, Direction.IN, remote="peer.test", address="192.0.2.1:40000")
     for _ in range(2000):
-        stream.step(Step.PROOF, "a key is not valid")
+        stream.step(AttemptStep.PROOF, "a key is not valid")
 
 
 def tracebacks(log: Log) -> None:

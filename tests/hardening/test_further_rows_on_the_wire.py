@@ -14,7 +14,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.net.certificates.throwaway_ca import self_signed
 from tests.interop.clients import attached
 from tests.interop.fixtures import Starter
 from tests.interop.knocking import condition, knocking, plain
@@ -24,6 +23,7 @@ from tests.interop.peers.site import SERVER
 from tests.interop.probe import Probe, client_tls, component_header, dial, header
 from tests.interop.scripted import EXTERNAL, scripted
 from tests.interop.world import World
+from tests.support.throwaway_ca import self_signed
 
 DOMAIN, OTHER, BRIDGE, ABSENT = "rows.test", "other.rows.test", "bridge.rows.test", "absent.rows.test"
 PEER = "peer.ofrows.test"

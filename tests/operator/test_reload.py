@@ -118,7 +118,7 @@ async def test_a_peer_that_is_not_allowed_any_more_gets_policy_violation(reloade
 async def test_a_peer_whose_authority_is_trusted_no_more_gets_not_authorized(
     reloaded: Reloaded, tmp_path: Path
 ) -> None:
-    from gateway.net.certificates.throwaway_ca import Authority
+    from tests.support.throwaway_ca import Authority
 
     async with attached(reloaded.gateway) as component:
         await talk(component, reloaded.peer)

@@ -25,11 +25,12 @@ from gateway.clients.session import ClientServices, ClientSession
 from gateway.im.limits import AccountLimits
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.storage.records import StoreLimits
-from gateway.stream.codec import Budget
+from gateway.stream.budget import Budget
 from gateway.stream.events import CloseTransport, Secured, SecureTransport, Send, StanzasReceived, StreamClosed
 from gateway.stream.facts import Facts, Role, Terms, TLSFacts
 from gateway.stream.negotiation import Step
-from gateway.stream.stream import Output, Stream, StreamTools
+from gateway.stream.stream import Output, Stream
+from gateway.stream.tools import StreamTools
 from gateway.xmpp.addresses import AddressCache
 from gateway.xmpp.errors import StreamError
 from tests.support.accounts import HERE, Home

@@ -17,7 +17,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from gateway.components.components import ComponentRoute, ComponentSession
+from gateway.components.route import ComponentRoute
+from gateway.components.session import ComponentSession
 from gateway.dialback.keys import KeyMaker
 from gateway.features.dialback import Dialback
 from gateway.features.handshake import Handshake
@@ -30,7 +31,7 @@ from gateway.federation.session import SessionTools
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.notices.notices import Notice, StanzaBounced
 from gateway.routing.interfaces import IRoute
-from gateway.routing.outflow import Bounds, Outflow, QueueSpace
+from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace
 from gateway.routing.policy import DomainRule, Domains
 from gateway.routing.router import Router
 from gateway.stream.budget import Budget
@@ -226,7 +227,7 @@ class ComponentEnd(End):
 
     def __init__(self, *, proves: bool = True) -> None:
         super().__init__()
-        outflow = Outflow(Bounds(), QueueSpace(1 << 20), self.clock)
+        outflow = Outflow(OutflowBounds(), QueueSpace(1 << 20), self.clock)
         route = ComponentRoute(COMPONENT, self.router, outflow, self.clock, self.notices.append)
         self.router.attach(COMPONENT, route)
         terms = Terms(require_tls=False, stanza_bytes=STANZA_BYTES)

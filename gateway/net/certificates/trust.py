@@ -52,7 +52,7 @@ class TrustStore:
     def load(cls, authorities: Path | None = None, revocations: Path | None = None) -> TrustStore:
         """Read authorities from a file or folder, or the system's; raise ConfigError when there is none."""
         source = system_authorities() if authorities is None else authorities
-        found = _Found()
+        found = _FoundRevocations()
         found.read(source, "authorities")
         if not found.authorities:
             raise ConfigError(
@@ -151,7 +151,7 @@ def extension_of(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
         return None
 
 
-class _Found:
+class _FoundRevocations:
     """What the files read so far hold, each certificate and list once."""
 
     def __init__(self) -> None:
@@ -218,6 +218,6 @@ def _signed_by(revocations: RevocationList, issuer: x509.Certificate) -> bool:
     if usage and not usage.crl_sign:
         return False
     try:
-        return revocations.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+        return revocations.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # of another kind of key: TypeError
     except (TypeError, UnsupportedAlgorithm):  # a key that signs nothing
         return False

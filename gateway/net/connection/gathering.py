@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
+
 SOON = 0.0005  # seconds
 MOST = 65536  # bytes
 
@@ -20,7 +22,7 @@ class Gathering:
 
     __slots__ = ("_clock", "_last", "_pieces", "_send", "_size", "_turn")
 
-    def __init__(self, clock: Any, send: Callable[[bytes], None]) -> None:
+    def __init__(self, clock: IReactorTime, send: Callable[[bytes], None]) -> None:
         """`clock` is an IReactorTime; `send` is where everything goes."""
         self._clock = clock
         self._send = send

@@ -26,6 +26,7 @@ from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 
+from gateway.net.dns.resolver import Note
 from gateway.net.dns.targets import Target, endpoint_text
 from gateway.xmpp.errors import DiallingFailed
 
@@ -33,7 +34,6 @@ ATTEMPT_DELAY = 0.25
 ATTEMPT_SECONDS = 10.0
 
 Build = Callable[[Target], Protocol]
-Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,10 +139,12 @@ class Race:
     def _lost(self, failure: Failure, address: str) -> None:
         if self._attempts.pop(address, None) is None:
             return  # given up
-        failure.trap(ConnectError)
+        error = failure.value
+        if not isinstance(error, ConnectError):
+            failure.raiseException()  # our own bug
         self.failed.append(address)
-        self.silent = self.silent and isinstance(failure.value, TimeoutError)
-        self._tell(address, self._in_words(failure.value))
+        self.silent = self.silent and isinstance(error, TimeoutError)
+        self._tell(address, self._in_words(error))
         self._start_next()
 
     def _broke(self, failure: Failure) -> None:

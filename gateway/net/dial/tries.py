@@ -26,7 +26,7 @@ _WHATEVER_THE_PROOF = DECISIONS - {StreamCondition.NOT_AUTHORIZED}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Try:
+class AddressTry:
     """One way to a domain: where, on what terms, whether TLS is left out, and why it is taken, in words."""
 
     target: Target
@@ -54,7 +54,7 @@ def is_definite(ending: Ending) -> bool:
     return ending.verdict is Verdict.CLOSED_BY_US or (ending.proved and ending.their_error in DECISIONS)
 
 
-def at_once(failed: Try, ending: Ending) -> Sequence[Try]:
+def at_once(failed: AddressTry, ending: Ending) -> Sequence[AddressTry]:
     """What the same server may take: dialback on a new stream, where it ended the one on which we tried EXTERNAL."""
     terms = failed.terms
     if ending.their_error in _WHATEVER_THE_PROOF:
@@ -68,9 +68,9 @@ def at_once(failed: Try, ending: Ending) -> Sequence[Try]:
     return (replace(failed, terms=replace(terms, means=others), why=why),)
 
 
-def at_last(failed: Try, ending: Ending) -> Sequence[Try]:
+def at_last(failed: AddressTry, ending: Ending) -> Sequence[AddressTry]:
     """What is tried after all other servers: other addresses of this one, then the same one without TLS."""
-    tries: list[Try] = []
+    tries: list[AddressTry] = []
     if ending.untried:
         elsewhere = replace(failed.target, addresses=ending.untried)
         tries.append(replace(failed, target=elsewhere, why="trying another address of the same server"))

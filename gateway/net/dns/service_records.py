@@ -17,15 +17,15 @@ Tls = Literal["direct", "starttls"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
+class SRVService:
     """What is looked for at a domain: the names of its service records, and its port where there are none."""
 
     names: Mapping[Tls, str]
     port: int
 
 
-FOR_SERVERS = Service(names={"direct": "_xmpps-server._tcp", "starttls": "_xmpp-server._tcp"}, port=5269)
-FOR_CLIENTS = Service(names={"direct": "_xmpps-client._tcp", "starttls": "_xmpp-client._tcp"}, port=5222)
+FOR_SERVERS = SRVService(names={"direct": "_xmpps-server._tcp", "starttls": "_xmpp-server._tcp"}, port=5269)
+FOR_CLIENTS = SRVService(names={"direct": "_xmpps-client._tcp", "starttls": "_xmpp-client._tcp"}, port=5222)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
@@ -18,11 +18,12 @@ from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import Slumber
 from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.net.listen.connection_limits import Porter
-from gateway.stream.codec import Budget
+from gateway.stream.budget import Budget
 from gateway.stream.facts import Facts, Role, Terms
 from gateway.stream.profiles import Profile
 from gateway.stream.sessions import Session
-from gateway.stream.stream import Acceptor, Stream, StreamTools
+from gateway.stream.stream import Stream
+from gateway.stream.tools import Acceptor, StreamTools
 
 NO_ROOM = (
     b"<?xml version='1.0'?><stream:stream xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
@@ -48,26 +49,27 @@ class Behind:
 class Refusal(Protocol):
     """Says that there is no room, and closes the connection. Nothing that comes is looked at."""
 
+    transport: ITCPTransport
     _open = 0  # of all doors together
 
     @classmethod
-    def unless_too_many(cls, clock: Any) -> Protocol | None:
+    def unless_too_many(cls, clock: IReactorTime) -> Protocol | None:
         """Return a refusal, or None when so much refusing is under way that this connection is closed without one."""
         return cls(clock) if cls._open < MOST_REFUSALS else None
 
-    def __init__(self, clock: Any) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._patience: Any = None
 
     def connectionMade(self) -> None:
         Refusal._open += 1
-        self.transport.write(NO_ROOM)  # type: ignore[union-attr]
+        self.transport.write(NO_ROOM)
         # Unread bytes would make the system drop our error, so read until the other side ends.
-        self.transport.loseWriteConnection()  # type: ignore[union-attr]
+        self.transport.loseWriteConnection()
         self._patience = self._clock.callLater(REFUSAL_SECONDS, self._end)
 
     def _end(self) -> None:
-        self.transport.abortConnection()  # type: ignore[union-attr]
+        self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         Refusal._open -= 1
@@ -86,7 +88,7 @@ class Door(ServerFactory):
         porter: Porter,
         *,
         direct_tls: bool,
-        clock: Any,
+        clock: IReactorTime,
         judge: CertificateJudge,
         tools: StreamTools,
         budget: Budget,

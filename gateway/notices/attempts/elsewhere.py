@@ -15,7 +15,7 @@ MOST_WAYS = 256
 RECENT_SECONDS = 60.0
 _MOST_WORDS = 250
 
-Way = tuple[str, str, Direction]
+StreamWay = tuple[str, str, Direction]
 
 
 class Elsewhere:
@@ -23,7 +23,7 @@ class Elsewhere:
 
     def __init__(self, most: int = MOST_WAYS) -> None:
         self._most = most
-        self._failed: OrderedDict[Way, Attempt] = OrderedDict()
+        self._failed: OrderedDict[StreamWay, Attempt] = OrderedDict()
 
     def notice(self, notice: Notice) -> None:
         """Keep an attempt that failed."""

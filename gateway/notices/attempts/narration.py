@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from gateway.features.handshake import AttachComponent
 from gateway.features.sasl_initiating import Trying
 from gateway.notices.attempts.elsewhere import Elsewhere
-from gateway.notices.attempts.records import AttemptLog, Direction, Kind, Step
+from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction, Kind
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.events import (
     CloseTransport,
@@ -77,7 +77,7 @@ class Narrator:
         self._connection = connection
         self.attempt.address = connection.peer_address
         if self.attempt.direction is Direction.OUT:
-            self.attempt.step(Step.CONNECT, f"to {connection.peer_address}")
+            self.attempt.step(AttemptStep.CONNECT, f"to {connection.peer_address}")
 
     def happened(self, output: Output) -> None:
         """Note an event of the stream."""
@@ -137,7 +137,7 @@ class Narrator:
     def _end(self, reason: str) -> tuple[Verdict, str]:
         """Return the verdict on a stream that was never established and ended without a stream error."""
         last = self.attempt.last
-        proof = last if last is not None and last.step is Step.PROOF else None
+        proof = last if last is not None and last.step is AttemptStep.PROOF else None
         if self._answered_keys and not self.last_error:
             return Verdict.QUESTIONS_ANSWERED, ""
         if self.attempt.direction is Direction.IN and self._connection is not None and not self._connection.bytes_in:
@@ -155,12 +155,12 @@ class Narrator:
     def _tls_failed(self, reason: str) -> tuple[Verdict, str]:
         if _CERTIFICATE_ALERT.search(reason):
             reason = f"the other side does not accept our certificate: {reason}"
-            self.attempt.step(Step.TLS, reason, ok=False)
+            self.attempt.step(AttemptStep.TLS, reason, ok=False)
             between_servers = self.attempt.kind in (Kind.SERVER, Kind.KEYS)
             return Verdict.PROOF_REFUSED if between_servers else Verdict.TLS_FAILED, reason
         if self.attempt.direction is Direction.OUT and _NO_CERTIFICATE_THERE.search(reason):
             reason = f"{reason}; most likely the server has no certificate for {self._facts.remote} at this port"
-        self.attempt.step(Step.TLS, reason, ok=False, required=_tls_required(self._facts))
+        self.attempt.step(AttemptStep.TLS, reason, ok=False, required=_tls_required(self._facts))
         return Verdict.TLS_FAILED, reason
 
     def _meanwhile(self) -> str:
@@ -177,7 +177,7 @@ class Narrator:
 
     def _secured(self, secured: Secured) -> None:
         told = f"{secured.tls.version} with {secured.tls.cipher}"
-        self.attempt.step(Step.TLS, told, required=_tls_required(self._facts))
+        self.attempt.step(AttemptStep.TLS, told, required=_tls_required(self._facts))
         if secured.certificate is not None and self._facts.remote is not None:
             self._judge(secured.certificate)
 
@@ -196,7 +196,7 @@ class Narrator:
         if self._facts.terms.allow(Means.DIALBACK):
             required = f"{required}, or else dialback"
         self.attempt.step(
-            Step.CERTIFICATE,
+            AttemptStep.CERTIFICATE,
             why_not or f"proves {remote}",
             ok=not why_not,
             offered=certificate.description,
@@ -207,7 +207,7 @@ class Narrator:
         self._refusal = ""
         told = f"by {verified.means}"
         if self.attempt.is_open:
-            self.attempt.step(Step.PROOF, told, offered=self._offered(), required=_proof(self._facts))
+            self.attempt.step(AttemptStep.PROOF, told, offered=self._offered(), required=_proof(self._facts))
         else:
             self.attempt.further_pair(verified.pair, told, ok=True)
 
@@ -227,12 +227,14 @@ class Narrator:
             self.attempt.further_pair(refused.pair, f"by dialback: {told}", ok=False)
 
     def _refused(self, told: str) -> None:
-        self.attempt.step(Step.PROOF, told, ok=False, offered=self._offered(), required=_proof(self._facts))
+        self.attempt.step(AttemptStep.PROOF, told, ok=False, offered=self._offered(), required=_proof(self._facts))
 
     def _key_answered(self, answered: KeyAnswered) -> None:
         self._answered_keys = True
         told = "valid" if answered.valid else "not valid" if answered.known else "not for a domain of ours"
-        self.attempt.step(Step.PROOF, f"a key of {answered.pair.sender} towards {answered.pair.target} is {told}")
+        self.attempt.step(
+            AttemptStep.PROOF, f"a key of {answered.pair.sender} towards {answered.pair.target} is {told}"
+        )
 
     def _established(self, _: NegotiationCompleted) -> None:
         self.attempt.end(Verdict.ESTABLISHED)
@@ -241,7 +243,7 @@ class Narrator:
         self.their_error = error.condition
         self.last_error = f"the other side ended the stream with {error.condition}{_said(error.text)}"
         self._note_certificate_under_way()
-        self.attempt.step(Step.NEGOTIATION, self.last_error, ok=False, offered=self._offered())
+        self.attempt.step(AttemptStep.NEGOTIATION, self.last_error, ok=False, offered=self._offered())
         self.attempt.end(self._their_verdict(error), self._words)
 
     def _closing(self, closing: CloseTransport) -> None:
@@ -253,7 +255,9 @@ class Narrator:
         if self.attempt.is_open:
             self._name_the_refused()
             told = f"we ended it with {error.condition}: {error.reason}"
-            self.attempt.step(Step.NEGOTIATION, told, ok=False, offered=self._offered(), required=_proof(self._facts))
+            self.attempt.step(
+                AttemptStep.NEGOTIATION, told, ok=False, offered=self._offered(), required=_proof(self._facts)
+            )
             self.attempt.end(*self._our_end(error))
         left = f"we ended the stream with {error}"
         self.last_error = self.last_error or (f"{self._refusal}; {left}" if self._refusal else left)
@@ -335,12 +339,14 @@ class ComponentNarrator(Narrator):
             self.attempt.local = self.attempt.remote = header.to_domain or ""
 
     def _knows_the_secret(self, _: AttachComponent) -> None:
-        self.attempt.step(Step.PROOF, "by handshake: it knows the secret")
+        self.attempt.step(AttemptStep.PROOF, "by handshake: it knows the secret")
 
     def _closing(self, closing: CloseTransport) -> None:
         if closing.error is not None and closing.error.condition is StreamCondition.NOT_AUTHORIZED:
             told = "by handshake refused: its digest was not made from our secret"
-            self.attempt.step(Step.PROOF, told, ok=False, required=f'the secret in [domains."{self._facts.local}"]')
+            self.attempt.step(
+                AttemptStep.PROOF, told, ok=False, required=f'the secret in [domains."{self._facts.local}"]'
+            )
             self.attempt.end(Verdict.WRONG_SECRET, "the component has the wrong secret")
         super()._closing(closing)
 

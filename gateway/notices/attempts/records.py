@@ -35,7 +35,7 @@ class Kind(StrEnum):
     CLIENT = "client"
 
 
-class Step(StrEnum):
+class AttemptStep(StrEnum):
     """What a stream goes through, in this order."""
 
     RESOLVE = "resolve"
@@ -67,7 +67,7 @@ class StepRecord:
     `offered` is what the other side offered, `required` what we asked for, where that matters.
     """
 
-    step: Step
+    step: AttemptStep
     ok: bool
     began: float
     seconds: float
@@ -308,7 +308,7 @@ class AttemptLog:
             self._doing = what
             self._tell()
 
-    def step(self, step: Step, told: str, *, ok: bool = True, offered: str = "", required: str = "") -> None:
+    def step(self, step: AttemptStep, told: str, *, ok: bool = True, offered: str = "", required: str = "") -> None:
         """Note that a step has ended; it began when the one before it ended."""
         if self.record is None:
             if len(self._steps) == MOST_STEPS:
@@ -334,7 +334,7 @@ class AttemptLog:
         """Note that stanzas have passed; the first time is a step of its own."""
         if not self._had_stanza and self.record is not None:
             self._had_stanza = True
-            self._publish(FirstStanza(attempt=self.record, record=self._ended(Step.FIRST_STANZA, told)))
+            self._publish(FirstStanza(attempt=self.record, record=self._ended(AttemptStep.FIRST_STANZA, told)))
 
     def passed(self, stanzas: Sequence[Stanza], size: int, *, came_in: bool) -> None:
         """Publish that a batch came in on the stream, or went out; `size` in bytes."""
@@ -352,7 +352,9 @@ class AttemptLog:
                 StreamEnded(attempt=self.record, seconds=lasted, bytes_in=bytes_in, bytes_out=bytes_out, reason=reason)
             )
 
-    def _ended(self, step: Step, told: str, *, ok: bool = True, offered: str = "", required: str = "") -> StepRecord:
+    def _ended(
+        self, step: AttemptStep, told: str, *, ok: bool = True, offered: str = "", required: str = ""
+    ) -> StepRecord:
         now = self._seconds()
         before, self._step_from = self._step_from, now
         return StepRecord(

@@ -15,11 +15,12 @@ from gateway.config.settings import PeerSettings
 from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
 from gateway.notices.attempts.records import Attempt
-from gateway.operations.control.door import Action, Refused
+from gateway.operations.control.door import Command, CommandRefused
 from gateway.operations.history import History
 from gateway.operations.log import harmless
 from gateway.operations.status import StatusReader
 from gateway.operations.status_records import Status
+from gateway.stream.facts import Facts
 from gateway.timing.turns import Turns
 from gateway.xmpp.addresses import Address, Domain, prepare_domain
 from gateway.xmpp.errors import MalformedAddress
@@ -56,7 +57,7 @@ class Operator:
         self._turns = turns
 
     @property
-    def actions(self) -> dict[str, Action]:
+    def actions(self) -> dict[str, Command]:
         """Each command by its name."""
         commands: tuple[Callable[..., Any], ...] = (
             self.status,
@@ -80,11 +81,16 @@ class Operator:
 
     def glance(self) -> dict[str, Any]:
         """As much of it as can be taken in at a glance."""
-        return _shown(_as_mapping(self._steered.status.status(MOST_SHOWN)))
+        shown: dict[str, Any] = _shown(_as_mapping(self._steered.status.status(MOST_SHOWN)))
+        return shown
 
     def peers(self) -> Deferred[list[dict[str, Any]]]:
         """Other domains, and how federation with them is."""
-        return self.status().addCallback(lambda status: status["peers"])
+        return Deferred.fromCoroutine(self._peers())
+
+    async def _peers(self) -> list[dict[str, Any]]:
+        peers: list[dict[str, Any]] = (await self._status())["peers"]
+        return peers
 
     def queues(self) -> list[dict[str, Any]]:
         """The ways to other domains, and what waits on them."""
@@ -106,7 +112,9 @@ class Operator:
 
     def failures(self) -> list[dict[str, Any]]:
         """The latest failures of all domains."""
-        return _shown([attempt_record(attempt) for attempt in self._steered.history.failures()[:MOST_FAILURES]])
+        latest = self._steered.history.failures()[:MOST_FAILURES]
+        shown: list[dict[str, Any]] = _shown([attempt_record(attempt) for attempt in latest])
+        return shown
 
     def close(self, domain: str) -> dict[str, Any]:
         """Close the streams with a domain properly; they come back when there is something to send."""
@@ -177,10 +185,10 @@ def _prepared(domain: str) -> Domain:
     try:
         return prepare_domain(domain)
     except MalformedAddress as error:
-        raise Refused(error.problem) from error
+        raise CommandRefused(error.problem) from error
 
 
-def _concerns(facts: Any, domain: Domain) -> bool:
+def _concerns(facts: Facts, domain: Domain) -> bool:
     if facts.client is not None:
         return False
     return domain == (facts.remote if facts.remote is not None else facts.local)

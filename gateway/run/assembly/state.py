@@ -8,21 +8,21 @@ from contextlib import suppress
 from pathlib import Path
 
 from gateway.dialback.keys import KeyMaker
-from gateway.run.assembly.parts import Parts
+from gateway.run.assembly.shared import Shared
 from gateway.xmpp.errors import ConfigError
 
 SECRET_BYTES = 32
 KEY = "gateway.state"
 
 
-def prepare_state(parts: Parts) -> None:
-    """Make the folder when there is none, and what is derived from the secret of dialback."""
-    state = parts.settings.gateway.state
+def prepare_state(shared: Shared) -> KeyMaker:
+    """Make the folder when there is none, and return what makes keys from the secret of dialback."""
+    state = shared.settings.gateway.state
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(KEY, f"cannot make the folder {state}: {error.strerror}") from error
-    parts.keys = KeyMaker(secret(state / "dialback.secret"))
+    return KeyMaker(secret(state / "dialback.secret"))
 
 
 def secret(file: Path) -> bytes:

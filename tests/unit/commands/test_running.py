@@ -12,7 +12,7 @@ import pytest
 
 from gateway.commands import main
 from gateway.commands.telling import duration, size
-from gateway.notices.attempts.records import AttemptLog, Direction, Step
+from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.control.door import ControlDoor
 from gateway.operations.control.operator import attempt_record
@@ -105,9 +105,9 @@ def test_what_is_wrong_is_told_first_and_is_an_exit_status(
 
 def failed_attempt() -> dict[str, Any]:
     log = AttemptLog(lambda _: None, lambda: 0.0, 1, Direction.OUT, local="im.test", remote="old.test")
-    log.step(Step.CONNECT, "to 192.0.2.1:5269")
+    log.step(AttemptStep.CONNECT, "to 192.0.2.1:5269")
     told = "the certificate expired on 2026-01-01"
-    log.step(Step.CERTIFICATE, told, ok=False, required="a valid certificate for old.test")
+    log.step(AttemptStep.CERTIFICATE, told, ok=False, required="a valid certificate for old.test")
     log.end(Verdict.CERTIFICATE_EXPIRED, told)
     assert log.record is not None
     return attempt_record(log.record)

@@ -10,12 +10,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from gateway.components.components import SIGN_OF_LIFE_SECONDS, ComponentRoute, ComponentSession
+from gateway.components.route import SIGN_OF_LIFE_SECONDS, ComponentRoute
+from gateway.components.session import ComponentSession
 from gateway.features.handshake import AttachComponent, ComponentAttached
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.notices.notices import ComponentChanged, MaybeLost, Notice
 from gateway.routing.interfaces import IRoute
-from gateway.routing.outflow import Bounds, Outflow, QueueSpace
+from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace
 from gateway.routing.policy import DomainRule, Domains
 from gateway.routing.router import Router
 from gateway.stream.events import CloseTransport, StreamClosed, StreamErrorReceived, StreamOpened
@@ -43,7 +44,7 @@ class World:
         self.notices: list[Notice] = []
         self.clock = Clock()
         self.router = Router(Domains({DOMAIN: DomainRule(with_subdomains=True)}), self.remote, self.notices.append)
-        outflow = Outflow(Bounds(wait_above=1000, most_bytes=2000), QueueSpace(1_000_000), self.clock)
+        outflow = Outflow(OutflowBounds(wait_above=1000, most_bytes=2000), QueueSpace(1_000_000), self.clock)
         self.route = ComponentRoute(DOMAIN, self.router, outflow, self.clock, self.notices.append)
         self.router.attach(DOMAIN, self.route)
 

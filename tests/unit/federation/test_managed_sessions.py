@@ -28,7 +28,7 @@ from gateway.federation.inbound import InboundSession
 from gateway.federation.outbound import OutboundSession
 from gateway.federation.resumable_streams import BrokenStream, BrokenStreams
 from gateway.federation.resumption import KEPT_SECONDS, Resumables
-from gateway.federation.session import ServerSession, User
+from gateway.federation.session import ServerSession, StreamUser
 from gateway.notices.attempts.records import Direction
 from gateway.stream.events import NegotiationCompleted, PairVerified, StreamClosed, StreamErrorReceived
 from gateway.stream.facts import Facts, Management, Means, Role, Terms
@@ -113,7 +113,7 @@ class World:
 
     def uses(self, session: ServerSession) -> None:
         session.carry(
-            FORTH, User(ended=self.ended, take_back=lambda stanzas: self.heard.append(f"back {ids(stanzas)}"))
+            FORTH, StreamUser(ended=self.ended, take_back=lambda stanzas: self.heard.append(f"back {ids(stanzas)}"))
         )
 
     def ended(self, end: StreamEnd) -> None:

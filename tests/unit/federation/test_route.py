@@ -16,7 +16,7 @@ from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, UNWILLING, DeliveryFailed, StreamEnd, Told
 from gateway.federation.resumable_streams import RESUME_SECONDS
 from gateway.federation.route import Disposition, RemoteRoute, RouteRules
-from gateway.federation.session import User
+from gateway.federation.session import StreamUser
 from gateway.notices.notices import MaybeLost, Notice, TooMuch
 from gateway.routing.interfaces import IRoute
 from gateway.routing.outflow import QueueSpace
@@ -114,10 +114,10 @@ class Session:
         self.was_resumed = False
         self.largest: int | None = None
         self.full: Deferred[None] | None = None
-        self.user: User | None = None
+        self.user: StreamUser | None = None
         self._log = log
 
-    def carry(self, pair: DomainPair, user: User) -> None:
+    def carry(self, pair: DomainPair, user: StreamUser) -> None:
         self.user = user
 
     @property

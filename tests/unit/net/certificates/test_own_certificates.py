@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import dsa, x25519
 
 from gateway.net.certificates import own_certificates as module
 from gateway.net.certificates.own_certificates import Keyring, key_exposure, load_identity
-from gateway.net.certificates.throwaway_ca import DAY, LIFETIME, Issued, srv, xmpp
 from gateway.xmpp.addresses import prepare_domain
 from gateway.xmpp.errors import ConfigError
 from tests.support.ca import NOW, authority, rsa_key
+from tests.support.throwaway_ca import DAY, LIFETIME, Issued, srv, xmpp
 from tests.support.tls import identity
 
 EXAMPLE = prepare_domain("example.test")
