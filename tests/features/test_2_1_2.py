@@ -36,6 +36,6 @@ def test_a_name_that_needs_a_library_has_to_fit_into_dns(name: str) -> None:
 
 
 def test_the_longest_name_of_u_labels_that_fits_into_dns() -> None:
-    name = ".".join(["é" * 50] * 4 + ["a" * 29])
+    name = ".".join(["é" * 50] * 3 + ["a" * 63])
     assert len(to_ascii(prepare_domain(name))) <= 253
     assert prepare_domain(".".join(["e\u0301" * 50] * 4)) == ".".join(["é" * 50] * 4)
