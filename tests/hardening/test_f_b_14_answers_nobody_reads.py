@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+import socket
+import tracemalloc
+from contextlib import suppress
+from pathlib import Path
 
+import pytest
+from twisted.internet.threads import deferToThread
+
+from gateway.config import load
 from gateway.net.connection.writable import MOST_ANSWERS
+from gateway.service import build
 from gateway.stream.facts import Role
+from tests.support.configuration import Folder
+from tests.support.reactor import run_in_reactor, running_reactor
 from tests.support.talk import header, server_features
 from tests.support.wire import Wire
 
@@ -66,3 +76,52 @@ def test_f_b_14_a_stream_that_closes_is_read_to_its_end(closes: bool) -> None:
         assert "transport: resume" in wire.log
     else:
         wire.leave()
+
+
+HEADER = (
+    b"<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams'"
+    b" xmlns:db='jabber:server:dialback' from='theirs.test' to='im.test' version='1.0'>"
+)
+OFFERED = 64 << 20  # bytes of questions; their answers would be as many
+MOST_HELD = 8 << 20  # what is read at most: our answers, and what the system holds of them
+
+
+def offer(connection: socket.socket) -> int:
+    """Send questions and read no answer, until nothing is taken for a second; return how many bytes were taken."""
+    questions = VERIFY.replace("ours.test", "im.test").encode() * READ
+    connection.settimeout(1)
+    connection.sendall(HEADER)
+    sent = 0
+    with suppress(TimeoutError):
+        while sent < OFFERED:
+            sent += connection.send(questions[sent % len(questions) :])
+    return sent
+
+
+def test_f_b_14_answers_that_are_not_read_over_a_socket_take_bounded_memory(tmp_path: Path) -> None:
+    text = '[listen]\nserver = ["tcp:0:interface=127.0.0.1"]\n[peers.any]\nrequire_tls = false\n'
+    config = Folder(tmp_path).complete(text)
+
+    async def scenario() -> tuple[int, int, int]:
+        gateway = build(load(config), running_reactor())
+        gateway.privilegedStartService()
+        gateway.startService()
+        [(address, port)] = next(gateway.listening()).addresses
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        await deferToThread(connection.connect, (address, port))
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        taken = await deferToThread(offer, connection)
+        held = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+        [stream] = gateway.porter.connections
+        read = stream.bytes_in  # type: ignore[attr-defined]
+        connection.close()
+        await gateway.stopService()
+        return taken, read, held
+
+    taken, read, held = run_in_reactor(scenario, timeout=60)
+    assert taken < OFFERED
+    assert MOST_ANSWERS < read < MOST_HELD
+    assert held < MOST_HELD
