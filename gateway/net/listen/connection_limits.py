@@ -136,6 +136,7 @@ class Porter:
     def __init__(self, crowd: Crowd, places: Places, publish: Publish, seconds: Callable[[], float]) -> None:
         self.crowd = crowd
         self.connections: set[Guest] = set()
+        self.being_refused = 0  # connections at all doors that are being told that there is no room
         self.unproved = Unproved()
         self._places = places
         self._addresses: dict[Guest, str] = {}

@@ -48,19 +48,13 @@ class Behind:
 class Refusal(Protocol):
     """Says that there is no room, and closes the connection. Nothing that comes is looked at."""
 
-    _open = 0  # of all doors together
-
-    @classmethod
-    def unless_too_many(cls, clock: Any) -> Protocol | None:
-        """Return a refusal, or None when so many are being told already that this one is closed without a word."""
-        return cls(clock) if cls._open < MOST_REFUSALS else None
-
-    def __init__(self, clock: Any) -> None:
+    def __init__(self, clock: Any, porter: Porter) -> None:
         self._clock = clock
+        self._porter = porter
         self._patience: Any = None
 
     def connectionMade(self) -> None:
-        Refusal._open += 1
+        self._porter.being_refused += 1
         self.transport.write(NO_ROOM)  # type: ignore[union-attr]
         # What has come and was not read would make the system drop our words; so it is read until the other side ends.
         self.transport.loseWriteConnection()  # type: ignore[union-attr]
@@ -70,7 +64,7 @@ class Refusal(Protocol):
         self.transport.abortConnection()  # type: ignore[union-attr]
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        Refusal._open -= 1
+        self._porter.being_refused -= 1
         if self._patience.active():
             self._patience.cancel()
 
@@ -106,7 +100,8 @@ class Door(ServerFactory):
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         host = str(getattr(addr, "host", addr))
         if self._porter.objection(host):
-            return None if self._direct_tls else Refusal.unless_too_many(self._clock)
+            is_told = not self._direct_tls and self._porter.being_refused < MOST_REFUSALS
+            return Refusal(self._clock, self._porter) if is_told else None
         behind = self._behind
         facts = Facts(role=Role.RECEIVING, terms=behind.terms())
         return StreamProtocol(
