@@ -23,6 +23,9 @@ from gateway.xmpp.errors import GatewayError
 
 Whom = str | DomainPair
 
+MOST_WAITS = 10_000
+"""How many domains and pairs are remembered that could not be reached."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Waits:
@@ -54,7 +57,7 @@ class Wait:
 class Backoff:
     """The domains that are waited for, each until its time."""
 
-    def __init__(self, waits: Waits, random: Random, most: int = 10_000) -> None:
+    def __init__(self, waits: Waits, random: Random, most: int = MOST_WAITS) -> None:
         self._waits = waits
         self._random = random
         self._waits_for: Bounded[Whom, Wait] = Bounded(most)

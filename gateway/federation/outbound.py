@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from gateway.features.dialback import Dialback
 from gateway.features.stream_management import (
@@ -57,11 +58,20 @@ class OutboundSession(ServerSession):
         self._resuming = resuming
         self._waiting: dict[DomainPair, list[Deferred[OutboundSession]]] = {}
         self._timers = Timers(tools.clock)
+        self._ignores_pairs = False
         self._has_invalid_key = False  # says the other side of the pair that the stream was opened for
 
     def when_proved(self, pair: DomainPair) -> Deferred[OutboundSession]:
         """Fires with this session once stanzas of the pair may be written to it; fails with DeliveryFailed."""
-        wait: Deferred[OutboundSession] = Deferred()
+
+        def give_up(wait: Deferred[OutboundSession]) -> None:
+            waits = self._waiting.get(pair, [])
+            if wait in waits:
+                waits.remove(wait)
+                if not waits:
+                    del self._waiting[pair]
+
+        wait: Deferred[OutboundSession] = Deferred(give_up)
         self._waiting.setdefault(pair, []).append(wait)
         return wait
 
@@ -70,15 +80,23 @@ class OutboundSession(ServerSession):
         """Whether a further pair may be tried here: a refusal comes as an error and leaves the stream alone.
 
         Not on a stream that a certificate has proved: there each domain has the better proof on a stream of its own.
+        Nor on one where such a try got no answer: the next one would wait for nothing.
         """
-        return self.is_usable and self.facts.peer_dialback_errors and self.facts.proofs.get(self.pair) is Means.DIALBACK
+        if self._ignores_pairs or not self.is_usable:
+            return False
+        return self.facts.peer_dialback_errors and self.facts.proofs.get(self.pair) is Means.DIALBACK
 
     def prove(self, pair: DomainPair) -> Deferred[OutboundSession]:
         """Assert a further pair by dialback on this stream."""
         assert self.connection is not None
         wait = self.when_proved(pair)
+        wait.addErrback(self._not_proved)
         self.connection.perform(lambda facts: self._dialback.assert_pair(facts, pair))
         return wait
+
+    def _not_proved(self, failure: Failure) -> Failure:
+        self._ignores_pairs = self._ignores_pairs or failure.check(CancelledError) is not None
+        return failure
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Nothing may come in on a stream in one direction: such stanzas are dropped (RFC 6120 §8.1.2.2)."""

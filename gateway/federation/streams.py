@@ -2,7 +2,8 @@
 
 A pair that wants to send gets, in this order: a stream on which it is proved, be it one that the other server has
 opened and that carries answers (XEP-0288); a stream to the target domain on which a further pair can be proved; a
-stream of its own. When a stream broke that can be resumed, all this waits until it is, or cannot be (see `broken`).
+stream of its own, also when the further pair gets no answer there. When a stream broke that can be resumed, all this
+waits until it is, or cannot be (see `broken`).
 
 A key to be verified is asked for on a stream of the same pair, or on one opened only for that, which is kept while it
 is used.
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
@@ -25,6 +26,9 @@ from gateway.federation.session import ServerSession
 from gateway.federation.verification import Asker, QuestionPlaces, unanswered
 from gateway.stream.events import PairChecked, VerifyPair
 from gateway.xmpp.addresses import Domain, DomainPair
+
+FURTHER_PAIR_SECONDS = 5.0
+"""How long a further pair waits for its verdict on a stream that stands, before it gets a stream of its own."""
 
 
 class StreamOpener(Protocol):
@@ -71,7 +75,8 @@ class OutboundStreams:
             return succeed(found)
         for session in self._sessions.get(pair.target, ()):
             if session.takes_more_pairs:
-                return session.prove(pair).addErrback(self._refused_there, pair)
+                proved = session.prove(pair).addTimeout(FURTHER_PAIR_SECONDS, self._clock)
+                return proved.addErrback(self._refused_there, pair)
         return self._open_own(pair)
 
     def _refused_there(self, failure: Failure, pair: DomainPair) -> Deferred[ServerSession]:
@@ -79,7 +84,7 @@ class OutboundStreams:
             raise DeliveryFailed(
                 "the other server did not answer in time whether it accepts the pair", of_the_pair=True
             )
-        failure.trap(DeliveryFailed)
+        failure.trap(DeliveryFailed, TimeoutError)
         return self._open_own(pair)
 
     def _find(self, pair: DomainPair) -> ServerSession | None:

@@ -23,11 +23,14 @@ RequestKey = tuple[str, str, str | None]
 
 _EACH = 512  # bytes that a request takes beside its id and its addresses
 
+MOST_EACH, MOST_BYTES_EACH = 10_000, 8 << 20
+"""How many requests wait for the answers of one responder, and the memory that they take."""
+
 
 class Requests:
     """The requests that wait for an answer, by the one who has to give it."""
 
-    def __init__(self, most_each: int = 10_000, most_bytes_each: int = 8 << 20) -> None:
+    def __init__(self, most_each: int = MOST_EACH, most_bytes_each: int = MOST_BYTES_EACH) -> None:
         """What one responder may leave open: `most_each` requests, `most_bytes_each` bytes."""
         self._most_each = most_each
         self._most_bytes_each = most_bytes_each

@@ -24,7 +24,7 @@ Search = Callable[[bytes], re.Match[bytes] | None]
 _MOST_KINDS = 256  # of stream headers that differ in what they declare
 _MOST_FEATURES = 64  # that are remembered with what they mean
 _LONGEST_FEATURES = 2048  # bytes
-_PREFIXED_ELEMENT = re.compile(rb"<[^\s/>:=!]++:")
+_PREFIXED_ELEMENT = re.compile(rb"<[^\s/><:=!]++:")
 _LANGUAGE = re.compile("[A-Za-z0-9-]{1,64}")  # as much of RFC 5646 as keeps a peer from making every stanza large
 
 

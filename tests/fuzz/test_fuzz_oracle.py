@@ -65,6 +65,11 @@ def overlooks_a_namespace_in_references(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(scope, "_hides_a_namespace", lambda raw: False)
 
 
+def moves_content_below_prefixes(patch: pytest.MonkeyPatch) -> None:
+    """What stands below a prefixed element of another namespace changes its own with the stream."""
+    patch.setattr(scope, "_has_content_below_prefix", lambda raw: False)
+
+
 def loses_the_language(patch: pytest.MonkeyPatch) -> None:
     """The language of the stream is not written into its stanzas."""
     patch.setattr(Scope, "with_language", lambda self, raw, name_end: raw)
@@ -103,6 +108,7 @@ PLANTS: tuple[Plant, ...] = (
     ignores_declarations_of_the_stanza,
     lets_prefixes_of_the_header_pass,
     overlooks_a_namespace_in_references,
+    moves_content_below_prefixes,
     loses_the_language,
     reads_addresses_as_written,
     keeps_a_spaced_attribute,

@@ -157,6 +157,8 @@ async def test_close_closes_and_the_streams_come_back_when_they_are_needed(reloa
 
 
 async def test_retry_forgets_that_a_domain_has_failed(reloaded: Reloaded) -> None:
+    """A first wait may be of any length; the second one is long enough to be seen, and to be gone before its time."""
+
     def waits() -> float | None:
         peers = json.loads(reloaded.operate("peers", "--json").stdout)
         return next((peer["retry_in"] for peer in peers if peer["domain"] == "gone.test"), None)
@@ -165,7 +167,7 @@ async def test_retry_forgets_that_a_domain_has_failed(reloaded: Reloaded) -> Non
     async with attached(reloaded.gateway) as component:
         for _ in range(4):
             await component.expect_error(component.send_message("somebody@gone.test", "hello?"))
-            if waits():
+            if (waits() or 0) > 5:
                 break
         assert waits()
         assert "no stanza waits for gone.test" in reloaded.operate("retry", "gone.test").stdout

@@ -72,6 +72,11 @@ class Crowd:
     per_minute: float = 600
 
 
+MOST_REFUSALS = 100
+"""How many connections are told at a time why they are refused; fewer where few streams are allowed, as each of them
+takes a file descriptor."""
+
+
 class Places:
     """What all streams share, those that others open to us and those that we open."""
 
@@ -136,6 +141,7 @@ class Porter:
     def __init__(self, crowd: Crowd, places: Places, publish: Publish, seconds: Callable[[], float]) -> None:
         self.crowd = crowd
         self.connections: set[Guest] = set()
+        self.being_refused = 0  # connections at all doors that are being told that there is no room
         self.unproved = Unproved()
         self._places = places
         self._addresses: dict[Guest, str] = {}
@@ -159,6 +165,11 @@ class Porter:
         if why:
             self._complaints.tell(address, why, self._seconds())
         return why
+
+    @property
+    def can_explain(self) -> bool:
+        """Whether one more connection may be told why it is refused, instead of being closed without a word."""
+        return self.being_refused < min(MOST_REFUSALS, self._places.most // 8)
 
     def entered(self, connection: Guest) -> None:
         """Admit a connection, or turn it away."""

@@ -31,7 +31,6 @@ NO_ROOM = (
     b"<text xmlns='urn:ietf:params:xml:ns:xmpp-streams' xml:lang='en'>too many streams, in all or from your address;"
     b" try again later</text></stream:error></stream:stream>"
 )
-MOST_REFUSALS = 100
 REFUSAL_SECONDS = 1.0
 
 
@@ -50,19 +49,14 @@ class Refusal(Protocol):
     """Says that there is no room, and closes the connection. Nothing that comes is looked at."""
 
     transport: ITCPTransport
-    _open = 0  # of all doors together
 
-    @classmethod
-    def unless_too_many(cls, clock: IReactorTime) -> Protocol | None:
-        """Return a refusal, or None when so much refusing is under way that this connection is closed without one."""
-        return cls(clock) if cls._open < MOST_REFUSALS else None
-
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, porter: Porter) -> None:
         self._clock = clock
+        self._porter = porter
         self._patience: Any = None
 
     def connectionMade(self) -> None:
-        Refusal._open += 1
+        self._porter.being_refused += 1
         self.transport.write(NO_ROOM)
         # Unread bytes would make the system drop our error, so read until the other side ends.
         self.transport.loseWriteConnection()
@@ -72,7 +66,7 @@ class Refusal(Protocol):
         self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        Refusal._open -= 1
+        self._porter.being_refused -= 1
         if self._patience.active():
             self._patience.cancel()
 
@@ -108,7 +102,8 @@ class Door(ServerFactory):
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         host = str(getattr(addr, "host", addr))
         if self._porter.objection(host):
-            return None if self._direct_tls else Refusal.unless_too_many(self._clock)
+            is_told = not self._direct_tls and self._porter.can_explain
+            return Refusal(self._clock, self._porter) if is_told else None
         behind = self._behind
         facts = Facts(role=Role.RECEIVING, terms=behind.terms())
         return StreamProtocol(

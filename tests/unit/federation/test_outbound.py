@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.defer import CancelledError
 
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.outbound import OutboundSession
 from gateway.notices.attempts.records import Direction
 from gateway.stream.events import NegotiationCompleted, PairRefused, PairVerified, StreamClosed, StreamErrorReceived
 from gateway.stream.facts import Facts, Means, Role
+from gateway.stream.records import replace
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StreamCondition, StreamError, TLSRequired
@@ -167,6 +169,15 @@ def test_a_further_pair_that_is_refused_fails_alone(world: World) -> None:
     assert world.session.is_usable
     world.line.closes()
     assert world.session.narrator.closed_properly  # the refusal has nothing to do with that
+
+
+def test_a_stream_that_left_a_further_pair_without_an_answer_gets_no_other(world: World) -> None:
+    world.establish()
+    world.line.stream.facts = replace(world.line.stream.facts, peer_dialback_errors=True)
+    assert world.session.takes_more_pairs
+    world.session.prove(FURTHER).addErrback(lambda failure: failure.trap(CancelledError)).cancel()
+    assert not world.session.takes_more_pairs
+    world.line.happens(PairVerified(pair=FURTHER, means=Means.DIALBACK))  # nobody waits any more
 
 
 # A stream in one direction.
