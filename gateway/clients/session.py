@@ -40,7 +40,7 @@ from gateway.im.domain import AccountDomain
 from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.events import CloseTransport, NegotiationCompleted, StreamClosed
 from gateway.stream.facts import Management
-from gateway.stream.sessions import Connection
+from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
@@ -105,8 +105,8 @@ class ClientSession:
 
         return wait.addCallback(written)
 
-    def lost(self, reason: str) -> None:
-        self.narrator.lost(reason)
+    def lost(self, ending: Ending) -> None:
+        self.narrator.lost(ending.reason)
         self.connection = None
         if self._liveness is not None:
             self._liveness.stop()

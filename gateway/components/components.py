@@ -33,8 +33,8 @@ from gateway.routing.outflow import Lately, Outflow
 from gateway.routing.policy import check_component
 from gateway.routing.requests import Key
 from gateway.routing.router import NOBODY_THERE, Router
-from gateway.stream.events import CloseTransport, StreamClosed, StreamErrorReceived, StreamOpened
-from gateway.stream.sessions import Connection
+from gateway.stream.events import CloseTransport, StreamOpened
+from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element
@@ -142,11 +142,11 @@ class ComponentRoute:
             if (candidate := self._stop_waiting()) is not None:
                 self._take(candidate)
 
-    def gone(self, session: ComponentSession, reason: str) -> None:
+    def gone(self, session: ComponentSession, ending: Ending) -> None:
         """Nothing more comes from a connection either: what it was asked and has not answered is answered here."""
-        doubt = session.written.take(self._clock.seconds(), stuck=session.was_stuck)
-        if doubt.count and not session.closed_properly:
-            self._publish(MaybeLost(domain=self.domain, count=doubt.count, seconds=doubt.seconds, reason=reason))
+        doubt = session.written.take(self._clock.seconds(), stuck=ending.stuck)
+        if doubt.count and not ending.closed_properly:
+            self._publish(MaybeLost(domain=self.domain, count=doubt.count, seconds=doubt.seconds, reason=ending.reason))
         if session.unanswered:
             self._router.abandon(self, NOBODY_THERE, session.unanswered)
             self._router.flush()
@@ -171,7 +171,7 @@ class ComponentRoute:
         self._tell("the old connection gave no sign of life and is replaced", Level.WARN)
         old.replaced()
         self.detach(old, "replaced by a new connection")
-        self.gone(old, "it gave no sign of life")
+        self.gone(old, Ending(reason="it gave no sign of life"))
 
     def _keep(self) -> None:
         """Refuse the candidate although the attached connection gave no sign of life."""
@@ -213,10 +213,8 @@ class ComponentSession:
         self._route: ComponentRoute | None = None
         self._router = router
         self._publish = publish
-        self.closed_properly = False  # by both sides: what was written has been read
         self.written = Lately()
         self.unanswered: frozenset[Key] = frozenset()
-        self._ended_with_error = False
         self._awaits_life = False
         self._may_speak = False  # for its domain: from the attachment, until another takes its place
 
@@ -236,10 +234,6 @@ class ComponentSession:
         elif isinstance(output, AttachComponent):
             assert self._route is not None
             self._route.attach(self)
-        elif isinstance(output, StreamErrorReceived):
-            self._ended_with_error = True
-        elif isinstance(output, StreamClosed):
-            self.closed_properly = not self._ended_with_error
         elif isinstance(output, CloseTransport):
             self._leave(self.narrator.last_error or "the stream was closed")
 
@@ -290,13 +284,11 @@ class ComponentSession:
         """Session.outstanding: what could be answered at once has been."""
         return None
 
-    def lost(self, reason: str) -> None:
-        self.narrator.lost(reason)
-        self._leave(reason)
+    def lost(self, ending: Ending) -> None:
+        self.narrator.lost(ending.reason)
+        self._leave(ending.reason)
         if self._route is not None:
-            assert self.connection is not None
-            self.closed_properly |= self.connection.was_answered and not self._ended_with_error
-            self._route.gone(self, reason)
+            self._route.gone(self, ending)
 
     def _leave(self, reason: str) -> None:
         """Nothing more can be written to it."""
@@ -309,11 +301,6 @@ class ComponentSession:
     def has_room(self) -> bool:
         """As `Channel.has_room`."""
         return self.connection is not None and self.connection.has_room
-
-    @property
-    def was_stuck(self) -> bool:
-        """Whether the component took nothing when the connection was lost."""
-        return self.connection is not None and self.connection.was_stuck
 
     def send(self, batch: Sequence[Stanza]) -> None:
         """As `Channel.send`."""
