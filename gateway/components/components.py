@@ -24,6 +24,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from gateway.components.life import SPEAKING, TRANSITIONS, Life, Move
 from gateway.features.handshake import AttachComponent, ComponentAttached
 from gateway.notices.attempts.narration import ComponentNarrator
 from gateway.notices.attempts.records import AttemptLog, Kind
@@ -34,6 +35,7 @@ from gateway.routing.policy import check_component
 from gateway.routing.requests import Key
 from gateway.routing.router import NOBODY_THERE, Router
 from gateway.stream.events import CloseTransport, StreamOpened
+from gateway.stream.lives import after
 from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
 from gateway.xmpp.addresses import Address, Domain
@@ -45,6 +47,7 @@ from gateway.xmpp.stanzas import CONTENT, Stanza, domains_of
 SIGN_OF_LIFE_SECONDS = 5.0
 SETTLED_SECONDS = 3600.0
 _LIFE = "alive"
+_ASKED = Life.ASKED  # looked up once, not with every batch
 _TOO_MUCH = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too much waits there already")
 
 
@@ -215,8 +218,7 @@ class ComponentSession:
         self._publish = publish
         self.written = Lately()
         self.unanswered: frozenset[Key] = frozenset()
-        self._awaits_life = False
-        self._may_speak = False  # for its domain: from the attachment, until another takes its place
+        self._life = Life.OUTSIDE
 
     # -- as a Session ------------------------------------------------------------------------------------------------
 
@@ -244,9 +246,9 @@ class ComponentSession:
         assert self.connection is not None
         self.attempt.stanzas("came in")
         route.heard(self)
-        if not self._may_speak:
+        if self._life not in SPEAKING:
             return None
-        if self._awaits_life:
+        if self._life is _ASKED:
             stanzas = self._without_sign_of_life(stanzas, route.domain)
         try:
             for pair, run in groupby(stanzas, domains_of):
@@ -277,7 +279,8 @@ class ComponentSession:
         """The answer to our own question is for nobody else."""
         itself = Address.make("", domain, "")
         others = [each for each in stanzas if (each.id, each.from_, each.to) != (_LIFE, itself, itself)]
-        self._awaits_life = len(others) == len(stanzas)
+        if len(others) < len(stanzas):
+            self._move(Move.ANSWER)
         return others
 
     def outstanding(self) -> Deferred[None] | None:
@@ -285,10 +288,14 @@ class ComponentSession:
         return None
 
     def lost(self, ending: Ending) -> None:
+        self._move(Move.LOSE)
         self.narrator.lost(ending.reason)
         self._leave(ending.reason)
         if self._route is not None:
             self._route.gone(self, ending)
+
+    def _move(self, move: Move) -> None:
+        self._life = after(TRANSITIONS, self._life, move)
 
     def _leave(self, reason: str) -> None:
         """Nothing more can be written to it."""
@@ -316,7 +323,7 @@ class ComponentSession:
     def accept(self) -> None:
         """The domain is this connection's."""
         assert self.connection is not None
-        self._may_speak = True
+        self._move(Move.ACCEPT)
         self.connection.answer(ComponentAttached(accepted=True))
 
     def refuse(self) -> None:
@@ -332,11 +339,11 @@ class ComponentSession:
         ping = Element(
             CONTENT, "iq", {"type": "get", "from": domain, "to": domain, "id": _LIFE}, [Element(PING, "ping")]
         )
-        self._awaits_life = True
+        self._move(Move.ASK)
         self.connection.write(Stanza.from_element(ping).raw)
 
     def replaced(self) -> None:
         """Another connection has taken over."""
         assert self.connection is not None
-        self._may_speak = False
+        self._move(Move.REPLACE)
         self.connection.close(StreamError(StreamCondition.CONFLICT, "another connection of this component took over"))

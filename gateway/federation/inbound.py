@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from gateway.bounds.tables import address_of
 from gateway.features.dialback import Dialback
 from gateway.features.stream_management import GrantManagement, ManagementGranted, ResumeStream, ResumptionDecided
+from gateway.federation.life import Life, Move
 from gateway.federation.resumable_streams import BrokenStreams
 from gateway.federation.resumption import KEPT_SECONDS, Resumables
 from gateway.federation.session import ServerSession, SessionTools
@@ -63,7 +64,6 @@ class InboundSession(ServerSession):
         self._lenders = lenders
         self._resumables = resumables
         self._verifications = 0
-        self._is_superseded = False
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """A batch came; and a domain that sends is there, whatever became of our last attempt to reach it."""
@@ -73,14 +73,15 @@ class InboundSession(ServerSession):
         return super().stanzas_received(stanzas)
 
     def lost(self, ending: Ending) -> None:
+        was_superseded = self._life is Life.SUPERSEDED
         super().lost(ending)
-        if not self._is_superseded:
+        if not was_superseded:
             self._end(ending)
 
     def supersede(self) -> None:
         """The stream is resumed on another connection: handle nothing more on this one (XEP-0198 §5)."""
         assert self.connection is not None
-        self._is_superseded = self._is_deaf = True
+        self._move(Move.SUPERSEDE)
         self._end(ending_of(self.connection.stream, "the stream was resumed on another connection"))
         self.connection.close(StreamError(StreamCondition.CONFLICT, "the stream was resumed on another connection"))
 

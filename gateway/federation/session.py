@@ -24,6 +24,7 @@ from gateway.features.stream_management import (
 )
 from gateway.federation.admission import Admission
 from gateway.federation.delivery import StreamEnd, by_pair
+from gateway.federation.life import TRANSITIONS, Life, Move
 from gateway.federation.managed_stream import Ledger
 from gateway.federation.rate_limit import Pace
 from gateway.federation.resumable_streams import BrokenStream
@@ -34,6 +35,7 @@ from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, VerificationAnswered
 from gateway.stream.facts import Facts, Role
+from gateway.stream.lives import after
 from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
 from gateway.xmpp.addresses import DomainPair
@@ -52,6 +54,8 @@ _BLAMELESS = {
     StreamCondition.SEE_OTHER_HOST,
     StreamCondition.SYSTEM_SHUTDOWN,
 }
+
+_HEARING = Life.HEARING  # looked up once, not with every batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +90,7 @@ class ServerSession:
         self._ledger: Ledger | None = None
         self._pace: Pace | None = None
         self._users: dict[DomainPair, User] = {}
-        self._is_deaf = False  # what comes now is not handled
+        self._life = Life.HEARING
 
     @property
     def facts(self) -> Facts:
@@ -173,7 +177,7 @@ class ServerSession:
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Have a batch admitted, and read nothing more while whoever gets it has no room, or too much has come."""
-        if self._is_deaf:
+        if self._life is not _HEARING:
             return None
         self.attempt.stanzas("came in")
         handled, error = self._tools.admission.admit(stanzas, self.facts)
@@ -190,10 +194,14 @@ class ServerSession:
         return None
 
     def lost(self, ending: Ending) -> None:
+        self._move(Move.LOSE)
         self._questions.lost(ending.reason)
         self.narrator.lost(ending.reason)
         if self._ledger is not None:
             self._ledger.close()
+
+    def _move(self, move: Move) -> None:
+        self._life = after(TRANSITIONS, self._life, move)
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
@@ -258,7 +266,7 @@ class ServerSession:
     def _acknowledge_last(self, _: LastAcknowledgement) -> None:
         if self._ledger is not None and self.connection is not None:
             self.connection.write(acknowledgement(self._ledger.acknowledgements.h))
-            self._is_deaf = True  # what comes now is not acknowledged, and will be sent again on another stream
+            self._move(Move.LAST_WORD)
 
     def _acknowledged(self, acknowledged: Acknowledged) -> None:
         if self._ledger is None or self.connection is None:

@@ -158,7 +158,9 @@ class Line:
         return found[1] if found.groups() else found[0]
 
     def cut(self) -> None:
-        """The connection breaks."""
+        """The connection breaks, unless it is lost already."""
+        if self.is_lost:
+            return
         self.is_lost = True
         self.session.lost(ending_of(self.stream, "the connection was lost"))
 

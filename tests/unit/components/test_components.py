@@ -90,6 +90,7 @@ class Line:
         self.full: Deferred[None] | None = None
         self._world = world
         self._name = name
+        self.is_lost = False
         attempt = AttemptLog(world.notices.append, world.clock.seconds, 1, Direction.IN, kind=Kind.COMPONENT)
         self.session = ComponentSession(attempt, {DOMAIN: world.route}.get, world.router, world.notices.append)
         self.session.connected(self)
@@ -120,7 +121,10 @@ class Line:
         self.session.lost(ending_of(self.stream, "the other side closed the connection", answered=True))
 
     def breaks(self) -> None:
-        """The connection is gone."""
+        """The connection is gone, unless it was already."""
+        if self.is_lost:
+            return
+        self.is_lost = True
         self.session.lost(ending_of(self.stream, "the connection was lost"))
 
     # -- as a Connection ---------------------------------------------------------------------------------------------
