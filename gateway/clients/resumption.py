@@ -42,7 +42,7 @@ class Resumptions:
         id_ = self._new_id()
         self._clients[id_] = client
         self._ids[client] = id_
-        client.is_resumable = True
+        client.grant()
         return id_
 
     def find(self, id_: str, account: Address) -> Client | None:

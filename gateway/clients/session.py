@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from gateway.bounds.tables import address_of
 from gateway.clients.client import Client
+from gateway.clients.life import SESSIONS, SessionLife, SessionMove
 from gateway.clients.liveness import Liveness
 from gateway.clients.login import Login, LoginTry
 from gateway.clients.narration import ClientNarrator
@@ -40,7 +41,8 @@ from gateway.im.domain import AccountDomain
 from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.events import CloseTransport, NegotiationCompleted, StreamClosed
 from gateway.stream.facts import Management
-from gateway.stream.sessions import Connection
+from gateway.stream.lives import after
+from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
@@ -69,7 +71,7 @@ class ClientSession:
         self.client: Client | None = None
         self._services = services
         self._liveness: Liveness | None = None
-        self._was_closed = False  # by either side, with its closing tag
+        self._life = SessionLife.NEGOTIATING
         self._acknowledging = False
         self._is_asked_again = False
         self._try: LoginTry | None = None  # to log in, as long as its outcome is not known
@@ -105,8 +107,10 @@ class ClientSession:
 
         return wait.addCallback(written)
 
-    def lost(self, reason: str) -> None:
-        self.narrator.lost(reason)
+    def lost(self, ending: Ending) -> None:
+        was_closed = self._life is SessionLife.CLOSED
+        self._move(SessionMove.LOSE)
+        self.narrator.lost(ending.reason)
         self.connection = None
         if self._liveness is not None:
             self._liveness.stop()
@@ -114,10 +118,13 @@ class ClientSession:
         if client is None:
             return
         client.owner = None
-        if client.is_resumable and not self._was_closed:
+        if client.is_resumable and not was_closed:
             self._services.resumptions.park(client)
         else:
             self._services.resumptions.end(client)
+
+    def _move(self, move: SessionMove) -> None:
+        self._life = after(SESSIONS, self._life, move)
 
     # -- authentication and binding ----------------------------------------------------------------------------------
 
@@ -164,6 +171,7 @@ class ClientSession:
             self._services.resumptions.end(parked)
 
     def _own(self, client: Client) -> None:
+        self._move(SessionMove.OWN)
         self.client = client
         client.owner = self
         client.log = self.attempt
@@ -278,14 +286,15 @@ class ClientSession:
             self.connection.write(data)
 
     def _closed_by_client(self, _: StreamClosed) -> None:
-        if self._owned is not None and not self._was_closed:
+        if self._owned is not None and self._life is not SessionLife.CLOSED:
             self._owned.said_goodbye()
-        self._was_closed = True
+        self._move(SessionMove.CLOSE)
 
     def _closed(self, closed: CloseTransport) -> None:
         """We end the stream in an orderly way; but one that we give up for dead has not, as its client sees it."""
         error = closed.error
-        self._was_closed = error is None or error.condition is not StreamCondition.CONNECTION_TIMEOUT
+        is_given_up = error is not None and error.condition is StreamCondition.CONNECTION_TIMEOUT
+        self._move(SessionMove.GIVE_UP if is_given_up else SessionMove.CLOSE)
 
     # What becomes of each event.
     _on: ClassVar[Mapping[type, Callable[..., None]]] = {

@@ -30,7 +30,7 @@ from gateway.routing.interfaces import IStreamRoute
 from gateway.routing.outflow import Channel, Lately, Outflow
 from gateway.routing.requests import RequestKey
 from gateway.routing.router import NOBODY_THERE, Router
-from gateway.stream.sessions import Connection
+from gateway.stream.sessions import Connection, Ending
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import Stanza
@@ -47,11 +47,6 @@ class Attachable(Channel, Protocol):
     address: str
     written: Lately
     unanswered: frozenset[RequestKey]
-    closed_properly: bool
-
-    @property
-    def was_stuck(self) -> bool:
-        """Whether the component took nothing when the connection was lost."""
 
     def accept(self) -> None:
         """The domain is this connection's."""
@@ -160,11 +155,11 @@ class ComponentRoute:
             if (candidate := self._stop_waiting()) is not None:
                 self._take(candidate)
 
-    def gone(self, session: Attachable, reason: str) -> None:
-        """Nothing more comes from a connection either: what it was asked and has not answered is answered here."""
-        doubt = session.written.take(self._clock.seconds(), stuck=session.was_stuck)
-        if doubt.count and not session.closed_properly:
-            self._publish(MaybeLost(domain=self.domain, count=doubt.count, seconds=doubt.seconds, reason=reason))
+    def gone(self, session: Attachable, ending: Ending) -> None:
+        """Bounce the requests that a lost connection has not answered, and say what may not have arrived."""
+        doubt = session.written.take(self._clock.seconds(), stuck=ending.stuck)
+        if doubt.count and not ending.closed_properly:
+            self._publish(MaybeLost(domain=self.domain, count=doubt.count, seconds=doubt.seconds, reason=ending.reason))
         if session.unanswered:
             self._router.abandon(self, NOBODY_THERE, session.unanswered)
             self._router.flush()
@@ -189,7 +184,7 @@ class ComponentRoute:
         self._tell("the old connection gave no sign of life and is replaced", Level.WARN)
         old.replaced()
         self.detach(old, "replaced by a new connection")
-        self.gone(old, "it gave no sign of life")
+        self.gone(old, Ending(reason="it gave no sign of life"))
 
     def _keep(self) -> None:
         """Refuse the candidate although the attached connection gave no sign of life."""

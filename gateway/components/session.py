@@ -7,6 +7,7 @@ from itertools import groupby
 
 from twisted.internet.defer import Deferred
 
+from gateway.components.life import SPEAKING, TRANSITIONS, Life, Move
 from gateway.components.route import ComponentRoute
 from gateway.features.handshake import AttachComponent, ComponentAttached
 from gateway.notices.attempts.narration import ComponentNarrator
@@ -16,8 +17,9 @@ from gateway.routing.outflow import Lately
 from gateway.routing.policy import check_component
 from gateway.routing.requests import RequestKey
 from gateway.routing.router import Router
-from gateway.stream.events import CloseTransport, StreamClosed, StreamErrorReceived, StreamOpened
-from gateway.stream.sessions import Connection
+from gateway.stream.events import CloseTransport, StreamOpened
+from gateway.stream.lives import after
+from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element
@@ -26,6 +28,7 @@ from gateway.xmpp.namespaces import PING
 from gateway.xmpp.stanzas import CONTENT, Stanza, domains_of
 
 _LIFE = "alive"
+_ASKED = Life.ASKED  # looked up once, not with every batch
 
 
 class ComponentSession:
@@ -46,12 +49,9 @@ class ComponentSession:
         self._route: ComponentRoute | None = None
         self._router = router
         self._publish = publish
-        self.closed_properly = False  # by both sides: what was written has been read
         self.written = Lately()
         self.unanswered: frozenset[RequestKey] = frozenset()
-        self._ended_with_error = False
-        self._awaits_life = False
-        self._may_speak = False  # for its domain: from the attachment, until another takes its place
+        self._life = Life.OUTSIDE
 
     # -- as a Session ------------------------------------------------------------------------------------------------
 
@@ -69,10 +69,6 @@ class ComponentSession:
         elif isinstance(output, AttachComponent):
             assert self._route is not None
             self._route.attach(self)
-        elif isinstance(output, StreamErrorReceived):
-            self._ended_with_error = True
-        elif isinstance(output, StreamClosed):
-            self.closed_properly = not self._ended_with_error
         elif isinstance(output, CloseTransport):
             self._leave(self.narrator.last_error or "the stream was closed")
 
@@ -83,9 +79,9 @@ class ComponentSession:
         assert self.connection is not None
         self.attempt.stanzas("came in")
         route.heard(self)
-        if not self._may_speak:
+        if self._life not in SPEAKING:
             return None
-        if self._awaits_life:
+        if self._life is _ASKED:
             stanzas = self._without_sign_of_life(stanzas, route.domain)
         try:
             for pair, run in groupby(stanzas, domains_of):
@@ -116,20 +112,23 @@ class ComponentSession:
         """The answer to our own question is for nobody else."""
         itself = Address.make("", domain, "")
         others = [each for each in stanzas if (each.id, each.from_, each.to) != (_LIFE, itself, itself)]
-        self._awaits_life = len(others) == len(stanzas)
+        if len(others) < len(stanzas):
+            self._move(Move.ANSWER)
         return others
 
     def outstanding(self) -> Deferred[None] | None:
         """Session.outstanding: what could be answered at once has been."""
         return None
 
-    def lost(self, reason: str) -> None:
-        self.narrator.lost(reason)
-        self._leave(reason)
+    def lost(self, ending: Ending) -> None:
+        self._move(Move.LOSE)
+        self.narrator.lost(ending.reason)
+        self._leave(ending.reason)
         if self._route is not None:
-            assert self.connection is not None
-            self.closed_properly |= self.connection.was_answered and not self._ended_with_error
-            self._route.gone(self, reason)
+            self._route.gone(self, ending)
+
+    def _move(self, move: Move) -> None:
+        self._life = after(TRANSITIONS, self._life, move)
 
     def _leave(self, reason: str) -> None:
         """Nothing more can be written to it."""
@@ -142,11 +141,6 @@ class ComponentSession:
     def has_room(self) -> bool:
         """As `Channel.has_room`."""
         return self.connection is not None and self.connection.has_room
-
-    @property
-    def was_stuck(self) -> bool:
-        """Whether the component took nothing when the connection was lost."""
-        return self.connection is not None and self.connection.was_stuck
 
     def send(self, batch: Sequence[Stanza]) -> None:
         """As `Channel.send`."""
@@ -162,7 +156,7 @@ class ComponentSession:
     def accept(self) -> None:
         """The domain is this connection's."""
         assert self.connection is not None
-        self._may_speak = True
+        self._move(Move.ACCEPT)
         self.connection.answer(ComponentAttached(accepted=True))
 
     def refuse(self) -> None:
@@ -178,11 +172,11 @@ class ComponentSession:
         ping = Element(
             CONTENT, "iq", {"type": "get", "from": domain, "to": domain, "id": _LIFE}, [Element(PING, "ping")]
         )
-        self._awaits_life = True
+        self._move(Move.ASK)
         self.connection.write(Stanza.from_element(ping).raw)
 
     def replaced(self) -> None:
         """Another connection has taken over."""
         assert self.connection is not None
-        self._may_speak = False
+        self._move(Move.REPLACE)
         self.connection.close(StreamError(StreamCondition.CONFLICT, "another connection of this component took over"))

@@ -37,6 +37,7 @@ class Ledger:
         self.id: str | None = None  # by which the stream can be resumed
         self.careful_for = 0  # this many stanzas are sent one by one, each when the one before was acknowledged
         self._acknowledged_before = acknowledged_before
+        self.was_resumed = False  # it goes on with a stream that broke
         self.counts = False  # whether what comes in is counted: since both sides have enabled it
         self._clock = clock
         self._patience = patience

@@ -19,7 +19,7 @@ from gateway.features.stream_management import (
     ResumptionRefused,
     StreamResumed,
 )
-from gateway.federation.delivery import KEY_INVALID, UNWILLING, DeliveryFailed, failure_of
+from gateway.federation.delivery import KEY_INVALID, UNWILLING, DeliveryFailed, Told, failure_of
 from gateway.federation.resumable_streams import BrokenStream
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.notices.attempts.narration import refused_in_words
@@ -27,7 +27,8 @@ from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import INVALID, CloseTransport, NegotiationCompleted, PairRefused, PairVerified, ProofFailed
 from gateway.stream.facts import Management, Means
-from gateway.timing.timers import Timers
+from gateway.stream.sessions import Ending
+from gateway.timing.timers import Timer
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.namespaces import DIALBACK_FEATURE
@@ -57,9 +58,9 @@ class OutboundSession(ServerSession):
         self._gone = gone
         self._resuming = resuming
         self._waiting: dict[DomainPair, list[Deferred[OutboundSession]]] = {}
-        self._timers = Timers(tools.clock)
         self._ignores_pairs = False
-        self._has_invalid_key = False  # says the other side of the pair that the stream was opened for
+        self._unoffered = Timer(tools.clock)  # until dialback is answered that was not offered
+        self._refused_as: Told | None = None  # the pair that the stream was opened for, by the other side
 
     def when_proved(self, pair: DomainPair) -> Deferred[OutboundSession]:
         """Fires with this session once stanzas of the pair may be written to it; fails with DeliveryFailed."""
@@ -102,14 +103,14 @@ class OutboundSession(ServerSession):
         """Nothing may come in on a stream in one direction: such stanzas are dropped (RFC 6120 §8.1.2.2)."""
         return super().stanzas_received(stanzas) if self.facts.bidirectional else None
 
-    def lost(self, reason: str) -> None:
-        self._timers.end()
-        super().lost(reason)
-        told = self.narrator.last_error or reason
+    def lost(self, ending: Ending) -> None:
+        self._unoffered.stop()
+        super().lost(ending)
+        told = self.narrator.last_error or ending.reason
         self._fail_waiting(told)
-        broken = self._broken()
+        broken = self._broken(ending)
         self._gone(self, told, broken)
-        self._tell_users(told, resuming=broken is not None)
+        self._tell_users(ending, resuming=broken is not None)
 
     def _closing(self, _: CloseTransport) -> None:
         if not self.attempt.is_open:  # else the verdict comes when the connection is lost
@@ -121,7 +122,7 @@ class OutboundSession(ServerSession):
         waiting, self._waiting = self._waiting, {}
         for pair, waits in waiting.items():
             for wait in waits:
-                if self._has_invalid_key and pair == self.pair:
+                if self._refused_as is KEY_INVALID and pair == self.pair:
                     wait.errback(DeliveryFailed(reason, KEY_INVALID, of_the_pair=True))
                 else:
                     wait.errback(failure_of(record.verdict, reason, self.narrator.their_error))
@@ -131,7 +132,7 @@ class OutboundSession(ServerSession):
         assert self.connection is not None
         offered = self.connection.stream.offered
         if offered is not None and offered.first(DIALBACK_FEATURE, "dialback") is None:
-            self._timers.start("unoffered", UNOFFERED_SECONDS, self._give_up_unoffered)
+            self._unoffered.start(UNOFFERED_SECONDS, self._give_up_unoffered)
 
     def _give_up_unoffered(self) -> None:
         assert self.connection is not None
@@ -140,7 +141,7 @@ class OutboundSession(ServerSession):
             self.connection.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "no proof was accepted", reason=why))
 
     def _established(self, completed: NegotiationCompleted) -> None:
-        self._timers.stop("unoffered")
+        self._unoffered.stop()
         if self.facts.management is Management.RESUMING:
             return  # what goes first depends on the answer
         if self.facts.management is Management.ON:
@@ -180,13 +181,12 @@ class OutboundSession(ServerSession):
             wait.callback(self)
 
     def _pair_refused(self, refused: PairRefused) -> None:
-        is_invalid = refused.condition == INVALID
+        told = KEY_INVALID if refused.condition == INVALID else UNWILLING
         if self.is_usable:
-            told = KEY_INVALID if is_invalid else UNWILLING
             for wait in self._waiting.pop(refused.pair, ()):
                 wait.errback(DeliveryFailed(refused_in_words(refused), told, of_the_pair=True))
         elif refused.pair == self.pair:
-            self._has_invalid_key = is_invalid
+            self._refused_as = told
 
     _on = {
         **ServerSession._on,

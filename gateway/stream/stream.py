@@ -58,6 +58,7 @@ class Stream:
         self.facts = facts
         self.state = State.AWAITING_HEADER
         self.header: StreamHeader | None = None  # theirs
+        self.their_error: StreamCondition | None = None  # with which they end the stream
         self.profile = profile
         self._accept = accept
         self._tools = tools
@@ -134,6 +135,11 @@ class Stream:
     def is_established(self) -> bool:
         """Whether stanzas may be sent and are expected."""
         return self.state is State.ESTABLISHED
+
+    @property
+    def closed_by_them(self) -> bool:
+        """Whether nothing more can come: they have closed the stream, or broken it beyond reading."""
+        return self.state is State.CLOSED or self.end_waits
 
     @property
     def offered(self) -> Element | None:
@@ -242,7 +248,9 @@ class Stream:
     def _element_received(self, element: Element) -> None:
         key = (element.namespace, element.name)
         if key == ERROR:
-            self._out.append(read_error(element))
+            error = read_error(element)
+            self.their_error = error.condition
+            self._out.append(error)
             if self._is_refused_at_once:  # there is no header that we could have accepted, and nothing to go on with
                 self._closed_by_other_side()
         elif key == _FEATURES and self.facts.role is Role.INITIATING:

@@ -1,4 +1,4 @@
-"""Timers by name: each runs once at a time, and none outlives its owner.
+"""Timers: one alone, or several by name; each runs once at a time, and none outlives its owner.
 
 Starting one that runs restarts it. When its time is up it is gone before its action is called, which may start it
 again. The clock is an IReactorTime that is passed in.
@@ -10,6 +10,36 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
+
+
+class Timer:
+    """One timer."""
+
+    __slots__ = ("_call", "_clock")
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self._call: Any = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its action is still to be called."""
+        return self._call is not None
+
+    def start(self, seconds: float, action: Callable[[], None]) -> None:
+        """Call `action` after so many seconds, and nothing that was to be called before."""
+        self.stop()
+        self._call = self._clock.callLater(seconds, self._fire, action)
+
+    def stop(self) -> None:
+        """Call nothing."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+
+    def _fire(self, action: Callable[[], None]) -> None:
+        self._call = None
+        action()
 
 
 class Timers:

@@ -91,7 +91,7 @@ class End:
         self.notices: list[Notice] = []
         self.clock = Clock()
         self.bytes_in = self.bytes_out = 0
-        self.has_stalled = self.was_stuck = self.was_answered = self.is_lost = False
+        self.is_lost = False
         self.has_room = True
         self.peer_address = "192.0.2.1:40000"
         self.there = Place()  # everybody who is not at this end of the stream

@@ -82,7 +82,7 @@ def test_who_waits_has_the_session_when_the_stream_stands(world: World) -> None:
 
 def test_who_waits_hears_why_it_was_lost(world: World) -> None:
     world.wait()
-    world.session.lost("the connection was lost")
+    world.line.lost("the connection was lost")
     assert world.heard == ["remote-server-timeout: the connection was lost", "gone: the connection was lost"]
 
 
@@ -103,7 +103,7 @@ def test_who_waits_hears_at_once_when_we_leave(world: World, error: StreamError,
     world.wait()
     world.line.closes(error)
     assert world.heard == [heard]
-    world.session.lost("the other side closed the connection")
+    world.line.lost("the other side closed the connection")
     assert len(world.heard) == 2
 
 
@@ -127,7 +127,7 @@ def test_a_stream_closed_before_it_stood_fails_when_it_is_lost(world: World) -> 
     world.line.happens(StreamClosed())
     world.line.closes()
     assert world.heard == []
-    world.session.lost("the other side closed the stream")
+    world.line.lost("the other side closed the stream")
     assert world.heard[0] == "remote-server-timeout: the other side closed the stream"
 
 
