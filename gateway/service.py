@@ -107,7 +107,7 @@ class Gateway(Parts):
         """Take over the configuration as it is now; fails with Refused, and changes nothing, on a mistake in it."""
 
         def done(result: Any) -> Any:
-            self.supervised.reloaded("reloaded; the log tells the outcome")
+            self.supervised.reloaded("reload on SIGHUP: see the log for the outcome")
             return result
 
         self.supervised.reloading()

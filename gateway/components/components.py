@@ -45,7 +45,7 @@ from gateway.xmpp.stanzas import CONTENT, Stanza, domains_of
 SIGN_OF_LIFE_SECONDS = 5.0
 SETTLED_SECONDS = 3600.0
 _LIFE = "alive"
-_TOO_MUCH = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too much waits there already")
+_TOO_MUCH = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too many stanzas wait for it already")
 
 
 @implementer(IStreamRoute)
@@ -84,7 +84,7 @@ class ComponentRoute:
             self._router.bounce(stanza, NOBODY_THERE)
         elif not self.outflow.hold(stanza):
             if self.outflow.refused == 1:
-                why = f"{len(self.outflow)} wait already ([limits] component_buffer_bytes, queue_bytes)"
+                why = f"{len(self.outflow)} are waiting already ([limits] component_buffer_bytes, queue_bytes)"
                 self._publish(TooMuch(domain=self.domain, why=why))
             self._router.bounce(stanza, _TOO_MUCH)
 
@@ -124,7 +124,7 @@ class ComponentRoute:
     def heard(self, session: ComponentSession) -> None:
         """Something came from a connection; for the attached one, that is the sign of life."""
         if session is self.session and (candidate := self._stop_waiting()) is not None:
-            self._tell("a second connection was refused, since the first one is alive", Level.WARN)
+            self._tell("a second connection was refused: the first one responds", Level.WARN)
             candidate.refuse()
 
     def detach(self, session: ComponentSession, reason: str) -> None:
@@ -168,17 +168,17 @@ class ComponentRoute:
         if is_settled:
             self._keep()
             return
-        self._tell("the old connection gave no sign of life and is replaced", Level.WARN)
+        self._tell("the old connection did not respond and was replaced", Level.WARN)
         old.replaced()
         self.detach(old, "replaced by a new connection")
-        self.gone(old, "it gave no sign of life")
+        self.gone(old, "it did not respond")
 
     def _keep(self) -> None:
         """Refuse the candidate although the attached connection gave no sign of life."""
         candidate = self._stop_waiting()
         assert candidate is not None
         self._tell(
-            "a second connection was refused: the first one gives no sign of life, but it has taken over from another"
+            "a second connection was refused: the first one does not respond, but it has taken over from another"
             " less than an hour ago, so two processes seem to run; stop one of them",
             Level.WARN,
         )

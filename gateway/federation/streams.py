@@ -140,7 +140,7 @@ class OutboundStreams:
             return self._questions[way].ask(order.pair, order.stream_id, order.key)
         now = self._clock.seconds()
         if self._backoff is not None and (until := self._backoff.retry_at(way.target, now)) is not None:
-            why = f"the authoritative server could not be asked, and is asked again in {until - now:.0f} s"
+            why = f"the authoritative server could not be asked; next attempt in {until - now:.0f} s"
             return succeed(unanswered(order.pair, "remote-server-timeout", why))
         wait: Deferred[PairChecked] = Deferred()
         self._opened_for_questions(way).addCallbacks(

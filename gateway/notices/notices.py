@@ -165,7 +165,7 @@ class LoopLag(Notice):
 
     @property
     def sentence(self) -> str:
-        return f"the event loop is {self.seconds * 1000:.1f} ms late"
+        return f"the event loop runs {self.seconds * 1000:.1f} ms late"
 
 
 @dataclass(frozen=True, kw_only=True)

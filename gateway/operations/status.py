@@ -143,7 +143,7 @@ class StatusReader:
             match settings:
                 case ComponentDomain():
                     session = self._parts.components[name].session
-                    told = f"attached from {session.address}" if session is not None else "nobody is attached"
+                    told = f"attached from {session.address}" if session is not None else "no component is attached"
                     yield DomainStatus(domain=name, serve="component", up=session is not None, told=told)
                 case RelayDomain():
                     count = census.between[name, Direction.IN] + census.between[name, Direction.OUT]

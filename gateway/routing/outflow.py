@@ -113,7 +113,7 @@ class Lately:
             written.popleft()
 
     def take(self, now: float, *, stuck: bool) -> Doubt:
-        """What may not have arrived, and forget it; `stuck`: the other side took nothing more at the end."""
+        """What may not have arrived, and forget it; `stuck`: the other side stopped reading at the end."""
         since = float("-inf") if stuck else now - self._seconds - 1
         written = [(when, count) for when, count in self._written if when >= since]
         self._written.clear()

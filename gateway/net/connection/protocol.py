@@ -343,7 +343,7 @@ class StreamProtocol(Protocol):
         transport = self.transport
         transport.unregisterProducer()
         transport.loseConnection()
-        self._timers.start("close", self.timing.close, lambda: self.abort("the other side took nothing more"))
+        self._timers.start("close", self.timing.close, lambda: self.abort("the other side stopped reading"))
 
     # -- timers ------------------------------------------------------------------------------------------------------
 
@@ -377,7 +377,7 @@ class StreamProtocol(Protocol):
     def _stalled(self) -> None:
         """It has taken nothing for the time that we allow."""
         self.has_stalled = True
-        self.abort(f"it took nothing for {self.timing.stall:g} s")
+        self.abort(f"it read nothing for {self.timing.stall:g} s")
 
     # -- rest --------------------------------------------------------------------------------------------------------
 

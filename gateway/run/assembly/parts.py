@@ -107,8 +107,8 @@ class Parts(MultiService):
     def missing(self) -> list[str]:
         """What is missing for this gateway to do its work, in words; nothing when all is well."""
         if not self.running:
-            return ["the service is not started, or is being stopped"]
-        return [f"the door {door.name} is not open" for door in self.listening() if not door.is_open]
+            return ["the service has not started, or is stopping"]
+        return [f"listen.{door.name} is not open" for door in self.listening() if not door.is_open]
 
     def listening(self) -> Iterator[Listening]:
         """The doors at their endpoints."""
