@@ -1,4 +1,4 @@
-"""CrowdedOut: the route of domain pairs for which there is no room, since too many others are in use.
+"""CrowdedOut: the route for domain pairs beyond the limit; it bounces everything.
 
 Every stanza is answered at once; nothing is remembered but when it was told last.
 """

@@ -1,4 +1,4 @@
-"""RemoteRoute: the way of stanzas of one domain pair to another server.
+"""RemoteRoute: the route of one domain pair's stanzas to another server.
 
 Three dispositions, one at a time:
 

@@ -1,4 +1,4 @@
-"""OutboundStreams: the streams to other servers, and which one serves for what.
+"""OutboundStreams: the streams to other servers, and the choice of a stream for each domain pair.
 
 A pair that wants to send gets, in this order: a stream on which it is proved, be it one that the other server has
 opened and that carries answers (XEP-0288); a stream to the target domain on which a further pair can be proved; a

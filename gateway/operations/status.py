@@ -1,4 +1,4 @@
-"""Status: the gateway as it is at one moment, as plain records. What commands, page and metrics show is read here.
+"""Status: the state of the gateway at one moment, as plain records; commands, page and metrics show these.
 
 Reading changes nothing and keeps nothing. The parts of the running gateway come in as one object that has them under
 the names of `Parts`.

@@ -1,4 +1,4 @@
-"""Outflow: the stanzas on their way to one place, bounded and in order (back-pressure, first half).
+"""Outflow: the stanzas on their way to one destination, bounded and in order (back-pressure, first half).
 
     it flows      a stanza joins the batch, which the next flush writes; nothing is copied, counted or asked
     it is held    the channel has no room, or there is none: stanzas wait here, and are written as soon as they can be

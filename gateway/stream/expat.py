@@ -1,4 +1,4 @@
-"""Judge: expat, set up to refuse what RFC 6120 §11.1 forbids, and to say how far it has agreed.
+"""Judge: expat, set up to refuse what RFC 6120 §11.1 forbids, and to report how far the XML is checked.
 
 It runs without element handlers once the root has been seen: well-formedness, namespaces, and forbidden
 XML are all that is asked of it, and handlers for the forbidden cost nothing while they do not fire.
