@@ -140,7 +140,7 @@ class Gateway(MultiService):
         supervised = self.operating.supervised
 
         def done(result: Any) -> Any:
-            supervised.reloaded("reloaded; the log tells the outcome")
+            supervised.reloaded("reload on SIGHUP: see the log for the outcome")
             return result
 
         supervised.reloading()

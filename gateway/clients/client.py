@@ -1,4 +1,4 @@
-"""Client: a bound client as its domain sees it; what it is sent goes over one connection after the other.
+"""Client: a bound client as its domain sees it; it outlives its connections.
 
 What is delivered is gathered and written with the next flush. Of an inactive client some of it is held back (XEP-0352).
 With stream management all that was written is kept until the client has acknowledged it; when its connection breaks,

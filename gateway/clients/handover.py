@@ -1,4 +1,4 @@
-"""Handover: what becomes of kept messages on a stream that is not managed, where no client says what it has.
+"""Handover: kept messages on a stream without stream management, where the client acknowledges nothing.
 
 A message counts as taken when the client ends its stream properly, or when the connection has stood for some seconds
 after the message was written and has room for more. A client that vanished lets its connection break or fill up before

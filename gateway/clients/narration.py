@@ -1,4 +1,4 @@
-"""ClientNarrator: the story of a client's stream, for its attempt's record."""
+"""ClientNarrator: write the events of a client's stream into its attempt record."""
 
 from __future__ import annotations
 

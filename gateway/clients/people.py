@@ -1,4 +1,4 @@
-"""People: the store, the domains with accounts and what is behind the client doors, put together.
+"""People: assemble the store, the domains with accounts, and everything behind the client ports.
 
 A service, since the store is opened when the process is what it will be: after it has become a daemon and has given
 up its privileges. Everything that needs the store is made then, and nothing asks for it before.

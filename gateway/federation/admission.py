@@ -1,4 +1,4 @@
-"""Admission: what comes in on a stream between servers, stanza by stanza, to the router or back (RFC 6120 §8.1).
+"""Admission: send each stanza from a stream between servers to the router, or refuse it (RFC 6120 §8.1).
 
 A stanza of a pair that the stream admits goes on its way; everything else about it is policy. One with a fault of its
 own ends alone, and counts as handled. The first one that breaks a rule of the stream ends the stream, after those

@@ -1,4 +1,4 @@
-"""When a domain may be tried again: truncated binary exponential backoff with chance in it (RFC 6120 §3.3).
+"""When a domain may be tried again: truncated binary exponential backoff, randomised (RFC 6120 §3.3).
 
 A failure lets a domain wait. The first wait is anything between nothing and `first` seconds, so that the servers of a
 network that failed do not all come back at once; each further one has twice the bound of the one before, up to

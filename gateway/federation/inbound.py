@@ -1,4 +1,4 @@
-"""InboundSession: a stream that another server opened to us, at the outside or the inside door.
+"""InboundSession: a stream that another server opened to us, on the outside or the inside port.
 
 Stanzas of a proved domain pair go to the router. Dialback keys that are shown here are verified with the server that
 owns the domain. What the other side may ask for besides: that stanzas are acknowledged and that the stream can be

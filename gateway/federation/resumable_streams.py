@@ -1,4 +1,4 @@
-"""BrokenStreams: what is known of streams that broke and may be resumed, and who waits for the outcome (XEP-0198 §5).
+"""BrokenStreams: streams that broke and may be resumed, and the routes that wait for the outcome (XEP-0198 §5).
 
 A broken stream keeps what was not acknowledged until it is known what of it was handled: from the h with which the
 other side resumes or refuses, or never. Then the rest goes back to the routes that it came from, which send it again

@@ -1,4 +1,4 @@
-"""RemoteRoute: the way of stanzas of one domain pair to another server.
+"""RemoteRoute: the route of one domain pair's stanzas to another server.
 
 Three dispositions, one at a time:
 
@@ -124,7 +124,7 @@ class RemoteRoute:
         domain = self.pair.target
         if self.outflow.refused == 1:
             limits = "[peers] queue_stanzas, [limits] queue_bytes"
-            self._publish(TooMuch(domain=domain, why=f"{self.queued} wait already ({limits})"))
+            self._publish(TooMuch(domain=domain, why=f"{self.queued} are waiting already ({limits})"))
         text = f"too many stanzas wait for the server of {domain}"
         self._router.bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
 
@@ -188,7 +188,7 @@ class RemoteRoute:
         seconds = wait.retry_at - now if wait is not None else 0
         last = wait.cause if wait is not None else None
         if isinstance(last, DeliveryFailed) and (last.is_definite or seconds >= self.rules.connect_seconds):
-            reason = f"{last.reason}; that was the last time, and the next try is in {seconds:.0f} s"
+            reason = f"{last.reason}; that was the last attempt, and the next one is in {seconds:.0f} s"
             self._failed(DeliveryFailed(reason, last.told))
             return
         self.disposition = Disposition.QUEUEING
@@ -254,7 +254,7 @@ class RemoteRoute:
         if opening is not None:
             opening.cancel()  # which fails it, and leads to _not_opened
         else:
-            self._failed(DeliveryFailed(f"no stream stood after {self.rules.connect_seconds:g} s"))
+            self._failed(DeliveryFailed(f"no stream was established after {self.rules.connect_seconds:g} s"))
 
     def _failed(self, failed: DeliveryFailed) -> None:
         self._timers.stop("deadline", "retry")

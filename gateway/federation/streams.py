@@ -1,4 +1,4 @@
-"""OutboundStreams: the streams to other servers, and which one serves for what.
+"""OutboundStreams: the streams to other servers, and the choice of a stream for each domain pair.
 
 A pair that wants to send gets, in this order: a stream on which it is proved, be it one that the other server has
 opened and that carries answers (XEP-0288); a stream to the target domain on which a further pair can be proved; a
@@ -146,7 +146,7 @@ class OutboundStreams:
             return self._questions[way].ask(order.pair, order.stream_id, order.key)
         now = self._clock.seconds()
         if self._backoff is not None and (until := self._backoff.retry_at(way.target, now)) is not None:
-            why = f"the authoritative server could not be asked, and is asked again in {until - now:.0f} s"
+            why = f"the authoritative server could not be asked; next attempt in {until - now:.0f} s"
             return succeed(unanswered(order.pair, "remote-server-timeout", why))
         wait: Deferred[PairChecked] = Deferred()
         self._opened_for_questions(way).addCallbacks(

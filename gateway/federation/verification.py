@@ -69,7 +69,7 @@ class QuestionPlaces:
                 del self._taken[whose]
 
     def _owners(self, asker: Asker, domain: str) -> tuple[str, str]:
-        return f"at the wish of {asker.address}", f"of {family(domain)}"
+        return f"at the request of {asker.address}", f"of {family(domain)}"
 
 
 class KeyQuestions:

@@ -1,4 +1,4 @@
-"""Echo: sends every message back to its sender. To see that everything works, and as the shortest of examples."""
+"""Echo: send every message back to its sender; a test that everything works, and the shortest example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HandlerRoute: the route of a domain whose stanzas are dealt with by handlers in this process.
+"""HandlerRoute: the route of a domain that handlers in this process serve.
 
 The handlers are asked in order; the first that does not decline ends it. What all decline is `service-unavailable`, an
 exception is `internal-server-error` and a traceback in the log, an answer may come later. A request that nobody answers

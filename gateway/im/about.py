@@ -1,4 +1,4 @@
-"""About: what an account says of itself, and the two requests that want nothing but an answer.
+"""About: discovery of an account, and two requests that only need an answer.
 
 Service discovery to the bare address (XEP-0030 §8) is for those who see its presence; to others there is no account.
 """

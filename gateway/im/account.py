@@ -1,4 +1,4 @@
-"""Account and Resource: what is in memory of those who are online, and of those for whom something is under way.
+"""Account and Resource: the accounts in memory, which are online or have work under way.
 
 An account is here while a client of its is bound, or a stanza for it waits for the store; its roster only while a
 client is bound. Everything in here can be read without waiting. Code that changes it keeps it in step with the store.

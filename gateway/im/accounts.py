@@ -1,4 +1,4 @@
-"""Accounts: those of a domain that are in memory, and how they come there and go.
+"""Accounts: the accounts of a domain that are in memory, and how they get there and leave.
 
 An account is opened when a client is bound or a stanza for it has to wait for the store, and forgotten when neither is
 the case. So memory is bounded by what is bound and what waits, and never by who is written to.

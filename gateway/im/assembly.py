@@ -1,4 +1,4 @@
-"""What an AccountDomain is made of, put together once."""
+"""The parts of an AccountDomain, assembled once."""
 
 from __future__ import annotations
 

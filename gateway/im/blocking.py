@@ -1,4 +1,4 @@
-"""Blocking: nothing passes between an account and whom it blocks (XEP-0191).
+"""Blocking: pass nothing between an account and the addresses it blocks (XEP-0191).
 
 To the blocked the account looks as if it were away. Presence subscriptions stay as they are, only unheard.
 """

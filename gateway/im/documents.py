@@ -1,4 +1,4 @@
-"""Documents: what clients leave with the server and read again: a card that all may read, and private notes.
+"""Documents: data that clients store on the server: a card that everybody may read, and private notes.
 
 vcard-temp (XEP-0054) and private storage (XEP-0049). Both are old, and real clients still look for a name and a picture
 in the one, and for their list of rooms in the other. The server keeps the bytes and understands nothing of them.

@@ -1,4 +1,4 @@
-"""AccountDomain: a domain with accounts, as a route like any other, and as the place where clients' streams are bound.
+"""AccountDomain: a domain with accounts, as a route, and as the place where clients' streams are bound.
 
 Three ways in: `deliver` for what comes to an account, `from_client` for what a bound client sends, and `bind` and
 `unbind` for clients that come and go. Each account has its queue (see `work`), so that all of it happens in order;

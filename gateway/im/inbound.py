@@ -1,4 +1,4 @@
-"""Inbound: a stanza to an account, from whomever, and its one end (RFC 6121 §8.5).
+"""Inbound: a stanza to an account, from any sender, and its one end (RFC 6121 §8.5).
 
 The table in `delivery` says which end; here each end is one function. Before the table, two refusals: of whom the
 account blocks, and of what only the account's own server may say (see `_check_claims`).

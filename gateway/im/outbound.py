@@ -1,4 +1,4 @@
-"""Outbound: what a bound client sends, checked, stamped, and handled or sent on (RFC 6120 §8.1.2.1, §10.3, §10.4)."""
+"""Outbound: check, stamp and route the stanzas of a bound client (RFC 6120 §8.1.2.1, §10.3, §10.4)."""
 
 from __future__ import annotations
 

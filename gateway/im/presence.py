@@ -1,4 +1,4 @@
-"""Presence: who sees that a resource is available (RFC 6121 §4).
+"""Presence: show that a resource is available to those who may see it (RFC 6121 §4).
 
 A client says it once, without 'to'; the server sends it to the account's subscribers and its other resources, and
 unavailable presence also to those whom the client addressed directly. A client's last presence is kept as it was and

@@ -1,4 +1,4 @@
-"""WorkQueue: one thing after the other, for each account.
+"""WorkQueue: one job at a time for each account.
 
 Most of what happens to an account is done when the call returns. Some of it waits for the store; whatever concerns
 that account then waits behind it, so that stanzas never overtake each other. The queue is bounded. `Backlog` counts

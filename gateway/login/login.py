@@ -1,4 +1,4 @@
-"""Login: we as the client of another server; find it, log in, stay, leave (RFC 6120 §3, §5 to §7; XEP-0368).
+"""Login: find a server, log in as a client, stay, and log out (RFC 6120 §3, §5 to §7; XEP-0368).
 
     login = Login(Credentials(account=juliet, password="..."), login_tools)
     messaging = await login.enter()

@@ -1,4 +1,4 @@
-"""What a logged-in client says and hears: requests and their answers, its roster, whose presence it sees (RFC 6121).
+"""Requests and answers, the roster, and the presence of contacts, for a logged-in client (RFC 6121).
 
 Nobody's word is taken for somebody else's: an answer counts when kind, sender and id are those that were asked, and the
 roster is changed by our own server alone (RFC 6120 §8.2.3, RFC 6121 §2.1.6). Every request gets an answer.

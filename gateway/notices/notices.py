@@ -1,7 +1,7 @@
-"""Notices: records of what happened, the sole feed of log, metrics and status page.
+"""Notices: records of what happened, the only source of log, metrics and status page.
 
-Logic publishes facts, in a fixed vocabulary; who reads them is no concern of it. A notice has a level and says itself
-in one sentence, made only when somebody asks for it. What passes by the thousand is noticed by the batch.
+Logic publishes facts, in a fixed vocabulary, and does not know the readers. A notice has a level and a sentence, which
+is made only when somebody asks for it. Stanzas are noticed by the batch, because thousands pass.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Remark(Notice):
 class StanzasPassed(Notice):
     """A batch was read from one stream, or written to one; `via` is the kind of stream, `size` in bytes.
 
-    Who wants to know more of the stanzas looks at them while the notice is published, and keeps none.
+    A subscriber that needs the stanzas reads them while the notice is published, and keeps none.
     """
 
     came_in: bool
@@ -157,7 +157,7 @@ class LoopLag(Notice):
 
     @property
     def sentence(self) -> str:
-        return f"the event loop is {self.seconds * 1000:.1f} ms late"
+        return f"the event loop runs {self.seconds * 1000:.1f} ms late"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""History: the last attempts with each domain, kept for whoever asks why federation with it works or does not.
+"""History: the last attempts with each domain, which show why federation with it works or does not.
 
 It reads notices and is bounded in every direction: domains, attempts for each domain, bytes for all.
 What we tried ourselves and what was proved is kept on one shelf; attempts under names that anybody can make up are on

@@ -1,4 +1,4 @@
-"""How late the event loop is: once a second a call is asked for, and the delay with which it comes is a notice.
+"""The lag of the event loop: once a second a timer is set, and its delay is published as a notice.
 
 A lag means that something held the loop: too much work, a slow disk, a machine that is too small. So many notices are
 for metrics alone, and for nobody's log.

@@ -1,4 +1,4 @@
-"""Status: the gateway as it is at one moment, as plain records. What commands, page and metrics show is read here.
+"""Status: the state of the gateway at one moment, as plain records; commands, page and metrics show these.
 
 Reading changes nothing and keeps nothing. What is read of the running gateway is listed in `Observed`.
 """
@@ -134,7 +134,7 @@ class StatusReader:
             match settings:
                 case ComponentDomain():
                     session = self._observed.components[name].session
-                    told = f"attached from {session.address}" if session is not None else "nobody is attached"
+                    told = f"attached from {session.address}" if session is not None else "no component is attached"
                     yield DomainStatus(domain=name, serve="component", up=session is not None, told=told)
                 case RelayDomain():
                     count = census.between[name, Direction.IN] + census.between[name, Direction.OUT]

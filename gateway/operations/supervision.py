@@ -1,4 +1,4 @@
-"""What a supervisor is told: ready, alive, reloading, stopping, in the protocol of systemd's sd_notify(3).
+"""Supervision: tell systemd that the service is ready, alive, reloading or stopping, by sd_notify(3).
 
 systemd names a socket in the environment (NOTIFY_SOCKET), and, for a watchdog, how often it wants to hear that we are
 alive (WATCHDOG_USEC). The sign of life comes from the event loop: when that hangs, systemd hears nothing and restarts

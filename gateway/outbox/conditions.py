@@ -45,7 +45,7 @@ class Condition(Enum):
     )
     NOT_PERMITTED = (
         "not-permitted",
-        "the gateway's user must not open the outbox",
+        "the gateway's user may not open the outbox",
         "give the file and its folder to the user that the gateway runs as",
         Works.NOTHING,
     )
@@ -82,7 +82,7 @@ class Condition(Enum):
     WRONG_KEY = (
         "wrong-key",
         "the outbox cannot be read with the key that [outbox] key_file names",
-        "put back the key file that the outbox was written with, or move the outbox away: what is in it is lost",
+        "put back the key file that the outbox was written with, or move the outbox away: its content is lost",
         Works.NOTHING,
     )
     BUSY = (

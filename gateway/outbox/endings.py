@@ -1,4 +1,4 @@
-"""Endings: how a kept stanza that is not delivered ends, and the error that its sender gets.
+"""Endings: the end of a kept stanza that cannot be delivered, and the error that its sender gets.
 
     the last try failed       a definite verdict before,        what is kept       what is new
                               and none that was not since

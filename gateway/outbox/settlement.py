@@ -1,4 +1,4 @@
-"""Settlement: when a kept stanza that was written to a stream is taken for delivered.
+"""Settlement: when a kept stanza that was written to a stream counts as delivered.
 
     means      what proves it                                                               doubt
     MANAGED    the other side's h covers it (XEP-0198 §4)                                   none

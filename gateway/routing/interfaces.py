@@ -1,4 +1,4 @@
-"""The interfaces between rooms, and the closed sets of answers that each admits.
+"""The interfaces of routes, router and handlers, and the closed sets of answers that each allows.
 
 An interface stands here when it has two providers: a real one, and one in memory for tests or another kind of peer.
 """

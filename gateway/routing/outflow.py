@@ -1,4 +1,4 @@
-"""Outflow: the stanzas on their way to one place, bounded and in order (back-pressure, first half).
+"""Outflow: the stanzas on their way to one destination, bounded and in order (back-pressure, first half).
 
     it flows      a stanza joins the batch, which the next flush writes; nothing is copied, counted or asked
     it is held    the channel has no room, or there is none: stanzas wait here, and are written as soon as they can be
@@ -114,7 +114,7 @@ class Lately:
             written.popleft()
 
     def take(self, now: float, *, stuck: bool) -> Doubt:
-        """What may not have arrived, and forget it; `stuck`: the other side took nothing more at the end."""
+        """What may not have arrived, and forget it; `stuck`: the other side stopped reading at the end."""
         since = float("-inf") if stuck else now - self._seconds - 1
         written = [(when, count) for when, count in self._written if when >= since]
         self._written.clear()

@@ -1,4 +1,4 @@
-"""Policy: who may say what on which stream. Facts in; new facts, or an error, out.
+"""Policy: which stanzas and headers a stream may carry. Facts in; new facts, or an error, out.
 
 Three kinds of domains matter here. Our *own* are those that we answer for, relayed ones among them. *Relayed* are
 those of a server behind us, which talks to us at the inside door. All others are *outside*.

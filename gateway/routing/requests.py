@@ -1,4 +1,4 @@
-"""Requests: the iq requests that went to somebody who may go away before answering (RFC 6120 §8.2.3).
+"""Requests: open iq requests to responders that may go away before they answer (RFC 6120 §8.2.3).
 
 An iq of type get or set must be answered, also when the one who was asked is gone. So what went to a component or to
 a remote domain is remembered until its answer passes; when that connection ends, all that is open there can be

@@ -200,9 +200,9 @@ def differences(old: Settings, new: Settings) -> Iterator[str]:
         if new.domains[name] != old.domains[name]:
             yield f"{name} has changed"
     for door, endpoint in sorted(set(new.listen.opened()) - set(old.listen.opened())):
-        yield f"the door {door} {endpoint} is open"
+        yield f"listen.{door} {endpoint} was opened"
     for door, endpoint in sorted(set(old.listen.opened()) - set(new.listen.opened())):
-        yield f"the door {door} {endpoint} is shut"
+        yield f"listen.{door} {endpoint} was closed"
     for table in ("tls", "peers"):
         if getattr(old, table) != getattr(new, table):
             yield f"[{table}] has changed"

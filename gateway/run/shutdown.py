@@ -1,4 +1,4 @@
-"""Shutdown: the order in which streams are closed, so that nothing is lost that was accepted.
+"""Shutdown: the order in which streams are closed, so that no accepted stanza is lost.
 
 First the streams on which stanzas only come in, until the other side has closed them too: what was on its way is read,
 and has somewhere to go. Then components and clients, which both send and receive. Then the streams that lead to other

@@ -1,4 +1,4 @@
-"""What every SASL mechanism is to the stream that carries it: payloads in, steps out (RFC 4422 §3, RFC 6120 §6.4).
+"""The interface of every SASL mechanism: payloads in, steps out (RFC 4422 §3, RFC 6120 §6.4).
 
 A mechanism is written as a conversation: a generator that reads from top to bottom like the figure in its RFC. It
 yields what it needs (`Challenge`: the client's response; `NeedCredentials`: an account's keys) and returns `Success`.

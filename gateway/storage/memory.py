@@ -1,4 +1,4 @@
-"""A store that forgets: IStore in dictionaries, for tests and for a gateway that is only tried out."""
+"""A store in memory: IStore in dictionaries, for tests and for trying the gateway out."""
 
 from __future__ import annotations
 

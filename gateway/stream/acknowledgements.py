@@ -1,4 +1,4 @@
-"""Acknowledgements: what of a stream each side has taken responsibility for (XEP-0198 §4).
+"""Acknowledgements: the stanzas that each side of a stream has taken responsibility for (XEP-0198 §4).
 
 Two counters and a queue. `received` counts what the other side sent and we handled: our h. What we sent and the other
 side has not acknowledged is kept, in order, until it does. Counters are kept whole and told modulo 2^32.

@@ -1,4 +1,4 @@
-"""Bare errors: a `<stream:error/>` where a stream header should stand.
+"""Bare errors: a `<stream:error/>` where a stream header should be.
 
 Some servers refuse before they have sent a header, or do not send one again after TLS or SASL and write the error as if
 the stream before went on. There the prefix `stream` is not declared, and a parser sees a fault of XML and nothing else,

@@ -1,4 +1,4 @@
-"""Budget: what one top-level element may cost, and whether it does.
+"""Budget: the bounds on one top-level element, and their checks.
 
 Bytes and tags are counted before anything is spent on them. An element that has not ended yet is read on from where
 reading stopped, and refused as soon as what is there is too much.

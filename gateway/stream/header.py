@@ -1,4 +1,4 @@
-"""StreamHeader: what the two sides say before anything else (RFC 6120 §4.7, §4.8).
+"""StreamHeader: the first thing that each side sends (RFC 6120 §4.7, §4.8).
 
 Reading checks the root's namespace, prefix and content namespace; whether the domains that a header
 names are known is policy, and decided elsewhere.

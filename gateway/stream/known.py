@@ -1,4 +1,4 @@
-"""Known: what peers say in the same bytes whenever they open a stream, and what it means.
+"""Known: byte sequences that peers repeat whenever they open a stream, and their meaning.
 
 That is the header, the root tag with what stands before it (RFC 6120 §4.7), and the words of a negotiation that are
 alike for all, none of which is a secret. They have passed every check once; where the bytes are the same, they pass

@@ -98,7 +98,7 @@ def test_f_b_7_tracebacks_from_one_place_are_few_and_the_others_counted() -> Non
     assert sum("Traceback" in line for line in log.lines) == 10
     log.clock.advance(61)
     tracebacks(log)
-    assert any("1490 more like the next were left out" in line for line in log.lines)
+    assert any("1490 more lines like the next one were left out" in line for line in log.lines)
 
 
 def test_f_b_7_many_causes_write_no_more_than_all_may_together() -> None:

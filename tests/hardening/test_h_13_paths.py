@@ -297,7 +297,7 @@ def test_h_13_stale_list_still_revokes_and_is_named() -> None:
     judge_ = CertificateJudge(trust, warn=warnings.append)
     assert judge_.judge(issued.chain, NOW).reason is Reason.REVOKED
     assert judge_.judge(authority().issue("example.test").chain, NOW).valid
-    assert warnings == ["the revocation list of 'Test CA' is stale: its successor was due on 2026-05-23"]
+    assert warnings == ["the revocation list of 'Test CA' is stale: the next one was due on 2026-05-23"]
 
 
 def test_h_13_list_that_its_issuer_did_not_sign_revokes_nothing() -> None:

@@ -55,7 +55,7 @@ def test_peers_tells_all_domains_at_a_glance(scene: Scene) -> None:
 def test_status_names_the_component_that_is_not_there(scene: Scene) -> None:
     told = scene.operate("status")
     assert told.returncode == SOMETHING_IS_WRONG
-    assert f"- {LOCKED_OUT} is not served: nobody is attached" in told.stdout
+    assert f"- {LOCKED_OUT} is not served: no component is attached" in told.stdout
 
 
 @pytest.mark.parametrize("domain", [EXPIRED, NOWHERE])

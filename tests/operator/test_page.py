@@ -71,7 +71,7 @@ def picture(browser: Chrome, name: str) -> None:
 
 def test_what_is_wrong_is_told_at_the_top(desk: Chrome) -> None:
     assert "wrong" in text(desk, "#verdict")
-    assert f"{LOCKED_OUT} is not served: nobody is attached" in text(desk, "#problems")
+    assert f"{LOCKED_OUT} is not served: no component is attached" in text(desk, "#problems")
     picture(desk, "page-light")
 
 

@@ -103,7 +103,7 @@ class TrustStore:
         """A sentence for each revocation list whose successor is overdue; what it revokes stays revoked."""
         return tuple(
             f"the revocation list of {name_of(revocations.issuer)} is stale: "
-            f"its successor was due on {_due(revocations):%Y-%m-%d}"
+            f"the next one was due on {_due(revocations):%Y-%m-%d}"
             for revocations in self.revocation_lists
             if _due(revocations) <= moment
         )

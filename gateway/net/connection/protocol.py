@@ -341,7 +341,7 @@ class StreamProtocol(Protocol):
         transport = self.transport
         transport.unregisterProducer()
         transport.loseConnection()
-        self._deadline.start(self.timing.close, lambda: self.abort("the other side took nothing more"))
+        self._deadline.start(self.timing.close, lambda: self.abort("the other side stopped reading"))
 
     def _end_for(self, because: str) -> None:
         """Remember why the connection ends; the first reason is the true one."""

@@ -30,11 +30,11 @@ class StallWatch:
         return self.has_stalled or self._timer.is_running
 
     def write_paused(self) -> None:
-        """The other side takes nothing for now."""
+        """Note that the other side reads nothing for now."""
         self._timer.start(self._seconds, self._give_up)
 
     def write_resumed(self) -> None:
-        """It has taken all that waited."""
+        """Note that it has read all that waited."""
         self._timer.stop()
 
     def end(self) -> None:
@@ -43,4 +43,4 @@ class StallWatch:
 
     def _give_up(self) -> None:
         self.has_stalled = True
-        self._connection.abort(f"it took nothing for {self._seconds:g} s")
+        self._connection.abort(f"it read nothing for {self._seconds:g} s")

@@ -157,7 +157,7 @@ class Race:
         self._factory.protocol = None  # nothing more is built; Twisted's parts of the connection refer to the factory
         attempts, self._attempts = self._attempts, {}
         for address, attempt in attempts.items():
-            self._tell(address, "had not answered yet, given up")
+            self._tell(address, "had not answered yet, so it was given up")
             attempt.cancel()
 
     def _stop_timer(self) -> None:

@@ -81,7 +81,7 @@ def follow_aliases(
         if len(names) > most:
             raise AliasTrouble(f"more than {most} aliases, one after the other")
         if not is_host_name(alias):
-            raise AliasTrouble(f"the alias {names[-1]} leads to what is no host name")
+            raise AliasTrouble(f"the alias {names[-1]} leads to something other than a host name")
         names.append(alias)
     return [record for record in ours if record.type == record_type and _text(record.name) == names[-1]]
 

@@ -68,7 +68,9 @@ class Shortage(Notice):
     @property
     def sentence(self) -> str:
         more = f" ({self.untold} times more since this was told last)" if self.untold else ""
-        return f"connections cannot be accepted: {self.why}{more}; those who wait are closed, and the doors stay open"
+        return (
+            f"connections cannot be accepted: {self.why}{more}; waiting connections are closed, and the ports stay open"
+        )
 
 
 @implementer(ILogObserver)

@@ -93,5 +93,5 @@ def _made(domain: HandlerDomain) -> ILocalHandler:
     try:
         return domain.factory(**domain.options)  # type: ignore[no-any-return]
     except Exception as error:
-        problem = f"{domain.serve} cannot be made: {type(error).__name__}: {error}"
+        problem = f"{domain.serve} cannot be created: {type(error).__name__}: {error}"
         raise ConfigError(f'domains."{domain.domain}".options', problem) from error

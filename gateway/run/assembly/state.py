@@ -35,7 +35,7 @@ def secret(file: Path) -> bytes:
         problem = f"{error.strerror}; the user that the gateway runs as must own its state folder"
         raise ConfigError(KEY, f"cannot use {file}: {problem}") from error
     if len(found) < SECRET_BYTES:
-        problem = f"it has {len(found)} bytes, and a secret has {SECRET_BYTES}: remove it, and another one is made"
+        problem = f"it has {len(found)} bytes instead of {SECRET_BYTES}: remove it, and the gateway makes a new one"
         raise ConfigError(KEY, f"cannot use {file}: {problem}")
     return found
 

@@ -86,7 +86,7 @@ def test_status_is_well_also_while_the_file_has_a_mistake(config: Path, capsys: 
     [
         ({"problems": ["the door x is not open"]}, "- the door x is not open"),
         (
-            {"domains": [{"domain": "b.test", "serve": "component", "up": False, "told": "nobody is attached"}]},
+            {"domains": [{"domain": "b.test", "serve": "component", "up": False, "told": "no component is attached"}]},
             "- b.test is not served: nobody is attached",
         ),
         (

@@ -205,7 +205,7 @@ def test_that_too_much_waits_is_told_once_until_it_waits_no_more(world: World) -
 
     world.send(*messages(*range(1, 10)))
     assert told() == [
-        "stanzas for far.test are answered with resource-constraint: 5 wait already"
+        "stanzas for far.test are answered with resource-constraint: 5 are waiting already"
         " ([peers] queue_stanzas, [limits] queue_bytes)"
     ]
     world.refused()

@@ -33,7 +33,7 @@ FIGURES = Figures(
     queued_stanzas=7,
     routes=Counter({"queueing": 2}),
     waiting_domains=1,
-    domains=[DomainStatus(domain="bridge.test", serve="component", up=False, told="nobody is attached")],
+    domains=[DomainStatus(domain="bridge.test", serve="component", up=False, told="no component is attached")],
     certificates=[CertificateStatus(domain="im.test", file="f", names="im.test", not_after="", days_left=12.5)],
 )
 

@@ -95,7 +95,7 @@ def test_our_domains_are_up_when_what_serves_them_is_there() -> None:
     gateway = GatewayAtRest(connection(1, "inside.test"))
     told = {each.domain: (each.serve, each.up, each.told) for each in read(gateway).status().domains}
     assert told == {
-        "bridge.test": ("component", False, "nobody is attached"),
+        "bridge.test": ("component", False, "no component is attached"),
         "echo.test": ("handler", True, "some.Handler"),
         "inside.test": ("relay", True, "1 stream, to the server at tcp:10.0.0.5:5269"),
     }

@@ -175,6 +175,6 @@ def test_differences_are_told_in_words(gateway: Gateway) -> None:
     new = replace(old, domains=without, listen=replace(old.listen, inside=(), http=("tcp:5280",)))
     assert list(differences(old, new)) == [
         "inside.test is gone",
-        "the door http tcp:5280 is open",
-        "the door inside tcp:5279:interface=127.0.0.1 is shut",
+        "listen.http tcp:5280 was opened",
+        "listen.inside tcp:5279:interface=127.0.0.1 was closed",
     ]

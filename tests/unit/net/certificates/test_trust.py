@@ -110,7 +110,7 @@ def test_list_is_stale_when_its_successor_is_overdue() -> None:
     trust = replace(trusting(), revocation_lists=(revoked,))
     assert trust.stale_lists(NOW + 7 * DAY - timedelta(seconds=1)) == ()
     assert trust.stale_lists(NOW + 7 * DAY) == (
-        "the revocation list of 'Test CA' is stale: its successor was due on 2026-06-22",
+        "the revocation list of 'Test CA' is stale: the next one was due on 2026-06-22",
     )
 
 

@@ -331,7 +331,7 @@ def test_the_first_bytes_may_come_one_by_one(role: Role) -> None:
     ("reason", "told"),
     [
         (ConnectionDone(), "the other side closed the connection"),
-        (ConnectionLost(), "the connection broke off"),
+        (ConnectionLost(), "the connection broke"),
         (SSL.Error([("SSL routines", "", "no shared cipher")]), "TLS failed: no shared cipher"),
         (SSL.Error([]), "TLS failed: the connection was closed in the middle of it"),
         (TimeoutError("no route"), "the connection was lost: no route"),
@@ -414,7 +414,7 @@ def test_who_takes_nothing_for_too_long_is_cut_off() -> None:
     wire.clog()
     wire.clock.advance(TIMING.stall)
     wire.leave(ConnectionLost())
-    assert wire.log == ["transport: abort", "left", "lost: it took nothing for 60 s"]
+    assert wire.log == ["transport: abort", "left", "lost: it read nothing for 60 s"]
     assert wire.ending.stalled
     assert wire.ending.stuck
 

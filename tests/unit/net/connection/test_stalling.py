@@ -26,7 +26,7 @@ def test_it_is_stuck_while_nothing_is_taken_and_cut_in_the_end() -> None:
     assert watch.is_stuck
     assert connection.cut == []
     clock.advance(1)
-    assert connection.cut == ["it took nothing for 60 s"]
+    assert connection.cut == ["it read nothing for 60 s"]
     assert watch.is_stuck
     assert watch.has_stalled
 

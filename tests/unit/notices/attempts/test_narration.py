@@ -157,7 +157,7 @@ def test_the_end_of_a_stream_that_we_open_is_one_verdict(
         (
             Direction.OUT,
             [PairVerified(pair=PAIR, means=Means.EXTERNAL)],
-            "the connection broke off",
+            "the connection broke",
             Verdict.CLOSED_AFTER_PROOF,
         ),
         (
