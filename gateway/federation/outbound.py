@@ -100,8 +100,13 @@ class OutboundSession(ServerSession):
         return failure
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
-        """Nothing may come in on a stream in one direction: such stanzas are dropped (RFC 6120 §8.1.2.2)."""
-        return super().stanzas_received(stanzas) if self.facts.bidirectional else None
+        """Nothing may come in on a stream in one direction: such stanzas are dropped by a rule, as handled."""
+        if self.facts.bidirectional:
+            return super().stanzas_received(stanzas)
+        self._tools.admission.drop(stanzas, self.facts)
+        if self._ledger is not None:
+            self._ledger.handled(len(stanzas))
+        return None
 
     def lost(self, ending: Ending) -> None:
         self._unoffered.stop()

@@ -62,13 +62,8 @@ TABLE = (
     Row("failed ways to other servers that explain a verdict", f"{MOST_WAYS:,}", "", "the oldest is forgotten"),
     Row("steps of one attempt", f"{MOST_STEPS:,}", "attempt", "further ones are counted"),
     Row("attempts of one domain in the history", f"{MOST_ATTEMPTS:,}", "domain", "the oldest is forgotten"),
-    Row(
-        "domains in the history that are known",
-        f"{MOST_DOMAINS:,}",
-        "domain and its subdomains",
-        "the oldest is forgotten",
-    ),
-    Row("domains in the history that have proved nothing", f"{MOST_STRANGERS:,}", "address", "the oldest is forgotten"),
+    Row("known domains in the history", f"{MOST_DOMAINS:,}", "domain with subdomains", "the oldest is forgotten"),
+    Row("unknown domains in the history", f"{MOST_STRANGERS:,}", "address", "the oldest is forgotten"),
     Row("attempts under way in the history", f"{MOST_UNDER_WAY:,}", "", "the oldest is not shown"),
     Row("readers of the status page's events", f"{MOST_READERS:,}", "", "further ones are refused"),
 )  # fmt: skip

@@ -53,6 +53,7 @@ class Fault(StrEnum):
     TO_UNKNOWN = "to-unknown"
     TO_MALFORMED = "to-malformed"
     # the stanza itself
+    ONE_WAY = "one-way"
     INVALID_IQ = "invalid-iq"
     UNKNOWN_PRESENCE = "unknown-presence"
 
@@ -61,6 +62,7 @@ class Silence(StrEnum):
     """The rules by which a stanza is dropped without an answer."""
 
     NO_SENDER = "no-sender"  # there is no address to which an error could go
+    ONE_WAY = "one-way-stream"  # nobody has proved that an error would go to whoever sent it
 
 
 class Regular(Enum):
@@ -191,6 +193,14 @@ TABLE: Mapping[Fault, FaultRow] = MappingProxyType(
         ),
         Fault.TO_MALFORMED: _alike(
             "a `to` that is not an address", "RFC 6120 §8.3.3.8; RFC 7622", StanzaCondition.JID_MALFORMED
+        ),
+        Fault.ONE_WAY: FaultRow(
+            "a stanza that comes in on a stream that we opened and that is for one direction only",
+            "RFC 6120 §8.1.2.2; XEP-0288",
+            Silence.ONE_WAY,
+            Silence.ONE_WAY,
+            TAKEN,
+            TAKEN,
         ),
         Fault.INVALID_IQ: _alike(
             "an `iq` without `id`, of an unknown type, or with the wrong number of children",

@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.outbound import OutboundSession
 from gateway.notices.attempts.records import Direction
+from gateway.notices.notices import StanzaBounced
 from gateway.stream.events import NegotiationCompleted, PairRefused, PairVerified, StreamClosed, StreamErrorReceived
 from gateway.stream.facts import Facts, Means, Role
 from gateway.stream.records import replace
@@ -187,6 +188,8 @@ def test_stanzas_that_come_back_are_dropped(world: World) -> None:
     world.establish()
     assert world.session.stanzas_received([stanza("<message from='far.test' to='ours.test'/>")]) is None
     assert world.neighbours.inside.got == []
+    dropped = [each for each in world.neighbours.notices if isinstance(each, StanzaBounced)]
+    assert [(each.condition, each.answered) for each in dropped] == [("one-way-stream", False)]
 
 
 def test_a_stream_that_is_being_closed_has_no_room(world: World) -> None:
