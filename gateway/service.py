@@ -110,7 +110,7 @@ class Gateway(MultiService):
 
     @property
     def history(self) -> History:
-        """What has happened."""
+        """The past attempts at streams."""
         return self.shared.history
 
     @property

@@ -28,7 +28,7 @@ from gateway.stream.events import PairChecked, VerifyPair
 from gateway.xmpp.addresses import Domain, DomainPair
 
 FURTHER_PAIR_SECONDS = 5.0
-"""How long a further pair waits for its verdict on a stream that stands, before it gets a stream of its own."""
+"""The time that a further pair waits for its verdict on an open stream, before it gets a stream of its own."""
 
 
 class StreamOpener(Protocol):

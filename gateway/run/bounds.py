@@ -1,7 +1,7 @@
 """The bounds that no key sets, as docs/configuration.md shows them: `python -m gateway.run.bounds`.
 
-Everybody who may send can fill these tables. Each has room for so many entries, and what happens when there are more is
-part of its row. The numbers come from the code that keeps to them.
+Everybody who may send can fill these tables. A row says how many entries there can be, and what happens when there are
+more. The numbers come from the code that keeps to them.
 """
 
 from __future__ import annotations

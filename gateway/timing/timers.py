@@ -27,7 +27,7 @@ class Timer:
         return self._call is not None
 
     def start(self, seconds: float, action: Callable[[], None]) -> None:
-        """Call `action` after so many seconds, and nothing that was to be called before."""
+        """Call `action` after this many seconds, instead of whatever was due before."""
         self.stop()
         self._call = self._clock.callLater(seconds, self._fire, action)
 

@@ -160,7 +160,7 @@ TABLE: Mapping[Fault, FaultRow] = MappingProxyType(
             StreamCondition.INVALID_FROM,
         ),
         Fault.FROM_MALFORMED: FaultRow(
-            "a `from` of a domain that was proved, of which another part is no address",
+            "a `from` of a domain that was proved, of which another part is not an address",
             "RFC 6120 §8.1.2, §8.3.1; RFC 7622",
             Silence.NO_SENDER,
             Silence.NO_SENDER,

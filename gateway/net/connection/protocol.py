@@ -1,7 +1,7 @@
 """StreamProtocol: one TCP connection that feeds a Stream and carries out its orders.
 
 Bytes that come go to the stream, and each of the stream's outputs to its handler, a row of the table `_handlers` at the
-end. Whatever has a meaning goes to the owner of the connection, a session, which knows no transport. What the
+end. Everything with a meaning goes to the owner of the connection, a session, which knows no transport. What the
 connection waits for, and for how long, is its `life`.
 """
 
@@ -185,7 +185,7 @@ class StreamProtocol(Protocol):
         session, self.session = self.session, None  # nothing of us refers to itself: all of it is freed at once
         if session is not None:
             session.lost(ending)
-        self._writable.release()  # nobody has to wait for room any more
+        self._writable.release()  # nobody has to wait for room any longer
 
     # -- the session calls us ----------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import Slumber
 from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.net.dial.dialling import Dialled, dial
-from gateway.net.dial.tries import AddressTry, Ending, at_last, at_once, is_definite
+from gateway.net.dial.tries import AddressTry, TryEnding, at_last, at_once, is_definite
 from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.targets import Resolution, Target
 from gateway.net.listen.connection_limits import Complaints, NotDialled, Places, Underway
@@ -125,7 +125,7 @@ class _Ways:
         """Too many streams are being opened to this way already."""
         self._failures.append(DeliveryFailed(why, TOO_BUSY))
 
-    def failed(self, this: AddressTry, ending: Ending, failure: DeliveryFailed) -> None:
+    def failed(self, this: AddressTry, ending: TryEnding, failure: DeliveryFailed) -> None:
         """The stream on this way came to nothing."""
         self._failures.append(failure.afresh())
         otherwise = at_once(this, ending)
@@ -362,11 +362,11 @@ def _facts(pair: DomainPair, this: AddressTry, resuming: BrokenStream | None) ->
     )
 
 
-def _ending(this: AddressTry, session: OutboundSession, dialled: Dialled) -> Ending:
+def _ending(this: AddressTry, session: OutboundSession, dialled: Dialled) -> TryEnding:
     """How a try ended whose connection stood."""
     record, narrator, facts = session.attempt.record, session.narrator, session.facts
     assert record is not None
-    return Ending(
+    return TryEnding(
         verdict=record.verdict,
         their_error=narrator.their_error,
         by_them=narrator.was_left,

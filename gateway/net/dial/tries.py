@@ -36,7 +36,7 @@ class AddressTry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ending:
+class TryEnding:
     """How a try ended that had reached a server."""
 
     verdict: Verdict
@@ -49,12 +49,12 @@ class Ending:
     untried: tuple[str, ...] = ()  # further addresses of the same target
 
 
-def is_definite(ending: Ending) -> bool:
+def is_definite(ending: TryEnding) -> bool:
     """Whether the domain itself has decided, so that its other servers need not be asked."""
     return ending.verdict is Verdict.CLOSED_BY_US or (ending.proved and ending.their_error in DECISIONS)
 
 
-def at_once(failed: AddressTry, ending: Ending) -> Sequence[AddressTry]:
+def at_once(failed: AddressTry, ending: TryEnding) -> Sequence[AddressTry]:
     """What the same server may take: dialback on a new stream, where it ended the one on which we tried EXTERNAL."""
     terms = failed.terms
     if ending.their_error in _WHATEVER_THE_PROOF:
@@ -68,7 +68,7 @@ def at_once(failed: AddressTry, ending: Ending) -> Sequence[AddressTry]:
     return (replace(failed, terms=replace(terms, means=others), why=why),)
 
 
-def at_last(failed: AddressTry, ending: Ending) -> Sequence[AddressTry]:
+def at_last(failed: AddressTry, ending: TryEnding) -> Sequence[AddressTry]:
     """What is tried after all other servers: other addresses of this one, then the same one without TLS."""
     tries: list[AddressTry] = []
     if ending.untried:

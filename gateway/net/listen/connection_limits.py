@@ -73,7 +73,7 @@ class Crowd:
 
 
 MOST_REFUSALS = 100
-"""How many connections are told at a time why they are refused; fewer where few streams are allowed, as each of them
+"""Connections that are given a reason for their refusal at the same time; fewer where few streams are allowed, as each
 takes a file descriptor."""
 
 

@@ -44,7 +44,7 @@ Accepting = Callable[[Facts], Any]  # the TLS context that a stream is accepted 
 
 @dataclass(frozen=True, kw_only=True)
 class Reception:
-    """Who is let in, and what is behind each key of `[listen]` where streams come in."""
+    """The porter, who counts what is let in, and the door behind each key of `[listen]` where streams come in."""
 
     porter: Porter
     doors: dict[str, Door]

@@ -87,7 +87,7 @@ def test_status_is_well_also_while_the_file_has_a_mistake(config: Path, capsys: 
         ({"problems": ["the door x is not open"]}, "- the door x is not open"),
         (
             {"domains": [{"domain": "b.test", "serve": "component", "up": False, "told": "no component is attached"}]},
-            "- b.test is not served: nobody is attached",
+            "- b.test is not served: no component is attached",
         ),
         (
             {"certificates": [{"domain": "im.test", "file": "f", "not_after": "", "days_left": 3.2}]},

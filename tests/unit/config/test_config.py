@@ -175,7 +175,7 @@ MISTAKES = [
     Case('peers."A.test"', 'is the same as peers."a.test"', '[peers."a.test"]\n[peers."A.test"]'),
     Case("peers.a", 'write [peers."a.test"]', "[peers.a.test]\nallow = false"),
     Case('peers."a.test".connect', "no usable port", '[peers."a.test"]\nconnect = "tcp:127.0.0.1:0"'),
-    Case("dns.nameservers", "is no nameserver", "[dns]\nnameservers = ['localhost']"),
+    Case("dns.nameservers", "is not a nameserver", "[dns]\nnameservers = ['localhost']"),
 ]
 
 
@@ -235,7 +235,7 @@ def test_a_wrong_name_hides_no_other_mistake_of_its_table(folder: Folder, name: 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"these are notes", "is no database"),
+        (b"these are notes", "is not a database"),
         (b"SQLite format 3\0" + bytes(52) + b"\0\0\0\1" + bytes(28), "is a database of another program's"),
         (None, "Is a directory"),
     ],

@@ -122,7 +122,7 @@ def test_a_handler_that_cannot_be_made_is_a_mistake_and_changes_nothing(gateway:
     settings = gateway.shared.settings
     folder.write(f'{CONFIGURATION}[domains."s.test"]\nserve = "{__name__}.Stubborn"\n')
     with pytest.raises(
-        CommandRefused, match=r'"s.test".options: .*Stubborn cannot be made: RuntimeError: it is raining'
+        CommandRefused, match=r'"s.test".options: .*Stubborn cannot be created: RuntimeError: it is raining'
     ):
         reload(gateway)
     assert gateway.shared.settings is settings

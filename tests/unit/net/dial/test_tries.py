@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.net.dial.tries import DECISIONS, AddressTry, Ending, at_last, at_once, is_definite, may_be_in_clear
+from gateway.net.dial.tries import DECISIONS, AddressTry, TryEnding, at_last, at_once, is_definite, may_be_in_clear
 from gateway.net.dns.targets import Target
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.facts import Means, Terms
@@ -19,21 +19,21 @@ OPPORTUNISTIC = AddressTry(target=TARGET, terms=Terms(require_tls=False))
 @pytest.mark.parametrize("condition", StreamCondition)
 @pytest.mark.parametrize("proved", [False, True])
 def test_only_who_has_proved_to_be_the_domain_decides_for_it(condition: StreamCondition, proved: bool) -> None:
-    ending = Ending(verdict=Verdict.CLOSED_BY_PEER, their_error=condition, proved=proved)
+    ending = TryEnding(verdict=Verdict.CLOSED_BY_PEER, their_error=condition, proved=proved)
     assert is_definite(ending) == (proved and condition in DECISIONS)
 
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict.is_failure])
 def test_no_verdict_alone_is_the_domains_decision(verdict: Verdict) -> None:
-    assert not is_definite(Ending(verdict=verdict, proved=True))
+    assert not is_definite(TryEnding(verdict=verdict, proved=True))
 
 
 def test_nothing_follows_when_we_end_it_ourselves() -> None:
-    assert is_definite(Ending(verdict=Verdict.CLOSED_BY_US))
+    assert is_definite(TryEnding(verdict=Verdict.CLOSED_BY_US))
 
 
 def test_dialback_follows_at_once_where_they_ended_the_stream_over_our_certificate() -> None:
-    ending = Ending(verdict=Verdict.PROOF_REFUSED, external_failed=True, by_them=True)
+    ending = TryEnding(verdict=Verdict.PROOF_REFUSED, external_failed=True, by_them=True)
     (next_,) = at_once(BOTH, ending)
     assert next_.terms.means == (Means.DIALBACK,)
     assert next_.target == TARGET
@@ -44,10 +44,10 @@ def test_dialback_follows_at_once_where_they_ended_the_stream_over_our_certifica
 @pytest.mark.parametrize(
     "ending",
     [
-        Ending(verdict=Verdict.PROOF_REFUSED, external_failed=True),
-        Ending(verdict=Verdict.PROOF_REFUSED, external_failed=True, by_them=True, dialback_failed=True),
-        Ending(verdict=Verdict.CONNECTION_LOST, by_them=True),
-        Ending(
+        TryEnding(verdict=Verdict.PROOF_REFUSED, external_failed=True),
+        TryEnding(verdict=Verdict.PROOF_REFUSED, external_failed=True, by_them=True, dialback_failed=True),
+        TryEnding(verdict=Verdict.CONNECTION_LOST, by_them=True),
+        TryEnding(
             verdict=Verdict.CLOSED_BY_PEER,
             their_error=StreamCondition.POLICY_VIOLATION,
             external_failed=True,
@@ -56,12 +56,12 @@ def test_dialback_follows_at_once_where_they_ended_the_stream_over_our_certifica
     ],
     ids=["we left", "dialback was refused", "something else", "by rule"],
 )
-def test_dialback_does_not_follow_where_it_would_not_help(ending: Ending) -> None:
+def test_dialback_does_not_follow_where_it_would_not_help(ending: TryEnding) -> None:
     assert not at_once(BOTH, ending)
 
 
 def test_other_addresses_come_last_and_then_no_tls() -> None:
-    ending = Ending(verdict=Verdict.TLS_FAILED, broke_tls=True, untried=("192.0.2.2",))
+    ending = TryEnding(verdict=Verdict.TLS_FAILED, broke_tls=True, untried=("192.0.2.2",))
     address, in_clear = at_last(OPPORTUNISTIC, ending)
     assert (address.target.addresses, address.in_clear) == (("192.0.2.2",), False)
     assert (in_clear.target, in_clear.in_clear) == (TARGET, True)

@@ -55,9 +55,9 @@ def test_networks_of_the_operators_choice_are_refused(address: str) -> None:
 
 def test_our_own_doors_are_refused_and_no_other_port_of_ours() -> None:
     destinations = Destinations(allowed=LOOPBACK, doors=lambda: [("127.0.0.2", 5269), ("::1", 5280)])
-    assert "door of our own" in destinations.objection("127.0.0.2", 5269)
-    assert "door of our own" in destinations.objection("::ffff:127.0.0.2", 5269)
-    assert "door of our own" in destinations.objection("::1", 5280)
+    assert "port of this gateway" in destinations.objection("127.0.0.2", 5269)
+    assert "port of this gateway" in destinations.objection("::ffff:127.0.0.2", 5269)
+    assert "port of this gateway" in destinations.objection("::1", 5280)
     assert destinations.objection("127.0.0.3", 5269) == ""
     assert destinations.objection("127.0.0.2", 5270) == ""
 
@@ -65,7 +65,7 @@ def test_our_own_doors_are_refused_and_no_other_port_of_ours() -> None:
 @pytest.mark.parametrize("anywhere", ["0.0.0.0", "::"])
 def test_a_door_at_any_address_is_ours_at_each_address_of_this_machine(anywhere: str) -> None:
     destinations = Destinations(doors=lambda: [(anywhere, 5269)], is_ours=lambda address: address == "192.0.2.1")
-    assert "door of our own" in destinations.objection("192.0.2.1", 5269)
+    assert "port of this gateway" in destinations.objection("192.0.2.1", 5269)
     assert destinations.objection("192.0.2.2", 5269) == ""
     assert destinations.objection("192.0.2.1", 5270) == ""
 
