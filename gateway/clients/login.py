@@ -47,13 +47,16 @@ class LoginTry:
     has_begun: bool = False
 
 
+MOST_COUNTED = 2 * MOST_CAUSES  # addresses and accounts
+
+
 class Failures:
     """How often logging in has failed, and until when the next try has to wait."""
 
     def __init__(self, most: int) -> None:
         """After `most` failures in a row the waiting begins; 0 means unlimited."""
         self._most = most
-        self._counts: Bounded[str, tuple[int, float, float]] = Bounded(2 * MOST_CAUSES)  # how many, last, wait until
+        self._counts: Bounded[str, tuple[int, float, float]] = Bounded(MOST_COUNTED)  # how many, last, wait until
         self._known: Bounded[tuple[str, str], None] = Bounded(MOST_CAUSES)
 
     def may(self, a_try: LoginTry, now: float) -> bool:

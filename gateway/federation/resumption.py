@@ -6,11 +6,11 @@ the connection is gone, and a stanza that the other side sends again is never ro
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.bounds.tables import Bounded, family
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.stanzas import Stanza
@@ -41,12 +41,11 @@ class Resumables:
     """The streams from other servers that can be resumed."""
 
     def __init__(self, new_id: Callable[[], str], seconds: Callable[[], float], most: int = MOST_BROKEN) -> None:
-        """`new_id` from a strong source; of more than `most` broken streams the oldest is forgotten."""
+        """Take ids from a strong source; of more than `most` broken streams, the domain with the most loses its oldest."""
         self._new_id = new_id
         self._seconds = seconds
-        self._most = most
         self._living: dict[str, _Kept] = {}
-        self._broken: OrderedDict[str, _Kept] = OrderedDict()
+        self._broken: Bounded[str, _Kept] = Bounded(most)
 
     def __len__(self) -> int:
         return len(self._living) + len(self._broken)
@@ -63,8 +62,9 @@ class Resumables:
         if kept is not None and kept.session is session:
             kept.session = None
             kept.until = self._seconds() + KEPT_SECONDS
-            self._broken[id_] = self._living.pop(id_)
-            self._forget_oldest()
+            del self._living[id_]
+            self._forget_late()
+            self._broken.put(id_, kept, family(kept.pair.sender))
 
     def closed(self, id_: str, session: Superseded) -> None:
         """The stream was closed properly: there is nothing to go on with."""
@@ -74,21 +74,21 @@ class Resumables:
 
     def resume(self, id_: str, pair: DomainPair, session: Superseded) -> Acknowledgements[Stanza] | None:
         """Go on with the stream of that id, if it is one of this very pair; its old connection handles nothing more."""
-        self._forget_oldest()
+        self._forget_late()
         kept = self._living.get(id_) or self._broken.get(id_)
         if kept is None or kept.pair != pair:
             return None
         if kept.session is not None:
             kept.session.supersede()
         kept.session = session
-        self._broken.pop(id_, None)
+        self._broken.pop(id_)
         self._living[id_] = kept
         return kept.acknowledgements
 
-    def _forget_oldest(self) -> None:
+    def _forget_late(self) -> None:
         now = self._seconds()
-        while self._broken:
-            oldest = next(iter(self._broken.values()))
-            if len(self._broken) <= self._most and oldest.until >= now:
+        while (id_ := next(iter(self._broken), None)) is not None:
+            kept = self._broken.get(id_)
+            if kept is not None and kept.until >= now:
                 break
-            self._broken.popitem(last=False)
+            self._broken.pop(id_)

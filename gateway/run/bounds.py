@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gateway.bounds.tables import MOST_CAUSES
+from gateway.clients.login import MOST_COUNTED
 from gateway.clients.resumption import MOST_PARKED
 from gateway.federation.backoff import MOST_WAITS
 from gateway.federation.resumption import KEPT_SECONDS, MOST_BROKEN
@@ -24,6 +25,7 @@ from gateway.notices.attempts.records import MOST_STEPS
 from gateway.operations.history import MOST_ATTEMPTS, MOST_DOMAINS, MOST_STRANGERS, MOST_UNDER_WAY
 from gateway.operations.http.events import MOST_READERS
 from gateway.routing.requests import MOST_BYTES_EACH, MOST_EACH
+from gateway.xmpp.addresses import MOST_ADDRESSES, ODD_BYTES
 
 INTRODUCTION = """\
 ## Bounds without a key
@@ -47,7 +49,7 @@ TABLE = (
     Row("requests that wait for one responder", f"{MOST_EACH:,}", "asking domain", "no error comes when it is lost"),
     Row("memory of those requests", f"{MOST_BYTES_EACH:,} bytes", "asking domain", "the same"),
     Row("requests to one handler", f"{MOST_OPEN:,}", "", "the oldest is answered with an error"),
-    Row("streams of other servers that broke and can be resumed", f"{MOST_BROKEN:,}", "",
+    Row("streams of other servers that broke and can be resumed", f"{MOST_BROKEN:,}", "domain",
         f"the oldest cannot be resumed; nor can any after {KEPT_SECONDS} s"),
     Row("clients without a connection that can be resumed", f"{MOST_PARKED:,}", "", "the longest parked goes offline"),
     Row("stanzas held for an inactive client", f"{MOST_HELD:,}", "client", "all of them are sent"),
@@ -55,6 +57,12 @@ TABLE = (
     Row("verdicts on certificates", f"{MOST_VERDICTS:,}", "", "the oldest certificate is judged again"),
     Row("addresses and domains whose rates, failures and complaints are counted", f"{MOST_CAUSES:,}", "",
         "the oldest is counted from the start"),
+    Row("failed logins that are counted, by address and by account", f"{MOST_COUNTED:,}", "address or account",
+        "the oldest is counted from the start"),
+    Row("accounts that are known to log in from an address", f"{MOST_CAUSES:,}", "",
+        "the oldest waits like a stranger's after failures"),
+    Row("addresses that were read", f"{MOST_ADDRESSES:,}", "", "what was not used lately is prepared again"),
+    Row("memory of long, odd and malformed addresses", f"{ODD_BYTES:,} bytes", "", "the same"),
     Row("answers to one connection that has no room", f"{MOST_ANSWERS:,} bytes", "connection",
         "nothing more is read from it"),
     Row("connections that are being told why they are refused", f"{MOST_REFUSALS:,}", "",

@@ -42,6 +42,7 @@ __all__ = [
 
 _ADDRESS_CHARACTERS = 3 * PART_BYTES + len("@/")
 _QUOTED_BYTES = len("&#x10ffff;") * _ADDRESS_CHARACTERS + len("''")  # of an attribute value, however it is written
+MOST_ADDRESSES, ODD_BYTES = 32_768, 2 << 20
 _ODD_OVERHEAD = 512  # bytes that an address takes beside its text
 
 # As with the parts, this decides speed only.
@@ -163,7 +164,7 @@ class AddressCache:
     generations of their own, bounded in bytes.
     """
 
-    def __init__(self, capacity: int = 32768, *, longest: int = 128, odd_bytes: int = 2 << 20) -> None:
+    def __init__(self, capacity: int = MOST_ADDRESSES, *, longest: int = 128, odd_bytes: int = ODD_BYTES) -> None:
         """`odd_bytes` is about what long and refused texts may take in memory, with what became of them."""
         self._generation_size = max(1, capacity // 2)
         self._longest = longest

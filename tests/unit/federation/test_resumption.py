@@ -29,11 +29,11 @@ class World:
         numbers = count(1)
         self.resumables = Resumables(lambda: f"id-{next(numbers)}", self.clock.seconds, most=most)
 
-    def kept(self, session: Session, handled: int = 0) -> str:
+    def kept(self, session: Session, handled: int = 0, pair: DomainPair = PAIR) -> str:
         """A stream on which this many stanzas were handled; its id."""
         acknowledgements: Acknowledgements[Stanza] = Acknowledgements()
         acknowledgements.handled(handled)
-        return self.resumables.keep(PAIR, acknowledgements, session)
+        return self.resumables.keep(pair, acknowledgements, session)
 
     def resume(self, id_: str, pair: DomainPair = PAIR) -> int | None:
         """What was handled, if the stream can be resumed."""
@@ -125,3 +125,16 @@ def test_the_one_that_broke_first_is_forgotten_when_there_are_too_many() -> None
         ids.append(world.kept(session, handled=number))
         world.resumables.broke(ids[-1], session)
     assert [world.resume(id_) for id_ in (*ids, living)] == [None, 1, 2, 1]
+
+
+def test_a_domain_that_breaks_many_streams_takes_no_other_ones_room() -> None:
+    world = World(most=4)
+    few = DomainPair(Domain("few.test"), PAIR.target)
+    session = Session()
+    id_ = world.kept(session, pair=few)
+    world.resumables.broke(id_, session)
+    for _ in range(6):
+        session = Session()
+        world.resumables.broke(world.kept(session), session)
+    assert len(world.resumables) == 4
+    assert world.resume(id_, few) == 0
