@@ -41,7 +41,7 @@ class Resumables:
     """The streams from other servers that can be resumed."""
 
     def __init__(self, new_id: Callable[[], str], seconds: Callable[[], float], most: int = MOST_BROKEN) -> None:
-        """Take ids from a strong source; of more than `most` broken streams, the domain with the most loses its oldest."""
+        """`new_id` needs a strong source; beyond `most` broken streams the domain with the most loses its oldest."""
         self._new_id = new_id
         self._seconds = seconds
         self._living: dict[str, _Kept] = {}
