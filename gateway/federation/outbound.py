@@ -26,7 +26,7 @@ from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import INVALID, CloseTransport, NegotiationCompleted, PairRefused, PairVerified, ProofFailed
 from gateway.stream.facts import Management, Means
-from gateway.stream.sessions import Ending
+from gateway.stream.sessions import Connection, Ending
 from gateway.timing.timers import Timer
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import StreamCondition, StreamError
@@ -44,6 +44,7 @@ class OutboundSession(ServerSession):
 
     def __init__(
         self,
+        connection: Connection,
         attempt: AttemptLog,
         dialback: Dialback,
         tools: SessionTools,
@@ -52,7 +53,7 @@ class OutboundSession(ServerSession):
         resuming: BrokenStream | None = None,
     ) -> None:
         """`gone` is told, once, when the stream ends, why, and what of it can be resumed; `resuming` is such a rest."""
-        super().__init__(attempt, dialback, tools)
+        super().__init__(connection, attempt, dialback, tools)
         self.pair = pair
         self._gone = gone
         self._resuming = resuming
@@ -76,7 +77,6 @@ class OutboundSession(ServerSession):
 
     def prove(self, pair: DomainPair) -> Deferred[OutboundSession]:
         """Assert a further pair by dialback on this stream."""
-        assert self.connection is not None
         wait = self.when_proved(pair)
         self.connection.perform(lambda facts: self._dialback.assert_pair(facts, pair))
         return wait
@@ -111,13 +111,11 @@ class OutboundSession(ServerSession):
 
     def _proof_failed(self, _: ProofFailed) -> None:
         """What follows is dialback; a server that does not offer it may well be silent, and has said why."""
-        assert self.connection is not None
         offered = self.connection.stream.offered
         if offered is not None and offered.first(DIALBACK_FEATURE, "dialback") is None:
             self._unoffered.start(UNOFFERED_SECONDS, self._give_up_unoffered)
 
     def _give_up_unoffered(self) -> None:
-        assert self.connection is not None
         if self.attempt.is_open and self.facts.asserted:
             why = f"dialback, which it does not offer, was not answered within {UNOFFERED_SECONDS:g} s"
             self.connection.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "no proof was accepted", reason=why))

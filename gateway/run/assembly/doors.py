@@ -32,6 +32,7 @@ from gateway.run.assembly.tools import attempt
 from gateway.stream.facts import Facts, Terms
 from gateway.stream.header import StreamHeader
 from gateway.stream.profiles import Profile, component_profile, server_profile
+from gateway.stream.sessions import Connection
 from gateway.xmpp.errors import StreamCondition, StreamError
 
 
@@ -119,8 +120,9 @@ def _accepting_profile(parts: Parts, dialback: Dialback) -> Profile:
     )
 
 
-def _inbound(parts: Parts, dialback: Dialback, resumables: Resumables) -> InboundSession:
+def _inbound(parts: Parts, dialback: Dialback, resumables: Resumables, connection: Connection) -> InboundSession:
     return InboundSession(
+        connection,
         attempt(parts, Kind.SERVER),
         dialback,
         parts.session_tools,
@@ -141,8 +143,10 @@ def _for_components(parts: Parts) -> Behind:
             )
         return replace(facts, local=header.to_domain)
 
-    def session() -> ComponentSession:
-        return ComponentSession(attempt(parts, Kind.COMPONENT), parts.components.get, parts.router, parts.board.publish)
+    def session(connection: Connection) -> ComponentSession:
+        return ComponentSession(
+            connection, attempt(parts, Kind.COMPONENT), parts.components.get, parts.router, parts.board.publish
+        )
 
     return Behind(
         profile=component_profile(Handshake(parts.rules.secret_of)),

@@ -25,6 +25,7 @@ from gateway.net.dns.resolver import Resolver
 from gateway.notices.attempts.records import Attempt, AttemptLog
 from gateway.run.assembly.parts import Parts
 from gateway.stream.profiles import Profile, server_profile
+from gateway.stream.sessions import Connection
 from gateway.xmpp.addresses import Domain, DomainPair
 
 
@@ -64,9 +65,11 @@ def _resolver(parts: Parts) -> Resolver:
 
 
 def _connector(parts: Parts) -> Connector:
-    def session(attempt: AttemptLog, pair: DomainPair, gone: Gone, resuming: BrokenStream | None) -> OutboundSession:
+    def session(
+        attempt: AttemptLog, pair: DomainPair, gone: Gone, resuming: BrokenStream | None, connection: Connection
+    ) -> OutboundSession:
         return OutboundSession(
-            attempt, _dialback_towards(parts, pair.target), parts.session_tools, pair, gone, resuming
+            connection, attempt, _dialback_towards(parts, pair.target), parts.session_tools, pair, gone, resuming
         )
 
     return Connector(
