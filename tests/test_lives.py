@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from textwrap import dedent
 
 import pytest
-from gateway.components.components import ComponentRoute, ComponentSession
 
 from gateway.clients.client import Client
 from gateway.clients.session import ClientSession
+from gateway.components.route import ComponentRoute
+from gateway.components.session import ComponentSession
 from gateway.federation.inbound import InboundSession
 from gateway.federation.outbound import OutboundSession
 from gateway.federation.session import ServerSession
