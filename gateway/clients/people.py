@@ -37,6 +37,7 @@ from gateway.storage.interfaces import IStore
 from gateway.storage.opening import open_store
 from gateway.stream.codec import AddressLookup
 from gateway.stream.profiles import Profile, client_profile
+from gateway.stream.sessions import Connection
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.errors import StreamCondition, StreamError
 
@@ -110,10 +111,10 @@ class People(Service):
             limits=AccountLimits(),
         )
 
-    def session(self) -> ClientSession:
+    def session(self, connection: Connection) -> ClientSession:
         """What a client door makes for each connection."""
         assert self._services is not None
-        return ClientSession(self._services, self._attempt())
+        return ClientSession(connection, self._services, self._attempt())
 
     def close_account(self, account: Address) -> int:
         """Close the streams of an account that was deleted or has another password; how many there were."""

@@ -64,10 +64,11 @@ class ClientServices:
 class ClientSession:
     """One connection of a client."""
 
-    def __init__(self, services: ClientServices, attempt: AttemptLog) -> None:
+    def __init__(self, connection: Connection, services: ClientServices, attempt: AttemptLog) -> None:
         self.attempt = attempt
         self.narrator = ClientNarrator(attempt)
-        self.connection: Connection | None = None
+        self.narrator.connected(connection)
+        self.connection = connection
         self.client: Client | None = None
         self._services = services
         self._liveness: Liveness | None = None
@@ -77,10 +78,6 @@ class ClientSession:
         self._try: LoginTry | None = None  # to log in, as long as its outcome is not known
 
     # -- as a Session ------------------------------------------------------------------------------------------------
-
-    def connected(self, connection: Connection) -> None:
-        self.connection = connection
-        self.narrator.connected(connection)
 
     def happened(self, output: Output) -> None:
         self.narrator.happened(output)
@@ -107,11 +104,18 @@ class ClientSession:
 
         return wait.addCallback(written)
 
+    def room(self) -> Deferred[None] | None:
+        """Session.room."""
+        return self.connection.room()
+
+    @property
+    def _is_gone(self) -> bool:
+        return self._life is SessionLife.GONE
+
     def lost(self, ending: Ending) -> None:
         was_closed = self._life is SessionLife.CLOSED
         self._move(SessionMove.LOSE)
         self.narrator.lost(ending.reason)
-        self.connection = None
         if self._liveness is not None:
             self._liveness.stop()
         client = self._owned
@@ -129,7 +133,6 @@ class ClientSession:
     # -- authentication and binding ----------------------------------------------------------------------------------
 
     def _find(self, order: FindCredentials) -> None:
-        assert self.connection is not None
         self._try = LoginTry(address=address_of(self.connection.peer_address), account=order.account)
         self._services.login.find(order, self._try).addCallback(self._answer)
 
@@ -146,7 +149,7 @@ class ClientSession:
             self._try = None
 
     def _answer(self, answer: object) -> None:
-        if self.connection is not None:
+        if not self._is_gone:
             self.connection.answer(answer)
 
     def _bind(self, order: BindResource) -> None:
@@ -182,14 +185,12 @@ class ClientSession:
         return self.client if self.client is not None and self.client.owner is self else None
 
     def _established(self, _: NegotiationCompleted) -> None:
-        assert self.connection is not None
         client = self._owned
         assert client is not None
         self._liveness = Liveness(self.connection, self._services.clock, self._ask_for_life)
         client.attach(self.connection)
 
     def _ask_for_life(self) -> None:
-        assert self.connection is not None
         facts = self.connection.stream.facts
         assert facts.client is not None
         if facts.management is Management.ON:
@@ -225,14 +226,14 @@ class ClientSession:
             wait.addCallback(lambda _: self._decide(order))
 
     def _resumable(self, id_: str) -> Client | None:
-        if self.connection is None:
+        if self._is_gone:
             return None
         account = self.connection.stream.facts.client
         return self._services.resumptions.find(id_, account) if account is not None else None
 
     def _decide(self, order: ResumeStream) -> None:
         client = self._resumable(order.id)
-        if client is None or self.connection is None:
+        if client is None:
             self._answer(ResumptionDecided(id=order.id, resumed=False))
             return
         try:
@@ -248,7 +249,7 @@ class ClientSession:
         self._services.resumptions.take_up(client)
         client.detach()
         self._own(client)
-        if isinstance(before, ClientSession) and before.connection is not None:
+        if isinstance(before, ClientSession):
             before.connection.close(StreamError(StreamCondition.CONFLICT, "the stream was resumed elsewhere"))
 
     def _acknowledge(self, _: object) -> None:
@@ -274,7 +275,7 @@ class ClientSession:
 
     def _acknowledged(self, acknowledged: Acknowledged) -> None:
         client = self._owned
-        if client is None or self.connection is None:
+        if client is None:
             return
         try:
             client.acknowledged(acknowledged.h)
@@ -282,7 +283,7 @@ class ClientSession:
             self.connection.close(error)
 
     def _write(self, data: bytes) -> None:
-        if self.connection is not None and self.connection.stream.is_open:
+        if not self._is_gone and self.connection.stream.is_open:
             self.connection.write(data)
 
     def _closed_by_client(self, _: StreamClosed) -> None:

@@ -111,9 +111,8 @@ class Probe:
         finally:
             if deadline.active():
                 deadline.cancel()
-        if session.connection is not None:
-            session.connection.close()
-            await session.connection.when_lost().addTimeout(GOODBYE_SECONDS, reactor, lambda *_: None)
+        session.connection.close()
+        await session.connection.when_lost().addTimeout(GOODBYE_SECONDS, reactor, lambda *_: None)
 
     def _notice(self, notice: Notice) -> None:
         if isinstance(notice, Attempt):

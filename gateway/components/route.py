@@ -43,7 +43,7 @@ _TOO_MUCH = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too much waits the
 class Attachable(Channel, Protocol):
     """A connection that may be attached: the session of a component, as its route knows it."""
 
-    connection: Connection | None
+    connection: Connection
     address: str
     written: Lately
     unanswered: frozenset[RequestKey]

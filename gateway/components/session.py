@@ -36,6 +36,7 @@ class ComponentSession:
 
     def __init__(
         self,
+        connection: Connection,
         attempt: AttemptLog,
         routes: Callable[[Domain], ComponentRoute | None],
         router: Router,
@@ -43,8 +44,9 @@ class ComponentSession:
     ) -> None:
         self.attempt = attempt
         self.narrator = ComponentNarrator(attempt)
-        self.connection: Connection | None = None
-        self.address = ""
+        self.narrator.connected(connection)
+        self.connection = connection
+        self.address = connection.peer_address
         self._routes = routes
         self._route: ComponentRoute | None = None
         self._router = router
@@ -55,15 +57,9 @@ class ComponentSession:
 
     # -- as a Session ------------------------------------------------------------------------------------------------
 
-    def connected(self, connection: Connection) -> None:
-        self.connection = connection
-        self.address = connection.peer_address
-        self.narrator.connected(connection)
-
     def happened(self, output: Output) -> None:
         self.narrator.happened(output)
         if isinstance(output, StreamOpened):
-            assert self.connection is not None
             assert self.connection.stream.facts.local is not None
             self._route = self._routes(self.connection.stream.facts.local)
         elif isinstance(output, AttachComponent):
@@ -76,7 +72,6 @@ class ComponentSession:
         """Admit and route a batch; the first stanza that breaks a rule of the stream ends it, after those before it."""
         route = self._route
         assert route is not None
-        assert self.connection is not None
         self.attempt.stanzas("came in")
         route.heard(self)
         if self._life not in SPEAKING:
@@ -140,33 +135,28 @@ class ComponentSession:
     @property
     def has_room(self) -> bool:
         """As `Channel.has_room`."""
-        return self.connection is not None and self.connection.has_room
+        return self.connection.has_room
 
     def send(self, batch: Sequence[Stanza]) -> None:
         """As `Channel.send`."""
-        assert self.connection is not None
         assert self._route is not None
         self.connection.write(self._route.sending(batch))
 
     def room(self) -> Deferred[None] | None:
         """As `Channel.room`."""
-        assert self.connection is not None
         return self.connection.room()
 
     def accept(self) -> None:
         """The domain is this connection's."""
-        assert self.connection is not None
         self._move(Move.ACCEPT)
         self.connection.answer(ComponentAttached(accepted=True))
 
     def refuse(self) -> None:
         """Another connection keeps the domain."""
-        assert self.connection is not None
         self.connection.answer(ComponentAttached(accepted=False))
 
     def ping(self) -> None:
         """Ask for a sign of life."""
-        assert self.connection is not None
         assert self._route is not None
         domain = self._route.domain
         ping = Element(
@@ -177,6 +167,5 @@ class ComponentSession:
 
     def replaced(self) -> None:
         """Another connection has taken over."""
-        assert self.connection is not None
         self._move(Move.REPLACE)
         self.connection.close(StreamError(StreamCondition.CONFLICT, "another connection of this component took over"))

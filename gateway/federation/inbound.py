@@ -23,7 +23,7 @@ from gateway.federation.verification import Asker, unanswered
 from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, PairVerified, VerifyPair
-from gateway.stream.sessions import Ending, ending_of
+from gateway.stream.sessions import Connection, Ending, ending_of
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.stanzas import Stanza
@@ -48,6 +48,7 @@ class InboundSession(ServerSession):
 
     def __init__(
         self,
+        connection: Connection,
         attempt: AttemptLog,
         dialback: Dialback,
         tools: SessionTools,
@@ -58,7 +59,7 @@ class InboundSession(ServerSession):
         resumables: Resumables,
     ) -> None:
         """`verify` asks the authoritative server; `reached` hears of every domain that has shown itself."""
-        super().__init__(attempt, dialback, tools)
+        super().__init__(connection, attempt, dialback, tools)
         self._verify = verify
         self._reached = reached
         self._lenders = lenders
@@ -80,7 +81,6 @@ class InboundSession(ServerSession):
 
     def supersede(self) -> None:
         """The stream is resumed on another connection: handle nothing more on this one (XEP-0198 §5)."""
-        assert self.connection is not None
         self._move(Move.SUPERSEDE)
         self._end(ending_of(self.connection.stream, "the stream was resumed on another connection"))
         self.connection.close(StreamError(StreamCondition.CONFLICT, "the stream was resumed on another connection"))
@@ -104,7 +104,6 @@ class InboundSession(ServerSession):
     # -- stream management -------------------------------------------------------------------------------------------
 
     def _grant_management(self, order: GrantManagement) -> None:
-        assert self.connection is not None
         ledger = self._manage(Acknowledgements())
         ledger.counts = True
         if order.resumable:
@@ -113,7 +112,6 @@ class InboundSession(ServerSession):
         self._lenders.broken.forgotten(self.facts.pair)
 
     def _resume_stream(self, order: ResumeStream) -> None:
-        assert self.connection is not None
         acknowledgements = self._resumables.resume(order.id, self.facts.pair, self)
         if acknowledgements is None:
             self.connection.answer(ResumptionDecided(id=order.id, resumed=False))
@@ -132,14 +130,12 @@ class InboundSession(ServerSession):
         if self._verifications > self._tools.verifications:
             self._verified(unanswered(order.pair, "resource-constraint", "too many keys are being verified"))
             return
-        assert self.connection is not None
         asker = Asker(address=address_of(self.connection.peer_address), is_proved=bool(self.facts.proofs))
         self._verify(order, asker).addCallback(self._verified)
 
     def _verified(self, checked: PairChecked) -> None:
         self._verifications -= 1
-        if self.connection is not None:
-            self.connection.answer(checked)
+        self.connection.answer(checked)
 
     _on = {
         **ServerSession._on,

@@ -27,7 +27,7 @@ from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import INVALID, CloseTransport, NegotiationCompleted, PairRefused, PairVerified, ProofFailed
 from gateway.stream.facts import Management, Means
-from gateway.stream.sessions import Ending
+from gateway.stream.sessions import Connection, Ending
 from gateway.timing.timers import Timer
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import StreamCondition, StreamError
@@ -45,6 +45,7 @@ class OutboundSession(ServerSession):
 
     def __init__(
         self,
+        connection: Connection,
         attempt: AttemptLog,
         dialback: Dialback,
         tools: SessionTools,
@@ -53,7 +54,7 @@ class OutboundSession(ServerSession):
         resuming: BrokenStream | None = None,
     ) -> None:
         """`gone` is called once, when the stream ends, with the reason and what can be resumed (as in `resuming`)."""
-        super().__init__(attempt, dialback, tools)
+        super().__init__(connection, attempt, dialback, tools)
         self.pair = pair
         self._gone = gone
         self._resuming = resuming
@@ -89,7 +90,6 @@ class OutboundSession(ServerSession):
 
     def prove(self, pair: DomainPair) -> Deferred[OutboundSession]:
         """Assert a further pair by dialback on this stream."""
-        assert self.connection is not None
         wait = self.when_proved(pair)
         wait.addErrback(self._not_proved)
         self.connection.perform(lambda facts: self._dialback.assert_pair(facts, pair))
@@ -134,13 +134,11 @@ class OutboundSession(ServerSession):
 
     def _proof_failed(self, _: ProofFailed) -> None:
         """Dialback is next; a server that does not offer it may well be silent, and has said why."""
-        assert self.connection is not None
         offered = self.connection.stream.offered
         if offered is not None and offered.first(DIALBACK_FEATURE, "dialback") is None:
             self._unoffered.start(UNOFFERED_SECONDS, self._give_up_unoffered)
 
     def _give_up_unoffered(self) -> None:
-        assert self.connection is not None
         if self.attempt.is_open and self.facts.asserted:
             why = f"dialback, which it does not offer, was not answered within {UNOFFERED_SECONDS:g} s"
             self.connection.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "no proof was accepted", reason=why))

@@ -81,10 +81,11 @@ class StreamUser:
 class ServerSession:
     """One stream to or from another server."""
 
-    def __init__(self, attempt: AttemptLog, dialback: Dialback, tools: SessionTools) -> None:
+    def __init__(self, connection: Connection, attempt: AttemptLog, dialback: Dialback, tools: SessionTools) -> None:
         self.attempt = attempt
-        self.connection: Connection | None = None
+        self.connection = connection
         self.narrator = Narrator(attempt, tools.elsewhere)
+        self.narrator.connected(connection)
         self._dialback = dialback
         self._tools = tools
         self._questions = KeyQuestions()
@@ -96,17 +97,15 @@ class ServerSession:
     @property
     def facts(self) -> Facts:
         """What the stream has proved and negotiated."""
-        assert self.connection is not None
         return self.connection.stream.facts
 
     @property
     def is_usable(self) -> bool:
         """Whether the stream is established and open in both directions."""
-        return self.connection is not None and self.connection.stream.is_established
+        return self.connection.stream.is_established
 
     def ask(self, pair: DomainPair, stream_id: str, key: str) -> Deferred[PairChecked]:
         """Put a question about a dialback key on this stream, which leads to the authoritative server."""
-        assert self.connection is not None
         wait = self._questions.put(pair, stream_id)
         if not wait.called:
             self.connection.perform(lambda facts: self._dialback.ask(facts, pair, stream_id, key))
@@ -142,12 +141,10 @@ class ServerSession:
     @property
     def has_room(self) -> bool:
         """As `Channel.has_room`; a stream that is being closed has none."""
-        assert self.connection is not None
         return self.is_usable and self.connection.has_room and (self._ledger is None or self._ledger.has_room)
 
     def room(self) -> Deferred[None] | None:
         """As `Channel.room`."""
-        assert self.connection is not None
         if not self.is_usable:
             return Deferred()  # what waits here takes another stream, when this one is gone
         if self._ledger is not None and not self._ledger.has_room:
@@ -156,7 +153,6 @@ class ServerSession:
 
     def send(self, batch: Sequence[Stanza], data: bytes | None = None) -> None:
         """Write a batch; `data` are its bytes, where the caller has joined them already."""
-        assert self.connection is not None
         if data is None:
             data = b"".join([stanza.raw for stanza in batch])
         if self._ledger is not None:
@@ -165,10 +161,6 @@ class ServerSession:
         self.connection.write(data)
 
     # -- as a Session ------------------------------------------------------------------------------------------------
-
-    def connected(self, connection: Connection) -> None:
-        self.connection = connection
-        self.narrator.connected(connection)
 
     def happened(self, output: Output) -> None:
         self.narrator.happened(output)
@@ -185,7 +177,6 @@ class ServerSession:
         if self._ledger is not None:
             self._ledger.handled(handled)
         if error is not None:
-            assert self.connection is not None
             self.connection.close(error)
         room = self._tools.admission.flush()
         return self._paced(len(stanzas), room) if self.facts.terms.stanzas_per_second else room
@@ -247,13 +238,12 @@ class ServerSession:
         self, acknowledgements: Acknowledgements[Stanza], resumed: str | None = None, acknowledged_before: int = 0
     ) -> Ledger:
         """Begin to keep a ledger, or go on with that of a stream that is resumed by its id."""
-        assert self.connection is not None
         silent = f"it acknowledged nothing for {self._tools.patience:g} s ([peers] stream_management)"
         self._ledger = Ledger(
             acknowledgements,
             self._tools.clock,
             self._tools.patience,
-            lambda: self.connection.abort(silent),  # type: ignore[union-attr]
+            lambda: self.connection.abort(silent),
             acknowledged_before,
         )
         if resumed is not None:
@@ -261,16 +251,16 @@ class ServerSession:
         return self._ledger
 
     def _acknowledge(self, _: AcknowledgementRequested) -> None:
-        if self._ledger is not None and self.connection is not None and self.connection.stream.is_open:
+        if self._ledger is not None and self.connection.stream.is_open:
             self.connection.write(acknowledgement(self._ledger.acknowledgements.h))
 
     def _acknowledge_last(self, _: LastAcknowledgement) -> None:
-        if self._ledger is not None and self.connection is not None:
+        if self._ledger is not None:
             self.connection.write(acknowledgement(self._ledger.acknowledgements.h))
             self._move(Move.LAST_WORD)
 
     def _acknowledged(self, acknowledged: Acknowledged) -> None:
-        if self._ledger is None or self.connection is None:
+        if self._ledger is None:
             return
         try:
             more = self._ledger.acknowledged(acknowledged.h)
@@ -293,7 +283,6 @@ class ServerSession:
         return DeferredList(waits).addCallback(lambda _: None)
 
     def _compute(self, order: Compute) -> None:
-        assert self.connection is not None
         self.connection.answer(carry_out(order))  # two digests: DIGEST-MD5
 
     def _verification_answered(self, answer: VerificationAnswered) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from itertools import count
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -33,6 +33,7 @@ from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.service_records import FOR_CLIENTS
 from gateway.net.dns.targets import Target
 from gateway.net.tls.contexts import TLSContexts
+from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.stream.budget import Budget
 from gateway.stream.facts import Facts, Means, Role, Terms
 from gateway.stream.header import StreamHeader
@@ -88,6 +89,7 @@ class Visit:
         self._direct_tls = direct_tls
         self._hear = hear
         self._note = note
+        self._numbers = count(1)
         self._session: LoginSession | None = None
 
     async def enter(self) -> Messaging:
@@ -102,9 +104,9 @@ class Visit:
         )
         targets = list(resolution.targets)
         while True:
-            session = LoginSession(self._messaging, login_tools.compute, self._step)
-            build = partial(self._protocol, session)
-            dialled = await dial(login_tools.reactor, targets, build, note=self._step)
+            dialled = await dial(login_tools.reactor, targets, self._protocol, note=self._step)
+            session = dialled.protocol.session  # type: ignore[attr-defined]
+            assert isinstance(session, LoginSession)
             try:
                 self._session = session
                 return await session.entered
@@ -118,15 +120,24 @@ class Visit:
         """Close the stream; the answer is how it ended."""
         if self._session is None:
             return "nobody had entered"
-        if self._session.connection is not None:
-            self._session.connection.close()
+        self._session.connection.close()
         return await self._session.gone
 
     def _step(self, step: str) -> None:
         self.steps.append(step)
         self._note(step)
 
-    def _protocol(self, session: LoginSession, target: Target) -> StreamProtocol:
+    def _new_session(self, connection: Connection) -> LoginSession:
+        attempt = AttemptLog(
+            lambda notice: None,  # each step is noted by the session itself
+            self._login_tools.reactor.seconds,
+            next(self._numbers),
+            Direction.OUT,
+            kind=Kind.CLIENT,
+        )
+        return LoginSession(connection, attempt, self._messaging, self._login_tools.compute, self._step)
+
+    def _protocol(self, target: Target) -> StreamProtocol:
         login_tools, domain = self._login_tools, self._credentials.account.domain
         direct = target.tls == "direct"
         profile = client_profile(
@@ -135,7 +146,7 @@ class Visit:
         facts = Facts(role=Role.INITIATING, remote=domain, terms=TERMS)
         return StreamProtocol(
             Stream(profile, facts, accept_server, login_tools.tools, login_tools.budget),
-            session,
+            self._new_session,
             clock=login_tools.reactor,
             judge=login_tools.judge,
             tls=lambda facts: login_tools.contexts.logging_in(self._identity, domain, direct=direct),

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from gateway.features.sasl import Compute, Computed
 from gateway.features.sasl_clients import ClientAuthenticated
 from gateway.login.messaging import Messaging
+from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.events import (
     ClientBound,
     CloseTransport,
@@ -33,12 +34,15 @@ class LoginSession:
 
     def __init__(
         self,
+        connection: Connection,
+        attempt: AttemptLog,
         make_messaging: Callable[[Address, Connection], Messaging],
         compute: Callable[[Compute], Deferred[Computed]],
         note: Callable[[str], None],
     ) -> None:
         """`make_messaging` is called with our new address when stanzas may pass; `note` hears of each step."""
-        self.connection: Connection | None = None
+        self.connection = connection
+        self.attempt = attempt
         self.messaging: Messaging | None = None
         self.entered: Deferred[Messaging] = Deferred()
         self.gone: Deferred[str] = Deferred()
@@ -49,9 +53,6 @@ class LoginSession:
         self._told = ""
 
     # -- as a Session ------------------------------------------------------------------------------------------------
-
-    def connected(self, connection: Connection) -> None:
-        self.connection = connection
 
     def happened(self, output: Output) -> None:
         match output:
@@ -86,8 +87,11 @@ class LoginSession:
         """Session.outstanding: what could be answered at once has been."""
         return None
 
+    def room(self) -> Deferred[None] | None:
+        """Session.room."""
+        return self.connection.room()
+
     def lost(self, ending: Ending) -> None:
-        self.connection = None
         told = self._told or ending.reason
         if self.messaging is not None:
             self.messaging.end(told)
@@ -96,11 +100,9 @@ class LoginSession:
         self.gone.callback(told)
 
     def _computed(self, computed: Computed) -> None:
-        if self.connection is not None:
-            self.connection.answer(computed)
+        self.connection.answer(computed)
 
     def _enter(self) -> None:
-        assert self.connection is not None
         address = self.connection.stream.facts.client
         assert address is not None
         self.messaging = self._make_messaging(address, self.connection)

@@ -46,8 +46,13 @@ class Census:
 def labels_of(connection: Any) -> StreamLabels:
     """Of what sort a connection is."""
     facts: Facts = connection.stream.facts
-    attempt: AttemptLog | None = getattr(connection.session, "attempt", None)
+    attempt = attempt_of(connection)
     direction = Direction.OUT if facts.role is Role.INITIATING else Direction.IN
     proof = min(facts.proofs.values()) if facts.proofs else "none"
     kind = attempt.kind if attempt is not None else Kind.CLIENT
     return direction, kind, connection.stream.state.value, proof, facts.tls.version if facts.tls else "none"
+
+
+def attempt_of(connection: Any) -> AttemptLog | None:
+    """Return the record of the stream on a connection; None once the connection is lost."""
+    return connection.session.attempt if connection.session is not None else None

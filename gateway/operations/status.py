@@ -19,9 +19,9 @@ from gateway.federation.backoff import Backoff, target_of
 from gateway.federation.outbound import OutboundSession
 from gateway.federation.route import RemoteRoute
 from gateway.net.certificates.own_certificates import Identity
-from gateway.notices.attempts.records import Attempt, AttemptLog, Direction, Kind
+from gateway.notices.attempts.records import Attempt, Direction, Kind
 from gateway.notices.notices import counted
-from gateway.operations.census import Census, labels_of
+from gateway.operations.census import Census, attempt_of, labels_of
 from gateway.operations.history import History
 from gateway.operations.status_records import (
     CertificateStatus,
@@ -197,7 +197,7 @@ class StatusReader:
     def _stream(self, connection: Any) -> StreamStatus:
         facts: Facts = connection.stream.facts
         direction, kind, state, _, tls = labels_of(connection)
-        attempt: AttemptLog | None = getattr(connection.session, "attempt", None)
+        attempt = attempt_of(connection)
         return StreamStatus(
             number=attempt.number if attempt else 0,
             kind=kind,
@@ -270,7 +270,7 @@ def _the_most_telling(
 
 def outbound_connections(sessions: Iterable[OutboundSession]) -> Iterator[Any]:
     """The connections of the streams that we opened."""
-    return (session.connection for session in sessions if session.connection is not None)
+    return (session.connection for session in sessions)
 
 
 def _is_server(attempt: Attempt) -> bool:

@@ -23,6 +23,7 @@ from gateway.handlers.route import HandlerRoute
 from gateway.net.certificates.own_certificates import Identity
 from gateway.net.listen.listening import Listening, NotOpened
 from gateway.net.tls.session import judge_peer
+from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import Level, Remark
 from gateway.operations.control.door import CommandRefused
 from gateway.routing.review import review
@@ -177,7 +178,7 @@ class Reload:
             facts = connection.stream.facts
             if connection.is_lost or facts.client is not None:
                 continue
-            if connection.session.attempt.kind not in ("server", "keys"):
+            if connection.session.attempt.kind not in (Kind.SERVER, Kind.KEYS):
                 continue
             certificate = judge_peer(self._trust.judge, connection.transport, now) if facts.encrypted else None
             terms = rules.terms_with(facts.remote) if facts.remote is not None else None
@@ -239,5 +240,5 @@ def _needs_route(old: DomainSettings | None, new: DomainSettings) -> bool:
 
 def _dismiss(component: ComponentRoute | None, condition: StreamCondition) -> None:
     """Close the connection of a component whose domain is gone or has changed; it may come back."""
-    if component is not None and component.session is not None and component.session.connection is not None:
+    if component is not None and component.session is not None:
         component.session.connection.close(StreamError(condition, "the configuration has changed"))

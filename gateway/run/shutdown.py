@@ -45,15 +45,19 @@ async def close_in_order(connections: Iterable[Any], clock: IReactorTime) -> Non
 
 
 def _turn(connection: Any) -> int:
-    attempt = getattr(connection.session, "attempt", None)
-    if attempt is None or attempt.kind in (Kind.COMPONENT, Kind.CLIENT):
+    if connection.is_lost:
+        return 1
+    attempt = connection.session.attempt
+    if attempt.kind in (Kind.COMPONENT, Kind.CLIENT):
         return 1
     return 0 if attempt.direction is Direction.IN and not connection.stream.facts.bidirectional else 2
 
 
 async def _close_with_room(connection: Any) -> None:
-    channel = connection.session if hasattr(connection.session, "room") else connection
-    while connection.stream.is_established and (room := channel.room()) is not None:
+    while not connection.is_lost and connection.stream.is_established:
+        room = connection.session.room()
+        if room is None:
+            break
         await room
     connection.close(_SHUTDOWN)
     await connection.when_lost()

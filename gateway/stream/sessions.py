@@ -1,6 +1,7 @@
 """What a connection and the session that owns it know of each other.
 
-A connection carries out; a session decides. One session belongs to one connection, from `connected` to `lost`.
+A connection carries out; a session decides. A session is born with its connection, before anything is said on it, and
+ends with it: a `NewSession` makes it, and `lost` is the last that it hears.
 """
 
 from __future__ import annotations
@@ -86,11 +87,31 @@ class Connection(Protocol):
         """Fires when the connection is gone."""
 
 
+class AttemptRecord(Protocol):
+    """The record of a stream."""
+
+    @property
+    def number(self) -> int:
+        """The number that tells it from all others of the process."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of the other side."""
+
+    @property
+    def direction(self) -> str:
+        """The side that opened it."""
+
+
 class Session(Protocol):
     """The owner of a connection."""
 
-    def connected(self, connection: Connection) -> None:
-        """Take over a connection that has just been made; nothing has been sent yet."""
+    @property
+    def attempt(self) -> AttemptRecord:
+        """The record of the stream."""
+
+    def room(self) -> Deferred[None] | None:
+        """None when stanzas may be sent; else a Deferred that fires when they may, or the connection is gone."""
 
     def happened(self, output: Output) -> None:
         """An event, or an order that is not about the transport."""
@@ -103,3 +124,7 @@ class Session(Protocol):
 
     def lost(self, ending: Ending) -> None:
         """The connection is gone. Called once, and nothing after it."""
+
+
+NewSession = Callable[[Connection], Session]
+"""Makes the session of a connection that has just been made."""

@@ -109,8 +109,7 @@ class Line:
         attempt = AttemptLog(
             house.notices.append, house.clock.seconds, next(house.numbers), Direction.IN, kind=Kind.CLIENT
         )
-        self.session = ClientSession(house.services, attempt)
-        self.session.connected(self)
+        self.session = ClientSession(self, house.services, attempt)
 
     # -- what the client does ----------------------------------------------------------------------------------------
 

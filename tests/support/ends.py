@@ -209,6 +209,7 @@ class ServerEnd(End):
         profile = server_profile(DIALBACK, between_servers())
         self.stream = make_stream(profile, facts, lambda header, facts: facts, LIMITS)
         self.session = InboundSession(
+            self,
             self.attempt(Kind.SERVER),
             DIALBACK,
             SessionTools(admission=Admission(self.own, self.router, self.notices.append), clock=self.clock),
@@ -217,7 +218,6 @@ class ServerEnd(End):
             lenders=_Nobody(),  # type: ignore[arg-type]
             resumables=Resumables(lambda: "id", lambda: 0.0),
         )
-        self.session.connected(self)
         self.type(header(remote, OURS))
         if proves:
             self.type(MANAGED)
@@ -246,9 +246,8 @@ class ComponentEnd(End):
         profile = component_profile(Handshake({COMPONENT: "secret"}.get))
         self.stream = make_stream(profile, facts, lambda header, facts: facts, LIMITS)
         self.session = ComponentSession(
-            self.attempt(Kind.COMPONENT), {COMPONENT: route}.get, self.router, self.notices.append
+            self, self.attempt(Kind.COMPONENT), {COMPONENT: route}.get, self.router, self.notices.append
         )
-        self.session.connected(self)
         self.type(header(None, COMPONENT, version=None, namespace="jabber:component:accept"))
         stream_id = self.written.decode().partition("id='")[2].partition("'")[0]
         if proves:

@@ -108,7 +108,7 @@ class Wire:
             facts = Facts(role=role, local=OURS, remote=THEIRS, terms=facts.terms)
         self.connection = StreamProtocol(
             make_stream(profile or server_profile(StartTLS()), facts),
-            self,
+            self._born,
             clock=self.clock,
             judge=Judge(),  # type: ignore[arg-type]
             tls=self._begin_tls,
@@ -175,8 +175,12 @@ class Wire:
 
     # -- as a session ------------------------------------------------------------------------------------------------
 
-    def connected(self, connection: Any) -> None:
+    def _born(self, connection: Any) -> Wire:
         self.log.append("connected")
+        return self
+
+    def room(self) -> Deferred[None] | None:
+        return self.connection.room()
 
     def happened(self, output: Output) -> None:
         if isinstance(output, CloseTransport):

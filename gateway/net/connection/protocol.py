@@ -34,7 +34,7 @@ from gateway.stream.events import CloseTransport, SecureTransport, Send, Stanzas
 from gateway.stream.facts import Facts, Role
 from gateway.stream.lives import after
 from gateway.stream.negotiation import Step
-from gateway.stream.sessions import Session, ending_of
+from gateway.stream.sessions import NewSession, Session, ending_of
 from gateway.stream.states import State
 from gateway.stream.stream import Output, Stream
 from gateway.timing.timers import Timer
@@ -70,7 +70,7 @@ class StreamProtocol(Protocol):
     def __init__(
         self,
         stream: Stream,
-        session: Session,
+        new_session: NewSession,
         *,
         clock: Any,
         judge: CertificateJudge,
@@ -83,7 +83,8 @@ class StreamProtocol(Protocol):
         """`tls` makes OpenSSL's connection for this side and these facts; `clock` is an IReactorTime."""
         self.stream = stream
         stream.ends_later = True
-        self.session: Session | None = session  # until the connection is lost
+        self.session: Session | None = None  # from the moment the connection is made until it is lost
+        self._new_session = new_session
         self.life = Life.NEGOTIATING
         self.timing = timing
         self.peer_address = ""  # the other side's IP address and port, once connected
@@ -118,8 +119,7 @@ class StreamProtocol(Protocol):
         self._writable.begin(transport)
         if self._watcher is not None:
             self._watcher.entered(self)
-        assert self.session is not None
-        self.session.connected(self)
+        self.session = self._new_session(self)
         if self._securing.from_first_byte:
             self._start_tls()
         else:
@@ -211,8 +211,9 @@ class StreamProtocol(Protocol):
         return self._writable.wait()
 
     def answer(self, answer: object) -> None:
-        """The answer to an order that was a question."""
-        self._carry_out(self.stream.answer(answer))
+        """The answer to an order that was a question; one that comes too late is for nobody."""
+        if self.session is not None:
+            self._carry_out(self.stream.answer(answer))
 
     def perform(self, step: Callable[[Facts], Step]) -> None:
         """Have a feature do something of its own accord."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail
@@ -21,7 +22,7 @@ from gateway.federation.resumable_streams import BrokenStream
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import Slumber
 from gateway.net.connection.protocol import StreamProtocol, Timing
-from gateway.net.dial.dialling import Dialled, dial
+from gateway.net.dial.dialling import Build, Dialled, dial
 from gateway.net.dial.tries import AddressTry, TryEnding, at_last, at_once, is_definite
 from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.targets import Resolution, Target
@@ -34,6 +35,7 @@ from gateway.routing.policy import accept_answer
 from gateway.stream.budget import Budget
 from gateway.stream.facts import Facts, Role, Terms
 from gateway.stream.profiles import Profile
+from gateway.stream.sessions import Connection, NewSession
 from gateway.stream.stream import Stream
 from gateway.stream.tools import StreamTools
 from gateway.timing.steady_time import time_of_day
@@ -156,7 +158,7 @@ class Connector:
         contexts: TLSContexts,
         judge: CertificateJudge,
         way_to: Callable[[Domain], Way],
-        session: Callable[[AttemptLog, DomainPair, WhenGone, BrokenStream | None], OutboundSession],
+        session: Callable[[AttemptLog, DomainPair, WhenGone, BrokenStream | None, Connection], OutboundSession],
         profiles: tuple[Profile, Profile],
         tools: StreamTools,
         budget: Budget,
@@ -198,10 +200,7 @@ class Connector:
         return opening.addCallbacks(self._opened, self._not_opened)
 
     def _opened(self, session: OutboundSession) -> OutboundSession:
-        if session.connection is None:
-            self._give_back_place()
-        else:
-            session.connection.when_lost().addCallback(lambda _: self._give_back_place())
+        session.connection.when_lost().addCallback(lambda _: self._give_back_place())
         return session
 
     def _not_opened(self, failure: Failure) -> Failure:
@@ -238,12 +237,15 @@ class Connector:
                 continue
             if this.in_clear:
                 attempt.step(AttemptStep.TLS, "left out: the handshake failed before, and require_tls = false")
-            session = self._session(attempt, pair, gone, resuming)
+            new_session = partial(self._session, attempt, pair, gone, resuming)
             facts = _facts(pair, this, resuming)
             share = _Share(self._reactor, until, ways.parts(this))
             try:
-                dialled = await self._dial(this.target, session, facts, only_questions, steps, share)
-                return await self._negotiated(dialled, session, pair, share)
+                build = partial(self._protocol, new_session=new_session, facts=facts, only_questions=only_questions)
+                dialled = await self._dial(this.target, attempt, build, steps, share)
+                protocol: StreamProtocol = dialled.protocol  # type: ignore[assignment]
+                session = _session_of(protocol)
+                return await self._negotiated(protocol, session, pair, share)
             except DiallingFailed as failure:
                 silent = silent and failure.silent
                 if ways.not_reached(failure):
@@ -259,10 +261,9 @@ class Connector:
         raise ways.outcome()
 
     async def _negotiated(
-        self, dialled: Dialled, session: OutboundSession, pair: DomainPair, share: _Share
+        self, protocol: StreamProtocol, session: OutboundSession, pair: DomainPair, share: _Share
     ) -> OutboundSession:
         """The session once the pair is proved on it; a server that takes longer than its share is left."""
-        protocol: StreamProtocol = dialled.protocol  # type: ignore[assignment]
         why = f"it did not answer in its share of the time, {share.seconds:.3g} s ([peers] connect_seconds)"
         error = StreamError(StreamCondition.CONNECTION_TIMEOUT, "negotiation took too long", reason=why)
         share.begin(lambda: protocol.dismiss(error), is_busy=lambda: bool(protocol.stream.facts.asserted))
@@ -292,21 +293,14 @@ class Connector:
         return resolution
 
     async def _dial(
-        self,
-        target: Target,
-        session: OutboundSession,
-        facts: Facts,
-        only_questions: bool,
-        steps: list[str],
-        share: _Share,
+        self, target: Target, attempt: AttemptLog, build: Build, steps: list[str], share: _Share
     ) -> Dialled:
-        attempt = session.attempt
         attempt.doing(f"connecting to {target.host} port {target.port}")
         dialling = Deferred.fromCoroutine(
             dial(
                 self._reactor,
                 [target],
-                lambda target: self._protocol(target, session, facts, only_questions),
+                build,
                 note=steps.append,
             )
         )
@@ -322,12 +316,14 @@ class Connector:
         finally:
             share.end()
 
-    def _protocol(self, target: Target, session: OutboundSession, facts: Facts, only_questions: bool) -> StreamProtocol:
+    def _protocol(
+        self, target: Target, *, new_session: NewSession, facts: Facts, only_questions: bool
+    ) -> StreamProtocol:
         profile = self._profiles[1] if only_questions else self._profiles[0]
         direct = target.tls == "direct"
         return StreamProtocol(
             Stream(profile, facts, accept_answer, self._tools, self._budget),
-            session,
+            new_session,
             clock=self._reactor,
             judge=self._judge,
             tls=lambda facts: self._contexts.connecting(*facts.pair, direct=direct),
@@ -348,6 +344,13 @@ class Connector:
             doing=doing,
             began=self._time_of_day(),
         )
+
+
+def _session_of(protocol: StreamProtocol) -> OutboundSession:
+    """Return the session that was born with a connection that we have just made."""
+    session = protocol.session
+    assert isinstance(session, OutboundSession)
+    return session
 
 
 def _facts(pair: DomainPair, this: AddressTry, resuming: BrokenStream | None) -> Facts:

@@ -21,7 +21,7 @@ from gateway.net.listen.connection_limits import Porter
 from gateway.stream.budget import Budget
 from gateway.stream.facts import Facts, Role, Terms
 from gateway.stream.profiles import Profile
-from gateway.stream.sessions import Session
+from gateway.stream.sessions import NewSession
 from gateway.stream.stream import Stream
 from gateway.stream.tools import Acceptor, StreamTools
 
@@ -40,7 +40,7 @@ class Behind:
 
     profile: Profile
     accept: Acceptor
-    session: Callable[[], Session]
+    session: NewSession
     terms: Callable[[], Terms]  # until the other side has said who it is
     tls: Callable[[Facts], Any]
 
@@ -108,7 +108,7 @@ class Door(ServerFactory):
         facts = Facts(role=Role.RECEIVING, terms=behind.terms())
         return StreamProtocol(
             Stream(behind.profile, facts, behind.accept, self._tools, self._budget),
-            behind.session(),
+            behind.session,
             clock=self._clock,
             judge=self._judge,
             tls=behind.tls,

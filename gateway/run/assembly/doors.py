@@ -36,6 +36,7 @@ from gateway.run.assembly.shared import Shared
 from gateway.stream.facts import Facts, Terms
 from gateway.stream.header import StreamHeader
 from gateway.stream.profiles import Profile, component_profile, server_profile
+from gateway.stream.sessions import Connection
 from gateway.xmpp.errors import StreamCondition, StreamError
 
 Factories = Mapping[str, IProtocolFactory]  # what is behind each key of `[listen]`
@@ -111,8 +112,9 @@ def _for_servers(
     """The servers of other domains, and those behind us."""
     resumables = Resumables(shared.tools.new_id, shared.reactor.seconds)
 
-    def session(dialback: Dialback) -> InboundSession:
+    def session(dialback: Dialback, connection: Connection) -> InboundSession:
         return InboundSession(
+            connection,
             shared.attempt(Kind.SERVER),
             dialback,
             federation.session_tools,
@@ -160,9 +162,13 @@ def _for_components(shared: Shared, routing: Routing, served: Served, tls: Accep
             )
         return replace(facts, local=header.to_domain)
 
-    def session() -> ComponentSession:
+    def session(connection: Connection) -> ComponentSession:
         return ComponentSession(
-            shared.attempt(Kind.COMPONENT), served.components.get, routing.router, shared.board.publish
+            connection,
+            shared.attempt(Kind.COMPONENT),
+            served.components.get,
+            routing.router,
+            shared.board.publish,
         )
 
     return Behind(

@@ -29,6 +29,7 @@ from gateway.run.assembly.policies import Policies
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.shared import Shared
 from gateway.stream.profiles import Profile, server_profile
+from gateway.stream.sessions import Connection
 from gateway.xmpp.addresses import DomainPair
 
 
@@ -86,11 +87,11 @@ def _connector(
     shared: Shared, trust: Trust, policies: Policies, session_tools: SessionTools, resolver: Resolver
 ) -> Connector:
     def session(
-        attempt: AttemptLog, pair: DomainPair, gone: WhenGone, resuming: BrokenStream | None
+        attempt: AttemptLog, pair: DomainPair, gone: WhenGone, resuming: BrokenStream | None, connection: Connection
     ) -> OutboundSession:
         is_relayed = shared.rules.domains.relayed_terms(pair.target) is not None
         dialback = policies.inside_dialback if is_relayed else policies.outside_dialback
-        return OutboundSession(attempt, dialback, session_tools, pair, gone, resuming)
+        return OutboundSession(connection, attempt, dialback, session_tools, pair, gone, resuming)
 
     return Connector(
         shared.reactor,

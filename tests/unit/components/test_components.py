@@ -93,8 +93,7 @@ class Line:
         self._name = name
         self.is_lost = False
         attempt = AttemptLog(world.notices.append, world.clock.seconds, 1, Direction.IN, kind=Kind.COMPONENT)
-        self.session = ComponentSession(attempt, {DOMAIN: world.route}.get, world.router, world.notices.append)
-        self.session.connected(self)
+        self.session = ComponentSession(self, attempt, {DOMAIN: world.route}.get, world.router, world.notices.append)
         self.session.happened(StreamOpened(header=StreamHeader(content_namespace="jabber:component:accept")))
 
     def knows_the_secret(self) -> Line:

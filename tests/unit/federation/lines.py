@@ -46,10 +46,9 @@ class Line:
         self.has_room = True
         self.session: Any = None
 
-    def connect(self, session: Any) -> Line:
+    def carries(self, session: Any) -> Line:
         """This connection is that session's."""
         self.session = session
-        session.connected(self)
         return self
 
     def happens(self, *outputs: Any) -> None:

@@ -39,7 +39,9 @@ class World:
         self.questions: list[Deferred[PairChecked]] = []
         self.reached: list[DomainPair] = []
         self.neighbours = Neighbours()
+        self.line = Line(FACTS)
         self.session = InboundSession(
+            self.line,
             attempt(Direction.IN),
             DIALBACK,
             tools(self.neighbours),
@@ -48,7 +50,7 @@ class World:
             lenders=Nobody(),  # type: ignore[arg-type]
             resumables=Resumables(lambda: "id", lambda: 0.0),
         )
-        self.line = Line(FACTS).connect(self.session)
+        self.line.carries(self.session)
         self.line.established()
 
     def verify(self, order: VerifyPair, _: object) -> Deferred[PairChecked]:

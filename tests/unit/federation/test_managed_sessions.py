@@ -73,18 +73,21 @@ class World:
 
     def ours(self, facts: Facts = OURS, resuming: BrokenStream | None = None) -> tuple[OutboundSession, Line]:
         """A stream that we have opened, as far as the end of its negotiation."""
+        line = Line(facts)
         session = OutboundSession(
-            attempt(Direction.OUT), DIALBACK, tools(self.neighbours, self.clock), FORTH, self.gone, resuming
+            line, attempt(Direction.OUT), DIALBACK, tools(self.neighbours, self.clock), FORTH, self.gone, resuming
         )
         session.when_proved(FORTH).addCallbacks(lambda _: self.heard.append("may send"), lambda failure: None)
-        line = Line(facts).connect(session)
+        line.carries(session)
         line.established()
         line.happens(NegotiationCompleted())
         return session, line
 
     def theirs(self, facts: Facts = THEIRS) -> tuple[InboundSession, Line]:
         """A stream that another server has opened."""
+        line = Line(facts)
         session = InboundSession(
+            line,
             attempt(Direction.IN),
             DIALBACK,
             tools(self.neighbours, self.clock),
@@ -93,7 +96,7 @@ class World:
             lenders=self,
             resumables=self.resumables,
         )
-        line = Line(facts).connect(session)
+        line.carries(session)
         line.established()
         line.happens(NegotiationCompleted())
         return session, line

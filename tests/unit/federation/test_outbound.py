@@ -39,14 +39,16 @@ class World:
     def __init__(self) -> None:
         self.heard: list[Any] = []
         self.neighbours = Neighbours()
+        self.line = Line(CLEAR)
         self.session = OutboundSession(
+            self.line,
             attempt(Direction.OUT),
             DIALBACK,
             tools(self.neighbours),
             PAIR,
             lambda session, reason, broken: self.heard.append(f"gone: {reason}"),
         )
-        self.line = Line(CLEAR).connect(self.session)
+        self.line.carries(self.session)
 
     def wait(self, pair: DomainPair = PAIR) -> None:
         self.session.when_proved(pair).addCallbacks(

@@ -20,7 +20,7 @@ class Connection:
         self.is_lost = False
         self.is_stuck = False
         self.full: Deferred[None] | None = None
-        self.session = SimpleNamespace(attempt=SimpleNamespace(kind=kind, direction=direction))
+        self.session = SimpleNamespace(attempt=SimpleNamespace(kind=kind, direction=direction), room=self.room)
         self.stream = SimpleNamespace(is_established=True, facts=SimpleNamespace(bidirectional=both_ways))
         self._log = log
         self._name = name
