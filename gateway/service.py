@@ -21,6 +21,7 @@ from gateway.run.assembly.certificates import load_certificates
 from gateway.run.assembly.doors import open_doors, set_doors
 from gateway.run.assembly.federation import set_federation
 from gateway.run.assembly.operating import remember, set_operating
+from gateway.run.assembly.outbox import set_outbox
 from gateway.run.assembly.parts import Parts
 from gateway.run.assembly.policies import set_policy
 from gateway.run.assembly.routing import set_router
@@ -71,7 +72,7 @@ class Gateway(Parts):
 
     async def _close(self) -> None:
         """Shut the doors, bounce what waits, close every stream properly, and wait until they are gone."""
-        waiting = sum(route.queued for route in self.remote_routes.values())
+        waiting = sum(len(route.outflow) for route in self.remote_routes.values())
         streams = counted(len(self.connections()), "stream")
         self._remark(f"stopping: {streams} to be closed, {counted(waiting, 'stanza')} to be returned to the senders")
         for service in self.handlers.values():
@@ -83,6 +84,7 @@ class Gateway(Parts):
             route.close()
         await close_in_order(self.connections(), self.reactor)
         await self.people.close()
+        await self.kept.close()
         self._remark("stopped")
 
     # -- steered -----------------------------------------------------------------------------------------------------
@@ -125,6 +127,7 @@ STEPS: Sequence[Callable[[Gateway], None]] = (
     share_tools,
     load_certificates,
     set_policy,
+    set_outbox,
     set_router,
     serve_locally,
     set_people,

@@ -7,6 +7,7 @@ When as much is unacknowledged as may be, there is no room for more. Whoever doe
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,17 @@ from twisted.internet.defer import Deferred
 from gateway.features.stream_management import REQUEST
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.xmpp.stanzas import Stanza
+
+
+class _Unsafe:
+    """Stanzas that came, and are not yet where they survive a crash."""
+
+    __slots__ = ("count", "is_safe", "told")
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.is_safe = False
+        self.told: Deferred[None] = Deferred()
 
 
 class Ledger:
@@ -36,6 +48,7 @@ class Ledger:
         self.id: str | None = None  # by which the stream can be resumed
         self.careful_for = 0  # so many stanzas are sent one by one, each when the one before was acknowledged
         self._acknowledged_before = acknowledged_before
+        self.latest: Sequence[Stanza] = ()  # what was acknowledged last
         self.counts = False  # whether what comes in is counted: since both sides have enabled it
         self._clock = clock
         self._patience = patience
@@ -43,6 +56,8 @@ class Ledger:
         self._asked_at: float | None = None
         self._watch: Any = None
         self._waiting: list[Deferred[None]] = []
+        self._unsafe: deque[_Unsafe] = deque()  # counted when they are
+        self._is_short = False  # an answer was given that left out what was not safe
 
     @property
     def has_room(self) -> bool:
@@ -70,17 +85,43 @@ class Ledger:
         self.acknowledgements.add(batch, len(data))
         return data + self._question()
 
-    def handled(self, count: int) -> None:
-        """So many of their stanzas have been dealt with."""
-        if self.counts:
+    def handled(self, count: int, unsafe: Deferred[None] | None = None) -> Deferred[None] | None:
+        """So many of their stanzas have been dealt with: now, or once `unsafe` fires, and in their order.
+
+        The answer fires when the other side is to be told at last what it has asked for too early.
+        """
+        if not self.counts:
+            return None
+        if unsafe is None and not self._unsafe:
             self.acknowledgements.handled(count)
+            return None
+        waits = _Unsafe(count)
+        self._unsafe.append(waits)
+        if unsafe is None:
+            waits.is_safe = True
+            return waits.told
+        unsafe.addCallback(self._safe, waits)
+        return waits.told
+
+    def _safe(self, _: object, waits: _Unsafe) -> None:
+        waits.is_safe = True
+        while self._unsafe and self._unsafe[0].is_safe:
+            self.acknowledgements.handled(self._unsafe.popleft().count)
+        if self._is_short and not self._unsafe:
+            self._is_short = False
+            waits.told.callback(None)
+
+    def asked(self) -> int:
+        """The other side asks what has been handled; the answer is its h."""
+        self._is_short = bool(self._unsafe)
+        return self.acknowledgements.h
 
     def acknowledged(self, h: int) -> bytes:
         """They have handled everything up to `h`; the answer is what to write, if anything.
 
         Raises StreamError for what cannot be.
         """
-        new = self.acknowledgements.acknowledge(h)
+        new = self.latest = self.acknowledgements.acknowledge(h)
         self.careful_for = max(0, self.careful_for - len(new))
         self._asked_at = None
         if self.has_room:

@@ -63,6 +63,7 @@ class SessionTools:
     patience: float = 60  # seconds without an acknowledgement that was asked for
     verifications: int = 100  # at a time for one stream
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    unsafe: Callable[[], Deferred[None] | None] = lambda: None  # until when what came would not survive a crash
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,8 @@ class ServerSession:
         self._ledger: Ledger | None = None
         self._pace: Pace | None = None
         self._users: dict[DomainPair, User] = {}
+        self._told: dict[DomainPair, Callable[[Sequence[Stanza]], None]] = {}  # of what is acknowledged
+        self._has_given_up = False
         self._is_deaf = False  # what comes now is not handled
         self._is_blamed = False
         self._has_failed = False
@@ -116,6 +119,14 @@ class ServerSession:
     def carry(self, pair: DomainPair, user: User) -> None:
         """A route of this pair sends on this stream from now on."""
         self._users[pair] = user
+
+    def watch(self, pair: DomainPair, acknowledged: Callable[[Sequence[Stanza]], None]) -> None:
+        """Tell a route of this pair what is acknowledged from now on, of all that is sent on this stream."""
+        self._told[pair] = acknowledged
+
+    def unwatch(self, pair: DomainPair) -> None:
+        """The route need not be told any more."""
+        self._told.pop(pair, None)
 
     @property
     def is_managed(self) -> bool:
@@ -176,12 +187,14 @@ class ServerSession:
             return None
         self.attempt.stanzas("came in")
         handled, error = self._tools.admission.admit(stanzas, self.facts)
+        room = self._tools.admission.flush()
         if self._ledger is not None:
-            self._ledger.handled(handled)
+            late = self._ledger.handled(handled, self._tools.unsafe())
+            if late is not None:
+                late.addCallback(lambda _: self._acknowledge(None))
         if error is not None:
             assert self.connection is not None
             self.connection.close(error)
-        room = self._tools.admission.flush()
         return self._paced(len(stanzas), room) if self.facts.terms.stanzas_per_second else room
 
     def outstanding(self) -> Deferred[None] | None:
@@ -210,12 +223,20 @@ class ServerSession:
             facts.pair, ledger.id, ledger.acknowledgements, routes, is_ours=is_ours, bidirectional=facts.bidirectional
         )
 
+    @property
+    def _ended_by_us(self) -> bool:
+        """Whether the stream that is gone was ended by us, or by a side that took nothing any more."""
+        connection = self.connection
+        return connection is not None and (connection.has_stalled or connection.was_stuck or connection.was_answered)
+
     def _tell_users(self, reason: str, *, resuming: bool) -> None:
         """Tell every route that sent on this stream that it has ended."""
         users, self._users = self._users, {}
+        self._told.clear()
         ledger = self._ledger
         was_in_vain, led_on = (ledger.was_in_vain, ledger.led_on) if ledger is not None else (False, False)
         returned = [] if resuming or self._ledger is None else self._ledger.acknowledgements.take_back()
+        in_doubt = self._ledger.acknowledgements.unacknowledged() if resuming and self._ledger is not None else []
         blamed = returned.pop(0) if returned and self._is_blamed else None
         assert self.connection is not None
         end = StreamEnd(
@@ -227,6 +248,8 @@ class ServerSession:
             in_vain=was_in_vain,
             led_on=led_on,
             returned=by_pair(returned),
+            in_doubt=by_pair(in_doubt),
+            theirs=self._has_failed or not (self._has_given_up or self._ended_by_us),
             blamed=blamed,
         )
         for user in users.values():
@@ -244,16 +267,21 @@ class ServerSession:
             acknowledgements,
             self._tools.clock,
             self._tools.patience,
-            lambda: self.connection.abort(silent),  # type: ignore[union-attr]
+            lambda: self._give_up(silent),
             acknowledged_before,
         )
         if resumed is not None:
             self._ledger.id, self._ledger.counts, self.was_resumed = resumed, True, True
         return self._ledger
 
-    def _acknowledge(self, _: AcknowledgementRequested) -> None:
+    def _give_up(self, silent: str) -> None:
+        assert self.connection is not None
+        self._has_given_up = True
+        self.connection.abort(silent)
+
+    def _acknowledge(self, _: AcknowledgementRequested | None) -> None:
         if self._ledger is not None and self.connection is not None and self.connection.stream.is_open:
-            self.connection.write(acknowledgement(self._ledger.acknowledgements.h))
+            self.connection.write(acknowledgement(self._ledger.asked()))
 
     def _acknowledge_last(self, _: LastAcknowledgement) -> None:
         if self._ledger is not None and self.connection is not None:
@@ -270,6 +298,9 @@ class ServerSession:
             return
         if more and self.connection.stream.is_open:
             self.connection.write(more)
+        if self._told and self._ledger.latest:
+            for told in tuple(self._told.values()):
+                told(self._ledger.latest)
 
     def _error_received(self, error: StreamErrorReceived) -> None:
         self._has_failed = True

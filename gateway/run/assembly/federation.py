@@ -36,6 +36,7 @@ def set_federation(parts: Parts) -> None:
         clock=parts.reactor,
         patience=settings.limits.stall_seconds,
         verifications=settings.limits.verifications_per_stream,
+        unsafe=parts.keeper.unsafe,
     )
     parts.board.subscribe(parts.session_tools.elsewhere.notice, Attempt)
     parts.resolver = _resolver(parts)

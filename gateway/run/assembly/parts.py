@@ -37,6 +37,7 @@ from gateway.notices.notices import Board
 from gateway.operations.history import History
 from gateway.operations.status import StatusReader, outbound_connections
 from gateway.operations.supervision import Supervised
+from gateway.outbox.keeper import Keeper
 from gateway.routing.outflow import QueueSpace
 from gateway.routing.policy import InsideDoor, OutsideDoor
 from gateway.routing.router import Router
@@ -84,6 +85,8 @@ class Parts(MultiService):
     inside_dialback: Dialback
     # where stanzas go
     router: Router
+    keeper: Keeper
+    kept: Any  # the service that opens the outbox
     space: QueueSpace
     backoff: Backoff
     remote_routes: dict[DomainPair, RemoteRoute]

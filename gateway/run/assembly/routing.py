@@ -23,12 +23,17 @@ def set_router(parts: Parts) -> None:
     crowded_out = CrowdedOut(most, lambda: parts.router, parts.board.publish, parts.reactor.seconds)
 
     def remote(pair: DomainPair) -> IRoute:
-        route = parts.remote_routes.get(pair)
-        if route is None:
-            route = remote_route(parts, pair) if len(parts.remote_routes) < most else None
-        return route or crowded_out
+        return route_for(parts, pair) or crowded_out
 
     parts.router = Router(parts.rules.domains, remote, parts.board.publish)
+
+
+def route_for(parts: Parts, pair: DomainPair) -> RemoteRoute | None:
+    """The route of a pair, made if need be; None where there are too many."""
+    route = parts.remote_routes.get(pair)
+    if route is None and len(parts.remote_routes) < parts.settings.limits.routes:
+        route = remote_route(parts, pair)
+    return route
 
 
 def remote_route(parts: Parts, pair: DomainPair) -> RemoteRoute:
@@ -47,6 +52,7 @@ def remote_route(parts: Parts, pair: DomainPair) -> RemoteRoute:
         clock=parts.reactor,
         publish=parts.board.publish,
         at_rest=forget,
+        keeper=parts.keeper,
     )
     if parts.is_leaving:
         route.close()

@@ -108,4 +108,5 @@ class Gateway(Peer):
             "require_tls": site.require_tls or site.require_certificates,
             "authenticate": ["external", *dialback],
             "direct_tls": site.direct_tls,
+            "keep": "no",  # what waits comes back at once, unless a test is about the outbox
         }

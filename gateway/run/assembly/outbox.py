@@ -1,0 +1,174 @@
+"""The outbox of the running gateway: opened when the service starts, its domains tried again, its ends told in time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+
+from gateway.federation.route import Disposition, RemoteRoute
+from gateway.notices.notices import Level, OutboxChanged, Remark, counted
+from gateway.outbox.conditions import Condition
+from gateway.outbox.endings import expired
+from gateway.outbox.errors import OutboxError
+from gateway.outbox.keeper import Keeper
+from gateway.outbox.opening import open_outbox
+from gateway.outbox.records import ExpiredStanza, OutboxLimits, PairState
+from gateway.run.assembly.parts import Parts
+from gateway.run.assembly.routing import route_for
+from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.stanzas import restored
+
+OPENINGS = 50
+"""Domains that are tried at a time after the start."""
+_TURN_SECONDS = 0.25
+_REST_SECONDS = 60.0
+_SLICE = 50  # stanzas that end in one turn: two hundred a second
+
+
+def set_outbox(parts: Parts) -> None:
+    """A child service, since its file is opened when the process is what it will be."""
+    parts.keeper = Keeper(parts.reactor, parts.time_of_day)
+    parts.kept = Kept(parts, parts.keeper)
+    parts.addService(parts.kept)
+
+
+class Kept(Service):
+    """Opens the outbox, wakes the routes of what is in it, and ends what has waited for too long."""
+
+    def __init__(self, parts: Parts, keeper: Keeper) -> None:
+        self.setName("outbox")
+        self._parts = parts
+        self._keeper = keeper
+        self._unwoken: deque[DomainPair] = deque()
+        self._woken: list[RemoteRoute] = []
+        self._turns = LoopingCall(self._turn)
+        self._turns.clock = parts.reactor
+        self._next_look = 0.0
+        self._is_looking = False
+
+    def startService(self) -> None:
+        super().startService()
+        settings = self._parts.settings
+        self._keeper.outbox = open_outbox(
+            settings.outbox.url,
+            settings.gateway.state,
+            self._parts.reactor,
+            limits=OutboxLimits(bytes=settings.outbox.bytes),
+            key_file=settings.outbox.key_file,
+            tell=self._tell,
+            tell_damaged=self._tell_damaged,
+        )
+        self._find_pairs()
+        self._turns.start(_TURN_SECONDS, now=False)
+
+    def stopService(self) -> None:
+        if self._turns.running:
+            self._turns.stop()
+        super().stopService()
+
+    async def close(self) -> None:
+        """Once nobody has anything more to keep: write it, and close the file."""
+        outbox = self._keeper.outbox
+        if outbox is not None:
+            if outbox.stanzas:
+                self._parts.board.publish(Remark(text=f"{counted(outbox.stanzas, 'stanza')} kept in the outbox"))
+            await outbox.close()
+
+    # -- what happens to the file --------------------------------------------------------------------------------------
+
+    def _tell(self, condition: Condition, detail: str) -> None:
+        if condition is Condition.CLOSED:
+            return
+        self._parts.board.publish(
+            OutboxChanged(
+                word=condition.word,
+                text=condition.sentence,
+                detail=detail,
+                remedy=condition.remedy,
+                is_well=condition.is_ready,
+                level=Level.INFO if condition.is_ready else Level.ERROR,
+            )
+        )
+        if condition.is_ready and self._keeper.outbox is not None:  # it may have more than we know of
+            self._find_pairs()
+
+    def _tell_damaged(self, rows: int) -> None:
+        text = f"{counted(rows, 'row')} of the outbox cannot be read, and are set aside; everything else goes on"
+        self._parts.board.publish(Remark(text=text, weight=Level.ERROR))
+
+    # -- what is kept since an earlier process ------------------------------------------------------------------------
+
+    def _find_pairs(self) -> None:
+        outbox = self._keeper.outbox
+        assert outbox is not None
+        outbox.pairs().addCallbacks(self._found_pairs, _told_elsewhere)
+
+    def _found_pairs(self, pairs: Sequence[PairState]) -> None:
+        """The oldest first; those that have a route already are on their way."""
+        self._unwoken = deque(each.pair for each in pairs)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._woken = [route for route in self._woken if route.disposition is Disposition.QUEUEING]
+        while self._unwoken and len(self._woken) < OPENINGS and not self._parts.is_leaving:
+            pair = self._unwoken.popleft()
+            if not self._keeper.waiting(pair):
+                continue
+            route = route_for(self._parts, pair)
+            if route is None:
+                self._unwoken.append(pair)
+                return
+            route.wake()
+            if route.disposition is Disposition.QUEUEING:
+                self._woken.append(route)
+
+    # -- what has waited for too long --------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        if self._unwoken:
+            self._wake()
+        now = self._parts.reactor.seconds()
+        outbox = self._keeper.outbox
+        if outbox is None or self._is_looking or now < self._next_look:
+            return
+        self._is_looking = True
+        outbox.expired(self._parts.time_of_day(), _SLICE).addCallbacks(self._expire, _told_elsewhere).addBoth(
+            self._looked
+        )
+
+    def _looked(self, result: Any) -> Any:
+        self._is_looking = False
+        return result if isinstance(result, Failure) else None
+
+    def _expire(self, stanzas: Sequence[ExpiredStanza]) -> None:
+        parts = self._parts
+        ended = [each for each in stanzas if not self._is_being_sent(each)]
+        busy = bool(ended) or bool(stanzas)
+        rest = _TURN_SECONDS if busy else min(_REST_SECONDS, self._shortest() / 10)
+        self._next_look = parts.reactor.seconds() + rest
+        for each in ended:
+            name = "presence" if each.raw.startswith(b"<presence") else "message"
+            parts.router.bounce(restored(name, each.raw), expired(each.pair.target, each.accepted))
+        self._keeper.counts["expired"] += len(ended)
+        if ended and self._keeper.outbox is not None:
+            self._keeper.outbox.remove([each.number for each in ended]).addErrback(_told_elsewhere)
+        parts.router.flush()
+
+    def _is_being_sent(self, each: ExpiredStanza) -> bool:
+        route = self._parts.remote_routes.get(each.pair)
+        return route is not None and route.has_hold_of(each.number)
+
+    def _shortest(self) -> float:
+        """The shortest time for which anything is kept, in seconds: what ends late ends a tenth of it late."""
+        peers = self._parts.settings.peers
+        return min(peer.keep_hours for peer in (peers.any, *peers.entries.values())) * 3600
+
+
+def _told_elsewhere(failure: Failure) -> None:
+    """Pass over a failure of the outbox: its condition has been told."""
+    failure.trap(OutboxError)
