@@ -221,7 +221,10 @@ class OutboxChanged(Notice):
     detail: str
     remedy: str
     is_well: bool
-    level: Level
+
+    @property
+    def level(self) -> Level:
+        return Level.INFO if self.is_well else Level.ERROR
 
     @property
     def sentence(self) -> str:

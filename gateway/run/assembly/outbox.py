@@ -82,8 +82,8 @@ class Kept(Service):
     # -- what happens to the file --------------------------------------------------------------------------------------
 
     def _tell(self, condition: Condition, detail: str) -> None:
-        if condition is Condition.CLOSED:
-            return
+        if condition is Condition.CLOSED or (condition.is_ready and self._keeper.outbox is None):
+            return  # as it should be at the end, and at the beginning
         self._parts.board.publish(
             OutboxChanged(
                 word=condition.word,
@@ -91,7 +91,6 @@ class Kept(Service):
                 detail=detail,
                 remedy=condition.remedy,
                 is_well=condition.is_ready,
-                level=Level.INFO if condition.is_ready else Level.ERROR,
             )
         )
         if condition.is_ready and self._keeper.outbox is not None:  # it may have more than we know of
