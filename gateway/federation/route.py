@@ -297,6 +297,37 @@ class RemoteRoute:
         """Whether a kept stanza is being sent, so that nobody else ends it."""
         return self._backlog is not None and self._backlog.has_hold_of(number)
 
+    @property
+    def _is_held(self) -> bool:
+        return self._keeper is not None and self.pair.target in self._keeper.held
+
+    def hold(self) -> None:
+        """The operator wants nothing that is kept to be sent; from now on that is whatever comes and is to be kept."""
+        backlog, session = self._backlog, self._session
+        if backlog is None or session is None or self.rules.keep.level == "no":
+            return
+        if self.disposition is Disposition.SENDING:
+            self.disposition = Disposition.CATCHING_UP
+            self.outflow.divert(True)
+            if not backlog.has_begun:
+                self._begin_backlog(session, backlog)
+
+    def release(self) -> None:
+        """The operator wants it to be sent after all."""
+        if self._backlog is not None and self.disposition is Disposition.CATCHING_UP:
+            self._backlog.go_on()
+        elif self.disposition is Disposition.WAITING:
+            self._begin()
+
+    def dropped(self) -> None:
+        """The operator has dropped what was kept."""
+        if self._backlog is not None:
+            self._backlog.dropped()
+
+    def _begin_backlog(self, session: ServerSession, backlog: Backlog) -> None:
+        session.watch(self.pair, backlog.acknowledged)
+        backlog.begin(is_managed=session.is_managed)
+
     def wake(self) -> None:
         """Something is kept for this pair since before this process began: try the domain."""
         if self.disposition is Disposition.IDLE and self._has_kept:
@@ -318,6 +349,10 @@ class RemoteRoute:
     def _begin(self) -> None:
         if self._is_closed:
             self._failed(DeliveryFailed("this gateway is being shut down"))
+            return
+        if self._is_held and self._has_kept and not len(self.outflow):
+            self._timers.stop("again")
+            self.disposition = Disposition.WAITING
             return
         if (failed := self._failed_lately()) is not None:
             self._failed(failed)
@@ -378,7 +413,7 @@ class RemoteRoute:
         else:
             self._reached()
         self._session = session
-        if self._has_kept or (self._keeps and self.rules.keep.level == "all"):
+        if self._has_kept or (self._keeps and (self.rules.keep.level == "all" or self._is_held)):
             self.disposition = Disposition.CATCHING_UP
         else:
             self.disposition = Disposition.SENDING
@@ -394,9 +429,8 @@ class RemoteRoute:
         session.carry(self.pair, User(ended=self._stream_ended, take_back=self._take_back))
         self.outflow.open(self)
         if self._backlog is not None and self.disposition is Disposition.CATCHING_UP:
-            session.watch(self.pair, self._backlog.acknowledged)
             self._backlog.reached()
-            self._backlog.begin(is_managed=session.is_managed)
+            self._begin_backlog(session, self._backlog)
 
     def _not_opened(self, failure: Failure) -> None:
         self._opening = None

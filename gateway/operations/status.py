@@ -27,11 +27,13 @@ from gateway.operations.status_records import (
     CertificateStatus,
     DomainStatus,
     Figures,
+    OutboxFigures,
     PeerStatus,
     QueueStatus,
     Status,
     StreamStatus,
 )
+from gateway.outbox.keeper import Keeper
 from gateway.stream.facts import Facts
 from gateway.timing.turns import Turns
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -50,6 +52,8 @@ class Parts(Protocol):
     def identities(self) -> Mapping[Domain, Identity]: ...
     @property
     def components(self) -> Mapping[Domain, ComponentRoute]: ...
+    @property
+    def keeper(self) -> Keeper: ...
     @property
     def remote_routes(self) -> Mapping[DomainPair, RemoteRoute]: ...
     @property
@@ -101,7 +105,7 @@ class StatusReader:
             version=self._version,
             time=self._time_of_day(),
             started=self._parts.started_at,
-            problems=self._parts.missing(),
+            problems=[*self._parts.missing(), *self._parts.keeper.problems()],
             doors=[f"{door} {endpoint}" for door, endpoint in self._parts.settings.listen.opened()],
             domains=list(self.domains(census)),
             certificates=list(self.certificates()),
@@ -124,8 +128,18 @@ class StatusReader:
             queued_stanzas=sum(route.queued for route in routes),
             routes=Counter(route.disposition.value for route in routes),
             waiting_domains=len(self._waiting(self._seconds())),
+            outbox=self._outbox(),
             domains=list(self.domains(census)),
             certificates=list(self.certificates()),
+        )
+
+    def _outbox(self) -> OutboxFigures | None:
+        keeper = self._parts.keeper
+        if keeper.outbox is None:
+            return None
+        outbox = keeper.outbox
+        return OutboxFigures(
+            stanzas=outbox.stanzas, bytes=outbox.size, condition=outbox.condition.word, counts=dict(keeper.counts)
         )
 
     def streams_of(self, domain: str) -> list[StreamStatus]:

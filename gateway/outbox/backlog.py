@@ -326,6 +326,8 @@ class Backlog:
 
     def _send(self) -> None:
         """Send what the window and the stream have room for; read on; tell when nothing is left."""
+        if self.pair.target in self._keeper.held:
+            return
         while self._stream > 0 and not self._is_blocked and self._in_doubt is None and not self._doubtful_puts:
             if self._page:
                 room = self.window.room(len(self._in_flight))
@@ -418,6 +420,23 @@ class Backlog:
         is_open = self.window.step is None and self._owner.keep_rules.level != "all"
         if is_open and not self._gathered and not self._putting_bytes and not self._is_reading:
             self._owner.caught_up()
+
+    @property
+    def has_begun(self) -> bool:
+        """Return whether a stream stands on which what is kept is sent."""
+        return self._stream > 0
+
+    def go_on(self) -> None:
+        """The operator has released the domain."""
+        self._send()
+
+    def dropped(self) -> None:
+        """The operator has dropped what is kept: what was read of it is not sent either."""
+        self._page.clear()
+        self._page_bytes = 0
+        self._is_unread = True
+        self._send()
+        self._look_whether_empty()
 
     # -- settling ----------------------------------------------------------------------------------------------------
 

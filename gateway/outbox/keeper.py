@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred, fail
 from gateway.outbox.conditions import Condition, Works
 from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.interfaces import IOutbox
-from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.addresses import Domain, DomainPair
 
 
 class Keeper:
@@ -28,6 +28,7 @@ class Keeper:
         self.clock = clock
         self.time_of_day = time_of_day
         self.outbox: IOutbox | None = None
+        self.held: set[Domain] = set()  # by the operator: nothing that is kept is sent there
         self.counts: dict[str, int] = dict.fromkeys(COUNTED, 0)
         self._name = name
         self._numbers = count(1)
@@ -39,6 +40,13 @@ class Keeper:
     def takes(self) -> bool:
         """Return whether stanzas are taken now."""
         return self.outbox is not None and self.outbox.condition.works >= Works.TAKES
+
+    def problems(self) -> list[str]:
+        """Return what an operator should do something about, in words."""
+        if self.outbox is None or self.outbox.condition.is_ready or self.outbox.condition is Condition.CLOSED:
+            return []
+        condition = self.outbox.condition
+        return [f"{condition.sentence}: {condition.remedy}"]
 
     def refusal(self) -> OutboxUnavailable:
         """Return why nothing is taken."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ from tests.interop.fixtures import Starter
 from tests.interop.peers import Ejabberd, Gateway, Peer, Prosody
 
 COMPONENT = "component.outbox.test"
+KILLS = int(os.environ.get("XMPP_GATEWAY_KILLS", "3"))
+SEED = 14
 MARK = "Wherefore-art-thou-marked"
 PUT_SECONDS = 0.3  # several times what a put may take
 BACK_SECONDS = 60.0  # of a busy machine, for everything to arrive
@@ -178,3 +182,56 @@ async def test_a_stream_from_there_sends_what_waits_within_two_seconds(start: St
             assert await bodies(romeo, 1) == ["hello"]
             delay = asyncio.get_running_loop().time() - began
             assert delay < 2 * 5, "two seconds, with the patience that a busy machine asks for"
+
+
+async def test_with_all_nothing_is_lost_by_crashes_at_random_moments(start: Starter) -> None:
+    """The far side is up all the time; what was kept arrives, and comes twice only as it was in flight."""
+    chance = Random(SEED)
+    ours = gateway(start, keep="all")
+    far = start(Prosody, "far.all.test")
+    async with user(far, "romeo") as romeo:
+        said: list[str] = []
+        for life in range(KILLS):
+            async with attached(ours) as component:
+                block = [f"{life}-{number}" for number in range(200)]
+                send(component, romeo.jid, *block)
+                answer = await component.request(ours.site.domains[0], "<ping xmlns='urn:xmpp:ping'/>")
+                assert answer["type"] == "result"
+                await asyncio.sleep(PUT_SECONDS * (1 + chance.random()))  # kept by now, not settled perhaps
+                said += block
+                ours.kill()
+                component.abort()
+            ours.start()
+        heard: list[str] = []
+        async with asyncio.timeout(BACK_SECONDS):
+            while not set(said) <= set(heard):
+                heard += await bodies(romeo, 1)
+        await until(lambda: waiting(ours) == 0)
+    first = list(dict.fromkeys(heard))
+    assert first == said, "all of it, in the order in which it was sent"
+
+
+async def test_what_is_held_waits_over_a_restart_until_it_is_released_and_what_is_dropped_is_gone(
+    start: Starter,
+) -> None:
+    ours = gateway(start)
+    assert isinstance(ours, Gateway)
+    far = start(Prosody, "far.held.test")
+    async with attached(ours) as component, user(far, "romeo") as romeo:
+        send(component, romeo.jid, "first")
+        assert await bodies(romeo, 1) == ["first"]
+        ours.operate("queues", "hold", "far.held.test")
+        send(component, romeo.jid, "held")
+        await kept(ours, 1)
+        assert "held" in ours.operate("queues")
+        ours.restart()
+        await romeo.request(ours.site.domains[0], "<ping xmlns='urn:xmpp:ping'/>")
+        assert waiting(ours) == 1
+        ours.operate("queues", "release", "far.held.test")
+        assert await bodies(romeo, 1) == ["held"]
+    ours.operate("queues", "hold", "far.held.test")
+    async with attached(ours) as component:
+        send(component, "romeo@far.held.test", "never")
+        await kept(ours, 1)
+        assert "1 stanza dropped" in ours.operate("queues", "drop", "far.held.test")
+        assert waiting(ours) == 0

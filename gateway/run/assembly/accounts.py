@@ -48,5 +48,6 @@ def set_people(parts: Parts) -> None:
         attempt=partial(attempt, parts, Kind.CLIENT),
         reactor=parts.reactor,
         login_failures=settings.limits.login_failures,
+        unsafe=parts.keeper.unsafe,
     )
     parts.addService(parts.people)

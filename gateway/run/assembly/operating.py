@@ -47,7 +47,7 @@ def _http_door(parts: Parts, operator: Operator, metrics: Metrics) -> Door:
         **dict(page_files()),
         "/events": EventStream({"status": operator.glance, "failures": operator.failures}, parts.reactor),
         "/metrics": Page(lambda: Answer(body=metrics.text(), kind=CONTENT_TYPE)),
-        "/healthz": Page(ready(parts.missing)),
+        "/healthz": Page(ready(parts.missing, parts.keeper.problems)),
         "/healthz/alive": Page(alive),
     }
     return Door(pages, lambda: parts.settings.domains, parts.reactor)

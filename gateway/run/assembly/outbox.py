@@ -17,7 +17,7 @@ from gateway.outbox.endings import expired
 from gateway.outbox.errors import OutboxError
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.opening import open_outbox
-from gateway.outbox.records import ExpiredStanza, OutboxLimits, PairState
+from gateway.outbox.records import DomainSummary, ExpiredStanza, OutboxLimits, PairState
 from gateway.run.assembly.parts import Parts
 from gateway.run.assembly.routing import route_for
 from gateway.xmpp.addresses import DomainPair
@@ -110,7 +110,14 @@ class Kept(Service):
     def _found_pairs(self, pairs: Sequence[PairState]) -> None:
         """The oldest first; those that have a route already are on their way."""
         self._unwoken = deque(each.pair for each in pairs)
-        self._wake()
+        outbox = self._keeper.outbox
+        assert outbox is not None
+        outbox.summary(self._parts.time_of_day()).addCallbacks(self._found_held, _told_elsewhere).addCallback(
+            lambda _: self._wake()
+        )
+
+    def _found_held(self, domains: Sequence[DomainSummary]) -> None:
+        self._keeper.held.update(each.domain for each in domains if each.is_held)
 
     def _wake(self) -> None:
         self._woken = [route for route in self._woken if route.disposition is Disposition.QUEUEING]
