@@ -188,7 +188,8 @@ class Backlog:
                 self._doubt_kept(stanzas, numbers)
             elif attempt == self._attempt and self._first_new is None:
                 self._first_new = numbers[0]
-            if doubtful or self._stream <= 0 or self._is_unread or self._page_bytes + size > _PAGE_BYTES:
+            is_behind = self._is_unread or self._is_reading  # then it is not the next one to be sent
+            if doubtful or self._stream <= 0 or is_behind or self._page_bytes + size > _PAGE_BYTES:
                 self._is_unread = True
             else:
                 for stanza, number in zip(stanzas, numbers, strict=True):

@@ -13,7 +13,7 @@ from gateway.outbox.backlog import KeepRules
 from gateway.outbox.conditions import Condition
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.memory import MemoryOutbox
-from gateway.outbox.records import OutboxLimits
+from gateway.outbox.records import KeptStanza, OutboxLimits
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.stanzas import Stanza
 from tests.unit.federation import test_route as plain
@@ -321,6 +321,31 @@ def test_a_sign_of_life_sends_what_waits(world: KeptWorld) -> None:
     world.route.retry()
     world.opened()
     assert world.heard() == ["open", "write 1"]
+
+
+class SlowReader(MemoryOutbox):
+    """An outbox whose pages come when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__(limits=OutboxLimits())
+        self.reading: list[Deferred[None]] = []
+
+    def page(self, *args: object, **how: object) -> Deferred[tuple[KeptStanza, ...]]:  # type: ignore[override]
+        done: Deferred[None] = Deferred()
+        self.reading.append(done)
+        return super().page(*args, **how).addCallback(lambda page: done.addCallback(lambda _: page))  # type: ignore[arg-type]
+
+
+def test_what_comes_while_a_page_is_being_read_goes_behind_it() -> None:
+    outbox = SlowReader()
+    world = KeptWorld(ALL, outbox)
+    world.send(*messages(1, 2))
+    world.opened()
+    world.send(*messages(3))
+    outbox.reading[0].callback(None)
+    for reading in outbox.reading[1:]:
+        reading.callback(None)
+    assert world.heard() == ["open", "write 1 2", "write 3"]
 
 
 class SlowOutbox(MemoryOutbox):
