@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from random import Random
 from typing import Any
 
@@ -78,6 +79,15 @@ async def back(far: Peer, ours: Peer) -> AsyncIterator[Entity]:
 def files(ours: Peer) -> bytes:
     """All that is in the outbox and its log."""
     return b"".join(path.read_bytes() for path in (ours.folder / "state").glob("outbox.db*"))
+
+
+def schema_version(ours: Peer, new: int | None = None) -> int:
+    """The version of the outbox's schema; or have it say that it is another one."""
+    with closing(sqlite3.connect(ours.folder / "state" / "outbox.db")) as connection:
+        if new is not None:
+            connection.execute(f"PRAGMA user_version = {new}")
+            connection.commit()
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 @pytest.mark.parametrize(("kind", "count"), [(Prosody, 2000), (Ejabberd, 500)])
@@ -235,3 +245,25 @@ async def test_what_is_held_waits_over_a_restart_until_it_is_released_and_what_i
         await kept(ours, 1)
         assert "1 stanza dropped" in ours.operate("queues", "drop", "far.held.test")
         assert waiting(ours) == 0
+
+
+async def test_an_outbox_that_cannot_be_used_stops_no_stream_and_is_told_once(start: Starter) -> None:
+    ours = gateway(start)
+    assert isinstance(ours, Gateway)
+    far = start(Prosody, "far.foreign.test")
+    ours.stop()
+    version = schema_version(ours)
+    schema_version(ours, 999)
+    ours.start()
+    async with attached(ours) as component, user(far, "romeo") as romeo:
+        send(component, romeo.jid, "over a stream")
+        assert await bodies(romeo, 1) == ["over a stream"]
+        send(component, "romeo@nowhere.foreign.test", "bounced")
+        assert await component.expect_error("bounced") == "remote-server-not-found"
+        newer = "a newer version of the gateway has written the outbox"
+        assert ours.log().count(newer) == 1
+        schema_version(ours, version)
+        await until(lambda: "the outbox is in order" in ours.log())
+        send(component, romeo.jid, "still over a stream")
+        assert await bodies(romeo, 1) == ["still over a stream"]
+        assert ours.log().count(newer) == 1
