@@ -6,28 +6,32 @@ Nothing is bound, dialled or read from the network before the service is started
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocolFactory
 
 from gateway.config.settings import PeerSettings, Settings
+from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
 from gateway.net.listen.listening import NotOpened
 from gateway.notices.notices import Level, Remark, counted
-from gateway.run.assembly.accounts import set_people
+from gateway.operations.history import History
+from gateway.operations.status import outbound_connections
+from gateway.outbox.keeper import Keeper
+from gateway.run.assembly.accounts import host_accounts
 from gateway.run.assembly.certificates import load_certificates
-from gateway.run.assembly.doors import open_doors, set_doors
-from gateway.run.assembly.federation import set_federation
-from gateway.run.assembly.operating import remember, set_operating
-from gateway.run.assembly.outbox import set_outbox
-from gateway.run.assembly.parts import Parts
-from gateway.run.assembly.policies import set_policy
-from gateway.run.assembly.routing import set_router
+from gateway.run.assembly.doors import make_doors, open_doors
+from gateway.run.assembly.federation import federate
+from gateway.run.assembly.operating import let_operators_in, observe
+from gateway.run.assembly.outbox import Kept
+from gateway.run.assembly.policies import make_policies
+from gateway.run.assembly.routing import route_stanzas
 from gateway.run.assembly.serving import serve_locally
+from gateway.run.assembly.shared import share
 from gateway.run.assembly.state import prepare_state
-from gateway.run.assembly.tools import share_tools
 from gateway.run.reloading import Reload
 from gateway.run.shutdown import close_in_order
 from gateway.timing.steady_time import keep_steady
@@ -35,13 +39,29 @@ from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.errors import ConfigError
 
 
-class Gateway(Parts):
+class Gateway(MultiService):
     """The running gateway: started, steered and stopped."""
 
     def __init__(self, settings: Settings, reactor: Any) -> None:
-        super().__init__(settings, reactor)
-        for step in STEPS:
-            step(self)
+        """Put it together, step by step: each step returns parts made from those before it."""
+        super().__init__()
+        shared = self.shared = share(settings, reactor)
+        keys = prepare_state(shared)
+        trust = self.trust = load_certificates(shared)
+        policies = make_policies(shared, keys)
+        # A route opens streams, and what comes in on a stream is routed: the circle is closed here, when both are made.
+        routing = self.routing = route_stanzas(shared, open_stream=lambda pair: self.federation.streams.open(pair))
+        self.kept = Kept(shared, routing)
+        served = self.served = serve_locally(shared, routing)
+        people = self.people = host_accounts(shared, routing)
+        federation = self.federation = federate(shared, trust, policies, routing)
+        self.reception = make_doors(shared, trust, policies, routing, served, people, federation)
+        self.status = observe(shared, trust, routing, served, self.connections)
+        operating = self.operating = let_operators_in(shared, steered=self)
+        self.factories: dict[str, IProtocolFactory] = {**self.reception.doors, "http": operating.page}
+        endpoints = open_doors(shared, self.factories)
+        for service in (self.kept, people, operating.control, operating.lag, endpoints, operating.supervised):
+            self.addService(service)
 
     # -- started and stopped -----------------------------------------------------------------------------------------
 
@@ -50,14 +70,14 @@ class Gateway(Parts):
 
     def startService(self) -> None:
         self._start(super().startService)
-        for service in self.handlers.values():
+        for service in self.served.handlers.values():
             self._start(service.start)  # not before everything is there that a handler may send to
-        doors = ", ".join(f"{door} {endpoint}" for door, endpoint in self.settings.listen.opened())
-        names = ", ".join(self.settings.domains)
+        doors = ", ".join(f"{door} {endpoint}" for door, endpoint in self.shared.settings.listen.opened())
+        names = ", ".join(self.shared.settings.domains)
         self._remark(f"answering for {names}; doors: {doors or 'none'}")
 
     def _start(self, start: Callable[[], None]) -> None:
-        """What keeps us from starting is said in words, and is the end."""
+        """Log the reason why the service cannot start, and stop."""
         try:
             start()
         except (NotOpened, ConfigError) as problem:
@@ -65,41 +85,59 @@ class Gateway(Parts):
             raise SystemExit(1) from None
 
     def _remark(self, text: str, weight: Level = Level.INFO) -> None:
-        self.board.publish(Remark(text=text, weight=weight))
+        self.shared.board.publish(Remark(text=text, weight=weight))
 
     def stopService(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._close())
 
     async def _close(self) -> None:
         """Shut the doors, bounce what waits, close every stream properly, and wait until they are gone."""
-        waiting = sum(len(route.outflow) for route in self.remote_routes.values())
+        waiting = sum(len(route.outflow) for route in self.routing.routes)
         streams = counted(len(self.connections()), "stream")
         self._remark(f"stopping: {streams} to be closed, {counted(waiting, 'stanza')} to be returned to the senders")
-        for service in self.handlers.values():
+        for service in self.served.handlers.values():
             service.stop()  # while what the handlers say last still finds its way
-        self.is_leaving = True  # nothing is opened any more
+        self.routing.routes.leave()
         await MultiService.stopService(self)
-        self.streams.broken.stop()
-        for route in list(self.remote_routes.values()):
-            route.close()
-        await close_in_order(self.connections(), self.reactor)
+        self.federation.streams.broken.stop()
+        self.routing.routes.close()
+        await close_in_order(self.connections(), self.shared.reactor)
         await self.people.close()
         await self.kept.close()
         self._remark("stopped")
 
+    def connections(self) -> list[Any]:
+        """Return all connections, those that others made to us first."""
+        return [*self.reception.porter.connections, *outbound_connections(self.federation.streams)]
+
     # -- steered -----------------------------------------------------------------------------------------------------
+
+    @property
+    def history(self) -> History:
+        """What has happened."""
+        return self.shared.history
+
+    @property
+    def backoff(self) -> Backoff:
+        """Which domains are not tried for a while."""
+        return self.routing.backoff
+
+    @property
+    def keeper(self) -> Keeper:
+        """What is kept for other servers."""
+        return self.routing.keeper
 
     def peer(self, domain: Domain) -> PeerSettings:
         """How we deal with a domain."""
-        return self.rules.peer(domain)
+        return self.shared.rules.peer(domain)
 
     def routes_to(self, domain: Domain) -> list[RemoteRoute]:
         """The ways to a remote domain."""
-        return [route for pair, route in self.remote_routes.items() if pair.target == domain]
+        return self.routing.routes.leading_to(domain)
 
     def forget_names(self) -> None:
-        """Ask the DNS afresh."""
-        self.resolver.forget()
+        """Ask the DNS again."""
+        self.federation.resolver.forget()
 
     def close_account(self, account: Address) -> int:
         """Close the streams of an account of ours; how many there were."""
@@ -108,34 +146,24 @@ class Gateway(Parts):
     def reload(self) -> Deferred[dict[str, Any]]:
         """Take over the configuration as it is now; fails with Refused, and changes nothing, on a mistake in it."""
 
+        supervised = self.operating.supervised
+
         def done(result: Any) -> Any:
-            self.supervised.reloaded("reloaded; the log tells the outcome")
+            supervised.reloaded("reload on SIGHUP: see the log for the outcome")
             return result
 
-        self.supervised.reloading()
-        return Deferred.fromCoroutine(Reload(self).run()).addBoth(done)
+        supervised.reloading()
+        return Deferred.fromCoroutine(self._new_reload().run()).addBoth(done)
 
-
-def let_be_steered(gateway: Gateway) -> None:
-    """Give operators their doors to the gateway."""
-    set_operating(gateway, steered=gateway)
-
-
-STEPS: Sequence[Callable[[Gateway], None]] = (
-    remember,
-    prepare_state,
-    share_tools,
-    load_certificates,
-    set_policy,
-    set_outbox,
-    set_router,
-    serve_locally,
-    set_people,
-    set_federation,
-    set_doors,
-    let_be_steered,
-    open_doors,
-)
+    def _new_reload(self) -> Reload:
+        return Reload(
+            shared=self.shared,
+            trust=self.trust,
+            routing=self.routing,
+            served=self.served,
+            factories=self.factories,
+            connections=self.connections,
+        )
 
 
 def build(settings: Settings, reactor: Any) -> Gateway:

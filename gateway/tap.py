@@ -1,11 +1,11 @@
-"""What twistd runs: `twistd xmpp-gateway --config FILE`.
+"""The twistd plugin: `twistd xmpp-gateway --config FILE`.
 
-The configuration is read while the command line is, so a mistake in it ends the program before anything is bound,
-forked or logged, with the report of `xmpp-gateway check` and exit status 1. The service itself is put together by
-`gateway.service.build`.
+The configuration is read together with the command line. A mistake in it ends the program before anything is bound,
+forked or logged, with the report of `xmpp-gateway check` and exit status 1. `gateway.service.build` assembles the
+service itself.
 
-twistd asks the application for a log observer before it makes one of its own. Ours writes where `--logfile` says, in
-the form that `[log]` says; `--logger` and `--syslog` are left to twistd.
+twistd asks the application for a log observer before it makes its own. Ours writes to the file of `--logfile`, in the
+format of `[log]`; `--logger` and `--syslog` are left to twistd.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gateway.config.place import USUAL, VARIABLE, NoConfiguration, find_config
 from gateway.config.settings import Settings
 from gateway.net.listen.descriptors import ShortageWatch, allow, shortfall
 from gateway.notices.notices import Level, Remark
-from gateway.operations.control.door import Refused
+from gateway.operations.control.door import CommandRefused
 from gateway.operations.log import Shares, log_observer, notice_log, open_log
 from gateway.service import Gateway, build
 from gateway.xmpp.errors import ConfigError
@@ -38,19 +38,19 @@ class Options(usage.Options):
 
     synopsis = "[--config FILE]"
     longdesc = (
-        "Serves what FILE says until SIGTERM or SIGINT; SIGHUP makes it read the file again."
-        " `xmpp-gateway check --config FILE` shows what that would be, and every mistake in it."
+        "Serves the domains of FILE until SIGTERM or SIGINT; SIGHUP makes it reload the file."
+        " `xmpp-gateway check --config FILE` shows what it would serve, or every mistake in the file."
     )
-    optParameters = [["config", "c", None, f"the configuration file; left out: what {VARIABLE} names, or {USUAL}"]]
+    optParameters = [["config", "c", None, f"the configuration file; default: ${VARIABLE}, or {USUAL}"]]
     settings: Settings
 
     def parseArgs(self, *more: str) -> None:
-        """Refuse whatever is not an option."""
+        """Refuse any argument that is not an option."""
         if more:
             raise usage.UsageError(f"unexpected argument {more[0]!r}; name the configuration file with --config FILE")
 
     def postOptions(self) -> None:
-        """Read the configuration; end the program if there is a mistake in it."""
+        """Read the configuration; end the program if it has mistakes."""
         try:
             self.settings = load(find_config(self["config"]))
         except (NoConfiguration, Mistakes) as problem:
@@ -58,7 +58,7 @@ class Options(usage.Options):
 
 
 class Logged(MultiService):
-    """The top of the service tree, which brings its log to the application that it becomes part of."""
+    """The top of the service tree; it installs its log in the application that it joins."""
 
     def __init__(self, observer: ILogObserver | None) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Logged(MultiService):
 
 
 def makeService(options: Options) -> Logged:
-    """The service for a command line whose configuration has been read."""
+    """Return the service for a command line whose configuration has been read."""
     from twisted.internet import reactor as installed
 
     reactor: Any = installed
@@ -84,10 +84,10 @@ def makeService(options: Options) -> Logged:
         _refuse(f"{settings.file}: {mistake}")
     per_minute = settings.limits.log_lines_per_minute
     shares = Shares(per_minute, reactor.seconds) if per_minute else None
-    gateway.board.subscribe(notice_log(settings.log.level, shares=shares))
-    globalLogPublisher.addObserver(ShortageWatch(gateway.board.publish, reactor.seconds))
+    gateway.shared.board.subscribe(notice_log(settings.log.level, shares=shares))
+    globalLogPublisher.addObserver(ShortageWatch(gateway.shared.board.publish, reactor.seconds))
     for warning in (*warnings(settings, datetime.now(UTC)), *shortfall(settings.limits.streams)):
-        gateway.board.publish(Remark(text=warning, weight=Level.WARN))
+        gateway.shared.board.publish(Remark(text=warning, weight=Level.WARN))
     top = Logged(_observer(options.parent, settings, reactor, shares))
     gateway.setServiceParent(top)
     reactor.callWhenRunning(spare_the_collector)
@@ -96,9 +96,9 @@ def makeService(options: Options) -> Logged:
 
 
 def spare_the_collector() -> None:
-    """Once all is made that lasts as long as the process: the garbage collector need not look at that ever again.
+    """Exempt everything that lasts as long as the process from garbage collection.
 
-    It comes seldom besides, since almost all that a stream leaves behind is freed without it.
+    Collections are made rarer as well, because nearly everything that a stream leaves behind is freed without them.
     """
     gc.collect()
     gc.freeze()
@@ -106,17 +106,17 @@ def spare_the_collector() -> None:
 
 
 def reload_by_signal(gateway: Gateway) -> None:
-    """SIGHUP: what `xmpp-gateway reload` does; the log tells the outcome."""
-    gateway.reload().addErrback(lambda failure: failure.trap(Refused) and None)
+    """Reload on SIGHUP, as `xmpp-gateway reload` does; the outcome is logged."""
+    gateway.reload().addErrback(lambda failure: failure.trap(CommandRefused) and None)
 
 
 def _observer(twistd: Any, settings: Settings, reactor: Any, shares: Shares | None) -> ILogObserver | None:
-    """The log observer that the command line asks for; none when twistd is to make it."""
+    """Return the log observer that the command line asks for; None when twistd is to make its own."""
     if twistd.get("syslog") or twistd["logger"]:
         return None
     daemon = not twistd.get("nodaemon")
     if daemon and twistd["logfile"] == "-":
-        _refuse("twistd: a daemon has no standard output to log to: name a --logfile, or use --nodaemon")
+        _refuse("twistd: a daemon cannot log to standard output: name a file with --logfile, or use --nodaemon")
     try:
         out = open_log(twistd["logfile"], daemon=daemon, reactor=reactor)
     except OSError as error:

@@ -92,6 +92,13 @@ def test_what_decides_sees_no_clock_and_no_socket(path: Path) -> None:
     assert not IMPURE & (found - HARMLESS if "random.Random" in found else found)
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "features").glob("*.py")), ids=dotted)
+def test_a_feature_knows_no_other(path: Path) -> None:
+    """The files of SASL are one feature in several parts."""
+    others = {name for name in imports(path) if re.fullmatch(r"gateway\.features\.[a-z_]+", name)}
+    assert all(path.stem.startswith("sasl_") and name.startswith("gateway.features.sasl") for name in others)
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_no_folder_has_a_circle(folder: str) -> None:
     inside = {dotted(path): path for path in modules() if folder_of(dotted(path)) == folder}
@@ -120,3 +127,22 @@ def as_table(floors: Floors) -> str:
 
 def test_the_manual_has_the_same_map() -> None:
     assert as_table(FLOORS) in ARCHITECTURE.read_text(), f"docs/ARCHITECTURE.md needs this table:\n{as_table(FLOORS)}"
+
+
+def types_defined(path: Path) -> Iterator[str]:
+    """Yield the classes and type aliases that a module defines at its top; not `T` and `P`, which are parameters."""
+    for node in ast.parse(path.read_text()).body:
+        match node:
+            case ast.ClassDef(name=name):
+                yield name
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                if re.fullmatch(r"_?[A-Z](?=.*[a-z])[A-Za-z0-9]*", name):
+                    yield name
+
+
+def test_a_name_of_a_type_means_one_thing() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in modules():
+        for name in types_defined(path):
+            homes.setdefault(name, []).append(dotted(path))
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}

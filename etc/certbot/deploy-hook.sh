@@ -1,9 +1,9 @@
 #!/bin/sh
-# Hand a renewed certificate to the gateway: put this into /etc/letsencrypt/renewal-hooks/deploy/ and make it executable.
+# Give a renewed certificate to the gateway: put this in /etc/letsencrypt/renewal-hooks/deploy/ and make it executable.
 #
-# certbot calls it as root for each renewed certificate, with RENEWED_LINEAGE naming its folder. Chain and key are
-# copied into one file for the gateway alone, at once, so that no half of it is ever read; then the gateway takes it over
-# without closing a stream. Certificates that the configuration does not name are left alone.
+# certbot calls it as root for each renewed certificate, with its folder in RENEWED_LINEAGE. It writes chain and key to
+# one file that only the gateway can read, in one step, so that a half-written file is never read; then the gateway loads
+# it without closing a stream. Certificates that the configuration does not name are skipped.
 set -eu
 
 config=${XMPP_GATEWAY_CONFIG:-/etc/xmpp-gateway/gateway.toml}

@@ -1,11 +1,11 @@
 """Bounds: tables that input can fill, each with a limit and a fair share for everybody who fills it.
 
-A table has room for so many entries. Each entry belongs to a cause: the IP address or the domain that made us keep it.
+A table has a fixed size. Each entry belongs to a cause: the IP address or the domain that made us keep it.
 When the table is full, the oldest entry of the cause that takes the most room has to go. Somebody who floods a table
 therefore pushes out only what they put there themselves, and everybody else keeps what they have.
 
 `Bounded` is such a table. `Seldom` says something once in a while for each cause and counts what it left out in
-between. `Rates` lets each cause do something so many times a minute. None of them has a clock: the time comes in.
+between. `Rates` limits how often each cause may do something in a minute. None of them has a clock: the time comes in.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Bounded(Generic[K, V]):
 
 
 class Seldom:
-    """Lets something be said once in so many seconds for each cause."""
+    """Allows one line in a number of seconds for each cause."""
 
     def __init__(self, seconds: float = 10.0, most: int = MOST_CAUSES) -> None:
         self._seconds = seconds
@@ -186,7 +186,7 @@ class Rates:
         self._paid_until: Bounded[str, float] = Bounded(most)
 
     def allow(self, cause: str, per_minute: float, now: float) -> bool:
-        """Return whether the cause may do it once more now; 0 a minute is no limit. Refusals are not counted."""
+        """Return whether the cause may do it once more now; 0 a minute means unlimited. Refusals are not counted."""
         if not per_minute:
             return True
         paid_until = self._paid_until.get(cause)

@@ -1,4 +1,4 @@
-"""Clients of the domains with accounts: what lies between a client's stream and `im`.
+"""Clients of domains with accounts: everything between a client's stream and `im`.
 
 login.py       answers what SASL asks: keys of accounts, work that takes time, pauses after failures
 door.py        which stream headers a client door accepts

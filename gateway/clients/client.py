@@ -1,4 +1,4 @@
-"""Client: a bound client as its domain sees it; what it is sent goes over one connection after the other.
+"""Client: a bound client as its domain sees it; it outlives its connections.
 
 What is delivered is gathered and written with the next flush. Of an inactive client some of it is held back (XEP-0352).
 With stream management all that was written is kept until the client has acknowledged it; when its connection breaks,
@@ -22,6 +22,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from gateway.clients.handover import Handover
+from gateway.clients.life import RESOURCES, Life, Move
 from gateway.features.stream_management import REQUEST
 from gateway.im.account import Resource
 from gateway.im.client_state import HoldingBack
@@ -30,6 +31,7 @@ from gateway.im.interfaces import ISession
 from gateway.im.kept import KeptMessage
 from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
+from gateway.stream.lives import after
 from gateway.stream.sessions import Connection
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import Misuse, StreamCondition, StreamError
@@ -37,6 +39,7 @@ from gateway.xmpp.stanzas import Stanza
 
 ACKNOWLEDGE_SECONDS = 60.0
 PARKED_BYTES = 1 << 20
+_CLOSING, _ENDED = Life.CLOSING, Life.ENDED  # looked up once, not with every stanza
 
 
 @implementer(ISession)
@@ -46,9 +49,7 @@ class Client:
     def __init__(self, account: Address, domain: AccountDomain, clock: IReactorTime, wish: str | None) -> None:
         """Raises StanzaError where the account cannot have one more resource."""
         self.account = account
-        self.has_ended = False
-        self.is_resumable = False
-        self._is_closing = False  # by us: what it sent behind that is not taken
+        self.life = Life.BOUND
         self.owner: object = None  # the session whose connection it has
         self.log: AttemptLog | None = None  # of the stream of that session
         self._domain = domain
@@ -74,6 +75,23 @@ class Client:
     def is_parked(self) -> bool:
         """Whether it has no connection."""
         return self._connection is None
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether it outlives its connection."""
+        return self.life is Life.RESUMABLE
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is gone for good."""
+        return self.life is Life.ENDED
+
+    def grant(self) -> None:
+        """Let it outlive its connection."""
+        self._move(Move.GRANT)
+
+    def _move(self, move: Move) -> None:
+        self.life = after(RESOURCES, self.life, move)
 
     # -- ISession ----------------------------------------------------------------------------------------------------
 
@@ -113,7 +131,7 @@ class Client:
             self._end_later()
 
     def flush(self) -> Deferred[None] | None:
-        """Write what was gathered; nothing any more once our side of the stream is closed (RFC 6120 §4.4)."""
+        """Write what was gathered; write nothing once our side of the stream is closed (RFC 6120 §4.4)."""
         if self._connection is None or not self._connection.stream.is_open:
             return None
         if self._outgoing:
@@ -125,8 +143,7 @@ class Client:
 
     def close(self, error: StreamError) -> None:
         """End the stream; a parked client has none, and ends at once."""
-        self.is_resumable = False
-        self._is_closing = True
+        self._move(Move.CLOSE)
         if self._connection is not None:
             self._connection.close(error)
         elif not self.has_ended:
@@ -162,14 +179,14 @@ class Client:
         lost = self._acknowledgements.take_back() if self._acknowledgements is not None else []
         handed_over = self._handover.take_back() if self._handover is not None else []
         unread = [*lost, *handed_over, *self._outgoing, *self._held_back()]
-        self.has_ended = True
+        self._move(Move.END)
         self._outgoing = []
         self._domain.unbind(self._resource, unread)
         self._domain.settle()
 
     def _end_later(self) -> None:
         """Not while the domain is calling us."""
-        self.is_resumable = False
+        self._move(Move.CLOSE)
         self._clock.callLater(0, self.end)
 
     # -- what it sends -----------------------------------------------------------------------------------------------
@@ -179,7 +196,7 @@ class Client:
         resource, from_client = self._resource, self._domain.from_client
         taken = 0
         for stanza in stanzas:
-            if self._is_closing:
+            if self.life is _CLOSING or self.life is _ENDED:
                 break
             taken += 1
             from_client(resource, stanza)

@@ -1,4 +1,4 @@
-"""Which stream headers a client door accepts: those to a domain with accounts (RFC 6120 §4.7).
+"""ClientDoor: accept stream headers of clients to domains with accounts (RFC 6120 §4.7).
 
 Before a client has proved itself, its 'from' is a courtesy; afterwards it must be the account that it has proved.
 """

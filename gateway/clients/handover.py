@@ -1,4 +1,4 @@
-"""Handover: what becomes of kept messages on a stream that is not managed, where no client says what it has.
+"""Handover: kept messages on a stream without stream management, where the client acknowledges nothing.
 
 A message counts as taken when the client ends its stream properly, or when the connection has stood for some seconds
 after the message was written and has room for more. A client that vanished lets its connection break or fill up before
@@ -23,7 +23,7 @@ class Handover:
     def __init__(
         self, clock: IReactorTime, is_written: Callable[[], bool], taken: Callable[[Sequence[KeptMessage]], None]
     ) -> None:
-        """`is_written` tells whether the connection stands and has room, and nothing waits for it."""
+        """`is_written` says whether the connection is up and has room, and nothing waits for it."""
         self._clock = clock
         self._is_written = is_written
         self._taken = taken
@@ -31,7 +31,7 @@ class Handover:
         self._timer: Any = None
 
     def add(self, messages: Sequence[KeptMessage]) -> None:
-        """These are being written; the seconds begin anew for all."""
+        """These are being written; the seconds start again for all."""
         self._messages += messages
         self._wait()
 

@@ -1,4 +1,4 @@
-"""Liveness: finds connections that died without a word, so that nobody looks available who is not.
+"""Liveness: find connections that died silently, so that nobody looks available who is not.
 
 A connection on which nothing came for some minutes is asked for a sign of life; when nothing comes then, it is closed.
 """

@@ -5,8 +5,8 @@ either way, and the pause is of one length.
 
 Wrong passwords are counted, by the address that they come from and by the account that they are for, existing or not.
 After some of them further tries have to wait, twice as long each time, and are refused until then without a look at the
-password. Whoever has logged in from an address before is not kept out by the guesses of others: that account at that
-address is counted for itself.
+password. An account that has logged in from an address before is not locked out by others who guess: that account at
+that address is counted separately.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NOT_YET = SaslFailure(
 
 
 @dataclass(kw_only=True)
-class Try:
+class LoginTry:
     """One try to log in: where it comes from, for which account, and whether a password was compared for it."""
 
     address: str
@@ -51,12 +51,12 @@ class Failures:
     """How often logging in has failed, and until when the next try has to wait."""
 
     def __init__(self, most: int) -> None:
-        """After `most` failures in a row the waiting begins; 0 is no limit."""
+        """After `most` failures in a row the waiting begins; 0 means unlimited."""
         self._most = most
         self._counts: Bounded[str, tuple[int, float, float]] = Bounded(2 * MOST_CAUSES)  # how many, last, wait until
         self._known: Bounded[tuple[str, str], None] = Bounded(MOST_CAUSES)
 
-    def may(self, a_try: Try, now: float) -> bool:
+    def may(self, a_try: LoginTry, now: float) -> bool:
         """Return whether a password may be compared now. Once waiting has begun, each try starts the next wait."""
         keys = self._keys(a_try)
         counts = [self._count(key, now) for key in keys]
@@ -67,19 +67,19 @@ class Failures:
                 self._counts.put(key, (count, last, now + self._wait(count)), a_try.address)
         return True
 
-    def failed(self, a_try: Try, now: float) -> None:
+    def failed(self, a_try: LoginTry, now: float) -> None:
         """Count a wrong password."""
         for key in self._keys(a_try):
             count = self._count(key, now)[0] + 1
             until = now + self._wait(count) if self._most and count >= self._most else 0.0
             self._counts.put(key, (count, now, until), a_try.address)
 
-    def succeeded(self, a_try: Try) -> None:
+    def succeeded(self, a_try: LoginTry) -> None:
         """The account is known at that address from now on. Neither of the two is forgiven what it failed elsewhere."""
         self._counts.pop(f"{a_try.account} at {a_try.address}")
         self._known.put((a_try.account, a_try.address), None, a_try.address)
 
-    def _keys(self, a_try: Try) -> tuple[str, ...]:
+    def _keys(self, a_try: LoginTry) -> tuple[str, ...]:
         if (a_try.account, a_try.address) in self._known:
             return (f"{a_try.account} at {a_try.address}",)
         return (f"from {a_try.address}", f"for {a_try.account}")
@@ -113,7 +113,7 @@ class Login:
         self._clock = clock
         self._pause_seconds = pause_seconds
 
-    def find(self, question: FindCredentials, a_try: Try) -> Deferred[CredentialsFound]:
+    def find(self, question: FindCredentials, a_try: LoginTry) -> Deferred[CredentialsFound]:
         """Look up the keys that the store has, unless the try comes too early after too many failures."""
         if not self._failures.may(a_try, self._clock.seconds()):
             return succeed(CredentialsFound(keys=_NOT_YET))
@@ -125,11 +125,11 @@ class Login:
         """The outcome of some work."""
         return self._run(partial(carry_out, order))
 
-    def succeeded(self, a_try: Try) -> None:
+    def succeeded(self, a_try: LoginTry) -> None:
         """The password was right."""
         self._failures.succeeded(a_try)
 
-    def pause(self, a_try: Try | None) -> Deferred[Paused]:
+    def pause(self, a_try: LoginTry | None) -> Deferred[Paused]:
         """Count a try that has failed, and let some time pass."""
         if a_try is not None and a_try.has_begun:
             self._failures.failed(a_try, self._clock.seconds())
@@ -138,7 +138,7 @@ class Login:
         return over
 
 
-def _not_now(a_try: Try, failure: Failure) -> CredentialsFound:
+def _not_now(a_try: LoginTry, failure: Failure) -> CredentialsFound:
     failure.trap(StoreError)
     a_try.has_begun = False
     return CredentialsFound(

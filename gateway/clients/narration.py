@@ -1,10 +1,10 @@
-"""ClientNarrator: the story of a client's stream, for its attempt's record."""
+"""ClientNarrator: write the events of a client's stream into its attempt record."""
 
 from __future__ import annotations
 
 from gateway.features.sasl_clients import ClientAuthenticated
 from gateway.notices.attempts.narration import Narrator
-from gateway.notices.attempts.records import AttemptLog, Step
+from gateway.notices.attempts.records import AttemptLog, AttemptStep
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.events import ClientBound, ProofFailed, StreamOpened
 from gateway.xmpp.errors import StreamCondition, StreamError
@@ -25,7 +25,7 @@ class ClientNarrator(Narrator):
     def _authenticated(self, authenticated: ClientAuthenticated) -> None:
         self._login_refused = ""
         self.attempt.remote = authenticated.account.full
-        self.attempt.step(Step.PROOF, f"of {authenticated.account} by {authenticated.mechanism}")
+        self.attempt.step(AttemptStep.PROOF, f"of {authenticated.account} by {authenticated.mechanism}")
 
     def _bound(self, bound: ClientBound) -> None:
         self.attempt.remote = bound.address.full
@@ -33,7 +33,7 @@ class ClientNarrator(Narrator):
     def _proof_failed(self, failed: ProofFailed) -> None:
         told = f" ({failed.text})" if failed.text else ""
         self._login_refused = f"the login was refused with {failed.condition}{told}"
-        self.attempt.step(Step.PROOF, self._login_refused, ok=False)
+        self.attempt.step(AttemptStep.PROOF, self._login_refused, ok=False)
 
     def _end(self, reason: str) -> tuple[Verdict, str]:
         if self._login_refused:

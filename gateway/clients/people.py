@@ -1,7 +1,7 @@
-"""People: the store, the domains with accounts and what is behind the client doors, put together.
+"""People: assemble the store, the domains with accounts, and everything behind the client ports.
 
 A service, since the store is opened when the process is what it will be: after it has become a daemon and has given
-up its privileges. Whatever needs the store is made then, and nothing asks for it before.
+up its privileges. Everything that needs the store is made then, and nothing asks for it before.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gateway.clients.session import ClientServices, ClientSession
 from gateway.features.advertisement import Advertisement
 from gateway.features.bind import Bind, LegacySession
 from gateway.features.client_state import ClientState
-from gateway.features.limits import Limits
+from gateway.features.limits import StreamLimits
 from gateway.features.sasl_clients import ChannelBindingTypes, accepting_clients
 from gateway.features.starttls import StartTLS
 from gateway.features.stream_management import StreamManagement
@@ -154,6 +154,6 @@ def client_features(decoys: Decoys, new_id: Callable[[], str]) -> Profile:
         LegacySession(),
         management,
         ClientState(),
-        Limits(),
+        StreamLimits(),
         *map(Advertisement, STREAM_FEATURES),
     )

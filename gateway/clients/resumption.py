@@ -1,7 +1,7 @@
 """Resumptions: the streams of clients that can be resumed, by ids that nobody can guess (XEP-0198 §5).
 
 A client whose connection breaks is parked for some minutes. Only a stream that has proved the same account may take it
-up. At most so many are parked; beyond that, the longest parked one ends.
+up. At most this many are parked; beyond that, the longest parked one ends.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Resumptions:
         id_ = self._new_id()
         self._clients[id_] = client
         self._ids[client] = id_
-        client.is_resumable = True
+        client.grant()
         return id_
 
     def find(self, id_: str, account: Address) -> Client | None:

@@ -18,8 +18,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from gateway.bounds.tables import address_of
 from gateway.clients.client import Client
+from gateway.clients.life import SESSIONS, SessionLife, SessionMove
 from gateway.clients.liveness import Liveness
-from gateway.clients.login import Login, Try
+from gateway.clients.login import Login, LoginTry
 from gateway.clients.narration import ClientNarrator
 from gateway.clients.resumption import Resumptions
 from gateway.features.bind import BindResource, ResourceBound
@@ -40,7 +41,8 @@ from gateway.im.domain import AccountDomain
 from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.events import CloseTransport, NegotiationCompleted, StreamClosed
 from gateway.stream.facts import Management
-from gateway.stream.sessions import Connection
+from gateway.stream.lives import after
+from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
@@ -70,10 +72,10 @@ class ClientSession:
         self.client: Client | None = None
         self._services = services
         self._liveness: Liveness | None = None
-        self._was_closed = False  # by either side, with its closing tag
+        self._life = SessionLife.NEGOTIATING
         self._acknowledging = False
         self._is_asked_again = False
-        self._try: Try | None = None  # to log in, as long as its outcome is not known
+        self._try: LoginTry | None = None  # to log in, as long as its outcome is not known
 
     # -- as a Session ------------------------------------------------------------------------------------------------
 
@@ -88,7 +90,7 @@ class ClientSession:
             action(self, output)
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
-        """Whatever a bound client sends is for its domain to judge."""
+        """Leave every stanza of a bound client to its domain."""
         if self._owned is None:
             return None
         self.attempt.passed(stanzas, sum([len(stanza.raw) for stanza in stanzas]), came_in=True)
@@ -106,8 +108,10 @@ class ClientSession:
 
         return wait.addCallback(written)
 
-    def lost(self, reason: str) -> None:
-        self.narrator.lost(reason)
+    def lost(self, ending: Ending) -> None:
+        was_closed = self._life is SessionLife.CLOSED
+        self._move(SessionMove.LOSE)
+        self.narrator.lost(ending.reason)
         self.connection = None
         if self._liveness is not None:
             self._liveness.stop()
@@ -115,16 +119,19 @@ class ClientSession:
         if client is None:
             return
         client.owner = None
-        if client.is_resumable and not self._was_closed:
+        if client.is_resumable and not was_closed:
             self._services.resumptions.park(client)
         else:
             self._services.resumptions.end(client)
+
+    def _move(self, move: SessionMove) -> None:
+        self._life = after(SESSIONS, self._life, move)
 
     # -- authentication and binding ----------------------------------------------------------------------------------
 
     def _find(self, order: FindCredentials) -> None:
         assert self.connection is not None
-        self._try = Try(address=address_of(self.connection.peer_address), account=order.account)
+        self._try = LoginTry(address=address_of(self.connection.peer_address), account=order.account)
         self._services.login.find(order, self._try).addCallback(self._answer)
 
     def _compute(self, order: Compute) -> None:
@@ -155,7 +162,7 @@ class ClientSession:
         self._answer(ResourceBound(id=order.id, address=client.address))
 
     def _make_room(self, order: BindResource) -> None:
-        """Who comes back for a resource without resuming it has lost the stream: the old one only stands in the way."""
+        """A client that binds a parked resource has given the old session up: end it."""
         try:
             wished = order.account.with_resource(order.wish) if order.wish else None
         except MalformedAddress:
@@ -165,6 +172,7 @@ class ClientSession:
             self._services.resumptions.end(parked)
 
     def _own(self, client: Client) -> None:
+        self._move(SessionMove.OWN)
         self.client = client
         client.owner = self
         client.log = self.attempt
@@ -209,7 +217,7 @@ class ClientSession:
         self._answer(ManagementGranted(id=resumptions.grant(client), seconds=resumptions.seconds))
 
     def _resume(self, order: ResumeStream) -> None:
-        """When all that came on the broken stream is done, so that its number can be told."""
+        """Resume once everything received on the broken stream is done, so that `h` is known."""
         client = self._resumable(order.id)
         wait = client.cleared() if client is not None else None
         if wait is None:
@@ -285,14 +293,15 @@ class ClientSession:
             self.connection.write(data)
 
     def _closed_by_client(self, _: StreamClosed) -> None:
-        if self._owned is not None and not self._was_closed:
+        if self._owned is not None and self._life is not SessionLife.CLOSED:
             self._owned.said_goodbye()
-        self._was_closed = True
+        self._move(SessionMove.CLOSE)
 
     def _closed(self, closed: CloseTransport) -> None:
         """We end the stream in an orderly way; but one that we give up for dead has not, as its client sees it."""
         error = closed.error
-        self._was_closed = error is None or error.condition is not StreamCondition.CONNECTION_TIMEOUT
+        is_given_up = error is not None and error.condition is StreamCondition.CONNECTION_TIMEOUT
+        self._move(SessionMove.GIVE_UP if is_given_up else SessionMove.CLOSE)
 
     # What becomes of each event.
     _on: ClassVar[Mapping[type, Callable[..., None]]] = {

@@ -1,10 +1,10 @@
 """The console script: `xmpp-gateway COMMAND --config FILE`.
 
-The commands that ask or steer the running service are the rows of a table in `steering`. Each of the others is a module
+The commands that query or steer the running service are rows of a table in `steering`. Each of the others is a module
 beside this one, imported only when it is called. Either way a command has two functions:
 
-    add_arguments(parser)       declare what it takes
-    run(arguments) -> int       do it, and return the exit status
+    add_arguments(parser)       declare its arguments
+    run(arguments) -> int       carry it out, and return the exit status
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import Any
 from gateway.xmpp.errors import ConfigError
 
 COMMANDS = {
-    "check": "check a configuration and all it names; report every mistake at once, or what would be served",
-    "account": "add, delete and list accounts of our own domains, and change their passwords",
-    "status": "show whether all is well: what is wrong first, then domains, streams, certificates",
-    "peers": "list other domains, and how federation with each is going",
+    "check": "check a configuration and every file it names; report all mistakes at once, or what would be served",
+    "account": "add, delete and list accounts of our domains, and change passwords",
+    "status": "show the state of the service: problems first, then domains, streams, certificates",
+    "peers": "list other domains, and the state of federation with each",
     "explain": "show why federation with a domain works or does not, step by step",
-    "queues": "list the routes to other domains, and what waits on each",
+    "queues": "list the routes to other domains, and the stanzas waiting on each",
     "close": "close the streams with a domain",
-    "retry": "try a domain again now, without waiting for its next turn",
-    "reload": "read the configuration, certificates, authorities and revocation lists anew",
+    "retry": "try a domain again now, without waiting for the next scheduled attempt",
+    "reload": "reload the configuration, certificates, authorities and revocation lists",
     "probe": "try to reach a domain without the service, and show each step",
-    "login": "log in to an account anywhere as a client does, and show each step",
-    "completion": "print a script that lets bash or zsh complete commands and domains",
+    "login": "log in to an account on any server, as a client does, and show each step",
+    "completion": "print a completion script for bash or zsh",
 }
 
 
@@ -52,7 +52,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def command_line(complete: Collection[str]) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     """Return the parser of the command line and those of its commands; only `complete` ones know their arguments."""
-    parser = argparse.ArgumentParser(prog="xmpp-gateway", description="Ask and steer an XMPP federation gateway.")
+    parser = argparse.ArgumentParser(prog="xmpp-gateway", description="Query and steer an XMPP federation gateway.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('xmpp-gateway')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     parsers = {}

@@ -1,4 +1,4 @@
-"""`python -m gateway.commands`: the console script, for those who have no script on their path."""
+"""`python -m gateway.commands`: the console script, when it is not on the path."""
 
 import sys
 

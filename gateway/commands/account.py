@@ -1,8 +1,8 @@
 """`xmpp-gateway account add|passwd|delete|list JID`: the accounts of our own domains, also while the service runs.
 
-A password is typed twice at a terminal, and read as one line from standard input otherwise. Of it only the keys are
-kept that verify a login (RFC 5802). Who is logged in with an old password, or with an account that is deleted, is sent
-away by the running service.
+A password is typed twice at a terminal, and otherwise read as one line from standard input. Only the keys that verify
+a login are stored (RFC 5802). The running service disconnects clients that logged in with an old password or to a
+deleted account.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from gateway.xmpp.errors import ConfigError, GatewayError, MalformedAddress
 
 
 class Unusable(GatewayError):
-    """What was typed does not name an account that could be here, or is no password."""
+    """The argument does not name an account that could be here, or the password cannot be used."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Declare the command's arguments."""
     add_config(parser)
     parser.add_argument("action", choices=sorted(ACTIONS))
     parser.add_argument("jid", metavar="JID", nargs="?", help="the account; for list, a domain or nothing")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it; 1 when it cannot be done, with the reason."""
+    """Carry out the command; print the reason and return 1 when it cannot be done."""
     settings = read_config(arguments)
     try:
         ACTIONS[arguments.action](settings, arguments.jid)
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def add(settings: Settings, jid: str | None) -> None:
-    """Make an account with a password."""
+    """Create an account with a password."""
     account = account_of(settings, jid)
     keys = keys_of(read_password())
     _done(_store(settings), lambda store: store.add_account(account.bare, keys))
@@ -59,11 +59,11 @@ def add(settings: Settings, jid: str | None) -> None:
 
 
 def passwd(settings: Settings, jid: str | None) -> None:
-    """Give an account another password."""
+    """Change the password of an account."""
     account = account_of(settings, jid)
     keys = keys_of(read_password())
     _done(_store(settings), lambda store: store.set_keys(account.bare, keys))
-    print(f"{account} has another password; {_sent_away(settings, account)}")
+    print(f"the password of {account} is changed; {_sent_away(settings, account)}")
 
 
 def delete(settings: Settings, jid: str | None) -> None:
@@ -89,15 +89,15 @@ ACTIONS: dict[str, Callable[[Settings, str | None], None]] = {
 
 
 def account_of(settings: Settings, jid: str | None) -> Address:
-    """The account that was meant: a bare JID in a domain of ours that has accounts."""
+    """Return the account that an argument names: a bare JID in a domain of ours that has accounts."""
     if not jid:
-        raise Unusable("which account? A JID is needed, as juliet@example.com")
+        raise Unusable("no account given: name a JID, such as juliet@example.com")
     try:
         account = Address.parse(jid)
     except MalformedAddress as error:
-        raise Unusable(f"{jid!r} is no address: {error.problem}") from error
+        raise Unusable(f"{jid!r} is not an address: {error.problem}") from error
     if not account.local or not account.is_bare:
-        raise Unusable(f"{jid!r} is not an account: that is written like juliet@example.com")
+        raise Unusable(f"{jid!r} is not an account: write one like juliet@example.com")
     _check_domain(settings, account.domain)
     return account
 
@@ -106,7 +106,7 @@ def _domain_of(settings: Settings, text: str) -> Domain:
     try:
         domain = prepare_domain(text)
     except MalformedAddress as error:
-        raise Unusable(f"{text!r} is no domain: {error.problem}") from error
+        raise Unusable(f"{text!r} is not a domain: {error.problem}") from error
     _check_domain(settings, domain)
     return domain
 
@@ -114,22 +114,22 @@ def _domain_of(settings: Settings, text: str) -> Domain:
 def _check_domain(settings: Settings, domain: Domain) -> None:
     served = [each.domain for each in settings.domains_of(ImDomain)]
     if domain not in served:
-        have = f"accounts are in {', '.join(served)}" if served else "no domain has accounts"
-        raise Unusable(f'{domain} has no accounts here: {have}, by serve = "im" in {settings.file}')
+        others = f", or use {' or '.join(served)}" if served else ""
+        raise Unusable(f'{domain} has no accounts here: set serve = "im" for it in {settings.file}{others}')
 
 
 def read_password() -> str:
-    """What is typed twice at a terminal, or the first line of standard input."""
+    """Return what is typed twice at a terminal, or the first line of standard input."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     password = getpass("Password: ")
     if getpass("Once more: ") != password:
-        raise Unusable("the two passwords are not the same")
+        raise Unusable("the two passwords differ")
     return password
 
 
 def keys_of(password: str) -> list[ScramKeys]:
-    """What is kept of a password, for each way to log in with it."""
+    """Return the keys to store for a password, one for each way to log in with it."""
     try:
         return [ScramKeys.derive(hash, password, salt=secrets.token_bytes(SALT_BYTES)) for hash in ScramHash]
     except ValueError as error:
@@ -138,12 +138,12 @@ def keys_of(password: str) -> list[ScramKeys]:
 
 def _store(settings: Settings) -> IStore:
     if settings.storage.in_memory:
-        raise ConfigError("storage.url", "accounts in memory are not shared with this command: use a file")
+        raise ConfigError("storage.url", "this command cannot reach accounts in memory: set storage.url to a file")
     return open_store(settings.storage.url, settings.gateway.state)
 
 
 def _done(store: IStore, action: Callable[[IStore], Deferred[Any]]) -> Any:
-    """The result of something that a store without a reactor has done when the call returns."""
+    """Return the result of a store without a reactor, which is there when the call returns."""
     results: list[Any] = []
     try:
         action(store).addBoth(results.append)
@@ -161,5 +161,5 @@ def _sent_away(settings: Settings, account: Address) -> str:
     except NotRunning:
         return "the service is not running"
     except NotDone as problem:
-        return f"the running service was not told: {problem}"
-    return f"{counted(closed, 'stream')} of it closed"
+        return f"its streams could not be closed: {problem}"
+    return f"closed {counted(closed, 'stream')} of it"

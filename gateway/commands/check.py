@@ -1,4 +1,4 @@
-"""`xmpp-gateway check`: every mistake of a configuration at once, or in short what would be served."""
+"""`xmpp-gateway check`: report all mistakes of a configuration at once, or a summary of what would be served."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from gateway.config.settings import (
 from gateway.net.certificates.own_certificates import Identity, Keyring
 from gateway.xmpp.addresses import Domain, to_ascii
 
-Row = tuple[str, str]
+CheckLine = tuple[str, str]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Declare the command's arguments."""
     add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the report; 1 when there are mistakes."""
+    """Print the report; return 1 when there are mistakes."""
     settings = read_config(arguments)
     print("\n".join(summary(settings, datetime.now(UTC))))
     print(f"{settings.file} is in order")
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def summary(settings: Settings, moment: datetime) -> Iterator[str]:
-    """What a service with these settings would do, for people."""
+    """Yield what a service with these settings would do, as lines for people."""
     yield from _table("domains", _domains(settings))
     yield from _table("doors", settings.listen.opened())
     yield from _table("peers", _peers(settings.peers))
@@ -45,15 +45,15 @@ def summary(settings: Settings, moment: datetime) -> Iterator[str]:
         yield f"{'warnings' if number == 0 else '':<10}{warning}"
 
 
-def _table(name: str, rows: Iterable[Row]) -> Iterator[str]:
-    """Rows of two columns under one another, the first of them with the name before it."""
+def _table(name: str, rows: Iterable[CheckLine]) -> Iterator[str]:
+    """Yield rows of two columns, the first row with the name before it."""
     rows = list(rows) or [("none", "")]
     width = max(len(first) for first, _ in rows)
     for number, (first, second) in enumerate(rows):
         yield f"{name if number == 0 else '':<10}{first:<{width}}  {second}".rstrip()
 
 
-def _domains(settings: Settings) -> Iterator[Row]:
+def _domains(settings: Settings) -> Iterator[CheckLine]:
     identities = identities_of(settings)
     for domain, served in settings.domains.items():
         yield domain, f"{_served(served)}; {_certificate(domain, identities)}"
@@ -71,7 +71,7 @@ def _served(domain: DomainSettings) -> str:
 
 
 def _certificate(domain: Domain, identities: Mapping[Domain, Identity]) -> str:
-    """Which certificate is shown for a domain, and until when."""
+    """Return which certificate a domain has, and until when it is valid."""
     keyring = Keyring(identities)
     identity = keyring.find(to_ascii(domain)) or keyring.default
     if identity is None:
@@ -80,7 +80,7 @@ def _certificate(domain: Domain, identities: Mapping[Domain, Identity]) -> str:
     return f"{whose} {identity.certificate_file.name}, valid until {identity.not_after:%Y-%m-%d}"
 
 
-def _peers(rules: PeerRules) -> Iterator[Row]:
+def _peers(rules: PeerRules) -> Iterator[CheckLine]:
     yield "any", _dealings(rules.any)
     for pattern, peer in rules.entries.items():
         at = f"at {peer.connect}, " if peer.connect and peer.connect != rules.any.connect else ""
@@ -88,7 +88,7 @@ def _peers(rules: PeerRules) -> Iterator[Row]:
 
 
 def _dealings(peer: PeerSettings) -> str:
-    """What we ask of a peer, in a few words."""
+    """Return what we require of a peer, in a few words."""
     if not peer.allow:
         return "refused"
     return f"proved by {' or '.join(peer.authenticate)}, {'' if peer.require_tls else 'also '}{_tls(peer)}"

@@ -1,4 +1,4 @@
-"""`xmpp-gateway completion bash|zsh`: a script by which the shell completes commands, options and known domains.
+"""`xmpp-gateway completion bash|zsh`: print a script that completes commands, options and known domains.
 
 xmpp-gateway completion bash > /etc/bash_completion.d/xmpp-gateway
 xmpp-gateway completion zsh > ~/.zfunc/_xmpp-gateway
@@ -58,8 +58,8 @@ _xmpp_gateway "$@"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("shell", choices=("bash", "zsh"), help="for which shell")
+    """Declare the command's arguments."""
+    parser.add_argument("shell", choices=("bash", "zsh"), help="the shell to print it for")
 
 
 def run(arguments: argparse.Namespace) -> int:

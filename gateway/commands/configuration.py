@@ -1,4 +1,4 @@
-"""The option `--config`, which nearly every command has."""
+"""The option `--config`, which nearly every command takes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from gateway.config.settings import Settings
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    """Let the command take `--config FILE`."""
-    usual = f"left out: what {VARIABLE} names, or {USUAL}"
+    """Add the option `--config FILE` to a command."""
+    usual = f"default: ${VARIABLE}, or {USUAL}"
     parser.add_argument("--config", metavar="FILE", type=Path, help=f"the configuration file; {usual}")
 
 
 def config_of(arguments: argparse.Namespace) -> Path:
-    """Return the configuration file; where there is none, the program ends here and says so."""
+    """Return the configuration file; end the program with a message when there is none."""
     try:
         return find_config(arguments.config)
     except NoConfiguration as problem:
@@ -27,7 +27,7 @@ def config_of(arguments: argparse.Namespace) -> Path:
 
 
 def has_config(arguments: argparse.Namespace) -> bool:
-    """Return whether a configuration was named, or is in the usual place: for commands that can do without."""
+    """Return whether there is a configuration, named or in the usual place; for commands that can do without one."""
     try:
         find_config(arguments.config)
     except NoConfiguration:
@@ -36,7 +36,7 @@ def has_config(arguments: argparse.Namespace) -> bool:
 
 
 def read_config(arguments: argparse.Namespace) -> Settings:
-    """Return the settings; where the file has mistakes, the program ends here and reports them all."""
+    """Return the settings; end the program with a report when the file has mistakes."""
     try:
         return load(config_of(arguments))
     except Mistakes as mistakes:

@@ -11,13 +11,13 @@ from gateway.notices.notices import counted
 
 
 def is_well(explained: Mapping[str, Any]) -> bool:
-    """Return whether the last attempt has not failed, and the domain, if it is ours, is served."""
+    """Return whether the last attempt did not fail and the domain, if it is ours, is served."""
     attempts = explained["attempts"]
     return not (attempts and attempts[0]["failed"]) and all(domain["up"] for domain in explained["ours"])
 
 
 def render(explained: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the answer as lines for people: how it is now, then the attempts, the latest first."""
+    """Yield the answer as lines for people: the present state, then the attempts, the latest first."""
     name = explained["domain"]
     yield from _state(name, explained)
     if explained["streams"]:
@@ -26,8 +26,8 @@ def render(explained: Mapping[str, Any]) -> Iterator[str]:
     for number, each in enumerate(explained["attempts"]):
         yield from section("the last attempt" if number == 0 else "before it", attempt(each))
     if not explained["attempts"]:
-        yield "nothing has been tried since the service was started"
-        yield f"to try it now: xmpp-gateway probe {name}"
+        yield "no attempt has been made since the service started"
+        yield f"to make one now: xmpp-gateway probe {name}"
 
 
 def _state(name: str, explained: Mapping[str, Any]) -> Iterator[str]:
@@ -38,9 +38,9 @@ def _state(name: str, explained: Mapping[str, Any]) -> Iterator[str]:
         streams = f"{counted(peer['streams_in'], 'stream')} in, {peer['streams_out'] or 'none'} out"
         yield f"{name}: {streams}, {counted(peer['queued'], 'stanza')} waiting"
         if peer["retry_in"]:
-            yield f"it failed; the next try is in {duration(peer['retry_in'])}, or now with: xmpp-gateway retry {name}"
+            yield f"it failed; next attempt in {duration(peer['retry_in'])}, or at once with: xmpp-gateway retry {name}"
     if peer is None and not explained["ours"]:
-        yield f"{name} is not known here"
+        yield f"nothing is known about {name}"
     if not explained["ours"]:
         yield f"our rules for it: {_rules(explained['rules'])}"
 
@@ -48,7 +48,7 @@ def _state(name: str, explained: Mapping[str, Any]) -> Iterator[str]:
 def _rules(rules: Mapping[str, Any]) -> str:
     if not rules["allow"]:
         return "nothing is exchanged with it ([peers] allow = false)"
-    at = f", looked for at {rules['connect']}" if rules["connect"] else ""
+    at = f", at the configured address {rules['connect']}" if rules["connect"] else ""
     return (
         f"proved by {' or '.join(rules['authenticate'])}, {'over' if rules['require_tls'] else 'also without'} TLS{at}"
     )

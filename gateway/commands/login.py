@@ -1,8 +1,8 @@
-"""`xmpp-gateway login JID`: log in somewhere as a client does, and show each step.
+"""`xmpp-gateway login JID`: log in to an account on any server, as a client does, and show each step.
 
-It finds the server, secures the stream, proves the account, gets a resource, reads the roster, shows itself, has its
-server answer a ping, and leaves. It asks for the password at a terminal, and reads it as one line otherwise.
-With a configuration it uses that file's authorities and nameservers. Exit status 4: some step failed.
+It finds the server, secures the stream, authenticates, binds a resource, fetches the roster, sends presence, pings the
+server, and logs out. It asks for the password at a terminal, and otherwise reads it as one line of standard input.
+With a configuration it uses that file's authorities and nameservers.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from gateway.commands.steering import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.config.settings import DNSSettings, TLSSettings
 from gateway.features.sasl import carry_out
 from gateway.features.sasl_clients import Credentials
-from gateway.login.login import Login, LoginTools
+from gateway.login.login import LoginTools, Visit
 from gateway.net.certificates.certificate_names import CLIENT
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.certificates.own_certificates import Keyring
 from gateway.net.certificates.trust import TrustStore
 from gateway.net.dns.resolver import Resolver
 from gateway.net.tls.contexts import TLSContexts
-from gateway.stream.stream import StreamTools
+from gateway.stream.tools import StreamTools
 from gateway.xmpp.addresses import Address, AddressCache
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import GatewayError, MalformedAddress
@@ -39,15 +39,19 @@ ID_BYTES = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     add_config(parser)
-    parser.add_argument("--connect", metavar="ENDPOINT", help="tcp:HOST:PORT or tls:HOST:PORT, instead of the DNS")
-    parser.add_argument("--mechanism", metavar="NAME", help="the SASL mechanism; left out: the best that is offered")
-    parser.add_argument("jid", metavar="JID", help="the account, with a resource if you want a certain one")
+    parser.add_argument(
+        "--connect",
+        metavar="ENDPOINT",
+        help="where to connect: tcp:HOST:PORT or tls:HOST:PORT; default: as the DNS says",
+    )
+    parser.add_argument("--mechanism", metavar="NAME", help="the SASL mechanism; default: the best one offered")
+    parser.add_argument("jid", metavar="JID", help="the account, optionally with a resource")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Log in, show each step, and leave."""
+    """Log in, show each step, and log out."""
     from twisted.internet import reactor
 
     try:
@@ -61,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     password = getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     mechanisms = frozenset({arguments.mechanism}) if arguments.mechanism else None
     credentials = Credentials(account=account, password=password, mechanisms=mechanisms)
-    login = Login(credentials, login_tools(reactor, tls, dns), connect=arguments.connect, note=print)
+    login = Visit(credentials, login_tools(reactor, tls, dns), connect=arguments.connect, note=print)
     statuses: list[int] = []
 
     def start() -> None:
@@ -84,15 +88,15 @@ def login_tools(reactor: Any, tls: TLSSettings, dns: DNSSettings) -> LoginTools:
     )
 
 
-async def visit(login: Login) -> int:
-    """Do what every client does, print it, and return the exit status."""
+async def visit(login: Visit) -> int:
+    """Log in, fetch the roster, ping and log out; print each step and return the exit status."""
     try:
         messaging = await login.enter()
         await messaging.get_roster()
         print(f"the roster has {len(messaging.roster)} contacts")
         messaging.show()
         await messaging.ask("get", Element(PING, "ping"), Address.parse(messaging.own.domain))
-        print("the server has answered a ping")
+        print("the server answered a ping")
         print(f"left: {await login.leave()}")
     except GatewayError as problem:
         print(f"failed: {problem}")

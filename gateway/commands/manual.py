@@ -1,8 +1,12 @@
-"""The manual page, from the definitions that `--help` prints: `python -m gateway.commands.manual`, see man(7)."""
+"""The manual page, in man(7) format, from the definitions of `--help`: `python -m gateway.commands.manual`.
+
+With the argument `commands` it prints docs/commands.md instead: the same commands and exit statuses as two tables.
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Iterator
 
 from gateway.commands import COMMANDS, command_line
@@ -15,7 +19,7 @@ The service itself is run by twistd(1):
 twistd \\-\\-nodaemon xmpp\\-gateway \\-\\-config FILE
 .EE
 
-SIGTERM and SIGINT end it in order; SIGHUP has it read the file again, as
+SIGTERM and SIGINT stop it in order; SIGHUP makes it reload its configuration, as
 .B reload
 does."""
 
@@ -33,7 +37,7 @@ def page() -> str:
             ".SH DESCRIPTION",
             SERVICE,
             ".PP",
-            "The commands below work on the configuration file of that service, or ask it while it runs.",
+            "The commands below read the configuration file of that service, or query the service while it runs.",
             ".SH COMMANDS",
             *(line for name, command in commands.items() for line in _command(name, command)),
             ".SH EXIT STATUS",
@@ -41,14 +45,36 @@ def page() -> str:
             ".SH SEE ALSO",
             ".BR twistd (1)",
             ".PP",
-            "The manual and examples of configuration files are in the folder share/doc/xmpp\\-gateway.",
+            "The manual and example configuration files are in share/doc/xmpp\\-gateway.",
+            "",
+        ]
+    )
+
+
+def summary() -> str:
+    """Return docs/commands.md: a table of the commands and one of the exit statuses."""
+    return "\n".join(
+        [
+            "# Commands and exit statuses",
+            "",
+            "`xmpp-gateway COMMAND --help` shows the options of a command.",
+            "",
+            "| command | what it does |",
+            "|---|---|",
+            *(f"| `{name}` | {meaning} |" for name, meaning in COMMANDS.items()),
+            "",
+            "The exit status is the same for every command, so that monitors and scripts can rely on it:",
+            "",
+            "| status | meaning |",
+            "|---|---|",
+            *(f"| {status} | {meaning} |" for status, meaning in MEANINGS.items()),
             "",
         ]
     )
 
 
 def _command(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
-    """One command, with everything that it takes."""
+    """Yield the section of one command, with all its arguments."""
     usage = parser.format_usage().removeprefix("usage: xmpp-gateway ")
     yield from _synopsis(name, " ".join(usage.split()).removeprefix(name).strip(), tag=".SS")
     yield _escaped(_sentence(parser.description, ends=True))
@@ -58,7 +84,7 @@ def _command(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def _invocation(action: argparse.Action) -> str:
-    """How an option or an argument is written."""
+    """Return how an option or an argument is written."""
     if action.choices is not None:
         value = "|".join(map(str, action.choices))
     else:
@@ -85,10 +111,10 @@ def _sentence(text: str | None, *, ends: bool = False) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text as man(7) takes it: nothing in it is a request, and hyphens can be searched for."""
+    """Return text escaped for man(7): nothing in it is a request, and hyphens can be searched for."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace('"', "\\(dq")
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    print(summary() if sys.argv[1:] == ["commands"] else page(), end="")

@@ -1,8 +1,8 @@
-"""`xmpp-gateway probe DOMAIN`: try a domain afresh, without the service, and show each step as it happens.
+"""`xmpp-gateway probe DOMAIN`: try to reach a domain without the service, and show each step as it happens.
 
-With a configuration it does what the service would do: it shows our certificate, makes dialback keys with our secret,
-and follows the rules for that domain. Without one it looks as a stranger does: DNS, connection, TLS, certificate and
-what is offered; it proves nothing. Exit status 4: the attempt failed.
+With a configuration it does what the service would do: it presents our certificate, makes dialback keys with our
+secret, and follows the rules for that domain. Without one it looks as a stranger does, at DNS, connection, TLS,
+certificate and stream features, and proves nothing.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ GOODBYE_SECONDS = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Declare the command's arguments."""
     add_config(parser)
-    parser.add_argument("--from", dest="sender", metavar="OURS", help="as which of our domains; left out: the first")
-    parser.add_argument("--json", action="store_true", help="one line of JSON at the end, in place of the steps")
-    parser.add_argument("domain", metavar="DOMAIN", help="as in addresses, for example example.net")
+    parser.add_argument("--from", dest="sender", metavar="OURS", help="our domain to speak for; default: the first one")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON at the end instead of the steps")
+    parser.add_argument("domain", metavar="DOMAIN", help="the domain, as in addresses: example.net")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Try, and show each step."""
+    """Make one attempt and show each step."""
     from twisted.internet import reactor
 
     try:
@@ -62,14 +62,14 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"xmpp-gateway: {problem}", file=sys.stderr)
         return NOT_DONE
     with _gateway(settings, reactor) as gateway:
-        pair = DomainPair(sender or next(iter(gateway.settings.domains)), target)
+        pair = DomainPair(sender or next(iter(gateway.shared.settings.domains)), target)
         probe = Probe(gateway, pair, only_look=settings is None, quiet=arguments.json)
         probe.run(reactor)
     return probe.tell()
 
 
 class Probe:
-    """One try."""
+    """One attempt."""
 
     def __init__(self, gateway: Gateway, pair: DomainPair, *, only_look: bool, quiet: bool) -> None:
         self._gateway = gateway
@@ -78,15 +78,15 @@ class Probe:
         self._quiet = quiet
         self._attempts: list[Attempt] = []
         self._doing = ""
-        gateway.board.subscribe(self._notice)
+        gateway.shared.board.subscribe(self._notice)
 
     def run(self, reactor: Any) -> None:
-        """Until it has succeeded or failed."""
+        """Wait until it has succeeded or failed."""
         reactor.callWhenRunning(lambda: Deferred.fromCoroutine(self._try(reactor)).addBoth(lambda _: reactor.stop()))
         reactor.run()
 
     def tell(self) -> int:
-        """What came of it; the answer is the exit status."""
+        """Print the outcome and return the exit status."""
         records = [attempt_record(each) for each in self._attempts]
         if self._quiet:
             print(json.dumps(records))
@@ -102,7 +102,7 @@ class Probe:
 
     async def _try(self, reactor: Any) -> None:
         seconds = self._gateway.peer(self._pair.target).connect_seconds
-        opening = self._gateway.connector.open(self._pair, _gone, only_questions=self._only_look)
+        opening = self._gateway.federation.connector.open(self._pair, _gone, only_questions=self._only_look)
         deadline = reactor.callLater(seconds, opening.cancel)
         try:
             session = await opening
@@ -130,27 +130,27 @@ class Probe:
 
 
 def _gone(session: OutboundSession, *reason: object) -> None:
-    """The stream has ended, as it should."""
+    """The stream ended, as it should."""
 
 
 def _problem(settings: Settings, sender: Domain | None, target: Domain) -> str:
-    """Why there is nothing to try; empty when there is."""
+    """Return why there is nothing to try; empty when there is."""
     if not settings.domains:
-        return f"{settings.file} has no domain of ours as which another server could be asked"
+        return f"{settings.file} has no domain of ours to speak for"
     if sender is not None and sender not in settings.domains:
-        return f"{sender} is no domain of ours: {', '.join(settings.domains)}"
-    return f"{target} is a domain of ours: see xmpp-gateway explain {target}" if target in settings.domains else ""
+        return f"{sender} is not one of our domains: {', '.join(settings.domains)}"
+    return f"{target} is one of our domains: use xmpp-gateway explain {target}" if target in settings.domains else ""
 
 
 @contextmanager
 def _gateway(settings: Settings | None, reactor: Any) -> Iterator[Gateway]:
-    """A gateway that is put together and not started; with the service's own secrets where they may be read."""
+    """Return a gateway that is assembled but not started; with the service's secrets where they can be read."""
     with tempfile.TemporaryDirectory(prefix="xmpp-gateway-probe-") as folder:
         elsewhere = GatewaySettings(state=Path(folder))
         if settings is None:
             settings = _stranger(elsewhere)
         elif not os.access(settings.gateway.state / "dialback.secret", os.R_OK):
-            print("the service's secrets are not there for this user, so dialback will not succeed", file=sys.stderr)
+            print("this user cannot read the dialback secret, so dialback will fail", file=sys.stderr)
             settings = replace(settings, gateway=elsewhere)
         yield build(settings, reactor)
 

@@ -1,4 +1,4 @@
-"""The answer to `xmpp-gateway status`: whether the service does its work; domains, streams, certificates, doors."""
+"""The answer to `xmpp-gateway status`: whether the service works, then domains, streams, certificates, ports."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def problems(status: Mapping[str, Any]) -> Iterator[str]:
 
 
 def render(status: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the answer as lines for people, what is wrong first."""
+    """Yield the answer as lines for people, problems first."""
     wrong = list(problems(status))
     up = duration(status["time"] - status["started"])
     verdict = (

@@ -1,7 +1,7 @@
-"""The commands that ask or steer the running service, from `status` to `reload`.
+"""The commands that query or steer the running service, from `status` to `reload`.
 
-They differ in what they ask, in how the answer reads for people, and in whether it means that all is well; so each is a
-row of the table STEERING at the end. MEANINGS are their exit statuses, for monitors and scripts.
+They differ in the request, in how the answer is printed, and in what counts as success, so each is a row of the table
+STEERING at the end. MEANINGS are the exit statuses of all commands, for monitors and scripts.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ NOT_DONE = 1
 NOT_RUNNING = 3
 SOMETHING_IS_WRONG = 4
 MEANINGS = {
-    DONE: "all is well, or it was done",
-    NOT_DONE: "it could not be done, or the configuration has mistakes",
+    DONE: "success: all is well, or the command was carried out",
+    NOT_DONE: "the command could not be carried out, or the configuration has mistakes",
     2: "the command line is wrong",
     NOT_RUNNING: "the service is not running",
-    SOMETHING_IS_WRONG: "the service is running, and something is wrong: see what was printed",
+    SOMETHING_IS_WRONG: "something is wrong, or an attempt failed: the output says what",
 }
 
-Answer = Any  # what the service answered, read from JSON
+CommandResult = Any  # what the service answered, read from JSON
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +41,16 @@ class Steering:
     """One of these commands."""
 
     name: str
-    render: Callable[[Answer], Iterable[str]]  # the answer as lines for people
-    is_well: Callable[[Answer], bool] = lambda answer: True
+    render: Callable[[CommandResult], Iterable[str]]  # the answer as lines for people
+    is_well: Callable[[CommandResult], bool] = lambda answer: True
     takes_domain: bool = False
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare what the command takes."""
+        """Declare the command's arguments."""
         add_config(parser)
         parser.add_argument("--json", action="store_true", help="print one line of JSON for scripts")
         if self.takes_domain:
-            parser.add_argument("domain", metavar="DOMAIN", help="as in addresses, for example example.net")
+            parser.add_argument("domain", metavar="DOMAIN", help="the domain, as in addresses: example.net")
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Ask the service, print its answer for people or programs, and return the exit status."""
@@ -94,14 +94,14 @@ class Queues(Steering):
 
 
 def state_folder(config: Path) -> Path:
-    """Return the state folder that a configuration file names; the rest of the file may be full of mistakes."""
+    """Return the state folder that a configuration file names, even if the rest of the file has mistakes."""
     try:
         text = config.read_text("utf-8")
         return config.absolute().parent / str(tomllib.loads(text)["gateway"]["state"])
     except OSError as error:
         raise SystemExit(_complain(f"cannot read {config}: {error.strerror}", NOT_DONE)) from None
     except (ValueError, KeyError, TypeError):
-        problem = f"{config} does not say where the state folder is: see xmpp-gateway check"
+        problem = f"{config} does not name the state folder ([gateway] state): run xmpp-gateway check"
         raise SystemExit(_complain(problem, NOT_DONE)) from None
 
 
@@ -111,7 +111,7 @@ def _complain(problem: object, status: int) -> int:
 
 
 def peers(answer: list[Mapping[str, Any]]) -> Iterator[str]:
-    """Other domains, and how federation with each is."""
+    """Yield a table of other domains and the state of federation with each."""
     rows = (
         [
             peer["domain"],
@@ -126,11 +126,11 @@ def peers(answer: list[Mapping[str, Any]]) -> Iterator[str]:
         for peer in answer
     )
     headings = ["domain", "in", "out", "queued", "last attempt", "when", "next try", "what happened"]
-    return table(headings, rows, "no other domain has been met since the start")
+    return table(headings, rows, "no other domain has been seen since the start")
 
 
 def queues(answer: list[Mapping[str, Any]]) -> Iterator[str]:
-    """The routes to other domains, and what waits on each for a stream."""
+    """Yield a table of the routes to other domains and the stanzas that wait on each."""
     rows = (
         [
             queue["sender"],
@@ -142,7 +142,7 @@ def queues(answer: list[Mapping[str, Any]]) -> Iterator[str]:
         ]
         for queue in answer
     )
-    return table(["from", "to", "now", "waiting", "sent", "next try"], rows, "nothing waits, and nothing was sent")
+    return table(["from", "to", "now", "waiting", "sent", "next try"], rows, "no stanza is waiting, and none was sent")
 
 
 def waiting(answer: Mapping[str, Any]) -> Iterator[str]:
@@ -177,24 +177,24 @@ def _done(what: str) -> Callable[[Mapping[str, Any]], Iterator[str]]:
 
 
 def close(answer: Mapping[str, Any]) -> Iterator[str]:
-    """How many streams were closed."""
+    """Yield how many streams were closed."""
     yield f"{counted(answer['closed'], 'stream')} with {answer['domain']} closed"
 
 
 def retry(answer: Mapping[str, Any]) -> Iterator[str]:
-    """Whether the domain is being tried again, and for what."""
+    """Yield whether the domain is being tried again, and for what."""
     if answer["tried"]:
-        yield f"{answer['domain']} is being tried now, for {counted(answer['stanzas'], 'stanza')} waiting"
-        yield f"to see the outcome: xmpp-gateway explain {answer['domain']}"
+        yield f"trying {answer['domain']} now, for {counted(answer['stanzas'], 'stanza')} waiting"
+        yield f"for the outcome: xmpp-gateway explain {answer['domain']}"
     else:
-        yield f"nothing waits for {answer['domain']}; the next stanza to it is tried at once"
+        yield f"no stanza waits for {answer['domain']}; the next one will be tried at once"
 
 
 def reload(answer: Mapping[str, Any]) -> Iterator[str]:
-    """What has changed, and what has to wait for the next start."""
+    """Yield what has changed, and what takes effect only after a restart."""
     yield from answer["changed"] or ["nothing has changed"]
     if answer["closed"]:
-        yield f"{counted(answer['closed'], 'stream')} closed, since the new rules do not allow them"
+        yield f"{counted(answer['closed'], 'stream')} closed: the new rules do not allow them"
     for each in answer["needs_restart"]:
         yield f"takes effect only after a restart: {each}"
 
@@ -203,7 +203,7 @@ def _in(seconds: float | None) -> str:
     return f"in {duration(seconds)}" if seconds else ""
 
 
-ACTIONS: Mapping[str, Callable[[Answer], Iterable[str]]] = {
+ACTIONS: Mapping[str, Callable[[CommandResult], Iterable[str]]] = {
     "show": show,
     "retry": retry,
     "hold": _done("held until it is released"),

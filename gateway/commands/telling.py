@@ -1,4 +1,4 @@
-"""Lines for people: tables, times, and attempts step by step. What peers have said is made harmless on the way."""
+"""Lines for people: tables, times, and attempts step by step. Text from peers is made harmless on the way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIZES = ("B", "kB", "MB", "GB", "TB")
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], none: str) -> Iterator[str]:
-    """Rows under their headings, each column as wide as it must be; `none` when there are no rows."""
+    """Yield rows under their headings, each column as wide as needed; `none` when there are no rows."""
     cells = [[_cell(value) for value in row] for row in rows]
     if not cells:
         yield none
@@ -27,14 +27,14 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]], none: str) 
 
 
 def section(title: str, lines: Iterable[str]) -> Iterator[str]:
-    """Lines under a title, with an empty line before it."""
+    """Yield lines under a title, with an empty line before it."""
     yield ""
     yield title
     yield from (f"  {line}" for line in lines)
 
 
 def duration(seconds: float) -> str:
-    """A time in one unit, or two where one would be coarse: 3 s, 2 min, 1 h 20 min, 5 d."""
+    """Return a time in one unit, or two where one would be coarse: 3 s, 2 min, 1 h 20 min, 5 d."""
     for place, (unit, length) in enumerate(_UNITS):
         if seconds >= length or unit == "s":
             whole, rest = divmod(int(seconds), length)
@@ -45,7 +45,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """A number of bytes in a unit that fits."""
+    """Return a number of bytes in a fitting unit."""
     for unit in _SIZES:
         if count < 1000 or unit == _SIZES[-1]:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -54,12 +54,12 @@ def size(count: float) -> str:
 
 
 def clock(moment: float) -> str:
-    """A moment, by the local clock."""
+    """Return a moment in local time."""
     return f"{datetime.fromtimestamp(moment):%Y-%m-%d %H:%M:%S}"
 
 
 def attempt(record: Mapping[str, Any]) -> Iterator[str]:
-    """One attempt: its end, its steps, and what would mend it."""
+    """Yield one attempt: its end, its steps, and the remedy."""
     lasts = "has been under way for" if record["verdict"] == "under-way" else "took"
     yield f"{clock(record['began'])}  {harmless(record['who'])}"
     yield f"  {record['verdict']}; it {lasts} {record['seconds']:.2f} s"
@@ -72,11 +72,11 @@ def attempt(record: Mapping[str, Any]) -> Iterator[str]:
         if record["meaning"] != record["what_happened"]:
             yield from _folded("that means", record["meaning"])
         yield from _folded("whose side", record["side"])
-        yield from _folded("to mend it", record["mend"])
+        yield from _folded("remedy", record["mend"])
 
 
 def step(record: Mapping[str, Any]) -> Iterator[str]:
-    """One step: whether it went well, how long it took, and what there is to tell."""
+    """Yield one step: whether it succeeded, how long it took, and its details."""
     mark = "ok   " if record["ok"] else "FAIL "
     head = f"  {mark} {record['step']:<12} {record['seconds']:>7.3f} s  "
     lines = wrap(harmless(record["told"]) or "-", WIDTH - len(head)) or ["-"]

@@ -7,8 +7,8 @@ tables.py    one table -> one settings class, driven by the descriptions in `gat
 values.py    one value -> what a field holds
 domains.py   `[domains]`: what is served how, with its certificates and secrets
 peers.py     `[peers]`
-loading.py   the whole file, and what only the whole can tell
-advice.py    what is no mistake and yet should be known
+loading.py   the whole file, and the checks that need all of it
+advice.py    warnings: what is not a mistake and yet worth knowing
 reference.py  docs/configuration.md, from the same descriptions
 """
 

@@ -1,4 +1,4 @@
-"""What is no mistake in a configuration and yet should be known: shown by `check`, logged at the start."""
+"""Warnings: what is not a mistake in a configuration and yet worth knowing; `check` shows them, the start logs them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOOPBACK = re.compile(r"interface=(127\.|\[?(\\?:)+1\b|localhost)|^(unix|system
 def warnings(
     settings: Settings, moment: datetime, *, expat: tuple[int, int, int] = pyexpat.version_info
 ) -> tuple[str, ...]:
-    """A sentence for each thing that the operator should look at."""
+    """One sentence for each thing that the operator should look at."""
     return tuple(
         dict.fromkeys(
             (
@@ -61,16 +61,16 @@ def identities_of(settings: Settings) -> dict[Domain, Identity]:
 def _about_doors(settings: Settings) -> Iterator[str]:
     doors = settings.listen
     if not any(doors.opened()):
-        yield "no door is open: [listen] names none, so nobody can reach this gateway"
+        yield "no port is open: [listen] is empty, so nobody can reach this gateway"
     if settings.domains_of(ComponentDomain) and not doors.component:
-        yield "no component can attach: listen.component is shut"
+        yield "no component can attach: listen.component is not set"
     if settings.domains_of(RelayDomain) and not doors.inside:
-        yield "relayed servers can receive but not send: listen.inside is shut"
+        yield "relayed servers can receive but not send: listen.inside is not set"
     if settings.domains_of(ImDomain) and not (doors.client or doors.client_tls):
-        yield "nobody can log in to the accounts: listen.client and listen.client_tls are shut"
+        yield "nobody can log in to the accounts: neither listen.client nor listen.client_tls is set"
     for door, endpoint in doors.opened():
         if door in ("component", "http") and not _LOOPBACK.search(endpoint):
-            yield f"listen.{door}: {endpoint} is open to more than this machine, without TLS"
+            yield f"listen.{door}: {endpoint} can be reached from other machines, without TLS"
 
 
 def _about_certificates(settings: Settings, moment: datetime) -> Iterator[str]:
@@ -79,19 +79,19 @@ def _about_certificates(settings: Settings, moment: datetime) -> Iterator[str]:
         yield from identity.warnings(moment)
     for domain in settings.domains:
         if not any(identity.covers(domain) for identity in identities.values()):
-            yield f"no certificate is for {domain}: other servers can be convinced by dialback only"
+            yield f"{domain} has no certificate: it can prove itself to other servers by dialback only"
 
 
 def _about_secrets(settings: Settings) -> Iterator[str]:
     for domain in settings.domains_of(ComponentDomain):
         if len(domain.secret.text) < SHORTEST_SECRET:
-            yield f"the secret of {domain.domain} has less than {SHORTEST_SECRET} characters"
+            yield f"the secret of {domain.domain} is shorter than {SHORTEST_SECRET} characters"
     peers = [settings.peers.any, *settings.peers.entries.values()]
     secrets = [domain.secret for domain in settings.domains_of(ComponentDomain)]
     for secret in (*secrets, *filter(None, (peer.digest_md5_secret for peer in peers))):
         file = secret.file or settings.file
         if _readable_by_all(file):
-            yield f"everybody on this machine may read the secrets in {file}: chmod o= {file}"
+            yield f"every user of this machine can read the secrets in {file}: chmod o= {file}"
 
 
 def _about_state(folder: Path) -> Iterator[str]:
@@ -100,23 +100,23 @@ def _about_state(folder: Path) -> Iterator[str]:
     except OSError:
         return  # it will be made, for us alone
     if others:
-        yield f"others than we may look into the folder of our secrets, {folder}: chmod 700 {folder}"
+        yield f"the state folder {folder} holds secrets and is open to other users: chmod 700 {folder}"
     for name in SECRET_FILES:
         file = folder / name
         if _open_to_all(file):
-            yield f"everybody on this machine may read or change the secret in {file}: chmod 600 {file}"
+            yield f"every user of this machine can read or change the secret in {file}: chmod 600 {file}"
 
 
 def _about_outbox(settings: Settings) -> Iterator[str]:
     outbox = settings.outbox
     if outbox.in_memory and any(keep != "no" for keep in _kept(settings)):
-        yield 'outbox.url is "memory:", so what waits is lost when the gateway ends, whatever `keep` says'
+        yield 'outbox.url is "memory:", so stanzas that wait are lost when the gateway stops, whatever `keep` says'
     if outbox.key_file is not None and _readable_by_all(outbox.key_file):
-        yield f"everybody on this machine may read the key of the outbox: chmod 600 {outbox.key_file}"
+        yield f"every user of this machine can read the key of the outbox: chmod 600 {outbox.key_file}"
     if outbox.file is not None and (free := _free_bytes(outbox.file)) is not None and free < outbox.bytes:
         yield (
-            f"outbox.bytes is {outbox.bytes}, but the disk of {outbox.file} has {free} bytes left: "
-            "when it is full, nothing more is kept"
+            f"outbox.bytes is {outbox.bytes}, but the disk of {outbox.file} has only {free} bytes free: "
+            "once it is full, nothing more can be kept"
         )
 
 
@@ -141,7 +141,7 @@ def _free_bytes(file: Path) -> int | None:
 
 def _about_ciphers(ciphers: str | None) -> Iterator[str]:
     for name in unknown_ciphers(ciphers or ""):
-        yield f"tls.ciphers: this OpenSSL has no {name}, and goes without"
+        yield f"tls.ciphers: this OpenSSL does not know {name} and ignores it"
 
 
 def _about_trust(settings: Settings, moment: datetime) -> Iterator[str]:
@@ -157,23 +157,23 @@ def _about_trust(settings: Settings, moment: datetime) -> Iterator[str]:
 def _about_peers(settings: Settings) -> Iterator[str]:
     for domain, served in settings.domains.items():
         if domain in settings.peers.entries and not isinstance(served, RelayDomain):
-            yield f'peers."{domain}" is never used: we serve that domain ourselves'
+            yield f'peers."{domain}" is never used: this gateway serves that domain itself'
 
 
 def _about_relays(settings: Settings) -> Iterator[str]:
     for relay in settings.domains_of(RelayDomain):
         if not {"dialback", "digest-md5"} & set(relay.peer.authenticate):
             yield (
-                f'domains."{relay.domain}".authenticate lists no "dialback": nothing from other domains can reach that'
-                " server, as we speak to it for all of them and have none of their certificates (docs/relay.md)"
+                f'domains."{relay.domain}".authenticate does not list "dialback": other domains cannot reach that'
+                " server: the gateway has no certificates of theirs to show it (docs/relay.md)"
             )
 
 
 def _about_expat(version: tuple[int, int, int]) -> Iterator[str]:
     if version < OLDEST_EXPAT:
         yield (
-            f"the XML parser of this Python is expat {'.'.join(map(str, version))}: unless mended, one long token "
-            "in many pieces takes quadratic time in versions before 2.6 (CVE-2023-52425)"
+            f"the XML parser of this Python is expat {'.'.join(map(str, version))}: unless patched, one long token "
+            "in many pieces takes quadratic time before version 2.6 (CVE-2023-52425)"
         )
 
 

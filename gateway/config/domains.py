@@ -1,7 +1,7 @@
 """`[domains]`: what is served, how, and with which certificate.
 
 `serve` decides which class of settings a domain gets, and so which keys its table may have. Certificates, keys and
-handlers are loaded here to see whether they can be; who needs them loads them again, and sees renewed ones.
+handlers are loaded here only to see whether they can be; their users load them again, and so see renewed ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from twisted.python.reflect import namedAny
 
 from gateway.config.peers import check_proofs
-from gateway.config.reading import Key, Reading, did_you_mean, dotted
+from gateway.config.reading import KeyPath, Reading, did_you_mean, dotted
 from gateway.config.settings import (
     ComponentDomain,
     DomainSettings,
@@ -39,7 +39,7 @@ COMMON = frozenset(each.name for each, _ in options_of(DomainSettings)) - {"serv
 def read_domains(reading: Reading, tables: Any, rules: PeerRules) -> dict[Domain, DomainSettings]:
     """The domains that this gateway answers for, in the order of the file."""
     domains: dict[Domain, DomainSettings] = {}
-    written: dict[Domain, Key] = {}
+    written: dict[Domain, KeyPath] = {}
     for key, name, table in named_tables(reading, ("domains",), tables, {"serve"}):
         domain = _domain(reading, key, name)
         if domain in written:
@@ -54,8 +54,8 @@ def read_domains(reading: Reading, tables: Any, rules: PeerRules) -> dict[Domain
     return domains
 
 
-def _domain(reading: Reading, key: Key, name: str) -> Domain | None:
-    """The domain after which a table is called; None when it is none."""
+def _domain(reading: Reading, key: KeyPath, name: str) -> Domain | None:
+    """The domain that a table is named after; None when the name is not a domain."""
     try:
         return prepare_domain(name)
     except MalformedAddress as error:
@@ -63,7 +63,9 @@ def _domain(reading: Reading, key: Key, name: str) -> Domain | None:
         return None
 
 
-def _read_domain(reading: Reading, key: Key, domain: Domain, table: dict[str, Any], rules: PeerRules) -> DomainSettings:
+def _read_domain(
+    reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], rules: PeerRules
+) -> DomainSettings:
     """The settings of one domain, by the way in which it is served."""
     match table.get("serve"):
         case "im":
@@ -78,19 +80,19 @@ def _read_domain(reading: Reading, key: Key, domain: Domain, table: dict[str, An
             return _read_unserved(reading, key, domain, table, wrong)
 
 
-def _read_unserved(reading: Reading, key: Key, domain: Domain, table: dict[str, Any], wrong: Any) -> DomainSettings:
-    """A domain that nobody knows how to serve: what it has in common with others is read all the same."""
+def _read_unserved(reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], wrong: Any) -> DomainSettings:
+    """Read the common keys of a domain whose `serve` is missing or unknown."""
     choice = "'im', 'component', 'relay', or the dotted name of a handler"
     if wrong is None:
         reading.wrong((*key, "serve"), f"is needed: {choice}")
     else:
         hint = did_you_mean(wrong, SERVED) if isinstance(wrong, str) else ""
-        reading.wrong((*key, "serve"), f"{wrong!r} is none of {choice}{hint}")
+        reading.wrong((*key, "serve"), f"{wrong!r} is not one of {choice}{hint}")
     rest = {name: value for name, value in table.items() if name in COMMON}
     return DomainSettings(domain=domain, serve="", **read_table(reading, key, rest, DomainSettings, complete=False))
 
 
-def _read_relay(reading: Reading, key: Key, domain: Domain, table: dict[str, Any], rules: PeerRules) -> RelayDomain:
+def _read_relay(reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], rules: PeerRules) -> RelayDomain:
     """A relayed server: its own keys, and those that say how we deal with it."""
     theirs = {each.name for each, _ in options_of(PeerSettings)} - {"allow"}
     files = {"digest_md5_secret_file"}
@@ -104,7 +106,7 @@ def _read_relay(reading: Reading, key: Key, domain: Domain, table: dict[str, Any
     return RelayDomain(domain=domain, peer=peer, **own)
 
 
-def _read_handler(reading: Reading, key: Key, domain: Domain, table: dict[str, Any], name: str) -> DomainSettings:
+def _read_handler(reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], name: str) -> DomainSettings:
     given = read_table(reading, key, table, HandlerDomain)
     try:
         factory = load_handler(name)
@@ -113,23 +115,23 @@ def _read_handler(reading: Reading, key: Key, domain: Domain, table: dict[str, A
         return HandlerDomain(domain=domain, factory=dict, **given)  # nobody will see it
     options = given.get("options", {})
     if options is not None and (problem := misfit(factory, options)):
-        reading.wrong((*key, "options"), f"{name} does not take them: {problem}")
+        reading.wrong((*key, "options"), f"{name} does not accept them: {problem}")
     return HandlerDomain(domain=domain, factory=factory, **given)
 
 
 def load_handler(name: str) -> Callable[..., Any]:
-    """The ILocalHandler factory of a dotted name; a ValueError says why there is none."""
+    """Return the ILocalHandler factory of a dotted name; the ValueError says why there is none."""
     try:
         factory = namedAny(name)
     except Exception as error:  # whatever a module of the operator's raises while it is imported
         raise ValueError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(factory) or not ILocalHandler.implementedBy(factory):
-        raise ValueError(f"{name} is no factory of handlers: a class is needed with @implementer(ILocalHandler)")
+        raise ValueError(f"{name} is not a handler factory: it must be a class with @implementer(ILocalHandler)")
     return factory  # type: ignore[no-any-return]
 
 
 def misfit(factory: Callable[..., Any], options: Mapping[str, Any]) -> str:
-    """Why these cannot be the factory's keyword arguments; empty when they can."""
+    """Return why these cannot be the factory's keyword arguments; empty when they can."""
     try:
         inspect.signature(factory).bind(**options)
     except TypeError as error:
@@ -137,11 +139,11 @@ def misfit(factory: Callable[..., Any], options: Mapping[str, Any]) -> str:
     return ""
 
 
-def _check_certificate(reading: Reading, key: Key, settings: DomainSettings) -> None:
-    """See whether the certificate can be used, and is one for the domain."""
+def _check_certificate(reading: Reading, key: KeyPath, settings: DomainSettings) -> None:
+    """Check that the certificate can be used and is for the domain."""
     if settings.certificate is None:
         if settings.key is not None:
-            reading.wrong((*key, "key"), "there is no certificate that it could belong to")
+            reading.wrong((*key, "key"), "there is no certificate for this key: set certificate too")
         return
     try:
         identity = load_identity(settings.certificate, settings.key)

@@ -1,4 +1,4 @@
-"""The whole file: every section by its reader, and then what only the whole can tell."""
+"""The whole file: every section by its reader, then the checks that need all of it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SECTIONS = ("gateway", "listen", "tls", "domains", "peers", "dns", "limits", "st
 
 
 def load(file: Path | str) -> Settings:
-    """Read a configuration file and look at all that it names; raise Mistakes with every mistake at once."""
+    """Read a configuration file and check everything that it names; raise Mistakes with all mistakes at once."""
     reading = Reading(Path(file))
     tables = reading.parse()
     reading.check()
@@ -69,26 +69,26 @@ def _read(reading: Reading, tables: dict[str, Any]) -> Settings:
     storage = _placed(reading, "storage", settings.storage, state, ACCOUNTS)
     outbox = _placed(reading, "outbox", settings.outbox, state, OUTBOX)
     if storage.file is not None and storage.file == outbox.file:
-        reading.wrong(("outbox", "url"), f"{outbox.file} is the file of storage.url already: name another one")
+        reading.wrong(("outbox", "url"), f"{outbox.file} is already the file of storage.url: name another one")
     return replace(settings, storage=storage, outbox=outbox)
 
 
 def _check_state(reading: Reading, gateway: GatewaySettings) -> None:
     if gateway.state and gateway.state.exists() and not gateway.state.is_dir():
-        reading.wrong(("gateway", "state"), f"{gateway.state} is no folder")
+        reading.wrong(("gateway", "state"), f"{gateway.state} is not a folder")
 
 
 def _check_doors(reading: Reading, doors: Doors) -> None:
-    """No two doors in the same place."""
+    """Check that no two listeners share an endpoint."""
     seen: dict[str, str] = {}
     for door in vars(doors):
         for endpoint in getattr(doors, door) or ():
             if seen.setdefault(endpoint, door) != door:
-                reading.wrong(("listen", door), f"{endpoint!r} is the door listen.{seen[endpoint]} already")
+                reading.wrong(("listen", door), f"{endpoint!r} is already used by listen.{seen[endpoint]}")
 
 
 def _check_tls(reading: Reading, tls: TLSSettings) -> None:
-    """See whether OpenSSL takes the ciphers, and whether there are authorities."""
+    """Check that OpenSSL accepts the ciphers and that there are authorities."""
     if tls.minimum:
         rules = TLSRules(minimum=tls.minimum, ciphers=tls.ciphers)
         _try(reading, {}, lambda: TLSContexts(Keyring({}), rules))
@@ -103,7 +103,7 @@ def _try(reading: Reading, renamed: Mapping[str, str], attempt: Any) -> None:
 
 
 def _check_key(reading: Reading, outbox: OutboxSettings) -> None:
-    """See whether the key can be had; whoever checks a configuration need not be the gateway's user."""
+    """Check that the key can be read, unless the user who runs the check may not."""
     try:
         if outbox.key_file is not None:
             load_key(outbox.key_file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.config.reading import Key, Reading, dotted
+from gateway.config.reading import KeyPath, Reading, dotted
 from gateway.config.settings import PeerRules, PeerSettings, options_of
 from gateway.config.tables import named_tables, read_table
 from gateway.xmpp.addresses import prepare_domain
@@ -18,7 +18,7 @@ KEYS = frozenset(each.name for each, _ in options_of(PeerSettings))
 def read_peers(reading: Reading, tables: Any) -> PeerRules:
     """The rules, each entry with what it inherits from the more general ones."""
     given: dict[str, dict[str, Any]] = {}
-    written: dict[str, Key] = {}
+    written: dict[str, KeyPath] = {}
     for place, name, table in named_tables(reading, ("peers",), tables, KEYS):
         pattern = _pattern(reading, place, name)
         settings = read_table(reading, place, table, PeerSettings, complete=False)
@@ -35,9 +35,9 @@ def read_peers(reading: Reading, tables: Any) -> PeerRules:
 
 
 def check_proofs(
-    reading: Reading, key: Key, given: Mapping[str, Any], peer: PeerSettings, *, secret_allowed: bool
+    reading: Reading, key: KeyPath, given: Mapping[str, Any], peer: PeerSettings, *, secret_allowed: bool
 ) -> None:
-    """See whether the means of proof can be had (those that could not be read are None, and told of already)."""
+    """Check that the means of proof can be used (those that could not be read are None, and already reported)."""
     if given.get("authenticate") == ():
         reading.wrong(
             (*key, "authenticate"), "lists nothing, so nobody could prove itself; `allow = false` refuses all"
@@ -46,7 +46,7 @@ def check_proofs(
     if "digest_md5_secret" in given:
         if not secret_allowed:
             reading.wrong(
-                (*key, "digest_md5_secret"), "a secret is shared with one domain: put it into an entry for that"
+                (*key, "digest_md5_secret"), "a secret is shared with one domain: put it in the entry of that domain"
             )
         elif not listed:
             reading.wrong((*key, "digest_md5_secret"), f"is never used: list {DIGEST_MD5!r} in authenticate")
@@ -56,15 +56,15 @@ def check_proofs(
         )
 
 
-def _pattern(reading: Reading, key: Key, name: str) -> str:
-    """The name of an entry with its domain prepared; empty when it is none."""
+def _pattern(reading: Reading, key: KeyPath, name: str) -> str:
+    """Return the name of an entry with its domain prepared; empty when it is not valid."""
     if name == "any":
         return name
     wildcard = "*." if name.startswith("*.") else ""
     try:
         return wildcard + prepare_domain(name.removeprefix(wildcard))
     except MalformedAddress as error:
-        reading.wrong(key, f"{error.problem}; an entry is called 'any', '*.suffix' or by a domain")
+        reading.wrong(key, f"{error.problem}; an entry is named 'any', '*.suffix' or after a domain")
         return ""
 
 

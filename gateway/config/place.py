@@ -1,4 +1,4 @@
-"""Where the configuration file is, when the command line does not say."""
+"""Where the configuration file is when the command line does not name it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class NoConfiguration(GatewayError):
 def find_config(named: str | Path | None, environment: Mapping[str, str] = os.environ, usual: Path = USUAL) -> Path:
     """Return the file that `--config` names, else the one in XMPP_GATEWAY_CONFIG, else the usual one.
 
-    Raises NoConfiguration where there is none of them. A file that is named need not exist: reading it will tell.
+    Raises NoConfiguration when there is none of them. A named file need not exist: reading it will fail then.
     """
     if named or (named := environment.get(VARIABLE)):
         return Path(named)
     if usual.exists():
         return usual
-    raise NoConfiguration(f"no configuration: name one with --config FILE or in {VARIABLE}, or put it at {usual}")
+    raise NoConfiguration(f"no configuration file: name one with --config FILE or in {VARIABLE}, or put it at {usual}")

@@ -1,7 +1,7 @@
-"""The text of a configuration file, where its keys stand, and the mistakes found in it so far.
+"""The text of a configuration file, the lines of its keys, and the mistakes found in it so far.
 
-tomllib does not tell on which line a key stands. So the lines that look like a table header or like `key =` are read
-once more, each alone, for what they name. Where that fails (a table written inline) the line of the table has to do.
+tomllib does not report line numbers. So the lines that look like a table header or like `key =` are parsed once more,
+each alone, for what they name. Where that fails (an inline table), the line of the enclosing table is reported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from gateway.xmpp.errors import ConfigError, GatewayError
 
-Key = tuple[str, ...]
+KeyPath = tuple[str, ...]
 """The way to a value through the tables: ("domains", "example.com", "serve")."""
 
 _HEADER = re.compile(r"\s*(\[[^\[].*?\])\s*(?:#.*)?")
@@ -24,7 +24,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Mistake(ConfigError):
-    """One mistake in a configuration file: the key in its dotted form, what is wrong with it, and where it stands."""
+    """One mistake in a configuration file: the key in dotted form, what is wrong with it, and its line."""
 
     def __init__(self, key: str, problem: str, line: int | None = None) -> None:
         super().__init__(key, problem)
@@ -49,36 +49,36 @@ class Mistakes(GatewayError):
 
 
 class Reading:
-    """A configuration file that is being read: whatever is wrong with it is noted, and reading goes on."""
+    """A configuration file that is being read: mistakes are collected, and reading goes on."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self.folder = file.absolute().parent
         self._mistakes: list[Mistake] = []
-        self._lines: Mapping[Key, int] = {}
+        self._lines: Mapping[KeyPath, int] = {}
 
     def parse(self) -> dict[str, Any]:
-        """The tables of the file, none when it cannot be read."""
+        """The tables of the file; none when it cannot be read."""
         try:
             text = self.file.read_text(encoding="utf-8")
             tables = tomllib.loads(text)
         except OSError as error:
             self.wrong((), f"cannot be read: {error.strerror}")
         except UnicodeDecodeError:
-            self.wrong((), "is no UTF-8, as TOML must be")
+            self.wrong((), "is not UTF-8, as TOML must be")
         except tomllib.TOMLDecodeError as error:
-            self.wrong((), f"is no TOML: {error}")
+            self.wrong((), f"is not valid TOML: {error}")
         else:
             self._lines = line_numbers(text)
             return tables
         return {}
 
-    def wrong(self, key: Key, problem: str) -> None:
+    def wrong(self, key: KeyPath, problem: str) -> None:
         """Note a mistake."""
         self._mistakes.append(Mistake(dotted(key), problem, self._line(key)))
 
-    def unknown(self, key: Key, known: Iterable[str]) -> None:
-        """Note a key that nobody reads."""
+    def unknown(self, key: KeyPath, known: Iterable[str]) -> None:
+        """Note an unknown key."""
         self.wrong(key, f"no such key{did_you_mean(key[-1], known)}")
 
     def check(self) -> None:
@@ -86,27 +86,27 @@ class Reading:
         if self._mistakes:
             raise Mistakes(self.file, self._mistakes)
 
-    def _line(self, key: Key) -> int | None:
+    def _line(self, key: KeyPath) -> int | None:
         while key and key not in self._lines:
             key = key[:-1]
         return self._lines.get(key)
 
 
-def dotted(key: Key) -> str:
-    """A key as it may be written in TOML: `domains."example.com".serve`."""
+def dotted(key: KeyPath) -> str:
+    """Return a key as TOML writes it: `domains."example.com".serve`."""
     return ".".join(part if _BARE.fullmatch(part) else f'"{part}"' for part in key)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The known word that looks most like this one, as the end of a sentence, or nothing."""
+    """Return the known word most like this one, as the end of a sentence, or nothing."""
     close = get_close_matches(word, list(known), n=1)
     return f": did you mean {close[0]!r}?" if close else ""
 
 
-def line_numbers(text: str) -> dict[Key, int]:
-    """On which line each key and each table stands first."""
-    found: dict[Key, int] = {}
-    table: Key = ()
+def line_numbers(text: str) -> dict[KeyPath, int]:
+    """Return the line on which each key and each table first appears."""
+    found: dict[KeyPath, int] = {}
+    table: KeyPath = ()
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.fullmatch(line):
             key = table = _named_by(header[1])
@@ -119,13 +119,13 @@ def line_numbers(text: str) -> dict[Key, int]:
     return found
 
 
-def _named_by(line: str) -> Key:
-    """The key that one line of TOML makes."""
+def _named_by(line: str) -> KeyPath:
+    """Return the key that one line of TOML sets."""
     try:
         tables: Any = tomllib.loads(line)
     except tomllib.TOMLDecodeError:
         return ()
-    key: Key = ()
+    key: KeyPath = ()
     while isinstance(tables, dict) and tables:
         ((name, tables),) = tables.items()
         key = (*key, name)

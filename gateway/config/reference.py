@@ -35,23 +35,23 @@ from gateway.config.settings import (
 INTRODUCTION = """\
 # The configuration file
 
-TOML. A key or table that is not listed here is a mistake, and `xmpp-gateway check --config FILE` tells all mistakes at
-once. Relative paths are relative to the folder of the file. Domains may be written in any spelling that XMPP knows, and
-stand in quotes: `[domains."example.com"]`. The files in `etc/` show everything in use.
+The file is TOML. A key or table that is not listed here is a mistake; `xmpp-gateway check --config FILE` reports all
+mistakes at once. Relative paths are relative to the folder of the file. Domains may be written in any spelling that
+XMPP allows, in quotes: `[domains."example.com"]`. The files in `etc/` show every key in use.
 """
 
 DOMAINS = """\
-Every domain has these keys. `serve` decides about further ones.
+Every domain has these keys. `serve` decides which further keys it has.
 """
 
 SECRETS = """\
-Instead of a secret itself, a key of the same name with `_file` behind it may name a file that holds the secret.
+Any key for a secret may be replaced by the same key with `_file` appended, which names a file that holds the secret.
 """
 
 PEERS = """\
 `[peers.any]` is for every other domain, `[peers."*.example.com"]` for the subdomains of one, `[peers."example.com"]`
-for that one alone. An exact name beats a suffix, a longer suffix a shorter one, and both beat `any`; an entry inherits
-what it does not say. The keys are the same everywhere.
+for that domain alone. An exact name beats a suffix, a longer suffix beats a shorter one, and both beat `any`. An entry
+inherits the keys that it does not set. All entries have the same keys.
 """
 
 TYPES = {
@@ -62,7 +62,7 @@ TYPES = {
     Secret: "text",
     ContactAddress: "URI",
     ConnectEndpoint: "client endpoint",
-    NameserverAddress: "IP address, with a port where it is not 53",
+    NameserverAddress: "IP address, with a port if it is not 53",
     NetworkAddress: "network of IP addresses",
     DoorEndpoint: "server endpoint",
 }
@@ -91,7 +91,7 @@ def reference() -> str:
 
 
 def _section(title: str, kind: type, text: str = "", *, beyond: type | None = None, level: int = 2) -> Iterator[str]:
-    """A heading, what the class says of itself, and a table of its keys."""
+    """Yield a heading, the description of the class, and a table of its keys."""
     yield from _heading(title, level, _sentence(kind))
     if text:
         yield text
@@ -111,7 +111,7 @@ def _heading(title: str, level: int, sentence: str) -> Iterator[str]:
 
 
 def _sentence(kind: type) -> str:
-    """The docstring of a settings class, without the name of its table in front."""
+    """Return the docstring of a settings class, without the name of its table in front."""
     text = (kind.__doc__ or "").strip().partition(": ")[2]
     return text[:1].upper() + text[1:]
 
@@ -133,7 +133,7 @@ def _path_or_table(hint: Any) -> str:
 
 
 def _default(field: Field[Any]) -> str:
-    """The default as it would be written in the file."""
+    """Return the default as the file would have it."""
     if field.default_factory is not MISSING:
         return "`{}`"
     if field.default is MISSING:

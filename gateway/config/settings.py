@@ -2,11 +2,11 @@
 """What the operator decides, as frozen values: read by `gateway.config`, described field by field.
 
 One class for each table of the configuration file, one field for each key, with the key's name. A field carries what
-the reader, the documentation and `xmpp-gateway check` have to know of it: one line of description, the unit, and the
-values that make sense. Rooms are handed the values or the one class that concerns them, never all the settings.
+the reader, the documentation and `xmpp-gateway check` need to know about it: a one-line description, the unit, and the
+valid values. Other packages get the values or the one class that concerns them, never all the settings.
 
-Peers are described from the general to the particular: `any`, then `*.suffix`, the longest suffix last, then the exact
-name; what the particular does not say is as the general has it.
+Rules for peers go from the general to the particular: `any`, then `*.suffix`, the longest suffix last, then the exact
+name. A particular rule inherits whatever it does not set.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ KEEP = ("no", "waiting", "all")
 
 @dataclass(frozen=True)
 class Secret:
-    """A text that no log, traceback or status page shows by accident; `file` is where it stood, if on its own."""
+    """A text that no log, traceback or status page shows by accident; `file` is the file of its own, if it had one."""
 
     text: str = field(repr=False)
     file: Path | None = None
@@ -46,12 +46,11 @@ class Secret:
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """What is to be known of one key: a line of description, its unit, and the values that make sense."""
+    """What there is to know about one key: a one-line description, its unit, and the valid values."""
 
     description: str
     unit: str = ""
     at_least: float | None = None
-    at_most: float | None = None
     one_of: tuple[str, ...] = ()
 
     @property
@@ -61,7 +60,7 @@ class Option:
 
 
 def option(description: str, default: Any = MISSING, **bounds: Any) -> Any:
-    """A field that is a key of the configuration file; without a default the key must be there."""
+    """Return a field that is a key of the configuration file; without a default, the key is required."""
     metadata = {"option": Option(description=description, **bounds)}
     return (
         field(default_factory=dict, metadata=metadata) if default == {} else field(default=default, metadata=metadata)
@@ -79,23 +78,27 @@ def options_of(kind: type) -> Iterator[tuple[Field[Any], Option]]:
 class GatewaySettings:
     """`[gateway]`: the process as a whole."""
 
-    state: Path = option("folder of secrets and databases; made when it is missing, readable for its owner alone")
+    state: Path = option("folder for secrets and databases; created if missing, readable by its owner alone")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Doors:
-    """`[listen]`: Twisted server endpoint strings; a door that is left out stays shut."""
+    """`[listen]`: Twisted server endpoint strings; nothing listens for a key that is left out."""
 
     server: tuple[DoorEndpoint, ...] = option("servers of other domains, STARTTLS", ())
     server_tls: tuple[DoorEndpoint, ...] = option("servers of other domains, TLS from the first byte (XEP-0368)", ())
     client: tuple[DoorEndpoint, ...] = option("clients of domains with accounts, STARTTLS", ())
     client_tls: tuple[DoorEndpoint, ...] = option("clients, TLS from the first byte (XEP-0368)", ())
-    component: tuple[DoorEndpoint, ...] = option("external components (XEP-0114), without TLS: keep it inside", ())
-    inside: tuple[DoorEndpoint, ...] = option("relayed servers, and nobody else", ())
-    http: tuple[DoorEndpoint, ...] = option("/metrics, /healthz and the status page; anonymous, so keep it inside", ())
+    component: tuple[DoorEndpoint, ...] = option(
+        "external components (XEP-0114), without TLS: internal networks only", ()
+    )
+    inside: tuple[DoorEndpoint, ...] = option("relayed servers only", ())
+    http: tuple[DoorEndpoint, ...] = option(
+        "/metrics, /healthz and the status page, without a login: internal networks only", ()
+    )
 
     def opened(self) -> Iterator[tuple[str, DoorEndpoint]]:
-        """Each endpoint with the name of its door."""
+        """Yield each endpoint with the name of its key."""
         for door in fields(self):
             for endpoint in getattr(self, door.name):
                 yield door.name, endpoint
@@ -103,78 +106,78 @@ class Doors:
 
 @dataclass(frozen=True, kw_only=True)
 class TLSSettings:
-    """`[tls]`: whom we trust, and what we speak."""
+    """`[tls]`: trusted authorities, and the protocol versions and ciphers in use."""
 
-    authorities: Path | None = option("authorities in PEM, a file or a folder; left out: the system's", None)
+    authorities: Path | None = option("trusted authorities in PEM, a file or a folder; left out: the system's", None)
     crls: Path | None = option("revocation lists in PEM, a file or a folder; left out: none", None)
-    minimum: str = option("the oldest version of TLS that is spoken", "1.2", one_of=("1.2", "1.3"))
-    ciphers: str | None = option("ciphers of TLS 1.2, an OpenSSL list; left out: as BCP 195 recommends", None)
+    minimum: str = option("the oldest TLS version allowed", "1.2", one_of=("1.2", "1.3"))
+    ciphers: str | None = option("TLS 1.2 ciphers, an OpenSSL list; left out: as BCP 195 recommends", None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeerSettings:
-    """`[peers.*]`: how we deal with other domains."""
+    """`[peers.*]`: the rules for other domains."""
 
-    allow: bool = option("whether anything is exchanged with the domain at all", True)
-    connect: ConnectEndpoint | None = option("where its server is; left out: the DNS says it", None)
-    require_tls: bool = option("no stanza and no proof goes over a stream without TLS", True)
+    allow: bool = option("whether to exchange anything with the domain at all", True)
+    connect: ConnectEndpoint | None = option("where its server is; left out: as the DNS says", None)
+    require_tls: bool = option("whether streams need TLS before any proof or stanza", True)
     authenticate: tuple[str, ...] = option(
-        "means of proof, in order of preference; what is not listed is refused", ("external", "dialback"), one_of=PROOFS
+        "accepted means of proof, in order of preference; others are refused", ("external", "dialback"), one_of=PROOFS
     )
     digest_md5_secret: Secret | None = option("shared with the server of that one domain, for 'digest-md5'", None)
-    direct_tls: bool = option("whether TLS from the first byte is tried where the DNS offers it", True)
+    direct_tls: bool = option("whether to try TLS from the first byte where the DNS offers it", True)
     stanza_bytes: int = option(
-        "a longer stanza is answered with policy-violation, and skipped; eight times as many bytes end the stream",
+        "a longer stanza is skipped and answered with policy-violation; eight times as many bytes end the stream",
         524288,
         unit="bytes",
         at_least=10000,
     )
     assumed_stanza_bytes: int = option(
-        "what its server is taken to accept in one stanza, unless it announces a limit (XEP-0478); longer ones are"
+        "the longest stanza its server is assumed to accept, unless it announces a limit (XEP-0478); longer ones are"
         " bounced: policy-violation; 0: any length",
         524288,
         unit="bytes",
         at_least=0,
     )
-    stanzas_per_second: float = option("above it we read more slowly, nothing is dropped; 0: unlimited", 0, at_least=0)
+    stanzas_per_second: float = option(
+        "above this rate the gateway reads more slowly and drops nothing; 0: unlimited", 0, at_least=0
+    )
     queue_stanzas: int = option(
-        "waiting for a stream that is being opened; those beyond are bounced: resource-constraint",
+        "stanzas waiting for a stream to open; further ones are bounced: resource-constraint",
         10000,
         unit="stanzas",
         at_least=1,
     )
     connect_seconds: float = option(
-        "for opening a stream, shared among the servers of the domain; then what waits is bounced:"
+        "time to open a stream, shared among the servers of the domain; then waiting stanzas are bounced:"
         " remote-server-timeout or remote-server-not-found",
         30,
         unit="seconds",
         at_least=1,
     )
-    idle_seconds: float = option(
-        "a stream on which nothing passed for so long is closed; 0: never", 600, unit="seconds", at_least=0
-    )
+    idle_seconds: float = option("a stream idle for this long is closed; 0: never", 600, unit="seconds", at_least=0)
     keep: str = option(
         "which stanzas survive a crash: those that wait for the other server; or all, before they are sent",
         "waiting",
         one_of=KEEP,
     )
     keep_hours: float = option(
-        "for what waits; then it is bounced: remote-server-timeout", 24, unit="hours", at_least=0.01
+        "how long a stanza may wait; then it is bounced: remote-server-timeout", 24, unit="hours", at_least=0.01
     )
-    bidi: bool = option("whether stanzas pass both ways on one stream where both sides can (XEP-0288)", True)
-    stream_management: bool = option("whether stanzas are acknowledged where both sides can (XEP-0198)", True)
+    bidi: bool = option("whether to send both ways on one stream where both sides support it (XEP-0288)", True)
+    stream_management: bool = option("whether to acknowledge stanzas where both sides support it (XEP-0198)", True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeerRules:
-    """How to deal with which domain; each entry is complete, with what it inherits."""
+    """The rules for each domain; each entry is complete, with what it inherits."""
 
     any: PeerSettings = PeerSettings()
     entries: Mapping[str, PeerSettings] = field(default_factory=dict)
 
     @classmethod
     def inherit(cls, given: Mapping[str, Mapping[str, Any]]) -> PeerRules:
-        """Complete what is given for `any`, `*.suffix` and exact names, the more general first."""
+        """Complete the entries for `any`, `*.suffix` and exact names, the more general first."""
         rules = cls(any=replace(PeerSettings(), **given.get("any", {})))
         for pattern in sorted(given.keys() - {"any"}, key=_generality):
             general = rules.for_domain(Domain(pattern))
@@ -182,7 +185,7 @@ class PeerRules:
         return replace(rules, entries=MappingProxyType(dict(rules.entries)))
 
     def for_domain(self, domain: Domain) -> PeerSettings:
-        """How to deal with that domain: its own entry, or the one of the longest suffix, or `any`."""
+        """Return the rules for a domain: its own entry, the one of the longest suffix, or `any`."""
         return next((self.entries[pattern] for pattern in _patterns(domain) if pattern in self.entries), self.any)
 
 
@@ -205,9 +208,9 @@ class DomainSettings:
 
     domain: Domain
     serve: str = option("im, component, relay, or the dotted name of an ILocalHandler factory")
-    certificate: Path | None = option("its chain in PEM, our own certificate first", None)
+    certificate: Path | None = option("certificate chain in PEM, the domain's own certificate first", None)
     key: Path | None = option("the private key; left out: in the same file as the certificate", None)
-    admins: tuple[ContactAddress, ...] = option("who is reached under which URI (XEP-0157)", ())
+    admins: tuple[ContactAddress, ...] = option("contact URIs, by kind of contact (XEP-0157)", ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +229,7 @@ class ComponentDomain(DomainSettings):
         one_of=KEEP,
     )
     keep_hours: float = option(
-        "for what waits; then it is bounced: remote-server-timeout", 24, unit="hours", at_least=0.01
+        "how long a stanza may wait; then it is bounced: remote-server-timeout", 24, unit="hours", at_least=0.01
     )
 
 
@@ -245,20 +248,22 @@ class RelayDomain(DomainSettings):
     peer: PeerSettings
 
 
-Kind = TypeVar("Kind", bound=DomainSettings)
+OfDomain = TypeVar("OfDomain", bound=DomainSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DNSSettings:
-    """`[dns]`: who is asked for names; the hosts file comes before the nameservers."""
+    """`[dns]`: where names are looked up; the hosts file comes before the nameservers."""
 
-    nameservers: tuple[NameserverAddress, ...] | None = option("asked in this order; left out: the system's", None)
-    hosts_file: Path = option("addresses of names, as hosts(5) has them; `/dev/null`: none", Path("/etc/hosts"))
+    nameservers: tuple[NameserverAddress, ...] | None = option(
+        "nameservers, asked in this order; left out: the system's", None
+    )
+    hosts_file: Path = option("hosts file, in the format of hosts(5); `/dev/null`: none", Path("/etc/hosts"))
     refuse_networks: tuple[NetworkAddress, ...] = option(
-        "where the DNS of other domains may not lead us; a configured `connect` may", ()
+        "networks that the DNS of other domains may not lead us to; a configured `connect` may", ()
     )
     allow_networks: tuple[NetworkAddress, ...] = option(
-        "loopback and link-local networks to which the DNS of other domains may lead us all the same, as 127.0.0.0/8",
+        "loopback and link-local networks that the DNS of other domains may still lead us to, as 127.0.0.0/8",
         (),
     )
 
@@ -268,15 +273,20 @@ FILLING_SECONDS = 5.0  # in which who pushes has filled the system's own buffer:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """`[limits]`: bounds of what anybody may make us do; those of single peers are in `[peers]`."""
+    """`[limits]`: bounds on what anybody can make the gateway do; those for single peers are in `[peers]`."""
 
-    negotiate_seconds: float = option("from the connection to a negotiated stream", 30, unit="seconds", at_least=1)
-    close_seconds: float = option("for the other side's closing tag, after ours", 5, unit="seconds", at_least=0)
+    negotiate_seconds: float = option("time from connection to negotiated stream", 30, unit="seconds", at_least=1)
+    close_seconds: float = option(
+        "time to wait for the other side's closing tag after ours", 5, unit="seconds", at_least=0
+    )
     stall_seconds: float = option(
-        "who reads nothing for so long is closed, and what waits for it is bounced", 60, unit="seconds", at_least=1
+        "a connection that reads nothing for this long is closed, and the stanzas that wait for it are bounced",
+        60,
+        unit="seconds",
+        at_least=1,
     )
     streams: int = option(
-        "streams in all; those that we open take three quarters of them at most, so that others can always come;"
+        "streams in all; those that we open take at most three quarters, so that others can always connect;"
         " further ones are refused: resource-constraint",
         20000,
         at_least=1,
@@ -288,99 +298,99 @@ class Limits:
         at_least=1,
     )
     connections_per_minute: float = option(
-        "connections that one IP address may open to us; further ones: resource-constraint; 0: unlimited",
+        "connections that one IP address may open to us; further ones are refused: resource-constraint; 0: unlimited",
         600,
         at_least=0,
     )
-    unauthenticated_streams: int = option("streams in all that have not proved anything yet", 1000, at_least=1)
+    unauthenticated_streams: int = option("streams in all that have proved nothing yet", 1000, at_least=1)
     unauthenticated_stream_bytes: int = option(
-        "one element on a stream that has not proved anything yet", 10000, unit="bytes", at_least=4096
+        "one element on a stream that has proved nothing yet", 10000, unit="bytes", at_least=4096
     )
     login_failures: int = option(
-        "wrong passwords from one IP address or for one account before further tries have to wait, each time twice as"
-        " long up to 5 minutes; tries before that: temporary-auth-failure; 0: unlimited",
+        "wrong passwords from one IP address or for one account before further attempts must wait, each time twice as"
+        " long, up to 5 minutes; earlier attempts get temporary-auth-failure; 0: unlimited",
         10,
         at_least=0,
     )
     client_stanza_bytes: int = option("one stanza of a client", 262144, unit="bytes", at_least=10000)
     component_stanza_bytes: int = option(
-        "one stanza of a component; more than other servers accept is of use between components only",
+        "one stanza of a component; more than other servers accept is useful between components only",
         524288,
         unit="bytes",
         at_least=10000,
     )
-    depth: int = option("elements inside each other, the stream not counted", 100, at_least=10)
+    depth: int = option("nested elements, the stream not counted", 100, at_least=10)
     elements: int = option("elements in one stanza", 25000, at_least=100)
     attributes: int = option("attributes of one element", 1000, at_least=20)
     pairs_per_stream: int = option(
         "domain pairs that may be proved on one stream; further ones are refused: resource-constraint", 1000, at_least=1
     )
     verifications_per_stream: int = option(
-        "dialback keys that are verified at a time for one stream; further ones: resource-constraint", 100, at_least=1
+        "dialback keys being verified at once for one stream; further ones are refused: resource-constraint",
+        100,
+        at_least=1,
     )
-    verifications: int = option("dialback keys that are verified at a time for all streams", 1000, at_least=1)
+    verifications: int = option("dialback keys being verified at once for all streams", 1000, at_least=1)
     routes: int = option(
-        "domain pairs for which stanzas are sent, wait or have lately failed; for further ones: resource-constraint",
+        "domain pairs with stanzas sent, waiting or recently failed; further pairs: resource-constraint",
         20000,
         at_least=1,
     )
     component_buffer_bytes: int = option(
-        "written to a component and not yet taken by it, before we read less from the others",
+        "written to a component but not yet read by it, before the gateway reads less from the senders",
         1048576,
         unit="bytes",
         at_least=65536,
     )
     queue_bytes: int = option(
-        "all stanzas that wait, together, and 512 more for each; those beyond are bounced: resource-constraint",
+        "all waiting stanzas together, each counted with 512 bytes more; further ones are bounced: resource-constraint",
         33554432,
         unit="bytes",
         at_least=1048576,
     )
-    dns_records: int = option(
-        "records that are taken of one answer of the DNS; the others are left out", 64, at_least=1
-    )
-    dns_answers: int = option("answers of the DNS that are remembered at a time", 4096, at_least=1)
-    dns_questions: int = option("questions to the DNS that wait at a time; further ones fail at once", 8192, at_least=1)
+    dns_records: int = option("records read from one DNS answer; the rest are ignored", 64, at_least=1)
+    dns_answers: int = option("DNS answers in the cache", 4096, at_least=1)
+    dns_questions: int = option("DNS queries waiting at once; further ones fail at once", 8192, at_least=1)
     remembered_domains: int = option(
-        "other domains whose last attempts are remembered, and a quarter as many unproved names; when it is full, the"
+        "other domains whose last attempts are remembered, and a quarter as many unproved names; when full, the"
         " oldest of the domain or the address that takes the most room is forgotten",
         2000,
         at_least=1,
     )
-    remembered_attempts: int = option("attempts that are remembered of each domain", 10, at_least=1)
+    remembered_attempts: int = option("attempts remembered for each domain", 10, at_least=1)
     history_bytes: int = option(
-        "all remembered attempts together; when it is full, as for `remembered_domains`",
+        "all remembered attempts together; when full, as for `remembered_domains`",
         33554432,
         unit="bytes",
         at_least=1048576,
     )
     log_lines_per_minute: int = option(
-        "lines of the log that one IP address, or one domain with all below it, may cause; all together ten times as"
-        " many; those left out are counted; 0: unlimited",
+        "log lines that one IP address, or one domain with its subdomains, may cause; all together ten times as"
+        " many; lines left out are counted; 0: unlimited",
         300,
         at_least=0,
     )
 
     @property
     def silence_seconds(self) -> float:
-        """After how long without an acknowledgement the system gives a connection up (`net.silence`).
+        """Return after how long without an acknowledgement the system gives up a connection (`user_timeout`).
 
-        To the system that time begins as soon as the other side takes nothing; to us, when the system's buffer is full
-        as well. It has to wait for longer, or it would cut off who is stalled before we do, and not say why.
+        The system's time begins as soon as the other side takes nothing; ours begins when the system's buffer is full
+        as well. So the system has to wait longer, or it would cut a stalled connection before we do, without a reason.
         """
         return self.stall_seconds + FILLING_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
 class StorageSettings:
-    """`[storage]`: where accounts and what belongs to them are kept."""
+    """`[storage]`: where accounts and their data are kept."""
 
     url: str = option("sqlite:FILE, relative to the state folder, or memory:", "sqlite:gateway.db")
     file: Path | None = None  # of sqlite
 
     @property
     def in_memory(self) -> bool:
-        """Whether everything is forgotten at the end."""
+        """Return whether everything is lost when the gateway stops."""
         return self.file is None
 
 
@@ -390,31 +400,33 @@ class OutboxSettings:
 
     url: str = option("sqlite:FILE, relative to the state folder, or memory:", "sqlite:outbox.db")
     bytes: int = option(
-        "all that is kept; a sending domain may have as much as is still free; those beyond: resource-constraint",
+        "everything kept; one sending domain may use as much as is still free; stanzas beyond: resource-constraint",
         1073741824,
         unit="bytes",
         at_least=1048576,
     )
-    key_file: Path | None = option("a key of 32 bytes, by which all that is kept is encrypted; left out: none", None)
+    key_file: Path | None = option(
+        "file with a key of 32 bytes that encrypts everything kept; left out: no encryption", None
+    )
     file: Path | None = None  # of sqlite
 
     @property
     def in_memory(self) -> bool:
-        """Return whether everything is forgotten at the end."""
+        """Return whether everything is lost when the gateway stops."""
         return self.file is None
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogSettings:
-    """`[log]`: what is told of what happens."""
+    """`[log]`: what is logged, and how."""
 
-    format: str = option("text: a line for people; json: a record on a line", "text", one_of=("text", "json"))
-    level: str = option("the least level told", "info", one_of=("debug", "info", "warn", "error", "critical"))
+    format: str = option("text: lines for people; json: one record on each line", "text", one_of=("text", "json"))
+    level: str = option("the lowest level logged", "info", one_of=("debug", "info", "warn", "error", "critical"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All of a configuration file, read and found without mistakes; `file` is where it stands."""
+    """A whole configuration file, read and free of mistakes; `file` is its path."""
 
     file: Path
     gateway: GatewaySettings
@@ -428,6 +440,6 @@ class Settings:
     outbox: OutboxSettings = OutboxSettings()
     log: LogSettings = LogSettings()
 
-    def domains_of(self, kind: type[Kind]) -> list[Kind]:
-        """The domains that are served in that way."""
+    def domains_of(self, kind: type[OfDomain]) -> list[OfDomain]:
+        """Return the domains that are served in that way."""
         return [domain for domain in self.domains.values() if isinstance(domain, kind)]

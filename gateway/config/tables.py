@@ -13,7 +13,7 @@ from dataclasses import MISSING
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from gateway.config.reading import Key, Reading, did_you_mean, dotted
+from gateway.config.reading import KeyPath, Reading, did_you_mean, dotted
 from gateway.config.settings import Option, Secret, options_of
 from gateway.config.values import convert, read_secret
 
@@ -21,16 +21,16 @@ T = TypeVar("T")
 
 
 def read_section(reading: Reading, tables: dict[str, Any], name: str, kind: type[T]) -> T:
-    """The table of that name, as that class, which has nothing but options."""
+    """Return the table of that name as that class, which has only options."""
     return kind(**read_table(reading, (name,), tables.get(name, {}), kind))
 
 
 def read_table(
-    reading: Reading, key: Key, table: Any, *kinds: type, besides: Iterable[str] = (), complete: bool = True
+    reading: Reading, key: KeyPath, table: Any, *kinds: type, besides: Iterable[str] = (), complete: bool = True
 ) -> dict[str, Any]:
-    """What the table says of the options of these classes, by field.
+    """Return the values that the table gives for the options of these classes, by field.
 
-    `besides` are keys that somebody else reads. A table that is not `complete` may lack what has no default.
+    `besides` are keys that are read elsewhere. A table that is not `complete` may lack keys without a default.
     """
     if not is_table(reading, key, table):
         table = {}
@@ -47,17 +47,17 @@ def read_table(
     return {**_missing(reading, key, given, kinds), **given} if complete else given
 
 
-def is_table(reading: Reading, key: Key, table: Any) -> bool:
-    """Whether this is a table; a mistake if not."""
+def is_table(reading: Reading, key: KeyPath, table: Any) -> bool:
+    """Return whether this is a table; note a mistake if not."""
     if not isinstance(table, dict):
         reading.wrong(key, f"a table is needed, not {table!r}")
     return isinstance(table, dict)
 
 
 def named_tables(
-    reading: Reading, key: Key, tables: Any, known: Iterable[str]
-) -> Iterator[tuple[Key, str, dict[str, Any]]]:
-    """The tables that are called after domains, each with its key and its name; `known` is what may stand in them."""
+    reading: Reading, key: KeyPath, tables: Any, known: Iterable[str]
+) -> Iterator[tuple[KeyPath, str, dict[str, Any]]]:
+    """Yield the tables that are named after domains, each with its key and name; `known` are the keys they may have."""
     for name, table in tables.items() if is_table(reading, key, tables) else ():
         if not is_table(reading, (*key, name), table):
             continue
@@ -67,8 +67,8 @@ def named_tables(
             yield (*key, name), name, table
 
 
-def _unquoted_name(table: dict[str, Any], known: Iterable[str]) -> Key:
-    """The rest of a domain that was written without quotes as the name of a table, so that each label became one."""
+def _unquoted_name(table: dict[str, Any], known: Iterable[str]) -> KeyPath:
+    """Return the rest of a domain that was written without quotes, so that each label became a table."""
     if len(table) != 1 or (name := next(iter(table))) in known or not isinstance(table[name], dict):
         return ()
     return (name, *_unquoted_name(table[name], known))
@@ -76,11 +76,11 @@ def _unquoted_name(table: dict[str, Any], known: Iterable[str]) -> Key:
 
 @cache
 def hint_of(kind: type, name: str) -> Any:
-    """The type of a field."""
+    """Return the type of a field."""
     return get_type_hints(kind)[name]
 
 
-def _missing(reading: Reading, key: Key, given: dict[str, Any], kinds: Iterable[type]) -> dict[str, Any]:
+def _missing(reading: Reading, key: KeyPath, given: dict[str, Any], kinds: Iterable[type]) -> dict[str, Any]:
     """None for each field that has no default and was not given."""
     missing: dict[str, Any] = {}
     for kind in kinds:
@@ -92,8 +92,8 @@ def _missing(reading: Reading, key: Key, given: dict[str, Any], kinds: Iterable[
     return missing
 
 
-def _read_value(reading: Reading, key: Key, value: Any, hint: Any, said: Option) -> Any:
-    """The value as the field holds it; None, and a mistake for each thing that is wrong, when it cannot be used."""
+def _read_value(reading: Reading, key: KeyPath, value: Any, hint: Any, said: Option) -> Any:
+    """Return the value as the field holds it; None, and a mistake for each problem, when it cannot be used."""
     kind = _bare(hint)
     if get_origin(kind) is not tuple:
         return _read_one(reading, key, value, kind, said)
@@ -106,7 +106,7 @@ def _read_value(reading: Reading, key: Key, value: Any, hint: Any, said: Option)
     return None if None in items else tuple(items)
 
 
-def _read_one(reading: Reading, key: Key, value: Any, kind: Any, said: Option) -> Any:
+def _read_one(reading: Reading, key: KeyPath, value: Any, kind: Any, said: Option) -> Any:
     try:
         return _within(convert(reading.folder, value, kind), said)
     except ValueError as error:
@@ -117,15 +117,15 @@ def _read_one(reading: Reading, key: Key, value: Any, kind: Any, said: Option) -
 def _within(value: Any, said: Option) -> Any:
     unit = f" {said.unit}" if said.unit else ""
     if said.at_least is not None and value < said.at_least:
-        raise ValueError(f"{value:g} is too little: at least {said.least}{unit}")
+        raise ValueError(f"{value:g} is too small: at least {said.least}{unit}")
     if said.one_of and value not in said.one_of:
         choices = ", ".join(map(repr, said.one_of))
-        raise ValueError(f"{value!r} is none of {choices}{did_you_mean(value, said.one_of)}")
+        raise ValueError(f"{value!r} is not one of {choices}{did_you_mean(value, said.one_of)}")
     return value
 
 
 def _bare(hint: Any) -> Any:
-    """The type without `| None`."""
+    """Return the type without `| None`."""
     if get_origin(hint) in (Union, types.UnionType):
         (hint,) = (each for each in get_args(hint) if each is not type(None))
     return hint

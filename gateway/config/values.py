@@ -16,7 +16,7 @@ from typing import Any
 
 from twisted.internet.endpoints import serverFromString
 
-from gateway.config.reading import Key, Reading
+from gateway.config.reading import KeyPath, Reading
 from gateway.config.settings import (
     ConnectEndpoint,
     ContactAddress,
@@ -35,16 +35,16 @@ _MOST_SECRET_BYTES = 4096
 
 
 def convert(folder: Path, value: Any, kind: Any) -> Any:
-    """Read a value as that type; raise ValueError where it is none."""
+    """Read a value as that type; raise ValueError when it is not one."""
     return _READERS[kind](folder, value)
 
 
-def read_secret(reading: Reading, key: Key, table: Mapping[str, Any]) -> Secret | None:
-    """The secret in the file that `<key>_file` names."""
+def read_secret(reading: Reading, key: KeyPath, table: Mapping[str, Any]) -> Secret | None:
+    """Return the secret in the file that `<key>_file` names."""
     name = key[-1]
     file_key = (*key[:-1], f"{name}_file")
     if name in table:
-        reading.wrong(file_key, f"{name} is there as well: only one of them is needed")
+        reading.wrong(file_key, f"{name} is set as well: remove one of the two")
         return None
     try:
         file = _path(reading.folder, table[f"{name}_file"])
@@ -81,7 +81,7 @@ def _text(folder: Path, value: Any) -> str:
 
 
 def _path(folder: Path, value: Any) -> Path:
-    """A path that can be shown: without `..`, and with the last link, if it is one, as it stands."""
+    """Return a path fit to be shown: without `..`, and with a link at its end left unresolved."""
     path = folder / _text(folder, value)
     return path.parent.resolve() / path.name if ".." in path.parts else path
 
@@ -102,7 +102,7 @@ def _secret(folder: Path, value: Any) -> Secret:
 
 def _contact(folder: Path, value: Any) -> ContactAddress:
     if not _URI.fullmatch(_text(folder, value)):
-        raise ValueError(f"{value!r} is no URI: write it as 'mailto:...', 'xmpp:...' or 'https:...'")
+        raise ValueError(f"{value!r} is not a URI: write it as 'mailto:...', 'xmpp:...' or 'https:...'")
     return ContactAddress(value)
 
 
@@ -120,22 +120,24 @@ def _network(folder: Path, value: Any) -> NetworkAddress:
     try:
         ip_network(_text(folder, value))
     except ValueError as error:
-        raise ValueError(f"{value!r} is no network as 10.0.0.0/8 or fd00::/8 is: {error}") from error
+        raise ValueError(f"{value!r} is not a network like 10.0.0.0/8 or fd00::/8: {error}") from error
     return NetworkAddress(value)
 
 
 def _door(folder: Path, value: Any) -> DoorEndpoint:
-    """A server endpoint that Twisted can make; it is not listened on."""
+    """Return a server endpoint that Twisted can make; nothing listens on it yet."""
     kind = _text(folder, value).partition(":")[0]
     if kind in ("ssl", "tls"):
-        raise ValueError(f"{value!r} brings TLS of its own: write 'tcp:', the gateway adds TLS where it belongs")
+        raise ValueError(f"{value!r} has TLS of its own: write 'tcp:'; the gateway adds TLS where it belongs")
     if (port := _TCP_PORT.fullmatch(value)) and not 0 <= int(port[1]) < 65536:
-        raise ValueError(f"{value!r} has no usable port: a number up to 65535 is needed")
+        raise ValueError(f"{value!r} has no usable port: write a number up to 65535")
     try:
         serverFromString(None, value)
     except (ValueError, TypeError, AttributeError) as error:
         problem = _CALLED.sub("", str(error))
-        raise ValueError(f"{value!r} is no server endpoint as 'tcp:5269:interface=127.0.0.1' is: {problem}") from error
+        raise ValueError(
+            f"{value!r} is not a server endpoint like 'tcp:5269:interface=127.0.0.1': {problem}"
+        ) from error
     except LookupError:
         pass  # a socket of systemd, which only the process that systemd starts can see
     return DoorEndpoint(value)
@@ -151,7 +153,7 @@ def _content(file: Path) -> str:
     except OSError as error:
         raise ValueError(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"{file} holds no text in UTF-8") from error
+        raise ValueError(f"{file} does not hold UTF-8 text") from error
 
 
 _READERS: dict[Any, Callable[[Path, Any], Any]] = {

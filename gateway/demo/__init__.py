@@ -1,7 +1,7 @@
 """The demo: `python -m gateway.demo`, which is what `make run` does.
 
 Two gateways on loopback, one for domains below demo.test, one that plays the outside world. A component attaches to
-the first and sends a message to the second; every step on its way there and back is told.
+the first and sends a message to the second; every step there and back is shown.
 
 material.py    certificates and secrets to throw away
 names.py       a nameserver that knows both sides

@@ -1,6 +1,6 @@
-"""`python -m gateway.demo [FOLDER]`: prepare, start both gateways, tell the story, stay up until Ctrl-C.
+"""`python -m gateway.demo [FOLDER]`: prepare, start both gateways, run the story, stay up until Ctrl-C.
 
-The configurations are in the folder's `etc`, and what is made goes into its `state`; it is this tree's unless told.
+The configurations are in the folder's `etc`; everything made goes into its `state`. The default folder is this tree.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from twisted.logger import globalLogBeginner
 
 from gateway.config import Mistakes
 from gateway.demo import material, outside
-from gateway.demo.narrator import Alarm, Narrator
+from gateway.demo.narrator import Alarm, DemoNarrator
 from gateway.demo.story import Story
 from gateway.operations.log import log_observer
 from gateway.xmpp.errors import GatewayError
@@ -26,13 +26,13 @@ ROOT = Path(__file__).parents[2]
 
 
 async def demo(reactor: Any, folder: Path) -> None:
-    """The demo itself, which ends when something fails or the reactor is stopped."""
-    # Twisted leaves a SIGINT alone that is ignored, as nohup and some CI runners start programs: Ctrl-C ends us anyway.
+    """Run the demo until something fails or the reactor is stopped."""
+    # nohup and some CI runners start programs with SIGINT ignored, and Twisted leaves that alone; Ctrl-C must end us.
     signal.signal(signal.SIGINT, lambda number, frame: reactor.sigInt(number, frame))
-    narrator = Narrator()
+    narrator = DemoNarrator()
     state = folder / "state" / "demo"
     if material.prepare(state):
-        narrator.tell(f"made an authority, certificates and secrets to throw away, in {state.relative_to(folder)}")
+        narrator.tell(f"made a throwaway authority, certificates and secrets in {state.relative_to(folder)}")
     log = (state / "gateway.log").open("a")
     globalLogBeginner.beginLoggingTo(
         [log_observer(log, form="text", level="debug"), Alarm(narrator)], redirectStandardIO=False
@@ -43,7 +43,7 @@ async def demo(reactor: Any, folder: Path) -> None:
         narrator.show(str(mistakes))
         raise SystemExit(1) from None
     except CannotListenError as error:
-        narrator.tell(f"{error}: does another demo run already?")
+        narrator.tell(f"{error}: is another demo running?")
         raise SystemExit(1) from None
     except GatewayError as error:
         narrator.tell(str(error))
@@ -52,7 +52,7 @@ async def demo(reactor: Any, folder: Path) -> None:
 
 
 def main(reactor: Any, *words: str) -> Deferred[None]:
-    """The demo, or with the word `outside` and a configuration its other side."""
+    """Run the demo, or with the word `outside` and a configuration its other side."""
     match words:
         case ("outside", configuration):
             return outside.serve(reactor, Path(configuration))

@@ -1,4 +1,4 @@
-"""What the demo's configurations name and a repository cannot hold: an authority, certificates, secrets."""
+"""Files that the demo's configurations name and a repository cannot hold: an authority, certificates, secrets."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from gateway.demo.authority import Authority
 from gateway.net.certificates.own_certificates import load_identity
-from gateway.net.certificates.throwaway_ca import Authority
 from gateway.xmpp.errors import ConfigError
 
 CERTIFICATES = {
@@ -19,14 +19,14 @@ SECRETS = ("bridge.secret", "game.secret", "romeo.password", "juliet.password")
 
 
 def prepare(folder: Path) -> bool:
-    """Make what is missing or about to expire; the answer is whether anything was made."""
+    """Make what is missing or about to expire; return whether anything was made."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stale = not all(_is_good(folder / name, domains) for name, domains in CERTIFICATES.items())
     if stale:
-        authority = Authority.create("Authority of the demo, to be thrown away")
+        authority = Authority("Authority of the demo, to be thrown away")
         authority.save(folder / "ca.pem")
         for name, domains in CERTIFICATES.items():
-            authority.issue(*domains).save(folder / name)
+            authority.issue(domains, folder / name)
     for name in SECRETS:
         stale |= _make_secret(folder / name)
     return stale

@@ -16,7 +16,7 @@ _SERVICE = "_xmpp-server._tcp."
 
 
 class DemoNames(common.ResolverBase):
-    """Knows `*.demo.test` and `*.outside.test`, and nothing else."""
+    """A resolver for `*.demo.test` and `*.outside.test` only."""
 
     def __init__(self, address: str) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class DemoNames(common.ResolverBase):
 
 
 def nameserver(address: str) -> dns.DNSDatagramProtocol:
-    """A protocol for `reactor.listenUDP`, by which all servers are found at this address."""
+    """Return a protocol for `reactor.listenUDP` that gives this address for every server."""
     factory = DNSServerFactory(clients=[DemoNames(address)])
     factory.noisy = False
     protocol = dns.DNSDatagramProtocol(factory)

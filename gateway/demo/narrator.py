@@ -14,23 +14,23 @@ from gateway.notices.notices import Level, Notice
 from gateway.operations.log import harmless, text_record
 
 
-class Narrator:
-    """Writes lines for whoever looks on; a subscriber for notices, and an observer of errors."""
+class DemoNarrator:
+    """Prints lines for people; a subscriber for notices, and an observer of errors."""
 
     def __init__(self, out: IO[str] = sys.stdout) -> None:
         self._out = out
 
     def tell(self, text: str, moment: float | None = None) -> None:
-        """One line, with the time of now or of that moment."""
+        """Print one line with a time: now, or the given moment."""
         when = datetime.now() if moment is None else datetime.fromtimestamp(moment)
         self._write(f"{when:%H:%M:%S}.{when.microsecond // 1000:03}  {harmless(text)}")
 
     def show(self, text: str = "") -> None:
-        """Lines without a time."""
+        """Print lines without a time."""
         self._write(text)
 
     def notice(self, notice: Notice) -> None:
-        """Tell a notice that is worth it: a stream step by step, anything else in its own words."""
+        """Print a notice if it matters: a stream step by step, anything else in its own words."""
         if isinstance(notice, Attempt):
             if notice.kind is not Kind.COMPONENT or notice.verdict.is_failure:  # its attachment is a notice of its own
                 self._tell_attempt(notice)
@@ -52,9 +52,9 @@ class Narrator:
 
 @implementer(ILogObserver)
 class Alarm:
-    """Shows errors of our own, with their traceback; they belong into the report of a bug."""
+    """Print errors of our own with their traceback, to include in a bug report."""
 
-    def __init__(self, narrator: Narrator) -> None:
+    def __init__(self, narrator: DemoNarrator) -> None:
         self._narrator = narrator
 
     def __call__(self, event: LogEvent) -> None:

@@ -1,4 +1,4 @@
-"""The second gateway: a child process that says when it is ready, and ends when nobody holds its standard input."""
+"""The second gateway: a child process that reports when it is ready, and ends when its standard input is closed."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Outside(ProcessProtocol):
         self._log = state / "outside.log"
 
     def start(self, reactor: Any) -> Deferred[None]:
-        """Start it; fires when its doors are open."""
+        """Start it; return a Deferred that fires when its ports are open."""
         command = [sys.executable, "-m", "gateway.demo", "outside", str(self._configuration)]
         with self._log.open("ab") as log:
             reactor.spawnProcess(self, command[0], command, os.environ, childFDs={0: "w", 1: "r", 2: log.fileno()})
         return self.ready
 
     def stop(self) -> Deferred[None]:
-        """Let it end; fires when it has."""
+        """Stop it; return a Deferred that fires when it has ended."""
         if self.transport is not None:
             self.transport.closeStdin()
         else:
@@ -57,14 +57,14 @@ class Outside(ProcessProtocol):
 
 
 def serve(reactor: Any, configuration: Path) -> Deferred[None]:
-    """Be the second gateway."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the demo, which then lets this one end
+    """Run the second gateway."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the demo, which then stops this process
     settings = load(configuration)
     globalLogBeginner.beginLoggingTo(
         [log_observer(sys.stderr, form=settings.log.format, level=settings.log.level)], redirectStandardIO=False
     )
     gateway = build(settings, reactor)
-    gateway.board.subscribe(notice_log(settings.log.level))
+    gateway.shared.board.subscribe(notice_log(settings.log.level))
     reactor.addSystemEventTrigger("before", "shutdown", gateway.stopService)
     gateway.privilegedStartService()
     gateway.startService()
@@ -74,7 +74,7 @@ def serve(reactor: Any, configuration: Path) -> Deferred[None]:
 
 
 class Parent(Protocol):
-    """Whoever started this process."""
+    """The process that started this one."""
 
     def __init__(self) -> None:
         self.gone: Deferred[None] = Deferred()

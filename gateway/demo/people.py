@@ -1,4 +1,4 @@
-"""The people of the demo: two accounts, with passwords that were made for this machine."""
+"""The demo's users: two accounts with passwords made for this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMES = ("romeo", "juliet")
 
 
 def settle(settings: Settings) -> None:
-    """Give each of them an account with the password in the state folder, where there is none yet."""
+    """Create the accounts that are missing, with the passwords in the state folder."""
     state = settings.gateway.state
     store = open_store(settings.storage.url, state)
     try:

@@ -1,4 +1,4 @@
-"""The story: what the demo does, in its order."""
+"""The story: what the demo does, in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.commands import COMMANDS
 from gateway.config import load
 from gateway.config.settings import ComponentDomain
 from gateway.demo import names, people
-from gateway.demo.narrator import Narrator
+from gateway.demo.narrator import DemoNarrator
 from gateway.demo.outside import Outside
 from gateway.demo.visitor import Visitor
 from gateway.net.dns.system_names import parse_nameserver
@@ -22,19 +22,19 @@ from gateway.service import build
 
 ATTACHES = "bridge.demo.test"
 TO_BE_TRIED = {
-    "check": "what it serves, and everything wrong with its configuration",
-    "status": "how it is doing",
-    "peers": "whom it has streams with",
-    "explain outside.test": "how it came to its stream with outside.test",
+    "check": "what it serves, and any mistake in its configuration",
+    "status": "the state of the service",
+    "peers": "the domains it has streams with",
+    "explain outside.test": "how its stream with outside.test came about",
     "probe outside.test": "a fresh attempt, step by step",
-    "probe nowhere.test": "how one fails",
+    "probe nowhere.test": "an attempt that fails",
 }
 
 
 class Story:
     """Both gateways and the visitor, from the first line to the last."""
 
-    def __init__(self, reactor: Any, configuration: Path, narrator: Narrator) -> None:
+    def __init__(self, reactor: Any, configuration: Path, narrator: DemoNarrator) -> None:
         self._reactor = reactor
         self._narrator = narrator
         self._configuration = configuration
@@ -45,11 +45,11 @@ class Story:
         self._address, self._names_port = parse_nameserver(nameserver)  # where everything is
         people.settle(self._settings)
         self._gateway = build(self._settings, reactor)
-        self._gateway.board.subscribe(narrator.notice)
-        self._gateway.board.subscribe(notice_log("debug"))
+        self._gateway.shared.board.subscribe(narrator.notice)
+        self._gateway.shared.board.subscribe(notice_log("debug"))
 
     async def play(self) -> None:
-        """Start everything, send a message and see the answer."""
+        """Start everything, send a message and wait for the answer."""
         address = self._address
         self._reactor.listenUDP(self._names_port, names.nameserver(address), interface=address)
         self._gateway.privilegedStartService()
@@ -74,7 +74,7 @@ class Story:
         self._narrator.tell(f"visitor@{ATTACHES} gets from echo@outside.test: {answer!r}, {took:.0f} ms after writing")
 
     def _suggest(self) -> None:
-        """Say what to try next: only what there is."""
+        """Print what to try next, limited to what is there."""
         show = self._narrator.show
         show("\nIt stays up until Ctrl-C. To try next, in another terminal:\n")
         for words, what in TO_BE_TRIED.items():
@@ -82,7 +82,7 @@ class Story:
             if name in COMMANDS:
                 command = f".venv/bin/xmpp-gateway {name} --config {_short(self._configuration)} {rest}".rstrip()
                 show(f"  {command}\n      {what}")
-        show(f"  curl http://{self._address}:15280/healthz\n      whether it is well")
+        show(f"  curl http://{self._address}:15280/healthz\n      whether it is healthy")
         show(f"  tail -f {_short(self._settings.gateway.state)}/gateway.log\n      the log of this gateway, in full")
         for name in people.NAMES:
             file = _short(self._settings.gateway.state / f"{name}.password")
@@ -102,7 +102,7 @@ class Story:
 
 
 def _short(path: Path) -> str:
-    """The path as one would type it here."""
+    """Return the path as one would type it here."""
     path = path.resolve()
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,4 +1,4 @@
-"""The visitor: an external component as anybody may write one, here with Twisted's own implementation of XEP-0114."""
+"""The visitor: an external component such as anybody might write, here with Twisted's implementation of XEP-0114."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twisted.words.xish import domish
 
 
 class Visitor:
-    """Attaches to a component door, sends a message, and waits for what comes back."""
+    """A component that attaches, sends a message, and waits for the answer."""
 
     def __init__(self, domain: str, secret: str) -> None:
         self.domain = domain
@@ -24,7 +24,7 @@ class Visitor:
         self.factory.addBootstrap(xmlstream.INIT_FAILED_EVENT, self.attached.errback)
 
     def say(self, text: str, *, to: str) -> Deferred[str]:
-        """Send a message; fires with the text of the answer."""
+        """Send a message; return a Deferred that fires with the text of the answer."""
         message = domish.Element((component.NS_COMPONENT_ACCEPT, "message"))
         message["from"], message["to"], message["type"], message["id"] = f"visitor@{self.domain}", to, "chat", "hello"
         message.addElement("body", content=text)

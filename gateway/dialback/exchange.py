@@ -1,6 +1,6 @@
 """The three parts of dialback, as functions from elements to elements (XEP-0220 §2).
 
-Initiating server     asserts a domain pair with a key   `result_request`, reads a `Verdict`
+Initiating server     asserts a domain pair with a key   `result_request`, reads a `KeyVerdict`
 Receiving server      has the key checked, and answers   reads an `Assertion`, `verify_request`, `result_answer`
 Authoritative server  says whether it made the key       reads a `Question`, `verify_answer`
 
@@ -38,7 +38,7 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class KeyVerdict:
     """An answer to either. `valid` is None when it came as an error, which then has a condition and perhaps a text."""
 
     pair: DomainPair
@@ -48,7 +48,7 @@ class Verdict:
     text: str = ""
 
 
-def read_result(element: Element) -> Assertion | Verdict:
+def read_result(element: Element) -> Assertion | KeyVerdict:
     """A db:result as the receiving server (an assertion) or the initiating server (a verdict) gets it."""
     kind = element.get("type")
     if kind is None:
@@ -56,7 +56,7 @@ def read_result(element: Element) -> Assertion | Verdict:
     return _verdict(element, kind, _pair(element).reversed())
 
 
-def read_verify(element: Element) -> Question | Verdict:
+def read_verify(element: Element) -> Question | KeyVerdict:
     """A db:verify as the authoritative server (a question) or the receiving server (a verdict) gets it."""
     stream_id = element.get("id")
     if not stream_id:
@@ -103,16 +103,16 @@ def _answer(
     return Element(DIALBACK, name, {"from": from_, "to": to, "type": kind, "id": id_}, children)
 
 
-def _verdict(element: Element, kind: str, pair: DomainPair, stream_id: str = "") -> Verdict:
+def _verdict(element: Element, kind: str, pair: DomainPair, stream_id: str = "") -> KeyVerdict:
     if kind == "valid" or kind == "invalid":
-        return Verdict(pair=pair, valid=kind == "valid", stream_id=stream_id)
+        return KeyVerdict(pair=pair, valid=kind == "valid", stream_id=stream_id)
     if kind != "error":
         raise StreamError(StreamCondition.BAD_FORMAT, "the type of a dialback answer is valid, invalid or error")
     error = element.first(name="error")
     conditions = list(error.elements(STANZA_ERRORS)) if error else []
     named = next((child.name for child in conditions if child.name != "text"), "undefined-condition")
     text = next((child.text for child in conditions if child.name == "text"), "")
-    return Verdict(pair=pair, valid=None, stream_id=stream_id, condition=named, text=text)
+    return KeyVerdict(pair=pair, valid=None, stream_id=stream_id, condition=named, text=text)
 
 
 def _pair(element: Element) -> DomainPair:
@@ -128,7 +128,7 @@ def _domain(element: Element, attribute: str) -> Domain:
         address = Address.parse(text)
     except MalformedAddress as error:
         raise StreamError(
-            StreamCondition.IMPROPER_ADDRESSING, f"'{attribute}' of db:{element.name} is no domain: {error.problem}"
+            StreamCondition.IMPROPER_ADDRESSING, f"'{attribute}' of db:{element.name} is not a domain: {error.problem}"
         ) from error
     if address.local or address.resource:
         raise StreamError(StreamCondition.IMPROPER_ADDRESSING, f"'{attribute}' of db:{element.name} must be a domain")

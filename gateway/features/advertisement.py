@@ -1,4 +1,4 @@
-"""Features that are only announced: the server says what it can do, and nothing is negotiated (RFC 6120 §4.3.2).
+"""Features that the server only announces, without negotiation (RFC 6120 §4.3.2).
 
 Roster versions (RFC 6121 §2.6.1), pre-approved subscriptions (§3.4.1) and their like, to clients that have proved their
 account and are about to bind.

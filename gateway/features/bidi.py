@@ -8,8 +8,8 @@ called rests on its certificate, or on the DNS that led us there: it is asked fo
 
 from __future__ import annotations
 
-from gateway.features.limits import our_limits, their_limits
 from gateway.stream.facts import Facts, Means, Role
+from gateway.stream.limits import our_limits, their_limits
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
 from gateway.xmpp.elements import Element

@@ -15,8 +15,8 @@ from gateway.dialback.exchange import (
     RESULT,
     VERIFY,
     Assertion,
+    KeyVerdict,
     Question,
-    Verdict,
     read_result,
     read_verify,
     result_answer,
@@ -49,7 +49,7 @@ _OFFER = Element(DIALBACK_FEATURE, "dialback", {}, [Element(DIALBACK_FEATURE, "e
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bounds:
+class DialbackBounds:
     """How much may be proved on one stream; each check may open a stream to somebody whom the other side chooses."""
 
     pairs: int = 1000  # proved or being checked
@@ -68,7 +68,7 @@ class Dialback(StreamFeature):
         keys: KeyMaker,
         speaks_for: Callable[[Domain], bool],
         terms_for: PairPolicy,
-        bounds: Bounds = Bounds(),
+        bounds: DialbackBounds = DialbackBounds(),
     ) -> None:
         """`speaks_for`: the domains whose keys we make; `terms_for`: what an asserted pair is held to."""
         self._keys = keys
@@ -85,7 +85,7 @@ class Dialback(StreamFeature):
         return _OFFER
 
     def begin(self, facts: Facts, offered: Element) -> Step | None:
-        """Assert the pair of the stream, also where dialback is not offered: many servers take it all the same."""
+        """Assert the pair of the stream, also where dialback is not offered: many servers take it anyway."""
         feature = offered.first(DIALBACK_FEATURE, "dialback")
         errors = feature is not None and feature.first(DIALBACK_FEATURE, "errors") is not None
         facts = replace(facts, peer_dialback_errors=errors)
@@ -178,14 +178,14 @@ class Dialback(StreamFeature):
         then = Then.AWAIT if facts.proofs or facts.checking else Then.CLOSE
         return Step(facts=facts, outputs=[result_answer(answer.pair, False), refused], then=then)
 
-    def _take_answer(self, facts: Facts, verdict: Verdict) -> Step:
+    def _take_answer(self, facts: Facts, verdict: KeyVerdict) -> Step:
         """Receiving server, step 3: the authoritative server has answered a question that was put on this stream."""
         question = (verdict.pair, verdict.stream_id)
         if question not in facts.asked:
             return Step(facts=facts)  # nobody asked (CVE-2012-3525)
         return Step(facts=replace(facts, asked=facts.asked - {question}), outputs=[_verification(verdict)])
 
-    def _take_verdict(self, facts: Facts, verdict: Verdict) -> Step:
+    def _take_verdict(self, facts: Facts, verdict: KeyVerdict) -> Step:
         """Initiating server, step 4: the receiving server has decided about one of our pairs."""
         if verdict.pair not in facts.asserted:
             return Step(facts=facts)  # nobody asked (CVE-2012-3525)
@@ -236,6 +236,6 @@ def _refused(facts: Facts, pair: DomainPair, condition: StanzaCondition, text: s
     return Step(facts=facts, outputs=[result_answer(pair, condition, text), refused])
 
 
-def _verification(verdict: Verdict) -> VerificationAnswered:
+def _verification(verdict: KeyVerdict) -> VerificationAnswered:
     text = verdict.text or verdict.condition
     return VerificationAnswered(pair=verdict.pair, stream_id=verdict.stream_id, valid=verdict.valid, text=text)

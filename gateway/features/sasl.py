@@ -20,6 +20,9 @@ from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import SaslCondition, SaslFailure
 from gateway.xmpp.namespaces import SASL, XML
 
+Token = Callable[[], str]
+"""Makes a text that nobody can guess."""
+
 HANDLED = frozenset({(SASL, name) for name in ("auth", "challenge", "response", "abort", "success", "failure")})
 
 

@@ -12,11 +12,12 @@ server's certificate proves its domain, and a server that offers bindings which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
+from gateway.features.sasl import Token
 from gateway.features.sasl_initiating import SaslInitiating, Usable, offered_mechanisms
 from gateway.features.sasl_receiving import Accepted, SaslReceiving
 from gateway.sasl import external, plain
@@ -33,8 +34,6 @@ from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import SaslCondition, SaslFailure, StreamCondition, StreamError
 from gateway.xmpp.namespaces import CHANNEL_BINDING_TYPES
-
-Token = Callable[[], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +131,7 @@ def _no_external(facts: Facts) -> SaslFailure | None:
 
 def _client_proved(facts: Facts, accepted: Accepted, identity: str) -> tuple[Facts, Sequence[Event]]:
     account = Address.parse(identity)
-    # Nothing will be bound to the channel any more, and the stream may stand for months.
+    # Nothing will be bound to the channel any longer, and the stream may stand for months.
     tls = replace(facts.tls, channel_bindings=_NO_BINDINGS) if facts.tls is not None else None
     return replace(facts, client=account, tls=tls), [ClientAuthenticated(account=account, mechanism=accepted.name)]
 

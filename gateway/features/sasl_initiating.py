@@ -34,7 +34,7 @@ class Usable:
 # The mechanisms that we would use on this stream, best first, given what the other side offers.
 Choose = Callable[[Facts, Element], Sequence[Usable]]
 # What a success by a mechanism makes of the facts, and who is to hear of it.
-Proved = Callable[[Facts, Usable], tuple[Facts, Sequence[Event]]]
+InitiatingProved = Callable[[Facts, Usable], tuple[Facts, Sequence[Event]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class SaslInitiating(StreamFeature):
     handles = HANDLED
     answers = (Computed,)
 
-    def __init__(self, choose: Choose, *, is_done: Callable[[Facts], bool], proved: Proved) -> None:
+    def __init__(self, choose: Choose, *, is_done: Callable[[Facts], bool], proved: InitiatingProved) -> None:
         self._choose = choose
         self._is_done = is_done
         self._proved = proved

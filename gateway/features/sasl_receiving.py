@@ -59,7 +59,7 @@ class Accepted:
 
 
 # What a success makes of the facts, and who is to hear of it: given the mechanism and the identity that it has proved.
-Proved = Callable[[Facts, Accepted, str], tuple[Facts, Sequence[Event]]]
+ReceivingProved = Callable[[Facts, Accepted, str], tuple[Facts, Sequence[Event]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class SaslReceiving(StreamFeature):
         table: Sequence[Accepted],
         *,
         is_done: Callable[[Facts], bool],
-        proved: Proved,
+        proved: ReceivingProved,
         pauses: bool = False,
     ) -> None:
         """`is_done`: whether the stream is authenticated already; `pauses`: whether refusals wait for a pause."""

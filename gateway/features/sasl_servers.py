@@ -10,8 +10,9 @@ A refusal by the other side leaves dialback, on the same stream.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from gateway.features.sasl import Token
 from gateway.features.sasl_initiating import SaslInitiating, Usable
 from gateway.features.sasl_receiving import Accepted, SaslReceiving
 from gateway.sasl import digest_md5, external
@@ -23,8 +24,6 @@ from gateway.stream.facts import Facts, Means
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import SaslCondition, SaslFailure
-
-Token = Callable[[], str]
 
 
 def accepting_servers(token: Token) -> SaslReceiving:

@@ -6,7 +6,7 @@ needs one is an event or an order to it.
     initiating entity                     receiving entity
     begin: <enable/>, or <resume/>        GrantManagement, answered by ManagementGranted: <enabled/>
     ManagementEnabled                     ResumeStream, answered by ResumptionDecided: <resumed/> or <failed/>
-    StreamResumed, or ResumptionRefused   (after a refusal the initiating entity enables it anew)
+    StreamResumed, or ResumptionRefused   (after a refusal the initiating entity enables it again)
     AcknowledgementRequested, Acknowledged: on both sides, any time after
 
 Stanzas may follow `<enable/>` at once, so it costs no round trip. Until `<resume/>` is answered the session sends none,
@@ -74,7 +74,7 @@ class ResumptionDecided(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ManagementEnabled(Event):
-    """The other side manages the stream, too; with an id it can be resumed, for so many seconds if it says so."""
+    """The other side manages the stream, too; with an id it can be resumed, for this many seconds if it says so."""
 
     id: str | None = None
     seconds: int | None = None
@@ -193,7 +193,7 @@ class StreamManagement(StreamFeature):
         return Step(facts=on, outputs=[resumed], then=Then.CONTINUE)
 
     def closing(self, facts: Facts) -> Sequence[Event]:
-        """Whoever closes a stream acknowledges what it has handled, or it would be sent again (XEP-0198 §4)."""
+        """Acknowledge what was handled before a stream is closed, or it would be sent again (XEP-0198 §4)."""
         return [LastAcknowledgement()] if facts.management is Management.ON else []
 
 
@@ -235,7 +235,7 @@ def _answered(facts: Facts, element: Element) -> Step:
         if element.name == "failed":
             refused = ResumptionRefused(h=_count(element) if element.get("h") is not None else None)
             step = _enabling(facts)
-            # Whoever hears of the refusal sends again what was in doubt, and that must be counted: so behind <enable/>.
+            # After a refusal the doubtful stanzas are sent again, and they must be counted: so after <enable/>.
             return replace(step, outputs=[*step.outputs, refused])
     if element.name == "failed" and facts.management is Management.ON:
         return Step(facts=replace(facts, management=Management.NONE), outputs=[ManagementRefused()])

@@ -1,1 +1,1 @@
-"""Dealing with remote domains: when to try them, what they have proved, what waits for them."""
+"""Remote domains: when to try them, what they have proved, and the stanzas that wait for them."""

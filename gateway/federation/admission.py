@@ -1,4 +1,4 @@
-"""Admission: what comes in on a stream between servers, stanza by stanza, to the router or back (RFC 6120 §8.1).
+"""Admission: send each stanza from a stream between servers to the router, or refuse it (RFC 6120 §8.1).
 
 A stanza of a pair that the stream admits goes on its way; everything else about it is policy. One with a fault of its
 own ends alone, and counts as handled. The first one that breaks a rule of the stream ends the stream, after those
@@ -19,6 +19,7 @@ from gateway.routing.router import Router
 from gateway.stream.facts import Facts
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import StanzaDropped, StanzaError, StreamError
+from gateway.xmpp.faults import Fault, StreamKind, refusal
 from gateway.xmpp.stanzas import Stanza, domains_of
 
 
@@ -57,6 +58,14 @@ class Admission:
             )
         )
         return handled, ended
+
+    def drop(self, stanzas: Sequence[Stanza], facts: Facts) -> None:
+        """Let a batch end that has come in on a stream of ours for one direction."""
+        assert facts.local is not None
+        error = refusal(Fault.ONE_WAY, StreamKind.SERVER, "stanzas may not come in on this stream")
+        assert isinstance(error, StanzaError | StanzaDropped)
+        for stanza in stanzas:
+            self._router.refuse(stanza, error, Address.make("", facts.local, ""))
 
     def flush(self) -> Deferred[None] | None:
         """Have everything written that was routed; the answer is as for `IRouter.flush`."""

@@ -1,4 +1,4 @@
-"""When a domain may be tried again: truncated binary exponential backoff with chance in it (RFC 6120 §3.3).
+"""When a domain may be tried again: truncated binary exponential backoff, randomised (RFC 6120 §3.3).
 
 A failure lets a domain wait. The first wait is anything between nothing and `first` seconds, so that the servers of a
 network that failed do not all come back at once; each further one has twice the bound of the one before, up to
@@ -6,7 +6,7 @@ network that failed do not all come back at once; each further one has twice the
 waiting and makes the next failure a first one again.
 
 What is waited for is a domain, or a domain pair where only that one failed. The failure is kept with the wait, so that
-who comes meanwhile can be told.
+stanzas that come in the meantime can be answered with it.
 
 Time and chance come in as arguments. The table is bounded: a domain that could be tried again for longer than `longest`
 and was not, is forgotten. When the table is full, so is the oldest failure below the domain that has the most of them.
@@ -23,6 +23,9 @@ from gateway.xmpp.errors import GatewayError
 
 Whom = str | DomainPair
 
+MOST_WAITS = 10_000
+"""How many domains and pairs are remembered that could not be reached."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Waits:
@@ -36,7 +39,7 @@ class Waits:
             raise ValueError("the first wait must be positive and no longer than the longest")
 
     def after(self, failures: int, random: Random) -> float:
-        """The wait after so many failures in a row."""
+        """The wait after this many failures in a row."""
         doublings = min(failures - 1, 64)
         bound = min(self.first * 2**doublings, self.longest)
         return random.uniform(0 if failures == 1 else bound / 2, bound)
@@ -54,7 +57,7 @@ class Wait:
 class Backoff:
     """The domains that are waited for, each until its time."""
 
-    def __init__(self, waits: Waits, random: Random, most: int = 10_000) -> None:
+    def __init__(self, waits: Waits, random: Random, most: int = MOST_WAITS) -> None:
         self._waits = waits
         self._random = random
         self._waits_for: Bounded[Whom, Wait] = Bounded(most)

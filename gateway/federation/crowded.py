@@ -1,4 +1,4 @@
-"""CrowdedOut: the route of domain pairs for which there is no room, since too many others are in use.
+"""CrowdedOut: the route for domain pairs beyond the limit; it bounces everything.
 
 Every stanza is answered at once; nothing is remembered but when it was told last.
 """
@@ -36,7 +36,7 @@ class CrowdedOut:
         assert stanza.to is not None
         if self._seconds() - self._told >= _TELL_SECONDS:
             self._told = self._seconds()
-            why = f"{self._most} other ways are in use ([limits] routes)"
+            why = f"{self._most} other routes are in use ([limits] routes)"
             self._publish(TooMuch(domain=stanza.to.domain, why=why))
         text = "this server sends to too many other domains at the moment"
         self._router().bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))

@@ -1,7 +1,7 @@
 """Why something could not be delivered to a remote domain, from any cause to the stanza error that tells the sender.
 
 One table maps causes, our verdict on the attempt and the error with which the other server ended the stream, to what
-the sender is told. And how a stream ended on which stanzas were sent.
+the sender gets. And how a stream ended on which stanzas were sent.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ TOO_BUSY = Told(
 """We have no room for one more."""
 
 # From the most definite to the one that leaves most hope. A domain is what its most hopeful server is.
-_BY_HOPE = (NOT_THERE, UNWILLING, TOO_BUSY, OUT_OF_REACH)
+_BY_HOPE = (NOT_THERE, UNWILLING, KEY_INVALID, TOO_BUSY, OUT_OF_REACH)
 
-# Whatever is not named here leaves the domain out of reach.
+# Any verdict that is not named here leaves the domain out of reach.
 _TOLD: dict[Verdict | StreamCondition, Told] = {
     Verdict.NO_SUCH_DOMAIN: NOT_THERE,
     Verdict.NO_TLS: UNWILLING,
@@ -140,7 +140,7 @@ class StreamEnd:
 
     reason: str
     cleanly: bool = False  # closed properly: what was written has arrived
-    stalled: bool = False  # cut, as the other side took nothing any more
+    stalled: bool = False  # cut, as the other side took nothing any longer
     stuck: bool = False  # the other side took nothing when it ended
     in_vain: bool = False  # something was sent, and nothing was acknowledged where it could have been
     led_on: bool = False  # something was acknowledged

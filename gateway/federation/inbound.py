@@ -1,4 +1,4 @@
-"""InboundSession: a stream that another server opened to us, at the outside or the inside door.
+"""InboundSession: a stream that another server opened to us, on the outside or the inside port.
 
 Stanzas of a proved domain pair go to the router. Dialback keys that are shown here are verified with the server that
 owns the domain. What the other side may ask for besides: that stanzas are acknowledged and that the stream can be
@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from gateway.bounds.tables import address_of
 from gateway.features.dialback import Dialback
 from gateway.features.stream_management import GrantManagement, ManagementGranted, ResumeStream, ResumptionDecided
+from gateway.federation.life import Life, Move
 from gateway.federation.resumable_streams import BrokenStreams
 from gateway.federation.resumption import KEPT_SECONDS, Resumables
 from gateway.federation.session import ServerSession, SessionTools
@@ -22,6 +23,7 @@ from gateway.federation.verification import Asker, unanswered
 from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, PairVerified, VerifyPair
+from gateway.stream.sessions import Ending, ending_of
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.stanzas import Stanza
@@ -30,7 +32,7 @@ Verify = Callable[[VerifyPair, Asker], "Deferred[PairChecked]"]
 
 
 class Lenders(Protocol):
-    """Who finds a stream for what is to be sent, and may use those that others have opened."""
+    """Finds a stream for stanzas to send, and may use streams that others have opened."""
 
     broken: BrokenStreams
 
@@ -62,7 +64,6 @@ class InboundSession(ServerSession):
         self._lenders = lenders
         self._resumables = resumables
         self._verifications = 0
-        self._is_superseded = False
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """A batch came; and a domain that sends is there, whatever became of our last attempt to reach it."""
@@ -71,27 +72,28 @@ class InboundSession(ServerSession):
             self._reached(DomainPair(last.to.domain, last.from_.domain))
         return super().stanzas_received(stanzas)
 
-    def lost(self, reason: str) -> None:
-        super().lost(reason)
-        if not self._is_superseded:
-            self._end(reason)
+    def lost(self, ending: Ending) -> None:
+        was_superseded = self._life is Life.SUPERSEDED
+        super().lost(ending)
+        if not was_superseded:
+            self._end(ending)
 
     def supersede(self) -> None:
         """The stream is resumed on another connection: handle nothing more on this one (XEP-0198 §5)."""
         assert self.connection is not None
-        self._is_superseded = self._is_deaf = True
-        self._end("the stream was resumed on another connection")
+        self._move(Move.SUPERSEDE)
+        self._end(ending_of(self.connection.stream, "the stream was resumed on another connection"))
         self.connection.close(StreamError(StreamCondition.CONFLICT, "the stream was resumed on another connection"))
 
-    def _end(self, reason: str) -> None:
-        broken = self._broken()
+    def _end(self, ending: Ending) -> None:
+        broken = self._broken(ending)
         self._lenders.unlend(self)
         if broken is not None:
             self._lenders.broken.expect(broken)
         if self._ledger is not None and self._ledger.id is not None:
-            left = self._resumables.closed if self._is_closed else self._resumables.broke
+            left = self._resumables.closed if ending.closed else self._resumables.broke
             left(self._ledger.id, self)
-        self._tell_users(reason, resuming=broken is not None)
+        self._tell_users(ending, resuming=broken is not None)
 
     def _pair_verified(self, verified: PairVerified) -> None:
         self._reached(verified.pair.reversed())

@@ -2,7 +2,7 @@
 
 An acknowledgement is asked for behind the first batch, and again as soon as the one before has come and something is
 unacknowledged still: never more than one question is open, so the cost is one per round trip, however much is sent.
-When as much is unacknowledged as may be, there is no room for more. Whoever does not answer for too long is not there.
+When as much is unacknowledged as may be, there is no room for more. A peer that does not answer for too long is gone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from gateway.features.stream_management import REQUEST
 from gateway.stream.acknowledgements import Acknowledgements
@@ -35,7 +36,7 @@ class Ledger:
     def __init__(
         self,
         acknowledgements: Acknowledgements[Stanza],
-        clock: Any,
+        clock: IReactorTime,
         patience: float,
         silent: Callable[[], None],
         acknowledged_before: int = 0,
@@ -46,8 +47,10 @@ class Ledger:
         """
         self.acknowledgements = acknowledgements
         self.id: str | None = None  # by which the stream can be resumed
-        self.careful_for = 0  # so many stanzas are sent one by one, each when the one before was acknowledged
+        self.careful_for = 0  # this many stanzas are sent one by one, each when the one before was acknowledged
         self._acknowledged_before = acknowledged_before
+        self.has_given_up = False  # the other side did not answer
+        self.was_resumed = False  # it goes on with a stream that broke
         self.latest: Sequence[Stanza] = ()  # what was acknowledged last
         self.counts = False  # whether what comes in is counted: since both sides have enabled it
         self._clock = clock
@@ -150,6 +153,7 @@ class Ledger:
             return
         left = self._asked_at + self._patience - self._clock.seconds()
         if left <= 0:
+            self.has_given_up = True
             self._silent()
         else:
             self._watch = self._clock.callLater(left, self._look)

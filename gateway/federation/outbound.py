@@ -1,7 +1,7 @@
 """OutboundSession: a stream that we opened to another server, for stanzas or only to have keys verified.
 
 It proves one domain pair as part of its negotiation and may prove further ones later, each for itself (XEP-0220 §2.7).
-Whoever waits for that gets a Deferred: `when_proved(pair)`. Where the other side can, stanzas are acknowledged
+`when_proved(pair)` returns a Deferred that fires then. Where the other side can, stanzas are acknowledged
 (XEP-0198), a broken stream is resumed, and stanzas come back on the same stream (XEP-0288).
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from gateway.features.dialback import Dialback
 from gateway.features.stream_management import (
@@ -18,7 +19,7 @@ from gateway.features.stream_management import (
     ResumptionRefused,
     StreamResumed,
 )
-from gateway.federation.delivery import KEY_INVALID, UNWILLING, DeliveryFailed, failure_of
+from gateway.federation.delivery import KEY_INVALID, UNWILLING, DeliveryFailed, Told, failure_of
 from gateway.federation.resumable_streams import BrokenStream
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.notices.attempts.narration import refused_in_words
@@ -26,7 +27,8 @@ from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import INVALID, CloseTransport, NegotiationCompleted, PairRefused, PairVerified, ProofFailed
 from gateway.stream.facts import Management, Means
-from gateway.timing.timers import Timers
+from gateway.stream.sessions import Ending
+from gateway.timing.timers import Timer
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.namespaces import DIALBACK_FEATURE
@@ -35,7 +37,7 @@ from gateway.xmpp.stanzas import Stanza
 UNOFFERED_SECONDS = 5.0
 """How long we wait for an answer to dialback that was not offered, after the other proof was refused."""
 
-Gone = Callable[["OutboundSession", str, "BrokenStream | None"], None]
+WhenGone = Callable[["OutboundSession", str, "BrokenStream | None"], None]
 
 
 class OutboundSession(ServerSession):
@@ -47,21 +49,30 @@ class OutboundSession(ServerSession):
         dialback: Dialback,
         tools: SessionTools,
         pair: DomainPair,
-        gone: Gone,
+        gone: WhenGone,
         resuming: BrokenStream | None = None,
     ) -> None:
-        """`gone` is told, once, when the stream ends, why, and what of it can be resumed; `resuming` is such a rest."""
+        """`gone` is called once, when the stream ends, with the reason and what can be resumed (as in `resuming`)."""
         super().__init__(attempt, dialback, tools)
         self.pair = pair
         self._gone = gone
         self._resuming = resuming
         self._waiting: dict[DomainPair, list[Deferred[OutboundSession]]] = {}
-        self._timers = Timers(tools.clock)
-        self._has_invalid_key = False  # says the other side of the pair that the stream was opened for
+        self._ignores_pairs = False
+        self._unoffered = Timer(tools.clock)  # until dialback is answered that was not offered
+        self._refused_as: Told | None = None  # the pair that the stream was opened for, by the other side
 
     def when_proved(self, pair: DomainPair) -> Deferred[OutboundSession]:
         """Fires with this session once stanzas of the pair may be written to it; fails with DeliveryFailed."""
-        wait: Deferred[OutboundSession] = Deferred()
+
+        def give_up(wait: Deferred[OutboundSession]) -> None:
+            waits = self._waiting.get(pair, [])
+            if wait in waits:
+                waits.remove(wait)
+                if not waits:
+                    del self._waiting[pair]
+
+        wait: Deferred[OutboundSession] = Deferred(give_up)
         self._waiting.setdefault(pair, []).append(wait)
         return wait
 
@@ -70,28 +81,41 @@ class OutboundSession(ServerSession):
         """Whether a further pair may be tried here: a refusal comes as an error and leaves the stream alone.
 
         Not on a stream that a certificate has proved: there each domain has the better proof on a stream of its own.
+        Nor on one where such a try got no answer: the next one would wait for nothing.
         """
-        return self.is_usable and self.facts.peer_dialback_errors and self.facts.proofs.get(self.pair) is Means.DIALBACK
+        if self._ignores_pairs or not self.is_usable:
+            return False
+        return self.facts.peer_dialback_errors and self.facts.proofs.get(self.pair) is Means.DIALBACK
 
     def prove(self, pair: DomainPair) -> Deferred[OutboundSession]:
         """Assert a further pair by dialback on this stream."""
         assert self.connection is not None
         wait = self.when_proved(pair)
+        wait.addErrback(self._not_proved)
         self.connection.perform(lambda facts: self._dialback.assert_pair(facts, pair))
         return wait
 
-    def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
-        """Nothing may come in on a stream in one direction: such stanzas are dropped (RFC 6120 §8.1.2.2)."""
-        return super().stanzas_received(stanzas) if self.facts.bidirectional else None
+    def _not_proved(self, failure: Failure) -> Failure:
+        self._ignores_pairs = self._ignores_pairs or failure.check(CancelledError) is not None
+        return failure
 
-    def lost(self, reason: str) -> None:
-        self._timers.end()
-        super().lost(reason)
-        told = self.narrator.last_error or reason
+    def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
+        """Nothing may come in on a stream in one direction: such stanzas are dropped by a rule, as handled."""
+        if self.facts.bidirectional:
+            return super().stanzas_received(stanzas)
+        self._tools.admission.drop(stanzas, self.facts)
+        if self._ledger is not None:
+            self._ledger.handled(len(stanzas))
+        return None
+
+    def lost(self, ending: Ending) -> None:
+        self._unoffered.stop()
+        super().lost(ending)
+        told = self.narrator.last_error or ending.reason
         self._fail_waiting(told)
-        broken = self._broken()
+        broken = self._broken(ending)
         self._gone(self, told, broken)
-        self._tell_users(told, resuming=broken is not None)
+        self._tell_users(ending, resuming=broken is not None)
 
     def _closing(self, _: CloseTransport) -> None:
         if not self.attempt.is_open:  # else the verdict comes when the connection is lost
@@ -103,17 +127,17 @@ class OutboundSession(ServerSession):
         waiting, self._waiting = self._waiting, {}
         for pair, waits in waiting.items():
             for wait in waits:
-                if self._has_invalid_key and pair == self.pair:
+                if self._refused_as is KEY_INVALID and pair == self.pair:
                     wait.errback(DeliveryFailed(reason, KEY_INVALID, of_the_pair=True))
                 else:
                     wait.errback(failure_of(record.verdict, reason, self.narrator.their_error))
 
     def _proof_failed(self, _: ProofFailed) -> None:
-        """What follows is dialback; a server that does not offer it may well be silent, and has said why."""
+        """Dialback is next; a server that does not offer it may well be silent, and has said why."""
         assert self.connection is not None
         offered = self.connection.stream.offered
         if offered is not None and offered.first(DIALBACK_FEATURE, "dialback") is None:
-            self._timers.start("unoffered", UNOFFERED_SECONDS, self._give_up_unoffered)
+            self._unoffered.start(UNOFFERED_SECONDS, self._give_up_unoffered)
 
     def _give_up_unoffered(self) -> None:
         assert self.connection is not None
@@ -122,7 +146,7 @@ class OutboundSession(ServerSession):
             self.connection.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, "no proof was accepted", reason=why))
 
     def _established(self, completed: NegotiationCompleted) -> None:
-        self._timers.stop("unoffered")
+        self._unoffered.stop()
         if self.facts.management is Management.RESUMING:
             return  # what goes first depends on the answer
         if self.facts.management is Management.ON:
@@ -162,13 +186,12 @@ class OutboundSession(ServerSession):
             wait.callback(self)
 
     def _pair_refused(self, refused: PairRefused) -> None:
-        is_invalid = refused.condition == INVALID
+        told = KEY_INVALID if refused.condition == INVALID else UNWILLING
         if self.is_usable:
-            told = KEY_INVALID if is_invalid else UNWILLING
             for wait in self._waiting.pop(refused.pair, ()):
                 wait.errback(DeliveryFailed(refused_in_words(refused), told, of_the_pair=True))
         elif refused.pair == self.pair:
-            self._has_invalid_key = is_invalid
+            self._refused_as = told
 
     _on = {
         **ServerSession._on,

@@ -1,7 +1,7 @@
-"""Pace: how long to read nothing from whoever sends more than it may (`stanzas_per_second`). Nothing is dropped.
+"""Pace: how long to stop reading from a peer above its rate (`stanzas_per_second`). Nothing is dropped.
 
-A bucket that fills at the agreed rate and holds what may come in one second. Who empties it is read from again when it
-is no longer owed anything.
+A bucket that fills at the agreed rate and holds what may come in one second. A peer that empties it is read from again
+once the bucket is no longer in debt.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""BrokenStreams: what is known of streams that broke and may be resumed, and who waits for the outcome (XEP-0198 §5).
+"""BrokenStreams: streams that broke and may be resumed, and the routes that wait for the outcome (XEP-0198 §5).
 
 A broken stream keeps what was not acknowledged until it is known what of it was handled: from the h with which the
 other side resumes or refuses, or never. Then the rest goes back to the routes that it came from, which send it again
-before anything newer. Whoever wants to send to that domain waits until then, so nothing is overtaken.
+before anything newer. Senders to that domain wait until then, so nothing is overtaken.
 
 Streams that we had opened are resumed by us, in several attempts: at once if stanzas are known to wait, else when
 somebody wants to send; and again as soon as the other side opens a stream to us. Streams of the other side are resumed
@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
 
 from gateway.federation.delivery import DeliveryFailed, by_pair
 from gateway.stream.acknowledgements import Acknowledgements
@@ -103,7 +104,7 @@ def _given_up(wait: Deferred[None]) -> None:
 class BrokenStreams:
     """All streams that are waited for."""
 
-    def __init__(self, clock: Any, reopen: Callable[[BrokenStream], Deferred[Any]]) -> None:
+    def __init__(self, clock: IReactorTime, reopen: Callable[[BrokenStream], Deferred[Any]]) -> None:
         """`reopen` opens a stream that goes on with a broken one of ours; it fails with DeliveryFailed."""
         self._clock = clock
         self._reopen = reopen
@@ -170,7 +171,7 @@ class BrokenStreams:
             self._end(broken)
 
     def stop(self) -> None:
-        """Wait for nothing any more."""
+        """Wait for nothing any longer."""
         self._is_stopped = True
         for broken in tuple(self._timers):
             self.give_up(broken)

@@ -15,6 +15,9 @@ from gateway.stream.acknowledgements import Acknowledgements
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.stanzas import Stanza
 
+MOST_BROKEN = 10_000
+"""How many streams can be resumed whose connection broke."""
+
 KEPT_SECONDS = 600
 """For how long a stream can be resumed after its connection broke."""
 
@@ -37,7 +40,7 @@ class _Kept:
 class Resumables:
     """The streams from other servers that can be resumed."""
 
-    def __init__(self, new_id: Callable[[], str], seconds: Callable[[], float], most: int = 10_000) -> None:
+    def __init__(self, new_id: Callable[[], str], seconds: Callable[[], float], most: int = MOST_BROKEN) -> None:
         """`new_id` from a strong source; of more than `most` broken streams the oldest is forgotten."""
         self._new_id = new_id
         self._seconds = seconds

@@ -1,4 +1,4 @@
-"""RemoteRoute: the way of stanzas of one domain pair to another server.
+"""RemoteRoute: the route of one domain pair's stanzas to another server.
 
 One disposition at a time; the last two are of a route with an outbox alone, in which stanzas are *kept*:
 
@@ -19,24 +19,24 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.federation.backoff import Backoff, Wait
 from gateway.federation.delivery import KEY_INVALID, NOT_THERE, UNWILLING, DeliveryFailed, StreamEnd
 from gateway.federation.resumable_streams import RESUME_SECONDS
-from gateway.federation.session import ServerSession, User
+from gateway.federation.session import ServerSession, StreamUser
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TooMuch
 from gateway.outbox.backlog import Backlog, KeepRules
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.window import Break
 from gateway.routing.interfaces import IStreamRoute
-from gateway.routing.outflow import Bounds, Lately, Outflow, QueueSpace
-from gateway.routing.requests import Key
+from gateway.routing.outflow import Lately, Outflow, OutflowBounds, QueueSpace
+from gateway.routing.requests import RequestKey
 from gateway.routing.router import Router
 from gateway.timing.timers import Timers
 from gateway.xmpp.addresses import Address, DomainPair
@@ -73,6 +73,9 @@ class RouteRules:
     keep: KeepRules = field(default_factory=KeepRules)
 
 
+OpenStream = Callable[[DomainPair], Deferred[ServerSession]]
+
+
 @implementer(IStreamRoute)
 class RemoteRoute:
     """The route of one domain pair, of which the sender is ours or relayed by us."""
@@ -82,11 +85,11 @@ class RemoteRoute:
         pair: DomainPair,
         rules: RouteRules,
         *,
-        open_stream: Callable[[DomainPair], Deferred[ServerSession]],
+        open_stream: OpenStream,
         router: Router,
         backoff: Backoff,
         space: QueueSpace,
-        clock: Any,
+        clock: IReactorTime,
         publish: Publish,
         at_rest: Callable[[RemoteRoute], None],
         keeper: Keeper | None = None,
@@ -105,7 +108,7 @@ class RemoteRoute:
         self._clock = clock
         self._publish = publish
         self._at_rest = at_rest
-        self.outflow = Outflow(Bounds(most_stanzas=rules.queue_stanzas), space, clock)
+        self.outflow = Outflow(OutflowBounds(most_stanzas=rules.queue_stanzas), space, clock)
         self._written = Lately(rules.silence_seconds)
         self._is_closed = False
         self._session: ServerSession | None = None
@@ -113,7 +116,7 @@ class RemoteRoute:
         self._timers = Timers(clock)
         self._careful_for = 0  # stanzas that came back: the next managed stream takes them one by one
         self._suspect: Stanza | None = None  # that came back alone
-        self._unanswered: frozenset[Key] = frozenset()  # asked on a stream that has ended
+        self._unanswered: frozenset[RequestKey] = frozenset()  # asked on a stream that has ended
         self._keeper = keeper
         self._backlog = Backlog(pair, keeper, self) if keeper is not None else None
 
@@ -139,7 +142,7 @@ class RemoteRoute:
         elif not self.rules.allow:
             text = f"nothing is exchanged with {self.pair.target}"
             self._router.bounce(stanza, StanzaError(StanzaCondition.NOT_ALLOWED, text))
-            self._rest()
+            self._leave_when_at_rest()
         elif self._keeps and self._keep(stanza):
             pass
         elif self.disposition is Disposition.CATCHING_UP and not len(self.outflow):
@@ -161,7 +164,7 @@ class RemoteRoute:
             failed = self._failed_lately()
             if failed is not None and failed.told in _DEFINITE:
                 self._router.bounce(stanza, failed.stanza_error(self.pair.target))
-                self._rest()
+                self._leave_when_at_rest()
                 return True
         if not self._backlog.takes(stanza):
             return False
@@ -170,11 +173,11 @@ class RemoteRoute:
         return True
 
     def _refuse(self, stanza: Stanza) -> None:
-        """Too much waits; that is told once, until everything has been sent or bounced."""
+        """Bounce a stanza because too many wait; that is logged once until all have been sent or bounced."""
         domain = self.pair.target
         if self.outflow.refused == 1:
             limits = "[peers] queue_stanzas, [limits] queue_bytes"
-            self._publish(TooMuch(domain=domain, why=f"{self.queued} wait already ({limits})"))
+            self._publish(TooMuch(domain=domain, why=f"{self.queued} are waiting already ({limits})"))
         text = f"too many stanzas wait for the server of {domain}"
         self._router.bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
 
@@ -241,7 +244,7 @@ class RemoteRoute:
 
     def _flush_now(self) -> None:
         self._router.flush()
-        self._rest()
+        self._leave_when_at_rest()
 
     def write_kept(self, batch: Sequence[Stanza]) -> Collection[Stanza]:
         """As `Owner.write_kept`: what is kept is not lost with the stream, so no doubt about it is noted."""
@@ -291,7 +294,7 @@ class RemoteRoute:
         if self.disposition is Disposition.WAITING:
             self._timers.stop("again")
             self.disposition = Disposition.IDLE
-        self._rest()
+        self._leave_when_at_rest()
 
     def has_hold_of(self, number: int) -> bool:
         """Whether a kept stanza is being sent, so that nobody else ends it."""
@@ -380,7 +383,7 @@ class RemoteRoute:
         seconds = wait.retry_at - now
         if not last.is_definite and seconds < self.rules.connect_seconds:
             return None
-        reason = f"{last.reason}; that was the last time, and the next try is in {seconds:.0f} s"
+        reason = f"{last.reason}; that was the last attempt, and the next one is in {seconds:.0f} s"
         return DeliveryFailed(reason, last.told)
 
     def _wait(self, now: float) -> Wait | None:
@@ -426,7 +429,7 @@ class RemoteRoute:
         if self._careful_for and session.is_managed:
             session.be_careful(self._careful_for)
         self._careful_for = 0
-        session.carry(self.pair, User(ended=self._stream_ended, take_back=self._take_back))
+        session.carry(self.pair, StreamUser(ended=self._stream_ended, take_back=self._take_back))
         self.outflow.open(self)
         if self._backlog is not None and self.disposition is Disposition.CATCHING_UP:
             self._backlog.reached()
@@ -448,7 +451,7 @@ class RemoteRoute:
         if opening is not None:
             opening.cancel()  # which fails it, and leads to _not_opened
         else:
-            self._failed(DeliveryFailed(f"no stream stood after {self.rules.connect_seconds:g} s"))
+            self._failed(DeliveryFailed(f"no stream was established after {self.rules.connect_seconds:g} s"))
 
     def _failed(self, failed: DeliveryFailed, *, tried: bool = False) -> None:
         self._timers.stop("deadline", "retry", "again")
@@ -463,14 +466,14 @@ class RemoteRoute:
             if tried:
                 error = failed.stanza_error(self.pair.target)
                 self._backlog.failed(str(error.condition), error, definite=failed.told in _DEFINITE)
-        self._rest()
+        self._leave_when_at_rest()
 
     def _try_again(self) -> None:
         if self._has_kept:
             self._begin()
         else:
             self.disposition = Disposition.IDLE
-            self._rest()
+            self._leave_when_at_rest()
 
     def _bounce_waiting(self, failed: DeliveryFailed) -> None:
         error = failed.stanza_error(self.pair.target)
@@ -572,7 +575,7 @@ class RemoteRoute:
 
     def _give_up_answers(self) -> None:
         self._answer_unanswered()
-        self._rest()
+        self._leave_when_at_rest()
 
     def _answer_unanswered(self) -> None:
         """What was asked on a stream that ended, and has not been answered on another one by now, is answered here."""
@@ -582,12 +585,12 @@ class RemoteRoute:
             self._router.abandon(self.pair, failed.stanza_error(self.pair.target), unanswered)
             self._router.flush()
 
-    def _rest(self) -> None:
+    def _leave_when_at_rest(self) -> None:
         if self.disposition is Disposition.IDLE and not self._timers and not self._has_kept:
             self._at_rest(self)
 
     def close(self) -> None:
-        """Open nothing any more; what is kept stays kept, what waits is bounced, what is being sent is written."""
+        """Open nothing any longer; what is kept stays kept, what waits is bounced, what is being sent is written."""
         self._is_closed = True
         if self.disposition in (Disposition.SENDING, Disposition.CATCHING_UP):
             self.flush()

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from gateway.features.dialback import Dialback
@@ -24,17 +25,19 @@ from gateway.features.stream_management import (
 )
 from gateway.federation.admission import Admission
 from gateway.federation.delivery import StreamEnd, by_pair
+from gateway.federation.life import TRANSITIONS, Life, Move
 from gateway.federation.managed_stream import Ledger
 from gateway.federation.rate_limit import Pace
 from gateway.federation.resumable_streams import BrokenStream
-from gateway.federation.verification import Questions
+from gateway.federation.verification import KeyQuestions
 from gateway.notices.attempts.elsewhere import Elsewhere
 from gateway.notices.attempts.narration import Narrator
 from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
-from gateway.stream.events import PairChecked, StreamClosed, StreamErrorReceived, VerificationAnswered
+from gateway.stream.events import PairChecked, VerificationAnswered
 from gateway.stream.facts import Facts, Role
-from gateway.stream.sessions import Connection
+from gateway.stream.lives import after
+from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import StreamCondition, StreamError
@@ -53,13 +56,15 @@ _BLAMELESS = {
     StreamCondition.SYSTEM_SHUTDOWN,
 }
 
+_HEARING = Life.HEARING  # looked up once, not with every batch
+
 
 @dataclass(frozen=True, kw_only=True)
 class SessionTools:
     """What all streams between servers share."""
 
     admission: Admission
-    clock: Any
+    clock: IReactorTime
     patience: float = 60  # seconds without an acknowledgement that was asked for
     verifications: int = 100  # at a time for one stream
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
@@ -67,7 +72,7 @@ class SessionTools:
 
 
 @dataclass(frozen=True, kw_only=True)
-class User:
+class StreamUser:
     """A route that sends on a stream: told how the stream ended, and given back what has to be sent again."""
 
     ended: Callable[[StreamEnd], None]
@@ -83,21 +88,16 @@ class ServerSession:
         self.narrator = Narrator(attempt, tools.elsewhere)
         self._dialback = dialback
         self._tools = tools
-        self._questions = Questions()
+        self._questions = KeyQuestions()
         self._ledger: Ledger | None = None
         self._pace: Pace | None = None
-        self._users: dict[DomainPair, User] = {}
+        self._users: dict[DomainPair, StreamUser] = {}
         self._told: dict[DomainPair, Callable[[Sequence[Stanza]], None]] = {}  # of what is acknowledged
-        self._has_given_up = False
-        self._is_deaf = False  # what comes now is not handled
-        self._is_blamed = False
-        self._has_failed = False
-        self._is_closed = False
-        self.was_resumed = False  # it goes on with a stream that broke
+        self._life = Life.HEARING
 
     @property
     def facts(self) -> Facts:
-        """What has been shown on the stream."""
+        """What the stream has proved and negotiated."""
         assert self.connection is not None
         return self.connection.stream.facts
 
@@ -116,7 +116,7 @@ class ServerSession:
 
     # -- for the routes that send on this stream ---------------------------------------------------------------------
 
-    def carry(self, pair: DomainPair, user: User) -> None:
+    def carry(self, pair: DomainPair, user: StreamUser) -> None:
         """A route of this pair sends on this stream from now on."""
         self._users[pair] = user
 
@@ -133,8 +133,13 @@ class ServerSession:
         """Whether what is sent is acknowledged (XEP-0198)."""
         return self._ledger is not None
 
+    @property
+    def was_resumed(self) -> bool:
+        """Whether it goes on with a stream that broke."""
+        return self._ledger is not None and self._ledger.was_resumed
+
     def be_careful(self, count: int) -> None:
-        """Send the next so many stanzas one by one, to learn which of them the other side does not survive."""
+        """Send the next `count` stanzas one by one, to learn which of them makes the other side fail."""
         if self._ledger is not None:
             self._ledger.careful_for = count
 
@@ -183,7 +188,7 @@ class ServerSession:
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Have a batch admitted, and read nothing more while whoever gets it has no room, or too much has come."""
-        if self._is_deaf:
+        if self._life is not _HEARING:
             return None
         self.attempt.stanzas("came in")
         handled, error = self._tools.admission.admit(stanzas, self.facts)
@@ -201,20 +206,24 @@ class ServerSession:
         """Session.outstanding: what could be answered at once has been."""
         return None
 
-    def lost(self, reason: str) -> None:
-        self._questions.lost(reason)
-        self.narrator.lost(reason)
+    def lost(self, ending: Ending) -> None:
+        self._move(Move.LOSE)
+        self._questions.lost(ending.reason)
+        self.narrator.lost(ending.reason)
         if self._ledger is not None:
             self._ledger.close()
 
+    def _move(self, move: Move) -> None:
+        self._life = after(TRANSITIONS, self._life, move)
+
     # -- the end -----------------------------------------------------------------------------------------------------
 
-    def _broken(self) -> BrokenStream | None:
+    def _broken(self, ending: Ending) -> BrokenStream | None:
         """What is left of this stream to be resumed, if it can be."""
         ledger = self._ledger
-        if ledger is None or ledger.id is None or self._is_closed or self._is_blamed or not self._users:
+        if ledger is None or ledger.id is None or ending.closed or _is_blamed(ending) or not self._users:
             return None
-        if self.was_resumed and ledger.was_in_vain:
+        if ledger.was_resumed and ledger.was_in_vain:
             return None  # it would break over the same stanza again, at once
         routes = {pair: user.take_back for pair, user in self._users.items()}
         facts = self.facts
@@ -223,33 +232,27 @@ class ServerSession:
             facts.pair, ledger.id, ledger.acknowledgements, routes, is_ours=is_ours, bidirectional=facts.bidirectional
         )
 
-    @property
-    def _ended_by_us(self) -> bool:
-        """Whether the stream that is gone was ended by us, or by a side that took nothing any more."""
-        connection = self.connection
-        return connection is not None and (connection.has_stalled or connection.was_stuck or connection.was_answered)
-
-    def _tell_users(self, reason: str, *, resuming: bool) -> None:
+    def _tell_users(self, ending: Ending, *, resuming: bool) -> None:
         """Tell every route that sent on this stream that it has ended."""
         users, self._users = self._users, {}
         self._told.clear()
         ledger = self._ledger
         was_in_vain, led_on = (ledger.was_in_vain, ledger.led_on) if ledger is not None else (False, False)
         returned = [] if resuming or self._ledger is None else self._ledger.acknowledgements.take_back()
-        in_doubt = self._ledger.acknowledgements.unacknowledged() if resuming and self._ledger is not None else []
-        blamed = returned.pop(0) if returned and self._is_blamed else None
-        assert self.connection is not None
+        in_doubt = ledger.acknowledgements.unacknowledged() if resuming and ledger is not None else []
+        blamed = returned.pop(0) if returned and _is_blamed(ending) else None
+        given_up = ledger is not None and ledger.has_given_up
         end = StreamEnd(
-            reason=self.narrator.last_error or reason,
-            cleanly=(self._is_closed or self.connection.was_answered) and not self._has_failed,
-            stalled=self.connection.has_stalled,
-            stuck=self.connection.was_stuck,
+            reason=self.narrator.last_error or ending.reason,
+            cleanly=ending.closed_properly,
+            stalled=ending.stalled,
+            stuck=ending.stuck,
             resuming=resuming,
             in_vain=was_in_vain,
             led_on=led_on,
             returned=by_pair(returned),
             in_doubt=by_pair(in_doubt),
-            theirs=self._has_failed or not (self._has_given_up or self._ended_by_us),
+            theirs=not given_up and _is_theirs(ending),
             blamed=blamed,
         )
         for user in users.values():
@@ -267,17 +270,12 @@ class ServerSession:
             acknowledgements,
             self._tools.clock,
             self._tools.patience,
-            lambda: self._give_up(silent),
+            lambda: self.connection.abort(silent),  # type: ignore[union-attr]
             acknowledged_before,
         )
         if resumed is not None:
-            self._ledger.id, self._ledger.counts, self.was_resumed = resumed, True, True
+            self._ledger.id, self._ledger.counts, self._ledger.was_resumed = resumed, True, True
         return self._ledger
-
-    def _give_up(self, silent: str) -> None:
-        assert self.connection is not None
-        self._has_given_up = True
-        self.connection.abort(silent)
 
     def _acknowledge(self, _: AcknowledgementRequested | None) -> None:
         if self._ledger is not None and self.connection is not None and self.connection.stream.is_open:
@@ -286,7 +284,7 @@ class ServerSession:
     def _acknowledge_last(self, _: LastAcknowledgement) -> None:
         if self._ledger is not None and self.connection is not None:
             self.connection.write(acknowledgement(self._ledger.acknowledgements.h))
-            self._is_deaf = True  # what comes now is not acknowledged, and will be sent again on another stream
+            self._move(Move.LAST_WORD)
 
     def _acknowledged(self, acknowledged: Acknowledged) -> None:
         if self._ledger is None or self.connection is None:
@@ -301,13 +299,6 @@ class ServerSession:
         if self._told and self._ledger.latest:
             for told in tuple(self._told.values()):
                 told(self._ledger.latest)
-
-    def _error_received(self, error: StreamErrorReceived) -> None:
-        self._has_failed = True
-        self._is_blamed = error.condition not in _BLAMELESS
-
-    def _stream_closed(self, _: StreamClosed) -> None:
-        self._is_closed = True
 
     # -- other -------------------------------------------------------------------------------------------------------
 
@@ -335,6 +326,14 @@ class ServerSession:
         AcknowledgementRequested: _acknowledge,
         Acknowledged: _acknowledged,
         LastAcknowledgement: _acknowledge_last,
-        StreamErrorReceived: _error_received,
-        StreamClosed: _stream_closed,
     }
+
+
+def _is_theirs(ending: Ending) -> bool:
+    """Whether the other side has ended the stream, or the connection broke while it still took what we sent."""
+    return ending.error is not None or not (ending.stalled or ending.stuck or ending.answered)
+
+
+def _is_blamed(ending: Ending) -> bool:
+    """Whether the other side has ended the stream over something that was sent on it."""
+    return ending.error is not None and ending.error not in _BLAMELESS

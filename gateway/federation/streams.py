@@ -1,8 +1,9 @@
-"""OutboundStreams: the streams to other servers, and which one serves for what.
+"""OutboundStreams: the streams to other servers, and the choice of a stream for each domain pair.
 
 A pair that wants to send gets, in this order: a stream on which it is proved, be it one that the other server has
 opened and that carries answers (XEP-0288); a stream to the target domain on which a further pair can be proved; a
-stream of its own. When a stream broke that can be resumed, all this waits until it is, or cannot be (see `broken`).
+stream of its own, also when the further pair gets no answer there. When a stream broke that can be resumed, all this
+waits until it is, or cannot be (see `broken`).
 
 A key to be verified is asked for on a stream of the same pair, or on one opened only for that, which is kept while it
 is used.
@@ -11,26 +12,30 @@ is used.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from gateway.federation.backoff import Backoff
 from gateway.federation.delivery import DeliveryFailed
-from gateway.federation.outbound import Gone, OutboundSession
+from gateway.federation.outbound import OutboundSession, WhenGone
 from gateway.federation.resumable_streams import BrokenStream, BrokenStreams
 from gateway.federation.session import ServerSession
-from gateway.federation.verification import Asker, Places, unanswered
+from gateway.federation.verification import Asker, QuestionPlaces, unanswered
 from gateway.stream.events import PairChecked, VerifyPair
 from gateway.xmpp.addresses import Domain, DomainPair
 
+FURTHER_PAIR_SECONDS = 5.0
+"""How long a further pair waits for its verdict on a stream that stands, before it gets a stream of its own."""
+
 
 class StreamOpener(Protocol):
-    """Who resolves, dials and negotiates."""
+    """Resolves, dials and negotiates."""
 
     def open(
-        self, pair: DomainPair, gone: Gone, *, only_questions: bool, resuming: BrokenStream | None = None
+        self, pair: DomainPair, gone: WhenGone, *, only_questions: bool, resuming: BrokenStream | None = None
     ) -> Deferred[OutboundSession]:
         """A session whose stream is established; fails with DeliveryFailed, also when it is cancelled."""
 
@@ -39,7 +44,7 @@ class OutboundStreams:
     """All streams on which we may send to other servers."""
 
     def __init__(
-        self, opener: StreamOpener, clock: Any, most_verifications: int = 1000, backoff: Backoff | None = None
+        self, opener: StreamOpener, clock: IReactorTime, most_verifications: int = 1000, backoff: Backoff | None = None
     ) -> None:
         """`most_verifications` keys are verified at a time; `backoff` is for servers that could not be asked.
 
@@ -47,7 +52,7 @@ class OutboundStreams:
         """
         self._opener = opener
         self._clock = clock
-        self._places = Places(most_verifications)
+        self._places = QuestionPlaces(most_verifications)
         self._backoff = backoff
         self._sessions: dict[Domain, list[OutboundSession]] = {}
         self._lent: dict[DomainPair, ServerSession] = {}
@@ -70,7 +75,8 @@ class OutboundStreams:
             return succeed(found)
         for session in self._sessions.get(pair.target, ()):
             if session.takes_more_pairs:
-                return session.prove(pair).addErrback(self._refused_there, pair)
+                proved = session.prove(pair).addTimeout(FURTHER_PAIR_SECONDS, self._clock)
+                return proved.addErrback(self._refused_there, pair)
         return self._open_own(pair)
 
     def _refused_there(self, failure: Failure, pair: DomainPair) -> Deferred[ServerSession]:
@@ -78,7 +84,7 @@ class OutboundStreams:
             raise DeliveryFailed(
                 "the other server did not answer in time whether it accepts the pair", of_the_pair=True
             )
-        failure.trap(DeliveryFailed)
+        failure.trap(DeliveryFailed, TimeoutError)
         return self._open_own(pair)
 
     def _find(self, pair: DomainPair) -> ServerSession | None:
@@ -140,7 +146,7 @@ class OutboundStreams:
             return self._questions[way].ask(order.pair, order.stream_id, order.key)
         now = self._clock.seconds()
         if self._backoff is not None and (until := self._backoff.retry_at(way.target, now)) is not None:
-            why = f"the authoritative server could not be asked, and is asked again in {until - now:.0f} s"
+            why = f"the authoritative server could not be asked; next attempt in {until - now:.0f} s"
             return succeed(unanswered(order.pair, "remote-server-timeout", why))
         wait: Deferred[PairChecked] = Deferred()
         self._opened_for_questions(way).addCallbacks(
@@ -167,14 +173,14 @@ class OutboundStreams:
             elif isinstance(result.value, DeliveryFailed) and not result.value.is_ours:
                 self._backoff.failed(way.target, self._clock.seconds())
         for wait in self._asking.pop(way):
-            wait.callback(result)  # type: ignore[arg-type]  # a failure is one for everybody who waits
+            wait.callback(result)  # a failure is one for everybody who waits
 
     def _questions_gone(self, session: OutboundSession, reason: str, broken: BrokenStream | None) -> None:
         if self._questions.get(session.pair) is session:
             del self._questions[session.pair]
 
 
-def _unverified(pair: DomainPair, error: object) -> PairChecked:
+def _unverified(pair: DomainPair, error: BaseException) -> PairChecked:
     if isinstance(error, DeliveryFailed):
         return unanswered(pair, str(error.told.condition), "the authoritative server could not be asked")
-    raise error  # type: ignore[misc]  # our own bug
+    raise error  # our own bug

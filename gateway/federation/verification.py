@@ -1,6 +1,6 @@
 """Verification: asking the authoritative server about a dialback key (receiving server, step 2; XEP-0220 §2.1.2).
 
-A question goes over a stream to the sender domain: one that stands already, or one opened for it. An answer counts
+A question goes over a stream to the sender domain: one that is already open, or one opened for it. An answer counts
 only for the very question, by domain pair, stream id and the stream that it was put on (CVE-2012-3525). Questions are
 bounded, and end with their stream.
 """
@@ -16,7 +16,7 @@ from gateway.bounds.tables import Rates, family
 from gateway.stream.events import PairChecked, VerificationAnswered
 from gateway.xmpp.addresses import DomainPair
 
-Key = tuple[DomainPair, str]
+QuestionKey = tuple[DomainPair, str]
 
 _SMALL_SHARE = 20
 _PER_MINUTE = 600
@@ -24,13 +24,13 @@ _PER_MINUTE = 600
 
 @dataclass(frozen=True, kw_only=True)
 class Asker:
-    """Who makes us verify a key: an address, and whether a domain was already proved on that stream."""
+    """The cause of a verification: an address, and whether a domain was already proved on that stream."""
 
     address: str = ""
     is_proved: bool = True
 
 
-class Places:
+class QuestionPlaces:
     """How many keys are verified at a time, with a share for each address and each domain.
 
     Whoever has proved nothing gets no more than a tenth for one address, and for one domain with all below it; and all
@@ -69,15 +69,15 @@ class Places:
                 del self._taken[whose]
 
     def _owners(self, asker: Asker, domain: str) -> tuple[str, str]:
-        return f"at the wish of {asker.address}", f"of {family(domain)}"
+        return f"at the request of {asker.address}", f"of {family(domain)}"
 
 
-class Questions:
+class KeyQuestions:
     """The questions that wait on one stream."""
 
     def __init__(self, most: int = 100) -> None:
         self._most = most
-        self._open: dict[Key, list[Deferred[PairChecked]]] = {}
+        self._open: dict[QuestionKey, list[Deferred[PairChecked]]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))

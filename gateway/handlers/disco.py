@@ -16,15 +16,15 @@ from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import DATA_FORMS, DISCO_INFO, DISCO_ITEMS, SERVER_INFO
 from gateway.xmpp.stanzas import Stanza, result_reply
 
-Identity = tuple[str, str, str]  # category, type, name
-BOT: tuple[Identity, ...] = (("client", "bot", ""),)
+DiscoIdentity = tuple[str, str, str]  # category, type, name
+BOT: tuple[DiscoIdentity, ...] = (("client", "bot", ""),)
 
 
 @implementer(IDiscoverable)
 class Announced:
     """What a domain is and can do beyond its handlers."""
 
-    def __init__(self, features: Sequence[str], identities: Sequence[Identity]) -> None:
+    def __init__(self, features: Sequence[str], identities: Sequence[DiscoIdentity]) -> None:
         self.features = tuple(features)
         self.identities = tuple(identities)
 
@@ -37,14 +37,14 @@ class Disco:
         self,
         handlers: Sequence[object],
         *,
-        identities: Sequence[Identity] = (),
+        identities: Sequence[DiscoIdentity] = (),
         items: Callable[[], Mapping[str, str]] = dict,
         contacts: Sequence[str] = (),
     ) -> None:
         """`items` gives further services, name by JID; `contacts` are the URIs of the admins (XEP-0157)."""
         described = [handler for handler in handlers if IDiscoverable.providedBy(handler)]
-        self._identities = (*identities, *(one for handler in described for one in handler.identities))  # type: ignore[attr-defined]
-        self._features = sorted({DISCO_INFO, DISCO_ITEMS, *(one for handler in described for one in handler.features)})  # type: ignore[attr-defined]
+        self._identities = (*identities, *(one for handler in described for one in handler.identities))
+        self._features = sorted({DISCO_INFO, DISCO_ITEMS, *(one for handler in described for one in handler.features)})
         self._items = items
         self._contacts = tuple(contacts)
 
@@ -64,7 +64,7 @@ class Disco:
             children = [] if of_a_user else self._known_items()
         return Handled(replies=[result_reply(stanza, Element(query.namespace, "query", {}, children))])
 
-    def _info(self, identities: Sequence[Identity], contacts: Sequence[str]) -> list[Element]:
+    def _info(self, identities: Sequence[DiscoIdentity], contacts: Sequence[str]) -> list[Element]:
         named = [
             Element(DISCO_INFO, "identity", {"category": category, "type": kind, "name": name or None})
             for category, kind, name in identities

@@ -1,4 +1,4 @@
-"""Echo: sends every message back to its sender. To see that everything works, and as the shortest of examples."""
+"""Echo: send every message back to its sender; a test that everything works, and the shortest example."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ class Echo:
     """Answers a message that has a body with the same body, and a subscription request with approval."""
 
     def handle(self, stanza: Stanza) -> Answer:
-        """Messages that are no errors, and requests to see our presence; all else is declined."""
+        """Messages that are not errors, and requests to see our presence; all else is declined."""
         if stanza.name == "presence":
             return self._befriend(stanza)
         if stanza.name != "message" or stanza.type == "error":
             return Declined()
         if stanza.element.first(CLIENT, "body") is None:
-            return Handled()  # typing notifications and receipts are no messages to echo
+            return Handled()  # typing notifications and receipts are not messages to echo
         reply = stanza.element.replace(attributes={"from": _full(stanza.to), "to": _full(stanza.from_)})
         return Handled(replies=[Stanza.from_element(reply)])
 
     @staticmethod
     def _befriend(stanza: Stanza) -> Answer:
-        """Who subscribes gets approved and sees us (RFC 6121 §3.1); who probes sees us; nobody else gets anything."""
+        """Approve subscriptions and answer probes with our presence (RFC 6121 §3.1); ignore all other presence."""
         replies = []
         if stanza.type in ("subscribe", "probe"):
             assert stanza.to is not None

@@ -1,4 +1,4 @@
-"""XMPP ping (XEP-0199): an empty result to whoever asks whether we are there."""
+"""XMPP ping (XEP-0199): answer with an empty result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HandlerRoute: the route of a domain whose stanzas are dealt with by handlers in this process.
+"""HandlerRoute: the route of a domain that handlers in this process serve.
 
 The handlers are asked in order; the first that does not decline ends it. What all decline is `service-unavailable`, an
 exception is `internal-server-error` and a traceback in the log, an answer may come later. A request that nobody answers
@@ -33,6 +33,7 @@ from gateway.routing.interfaces import (
     IRouter,
     Refused,
 )
+from gateway.routing.requests import RequestKey
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import ConfigError, Misuse, StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import Stanza
@@ -45,8 +46,6 @@ _STOPPED = StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, "the service was s
 
 ANSWER_SECONDS = 60.0
 MOST_OPEN = 10_000  # requests of one domain that wait for an answer; beyond that the oldest is given up
-
-Key = tuple[str, str, str | None]
 
 
 @implementer(IRoute)
@@ -73,7 +72,9 @@ class HandlerRoute:
         self._clock = clock
         self._attached: list[ILocalHandler] = []
         self._may_send = False
-        self._open: OrderedDict[Key, tuple[float, Stanza]] = OrderedDict()  # requests, and when they are given up
+        self._open: OrderedDict[RequestKey, tuple[float, Stanza]] = (
+            OrderedDict()
+        )  # requests, and when they are given up
         self._timer: Any = None
 
     # -- its life ----------------------------------------------------------------------------------------------------
@@ -84,7 +85,7 @@ class HandlerRoute:
         for handler in self.handlers:
             if IActiveHandler.providedBy(handler):
                 try:
-                    handler.attached(self.domain, self._send_now)  # type: ignore[attr-defined]
+                    handler.attached(self.domain, self._send_now)
                 except Exception as error:
                     self._log.failure("{handler} cannot be attached", handler=type(handler).__name__)
                     self.stop()
@@ -98,7 +99,7 @@ class HandlerRoute:
         for handler in reversed(attached):
             if IDetachableHandler.providedBy(handler):
                 try:
-                    handler.detached()  # type: ignore[attr-defined]
+                    handler.detached()
                 except Exception:
                     self._log.failure("{handler} failed when it was detached", handler=type(handler).__name__)
         self._may_send = False
@@ -107,7 +108,7 @@ class HandlerRoute:
             self._timer = None
         for _, stanza in list(self._open.values()):
             self._bounce(stanza, _STOPPED)
-        self._flush()
+        self._flush_router()
 
     # -- as an IRoute ------------------------------------------------------------------------------------------------
 
@@ -142,7 +143,7 @@ class HandlerRoute:
     def _ask(self, stanza: Stanza, handlers: Sequence[ILocalHandler]) -> None:
         if not handlers:
             self._bounce(stanza, _NOT_SERVED)
-            self._flush()
+            self._flush_router()
             return
         answer: Deferred[Any] = maybeDeferred(handlers[0].handle, stanza)
         answer.addCallback(self._answered, stanza, handlers)
@@ -155,10 +156,10 @@ class HandlerRoute:
             case Handled():
                 for reply in answer.replies:
                     self._send(reply)
-                self._flush()
+                self._flush_router()
             case Refused():
                 self._bounce(stanza, answer.error)
-                self._flush()
+                self._flush_router()
             case _:
                 self._log.error(
                     "{handler} of {domain} answered a stanza ({name}) with {kind}, which is not Handled, Declined or"
@@ -169,7 +170,7 @@ class HandlerRoute:
                     kind=type(answer).__name__,
                 )
                 self._bounce(stanza, _BROKEN)
-                self._flush()
+                self._flush_router()
 
     # -- requests that wait for an answer ----------------------------------------------------------------------------
 
@@ -192,7 +193,7 @@ class HandlerRoute:
                 self._timer = self._clock.callLater(due - now, self._give_up)
                 break
             self._bounce(request, _TOO_SLOW)
-        self._flush()
+        self._flush_router()
 
     def _bounce(self, stanza: Stanza, error: StanzaError) -> None:
         """Answer with an error, unless the stanza has been answered already."""
@@ -200,8 +201,8 @@ class HandlerRoute:
             return
         self._router.bounce(stanza, error)
 
-    def _flush(self) -> None:
-        """Who delivers also flushes, once for a whole batch; what is answered later has nobody else to do so."""
+    def _flush_router(self) -> None:
+        """Flush later answers here; the caller of `deliver` flushes those given at once, one time for a whole batch."""
         if not self._is_delivering:
             self._notice()
             self._router.flush()
@@ -212,7 +213,7 @@ class HandlerRoute:
             raise Misuse(f"a handler of {self.domain} sends from {stanza.from_} to {stanza.to}")
         is_answer = stanza.name == "iq" and stanza.is_response
         if is_answer and self._open.pop(_key(stanza.to, stanza.from_, stanza.id), None) is None:
-            return  # nobody waits for it any more: nobody is answered twice
+            return  # nobody waits for it any longer: nobody is answered twice
         self._said.append(stanza)
         self._router.route(stanza)
 
@@ -226,15 +227,15 @@ class HandlerRoute:
             )
             return
         self._send(stanza)
-        self._flush()
+        self._flush_router()
 
     def _broke(self, failure: Failure, stanza: Stanza, handler: object) -> None:
         self._log.failure(
             "{handler} failed on a stanza: {name}", failure, handler=type(handler).__name__, name=stanza.name
         )
         self._bounce(stanza, _BROKEN)
-        self._flush()
+        self._flush_router()
 
 
-def _key(asker: object, asked: object, id_: str | None) -> Key:
+def _key(asker: object, asked: object, id_: str | None) -> RequestKey:
     return (str(asker), str(asked), id_)

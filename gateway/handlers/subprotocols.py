@@ -31,10 +31,6 @@ from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import XML
 from gateway.xmpp.stanzas import CONTENT, Stanza
 
-# COMPAT Wokkel 18.0.0: most of its modules import this name, which Twisted 25 dropped; remove when Wokkel does without.
-if not hasattr(compat, "_PY3"):
-    compat._PY3 = True  # type: ignore[attr-defined]
-
 _MOST_REQUESTS = 1000
 
 
@@ -45,6 +41,7 @@ class Subprotocols:
     def __init__(self, handlers: Sequence[str | object]) -> None:
         """Each handler is an instance, or the dotted name of a factory that takes no arguments."""
         self._manager = Manager()
+        _let_wokkel_be_imported()
         for handler in handlers:
             subprotocol: Any = namedAny(handler)() if isinstance(handler, str) else handler
             subprotocol.setHandlerParent(self._manager)
@@ -60,6 +57,12 @@ class Subprotocols:
     def handle(self, stanza: Stanza) -> Answer:
         """Dispatch it; what the handlers send in answer leaves by itself."""
         return Handled() if self._manager.dispatch(to_domish(stanza.element)) else Declined()
+
+
+def _let_wokkel_be_imported() -> None:
+    """COMPAT Wokkel 18.0.0: most of its modules import this name, which Twisted 25 dropped; remove when not needed."""
+    if not hasattr(compat, "_PY3"):
+        compat._PY3 = True  # type: ignore[attr-defined]
 
 
 @implementer(IXMPPHandlerCollection)

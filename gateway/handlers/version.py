@@ -1,4 +1,4 @@
-"""Software version (XEP-0092): name and version of this program; the operating system is nobody's business."""
+"""Software version (XEP-0092): name and version of this program, without the operating system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""About: what an account says of itself, and the two requests that want nothing but an answer.
+"""About: discovery of an account, and two requests that only need an answer.
 
 Service discovery to the bare address (XEP-0030 §8) is for those who see its presence; to others there is no account.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.im.services import Audience, Key, Request, Service
+from gateway.im.services import AccountService, Audience, Request, ServiceKey
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import BIND, DISCO_INFO, DISCO_ITEMS, PING, SESSION
 
 
-def services(features: Iterable[str]) -> dict[Key, Service]:
+def services(features: Iterable[str]) -> dict[ServiceKey, AccountService]:
     """The services; `features` are the namespaces that the account's own clients may use."""
     listed = sorted({*features, DISCO_INFO, DISCO_ITEMS, PING})
 
@@ -28,12 +28,12 @@ def services(features: Iterable[str]) -> dict[Key, Service]:
         return Element(DISCO_ITEMS, "query")
 
     return {
-        ("get", DISCO_INFO, "query"): Service(info, Audience.SUBSCRIBERS),
-        ("get", DISCO_ITEMS, "query"): Service(items, Audience.SUBSCRIBERS),
-        ("get", PING, "ping"): Service(_nothing, Audience.SUBSCRIBERS),
+        ("get", DISCO_INFO, "query"): AccountService(info, Audience.SUBSCRIBERS),
+        ("get", DISCO_ITEMS, "query"): AccountService(items, Audience.SUBSCRIBERS),
+        ("get", PING, "ping"): AccountService(_nothing, Audience.SUBSCRIBERS),
         # What RFC 3921 had after binding, and clients of its age still ask for.
-        ("set", SESSION, "session"): Service(_nothing, Audience.OWNER),
-        ("set", BIND, "bind"): Service(_bound_already, Audience.OWNER),
+        ("set", SESSION, "session"): AccountService(_nothing, Audience.OWNER),
+        ("set", BIND, "bind"): AccountService(_bound_already, Audience.OWNER),
     }
 
 

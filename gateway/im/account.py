@@ -1,7 +1,7 @@
-"""Account and Resource: what is in memory of those who are online, and of those for whom something is under way.
+"""Account and Resource: the accounts in memory, which are online or have work under way.
 
 An account is here while a client of its is bound, or a stanza for it waits for the store; its roster only while a
-client is bound. Everything in here can be read without waiting. Who changes it keeps it in step with the store.
+client is bound. Everything in here can be read without waiting. Code that changes it keeps it in step with the store.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Resource:
         self._unflushed[self.session] = None
 
 
-class Roster:
+class LoadedRoster:
     """The roster of an account that is online, in the version that the store has."""
 
     __slots__ = ("items", "version")
@@ -93,7 +93,7 @@ class Account:
         self.work = work
         self.exists: bool | None = None  # None until the store has answered
         self.blocked = BlockList()
-        self.roster: Roster | None = None
+        self.roster: LoadedRoster | None = None
         self.resources: dict[str, Resource] = {}
         self.receivers: tuple[Resource, ...] = ()  # available with a priority that is not negative
         self.handed_out: frozenset[int] = frozenset()  # kept messages that a client was given and may not have yet

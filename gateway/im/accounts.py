@@ -1,7 +1,7 @@
-"""Accounts: those of a domain that are in memory, and how they come there and go.
+"""Accounts: the accounts of a domain that are in memory, and how they get there and leave.
 
 An account is opened when a client is bound or a stanza for it has to wait for the store, and forgotten when neither is
-the case any more. So memory is bounded by what is bound and what waits, and never by who is written to.
+the case. So memory is bounded by what is bound and what waits, and never by who is written to.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import partial
 
 from twisted.python.failure import Failure
 
-from gateway.im.account import Account, Roster
+from gateway.im.account import Account, LoadedRoster
 from gateway.im.blocklist import BlockList
 from gateway.im.limits import AccountLimits
 from gateway.im.work import Backlog, Failed, WorkQueue
@@ -70,9 +70,9 @@ class Accounts:
             await self._look_up(account)
         if account.roster is None:
             roster = await self._store.roster(account.address.bare)
-            account.roster = Roster(roster.version, {item.contact: item for item in roster.items})
+            account.roster = LoadedRoster(roster.version, {item.contact: item for item in roster.items})
 
     def forget_if_idle(self, account: Account) -> None:
-        """Drop an account that nobody needs any more."""
+        """Drop an account that nobody needs any longer."""
         if account.work.is_idle and not account.resources:
             self._accounts.pop(account.address.local, None)

@@ -1,4 +1,4 @@
-"""What the server itself says to clients, and for accounts: results, errors, and presence of its own making."""
+"""Stanzas that the server makes itself, for clients and accounts: results, errors, and presence."""
 
 from __future__ import annotations
 

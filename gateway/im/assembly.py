@@ -1,4 +1,4 @@
-"""What an AccountDomain is made of, put together once."""
+"""The parts of an AccountDomain, assembled once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.im.presence import Presences
 from gateway.im.probes import Probes
 from gateway.im.services import Services
 from gateway.im.subscribing import Subscribing
-from gateway.im.work import Step
+from gateway.im.work import AccountJob
 from gateway.routing.interfaces import IRouter
 from gateway.storage.interfaces import IStore
 from gateway.stream.codec import AddressLookup
@@ -43,7 +43,7 @@ STREAM_FEATURES = (Element(ROSTER_VERSIONING, "ver"), Element(SUBSCRIPTION_PREAP
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class DomainParts:
     """The parts that an AccountDomain calls by itself."""
 
     presences: Presences
@@ -61,8 +61,8 @@ def assemble(
     tokens: Callable[[], str],
     addresses: AddressLookup,
     limits: AccountLimits,
-    later: Callable[[Resource, Step], None],
-) -> Parts:
+    later: Callable[[Resource, AccountJob], None],
+) -> DomainParts:
     """Make the parts, each from those before it."""
 
     async def arrived(resource: Resource, is_new: bool, may_receive: bool) -> None:
@@ -84,7 +84,7 @@ def assemble(
         **about.services(FEATURES),
     }
     services = Services(router, store, table)
-    return Parts(
+    return DomainParts(
         presences=presences,
         offline=offline,
         inbound=Inbound(

@@ -1,4 +1,4 @@
-"""Blocking: nothing passes between an account and whom it blocks (XEP-0191).
+"""Blocking: pass nothing between an account and the addresses it blocks (XEP-0191).
 
 To the blocked the account looks as if it were away. Presence subscriptions stay as they are, only unheard.
 """
@@ -12,7 +12,7 @@ from gateway.im.answers import request_element
 from gateway.im.blocklist import BlockList
 from gateway.im.limits import AccountLimits
 from gateway.im.presence import Presences
-from gateway.im.services import Audience, Request, Service
+from gateway.im.services import AccountService, Audience, Request
 from gateway.storage.interfaces import IStore
 from gateway.stream.codec import AddressLookup
 from gateway.xmpp.addresses import Address
@@ -49,9 +49,9 @@ class Blocking:
         self._limits = limits
         self._tokens = tokens
         self.services = {
-            ("get", BLOCKING, "blocklist"): Service(self.get, Audience.OWNER),
-            ("set", BLOCKING, "block"): Service(self.block, Audience.OWNER),
-            ("set", BLOCKING, "unblock"): Service(self.unblock, Audience.OWNER),
+            ("get", BLOCKING, "blocklist"): AccountService(self.get, Audience.OWNER),
+            ("set", BLOCKING, "block"): AccountService(self.block, Audience.OWNER),
+            ("set", BLOCKING, "unblock"): AccountService(self.unblock, Audience.OWNER),
         }
 
     async def get(self, request: Request) -> Element | None:

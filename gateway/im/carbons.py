@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from gateway.im.account import Account, Resource
 from gateway.im.edits import attribute, standing_alone
-from gateway.im.services import Audience, Request, Service
+from gateway.im.services import AccountService, Audience, Request
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import CARBONS, CLIENT, FORWARD, HINTS
 from gateway.xmpp.stanzas import Stanza
@@ -77,6 +77,6 @@ async def disable(request: Request) -> Element | None:
 
 
 SERVICES = {
-    ("set", CARBONS, "enable"): Service(enable, Audience.OWNER),
-    ("set", CARBONS, "disable"): Service(disable, Audience.OWNER),
+    ("set", CARBONS, "enable"): AccountService(enable, Audience.OWNER),
+    ("set", CARBONS, "disable"): AccountService(disable, Audience.OWNER),
 }

@@ -1,4 +1,4 @@
-"""HoldingBack: what an inactive client need not be woken for (XEP-0352).
+"""HoldingBack: stanzas that need not wake an inactive client (XEP-0352).
 
 A client that says it is inactive wants its radio to sleep. Presence and chat states can wait, and of each sender only
 the latest counts. Everything else passes at once, and lets what was held pass before it, so that order is kept. For the

@@ -16,7 +16,7 @@ from gateway.im.answers import presence, request_element
 from gateway.im.limits import AccountLimits
 from gateway.im.presence import Presences
 from gateway.im.relations import after_removal, after_setting, state_of
-from gateway.im.services import ANSWERED, Answered, Audience, Request, Service
+from gateway.im.services import ANSWERED, AccountService, Answered, Audience, Request
 from gateway.im.subscriptions import on_removal
 from gateway.routing.interfaces import IRouter
 from gateway.storage.interfaces import IStore
@@ -46,8 +46,8 @@ class Contacts:
         self._limits = limits
         self._tokens = tokens
         self.services = {
-            ("get", ROSTER, "query"): Service(self.get, Audience.OWNER, StanzaCondition.FORBIDDEN),
-            ("set", ROSTER, "query"): Service(self.set, Audience.OWNER, StanzaCondition.FORBIDDEN),
+            ("get", ROSTER, "query"): AccountService(self.get, Audience.OWNER, StanzaCondition.FORBIDDEN),
+            ("set", ROSTER, "query"): AccountService(self.set, Audience.OWNER, StanzaCondition.FORBIDDEN),
         }
 
     async def get(self, request: Request) -> Element | Answered:

@@ -106,7 +106,7 @@ class Ends(Generic[T]):
         self._unknown = {name: tuple(map(of.__getitem__, row)) for name, row in _UNKNOWN.items()}
 
     def get(self, name: str, type_: str | None, finds: Finds) -> T:
-        """What stands in place of what becomes of a stanza of this name and type."""
+        """The entry for a stanza of this name and type."""
         return self._rules[name].get(type_, self._unknown[name])[finds]
 
 
@@ -118,7 +118,7 @@ def _needs_nobody(row: tuple[Action, ...]) -> bool:
     return all(row[finds.value] in (_DROP, _SHOW) for finds in _NOBODY_ONLINE)
 
 
-# What goes nowhere while no client is bound, whether there is such an account or not: no need to ask the store.
+# These stanzas are dropped while no client is bound, whether the account exists or not: no need to ask the store.
 FOR_THE_PRESENT = frozenset(
     (name, type_) for name, rows in RULES.items() for type_, row in rows.items() if _needs_nobody(row)
 )

@@ -1,4 +1,4 @@
-"""Documents: what clients leave with the server and read again: a card that all may read, and private notes.
+"""Documents: data that clients store on the server: a card that everybody may read, and private notes.
 
 vcard-temp (XEP-0054) and private storage (XEP-0049). Both are old, and real clients still look for a name and a picture
 in the one, and for their list of rooms in the other. The server keeps the bytes and understands nothing of them.
@@ -6,7 +6,7 @@ in the one, and for their list of rooms in the other. The server keeps the bytes
 
 from __future__ import annotations
 
-from gateway.im.services import Audience, Request, Service
+from gateway.im.services import AccountService, Audience, Request
 from gateway.storage.interfaces import IStore
 from gateway.xmpp.elements import Element, parse_element
 from gateway.xmpp.errors import StanzaCondition, StanzaError
@@ -22,10 +22,10 @@ class Documents:
     def __init__(self, store: IStore) -> None:
         self._store = store
         self.services = {
-            ("get", VCARD, "vCard"): Service(self.get_card, Audience.ANYBODY, of_nobody=_EMPTY_CARD),
-            ("set", VCARD, "vCard"): Service(self.set_card, Audience.OWNER),
-            ("get", PRIVATE_STORAGE, "query"): Service(self.get_private, Audience.OWNER),
-            ("set", PRIVATE_STORAGE, "query"): Service(self.set_private, Audience.OWNER),
+            ("get", VCARD, "vCard"): AccountService(self.get_card, Audience.ANYBODY, of_nobody=_EMPTY_CARD),
+            ("set", VCARD, "vCard"): AccountService(self.set_card, Audience.OWNER),
+            ("get", PRIVATE_STORAGE, "query"): AccountService(self.get_private, Audience.OWNER),
+            ("set", PRIVATE_STORAGE, "query"): AccountService(self.set_private, Audience.OWNER),
         }
 
     async def get_card(self, request: Request) -> Element:

@@ -1,4 +1,4 @@
-"""AccountDomain: a domain with accounts, as a route like any other, and as the place where clients' streams are bound.
+"""AccountDomain: a domain with accounts, as a route, and as the place where clients' streams are bound.
 
 Three ways in: `deliver` for what comes to an account, `from_client` for what a bound client sends, and `bind` and
 `unbind` for clients that come and go. Each account has its queue (see `work`), so that all of it happens in order;
@@ -28,7 +28,7 @@ from gateway.im.interfaces import ISession
 from gateway.im.kept import KeptMessage
 from gateway.im.limits import AccountLimits
 from gateway.im.throttle import Throttle
-from gateway.im.work import Later, Step
+from gateway.im.work import AccountJob, Later
 from gateway.routing.interfaces import IRoute, IRouter
 from gateway.storage.errors import NoSuchAccount
 from gateway.storage.interfaces import IStore
@@ -76,11 +76,6 @@ class AccountDomain:
         self._presences, self._offline = parts.presences, parts.offline
         self._inbound, self._outbound = parts.inbound, parts.outbound
 
-    @property
-    def online(self) -> int:
-        """How many accounts are in memory: online, or waiting for the store."""
-        return len(self._accounts)
-
     # Stanzas to accounts
 
     def deliver(self, stanza: Stanza) -> None:
@@ -100,7 +95,7 @@ class AccountDomain:
             self._accounts.forget_if_idle(account)
 
     def _ends_before_it_begins(self, stanza: Stanza) -> bool:
-        """What would be dropped whether there is such an account or not, as it is nowhere online.
+        """Stanzas that are dropped while the account is nowhere online, whether it exists or not.
 
         Also a probe from an account here: that one already takes the other to be away, and the store need not be asked
         about every contact of everybody who comes.
@@ -162,7 +157,7 @@ class AccountDomain:
         return self._outbound.send(resource, stanza) if resource.account.exists else None
 
     def _unsent(self, resource: Resource, stanza: Stanza, failure: Failure) -> None:
-        if failure.check(StreamError):
+        if isinstance(failure.value, StreamError):
             resource.session.close(failure.value)
         elif failure.check(NoSuchAccount):
             self._vanished(resource.account)
@@ -230,7 +225,7 @@ class AccountDomain:
         waits = [session.flush() for session in unflushed]
         return _all((*waits, self._itself.flush(), self._accounts.backlog.room()))
 
-    def _take_later(self, resource: Resource, step: Step) -> None:
+    def _take_later(self, resource: Resource, step: AccountJob) -> None:
         """A step that a timer lets through."""
         resource.account.work.insist(step, partial(self._failed, resource.account))
         self.settle()

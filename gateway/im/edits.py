@@ -1,4 +1,4 @@
-"""Small edits of a stanza's bytes: an attribute put in, a child added, the whole wrapped.
+"""Small edits of a stanza's bytes: insert an attribute, add a child, wrap the whole.
 
 What passes between people passes as bytes (see `gateway.xmpp.stanzas`). Presence that goes to two hundred contacts, a
 message that gets a stamp: for these no tree is built either. Every edit rests on the bytes being one well-formed

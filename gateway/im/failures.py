@@ -10,7 +10,7 @@ from gateway.xmpp.errors import StanzaCondition, StanzaError
 
 
 def explain(failure: Failure) -> StanzaError:
-    """The error that a sender is told; what nobody expected is our own mistake, and logged with its traceback."""
+    """Return the error that a sender gets; an unexpected exception is our own bug, and is logged with its traceback."""
     error = failure.value
     if isinstance(error, StanzaError):
         return error

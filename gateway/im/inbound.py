@@ -1,4 +1,4 @@
-"""Inbound: a stanza to an account, from whomever, and its one end (RFC 6121 §8.5).
+"""Inbound: a stanza to an account, from any sender, and its one end (RFC 6121 §8.5).
 
 The table in `delivery` says which end; here each end is one function. Before the table, two refusals: of whom the
 account blocks, and of what only the account's own server may say (see `_check_claims`).
@@ -6,7 +6,7 @@ account blocks, and of what only the account's own server may say (see `_check_c
 A stranger must not learn from an answer whether there is an account, or whether it is online. So what is said to a
 stranger has the same bytes for an account and for an address without one, and a message that leaves nothing behind (a
 chat state, a message that is not to be kept) is dropped in silence when nobody takes it. Senders that may see the
-account's presence are told instead.
+account's presence get an error instead.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""ISession: what a domain with accounts needs of a client's stream, and nothing more.
+"""ISession: everything that a domain with accounts needs from a client's stream.
 
 Two providers: the client door's stream, and the recording one of the tests. With XEP-0198 a session outlives its
-connection: the door keeps it, goes on taking stanzas for it, and lets it end when it cannot be resumed any more.
+connection: the door keeps it, goes on taking stanzas for it, and lets it end when it cannot be resumed any longer.
 """
 
 from __future__ import annotations

@@ -16,6 +16,6 @@ class AccountLimits:
     directed: int = 500  # entities that one resource has shown itself to, beside its subscribers
     presence_bytes: int = 16_384  # of presence that is broadcast
     presence_burst: int = 10  # broadcasts of one resource at once; further ones are merged,
-    presence_seconds: float = 1.0  # so that there is one in so many seconds
+    presence_seconds: float = 1.0  # so that there is one in a number of seconds
     waiting: int = 1000  # stanzas that wait until the store has answered; more are bounced
     blocked_at_once: int = 500  # addresses in one request to block or unblock

@@ -1,4 +1,4 @@
-"""Outbound: what a bound client sends, checked, stamped, and handled or sent on (RFC 6120 §8.1.2.1, §10.3, §10.4)."""
+"""Outbound: check, stamp and route the stanzas of a bound client (RFC 6120 §8.1.2.1, §10.3, §10.4)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Outbound:
         self._kinds = {"message": self._message, "presence": self._presence, "iq": self._iq}
 
     def send(self, resource: Resource, stanza: Stanza) -> Later:
-        """Take a client's stanza; raises StanzaError for what the client is told of, StreamError for worse."""
+        """Take a client's stanza; raises StanzaError for the client to get as an answer, StreamError for worse."""
         account = resource.account
         if stanza.from_ is not None or stanza.flaw is not None:
             check_client(stanza, resource.address)

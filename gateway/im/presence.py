@@ -1,8 +1,8 @@
-"""Presence: who sees that a resource is available (RFC 6121 §4).
+"""Presence: show that a resource is available to those who may see it (RFC 6121 §4).
 
-A client says it once, without 'to'; the account's subscribers and its other resources are told by the server, and so
-are those whom the client addressed directly, when it goes. What a client said last is kept as it was and given to
-whoever may ask. Updates are throttled, since each goes to everybody (see `throttle`).
+A client says it once, without 'to'; the server sends it to the account's subscribers and its other resources, and
+unavailable presence also to those whom the client addressed directly. A client's last presence is kept as it was and
+given to those who may ask. Updates are throttled, since each goes to everybody (see `throttle`).
 
 Nothing here waits for anything.
 """

@@ -1,7 +1,7 @@
-"""Probes: somebody asks whether an account is there (RFC 6121 §4.3.2, §4.6.6).
+"""Probes: answer requests for an account's presence (RFC 6121 §4.3.2, §4.6.6).
 
 Subscribers are told what each available resource said last. Everybody else is told the same, whether there is such an
-account or not: that he has no subscription. Only that answer waits for the store.
+account or not: that there is no subscription. Only that answer waits for the store.
 """
 
 from __future__ import annotations

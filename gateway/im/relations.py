@@ -1,7 +1,7 @@
 """Relations in motion: what the tables of `subscriptions` do to a roster item and a stored request.
 
 Each function here turns a `Relation` into another and touches nothing else, so that a store can run it inside its own
-transaction (`IStore.update_relation`). Whoever asked for the change then reads from the relation before it what to
+transaction (`IStore.update_relation`). The caller then reads from the relation before it what to
 send: the tables give the same row again.
 
 A contact whose request waits for an answer is in no roster for that alone: "None + Pending In" is a stored request
@@ -12,28 +12,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.im.subscriptions import UNSUBSCRIBED, Row, State, received, sent
+from gateway.im.subscriptions import UNSUBSCRIBED, SubscriptionRow, SubscriptionState, received, sent
 from gateway.storage.records import Relation, RosterItem, Subscription
 
 NOTHING = Relation()
 
 
-def state_of(relation: Relation) -> State:
+def state_of(relation: Relation) -> SubscriptionState:
     """The subscription state of a relation."""
     item = relation.item
-    return State.of(
+    return SubscriptionState.of(
         item.subscription if item else "none",
         pending_out=bool(item and item.ask),
         pending_in=relation.request is not None,
     )
 
 
-def row_of_sent(type_: str, before: Relation) -> Row:
+def row_of_sent(type_: str, before: Relation) -> SubscriptionRow:
     """What a presence stanza that the account sends does."""
     return sent(type_, state_of(before))
 
 
-def row_of_received(type_: str, before: Relation) -> Row:
+def row_of_received(type_: str, before: Relation) -> SubscriptionRow:
     """What a presence stanza that the account receives does."""
     return received(type_, state_of(before), approved=bool(before.item and before.item.approved))
 
@@ -67,7 +67,7 @@ def after_removal(before: Relation) -> Relation:
     return NOTHING
 
 
-def _moved(before: Relation, contact: str, row: Row, *, approved: bool, request: bytes | None) -> Relation:
+def _moved(before: Relation, contact: str, row: SubscriptionRow, *, approved: bool, request: bytes | None) -> Relation:
     state = row.then or state_of(before)
     item = before.item
     if item is None and (state.pending_out or state.subscription != "none" or approved):

@@ -50,7 +50,7 @@ def _read_contact(text: str | None, owner: Address) -> Address:
     if not contact.is_bare:
         raise StanzaError(StanzaCondition.BAD_REQUEST, "the 'jid' of a roster item has no resource")
     if contact == owner:
-        raise StanzaError(StanzaCondition.NOT_ALLOWED, "an account is no contact of its own")
+        raise StanzaError(StanzaCondition.NOT_ALLOWED, "an account cannot be its own contact")
     return contact
 
 

@@ -1,6 +1,6 @@
 """Services: what the server answers in an account's name (RFC 6121 §8.5.2.1.3, RFC 6120 §10.3.3).
 
-A table by type, namespace and name of the payload. Each service says who may use it, and what anybody else is told. An
+A table by type, namespace and name of the payload. Each service says who may use it, and what anybody else gets. An
 address without an account answers from the same table as an account answers a stranger, so that the answers do not tell
 which accounts there are.
 """
@@ -25,7 +25,7 @@ from gateway.xmpp.stanzas import Stanza, check_iq, result_reply
 
 
 class Audience(Enum):
-    """Who may use a service."""
+    """The senders that may use a service."""
 
     OWNER = auto()  # the account's own clients
     SUBSCRIBERS = auto()  # and those who see its presence
@@ -60,7 +60,7 @@ class Request:
 
     @property
     def sender(self) -> Address:
-        """Who asks."""
+        """The sender of the request."""
         if self.resource is not None:
             return self.resource.address
         assert self.stanza.from_ is not None
@@ -75,26 +75,26 @@ class Request:
             self._router.route(reply)
 
 
-Answer: TypeAlias = Coroutine[Deferred[Any], Any, Element | Answered | None]
+Reply: TypeAlias = Coroutine[Deferred[Any], Any, Element | Answered | None]
 
 
 @dataclass(frozen=True)
-class Service:
+class AccountService:
     """A function that gives the payload of the result, or raises StanzaError; who may call it, and what others get."""
 
-    answer: Callable[[Request], Answer]
+    answer: Callable[[Request], Reply]
     audience: Audience
     refusal: StanzaCondition = StanzaCondition.SERVICE_UNAVAILABLE
     of_nobody: Element | None = None  # the result where there is no account; without it, `refusal` is the answer
 
 
-Key: TypeAlias = tuple[str, str, str]
+ServiceKey: TypeAlias = tuple[str, str, str]
 
 
 class Services:
     """The table, and the way through it."""
 
-    def __init__(self, router: IRouter, store: IStore, table: Mapping[Key, Service]) -> None:
+    def __init__(self, router: IRouter, store: IStore, table: Mapping[ServiceKey, AccountService]) -> None:
         self._router = router
         self._store = store
         self._table = table
@@ -122,14 +122,14 @@ class Services:
             raise StanzaError(service.refusal)
         self._router.route(result_reply(stanza, service.of_nobody))
 
-    def _find(self, stanza: Stanza, payload: Element) -> Service:
+    def _find(self, stanza: Stanza, payload: Element) -> AccountService:
         assert stanza.type is not None
         service = self._table.get((stanza.type, payload.namespace, payload.name))
         if service is None:
             raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)
         return service
 
-    async def _may_use(self, service: Service, request: Request) -> bool:
+    async def _may_use(self, service: AccountService, request: Request) -> bool:
         if request.resource is not None or service.audience is Audience.ANYBODY:
             return True
         if service.audience is Audience.OWNER:

@@ -43,7 +43,7 @@ class Subscribing:
         assert stanza.to is not None
         contact = stanza.to.bare_address
         if contact == account.address:
-            raise StanzaError(StanzaCondition.NOT_ALLOWED, "an account is subscribed to itself by nature")
+            raise StanzaError(StanzaCondition.NOT_ALLOWED, "an account is always subscribed to itself")
         change = partial(after_sending, stanza.type, contact.bare)
         update = await self._store.update_relation(account.address.bare, contact.bare, change)
         before, after = state_of(update.before), state_of(update.after)

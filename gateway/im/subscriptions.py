@@ -20,7 +20,7 @@ UNSUBSCRIBE = "unsubscribe"
 UNSUBSCRIBED = "unsubscribed"
 
 
-class State(Enum):
+class SubscriptionState(Enum):
     """A state of appendix A; the value says whether the account, and the contact, sees presence, and who waits."""
 
     NONE = (False, False, False, False)
@@ -34,7 +34,7 @@ class State(Enum):
     BOTH = (True, True, False, False)
 
     @classmethod
-    def of(cls, subscription: str, *, pending_out: bool, pending_in: bool) -> State:
+    def of(cls, subscription: str, *, pending_out: bool, pending_in: bool) -> SubscriptionState:
         """The state that these parts make; a request that a subscription has made moot does not count."""
         has_to, has_from = subscription in ("to", "both"), subscription in ("from", "both")
         return cls((has_to, has_from, pending_out and not has_to, pending_in and not has_from))
@@ -68,28 +68,28 @@ class State(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SubscriptionRow:
     """What one stanza does in one state; `then` is None where the state stays."""
 
     goes_on: bool
-    then: State | None = None
+    then: SubscriptionState | None = None
     answer: str | None = None
     preapproves: bool = False
 
 
-NONE, NONE_OUT, NONE_IN, NONE_OUT_IN, TO, TO_IN, FROM, FROM_OUT, BOTH = State
+NONE, NONE_OUT, NONE_IN, NONE_OUT_IN, TO, TO_IN, FROM, FROM_OUT, BOTH = SubscriptionState
 
-_ON = Row(True)
-_END = Row(False)
-_PREAPPROVE = Row(False, preapproves=True)
+_ON = SubscriptionRow(True)
+_END = SubscriptionRow(False)
+_PREAPPROVE = SubscriptionRow(False, preapproves=True)
 
 
-def _on(then: State, answer: str | None = None) -> Row:
-    return Row(True, then, answer)
+def _on(then: SubscriptionState, answer: str | None = None) -> SubscriptionRow:
+    return SubscriptionRow(True, then, answer)
 
 
 # A.2: presence from the account to the contact. It goes on: it is routed to the contact.
-SENT: dict[str, dict[State, Row]] = {
+SENT: dict[str, dict[SubscriptionState, SubscriptionRow]] = {
     SUBSCRIBE: {  # A.2.1
         NONE: _on(NONE_OUT),
         NONE_OUT: _ON,
@@ -137,8 +137,8 @@ SENT: dict[str, dict[State, Row]] = {
 }
 
 # A.3: presence from the contact to the account. It goes on: it is delivered to the account's clients.
-_ANSWER_SUBSCRIBED = Row(False, answer=SUBSCRIBED)
-RECEIVED: dict[str, dict[State, Row]] = {
+_ANSWER_SUBSCRIBED = SubscriptionRow(False, answer=SUBSCRIBED)
+RECEIVED: dict[str, dict[SubscriptionState, SubscriptionRow]] = {
     SUBSCRIBE: {  # A.3.1
         NONE: _on(NONE_IN),
         NONE_OUT: _on(NONE_OUT_IN),
@@ -186,28 +186,28 @@ RECEIVED: dict[str, dict[State, Row]] = {
 }
 
 # A.3.1 note 1 and §3.4.2: a 'subscribe' that the account has approved before it came.
-PREAPPROVED: dict[State, Row] = {
-    NONE: Row(False, FROM, SUBSCRIBED),
-    NONE_OUT: Row(False, FROM_OUT, SUBSCRIBED),
-    TO: Row(False, BOTH, SUBSCRIBED),
+PREAPPROVED: dict[SubscriptionState, SubscriptionRow] = {
+    NONE: SubscriptionRow(False, FROM, SUBSCRIBED),
+    NONE_OUT: SubscriptionRow(False, FROM_OUT, SUBSCRIBED),
+    TO: SubscriptionRow(False, BOTH, SUBSCRIBED),
 }
 
 TYPES = frozenset(SENT)
 
 
-def sent(type_: str, state: State) -> Row:
+def sent(type_: str, state: SubscriptionState) -> SubscriptionRow:
     """The row for presence of this type that the account sends."""
     return SENT[type_][state]
 
 
-def received(type_: str, state: State, *, approved: bool = False) -> Row:
+def received(type_: str, state: SubscriptionState, *, approved: bool = False) -> SubscriptionRow:
     """The row for presence of this type that the account receives."""
     if approved and type_ == SUBSCRIBE and state in PREAPPROVED:
         return PREAPPROVED[state]
     return RECEIVED[type_][state]
 
 
-def on_removal(state: State) -> tuple[str, ...]:
+def on_removal(state: SubscriptionState) -> tuple[str, ...]:
     """What the account sends when it removes the contact from its roster, in order (§2.5.2).
 
     Beyond the RFC's letter a request that is pending is taken back or denied too: otherwise a contact could still

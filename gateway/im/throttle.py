@@ -1,4 +1,4 @@
-"""Throttle: a flood of updates becomes a trickle, and the last update always gets through.
+"""Throttle: limit the rate of updates; the last update always gets through.
 
 Presence goes from one client to every subscriber. So after a burst, updates are held back, each replaced by the next,
 and the last is let through when its time has come. Nothing but states that nobody has seen is lost.

@@ -1,4 +1,4 @@
-"""WorkQueue: one thing after the other, for each account.
+"""WorkQueue: one job at a time for each account.
 
 Most of what happens to an account is done when the call returns. Some of it waits for the store; whatever concerns
 that account then waits behind it, so that stanzas never overtake each other. The queue is bounded. `Backlog` counts
@@ -18,7 +18,7 @@ from gateway.xmpp.errors import StanzaCondition, StanzaError
 
 Later: TypeAlias = Coroutine[Deferred[Any], Any, None] | None
 # A step gives None when it is done, or a coroutine when it has to wait for something.
-Step: TypeAlias = Callable[..., Later]
+AccountJob: TypeAlias = Callable[..., Later]
 # What is told of a step that fails: the step's own arguments, and then the Failure.
 Failed: TypeAlias = Callable[..., None]
 
@@ -68,9 +68,9 @@ class WorkQueue:
         self._backlog = backlog
         self._most = most
         self._resumed = resumed
-        self._waiting: deque[tuple[Step, Failed, tuple[Any, ...]]] = deque()
+        self._waiting: deque[tuple[AccountJob, Failed, tuple[Any, ...]]] = deque()
 
-    def run(self, step: Step, failed: Failed, *arguments: Any) -> None:
+    def run(self, step: AccountJob, failed: Failed, *arguments: Any) -> None:
         """Take the step now, or behind those that wait; `failed` gets what it raises, or that too many wait."""
         if self.is_idle:
             self.is_idle = False
@@ -82,14 +82,14 @@ class WorkQueue:
             too_much = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too much is waiting for this account")
             failed(*arguments, Failure(too_much))
 
-    def insist(self, step: Step, failed: Failed, *arguments: Any) -> None:
+    def insist(self, step: AccountJob, failed: Failed, *arguments: Any) -> None:
         """As `run`, for what must not be refused: there are few of those for each resource."""
         if self.is_idle:
             self.run(step, failed, *arguments)
         else:
             self._wait(step, failed, arguments)
 
-    def _wait(self, step: Step, failed: Failed, arguments: tuple[Any, ...]) -> None:
+    def _wait(self, step: AccountJob, failed: Failed, arguments: tuple[Any, ...]) -> None:
         self._waiting.append((step, failed, arguments))
         self._backlog.changed(1)
 
@@ -107,7 +107,7 @@ class WorkQueue:
                 return
         self.is_idle = True
 
-    def _is_done(self, step: Step, failed: Failed, arguments: tuple[Any, ...]) -> bool:
+    def _is_done(self, step: AccountJob, failed: Failed, arguments: tuple[Any, ...]) -> bool:
         """Take a step; False when it has to wait, and will go on by itself."""
         try:
             later = step(*arguments)

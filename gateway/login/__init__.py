@@ -1,4 +1,4 @@
-"""We as the client of another server: what `xmpp-gateway login` does.
+"""The gateway as a client of another server, for `xmpp-gateway login`.
 
 login.py      Login: find the server, log in, stay, leave                                RFC 6120 §3, §5-§7
 session.py    LoginSession: the connection, from its first byte to its last

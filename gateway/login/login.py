@@ -1,4 +1,4 @@
-"""Login: we as the client of another server; find it, log in, stay, leave (RFC 6120 §3, §5 to §7; XEP-0368).
+"""Login: find a server, log in as a client, stay, and log out (RFC 6120 §3, §5 to §7; XEP-0368).
 
     login = Login(Credentials(account=juliet, password="..."), login_tools)
     messaging = await login.enter()
@@ -33,12 +33,13 @@ from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.service_records import FOR_CLIENTS
 from gateway.net.dns.targets import Target
 from gateway.net.tls.contexts import TLSContexts
-from gateway.stream.codec import Budget
+from gateway.stream.budget import Budget
 from gateway.stream.facts import Facts, Means, Role, Terms
 from gateway.stream.header import StreamHeader
 from gateway.stream.profiles import client_profile
 from gateway.stream.sessions import Connection
-from gateway.stream.stream import Stream, StreamTools
+from gateway.stream.stream import Stream
+from gateway.stream.tools import StreamTools
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StreamCondition, StreamError
@@ -61,7 +62,7 @@ class LoginTools:
     timing: Timing = field(default_factory=Timing)
 
 
-class Login:
+class Visit:
     """One stay at a server; entered once."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a logged-in client says and hears: requests and their answers, its roster, whose presence it sees (RFC 6121).
+"""Requests and answers, the roster, and the presence of contacts, for a logged-in client (RFC 6121).
 
 Nobody's word is taken for somebody else's: an answer counts when kind, sender and id are those that were asked, and the
 roster is changed by our own server alone (RFC 6120 §8.2.3, RFC 6121 §2.1.6). Every request gets an answer.
@@ -32,7 +32,7 @@ class RequestRefused(GatewayError):
         self.text = text
 
 
-class NoAnswer(GatewayError):
+class NoReply(GatewayError):
     """A request was not answered in time, or the stream ended before."""
 
 
@@ -198,7 +198,7 @@ class Messaging:
         return sender is None or sender.full == self.own.bare
 
     def _responder(self, address: Address | None) -> str:
-        """Who answers for an address: our server and our account are one."""
+        """Return the entity that answers for an address: our server and our account are one."""
         if address is None or address.full in (self.own.bare, self.own.full, self.own.domain):
             return self.own.bare
         return address.full
@@ -206,7 +206,7 @@ class Messaging:
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def end(self, reason: str) -> None:
-        """The stream is gone: nothing will be answered any more."""
+        """The stream is gone: nothing will be answered any longer."""
         for key in tuple(self._waiting):
             self._give_up(key, reason)
         self.presences.clear()
@@ -215,7 +215,7 @@ class Messaging:
         answer, timer = self._waiting.pop(key)
         if timer.active():
             timer.cancel()
-        answer.errback(NoAnswer(reason))
+        answer.errback(NoReply(reason))
 
 
 def _refusal(iq: Element) -> RequestRefused:

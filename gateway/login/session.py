@@ -17,7 +17,7 @@ from gateway.stream.events import (
     Secured,
     StreamErrorReceived,
 )
-from gateway.stream.sessions import Connection
+from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import GatewayError, StreamError
@@ -86,9 +86,9 @@ class LoginSession:
         """Session.outstanding: what could be answered at once has been."""
         return None
 
-    def lost(self, reason: str) -> None:
+    def lost(self, ending: Ending) -> None:
         self.connection = None
-        told = self._told or reason
+        told = self._told or ending.reason
         if self.messaging is not None:
             self.messaging.end(told)
         else:

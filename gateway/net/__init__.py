@@ -1,1 +1,1 @@
-"""The network: certificates, doors, and finding other servers; with storage the only room that meets the reactor."""
+"""The network: certificates, listening, and finding other servers; the only sockets."""

@@ -1,7 +1,7 @@
-"""Notices: records of what happened, the sole feed of log, metrics and status page.
+"""Notices: records of what happened, the only source of log, metrics and status page.
 
-Logic publishes facts, in a fixed vocabulary; who reads them is no concern of it. A notice has a level and says itself
-in one sentence, made only when somebody asks for it. What passes by the thousand is noticed by the batch.
+Logic publishes facts, in a fixed vocabulary, and does not know the readers. A notice has a level and a sentence, which
+is made only when somebody asks for it. Stanzas are noticed by the batch, because thousands pass.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Notice:
 
     @property
     def cause(self) -> str:
-        """Who can cause as many of these as they like: an IP address or a domain; empty when nobody can.
+        """The IP address or domain that can cause any number of these; empty when none can.
 
-        It is asked for only when the notice is told.
+        It is made only when the notice is logged or shown.
         """
         return ""
 
@@ -105,7 +105,7 @@ class Remark(Notice):
 class StanzasPassed(Notice):
     """A batch was read from one stream, or written to one; `via` is the kind of stream, `size` in bytes.
 
-    Who wants to know more of the stanzas looks at them while the notice is published, and keeps none.
+    A subscriber that needs the stanzas reads them while the notice is published, and keeps none.
     """
 
     came_in: bool
@@ -118,10 +118,6 @@ class StanzasPassed(Notice):
     level = Level.DEBUG
 
     @property
-    def cause(self) -> str:
-        return family(self.source)
-
-    @property
     def sentence(self) -> str:
         way = "came in from" if self.came_in else "went out from"
         return f"{counted(len(self.stanzas), 'stanza')} ({self.size} bytes) {way} {self.source} to {self.target}"
@@ -129,9 +125,9 @@ class StanzasPassed(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class StanzaBounced(Notice):
-    """A stanza could not be delivered; its sender was told, where a sender may be told.
+    """A stanza could not be delivered; its sender got an error, where the rules allow one.
 
-    `condition` is what it was told, or would have been, or the name of the rule by which nobody is (see `faults`).
+    `condition` is that of the error, or the name of the rule that forbids an answer (see `faults`).
     """
 
     name: str
@@ -143,10 +139,6 @@ class StanzaBounced(Notice):
     answered: bool
 
     level = Level.DEBUG
-
-    @property
-    def cause(self) -> str:
-        return family(self.target.partition("/")[0].rpartition("@")[2])
 
     @property
     def sentence(self) -> str:
@@ -165,7 +157,7 @@ class LoopLag(Notice):
 
     @property
     def sentence(self) -> str:
-        return f"the event loop is {self.seconds * 1000:.1f} ms late"
+        return f"the event loop runs {self.seconds * 1000:.1f} ms late"
 
 
 @dataclass(frozen=True, kw_only=True)

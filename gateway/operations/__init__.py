@@ -1,1 +1,1 @@
-"""Who tells operators what happens, and takes their orders."""
+"""What operators see and steer: log, metrics, status, control socket, page."""

@@ -1,6 +1,6 @@
-"""History: the last attempts with each domain, kept for whoever asks why federation with it works or does not.
+"""History: the last attempts with each domain, which show why federation with it works or does not.
 
-It reads notices and is bounded in every direction: so many domains, so many attempts for each, so many bytes for all.
+It reads notices and is bounded in every direction: domains, attempts for each domain, bytes for all.
 What we tried ourselves and what was proved is kept on one shelf; attempts under names that anybody can make up are on
 another, so that nobody can push known domains out by knocking under many names. On each shelf, whoever takes the most
 room makes room: of strangers one address, of the others one domain with all that is below it. The attempts under way
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from sys import getsizeof
+from typing import NamedTuple
 
 from gateway.bounds.tables import Bounded, family
 from gateway.notices.attempts.records import Attempt, AttemptUnderWay, Direction, FirstStanza, Kind, StepRecord
@@ -123,34 +124,45 @@ def _is_a_strangers(attempt: Attempt) -> bool:
     return attempt.verdict is Verdict.REFUSED_BY_US
 
 
+class _Sized(NamedTuple):
+    """An attempt, and about how many bytes it takes; that is measured once."""
+
+    attempt: Attempt
+    size: int
+
+
 class _Shelf:
     """The last attempts by domain."""
 
     def __init__(self, domains: int, attempts: int, most_bytes: int) -> None:
         self._attempts = attempts
-        self._kept: Bounded[str, tuple[str, tuple[Attempt, ...]]] = Bounded(domains, most_bytes)
+        self._kept: Bounded[str, tuple[str, tuple[_Sized, ...]]] = Bounded(domains, most_bytes)
 
     def __iter__(self) -> Iterator[Attempt]:
-        return chain.from_iterable(kept for _, kept in self._kept.values())
+        return (sized.attempt for _, kept in self._kept.values() for sized in kept)
 
     def of(self, domain: str) -> Iterable[Attempt]:
+        return (sized.attempt for sized in self._of(domain))
+
+    def _of(self, domain: str) -> tuple[_Sized, ...]:
         found = self._kept.get(domain)
         return found[1] if found is not None else ()
 
     def latest(self) -> Iterator[tuple[str, Attempt]]:
-        return ((domain, kept[-1]) for domain, (_, kept) in self._kept.items())
+        return ((domain, kept[-1].attempt) for domain, (_, kept) in self._kept.items())
 
     def put(self, domain: str, attempt: Attempt, cause: str) -> None:
-        self._keep(domain, cause, (*self.of(domain), attempt)[-self._attempts :])
+        self._keep(domain, cause, (*self._of(domain), _Sized(attempt, _size(attempt)))[-self._attempts :])
 
     def exchange(self, domain: str, attempt: Attempt) -> None:
         found = self._kept.get(domain)
         if found is not None:
             cause, kept = found
-            self._keep(domain, cause, tuple(attempt if each.number == attempt.number else each for each in kept))
+            other = _Sized(attempt, _size(attempt))
+            self._keep(domain, cause, tuple(other if each.attempt.number == attempt.number else each for each in kept))
 
-    def _keep(self, domain: str, cause: str, attempts: tuple[Attempt, ...]) -> None:
-        self._kept.put(domain, (cause, attempts), cause, sum(map(_size, attempts)))
+    def _keep(self, domain: str, cause: str, attempts: tuple[_Sized, ...]) -> None:
+        self._kept.put(domain, (cause, attempts), cause, sum([sized.size for sized in attempts]))
 
 
 def _size(attempt: Attempt) -> int:

@@ -1,4 +1,4 @@
-"""How late the event loop is: once a second a call is asked for, and the delay with which it comes is a notice.
+"""The lag of the event loop: once a second a timer is set, and its delay is published as a notice.
 
 A lag means that something held the loop: too much work, a slow disk, a machine that is too small. So many notices are
 for metrics alone, and for nobody's log.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
 
 from gateway.notices.notices import LoopLag, Publish
 
@@ -18,7 +19,7 @@ PERIOD = 1.0
 class LagMeter(Service):
     """Measures as long as it runs."""
 
-    def __init__(self, clock: Any, publish: Publish) -> None:
+    def __init__(self, clock: IReactorTime, publish: Publish) -> None:
         self._clock = clock
         self._publish = publish
         self._call: Any = None

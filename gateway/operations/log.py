@@ -3,14 +3,15 @@
     2026-11-22T13:21:07.123+00:00 info  example.net answered on 192.0.2.1:5269, TLSv1.3
     {"time": "2026-11-22T13:21:07.123+00:00", "level": "info", "message": "...", "notice": "...", "facts": {...}}
 
-Much of what is logged was said by peers. Nothing of it can begin a line of its own, move a cursor, turn the direction
-of writing or fill the disk: control characters are escaped and lengths cut, here, for whatever is logged. Only a
-traceback has further lines, and they are indented.
+Much of what is logged comes from peers. None of it can start a line of its own, move the cursor, reverse the direction
+of writing or fill the disk: this module escapes control characters and cuts lengths in everything that is logged. Only
+a traceback has further lines, and they are indented.
 
-Nobody can fill the disk by numbers either: each address and each domain may cause so many lines a minute, all together
-ten times as many, and of the tracebacks from one place in the code a few are written. What is left out is counted.
+Nor can anybody fill the disk with many lines: the lines that one address or domain may cause in a minute are limited,
+all together to ten times as many, and only a few tracebacks from one place in the code are written. The lines left out
+are counted.
 
-Of Twisted itself only warnings are told, unless everything is.
+Twisted's own events are logged from warnings up, unless the level is debug.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from datetime import datetime
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from twisted.logger import (
     FileLogObserver,
@@ -42,13 +43,13 @@ from gateway.bounds.tables import MOST_CAUSES, Bounded
 from gateway.notices.notices import Level, Notice, Publish
 
 MOST_CHARACTERS = 4000
-"""The length of a message."""
+"""The longest message, in characters."""
 MOST_FACT_CHARACTERS = 1000
-"""The length of one fact of a notice, in JSON."""
+"""The longest fact of a notice in JSON, in characters."""
 ALL_TOGETHER = 10
-"""How many times as many lines as one may cause all may cause together."""
+"""How many times the share of one cause all causes may have together."""
 TRACEBACKS_PER_MINUTE = 10
-"""Of those from one place in the code."""
+"""Limit for one place in the code."""
 
 # C0 and C1 controls, DEL, line and paragraph separators, marks and overrides of direction, surrogates, byte order mark.
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
@@ -56,19 +57,19 @@ _ORDER = list(Level)
 
 
 def harmless(text: str, most: int = MOST_CHARACTERS) -> str:
-    """The text on one line, with nothing in it that a terminal would obey, and no longer than `most` and a note."""
+    """Return the text on one line, without anything a terminal would obey, cut to `most` characters and a note."""
     cut = text if len(text) <= most else f"{text[:most]}... ({len(text) - most} more)"
     return _HARMFUL.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), cut)
 
 
 def text_record(event: LogEvent) -> str:
-    """An event as a line for people: time, level, message; then its traceback, if it has one."""
+    """Return an event as a line for people: time, level, message; then its traceback, if it has one."""
     lines = [f"{_time(event)} {_level(event):<5} {_message(event)}", *_traceback(event)]
     return "\n    ".join(lines) + "\n"
 
 
 def json_record(event: LogEvent) -> str:
-    """An event as one JSON object on a line."""
+    """Return an event as one JSON object on a line."""
     record: dict[str, Any] = {"time": _time(event), "level": _level(event), "message": _message(event)}
     if namespace := event.get("log_namespace"):
         record["namespace"] = namespace
@@ -86,29 +87,29 @@ FORMATS = {"text": text_record, "json": json_record}
 def log_observer(out: IO[Any], *, form: str, level: str, shares: Shares | None = None) -> ILogObserver:
     """Return an observer that writes events of that level and above to a file, in that form.
 
-    With `shares` it leaves events out that come too often from one place in the code. Notices are not its concern:
-    they have had their share already (`notice_log`).
+    With `shares` it leaves out events that come too often from one place in the code. It does not limit notices, which
+    `notice_log` has limited already.
     """
     predicate = LogLevelFilterPredicate(defaultLogLevel=LogLevel.levelWithName(level))
     if level == "info":
         for namespace in ("twisted", "log_legacy"):
             predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
     write: ILogObserver = FileLogObserver(out, FORMATS[form])
-    return FilteringLogObserver(Thinning(write, shares) if shares else write, [predicate])  # type: ignore[return-value]
+    return FilteringLogObserver(Thinning(write, shares) if shares else write, [predicate])
 
 
 class Shares:
-    """How many lines each cause may have in a minute, and all together; what is left out is counted."""
+    """The lines that each cause may have in a minute, and all together; those left out are counted."""
 
     def __init__(self, per_minute: float, seconds: Callable[[], float], most: int = MOST_CAUSES) -> None:
-        """0 lines a minute is no limit."""
+        """0 lines a minute means unlimited."""
         self._per_minute = per_minute
         self._seconds = seconds
         self._caused: Bounded[str, tuple[float, int, int]] = Bounded(most)  # since when, how many written, left out
         self._all = (seconds(), 0)
 
     def take(self, cause: str, most: float = math.inf) -> tuple[bool, int]:
-        """Return whether one more line may be written, and how many were left out before it, to be told first.
+        """Return whether one more line may be written, and how many lines left out are to be reported before it.
 
         `most` is a lower limit for this cause.
         """
@@ -127,7 +128,7 @@ class Shares:
 
 @implementer(ILogObserver)
 class Thinning:
-    """An observer that passes on what does not come too often from one place in the code."""
+    """An observer that limits the events from one place in the code and passes on the rest."""
 
     def __init__(self, observer: ILogObserver, shares: Shares) -> None:
         self._observer = observer
@@ -142,13 +143,13 @@ class Thinning:
                 return
             if left_out:
                 self._observer(
-                    {**_without_failure(event), "log_format": f"{left_out} more like the next were left out"}
+                    {**_without_failure(event), "log_format": f"{left_out} more lines like the next one were left out"}
                 )
         self._observer(event)
 
 
 def _origin(event: LogEvent, failure: Any) -> str:
-    """Return where in the code an event comes from; nothing in it was said by a peer."""
+    """Return the place in the code that an event comes from; no part of it comes from a peer."""
     if failure is not None and failure.frames:
         _, file, line, *_ = failure.frames[-1]
         return f"{failure.type.__name__} at {file}:{line}"
@@ -164,7 +165,7 @@ def _without_failure(event: LogEvent) -> LogEvent:
 
 
 def notice_log(level: str, logger: Logger | None = None, shares: Shares | None = None) -> Publish:
-    """A subscriber for notices, which logs those of that level and above; the others cost next to nothing."""
+    """Return a subscriber that logs notices of that level and above; the others cost next to nothing."""
     logger = logger or Logger("gateway")
     told = frozenset(_ORDER[_ORDER.index(Level(level)) :]) if level in _ORDER else frozenset[Level]()
 
@@ -182,16 +183,16 @@ def notice_log(level: str, logger: Logger | None = None, shares: Shares | None =
 
 
 def open_log(name: str | None, *, daemon: bool, reactor: Any) -> IO[Any]:
-    """Where twistd's `--logfile` leads: a file, or standard output for a service in the foreground.
+    """Open the log that twistd's `--logfile` names: a file, or standard output for a service in the foreground.
 
-    The file does not rotate itself. SIGUSR1, which logrotate sends after it has moved the file, opens it anew.
+    The file does not rotate itself. SIGUSR1, which logrotate sends after moving the file, makes the gateway reopen it.
     """
     if name == "-" or (not name and not daemon):
         return sys.stdout
     file = LogFile.fromFullPath(name or "twistd.log", rotateLength=None)
     if not signal.getsignal(signal.SIGUSR1):
         signal.signal(signal.SIGUSR1, lambda number, frame: reactor.callFromThread(file.reopen))
-    return file  # type: ignore[return-value]
+    return cast(IO[Any], file)  # it has write and flush, which is all that is called
 
 
 def _time(event: LogEvent) -> str:
@@ -215,7 +216,7 @@ def _traceback(event: LogEvent) -> Iterator[str]:
 
 
 def _fact(value: Any) -> Any:
-    """A fact of a notice in JSON: numbers, texts, lists of them, and records."""
+    """Return a fact of a notice for JSON: numbers, texts, lists of them, and records."""
     if is_dataclass(value):
         return {each.name: _fact(getattr(value, each.name)) for each in fields(value)}
     if value is None or isinstance(value, bool | int | float):

@@ -1,19 +1,19 @@
-"""Status: the gateway as it is at one moment, as plain records. What commands, page and metrics show is read here.
+"""Status: the state of the gateway at one moment, as plain records; commands, page and metrics show these.
 
-Reading changes nothing and keeps nothing. The parts of the running gateway come in as one object that has them under
-the names of `Parts`.
+Reading changes nothing and keeps nothing. What is read of the running gateway is listed in `Observed`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import nlargest
 from importlib.metadata import version
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from gateway.components.components import ComponentRoute
+from gateway.components.route import ComponentRoute
 from gateway.config.settings import ComponentDomain, HandlerDomain, RelayDomain, Settings
 from gateway.federation.backoff import Backoff, target_of
 from gateway.federation.outbound import OutboundSession
@@ -41,54 +41,44 @@ from gateway.xmpp.addresses import Domain, DomainPair
 DAY_SECONDS = 86400
 
 
-class Parts(Protocol):
-    """What is read of the running gateway."""
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What is read of the running gateway. The mappings are those that the gateway itself changes."""
 
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def history(self) -> History: ...
-    @property
-    def identities(self) -> Mapping[Domain, Identity]: ...
-    @property
-    def components(self) -> Mapping[Domain, ComponentRoute]: ...
-    @property
-    def keeper(self) -> Keeper: ...
-    @property
-    def remote_routes(self) -> Mapping[DomainPair, RemoteRoute]: ...
-    @property
-    def backoff(self) -> Backoff: ...
-    @property
-    def started_at(self) -> float: ...
-    def connections(self) -> Iterable[Any]:
-        """All connections, inbound and outbound."""
-
-    def missing(self) -> list[str]:
-        """What is missing for the gateway to do its work."""
+    settings: Callable[[], Settings]
+    history: History
+    identities: Mapping[Domain, Identity]
+    components: Mapping[Domain, ComponentRoute]
+    keeper: Keeper
+    remote_routes: Mapping[DomainPair, RemoteRoute]
+    backoff: Backoff
+    started_at: float
+    connections: Callable[[], Iterable[Any]]  # inbound and outbound
+    missing: Callable[[], list[str]]  # for the gateway to do its work
 
 
 class StatusReader:
     """Makes records of the gateway as it is."""
 
     def __init__(
-        self, parts: Parts, seconds: Callable[[], float], time_of_day: Callable[[], float] | None = None
+        self, observed: Observed, seconds: Callable[[], float], time_of_day: Callable[[], float] | None = None
     ) -> None:
         """`seconds` is the clock of timers, `time_of_day` that of stamps; left out: the same."""
-        self._parts = parts
+        self._observed = observed
         self._seconds = seconds
         self._time_of_day = time_of_day or seconds
         self._version = version("xmpp-gateway")
 
     def status(self, most: int | None = None) -> Status:
         """Everything at once; of streams, peers and queues no more than `most`, those in trouble or in use first."""
-        census = Census(self._parts.connections())
+        census = Census(self._observed.connections())
         streams = [self._stream(connection) for connection in census.latest(most)]
         peers = self.peers(census)
         return self._status(census, streams, len(peers.names), list(peers.records(most)), list(self.queues(most)))
 
     async def whole(self, turns: Turns) -> Status:
         """All of everything, in turns, so that it is not of one moment when there is very much."""
-        census = Census(self._parts.connections())
+        census = Census(self._observed.connections())
         streams = await turns.gather(self._stream(each) for each in census.connections if not each.is_lost)
         peers = await turns.gather(self.peers(census).records())
         return self._status(census, streams, len(peers), peers, await turns.gather(self.queues()))
@@ -104,9 +94,9 @@ class StatusReader:
         return Status(
             version=self._version,
             time=self._time_of_day(),
-            started=self._parts.started_at,
-            problems=[*self._parts.missing(), *self._parts.keeper.problems()],
-            doors=[f"{door} {endpoint}" for door, endpoint in self._parts.settings.listen.opened()],
+            started=self._observed.started_at,
+            problems=[*self._observed.missing(), *self._observed.keeper.problems()],
+            doors=[f"{door} {endpoint}" for door, endpoint in self._observed.settings().listen.opened()],
             domains=list(self.domains(census)),
             certificates=list(self.certificates()),
             streams=sorted(streams, key=lambda stream: stream.number),
@@ -114,16 +104,16 @@ class StatusReader:
             queues=queues,
             stream_count=len(census.connections),
             peer_count=peer_count,
-            queue_count=len(self._parts.remote_routes),
+            queue_count=len(self._observed.remote_routes),
         )
 
     def figures(self) -> Figures:
         """The figures of the moment."""
-        routes = self._parts.remote_routes.values()
-        census = Census(self._parts.connections())
+        routes = self._observed.remote_routes.values()
+        census = Census(self._observed.connections())
         return Figures(
             version=self._version,
-            ready=not self._parts.missing(),
+            ready=not self._observed.missing(),
             streams=census.streams,
             queued_stanzas=sum(route.queued for route in routes),
             routes=Counter(route.disposition.value for route in routes),
@@ -134,7 +124,7 @@ class StatusReader:
         )
 
     def _outbox(self) -> OutboxFigures | None:
-        keeper = self._parts.keeper
+        keeper = self._observed.keeper
         if keeper.outbox is None:
             return None
         outbox = keeper.outbox
@@ -144,24 +134,24 @@ class StatusReader:
 
     def streams_of(self, domain: str) -> list[StreamStatus]:
         """The streams with a domain, or for one of ours, the oldest first."""
-        found = [self._stream(each) for each in self._parts.connections() if domain in _ends(each)]
+        found = [self._stream(each) for each in self._observed.connections() if domain in _ends(each)]
         return sorted(found, key=lambda stream: stream.number)
 
     def own(self, name: str) -> list[DomainStatus]:
         """A domain of ours, if it is one."""
-        return [each for each in self.domains(Census(self._parts.connections())) if each.domain == name]
+        return [each for each in self.domains(Census(self._observed.connections())) if each.domain == name]
 
     def domains(self, census: Census) -> Iterator[DomainStatus]:
         """Our domains, in the order of the configuration."""
-        for name, settings in self._parts.settings.domains.items():
+        for name, settings in self._observed.settings().domains.items():
             match settings:
                 case ComponentDomain():
-                    session = self._parts.components[name].session
-                    told = f"attached from {session.address}" if session is not None else "nobody is attached"
+                    session = self._observed.components[name].session
+                    told = f"attached from {session.address}" if session is not None else "no component is attached"
                     yield DomainStatus(domain=name, serve="component", up=session is not None, told=told)
                 case RelayDomain():
                     count = census.between[name, Direction.IN] + census.between[name, Direction.OUT]
-                    last = next(iter(self._parts.history.of(name)), None)
+                    last = next(iter(self._observed.history.of(name)), None)
                     failed = last is not None and last.verdict.is_failure and not count
                     told = f"the last try failed: {last.verdict}" if failed and last else counted(count, "stream")
                     told = f"{told}, to the server at {settings.peer.connect}"
@@ -175,7 +165,7 @@ class StatusReader:
     def certificates(self) -> Iterator[CertificateStatus]:
         """Our certificates, those that end first before the others."""
         now = datetime.fromtimestamp(self._time_of_day(), UTC)
-        found = sorted(self._parts.identities.items(), key=lambda item: item[1].not_after)
+        found = sorted(self._observed.identities.items(), key=lambda item: item[1].not_after)
         for domain, identity in found:
             yield CertificateStatus(
                 domain=domain,
@@ -188,7 +178,7 @@ class StatusReader:
     def queues(self, most: int | None = None) -> Iterator[QueueStatus]:
         """Every domain pair that stanzas have left for, or wait for; or those `most` for which most wait."""
         waiting = self._waiting(self._seconds())
-        routes = self._parts.remote_routes
+        routes = self._observed.remote_routes
         chosen = _the_most_telling(list(routes.items()), most, lambda item: item[1].queued, lambda item: item[0].target)
         for pair, route in chosen:
             yield QueueStatus(
@@ -202,17 +192,17 @@ class StatusReader:
 
     def peers(self, census: Census) -> OtherDomains:
         """Every other domain that is remembered."""
-        return OtherDomains(self._parts, census, self._waiting(self._seconds()))
+        return OtherDomains(self._observed, census, self._waiting(self._seconds()))
 
     def peer(self, name: str) -> PeerStatus | None:
         """One other domain, if it is remembered."""
-        known = self.peers(Census(self._parts.connections()))
+        known = self.peers(Census(self._observed.connections()))
         return known.record(name) if name in known.names else None
 
     def _waiting(self, now: float) -> dict[str, float]:
         """How long domains are not tried yet, in seconds; of several pairs with one domain, the longest counts."""
         waiting: dict[str, float] = {}
-        for whom, retry_at in self._parts.backoff.waiting(now).items():
+        for whom, retry_at in self._observed.backoff.waiting(now).items():
             target = target_of(whom)
             waiting[target] = max(round(retry_at - now, 1), waiting.get(target, 0))
         return waiting
@@ -234,7 +224,7 @@ class StatusReader:
             tls=tls,
             cipher=facts.tls.cipher if facts.tls else "",
             certificate=facts.certificate.description if facts.certificate else "",
-            began=attempt.began if attempt else self._parts.started_at,
+            began=attempt.began if attempt else self._observed.started_at,
             bytes_in=connection.bytes_in,
             bytes_out=connection.bytes_out,
             idle_seconds=round(max(0.0, self._seconds() - connection.last_activity), 1),
@@ -244,12 +234,12 @@ class StatusReader:
 class OtherDomains:
     """The other domains that are remembered; a record of each is made when it is asked for."""
 
-    def __init__(self, parts: Parts, census: Census, waiting: Mapping[str, float]) -> None:
+    def __init__(self, observed: Observed, census: Census, waiting: Mapping[str, float]) -> None:
         self._census = census
         self._waiting = waiting
-        self._latest = {domain: attempt for domain, attempt in parts.history.latest() if _is_server(attempt)}
+        self._latest = {domain: attempt for domain, attempt in observed.history.latest() if _is_server(attempt)}
         self._queued: Counter[str] = Counter()
-        for pair, route in parts.remote_routes.items():
+        for pair, route in observed.remote_routes.items():
             self._queued[pair.target] += route.queued
         self.names = {*self._latest, *self._queued, *(remote for remote, _ in census.between)} - {""}
 

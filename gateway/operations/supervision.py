@@ -1,4 +1,4 @@
-"""What a supervisor is told: ready, alive, reloading, stopping, in the protocol of systemd's sd_notify(3).
+"""Supervision: tell systemd that the service is ready, alive, reloading or stopping, by sd_notify(3).
 
 systemd names a socket in the environment (NOTIFY_SOCKET), and, for a watchdog, how often it wants to hear that we are
 alive (WATCHDOG_USEC). The sign of life comes from the event loop: when that hangs, systemd hears nothing and restarts
@@ -12,9 +12,9 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 MICRO = 1_000_000
@@ -23,7 +23,7 @@ MICRO = 1_000_000
 class Supervised(Service):
     """Tells the supervisor how the service is."""
 
-    def __init__(self, environment: Mapping[str, str], missing: Callable[[], list[str]], clock: Any) -> None:
+    def __init__(self, environment: Mapping[str, str], missing: Callable[[], list[str]], clock: IReactorTime) -> None:
         """`missing` says what is missing for the service to do its work."""
         self._socket = environment.get("NOTIFY_SOCKET", "")
         self._watchdog = _period(environment)

@@ -32,7 +32,7 @@ from gateway.outbox.errors import OutboxError, OutboxUnavailable
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.records import DomainState, KeptStanza
 from gateway.outbox.retention import Keep, keeping, key_of
-from gateway.outbox.settlement import Means, Settled, Settlement
+from gateway.outbox.settlement import Settled, Settlement, SettlementMeans
 from gateway.outbox.window import Break, Window
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import StanzaError
@@ -205,6 +205,7 @@ class Backlog:
                 self._doubt_kept((), ())
             failure.trap(OutboxError)
             error = failure.value
+            assert isinstance(error, OutboxError)
             if isinstance(error, OutboxUnavailable) and (doubtful or self.is_empty):
                 self._owner.remember_only(stanzas)
                 return
@@ -233,7 +234,7 @@ class Backlog:
         """A stream stands: send what is kept."""
         self._streams += 1
         self._stream = self._streams
-        means = Means.MANAGED if is_managed else Means.PINGED
+        means = SettlementMeans.MANAGED if is_managed else SettlementMeans.PINGED
         self.settlement = Settlement(means, self._owner.keep_rules.silence_seconds)
         self._read_upto = 0
         self._is_unread = True

@@ -2,9 +2,9 @@
 
 Only READY takes stanzas. Every other condition but CLOSED ends by itself: the outbox looks again after some seconds and
 is READY when the cause is gone. Meanwhile READS means that what is kept can be read, on the open connection, and
-SHRINKS that it can be settled and removed, too. With NOTHING the file is closed, and opened anew with every look. After
+SHRINKS that it can be settled and removed, too. With NOTHING the file is closed, and reopened with every look. After
 a failed fsync nobody knows which of the pages written before it are on the disk (the kernel forgets what it could not
-write), and a second fsync on the same handle would report success for nothing: so IO_ERROR always opens anew.
+write), and a second fsync on the same handle would report success for nothing: so IO_ERROR always reopens.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Condition(Enum):
     )
     NOT_PERMITTED = (
         "not-permitted",
-        "the gateway's user must not open the outbox",
+        "the gateway's user may not open the outbox",
         "give the file and its folder to the user that the gateway runs as",
         Works.NOTHING,
     )
@@ -82,7 +82,7 @@ class Condition(Enum):
     WRONG_KEY = (
         "wrong-key",
         "the outbox cannot be read with the key that [outbox] key_file names",
-        "put back the key file that the outbox was written with, or move the outbox away: what is in it is lost",
+        "put back the key file that the outbox was written with, or move the outbox away: its content is lost",
         Works.NOTHING,
     )
     BUSY = (

@@ -6,7 +6,7 @@ delivered leaves nothing behind: `secure_delete` overwrites rows that go, and th
 A full disk must not stop deliveries, and to forget what was delivered takes room in the log. So a file of RESERVE_BYTES
 lies beside the database, with room for as much as the log holds between two checkpoints. When the disk is full it is
 removed, the log is emptied into the database in its place, and what is kept goes on being settled. The outbox takes
-stanzas again when the reserve could be made anew, and there is as much room again beside it.
+stanzas again when the reserve could be made again, and there is as much room again beside it.
 """
 
 from __future__ import annotations

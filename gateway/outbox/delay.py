@@ -1,4 +1,4 @@
-"""Delay stamps (XEP-0203): what waited says since when, as its last child; what hardly waited stays as it is."""
+"""Delay stamps (XEP-0203): mark a stanza that waited with the time since when, as its last child."""
 
 from __future__ import annotations
 

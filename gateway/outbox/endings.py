@@ -1,4 +1,4 @@
-"""Endings: how a kept stanza ends that is not delivered, and what its sender is told.
+"""Endings: the end of a kept stanza that cannot be delivered, and the error that its sender gets.
 
     the last try failed       a definite verdict before,        what is kept       what is new
                               and none that was not since

@@ -1,4 +1,4 @@
-"""What an outbox refuses, and when it cannot work."""
+"""Errors of an outbox: refusals, and failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""IOutbox: the one interface to whatever keeps stanzas that wait.
+"""IOutbox: the one interface to every store of waiting stanzas.
 
 Every method but `waiting` gives a Deferred. One that changes something fires when the change is kept, whatever
 happens to the process then. Calls take effect in the order in which they were made, and one that fails has changed

@@ -38,7 +38,7 @@ def _deferred(
     """Let a method that answers at once give a Deferred, as IOutbox has it."""
 
     @wraps(method)
-    def deferred(self: MemoryOutbox, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+    def deferred(self: MemoryOutbox, /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         if not self.condition.is_ready:
             return fail(OutboxUnavailable(self.condition))
         return execute(method, self, *args, **kwargs)

@@ -32,8 +32,8 @@ def open_outbox(
 ) -> SqliteOutbox | MemoryOutbox:
     """Open the outbox that `url` names: `sqlite:FILE`, relative to the state folder, or `memory:`.
 
-    A file that cannot be used is no error here: it is the condition of the outbox, of which `tell` hears, and ends when
-    its cause does. ConfigError is for what only another configuration mends, a key file among it. Without a thread of
+    A file that cannot be used is not an error here: it is a condition of the outbox, which `tell` hears and which ends
+    with its cause. ConfigError is for what only another configuration mends, a key file among it. Without a thread of
     its own everything is done in the caller's.
     """
     scheme, colon, rest = url.partition(":")

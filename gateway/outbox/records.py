@@ -1,4 +1,4 @@
-"""What goes into an outbox and comes out of it, and how much it may hold.
+"""The records that an outbox takes and gives, and how much it may hold.
 
 Every kept stanza has a number. Numbers grow within a pair in the order in which its stanzas were put, and none is used
 for two stanzas while the process runs, so a number that is settled late never means a newer stanza.
@@ -38,7 +38,7 @@ class ExpiredStanza:
 
 @dataclass(frozen=True, kw_only=True)
 class AsideStanza:
-    """A stanza that was taken out of its queue for the operator to look at; its sender has been told."""
+    """A stanza that was taken out of its queue for the operator to look at; its sender has had an error."""
 
     number: int
     pair: DomainPair

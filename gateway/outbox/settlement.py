@@ -1,4 +1,4 @@
-"""Settlement: when a kept stanza that was written to a stream is taken for delivered.
+"""Settlement: when a kept stanza that was written to a stream counts as delivered.
 
     means      what proves it                                                               doubt
     MANAGED    the other side's h covers it (XEP-0198 §4)                                   none
@@ -15,7 +15,7 @@
 
 With GRACE over, what stood before the ping is settled; the state is WRITTEN when there is more, else IDLE. One ping is
 open at a time, so the cost is one for each round trip and three seconds, however much is sent. A peer that does not
-answer a ping for `silence_seconds`, on a stream that stands, is not asked again on that stream.
+answer a ping for `silence_seconds`, on an open stream, is not asked again on that stream.
 
 Nothing here knows a clock or a socket: times come in as arguments, and what to do comes out as values.
 """
@@ -30,7 +30,7 @@ GRACE_SECONDS = 3.0
 _GATHER_SECONDS = 1.0  # what is written within it is one batch to the clock, so that a busy stream costs no more
 
 
-class Means(Enum):
+class SettlementMeans(Enum):
     """What proves that a stanza was taken over."""
 
     MANAGED = auto()
@@ -38,7 +38,7 @@ class Means(Enum):
     TIMED = auto()
 
 
-class State(Enum):
+class SettlementState(Enum):
     """Where the proof of a stream's latest stanzas stands, by pings."""
 
     IDLE = auto()  # nothing is unsettled
@@ -66,9 +66,9 @@ class _Batch:
 class Settlement:
     """The proof of what was written of one pair to one stream."""
 
-    def __init__(self, means: Means, silence_seconds: float) -> None:
+    def __init__(self, means: SettlementMeans, silence_seconds: float) -> None:
         self.means = means
-        self.state = State.IDLE
+        self.state = SettlementState.IDLE
         self.in_flight = 0  # written and not settled
         self._silence = silence_seconds
         self._batches: deque[_Batch] = deque()  # unsettled, oldest first
@@ -78,29 +78,29 @@ class Settlement:
     @property
     def wants_ping(self) -> bool:
         """Return whether a ping is to be written behind what was written: none is open, and something is unsettled."""
-        return self.means is Means.PINGED and self.state is State.WRITTEN
+        return self.means is SettlementMeans.PINGED and self.state is SettlementState.WRITTEN
 
     def written(self, upto: int, count: int, now: float) -> None:
-        """Note that so many were written, the last of them with this number."""
+        """Note that `count` stanzas were written, the last of them with this number."""
         self.in_flight += count
         last = self._batches[-1] if self._batches else None
         if last is not None and now - last.begun < _GATHER_SECONDS and last.upto != self._asked_upto:
             last.upto, last.count, last.written = upto, last.count + count, now
         else:
             self._batches.append(_Batch(upto=upto, count=count, begun=now, written=now))
-        if self.state is State.IDLE:
-            self.state = State.WRITTEN
+        if self.state is SettlementState.IDLE:
+            self.state = SettlementState.WRITTEN
 
     def asked(self, now: float) -> None:
         """Note that a ping stands behind everything that was written."""
-        self.state = State.ASKED
+        self.state = SettlementState.ASKED
         self._asked_upto = self._batches[-1].upto
         self._since = now
 
     def answered(self, now: float) -> None:
         """Note that the open ping was answered; an answer that nobody waits for says nothing."""
-        if self.state is State.ASKED:
-            self.state = State.ANSWERED
+        if self.state is SettlementState.ASKED:
+            self.state = SettlementState.ANSWERED
             self._since = now
 
     def acknowledged(self, upto: int) -> Settled | None:
@@ -111,13 +111,13 @@ class Settlement:
     def due(self) -> float | None:
         """Return when `passed` has to be called next; None: not before something happens."""
         match self.means, self.state:
-            case (Means.MANAGED, _) | (_, State.IDLE):
+            case (SettlementMeans.MANAGED, _) | (_, SettlementState.IDLE):
                 return None
-            case _, State.ANSWERED:
+            case _, SettlementState.ANSWERED:
                 return self._since + GRACE_SECONDS
-            case _, State.ASKED:
+            case _, SettlementState.ASKED:
                 return self._since + self._silence
-            case Means.TIMED, _:
+            case SettlementMeans.TIMED, _:
                 return self._batches[0].written + self._silence
         return None
 
@@ -126,11 +126,11 @@ class Settlement:
         due = self.due
         if due is None or now < due:
             return None
-        if self.state is State.ANSWERED:
+        if self.state is SettlementState.ANSWERED:
             return self._settle(self._asked_upto, in_doubt=False)
-        if self.state is State.ASKED:
-            self.means = Means.TIMED
-            self.state = State.WRITTEN
+        if self.state is SettlementState.ASKED:
+            self.means = SettlementMeans.TIMED
+            self.state = SettlementState.WRITTEN
         old = [batch.upto for batch in self._batches if batch.written + self._silence <= now]
         return self._settle(old[-1], in_doubt=True) if old else None
 
@@ -138,7 +138,7 @@ class Settlement:
         """Note that the stream is gone; return how many stanzas are unsettled, and may arrive twice."""
         count, self.in_flight = self.in_flight, 0
         self._batches.clear()
-        self.state = State.IDLE
+        self.state = SettlementState.IDLE
         return count
 
     def _settle(self, upto: int, *, in_doubt: bool) -> Settled | None:
@@ -147,5 +147,5 @@ class Settlement:
             return None
         while self._batches and self._batches[0].upto <= upto:
             self.in_flight -= self._batches.popleft().count
-        self.state = State.WRITTEN if self._batches else State.IDLE
+        self.state = SettlementState.WRITTEN if self._batches else SettlementState.IDLE
         return Settled(upto=upto, in_doubt=in_doubt)

@@ -7,9 +7,9 @@ The life of the file:
 
     READY      a transaction failed, the connection may go on (disk full, locked)   -> that condition: nothing is taken
                a transaction failed, it may not (I/O error, damaged ...)            -> that condition, and it is closed
-    not READY  after a pause: the file is looked at, or opened anew                 -> READY, or the condition found
+    not READY  after a pause: the file is looked at, or reopened                 -> READY, or the condition found
 
-Whatever was settled or removed while the file could not be written is done when it can be.
+Settlements and removals made while the file could not be written are carried out when it can be.
 """
 
 from __future__ import annotations
@@ -369,11 +369,12 @@ class SqliteOutbox:
         raise self._explained(failure)
 
     def _explained(self, failure: Failure) -> OutboxUnavailable:
-        if not failure.check(StoreUnavailable):
+        error = failure.value
+        if not isinstance(error, StoreUnavailable):
             failure.raiseException()  # our own bug
-        if failure.value.__cause__ is None:  # too much is asked for, or it was closed meanwhile
-            return OutboxUnavailable(Condition.BUSY if self.condition.is_ready else self.condition, str(failure.value))
-        return OutboxUnavailable(*condition_of(failure.value))
+        if error.__cause__ is None:  # too much is asked for, or it was closed meanwhile
+            return OutboxUnavailable(Condition.BUSY if self.condition.is_ready else self.condition, str(error))
+        return OutboxUnavailable(*condition_of(error))
 
     def _unavailable(self) -> OutboxUnavailable:
         return OutboxUnavailable(self.condition, self._detail)
@@ -449,10 +450,11 @@ class SqliteOutbox:
             self._ready()
 
     def _looks_bad(self, failure: Failure) -> None:
-        if not failure.check(StoreUnavailable, OutboxUnavailable):
+        error = failure.value
+        if not isinstance(error, StoreUnavailable | OutboxUnavailable):
             failure.raiseException()  # our own bug
         if self._closed is None:
-            self._enter(*condition_of(failure.value))
+            self._enter(*condition_of(error))
 
     # -- tidying -----------------------------------------------------------------------------------------------------
 

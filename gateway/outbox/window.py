@@ -1,4 +1,4 @@
-"""The sending window: how many kept stanzas are in flight after a stream broke, and which one a peer dies over.
+"""The sending window: how many kept stanzas are in flight after a stream broke, and which one makes a peer fail.
 
 While nothing breaks the window is open, and there is no bound but that of the stream. After a break one stanza goes out
 alone; when everything in flight is settled the window takes twice as many, up to MOST, and opens when those are settled
@@ -32,7 +32,7 @@ BREAKS = 3
 
 
 class Break(Enum):
-    """Who ended a stream on which kept stanzas were in flight."""
+    """The side that ended a stream with kept stanzas in flight."""
 
     THEIRS = auto()  # a stream error, a closing tag that was not asked for, or a connection that was closed or reset
     OTHER = auto()  # silence, a stall, an end of ours

@@ -1,1 +1,1 @@
-"""Who may say what, and which route takes it: policy, router, and what every route is made of."""
+"""Policy, router, and the parts of every route: which stanzas are allowed, and which route takes them."""

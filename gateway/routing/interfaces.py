@@ -1,4 +1,4 @@
-"""The interfaces between rooms, and the closed sets of answers that each admits.
+"""The interfaces of routes, router and handlers, and the closed sets of answers that each allows.
 
 An interface stands here when it has two providers: a real one, and one in memory for tests or another kind of peer.
 """
@@ -17,7 +17,7 @@ from gateway.xmpp.stanzas import Stanza
 
 
 class IRoute(Interface):
-    """Whatever owns a domain: a remote domain, an attached component, local handlers, accounts, a relayed server."""
+    """The owner of a domain: a remote domain, an attached component, local handlers, accounts, a relayed server."""
 
     def deliver(stanza: Stanza) -> None:
         """Take over a stanza whose 'to' is in this route's domain.

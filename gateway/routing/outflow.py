@@ -1,15 +1,15 @@
-"""Outflow: the stanzas on their way to one place, bounded and in order (back-pressure, first half).
+"""Outflow: the stanzas on their way to one destination, bounded and in order (back-pressure, first half).
 
     it flows      a stanza joins the batch, which the next flush writes; nothing is copied, counted or asked
     it is held    the channel has no room, or there is none: stanzas wait here, and are written as soon as they can be
 
-Whoever flushes an outflow in which more waits than `wait_above` gets a Deferred and reads nothing more from its own
-peer until that fires (the second half: `net.protocol`). So one receiver that takes nothing stops those that send to it,
+`flush` returns a Deferred when more than `wait_above` waits; the caller reads nothing more from its own peer until it
+fires (`net.connection.protocol`). So one receiver that reads nothing stops those that send to it,
 after a bounded buffer, and nobody else. When there is room again they go on in turns, first come first served, no more
 at a time than there is room for what one read of each may bring; or a hundred senders at once would be too many each
-time. Who cannot be stopped meets `most_bytes`: then `hold` refuses, and the sender gets an error. While there is no
-channel nobody is stopped, since a domain that does not answer must not silence whoever also talks to others; then
-`most_stanzas` is the bound.
+time. A sender that cannot be paused is limited by `most_bytes`: then `hold` refuses, and the sender gets an error.
+While there is no channel nobody is stopped, since a domain that does not answer must not silence senders that also talk
+to others; then `most_stanzas` is the bound.
 
 All outflows of a process share one QueueSpace.
 """
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from gateway.xmpp.stanzas import Stanza
 
@@ -45,11 +46,11 @@ class Channel(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bounds:
+class OutflowBounds:
     """How much may wait in one outflow."""
 
     wait_above: int = 1 << 20  # bytes: with more, whoever sends waits
-    most_bytes: int = 16 << 20  # while there is a channel; a read of each of so many senders comes before they stop
+    most_bytes: int = 16 << 20  # while there is a channel; every sender may deliver one more read before it stops
     most_stanzas: int = 10_000  # while there is none
 
 
@@ -67,7 +68,7 @@ class QueueSpace:
         return self._left
 
     def take(self, size: int, count: int = 1) -> bool:
-        """Whether so many more stanzas, `size` bytes together, may wait; then their space is taken."""
+        """Whether this many more stanzas, `size` bytes together, may wait; then their space is taken."""
         size += count * self._each
         if size > self._left:
             return False
@@ -85,7 +86,7 @@ class QueueSpace:
 
 @dataclass(frozen=True, kw_only=True)
 class Doubt:
-    """How many stanzas were written to a connection before it ended, the first of them so many seconds before."""
+    """How many stanzas were written to a connection before it ended, the first of them this many seconds before."""
 
     count: int = 0
     seconds: float = 0
@@ -113,7 +114,7 @@ class Lately:
             written.popleft()
 
     def take(self, now: float, *, stuck: bool) -> Doubt:
-        """What may not have arrived, and forget it; `stuck`: the other side took nothing more at the end."""
+        """What may not have arrived, and forget it; `stuck`: the other side stopped reading at the end."""
         since = float("-inf") if stuck else now - self._seconds - 1
         written = [(when, count) for when, count in self._written if when >= since]
         self._written.clear()
@@ -123,9 +124,9 @@ class Lately:
 
 
 class Outflow:
-    """What waits for one place, and the batch that is about to be written to it."""
+    """The queue for one destination, and the batch that is about to be written to it."""
 
-    def __init__(self, bounds: Bounds, space: QueueSpace, clock: Any) -> None:
+    def __init__(self, bounds: OutflowBounds, space: QueueSpace, clock: IReactorTime) -> None:
         """`clock` is an IReactorTime: those who wait to go on have their turns in its iterations."""
         self.flows = False
         self.is_diverted = False  # `flows` stays False: something goes first that this outflow does not know
@@ -145,7 +146,7 @@ class Outflow:
         return len(self._queue)
 
     def __iter__(self) -> Iterator[Stanza]:
-        """What waits, oldest first."""
+        """Iterate over the waiting stanzas, oldest first."""
         return iter(self._queue)
 
     # -- stanzas -----------------------------------------------------------------------------------------------------
@@ -228,7 +229,7 @@ class Outflow:
         self.flows = not diverted and self._channel is not None and not self._queue
 
     def shut(self) -> None:
-        """The channel is gone. What waits goes on waiting, and nobody has to wait for it any more."""
+        """The channel is gone. Stanzas go on waiting, but senders no longer wait for them."""
         self._channel = None
         self._append_batch()
         self._release_all()

@@ -1,4 +1,4 @@
-"""Policy: who may say what on which stream. Facts in; new facts, or an error, out.
+"""Policy: which stanzas and headers a stream may carry. Facts in; new facts, or an error, out.
 
 Three kinds of domains matter here. Our *own* are those that we answer for, relayed ones among them. *Relayed* are
 those of a server behind us, which talks to us at the inside door. All others are *outside*.
@@ -9,7 +9,7 @@ refused ends alone or takes the stream with it is decided by the table in `fault
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gateway.stream.facts import Facts, Means, Terms
@@ -44,7 +44,7 @@ class Domains:
         """Answer for these domains from now on."""
         self._rules = dict(rules)
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[Domain]:
         return iter(self._rules)
 
     def owner(self, domain: Domain) -> Domain | None:
@@ -72,7 +72,7 @@ class Domains:
 TermsFor = Callable[[Domain], Terms | None]  # None: nothing is exchanged with that domain
 
 
-class OutsideDoor:
+class OutsideRules:
     """The rules of the doors at which the servers of other domains arrive, and of the streams that we open to them."""
 
     def __init__(self, domains: Domains, terms_for: TermsFor) -> None:
@@ -120,7 +120,7 @@ class OutsideDoor:
         return self._domains.is_own(domain)
 
 
-class InsideDoor:
+class RelayRules:
     """The rules of the door for relayed servers: to them we are all the world."""
 
     def __init__(self, domains: Domains, terms_for: TermsFor) -> None:

@@ -1,4 +1,4 @@
-"""Requests: the iq requests that went to somebody who may go away before answering (RFC 6120 §8.2.3).
+"""Requests: open iq requests to responders that may go away before they answer (RFC 6120 §8.2.3).
 
 An iq of type get or set must be answered, also when the one who was asked is gone. So what went to a component or to
 a remote domain is remembered until its answer passes; when that connection ends, all that is open there can be
@@ -19,27 +19,30 @@ from sys import getsizeof
 
 from gateway.xmpp.stanzas import Stanza
 
-Key = tuple[str, str, str | None]
+RequestKey = tuple[str, str, str | None]
 
 _MOST_OWN = 10_000  # questions of our own that wait for an answer; the oldest is forgotten
 _EACH = 512  # bytes that a request takes beside its id and its addresses
+
+MOST_EACH, MOST_BYTES_EACH = 10_000, 8 << 20
+"""How many requests wait for the answers of one responder, and the memory that they take."""
 
 
 class Requests:
     """The requests that wait for an answer, by the one who has to give it."""
 
-    def __init__(self, most_each: int = 10_000, most_bytes_each: int = 8 << 20) -> None:
+    def __init__(self, most_each: int = MOST_EACH, most_bytes_each: int = MOST_BYTES_EACH) -> None:
         """What one responder may leave open: `most_each` requests, `most_bytes_each` bytes."""
         self._most_each = most_each
         self._most_bytes_each = most_bytes_each
-        self._open: dict[Hashable, _Waiting] = {}
+        self._open: dict[Hashable, _Unanswered] = {}
         self._given_up: OrderedDict[bytes, None] = OrderedDict()
 
     def asked(self, responder: Hashable, stanza: Stanza) -> None:
         """A request was handed to `responder`."""
         waiting = self._open.get(responder)
         if waiting is None:
-            waiting = self._open[responder] = _Waiting()
+            waiting = self._open[responder] = _Unanswered()
         key = _key(stanza.from_, stanza.to, stanza.id)
         # What an error reply needs, and no more: payloads are not kept. Only an address that is not plain ASCII can be
         # longer as it is prepared than as it was written.
@@ -64,12 +67,12 @@ class Requests:
         del self._given_up[digest]
         return False
 
-    def waiting(self, responder: Hashable) -> frozenset[Key]:
+    def waiting(self, responder: Hashable) -> frozenset[RequestKey]:
         """The requests that wait for `responder` now."""
         waiting = self._open.get(responder)
         return frozenset(waiting.requests) if waiting is not None else frozenset()
 
-    def abandoned(self, responder: Hashable, among: frozenset[Key] | None = None) -> list[Stanza]:
+    def abandoned(self, responder: Hashable, among: frozenset[RequestKey] | None = None) -> list[Stanza]:
         """`responder` is gone: the requests that it leaves open, all or `among` these, oldest first and forgotten."""
         waiting = self._open.get(responder)
         if waiting is None:
@@ -81,7 +84,7 @@ class Requests:
         self._give_up(left)
         return requests
 
-    def _give_up(self, keys: list[Key]) -> None:
+    def _give_up(self, keys: list[RequestKey]) -> None:
         self._given_up.update(dict.fromkeys(map(_digest, keys)))
         while len(self._given_up) > self._most_each:
             self._given_up.popitem(last=False)
@@ -114,25 +117,25 @@ class OwnQuestions:
         return True
 
 
-class _Waiting:
-    """What waits for one responder, oldest first, and how many bytes that takes."""
+class _Unanswered:
+    """The requests that wait for one responder, oldest first, and the bytes that they take."""
 
     __slots__ = ("requests", "size")
 
     def __init__(self) -> None:
-        self.requests: OrderedDict[Key, Stanza] = OrderedDict()
+        self.requests: OrderedDict[RequestKey, Stanza] = OrderedDict()
         self.size = 0
 
     def __len__(self) -> int:
         return len(self.requests)
 
-    def add(self, key: Key, request: Stanza) -> None:
+    def add(self, key: RequestKey, request: Stanza) -> None:
         """Remember one, as the latest."""
         if key not in self.requests:
             self.size += _size(key)
         self.requests[key] = request
 
-    def forget(self, key: Key) -> Stanza | None:
+    def forget(self, key: RequestKey) -> Stanza | None:
         """Forget one, if it is there."""
         request = self.requests.pop(key, None)
         if request is not None:
@@ -143,7 +146,7 @@ class _Waiting:
         """Forget the oldest of the domain that asks the most, until there is some room again."""
         most, most_bytes = most - most // 8, most_bytes - most_bytes // 8
         while len(self) > most or self.size > most_bytes:
-            shares: defaultdict[str, list[Key]] = defaultdict(list)
+            shares: defaultdict[str, list[RequestKey]] = defaultdict(list)
             sizes: defaultdict[str, int] = defaultdict(int)
             for key in self.requests:
                 domain = _domain(key[0])
@@ -155,11 +158,11 @@ class _Waiting:
                     return
 
 
-def _key(asker: object, asked: object, id_: str | None) -> Key:
+def _key(asker: object, asked: object, id_: str | None) -> RequestKey:
     return (str(asker), str(asked), id_)
 
 
-def _size(key: Key) -> int:
+def _size(key: RequestKey) -> int:
     asker, asked, id_ = key
     return _EACH + len(asker) + len(asked) + getsizeof(id_)
 
@@ -168,7 +171,7 @@ def _domain(asker: str) -> str:
     return asker.partition("/")[0].rpartition("@")[2]
 
 
-def _digest(key: Key) -> bytes:
+def _digest(key: RequestKey) -> bytes:
     asker, asked, id_ = key
     text = "\0".join((asker, asked, "" if id_ is None else "1" + id_))  # no address and no id holds U+0000
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,4 +1,4 @@
-"""Review: whether a stream that stands would still be let in, when rules or certificates have changed.
+"""Review: whether an open stream is still allowed after rules or certificates have changed.
 
 The rules that the doors apply to those who come are applied to those who are there. What was proved by a certificate
 is judged by the certificate as it is worth now.
@@ -21,18 +21,18 @@ def review(
 ) -> StreamError | None:
     """The error with which a stream between servers has to end now; None when it may stay.
 
-    `terms` are those for the other side as they are now, None when nothing is exchanged with it any more; `speaks_for`
+    `terms` are those for the other side as they are now, None when the peer is no longer allowed; `speaks_for`
     says whether we are a domain towards that side.
     """
     if facts.local is None or facts.remote is None:
         return None  # it has shown nothing yet, and will be judged when it does
     if not speaks_for(facts.local):
-        return StreamError(StreamCondition.HOST_GONE, "this server does not answer for that domain any more")
+        return StreamError(StreamCondition.HOST_GONE, "this server no longer answers for that domain")
     if terms is None:
         return StreamError(
             StreamCondition.POLICY_VIOLATION,
-            "nothing is exchanged with that domain any more",
-            reason=f"[peers] does not allow {facts.remote} any more",
+            "stanzas are no longer exchanged with that domain",
+            reason=f"[peers] no longer allows {facts.remote}",
         )
     if terms.require_tls and not facts.encrypted:
         return TLSRequired("TLS is required here now")
@@ -48,7 +48,7 @@ def _proofs(facts: Facts, terms: Terms) -> StreamError | None:
         needs_certificate |= bool(_BY_CERTIFICATE & set(facts.proofs.values()))
         refused = sorted({means for means in facts.proofs.values() if not _is_accepted(means, terms)})
         if refused:
-            return StreamError(StreamCondition.NOT_AUTHORIZED, f"{refused[0]} is not accepted as proof any more")
+            return StreamError(StreamCondition.NOT_AUTHORIZED, f"{refused[0]} is no longer accepted as proof")
     if needs_certificate and (why_not := facts.why_not_by_certificate(facts.remote)):
         return StreamError(StreamCondition.NOT_AUTHORIZED, f"a valid certificate is required here: {why_not}")
     return None

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from gateway.notices.notices import Publish, StanzaBounced
 from gateway.routing.interfaces import IRoute, IRouter, IStreamRoute
 from gateway.routing.policy import Domains
-from gateway.routing.requests import Key, OwnQuestions, Requests
+from gateway.routing.requests import OwnQuestions, RequestKey, Requests
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition, StanzaDropped, StanzaError
 from gateway.xmpp.stanzas import Stanza, check_iq, error_reply
@@ -52,7 +52,7 @@ class Router:
         return route
 
     def route(self, stanza: Stanza) -> None:
-        """Hand an admitted stanza to its route; it has both addresses and a sender who is who he says."""
+        """Hand an admitted stanza to its route; it has both addresses, and its sender is proved."""
         if stanza.name != "iq" or self._may_pass(stanza):
             self._deliver(stanza)
 
@@ -65,7 +65,7 @@ class Router:
         if IStreamRoute.providedBy(route) and route.outflow.take(passing):
             self._unflushed.add(route)
             return
-        for stanza in passing:  # a route to another server may be forgotten over one, and made anew for the next
+        for stanza in passing:  # a route to another server may be forgotten over one, and made again for the next
             self._deliver(stanza)
 
     def _deliver(self, stanza: Stanza) -> None:
@@ -124,8 +124,10 @@ class Router:
         """IRouter.is_own."""
         return self.domains.is_own(domain)
 
-    def abandon(self, responder: IRoute | DomainPair, error: StanzaError, among: frozenset[Key] | None = None) -> None:
-        """Whoever `responder` was is gone: answer the requests that it leaves open, all or `among` these."""
+    def abandon(
+        self, responder: IRoute | DomainPair, error: StanzaError, among: frozenset[RequestKey] | None = None
+    ) -> None:
+        """Answer the requests that a responder leaves open because it is gone: all of them, or those `among` these."""
         for request in self.requests.abandoned(responder, among):
             self.bounce(request, error)
 

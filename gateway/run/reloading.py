@@ -1,7 +1,7 @@
 """Reloading: the running service takes over its configuration, certificates, authorities and revocation lists.
 
 First everything new is read and made, which may fail: then nothing has changed, and the operator is told why. Then all
-of it is put in place at once, which cannot fail. At the end each stream that stands is held to the new rules, in turns
+of it is put in place at once, which cannot fail. At the end each open stream is checked against the new rules, in turns
 when there are many: those that would still be let in stay up, the others are closed with the condition that says why.
 
 What was fixed when the service was put together (state folder, nameservers, limits, storage, outbox, log, and which
@@ -10,13 +10,13 @@ domains have accounts) takes effect with the next start; the answer names it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from gateway.components.components import ComponentRoute
+from gateway.components.route import ComponentRoute
 from gateway.config import Mistakes, load
 from gateway.config.settings import ComponentDomain, DomainSettings, HandlerDomain, ImDomain, Settings
 from gateway.handlers.route import HandlerRoute
@@ -24,12 +24,13 @@ from gateway.net.certificates.own_certificates import Identity
 from gateway.net.listen.listening import Listening, NotOpened
 from gateway.net.tls.session import judge_peer
 from gateway.notices.notices import Level, Remark
-from gateway.operations.control.door import Refused
+from gateway.operations.control.door import CommandRefused
 from gateway.routing.review import review
-from gateway.run.assembly.certificates import Material, use
-from gateway.run.assembly.doors import listening
-from gateway.run.assembly.parts import Parts
-from gateway.run.assembly.serving import attach, local_route
+from gateway.run.assembly.certificates import Material, Trust
+from gateway.run.assembly.doors import Factories
+from gateway.run.assembly.routing import Routing
+from gateway.run.assembly.serving import Served, local_route
+from gateway.run.assembly.shared import Shared
 from gateway.timing.turns import Turns
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import ConfigError, StreamCondition, StreamError
@@ -40,12 +41,27 @@ FIXED = ("gateway", "dns", "limits", "storage", "outbox", "log")
 class Reload:
     """One reload of a gateway."""
 
-    def __init__(self, gateway: Parts) -> None:
-        self._gateway = gateway
-        self._old = gateway.settings
+    def __init__(
+        self,
+        *,
+        shared: Shared,
+        trust: Trust,
+        routing: Routing,
+        served: Served,
+        factories: Factories,
+        connections: Callable[[], Iterable[Any]],
+    ) -> None:
+        """`factories` are what is behind each key of `[listen]`; `connections` are held to the new rules."""
+        self._shared = shared
+        self._trust = trust
+        self._routing = routing
+        self._served = served
+        self._factories = factories
+        self._connections = connections
+        self._old = shared.settings
 
     async def run(self) -> dict[str, Any]:
-        """What has changed, how many streams were closed, and what needs a restart; raises Refused."""
+        """Return what changed, how many streams were closed, and what needs a restart; raises Refused."""
         try:
             wanted = load(self._old.file)
             new = _with_fixed(self._old, wanted)
@@ -56,12 +72,12 @@ class Reload:
         except (Mistakes, ConfigError, NotOpened) as problem:
             told = "; ".join(str(problem).splitlines())
             self._tell(f"the configuration was not reloaded, and nothing has changed: {told}", Level.ERROR)
-            raise Refused(f"nothing has changed: {problem}") from problem
-        changed = [*differences(self._old, new), *_renewed(self._gateway.identities, material.identities)]
-        if material.trust.generation != self._gateway.trust.generation:
+            raise CommandRefused(f"nothing has changed: {problem}") from problem
+        changed = [*differences(self._old, new), *_renewed(self._trust.identities, material.identities)]
+        if material.trust.generation != self._trust.judge.trust.generation:
             changed.append(f"we trust {material.trust}")
         self._put_in_place(new, material, routes, opened)
-        closed = sum(await Turns(self._gateway.reactor).gather(self._close_what_is_not_allowed()))
+        closed = sum(await Turns(self._shared.reactor).gather(self._close_what_is_not_allowed()))
         needs_restart = [*(f"[{table}]" for table in FIXED if getattr(self._old, table) != getattr(wanted, table))]
         if _accounts(self._old) != _accounts(wanted):
             needs_restart.append('which domains have accounts (serve = "im")')
@@ -74,7 +90,7 @@ class Reload:
         """The routes of local domains that are new or have changed."""
         kinds = (ComponentDomain, HandlerDomain)
         return {
-            name: local_route(self._gateway, domain)
+            name: local_route(self._shared, self._routing, domain)
             for name, domain in new.domains.items()
             if isinstance(domain, kinds) and _needs_route(self._old.domains.get(name), domain)
         }
@@ -85,7 +101,7 @@ class Reload:
         try:
             for door, endpoint in new.listen.opened():
                 if (door, endpoint) not in before:
-                    new_door = listening(self._gateway, door, endpoint)
+                    new_door = Listening(door, endpoint, self._factories[door], self._shared.reactor)
                     new_door.privilegedStartService()
                     opened.append(new_door)
         except NotOpened:
@@ -100,7 +116,7 @@ class Reload:
         try:
             for name, route in routes.items():
                 if isinstance(route, HandlerRoute):
-                    old = self._gateway.handlers.get(name)
+                    old = self._served.handlers.get(name)
                     if old is not None:
                         old.stop()
                     changed.append((old, route))
@@ -125,53 +141,53 @@ class Reload:
     def _put_in_place(
         self, new: Settings, material: Material, routes: dict[Domain, Any], opened: list[Listening]
     ) -> None:
-        gateway = self._gateway
-        gateway.rules.replace(new)
-        use(gateway, material)
+        rules, served, routes_out = self._shared.rules, self._served, self._routing.routes
+        rules.replace(new)
+        self._trust.renew(material, rules.tls)
         for name in self._old.domains.keys() - new.domains.keys():
-            gateway.router.detach(name)
-            if (handlers := gateway.handlers.pop(name, None)) is not None:
+            served.router.detach(name)
+            if (handlers := served.handlers.pop(name, None)) is not None:
                 handlers.stop()
-            _dismiss(gateway.components.pop(name, None), StreamCondition.HOST_GONE)
+            _dismiss(served.components.pop(name, None), StreamCondition.HOST_GONE)
         for name, route in routes.items():
-            _dismiss(gateway.components.pop(name, None), StreamCondition.RESET)
-            if (handlers := gateway.handlers.pop(name, None)) is not None:
+            _dismiss(served.components.pop(name, None), StreamCondition.RESET)
+            if (handlers := served.handlers.pop(name, None)) is not None:
                 handlers.stop()  # a component takes its place; another handler has stopped it already
-            attach(gateway, name, route)
-        for route in list(gateway.remote_routes.values()):
-            route.rules = gateway.rules.route_rules(route.pair.target)
-        gateway.backoff.forget()  # what failed may do so no more
-        for route in list(gateway.remote_routes.values()):
+            served.attach(name, route)
+        for route in routes_out:
+            route.rules = rules.route_rules(route.pair.target)
+        self._routing.backoff.forget()  # what failed may do so no more
+        for route in routes_out:
             route.retry()
         self._shut_old_doors(new)
         for new_door in opened:
-            gateway.addService(new_door)
+            self._shared.endpoints.addService(new_door)
 
     def _shut_old_doors(self, new: Settings) -> None:
         wanted = set(new.listen.opened())
-        for service in list(self._gateway.listening()):
+        for service in self._shared.endpoints.doors():
             if (service.door, service.endpoint) not in wanted:
                 service.disownServiceParent()
 
     def _close_what_is_not_allowed(self) -> Iterator[int]:
-        """How many were closed of each connection that stands: one or none."""
-        gateway = self._gateway
+        """Yield how many streams were closed for each open connection: one or none."""
+        rules = self._shared.rules
         now = datetime.now(UTC)
-        for connection in gateway.connections():
+        for connection in self._connections():
             facts = connection.stream.facts
             if connection.is_lost or facts.client is not None:
                 continue
             if connection.session.attempt.kind not in ("server", "keys"):
                 continue
-            certificate = judge_peer(gateway.judge, connection.transport, now) if facts.encrypted else None
-            terms = gateway.rules.terms_with(facts.remote) if facts.remote is not None else None
-            error = review(facts, certificate, terms, partial(gateway.rules.speaks_for, facts.remote))
+            certificate = judge_peer(self._trust.judge, connection.transport, now) if facts.encrypted else None
+            terms = rules.terms_with(facts.remote) if facts.remote is not None else None
+            error = review(facts, certificate, terms, partial(rules.speaks_for, facts.remote))
             if error is not None:
                 connection.close(error)
             yield int(error is not None)
 
     def _tell(self, text: str, weight: Level = Level.INFO) -> None:
-        self._gateway.board.publish(Remark(text=text, weight=weight))
+        self._shared.board.publish(Remark(text=text, weight=weight))
 
 
 def differences(old: Settings, new: Settings) -> Iterator[str]:
@@ -184,9 +200,9 @@ def differences(old: Settings, new: Settings) -> Iterator[str]:
         if new.domains[name] != old.domains[name]:
             yield f"{name} has changed"
     for door, endpoint in sorted(set(new.listen.opened()) - set(old.listen.opened())):
-        yield f"the door {door} {endpoint} is open"
+        yield f"listen.{door} {endpoint} was opened"
     for door, endpoint in sorted(set(old.listen.opened()) - set(new.listen.opened())):
-        yield f"the door {door} {endpoint} is shut"
+        yield f"listen.{door} {endpoint} was closed"
     for table in ("tls", "peers"):
         if getattr(old, table) != getattr(new, table):
             yield f"[{table}] has changed"
@@ -213,7 +229,7 @@ def _accounts(settings: Settings) -> set[Domain]:
 
 
 def _needs_route(old: DomainSettings | None, new: DomainSettings) -> bool:
-    """Whether whatever serves the domain has to be made anew; another certificate alone does not matter."""
+    """Whether whatever serves the domain has to be made again; another certificate alone does not matter."""
     if old is None or type(old) is not type(new):
         return True
     if isinstance(old, ComponentDomain) and isinstance(new, ComponentDomain):

@@ -1,10 +1,10 @@
-"""Shutdown: the order in which streams are closed, so that nothing is lost that was accepted.
+"""Shutdown: the order in which streams are closed, so that no accepted stanza is lost.
 
 First the streams on which stanzas only come in, until the other side has closed them too: what was on its way is read,
 and has somewhere to go. Then components and clients, which both send and receive. Then the streams that lead to other
-servers, and by now nothing is added to. What waits for room is given the time to be written. Whoever is not gone when
-the time of his turn is up is left at the end: first in good order, so that what the system has still to send arrives,
-then, if he takes nothing, cut off. All this stays below five seconds.
+servers, and by now nothing is added to. Stanzas that wait for room get the time to be written. A connection that is not
+gone when its turn is up is closed at the end: first in good order, so that bytes still in the system's buffer arrive,
+then, if it takes nothing, by cutting it off. All this stays below five seconds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, TimeoutError
+from twisted.internet.interfaces import IReactorTime
 
 from gateway.notices.attempts.records import Direction, Kind
 from gateway.xmpp.errors import StreamCondition, StreamError
@@ -24,7 +25,7 @@ _NOT_CLOSED = "the gateway was shut down, and the other side did not close its s
 _SHUTDOWN = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
 
 
-async def close_in_order(connections: Iterable[Any], clock: Any) -> None:
+async def close_in_order(connections: Iterable[Any], clock: IReactorTime) -> None:
     """Close all these connections properly, each in its turn."""
     turns: tuple[list[Any], ...] = ([], [], [])
     for connection in connections:
@@ -58,7 +59,7 @@ async def _close_with_room(connection: Any) -> None:
     await connection.when_lost()
 
 
-async def _in_time(clock: Any, closings: Sequence[Deferred[None]], seconds: float = TURN_SECONDS) -> None:
+async def _in_time(clock: IReactorTime, closings: Sequence[Deferred[None]], seconds: float = TURN_SECONDS) -> None:
     all_closed: Deferred[Any] = DeferredList(closings, consumeErrors=True)
     with suppress(TimeoutError):
         await all_closed.addTimeout(seconds, clock)

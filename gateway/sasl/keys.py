@@ -1,4 +1,4 @@
-"""What is kept in place of a password: salted keys that verify a login and cannot perform one (RFC 5802 §3).
+"""Salted keys, stored instead of a password: they verify a login but cannot perform one (RFC 5802 §3).
 
 `ScramKeys` is one such record; an account has one for each hash. `Decoys` gives accounts that do not exist keys that
 look like anybody's and that no password fits, so that asking tells nothing about who has an account here.

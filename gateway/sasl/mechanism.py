@@ -1,4 +1,4 @@
-"""What every SASL mechanism is to the stream that carries it: payloads in, steps out (RFC 4422 §3, RFC 6120 §6.4).
+"""The interface of every SASL mechanism: payloads in, steps out (RFC 4422 §3, RFC 6120 §6.4).
 
 A mechanism is written as a conversation: a generator that reads from top to bottom like the figure in its RFC. It
 yields what it needs (`Challenge`: the client's response; `NeedCredentials`: an account's keys) and returns `Success`.
@@ -185,7 +185,7 @@ def prepare_authzid(authzid: str) -> str:
     try:
         address = Address.parse(authzid)
     except MalformedAddress as error:
-        raise SaslFailure(SaslCondition.INVALID_AUTHZID, reason=f"the authzid is no address: {error}") from error
+        raise SaslFailure(SaslCondition.INVALID_AUTHZID, reason=f"the authzid is not an address: {error}") from error
     if not address.is_bare:
         raise SaslFailure(SaslCondition.INVALID_AUTHZID, reason="the authzid has a resourcepart")
     return address.bare

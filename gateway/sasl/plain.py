@@ -1,6 +1,6 @@
 """PLAIN, both sides: the password itself, so only ever inside TLS (RFC 4616, RFC 6120 §13.8).
 
-Who offers it sees to the TLS. The server keeps no passwords: what comes in is salted and compared with the stored keys.
+The caller offers it under TLS only. The server keeps no passwords: it salts the one received and compares the keys.
 """
 
 from __future__ import annotations

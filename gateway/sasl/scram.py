@@ -7,7 +7,7 @@
                                             <-   v=<signature>             server knows the account
 
 Both signatures are over the first three messages, so neither end can be made to see another exchange than its peer's.
-A -PLUS mechanism adds what only the two ends of this very TLS connection know. `tls-unique` is no such thing any more
+A -PLUS mechanism adds what only the two ends of this very TLS connection know. `tls-unique` no longer is that
 (RFC 9266 §1) and has no name here; `tls-exporter` is for every TLS 1.3, `tls-server-end-point` for clients without it.
 """
 

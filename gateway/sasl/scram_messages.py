@@ -101,7 +101,7 @@ class ServerFirst:
         nonce, salt, iterations = _read_attributes(text, "rsi")
         count = None if iterations.startswith("0") else read_number(iterations, _MOST_ITERATIONS)
         if count is None:
-            raise malformed("the iteration count is no number")
+            raise malformed("the iteration count is not a number")
         return cls(nonce=_check_nonce(nonce), salt=_decode_value(salt), iterations=count, text=text)
 
     def __bytes__(self) -> bytes:

@@ -1,4 +1,4 @@
-"""What outlives a restart: accounts, rosters, subscription requests, offline messages, blocking lists, documents.
+"""Storage over restarts: accounts, rosters, subscription requests, offline messages, blocking lists, documents.
 
 records.py      what goes in and comes out, and the bounds
 errors.py       what a store refuses, and when it cannot work

@@ -4,8 +4,8 @@ A commit waits for the disk, a job hardly does. So while one transaction is bein
 the more there are the less each costs. A job's Deferred fires only after the commit that made it last. A job that
 raises is undone alone (a savepoint each); when the database itself fails, the whole transaction is undone.
 
-Maintenance (a checkpoint, for one) runs outside of any transaction, in its place in the order. Whoever must not go on
-with a connection that failed says so by `goes_on`: then all that waits fails with the same error, and the connection
+Maintenance (a checkpoint, for one) runs outside of any transaction, in its place in the order. A caller that must not
+go on with a failed connection says so with `goes_on`: then all that waits fails with the same error, and the connection
 is closed.
 """
 
@@ -38,7 +38,7 @@ _OF_THE_JOB = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.Interfa
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Waiting:
+class _WaitingJob:
     job: Job
     writes: bool
     done: Deferred[Any]
@@ -58,13 +58,13 @@ class CommitQueue:
     ) -> None:
         """`starting` is called in the caller's thread before a transaction is handed over.
 
-        `goes_on` is asked, before anybody is told, whether the connection may be used after it failed.
+        `goes_on` is asked, before any Deferred fires, whether the connection may be used after it failed.
         """
         self._connection = connection
         self._run = run
         self._starting = starting
         self._goes_on = goes_on
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_WaitingJob] = []
         self._running = False
         self._closed: Deferred[None] | None = None
 
@@ -93,7 +93,7 @@ class CommitQueue:
         if len(self._waiting) >= JOBS_WAITING:
             return fail(StoreUnavailable(f"{JOBS_WAITING} requests are waiting for the store already"))
         done: Deferred[Any] = Deferred()
-        self._waiting.append(_Waiting(job=job, writes=writes, done=done, is_alone=is_alone))
+        self._waiting.append(_WaitingJob(job=job, writes=writes, done=done, is_alone=is_alone))
         self._start()
         return done
 
@@ -110,7 +110,7 @@ class CommitQueue:
             self._running = True
             self._run(self._connection.close).chainDeferred(self._closed)
 
-    def _take_batch(self) -> list[_Waiting]:
+    def _take_batch(self) -> list[_WaitingJob]:
         """Take what comes next: jobs for one transaction, or a job that runs alone."""
         batch = self._waiting[:JOBS_PER_TRANSACTION]
         end = next((number for number, each in enumerate(batch) if each.is_alone), len(batch))
@@ -118,9 +118,10 @@ class CommitQueue:
         del self._waiting[: len(batch)]
         return batch
 
-    def _finish(self, outcomes: list[Any] | Failure, batch: Sequence[_Waiting]) -> None:
+    def _finish(self, outcomes: list[Any] | Failure, batch: Sequence[_WaitingJob]) -> None:
         """Tell everybody; what they ask for in answer is in the next transaction together."""
-        if isinstance(outcomes, Failure) and outcomes.check(StoreUnavailable) and not self._goes_on(outcomes.value):
+        error = outcomes.value if isinstance(outcomes, Failure) else None
+        if isinstance(error, StoreUnavailable) and not self._goes_on(error):
             batch, self._waiting = [*batch, *self._waiting], []
             self._closed = self._closed or Deferred()
         for index, waiting in enumerate(batch):
@@ -129,7 +130,7 @@ class CommitQueue:
         self._start()
 
 
-def run_transaction(connection: Connection, batch: Sequence[_Waiting]) -> list[Any]:
+def run_transaction(connection: Connection, batch: Sequence[_WaitingJob]) -> list[Any]:
     """The outcome of each job, a result or a Failure, all of them committed; StoreUnavailable when none is."""
     try:
         connection.execute("BEGIN IMMEDIATE" if any(waiting.writes for waiting in batch) else "BEGIN")
@@ -142,7 +143,7 @@ def run_transaction(connection: Connection, batch: Sequence[_Waiting]) -> list[A
     return outcomes
 
 
-def run_alone(connection: Connection, batch: Sequence[_Waiting]) -> list[Any]:
+def run_alone(connection: Connection, batch: Sequence[_WaitingJob]) -> list[Any]:
     """The outcome of one job that runs outside of any transaction; StoreUnavailable when the database fails."""
     try:
         return [waiting.job(connection) for waiting in batch]

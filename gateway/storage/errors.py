@@ -1,4 +1,4 @@
-"""What a store refuses, and when it cannot work."""
+"""Errors of a store: refusals, and failures."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def glance(path: Path, kind: FileKind = ACCOUNTS) -> None:
         raise UnusableFile(f"cannot read {path}: {error.strerror}") from error
     application = int.from_bytes(header[_APPLICATION_ID_AT : _APPLICATION_ID_AT + 4], "big")
     if header and not header.startswith(_MAGIC):
-        raise ForeignFile(f"{path} is no database: name another file, or move it out of the way")
+        raise ForeignFile(f"{path} is not a database: name another file, or move it out of the way")
     if application not in (0, kind.application_id):
         raise ForeignFile(f"{path} is a database of another {_whose(application)}: name another file")
 

@@ -1,4 +1,4 @@
-"""IStore: the one interface to whatever keeps accounts and what belongs to them.
+"""IStore: the one interface to every store of accounts and their data.
 
 Every method gives a Deferred. One that changes something fires when the change is kept, whatever happens to the process
 then. Calls take effect in the order in which they were made, and one that fails has changed nothing. All but

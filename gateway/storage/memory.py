@@ -1,4 +1,4 @@
-"""A store that forgets: IStore in dictionaries, for tests and for a gateway that is only tried out."""
+"""A store in memory: IStore in dictionaries, for tests and for trying the gateway out."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _deferred(
     """Let a method that answers at once give a Deferred, as IStore has it."""
 
     @wraps(method)
-    def deferred(self: MemoryStore, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+    def deferred(self: MemoryStore, /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         if self._closed:
             return fail(StoreUnavailable("the store is closed"))
         return execute(method, self, *args, **kwargs)

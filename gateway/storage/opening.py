@@ -69,7 +69,7 @@ class Worker:
         return deferToThreadPool(self._reactor, self._pool, function)
 
     def stop(self) -> None:
-        """End the thread, which has nothing to do any more."""
+        """End the thread, which has nothing to do any longer."""
         self._pool.stop()
 
 

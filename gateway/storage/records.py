@@ -1,4 +1,4 @@
-"""What goes into a store and comes out of it, and how much of it one account may have.
+"""The records that a store takes and gives, and how much of it one account may use.
 
 An account and a contact are prepared bare JIDs. What an account has to do with a contact is a `Relation`: a roster
 item, an unanswered request of the contact's to see our presence, both, or neither. The nine states of RFC 6121 §A.1 are
@@ -18,7 +18,7 @@ _MOST_VERSION = 10**15 - 1
 
 
 class Subscription(StrEnum):
-    """Who sees whose presence (RFC 6121 §2.1.2.5)."""
+    """The subscription state of a contact: which side sees the other's presence (RFC 6121 §2.1.2.5)."""
 
     NONE = "none"
     TO = "to"
@@ -136,7 +136,7 @@ def check_contact(contact: str, relation: Relation) -> None:
 
 
 def write_version(epoch: str, number: int) -> str:
-    """A roster version for the wire; `epoch` is another one when an account was deleted and made anew."""
+    """A roster version for the wire; `epoch` is another one when an account was deleted and created again."""
     return f"{epoch}-{number}"
 
 

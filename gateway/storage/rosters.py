@@ -1,7 +1,7 @@
 """The SQL of rosters and subscription requests: functions over a connection, each inside the caller's transaction.
 
 An item carries the number of the roster's version in which it last changed; so does the note of a removal. What changed
-since a version is both, in the order of these numbers. Only so many removals are noted: an older version is unknown.
+since a version is both, in the order of these numbers. Only this many removals are noted: an older version is unknown.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _read_item(contact: str, name: str, groups: str, subscription: str, ask: int
 
 
 def _by_contact(*columns: str | int) -> tuple[str, RosterItem]:
-    item = _read_item(*columns)  # type: ignore[arg-type]
+    item = _read_item(*columns)  # type: ignore[arg-type]  # the columns have the types of the schema
     return item.contact, item
 
 

@@ -1,11 +1,11 @@
-"""Acknowledgements: what of a stream each side has taken responsibility for (XEP-0198 §4).
+"""Acknowledgements: the stanzas that each side of a stream has taken responsibility for (XEP-0198 §4).
 
 Two counters and a queue. `received` counts what the other side sent and we handled: our h. What we sent and the other
 side has not acknowledged is kept, in order, until it does. Counters are kept whole and told modulo 2^32.
 
 This outlives a connection. After one broke, `acknowledge` takes the h with which the other side resumes, and what is
-left is sent again: as it is (`unacknowledged`, still counted), or anew by whoever it belongs to (`take_back`, no longer
-counted). The queue is bounded by whoever fills it, who is told when it `is_full`.
+left is sent again: as it is (`unacknowledged`, still counted), or again by its owner (`take_back`, no longer
+counted). The code that fills the queue bounds it; `is_full` says when.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Acknowledgements(Generic[T]):
         return self._received % MODULUS
 
     def handled(self, count: int) -> None:
-        """We have taken responsibility for so many more of their stanzas."""
+        """We have taken responsibility for this many more of their stanzas."""
         self._received += count
 
     # -- what we send ------------------------------------------------------------------------------------------------

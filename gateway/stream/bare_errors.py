@@ -1,4 +1,4 @@
-"""Bare errors: a `<stream:error/>` where a stream header should stand.
+"""Bare errors: a `<stream:error/>` where a stream header should be.
 
 Some servers refuse before they have sent a header, or do not send one again after TLS or SASL and write the error as if
 the stream before went on. There the prefix `stream` is not declared, and a parser sees a fault of XML and nothing else,
@@ -26,7 +26,7 @@ class HeaderLacking:
         self._held: bytes | None = b""
 
     def completed(self, data: bytes) -> bytes:
-        """The bytes for the parser, with a header before an error that has none; empty while it cannot be told."""
+        """The bytes for the parser, with a header before an error that has none; empty while that is not known."""
         if self._held is None:
             return data
         data = self._held + data

@@ -1,4 +1,4 @@
-"""Budget: what one top-level element may cost, and whether it does.
+"""Budget: the bounds on one top-level element, and their checks.
 
 Bytes and tags are counted before anything is spent on them. An element that has not ended yet is read on from where
 reading stopped, and refused as soon as what is there is too much.
@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 
 from gateway.stream.framing import INCOMPLETE, UNUSUAL, Count, attributes, search, tags
 from gateway.xmpp.errors import StreamError
-from gateway.xmpp.faults import TABLE, Fault, stream_error
+from gateway.xmpp.faults import Fault, stream_error
 
 _MOST_SIZES = 256  # which peers are granted
 
@@ -27,7 +27,7 @@ class Budget:
 
     @cached_property
     def harmless_bytes(self) -> int:
-        """No whole element of so many bytes can be too deep, or have too many elements or attributes."""
+        """No whole element of this many bytes can be too deep, or have too many elements or attributes."""
         return min(self.stanza_bytes, self._deep_bytes, self._attributed_bytes)
 
     @lru_cache(_MOST_SIZES)  # noqa: B019  budgets are few, and live as long as the process
@@ -36,7 +36,7 @@ class Budget:
         return replace(self, stanza_bytes=stanza_bytes)
 
     def check_size(self, size: int, count: Count | None = None) -> None:
-        """Refuse an element, whole or not, of which there are so many bytes, and these tags."""
+        """Refuse an element, whole or not, of which there are this many bytes, and these tags."""
         if size > self.stanza_bytes:
             raise OverBudget(Fault.TOO_LARGE, f"{self.stanza_bytes} bytes in one element")
         if count is not None and count.deepest > self.depth:
@@ -73,7 +73,7 @@ class OverBudget(StreamError):
     """An element is more than it may be. Where it is a stanza whose start tag is known, it can be skipped instead."""
 
     def __init__(self, fault: Fault, what: str) -> None:
-        super().__init__(TABLE[Fault.ENDLESS].server, f"more than {what}")  # type: ignore[arg-type]
+        super().__init__(stream_error(Fault.ENDLESS, "").condition, f"more than {what}")
         self.fault = fault
 
 

@@ -17,7 +17,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from gateway.stream.budget import Budget, OverBudget, Skipping, UnderWay
-from gateway.stream.expat import Judge
+from gateway.stream.expat import XMLJudge
 from gateway.stream.framing import INCOMPLETE, UNUSUAL, ClosingTag, Count, search
 from gateway.stream.known import Opening, RootTag, known_opening, known_word, read_opening
 from gateway.stream.scope import Scope
@@ -29,12 +29,12 @@ from gateway.xmpp.markup import NEVER, QUOTED, rounds
 from gateway.xmpp.stanzas import NAMES, TYPES, Flaw, Stanza, with_attributes
 
 
-class StreamEnd:
+class EndOfStream:
     """The closing tag of the stream."""
 
 
-STREAM_END = StreamEnd()
-Item = RootTag | Stanza | Element | StreamEnd
+STREAM_END = EndOfStream()
+Item = RootTag | Stanza | Element | EndOfStream
 
 
 class AddressLookup(Protocol):
@@ -44,7 +44,7 @@ class AddressLookup(Protocol):
         """The address that is written so."""
 
     def read_canonical(self, quoted: bytes) -> Address:
-        """The address in an attribute value as it stands on the wire, in its quotes; raises Respelled, too."""
+        """Return the address in an attribute value as it is on the wire, quotes included; raises Respelled, too."""
 
 
 _WS = rb"[ \t\r\n]"
@@ -96,7 +96,7 @@ class Codec:
         self._read_address = addresses.read_canonical
         self._aliases = content_aliases
         self._content: Collection[str] = content_aliases  # the namespaces of stanzas, once the root is known
-        self._judge = Judge()
+        self._judge = XMLJudge()
         self._fault: StreamError | None = None
         self._buffer: bytes | bytearray = b""  # with the element under way, if any, at its start
         self._offset = 0  # of the buffer's first byte in what the judge has been fed
@@ -146,7 +146,7 @@ class Codec:
             self._known = known_word(data, self._scope.start_tag, self.budget)
         elif opening := known_opening(data, self.budget):
             self._begin(opening)
-            self._judge = Judge.of_document(self._scope.start_tag)
+            self._judge = XMLJudge.of_document(self._scope.start_tag)
             self._offset = len(self._scope.start_tag)
         return self._known is not None
 
@@ -177,7 +177,7 @@ class Codec:
         self._buffer = bytes(self._buffer[:good])
 
     def discard(self) -> None:
-        """Hand out nothing any more but the end of the stream, and build and judge nothing on the way to it.
+        """Hand out only the end of the stream from now on, and build and check nothing before it.
 
         A fault that has been raised stays: behind it no closing tag can be told from anything else. One that has not
         been raised yet is thrown away with everything else that has not.
@@ -190,7 +190,7 @@ class Codec:
         self._closing_tag.is_found |= ahead.is_found
         self._known = self._fault = self._under_way = self._trees = None
         self._buffer, self._position = b"", 0
-        self._judge = Judge()
+        self._judge = XMLJudge()
 
     def take(self, at_most: int = -1) -> list[Item]:
         """Return complete items, in order, up to the first element that is not a stanza; [] when there are none.
@@ -332,7 +332,7 @@ class Codec:
         return position > began
 
     def _next_element(self, buffer: bytes, passed: int, may_borrow: bool) -> Item | None:
-        """Whatever stands next, or None when it is incomplete."""
+        """Return the next item, or None when it is incomplete."""
         position = self._position
         name = None
         tag = _STANZA_TAG.match(buffer, position, passed)
@@ -437,7 +437,7 @@ class Codec:
 
     def _renew_judge(self) -> None:
         start_tag = self._scope.start_tag if self._rooted else b""
-        self._judge, self._offset = Judge(), len(start_tag)
+        self._judge, self._offset = XMLJudge(), len(start_tag)
         self._judge.most_attributes = self.budget.attributes
         for known in (start_tag, bytes(self._buffer)):
             self._judge.feed(known)
@@ -494,7 +494,7 @@ class Codec:
             return odd
 
     def _through_tree(self, raw: bytes) -> Stanza | Element:
-        """An element that is no stanza, or a stanza that cannot travel as it is, through its tree."""
+        """An element that is not a stanza, or a stanza that cannot travel as it is, through its tree."""
         element = self._tree(raw)
         if element.name not in NAMES or element.namespace not in self._content:
             return element

@@ -1,4 +1,4 @@
-"""Judge: expat, set up to refuse what RFC 6120 §11.1 forbids, and to say how far it has agreed.
+"""XMLJudge: expat, set up to refuse what RFC 6120 §11.1 forbids, and to say how far it has agreed.
 
 It runs without element handlers once the root has been seen: well-formedness, namespaces, and forbidden
 XML are all that is asked of it, and handlers for the forbidden cost nothing while they do not fire.
@@ -42,7 +42,7 @@ _FAULTS = {
 }
 
 
-class Judge:
+class XMLJudge:
     """One document: `feed` it; it raises StreamError, and `passed` counts the bytes found good so far.
 
     That is up to the token under way, whole or not; after a fault it is up to the fault, perhaps inside of a token.
@@ -79,7 +79,7 @@ class Judge:
                 self._take(piece)
 
     @classmethod
-    def of_document(cls, start: bytes) -> Judge:
+    def of_document(cls, start: bytes) -> XMLJudge:
         """For a document of which nothing is known but this start tag of its root."""
         judge = cls()
         judge._first = None
@@ -148,13 +148,13 @@ class Judge:
         # Handlers that held on to us would keep expat's memory until the garbage collector comes round.
         judge = proxy(self)
         if not knows_root:
-            parser.StartNamespaceDeclHandler = partial(Judge._declared, judge)
-            parser.StartElementHandler = partial(Judge._root_opened, judge)
+            parser.StartNamespaceDeclHandler = partial(XMLJudge._declared, judge)
+            parser.StartElementHandler = partial(XMLJudge._root_opened, judge)
             parser.XmlDeclHandler = self._xml_declared
-        parser.StartDoctypeDeclHandler = partial(Judge._refuse, judge, "a document type declaration")
-        parser.ProcessingInstructionHandler = partial(Judge._refuse, judge, "a processing instruction")
-        parser.CommentHandler = partial(Judge._refuse, judge, "a comment")
-        parser.StartCdataSectionHandler = partial(Judge._cdata_opened, judge)
+        parser.StartDoctypeDeclHandler = partial(XMLJudge._refuse, judge, "a document type declaration")
+        parser.ProcessingInstructionHandler = partial(XMLJudge._refuse, judge, "a processing instruction")
+        parser.CommentHandler = partial(XMLJudge._refuse, judge, "a comment")
+        parser.StartCdataSectionHandler = partial(XMLJudge._cdata_opened, judge)
         return parser
 
     def _declared(self, prefix: str | None, uri: str | None) -> None:

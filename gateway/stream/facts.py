@@ -1,4 +1,4 @@
-"""Facts: what has been shown on a stream so far, as one frozen record that is replaced, never changed.
+"""Facts: what has been proved and negotiated on a stream so far, as one frozen record that is replaced, never changed.
 
 A state says what may come next (see `states`), a fact what is known. Proof is a fact about a domain pair, never
 about a stream: one stream may carry many pairs (XEP-0220 §2.7).

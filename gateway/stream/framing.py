@@ -5,7 +5,7 @@ is markup or lies in a CDATA section. So the end of an element can be found by s
 
 - `search`: the first `</message>` behind `<message` closes it, unless a stanza begins in between.
 - `Count`: every tag is read and depth is counted. For CDATA, for a stanza nested in a stanza, and for
-  whatever is no stanza.
+  whatever is not a stanza.
 
 Both stop at the end of what expat has passed and go on later from there. expat passes a tag as a whole, so
 none ever straddles that point, and an element in many small pieces costs no more than one that comes whole.
@@ -117,7 +117,7 @@ def attributes(tag: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 class ClosingTag:
-    """The closing tag of a stream, looked for in bytes of which nothing else matters any more.
+    """The closing tag of a stream, looked for in bytes of which nothing else matters any longer.
 
     Nobody has parsed them, so anything that looks like the tag is taken for it.
     """

@@ -1,4 +1,4 @@
-"""StreamHeader: what the two sides say before anything else (RFC 6120 §4.7, §4.8).
+"""StreamHeader: the first thing that each side sends (RFC 6120 §4.7, §4.8).
 
 Reading checks the root's namespace, prefix and content namespace; whether the domains that a header
 names are known is policy, and decided elsewhere.
@@ -91,7 +91,7 @@ def _address(root: RootTag, attribute: str, lookup: Lookup) -> Address | None:
     except MalformedAddress as error:
         condition = StreamCondition.INVALID_FROM if attribute == "from" else StreamCondition.HOST_UNKNOWN
         raise StreamError(
-            condition, f"the '{attribute}' of the stream header is no address: {error.problem}"
+            condition, f"the '{attribute}' of the stream header is not an address: {error.problem}"
         ) from error
 
 
@@ -130,7 +130,7 @@ def write_header(header: StreamHeader) -> bytes:
 def _around_id(
     content_namespace: str, from_: str | None, to: str | None, version: str | None, lang: str | None
 ) -> tuple[str, str]:
-    """What stands around the id in a header, the same whenever the same two meet."""
+    """The parts of a header around the id, which are the same whenever the same two domains meet."""
     declared = {f"xmlns:{prefix}": uri for uri, prefix in declared_prefixes(content_namespace).items()}
     beginning = _attributes(xmlns=content_namespace, **declared, **{"from": from_, "to": to})
     end = _attributes(version=version, **{"xml:lang": lang})

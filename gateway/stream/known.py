@@ -1,4 +1,4 @@
-"""Known: what peers say in the same bytes whenever they open a stream, and what it means.
+"""Known: byte sequences that peers repeat whenever they open a stream, and their meaning.
 
 That is the header, the root tag with what stands before it (RFC 6120 §4.7), and the words of a negotiation that are
 alike for all, none of which is a secret. They have passed every check once; where the bytes are the same, they pass
@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.stream.budget import Budget
-from gateway.stream.expat import Judge
+from gateway.stream.expat import XMLJudge
 from gateway.stream.framing import Count
 from gateway.stream.scope import Scope
 from gateway.xmpp.elements import SEPARATOR, Element, parse_element, split_name
@@ -62,7 +62,7 @@ def known_opening(data: bytes, budget: Budget) -> Opening | None:
 
 @lru_cache(_MOST_OPENINGS)
 def _opening(header: bytes, budget: Budget) -> Opening | None:
-    judge = Judge()
+    judge = XMLJudge()
     judge.most_attributes = budget.attributes
     try:
         judge.feed(header)
@@ -78,7 +78,7 @@ def known_word(data: bytes, start_tag: bytes, budget: Budget) -> Element | None:
 
 @lru_cache(_MOST_WORDS)
 def _word(word: bytes, start_tag: bytes, budget: Budget) -> Element | None:
-    judge = Judge.of_document(start_tag)
+    judge = XMLJudge.of_document(start_tag)
     judge.most_attributes = budget.attributes
     try:
         judge.feed(word)
@@ -88,7 +88,7 @@ def _word(word: bytes, start_tag: bytes, budget: Budget) -> Element | None:
     return parse_element(word, start_tag) if Count().end(word, 0, len(word)) == len(word) else None
 
 
-def read_opening(judge: Judge, buffer: bytes, budget: Budget) -> Opening | None:
+def read_opening(judge: XMLJudge, buffer: bytes, budget: Budget) -> Opening | None:
     """The header that the judge has seen in `buffer`, if it is there as a whole."""
     if judge.root is None:
         return None

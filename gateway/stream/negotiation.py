@@ -17,7 +17,7 @@ from gateway.xmpp.errors import Misuse
 
 
 class Then(Enum):
-    """What follows a step."""
+    """The action after a step."""
 
     AWAIT = "the other side's next element"
     SUSPEND = "the answer to a question; what comes meanwhile waits"

@@ -1,7 +1,7 @@
 """Records: frozen dataclasses of which another is made that differs in a few fields.
 
 What is known on a stream is replaced a dozen times while the stream is opened, and `dataclasses.replace` sets every
-field anew, each by a call. This copies them all at once. It is for plain records: nothing is computed when they are
+field again, each by a call. This copies them all at once. It is for plain records: nothing is computed when they are
 made, and nothing is kept in them but their fields.
 """
 

@@ -1,4 +1,4 @@
-"""Scope: what a stanza borrows from the stream that it stands in, and how it is made independent of it.
+"""Scope: what a stanza inherits from the stream around it, and how it is made independent of the stream.
 
 A stanza may use prefixes that only the stream header declares, name its content namespace explicitly, and
 be in the stream's language (RFC 6120 §4.7.4, §4.8.3, §8.1.5). To stand on another stream it has to carry
@@ -24,7 +24,7 @@ Search = Callable[[bytes], re.Match[bytes] | None]
 _MOST_KINDS = 256  # of stream headers that differ in what they declare
 _MOST_FEATURES = 64  # that are remembered with what they mean
 _LONGEST_FEATURES = 2048  # bytes
-_PREFIXED_ELEMENT = re.compile(rb"<[^\s/>:=!]++:")
+_PREFIXED_ELEMENT = re.compile(rb"<[^\s/><:=!]++:")
 _LANGUAGE = re.compile("[A-Za-z0-9-]{1,64}")  # as much of RFC 5646 as keeps a peer from making every stanza large
 
 
@@ -44,7 +44,7 @@ class Scope:
         return self._lean(data) is not None or (b"&" in data and b"&#" in data)
 
     def is_borrowed_from(self, raw: bytes) -> bool:
-        """Whether this one stanza leans on the stream header, and must be written anew."""
+        """Whether this one stanza leans on the stream header, and must be rewritten."""
         if self._content and self._content in raw:
             return True
         if self._uses_prefix is not None and self._uses_prefix.search(raw):
@@ -58,7 +58,7 @@ class Scope:
         return raw[:name_end] + self.language + raw[name_end:]
 
     def parse(self, raw: bytes) -> Element:
-        """The tree of an element that stands in this scope."""
+        """Return the tree of an element in this scope."""
         if raw.startswith(b"<stream:features") and len(raw) <= _LONGEST_FEATURES:
             return _features(raw, self.start_tag)
         return parse_element(raw, self.start_tag)

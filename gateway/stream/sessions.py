@@ -6,6 +6,7 @@ A connection carries out; a session decides. One session belongs to one connecti
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -13,8 +14,39 @@ from twisted.internet.defer import Deferred
 from gateway.stream.facts import Facts
 from gateway.stream.negotiation import Step
 from gateway.stream.stream import Output, Stream
-from gateway.xmpp.errors import StreamError
+from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.stanzas import Stanza
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a connection ended."""
+
+    reason: str  # in plain words
+    closed: bool = False  # the other side has closed its stream
+    error: StreamCondition | None = None  # with which it did so
+    answered: bool = False  # it ended the connection in good order, after we had closed our stream
+    stalled: bool = False  # it took nothing for too long, and we cut the connection
+    stuck: bool = False  # it took nothing when the connection was lost
+
+    @property
+    def closed_properly(self) -> bool:
+        """Whether what was written has been read: both sides are done, and nothing was wrong."""
+        return (self.closed or self.answered) and self.error is None
+
+
+def ending_of(
+    stream: Stream, reason: str, *, answered: bool = False, stalled: bool = False, stuck: bool = False
+) -> Ending:
+    """Return how the connection of this stream has ended, or would if it ended now."""
+    return Ending(
+        reason=reason,
+        closed=stream.closed_by_them,
+        error=stream.their_error,
+        answered=answered,
+        stalled=stalled,
+        stuck=stuck,
+    )
 
 
 class Connection(Protocol):
@@ -23,9 +55,6 @@ class Connection(Protocol):
     stream: Stream
     bytes_in: int
     bytes_out: int
-    has_stalled: bool  # the other side took nothing for too long, and the connection was cut
-    was_stuck: bool  # the other side took nothing when the connection was lost
-    was_answered: bool  # the other side ended the connection in good order, after we had closed our stream
 
     @property
     def peer_address(self) -> str:
@@ -58,10 +87,10 @@ class Connection(Protocol):
 
 
 class Session(Protocol):
-    """Who owns a connection."""
+    """The owner of a connection."""
 
     def connected(self, connection: Connection) -> None:
-        """The connection stands; nothing has been said yet."""
+        """Take over a connection that has just been made; nothing has been sent yet."""
 
     def happened(self, output: Output) -> None:
         """An event, or an order that is not about the transport."""
@@ -72,29 +101,5 @@ class Session(Protocol):
     def outstanding(self) -> Deferred[None] | None:
         """The other side has closed its stream: None when all that it asked for is answered; else fires when it is."""
 
-    def lost(self, reason: str) -> None:
-        """The connection is gone, for this reason in plain words. Called once, and nothing after it."""
-
-
-class Nobody:
-    """The session of a connection that is lost: it does nothing, and holds nothing."""
-
-    def connected(self, connection: Connection) -> None:
-        """Never again."""
-
-    def happened(self, output: Output) -> None:
-        """Too late."""
-
-    def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
-        """Too late."""
-        return None
-
-    def outstanding(self) -> Deferred[None] | None:
-        """Nothing is."""
-        return None
-
-    def lost(self, reason: str) -> None:
-        """It was lost already."""
-
-
-NOBODY = Nobody()
+    def lost(self, ending: Ending) -> None:
+        """The connection is gone. Called once, and nothing after it."""

@@ -1,7 +1,7 @@
 """Stream: codec, table of states and the loop over features behind a few calls (RFC 6120 §4).
 
 It has no socket and no clock: `received` bytes and `answer`s go in, events and orders come out, in order. The owner
-carries out the orders. Whatever goes wrong becomes one StreamError and leaves in one place: `_close`.
+carries out the orders. Every fault becomes one StreamError and leaves in one place: `_close`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from operator import methodcaller
 
 from gateway.stream.bare_errors import HeaderLacking
 from gateway.stream.budget import Budget
-from gateway.stream.codec import Codec, Item, StreamEnd
+from gateway.stream.codec import Codec, EndOfStream, Item
 from gateway.stream.errors import ERROR, read_error, write_error
 from gateway.stream.events import (
     CloseTransport,
@@ -58,6 +58,7 @@ class Stream:
         self.facts = facts
         self.state = State.AWAITING_HEADER
         self.header: StreamHeader | None = None  # theirs
+        self.their_error: StreamCondition | None = None  # with which they end the stream
         self.profile = profile
         self._accept = accept
         self._tools = tools
@@ -67,7 +68,7 @@ class Stream:
         self._codec = self._new_codec()
         self._lacking = self._new_lacking()
         self._is_refused_at_once = False  # by an error without a header
-        self._rest: list[Item] = []  # what was taken from the codec and has to wait
+        self._unread: list[Item] = []  # what was taken from the codec and has to wait
         self._header_sent = False
         self._suspended_by: StreamFeature | None = None
         self._due: list[Callable[[Facts], Step]] = []  # until the stream is ready for them
@@ -136,6 +137,11 @@ class Stream:
         return self.state is State.ESTABLISHED
 
     @property
+    def closed_by_them(self) -> bool:
+        """Whether nothing more can come: they have closed the stream, or broken it beyond reading."""
+        return self.state is State.CLOSED or self.end_waits
+
+    @property
     def offered(self) -> Element | None:
         """Initiating entity: the features that the other side has offered on the stream as it is now."""
         return self._offered
@@ -158,7 +164,7 @@ class Stream:
                 self._take(self._due.pop(0)(self.facts))
                 continue
             flowing = self.state not in (State.AWAITING_HEADER, State.NEGOTIATING)
-            items, self._rest = self._rest or self._codec.take(-1 if flowing else 1), []
+            items, self._unread = self._unread or self._codec.take(-1 if flowing else 1), []
             if not items:
                 return
             self._take_items(items)
@@ -176,7 +182,7 @@ class Stream:
                 if kind is Stanza:
                     stanzas = list(run)
                     position += len(stanzas)
-                    self._flush(stanzas)  # type: ignore[arg-type]
+                    self._deliver_stanzas(stanzas)  # type: ignore[arg-type]  # by type, as the run is
                     continue
                 for item in run:
                     position += 1
@@ -184,9 +190,9 @@ class Stream:
                     if self._suspended_by is not None:
                         return
         finally:
-            self._rest = items[position:]  # waits if an item asked a question, and is still read if one was refused
+            self._unread = items[position:]  # waits if an item asked a question, and is still read if one was refused
 
-    def _flush(self, stanzas: list[Stanza]) -> None:
+    def _deliver_stanzas(self, stanzas: list[Stanza]) -> None:
         if self.state is State.NEGOTIATING:  # where they come one by one
             self._negotiate(stanzas[0])
             return
@@ -208,7 +214,7 @@ class Stream:
             self._move(Move.HEADER)
             if self.state is not State.DISCARDING:
                 self._header_received(read_header(item, self.profile.content_namespace, self._tools.addresses.lookup))
-        elif isinstance(item, StreamEnd):
+        elif isinstance(item, EndOfStream):
             self._closed_by_other_side()
         elif isinstance(item, Element):
             self._move(Move.ELEMENT)
@@ -242,7 +248,9 @@ class Stream:
     def _element_received(self, element: Element) -> None:
         key = (element.namespace, element.name)
         if key == ERROR:
-            self._out.append(read_error(element))
+            error = read_error(element)
+            self.their_error = error.condition
+            self._out.append(error)
             if self._is_refused_at_once:  # there is no header that we could have accepted, and nothing to go on with
                 self._closed_by_other_side()
         elif key == _FEATURES and self.facts.role is Role.INITIATING:
@@ -355,7 +363,7 @@ class Stream:
         # Bytes behind <starttls/>, <proceed/>, <auth/> or <success/> were sent before what these bring was there, by
         # somebody in the middle perhaps; read later they would look protected (CVE-2011-0411).
         # COMPAT go-sendxmpp 0.5: ends what it says with a line feed; white space means nothing and is dropped.
-        if self._codec.has_more or self._rest:
+        if self._codec.has_more or self._unread:
             raise StreamError(
                 StreamCondition.POLICY_VIOLATION,
                 "data was sent ahead of the end of a negotiation step",
@@ -369,7 +377,7 @@ class Stream:
         return Codec(self._tools.negotiating, self._tools.addresses, content_aliases=self.profile.content_aliases)
 
     def _new_lacking(self) -> HeaderLacking | None:
-        """Who we called may refuse without a header; who calls us has to send one first."""
+        """A server that we called may refuse us without a header; one that calls us must send a header first."""
         return HeaderLacking(self.profile.content_namespace) if self.facts.role is Role.INITIATING else None
 
     def _send_header(self, *, from_: Address | str | None, to: Address | str | None) -> None:
@@ -386,7 +394,7 @@ class Stream:
 
     @property
     def _answers_with_version(self) -> bool:
-        """Whoever has sent no version gets none (RFC 6120 §4.7.5)."""
+        """Whether to send a version: only if the other side sent one (RFC 6120 §4.7.5)."""
         theirs_came = self.facts.role is Role.RECEIVING and self.header is not None
         return self.profile.negotiates and (not theirs_came or self.facts.peer_version >= (1, 0))
 

@@ -28,9 +28,9 @@ class _Steady:
 def keep_steady(reactor: Any) -> None:
     """Have a reactor measure its timers by monotonic time from now on. Those that run go on as they were."""
     if isinstance(reactor, ReactorBase) and not isinstance(reactor.seconds, _Steady):
-        reactor.seconds = _Steady()  # type: ignore[method-assign]
+        reactor.seconds = _Steady()
 
 
 def time_of_day(reactor: Any) -> Callable[[], float]:
     """Return the clock for stamps: the system's, or that of a test, which has only one."""
-    return time.time if isinstance(reactor, ReactorBase) else reactor.seconds  # type: ignore[no-any-return]
+    return time.time if isinstance(reactor, ReactorBase) else reactor.seconds

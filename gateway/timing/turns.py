@@ -6,9 +6,10 @@ What grows with the number of streams, as a list of all of them, would hold up e
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator
 
 T = TypeVar("T")
@@ -17,7 +18,7 @@ T = TypeVar("T")
 class Turns:
     """Does work as long as a turn lasts, a hundredth of a second, and goes on in the next one."""
 
-    def __init__(self, clock: Any) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
         """`clock` is an IReactorTime, in whose iterations the turns are."""
         self._cooperator = Cooperator(scheduler=lambda turn: clock.callLater(0, turn))
 

@@ -10,8 +10,10 @@ RFC 7622 decides what is a part. Where a stringprep profile defines a result too
 `①` is `1`. Domainparts stay IDNA 2008, which keeps the ß and ς that Nameprep folds: `straße.example` and
 `strasse.example` can be registered by two owners, and mapping would make two names one.
 
-Length comes first: what is longer than 1023 bytes, is no UTF-8 or holds unassigned code points is refused before any
-library sees it (CVE-2015-2058), and what grew beyond 1023 bytes is refused after. Resourceparts that others have chosen
+Length comes first: what is longer than 1023 bytes, is not UTF-8 or holds unassigned code points is refused before any
+library sees it (CVE-2015-2058), and what grew beyond 1023 bytes is refused after. Names with A-labels or characters
+beyond ASCII, which take many times longer to prepare, are refused when they cannot fit into the 253 bytes of a name in
+DNS (docs/decisions/0032-long-domain-names.md). Resourceparts that others have chosen
 may hold unassigned code points; these pass beside the libraries. Plain ASCII, nearly all there is on
 the wire, is recognised by a regular expression and needs no library either.
 
@@ -44,6 +46,7 @@ Domain = NewType("Domain", str)
 _MOST_LABELS = 4096  # that are remembered: a name may have hundreds, and each takes tens of microseconds
 PART_BYTES = 1023  # RFC 7622 §3.1, for each part
 _LABEL_BYTES = 63
+_NAME_BYTES = 253  # RFC 1035 §2.3.4, of a name as DNS spells it, without the dot at its end
 
 # ASCII whose preparation is lower-casing, or nothing. These decide speed only: the slow path gives the same answers.
 LOCAL = r"[!#$%()*+,\-.0-9;=?A-Z\[\\\]^_`a-z{|}~]{1,1023}"
@@ -61,8 +64,9 @@ _FORBIDDEN_IN_LOCAL = re.compile(r"[\"&'/:<>@ ]").search  # RFC 7622 §3.3.1, an
 # They are the Arabic-Indic digits of both kinds and the katakana middle dot, also half-width.
 _CONTEXTUAL = re.compile("[\u0660-\u0669\u06f0-\u06f9\u30fb\uff65]").findall
 _MOST_CONTEXTUAL = 64
+_MOST_CONTEXTUAL_IN_NAMES = 16
 
-# What stands for an unassigned code point while the others of a resourcepart are prepared; it is left as it is there.
+# Replaces an unassigned code point while the rest of a resourcepart is prepared; the code point itself is kept.
 _STAND_IN = "\ufffd"
 
 _username = get_profile("UsernameCaseMapped")
@@ -123,13 +127,26 @@ def to_ascii(domain: Domain) -> str:
 
 def _prepare_name(text: str) -> str:
     """A name of labels, or an IPv4 address: both may come in full-width characters."""
+    if len(_CONTEXTUAL(text)) > _MOST_CONTEXTUAL_IN_NAMES:
+        raise MalformedAddress(
+            f"the domainpart {_quote(text)} has more than {_MOST_CONTEXTUAL_IN_NAMES} digits or dots"
+        )
     try:
+        if len(text) > _NAME_BYTES:
+            _check_name_length(unicodedata.normalize("NFC", text).removesuffix("."))
         labels = idna.uts46_remap(text, std3_rules=False).removesuffix(".").split(".")
         if labels[-1].isascii() and labels[-1].isdigit():
             return str(ipaddress.IPv4Address(".".join(labels)))
+        _check_name_length(".".join(label if label.isascii() else f"xn--{label}" for label in labels))
         return ".".join(map(_prepare_label, labels))
     except ValueError as error:  # of which IDNAError is one
-        raise MalformedAddress(f"the domainpart {_quote(text)} is no domain: {_plain(str(error))}") from error
+        raise MalformedAddress(f"the domainpart {_quote(text)} is not a domain: {_plain(str(error))}") from error
+
+
+def _check_name_length(shortest: str) -> None:
+    """Refuse a name by something that is no longer than its spelling in DNS: an A-label is longer than its U-label."""
+    if len(shortest) > _NAME_BYTES:
+        raise ValueError(f"it is longer than {_NAME_BYTES} bytes in its spelling for DNS")
 
 
 @lru_cache(_MOST_LABELS)

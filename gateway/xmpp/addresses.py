@@ -159,7 +159,7 @@ class AddressCache:
 
     Two generations: the young one is filled; when it is full it becomes the old one, and the old one is forgotten.
     What is used is carried over. Texts longer than `longest`, those that write a domain in another way, and those that
-    are no address cost the most to prepare, and strangers can send the same one again and again. They have two
+    are not addresses cost the most to prepare, and strangers can send the same one again and again. They have two
     generations of their own, bounded in bytes.
     """
 
@@ -182,7 +182,7 @@ class AddressCache:
         return self._young.get(text) or self._recall(text)
 
     def read(self, quoted: bytes) -> Address:
-        """The same for the text in an attribute value as it stands on the wire, in its quotes."""
+        """Do the same for an attribute value as it is on the wire, quotes included."""
         try:
             return self.read_canonical(quoted)
         except Respelled as respelled:
@@ -243,7 +243,7 @@ class AddressCache:
 
 
 def readable_part(text: str) -> Address | None:
-    """What can be read of a text that is no address: its bare address, or its domain alone; None where there is none.
+    """Return the readable part of a text that is not an address: its bare address, its domain, or None.
 
     The domain is what stands behind the last at-sign, so that `a@b@example.com` is somebody of example.com.
     """
@@ -296,4 +296,4 @@ def _value(quoted: bytes) -> str:
     try:
         return unescape(quoted[1:-1])
     except UnicodeDecodeError as error:
-        raise MalformedAddress("an address is no UTF-8") from error
+        raise MalformedAddress("an address is not UTF-8") from error

@@ -1,7 +1,7 @@
 """Numbers that strangers write: one bounded reader for all of them.
 
 `int` refuses text of thousands of digits with an exception of its own, and takes digits of every script, white space,
-signs and underscores. What comes from the wire is read here instead: ASCII digits, and not more than is meant.
+signs and underscores. Numbers from the wire are read here instead: ASCII digits, and no more than are meant.
 """
 
 from __future__ import annotations

@@ -251,7 +251,7 @@ def _pieces(root: Element, default_namespace: str, prefixes: Mapping[str, str]) 
 
 
 def _prefix(namespace: str, default: str, prefixes: Mapping[str, str]) -> str | None:
-    """The prefix of an element's name, or None where it stands in a default namespace."""
+    """Return the prefix of an element's name, or None if it is in a default namespace."""
     if namespace == XML:  # which may not be declared as a default namespace (Namespaces in XML 1.0 §3)
         return "xml"
     return prefixes.get(namespace) if namespace != default else None
@@ -285,7 +285,7 @@ def parse_element(raw: bytes, root: bytes = b"<root>") -> Element:
 
 
 class TreeReader:
-    """Builds the trees of elements that stand in one scope, one after the other, with one parser for all of them.
+    """Builds the trees of elements in one scope, one after the other, with one parser for all of them.
 
     Making a parser costs more than reading a small element. A parser remembers every name it has seen, so a reader is
     for the elements of one read, not for a whole stream.

@@ -20,7 +20,7 @@ from gateway.xmpp.errors import GatewayError, StanzaCondition, StanzaDropped, St
 
 
 class StreamKind(StrEnum):
-    """Who is at the other end of a stream."""
+    """The kind of peer at the other end of a stream."""
 
     SERVER = "server"
     RELAYED = "relayed server"
@@ -29,7 +29,7 @@ class StreamKind(StrEnum):
 
 
 class Fault(StrEnum):
-    """What can be wrong once stanzas may pass."""
+    """The faults that can occur once stanzas may pass."""
 
     # the stream's XML
     NOT_WELL_FORMED = "not-well-formed"
@@ -53,14 +53,16 @@ class Fault(StrEnum):
     TO_UNKNOWN = "to-unknown"
     TO_MALFORMED = "to-malformed"
     # the stanza itself
+    ONE_WAY = "one-way"
     INVALID_IQ = "invalid-iq"
     UNKNOWN_PRESENCE = "unknown-presence"
 
 
 class Silence(StrEnum):
-    """The rules by which a stanza is dropped and nobody is told."""
+    """The rules by which a stanza is dropped without an answer."""
 
     NO_SENDER = "no-sender"  # there is no address to which an error could go
+    ONE_WAY = "one-way-stream"  # nobody has proved that an error would go to whoever sent it
 
 
 class Regular(Enum):
@@ -70,12 +72,12 @@ class Regular(Enum):
 
 
 Outcome = StreamCondition | StanzaCondition | Silence | Regular
-"""A stream condition ends the stream; a stanza condition is what the sender is told; silence drops the stanza."""
+"""A stream condition ends the stream; a stanza condition goes to the sender; silence drops the stanza."""
 
 TAKEN = Regular.TAKEN
 
 
-class Row(NamedTuple):
+class FaultRow(NamedTuple):
     """One fault: in words for the manual, where the standards speak of it, and its outcome by kind of stream."""
 
     situation: str
@@ -91,12 +93,12 @@ class Row(NamedTuple):
         return found
 
 
-def _alike(situation: str, section: str, outcome: Outcome) -> Row:
+def _alike(situation: str, section: str, outcome: Outcome) -> FaultRow:
     """A row that is the same for all kinds of streams."""
-    return Row(situation, section, outcome, outcome, outcome, outcome)
+    return FaultRow(situation, section, outcome, outcome, outcome, outcome)
 
 
-TABLE: Mapping[Fault, Row] = MappingProxyType(
+TABLE: Mapping[Fault, FaultRow] = MappingProxyType(
     {
         Fault.NOT_WELL_FORMED: _alike(
             "the XML is not well-formed", "RFC 6120 §4.9.3.13, §11.3", StreamCondition.NOT_WELL_FORMED
@@ -111,7 +113,7 @@ TABLE: Mapping[Fault, Row] = MappingProxyType(
         ),
         Fault.TEXT_BETWEEN_STANZAS: _alike("text between stanzas", "RFC 6120 §4.9.3.1", StreamCondition.BAD_FORMAT),
         Fault.UNKNOWN_ELEMENT: _alike(
-            "a top-level element that is no stanza of this stream's content namespace and nothing that was negotiated",
+            "a top-level element that is neither a stanza in this stream's content namespace nor negotiated",
             "RFC 6120 §4.9.3.24",
             StreamCondition.UNSUPPORTED_STANZA_TYPE,
         ),
@@ -139,12 +141,12 @@ TABLE: Mapping[Fault, Row] = MappingProxyType(
             StreamCondition.POLICY_VIOLATION,
         ),
         Fault.ENDLESS: _alike(
-            "too much before the end of a stanza's start tag, in something that is no stanza, or far beyond the limit:"
+            "too much before the end of a stanza's start tag, in another element, or far beyond the limit:"
             " it cannot be skipped in bounded memory",
             "RFC 6120 §4.9.3.14, §13.12",
             StreamCondition.POLICY_VIOLATION,
         ),
-        Fault.FROM_MISSING: Row(
+        Fault.FROM_MISSING: FaultRow(
             "no `from`",
             "RFC 6120 §8.1.2; XEP-0114 §3",
             StreamCondition.IMPROPER_ADDRESSING,
@@ -157,7 +159,7 @@ TABLE: Mapping[Fault, Row] = MappingProxyType(
             "RFC 6120 §4.9.3.9, §8.1.2",
             StreamCondition.INVALID_FROM,
         ),
-        Fault.FROM_MALFORMED: Row(
+        Fault.FROM_MALFORMED: FaultRow(
             "a `from` of a domain that was proved, of which another part is no address",
             "RFC 6120 §8.1.2, §8.3.1; RFC 7622",
             Silence.NO_SENDER,
@@ -165,7 +167,7 @@ TABLE: Mapping[Fault, Row] = MappingProxyType(
             StanzaCondition.JID_MALFORMED,
             StanzaCondition.JID_MALFORMED,
         ),
-        Fault.TO_MISSING: Row(
+        Fault.TO_MISSING: FaultRow(
             "no `to`",
             "RFC 6120 §8.1.1.2, §10.3; XEP-0114 §3",
             StreamCondition.IMPROPER_ADDRESSING,
@@ -173,7 +175,7 @@ TABLE: Mapping[Fault, Row] = MappingProxyType(
             StanzaCondition.BAD_REQUEST,
             TAKEN,
         ),
-        Fault.TO_NOT_PROVED: Row(
+        Fault.TO_NOT_PROVED: FaultRow(
             "a `to` in a domain of ours for which the sender's domain was not proved",
             "RFC 6120 §4.9.3.9; XEP-0220 §2.7",
             StreamCondition.INVALID_FROM,
@@ -181,7 +183,7 @@ TABLE: Mapping[Fault, Row] = MappingProxyType(
             TAKEN,
             TAKEN,
         ),
-        Fault.TO_UNKNOWN: Row(
+        Fault.TO_UNKNOWN: FaultRow(
             "a `to` in a domain that is not ours and was not proved: we are no open relay",
             "RFC 6120 §4.9.3.6; XEP-0220 §2.7",
             StreamCondition.HOST_UNKNOWN,
@@ -190,14 +192,22 @@ TABLE: Mapping[Fault, Row] = MappingProxyType(
             TAKEN,
         ),
         Fault.TO_MALFORMED: _alike(
-            "a `to` that is no address", "RFC 6120 §8.3.3.8; RFC 7622", StanzaCondition.JID_MALFORMED
+            "a `to` that is not an address", "RFC 6120 §8.3.3.8; RFC 7622", StanzaCondition.JID_MALFORMED
+        ),
+        Fault.ONE_WAY: FaultRow(
+            "a stanza that comes in on a stream that we opened and that is for one direction only",
+            "RFC 6120 §8.1.2.2; XEP-0288",
+            Silence.ONE_WAY,
+            Silence.ONE_WAY,
+            TAKEN,
+            TAKEN,
         ),
         Fault.INVALID_IQ: _alike(
             "an `iq` without `id`, of an unknown type, or with the wrong number of children",
             "RFC 6120 §8.2.3",
             StanzaCondition.BAD_REQUEST,
         ),
-        Fault.UNKNOWN_PRESENCE: Row(
+        Fault.UNKNOWN_PRESENCE: FaultRow(
             "`presence` of a type that does not exist",
             "RFC 6121 §4.7.1",
             TAKEN,

@@ -82,7 +82,7 @@ class Stanza:
         id_: str | bytes | None,
         flaw: Flaw | None = None,
     ) -> None:
-        """`id_` may be an attribute value as it stands on the wire, quotes and all: few want to know it."""
+        """`id_` may be an attribute value as it is on the wire, quotes included: few callers read it."""
         self.name = name
         self.raw = raw
         self.to = to

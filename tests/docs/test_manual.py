@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.commands import COMMANDS
+from gateway.commands import COMMANDS, manual
+from gateway.commands.steering import MEANINGS
 from gateway.notices.attempts import reference
 from tests.docs.draw import drawing, edges, reduced
 from tests.test_architecture import FOLDERS
@@ -45,9 +46,16 @@ def test_the_drawn_imports_have_every_folder_and_lead_down() -> None:
     assert all(begin < end for begin, end in lines)
 
 
-def test_every_command_is_told_of() -> None:
-    told = set(re.findall(r"^\| `(\w+)", (DOCS / "operating.md").read_text(), re.M))
-    assert set(COMMANDS) <= told
+def test_the_commands_are_as_the_code_has_them() -> None:
+    written = (DOCS / "commands.md").read_text()
+    assert written == manual.summary(), "python -m gateway.commands.manual commands > docs/commands.md"
+
+
+def test_commands_and_exit_statuses_are_listed_on_one_page_only() -> None:
+    rows = {f"| `{name}` | {meaning} |" for name, meaning in COMMANDS.items()}
+    rows |= {f"| {status} | {meaning} |" for status, meaning in MEANINGS.items()}
+    for page in sorted({*DOCS.rglob("*.md"), ROOT / "README.md"} - {DOCS / "commands.md"}):
+        assert [row for row in rows if row in page.read_text()] == [], page.name
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)

@@ -133,7 +133,7 @@ class Book:
         return [id_ for id_, line in self.lines.items() if line.delivered > 1]
 
     def both(self, dropped: Collection[str] = ()) -> list[str]:
-        """What was delivered and came to another end all the same (not requests: they are answered)."""
+        """What was delivered and came to another end anyway (not requests: they are answered)."""
         lines = ((id_, line) for id_, line in self.lines.items() if line.delivered and not line.is_request)
         return [id_ for id_, line in lines if line.errors or id_ in dropped]
 

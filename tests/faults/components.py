@@ -87,7 +87,7 @@ class Component:
             self._writer.transport.abort()
 
     def deafen(self) -> None:
-        """Read nothing any more."""
+        """Read nothing any longer."""
         self._reads.clear()
 
     def listen(self) -> None:

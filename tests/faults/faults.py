@@ -42,7 +42,7 @@ def stalls(*wires: Wire) -> Fault:
 
 
 def silences(*wires: Wire, ways: Sequence[Sequence[str]] = _WAYS) -> Fault:
-    """Connections that stand carry nothing any more, in one direction or both, and nobody is told."""
+    """Connections that stand carry nothing any longer, in one direction or both, and nobody is told."""
 
     async def fault(random: Random) -> None:
         random.choice(wires).swallow(*random.choice(ways))

@@ -47,7 +47,7 @@ def came_in(server: Peer, source: str, target: str) -> int:
 
 
 def in_hand(server: Peer, seconds: float) -> int:
-    """How many stanzas had come in within so many seconds before each of its ends but the last."""
+    """How many stanzas had come in within this many seconds before each of its ends but the last."""
     return sum(_lately(life, seconds) for life in _STARTED.split(server.log())[:-1])
 
 

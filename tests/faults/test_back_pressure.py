@@ -196,7 +196,7 @@ async def test_h_44_who_also_sends_to_others_waits_with_all_of_it_until_the_deaf
             while len(heard) < most / 2:
                 await asyncio.sleep(0.1)
         assert heard == [str(number) for number in range(0, most, 2)]
-        assert "detached: it took nothing for 3 s" in server.log()
+        assert "detached: it read nothing for 3 s" in server.log()
 
 
 async def push(source: Component, book: Book, seconds: float) -> None:
@@ -228,7 +228,7 @@ async def test_h_44_who_never_comes_back_is_cut_off_and_what_waits_is_answered(
         await settle([book])
         dropped, named = log.dropped(server), log.named(server, deaf.domain)
         print(f"\n{book.summary(dropped)}; named as perhaps lost: {named}")
-        assert server.logged("detached: it took nothing for 2 s")
+        assert server.logged("detached: it read nothing for 2 s")
         assert 0 < len(book.unaccounted(dropped)) <= named < 30_000
         assert book.delivered == 0
         assert book.answered_twice == []

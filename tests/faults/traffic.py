@@ -16,7 +16,7 @@ QUIET_SECONDS = 14.0  # longer than a gateway of these tests waits for a server 
 
 
 async def send(component: Component, book: Book, count: int, per_second: float, random: Random) -> None:
-    """Send so many stanzas in batches of random size, at about that rate."""
+    """Send this many stanzas in batches of random size, at about that rate."""
     loop = asyncio.get_running_loop()
     began, number = loop.time(), 0
     while number < count:

@@ -1,8 +1,8 @@
 """`make features`: run the tests that carry ids, write docs/feature-set.md, and say what no longer holds.
 
 Everything that the tests need must be there: a row that was not tried is not proven. The exit status is 1 when a test
-has failed. When a row that held according to the page does not hold any more, the page is left as it is, so that nobody
-loses a row without wanting to; who gives one up takes it out of the page.
+has failed. When a row that held according to the page no longer holds, the page is left as it is, so that nobody loses
+a row without wanting to; to give one up, take it out of the page.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> int:
     print("\n".join(after.splitlines()[-2:]))
     lost = sorted(holding(before) - holding(after))
     for row, role in lost:
-        print(f"{row} held as {role}, and does not any more", file=sys.stderr)
+        print(f"{row} held as {role}, and does not any longer", file=sys.stderr)
     if not lost:
         PAGE.write_text(after)
     return 1 if status or lost else 0

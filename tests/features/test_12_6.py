@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.im.relations import state_of
-from gateway.im.subscriptions import State
+from gateway.im.subscriptions import SubscriptionState
 from gateway.xmpp.addresses import Domain
 from tests.support.accounts import Client, Home
 from tests.unit.im.test_subscriptions import ACTIONS, SIDES, End, consistent, exchange
@@ -46,7 +46,7 @@ class TwoDomains:
                 other.router.flush()
         raise AssertionError("the two domains never stop talking")
 
-    def states(self) -> tuple[State, State]:
+    def states(self) -> tuple[SubscriptionState, SubscriptionState]:
         return state_of(self.homes[0].relation("alice", BOB)), state_of(self.homes[1].relation("bob", ALICE))
 
 

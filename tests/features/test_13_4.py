@@ -78,4 +78,4 @@ def test_account_is_not_in_memory_any_more() -> None:
     home = Home("alice")
     phone = home.client("alice", "phone").online()
     phone.leave()
-    assert home.domain.online == 0
+    assert len(home.domain._accounts) == 0

@@ -1,5 +1,5 @@
 """Reconnecting follows the rules on resolution and waiting [stream-reconnect], RFC 6120 §3.3: the first wait is random
-within a minute, the following ones grow exponentially up to a bound, and success starts anew.
+within a minute, the following ones grow exponentially up to a bound, and success restarts.
 """
 
 from __future__ import annotations

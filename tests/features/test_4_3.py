@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.net.certificates.throwaway_ca import Authority, Issued, self_signed
 from tests.interop.clients import attached
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer
@@ -14,6 +13,7 @@ from tests.interop.peers.site import SERVER
 from tests.interop.probe import SASL, client_tls, dial
 from tests.interop.scripted import EXTERNAL, scripted
 from tests.interop.world import World
+from tests.support.throwaway_ca import Authority, Issued, self_signed
 
 PAST = datetime.now(UTC) - timedelta(hours=1)
 GOOD = {

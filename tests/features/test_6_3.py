@@ -9,7 +9,6 @@ from base64 import b64decode
 import pytest
 from cryptography import x509
 
-from gateway.net.certificates.throwaway_ca import CLIENT_AUTH, SERVER_AUTH, Authority, Issued, host, xmpp
 from tests.interop.clients import attached, user
 from tests.interop.fixtures import Starter
 from tests.interop.knocking import bind, condition, jid, knocking, opened
@@ -19,6 +18,7 @@ from tests.interop.probe import SASL, Probe, client_tls, dial
 from tests.interop.scripted import EXTERNAL as OFFER
 from tests.interop.scripted import scripted
 from tests.interop.world import World
+from tests.support.throwaway_ca import CLIENT_AUTH, SERVER_AUTH, Authority, Issued, host, xmpp
 
 EXTERNAL = f"<auth xmlns='{SASL}' mechanism='EXTERNAL'>=</auth>"
 

@@ -16,7 +16,6 @@ import pytest
 from gateway.dialback.keys import KeyMaker
 from gateway.features.dialback import Dialback, DialbackQuestions
 from gateway.features.starttls import StartTLS
-from gateway.net.certificates.throwaway_ca import self_signed
 from gateway.stream.events import PairChecked, PairRefused, PairVerified, VerificationAnswered, VerifyPair
 from gateway.stream.facts import Facts, Means, Role, Terms
 from gateway.stream.profiles import server_profile
@@ -31,6 +30,7 @@ from tests.interop.probe import Probe, client_tls, dial
 from tests.interop.scripted import DB, DIALBACK, Script, scripted
 from tests.interop.world import World
 from tests.support.pair import Certificate, End, Pair, make_stream
+from tests.support.throwaway_ca import self_signed
 
 CAPULET, MONTAGUE, FURTHER = Domain("capulet.test"), Domain("montague.test"), Domain("more.capulet.test")
 PAIR, SECOND = DomainPair(CAPULET, MONTAGUE), DomainPair(FURTHER, MONTAGUE)

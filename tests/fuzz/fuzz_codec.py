@@ -20,7 +20,7 @@ CORPUS = tuple("".join(segments).encode() for segments in INBOUND + OUTBOUND)
 BUDGETS = (Budget(), Budget(stanza_bytes=700, depth=4, elements=8, attributes=8))
 ADDRESSES = AddressCache()
 # What is wrong in two ways may be refused for the one that is seen first: a tag that costs too much before its end
-# shows that it is ill-formed; a processing instruction before the byte in its name that is no UTF-8 is complete.
+# shows that it is ill-formed; a processing instruction before the byte in its name that is not UTF-8 is complete.
 EITHER = ({"policy-violation", "not-well-formed"}, {"restricted-xml", "not-well-formed"})
 # A stream from which nothing can be borrowed, not even by accident.
 ANOTHER = b"<another:stream xmlns='urn:another' xmlns:another='http://etherx.jabber.org/streams'>"

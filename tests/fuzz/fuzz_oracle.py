@@ -61,7 +61,6 @@ class Tree:
 
     name: Name
     attributes: dict[Name, str]
-    is_prefixed: bool = False
     children: list[Tree | str] = field(default_factory=list)
     start: int = 0
     end: int = 0
@@ -98,8 +97,7 @@ class Oracle:
             self.has_fault = not self.has_ended
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        split, is_prefixed = _split(name)
-        tree = Tree(split, {_split(key)[0]: value for key, value in attributes.items()}, is_prefixed)
+        tree = Tree(_split(name), {_split(key): value for key, value in attributes.items()})
         tree.start = self._parser.CurrentByteIndex
         if self.root is None:
             self.root = tree
@@ -139,12 +137,10 @@ class Oracle:
         raise _Stop
 
 
-def _split(name: str) -> tuple[Name, bool]:
-    """The expanded name that expat reports, and whether it was written with a prefix."""
+def _split(name: str) -> Name:
+    """The expanded name that expat reports; a prefix, which comes last, does not count."""
     parts = name.split(_BETWEEN)
-    if len(parts) == 1:
-        return ("", name), False
-    return (parts[0], parts[1]), len(parts) == 3
+    return (parts[0], parts[1]) if len(parts) > 1 else ("", name)
 
 
 def _behind_tag(data: bytes, start: int) -> int:
@@ -257,7 +253,7 @@ class _Comparison:
         language = self.root.attributes.get((XML, "lang"), "")
         if (XML, "lang") not in attributes and 0 < len(language) <= 64 and _LETTERS.issuperset(language):
             attributes[XML, "lang"] = language
-        expected = Tree(child.name, attributes, child.is_prefixed, child.children)
+        expected = Tree(child.name, attributes, child.children)
         if stanza.raw == written:
             assert attributes == child.attributes, "language of the stream, spelling of the domains"
         for namespace in (ELSEWHERE, CONTENT):
@@ -291,7 +287,7 @@ class _Comparison:
             other = stanza.readdressed(**changes)
             attributes = dict(expected.attributes)
             attributes.update({("", name.rstrip("_")): address.full for name, address in changes.items()})
-            changed = Tree(expected.name, attributes, expected.is_prefixed, expected.children)
+            changed = Tree(expected.name, attributes, expected.children)
             seen = _seen_on_another_stream(other.raw, ELSEWHERE)
             assert _matches(seen, changed, self.child.name[0], ELSEWHERE), ("readdressed", other.raw)
             for name, address in changes.items():
@@ -336,23 +332,15 @@ def _plain(tree: Tree) -> object:
     )
 
 
-def _matches(seen: Tree, expected: Tree, old: str, new: str, *, below: str = "content") -> bool:
+def _matches(seen: Tree, expected: Tree, old: str, new: str, *, is_content: bool = True) -> bool:
     """Whether `seen` is `expected` with its content namespace changed from `old` to `new`.
 
-    Content changes its namespace with the stream down to where something else begins; what is behind that keeps it.
-    Where it inherits the stream's own namespace through an element with a prefix, either will do.
+    Content changes its namespace with the stream down to where something else begins; what is below that keeps its own,
+    whether the other element was written with a prefix or not.
     """
     namespace, name = expected.name
-    if namespace != old:
-        allowed = {namespace}
-        inside = "either" if expected.is_prefixed and below != "foreign" else "foreign"
-    elif below == "content":
-        allowed, inside = {new}, "content"
-    elif below == "either":
-        allowed, inside = {old, new}, "either"
-    else:
-        allowed, inside = {old}, "foreign"
-    if seen.name[1] != name or seen.name[0] not in allowed or seen.attributes != expected.attributes:
+    is_content = is_content and namespace == old
+    if seen.name != (new if is_content else namespace, name) or seen.attributes != expected.attributes:
         return False
     if len(seen.children) != len(expected.children):
         return False
@@ -360,6 +348,6 @@ def _matches(seen: Tree, expected: Tree, old: str, new: str, *, below: str = "co
         if isinstance(one, str) or isinstance(other, str):
             if one != other:
                 return False
-        elif not _matches(one, other, old, new, below=inside):
+        elif not _matches(one, other, old, new, is_content=is_content):
             return False
     return True

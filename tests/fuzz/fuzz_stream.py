@@ -19,7 +19,7 @@ from gateway.features.bidi import Bidirectional
 from gateway.features.bind import BindResource, ResourceBound
 from gateway.features.dialback import Dialback, DialbackQuestions
 from gateway.features.handshake import AttachComponent, ComponentAttached, Handshake
-from gateway.features.limits import Limits
+from gateway.features.limits import StreamLimits
 from gateway.features.sasl import Compute, CredentialsFound, FindCredentials, Pause, Paused, carry_out
 from gateway.features.sasl_servers import accepting_servers, proving_to_servers
 from gateway.features.starttls import StartTLS
@@ -45,11 +45,12 @@ from gateway.stream.events import (
     StanzasReceived,
     VerifyPair,
 )
-from gateway.stream.expat import Judge
+from gateway.stream.expat import XMLJudge
 from gateway.stream.facts import Facts, Role, Terms, TLSFacts
 from gateway.stream.profiles import Profile, component_profile, server_profile
 from gateway.stream.states import State
-from gateway.stream.stream import Output, Stream, StreamTools
+from gateway.stream.stream import Output, Stream
+from gateway.stream.tools import StreamTools
 from gateway.xmpp.addresses import Address, AddressCache, Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition
 from tests.fuzz.mutation import cut, mutate
@@ -97,14 +98,14 @@ def _client(account: str | None, terms: Terms) -> Facts:
 RECEIVING, INITIATING = (
     Kind(
         server_profile(
-            StartTLS(), accepting_servers(lambda: "n"), DIALBACK, Bidirectional(), Limits(), between_servers()
+            StartTLS(), accepting_servers(lambda: "n"), DIALBACK, Bidirectional(), StreamLimits(), between_servers()
         ),
         partial(_server, Role.RECEIVING),
         INBOUND,
     ),
     Kind(
         server_profile(
-            StartTLS(), Bidirectional(), proving_to_servers(lambda: "n"), DIALBACK, Limits(), between_servers()
+            StartTLS(), Bidirectional(), proving_to_servers(lambda: "n"), DIALBACK, StreamLimits(), between_servers()
         ),
         partial(_server, Role.INITIATING),
         OUTBOUND,
@@ -165,7 +166,7 @@ class Owner:
         facts = self.kind.facts(self.terms)
         self.stream = Stream(self.kind.profile, facts, accept_anything, tools, Budget(stanza_bytes=5000, depth=10))
         self._questions: list[Output] = []
-        self._sent = Judge()
+        self._sent = XMLJudge()
         self._completed = False
         self._verified: set[DomainPair] = set()
         if facts.role is Role.INITIATING:
@@ -233,7 +234,7 @@ class Owner:
         first, *restarts = data.split(SENT_HEADER)
         self._sent.feed(first)
         for restarted in restarts:
-            self._sent = Judge()
+            self._sent = XMLJudge()
             self._sent.feed(SENT_HEADER + restarted)
         if self.said and isinstance(self.said[-1], Sent):
             data = self.said.pop().data + data  # type: ignore[attr-defined]

@@ -56,13 +56,18 @@ def ignores_declarations_of_the_stanza(patch: pytest.MonkeyPatch) -> None:
 
 
 def lets_prefixes_of_the_header_pass(patch: pytest.MonkeyPatch) -> None:
-    """What leans on a prefix that the stream header declares is not written anew."""
+    """What leans on a prefix that the stream header declares is not rewritten."""
     patch.setattr(Scope, "is_borrowed_from", lambda self, raw: self._content in raw)
 
 
 def overlooks_a_namespace_in_references(patch: pytest.MonkeyPatch) -> None:
     """The content namespace is written with character references, and is not recognised."""
     patch.setattr(scope, "_hides_a_namespace", lambda raw: False)
+
+
+def moves_content_below_prefixes(patch: pytest.MonkeyPatch) -> None:
+    """What stands below a prefixed element of another namespace changes its own with the stream."""
+    patch.setattr(scope, "_has_content_below_prefix", lambda raw: False)
 
 
 def loses_the_language(patch: pytest.MonkeyPatch) -> None:
@@ -103,6 +108,7 @@ PLANTS: tuple[Plant, ...] = (
     ignores_declarations_of_the_stanza,
     lets_prefixes_of_the_header_pass,
     overlooks_a_namespace_in_references,
+    moves_content_below_prefixes,
     loses_the_language,
     reads_addresses_as_written,
     keeps_a_spaced_attribute,

@@ -44,7 +44,7 @@ def test_f_5_it_does_not_wait_for_ever() -> None:
 
 
 def test_f_5_a_connection_that_breaks_while_answers_are_under_way() -> None:
-    """The answers come too late, and nothing is written any more."""
+    """The answers come too late, and nothing is written any longer."""
     wire = standing()
     wire.owes = Deferred()
     wire.type(message(1) + CLOSING).leave()

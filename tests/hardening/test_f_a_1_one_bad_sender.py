@@ -1,4 +1,4 @@
-"""A-1: a `from` of a proved domain that is no address ends its own stanza, and nobody else's."""
+"""A-1: a `from` of a proved domain that is not an address ends its own stanza, and nobody else's."""
 
 from __future__ import annotations
 

@@ -97,7 +97,8 @@ WAYS: dict[Fault, tuple[Callable[[End], str], ...]] = {
     ),
     Fault.UNKNOWN_PRESENCE: (lambda end: message(end, type="unheard-of").replace("message", "presence"),),
 }
-AT_THE_START = {Fault.OTHER_ENCODING, Fault.TOO_EARLY}  # which an established stream cannot meet
+# Which a stream that others have opened and that is established cannot meet; see tests/unit/federation for the last.
+AT_THE_START = {Fault.OTHER_ENCODING, Fault.TOO_EARLY, Fault.ONE_WAY}
 
 
 def cases() -> list[object]:

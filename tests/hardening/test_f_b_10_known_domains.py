@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.notices.attempts.records import AttemptLog, Direction, Kind, Step
+from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction, Kind
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.history import History
 
@@ -23,7 +23,7 @@ def end(
         history.notice, Clock().seconds, next(numbers), direction, kind=kind, local="ours.test", remote=remote
     )
     log.address = address
-    log.step(Step.PROOF, "x" * 400)
+    log.step(AttemptStep.PROOF, "x" * 400)
     log.end(verdict)
 
 

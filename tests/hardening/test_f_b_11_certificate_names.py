@@ -9,9 +9,9 @@ import pytest
 
 from gateway.net.certificates import certificate_names as names
 from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict
-from gateway.net.certificates.throwaway_ca import Authority, Issued, xmpp
 from gateway.net.certificates.trust import TrustStore
 from gateway.xmpp.addresses import Domain
+from tests.support.throwaway_ca import Authority, Issued, xmpp
 
 MANY = [xmpp(f"account{number}@example.test") for number in range(1000)]
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+import resource
+import socket
+from contextlib import suppress
+from pathlib import Path
 
+import pytest
+from twisted.internet.threads import deferToThread
+
+from gateway.config import load
 from gateway.net.connection.writable import MOST_ANSWERS
+from gateway.service import build
 from gateway.stream.facts import Role
+from tests.support.configuration import Folder
+from tests.support.reactor import run_in_reactor, running_reactor
 from tests.support.talk import header, server_features
 from tests.support.wire import Wire
 
@@ -66,3 +76,55 @@ def test_f_b_14_a_stream_that_closes_is_read_to_its_end(closes: bool) -> None:
         assert "transport: resume" in wire.log
     else:
         wire.leave()
+
+
+HEADER = (
+    b"<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams'"
+    b" xmlns:db='jabber:server:dialback' from='theirs.test' to='im.test' version='1.0'>"
+)
+OFFERED = 32 << 20  # bytes of questions; their answers would be as many
+MOST_HELD = 8 << 20  # what is read at most: our answers, and what the system holds of them
+
+
+def resident() -> int:
+    """Return how many bytes of memory this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def offer(connection: socket.socket) -> int:
+    """Send questions and read no answer, until nothing is taken for some seconds; return how many bytes were taken."""
+    questions = VERIFY.replace("ours.test", "im.test").encode() * READ
+    connection.settimeout(3)
+    connection.sendall(HEADER)
+    sent = 0
+    with suppress(TimeoutError):
+        while sent < OFFERED:
+            sent += connection.send(questions[sent % len(questions) :])
+    return sent
+
+
+def test_f_b_14_answers_that_are_not_read_over_a_socket_take_bounded_memory(tmp_path: Path) -> None:
+    text = '[listen]\nserver = ["tcp:0:interface=127.0.0.1"]\n[peers.any]\nrequire_tls = false\n'
+    config = Folder(tmp_path).complete(text + "[limits]\nunauthenticated_stream_bytes = 1000000000\n")
+
+    async def scenario() -> tuple[int, int, int]:
+        gateway = build(load(config), running_reactor())
+        gateway.privilegedStartService()
+        gateway.startService()
+        [(address, port)] = next(gateway.listening()).addresses
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        await deferToThread(connection.connect, (address, port))
+        before = resident()
+        taken = await deferToThread(offer, connection)
+        held = resident() - before
+        [stream] = gateway.porter.connections
+        read = stream.bytes_in  # type: ignore[attr-defined]
+        connection.close()
+        await gateway.stopService()
+        return taken, read, held
+
+    taken, read, held = run_in_reactor(scenario, timeout=60)
+    assert 0 < read < MOST_HELD
+    assert taken < OFFERED
+    assert held < 2 * MOST_HELD

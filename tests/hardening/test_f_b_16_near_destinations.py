@@ -82,7 +82,7 @@ def test_f_b_16_a_service_on_this_machine_is_not_reached_through_a_service_recor
             gateway = build(load(folder.complete(text)), running_reactor())
             pair = DomainPair(Domain("im.test"), Domain(DOMAIN))
             done: Deferred[None] = Deferred()
-            gateway.streams.open(pair).addBoth(lambda result: done.callback(None))
+            gateway.federation.streams.open(pair).addBoth(lambda result: done.callback(None))
             await done
             await names.stop()
             return came
@@ -97,7 +97,7 @@ def test_f_b_16_a_domain_that_is_such_an_address_is_refused_for_good(tmp_path: P
     async def scenario() -> ResolutionFailed:
         gateway = build(load(folder.complete("")), running_reactor())
         try:
-            await gateway.resolver.resolve("127.0.0.1")
+            await gateway.federation.resolver.resolve("127.0.0.1")
         except ResolutionFailed as failure:
             return failure
         raise AssertionError("it was resolved")

@@ -8,7 +8,7 @@ from itertools import count
 
 from twisted.internet.task import Clock
 
-from gateway.notices.attempts.records import MOST_STEPS, AttemptLog, Direction, Step
+from gateway.notices.attempts.records import MOST_STEPS, AttemptLog, AttemptStep, Direction
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.history import History
 
@@ -24,7 +24,7 @@ def test_f_b_2_steps_that_are_repeated_are_counted_and_not_kept() -> None:
     history = History()
     log = attempt(history, "peer.test")
     for number in range(100_000):
-        log.step(Step.PROOF, f"key {number} is not valid")
+        log.step(AttemptStep.PROOF, f"key {number} is not valid")
     [now] = history.under_way()
     assert len(now.steps) == MOST_STEPS
     assert now.steps[0].told == "key 0 is not valid"
@@ -39,7 +39,7 @@ def test_f_b_2_all_records_together_have_a_bound_in_bytes() -> None:
     for number in range(3000):
         log = attempt(history, f"n{number % 400}.test")
         for _ in range(MOST_STEPS):
-            log.step(Step.PROOF, "🩷" * 1000, offered="🩷" * 1000)
+            log.step(AttemptStep.PROOF, "🩷" * 1000, offered="🩷" * 1000)
         log.end(Verdict.NOT_TRUSTED)
     kept = {id(each): each for _, latest in history.latest() for each in history.of(latest.remote)}
     kept |= {id(each): each for each in history.failures()}

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import gateway
-from gateway.features.limits import their_limits
 from gateway.features.stream_management import ManagementEnabled, _answered, _count
 from gateway.im.presence import read_priority
 from gateway.sasl.scram_messages import ServerFirst
 from gateway.storage.records import read_version
 from gateway.stream.facts import Facts, Management, Role
 from gateway.stream.header import _version
+from gateway.stream.limits import their_limits
 from gateway.xmpp.digits import read_number, read_signed
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import SaslFailure, StanzaError, StreamError
@@ -96,7 +96,8 @@ def test_f_b_4_and_for_those_with_a_sign(text: str, number: int | None) -> None:
 # reference, which expat has found to be one.
 OWN = {"xmpp/elements", "run/reloading", "operations/log", "operations/supervision", "config/values"}
 OWN |= {"net/dns/targets", "net/dns/system_names"}
-OWN |= {"commands/__init__", "commands/telling", "storage/statements", "storage/files", "features/limits"}
+OWN |= {"commands/__init__", "commands/telling", "storage/statements", "storage/files", "stream/limits"}
+OWN |= {"outbox/database"}
 
 
 def test_f_b_4_nothing_else_makes_numbers_of_text() -> None:

@@ -11,9 +11,9 @@ from twisted.names import dns
 from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.streams import OutboundStreams
-from gateway.federation.verification import Asker, Places
-from gateway.net.dns.answers import Answer, Question
-from gateway.net.dns.questions import Bounds, Questions
+from gateway.federation.verification import Asker, QuestionPlaces
+from gateway.net.dns.answers import DNSAnswer, DNSQuestion
+from gateway.net.dns.questions import DNSQuestions, ResolverBounds
 from gateway.net.dns.resolver import Resolver
 from gateway.stream.events import PairChecked, VerifyPair
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -48,12 +48,12 @@ class Silent:
 def test_f_b_5_our_own_questions_are_asked_while_strangers_wait_for_a_silent_nameserver() -> None:
     """A thousand questions about a mute domain leave room for ours, and for those about other domains."""
     nameservers = Silent("evil.test")
-    questions = Questions(Clock(), nameservers, Bounds())
+    questions = DNSQuestions(Clock(), nameservers, ResolverBounds())
     for number in range(1000):
-        questions.ask(Question(kind="A", name=f"n{number}.evil.test"), 20, for_strangers=True)
-    answers: list[Answer] = []
-    questions.ask(Question(kind="A", name="friend.test"), 20).answer.addCallback(answers.append)
-    questions.ask(Question(kind="A", name="other.test"), 20, for_strangers=True).answer.addCallback(answers.append)
+        questions.ask(DNSQuestion(kind="A", name=f"n{number}.evil.test"), 20, for_strangers=True)
+    answers: list[DNSAnswer] = []
+    questions.ask(DNSQuestion(kind="A", name="friend.test"), 20).answer.addCallback(answers.append)
+    questions.ask(DNSQuestion(kind="A", name="other.test"), 20, for_strangers=True).answer.addCallback(answers.append)
     assert [answer.question.name for answer in answers] == ["friend.test", "other.test"]
     nameservers.give_up()
 
@@ -61,10 +61,10 @@ def test_f_b_5_our_own_questions_are_asked_while_strangers_wait_for_a_silent_nam
 def test_f_b_5_a_question_that_is_ours_as_well_does_not_wait_behind_strangers() -> None:
     """What a stranger has asked before is not put off for it."""
     nameservers = Silent("evil.test")
-    questions = Questions(Clock(), nameservers, Bounds(at_once=4))
+    questions = DNSQuestions(Clock(), nameservers, ResolverBounds(at_once=4))
     for number in range(100):
-        questions.ask(Question(kind="A", name=f"n{number}.evil.test"), 20, for_strangers=True)
-    wanted = Question(kind="A", name="n99.evil.test")
+        questions.ask(DNSQuestion(kind="A", name=f"n{number}.evil.test"), 20, for_strangers=True)
+    wanted = DNSQuestion(kind="A", name="n99.evil.test")
     questions.ask(wanted, 20)
     assert wanted.name in nameservers.asked
     nameservers.give_up()
@@ -72,7 +72,7 @@ def test_f_b_5_a_question_that_is_ours_as_well_does_not_wait_behind_strangers() 
 
 def test_f_b_5_one_address_and_one_domain_have_a_share_of_the_verifications() -> None:
     """Twelve streams of one address take a tenth; all strangers leave a quarter to those who have proved something."""
-    places = Places(1000)
+    places = QuestionPlaces(1000)
     taken = [places.take(Asker(address="192.0.2.1", is_proved=False), f"{n}.n{n}.test", 0) for n in range(500)]
     assert taken.count("") == 100
     assert "192.0.2.1" in taken[-1]

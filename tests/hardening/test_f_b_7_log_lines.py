@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import Logger, LogPublisher
 
-from gateway.notices.attempts.records import AttemptLog, Direction, Kind, Step
+from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction, Kind
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Publish
 from gateway.operations.log import Shares, log_observer, notice_log
@@ -65,7 +65,7 @@ def addresses_of_one_customer(log: Log) -> None:
 def steps(log: Log) -> None:
     stream = attempt(log, 1, Direction.IN, remote="peer.test", address="192.0.2.1:40000")
     for _ in range(2000):
-        stream.step(Step.PROOF, "a key is not valid")
+        stream.step(AttemptStep.PROOF, "a key is not valid")
 
 
 def tracebacks(log: Log) -> None:
@@ -98,11 +98,11 @@ def test_f_b_7_tracebacks_from_one_place_are_few_and_the_others_counted() -> Non
     assert sum("Traceback" in line for line in log.lines) == 10
     log.clock.advance(61)
     tracebacks(log)
-    assert any("1490 more like the next were left out" in line for line in log.lines)
+    assert any("1490 more lines like the next one were left out" in line for line in log.lines)
 
 
 def test_f_b_7_many_causes_write_no_more_than_all_may_together() -> None:
-    """A flood from ten thousand addresses is bounded, too, and the next minute begins anew."""
+    """A flood from ten thousand addresses is bounded, too, and the next minute starts again."""
     log = Log()
     for number in range(10_000):
         address = f"10.{number // 256}.{number % 256}.1:1"

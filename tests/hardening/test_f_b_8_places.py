@@ -46,13 +46,14 @@ async def lead(folder: Folder, limits: str, names: int) -> tuple[int, int, bool]
             running_reactor().callLater(0.05, look)
 
     openings = [
-        gateway.streams.open(DomainPair(Domain("im.test"), Domain(f"n{number}.test"))) for number in range(names)
+        gateway.federation.streams.open(DomainPair(Domain("im.test"), Domain(f"n{number}.test")))
+        for number in range(names)
     ]
     for opening in openings:
         opening.addErrback(failed.append)
     look()
     await enough
-    result = (len(factory.came), len(failed), not gateway.porter.objection("192.0.2.1"))  # type: ignore[attr-defined]
+    result = (len(factory.came), len(failed), not gateway.reception.porter.objection("192.0.2.1"))  # type: ignore[attr-defined]
     for opening in openings:
         opening.cancel()
     await server.stop()

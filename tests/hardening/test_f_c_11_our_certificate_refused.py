@@ -6,7 +6,6 @@ import ssl
 
 import pytest
 
-from gateway.net.certificates.throwaway_ca import Authority
 from tests.hardening.refusals import REFUSED, publish_direct, start_gateway, tls_alone, verdict, wanted
 from tests.interop.clients import attached
 from tests.interop.fixtures import Starter
@@ -14,6 +13,7 @@ from tests.interop.peers import Peer
 from tests.interop.probe import STREAM_ERRORS
 from tests.interop.scripted import CLOSE, STARTTLS
 from tests.interop.world import World
+from tests.support.throwaway_ca import Authority
 
 STREAMS = STREAM_ERRORS[1:-1]
 # The words of Prosody 0.12 and 13, with the conditions that they come with, and of others.

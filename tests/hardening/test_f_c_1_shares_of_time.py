@@ -11,7 +11,7 @@ SECONDS = 30.0
 
 
 class Waiting:
-    """A wait that is one of so many, on a clock."""
+    """A wait that is one of that many, on a clock."""
 
     def __init__(self, parts: int, *, began_after: float = 0.0, is_busy: bool = False) -> None:
         self.clock = Clock()

@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from gateway.net.certificates.throwaway_ca import Issued, self_signed
 from tests.interop.clients import Component, attached
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer
@@ -20,6 +19,7 @@ from tests.interop.peers.site import SERVER
 from tests.interop.probe import SASL, STREAM_ERRORS, Probe, listen, server_tls
 from tests.interop.scripted import CLOSE, DB, DIALBACK, EXTERNAL, PROCEED, STARTTLS, Script
 from tests.interop.world import World
+from tests.support.throwaway_ca import Issued, self_signed
 
 COMPONENT = "component.next.test"
 SECONDS = 6.0  # for a stream; half of it for each of two servers
@@ -73,7 +73,7 @@ async def silent(first: Script) -> None:
 
 
 async def web_server(first: Script) -> None:
-    """Answer what is no request with what is no stream."""
+    """Answer what is not a request with what is not a stream."""
     probe = await first.connection()
     await probe.header()
     await probe.type("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")

@@ -9,7 +9,7 @@ from tests.hardening.refusals import start_gateway
 from tests.interop.clients import Stanza, attached, condition
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Peer
-from tests.interop.peers.site import SERVER
+from tests.interop.peers.ports import usual
 from tests.interop.probe import STREAM_ERRORS, listen
 from tests.interop.scripted import CLOSE, Script
 from tests.interop.world import World
@@ -77,7 +77,7 @@ async def test_a_host_that_is_unknown(
     """Say `wait` when the server at the domain's own address does not know it, under the same condition."""
     domain = f"{name}-unknown.script.test"
     address = publish(world, domain, services)
-    async with listen(address, SERVER) as connection:
+    async with listen(address, usual(5269)) as connection:
         script = Script(domain, address, connection, world.authorities, world.authorities)
 
         async def refuse() -> None:

@@ -9,9 +9,9 @@ import pytest
 from gateway.config.loading import load
 from gateway.net.certificates.certificate_names import CertificateNames
 from gateway.net.certificates.own_certificates import Keyring, load_identity
-from gateway.net.certificates.throwaway_ca import srv, xmpp
 from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import authority
+from tests.support.throwaway_ca import srv, xmpp
 
 BOOKS = prepare_domain("bücher.x.example")
 

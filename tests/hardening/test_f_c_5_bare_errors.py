@@ -43,7 +43,7 @@ def test_an_error_in_place_of_a_header_is_told(text: str, bytewise: bool) -> Non
 
 @pytest.mark.parametrize("bytewise", [False, True])
 def test_an_error_in_place_of_a_header_after_tls_is_told(bytewise: bool) -> None:
-    """Hear the condition of an error that a server writes under TLS without opening the stream anew."""
+    """Hear the condition of an error that a server writes under TLS without opening the stream again."""
     talking = called(bytewise=bytewise).hear(header(), OFFERS_TLS, PROCEED).answer(secured()).hear(ERROR)
     assert TOLD in talking.events
     assert talking.error is None

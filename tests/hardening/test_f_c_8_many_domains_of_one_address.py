@@ -65,7 +65,7 @@ def test_f_c_8_a_refusal_says_why_on_the_wire(tmp_path: Path) -> None:
         gateway.privilegedStartService()
         gateway.startService()
         try:
-            [(_, port)] = next(gateway.listening()).addresses
+            [(_, port)] = gateway.shared.endpoints.doors()[0].addresses
             return await deferToThread(hear, port)  # type: ignore[no-any-return]
         finally:
             await gateway.stopService()

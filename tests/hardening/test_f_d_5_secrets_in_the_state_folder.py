@@ -27,5 +27,5 @@ def test_f_d_5_open_secrets_are_named(tmp_path: Path, name: str, mode: int, told
     file.write_bytes(bytes(32))
     file.chmod(mode)
     found = warnings(load(folder.complete(TEXT)), datetime.now(UTC))
-    warning = f"everybody on this machine may read or change the secret in {file}: chmod 600 {file}"
+    warning = f"every user of this machine can read or change the secret in {file}: chmod 600 {file}"
     assert (warning in found) is told

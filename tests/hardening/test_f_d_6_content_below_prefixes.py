@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.stream.codec import Budget, Codec
+from gateway.stream.budget import Budget
+from gateway.stream.codec import Codec
 from gateway.xmpp.elements import Element, parse_element
 from gateway.xmpp.namespaces import CLIENT, COMPONENT_ACCEPT, SERVER
 from gateway.xmpp.stanzas import Stanza

@@ -14,7 +14,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.net.certificates.throwaway_ca import self_signed
 from tests.interop.clients import attached
 from tests.interop.fixtures import Starter
 from tests.interop.knocking import condition, knocking, plain
@@ -24,6 +23,7 @@ from tests.interop.peers.site import SERVER
 from tests.interop.probe import Probe, client_tls, component_header, dial, header
 from tests.interop.scripted import EXTERNAL, scripted
 from tests.interop.world import World
+from tests.support.throwaway_ca import self_signed
 
 DOMAIN, OTHER, BRIDGE, ABSENT = "rows.test", "other.rows.test", "bridge.rows.test", "absent.rows.test"
 PEER = "peer.ofrows.test"
@@ -153,7 +153,7 @@ async def test_h_31_only_proper_utf_8_is_read(gateway: Peer, said: bytes) -> Non
 async def test_h_32_one_huge_token_in_small_pieces_takes_no_more_time_than_it_is_long(
     world: World, gateway: Peer
 ) -> None:
-    """Half a megabyte in pieces of 512 bytes; with a parser that begins anew each time it would take minutes."""
+    """Half a megabyte in pieces of 512 bytes; with a parser that starts again each time it would take minutes."""
     async with dial(gateway.address, SERVER) as probe:
         await proved(world, probe)
         began = time.monotonic()

@@ -63,4 +63,4 @@ def test_weak_chance_is_used_where_it_does_no_harm_only() -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
         and "random" in {getattr(node, "module", None), *(alias.name for alias in node.names)}
     }
-    assert using - {"run/assembly/routing.py", "login/login.py"} <= ONLY_CHANCE
+    assert using - {"run/assembly/routing.py", "run/assembly/federation.py", "login/login.py"} <= ONLY_CHANCE

@@ -9,9 +9,9 @@ import pytest
 from cryptography.x509 import Certificate
 
 from gateway.net.certificates.judge import CertificateJudge
-from gateway.net.certificates.throwaway_ca import DAY, Issued, self_signed
 from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import NOW, authority, trusting
+from tests.support.throwaway_ca import DAY, Issued, self_signed
 
 CHAINS = {
     "whole": lambda *names: authority().issue(*names),

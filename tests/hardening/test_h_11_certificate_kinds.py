@@ -11,10 +11,10 @@ import pytest
 
 from gateway.net.certificates.certificate_paths import Reason
 from gateway.net.certificates.judge import CertificateJudge
-from gateway.net.certificates.throwaway_ca import DAY, Authority, self_signed, srv, xmpp
 from gateway.net.tls.session import judge_peer
 from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import NOW, authority, rsa_key, trusting, weakly_signed
+from tests.support.throwaway_ca import DAY, Authority, self_signed, srv, xmpp
 from tests.support.tls import connect, contexts
 
 OURS, PEER = prepare_domain("ours.test"), prepare_domain("example.test")

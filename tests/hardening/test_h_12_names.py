@@ -10,9 +10,9 @@ from cryptography.x509.oid import NameOID
 
 from gateway.net.certificates.certificate_names import CLIENT, SERVER
 from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict
-from gateway.net.certificates.throwaway_ca import Issued, host, ip, srv, xmpp
 from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import NOW, authority, trusting
+from tests.support.throwaway_ca import Issued, host, ip, srv, xmpp
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519
 
 from gateway.net.certificates.certificate_paths import Reason
 from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict
-from gateway.net.certificates.throwaway_ca import DAY, Authority, Issued, self_signed
 from gateway.net.certificates.trust import TrustStore
 from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import NOW, authority, revocations, rsa_key, trusting, weakly_signed
+from tests.support.throwaway_ca import DAY, Authority, Issued, self_signed
 
 EXAMPLE = prepare_domain("example.test")
 STRANGER = "Strange CA"
@@ -297,7 +297,7 @@ def test_h_13_stale_list_still_revokes_and_is_named() -> None:
     judge_ = CertificateJudge(trust, warn=warnings.append)
     assert judge_.judge(issued.chain, NOW).reason is Reason.REVOKED
     assert judge_.judge(authority().issue("example.test").chain, NOW).valid
-    assert warnings == ["the revocation list of 'Test CA' is stale: its successor was due on 2026-05-23"]
+    assert warnings == ["the revocation list of 'Test CA' is stale: the next one was due on 2026-05-23"]
 
 
 def test_h_13_list_that_its_issuer_did_not_sign_revokes_nothing() -> None:

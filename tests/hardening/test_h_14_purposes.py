@@ -1,4 +1,4 @@
-"""H-14: certificates for servers alone, all that public authorities issue any more, are accepted in both directions."""
+"""H-14: certificates for servers alone, all that public authorities issue now, are accepted in both directions."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 
 from gateway.net.certificates.certificate_paths import Reason
 from gateway.net.certificates.judge import CertificateJudge
-from gateway.net.certificates.throwaway_ca import CLIENT_AUTH, SERVER_AUTH
 from gateway.net.tls.session import judge_peer
 from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import NOW, authority, trusting
+from tests.support.throwaway_ca import CLIENT_AUTH, SERVER_AUTH
 from tests.support.tls import connect, contexts
 
 OURS, PEER = prepare_domain("ours.test"), prepare_domain("example.test")

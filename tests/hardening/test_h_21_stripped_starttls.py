@@ -41,7 +41,7 @@ def test_h_21_also_one_that_breaks_off() -> None:
 
 
 def test_h_21_also_one_that_offers_no_features_at_all() -> None:
-    """It is asked for TLS all the same, and for nothing else."""
+    """It is asked for TLS anyway, and for nothing else."""
     talking = talk(Role.INITIATING).open().hear(header(id_="1", version=None))
     assert talking.sent.endswith(STARTTLS.encode())
     assert_nothing_shown(talking)

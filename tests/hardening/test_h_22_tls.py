@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from OpenSSL import SSL
 
-from gateway.net.certificates.throwaway_ca import Issued
 from gateway.net.tls.contexts import TLSContexts, TLSRules
 from gateway.net.tls.session import describe_tls, peer_chain
 from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import authority
+from tests.support.throwaway_ca import Issued
 from tests.support.tls import connect, contexts, exchange
 
 OURS, PEER = prepare_domain("ours.test"), prepare_domain("peer.test")

@@ -15,8 +15,9 @@ import pytest
 
 from gateway.stream.budget import Budget
 from gateway.stream.codec import Codec
-from gateway.stream.expat import Judge
-from gateway.stream.stream import Stream, StreamTools
+from gateway.stream.expat import XMLJudge
+from gateway.stream.stream import Stream
+from gateway.stream.tools import StreamTools
 from gateway.xmpp.addresses import AddressCache
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StreamError
@@ -141,7 +142,7 @@ def test_h_33_a_header_has_no_more_attributes_than_any_tag(size: int, length: in
 
 
 def test_h_33_a_namespace_declared_once_is_not_written_everywhere() -> None:
-    """A stanza that leans on its header is written anew, and ends there where it would get larger than it may be."""
+    """A stanza that leans on its header is rewritten, and ends there where it would get larger than it may be."""
     talking = proved(budget=Budget(elements=100_000))
     namespace = "u" * 900
     children = "<p:a/>" * 50_000
@@ -189,7 +190,7 @@ def test_h_33_what_was_refused_holds_nothing(kind: str) -> None:
 
 def alive() -> int:
     gc.collect()
-    return sum(isinstance(each, Stream | Codec | Judge | Element | Stanza) for each in gc.get_objects())
+    return sum(isinstance(each, Stream | Codec | XMLJudge | Element | Stanza) for each in gc.get_objects())
 
 
 @pytest.fixture

@@ -105,11 +105,11 @@ def test_h_33_a_connection_that_is_lost_is_freed_at_once(tmp_path: Path, visit: 
         gateway.privilegedStartService()
         gateway.startService()
         try:
-            [(address, port)] = next(gateway.listening()).addresses
+            [(address, port)] = gateway.shared.endpoints.doors()[0].addresses
             place = Place(address=address, port=port, domain=DOMAIN)
-            connections = watch_the_door(gateway.porter)
+            connections = watch_the_door(gateway.reception.porter)
             (await deferToThread(visit, place, credentials)).close()
-            while not connections or gateway.porter.connections:
+            while not connections or gateway.reception.porter.connections:
                 await pause(0.01)
             await pause(0.05)
             return [each() for each in connections]

@@ -135,7 +135,7 @@ def _keeps(prepare: Callable[[str], str], text: str) -> bool:
 
 @pytest.mark.parametrize("label", ["é" * 64, "漢" * 300, "xn--" + "a" * 60, "ﷺ" * 200])
 def test_a_label_above_63_characters_reaches_no_punycode(seen: list[str], label: str) -> None:
-    with pytest.raises(MalformedAddress, match="label is longer than 63"):
+    with pytest.raises(MalformedAddress, match=r"longer than (63|253) bytes"):
         prepare_domain(f"{label}.example")
     assert [text for text in seen if len(text) > 63 and "." not in text] == []
 

@@ -12,7 +12,7 @@ import pytest
 from twisted.internet.protocol import DatagramProtocol
 from twisted.names import dns
 
-from gateway.net.dns.questions import Bounds
+from gateway.net.dns.questions import ResolverBounds
 from gateway.net.dns.resolver import Patience, Resolver
 from gateway.net.dns.targets import Resolution
 from gateway.xmpp.errors import ResolutionFailed
@@ -23,7 +23,9 @@ STARTTLS = "_xmpp-server._tcp.example.test"
 BRIEF = Patience(overall=0.6, services=0.3, other_family=0.1)
 
 
-def search(server: Any, patience: Patience = Patience(), bounds: Bounds = Bounds(), times: int = 1) -> Resolution:
+def search(
+    server: Any, patience: Patience = Patience(), bounds: ResolverBounds = ResolverBounds(), times: int = 1
+) -> Resolution:
     """Start the nameserver, resolve example.test, and stop it."""
 
     async def scenario() -> Resolution:
@@ -72,7 +74,7 @@ def test_h_35_endless_aliases_end() -> None:
     with pytest.raises(ResolutionFailed) as failure:
         search(server)
     assert any("more than 8 aliases" in step for step in failure.value.steps)
-    assert len(server.queries) <= 4 * (Bounds().aliases + 1)
+    assert len(server.queries) <= 4 * (ResolverBounds().aliases + 1)
 
 
 def test_h_35_service_that_names_itself_leads_nowhere() -> None:
@@ -176,7 +178,7 @@ def test_h_35_peers_cannot_fill_the_memory() -> None:
     async def scenario() -> tuple[int, int]:
         server = NameServer({})
         await server.start(running_reactor())
-        bounds = Bounds(kept=8)
+        bounds = ResolverBounds(kept=8)
         resolver = Resolver(running_reactor(), [server.address], hosts_file="/dev/null", bounds=bounds)
         try:
             for number in range(20):

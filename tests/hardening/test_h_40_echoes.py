@@ -48,7 +48,7 @@ async def test_two_gateways_that_relay_one_domain_to_each_other_do_not_play_ball
 
 
 def reconfigured(gateway: Peer, options: dict[str, object]) -> None:
-    """Start a gateway anew with further settings."""
+    """Start a gateway again with further settings."""
     gateway.stop()
     object.__setattr__(gateway.site, "options", options)
     gateway.start()

@@ -21,7 +21,7 @@ from twisted.internet.threads import deferToThread
 
 from gateway.features.sasl import carry_out
 from gateway.features.sasl_clients import Credentials
-from gateway.login.login import Login, LoginTools
+from gateway.login.login import LoginTools, Visit
 from gateway.login.messaging import Messaging
 from gateway.login.session import LoginFailed
 from gateway.net.certificates.certificate_names import CLIENT
@@ -30,7 +30,7 @@ from gateway.net.certificates.own_certificates import Identity, Keyring
 from gateway.net.certificates.trust import TrustStore
 from gateway.net.dns.resolver import Resolver
 from gateway.net.tls.contexts import TLSContexts
-from gateway.stream.stream import StreamTools
+from gateway.stream.tools import StreamTools
 from gateway.xmpp.addresses import Address, AddressCache
 from gateway.xmpp.stanzas import Stanza
 from tests.interop.clients import PASSWORD
@@ -60,7 +60,7 @@ def login_tools(world: World) -> LoginTools:
 class Staying:
     """A login that is in, and what it has heard."""
 
-    login: Login
+    login: Visit
     messaging: Messaging = field(init=False)
     heard: list[Stanza] = field(default_factory=list)
     _waiting: list[tuple[Callable[[Stanza], bool], Deferred[Stanza]]] = field(default_factory=list)
@@ -118,7 +118,7 @@ async def staying(
         certificate=identity is not None,
         mechanisms=frozenset({mechanism}) if mechanism else None,
     )
-    stay = Staying(Login(credentials, login_tools(world), identity=identity, hear=lambda it: stay.hear(it), **options))
+    stay = Staying(Visit(credentials, login_tools(world), identity=identity, hear=lambda it: stay.hear(it), **options))
     stay.messaging = await stay.login.enter()
     try:
         yield stay

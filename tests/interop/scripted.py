@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from gateway.net.certificates.throwaway_ca import Issued
 from tests.interop.peers.site import SERVER
 from tests.interop.probe import SASL, TLS, Probe, header, listen, server_tls
 from tests.interop.world import World
+from tests.support.throwaway_ca import Issued
 
 STARTTLS = f"<starttls xmlns='{TLS}'/>"
 EXTERNAL = f"<mechanisms xmlns='{SASL}'><mechanism>EXTERNAL</mechanism></mechanisms>"

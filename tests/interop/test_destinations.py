@@ -87,7 +87,7 @@ async def test_a_domain_that_leads_to_a_door_of_ours_is_not_dialled(world: World
         assert answer.get("type") == "error"
         assert "remote-server-not-found" in answer[0][0].tag
     log = gateway.log()
-    assert f"{gateway.address}:{SERVER}, which is not dialled: that is a door of our own" in log
+    assert f"{gateway.address}:{SERVER}, which is not dialled: that is a port of this gateway" in log
     assert f"({gateway.address}:" not in log  # nobody came from there
 
 

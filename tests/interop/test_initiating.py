@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.net.certificates.throwaway_ca import self_signed
 from tests.interop.clients import Component, attached
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer
@@ -18,6 +17,7 @@ from tests.interop.peers.site import SERVER
 from tests.interop.probe import SASL, STREAM_ERRORS, TLS, Probe, listen
 from tests.interop.scripted import CLOSE, DB, DIALBACK, EXTERNAL, PROCEED, STARTTLS, SUCCESS, Script, scripted
 from tests.interop.world import World
+from tests.support.throwaway_ca import self_signed
 
 ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 STREAMS = STREAM_ERRORS[1:-1]

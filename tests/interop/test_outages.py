@@ -32,7 +32,7 @@ def hasty(shared: Starter) -> Peer:
 
 
 async def bounces(component: Component, to: str, count: int = 3) -> list[str]:
-    """Send so many messages; the conditions with which they come back, each once and in their order."""
+    """Send this many messages; the conditions with which they come back, each once and in their order."""
     sent = [component.send_message(to, f"Art thou there? {number}") for number in range(count)]
     errors = [await component.expect_any_message(CONNECT_SECONDS + SLACK) for _ in sent]
     assert [error["id"] for error in errors] == sent

@@ -24,7 +24,7 @@ def domain(host: Peer) -> str:
     return host.site.domains[0]
 
 
-def test_guests_meet(world: World, host: Peer) -> None:
+def test_logins_meet(world: World, host: Peer) -> None:
     """Roster, subscriptions both ways, presence, messages."""
     romeo_, juliet_ = (Address.parse(f"{name}@{domain(host)}") for name in ("romeo", "juliet"))
 
@@ -106,7 +106,7 @@ def test_probe_shows_each_step(world: World, host: Peer, tmp_path: Path) -> None
         "the roster has",
     ):
         assert step in told
-    assert lines[-2:] == ["the server has answered a ping", "left: closed by us"]
+    assert lines[-2:] == ["the server answered a ping", "left: closed by us"]
 
 
 def test_probe_says_why_it_was_not_let_in(world: World, host: Peer, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from gateway.net.certificates.throwaway_ca import self_signed
 from tests.interop.clients import Component, attached, user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer
@@ -14,6 +13,7 @@ from tests.interop.peers.site import COMPONENT, SERVER
 from tests.interop.probe import Probe, client_tls, dial
 from tests.interop.scripted import DB, scripted
 from tests.interop.world import World
+from tests.support.throwaway_ca import self_signed
 
 PING = "<ping xmlns='urn:xmpp:ping'/>"
 

@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.net.certificates.throwaway_ca import Authority, Issued, self_signed
 from tests.interop.clients import Client, LoginError, attached, user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Ejabberd, Peer, Prosody
 from tests.interop.peers.site import SERVER, SERVER_TLS
 from tests.interop.probe import client_tls, dial
 from tests.interop.world import World
+from tests.support.throwaway_ca import Authority, Issued, self_signed
 
 BIDI = "{urn:xmpp:features:bidi}bidi"
 MECHANISM = "{urn:ietf:params:xml:ns:xmpp-sasl}mechanism"

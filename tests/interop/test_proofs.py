@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.net.certificates.throwaway_ca import Authority, Issued, self_signed
 from tests.interop.clients import user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Ejabberd, Gateway, Peer, Prosody
 from tests.interop.peers.gateway import ECHO
 from tests.interop.peers.site import SERVER_TLS
 from tests.interop.world import World
+from tests.support.throwaway_ca import Authority, Issued, self_signed
 
 CLOSED_PORT = 9
 

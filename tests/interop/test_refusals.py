@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.net.certificates.throwaway_ca import self_signed
 from tests.interop.clients import Entity, attached, user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Ejabberd, Gateway, Peer, Prosody
+from tests.support.throwaway_ca import self_signed
 
 KINDS = pytest.mark.parametrize("kind", [Prosody, Ejabberd])
 # Where we offer nothing but TLS and they have none, Prosody tries without, and ejabberd leaves.

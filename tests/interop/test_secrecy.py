@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from gateway.net.certificates.throwaway_ca import self_signed
 from tests.interop import clients
 from tests.interop.clients import Client, LoginError, attached, user
 from tests.interop.fixtures import Starter
@@ -24,6 +23,7 @@ from tests.interop.peers import Gateway, Peer, Prosody
 from tests.interop.peers.site import CLIENT, COMPONENT, SERVER
 from tests.interop.probe import Probe, client_tls, dial
 from tests.interop.world import World
+from tests.support.throwaway_ca import self_signed
 
 SM = "urn:xmpp:sm:3"
 SECRET = "what the component and we share"
@@ -155,4 +155,4 @@ def test_what_others_may_read_is_told_at_the_start(start: Starter, tmp_path: Pat
     gateway.stop()
     gateway.site.certificates["open.test"].chmod(0o644)
     gateway.start()
-    assert "everybody on this machine may read or change the private key" in gateway.log()
+    assert "every user of this machine can read or change the private key" in gateway.log()

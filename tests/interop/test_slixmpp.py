@@ -10,12 +10,12 @@ import asyncio
 
 import pytest
 
-from gateway.net.certificates.throwaway_ca import CLIENT_AUTH, xmpp
 from tests.interop.clients import PASSWORD, Client, user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer
 from tests.interop.peers.site import CLIENT, CLIENT_TLS
 from tests.interop.world import World
+from tests.support.throwaway_ca import CLIENT_AUTH, xmpp
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256", None])

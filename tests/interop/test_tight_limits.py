@@ -136,7 +136,7 @@ async def test_ways_to_other_domains(world: World, gateway: Gateway) -> None:
             numbers = [component.send_message(f"a@far-{number}.test", "hello") for number in range(4)]
             for number in numbers[2:]:
                 assert await component.expect_error(number, timeout=3) == "resource-constraint"
-    told = "stanzas for far-2.test are answered with resource-constraint: 2 other ways are in use ([limits] routes)"
+    told = "stanzas for far-2.test are answered with resource-constraint: 2 other routes are in use ([limits] routes)"
     assert gateway.log().count("([limits] routes)") == gateway.log().count(told) == 1
 
 
@@ -147,7 +147,9 @@ async def test_stanzas_that_wait_for_a_domain(world: World, gateway: Gateway) ->
             numbers = [component.send_message("a@silent.test", "hello") for _ in range(5)]
             for number in numbers[2:]:
                 assert await component.expect_error(number, timeout=3) == "resource-constraint"
-    assert gateway.log().count("stanzas for silent.test are answered with resource-constraint: 2 wait already") == 1
+    assert (
+        gateway.log().count("stanzas for silent.test are answered with resource-constraint: 2 are waiting already") == 1
+    )
 
 
 async def test_records_of_an_answer_of_the_dns(world: World, gateway: Gateway) -> None:

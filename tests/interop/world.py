@@ -15,9 +15,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from gateway.net.certificates.throwaway_ca import Authority, Issued
 from tests.interop.names import Nameserver
 from tests.interop.peers.site import Site
+from tests.support.throwaway_ca import Authority, Issued
 
 
 class World:

@@ -19,7 +19,7 @@ DRIP_SECONDS = 0.1
 
 
 def sources(count: int) -> Iterator[str]:
-    """An address of loopback for each of so many streams."""
+    """An address of loopback for each of that many streams."""
     for number in range(count):
         place = number // PER_ADDRESS
         yield f"127.2.{place // 250}.{1 + place % 250}"
@@ -50,7 +50,7 @@ class Crowd:
             self._wires += pool.map(lambda one: server_stream(self._place, one[0], self._context, source=one[1]), told)
 
     def prepare(self, talkers: int, each: int) -> None:
-        """Have so many of them ready to send so many stanzas each."""
+        """Have this many of them ready to send this many stanzas each."""
         wires, traffics = zip(*self._talk(talkers, each), strict=True)
         self._sender = Sender(wires)
         self._sender.prepare(*traffics)
@@ -80,7 +80,7 @@ class Crowd:
     # Slow senders.
 
     def start_dripping(self, droppers: int) -> None:
-        """The last so many of them say a stanza that does not end, byte by byte."""
+        """The last this many of them say a stanza that does not end, byte by byte."""
         self._dripping.set()
         self._drip = threading.Thread(target=self._drip_on, args=(self._wires[-droppers:],), daemon=True)
         self._drip.start()

@@ -38,7 +38,7 @@ def raise_descriptors() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How much traffic there is: on so many streams, on each so many stanzas, pushed and paced."""
+    """How much traffic there is: on this many streams, on each this many stanzas, pushed and paced."""
 
     talkers: int = 100
     pushed: int = 500

@@ -89,7 +89,7 @@ class Siege:
         self._tally = _Tally()
 
     def begin(self, wanted: int, per_second: float) -> None:
-        """Have so many stand from now on."""
+        """Have this many stand from now on."""
         self._on.set()
         self._thread = threading.Thread(target=self._besiege, args=(wanted, per_second), daemon=True)
         self._thread.start()

@@ -44,7 +44,7 @@ def test_many_streams_stand_and_every_stanza_arrives_while_others_take_up_room(s
         assert STREAMS < open_streams(scene) <= STREAMS + 2 * UNPROVED  # some are just coming or going
     assert scene.came.ended >= BESIEGERS - UNPROVED
     assert len(scene.came.made) == 4
-    assert median(lags) < max(0.5, 30 * median(calm))
+    assert median(lags) < max(2, 100 * median(calm))
     assert scene.memory() - before < 16 << 20
     deadline = time.monotonic() + 10
     while open_streams(scene) != STREAMS:

@@ -18,11 +18,11 @@ SOMETHING_IS_WRONG = 4
         (
             SLAMMED,
             "closed-after-proof",
-            "the proof by external was accepted, and then",
+            "the proof by external was accepted, then",
             "theirs",
-            "Only their log says why",
+            "Only its log says why",
         ),
-        (LOCKED_OUT, "wrong-secret", "shows a wrong secret", "ours", f'secret in [domains."{LOCKED_OUT}"]'),
+        (LOCKED_OUT, "wrong-secret", "has the wrong secret", "ours", f'secret in [domains."{LOCKED_OUT}"]'),
     ],
 )
 def test_one_command_tells_what_happened_on_whose_side_and_what_mends_it(
@@ -55,7 +55,7 @@ def test_peers_tells_all_domains_at_a_glance(scene: Scene) -> None:
 def test_status_names_the_component_that_is_not_there(scene: Scene) -> None:
     told = scene.operate("status")
     assert told.returncode == SOMETHING_IS_WRONG
-    assert f"- {LOCKED_OUT} is not served: nobody is attached" in told.stdout
+    assert f"- {LOCKED_OUT} is not served: no component is attached" in told.stdout
 
 
 @pytest.mark.parametrize("domain", [EXPIRED, NOWHERE])

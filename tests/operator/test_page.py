@@ -56,7 +56,7 @@ def text(browser: Chrome, selector: str) -> str:
 def read(browser: Chrome, selector: str, attribute: str = "") -> list[Any]:
     """Return what all these elements say, or have as an attribute.
 
-    They are read in one go: the page draws itself anew every second, and an element that we hold may be gone.
+    They are read in one go: the page draws itself again every second, and an element that we hold may be gone.
     """
     found: list[Any] = browser.execute_script(READ, selector, attribute)
     return found
@@ -71,7 +71,7 @@ def picture(browser: Chrome, name: str) -> None:
 
 def test_what_is_wrong_is_told_at_the_top(desk: Chrome) -> None:
     assert "wrong" in text(desk, "#verdict")
-    assert f"{LOCKED_OUT} is not served: nobody is attached" in text(desk, "#problems")
+    assert f"{LOCKED_OUT} is not served: no component is attached" in text(desk, "#problems")
     picture(desk, "page-light")
 
 
@@ -93,7 +93,7 @@ def test_a_failure_opens_by_keyboard_and_shows_its_steps_and_what_mends_it(desk:
     number = failure.get_attribute("data-number")
     shown = desk.find_element(By.CSS_SELECTOR, f'#failures details[data-number="{number}"]')
     assert "the certificate expired on" in shown.find_element(By.CSS_SELECTOR, ".steps .no").text
-    assert "Its owner has to renew the certificate" in shown.find_element(By.CSS_SELECTOR, ".mend").text
+    assert "Its owner must renew the certificate" in shown.find_element(By.CSS_SELECTOR, ".mend").text
     picture(desk, "page-failure")
 
 

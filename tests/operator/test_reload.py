@@ -118,7 +118,7 @@ async def test_a_peer_that_is_not_allowed_any_more_gets_policy_violation(reloade
 async def test_a_peer_whose_authority_is_trusted_no_more_gets_not_authorized(
     reloaded: Reloaded, tmp_path: Path
 ) -> None:
-    from gateway.net.certificates.throwaway_ca import Authority
+    from tests.support.throwaway_ca import Authority
 
     async with attached(reloaded.gateway) as component:
         await talk(component, reloaded.peer)
@@ -157,6 +157,8 @@ async def test_close_closes_and_the_streams_come_back_when_they_are_needed(reloa
 
 
 async def test_retry_forgets_that_a_domain_has_failed(reloaded: Reloaded) -> None:
+    """A first wait may be of any length; the second one is long enough to be seen, and to be gone before its time."""
+
     def waits() -> float | None:
         peers = json.loads(reloaded.operate("peers", "--json").stdout)
         return next((peer["retry_in"] for peer in peers if peer["domain"] == "gone.test"), None)
@@ -165,10 +167,10 @@ async def test_retry_forgets_that_a_domain_has_failed(reloaded: Reloaded) -> Non
     async with attached(reloaded.gateway) as component:
         for _ in range(4):
             await component.expect_error(component.send_message("somebody@gone.test", "hello?"))
-            if waits():
+            if (waits() or 0) > 5:
                 break
         assert waits()
-        assert "nothing waits for gone.test" in reloaded.operate("retry", "gone.test").stdout
+        assert "no stanza waits for gone.test" in reloaded.operate("retry", "gone.test").stdout
         assert waits() is None
 
 

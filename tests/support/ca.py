@@ -1,4 +1,4 @@
-"""Certificates for tests: the throw-away authority of the demo around one moment, and signatures it would refuse."""
+"""Certificates for tests: the throw-away authority around one moment, and signatures it would refuse."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.net.certificates.throwaway_ca import Authority, Issued
 from gateway.net.certificates.trust import TrustStore
+from tests.support.throwaway_ca import Authority, Issued
 
 NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 """The moment at which tests judge; clocks stand still there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gateway.net.certificates.throwaway_ca import Authority
+from tests.support.throwaway_ca import Authority
 
 
 class Folder:

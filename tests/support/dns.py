@@ -39,7 +39,7 @@ from twisted.internet.error import CannotListenError
 from twisted.names import dns
 from twisted.names.server import DNSServerFactory
 
-from gateway.net.dns.nameservers import NoAnswer
+from gateway.net.dns.nameservers import NameserverSilent
 from gateway.net.dns.system_names import WatchedFile
 
 FAULTS = {"SERVFAIL": dns.ESERVER, "REFUSED": dns.EREFUSED, "NXDOMAIN": dns.ENAME}
@@ -165,9 +165,9 @@ class Table:
             await self.held[-1]
         answer = self.server.answer(message)
         if answer is None:
-            raise NoAnswer("no answer from the table", silent=True)
+            raise NameserverSilent("no answer from the table", silent=True)
         if answer.rCode not in (dns.OK, dns.ENAME):
-            raise NoAnswer("the table failed to find out (SERVFAIL)", silent=False)
+            raise NameserverSilent("the table failed to find out (SERVFAIL)", silent=False)
         return answer
 
 

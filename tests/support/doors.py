@@ -25,10 +25,11 @@ from gateway.clients.session import ClientServices, ClientSession
 from gateway.im.limits import AccountLimits
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.storage.records import StoreLimits
-from gateway.stream.codec import Budget
+from gateway.stream.budget import Budget
 from gateway.stream.events import CloseTransport, Secured, SecureTransport, Send, StanzasReceived, StreamClosed
 from gateway.stream.facts import Facts, Role, Terms, TLSFacts
 from gateway.stream.negotiation import Step
+from gateway.stream.sessions import ending_of
 from gateway.stream.stream import Output, Stream, StreamTools
 from gateway.xmpp.addresses import AddressCache
 from gateway.xmpp.errors import StreamError
@@ -95,8 +96,6 @@ class Line:
     def __init__(self, house: House, certificate: Certificate | None = None) -> None:
         self.bytes_in = 0
         self.bytes_out = 0
-        self.has_stalled = False
-        self.was_stuck = self.was_answered = False
         self.peer_address = "192.0.2.1:40000"
         self.full: Deferred[None] | None = None  # set by a test: there is no room
         self.reading_waits = 0
@@ -159,9 +158,11 @@ class Line:
         return found[1] if found.groups() else found[0]
 
     def cut(self) -> None:
-        """The connection breaks."""
+        """The connection breaks, unless it is lost already."""
+        if self.is_lost:
+            return
         self.is_lost = True
-        self.session.lost("the connection was lost")
+        self.session.lost(ending_of(self.stream, "the connection was lost"))
 
     # -- as a Connection ---------------------------------------------------------------------------------------------
 

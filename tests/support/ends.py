@@ -17,7 +17,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from gateway.components.components import ComponentRoute, ComponentSession
+from gateway.components.route import ComponentRoute
+from gateway.components.session import ComponentSession
 from gateway.dialback.keys import KeyMaker
 from gateway.features.dialback import Dialback
 from gateway.features.handshake import Handshake
@@ -30,7 +31,7 @@ from gateway.federation.session import SessionTools
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.notices.notices import Notice, StanzaBounced
 from gateway.routing.interfaces import IRoute
-from gateway.routing.outflow import Bounds, Outflow, QueueSpace
+from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace
 from gateway.routing.policy import DomainRule, Domains
 from gateway.routing.router import Router
 from gateway.stream.budget import Budget
@@ -40,7 +41,7 @@ from gateway.stream.profiles import component_profile, server_profile
 from gateway.stream.stream import Output, Stream
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.elements import parse_element
-from gateway.xmpp.errors import StreamError
+from gateway.xmpp.errors import StanzaCondition, StreamError
 from gateway.xmpp.faults import StreamKind
 from gateway.xmpp.stanzas import Stanza
 from tests.support.doors import House
@@ -49,7 +50,12 @@ from tests.support.talk import header
 from tests.support.trees import stanza
 
 OURS, THEIRS, RELAYED, COMPONENT = (Domain(f"{name}.test") for name in ("ours", "theirs", "relayed", "component"))
-DIALBACK = Dialback(KeyMaker(b"0123456789abcdef"), lambda domain: True, lambda pair: Terms())
+UNKNOWN = Domain("unknown.test")
+DIALBACK = Dialback(
+    KeyMaker(b"0123456789abcdef"),
+    lambda domain: True,
+    lambda pair: StanzaCondition.ITEM_NOT_FOUND if pair.target == UNKNOWN else Terms(),
+)
 LIMITS = Budget(depth=10, elements=50, attributes=20)
 STANZA_BYTES = 10_000
 MANAGED = "<enable xmlns='urn:xmpp:sm:3'/>"
@@ -85,7 +91,7 @@ class End:
         self.notices: list[Notice] = []
         self.clock = Clock()
         self.bytes_in = self.bytes_out = 0
-        self.has_stalled = self.was_stuck = self.was_answered = self.is_lost = False
+        self.is_lost = False
         self.has_room = True
         self.peer_address = "192.0.2.1:40000"
         self.there = Place()  # everybody who is not at this end of the stream
@@ -116,6 +122,12 @@ class End:
     def neighbour(self) -> str:
         """Another sender on the same stream."""
         return f"another@{self.sender.partition('@')[2] or self.sender}"
+
+    def forget(self) -> None:
+        """Forget what was said and what has arrived so far."""
+        self.written = b""
+        self.notices.clear()
+        self.there.got.clear()
 
     def arrived(self) -> list[str | None]:
         """The ids of the messages that have come to those for whom they were."""
@@ -200,7 +212,7 @@ class ServerEnd(End):
             self.attempt(Kind.SERVER),
             DIALBACK,
             SessionTools(admission=Admission(self.own, self.router, self.notices.append), clock=self.clock),
-            verify=lambda order: Deferred(),
+            verify=lambda order, asker: Deferred(),
             reached=lambda pair: None,
             lenders=_Nobody(),  # type: ignore[arg-type]
             resumables=Resumables(lambda: "id", lambda: 0.0),
@@ -226,7 +238,7 @@ class ComponentEnd(End):
 
     def __init__(self, *, proves: bool = True) -> None:
         super().__init__()
-        outflow = Outflow(Bounds(), QueueSpace(1 << 20), self.clock)
+        outflow = Outflow(OutflowBounds(), QueueSpace(1 << 20), self.clock)
         route = ComponentRoute(COMPONENT, self.router, outflow, self.clock, self.notices.append)
         self.router.attach(COMPONENT, route)
         terms = Terms(require_tls=False, stanza_bytes=STANZA_BYTES)
@@ -271,6 +283,11 @@ class ClientEnd(End):
         self.written += self._line.heard().encode()
         self.error = self._line.error
         return self
+
+    def forget(self) -> None:
+        super().forget()
+        self._house.world.got.clear()
+        self._house.notices.clear()
 
     def arrived(self) -> list[str | None]:
         return [each.id for each in self._house.world.got if each.type != "error"]

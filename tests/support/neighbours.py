@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
+from gateway.notices.notices import Notice
 from gateway.routing.interfaces import IRoute
 from gateway.routing.policy import DomainRule, Domains
 from gateway.routing.router import Router
@@ -31,7 +32,8 @@ class Neighbours:
 
     def __init__(self) -> None:
         self.inside, self.outside = Recorder(), Recorder()
-        self.router = Router(Domains({OURS: DomainRule()}), lambda pair: self.outside, lambda notice: None)
+        self.notices: list[Notice] = []
+        self.router = Router(Domains({OURS: DomainRule()}), lambda pair: self.outside, self.notices.append)
         self.router.attach(OURS, self.inside)
 
     def route(self, *texts: str) -> Neighbours:

@@ -12,7 +12,8 @@ from gateway.stream.events import CloseTransport, Secured, SecureTransport, Send
 from gateway.stream.facts import Facts, TLSFacts
 from gateway.stream.header import StreamHeader
 from gateway.stream.profiles import Profile
-from gateway.stream.stream import Output, Stream, StreamTools
+from gateway.stream.stream import Output, Stream
+from gateway.stream.tools import StreamTools
 from gateway.xmpp.addresses import AddressCache, Domain
 
 

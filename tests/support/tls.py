@@ -9,9 +9,9 @@ from OpenSSL import SSL
 
 from gateway.net.certificates.certificate_names import CertificateNames
 from gateway.net.certificates.own_certificates import Identity, Keyring
-from gateway.net.certificates.throwaway_ca import Issued
 from gateway.net.tls.contexts import TLSContexts, TLSRules
 from gateway.xmpp.addresses import Domain
+from tests.support.throwaway_ca import Issued
 
 ROUNDS = 10
 

@@ -22,6 +22,7 @@ from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.stream.events import CloseTransport, Secured
 from gateway.stream.facts import Facts, Role, Terms
 from gateway.stream.profiles import Profile, server_profile
+from gateway.stream.sessions import Ending
 from gateway.stream.stream import Output
 from gateway.xmpp.stanzas import Stanza
 from tests.support.ca import authority
@@ -100,6 +101,7 @@ class Wire:
         self.clock = Clock()
         self.takes_time: list[Deferred[None]] = []
         self.owes: Deferred[None] | None = None  # fires when the other side has been given every answer
+        self.ending = Ending(reason="it has not ended")
         self.transport = Transport(self.log)
         facts = Facts(role=role, terms=terms or Terms(require_tls=False, idle_seconds=0))
         if role is Role.INITIATING:
@@ -189,8 +191,9 @@ class Wire:
     def outstanding(self) -> Deferred[None] | None:
         return self.owes
 
-    def lost(self, reason: str) -> None:
-        self.log.append(f"lost: {reason}")
+    def lost(self, ending: Ending) -> None:
+        self.ending = ending
+        self.log.append(f"lost: {ending.reason}")
 
     # -- as a watcher ------------------------------------------------------------------------------------------------
 

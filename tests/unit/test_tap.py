@@ -67,8 +67,8 @@ def test_a_state_folder_that_cannot_be_used_ends_it_before_it_forks(folder: Fold
     ended = twistd(folder.path, *before, "xmpp-gateway", "--config", file)
     assert ended.returncode == 1
     assert ended.stderr == (
-        f"{file}: gateway.state: cannot use {folder.path}/state/dialback.secret: it has 5 bytes, and a secret has 32:"
-        " remove it, and another one is made\n"
+        f"{file}: gateway.state: cannot use {folder.path}/state/dialback.secret: it has 5 bytes instead of 32:"
+        " remove it, and the gateway makes a new one\n"
     )
 
 

@@ -8,7 +8,7 @@ SRVName   `_xmpp-server.` or `_xmpp-client.` before the domain, never a wildcard
 XmppAddr  the domain itself as an XMPP address, never a wildcard                   RFC 6120 §13.7.1.4
 
 IP addresses, URIs and mail addresses prove nothing here. Comparing is left to service_identity, but for one case: it
-does not let a wildcard stand for an A-label, as RFC 6125 advised. RFC 9525 §6.3 makes no such difference any more.
+does not let a wildcard stand for an A-label, as RFC 6125 advised. RFC 9525 §6.3 no longer makes that distinction.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class CertificateNames:
 
 
 def shown(text: str, most: int = 80) -> str:
-    """Another party's text for a log line: at most so many characters, none of which a terminal would obey."""
+    """Another party's text for a log line: at most this many characters, none of which a terminal would obey."""
     cut = text if len(text) <= most else text[:most] + "..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
 

@@ -2,12 +2,12 @@
 
 The path is found and verified by `cryptography.x509.verification` (RFC 5280 §6: signatures, validity, basicConstraints,
 path length, name constraints, unknown critical extensions; no MD5, no SHA-1, no RSA key below 2048 bits). What it
-demands beyond that, as the profile of the web's certificates, is stated anew here, because servers in federation show
+demands beyond that, as the profile of the web's certificates, is stated again here, because servers in federation show
 one certificate both as TLS server and as TLS client:
 
 - extendedKeyUsage: absent, anyExtendedKeyUsage, or with serverAuth among it, in either direction. Public authorities
-  issue nothing but serverAuth any more; clientAuth alone was never meant to stand for a domain. For the certificates of
-  people it is the other way round.
+  now issue only serverAuth; clientAuth alone was never meant for a domain. For the certificates of people it is the
+  other way round.
 - keyUsage: where it is present, an authority's allows signing certificates (RFC 5280 §6.1.4 n), a peer's does not.
 - subjectAltName, authorityKeyIdentifier: not demanded, and critical or not. Names are judged elsewhere.
 
@@ -159,7 +159,7 @@ def _unknown_issuer(certificate: x509.Certificate, leaf: x509.Certificate) -> Pa
 def _issuer(
     certificate: x509.Certificate, intermediates: list[x509.Certificate], trust: TrustStore
 ) -> x509.Certificate | None:
-    """Who seems to have signed it: one whose key fits the signature, else one of that name; nobody but itself: None."""
+    """Return the likely issuer: one whose key fits the signature, else one of that name; None if self-signed."""
     known = (*trust.called(certificate.issuer), *(i for i in intermediates if i.subject == certificate.issuer))
     others = [candidate for candidate in known if candidate != certificate]
     for candidate in others:

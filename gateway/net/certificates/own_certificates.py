@@ -1,6 +1,6 @@
 """Our own identities: the certificates with which we prove our domains, and which of them to show.
 
-A certificate file holds the chain in PEM, our own certificate first, each signed by the next; its private key stands
+A certificate file holds the chain in PEM, our own certificate first, each signed by the next; its private key is
 in the same file or in one of its own. What makes them useless is a ConfigError, in words for the operator: a missing
 file, no key or one that does not fit, a chain out of order, an encrypted key (nobody is there to type a passphrase).
 What is only unwise is a warning: a certificate that expired over night must not keep the service from starting again.
@@ -128,7 +128,7 @@ def key_exposure(file: Path) -> str:
     except OSError:
         return ""
     if mode & (stat.S_IROTH | stat.S_IWOTH):
-        return f"everybody on this machine may read or change the private key in {file}: chmod o= {file}"
+        return f"every user of this machine can read or change the private key in {file}: chmod o= {file}"
     return ""
 
 

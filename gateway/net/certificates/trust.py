@@ -2,9 +2,9 @@
 
 Both come as PEM, from one file or from a folder of files, in any mixture: blocks `CERTIFICATE` and `X509 CRL`. A
 certificate that is no authority's may stand there too; then that very certificate is trusted, with the names in it.
-What cannot be read is named among the problems and left out; that nothing at all can be read is an error.
+Files that cannot be read are named among the problems and left out; if none can be read, that is an error.
 
-A store never changes. Who reads the files again makes a new one, and its `generation` differs if what it holds does.
+A store never changes. Reading the files again makes a new one, and its `generation` differs if the content does.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class TrustStore:
     def load(cls, authorities: Path | None = None, revocations: Path | None = None) -> TrustStore:
         """Read authorities from a file or folder, or the system's; raise ConfigError when there is none."""
         source = system_authorities() if authorities is None else authorities
-        found = _Found()
+        found = _FoundRevocations()
         found.read(source, "authorities")
         if not found.authorities:
             raise ConfigError(
@@ -103,7 +103,7 @@ class TrustStore:
         """A sentence for each revocation list whose successor is overdue; what it revokes stays revoked."""
         return tuple(
             f"the revocation list of {name_of(revocations.issuer)} is stale: "
-            f"its successor was due on {_due(revocations):%Y-%m-%d}"
+            f"the next one was due on {_due(revocations):%Y-%m-%d}"
             for revocations in self.revocation_lists
             if _due(revocations) <= moment
         )
@@ -151,7 +151,7 @@ def extension_of(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
         return None
 
 
-class _Found:
+class _FoundRevocations:
     """What the files read so far hold, each certificate and list once."""
 
     def __init__(self) -> None:
@@ -218,6 +218,6 @@ def _signed_by(revocations: RevocationList, issuer: x509.Certificate) -> bool:
     if usage and not usage.crl_sign:
         return False
     try:
-        return revocations.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+        return revocations.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # of another kind of key: TypeError
     except (TypeError, UnsupportedAlgorithm):  # a key that signs nothing
         return False

@@ -14,8 +14,8 @@ def why_lost(failure: Failure, *, in_handshake: bool = False) -> str:
     if failure.check(ConnectionDone):
         return "the other side closed the connection"
     if failure.check(ConnectionLost):
-        return "the connection broke off"
-    if failure.check(SSL.Error):
+        return "the connection broke"
+    if isinstance(failure.value, SSL.Error):
         return f"TLS failed: {_told(failure.value) or 'the connection was closed in the middle of it'}"
     return f"the connection was lost: {failure.getErrorMessage()}"
 

@@ -1,7 +1,7 @@
 """Greetings: what is spoken by somebody who does not speak XMPP, told from the first bytes.
 
 Scanners come all the time, and a proxy or a port that was set up wrongly is found at once when the log says which
-protocol has come, and not only that it is no XML.
+protocol came, not only that it is not XML.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Gathering: stanzas that are written to one connection soon after each other go out together.
 
-The first goes out at once. What comes within a moment after it was brought by other streams that have something to read
+The first goes out at once. Writes within a moment after it come from other streams that have something to read
 in the same turn of the reactor, as when a thousand of them feed one component: that is gathered, and written at the end
 of the turn, with one system call and one TLS record instead of hundreds. So what comes alone does not wait, and what
 comes in crowds costs less.
@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
+
 SOON = 0.0005  # seconds
 MOST = 65536  # bytes
 
@@ -20,7 +22,7 @@ class Gathering:
 
     __slots__ = ("_clock", "_last", "_pieces", "_send", "_size", "_turn")
 
-    def __init__(self, clock: Any, send: Callable[[bytes], None]) -> None:
+    def __init__(self, clock: IReactorTime, send: Callable[[bytes], None]) -> None:
         """`clock` is an IReactorTime; `send` is where everything goes."""
         self._clock = clock
         self._send = send
@@ -44,7 +46,7 @@ class Gathering:
             self._turn = self._clock.callLater(0, self._turn_ends)
 
     def follow(self, data: bytes) -> None:
-        """Send at once what is no stanza, behind all that was gathered."""
+        """Send at once what is not a stanza, behind all that was gathered."""
         self.flush()
         self._send(data)
 
@@ -55,7 +57,7 @@ class Gathering:
             self._send(b"".join(pieces))
 
     def end(self) -> None:
-        """Nothing is sent any more."""
+        """Nothing is sent any longer."""
         self._pieces.clear()
         if self._turn is not None:
             self._turn.cancel()

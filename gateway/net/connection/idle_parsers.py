@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from twisted.internet.interfaces import IReactorTime
+
 QUIET_SECONDS = 2.0
 
 
@@ -26,7 +28,7 @@ class Sleeper(Protocol):
 class Slumber:
     """Has connections rest."""
 
-    def __init__(self, clock: Any, seconds: float = QUIET_SECONDS) -> None:
+    def __init__(self, clock: IReactorTime, seconds: float = QUIET_SECONDS) -> None:
         self._clock = clock
         self._seconds = seconds
         self._awake: set[Sleeper] = set()

@@ -1,18 +1,16 @@
 """StreamProtocol: one TCP connection that feeds a Stream and carries out its orders.
 
-It has the timers that belong to a connection (negotiation, closing, idling, stalling), starts TLS (from the first byte
-where the door or the target says so) and lets the peer's certificate be judged, and holds back: while whoever takes our
-stanzas has no room, it reads nothing more from its peer; and who writes to it learns by `room` when it has none itself.
-
-Everything that has a meaning goes to its owner, a session, which knows no transport.
+Bytes that come go to the stream, and each of the stream's outputs to its handler, a row of the table `_handlers` at the
+end. Whatever has a meaning goes to the owner of the connection, a session, which knows no transport. What the
+connection waits for, and for how long, is its `life`.
 """
 
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
@@ -21,22 +19,25 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from gateway.net.certificates.judge import CertificateJudge
-from gateway.net.connection.disconnect_reasons import why_lost
 from gateway.net.connection.foreign_protocols import other_language
 from gateway.net.connection.gathering import Gathering
 from gateway.net.connection.idle_parsers import Slumber
+from gateway.net.connection.life import TRANSITIONS, Life, Move
+from gateway.net.connection.readable import Readable
+from gateway.net.connection.securing import Securing
+from gateway.net.connection.stalling import StallWatch
 from gateway.net.connection.user_timeout import give_up_after
 from gateway.net.connection.writable import Writable
 from gateway.net.dns.targets import endpoint_text
 from gateway.net.tls.layer import TLSLayer
-from gateway.net.tls.session import what_tls_shows
 from gateway.stream.events import CloseTransport, SecureTransport, Send, StanzasReceived, StreamClosed
 from gateway.stream.facts import Facts, Role
+from gateway.stream.lives import after
 from gateway.stream.negotiation import Step
-from gateway.stream.sessions import NOBODY, Session
+from gateway.stream.sessions import Session, ending_of
 from gateway.stream.states import State
 from gateway.stream.stream import Output, Stream
-from gateway.timing.timers import Timers
+from gateway.timing.timers import Timer
 from gateway.xmpp.errors import StreamCondition, StreamError
 
 
@@ -51,11 +52,14 @@ class Timing:
 
 
 class Watcher(typing.Protocol):
-    """Who counts connections."""
+    """The counter of connections."""
 
     def entered(self, connection: StreamProtocol) -> None: ...
     def established(self, connection: StreamProtocol) -> None: ...
     def left(self, connection: StreamProtocol) -> None: ...
+
+
+_NEGOTIATING = Life.NEGOTIATING  # looked up once, not with every read
 
 
 class StreamProtocol(Protocol):
@@ -79,48 +83,44 @@ class StreamProtocol(Protocol):
         """`tls` makes OpenSSL's connection for this side and these facts; `clock` is an IReactorTime."""
         self.stream = stream
         stream.ends_later = True
+        self.session: Session | None = session  # until the connection is lost
+        self.life = Life.NEGOTIATING
         self.timing = timing
         self.peer_address = ""  # the other side's IP address and port, once connected
         self.last_activity = 0.0
         self.bytes_in = 0
         self.bytes_out = 0
-        self.has_stalled = False
-        self.was_stuck = False
-        self.was_answered = False
-        self.session = session
         self._clock = clock
-        self._judge = judge
-        self._tls = tls
-        self._direct_tls = direct_tls
+        self._deadline = Timer(clock)  # of the state that the connection is in
+        self._securing = Securing(judge, tls, from_first_byte=direct_tls)
+        self._layer: TLSLayer | None = None  # once TLS was started
         self._watcher = watcher
         self._slumber = slumber
         self._is_resting = False
-        self._timers = Timers(clock)
-        self._writable = Writable(self)
+        self._readable = Readable()
+        self._stall = StallWatch(self, clock, timing.stall)
+        self._writable = Writable(self._stall)
         self._out = Gathering(clock, self._writable.write)
-        self._reading_waits = 0
-        self._layer: TLSLayer | None = None  # once TLS was started
         self._ended_because = ""
-        self._has_closed = False
-        self._is_ending = False
-        self._is_lost = False
         self._lost_waits: list[Deferred[None]] = []
 
     # -- Twisted calls us --------------------------------------------------------------------------------------------
 
     def connectionMade(self) -> None:
-        self._timers.start("negotiate", self.timing.negotiate, self._negotiation_timed_out)
+        self._deadline.start(self.timing.negotiate, self._negotiation_timed_out)
         self.last_activity = self._clock.seconds()
         transport = self.transport
         self.peer_address = _address(transport.getPeer())
         transport.setTcpNoDelay(True)  # stanzas are small and must not wait for each other
         transport.setTcpKeepAlive(True)  # a peer that is gone must be noticed some time
         give_up_after(transport, self.timing.silence)
+        self._readable.begin(transport)
         self._writable.begin(transport)
         if self._watcher is not None:
             self._watcher.entered(self)
+        assert self.session is not None
         self.session.connected(self)
-        if self._direct_tls:
+        if self._securing.from_first_byte:
             self._start_tls()
         else:
             self._begin()
@@ -131,7 +131,7 @@ class StreamProtocol(Protocol):
             self._read(data)
         else:
             self._read_secured(layer, data)
-        if self._writable.is_overfull and self.stream.is_open and not self._reading_waits:
+        if self._writable.is_overfull and self.stream.is_open and not self._readable.is_paused:
             room = self._writable.wait()
             assert room is not None
             self._wait_before_reading(room)
@@ -139,8 +139,8 @@ class StreamProtocol(Protocol):
     def _read_secured(self, layer: TLSLayer, data: bytes) -> None:
         was_established = layer.is_established
         data = layer.received(data)
-        if layer.is_established and not was_established:
-            self._secured()
+        if layer.is_established and not was_established and self.session is not None:
+            self._secured(self.session)
         if data:
             self._read(data)
         layer.flush()
@@ -151,7 +151,9 @@ class StreamProtocol(Protocol):
 
     def _read(self, data: bytes) -> None:
         if not self.bytes_in and (language := other_language(data)):
-            self.dismiss(StreamError(StreamCondition.NOT_WELL_FORMED, "this is no XML", reason=f"it speaks {language}"))
+            self.dismiss(
+                StreamError(StreamCondition.NOT_WELL_FORMED, "this is not XML", reason=f"it speaks {language}")
+            )
             return
         self.bytes_in += len(data)
         self.last_activity = self._clock.seconds()
@@ -160,14 +162,19 @@ class StreamProtocol(Protocol):
         self._carry_out(self.stream.received(data))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._layer is not None:
-            reason = self._layer.why_lost(reason)
-        self._is_lost = True
-        self.was_stuck = self.has_stalled or "stall" in self._timers
-        # Its system ends a connection in good order only if everything that had come was read.
-        self.was_answered = self._has_closed and not self._is_ending and reason.check(ConnectionDone) is not None
+        reason = self._securing.true_reason(reason)
+        ending = ending_of(
+            self.stream,
+            self._ended_because or self._securing.in_words(reason),
+            # Its system ends a connection in good order only if everything that had come was read.
+            answered=self.life is Life.CLOSE_SENT and reason.check(ConnectionDone) is not None,
+            stalled=self._stall.has_stalled,
+            stuck=self._stall.is_stuck,
+        )
+        self._move(Move.LOSE)
         self._stop_writing()
-        self._timers.end()
+        self._readable.close()
+        self._stall.end()
         if self._watcher is not None:
             self._watcher.left(self)
         if self._slumber is not None:
@@ -175,16 +182,16 @@ class StreamProtocol(Protocol):
         lost, self._lost_waits = self._lost_waits, []
         for wait in lost:
             wait.callback(None)
-        session, self.session = self.session, NOBODY  # nothing of us refers to itself: all of it is freed at once
-        in_handshake = self._layer is not None and not self._layer.is_established
-        session.lost(self._ended_because or why_lost(reason, in_handshake=in_handshake))
+        session, self.session = self.session, None  # nothing of us refers to itself: all of it is freed at once
+        if session is not None:
+            session.lost(ending)
         self._writable.release()  # nobody has to wait for room any more
 
     # -- the session calls us ----------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
         """Stanzas as bytes, on an established stream."""
-        if not self._is_lost:
+        if self.session is not None:
             self.bytes_out += len(data)
             self.last_activity = now = self._clock.seconds()
             self._out.write(data, now)
@@ -192,7 +199,7 @@ class StreamProtocol(Protocol):
     @property
     def is_lost(self) -> bool:
         """Whether the connection is gone."""
-        return self._is_lost
+        return self.life is Life.LOST
 
     @property
     def has_room(self) -> bool:
@@ -215,23 +222,23 @@ class StreamProtocol(Protocol):
         """Close the stream properly: error if any, closing tag, then TCP."""
         if self.stream.state in (State.CLOSING, State.CLOSED):
             return
-        self._ended_because = self._ended_because or (f"closed by us: {error}" if error is not None else "closed by us")
+        self._end_for(f"closed by us: {error}" if error is not None else "closed by us")
         self._carry_out(self.stream.close(error))
 
     def finish(self, because: str) -> None:
         """End the connection in good order, as soon as everything is written, without waiting for the other side."""
-        self._ended_because = self._ended_because or because
-        self._lose()
+        self._end_for(because)
+        self._end()
 
     def dismiss(self, error: StreamError) -> None:
         """Close the stream and the connection without waiting for the other side."""
         self.close(error)
-        self._lose()
+        self._end()
 
     def when_lost(self) -> Deferred[None]:
         """Fires when the connection is gone."""
         wait: Deferred[None] = Deferred()
-        if self._is_lost:
+        if self.is_lost:
             wait.callback(None)
         else:
             self._lost_waits.append(wait)
@@ -239,7 +246,7 @@ class StreamProtocol(Protocol):
 
     def abort(self, because: str) -> None:
         """Cut the connection."""
-        self._ended_because = self._ended_because or because
+        self._end_for(because)
         self._stop_writing()
         self.transport.abortConnection()
 
@@ -251,102 +258,123 @@ class StreamProtocol(Protocol):
 
     def _carry_out(self, outputs: Sequence[Output]) -> None:
         for output in outputs:
-            kind = type(output)
-            if kind is StanzasReceived:
-                wait = self.session.stanzas_received(output.stanzas)  # type: ignore[union-attr]
-                if wait is not None:
-                    self._wait_before_reading(wait)
-            elif kind is Send:
-                self.bytes_out += len(output.data)  # type: ignore[union-attr]
-                self._out.follow(output.data)  # type: ignore[union-attr]
-            elif kind is SecureTransport:
-                self._start_tls()
-            elif kind is CloseTransport:
-                self._close_transport(output.error)  # type: ignore[union-attr]
-                self.session.happened(output)
-            else:
-                self.session.happened(output)
-                if kind is StreamClosed:
-                    self._ended_because = self._ended_because or "the other side closed the stream"
-        if self.stream.end_waits:
+            session = self.session
+            if session is None:
+                return  # the connection is lost: there is nobody to hear it
+            self._handlers.get(type(output), _happened)(self, session, output)
+        stream = self.stream
+        if self.life is _NEGOTIATING and stream.is_established:
+            self._established()
+        if stream.end_waits:
             self._answer_and_end()
-        if self.stream.state is State.CLOSED:
-            self._lose()  # not before our own closing tag is written
-        if outputs and self.stream.is_established and "negotiate" in self._timers:
-            self._timers.stop("negotiate")
-            self._watch_idleness()
-            if self._watcher is not None:
-                self._watcher.established(self)
-            if self._slumber is not None:
-                self.rest()
+        if stream.state is State.CLOSED:
+            self._end()  # not before our own closing tag is written
+
+    def _stanzas_received(self, session: Session, received: StanzasReceived) -> None:
+        wait = session.stanzas_received(received.stanzas)
+        if wait is not None:
+            self._wait_before_reading(wait)
+
+    def _send(self, session: Session, order: Send) -> None:
+        self.bytes_out += len(order.data)
+        self._out.follow(order.data)
+
+    def _secure_transport(self, session: Session, order: SecureTransport) -> None:
+        self._start_tls()
+
+    def _close_transport(self, session: Session, order: CloseTransport) -> None:
+        if order.error is not None:
+            self._end_for(f"closed by us: {order.error}")
+        self._writable.end()
+        if self._move(Move.CLOSE):
+            # The other side is given some time for its own closing tag (RFC 6120 §4.4).
+            self._deadline.start(self.timing.close, self._end)
+        self._readable.release()  # what is on its way is read to the end
+        session.happened(order)
+
+    def _stream_closed(self, session: Session, event: StreamClosed) -> None:
+        session.happened(event)
+        self._end_for("the other side closed the stream")
+
+    # -- from state to state -----------------------------------------------------------------------------------------
+
+    def _move(self, move: Move) -> bool:
+        """Make a move, and return whether it has led to another state; the deadline of the old one is off then."""
+        before, self.life = self.life, after(TRANSITIONS, self.life, move)
+        if self.life is before:
+            return False
+        self._deadline.stop()
+        return True
+
+    def _established(self) -> None:
+        self._move(Move.ESTABLISH)
+        self._watch_idleness()
+        if self._watcher is not None:
+            self._watcher.established(self)
+        if self._slumber is not None:
+            self.rest()
 
     def _answer_and_end(self) -> None:
         """The other side has closed its stream: close ours once what it asked for is answered (RFC 6120 §4.4)."""
-        wait = self.session.outstanding()
+        if self.life is Life.ANSWERING or self.session is None:
+            return
+        wait = self.session.outstanding() if self.life is Life.OPEN else None
         if wait is None:
             self._carry_out(self.stream.finish())
         else:
-            self._timers.start("close", self.timing.close, self._end_stream)
+            self._move(Move.ANSWER)
+            self._deadline.start(self.timing.close, self._end_stream)
             wait.addCallback(lambda _: self._end_stream())
 
     def _end_stream(self) -> None:
-        if not self._is_lost:
+        if not self.is_lost:
             self._carry_out(self.stream.finish())
 
-    def _stop_writing(self) -> None:
-        self._out.end()
-        self._writable.close()
-
-    def _start_tls(self) -> None:
-        self._layer = TLSLayer(self.transport, self._tls(self.stream.facts), self._writable.write)
-        self.transport, self._out = self._layer, Gathering(self._clock, self._layer.write)
-        if self.stream.facts.role is Role.INITIATING:
-            self._layer.begin()
-
-    def _secured(self) -> None:
-        stream = self.stream
-        secured = what_tls_shows(
-            self.transport,
-            self._judge,
-            accepted=stream.facts.role is Role.RECEIVING,
-            binds_channels=stream.profile.binds_channels,
-        )
-        if self._direct_tls:
-            stream.facts = replace(stream.facts, tls=secured.tls, certificate=secured.certificate)
-            self.session.happened(secured)
-            self._begin()
-        else:
-            self.session.happened(secured)
-            self._carry_out(stream.answer(secured))
-
-    def _close_transport(self, error: StreamError | None) -> None:
-        if error is not None:
-            self._ended_because = self._ended_because or f"closed by us: {error}"
-        self._has_closed = True
-        self._writable.end()
-        self._timers.stop("negotiate")
-        # The other side is given some time for its own closing tag (RFC 6120 §4.4).
-        self._timers.start("close", self.timing.close, self._lose)
-        self._wait_for_nobody()
-
-    def _lose(self) -> None:
+    def _end(self) -> None:
         """End TCP once everything is written, or soon: a TLS connection waits for the other side's goodbye."""
-        if self._is_ending:
+        if not self._move(Move.END):
             return
-        self._is_ending = True
         self._out.flush()
-        if self._layer is not None and self.stream.facts.tls is None:
+        if self._securing.has_to_finish(self.stream.facts):
             self.abort("closed by us in the middle of the TLS handshake")  # in which nothing can be said
             return
         transport = self.transport
         transport.unregisterProducer()
         transport.loseConnection()
-        self._timers.start("close", self.timing.close, lambda: self.abort("the other side took nothing more"))
+        self._deadline.start(self.timing.close, lambda: self.abort("the other side stopped reading"))
 
-    # -- timers ------------------------------------------------------------------------------------------------------
+    def _end_for(self, because: str) -> None:
+        """Remember why the connection ends; the first reason is the true one."""
+        self._ended_because = self._ended_because or because
+
+    def _stop_writing(self) -> None:
+        self._out.end()
+        self._writable.close()
+
+    # -- TLS ---------------------------------------------------------------------------------------------------------
+
+    def _start_tls(self) -> None:
+        facts = self.stream.facts
+        self._layer = layer = self._securing.start(self.transport, facts, self._writable.write)
+        self.transport, self._out = layer, Gathering(self._clock, layer.write)
+        if facts.role is Role.INITIATING:
+            layer.begin()
+
+    def _secured(self, session: Session) -> None:
+        stream = self.stream
+        secured = self._securing.shown(stream)
+        if self._securing.from_first_byte:
+            stream.facts = replace(stream.facts, tls=secured.tls, certificate=secured.certificate)
+            session.happened(secured)
+            self._begin()
+        else:
+            session.happened(secured)
+            self._carry_out(stream.answer(secured))
+
+    # -- deadlines ---------------------------------------------------------------------------------------------------
 
     def _negotiation_timed_out(self) -> None:
-        if self._direct_tls and self.stream.facts.tls is None:
+        if self._securing.from_first_byte and self.stream.facts.tls is None:
             self.abort(f"the TLS handshake took more than {self.timing.negotiate:g} s")
             return
         self._ended_because = f"negotiation took more than {self.timing.negotiate:g} s"
@@ -355,27 +383,14 @@ class StreamProtocol(Protocol):
     def _watch_idleness(self) -> None:
         idle_seconds = self.stream.facts.terms.idle_seconds
         if idle_seconds:
-            if self._reading_waits:  # it may be sending all the time
+            if self._readable.is_paused:  # it may be sending all the time
                 self.last_activity = self._clock.seconds()
             left = self.last_activity + idle_seconds - self._clock.seconds()
             if left <= 0:
                 self._ended_because = f"closed by us: nothing passed for {idle_seconds:g} s"
                 self.close()
             else:
-                self._timers.start("idle", left, self._watch_idleness)
-
-    def write_paused(self) -> None:
-        """The other side takes nothing for now."""
-        self._timers.start("stall", self.timing.stall, self._stalled)
-
-    def write_resumed(self) -> None:
-        """It does again."""
-        self._timers.stop("stall")
-
-    def _stalled(self) -> None:
-        """It has taken nothing for the time that we allow."""
-        self.has_stalled = True
-        self.abort(f"it took nothing for {self.timing.stall:g} s")
+                self._deadline.start(left, self._watch_idleness)
 
     # -- rest --------------------------------------------------------------------------------------------------------
 
@@ -392,28 +407,21 @@ class StreamProtocol(Protocol):
     # -- back-pressure -----------------------------------------------------------------------------------------------
 
     def _wait_before_reading(self, wait: Deferred[None]) -> None:
-        if not self.stream.is_open:
-            return
-        self._reading_waits += 1
-        if self._reading_waits == 1:
-            self.transport.pauseProducing()
-        wait.addCallback(lambda _: self._waited())
+        if self.stream.is_open:
+            self._readable.wait_for(wait)
 
-    def _waited(self) -> None:
-        if self._reading_waits:
-            self._reading_waits -= 1
-            if not self._reading_waits:
-                self._read_on()
+    # What becomes of each output of the stream; all others go to the session.
+    _handlers: ClassVar[Mapping[type, Callable[..., None]]] = {
+        StanzasReceived: _stanzas_received,
+        Send: _send,
+        SecureTransport: _secure_transport,
+        CloseTransport: _close_transport,
+        StreamClosed: _stream_closed,
+    }
 
-    def _read_on(self) -> None:
-        if not self._is_lost:
-            self.transport.resumeProducing()
 
-    def _wait_for_nobody(self) -> None:
-        """Read to the end what is on its way: the other side is waited for no longer than it takes to close."""
-        if self._reading_waits:
-            self._reading_waits = 0
-            self._read_on()
+def _happened(_: StreamProtocol, session: Session, output: Output) -> None:
+    session.happened(output)
 
 
 def _address(peer: Any) -> str:

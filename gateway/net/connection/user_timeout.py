@@ -1,4 +1,4 @@
-"""Silence: connections whose other end is not there any more, and nobody says so (RFC 5482).
+"""Silence: connections whose other end is no longer there, and nobody says so (RFC 5482).
 
 When the network between two machines is cut, nothing comes back, and a system goes on sending the same bytes for a
 quarter of an hour. It is told how long to try, so that what was written and never arrived was written lately.

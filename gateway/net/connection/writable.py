@@ -25,7 +25,7 @@ MOST_ANSWERS = 1 << 16
 
 
 class Owner(Protocol):
-    """Who owns the connection."""
+    """The owner of the connection."""
 
     def write_paused(self) -> None:
         """Nothing more is taken for now."""
@@ -62,7 +62,7 @@ class Writable:
         self._transport = transport
         # A wrapper hands out what it wraps, too, which would lead past its TLS; so it is the class that counts.
         self._is_direct = hasattr(type(transport), "writeSomeData")
-        transport.registerProducer(self, not self._is_direct)  # a pull producer hears when nothing waits any more
+        transport.registerProducer(self, not self._is_direct)  # a pull producer hears when nothing waits any longer
 
     def write(self, data: bytes) -> None:
         """Send it, or as much as the system takes, and have the transport send the rest."""
@@ -93,12 +93,12 @@ class Writable:
         self._has_ended = True
 
     def close(self) -> None:
-        """Nothing is written any more: the connection is lost, or cut."""
+        """Nothing is written any longer: the connection is lost, or cut."""
         self._transport = None
         self.end()
 
     def release(self) -> None:
-        """Nobody has to wait any more."""
+        """Nobody has to wait any longer."""
         waiting, self._waiting = self._waiting, []
         for wait in waiting:
             wait.callback(None)

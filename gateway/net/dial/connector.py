@@ -1,7 +1,7 @@
 """Connector: opens streams to other servers. Resolve, dial, negotiate; give up in words (RFC 6120 §3.2, XEP-0368).
 
 The time for opening a stream is shared among the servers of the domain, so that one that stays silent leaves some for
-the others. What follows a failure is decided in `tries`. Each stream leaves an attempt record with the steps that led
+the others. `tries` decides what follows a failure. Each stream leaves an attempt record with the steps that led
 to it.
 """
 
@@ -16,25 +16,26 @@ from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.python.failure import Failure
 
 from gateway.federation.delivery import TOO_BUSY, DeliveryFailed, combined, failure_of
-from gateway.federation.outbound import Gone, OutboundSession
+from gateway.federation.outbound import OutboundSession, WhenGone
 from gateway.federation.resumable_streams import BrokenStream
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import Slumber
 from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.net.dial.dialling import Dialled, dial
-from gateway.net.dial.tries import Ending, Try, at_last, at_once, is_definite
+from gateway.net.dial.tries import AddressTry, Ending, at_last, at_once, is_definite
 from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.targets import Resolution, Target
 from gateway.net.listen.connection_limits import Complaints, NotDialled, Places, Underway
 from gateway.net.tls.contexts import TLSContexts
-from gateway.notices.attempts.records import AttemptLog, Direction, Kind, Step
+from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction, Kind
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Publish
 from gateway.routing.policy import accept_answer
-from gateway.stream.codec import Budget
+from gateway.stream.budget import Budget
 from gateway.stream.facts import Facts, Role, Terms
 from gateway.stream.profiles import Profile
-from gateway.stream.stream import Stream, StreamTools
+from gateway.stream.stream import Stream
+from gateway.stream.tools import StreamTools
 from gateway.timing.steady_time import time_of_day
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import DiallingFailed, StreamCondition, StreamError, Unreachable
@@ -56,7 +57,7 @@ class Way:
 
 
 class _Share:
-    """The time that one server gets of what is left until the stream has to stand, as one of so many.
+    """The time that one server gets of what is left until the stream must be up, as one of `count`.
 
     A server that is at work on our dialback key gets half of what is left: any other server of the domain would have
     to do the same work.
@@ -91,15 +92,15 @@ class _Share:
 
 
 class _Ways:
-    """The ways to a domain that are still ahead, at most so many in all, and what has failed so far."""
+    """The ways to a domain that are still ahead, at most this many in all, and what has failed so far."""
 
     def __init__(self, resolution: Resolution, terms: Terms, most: int) -> None:
         self._definite = resolution.definite
-        self._ahead = deque(Try(target=target, terms=terms) for target in resolution.targets)
+        self._ahead = deque(AddressTry(target=target, terms=terms) for target in resolution.targets)
         self._left = most
         self._failures: list[DeliveryFailed] = []
 
-    def next(self) -> Try | None:
+    def next(self) -> AddressTry | None:
         """The way to be taken now; None when there is no other."""
         if self._is_over:
             return None
@@ -110,7 +111,7 @@ class _Ways:
     def _is_over(self) -> bool:
         return not (self._ahead and self._left)
 
-    def parts(self, this: Try) -> int:
+    def parts(self, this: AddressTry) -> int:
         """Among how many the time that is left is to be shared, this way included."""
         return 1 + len(self._ahead) if self._ahead else min(2, len(this.target.addresses))
 
@@ -124,7 +125,7 @@ class _Ways:
         """Too many streams are being opened to this way already."""
         self._failures.append(DeliveryFailed(why, TOO_BUSY))
 
-    def failed(self, this: Try, ending: Ending, failure: DeliveryFailed) -> None:
+    def failed(self, this: AddressTry, ending: Ending, failure: DeliveryFailed) -> None:
         """The stream on this way came to nothing."""
         self._failures.append(failure.afresh())
         otherwise = at_once(this, ending)
@@ -135,7 +136,7 @@ class _Ways:
         self._ahead.extend(at_last(this, ending))
 
     def timed_out(self, reason: str) -> None:
-        """Whoever wanted the stream waits no longer."""
+        """Give up: the caller no longer wants the stream."""
         self._failures.append(failure_of(Verdict.TIMEOUT, reason))
         self._ahead.clear()
 
@@ -155,7 +156,7 @@ class Connector:
         contexts: TLSContexts,
         judge: CertificateJudge,
         way_to: Callable[[Domain], Way],
-        session: Callable[[AttemptLog, DomainPair, Gone, BrokenStream | None], OutboundSession],
+        session: Callable[[AttemptLog, DomainPair, WhenGone, BrokenStream | None], OutboundSession],
         profiles: tuple[Profile, Profile],
         tools: StreamTools,
         budget: Budget,
@@ -185,7 +186,7 @@ class Connector:
         self._complaints = Complaints(publish, NotDialled)
 
     def open(
-        self, pair: DomainPair, gone: Gone, *, only_questions: bool, resuming: BrokenStream | None = None
+        self, pair: DomainPair, gone: WhenGone, *, only_questions: bool, resuming: BrokenStream | None = None
     ) -> Deferred[OutboundSession]:
         """A session whose stream is established; fails with DeliveryFailed, also when it is cancelled."""
         if not self._places.are_left_for_us:
@@ -216,7 +217,7 @@ class Connector:
         self._places.ours -= 1
 
     async def _open(
-        self, pair: DomainPair, gone: Gone, only_questions: bool, resuming: BrokenStream | None
+        self, pair: DomainPair, gone: WhenGone, only_questions: bool, resuming: BrokenStream | None
     ) -> OutboundSession:
         kind = Kind.KEYS if only_questions else Kind.SERVER
         attempt = self._attempt(pair, kind, f"looking up {pair.target}")
@@ -236,7 +237,7 @@ class Connector:
                 ways.crowded(why)
                 continue
             if this.in_clear:
-                attempt.step(Step.TLS, "left out: the handshake failed before, and require_tls = false")
+                attempt.step(AttemptStep.TLS, "left out: the handshake failed before, and require_tls = false")
             session = self._session(attempt, pair, gone, resuming)
             facts = _facts(pair, this, resuming)
             share = _Share(self._reactor, until, ways.parts(this))
@@ -246,7 +247,7 @@ class Connector:
             except DiallingFailed as failure:
                 silent = silent and failure.silent
                 if ways.not_reached(failure):
-                    attempt.step(Step.CONNECT, "; ".join(steps), ok=False)
+                    attempt.step(AttemptStep.CONNECT, "; ".join(steps), ok=False)
                     attempt.end(Verdict.NO_ANSWER if silent else Verdict.UNREACHABLE, "; ".join(steps))
             except DeliveryFailed as failure:
                 ways.failed(this, _ending(this, session, dialled), failure)
@@ -280,14 +281,14 @@ class Connector:
                 domain, direct_tls=way.direct_tls, connect=way.connect, for_strangers=only_questions
             )
         except Unreachable as failure:
-            attempt.step(Step.RESOLVE, "; ".join(failure.steps), ok=False)
+            attempt.step(AttemptStep.RESOLVE, "; ".join(failure.steps), ok=False)
             verdict = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.DNS_FAILED
             attempt.end(verdict, failure.sentence)
             raise failure_of(verdict, failure.sentence) from failure
         except CancelledError:
             attempt.end(Verdict.TIMEOUT, "name resolution took too long")
             raise failure_of(Verdict.TIMEOUT, "name resolution took too long") from None
-        attempt.step(Step.RESOLVE, "; ".join(resolution.steps))
+        attempt.step(AttemptStep.RESOLVE, "; ".join(resolution.steps))
         return resolution
 
     async def _dial(
@@ -315,7 +316,7 @@ class Connector:
         except CancelledError:
             if share.is_over:
                 raise DiallingFailed("; ".join(steps), permanent=False, steps=steps, silent=True) from None
-            attempt.step(Step.CONNECT, "; ".join(steps), ok=False)
+            attempt.step(AttemptStep.CONNECT, "; ".join(steps), ok=False)
             attempt.end(Verdict.NO_ANSWER, "; ".join(steps) or "connecting took too long")
             raise
         finally:
@@ -349,7 +350,7 @@ class Connector:
         )
 
 
-def _facts(pair: DomainPair, this: Try, resuming: BrokenStream | None) -> Facts:
+def _facts(pair: DomainPair, this: AddressTry, resuming: BrokenStream | None) -> Facts:
     """What is known when a stream is opened."""
     return Facts(
         role=Role.INITIATING,
@@ -361,7 +362,7 @@ def _facts(pair: DomainPair, this: Try, resuming: BrokenStream | None) -> Facts:
     )
 
 
-def _ending(this: Try, session: OutboundSession, dialled: Dialled) -> Ending:
+def _ending(this: AddressTry, session: OutboundSession, dialled: Dialled) -> Ending:
     """How a try ended whose connection stood."""
     record, narrator, facts = session.attempt.record, session.narrator, session.facts
     assert record is not None

@@ -1,4 +1,4 @@
-"""Dialling the targets of a remote domain until one connection stands (RFC 8305 §5).
+"""Dialling the targets of a remote domain until one connection is up (RFC 8305 §5).
 
     dialled = await dial(reactor, resolution.targets, lambda target: StreamProtocol(...))
 
@@ -26,6 +26,7 @@ from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 
+from gateway.net.dns.resolver import Note
 from gateway.net.dns.targets import Target, endpoint_text
 from gateway.xmpp.errors import DiallingFailed
 
@@ -33,12 +34,11 @@ ATTEMPT_DELAY = 0.25
 ATTEMPT_SECONDS = 10.0
 
 Build = Callable[[Target], Protocol]
-Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dialled:
-    """A connection that stands: its protocol, where it leads, and all that was tried up to it.
+    """An open connection: its protocol, its target, and everything tried before it.
 
     `untried` are the addresses of the same target that did not fail: another server may answer there.
     """
@@ -139,10 +139,12 @@ class Race:
     def _lost(self, failure: Failure, address: str) -> None:
         if self._attempts.pop(address, None) is None:
             return  # given up
-        failure.trap(ConnectError)
+        error = failure.value
+        if not isinstance(error, ConnectError):
+            failure.raiseException()  # our own bug
         self.failed.append(address)
-        self.silent = self.silent and isinstance(failure.value, TimeoutError)
-        self._tell(address, self._in_words(failure.value))
+        self.silent = self.silent and isinstance(error, TimeoutError)
+        self._tell(address, self._in_words(error))
         self._start_next()
 
     def _broke(self, failure: Failure) -> None:
@@ -155,7 +157,7 @@ class Race:
         self._factory.protocol = None  # nothing more is built; Twisted's parts of the connection refer to the factory
         attempts, self._attempts = self._attempts, {}
         for address, attempt in attempts.items():
-            self._tell(address, "had not answered yet, given up")
+            self._tell(address, "had not answered yet, so it was given up")
             attempt.cancel()
 
     def _stop_timer(self) -> None:

@@ -3,7 +3,7 @@
 A domain has several servers, a server several addresses, and a server may take one proof and not another. What one of
 them says is its own affair: it may be shutting down, be set up wrongly, or be no XMPP server at all. So a failure leads
 to the next way, unless it is the domain's decision. That takes two things: the server has shown a certificate for the
-domain, and it refuses us by rule. Whoever has not proved to be the domain cannot speak for it.
+domain, and it refuses us by rule. A server that has not proved the domain cannot speak for it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WHATEVER_THE_PROOF = DECISIONS - {StreamCondition.NOT_AUTHORIZED}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Try:
+class AddressTry:
     """One way to a domain: where, on what terms, whether TLS is left out, and why it is taken, in words."""
 
     target: Target
@@ -54,7 +54,7 @@ def is_definite(ending: Ending) -> bool:
     return ending.verdict is Verdict.CLOSED_BY_US or (ending.proved and ending.their_error in DECISIONS)
 
 
-def at_once(failed: Try, ending: Ending) -> Sequence[Try]:
+def at_once(failed: AddressTry, ending: Ending) -> Sequence[AddressTry]:
     """What the same server may take: dialback on a new stream, where it ended the one on which we tried EXTERNAL."""
     terms = failed.terms
     if ending.their_error in _WHATEVER_THE_PROOF:
@@ -68,9 +68,9 @@ def at_once(failed: Try, ending: Ending) -> Sequence[Try]:
     return (replace(failed, terms=replace(terms, means=others), why=why),)
 
 
-def at_last(failed: Try, ending: Ending) -> Sequence[Try]:
+def at_last(failed: AddressTry, ending: Ending) -> Sequence[AddressTry]:
     """What is tried after all other servers: other addresses of this one, then the same one without TLS."""
-    tries: list[Try] = []
+    tries: list[AddressTry] = []
     if ending.untried:
         elsewhere = replace(failed.target, addresses=ending.untried)
         tries.append(replace(failed, target=elsewhere, why="trying another address of the same server"))

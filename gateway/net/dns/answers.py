@@ -18,21 +18,21 @@ from gateway.net.dns.service_records import ServiceRecord
 from gateway.net.dns.targets import is_host_name
 from gateway.xmpp.errors import GatewayError
 
-Kind = Literal["SRV", "A", "AAAA"]
+RecordType = Literal["SRV", "A", "AAAA"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class DNSQuestion:
     """A kind of record at a name, in its A-label form."""
 
-    kind: Kind
+    kind: RecordType
     name: str
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
 
 
-class Outcome(Enum):
+class LookupOutcome(Enum):
     """How a question ended."""
 
     FOUND = "found"
@@ -43,11 +43,11 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What came of a question: `values` are ServiceRecords or addresses when FOUND; good for so many seconds."""
+class DNSAnswer:
+    """What came of a question: `values` are ServiceRecords or addresses when FOUND; good for this many seconds."""
 
-    question: Question
-    outcome: Outcome
+    question: DNSQuestion
+    outcome: LookupOutcome
     detail: str
     values: tuple[Any, ...] = ()
     seconds: float = 0
@@ -56,7 +56,7 @@ class Answer:
     @property
     def definite(self) -> bool:
         """Whether the DNS has said what there is, so that asking again would not help."""
-        return self.outcome in (Outcome.FOUND, Outcome.NONE, Outcome.NO_NAME)
+        return self.outcome in (LookupOutcome.FOUND, LookupOutcome.NONE, LookupOutcome.NO_NAME)
 
     @property
     def sentence(self) -> str:
@@ -81,18 +81,18 @@ def follow_aliases(
         if len(names) > most:
             raise AliasTrouble(f"more than {most} aliases, one after the other")
         if not is_host_name(alias):
-            raise AliasTrouble(f"the alias {names[-1]} leads to what is no host name")
+            raise AliasTrouble(f"the alias {names[-1]} leads to something other than a host name")
         names.append(alias)
     return [record for record in ours if record.type == record_type and _text(record.name) == names[-1]]
 
 
-def read_records(kind: Kind, records: Iterable[dns.RRHeader]) -> tuple[Any, ...]:
+def read_records(kind: RecordType, records: Iterable[dns.RRHeader]) -> tuple[Any, ...]:
     """The values in records of one kind, each once, without those that are of no use to anybody."""
     values = map(_READERS[kind], records)
     return tuple(value for value in dict.fromkeys(values) if value is not None)
 
 
-def in_words(kind: Kind, values: Sequence[Any]) -> str:
+def in_words(kind: RecordType, values: Sequence[Any]) -> str:
     """What was found, for the sentence of an answer."""
     if not values:
         return "nothing that can be used"
@@ -127,4 +127,4 @@ def _text(name: dns.Name) -> str:
     return name.name.decode("latin-1").lower()
 
 
-_READERS: dict[Kind, Callable[[dns.RRHeader], Any]] = {"SRV": _service, "A": _address, "AAAA": _address}
+_READERS: dict[RecordType, Callable[[dns.RRHeader], Any]] = {"SRV": _service, "A": _address, "AAAA": _address}

@@ -63,7 +63,7 @@ class Destinations:
         if (kind := _near(target)) is not None and not any(target in each for each in self._allowed):
             return f"other domains may not lead us to {kind} address ([dns] allow_networks)"
         if any(self._leads_to(target, *door) for door in self._doors() if door[1] == port):
-            return "that is a door of our own"
+            return "that is a port of this gateway"
         return ""
 
     def _leads_to(self, target: IPAddress, host: str, port: int) -> bool:

@@ -33,7 +33,7 @@ FAILURES = {
 }
 
 
-class NoAnswer(GatewayError):
+class NameserverSilent(GatewayError):
     """No nameserver gave a usable answer; `silent` when that is because none gave any."""
 
     def __init__(self, sentence: str, *, silent: bool) -> None:
@@ -43,7 +43,7 @@ class NoAnswer(GatewayError):
 
 
 class Asks(Protocol):
-    """Whoever puts one question to the DNS: the nameservers, or a table in a test."""
+    """The place where one question is asked: the nameservers, or a table in a test."""
 
     async def ask(self, query: dns.Query) -> dns.Message:
         """The answer, with result code OK or ENAME; NoAnswer when there is none."""
@@ -61,12 +61,12 @@ class Nameservers:
 
     async def ask(self, query: dns.Query) -> dns.Message:
         """The answer of the first nameserver that has a usable one."""
-        complaints: list[NoAnswer] = []
+        complaints: list[NameserverSilent] = []
         for seconds in self._rounds:
             for server in self._servers():
                 try:
                     return await self._ask_one(server, query, seconds)
-                except NoAnswer as complaint:
+                except NameserverSilent as complaint:
                     complaints.append(complaint)
         raise _worst(complaints)
 
@@ -77,9 +77,9 @@ class Nameservers:
             if answer.trunc:
                 answer = await ask_over_tcp(self._reactor, server, query, seconds)
         except TimeoutError:
-            raise NoAnswer(f"no answer from {where}", silent=True) from None
+            raise NameserverSilent(f"no answer from {where}", silent=True) from None
         except (ConnectError, ConnectionLost, CannotListenError, OSError) as error:
-            raise NoAnswer(f"{where} cannot be asked: {error}", silent=True) from error
+            raise NameserverSilent(f"{where} cannot be asked: {error}", silent=True) from error
         return _checked(answer, query, where)
 
 
@@ -139,15 +139,15 @@ class _Conversation:
 def _checked(answer: dns.Message, query: dns.Query, where: str) -> dns.Message:
     """The answer, when it is one and belongs to this question."""
     if not answer.answer or answer.queries != [query]:
-        raise NoAnswer(f"{where} answered another question", silent=False)
+        raise NameserverSilent(f"{where} answered another question", silent=False)
     if answer.rCode not in (dns.OK, dns.ENAME):
         words = FAILURES.get(answer.rCode, f"failed with result code {answer.rCode}")
-        raise NoAnswer(f"{where} {words}", silent=False)
+        raise NameserverSilent(f"{where} {words}", silent=False)
     return answer
 
 
-def _worst(complaints: Sequence[NoAnswer]) -> NoAnswer:
-    """What was said weighs more than silence; each complaint is told once."""
+def _worst(complaints: Sequence[NameserverSilent]) -> NameserverSilent:
+    """Prefer an answer to silence; report each complaint once."""
     said = [complaint for complaint in complaints if not complaint.silent] or list(complaints)
     sentences = dict.fromkeys(complaint.sentence for complaint in said)
-    return NoAnswer("; ".join(sentences) or "there is no nameserver to ask", silent=all(c.silent for c in said))
+    return NameserverSilent("; ".join(sentences) or "there is no nameserver to ask", silent=all(c.silent for c in said))

@@ -26,22 +26,22 @@ from twisted.python.failure import Failure
 from gateway.bounds.tables import Bounded, family
 from gateway.net.dns.answers import (
     AliasTrouble,
-    Answer,
-    Kind,
-    Outcome,
-    Question,
+    DNSAnswer,
+    DNSQuestion,
+    LookupOutcome,
+    RecordType,
     follow_aliases,
     in_words,
     read_records,
 )
-from gateway.net.dns.nameservers import Asks, NoAnswer
+from gateway.net.dns.nameservers import Asks, NameserverSilent
 
 LONGEST_NAME = 253
-RECORD_TYPES: dict[Kind, int] = {"SRV": dns.SRV, "A": dns.A, "AAAA": dns.AAAA}
+RECORD_TYPES: dict[RecordType, int] = {"SRV": dns.SRV, "A": dns.A, "AAAA": dns.AAAA}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bounds:
+class ResolverBounds:
     """How much is asked, taken and kept; times in seconds."""
 
     floor: float = 10
@@ -55,18 +55,18 @@ class Bounds:
     records: int = 64
 
 
-class Wait:
+class AnswerWait:
     """One asker's wait for an answer: `answer` fires with it, or with a SILENT one when the time is over."""
 
-    def __init__(self, reactor: Any, question: Question) -> None:
-        self.answer: Deferred[Answer] = Deferred(lambda answer: self._stop())
+    def __init__(self, reactor: Any, question: DNSQuestion) -> None:
+        self.answer: Deferred[DNSAnswer] = Deferred(lambda answer: self._stop())
         self._reactor = reactor
         self._question = question
         self._since = reactor.seconds()
         self._timer: Any = None
 
     def last(self, seconds: float) -> None:
-        """Wait no longer than so many seconds from now."""
+        """Wait no longer than this many seconds from now."""
         if self.answer.called:
             return
         if self._timer is None:
@@ -74,15 +74,15 @@ class Wait:
         elif self._timer.getTime() > self._reactor.seconds() + seconds:
             self._timer.reset(seconds)
 
-    def end(self, answer: Answer | Failure) -> None:
+    def end(self, answer: DNSAnswer | Failure) -> None:
         """The answer is there; nothing happens when the wait is over already."""
         if not self.answer.called:
             self._stop()
-            self.answer.callback(answer)  # type: ignore[arg-type]  # a Failure takes the error path
+            self.answer.callback(answer)  # a Failure takes the error path
 
     def _expire(self) -> None:
         waited = self._reactor.seconds() - self._since
-        self.end(_unanswered(self._question, Outcome.SILENT, f"no answer within {waited:.1f} s"))
+        self.end(_unanswered(self._question, LookupOutcome.SILENT, f"no answer within {waited:.1f} s"))
 
     def _stop(self) -> None:
         if self._timer is not None and self._timer.active():
@@ -93,28 +93,28 @@ class NobodyWaitsError(Exception):
     """A question's turn came too late for everybody who had it."""
 
 
-class Questions:
+class DNSQuestions:
     """All the questions that this process has for the DNS."""
 
-    def __init__(self, reactor: Any, nameservers: Asks, bounds: Bounds) -> None:
+    def __init__(self, reactor: Any, nameservers: Asks, bounds: ResolverBounds) -> None:
         self._reactor = reactor
         self._nameservers = nameservers
         self._bounds = bounds
         self._memory = Memory(bounds.kept)
-        self._under_way: dict[Question, list[Wait]] = {}
+        self._under_way: dict[DNSQuestion, list[AnswerWait]] = {}
         self._lanes = Lanes(bounds.at_once)
-        self._ours: set[Question] = set()  # of those under way
-        self._turns: dict[Question, Turn] = {}
+        self._ours: set[DNSQuestion] = set()  # of those under way
+        self._turns: dict[DNSQuestion, Turn] = {}
 
-    def remembered(self, questions: Sequence[Question]) -> list[Answer] | None:
+    def remembered(self, questions: Sequence[DNSQuestion]) -> list[DNSAnswer] | None:
         """The answers to all of these questions, where nobody has to be asked."""
         now = self._reactor.seconds()
         answers = [self._memory.recall(question, now) for question in questions]
-        return None if None in answers else cast("list[Answer]", answers)
+        return None if None in answers else cast("list[DNSAnswer]", answers)
 
-    def ask(self, question: Question, seconds: float, *, for_strangers: bool = False) -> Wait:
-        """Begin to wait for the answer to a question, for so many seconds at most."""
-        wait = Wait(self._reactor, question)
+    def ask(self, question: DNSQuestion, seconds: float, *, for_strangers: bool = False) -> AnswerWait:
+        """Begin to wait for the answer to a question, for this many seconds at most."""
+        wait = AnswerWait(self._reactor, question)
         under_way = self._bounds.under_way
         known = self._memory.recall(question, self._reactor.seconds())
         if known is not None:
@@ -124,7 +124,7 @@ class Questions:
             if not for_strangers:
                 self._hasten(question)
         elif len(self._under_way) >= under_way - for_strangers * (under_way // 4):
-            wait.end(_unanswered(question, Outcome.FAILED, "not asked, too many questions are waiting"))
+            wait.end(_unanswered(question, LookupOutcome.FAILED, "not asked, too many questions are waiting"))
         else:
             self._under_way[question] = [wait]
             if not for_strangers:
@@ -137,27 +137,27 @@ class Questions:
         """Keep nothing of what was answered so far."""
         self._memory = Memory(self._bounds.kept)
 
-    def _found(self, result: Answer | Failure, question: Question) -> None:
-        if isinstance(result, Answer):
+    def _found(self, result: DNSAnswer | Failure, question: DNSQuestion) -> None:
+        if isinstance(result, DNSAnswer):
             self._memory.keep(result, self._reactor.seconds() + result.seconds)
         self._ours.discard(question)
         for wait in self._under_way.pop(question):
             wait.end(result)
 
-    async def _find(self, question: Question) -> Answer:
+    async def _find(self, question: DNSQuestion) -> DNSAnswer:
         if len(question.name) > LONGEST_NAME:
-            return self._absent(question, Outcome.NONE, "none, as no name can be that long")
+            return self._absent(question, LookupOutcome.NONE, "none, as no name can be that long")
         try:
             return await self._follow(question)
-        except NoAnswer as reason:
-            outcome = Outcome.SILENT if reason.silent else Outcome.FAILED
+        except NameserverSilent as reason:
+            outcome = LookupOutcome.SILENT if reason.silent else LookupOutcome.FAILED
             return _unanswered(question, outcome, reason.sentence, self._bounds.failure)
         except AliasTrouble as trouble:
-            return self._absent(question, Outcome.FAILED, str(trouble))
+            return self._absent(question, LookupOutcome.FAILED, str(trouble))
         except NobodyWaitsError:
-            return _unanswered(question, Outcome.SILENT, "not asked in time")
+            return _unanswered(question, LookupOutcome.SILENT, "not asked in time")
 
-    async def _follow(self, question: Question) -> Answer:
+    async def _follow(self, question: DNSQuestion) -> DNSAnswer:
         """Ask for the name, then for where its aliases lead, as long as an answer only brings more aliases."""
         names, record_type = [question.name], RECORD_TYPES[question.kind]
         while True:
@@ -168,11 +168,11 @@ class Questions:
             if records:
                 return self._present(question, way, records)
             if message.rCode == dns.ENAME:
-                return self._absent(question, Outcome.NO_NAME, way + "no such name")
+                return self._absent(question, LookupOutcome.NO_NAME, way + "no such name")
             if names[-1] == asked:
-                return self._absent(question, Outcome.NONE, way + "none")
+                return self._absent(question, LookupOutcome.NONE, way + "none")
 
-    async def _in_turn(self, question: Question, query: dns.Query) -> dns.Message:
+    async def _in_turn(self, question: DNSQuestion, query: dns.Query) -> dns.Message:
         turn = self._turns[question] = self._lanes.join("" if question in self._ours else family(question.name))
         try:
             await turn.begun
@@ -183,24 +183,24 @@ class Questions:
             del self._turns[question]
             self._lanes.leave(turn)
 
-    def _hasten(self, question: Question) -> None:
+    def _hasten(self, question: DNSQuestion) -> None:
         """Somebody of ours wants to know as well what a stranger has asked."""
         self._ours.add(question)
         if question in self._turns:
             self._lanes.hasten(self._turns[question])
 
-    def _present(self, question: Question, way: str, records: list[dns.RRHeader]) -> Answer:
+    def _present(self, question: DNSQuestion, way: str, records: list[dns.RRHeader]) -> DNSAnswer:
         values = read_records(question.kind, records[: self._bounds.records])
         seconds = max(self._bounds.floor, min(self._bounds.ceiling, *(record.ttl for record in records)))
-        return Answer(
+        return DNSAnswer(
             question=question,
-            outcome=Outcome.FOUND if values else Outcome.NONE,
+            outcome=LookupOutcome.FOUND if values else LookupOutcome.NONE,
             detail=way + in_words(question.kind, values),
             values=values,
             seconds=seconds,
         )
 
-    def _absent(self, question: Question, outcome: Outcome, detail: str) -> Answer:
+    def _absent(self, question: DNSQuestion, outcome: LookupOutcome, detail: str) -> DNSAnswer:
         return _unanswered(question, outcome, detail, self._bounds.absence)
 
 
@@ -290,14 +290,14 @@ class Memory:
     """Answers until they are too old. Of the domain with most of them, the one least recently asked for makes room."""
 
     def __init__(self, most: int) -> None:
-        self._answers: Bounded[Question, tuple[float, Answer]] = Bounded(most)
+        self._answers: Bounded[DNSQuestion, tuple[float, DNSAnswer]] = Bounded(most)
 
-    def keep(self, answer: Answer, until: float) -> None:
+    def keep(self, answer: DNSAnswer, until: float) -> None:
         """Remember an answer for its question until that time."""
         question = answer.question
         self._answers.put(question, (until, replace(answer, remembered=True)), family(question.name))
 
-    def recall(self, question: Question, now: float) -> Answer | None:
+    def recall(self, question: DNSQuestion, now: float) -> DNSAnswer | None:
         """The answer that is still good, if there is one."""
         known = self._answers.get(question)
         if known is None:
@@ -310,5 +310,5 @@ class Memory:
         return answer
 
 
-def _unanswered(question: Question, outcome: Outcome, detail: str, seconds: float = 0) -> Answer:
-    return Answer(question=question, outcome=outcome, detail=detail, seconds=seconds)
+def _unanswered(question: DNSQuestion, outcome: LookupOutcome, detail: str, seconds: float = 0) -> DNSAnswer:
+    return DNSAnswer(question=question, outcome=outcome, detail=detail, seconds=seconds)

@@ -28,11 +28,11 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from gateway.net.dns.answers import Answer, Question
+from gateway.net.dns.answers import DNSAnswer, DNSQuestion
 from gateway.net.dns.destinations import ANYWHERE, Destinations
 from gateway.net.dns.nameservers import Asks, Nameservers
-from gateway.net.dns.questions import Bounds, Questions, Wait
-from gateway.net.dns.service_records import FOR_SERVERS, Offer, Service, Tls, in_order
+from gateway.net.dns.questions import AnswerWait, DNSQuestions, ResolverBounds
+from gateway.net.dns.service_records import FOR_SERVERS, Offer, SRVService, Tls, in_order
 from gateway.net.dns.system_names import (
     Nameserver,
     WatchedFile,
@@ -74,7 +74,7 @@ class Patience:
 
 
 class Resolver:
-    """Finds the servers of remote domains, and remembers for a while what it was told."""
+    """Finds the servers of remote domains, and caches the answers."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Resolver:
         *,
         hosts_file: str = "/etc/hosts",
         patience: Patience = Patience(),
-        bounds: Bounds = Bounds(),
+        bounds: ResolverBounds = ResolverBounds(),
         random: Random | None = None,
         asks: Asks | None = None,
         destinations: Destinations = ANYWHERE,
@@ -93,7 +93,7 @@ class Resolver:
         self._hosts = WatchedFile(hosts_file, read_hosts)
         self._patience = patience
         self._random = random or SystemRandom()
-        self._questions = Questions(reactor, asks or Nameservers(reactor, _servers(nameservers)), bounds)
+        self._questions = DNSQuestions(reactor, asks or Nameservers(reactor, _servers(nameservers)), bounds)
 
     async def resolve(
         self,
@@ -101,7 +101,7 @@ class Resolver:
         *,
         direct_tls: bool = True,
         connect: str | None = None,
-        service: Service = FOR_SERVERS,
+        service: SRVService = FOR_SERVERS,
         note: Note = lambda step: None,
         for_strangers: bool = False,
     ) -> Resolution:
@@ -128,12 +128,12 @@ class Resolver:
         return Resolution(domain=domain, targets=targets, steps=tuple(search.steps), definite=search.definite)
 
     def forget(self) -> None:
-        """Keep nothing of what was answered so far, so that the next questions are asked afresh."""
+        """Keep nothing of what was answered so far, so that the next questions are asked again."""
         self._questions.forget()
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Found:
+class _FoundAddresses:
     """The addresses of one host; `definite` when there are none and will be none."""
 
     addresses: tuple[str, ...]
@@ -142,14 +142,14 @@ class _Found:
 
 
 class _Haste:
-    """Limits the waits for all hosts of a domain to so many seconds, once one of them has addresses."""
+    """Limits the waits for all hosts of a domain to this many seconds, once one of them has addresses."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._has_begun = False
-        self._waits: list[Wait] = []
+        self._waits: list[AnswerWait] = []
 
-    def applies_to(self, *waits: Wait) -> None:
+    def applies_to(self, *waits: AnswerWait) -> None:
         """Limit these waits, too."""
         self._waits += waits
         if self._has_begun:
@@ -161,7 +161,7 @@ class _Haste:
             self._has_begun = True
             self._limit(self._waits)
 
-    def _limit(self, waits: Sequence[Wait]) -> None:
+    def _limit(self, waits: Sequence[AnswerWait]) -> None:
         for wait in waits:
             wait.last(self._seconds)
 
@@ -172,12 +172,12 @@ class _Search:
     def __init__(
         self,
         reactor: Any,
-        questions: Questions,
+        questions: DNSQuestions,
         hosts: Mapping[str, tuple[str, ...]],
         patience: Patience,
         random: Random,
         destinations: Destinations,
-        service: Service,
+        service: SRVService,
         note: Note,
         for_strangers: bool,
     ) -> None:
@@ -217,20 +217,20 @@ class _Search:
         self._say(f"{name} itself and port {self._service.port}, as no service record is known")
         return await self._located([self._itself(name)], "fallback", name)
 
-    async def _services(self, name: str, direct_tls: bool) -> dict[Tls, Answer]:
+    async def _services(self, name: str, direct_tls: bool) -> dict[Tls, DNSAnswer]:
         names = self._service.names
         asked = [tls for tls in names if direct_tls or tls == "starttls"]
-        questions = [Question(kind="SRV", name=f"{names[tls]}.{name}") for tls in asked]
+        questions = [DNSQuestion(kind="SRV", name=f"{names[tls]}.{name}") for tls in asked]
         answers = self._questions.remembered(questions) or await self._all_services(questions)
         for answer in answers:
             self._say(answer.sentence)
         return dict(zip(asked, answers, strict=True))
 
-    async def _all_services(self, questions: Sequence[Question]) -> list[Answer]:
+    async def _all_services(self, questions: Sequence[DNSQuestion]) -> list[DNSAnswer]:
         """Ask for all services at once; when one is answered, the others have little time left."""
         waits = [self._ask(question, self._patience.services) for question in questions]
 
-        def hurry(answer: Answer) -> Answer:
+        def hurry(answer: DNSAnswer) -> DNSAnswer:
             if answer.definite:
                 offered = any(record.target for record in answer.values)
                 for wait in waits:
@@ -266,7 +266,7 @@ class _Search:
             raise ResolutionFailed(f"there is no address for {whose} but {self.steps[-1]}", permanent=self.definite)
         return tuple(target for target in targets if target.addresses)
 
-    def _allowed(self, place: Place, found: Mapping[str, _Found], source: Source) -> tuple[str, ...]:
+    def _allowed(self, place: Place, found: Mapping[str, _FoundAddresses], source: Source) -> tuple[str, ...]:
         """The addresses there to which another domain may lead us."""
         allowed: list[str] = []
         for address in found[place.host].addresses:
@@ -277,28 +277,30 @@ class _Search:
                 allowed.append(address)
         return tuple(allowed)
 
-    async def _addresses(self, host: str, haste: _Haste) -> _Found:
+    async def _addresses(self, host: str, haste: _Haste) -> _FoundAddresses:
         """The addresses of a host: itself, the hosts file, or the DNS."""
         most = self._patience.addresses
         if is_address(host):
             haste.begin()
-            return _Found(addresses=(host,), sentences=())
+            return _FoundAddresses(addresses=(host,), sentences=())
         if host in self._hosts:
             haste.begin()
             addresses = interleaved(self._hosts[host], most)
-            return _Found(addresses=addresses, sentences=(f"{host}: {', '.join(addresses)} in the hosts file",))
-        questions = [Question(kind="AAAA", name=host), Question(kind="A", name=host)]
+            return _FoundAddresses(
+                addresses=addresses, sentences=(f"{host}: {', '.join(addresses)} in the hosts file",)
+            )
+        questions = [DNSQuestion(kind="AAAA", name=host), DNSQuestion(kind="A", name=host)]
         six, four = self._questions.remembered(questions) or await self._both_families(haste, *questions)
-        return _Found(
+        return _FoundAddresses(
             addresses=interleaved((*six.values, *four.values), most),
             sentences=(six.sentence, four.sentence),
             definite=six.definite and four.definite,
         )
 
-    async def _both_families(self, haste: _Haste, for_six: Question, for_four: Question) -> list[Answer]:
+    async def _both_families(self, haste: _Haste, for_six: DNSQuestion, for_four: DNSQuestion) -> list[DNSAnswer]:
         """Ask for IPv6 and IPv4 at once; when one is there, the other has little time left (RFC 8305 §3)."""
 
-        def hurry(answer: Answer, other: Wait) -> Answer:
+        def hurry(answer: DNSAnswer, other: AnswerWait) -> DNSAnswer:
             if answer.values:
                 other.last(self._patience.other_family)
                 haste.begin()
@@ -312,7 +314,7 @@ class _Search:
         four.answer.addCallback(hurry, six)
         return await _all([six.answer, four.answer])
 
-    def _ask(self, question: Question, seconds: float) -> Wait:
+    def _ask(self, question: DNSQuestion, seconds: float) -> AnswerWait:
         return self._questions.ask(question, seconds, for_strangers=self._for_strangers)
 
     def _itself(self, host: str) -> Place:

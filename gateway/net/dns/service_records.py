@@ -17,15 +17,15 @@ Tls = Literal["direct", "starttls"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
+class SRVService:
     """What is looked for at a domain: the names of its service records, and its port where there are none."""
 
     names: Mapping[Tls, str]
     port: int
 
 
-FOR_SERVERS = Service(names={"direct": "_xmpps-server._tcp", "starttls": "_xmpp-server._tcp"}, port=5269)
-FOR_CLIENTS = Service(names={"direct": "_xmpps-client._tcp", "starttls": "_xmpp-client._tcp"}, port=5222)
+FOR_SERVERS = SRVService(names={"direct": "_xmpps-server._tcp", "starttls": "_xmpp-server._tcp"}, port=5269)
+FOR_CLIENTS = SRVService(names={"direct": "_xmpps-client._tcp", "starttls": "_xmpp-client._tcp"}, port=5222)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Offer:
 
 
 def in_order(offers: Sequence[Offer], random: Random, most: int) -> list[Offer]:
-    """At most so many offers, the ones of the best priorities, in the order in which they are to be tried."""
+    """At most this many offers, the ones of the best priorities, in the order in which they are to be tried."""
     kept = sorted(offers, key=lambda offer: offer.record.priority)[:most]
     ordered: list[Offer] = []
     for priority in sorted({offer.record.priority for offer in kept}):

@@ -75,7 +75,7 @@ def parse_nameserver(text: str) -> Nameserver:
     if is_address(text.strip("[]")):
         host, port = text, str(DNS_PORT)
     elif not is_address(host.strip("[]")):
-        raise ValueError(f"{text!r} is no nameserver: an IP address is needed, and a port may follow, 127.0.0.1:5300")
+        raise ValueError(f"{text!r} is not a nameserver: write an IP address, with a port if needed: 127.0.0.1:5300")
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ValueError(f"{text!r} has no usable port: a number from 1 to 65535 is needed after the last colon")
     return canonical(host.strip("[]")), int(port)

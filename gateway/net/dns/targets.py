@@ -104,12 +104,14 @@ def dns_name(domain: str) -> str:
     """The name to ask the DNS for; a domain that cannot have one is not found for good."""
     name = ascii_name(domain)
     if not is_host_name(name):
-        raise ResolutionFailed(f"{domain} cannot be looked up: it is no name that the DNS could hold", permanent=True)
+        raise ResolutionFailed(
+            f"{domain} cannot be looked up: it is not a name that the DNS could hold", permanent=True
+        )
     return name
 
 
 def interleaved(addresses: Iterable[str], most: int) -> tuple[str, ...]:
-    """At most so many addresses, IPv6 and IPv4 by turns, IPv6 first (RFC 8305 §4)."""
+    """At most this many addresses, IPv6 and IPv4 by turns, IPv6 first (RFC 8305 §4)."""
     once = list(dict.fromkeys(addresses))
     six = [address for address in once if ":" in address]
     four = [address for address in once if ":" not in address]

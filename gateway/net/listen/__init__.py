@@ -1,1 +1,1 @@
-"""The doors: what listens, and how much may come in."""
+"""Listening: the ports, and how much may come in on them."""

@@ -3,12 +3,12 @@
 It counts connections: in all, by address, and those that have proved nothing yet. It limits how fast one address may
 come back, so that a server that reconnects in a tight loop costs next to nothing. An IPv6 address counts as its /64,
 which is what one customer is given. Many domains of one hoster share an address, so a stream that has proved something
-no longer counts among those of its address that have not, but among ten times as many. Whoever is turned away is told
-why, by a stream error.
+no longer counts among those of its address that have not, but among ten times as many. A stream error tells
+a connection that is turned away why.
 
 When too many have proved nothing, the newcomer is let in and the oldest of those of the most crowded address has to
-leave: whoever fills us with half-open connections pushes out his own, and a server that comes to prove itself has its
-chance.
+leave: an address that fills us with half-open connections pushes out its own, and a server that comes to prove itself
+has its chance.
 """
 
 from __future__ import annotations
@@ -70,6 +70,11 @@ class Crowd:
     per_address: int = 100
     unauthenticated: int = 1000
     per_minute: float = 600
+
+
+MOST_REFUSALS = 100
+"""How many connections are told at a time why they are refused; fewer where few streams are allowed, as each of them
+takes a file descriptor."""
 
 
 class Places:
@@ -136,6 +141,7 @@ class Porter:
     def __init__(self, crowd: Crowd, places: Places, publish: Publish, seconds: Callable[[], float]) -> None:
         self.crowd = crowd
         self.connections: set[Guest] = set()
+        self.being_refused = 0  # connections at all doors that are being told that there is no room
         self.unproved = Unproved()
         self._places = places
         self._addresses: dict[Guest, str] = {}
@@ -160,8 +166,13 @@ class Porter:
             self._complaints.tell(address, why, self._seconds())
         return why
 
+    @property
+    def can_explain(self) -> bool:
+        """Whether one more connection may be told why it is refused, instead of being closed without a word."""
+        return self.being_refused < min(MOST_REFUSALS, self._places.most // 8)
+
     def entered(self, connection: Guest) -> None:
-        """A connection stands."""
+        """Admit a connection, or turn it away."""
         address = address_of(connection.peer_address)
         if len(self.unproved) >= self.crowd.unauthenticated:
             self._make_room()
@@ -196,13 +207,13 @@ class Porter:
 class Unproved:
     """The connections that have proved nothing yet, by address, and each address under how many it has.
 
-    In a flood somebody has to leave whenever somebody comes, so finding him must not take longer the more there are.
+    In a flood one connection must leave whenever one comes, so finding it must not take longer the more there are.
     """
 
     def __init__(self) -> None:
         self._address_of: dict[Guest, str] = {}
         self._at: dict[str, dict[Guest, None]] = {}  # in the order in which they came
-        self._crowds: dict[int, dict[str, None]] = {}  # the addresses that have so many
+        self._crowds: dict[int, dict[str, None]] = {}  # the addresses that have this many
         self._largest = 0
 
     def __len__(self) -> int:
@@ -224,7 +235,7 @@ class Unproved:
         self._largest = max(self._largest, len(there))
 
     def remove(self, guest: Guest) -> None:
-        """One has proved something, or is gone; nothing happens when he is not here."""
+        """Remove one that has proved something, or is gone; do nothing when it is not here."""
         address = self._address_of.pop(guest, None)
         if address is None:
             return
@@ -237,7 +248,7 @@ class Unproved:
             self._largest -= 1
 
     def take_oldest_of_most_crowded(self) -> tuple[Guest, str]:
-        """The one who has to leave, and his address."""
+        """Return the connection that must leave, and its address."""
         address = next(iter(self._crowds[self._largest]))
         oldest = next(iter(self._at[address]))
         self.remove(oldest)

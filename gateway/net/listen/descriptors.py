@@ -4,8 +4,8 @@ Every connection takes one. The soft limit, often 1024 for the sake of select(2)
 start. Where that is too little for `[limits] streams`, fewer streams are let in, so that something is always left for
 what is not a stream of somebody else: files, the operator's commands, questions to the DNS.
 
-Should they run out all the same, Twisted closes those who wait at a door and keeps the door. It says so in its own log
-only, so whoever reads ours is told here, once in a while.
+Should they run out anyway, Twisted closes those who wait at a door and keeps the door. It says so in its own log
+only, so this module writes it to ours, once in a while.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from zope.interface import implementer
 from gateway.notices.notices import Level, Notice, Publish
 
 RESERVE = 200
-"""Descriptors for all that is no stream."""
+"""Descriptors for all that is not a stream."""
 _TELL_SECONDS = 10.0
 _DOORS = "twisted.internet.tcp.Port"
 
 
 def allow(streams: int) -> None:
-    """Let this process have as many descriptors as so many streams take, or as many as it may."""
+    """Raise the descriptor limit to what this many streams need, or as far as it may be raised."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = streams + RESERVE if hard == resource.RLIM_INFINITY else min(streams + RESERVE, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -42,13 +42,13 @@ def descriptors() -> int | None:
 
 
 def room_for(streams: int) -> int:
-    """How many of so many streams there can be."""
+    """Return how many of the requested streams the descriptor limit allows."""
     most = descriptors()
     return streams if most is None or most >= streams + RESERVE else max(most - RESERVE, most // 2)
 
 
 def shortfall(streams: int) -> Iterator[str]:
-    """What an operator should know when there are too few descriptors for so many streams."""
+    """Return a warning for the operator when there are too few descriptors for this many streams."""
     if (room := room_for(streams)) < streams:
         yield (
             f"this process may have {descriptors()} file descriptors, too few for {streams} streams ([limits] streams):"
@@ -68,7 +68,9 @@ class Shortage(Notice):
     @property
     def sentence(self) -> str:
         more = f" ({self.untold} times more since this was told last)" if self.untold else ""
-        return f"connections cannot be accepted: {self.why}{more}; those who wait are closed, and the doors stay open"
+        return (
+            f"connections cannot be accepted: {self.why}{more}; waiting connections are closed, and the ports stay open"
+        )
 
 
 @implementer(ILogObserver)

@@ -1,7 +1,7 @@
 """Doors: where others connect to us, one factory for each kind of door.
 
 A door asks the porter who may come in. Behind it, each connection gets a stream of the door's profile and a session.
-Whoever is turned away hears a stream error before the connection is closed, unless TLS would have to come first.
+A connection that is turned away gets a stream error before it is closed, unless TLS would have to come first.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
@@ -18,11 +18,12 @@ from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import Slumber
 from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.net.listen.connection_limits import Porter
-from gateway.stream.codec import Budget
+from gateway.stream.budget import Budget
 from gateway.stream.facts import Facts, Role, Terms
 from gateway.stream.profiles import Profile
 from gateway.stream.sessions import Session
-from gateway.stream.stream import Acceptor, Stream, StreamTools
+from gateway.stream.stream import Stream
+from gateway.stream.tools import Acceptor, StreamTools
 
 NO_ROOM = (
     b"<?xml version='1.0'?><stream:stream xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
@@ -30,7 +31,6 @@ NO_ROOM = (
     b"<text xmlns='urn:ietf:params:xml:ns:xmpp-streams' xml:lang='en'>too many streams, in all or from your address;"
     b" try again later</text></stream:error></stream:stream>"
 )
-MOST_REFUSALS = 100
 REFUSAL_SECONDS = 1.0
 
 
@@ -48,29 +48,25 @@ class Behind:
 class Refusal(Protocol):
     """Says that there is no room, and closes the connection. Nothing that comes is looked at."""
 
-    _open = 0  # of all doors together
+    transport: ITCPTransport
 
-    @classmethod
-    def unless_too_many(cls, clock: Any) -> Protocol | None:
-        """Return a refusal, or None when so many are being told already that this one is closed without a word."""
-        return cls(clock) if cls._open < MOST_REFUSALS else None
-
-    def __init__(self, clock: Any) -> None:
+    def __init__(self, clock: IReactorTime, porter: Porter) -> None:
         self._clock = clock
+        self._porter = porter
         self._patience: Any = None
 
     def connectionMade(self) -> None:
-        Refusal._open += 1
-        self.transport.write(NO_ROOM)  # type: ignore[union-attr]
-        # What has come and was not read would make the system drop our words; so it is read until the other side ends.
-        self.transport.loseWriteConnection()  # type: ignore[union-attr]
+        self._porter.being_refused += 1
+        self.transport.write(NO_ROOM)
+        # Unread bytes would make the system drop our error, so read until the other side ends.
+        self.transport.loseWriteConnection()
         self._patience = self._clock.callLater(REFUSAL_SECONDS, self._end)
 
     def _end(self) -> None:
-        self.transport.abortConnection()  # type: ignore[union-attr]
+        self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        Refusal._open -= 1
+        self._porter.being_refused -= 1
         if self._patience.active():
             self._patience.cancel()
 
@@ -86,7 +82,7 @@ class Door(ServerFactory):
         porter: Porter,
         *,
         direct_tls: bool,
-        clock: Any,
+        clock: IReactorTime,
         judge: CertificateJudge,
         tools: StreamTools,
         budget: Budget,
@@ -106,7 +102,8 @@ class Door(ServerFactory):
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         host = str(getattr(addr, "host", addr))
         if self._porter.objection(host):
-            return None if self._direct_tls else Refusal.unless_too_many(self._clock)
+            is_told = not self._direct_tls and self._porter.can_explain
+            return Refusal(self._clock, self._porter) if is_told else None
         behind = self._behind
         facts = Facts(role=Role.RECEIVING, terms=behind.terms())
         return StreamProtocol(

@@ -1,7 +1,7 @@
 """Listening: one endpoint of `[listen]`, opened when the service starts, before privileges are shed.
 
-What cannot be opened is an error with the endpoint's own words in it; whether to go on without it is for the owner to
-say. An endpoint of systemd's (`systemd:domain=INET:name=server`) is a socket that is open already. Many may connect at
+An endpoint that cannot be opened is an error that names it as configured; the owner decides whether to go on without
+it. An endpoint of systemd's (`systemd:domain=INET:name=server`) is a socket that is open already. Many may connect at
 once, after a failure of the network or in a flood, so a longer queue than usual is asked for, unless the endpoint says.
 """
 
@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from twisted.application.service import Service
+from twisted.application.service import MultiService, Service
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
@@ -26,6 +26,20 @@ BACKLOG = 1024
 
 class NotOpened(GatewayError):
     """A door could not be opened; says which, and why."""
+
+
+class Endpoints(MultiService):
+    """The doors at their endpoints, as they are now: a reload opens some and shuts others."""
+
+    def doors(self) -> list[Listening]:
+        """Return the doors, open or not."""
+        return [each for each in self if isinstance(each, Listening)]
+
+    def missing(self) -> list[str]:
+        """Say in words what is missing for the gateway to do its work; nothing when all is well."""
+        if not self.running:
+            return ["the service is not started, or is being stopped"]
+        return [f"the door {door.name} is not open" for door in self.doors() if not door.is_open]
 
 
 class Listening(Service):
@@ -64,7 +78,7 @@ class Listening(Service):
     def stopService(self) -> Deferred[None] | None:
         super().stopService()
         port, self._port, self._at, self._opening = self._port, None, None, None
-        return port.stopListening() if port is not None else None  # type: ignore[return-value]
+        return port.stopListening() if port is not None else None
 
     def _open(self) -> None:
         problems: list[NotOpened] = []

@@ -9,7 +9,7 @@ no authorities, and its own verification decides nothing.
   again; a store of sessions would keep chains, for everybody who ever shook hands, out of our bounds.
 - An accepted connection gets the identity that SNI asks for, else the one of the domain that its stream named.
 - ALPN (XEP-0368): a client that offers protocols must offer ours, or the handshake ends (RFC 7301 §3.2): then it is
-  speaking to the wrong door. Who offers none is welcome; real servers select none either.
+  speaking to the wrong door. A peer that offers none is welcome; real servers select none either.
 
 Making a context costs more than a handshake, so each is made once for each identity and kept.
 """
@@ -157,7 +157,7 @@ def _make_context(rules: TLSRules, side: _Side, identity: Identity | None) -> SS
 
 def _apply(rules: TLSRules, context: SSL.Context) -> None:
     if rules.minimum not in VERSIONS:
-        raise ConfigError("minimum", f"{rules.minimum!r} is none of {', '.join(VERSIONS)}")
+        raise ConfigError("minimum", f"{rules.minimum!r} is not one of {', '.join(VERSIONS)}")
     context.set_min_proto_version(VERSIONS[rules.minimum])
     ciphers = BCP_195_CIPHERS if rules.ciphers is None else rules.ciphers
     try:

@@ -11,8 +11,8 @@ piece, however many records it is made of; what is written goes out at once, as 
 writes stanza by stanza makes a record of each, and Twisted's own layer has every record handed on and every write wait
 for the next turn of the reactor (docs/decisions/0011-tls-layer.md).
 
-A connection ends as RFC 8446 §6.1 wants it: each side says that it sends nothing more. Who only ends TCP may have been
-cut off, so that connection is lost and not done.
+A connection ends as RFC 8446 §6.1 requires: each side says that it sends nothing more. A peer that only ends TCP may
+have been cut off, so that connection counts as lost, not done.
 """
 
 from __future__ import annotations

@@ -31,20 +31,18 @@ class TLSSession:
     version: str
     cipher: str
     alpn: str
-    server_name: str
 
     def __str__(self) -> str:
         return f"{self.version} with {self.cipher}"
 
 
 def describe_tls(transport: object) -> TLSSession:
-    """The protocol version, cipher, ALPN protocol and SNI server name of a transport."""
+    """The protocol version, cipher and ALPN protocol of a transport."""
     connection = _connection(transport)
     return TLSSession(
         version=connection.get_protocol_version_name(),
         cipher=connection.get_cipher_name() or "",
         alpn=connection.get_alpn_proto_negotiated().decode("ascii", "replace"),
-        server_name=(connection.get_servername() or b"").decode("ascii", "replace"),
     )
 
 

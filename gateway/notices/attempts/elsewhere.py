@@ -1,7 +1,7 @@
-"""Elsewhere: what the last failed attempts between two domains said, for an attempt that ends without a word.
+"""Elsewhere: the reasons of the last failed attempts between two domains, for an attempt that ends without any.
 
-Dialback takes two connections. When the second one fails, nothing may come back on the first: its record then tells
-what happened on the other. The table is bounded; what failed the longest time ago makes room.
+Dialback takes two connections. When the second one fails, the first may get no answer; its record then says what
+happened on the second. The table is bounded: the oldest failure is dropped first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MOST_WAYS = 256
 RECENT_SECONDS = 60.0
 _MOST_WORDS = 250
 
-Way = tuple[str, str, Direction]
+StreamWay = tuple[str, str, Direction]
 
 
 class Elsewhere:
@@ -23,10 +23,10 @@ class Elsewhere:
 
     def __init__(self, most: int = MOST_WAYS) -> None:
         self._most = most
-        self._failed: OrderedDict[Way, Attempt] = OrderedDict()
+        self._failed: OrderedDict[StreamWay, Attempt] = OrderedDict()
 
     def notice(self, notice: Notice) -> None:
-        """Keep the end of an attempt that failed."""
+        """Keep an attempt that failed."""
         if isinstance(notice, Attempt) and notice.verdict.is_failure and notice.local and notice.remote:
             way = (notice.local, notice.remote, notice.direction)
             self._failed[way] = notice
@@ -35,7 +35,7 @@ class Elsewhere:
                 self._failed.popitem(last=False)
 
     def said(self, attempt: AttemptLog) -> str:
-        """How an attempt the other way failed, at most a minute before this one began; empty when none did."""
+        """Return how an attempt the other way failed, at most a minute before this one began; empty when none did."""
         back = Direction.OUT if attempt.direction is Direction.IN else Direction.IN
         other = self._failed.get((attempt.local, attempt.remote, back))
         if other is None or other.began + other.seconds < attempt.began - RECENT_SECONDS:

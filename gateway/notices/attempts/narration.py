@@ -1,7 +1,7 @@
-"""Narrator: follows the events of one stream between servers and writes them into its attempt record.
+"""Narrator: turns the events of one stream between servers into steps of its attempt record.
 
-What the stream does is not decided here. This is where events become steps, with what the other side offered and what
-we required, and where the end of a stream becomes one verdict.
+Nothing is decided here about the stream. Events become steps, with what the other side offered and what we required,
+and the end of a stream becomes one verdict.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from gateway.features.handshake import AttachComponent
 from gateway.features.sasl_initiating import Trying
 from gateway.notices.attempts.elsewhere import Elsewhere
-from gateway.notices.attempts.records import AttemptLog, Direction, Kind, Step
+from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction, Kind
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.events import (
     CloseTransport,
@@ -44,17 +44,17 @@ _VERDICTS = {
 _REFUSALS = (Verdict.PROOF_REFUSED, Verdict.NOT_TRUSTED, Verdict.CERTIFICATE_EXPIRED)
 _MOST_FEATURES = 12
 _ABOUT_CERTIFICATES = re.compile(r"certificate|\bcerts?\b|tlsa|\bdane\b|x\.?509|self.signed|\bchain\b", re.IGNORECASE)
-# TLS alerts of the other side about what we have shown it (RFC 8446 §6.2), in OpenSSL's words.
+# TLS alerts from the other side about our certificate (RFC 8446 §6.2), in OpenSSL's words.
 _CERTIFICATE_ALERT = re.compile(r"alert.*(?:certificate|unknown ca|access denied)")
-# How a server ends the handshake that has no certificate for the name: by an alert, or without a word.
+# How a server without a certificate for the name ends the handshake: with an alert, or by just closing.
 _NO_CERTIFICATE_THERE = re.compile(r"handshake failure|unrecognized name|alert internal error|in the middle of")
 
 
 class Narrator:
-    """Tells the story of one stream to its attempt record."""
+    """Writes the events of one stream into its attempt record."""
 
     def __init__(self, attempt: AttemptLog, elsewhere: Elsewhere | None = None) -> None:
-        """`elsewhere` knows of other attempts between the same domains."""
+        """`elsewhere` knows the other attempts between the same domains."""
         self.attempt = attempt
         self._elsewhere = elsewhere
         self.last_error = ""
@@ -73,31 +73,31 @@ class Narrator:
         return self._connection.stream.facts
 
     def connected(self, connection: Connection) -> None:
-        """The connection stands."""
+        """Note that the connection is up."""
         self._connection = connection
         self.attempt.address = connection.peer_address
         if self.attempt.direction is Direction.OUT:
-            self.attempt.step(Step.CONNECT, f"to {connection.peer_address}")
+            self.attempt.step(AttemptStep.CONNECT, f"to {connection.peer_address}")
 
     def happened(self, output: Output) -> None:
-        """An event of the stream."""
+        """Note an event of the stream."""
         action = self._on.get(type(output))
         if action is not None:
             action(self, output)
 
     @property
     def was_left(self) -> bool:
-        """Whether it was the other side that ended the stream or the connection."""
+        """Whether the other side ended the stream or the connection."""
         return not self._was_ended_by_us
 
     def gave_up(self, reason: str) -> None:
-        """We wait no longer."""
+        """End the attempt: we wait no longer."""
         self._note_certificate_under_way()
         self._was_ended_by_us = True
         self.attempt.end(*self._on_silence(reason))
 
     def _on_silence(self, reason: str) -> tuple[Verdict, str]:
-        """The verdict where nothing came: what was refused before, or on another connection, says more than that."""
+        """Return the verdict when no answer came; an earlier refusal, or one on another connection, says more."""
         words, elsewhere = self._words, self._said_elsewhere()
         if not words and not elsewhere:
             return Verdict.TIMEOUT, f"{reason}{self._meanwhile()}"
@@ -105,7 +105,7 @@ class Narrator:
         return self._refused_verdict(), told if elsewhere in told else f"{told}; {elsewhere}"
 
     def _said_elsewhere(self) -> str:
-        """How another connection between the two failed, where a dialback key is waiting to be verified on one."""
+        """Return how another connection between the two failed, if a dialback key waits to be verified on it."""
         if self._connection is None or self._elsewhere is None:
             return ""
         concerns = self._facts.asserted or self._facts.checking or self.dialback_failed
@@ -113,20 +113,20 @@ class Narrator:
 
     @property
     def _words(self) -> str:
-        """All that was refused so far."""
+        """Everything that was refused so far."""
         return "; ".join(filter(None, (self._refusal, self.last_error)))
 
     def _refused_verdict(self) -> Verdict:
         return Verdict.PROOF_REFUSED if self.attempt.direction is Direction.OUT else self._not_trusted()
 
     def _note_certificate_under_way(self) -> None:
-        """Whether the stream ends while the other side looks at our certificate."""
+        """Note whether the stream ends while the other side is checking our certificate."""
         trying = self._facts.conversation if self._connection is not None else None
         if isinstance(trying, Trying) and trying.by is not None and trying.by.means is Means.EXTERNAL:
             self.external_failed = True
 
     def lost(self, reason: str) -> None:
-        """The connection is gone."""
+        """Note that the connection is gone."""
         self._note_certificate_under_way()
         if self.attempt.is_open:
             verdict, words = self._end(reason)
@@ -135,9 +135,9 @@ class Narrator:
             self.attempt.stream_ended(self._connection.bytes_in, self._connection.bytes_out, self.last_error or reason)
 
     def _end(self, reason: str) -> tuple[Verdict, str]:
-        """The verdict on a stream that was never established, and that nobody gave a reason for in the protocol."""
+        """Return the verdict on a stream that was never established and ended without a stream error."""
         last = self.attempt.last
-        proof = last if last is not None and last.step is Step.PROOF else None
+        proof = last if last is not None and last.step is AttemptStep.PROOF else None
         if self._answered_keys and not self.last_error:
             return Verdict.QUESTIONS_ANSWERED, ""
         if self.attempt.direction is Direction.IN and self._connection is not None and not self._connection.bytes_in:
@@ -149,35 +149,35 @@ class Narrator:
         if proof is None:
             return Verdict.CONNECTION_LOST, self.last_error or f"{reason}{self._meanwhile()}"
         if proof.ok:
-            return Verdict.CLOSED_AFTER_PROOF, f"the proof {proof.told} was accepted, and then {reason}"
+            return Verdict.CLOSED_AFTER_PROOF, f"the proof {proof.told} was accepted, then {reason}"
         return self._refused_verdict(), f"proof {proof.told}, then {reason}"
 
     def _tls_failed(self, reason: str) -> tuple[Verdict, str]:
         if _CERTIFICATE_ALERT.search(reason):
             reason = f"the other side does not accept our certificate: {reason}"
-            self.attempt.step(Step.TLS, reason, ok=False)
+            self.attempt.step(AttemptStep.TLS, reason, ok=False)
             between_servers = self.attempt.kind in (Kind.SERVER, Kind.KEYS)
             return Verdict.PROOF_REFUSED if between_servers else Verdict.TLS_FAILED, reason
         if self.attempt.direction is Direction.OUT and _NO_CERTIFICATE_THERE.search(reason):
             reason = f"{reason}; most likely the server has no certificate for {self._facts.remote} at this port"
-        self.attempt.step(Step.TLS, reason, ok=False, required=_tls_required(self._facts))
+        self.attempt.step(AttemptStep.TLS, reason, ok=False, required=_tls_required(self._facts))
         return Verdict.TLS_FAILED, reason
 
     def _meanwhile(self) -> str:
-        """What the other side was about to decide when the stream ended."""
+        """Return what the other side was deciding when the stream ended."""
         if self._connection is None:
             return ""
         if self._facts.asserted:
             return ", while it was checking our dialback key"
         if self._facts.checking:
             return ", while we were asking its domain about its dialback key"
-        return ", while it was looking at our certificate" if self.external_failed else ""
+        return ", while it was checking our certificate" if self.external_failed else ""
 
     # -- events ------------------------------------------------------------------------------------------------------
 
     def _secured(self, secured: Secured) -> None:
         told = f"{secured.tls.version} with {secured.tls.cipher}"
-        self.attempt.step(Step.TLS, told, required=_tls_required(self._facts))
+        self.attempt.step(AttemptStep.TLS, told, required=_tls_required(self._facts))
         if secured.certificate is not None and self._facts.remote is not None:
             self._judge(secured.certificate)
 
@@ -196,7 +196,7 @@ class Narrator:
         if self._facts.terms.allow(Means.DIALBACK):
             required = f"{required}, or else dialback"
         self.attempt.step(
-            Step.CERTIFICATE,
+            AttemptStep.CERTIFICATE,
             why_not or f"proves {remote}",
             ok=not why_not,
             offered=certificate.description,
@@ -207,7 +207,7 @@ class Narrator:
         self._refusal = ""
         told = f"by {verified.means}"
         if self.attempt.is_open:
-            self.attempt.step(Step.PROOF, told, offered=self._offered(), required=_proof(self._facts))
+            self.attempt.step(AttemptStep.PROOF, told, offered=self._offered(), required=_proof(self._facts))
         else:
             self.attempt.further_pair(verified.pair, told, ok=True)
 
@@ -227,12 +227,14 @@ class Narrator:
             self.attempt.further_pair(refused.pair, f"by dialback: {told}", ok=False)
 
     def _refused(self, told: str) -> None:
-        self.attempt.step(Step.PROOF, told, ok=False, offered=self._offered(), required=_proof(self._facts))
+        self.attempt.step(AttemptStep.PROOF, told, ok=False, offered=self._offered(), required=_proof(self._facts))
 
     def _key_answered(self, answered: KeyAnswered) -> None:
         self._answered_keys = True
-        told = "valid" if answered.valid else "not valid" if answered.known else "of no domain of ours"
-        self.attempt.step(Step.PROOF, f"a key of {answered.pair.sender} towards {answered.pair.target} is {told}")
+        told = "valid" if answered.valid else "not valid" if answered.known else "not for a domain of ours"
+        self.attempt.step(
+            AttemptStep.PROOF, f"a key of {answered.pair.sender} towards {answered.pair.target} is {told}"
+        )
 
     def _established(self, _: NegotiationCompleted) -> None:
         self.attempt.end(Verdict.ESTABLISHED)
@@ -241,7 +243,7 @@ class Narrator:
         self.their_error = error.condition
         self.last_error = f"the other side ended the stream with {error.condition}{_said(error.text)}"
         self._note_certificate_under_way()
-        self.attempt.step(Step.NEGOTIATION, self.last_error, ok=False, offered=self._offered())
+        self.attempt.step(AttemptStep.NEGOTIATION, self.last_error, ok=False, offered=self._offered())
         self.attempt.end(self._their_verdict(error), self._words)
 
     def _closing(self, closing: CloseTransport) -> None:
@@ -253,20 +255,22 @@ class Narrator:
         if self.attempt.is_open:
             self._name_the_refused()
             told = f"we ended it with {error.condition}: {error.reason}"
-            self.attempt.step(Step.NEGOTIATION, told, ok=False, offered=self._offered(), required=_proof(self._facts))
+            self.attempt.step(
+                AttemptStep.NEGOTIATION, told, ok=False, offered=self._offered(), required=_proof(self._facts)
+            )
             self.attempt.end(*self._our_end(error))
         left = f"we ended the stream with {error}"
         self.last_error = self.last_error or (f"{self._refusal}; {left}" if self._refusal else left)
 
     def _our_end(self, error: StreamError) -> tuple[Verdict, str]:
-        """Verdict and reason of a stream that we end with an error."""
+        """Return verdict and reason of a stream that we end with an error."""
         verdict, reason = self._our_verdict(error), error.reason or str(error.condition)
         if verdict is Verdict.TIMEOUT:
             return self._on_silence(reason)
         return verdict, (self._words if verdict in _REFUSALS else "") or reason
 
     def _name_the_refused(self) -> None:
-        """Whose header was refused, and whom it called, as the other side wrote it: nothing of that is proved."""
+        """Name both ends as the refused header gave them; nothing of that is proved."""
         assert self._connection is not None
         header = self._connection.stream.header
         if header is not None and not self.attempt.remote:
@@ -276,7 +280,7 @@ class Narrator:
     # -- verdicts ----------------------------------------------------------------------------------------------------
 
     def _our_verdict(self, error: StreamError) -> Verdict:
-        """The verdict on a stream that we ended with an error."""
+        """Return the verdict on a stream that we ended with an error."""
         if isinstance(error, TLSRequired):
             return Verdict.NO_TLS
         if isinstance(error, TLSFailed):
@@ -289,7 +293,7 @@ class Narrator:
         return verdict
 
     def _their_verdict(self, error: StreamErrorReceived) -> Verdict:
-        """The verdict on a stream that the other side ended with an error: about our proof, or about anything else."""
+        """Return the verdict on a stream that the other side ended with an error: about our proof, or anything else."""
         if self.attempt.direction is not Direction.OUT:
             return Verdict.CLOSED_BY_PEER
         says_so = _ABOUT_CERTIFICATES.search(error.text) is not None
@@ -302,12 +306,12 @@ class Narrator:
         return Verdict.CERTIFICATE_EXPIRED if expired else Verdict.NOT_TRUSTED
 
     def _offered(self) -> str:
-        """What the other side offered last, when we are the initiating server."""
+        """Return what the other side offered last, when we are the initiating server."""
         assert self._connection is not None
         offered = self._connection.stream.offered
         return features_in_words(offered) if offered is not None else ""
 
-    # What is told of each event; subclasses lay theirs over it.
+    # What each event records; subclasses override entries.
     _on: ClassVar[Mapping[type, Callable[..., None]]] = {
         Secured: _secured,
         StreamOpened: _opened,
@@ -322,26 +326,28 @@ class Narrator:
 
 
 class ComponentNarrator(Narrator):
-    """Tells the story of a component's stream: there is a secret and nothing else to prove (XEP-0114)."""
+    """Writes the events of a component's stream; a component proves its secret and nothing else (XEP-0114)."""
 
     def _opened(self, opened: StreamOpened) -> None:
         self.attempt.local = self.attempt.remote = self._facts.local or ""
 
     def _name_the_refused(self) -> None:
-        """A component names the domain for which it comes, and nobody else."""
+        """Name the domain that the component comes for: its header has no other."""
         assert self._connection is not None
         header = self._connection.stream.header
         if header is not None and not self.attempt.remote:
             self.attempt.local = self.attempt.remote = header.to_domain or ""
 
     def _knows_the_secret(self, _: AttachComponent) -> None:
-        self.attempt.step(Step.PROOF, "by handshake: it knows the secret")
+        self.attempt.step(AttemptStep.PROOF, "by handshake: it knows the secret")
 
     def _closing(self, closing: CloseTransport) -> None:
         if closing.error is not None and closing.error.condition is StreamCondition.NOT_AUTHORIZED:
-            told = "by handshake refused: its digest was not made from the secret that we have"
-            self.attempt.step(Step.PROOF, told, ok=False, required=f'the secret in [domains."{self._facts.local}"]')
-            self.attempt.end(Verdict.WRONG_SECRET, "the component shows a wrong secret")
+            told = "by handshake refused: its digest was not made from our secret"
+            self.attempt.step(
+                AttemptStep.PROOF, told, ok=False, required=f'the secret in [domains."{self._facts.local}"]'
+            )
+            self.attempt.end(Verdict.WRONG_SECRET, "the component has the wrong secret")
         super()._closing(closing)
 
     _on = {
@@ -353,12 +359,12 @@ class ComponentNarrator(Narrator):
 
 
 def refused_in_words(refused: PairRefused) -> str:
-    """Which pair was not accepted, and why."""
+    """Return which pair was not accepted, and why."""
     return f"dialback for {refused.pair.sender} was refused ({refused.condition}{_said(refused.text)})"
 
 
 def features_in_words(features: Element) -> str:
-    """The names of the features that a server offers, with the mechanisms of SASL."""
+    """Return the names of the features that a server offers, with its SASL mechanisms."""
     names: list[str] = []
     for feature in list(features.elements())[:_MOST_FEATURES]:
         match feature.namespace, feature.name:

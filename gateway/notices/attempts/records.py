@@ -1,9 +1,9 @@
-"""Attempts: what each stream, opened by us or to us, went through, in steps and in one sentence.
+"""Attempts: the history of each stream, opened by us or to us, in steps and in one sentence.
 
 An attempt starts with the first step and ends when the stream is established or given up. Its record says what was
-tried, what came of it, what the other side offered and what we required, and how long each step took; if it failed, on
-whose side and what would mend it. Each step is published as a notice when it ends, the whole record at the end; log
-line, commands, page and metrics all tell it from there. The first stanza is a step that comes after the end.
+tried, what happened, what the other side offered, what we required, and how long each step took; if it failed, also on
+which side the cause is and what the remedy is. Each step is published as a notice when it ends, the whole record at the
+end; log, commands, page and metrics all use these. The first stanza is a step that comes after the end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gateway.xmpp.stanzas import Stanza
 
 
 class Direction(StrEnum):
-    """Who opened the stream."""
+    """The side that opened the stream."""
 
     OUT = "out"
     IN = "in"
@@ -35,7 +35,7 @@ class Kind(StrEnum):
     CLIENT = "client"
 
 
-class Step(StrEnum):
+class AttemptStep(StrEnum):
     """What a stream goes through, in this order."""
 
     RESOLVE = "resolve"
@@ -48,26 +48,26 @@ class Step(StrEnum):
 
 
 MOST_WORDS = 500
-"""How much is kept of what is told of a step or an end: part of it are words of the other side."""
+"""How many characters are kept of the text of a step or an end; part of it is text from the other side."""
 MOST_STEPS = 20
-"""How many steps of one attempt are kept. The other side can repeat some of them; of those only the latest is kept."""
+"""How many steps of one attempt are kept. Beyond that, each new step replaces the latest one."""
 
 _ENDED = {
     Verdict.ESTABLISHED: "established",
-    Verdict.QUESTIONS_ANSWERED: "asked about keys, and was answered,",
+    Verdict.QUESTIONS_ANSWERED: "had its questions about keys answered",
     Verdict.CLOSED_BY_US: "closed by us",
-    Verdict.SAID_NOTHING: "left without a word",
+    Verdict.SAID_NOTHING: "left without sending anything",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepRecord:
-    """One step: whether it succeeded, when it began and how long it took (seconds), and what there is to tell.
+    """One step: whether it succeeded, when it began, how long it took (seconds), and its details.
 
-    `offered` is what the other side had to offer, `required` what we asked for, where that is of interest.
+    `offered` is what the other side offered, `required` what we asked for, where that matters.
     """
 
-    step: Step
+    step: AttemptStep
     ok: bool
     began: float
     seconds: float
@@ -91,7 +91,7 @@ class StepRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt(Notice):
-    """The record of one attempt; `local` and `remote` are domains as far as they were known.
+    """The record of one attempt; `local` and `remote` are domains, as far as they were known.
 
     `doing` is what is being waited for while the attempt is under way.
     """
@@ -117,22 +117,22 @@ class Attempt(Notice):
 
     @property
     def cause(self) -> str:
-        """The address that a stream came from; of one that we opened, the domain whose name led us there."""
+        """The address that a stream came from; for one that we opened, the domain that led us there."""
         return address_of(self.address) if self.direction is Direction.IN else family(self.remote)
 
     @property
     def mend(self) -> str:
-        """What would mend a failure."""
+        """The remedy for a failure."""
         return self.verdict.advice.mend.replace("DOMAIN", self.remote or self.local or "DOMAIN")
 
     @property
     def side(self) -> str:
-        """On whose side the cause of a failure is to be looked for."""
+        """The side on which to look for the cause of a failure."""
         return self.verdict.advice.side
 
     @property
     def who(self) -> str:
-        """The stream, by those whom it connects."""
+        """The stream, named by its two ends."""
         there = f" ({self.address})" if self.address else ""
         match self.direction, self.kind:
             case Direction.OUT, Kind.KEYS:
@@ -147,7 +147,7 @@ class Attempt(Notice):
 
     @property
     def what_happened(self) -> str:
-        """The end in one sentence: the reason that was given, else what the verdict means."""
+        """The end in one sentence: the reason that was given, else the meaning of the verdict."""
         return self.reason or self.verdict.advice.meaning
 
     @property
@@ -165,7 +165,7 @@ class Attempt(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptUnderWay(Notice):
-    """An attempt has begun, or one more of its steps has ended; the record is made when somebody looks at it."""
+    """An attempt has begun, or another of its steps has ended; the record is made only when it is read."""
 
     number: int
     so_far: Callable[[], Attempt]
@@ -210,7 +210,7 @@ class FirstStanza(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class FurtherPair(Notice):
-    """One more domain pair was proved, or was not, on a stream that stood already (XEP-0220 §2.7)."""
+    """Another domain pair was proved, or refused, on an established stream (XEP-0220 §2.7)."""
 
     attempt: Attempt
     pair: DomainPair
@@ -233,7 +233,7 @@ class FurtherPair(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class StreamEnded(Notice):
-    """A stream that had been established is gone; sizes in bytes, of everything that passed."""
+    """An established stream is gone; sizes are in bytes and cover everything that passed."""
 
     attempt: Attempt
     seconds: float
@@ -254,7 +254,7 @@ class StreamEnded(Notice):
 
 
 class AttemptLog:
-    """An attempt under way: steps are ended as they happen, until one verdict."""
+    """An attempt under way: it collects steps as they end, until there is a verdict."""
 
     def __init__(
         self,
@@ -270,9 +270,9 @@ class AttemptLog:
         doing: str = "",
         began: float | None = None,
     ) -> None:
-        """`number` tells this attempt from all others of the process.
+        """`number` identifies the attempt within the process.
 
-        `seconds` is the clock by which it is measured; `began` is the time of day now, left out: by the same clock.
+        `seconds` is the clock that measures it; `began` is the time of day now (default: by the same clock).
         """
         self.number = number
         self.direction = direction
@@ -303,13 +303,13 @@ class AttemptLog:
         return self._steps[-1] if self._steps else None
 
     def doing(self, what: str) -> None:
-        """What is being waited for now, as people who ask meanwhile are told."""
+        """Note what is being waited for now, for operators who ask in the meantime."""
         if self.record is None:
             self._doing = what
             self._tell()
 
-    def step(self, step: Step, told: str, *, ok: bool = True, offered: str = "", required: str = "") -> None:
-        """A step has ended, which began when the one before it did end."""
+    def step(self, step: AttemptStep, told: str, *, ok: bool = True, offered: str = "", required: str = "") -> None:
+        """Note that a step has ended; it began when the one before it ended."""
         if self.record is None:
             if len(self._steps) == MOST_STEPS:
                 self._steps.pop()
@@ -319,25 +319,25 @@ class AttemptLog:
             self.doing("")
 
     def further_pair(self, pair: DomainPair, told: str, *, ok: bool) -> None:
-        """After the end: one more pair of domains, on the same stream."""
+        """Publish another pair of domains on the same stream, after the end of the attempt."""
         if self.record is not None:
             self._publish(FurtherPair(attempt=self.record, pair=pair, ok=ok, told=told))
 
     def end(self, verdict: Verdict, reason: str = "") -> None:
-        """The attempt has ended; only the first verdict counts."""
+        """End the attempt; only the first verdict counts."""
         if self.record is None:
             self._doing = ""
             self.record = self._record(verdict, reason)
             self._publish(self.record)
 
     def stanzas(self, told: str) -> None:
-        """Stanzas have passed; the first time is a step of its own."""
+        """Note that stanzas have passed; the first time is a step of its own."""
         if not self._had_stanza and self.record is not None:
             self._had_stanza = True
-            self._publish(FirstStanza(attempt=self.record, record=self._ended(Step.FIRST_STANZA, told)))
+            self._publish(FirstStanza(attempt=self.record, record=self._ended(AttemptStep.FIRST_STANZA, told)))
 
     def passed(self, stanzas: Sequence[Stanza], size: int, *, came_in: bool) -> None:
-        """A batch came in on the stream, or went out; `size` in bytes."""
+        """Publish that a batch came in on the stream, or went out; `size` in bytes."""
         self.stanzas("came in" if came_in else "went out")
         ends = (self.remote, self.local) if came_in else (self.local, self.remote)
         self._publish(
@@ -345,14 +345,16 @@ class AttemptLog:
         )
 
     def stream_ended(self, bytes_in: int, bytes_out: int, reason: str) -> None:
-        """The stream whose attempt this was is gone."""
+        """Publish the end of the stream that the attempt established."""
         if self.record is not None and self.record.verdict is Verdict.ESTABLISHED:
             lasted = self._seconds() - self._from
             self._publish(
                 StreamEnded(attempt=self.record, seconds=lasted, bytes_in=bytes_in, bytes_out=bytes_out, reason=reason)
             )
 
-    def _ended(self, step: Step, told: str, *, ok: bool = True, offered: str = "", required: str = "") -> StepRecord:
+    def _ended(
+        self, step: AttemptStep, told: str, *, ok: bool = True, offered: str = "", required: str = ""
+    ) -> StepRecord:
         now = self._seconds()
         before, self._step_from = self._step_from, now
         return StepRecord(
@@ -369,7 +371,7 @@ class AttemptLog:
         self._publish(AttemptUnderWay(number=self.number, so_far=self.so_far))
 
     def so_far(self) -> Attempt:
-        """The record as it is now."""
+        """Return the record as it is now."""
         return self.record or self._record(Verdict.UNDER_WAY, "")
 
     def _record(self, verdict: Verdict, reason: str) -> Attempt:

@@ -1,1 +1,1 @@
-"""The control socket: how the commands of an operator reach the running service. Who may open the file may ask."""
+"""The control socket, by which commands reach the running service. Any user who may open the file may use it."""

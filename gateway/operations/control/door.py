@@ -18,7 +18,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IReactorTime, ITCPTransport
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
@@ -31,22 +31,23 @@ from gateway.xmpp.errors import GatewayError
 MOST_REQUEST_BYTES = 4096
 PATIENCE = 10.0
 
-Action = Callable[..., Any]
+Command = Callable[..., Any]
 """Takes the other members of the request as keyword arguments; its result is JSON, or a Deferred of it."""
 
 
-class Refused(GatewayError):
+class CommandRefused(GatewayError):
     """What was asked for cannot be done; says why."""
 
 
 class ControlProtocol(LineOnlyReceiver):
     """One request."""
 
+    transport: ITCPTransport
     delimiter = b"\n"
     MAX_LENGTH = MOST_REQUEST_BYTES
     _log = Logger("gateway.operations.control")
 
-    def __init__(self, actions: Mapping[str, Action], clock: Any) -> None:
+    def __init__(self, actions: Mapping[str, Command], clock: IReactorTime) -> None:
         self._actions = actions
         self._clock = clock
         self._turns = Turns(clock)
@@ -54,7 +55,7 @@ class ControlProtocol(LineOnlyReceiver):
         self._asked = False
 
     def connectionMade(self) -> None:
-        self._patience = self._clock.callLater(PATIENCE, self.transport.abortConnection)  # type: ignore[union-attr]
+        self._patience = self._clock.callLater(PATIENCE, self.transport.abortConnection)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         if self._patience.active():
@@ -76,14 +77,14 @@ class ControlProtocol(LineOnlyReceiver):
             command = request.pop("command")
             action = self._actions[command]
         except (ValueError, AttributeError, TypeError, KeyError):
-            raise Refused("this service does not know that command; it may be older than xmpp-gateway") from None
+            raise CommandRefused("this service does not know that command; it may be older than xmpp-gateway") from None
         if not all(isinstance(value, str) for value in request.values()):
-            raise Refused("every member of a request is a text")
+            raise CommandRefused("every member of a request is a text")
         try:
             return action(**request)
         except TypeError as error:
             self._log.failure("control: {command}", command=command)
-            raise Refused(f"{command} does not take these arguments") from error
+            raise CommandRefused(f"{command} does not take these arguments") from error
 
     def _failed(self, failure: Failure) -> dict[str, Any]:
         if failure.check(GatewayError):
@@ -96,11 +97,11 @@ class ControlProtocol(LineOnlyReceiver):
         return self._turns.gather(map(self._write, _pieces(answer))).addCallback(lambda _: self._answered())
 
     def _write(self, piece: str) -> None:
-        self.transport.write(piece.encode("ascii"))  # type: ignore[union-attr]
+        self.transport.write(piece.encode("ascii"))
 
     def _answered(self) -> None:
         self.sendLine(b"")
-        self.transport.loseConnection()  # type: ignore[union-attr]
+        self.transport.loseConnection()
 
 
 def _pieces(value: Any) -> Iterator[str]:
@@ -127,7 +128,7 @@ class ControlDoor(Service, ServerFactory):
 
     noisy = False
 
-    def __init__(self, path: Callable[[], str], actions: Mapping[str, Action], reactor: Any) -> None:
+    def __init__(self, path: Callable[[], str], actions: Mapping[str, Command], reactor: Any) -> None:
         """`path` is asked when the socket is made, at the start."""
         self._path = path
         self._actions = actions
@@ -153,7 +154,7 @@ class ControlDoor(Service, ServerFactory):
     def stopService(self) -> Deferred[None] | None:
         super().stopService()
         port, self._port = self._port, None
-        return port.stopListening() if port is not None else None  # type: ignore[return-value]
+        return port.stopListening() if port is not None else None
 
 
 def remove_if_dead(path: str) -> None:

@@ -16,7 +16,7 @@ from gateway.config.settings import PeerSettings
 from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
 from gateway.notices.attempts.records import Attempt
-from gateway.operations.control.door import Action, Refused
+from gateway.operations.control.door import Command, CommandRefused
 from gateway.operations.history import History
 from gateway.operations.log import harmless
 from gateway.operations.status import StatusReader
@@ -25,6 +25,7 @@ from gateway.outbox.errors import OutboxError
 from gateway.outbox.interfaces import IOutbox
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.records import AGES, AsideStanza, DomainState, DomainSummary
+from gateway.stream.facts import Facts
 from gateway.timing.turns import Turns
 from gateway.xmpp.addresses import Address, Domain, prepare_domain
 from gateway.xmpp.errors import MalformedAddress
@@ -56,7 +57,7 @@ class Steered(Protocol):
 
 def _not_now(failure: Failure) -> Any:
     failure.trap(OutboxError)
-    raise Refused(str(failure.value))
+    raise CommandRefused(str(failure.value))
 
 
 def _about(stanza: AsideStanza) -> dict[str, Any]:
@@ -79,7 +80,7 @@ class Operator:
         self._turns = turns
 
     @property
-    def actions(self) -> dict[str, Action]:
+    def actions(self) -> dict[str, Command]:
         """Each command by its name."""
         commands: tuple[Callable[..., Any], ...] = (
             self.status,
@@ -108,11 +109,16 @@ class Operator:
 
     def glance(self) -> dict[str, Any]:
         """As much of it as can be taken in at a glance."""
-        return _shown(_as_mapping(self._steered.status.status(MOST_SHOWN)))
+        shown: dict[str, Any] = _shown(_as_mapping(self._steered.status.status(MOST_SHOWN)))
+        return shown
 
     def peers(self) -> Deferred[list[dict[str, Any]]]:
         """Other domains, and how federation with them is."""
-        return self.status().addCallback(lambda status: status["peers"])
+        return Deferred.fromCoroutine(self._peers())
+
+    async def _peers(self) -> list[dict[str, Any]]:
+        peers: list[dict[str, Any]] = (await self._status())["peers"]
+        return peers
 
     def queues(self) -> list[dict[str, Any]]:
         """The ways to other domains, and what waits on them."""
@@ -134,7 +140,9 @@ class Operator:
 
     def failures(self) -> list[dict[str, Any]]:
         """The latest failures of all domains."""
-        return _shown([attempt_record(attempt) for attempt in self._steered.history.failures()[:MOST_FAILURES]])
+        latest = self._steered.history.failures()[:MOST_FAILURES]
+        shown: list[dict[str, Any]] = _shown([attempt_record(attempt) for attempt in latest])
+        return shown
 
     def close(self, domain: str) -> dict[str, Any]:
         """Close the streams with a domain properly; they come back when there is something to send."""
@@ -160,7 +168,7 @@ class Operator:
     def _outbox(self) -> IOutbox:
         outbox = self._steered.keeper.outbox
         if outbox is None:
-            raise Refused("the outbox has not been opened")
+            raise CommandRefused("the outbox has not been opened")
         return outbox
 
     def waiting(self) -> Deferred[dict[str, Any]]:
@@ -288,10 +296,10 @@ def _prepared(domain: str) -> Domain:
     try:
         return prepare_domain(domain)
     except MalformedAddress as error:
-        raise Refused(error.problem) from error
+        raise CommandRefused(error.problem) from error
 
 
-def _concerns(facts: Any, domain: Domain) -> bool:
+def _concerns(facts: Facts, domain: Domain) -> bool:
     if facts.client is not None:
         return False
     return domain == (facts.remote if facts.remote is not None else facts.local)

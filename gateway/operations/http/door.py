@@ -41,7 +41,7 @@ MISDIRECTED_REQUEST = 421
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Response:
     """What a page says: its text or bytes, its kind, and the HTTP status."""
 
     body: str | bytes
@@ -49,10 +49,10 @@ class Answer:
     status: int = 200
 
 
-ONLY_READING = Answer(body="This door is for reading: GET and HEAD only.\n", status=METHOD_NOT_ALLOWED)
-NO_BODY = Answer(body="A request to read something has no body.\n", status=REQUEST_ENTITY_TOO_LARGE)
-NO_SUCH_PAGE = Answer(body="There is no such page. Try /, /healthz or /metrics.\n", status=NOT_FOUND)
-OTHER_NAME = Answer(
+ONLY_READING = Response(body="This door is for reading: GET and HEAD only.\n", status=METHOD_NOT_ALLOWED)
+NO_BODY = Response(body="A request to read something has no body.\n", status=REQUEST_ENTITY_TOO_LARGE)
+NO_SUCH_PAGE = Response(body="There is no such page. Try /, /healthz or /metrics.\n", status=NOT_FOUND)
+OTHER_NAME = Response(
     body="This gateway is not called so. Ask it by its address, as in http://127.0.0.1.\n", status=MISDIRECTED_REQUEST
 )
 
@@ -70,7 +70,7 @@ class ReadOnlyRequest(Request):
         """Nothing of a body is kept."""
 
 
-class Door(Site):
+class HTTPDoor(Site):
     """The site of the http door."""
 
     requestFactory = ReadOnlyRequest
@@ -92,7 +92,7 @@ class Door(Site):
         refusal = self._refusal(request)
         return super().getResourceFor(request) if refusal is None else Page(lambda: refusal)
 
-    def _refusal(self, request: Any) -> Answer | None:
+    def _refusal(self, request: Any) -> Response | None:
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader("Allow", "GET, HEAD")
             return ONLY_READING
@@ -115,7 +115,7 @@ class Door(Site):
 class Page(Resource):
     """A page made by a function when it is asked for."""
 
-    def __init__(self, make: Callable[[], Answer]) -> None:
+    def __init__(self, make: Callable[[], Response]) -> None:
         super().__init__()
         self._make = make
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
@@ -28,7 +28,7 @@ class EventStream(Resource):
 
     isLeaf = True
 
-    def __init__(self, sources: dict[str, Snapshot], clock: Any) -> None:
+    def __init__(self, sources: dict[str, Snapshot], clock: IReactorTime) -> None:
         """Each source makes the data of the event that it is named for; an event is sent when its data has changed."""
         super().__init__()
         self._sources = sources

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.resources import files
 
-from gateway.operations.http.door import Answer, Page
+from gateway.operations.http.door import Page, Response
 
 KINDS = {
     ".html": "text/html; charset=utf-8",
@@ -19,5 +19,5 @@ def page_files() -> Iterator[tuple[str, Page]]:
     """Each file as a page, with its path; the one called index.html is the root."""
     for file in files("gateway.operations.http").joinpath("page").iterdir():
         suffix = file.name[file.name.rindex(".") :]
-        answer = Answer(body=file.read_bytes(), kind=KINDS[suffix])
+        answer = Response(body=file.read_bytes(), kind=KINDS[suffix])
         yield "/" if file.name == "index.html" else f"/{file.name}", Page(lambda answer=answer: answer)  # type: ignore[misc]

@@ -9,18 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from gateway.operations.http.door import Answer
+from gateway.operations.http.door import Response
 
 NOT_READY = 503
 
 
-def ready(missing: Callable[[], list[str]], warnings: Callable[[], list[str]] = lambda: []) -> Callable[[], Answer]:
+def ready(missing: Callable[[], list[str]], warnings: Callable[[], list[str]] = lambda: []) -> Callable[[], Response]:
     """The page that tells whether nothing is missing for the gateway to do its work; each thing that is, in words.
 
     What is in `warnings` should be mended, and stops nobody: streams stand while the outbox takes nothing.
     """
 
-    def page() -> Answer:
+    def page() -> Response:
         problems = missing()
         told = {"alive": True, "ready": not problems, "problems": problems, "warnings": warnings()}
         return _json(told, NOT_READY if problems else 200)
@@ -28,10 +28,10 @@ def ready(missing: Callable[[], list[str]], warnings: Callable[[], list[str]] = 
     return page
 
 
-def alive() -> Answer:
+def alive() -> Response:
     """The page whose coming is its message."""
     return _json({"alive": True}, 200)
 
 
-def _json(value: object, status: int) -> Answer:
-    return Answer(body=json.dumps(value) + "\n", kind="application/json", status=status)
+def _json(value: object, status: int) -> Response:
+    return Response(body=json.dumps(value) + "\n", kind="application/json", status=status)

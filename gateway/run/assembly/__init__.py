@@ -1,5 +1,5 @@
-"""The steps by which a gateway is put together, a file per concern; `gateway.service` has them as a list, in order.
+"""The steps by which a gateway is put together, one file per concern; `gateway.service` lists them in order.
 
-Each step makes one part from those before it and sets it on `parts.Parts`. Nothing is bound, dialled or read from the
+Each step returns one frozen group of parts, made from the groups before it. Nothing is bound, dialled or read from the
 network here: that begins when the service is started.
 """

@@ -14,40 +14,39 @@ from gateway.handlers.version import Version
 from gateway.im.assembly import FEATURES, IDENTITIES
 from gateway.notices.attempts.records import Kind
 from gateway.routing.interfaces import IRoute
-from gateway.run.assembly.parts import Parts
+from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import services_of
+from gateway.run.assembly.shared import Shared
 from gateway.run.assembly.state import secret
-from gateway.run.assembly.tools import attempt
 from gateway.xmpp.addresses import Domain
 
 
-def set_people(parts: Parts) -> None:
-    """A child service, since its store is opened when the service starts."""
-    settings = parts.settings
+def host_accounts(shared: Shared, routing: Routing) -> People:
+    """Make a service of the domains with accounts, since their store is opened when the service starts."""
+    settings = shared.settings
 
     def itself(domain: Domain) -> IRoute:
         served = [Ping(), Version(), Time(), Announced(FEATURES, IDENTITIES)]
         disco = Disco(
             served,
-            items=lambda: services_of(parts.rules.settings, domain),
-            contacts=parts.settings.domains[domain].admins,
+            items=lambda: services_of(shared.settings, domain),
+            contacts=settings.domains[domain].admins,
         )
         return HandlerRoute(
-            domain, [Ping(), disco, Version(), Time()], parts.router, parts.board.publish, parts.reactor
+            domain, [Ping(), disco, Version(), Time()], routing.router, shared.board.publish, shared.reactor
         )
 
-    parts.people = People(
+    return People(
         [domain.domain for domain in settings.domains_of(ImDomain)],
         itself=itself,
         storage=settings.storage.url,
         state=settings.gateway.state,
         secret=secret(settings.gateway.state / "logins.secret"),
-        router=parts.router,
-        addresses=parts.addresses,
-        new_id=parts.tools.new_id,
-        attempt=partial(attempt, parts, Kind.CLIENT),
-        reactor=parts.reactor,
+        router=routing.router,
+        addresses=shared.addresses,
+        new_id=shared.tools.new_id,
+        attempt=partial(shared.attempt, Kind.CLIENT),
+        reactor=shared.reactor,
         login_failures=settings.limits.login_failures,
-        unsafe=parts.keeper.unsafe,
+        unsafe=routing.keeper.unsafe,
     )
-    parts.addService(parts.people)

@@ -9,9 +9,9 @@ from gateway.net.certificates.certificate_paths import Holder
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.certificates.own_certificates import Identity, Keyring, load_identity
 from gateway.net.certificates.trust import TrustStore
-from gateway.net.tls.contexts import TLSContexts
+from gateway.net.tls.contexts import TLSContexts, TLSRules
 from gateway.notices.notices import Level, Remark
-from gateway.run.assembly.parts import Parts
+from gateway.run.assembly.shared import Shared
 from gateway.xmpp.addresses import Domain
 
 
@@ -33,19 +33,31 @@ class Material:
         return cls(identities=identities, trust=TrustStore.load(settings.tls.authorities, settings.tls.crls))
 
 
-def load_certificates(parts: Parts) -> None:
-    """Read all that the configuration names."""
-    material = Material.load(parts.settings)
-    parts.judge = CertificateJudge(
-        material.trust, warn=lambda text: parts.board.publish(Remark(text=text, weight=Level.WARN))
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """Which certificates we show, and who judges those that others show."""
+
+    contexts: TLSContexts
+    judge: CertificateJudge
+    client_judge: CertificateJudge  # of the certificates of people
+    identities: dict[Domain, Identity]
+
+    def renew(self, material: Material, rules: TLSRules) -> None:
+        """Show these certificates, and trust these authorities, from now on."""
+        self.identities.clear()
+        self.identities.update(material.identities)
+        self.judge.trust = self.client_judge.trust = material.trust
+        self.contexts.renew(Keyring(material.identities), rules)
+
+
+def load_certificates(shared: Shared) -> Trust:
+    """Read all the files that the configuration names."""
+    material = Material.load(shared.settings)
+    return Trust(
+        contexts=TLSContexts(Keyring(material.identities), shared.rules.tls),
+        judge=CertificateJudge(
+            material.trust, warn=lambda text: shared.board.publish(Remark(text=text, weight=Level.WARN))
+        ),
+        client_judge=CertificateJudge(material.trust, holder=Holder.CLIENT),
+        identities=dict(material.identities),
     )
-    parts.client_judge = CertificateJudge(material.trust, holder=Holder.CLIENT)
-    parts.contexts = TLSContexts(Keyring(material.identities), parts.rules.tls)
-    use(parts, material)
-
-
-def use(parts: Parts, material: Material) -> None:
-    """Show these certificates, and trust these authorities, from now on."""
-    parts.identities = material.identities
-    parts.trust = parts.judge.trust = parts.client_judge.trust = material.trust
-    parts.contexts.renew(Keyring(material.identities), parts.rules.tls)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from gateway.components.components import ComponentSession
+from twisted.internet.interfaces import IProtocolFactory
+
+from gateway.clients.people import People
+from gateway.components.session import ComponentSession
 from gateway.features.bidi import Bidirectional
 from gateway.features.dialback import Dialback
 from gateway.features.handshake import Handshake
-from gateway.features.limits import Limits
+from gateway.features.limits import StreamLimits
 from gateway.features.sasl_servers import accepting_servers
 from gateway.features.starttls import StartTLS
 from gateway.features.stream_management import between_servers
@@ -22,118 +24,135 @@ from gateway.net.certificates.certificate_names import CLIENT
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.listen.connection_limits import Crowd, Porter
 from gateway.net.listen.doors import Behind, Door
-from gateway.net.listen.listening import Listening
+from gateway.net.listen.listening import Endpoints, Listening
 from gateway.notices.attempts.records import Kind
-from gateway.operations.supervision import Supervised
-from gateway.run.assembly.parts import Parts
-from gateway.run.assembly.routing import reached
+from gateway.run.assembly.certificates import Trust
+from gateway.run.assembly.federation import Federation
+from gateway.run.assembly.policies import Policies
+from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.rules import terms_of
-from gateway.run.assembly.tools import attempt
+from gateway.run.assembly.serving import Served
+from gateway.run.assembly.shared import Shared
 from gateway.stream.facts import Facts, Terms
 from gateway.stream.header import StreamHeader
 from gateway.stream.profiles import Profile, component_profile, server_profile
 from gateway.xmpp.errors import StreamCondition, StreamError
 
+Factories = Mapping[str, IProtocolFactory]  # what is behind each key of `[listen]`
+Accepting = Callable[[Facts], Any]  # the TLS context that a stream is accepted with
 
-def set_doors(parts: Parts) -> None:
+
+@dataclass(frozen=True, kw_only=True)
+class Reception:
+    """Who is let in, and what is behind each key of `[listen]` where streams come in."""
+
+    porter: Porter
+    doors: dict[str, Door]
+
+
+def make_doors(
+    shared: Shared,
+    trust: Trust,
+    policies: Policies,
+    routing: Routing,
+    served: Served,
+    people: People,
+    federation: Federation,
+) -> Reception:
     """Make the porter, and one door for each key of `[listen]` where streams come in."""
-    limits = parts.settings.limits
+    limits = shared.settings.limits
     crowd = Crowd(
         per_address=limits.streams_per_address,
         unauthenticated=limits.unauthenticated_streams,
         per_minute=limits.connections_per_minute,
     )
-    parts.porter = Porter(crowd, parts.places, parts.board.publish, parts.reactor.seconds)
-    servers, relayed = _for_servers(parts)
-    components, people = _for_components(parts), _for_people(parts)
+    porter = Porter(crowd, shared.places, shared.board.publish, shared.reactor.seconds)
+    tls = _accepting(trust)
+    servers, relayed = _for_servers(shared, policies, routing, federation, tls)
+    components, clients = _for_components(shared, routing, served, tls), _for_people(shared, trust, people)
     behind = {
-        "server": (servers, parts.judge, False),
-        "server_tls": (servers, parts.judge, True),
-        "inside": (relayed, parts.judge, False),
-        "component": (components, parts.judge, False),
-        "client": (people, parts.client_judge, False),
-        "client_tls": (people, parts.client_judge, True),
+        "server": (servers, trust.judge, False),
+        "server_tls": (servers, trust.judge, True),
+        "inside": (relayed, trust.judge, False),
+        "component": (components, trust.judge, False),
+        "client": (clients, trust.client_judge, False),
+        "client_tls": (clients, trust.client_judge, True),
     }
-    parts.doors = {name: _door(parts, *each) for name, each in behind.items()}
+    return Reception(porter=porter, doors={name: _door(shared, porter, *each) for name, each in behind.items()})
 
 
-def open_doors(parts: Parts) -> None:
-    """Have the doors opened when the service starts, and the supervisor told when they are."""
-    for door, endpoint in parts.settings.listen.opened():
-        parts.addService(listening(parts, door, endpoint))
-    parts.supervised = Supervised(os.environ, parts.missing, parts.reactor)
-    parts.addService(parts.supervised)
+def open_doors(shared: Shared, factories: Factories) -> Endpoints:
+    """Have the doors opened when the service starts."""
+    for door, endpoint in shared.settings.listen.opened():
+        shared.endpoints.addService(Listening(door, endpoint, factories[door], shared.reactor))
+    return shared.endpoints
 
 
-def listening(parts: Parts, door: str, endpoint: str) -> Listening:
-    """A door at an endpoint, not open yet."""
-    return Listening(door, endpoint, parts.doors[door], parts.reactor)
-
-
-def _door(parts: Parts, behind: Behind, judge: CertificateJudge, direct_tls: bool) -> Door:
+def _door(shared: Shared, porter: Porter, behind: Behind, judge: CertificateJudge, direct_tls: bool) -> Door:
     return Door(
         behind,
-        parts.porter,
+        porter,
         direct_tls=direct_tls,
-        clock=parts.reactor,
+        clock=shared.reactor,
         judge=judge,
-        tools=parts.tools,
-        budget=parts.budget,
-        timing=parts.timing,
-        slumber=parts.slumber,
+        tools=shared.tools,
+        budget=shared.budget,
+        timing=shared.timing,
+        slumber=shared.slumber,
     )
 
 
 # -- what is behind a door ---------------------------------------------------------------------------------------------
 
 
-def _for_servers(parts: Parts) -> tuple[Behind, Behind]:
+def _for_servers(
+    shared: Shared, policies: Policies, routing: Routing, federation: Federation, tls: Accepting
+) -> tuple[Behind, Behind]:
     """The servers of other domains, and those behind us."""
-    resumables = Resumables(parts.tools.new_id, parts.reactor.seconds)
-    tls = _accepting(parts)
+    resumables = Resumables(shared.tools.new_id, shared.reactor.seconds)
+
+    def session(dialback: Dialback) -> InboundSession:
+        return InboundSession(
+            shared.attempt(Kind.SERVER),
+            dialback,
+            federation.session_tools,
+            verify=federation.streams.verify,
+            reached=routing.routes.reached,
+            lenders=federation.streams,
+            resumables=resumables,
+        )
+
     outside = Behind(
-        profile=_accepting_profile(parts, parts.outside_dialback),
-        accept=parts.outside.accept,
-        session=partial(_inbound, parts, parts.outside_dialback, resumables),
-        terms=lambda: terms_of(parts.settings.peers.any),
+        profile=_accepting_profile(shared, policies.outside_dialback),
+        accept=policies.outside.accept,
+        session=partial(session, policies.outside_dialback),
+        terms=lambda: terms_of(shared.settings.peers.any),
         tls=tls,
     )
     inside = Behind(
-        profile=_accepting_profile(parts, parts.inside_dialback),
-        accept=parts.inside.accept,
-        session=partial(_inbound, parts, parts.inside_dialback, resumables),
+        profile=_accepting_profile(shared, policies.inside_dialback),
+        accept=policies.inside.accept,
+        session=partial(session, policies.inside_dialback),
         terms=lambda: Terms(require_tls=False),
         tls=tls,
     )
     return outside, inside
 
 
-def _accepting_profile(parts: Parts, dialback: Dialback) -> Profile:
+def _accepting_profile(shared: Shared, dialback: Dialback) -> Profile:
     return server_profile(
         StartTLS(),
-        accepting_servers(parts.tools.new_id),
+        accepting_servers(shared.tools.new_id),
         dialback,
         Bidirectional(),
-        Limits(),
+        StreamLimits(),
         between_servers(),
     )
 
 
-def _inbound(parts: Parts, dialback: Dialback, resumables: Resumables) -> InboundSession:
-    return InboundSession(
-        attempt(parts, Kind.SERVER),
-        dialback,
-        parts.session_tools,
-        verify=parts.streams.verify,
-        reached=partial(reached, parts),
-        lenders=parts.streams,
-        resumables=resumables,
-    )
-
-
-def _for_components(parts: Parts) -> Behind:
+def _for_components(shared: Shared, routing: Routing, served: Served, tls: Accepting) -> Behind:
     def accept(header: StreamHeader, facts: Facts) -> Facts:
-        if header.to_domain is None or header.to_domain not in parts.components:
+        if header.to_domain is None or header.to_domain not in served.components:
             raise StreamError(
                 StreamCondition.HOST_UNKNOWN,
                 "no component is configured for that domain",
@@ -142,26 +161,28 @@ def _for_components(parts: Parts) -> Behind:
         return replace(facts, local=header.to_domain)
 
     def session() -> ComponentSession:
-        return ComponentSession(attempt(parts, Kind.COMPONENT), parts.components.get, parts.router, parts.board.publish)
+        return ComponentSession(
+            shared.attempt(Kind.COMPONENT), served.components.get, routing.router, shared.board.publish
+        )
 
     return Behind(
-        profile=component_profile(Handshake(parts.rules.secret_of)),
+        profile=component_profile(Handshake(shared.rules.secret_of)),
         accept=accept,
         session=session,
-        terms=lambda: Terms(require_tls=False, stanza_bytes=parts.settings.limits.component_stanza_bytes),
-        tls=_accepting(parts),
+        terms=lambda: Terms(require_tls=False, stanza_bytes=shared.settings.limits.component_stanza_bytes),
+        tls=tls,
     )
 
 
-def _for_people(parts: Parts) -> Behind:
+def _for_people(shared: Shared, trust: Trust, people: People) -> Behind:
     return Behind(
-        profile=parts.people.profile,
-        accept=parts.people.door.accept,
-        session=parts.people.session,
-        terms=lambda: Terms(stanza_bytes=parts.settings.limits.client_stanza_bytes),
-        tls=lambda facts: parts.contexts.accepting(facts.local, service=CLIENT),
+        profile=people.profile,
+        accept=people.door.accept,
+        session=people.session,
+        terms=lambda: Terms(stanza_bytes=shared.settings.limits.client_stanza_bytes),
+        tls=lambda facts: trust.contexts.accepting(facts.local, service=CLIENT),
     )
 
 
-def _accepting(parts: Parts) -> Callable[[Facts], Any]:
-    return lambda facts: parts.contexts.accepting(facts.local)
+def _accepting(trust: Trust) -> Accepting:
+    return lambda facts: trust.contexts.accepting(facts.local)

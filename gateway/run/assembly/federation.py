@@ -2,56 +2,75 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from ipaddress import ip_network
 from itertools import chain
 from random import SystemRandom
 
 from gateway.features.bidi import Bidirectional
 from gateway.features.dialback import Dialback, DialbackQuestions
-from gateway.features.limits import Limits
+from gateway.features.limits import StreamLimits
 from gateway.features.sasl_servers import proving_to_servers
 from gateway.features.starttls import StartTLS
 from gateway.features.stream_management import between_servers
 from gateway.federation.admission import Admission
 from gateway.federation.backoff import Backoff, Waits
-from gateway.federation.outbound import Gone, OutboundSession
+from gateway.federation.outbound import OutboundSession, WhenGone
 from gateway.federation.resumable_streams import BrokenStream
 from gateway.federation.session import SessionTools
 from gateway.federation.streams import OutboundStreams
 from gateway.net.dial.connector import Connector
 from gateway.net.dns.destinations import Destinations
-from gateway.net.dns.questions import Bounds
+from gateway.net.dns.questions import ResolverBounds
 from gateway.net.dns.resolver import Resolver
 from gateway.notices.attempts.records import Attempt, AttemptLog
-from gateway.run.assembly.parts import Parts
+from gateway.run.assembly.certificates import Trust
+from gateway.run.assembly.policies import Policies
+from gateway.run.assembly.routing import Routing
+from gateway.run.assembly.shared import Shared
 from gateway.stream.profiles import Profile, server_profile
-from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.addresses import DomainPair
 
 
-def set_federation(parts: Parts) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Federation:
+    """How other servers are reached, and the streams with them."""
+
+    session_tools: SessionTools
+    resolver: Resolver
+    connector: Connector
+    streams: OutboundStreams
+
+
+def federate(shared: Shared, trust: Trust, policies: Policies, routing: Routing) -> Federation:
     """Make what opens streams to other servers, and what keeps them."""
-    settings = parts.settings
-    parts.session_tools = SessionTools(
-        admission=Admission(parts.rules.domains, parts.router, parts.board.publish),
-        clock=parts.reactor,
-        patience=settings.limits.stall_seconds,
-        verifications=settings.limits.verifications_per_stream,
-        unsafe=parts.keeper.unsafe,
+    limits = shared.settings.limits
+    session_tools = SessionTools(
+        admission=Admission(shared.rules.domains, routing.router, shared.board.publish),
+        clock=shared.reactor,
+        patience=limits.stall_seconds,
+        verifications=limits.verifications_per_stream,
+        unsafe=routing.keeper.unsafe,
     )
-    parts.board.subscribe(parts.session_tools.elsewhere.notice, Attempt)
-    parts.resolver = _resolver(parts)
-    parts.connector = _connector(parts)
+    shared.board.subscribe(session_tools.elsewhere.notice, Attempt)
+    resolver = _resolver(shared)
+    connector = _connector(shared, trust, policies, session_tools, resolver)
     backoff = Backoff(Waits(first=5, longest=300), SystemRandom())
-    parts.streams = OutboundStreams(parts.connector, parts.reactor, settings.limits.verifications, backoff)
+    return Federation(
+        session_tools=session_tools,
+        resolver=resolver,
+        connector=connector,
+        streams=OutboundStreams(connector, shared.reactor, limits.verifications, backoff),
+    )
 
 
-def _resolver(parts: Parts) -> Resolver:
-    settings = parts.settings
+def _resolver(shared: Shared) -> Resolver:
+    settings = shared.settings
     return Resolver(
-        parts.reactor,
+        shared.reactor,
         settings.dns.nameservers,
         hosts_file=str(settings.dns.hosts_file),
-        bounds=Bounds(
+        bounds=ResolverBounds(
             records=settings.limits.dns_records,
             kept=settings.limits.dns_answers,
             under_way=settings.limits.dns_questions,
@@ -59,50 +78,49 @@ def _resolver(parts: Parts) -> Resolver:
         destinations=Destinations(
             map(ip_network, settings.dns.refuse_networks),
             allowed=map(ip_network, settings.dns.allow_networks),
-            doors=lambda: chain.from_iterable(door.addresses for door in parts.listening()),
+            doors=lambda: chain.from_iterable(door.addresses for door in shared.endpoints.doors()),
         ),
     )
 
 
-def _connector(parts: Parts) -> Connector:
-    def session(attempt: AttemptLog, pair: DomainPair, gone: Gone, resuming: BrokenStream | None) -> OutboundSession:
-        return OutboundSession(
-            attempt, _dialback_towards(parts, pair.target), parts.session_tools, pair, gone, resuming
-        )
+def _connector(
+    shared: Shared, trust: Trust, policies: Policies, session_tools: SessionTools, resolver: Resolver
+) -> Connector:
+    def session(
+        attempt: AttemptLog, pair: DomainPair, gone: WhenGone, resuming: BrokenStream | None
+    ) -> OutboundSession:
+        is_relayed = shared.rules.domains.relayed_terms(pair.target) is not None
+        dialback = policies.inside_dialback if is_relayed else policies.outside_dialback
+        return OutboundSession(attempt, dialback, session_tools, pair, gone, resuming)
 
     return Connector(
-        parts.reactor,
-        resolver=parts.resolver,
-        contexts=parts.contexts,
-        judge=parts.judge,
-        way_to=parts.rules.way_to,
+        shared.reactor,
+        resolver=resolver,
+        contexts=trust.contexts,
+        judge=trust.judge,
+        way_to=shared.rules.way_to,
         session=session,
-        profiles=_initiating_profiles(parts),
-        tools=parts.tools,
-        budget=parts.budget,
-        timing=parts.timing,
-        slumber=parts.slumber,
-        publish=parts.board.publish,
-        numbers=parts.numbers,
-        places=parts.places,
+        profiles=_initiating_profiles(shared, policies.outside_dialback),
+        tools=shared.tools,
+        budget=shared.budget,
+        timing=shared.timing,
+        slumber=shared.slumber,
+        publish=shared.board.publish,
+        numbers=shared.numbers,
+        places=shared.places,
     )
 
 
-def _dialback_towards(parts: Parts, domain: Domain) -> Dialback:
-    is_relayed = parts.rules.domains.relayed_terms(domain) is not None
-    return parts.inside_dialback if is_relayed else parts.outside_dialback
-
-
-def _initiating_profiles(parts: Parts) -> tuple[Profile, Profile]:
+def _initiating_profiles(shared: Shared, dialback: Dialback) -> tuple[Profile, Profile]:
     """For stanzas, and for questions about keys. Both sides make keys by one secret, so either's dialback will do."""
     return (
         server_profile(
             StartTLS(),
             Bidirectional(),
-            proving_to_servers(parts.tools.new_id),
-            parts.outside_dialback,
-            Limits(),
+            proving_to_servers(shared.tools.new_id),
+            dialback,
+            StreamLimits(),
             between_servers(),
         ),
-        server_profile(StartTLS(), DialbackQuestions(parts.outside_dialback)),
+        server_profile(StartTLS(), DialbackQuestions(dialback)),
     )

@@ -15,11 +15,10 @@ from gateway.notices.notices import Level, OutboxChanged, Remark, counted
 from gateway.outbox.conditions import Condition
 from gateway.outbox.endings import expired
 from gateway.outbox.errors import OutboxError
-from gateway.outbox.keeper import Keeper
 from gateway.outbox.opening import open_outbox
 from gateway.outbox.records import DomainSummary, ExpiredStanza, OutboxLimits, PairState
-from gateway.run.assembly.parts import Parts
-from gateway.run.assembly.routing import route_for
+from gateway.run.assembly.routing import Routing
+from gateway.run.assembly.shared import Shared
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.stanzas import restored
 
@@ -30,34 +29,31 @@ _REST_SECONDS = 60.0
 _SLICE = 50  # stanzas that end in one turn: two hundred a second
 
 
-def set_outbox(parts: Parts) -> None:
-    """A child service, since its file is opened when the process is what it will be."""
-    parts.keeper = Keeper(parts.reactor, parts.time_of_day)
-    parts.kept = Kept(parts, parts.keeper)
-    parts.addService(parts.kept)
-
-
 class Kept(Service):
-    """Opens the outbox, wakes the routes of what is in it, and ends what has waited for too long."""
+    """Opens the outbox, wakes the routes of what is in it, and ends what has waited for too long.
 
-    def __init__(self, parts: Parts, keeper: Keeper) -> None:
+    It is a service because the file is opened when the process is what it will be: it may give up privileges before.
+    """
+
+    def __init__(self, shared: Shared, routing: Routing) -> None:
         self.setName("outbox")
-        self._parts = parts
-        self._keeper = keeper
+        self._shared = shared
+        self._routing = routing
+        self._keeper = routing.keeper
         self._unwoken: deque[DomainPair] = deque()
         self._woken: list[RemoteRoute] = []
         self._turns = LoopingCall(self._turn)
-        self._turns.clock = parts.reactor
+        self._turns.clock = shared.reactor
         self._next_look = 0.0
         self._is_looking = False
 
     def startService(self) -> None:
         super().startService()
-        settings = self._parts.settings
+        settings = self._shared.settings
         self._keeper.outbox = open_outbox(
             settings.outbox.url,
             settings.gateway.state,
-            self._parts.reactor,
+            self._shared.reactor,
             limits=OutboxLimits(bytes=settings.outbox.bytes),
             key_file=settings.outbox.key_file,
             tell=self._tell,
@@ -76,7 +72,7 @@ class Kept(Service):
         outbox = self._keeper.outbox
         if outbox is not None:
             if outbox.stanzas:
-                self._parts.board.publish(Remark(text=f"{counted(outbox.stanzas, 'stanza')} kept in the outbox"))
+                self._shared.board.publish(Remark(text=f"{counted(outbox.stanzas, 'stanza')} kept in the outbox"))
             await outbox.close()
 
     # -- what happens to the file --------------------------------------------------------------------------------------
@@ -84,7 +80,7 @@ class Kept(Service):
     def _tell(self, condition: Condition, detail: str) -> None:
         if condition is Condition.CLOSED or (condition.is_ready and self._keeper.outbox is None):
             return  # as it should be at the end, and at the beginning
-        self._parts.board.publish(
+        self._shared.board.publish(
             OutboxChanged(
                 word=condition.word,
                 text=condition.sentence,
@@ -98,7 +94,7 @@ class Kept(Service):
 
     def _tell_damaged(self, rows: int) -> None:
         text = f"{counted(rows, 'row')} of the outbox cannot be read, and are set aside; everything else goes on"
-        self._parts.board.publish(Remark(text=text, weight=Level.ERROR))
+        self._shared.board.publish(Remark(text=text, weight=Level.ERROR))
 
     # -- what is kept since an earlier process ------------------------------------------------------------------------
 
@@ -112,7 +108,7 @@ class Kept(Service):
         self._unwoken = deque(each.pair for each in pairs)
         outbox = self._keeper.outbox
         assert outbox is not None
-        outbox.summary(self._parts.time_of_day()).addCallbacks(self._found_held, _told_elsewhere).addCallback(
+        outbox.summary(self._shared.time_of_day()).addCallbacks(self._found_held, _told_elsewhere).addCallback(
             lambda _: self._wake()
         )
 
@@ -121,11 +117,11 @@ class Kept(Service):
 
     def _wake(self) -> None:
         self._woken = [route for route in self._woken if route.disposition is Disposition.QUEUEING]
-        while self._unwoken and len(self._woken) < OPENINGS and not self._parts.is_leaving:
+        while self._unwoken and len(self._woken) < OPENINGS and not self._routing.routes.is_leaving:
             pair = self._unwoken.popleft()
             if not self._keeper.waiting(pair):
                 continue
-            route = route_for(self._parts, pair)
+            route = self._routing.routes.remote_route_of(pair)
             if route is None:
                 self._unwoken.append(pair)
                 return
@@ -138,12 +134,12 @@ class Kept(Service):
     def _turn(self) -> None:
         if self._unwoken:
             self._wake()
-        now = self._parts.reactor.seconds()
+        now = self._shared.reactor.seconds()
         outbox = self._keeper.outbox
         if outbox is None or self._is_looking or now < self._next_look:
             return
         self._is_looking = True
-        outbox.expired(self._parts.time_of_day(), _SLICE).addCallbacks(self._expire, _told_elsewhere).addBoth(
+        outbox.expired(self._shared.time_of_day(), _SLICE).addCallbacks(self._expire, _told_elsewhere).addBoth(
             self._looked
         )
 
@@ -152,26 +148,26 @@ class Kept(Service):
         return result if isinstance(result, Failure) else None
 
     def _expire(self, stanzas: Sequence[ExpiredStanza]) -> None:
-        parts = self._parts
+        router = self._routing.router
         ended = [each for each in stanzas if not self._is_being_sent(each)]
         busy = bool(ended) or bool(stanzas)
         rest = _TURN_SECONDS if busy else min(_REST_SECONDS, self._shortest() / 10)
-        self._next_look = parts.reactor.seconds() + rest
+        self._next_look = self._shared.reactor.seconds() + rest
         for each in ended:
             name = "presence" if each.raw.startswith(b"<presence") else "message"
-            parts.router.bounce(restored(name, each.raw), expired(each.pair.target, each.accepted))
+            router.bounce(restored(name, each.raw), expired(each.pair.target, each.accepted))
         self._keeper.counts["expired"] += len(ended)
         if ended and self._keeper.outbox is not None:
             self._keeper.outbox.remove([each.number for each in ended]).addErrback(_told_elsewhere)
-        parts.router.flush()
+        router.flush()
 
     def _is_being_sent(self, each: ExpiredStanza) -> bool:
-        route = self._parts.remote_routes.get(each.pair)
+        route = self._routing.routes.by_pair.get(each.pair)
         return route is not None and route.has_hold_of(each.number)
 
     def _shortest(self) -> float:
         """The shortest time for which anything is kept, in seconds: what ends late ends a tenth of it late."""
-        peers = self._parts.settings.peers
+        peers = self._shared.settings.peers
         return min(peer.keep_hours for peer in (peers.any, *peers.entries.values())) * 3600
 
 

@@ -1,18 +1,35 @@
-"""Who may say what: the policy of each side, towards the outside and towards relayed servers, and its dialback."""
+"""The policies towards the outside and towards relayed servers, and their dialback."""
 
 from __future__ import annotations
 
-from gateway.features.dialback import Bounds, Dialback
-from gateway.routing.policy import InsideDoor, OutsideDoor
-from gateway.run.assembly.parts import Parts
+from dataclasses import dataclass
+
+from gateway.dialback.keys import KeyMaker
+from gateway.features.dialback import Dialback, DialbackBounds
+from gateway.routing.policy import OutsideRules, RelayRules
+from gateway.run.assembly.shared import Shared
 
 
-def set_policy(parts: Parts) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Policies:
+    """The policy and the dialback of each side."""
+
+    outside: OutsideRules
+    inside: RelayRules
+    outside_dialback: Dialback
+    inside_dialback: Dialback
+
+
+def make_policies(shared: Shared, keys: KeyMaker) -> Policies:
     """The two sides make their keys with the same secret, so a key is good whichever side it is asked about."""
-    rules = parts.rules
-    parts.outside = OutsideDoor(rules.domains, rules.terms_outside)
-    parts.inside = InsideDoor(rules.domains, rules.terms_outside)
-    limits = parts.settings.limits
-    bounds = Bounds(pairs=limits.pairs_per_stream, checks=limits.verifications_per_stream)
-    parts.outside_dialback = Dialback(parts.keys, parts.outside.speaks_for, parts.outside.terms_of_pair, bounds)
-    parts.inside_dialback = Dialback(parts.keys, parts.inside.speaks_for, parts.inside.terms_of_pair, bounds)
+    rules = shared.rules
+    outside = OutsideRules(rules.domains, rules.terms_outside)
+    inside = RelayRules(rules.domains, rules.terms_outside)
+    limits = shared.settings.limits
+    bounds = DialbackBounds(pairs=limits.pairs_per_stream, checks=limits.verifications_per_stream)
+    return Policies(
+        outside=outside,
+        inside=inside,
+        outside_dialback=Dialback(keys, outside.speaks_for, outside.terms_of_pair, bounds),
+        inside_dialback=Dialback(keys, inside.speaks_for, inside.terms_of_pair, bounds),
+    )

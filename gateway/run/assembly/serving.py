@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.components.components import ComponentRoute
+from dataclasses import dataclass, field
+
+from gateway.components.route import ComponentRoute
 from gateway.config.settings import ComponentDomain, HandlerDomain, ImDomain, Settings
 from gateway.handlers.disco import Disco
 from gateway.handlers.ping import Ping
@@ -10,49 +12,61 @@ from gateway.handlers.route import HandlerRoute
 from gateway.handlers.time import Time
 from gateway.handlers.version import Version
 from gateway.routing.interfaces import IDiscoverable, ILocalHandler
-from gateway.routing.outflow import Bounds, Outflow
-from gateway.run.assembly.parts import Parts
+from gateway.routing.outflow import Outflow, OutflowBounds
+from gateway.routing.router import Router
+from gateway.run.assembly.routing import Routing
+from gateway.run.assembly.shared import Shared
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import ConfigError
 
 MOST_BYTES_FACTOR = 16
 
 
-def serve_locally(parts: Parts) -> None:
+LocalRoute = ComponentRoute | HandlerRoute
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """The routes of our domains that a component or a handler serves. A reload changes them."""
+
+    router: Router
+    components: dict[Domain, ComponentRoute] = field(default_factory=dict)
+    handlers: dict[Domain, HandlerRoute] = field(default_factory=dict)
+
+    def attach(self, domain: Domain, route: LocalRoute) -> None:
+        """Have a local domain served by this route from now on."""
+        if isinstance(route, ComponentRoute):
+            self.components[domain] = route
+        else:
+            self.handlers[domain] = route
+        self.router.attach(domain, route)
+
+
+def serve_locally(shared: Shared, routing: Routing) -> Served:
     """Make and attach the routes of the domains as the settings have them."""
-    parts.components = {}
-    parts.handlers = {}
-    for name, domain in parts.settings.domains.items():
+    served = Served(router=routing.router)
+    for name, domain in shared.settings.domains.items():
         if isinstance(domain, ComponentDomain | HandlerDomain):
-            attach(parts, name, local_route(parts, domain))
+            served.attach(name, local_route(shared, routing, domain))
+    return served
 
 
-def attach(parts: Parts, domain: Domain, route: ComponentRoute | HandlerRoute) -> None:
-    """Have a local domain served by this route from now on."""
-    if isinstance(route, ComponentRoute):
-        parts.components[domain] = route
-    else:
-        parts.handlers[domain] = route
-    parts.router.attach(domain, route)
-
-
-def local_route(parts: Parts, domain: ComponentDomain | HandlerDomain) -> ComponentRoute | HandlerRoute:
-    """A new route for a domain that a component or a handler serves."""
+def local_route(shared: Shared, routing: Routing, domain: ComponentDomain | HandlerDomain) -> LocalRoute:
+    """Make a new route for a domain that a component or a handler serves."""
+    router, publish = routing.router, shared.board.publish
     if isinstance(domain, ComponentDomain):
-        limits = parts.settings.limits
+        limits = shared.settings.limits
         waiting = limits.component_buffer_bytes
-        bounds = Bounds(wait_above=waiting, most_bytes=MOST_BYTES_FACTOR * waiting)
-        outflow = Outflow(bounds, parts.space, parts.reactor)
-        return ComponentRoute(
-            domain.domain, parts.router, outflow, parts.reactor, parts.board.publish, limits.silence_seconds
-        )
+        bounds = OutflowBounds(wait_above=waiting, most_bytes=MOST_BYTES_FACTOR * waiting)
+        outflow = Outflow(bounds, routing.space, shared.reactor)
+        return ComponentRoute(domain.domain, router, outflow, shared.reactor, publish, limits.silence_seconds)
     handler = _made(domain)
     served = [handler, Ping(), Version(), Time()]
     own = IDiscoverable.providedBy(handler) and handler.identities
     identities = [] if own else [("component", "generic", "xmpp-gateway")]
     disco = Disco(served, identities=identities, contacts=domain.admins)
     handlers = [handler, Ping(), disco, Version(), Time()]  # what the handler declines is answered by what is built in
-    return HandlerRoute(domain.domain, handlers, parts.router, parts.board.publish, parts.reactor)
+    return HandlerRoute(domain.domain, handlers, router, publish, shared.reactor)
 
 
 def services_of(settings: Settings, domain: Domain) -> dict[str, str]:
@@ -79,5 +93,5 @@ def _made(domain: HandlerDomain) -> ILocalHandler:
     try:
         return domain.factory(**domain.options)  # type: ignore[no-any-return]
     except Exception as error:
-        problem = f"{domain.serve} cannot be made: {type(error).__name__}: {error}"
+        problem = f"{domain.serve} cannot be created: {type(error).__name__}: {error}"
         raise ConfigError(f'domains."{domain.domain}".options', problem) from error

@@ -8,21 +8,21 @@ from contextlib import suppress
 from pathlib import Path
 
 from gateway.dialback.keys import KeyMaker
-from gateway.run.assembly.parts import Parts
+from gateway.run.assembly.shared import Shared
 from gateway.xmpp.errors import ConfigError
 
 SECRET_BYTES = 32
 KEY = "gateway.state"
 
 
-def prepare_state(parts: Parts) -> None:
-    """Make the folder when there is none, and what is derived from the secret of dialback."""
-    state = parts.settings.gateway.state
+def prepare_state(shared: Shared) -> KeyMaker:
+    """Make the folder when there is none, and return what makes keys from the secret of dialback."""
+    state = shared.settings.gateway.state
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(KEY, f"cannot make the folder {state}: {error.strerror}") from error
-    parts.keys = KeyMaker(secret(state / "dialback.secret"))
+    return KeyMaker(secret(state / "dialback.secret"))
 
 
 def secret(file: Path) -> bytes:
@@ -35,7 +35,7 @@ def secret(file: Path) -> bytes:
         problem = f"{error.strerror}; the user that the gateway runs as must own its state folder"
         raise ConfigError(KEY, f"cannot use {file}: {problem}") from error
     if len(found) < SECRET_BYTES:
-        problem = f"it has {len(found)} bytes, and a secret has {SECRET_BYTES}: remove it, and another one is made"
+        problem = f"it has {len(found)} bytes instead of {SECRET_BYTES}: remove it, and the gateway makes a new one"
         raise ConfigError(KEY, f"cannot use {file}: {problem}")
     return found
 

@@ -1,4 +1,4 @@
-"""Feature 11-4 [roster-version], as a client: who has the newest version is told nothing anew (RFC 6121 §2.6)."""
+"""Feature 11-4 [roster-version], as a client: who has the newest version is told nothing again (RFC 6121 §2.6)."""
 
 from __future__ import annotations
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.net.certificates.throwaway_ca import Authority
 from tests.interop.fixtures import Starter
 from tests.interop.own_logins import at_home, refusal
 from tests.interop.peers import Peer, Prosody
 from tests.interop.world import World
+from tests.support.throwaway_ca import Authority
 
 
 def test_client_logs_in_by_password_at_each_server(world: World, host: Peer) -> None:

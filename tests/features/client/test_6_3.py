@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gateway.net.certificates.throwaway_ca import CLIENT_AUTH, xmpp
 from gateway.xmpp.addresses import Address
 from tests.interop.fixtures import Starter
 from tests.interop.own_logins import at_home
 from tests.interop.peers import Ejabberd, Peer
 from tests.interop.world import World
+from tests.support.throwaway_ca import CLIENT_AUTH, xmpp
 from tests.support.tls import identity
 
 

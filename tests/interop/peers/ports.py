@@ -12,6 +12,8 @@ import socket
 from collections.abc import Iterable
 from contextlib import ExitStack
 
+import pytest
+
 VARIABLE = "XMPP_GATEWAY_TEST_PORTS"
 DISTANCES = range(20_000, 27_000, 500)  # stays below 32768, where Linux takes the ports of outgoing connections from
 PROBE_ADDRESS = "127.255.255.254"  # no test uses it: a port is taken there only if it is taken everywhere
@@ -32,6 +34,16 @@ def find_distance(usual: Iterable[int] = USUAL, distances: Iterable[int] = DISTA
         if all(is_free(port + distance) for port in usual):
             return distance
     raise RuntimeError("no ports are free for the servers of the tests")
+
+
+def usual(port: int) -> int:
+    """Return a usual port for a test that needs that very one, as where no SRV record names another.
+
+    Where a server of this machine has it at every address, the test is skipped, and says so.
+    """
+    if not is_free(port):
+        pytest.skip(f"another server of this machine listens at port {port} of every address")
+    return port
 
 
 def is_free(port: int) -> bool:

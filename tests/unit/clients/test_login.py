@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import fail, maybeDeferred
 from twisted.internet.task import Clock
 
-from gateway.clients.login import PAUSE_SECONDS, Login, Try
+from gateway.clients.login import PAUSE_SECONDS, Login, LoginTry
 from gateway.features.sasl import Compute, Computed, CredentialsFound, FindCredentials, Paused
 from gateway.sasl.keys import ScramHash
 from gateway.storage.errors import StoreUnavailable
@@ -17,8 +17,8 @@ from tests.support.logins import KEYS
 QUESTION = FindCredentials(account="juliet@ours.test", hashes=tuple(ScramHash))
 
 
-def a_try() -> Try:
-    return Try(address="192.0.2.1", account="juliet@ours.test")
+def a_try() -> LoginTry:
+    return LoginTry(address="192.0.2.1", account="juliet@ours.test")
 
 
 def memory() -> MemoryStore:

@@ -123,7 +123,7 @@ def test_everybody_sees_the_end_of_a_client(ending: str) -> None:
             alice.say("<!-- no -->")
             alice.cut()
     assert bob.told("<presence [^>]*from='([^']+)' type='unavailable'") == "alice@example.com/phone"
-    assert house.domain.online == 1
+    assert len(house.domain._accounts) == 1
 
 
 def test_stanza_from_somebody_else_ends_the_stream_and_nothing_behind_it_is_taken() -> None:
@@ -157,7 +157,7 @@ def test_account_that_vanished_between_login_and_binding_is_closed() -> None:
     assert condition(line) == "not-authorized"
     line.cut()
     house.clock.advance(1)
-    assert house.domain.online == 0
+    assert len(house.domain._accounts) == 0
 
 
 def test_closed_account_closes_its_streams() -> None:

@@ -77,7 +77,7 @@ def test_password_is_the_first_line_as_it_is_but_for_its_end(desk: Desk) -> None
 def test_password_is_changed(desk: Desk) -> None:
     desk.types("add", "juliet@im.test", typed="the old one\n")
     status, told = desk.types("passwd", "juliet@im.test", typed="the new one\n")
-    assert (status, told) == (0, "juliet@im.test has another password; the service is not running\n")
+    assert (status, told) == (0, "the password of juliet@im.test is changed; the service is not running\n")
     assert desk.opens_with("juliet@im.test", "the old one") == [False, False]
     assert desk.opens_with("juliet@im.test", "the new one") == [True, True]
 
@@ -97,7 +97,7 @@ def test_running_service_is_told_of_changes(desk: Desk, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(module, "ask", ask)
     desk.types("add", "juliet@im.test", typed="secret\n")
-    assert desk.types("passwd", "juliet@im.test", typed="another\n")[1].endswith("2 streams of it closed\n")
+    assert desk.types("passwd", "juliet@im.test", typed="another\n")[1].endswith("closed 2 streams of it\n")
     assert asked == [(desk.state, "close_account", {"account": "juliet@im.test"})]
 
 
@@ -107,7 +107,7 @@ def test_service_that_does_not_do_it_is_told_of(desk: Desk, monkeypatch: pytest.
 
     monkeypatch.setattr(module, "ask", ask)
     desk.types("add", "juliet@im.test", typed="secret\n")
-    assert "the running service was not told: it is too busy" in desk.types("delete", "juliet@im.test")[1]
+    assert "its streams could not be closed: it is too busy" in desk.types("delete", "juliet@im.test")[1]
 
 
 def test_accounts_are_listed(desk: Desk) -> None:
@@ -120,18 +120,18 @@ def test_accounts_are_listed(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("words", "typed", "told"),
     [
-        (["add"], "", "which account?"),
-        (["add", "@"], "", "is no address"),
-        (["add", "im.test"], "", "is not an account: that is written like juliet@example.com"),
+        (["add"], "", "no account given"),
+        (["add", "@"], "", "is not an address"),
+        (["add", "im.test"], "", "is not an account: write one like juliet@example.com"),
         (["add", "juliet@im.test/r"], "", "is not an account"),
-        (["add", "juliet@echo.test"], "s\n", "echo.test has no accounts here: accounts are in im.test"),
+        (["add", "juliet@echo.test"], "s\n", 'echo.test has no accounts here: set serve = "im" for it'),
         (["add", "juliet@im.test"], "", "this password cannot be used: a password cannot be empty"),
         (["add", "juliet@im.test"], "\x07\n", "this password cannot be used"),
         (["add", "romeo@im.test"], "s\n", "romeo@im.test exists already"),
         (["passwd", "nobody@im.test"], "s\n", "there is no account nobody@im.test"),
         (["delete", "nobody@im.test"], "", "there is no account nobody@im.test"),
         (["list", "echo.test"], "", "echo.test has no accounts here"),
-        (["list", "@"], "", "is no domain"),
+        (["list", "@"], "", "is not a domain"),
     ],
 )
 def test_mistakes_are_told(desk: Desk, words: list[str], typed: str, told: str) -> None:
@@ -145,7 +145,7 @@ def test_mistakes_are_told(desk: Desk, words: list[str], typed: str, told: str) 
 def test_accounts_in_memory_cannot_be_shared(desk: Desk) -> None:
     desk.file.write_text(desk.file.read_text() + '\n[storage]\nurl = "memory:"\n')
     status, told = desk.types("list")
-    assert (status, "use a file" in told) == (1, True)
+    assert (status, "to a file" in told) == (1, True)
 
 
 def test_password_is_typed_twice_at_a_terminal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,4 +155,4 @@ def test_password_is_typed_twice_at_a_terminal(desk: Desk, monkeypatch: pytest.M
     assert desk.types("add", "juliet@im.test")[0] == 0
     assert desk.opens_with("juliet@im.test", "one") == [True, True]
     status, told = desk.types("passwd", "juliet@im.test")
-    assert (status, told) == (1, "xmpp-gateway: the two passwords are not the same\n")
+    assert (status, told) == (1, "xmpp-gateway: the two passwords differ\n")

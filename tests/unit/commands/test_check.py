@@ -73,7 +73,7 @@ def test_summary_tells_what_would_be_served(folder: Folder, capsys: pytest.Captu
         "peers     any           proved by external or dialback, over TLS",
         "          *.spam.test   refused",
         "          prosody.test  at tcp:127.0.0.2:5269, proved by external or dialback, over TLS",
-        "warnings  no certificate is for c.test: other servers can be convinced by dialback only",
+        "warnings  c.test has no certificate: it can prove itself to other servers by dialback only",
         f"{file} is in order",
     ]
 
@@ -97,25 +97,25 @@ COMPONENT = '[domains."c.test"]\nserve = "component"\nsecret = "a secret of more
     ("text", "warning"),
     [
         (IM, None),
-        (IM.replace('client = ["tcp:5222"]', ""), "nobody can log in to the accounts"),
-        (IM.replace('certificate = "im.test.pem"', ""), "no certificate is for im.test"),
-        (f"{IM}{COMPONENT}", "no component can attach: listen.component is shut"),
-        (f"{IM}{COMPONENT}".replace("a secret of more than sixteen", "short"), "less than 16 characters"),
-        (f'{IM}[domains."r.test"]\nserve = "relay"\nconnect = "tcp:127.0.0.1:1"', "listen.inside is shut"),
+        (IM.replace('client = ["tcp:5222"]', ""), "nobody can log in to the accounts: neither"),
+        (IM.replace('certificate = "im.test.pem"', ""), "im.test has no certificate"),
+        (f"{IM}{COMPONENT}", "no component can attach: listen.component is not set"),
+        (f"{IM}{COMPONENT}".replace("a secret of more than sixteen", "short"), "shorter than 16 characters"),
+        (f'{IM}[domains."r.test"]\nserve = "relay"\nconnect = "tcp:127.0.0.1:1"', "listen.inside is not set"),
         (f'{IM}[peers."im.test"]\nallow = false', 'peers."im.test" is never used'),
-        (IM.replace("client =", 'http = ["tcp:5280"]\nclient ='), "listen.http: tcp:5280 is open to more than this"),
+        (IM.replace("client =", 'http = ["tcp:5280"]\nclient ='), "listen.http: tcp:5280 can be reached from other"),
         (IM.replace("client =", 'http = ["tcp:1:interface=\\\\:\\\\:1"]\nclient ='), None),
         (IM.replace("client =", 'http = ["tcp:1:interface=127.0.0.9"]\nclient ='), None),
         (IM.replace("client =", 'http = ["unix:/run/http"]\nclient ='), None),
         (
             f'{IM}[tls]\nauthorities = "ca.pem"\nciphers = "ECDHE+AESGCM:NO-SUCH"',
-            "this OpenSSL has no NO-SUCH, and goes",
+            "this OpenSSL does not know NO-SUCH and",
         ),
         (f'{IM}[tls]\nauthorities = "ca.pem"\nciphers = "ECDHE+AESGCM:!aNULL"', None),
-        (f'{IM}[outbox]\nurl = "memory:"', 'outbox.url is "memory:", so what waits is lost'),
+        (f'{IM}[outbox]\nurl = "memory:"', 'outbox.url is "memory:", so stanzas that wait are lost'),
         (f'{IM}[outbox]\nurl = "memory:"\n[peers.any]\nkeep = "no"', None),
         (f"{IM}[outbox]\nbytes = {1 << 60}", f"outbox.bytes is {1 << 60}, but the disk"),
-        (IM.partition("[domains")[1] + IM.partition("[domains")[2], "no door is open"),
+        (IM.partition("[domains")[1] + IM.partition("[domains")[2], "no port is open"),
     ],
     ids=lambda value: str(value)[-40:].replace("\n", " "),
 )
@@ -132,9 +132,9 @@ def test_key_that_everybody_may_read_is_told(folder: Folder, capsys: pytest.Capt
     key.write_bytes(bytes(32))
     key.chmod(0o644)
     text = f'{IM}[outbox]\nkey_file = "outbox.key"\n'
-    assert any("may read the key of the outbox: chmod 600" in line for line in check(folder.complete(text), capsys))
+    assert any("can read the key of the outbox: chmod 600" in line for line in check(folder.complete(text), capsys))
     key.chmod(0o600)
-    assert not any("may read the key" in line for line in check(folder.complete(text), capsys))
+    assert not any("can read the key" in line for line in check(folder.complete(text), capsys))
 
 
 def test_certificate_that_expires_soon_is_told(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,7 +158,7 @@ def test_secrets_that_everybody_may_read_are_told(folder: Folder, capsys: pytest
         path.chmod(0o644)
     file = folder.complete(f'{IM}[domains."c.test"]\nserve = "component"\nsecret_file = "secret"')
     told = check(file, capsys)
-    assert any(line.endswith(f"may read the secrets in {secret}: chmod o= {secret}") for line in told)
+    assert any(line.endswith(f"can read the secrets in {secret}: chmod o= {secret}") for line in told)
     assert any(f"private key in {key}" in line for line in told)
 
 

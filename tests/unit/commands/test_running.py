@@ -12,7 +12,7 @@ import pytest
 
 from gateway.commands import main
 from gateway.commands.telling import duration, size
-from gateway.notices.attempts.records import AttemptLog, Direction, Step
+from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.control.door import ControlDoor
 from gateway.operations.control.operator import attempt_record
@@ -86,7 +86,7 @@ def test_status_is_well_also_while_the_file_has_a_mistake(config: Path, capsys: 
     [
         ({"problems": ["the door x is not open"]}, "- the door x is not open"),
         (
-            {"domains": [{"domain": "b.test", "serve": "component", "up": False, "told": "nobody is attached"}]},
+            {"domains": [{"domain": "b.test", "serve": "component", "up": False, "told": "no component is attached"}]},
             "- b.test is not served: nobody is attached",
         ),
         (
@@ -105,9 +105,9 @@ def test_what_is_wrong_is_told_first_and_is_an_exit_status(
 
 def failed_attempt() -> dict[str, Any]:
     log = AttemptLog(lambda _: None, lambda: 0.0, 1, Direction.OUT, local="im.test", remote="old.test")
-    log.step(Step.CONNECT, "to 192.0.2.1:5269")
+    log.step(AttemptStep.CONNECT, "to 192.0.2.1:5269")
     told = "the certificate expired on 2026-01-01"
-    log.step(Step.CERTIFICATE, told, ok=False, required="a valid certificate for old.test")
+    log.step(AttemptStep.CERTIFICATE, told, ok=False, required="a valid certificate for old.test")
     log.end(Verdict.CERTIFICATE_EXPIRED, told)
     assert log.record is not None
     return attempt_record(log.record)
@@ -129,7 +129,7 @@ def test_explain_shows_steps_side_and_remedy(config: Path, capsys: pytest.Captur
     assert "FAIL  certificate" in out
     assert "required: a valid certificate for old.test" in out
     assert "whose side:    theirs" in out
-    assert "to mend it:    Its owner has to renew the certificate" in out
+    assert "remedy:        Its owner must renew the certificate" in out
 
 
 def test_json_is_the_answer_as_it_came(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

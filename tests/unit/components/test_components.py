@@ -10,17 +10,19 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from gateway.components.components import SIGN_OF_LIFE_SECONDS, ComponentRoute, ComponentSession
+from gateway.components.route import SIGN_OF_LIFE_SECONDS, ComponentRoute
+from gateway.components.session import ComponentSession
 from gateway.features.handshake import AttachComponent, ComponentAttached
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.notices.notices import ComponentChanged, MaybeLost, Notice
 from gateway.routing.interfaces import IRoute
-from gateway.routing.outflow import Bounds, Outflow, QueueSpace
+from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace
 from gateway.routing.policy import DomainRule, Domains
 from gateway.routing.router import Router
 from gateway.stream.events import CloseTransport, StreamClosed, StreamErrorReceived, StreamOpened
 from gateway.stream.facts import Facts, Role
 from gateway.stream.header import StreamHeader
+from gateway.stream.sessions import ending_of
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.stanzas import Stanza
@@ -43,7 +45,7 @@ class World:
         self.notices: list[Notice] = []
         self.clock = Clock()
         self.router = Router(Domains({DOMAIN: DomainRule(with_subdomains=True)}), self.remote, self.notices.append)
-        outflow = Outflow(Bounds(wait_above=1000, most_bytes=2000), QueueSpace(1_000_000), self.clock)
+        outflow = Outflow(OutflowBounds(wait_above=1000, most_bytes=2000), QueueSpace(1_000_000), self.clock)
         self.route = ComponentRoute(DOMAIN, self.router, outflow, self.clock, self.notices.append)
         self.router.attach(DOMAIN, self.route)
 
@@ -78,13 +80,18 @@ class Line:
     def __init__(self, world: World, name: str) -> None:
         self.peer_address = f"192.0.2.1:{name}"
         self.stream: Any = SimpleNamespace(
-            facts=Facts(role=Role.RECEIVING, local=DOMAIN), offered=None, header=None, is_open=True
+            facts=Facts(role=Role.RECEIVING, local=DOMAIN),
+            offered=None,
+            header=None,
+            is_open=True,
+            closed_by_them=False,
+            their_error=None,
         )
         self.bytes_in = self.bytes_out = 0
-        self.was_stuck = self.was_answered = False
         self.full: Deferred[None] | None = None
         self._world = world
         self._name = name
+        self.is_lost = False
         attempt = AttemptLog(world.notices.append, world.clock.seconds, 1, Direction.IN, kind=Kind.COMPONENT)
         self.session = ComponentSession(attempt, {DOMAIN: world.route}.get, world.router, world.notices.append)
         self.session.connected(self)
@@ -101,17 +108,25 @@ class Line:
 
     def closes(self) -> None:
         """The component closes its stream; the connection is still there."""
+        self.stream.closed_by_them = True
         self.session.happened(StreamClosed())
         self.session.happened(CloseTransport(error=None))
 
+    def complains(self, condition: StreamCondition) -> None:
+        """The component ends its stream with an error; the closing tag is still to come."""
+        self.stream.their_error = condition
+        self.session.happened(StreamErrorReceived(condition=condition, text=""))
+
     def leaves(self) -> None:
         """The component ends the connection in good order, after we have closed our stream."""
-        self.was_answered = True
-        self.session.lost("the other side closed the connection")
+        self.session.lost(ending_of(self.stream, "the other side closed the connection", answered=True))
 
     def breaks(self) -> None:
-        """The connection is gone."""
-        self.session.lost("the connection was lost")
+        """The connection is gone, unless it was already."""
+        if self.is_lost:
+            return
+        self.is_lost = True
+        self.session.lost(ending_of(self.stream, "the connection was lost"))
 
     # -- as a Connection ---------------------------------------------------------------------------------------------
 
@@ -230,7 +245,7 @@ def test_so_has_one_that_ends_the_connection_when_we_have_closed_ours(world: Wor
 
 def test_but_not_one_that_leaves_with_an_error(world: World, nurse: Line) -> None:
     world.send(FROM_FAR.format(id=1))
-    nurse.session.happened(StreamErrorReceived(condition=StreamCondition.INTERNAL_SERVER_ERROR, text=""))
+    nurse.complains(StreamCondition.INTERNAL_SERVER_ERROR)
     nurse.leaves()
     assert world.maybe_lost() == [1]
 

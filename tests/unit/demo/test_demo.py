@@ -107,7 +107,7 @@ def test_main_job_is_told_step_by_step_and_ctrl_c_ends_it(demo: Demo, folder: Pa
     accounts = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
     assert sorted(accounts.stdout.split()) == ["juliet@demo.test", "romeo@demo.test"]
     attach_with_a_wrong_secret(address)
-    demo.wait_for("  wrong-secret after .* the component shows a wrong secret")
+    demo.wait_for("  wrong-secret after .* the component has the wrong secret")
     assert demo.end(signal.SIGINT) == 0
     demo.wait_for("  ended")
 
@@ -142,7 +142,7 @@ def test_second_one_says_that_there_is_one(demo: Demo, folder: Path) -> None:
     demo.wait_for("Ctrl-C")
     second = run_to_its_end(folder)
     assert second.returncode == 1
-    assert "does another demo run already?" in second.stdout
+    assert "is another demo running?" in second.stdout
     assert "Traceback" not in second.stdout + second.stderr
     assert demo.end(signal.SIGTERM) == 0
 

@@ -6,8 +6,8 @@ import pytest
 
 from gateway.dialback.exchange import (
     Assertion,
+    KeyVerdict,
     Question,
-    Verdict,
     read_result,
     read_verify,
     result_answer,
@@ -37,22 +37,22 @@ def test_what_one_part_sends_is_what_the_other_reads() -> None:
     assert read_result(on_the_wire(result_request(PAIR, "k"))) == Assertion(pair=PAIR, key="k")
     assert read_verify(on_the_wire(verify_request(PAIR, "s", "k"))) == QUESTION
     for valid in (True, False):
-        assert read_verify(on_the_wire(verify_answer(QUESTION, valid))) == Verdict(
+        assert read_verify(on_the_wire(verify_answer(QUESTION, valid))) == KeyVerdict(
             pair=PAIR, valid=valid, stream_id="s"
         )
-        assert read_result(on_the_wire(result_answer(PAIR, valid))) == Verdict(pair=PAIR, valid=valid)
+        assert read_result(on_the_wire(result_answer(PAIR, valid))) == KeyVerdict(pair=PAIR, valid=valid)
 
 
 @pytest.mark.parametrize("condition", StanzaCondition)
 def test_an_error_is_neither_valid_nor_invalid(condition: StanzaCondition) -> None:
     sent = result_answer(PAIR, condition, "why")
     read = read_result(on_the_wire(sent))
-    assert read == Verdict(pair=PAIR, valid=None, condition=str(condition), text="why")
+    assert read == KeyVerdict(pair=PAIR, valid=None, condition=str(condition), text="why")
     error = sent.first(SERVER, "error")
     assert error is not None
     assert error.get("type") == ERROR_TYPES[condition]
     asked = read_verify(on_the_wire(verify_answer(QUESTION, condition)))
-    assert asked == Verdict(pair=PAIR, valid=None, stream_id="s", condition=str(condition))
+    assert asked == KeyVerdict(pair=PAIR, valid=None, stream_id="s", condition=str(condition))
 
 
 def test_each_element_says_who_speaks_to_whom() -> None:
@@ -73,12 +73,12 @@ def test_each_element_says_who_speaks_to_whom() -> None:
 READ = [
     ("<db:result from='CAPULET.test.' to='Montague.Test'>\n k \n</db:result>", Assertion(pair=PAIR, key="k")),
     ("<db:result from='montague.test' to='capulet.test' type='valid' id='1'>k</db:result>",
-     Verdict(pair=PAIR, valid=True)),
+     KeyVerdict(pair=PAIR, valid=True)),
     ("<db:result from='montague.test' to='capulet.test' type='error'/>",
-     Verdict(pair=PAIR, valid=None, condition="undefined-condition")),
+     KeyVerdict(pair=PAIR, valid=None, condition="undefined-condition")),
     ("<db:result from='montague.test' to='capulet.test' type='error'><error xmlns='jabber:server'><x xmlns='y'/>"
      "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>t</text></error></db:result>",
-     Verdict(pair=PAIR, valid=None, condition="undefined-condition", text="t")),
+     KeyVerdict(pair=PAIR, valid=None, condition="undefined-condition", text="t")),
 ]  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.features.dialback import Bounds, Dialback, DialbackQuestions
+from gateway.features.dialback import Dialback, DialbackBounds, DialbackQuestions
 from gateway.stream.events import (
     KeyAnswered,
     PairChecked,
@@ -247,7 +247,7 @@ def test_what_is_being_checked_is_bounded() -> None:
 
 
 def test_both_bounds_are_the_operators() -> None:
-    dialback = Dialback(KEYS, lambda domain: True, lambda pair: ANY, Bounds(pairs=3, checks=2))
+    dialback = Dialback(KEYS, lambda domain: True, lambda pair: ANY, DialbackBounds(pairs=3, checks=2))
     facts, told = replace(INBOUND_FACTS, proofs={inbound("d0.test"): Means.DIALBACK}), []
     for number in range(1, 5):
         step = Case("", dialback, facts, asserted(f"d{number}.test"))._step()

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.features.limits import Limits
+from gateway.features.limits import StreamLimits
 from gateway.stream.facts import Facts, PeerLimits, Role, Terms, TLSFacts
 from gateway.stream.negotiation import Step, Then
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import parse_element
 
-FEATURE = Limits()
+FEATURE = StreamLimits()
 TERMS = Terms(stanza_bytes=20000, idle_seconds=600)
 RECEIVING = Facts(role=Role.RECEIVING, local=Domain("here.test"), remote=Domain("there.test"), terms=TERMS)
 

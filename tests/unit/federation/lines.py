@@ -15,9 +15,10 @@ from gateway.federation.admission import Admission
 from gateway.federation.session import SessionTools
 from gateway.notices.attempts.records import AttemptLog, Direction
 from gateway.notices.notices import Notice
-from gateway.stream.events import CloseTransport
+from gateway.stream.events import CloseTransport, StreamClosed, StreamErrorReceived
 from gateway.stream.facts import Facts, Role
 from gateway.stream.negotiation import Step
+from gateway.stream.sessions import ending_of
 from gateway.xmpp.errors import StreamError
 from tests.support.neighbours import Neighbours
 
@@ -31,10 +32,16 @@ class Line:
     def __init__(self, facts: Facts) -> None:
         self.log: list[Any] = []
         self.stream: Any = SimpleNamespace(
-            facts=facts, is_established=False, is_open=True, offered=None, header=None, state=None
+            facts=facts,
+            is_established=False,
+            is_open=True,
+            offered=None,
+            header=None,
+            state=None,
+            closed_by_them=False,
+            their_error=None,
         )
         self.bytes_in = self.bytes_out = 0
-        self.has_stalled = self.was_stuck = self.was_answered = False
         self.peer_address = "192.0.2.1:5269"
         self.has_room = True
         self.session: Any = None
@@ -48,7 +55,15 @@ class Line:
     def happens(self, *outputs: Any) -> None:
         """The stream says so."""
         for output in outputs:
+            if isinstance(output, StreamErrorReceived):
+                self.stream.their_error = output.condition
+            elif isinstance(output, StreamClosed):
+                self.stream.closed_by_them = True
             self.session.happened(output)
+
+    def lost(self, reason: str) -> None:
+        """The connection is gone."""
+        self.session.lost(ending_of(self.stream, reason))
 
     def established(self) -> None:
         """Stanzas may pass."""

@@ -26,7 +26,7 @@ class Always(Random):
 
 
 def failures_in_a_row(backoff: Backoff, count: int) -> list[float]:
-    """The waits after each of so many failures, every one as soon as the domain may be tried again."""
+    """The waits after each of that many failures, every one as soon as the domain may be tried again."""
     now, waits = 0.0, []
     for _ in range(count):
         retry_at = backoff.failed(DOMAIN, now)

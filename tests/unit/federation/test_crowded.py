@@ -31,7 +31,7 @@ def test_every_stanza_is_answered_and_it_is_told_once_in_a_while() -> None:
         assert world.route.flush() is None
     assert world.bounced == ["1 resource-constraint"] * 3
     assert [notice.sentence for notice in world.told] == [
-        "stanzas for far.test are answered with resource-constraint: 7 other ways are in use ([limits] routes)"
+        "stanzas for far.test are answered with resource-constraint: 7 other routes are in use ([limits] routes)"
     ]
     world.now += 11
     world.route.deliver(MESSAGE)

@@ -28,7 +28,7 @@ from gateway.federation.inbound import InboundSession
 from gateway.federation.outbound import OutboundSession
 from gateway.federation.resumable_streams import BrokenStream, BrokenStreams
 from gateway.federation.resumption import KEPT_SECONDS, Resumables
-from gateway.federation.session import ServerSession, User
+from gateway.federation.session import ServerSession, StreamUser
 from gateway.notices.attempts.records import Direction
 from gateway.stream.events import NegotiationCompleted, PairVerified, StreamClosed, StreamErrorReceived
 from gateway.stream.facts import Facts, Management, Means, Role, Terms
@@ -112,7 +112,7 @@ class World:
     # As a route.
 
     def uses(self, session: ServerSession) -> None:
-        session.carry(FORTH, User(ended=self.ended, take_back=self.take_back))
+        session.carry(FORTH, StreamUser(ended=self.ended, take_back=self.take_back))
 
     def take_back(self, stanzas: Sequence[Stanza]) -> None:
         if stanzas:
@@ -191,7 +191,7 @@ def test_what_was_not_acknowledged_goes_back_to_its_route(world: World) -> None:
     world.uses(session)
     session.send([message(1), message(2), message(3)])
     line.happens(Acknowledged(h=1))
-    session.lost("cut")
+    line.lost("cut")
     assert world.heard == ["may send", "ended returned 2 3"]
     assert world.left is None
 
@@ -201,7 +201,7 @@ def test_where_the_stream_can_be_resumed_it_waits_for_that(world: World) -> None
     world.uses(session)
     line.happens(ManagementEnabled(id="mantua", seconds=600))
     session.send([message(1), message(2)])
-    session.lost("cut")
+    line.lost("cut")
     assert world.heard == ["may send", "ended resuming"]
     assert world.left is not None
     world.left.settle(1)
@@ -214,7 +214,7 @@ def test_a_stream_that_was_closed_properly_is_not_resumed(world: World) -> None:
     line.happens(ManagementEnabled(id="mantua"))
     session.send([message(1)])
     line.happens(Acknowledged(h=1), StreamClosed())
-    session.lost("closed")
+    line.lost("closed")
     assert (world.heard[1:], world.left) == (["ended cleanly"], None)
 
 
@@ -225,7 +225,7 @@ def test_a_stream_error_is_about_the_first_stanza_that_was_not_acknowledged(worl
     session.send([message(1), message(2), message(3)])
     line.happens(Acknowledged(h=1))
     line.happens(StreamErrorReceived(condition=StreamCondition.POLICY_VIOLATION, text="too large"))
-    session.lost("closed")
+    line.lost("closed")
     assert world.heard[1:] == ["ended returned 3 blamed 2"]
 
 
@@ -235,7 +235,7 @@ def test_but_not_when_it_is_about_something_else(world: World, condition: Stream
     world.uses(session)
     session.send([message(1)])
     line.happens(StreamErrorReceived(condition=condition, text=""), StreamClosed())
-    session.lost("closed")
+    line.lost("closed")
     assert world.heard[1:] == ["ended returned 1"]
 
 
@@ -248,7 +248,7 @@ def resuming(world: World) -> tuple[OutboundSession, Line]:
     world.uses(session)
     line.happens(ManagementEnabled(id="mantua"))
     session.send([message(1), message(2)])
-    session.lost("cut")
+    line.lost("cut")
     world.heard.clear()
     assert world.left is not None
     return world.ours(replace(OURS, management=Management.RESUMING), world.left)
@@ -334,9 +334,9 @@ def test_nothing_is_acknowledged_behind_our_closing_tag(world: World) -> None:
 
 
 def test_a_broken_stream_is_resumed_on_another(world: World) -> None:
-    session, _ = granted(world)
+    session, first = granted(world)
     session.stanzas_received([message(1, BACK), message(2, BACK)])
-    session.lost("cut")
+    first.lost("cut")
     later, line = world.theirs()
     line.happens(ResumeStream(id="mantua", h=0))
     assert line.log == [ResumptionDecided(id="mantua", resumed=True, h=2)]
@@ -351,7 +351,7 @@ def test_one_that_is_half_dead_is_taken_over_and_handles_nothing_more(world: Wor
     _, line = world.theirs()
     line.happens(ResumeStream(id="mantua", h=0))
     session.stanzas_received([message(2, BACK)])
-    session.lost("closed")
+    old.lost("closed")
     assert old.log[1:] == ["close conflict"]
     assert line.log == [ResumptionDecided(id="mantua", resumed=True, h=1)]
     assert ids(world.neighbours.inside.got) == "1"
@@ -398,10 +398,10 @@ def test_a_stream_in_one_direction_is_not(world: World) -> None:
 
 
 def test_what_was_sent_on_a_lent_stream_waits_for_the_other_side_to_resume_it(world: World) -> None:
-    session, _ = granted(world, facts=BOTH_WAYS)
+    session, first = granted(world, facts=BOTH_WAYS)
     world.uses(session)
     session.send([message(1), message(2)])
-    session.lost("cut")
+    first.lost("cut")
     assert world.heard == ["ended resuming"]
     _, line = world.theirs(BOTH_WAYS)
     line.happens(ResumeStream(id="mantua", h=1))
@@ -410,10 +410,10 @@ def test_what_was_sent_on_a_lent_stream_waits_for_the_other_side_to_resume_it(wo
 
 
 def test_or_is_sent_again_when_the_other_side_begins_a_new_stream(world: World) -> None:
-    session, _ = granted(world, facts=BOTH_WAYS)
+    session, first = granted(world, facts=BOTH_WAYS)
     world.uses(session)
     session.send([message(1), message(2)])
-    session.lost("cut")
+    first.lost("cut")
     granted(world, facts=BOTH_WAYS)
     assert world.heard == ["ended resuming", "back 1 2"]
     assert len(world.broken) == 0

@@ -24,7 +24,7 @@ class World:
         self.ledger = Ledger(acknowledgements, self.clock, 60, lambda: self.silences.append(self.clock.seconds()))
 
     def send(self, count: int = 1, size: int = 10) -> bytes:
-        """What is written behind so many stanzas."""
+        """What is written behind this many stanzas."""
         return self.ledger.sending([STANZA] * count, b"s" * size)[size:]
 
 

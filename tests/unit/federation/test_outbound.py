@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.defer import CancelledError
 
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.outbound import OutboundSession
 from gateway.notices.attempts.records import Direction
+from gateway.notices.notices import StanzaBounced
 from gateway.stream.events import NegotiationCompleted, PairRefused, PairVerified, StreamClosed, StreamErrorReceived
 from gateway.stream.facts import Facts, Means, Role
+from gateway.stream.records import replace
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StreamCondition, StreamError, TLSRequired
@@ -80,7 +83,7 @@ def test_who_waits_has_the_session_when_the_stream_stands(world: World) -> None:
 
 def test_who_waits_hears_why_it_was_lost(world: World) -> None:
     world.wait()
-    world.session.lost("the connection was lost")
+    world.line.lost("the connection was lost")
     assert world.heard == ["remote-server-timeout: the connection was lost", "gone: the connection was lost"]
 
 
@@ -101,7 +104,7 @@ def test_who_waits_hears_at_once_when_we_leave(world: World, error: StreamError,
     world.wait()
     world.line.closes(error)
     assert world.heard == [heard]
-    world.session.lost("the other side closed the connection")
+    world.line.lost("the other side closed the connection")
     assert len(world.heard) == 2
 
 
@@ -125,7 +128,7 @@ def test_a_stream_closed_before_it_stood_fails_when_it_is_lost(world: World) -> 
     world.line.happens(StreamClosed())
     world.line.closes()
     assert world.heard == []
-    world.session.lost("the other side closed the stream")
+    world.line.lost("the other side closed the stream")
     assert world.heard[0] == "remote-server-timeout: the other side closed the stream"
 
 
@@ -169,6 +172,15 @@ def test_a_further_pair_that_is_refused_fails_alone(world: World) -> None:
     assert world.session.narrator.closed_properly  # the refusal has nothing to do with that
 
 
+def test_a_stream_that_left_a_further_pair_without_an_answer_gets_no_other(world: World) -> None:
+    world.establish()
+    world.line.stream.facts = replace(world.line.stream.facts, peer_dialback_errors=True)
+    assert world.session.takes_more_pairs
+    world.session.prove(FURTHER).addErrback(lambda failure: failure.trap(CancelledError)).cancel()
+    assert not world.session.takes_more_pairs
+    world.line.happens(PairVerified(pair=FURTHER, means=Means.DIALBACK))  # nobody waits any more
+
+
 # A stream in one direction.
 
 
@@ -176,6 +188,8 @@ def test_stanzas_that_come_back_are_dropped(world: World) -> None:
     world.establish()
     assert world.session.stanzas_received([stanza("<message from='far.test' to='ours.test'/>")]) is None
     assert world.neighbours.inside.got == []
+    dropped = [each for each in world.neighbours.notices if isinstance(each, StanzaBounced)]
+    assert [(each.condition, each.answered) for each in dropped] == [("one-way-stream", False)]
 
 
 def test_a_stream_that_is_being_closed_has_no_room(world: World) -> None:

@@ -30,7 +30,7 @@ class World:
         self.resumables = Resumables(lambda: f"id-{next(numbers)}", self.clock.seconds, most=most)
 
     def kept(self, session: Session, handled: int = 0) -> str:
-        """A stream on which so many stanzas were handled; its id."""
+        """A stream on which this many stanzas were handled; its id."""
         acknowledgements: Acknowledgements[Stanza] = Acknowledgements()
         acknowledgements.handled(handled)
         return self.resumables.keep(PAIR, acknowledgements, session)

@@ -16,7 +16,7 @@ from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, UNWILLING, DeliveryFailed, StreamEnd, Told
 from gateway.federation.resumable_streams import RESUME_SECONDS
 from gateway.federation.route import Disposition, RemoteRoute, RouteRules
-from gateway.federation.session import User
+from gateway.federation.session import StreamUser
 from gateway.notices.notices import MaybeLost, Notice, TooMuch
 from gateway.routing.interfaces import IRoute
 from gateway.routing.outflow import QueueSpace
@@ -114,10 +114,10 @@ class Session:
         self.was_resumed = False
         self.largest: int | None = None
         self.full: Deferred[None] | None = None
-        self.user: User | None = None
+        self.user: StreamUser | None = None
         self._log = log
 
-    def carry(self, pair: DomainPair, user: User) -> None:
+    def carry(self, pair: DomainPair, user: StreamUser) -> None:
         self.user = user
 
     @property
@@ -205,7 +205,7 @@ def test_that_too_much_waits_is_told_once_until_it_waits_no_more(world: World) -
 
     world.send(*messages(*range(1, 10)))
     assert told() == [
-        "stanzas for far.test are answered with resource-constraint: 5 wait already"
+        "stanzas for far.test are answered with resource-constraint: 5 are waiting already"
         " ([peers] queue_stanzas, [limits] queue_bytes)"
     ]
     world.refused()

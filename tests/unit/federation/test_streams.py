@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, DeliveryFailed, Told
-from gateway.federation.streams import OutboundStreams
+from gateway.federation.streams import FURTHER_PAIR_SECONDS, OutboundStreams
 from gateway.stream.events import PairChecked, VerifyPair
 from gateway.xmpp.addresses import Domain, DomainPair
 
@@ -54,7 +54,8 @@ class World:
         self.log: list[str] = []
         self.openings: list[Deferred[Any]] = []
         self.gone: list[Any] = []
-        self.streams = OutboundStreams(self, Clock(), most_verifications=3)  # type: ignore[arg-type]
+        self.clock = Clock()
+        self.streams = OutboundStreams(self, self.clock, most_verifications=3)  # type: ignore[arg-type]
 
     def open(self, pair: DomainPair, gone: Any, *, only_questions: bool, resuming: Any = None) -> Deferred[Any]:
         self.log.append(f"open {'for questions' if only_questions else 'for stanzas'} from {pair.sender}")
@@ -135,6 +136,17 @@ def test_a_pair_that_is_refused_there_has_a_stream_of_its_own(world: World) -> N
     stream.proving.errback(DeliveryFailed("refused"))
     world.stands(FURTHER)
     assert world.log == ["prove more.ours.test", "open for stanzas from more.ours.test", "more.ours.test has one"]
+
+
+def test_a_pair_that_gets_no_answer_there_has_a_stream_of_its_own(world: World) -> None:
+    world.want()
+    world.stands(takes_more_pairs=True)
+    world.log.clear()
+    world.want(FURTHER)
+    world.clock.advance(FURTHER_PAIR_SECONDS)
+    world.stands(FURTHER)
+    assert world.log == ["prove more.ours.test", "open for stanzas from more.ours.test", "more.ours.test has one"]
+    assert world.clock.getDelayedCalls() == []
 
 
 def test_nothing_is_opened_for_whom_time_has_run_out(world: World) -> None:

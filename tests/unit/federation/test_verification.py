@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.federation.verification import Questions
+from gateway.federation.verification import KeyQuestions
 from gateway.stream.events import PairChecked, VerificationAnswered
 from gateway.xmpp.addresses import Domain, DomainPair
 
@@ -17,7 +17,7 @@ def answer(valid: bool | None = True, pair: DomainPair = PAIR, stream_id: str = 
 
 @pytest.mark.parametrize("valid", [True, False])
 def test_an_answer_is_the_outcome(valid: bool) -> None:
-    questions = Questions()
+    questions = KeyQuestions()
     results: list[PairChecked] = []
     questions.put(PAIR, "1").addCallback(results.append)
     questions.answered(answer(valid))
@@ -26,7 +26,7 @@ def test_an_answer_is_the_outcome(valid: bool) -> None:
 
 
 def test_an_error_is_neither_valid_nor_invalid() -> None:
-    questions = Questions()
+    questions = KeyQuestions()
     results: list[PairChecked] = []
     questions.put(PAIR, "1").addCallback(results.append)
     questions.answered(answer(None))
@@ -43,7 +43,7 @@ def test_an_error_is_neither_valid_nor_invalid() -> None:
     ],
 )
 def test_h_01_the_answer_to_another_question_is_ignored(other: VerificationAnswered) -> None:
-    questions = Questions()
+    questions = KeyQuestions()
     wait = questions.put(PAIR, "1")
     questions.answered(other)
     assert not wait.called
@@ -51,7 +51,7 @@ def test_h_01_the_answer_to_another_question_is_ignored(other: VerificationAnswe
 
 
 def test_all_who_asked_the_same_are_answered_once() -> None:
-    questions = Questions()
+    questions = KeyQuestions()
     results: list[bool | None] = []
     for _ in range(2):
         questions.put(PAIR, "1").addCallback(lambda checked: results.append(checked.valid))
@@ -61,7 +61,7 @@ def test_all_who_asked_the_same_are_answered_once() -> None:
 
 
 def test_no_question_outlives_its_stream() -> None:
-    questions = Questions()
+    questions = KeyQuestions()
     results: list[PairChecked] = []
     questions.put(PAIR, "1").addCallback(results.append)
     questions.lost("the connection was lost")
@@ -70,7 +70,7 @@ def test_no_question_outlives_its_stream() -> None:
 
 
 def test_too_many_questions_are_not_put() -> None:
-    questions = Questions(most=1)
+    questions = KeyQuestions(most=1)
     questions.put(PAIR, "1")
     results: list[PairChecked] = []
     questions.put(PAIR, "2").addCallback(results.append)

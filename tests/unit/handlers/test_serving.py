@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from gateway.config import load
 from gateway.handlers.subprotocols import Subprotocols
-from gateway.operations.control.door import Refused
+from gateway.operations.control.door import CommandRefused
 from gateway.routing.interfaces import Declined, IDetachableHandler
 from gateway.service import Gateway, build
 from gateway.xmpp.addresses import Domain
@@ -110,7 +110,7 @@ def started(folder: Folder, *tables: str) -> Gateway:
 def test_a_handler_may_send_to_a_remote_domain_while_it_is_attached(folder: Folder) -> None:
     gateway = started(folder, handler("first.test"))
     assert Noted.log == ["it attached"]
-    assert [host for host, *_ in gateway.reactor.tcpClients] == ["192.0.2.9"]
+    assert [host for host, *_ in gateway.shared.reactor.tcpClients] == ["192.0.2.9"]
 
 
 def test_a_handler_that_cannot_be_attached_is_named_and_ends_the_start(folder: Folder) -> None:
@@ -131,7 +131,7 @@ def test_a_reload_detaches_what_is_gone_and_attaches_what_comes_back(folder: Fol
         folder.write(BASE + "".join(tables))
         reload(gateway)
     assert Noted.log == ["it detached", "other detached", "other attached", "other detached"]
-    assert not gateway.handlers
+    assert not gateway.served.handlers
 
 
 def test_a_changed_handler_begins_when_the_old_one_has_ended(folder: Folder) -> None:
@@ -143,12 +143,12 @@ def test_a_changed_handler_begins_when_the_old_one_has_ended(folder: Folder) -> 
 
 def test_if_the_new_one_fails_the_old_ones_go_on(folder: Folder) -> None:
     gateway = started(folder, handler("first.test", 'name = "one"'), handler("second.test", 'name = "two"'))
-    before = dict(gateway.handlers)
+    before = dict(gateway.served.handlers)
     Noted.log.clear()
     folder.write(BASE + handler("first.test", 'name = "uno"') + handler("second.test", "breaks = true"))
-    with pytest.raises(Refused, match="the port is taken"):
+    with pytest.raises(CommandRefused, match="the port is taken"):
         reload(gateway)
-    assert gateway.handlers == before
+    assert gateway.served.handlers == before
     assert Noted.log[-3:] == ["two attached", "uno detached", "one attached"]
 
 
@@ -158,9 +158,9 @@ def test_if_the_new_one_fails_the_old_ones_go_on(folder: Folder) -> None:
 def asked(gateway: Gateway, to: str, payload: str) -> Element:
     """The first child of the answer to a request."""
     world = Recorder()
-    gateway.router.attach(Domain("asker.test"), world)
-    gateway.router.route(stanza(f"<iq from='{ASKER}' to='{to}' type='get' id='1'>{payload}</iq>"))
-    gateway.router.flush()
+    gateway.routing.router.attach(Domain("asker.test"), world)
+    gateway.routing.router.route(stanza(f"<iq from='{ASKER}' to='{to}' type='get' id='1'>{payload}</iq>"))
+    gateway.routing.router.flush()
     (answer,) = world.got
     assert answer.type == "result", answer.raw
     child = answer.element.first()

@@ -68,7 +68,7 @@ class TestBinding:
         phone.say("<presence/>", f"<message to='{BOB}'/>")
         phone.leave()
         assert phone.heard() == home.world.heard() == []
-        assert home.domain.online == 0
+        assert len(home.domain._accounts) == 0
 
     def test_name_is_free_when_its_client_is_gone(self) -> None:
         home = Home("alice")
@@ -140,7 +140,7 @@ class TestOrder:
         phone.leave()
         home.store.answer_all()
         assert len(home.world.heard()) == 1
-        assert home.domain.online == 0
+        assert len(home.domain._accounts) == 0
 
 
 class TestHotPath:
@@ -210,7 +210,7 @@ class TestStore:
         home.arrive(chat(1), f"<presence from='{BOB}' to='{ALICE}' type='probe'/>")
         (bounce,) = home.world.got
         assert b"<error type='wait'><internal-server-error" in bounce.raw
-        assert home.domain.online == 0
+        assert len(home.domain._accounts) == 0
 
     def test_roster_that_cannot_be_read_ends_the_stream(self) -> None:
         home = Home("alice")
@@ -247,7 +247,7 @@ class TestStore:
         phone.leave()
         home.arrive(chat(1))
         assert b"service-unavailable" in home.world.got[-1].raw
-        assert home.domain.online == 0
+        assert len(home.domain._accounts) == 0
 
 
 def test_mistake_of_our_own_is_logged_and_the_account_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
@@ -265,9 +265,9 @@ def test_memory_is_what_is_bound_and_what_waits() -> None:
     home = Home("alice", slow=True)
     for number in range(100):
         home.arrive(chat(1, f"nobody{number}@example.com"))
-    assert home.domain.online == 100
+    assert len(home.domain._accounts) == 100
     home.store.answer_all()
-    assert home.domain.online == 0
+    assert len(home.domain._accounts) == 0
     assert len(home.world.got) == 100
 
 
@@ -280,7 +280,7 @@ def test_what_goes_nowhere_is_dropped_without_asking_the_store() -> None:
         f"<message from='{BOB}' to='{ALICE}' type='error'/>",
     )
     assert not home.store.calls
-    assert home.domain.online == 0
+    assert len(home.domain._accounts) == 0
 
 
 def test_stop_closes_every_stream() -> None:

@@ -102,7 +102,7 @@ def test_client_that_goes_while_it_is_served_leaves_the_rest() -> None:
     phone.leave()
     phone.room.callback(None)
     assert len(home.kept("alice")) == 150
-    assert home.domain.online == 0
+    assert len(home.domain._accounts) == 0
 
 
 def test_what_is_not_kept_is_bounced_to_those_who_see_the_accounts_presence() -> None:

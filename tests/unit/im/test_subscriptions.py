@@ -17,7 +17,7 @@ from gateway.im.relations import (
     row_of_sent,
     state_of,
 )
-from gateway.im.subscriptions import PREAPPROVED, RECEIVED, SENT, TYPES, Row, State, on_removal
+from gateway.im.subscriptions import PREAPPROVED, RECEIVED, SENT, TYPES, SubscriptionRow, SubscriptionState, on_removal
 from gateway.storage.records import Relation, RosterItem, Subscription
 
 # Appendix A as printed there: existing state | goes on? | new state, and what the notes add.
@@ -106,28 +106,28 @@ From + Pending Out      | MUST     | From
 Both                    | MUST     | From
 """
 NAMES = {
-    "None": State.NONE,
-    "None + Pending Out": State.NONE_OUT,
-    "None + Pending In": State.NONE_IN,
-    "None + Pending Out+In": State.NONE_OUT_IN,
-    "To": State.TO,
-    "To + Pending In": State.TO_IN,
-    "From": State.FROM,
-    "From + Pending Out": State.FROM_OUT,
-    "Both": State.BOTH,
+    "None": SubscriptionState.NONE,
+    "None + Pending Out": SubscriptionState.NONE_OUT,
+    "None + Pending In": SubscriptionState.NONE_IN,
+    "None + Pending Out+In": SubscriptionState.NONE_OUT_IN,
+    "To": SubscriptionState.TO,
+    "To + Pending In": SubscriptionState.TO_IN,
+    "From": SubscriptionState.FROM,
+    "From + Pending Out": SubscriptionState.FROM_OUT,
+    "Both": SubscriptionState.BOTH,
 }
 
 
-def printed(tables: str) -> dict[tuple[str, State], Row]:
+def printed(tables: str) -> dict[tuple[str, SubscriptionState], SubscriptionRow]:
     """The printed tables as rows by type and existing state."""
-    rows: dict[tuple[str, State], Row] = {}
+    rows: dict[tuple[str, SubscriptionState], SubscriptionRow] = {}
     type_ = ""
     for line in tables.strip().splitlines():
         if "|" not in line:
             type_ = line.split()[1]
             continue
         existing, goes_on, new, *answer = (cell.strip() for cell in line.split("|"))
-        rows[type_, NAMES[existing]] = Row(
+        rows[type_, NAMES[existing]] = SubscriptionRow(
             goes_on == "MUST", NAMES.get(new), answer[0] if answer else None, preapproves=new == "pre-approval"
         )
     return rows
@@ -138,46 +138,49 @@ RECEIVED_BY_THE_BOOK = printed(INBOUND)
 
 
 @pytest.mark.parametrize(("table", "book"), [(SENT, SENT_BY_THE_BOOK), (RECEIVED, RECEIVED_BY_THE_BOOK)])
-def test_tables_are_those_of_appendix_a(table: dict[str, dict[State, Row]], book: dict[tuple[str, State], Row]) -> None:
+def test_tables_are_those_of_appendix_a(
+    table: dict[str, dict[SubscriptionState, SubscriptionRow]],
+    book: dict[tuple[str, SubscriptionState], SubscriptionRow],
+) -> None:
     assert len(book) == 36
     assert {(type_, state): row for type_, rows in table.items() for state, row in rows.items()} == book
 
 
 def test_preapproved_request_is_answered_and_delivered_to_nobody() -> None:
     assert {
-        State.NONE: Row(False, State.FROM, "subscribed"),
-        State.NONE_OUT: Row(False, State.FROM_OUT, "subscribed"),
-        State.TO: Row(False, State.BOTH, "subscribed"),
+        SubscriptionState.NONE: SubscriptionRow(False, SubscriptionState.FROM, "subscribed"),
+        SubscriptionState.NONE_OUT: SubscriptionRow(False, SubscriptionState.FROM_OUT, "subscribed"),
+        SubscriptionState.TO: SubscriptionRow(False, SubscriptionState.BOTH, "subscribed"),
     } == PREAPPROVED
 
 
 @pytest.mark.parametrize(
     ("state", "sent"),
     [
-        (State.NONE, ()),
-        (State.NONE_OUT, ("unsubscribe",)),
-        (State.NONE_IN, ("unsubscribed",)),
-        (State.NONE_OUT_IN, ("unsubscribe", "unsubscribed")),
-        (State.TO, ("unsubscribe",)),
-        (State.TO_IN, ("unsubscribe", "unsubscribed")),
-        (State.FROM, ("unsubscribed",)),
-        (State.FROM_OUT, ("unsubscribe", "unsubscribed")),
-        (State.BOTH, ("unsubscribe", "unsubscribed")),
+        (SubscriptionState.NONE, ()),
+        (SubscriptionState.NONE_OUT, ("unsubscribe",)),
+        (SubscriptionState.NONE_IN, ("unsubscribed",)),
+        (SubscriptionState.NONE_OUT_IN, ("unsubscribe", "unsubscribed")),
+        (SubscriptionState.TO, ("unsubscribe",)),
+        (SubscriptionState.TO_IN, ("unsubscribe", "unsubscribed")),
+        (SubscriptionState.FROM, ("unsubscribed",)),
+        (SubscriptionState.FROM_OUT, ("unsubscribe", "unsubscribed")),
+        (SubscriptionState.BOTH, ("unsubscribe", "unsubscribed")),
     ],
 )
-def test_removal_ends_both_subscriptions_and_what_is_pending(state: State, sent: tuple[str, ...]) -> None:
+def test_removal_ends_both_subscriptions_and_what_is_pending(state: SubscriptionState, sent: tuple[str, ...]) -> None:
     assert on_removal(state) == sent
 
 
-@pytest.mark.parametrize("state", State)
-def test_state_is_read_back_from_the_parts_of_a_relation(state: State) -> None:
-    assert State.of(state.subscription, pending_out=state.pending_out, pending_in=state.pending_in) is state
+@pytest.mark.parametrize("state", SubscriptionState)
+def test_state_is_read_back_from_the_parts_of_a_relation(state: SubscriptionState) -> None:
+    assert SubscriptionState.of(state.subscription, pending_out=state.pending_out, pending_in=state.pending_in) is state
 
 
 def test_waiting_request_alone_makes_no_roster_item() -> None:
     relation = after_receiving("subscribe", "bob@example.net", b"<presence/>", Relation())
     assert relation == Relation(item=None, request=b"<presence/>")
-    assert state_of(relation) is State.NONE_IN
+    assert state_of(relation) is SubscriptionState.NONE_IN
 
 
 def test_second_request_does_not_replace_the_first() -> None:
@@ -224,7 +227,7 @@ class End:
         self.out: deque[str] = deque()
 
     @property
-    def state(self) -> State:
+    def state(self) -> SubscriptionState:
         return state_of(self.relation)
 
     def act(self, action: str) -> None:
@@ -244,7 +247,11 @@ class End:
     def hear(self, type_: str) -> None:
         approved = bool(self.relation.item and self.relation.item.approved)
         row = RECEIVED_BY_THE_BOOK[type_, self.state]
-        if approved and type_ == "subscribe" and self.state in (State.NONE, State.NONE_OUT, State.TO):
+        if (
+            approved
+            and type_ == "subscribe"
+            and self.state in (SubscriptionState.NONE, SubscriptionState.NONE_OUT, SubscriptionState.TO)
+        ):
             row = PREAPPROVED[self.state]
         assert row_of_received(type_, self.relation) == row
         expected = row.then or self.state
@@ -296,4 +303,4 @@ def test_words_that_cross_keep_to_the_tables_and_a_fresh_start_heals_the_rest(mo
     for end in ends:
         end.act("remove")
         exchange(ends)
-    assert ends[0].state is ends[1].state is State.NONE
+    assert ends[0].state is ends[1].state is SubscriptionState.NONE

@@ -1,4 +1,4 @@
-"""The throttle: a burst at once, then one in so many seconds, and always the last."""
+"""The throttle: a burst at once, then one in a number of seconds, and always the last."""
 
 from __future__ import annotations
 

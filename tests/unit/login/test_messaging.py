@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.login.messaging import ANSWER_SECONDS, Contact, NoAnswer, RequestRefused
+from gateway.login.messaging import ANSWER_SECONDS, Contact, NoReply, RequestRefused
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import PING
 from tests.support.stays import OWN, ROMEO, Stay
@@ -56,9 +56,9 @@ def test_nobody_waits_forever() -> None:
     stay = Stay()
     late, lost = (outcome(stay.messaging.ask("get", Element(PING, "ping"), ROMEO, seconds)) for seconds in (1, 99))
     stay.clock.advance(1)
-    assert isinstance(late[0], NoAnswer)
+    assert isinstance(late[0], NoReply)
     stay.messaging.end("the connection was lost")
-    assert isinstance(lost[0], NoAnswer)
+    assert isinstance(lost[0], NoReply)
     assert str(lost[0]) == "the connection was lost"
     assert not stay.clock.getDelayedCalls()
     assert ANSWER_SECONDS > 1

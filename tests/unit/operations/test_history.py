@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.notices.attempts.records import Attempt, AttemptLog, Direction, Kind, Step
+from gateway.notices.attempts.records import Attempt, AttemptLog, AttemptStep, Direction, Kind
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.history import History
 
@@ -85,11 +85,11 @@ def test_an_attempt_under_way_is_found_with_what_is_being_waited_for(history: Hi
 
 def test_the_first_stanza_becomes_the_last_step(history: History) -> None:
     log = begin(history, "far.test")
-    log.step(Step.CONNECT, "to 192.0.2.1")
+    log.step(AttemptStep.CONNECT, "to 192.0.2.1")
     log.end(Verdict.ESTABLISHED)
     log.stanzas("went out")
     [attempt] = history.of("far.test")
-    assert [step.step for step in attempt.steps] == [Step.CONNECT, Step.FIRST_STANZA]
+    assert [step.step for step in attempt.steps] == [AttemptStep.CONNECT, AttemptStep.FIRST_STANZA]
     assert history.find(attempt.number) == attempt
 
 

@@ -35,7 +35,7 @@ FIGURES = Figures(
     outbox=OutboxFigures(stanzas=5, bytes=50, condition="ready", counts=dict.fromkeys(COUNTED, 3)),
     routes=Counter({"queueing": 2}),
     waiting_domains=1,
-    domains=[DomainStatus(domain="bridge.test", serve="component", up=False, told="nobody is attached")],
+    domains=[DomainStatus(domain="bridge.test", serve="component", up=False, told="no component is attached")],
     certificates=[CertificateStatus(domain="im.test", file="f", names="im.test", not_after="", days_left=12.5)],
 )
 

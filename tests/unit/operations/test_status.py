@@ -12,7 +12,7 @@ from gateway.federation.backoff import Backoff, Waits
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.history import History
-from gateway.operations.status import StatusReader
+from gateway.operations.status import Observed, StatusReader
 from gateway.outbox.keeper import Keeper
 from gateway.stream.facts import Facts, Means, Role, TLSFacts
 from gateway.stream.states import State
@@ -53,7 +53,7 @@ def connection(
     )
 
 
-class Parts:
+class GatewayAtRest:
     """A gateway with three domains."""
 
     def __init__(self, *connections: Any) -> None:
@@ -78,34 +78,46 @@ class Parts:
         return []
 
 
-def read(parts: Parts) -> StatusReader:
-    return StatusReader(parts, lambda: NOW)
+def read(gateway: GatewayAtRest) -> StatusReader:
+    observed = Observed(
+        settings=lambda: gateway.settings,
+        history=gateway.history,
+        identities=gateway.identities,
+        components=gateway.components,
+        keeper=gateway.keeper,
+        remote_routes=gateway.remote_routes,
+        backoff=gateway.backoff,
+        started_at=gateway.started_at,
+        connections=gateway.connections,
+        missing=gateway.missing,
+    )
+    return StatusReader(observed, lambda: NOW)
 
 
 def test_our_domains_are_up_when_what_serves_them_is_there() -> None:
-    parts = Parts(connection(1, "inside.test"))
-    told = {each.domain: (each.serve, each.up, each.told) for each in read(parts).status().domains}
+    gateway = GatewayAtRest(connection(1, "inside.test"))
+    told = {each.domain: (each.serve, each.up, each.told) for each in read(gateway).status().domains}
     assert told == {
-        "bridge.test": ("component", False, "nobody is attached"),
+        "bridge.test": ("component", False, "no component is attached"),
         "echo.test": ("handler", True, "some.Handler"),
         "inside.test": ("relay", True, "1 stream, to the server at tcp:10.0.0.5:5269"),
     }
-    parts.components[OURS].session = SimpleNamespace(address="127.0.0.1:4000")
-    assert read(parts).status().domains[0].told == "attached from 127.0.0.1:4000"
+    gateway.components[OURS].session = SimpleNamespace(address="127.0.0.1:4000")
+    assert read(gateway).status().domains[0].told == "attached from 127.0.0.1:4000"
 
 
 def test_a_relayed_server_is_down_only_when_it_could_not_be_reached() -> None:
-    parts = Parts()
-    relay = lambda: next(each for each in read(parts).status().domains if each.serve == "relay")  # noqa: E731
+    gateway = GatewayAtRest()
+    relay = lambda: next(each for each in read(gateway).status().domains if each.serve == "relay")  # noqa: E731
     assert (relay().up, relay().told) == (True, "no streams, to the server at tcp:10.0.0.5:5269")
-    log = AttemptLog(parts.history.notice, lambda: NOW, 1, Direction.OUT, remote="inside.test")
+    log = AttemptLog(gateway.history.notice, lambda: NOW, 1, Direction.OUT, remote="inside.test")
     log.end(Verdict.UNREACHABLE)
     assert not relay().up
     assert relay().told.startswith("the last try failed: unreachable")
 
 
 def test_a_stream_tells_who_proved_what_by_which_means() -> None:
-    [stream] = read(Parts(connection(7, "far.test", active=NOW - 5))).status().streams
+    [stream] = read(GatewayAtRest(connection(7, "far.test", active=NOW - 5))).status().streams
     assert (stream.number, stream.direction, stream.local, stream.remote) == (7, "in", OURS, "far.test")
     assert stream.proofs == {"far.test to bridge.test": "external"}
     assert not stream.both_ways
@@ -113,13 +125,13 @@ def test_a_stream_tells_who_proved_what_by_which_means() -> None:
 
 
 def test_a_peer_is_its_streams_its_queue_its_wait_and_its_last_attempt() -> None:
-    parts = Parts(connection(1, "far.test"), connection(2, "far.test", Role.INITIATING))
+    gateway = GatewayAtRest(connection(1, "far.test"), connection(2, "far.test", Role.INITIATING))
     route = SimpleNamespace(queued=4, sent=9, disposition=SimpleNamespace(value="queueing"))
-    parts.remote_routes = {DomainPair(OURS, Domain("slow.test")): route}
-    parts.backoff.failed("slow.test", NOW)
-    log = AttemptLog(parts.history.notice, lambda: NOW - 1, 3, Direction.OUT, remote="slow.test")
+    gateway.remote_routes = {DomainPair(OURS, Domain("slow.test")): route}
+    gateway.backoff.failed("slow.test", NOW)
+    log = AttemptLog(gateway.history.notice, lambda: NOW - 1, 3, Direction.OUT, remote="slow.test")
     log.end(Verdict.NO_ANSWER, "nothing came back")
-    far, slow = read(parts).status().peers
+    far, slow = read(gateway).status().peers
     assert (far.domain, far.streams_in, far.streams_out, far.verdict) == ("far.test", 1, 1, "")
     assert (slow.queued, slow.verdict, slow.told) == (4, "no-answer", "nothing came back")
     assert slow.retry_in is not None
@@ -127,26 +139,26 @@ def test_a_peer_is_its_streams_its_queue_its_wait_and_its_last_attempt() -> None
 
 
 def test_at_a_glance_the_streams_in_use_are_shown_and_all_are_counted() -> None:
-    parts = Parts(*(connection(number, f"{number}.test", active=NOW - number) for number in range(50)))
-    status = read(parts).status(3)
+    gateway = GatewayAtRest(*(connection(number, f"{number}.test", active=NOW - number) for number in range(50)))
+    status = read(gateway).status(3)
     assert [stream.number for stream in status.streams] == [0, 1, 2]
     assert (status.stream_count, status.peer_count, len(status.peers)) == (50, 50, 3)
 
 
 def test_the_streams_of_a_domain_are_found_from_both_ends() -> None:
-    parts = Parts(connection(2, "far.test"), connection(1, "far.test"), connection(3, "other.test"))
-    assert [each.number for each in read(parts).streams_of("far.test")] == [1, 2]
-    assert [each.number for each in read(parts).streams_of(OURS)] == [1, 2, 3]
+    gateway = GatewayAtRest(connection(2, "far.test"), connection(1, "far.test"), connection(3, "other.test"))
+    assert [each.number for each in read(gateway).streams_of("far.test")] == [1, 2]
+    assert [each.number for each in read(gateway).streams_of(OURS)] == [1, 2, 3]
 
 
 def test_figures_count_streams_by_their_sort() -> None:
-    figures = read(Parts(connection(1, "a.test"), connection(2, "b.test"))).figures()
+    figures = read(GatewayAtRest(connection(1, "a.test"), connection(2, "b.test"))).figures()
     assert figures.streams == {("in", "server", "established", "external", "TLSv1.3"): 2}
 
 
 def test_very_many_streams_do_not_hold_up_the_event_loop() -> None:
-    parts = Parts(*(connection(number, f"{number % 5000}.test") for number in range(20_000)))
+    gateway = GatewayAtRest(*(connection(number, f"{number % 5000}.test") for number in range(20_000)))
     began = time.process_time()
-    read(parts).status(200)
-    read(parts).figures()
+    read(gateway).status(200)
+    read(gateway).figures()
     assert time.process_time() - began < 1.5  # not one for each pair of stream and peer

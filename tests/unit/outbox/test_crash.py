@@ -59,7 +59,7 @@ class Said:
 
 
 def read(process: subprocess.Popen[str], least: int) -> list[str]:
-    """Kill the process when it has printed so many lines; all of them, and those that came meanwhile."""
+    """Kill the process when it has printed this many lines; all of them, and those that came meanwhile."""
     assert process.stdout
     lines = [process.stdout.readline() for _ in range(least)]
     os.killpg(process.pid, 9)

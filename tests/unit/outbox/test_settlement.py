@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.outbox.settlement import GRACE_SECONDS, Means, Settled, Settlement, State
+from gateway.outbox.settlement import GRACE_SECONDS, Settled, Settlement, SettlementMeans, SettlementState
 
 SILENCE = 65.0
 
 
-def settlement(means: Means) -> Settlement:
+def settlement(means: SettlementMeans) -> Settlement:
     return Settlement(means, SILENCE)
 
 
 class TestManaged:
     def test_only_an_h_settles(self) -> None:
-        managed = settlement(Means.MANAGED)
+        managed = settlement(SettlementMeans.MANAGED)
         managed.written(5, 5, 0)
         managed.written(9, 4, 10)
         assert not managed.wants_ping
@@ -24,21 +24,21 @@ class TestManaged:
         assert managed.acknowledged(5) == Settled(upto=5)
         assert managed.in_flight == 4
         assert managed.acknowledged(9) == Settled(upto=9)
-        assert (managed.in_flight, managed.state) == (0, State.IDLE)
+        assert (managed.in_flight, managed.state) == (0, SettlementState.IDLE)
 
     def test_h_inside_a_batch_settles_what_it_covers(self) -> None:
-        managed = settlement(Means.MANAGED)
+        managed = settlement(SettlementMeans.MANAGED)
         managed.written(5, 5, 0)
         assert managed.acknowledged(3) == Settled(upto=3)
         assert managed.in_flight == 5
 
     def test_h_when_nothing_is_in_flight_settles_nothing(self) -> None:
-        assert settlement(Means.MANAGED).acknowledged(3) is None
+        assert settlement(SettlementMeans.MANAGED).acknowledged(3) is None
 
 
 class TestPinged:
     def test_answer_and_grace_settle_what_stood_before_the_ping(self) -> None:
-        pinged = settlement(Means.PINGED)
+        pinged = settlement(SettlementMeans.PINGED)
         pinged.written(5, 5, 0)
         assert pinged.wants_ping
         pinged.asked(0)
@@ -48,22 +48,22 @@ class TestPinged:
         assert pinged.due == 0.5 + GRACE_SECONDS
         assert pinged.passed(0.5 + GRACE_SECONDS - 0.01) is None
         assert pinged.passed(0.5 + GRACE_SECONDS) == Settled(upto=5)
-        assert (pinged.in_flight, pinged.state, pinged.wants_ping) == (4, State.WRITTEN, True)
+        assert (pinged.in_flight, pinged.state, pinged.wants_ping) == (4, SettlementState.WRITTEN, True)
 
     def test_nothing_is_asked_when_nothing_is_left(self) -> None:
-        pinged = settlement(Means.PINGED)
+        pinged = settlement(SettlementMeans.PINGED)
         pinged.written(5, 5, 0)
         pinged.asked(0)
         pinged.answered(1)
         pinged.passed(10)
-        assert (pinged.state, pinged.wants_ping, pinged.due) == (State.IDLE, False, None)
+        assert (pinged.state, pinged.wants_ping, pinged.due) == (SettlementState.IDLE, False, None)
 
-    @pytest.mark.parametrize("state", [State.IDLE, State.WRITTEN, State.ANSWERED])
-    def test_answer_that_nobody_waits_for_says_nothing(self, state: State) -> None:
-        pinged = settlement(Means.PINGED)
-        if state is not State.IDLE:
+    @pytest.mark.parametrize("state", [SettlementState.IDLE, SettlementState.WRITTEN, SettlementState.ANSWERED])
+    def test_answer_that_nobody_waits_for_says_nothing(self, state: SettlementState) -> None:
+        pinged = settlement(SettlementMeans.PINGED)
+        if state is not SettlementState.IDLE:
             pinged.written(5, 5, 0)
-        if state is State.ANSWERED:
+        if state is SettlementState.ANSWERED:
             pinged.asked(0)
             pinged.answered(1)
         before = pinged.due
@@ -71,29 +71,29 @@ class TestPinged:
         assert (pinged.state, pinged.due) == (state, before)
 
     def test_peer_that_does_not_answer_is_settled_by_time_in_doubt_and_not_asked_again(self) -> None:
-        pinged = settlement(Means.PINGED)
+        pinged = settlement(SettlementMeans.PINGED)
         pinged.written(5, 5, 0)
         pinged.asked(1)
         pinged.written(9, 4, 30)
         assert pinged.due == 1 + SILENCE
         assert pinged.passed(1 + SILENCE) == Settled(upto=5, in_doubt=True)
-        assert pinged.means is Means.TIMED
+        assert pinged.means is SettlementMeans.TIMED
         assert not pinged.wants_ping
         assert pinged.due == 30 + SILENCE
         assert pinged.passed(30 + SILENCE) == Settled(upto=9, in_doubt=True)
 
     def test_break_leaves_what_is_unsettled_in_doubt(self) -> None:
-        pinged = settlement(Means.PINGED)
+        pinged = settlement(SettlementMeans.PINGED)
         pinged.written(5, 5, 0)
         pinged.asked(0)
         pinged.written(9, 4, 0)
         assert pinged.broke() == 9
-        assert (pinged.state, pinged.in_flight, pinged.due) == (State.IDLE, 0, None)
+        assert (pinged.state, pinged.in_flight, pinged.due) == (SettlementState.IDLE, 0, None)
 
 
 class TestTimed:
     def test_time_settles_in_doubt(self) -> None:
-        timed = settlement(Means.TIMED)
+        timed = settlement(SettlementMeans.TIMED)
         timed.written(5, 5, 0)
         timed.written(9, 4, 10)
         assert not timed.wants_ping
@@ -104,7 +104,7 @@ class TestTimed:
         assert timed.due is None
 
     def test_busy_stream_has_one_batch_a_second_and_none_is_settled_early(self) -> None:
-        timed = settlement(Means.TIMED)
+        timed = settlement(SettlementMeans.TIMED)
         for number in range(3000):
             timed.written(number + 1, 1, number / 1000)
         assert len(timed._batches) == 3
@@ -115,7 +115,7 @@ class TestTimed:
 
 
 def test_batch_that_a_ping_stands_behind_is_not_joined_by_what_is_written_later() -> None:
-    pinged = settlement(Means.PINGED)
+    pinged = settlement(SettlementMeans.PINGED)
     pinged.written(5, 5, 0)
     pinged.asked(0)
     pinged.written(6, 1, 0.1)

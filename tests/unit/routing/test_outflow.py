@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from gateway.routing.outflow import Bounds, Doubt, Lately, Outflow, QueueSpace
+from gateway.routing.outflow import Doubt, Lately, Outflow, OutflowBounds, QueueSpace
 from gateway.xmpp.stanzas import Stanza
 
-BOUNDS = Bounds(wait_above=100, most_bytes=400, most_stanzas=5)
+BOUNDS = OutflowBounds(wait_above=100, most_bytes=400, most_stanzas=5)
 
 
 class Stream:
@@ -123,7 +123,7 @@ def test_senders_wait_when_much_waits_and_go_on_when_half_is_gone() -> None:
 def test_many_senders_go_on_in_turns_and_no_more_at_once_than_there_is_room_for() -> None:
     """Else a hundred who send at full speed would be too many again each time."""
     clock, read = Clock(), 65536
-    out = Outflow(Bounds(wait_above=3 * read, most_bytes=100 * read), QueueSpace(1 << 30), clock)
+    out = Outflow(OutflowBounds(wait_above=3 * read, most_bytes=100 * read), QueueSpace(1 << 30), clock)
     stream = Stream(room_for=1)
     out.open(stream)
     deliver(out, stanza(0))
@@ -172,7 +172,7 @@ def test_all_outflows_share_the_space() -> None:
 
 
 def test_small_stanzas_take_more_space_than_their_bytes() -> None:
-    out = Outflow(Bounds(), QueueSpace(10_000), Clock())
+    out = Outflow(OutflowBounds(), QueueSpace(10_000), Clock())
     taken = deliver(out, *[stanza(number, 100) for number in range(100)]).count(True)
     assert 10 < taken < 20
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.routing.policy import DomainRule, Domains, InsideDoor, OutsideDoor, check_component, check_inbound
+from gateway.routing.policy import DomainRule, Domains, OutsideRules, RelayRules, check_component, check_inbound
 from gateway.stream.facts import Facts, Means, Role, Terms, TLSFacts
 from gateway.stream.header import StreamHeader
 from gateway.xmpp.addresses import Address, Domain, DomainPair
@@ -33,7 +33,7 @@ def terms_for(domain: Domain) -> Terms | None:
     return {FORBIDDEN: None, STRICT: STRICT_TERMS}.get(domain, OUR_TERMS)
 
 
-OUTSIDE, INSIDE = OutsideDoor(DOMAINS, terms_for), InsideDoor(DOMAINS, terms_for)
+OUTSIDE, INSIDE = OutsideRules(DOMAINS, terms_for), RelayRules(DOMAINS, terms_for)
 IN_CLEAR = Facts(role=Role.RECEIVING)
 
 
@@ -179,7 +179,7 @@ def test_a_bad_certificate_is_refused_where_it_is_all_there_is(domain: Domain, f
     ],
 )
 def test_asserted_pairs(
-    door: OutsideDoor | InsideDoor, sender: str, target: str, answer: Terms | StanzaCondition
+    door: OutsideRules | RelayRules, sender: str, target: str, answer: Terms | StanzaCondition
 ) -> None:
     assert door.terms_of_pair(DomainPair(Domain(sender), Domain(target))) == answer
 
@@ -188,7 +188,7 @@ def test_asserted_pairs(
     ("door", "sender"),
     [(OUTSIDE, "service.test"), (OUTSIDE, "rooms.component.test"), (OUTSIDE, "relayed.test"), (INSIDE, "far.test")],
 )
-def test_asserting_what_is_ours_ends_the_stream(door: OutsideDoor | InsideDoor, sender: str) -> None:
+def test_asserting_what_is_ours_ends_the_stream(door: OutsideRules | RelayRules, sender: str) -> None:
     with pytest.raises(StreamError) as error:
         door.terms_of_pair(DomainPair(Domain(sender), SERVICE))
     assert error.value.condition is StreamCondition.INVALID_FROM

@@ -145,7 +145,7 @@ def test_who_has_no_usable_to_is_answered_on_behalf_of_somebody() -> None:
     assert world.log == ["service.test->far.test gets error 1"]
 
 
-# Requests that nobody answers any more.
+# Requests that nobody answers any longer.
 
 
 def test_whoever_goes_away_leaves_no_request_open() -> None:

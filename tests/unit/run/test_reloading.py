@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.config import load
-from gateway.operations.control.door import Refused
+from gateway.operations.control.door import CommandRefused
 from gateway.routing.interfaces import ILocalHandler
 from gateway.run.reloading import differences
 from gateway.service import Gateway, build
@@ -63,7 +63,7 @@ def reload(gateway: Gateway) -> dict[str, Any]:
     """What comes of it, once all streams have had their turn."""
     outcomes: list[Any] = []
     gateway.reload().addBoth(outcomes.append)
-    gateway.reactor.advance(0)
+    gateway.shared.reactor.advance(0)
     [outcome] = outcomes
     return outcome.raiseException() if isinstance(outcome, Failure) else outcome  # type: ignore[no-any-return]
 
@@ -83,31 +83,31 @@ def reload(gateway: Gateway) -> dict[str, Any]:
 def test_towards_a_relayed_server_we_are_everybody_whom_it_may_reach(
     gateway: Gateway, remote: Domain | None, domain: Domain, speaks: bool
 ) -> None:
-    assert gateway.rules.speaks_for(remote, domain) is speaks
+    assert gateway.shared.rules.speaks_for(remote, domain) is speaks
 
 
 def test_nothing_is_done_anew_when_nothing_has_changed(gateway: Gateway) -> None:
-    component, doors = gateway.components[BRIDGE], list(gateway)
+    component, doors = gateway.served.components[BRIDGE], list(gateway.shared.endpoints)
     assert reload(gateway) == {"changed": [], "closed": 0, "needs_restart": []}
-    assert gateway.components[BRIDGE] is component
-    assert list(gateway) == doors
+    assert gateway.served.components[BRIDGE] is component
+    assert list(gateway.shared.endpoints) == doors
 
 
 def test_a_component_whose_contacts_or_certificate_change_stays_attached(gateway: Gateway, folder: Folder) -> None:
-    component = gateway.components[BRIDGE]
+    component = gateway.served.components[BRIDGE]
     folder.certify("bridge.test")
     folder.write(CONFIGURATION.replace('serve = "component"', 'serve = "component"\nadmins = ["mailto:a@b.test"]'))
     changed = reload(gateway)["changed"]
     assert changed[0] == "bridge.test has changed"
     assert changed[1].startswith("bridge.test has another certificate, valid until ")
-    assert gateway.components[BRIDGE] is component
+    assert gateway.served.components[BRIDGE] is component
 
 
 def test_a_component_with_another_secret_has_to_come_again(gateway: Gateway, folder: Folder) -> None:
-    component = gateway.components[BRIDGE]
+    component = gateway.served.components[BRIDGE]
     folder.write(CONFIGURATION.replace("a secret of some length", "another secret of some length"))
     reload(gateway)
-    assert gateway.components[BRIDGE] is not component
+    assert gateway.served.components[BRIDGE] is not component
 
 
 @implementer(ILocalHandler)
@@ -119,32 +119,38 @@ class Stubborn:
 
 
 def test_a_handler_that_cannot_be_made_is_a_mistake_and_changes_nothing(gateway: Gateway, folder: Folder) -> None:
-    settings = gateway.settings
+    settings = gateway.shared.settings
     folder.write(f'{CONFIGURATION}[domains."s.test"]\nserve = "{__name__}.Stubborn"\n')
-    with pytest.raises(Refused, match=r'"s.test".options: .*Stubborn cannot be made: RuntimeError: it is raining'):
+    with pytest.raises(
+        CommandRefused, match=r'"s.test".options: .*Stubborn cannot be made: RuntimeError: it is raining'
+    ):
         reload(gateway)
-    assert gateway.settings is settings
+    assert gateway.shared.settings is settings
     with pytest.raises(ConfigError, match="it is raining"):
         build(load(folder.path / "gateway.toml"), MemoryReactorClock())
 
 
 @pytest.mark.parametrize("text", ["nonsense", "", CONFIGURATION.replace("bridge.test.pem", "nowhere.pem")])
 def test_a_mistake_changes_nothing(gateway: Gateway, folder: Folder, text: str) -> None:
-    settings, contexts, routes = gateway.settings, gateway.contexts.keyring, dict(gateway.components)
+    settings, contexts, routes = (
+        gateway.shared.settings,
+        gateway.trust.contexts.keyring,
+        dict(gateway.served.components),
+    )
     folder.write(text)
-    with pytest.raises(Refused, match="nothing has changed"):
+    with pytest.raises(CommandRefused, match="nothing has changed"):
         reload(gateway)
-    assert gateway.settings is settings
-    assert gateway.contexts.keyring is contexts
-    assert gateway.components == routes
+    assert gateway.shared.settings is settings
+    assert gateway.trust.contexts.keyring is contexts
+    assert gateway.served.components == routes
 
 
 def test_who_has_not_said_yet_who_it_is_comes_under_the_new_terms(gateway: Gateway, folder: Folder) -> None:
     def terms() -> Terms:
-        protocol: Any = gateway.doors["server"].buildProtocol(IPv4Address("TCP", "192.0.2.1", 40000))
+        protocol: Any = gateway.factories["server"].buildProtocol(IPv4Address("TCP", "192.0.2.1", 40000))
         return protocol.stream.facts.terms  # type: ignore[no-any-return]
 
-    gateway.reactor.advance(100)  # the porter lets nobody in at the very beginning of time
+    gateway.shared.reactor.advance(100)  # the porter lets nobody in at the very beginning of time
     assert terms().require_tls
     folder.write(f"{CONFIGURATION}[peers.any]\nrequire_tls = false\nstanza_bytes = 20000\n")
     reload(gateway)
@@ -154,9 +160,9 @@ def test_who_has_not_said_yet_who_it_is_comes_under_the_new_terms(gateway: Gatew
 
 def test_mistakes_are_one_line_of_the_log(gateway: Gateway, folder: Folder) -> None:
     told: list[str] = []
-    gateway.board.subscribe(lambda notice: told.append(notice.sentence))
+    gateway.shared.board.subscribe(lambda notice: told.append(notice.sentence))
     folder.write(f"{CONFIGURATION}[nonsense]\n[more]\n")
-    with pytest.raises(Refused):
+    with pytest.raises(CommandRefused):
         reload(gateway)
     (line,) = told
     assert "\n" not in line
@@ -164,11 +170,11 @@ def test_mistakes_are_one_line_of_the_log(gateway: Gateway, folder: Folder) -> N
 
 
 def test_differences_are_told_in_words(gateway: Gateway) -> None:
-    old = gateway.settings
+    old = gateway.shared.settings
     without = {name: domain for name, domain in old.domains.items() if name != INSIDE}
     new = replace(old, domains=without, listen=replace(old.listen, inside=(), http=("tcp:5280",)))
     assert list(differences(old, new)) == [
         "inside.test is gone",
-        "the door http tcp:5280 is open",
-        "the door inside tcp:5279:interface=127.0.0.1 is shut",
+        "listen.http tcp:5280 was opened",
+        "listen.inside tcp:5279:interface=127.0.0.1 was closed",
     ]

@@ -31,7 +31,7 @@ def writer(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def read_acknowledged(process: subprocess.Popen[str], least: int) -> list[int]:
-    """Kill the process as soon as so many writes were acknowledged; every number that it had printed."""
+    """Kill the process as soon as this many writes were acknowledged; every number that it had printed."""
     assert process.stdout
     lines = [process.stdout.readline() for _ in range(least)]
     process.kill()

@@ -1,4 +1,4 @@
-"""Judge: how far it has agreed, what it refuses, and that no large tag slips by."""
+"""XMLJudge: how far it has agreed, what it refuses, and that no large tag slips by."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.stream import expat
-from gateway.stream.expat import Judge
+from gateway.stream.expat import XMLJudge
 from gateway.xmpp.errors import StreamCondition, StreamError
 
 ROOT = b"<s:s xmlns:s='urn:s' xmlns='urn:d' a='1'>"
 
 
-def judged(*pieces: bytes) -> Judge:
-    judge = Judge()
+def judged(*pieces: bytes) -> XMLJudge:
+    judge = XMLJudge()
     for piece in pieces:
         judge.feed(piece)
     return judge
@@ -76,13 +76,13 @@ def test_no_tag_larger_than_two_slices_is_shown_before_its_end_is_here(document:
     looked_at: list[bytes] = []
     cuts = sorted(data.draw(st.lists(st.integers(0, len(document)), max_size=4)))
     pieces = [document[start:end] for start, end in zip([0, *cuts], [*cuts, len(document)], strict=True)]
-    parse, check = Judge._parse, expat._check_large_tag
+    parse, check = XMLJudge._parse, expat._check_large_tag
     try:
-        Judge._parse = lambda self, piece: (shown.append(piece), parse(self, piece))[1]  # type: ignore[method-assign]
+        XMLJudge._parse = lambda self, piece: (shown.append(piece), parse(self, piece))[1]  # type: ignore[method-assign]
         expat._check_large_tag = lambda tag, most: looked_at.append(tag)  # type: ignore[assignment]
         judged(ROOT, *pieces)
     finally:
-        Judge._parse, expat._check_large_tag = parse, check  # type: ignore[method-assign]
+        XMLJudge._parse, expat._check_large_tag = parse, check  # type: ignore[method-assign]
     large = [b"<b c='" + b"x" * size + b"'/>" for size in (1030, 3000)]
     for tag in large:
         assert document.count(tag) == sum(each.startswith(tag) for each in looked_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.task import Clock
 
-from gateway.timing.timers import Timers
+from gateway.timing.timers import Timer, Timers
 
 
 class Owner:
@@ -65,3 +65,32 @@ def test_none_outlives_its_owner() -> None:
     owner.start("b", 1)
     assert owner.clock.getDelayedCalls() == []
     assert len(owner.timers) == 0
+
+
+def test_one_alone_runs_once_and_begins_anew_when_it_is_started_again() -> None:
+    clock, log = Clock(), list[str]()
+    timer = Timer(clock)
+    assert not timer.is_running
+    timer.start(1, lambda: log.append("first"))
+    timer.start(2, lambda: log.append("second"))
+    assert timer.is_running
+    clock.advance(2)
+    assert log == ["second"]
+    assert not timer.is_running
+
+
+def test_one_alone_is_stopped_as_often_as_one_likes_and_may_start_itself() -> None:
+    clock, log = Clock(), list[float]()
+    timer = Timer(clock)
+
+    def again() -> None:
+        log.append(clock.seconds())
+        timer.start(1, again)
+
+    timer.start(1, again)
+    clock.pump([1, 1])
+    timer.stop()
+    timer.stop()
+    clock.advance(5)
+    assert log == [1, 2]
+    assert clock.getDelayedCalls() == []

@@ -4,7 +4,7 @@ import { count, draw, proofClass, proofWords, size } from "./words.js";
 
 const ROW = 46, NODE = 36, TOP = 8, MOST = 40;
 
-/** Draws the map anew into its place; `chosen` hears of the domain whose node was chosen. */
+/** Redraws the map in its place; `chosen` is called with the domain whose node was chosen. */
 export class FederationMap {
   constructor(place, words, chosen) {
     this.place = place;
@@ -31,7 +31,7 @@ export class FederationMap {
     svg.append(gate(hub, height));
     svg.append(...ours.map((each) => this.node(each.domain, `${each.serve}: ${each.told}`, each.up ? "" : "down", 0, left, column)));
     svg.append(...peers.map((each) => this.node(each.domain, peerWords(each, status.streams), isFailing(each) ? "failed" : "", width - column, right, column)));
-    // A chosen node keeps the focus through the redrawing.
+    // A chosen node keeps the focus when the map is redrawn.
     const focused = document.activeElement?.dataset?.domain;
     this.place.replaceChildren(svg);
     this.heat(this.hot);
@@ -53,7 +53,7 @@ export class FederationMap {
     return link;
   }
 
-  /** Lets the streams of one domain stand out from the others. */
+  /** Highlights the streams of one domain. */
   heat(domain) {
     this.hot = domain;
     for (const group of this.place.querySelectorAll("g[data-ours]"))
@@ -105,7 +105,7 @@ export class FederationMap {
     return group;
   }
 
-  /** A dot runs along a stream on which something has passed since the last time. */
+  /** Runs a dot along a stream that has carried data since the last update. */
   dots(stream, path, isForward) {
     const before = this.traffic.get(stream.number);
     const now = stream.bytes_in + stream.bytes_out;
@@ -124,8 +124,8 @@ export class FederationMap {
     const failing = peers.filter(isFailing).length;
     const told = `${count(status.domains.length, "domain")} of ours, ${count(status.stream_count, "stream")}`
       + ` with ${count(status.peer_count, "other domain")}`
-      + (peers.length < status.peer_count ? `, ${peers.length} of which are drawn` : "")
-      + (failing ? `, of which ${failing === 1 ? "one fails" : `${failing} fail`}` : "");
+      + (peers.length < status.peer_count ? `, ${peers.length} of them drawn` : "")
+      + (failing ? `, ${failing === 1 ? "one of them failing" : `${failing} of them failing`}` : "");
     if (this.words.textContent !== told) this.words.textContent = told;
     return `${told}. The tables below say the same in words.`;
   }
@@ -137,7 +137,7 @@ export function isFailing(peer) {
   return !ok.has(peer.verdict);
 }
 
-/** The peers worth drawing: those with streams, queues or trouble first. */
+/** The peers to draw: those with streams, queues or problems first. */
 function choose(status, ours) {
   const names = new Set(ours.map((each) => each.domain));
   const weight = (peer) => (peer.streams_in + peer.streams_out) * 4 + (peer.queued ? 3 : 0) + (isFailing(peer) ? 2 : 0);

@@ -1,4 +1,4 @@
-// The page: what comes as server-sent events is shown; nothing is asked for and nothing can be changed from here.
+// The page: it shows what arrives as server-sent events; it requests nothing else and can change nothing.
 
 import { FederationMap, isFailing } from "./map.js";
 import { clock, count, duration, make, proofClass, proofWords, size } from "./words.js";
@@ -20,7 +20,7 @@ function live(state, words) {
   set(at("live"), words);
 }
 
-/** Sets a text only when it changes, so that screen readers are not told the same again and again. */
+/** Sets a text only when it changes, so that screen readers do not repeat it. */
 function set(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -61,7 +61,7 @@ function showTiles(before) {
     ["streams between servers", servers.length, `${servers.filter((each) => each.direction === "in").length} in, ${servers.filter((each) => each.direction === "out").length} out`],
     ["proved by certificate", proved, `of ${servers.length}`],
     ["other domains", status.peer_count, ""],
-    ["that fail", failing, "", failing],
+    ["failing", failing, "", failing],
     ["stanzas waiting", waiting, ""],
     ["traffic", `${size(rate)}/s`, ""],
   ];
@@ -74,7 +74,7 @@ function showStreams() {
   const wanted = filter.value.trim().toLowerCase();
   const found = status.streams.filter((each) => !wanted || each.local.includes(wanted) || each.remote.includes(wanted));
   const unseen = status.stream_count - status.streams.length;
-  set(at("streams-more"), unseen > 0 ? `and ${count(unseen, "stream")} more, on which nothing has passed for longer: xmpp-gateway status` : "");
+  set(at("streams-more"), unseen > 0 ? `and ${count(unseen, "stream")} more, idle for longer: xmpp-gateway status` : "");
   fill(at("streams"), ["direction", "ours", "theirs", "state", "proof", "TLS", "age", "in", "out", "address"], found.map((each) => [
     `${each.both_ways ? "⇄" : each.direction === "out" ? "→" : "←"} ${each.direction}`,
     each.local,
@@ -91,15 +91,15 @@ function showStreams() {
 
 function showQueues() {
   const unseen = status.queue_count - status.queues.length;
-  set(at("queues-more"), unseen > 0 ? `and ${unseen} more, on which less waits: xmpp-gateway queues` : "");
-  fill(at("queues"), ["from", "to", "now", "waiting", "sent", "next try"], status.queues.map((each) => [
+  set(at("queues-more"), unseen > 0 ? `and ${unseen} more with fewer stanzas waiting: xmpp-gateway queues` : "");
+  fill(at("queues"), ["from", "to", "now", "waiting", "sent", "next attempt"], status.queues.map((each) => [
     each.sender,
     each.target,
     each.disposition,
     each.stanzas ? cell(String(each.stanzas), "warn") : "0",
     String(each.sent),
     each.retry_in ? `in ${duration(each.retry_in)}` : "",
-  ]), "nothing waits, and nothing was sent yet");
+  ]), "no stanza is waiting, and none was sent yet");
 }
 
 function showCertificates() {
@@ -107,7 +107,7 @@ function showCertificates() {
     const days = Math.floor(each.days_left);
     const bar = make("meter", { min: 0, max: 90, low: 14, high: 30, optimum: 90, value: Math.max(0, Math.min(90, days)), "aria-hidden": "true" });
     return [each.domain, cell([bar, String(days)], days < 14 ? "bad" : ""), each.not_after, each.names];
-  }), "no certificate: other servers can be convinced by dialback only");
+  }), "no certificate: our domains can prove themselves by dialback only");
 }
 
 function showFailures(failures) {
@@ -143,7 +143,7 @@ function mend(failure) {
     `${failure.meaning[0].toUpperCase()}${failure.meaning.slice(1)}. The cause is `, make("b", {}, failure.side), `. ${failure.mend}`);
 }
 
-/** A value for a cell that stands out. */
+/** A value for a highlighted cell. */
 function cell(content, look) {
   return { content: [content].flat(), look };
 }

@@ -1,4 +1,4 @@
-// Numbers and times in words, and elements made of text. Whatever peers have said is only ever set as text.
+// Numbers and times in words, and elements made of text. Text from peers is only ever set as text.
 
 /** An element with these attributes and children; texts become text nodes, which no markup in them survives. */
 export function make(name, attributes = {}, ...children) {

@@ -14,9 +14,9 @@ from gateway.net.certificates.certificate_names import (
     CertificateNames,
     shown,
 )
-from gateway.net.certificates.throwaway_ca import ip, srv, xmpp
 from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import authority
+from tests.support.throwaway_ca import ip, srv, xmpp
 
 EXAMPLE = prepare_domain("example.test")
 

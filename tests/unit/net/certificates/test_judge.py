@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.net.certificates import judge as module
 from gateway.net.certificates.certificate_paths import UNREADABLE, Holder, Reason
 from gateway.net.certificates.judge import LONGEST, NO_CERTIFICATE, CertificateJudge, CertificateVerdict
-from gateway.net.certificates.throwaway_ca import CLIENT_AUTH, DAY, LIFETIME, SERVER_AUTH, Authority, srv, xmpp
 from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import NOW, authority, trusting
+from tests.support.throwaway_ca import CLIENT_AUTH, DAY, LIFETIME, SERVER_AUTH, Authority, srv, xmpp
 
 EXAMPLE = prepare_domain("example.test")
 SECOND = timedelta(seconds=1)

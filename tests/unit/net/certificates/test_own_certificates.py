@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import dsa, x25519
 
 from gateway.net.certificates import own_certificates as module
 from gateway.net.certificates.own_certificates import Keyring, key_exposure, load_identity
-from gateway.net.certificates.throwaway_ca import DAY, LIFETIME, Issued, srv, xmpp
 from gateway.xmpp.addresses import prepare_domain
 from gateway.xmpp.errors import ConfigError
 from tests.support.ca import NOW, authority, rsa_key
+from tests.support.throwaway_ca import DAY, LIFETIME, Issued, srv, xmpp
 from tests.support.tls import identity
 
 EXAMPLE = prepare_domain("example.test")
@@ -174,7 +174,7 @@ def test_expiring_intermediate_is_a_warning_too(tmp_path: Path) -> None:
 def test_key_that_everybody_may_read_is_a_warning(tmp_path: Path, mode: int, exposed: bool) -> None:
     file = issued().save(tmp_path / "cert.pem")
     file.chmod(mode)
-    warning = f"everybody on this machine may read or change the private key in {file}: chmod o= {file}"
+    warning = f"every user of this machine can read or change the private key in {file}: chmod o= {file}"
     assert key_exposure(file) == (warning if exposed else "")
     assert load_identity(file).warnings(NOW) == ((warning,) if exposed else ())
 

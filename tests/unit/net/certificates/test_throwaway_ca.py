@@ -9,8 +9,8 @@ from shutil import which
 import pytest
 
 from gateway.net.certificates.own_certificates import load_identity
-from gateway.net.certificates.throwaway_ca import Authority, srv, xmpp
 from gateway.net.certificates.trust import TrustStore
+from tests.support.throwaway_ca import Authority, srv, xmpp
 
 
 def test_keys_are_for_their_owner_alone(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from cryptography import x509
 from gateway.net.certificates import trust as module
 from gateway.net.certificates.certificate_paths import Reason
 from gateway.net.certificates.judge import CertificateJudge
-from gateway.net.certificates.throwaway_ca import DAY, self_signed
 from gateway.net.certificates.trust import TrustStore, name_of, system_authorities
 from gateway.xmpp.addresses import prepare_domain
 from gateway.xmpp.errors import ConfigError
 from tests.support.ca import NOW, authority, revocations, trusting
+from tests.support.throwaway_ca import DAY, self_signed
 
 EXAMPLE = prepare_domain("example.test")
 
@@ -110,7 +110,7 @@ def test_list_is_stale_when_its_successor_is_overdue() -> None:
     trust = replace(trusting(), revocation_lists=(revoked,))
     assert trust.stale_lists(NOW + 7 * DAY - timedelta(seconds=1)) == ()
     assert trust.stale_lists(NOW + 7 * DAY) == (
-        "the revocation list of 'Test CA' is stale: its successor was due on 2026-06-22",
+        "the revocation list of 'Test CA' is stale: the next one was due on 2026-06-22",
     )
 
 

@@ -22,6 +22,7 @@ from tests.support.wire import TIMING, Transport, Wire
 CLOSING = CLOSING_TAG.decode()
 STARTTLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 PROCEED = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+RESET = "<reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
 SHUTDOWN = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
 
 
@@ -183,7 +184,7 @@ def test_a_connection_that_ends_well_behind_our_closing_tag_is_an_answer_too() -
     wire = standing()
     wire.connection.close()
     wire.leave(ConnectionDone())
-    assert wire.connection.was_answered
+    assert wire.ending.answered
 
 
 def test_and_when_it_has_none_left_tcp_ends_all_the_same() -> None:
@@ -194,7 +195,7 @@ def test_and_when_it_has_none_left_tcp_ends_all_the_same() -> None:
     wire.clock.advance(TIMING.close)
     assert wire.log[-1] == "transport: abort"
     wire.leave(ConnectionLost())
-    assert not wire.connection.was_answered
+    assert not wire.ending.answered
 
 
 def test_a_stream_is_closed_once() -> None:
@@ -228,7 +229,7 @@ def test_a_connection_that_is_finished_is_no_answer_of_the_other_side() -> None:
     wire.connection.close()
     wire.connection.finish("enough")
     assert wire.leave().log[-1] == "lost: closed by us"
-    assert not wire.connection.was_answered
+    assert not wire.ending.answered
 
 
 def test_a_connection_can_end_without_a_word_and_the_first_reason_is_told() -> None:
@@ -248,6 +249,53 @@ def test_a_closing_tag_is_answered_and_then_tcp_ends() -> None:
     assert wire.heard() == CLOSING
     assert wire.log == ["closing: in good order", "transport: lose"]
     assert wire.leave().log[-1] == "lost: the other side closed the stream"
+
+
+def test_a_closing_tag_waits_for_the_last_answers_and_no_byte_behind_it_makes_it_wait_longer() -> None:
+    wire = standing()
+    wire.owes = Deferred()
+    wire.type(CLOSING)
+    for _ in range(4):
+        wire.clock.advance(TIMING.close / 5)
+        wire.type(" ")
+        assert wire.heard() == ""
+    wire.clock.advance(TIMING.close / 5)
+    assert wire.heard() == CLOSING
+    assert wire.log == ["closing: in good order", "transport: lose"]
+
+
+def test_a_closing_tag_is_answered_as_soon_as_all_else_is() -> None:
+    wire = standing()
+    wire.owes = Deferred()
+    wire.type(CLOSING)
+    wire.owes.callback(None)
+    assert wire.heard() == CLOSING
+    assert wire.log == ["closing: in good order", "transport: lose"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason", "closed", "error", "properly"),
+    [
+        ("", ConnectionDone(), False, None, False),
+        (CLOSING, ConnectionLost(), True, None, True),
+        (f"<stream:error>{RESET}</stream:error>", ConnectionDone(), False, StreamCondition.RESET, False),
+        (f"<stream:error>{RESET}</stream:error>{CLOSING}", ConnectionDone(), True, StreamCondition.RESET, False),
+    ],
+    ids=["nothing", "closing tag", "error", "error and closing tag"],
+)
+def test_a_session_learns_how_its_connection_ended(
+    typed: str, reason: Exception, closed: bool, error: StreamCondition | None, properly: bool
+) -> None:
+    ending = standing().type(typed).leave(reason).ending
+    assert (ending.closed, ending.error, ending.closed_properly) == (closed, error, properly)
+
+
+def test_orders_that_come_too_late_are_carried_out_by_nobody() -> None:
+    wire = standing().leave()
+    wire.connection.close()
+    wire.connection.finish("too late")
+    assert wire.heard() == ""
+    assert wire.log == ["left", "lost: the other side closed the connection"]
 
 
 def test_what_breaks_a_rule_is_told_and_ends_the_stream() -> None:
@@ -283,7 +331,7 @@ def test_the_first_bytes_may_come_one_by_one(role: Role) -> None:
     ("reason", "told"),
     [
         (ConnectionDone(), "the other side closed the connection"),
-        (ConnectionLost(), "the connection broke off"),
+        (ConnectionLost(), "the connection broke"),
         (SSL.Error([("SSL routines", "", "no shared cipher")]), "TLS failed: no shared cipher"),
         (SSL.Error([]), "TLS failed: the connection was closed in the middle of it"),
         (TimeoutError("no route"), "the connection was lost: no route"),
@@ -366,9 +414,9 @@ def test_who_takes_nothing_for_too_long_is_cut_off() -> None:
     wire.clog()
     wire.clock.advance(TIMING.stall)
     wire.leave(ConnectionLost())
-    assert wire.log == ["transport: abort", "left", "lost: it took nothing for 60 s"]
-    assert wire.connection.has_stalled
-    assert wire.connection.was_stuck
+    assert wire.log == ["transport: abort", "left", "lost: it read nothing for 60 s"]
+    assert wire.ending.stalled
+    assert wire.ending.stuck
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system takes its own time")

@@ -1,4 +1,4 @@
-"""The system gives up connections whose other end says nothing any more."""
+"""The system gives up connections whose other end says nothing any longer."""
 
 from __future__ import annotations
 

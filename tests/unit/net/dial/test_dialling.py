@@ -102,7 +102,7 @@ def test_slower_attempts_are_given_up_when_one_wins() -> None:
     dialling.reactor.advance(0.25)
     dialling.connect(1)
     assert dialling.given_up() == [True, False]
-    assert dialling.told == ["[::1]:5269 had not answered yet, given up", "192.0.2.1:5269 connected"]
+    assert dialling.told == ["[::1]:5269 had not answered yet, so it was given up", "192.0.2.1:5269 connected"]
     dialling.reactor.advance(60)
     assert dialling.attempts == ["::1", "192.0.2.1"]
 
@@ -186,8 +186,8 @@ def test_cancelling_gives_up_everything() -> None:
     dialling.results[0].trap(CancelledError)
     assert dialling.given_up() == [True, True]
     assert dialling.told == [
-        "[::1]:5269 had not answered yet, given up",
-        "192.0.2.1:5269 had not answered yet, given up",
+        "[::1]:5269 had not answered yet, so it was given up",
+        "192.0.2.1:5269 had not answered yet, so it was given up",
     ]
     dialling.reactor.advance(60)
     assert dialling.attempts == ["::1", "192.0.2.1"]

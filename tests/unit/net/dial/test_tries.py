@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.net.dial.tries import DECISIONS, Ending, Try, at_last, at_once, is_definite, may_be_in_clear
+from gateway.net.dial.tries import DECISIONS, AddressTry, Ending, at_last, at_once, is_definite, may_be_in_clear
 from gateway.net.dns.targets import Target
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.facts import Means, Terms
 from gateway.xmpp.errors import StreamCondition
 
 TARGET = Target(host="a.test", port=5269, tls="starttls", addresses=("192.0.2.1", "192.0.2.2"), source="srv")
-BOTH = Try(target=TARGET, terms=Terms())
-STRICT = Try(target=TARGET, terms=Terms(means=(Means.EXTERNAL,)))
-OPPORTUNISTIC = Try(target=TARGET, terms=Terms(require_tls=False))
+BOTH = AddressTry(target=TARGET, terms=Terms())
+STRICT = AddressTry(target=TARGET, terms=Terms(means=(Means.EXTERNAL,)))
+OPPORTUNISTIC = AddressTry(target=TARGET, terms=Terms(require_tls=False))
 
 
 @pytest.mark.parametrize("condition", StreamCondition)

@@ -9,10 +9,10 @@ from twisted.names import dns
 
 from gateway.net.dns.answers import (
     AliasTrouble,
-    Answer,
-    Kind,
-    Outcome,
-    Question,
+    DNSAnswer,
+    DNSQuestion,
+    LookupOutcome,
+    RecordType,
     follow_aliases,
     in_words,
     read_records,
@@ -97,7 +97,7 @@ def test_eight_aliases_are_not_too_many() -> None:
     ],
 )
 def test_addresses_are_read_once_each_and_without_those_of_no_server(
-    kind: Kind, payloads: list[Any], values: tuple[str, ...]
+    kind: RecordType, payloads: list[Any], values: tuple[str, ...]
 ) -> None:
     assert read_records(kind, [record("a.test", payload) for payload in payloads]) == values
 
@@ -140,6 +140,6 @@ def test_what_was_found_is_put_in_words() -> None:
 
 
 def test_answer_reads_as_a_sentence() -> None:
-    question = Question(kind="SRV", name="_xmpp-server._tcp.example.com")
-    answer = Answer(question=question, outcome=Outcome.FOUND, detail="2 records", remembered=True)
+    question = DNSQuestion(kind="SRV", name="_xmpp-server._tcp.example.com")
+    answer = DNSAnswer(question=question, outcome=LookupOutcome.FOUND, detail="2 records", remembered=True)
     assert answer.sentence == "SRV _xmpp-server._tcp.example.com: 2 records, known from before"

@@ -10,7 +10,7 @@ from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.internet.task import deferLater
 from twisted.names import dns
 
-from gateway.net.dns.nameservers import Nameservers, NoAnswer, ask_over_tcp
+from gateway.net.dns.nameservers import Nameservers, NameserverSilent, ask_over_tcp
 from gateway.net.dns.system_names import parse_nameserver
 from tests.support.dns import NameServer
 from tests.support.reactor import run_in_reactor, running_reactor
@@ -77,7 +77,7 @@ def test_server_that_fails_or_is_silent_is_passed_over(fault: str) -> None:
 
 def test_failure_of_every_server_is_told_once_for_each_and_weighs_more_than_silence() -> None:
     failing, silent = NameServer({"example.test": "SERVFAIL"}), NameServer({"example.test": "SILENT"})
-    with pytest.raises(NoAnswer) as failure:
+    with pytest.raises(NameserverSilent) as failure:
         ask(silent, failing)
     assert failure.value.sentence == f"{failing.address} failed to find out (SERVFAIL)"
     assert not failure.value.silent
@@ -86,14 +86,14 @@ def test_failure_of_every_server_is_told_once_for_each_and_weighs_more_than_sile
 
 def test_silence_of_every_server_is_told_as_silence() -> None:
     server = NameServer({"example.test": "SILENT"})
-    with pytest.raises(NoAnswer) as failure:
+    with pytest.raises(NameserverSilent) as failure:
         ask(server)
     assert failure.value.sentence == f"no answer from {server.address}"
     assert failure.value.silent
 
 
 def test_without_any_nameserver_there_is_no_answer() -> None:
-    with pytest.raises(NoAnswer, match="no nameserver to ask"):
+    with pytest.raises(NameserverSilent, match="no nameserver to ask"):
         ask()
 
 
@@ -140,7 +140,7 @@ def test_answer_to_another_question_is_not_taken() -> None:
 
     liar, honest = NameServer({"example.test": {"A": ["127.6.6.6"]}}, alter=other_question), NameServer(THERE)
     assert addresses(ask(liar, honest)) == ["127.0.0.2"]
-    with pytest.raises(NoAnswer, match="answered another question"):
+    with pytest.raises(NameserverSilent, match="answered another question"):
         ask(liar)
 
 

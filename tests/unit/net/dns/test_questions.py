@@ -9,33 +9,35 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from gateway.net.dns.answers import Answer, Outcome, Question
-from gateway.net.dns.questions import Bounds, Questions, Wait
+from gateway.net.dns.answers import DNSAnswer, DNSQuestion, LookupOutcome
+from gateway.net.dns.questions import AnswerWait, DNSQuestions, ResolverBounds
 from tests.support.dns import Table
 
-BOUNDS = Bounds(floor=10, ceiling=100, absence=30, failure=5, kept=3, under_way=4, at_once=2, aliases=3, records=5)
+BOUNDS = ResolverBounds(
+    floor=10, ceiling=100, absence=30, failure=5, kept=3, under_way=4, at_once=2, aliases=3, records=5
+)
 ADDRESS = {"A": ["192.0.2.1"]}
 
 
 class Asking:
     """Questions to a table, with a clock."""
 
-    def __init__(self, records: dict[str, Any], bounds: Bounds = BOUNDS) -> None:
+    def __init__(self, records: dict[str, Any], bounds: ResolverBounds = BOUNDS) -> None:
         self.clock = Clock()
         self.table = Table(records)
-        self.questions = Questions(self.clock, self.table, bounds)
+        self.questions = DNSQuestions(self.clock, self.table, bounds)
 
-    def wait(self, name: str, seconds: float = 10) -> Wait:
-        return self.questions.ask(Question(kind="A", name=name), seconds)
+    def wait(self, name: str, seconds: float = 10) -> AnswerWait:
+        return self.questions.ask(DNSQuestion(kind="A", name=name), seconds)
 
-    def answer(self, name: str) -> Answer:
+    def answer(self, name: str) -> DNSAnswer:
         return result(self.wait(name))
 
     def times_asked(self, name: str = "a.test") -> int:
         return self.table.asked.count(f"A {name}")
 
 
-def result(wait: Wait) -> Any:
+def result(wait: AnswerWait) -> Any:
     """What the wait came to by now: an answer, a Failure, or None."""
     results: list[Any] = []
 
@@ -50,20 +52,28 @@ def result(wait: Wait) -> Any:
 @pytest.mark.parametrize(
     ("records", "outcome", "sentence"),
     [
-        ({"a.test": ADDRESS}, Outcome.FOUND, "A a.test: 192.0.2.1"),
-        ({"a.test": {"AAAA": ["::1"]}}, Outcome.NONE, "A a.test: none"),
-        ({}, Outcome.NO_NAME, "A a.test: no such name"),
-        ({"a.test": "SERVFAIL"}, Outcome.FAILED, "A a.test: the table failed to find out (SERVFAIL)"),
-        ({"a.test": "SILENT"}, Outcome.SILENT, "A a.test: no answer from the table"),
-        ({"a.test": {"A": ["0.0.0.0"]}}, Outcome.NONE, "A a.test: nothing that can be used"),
-        ({"a.test": {"CNAME": "b.test"}, "b.test": ADDRESS}, Outcome.FOUND, "A a.test: alias of b.test, 192.0.2.1"),
-        ({"a.test": {"CNAME": "b.test"}}, Outcome.NO_NAME, "A a.test: alias of b.test, no such name"),
-        ({"a.test": {"CNAME": "b.test"}, "b.test": {"TXT": ["-"]}}, Outcome.NONE, "A a.test: alias of b.test, none"),
-        ({"a.test": {"CNAME": "a.test"}}, Outcome.FAILED, "A a.test: the alias a.test leads back to a.test"),
+        ({"a.test": ADDRESS}, LookupOutcome.FOUND, "A a.test: 192.0.2.1"),
+        ({"a.test": {"AAAA": ["::1"]}}, LookupOutcome.NONE, "A a.test: none"),
+        ({}, LookupOutcome.NO_NAME, "A a.test: no such name"),
+        ({"a.test": "SERVFAIL"}, LookupOutcome.FAILED, "A a.test: the table failed to find out (SERVFAIL)"),
+        ({"a.test": "SILENT"}, LookupOutcome.SILENT, "A a.test: no answer from the table"),
+        ({"a.test": {"A": ["0.0.0.0"]}}, LookupOutcome.NONE, "A a.test: nothing that can be used"),
+        (
+            {"a.test": {"CNAME": "b.test"}, "b.test": ADDRESS},
+            LookupOutcome.FOUND,
+            "A a.test: alias of b.test, 192.0.2.1",
+        ),
+        ({"a.test": {"CNAME": "b.test"}}, LookupOutcome.NO_NAME, "A a.test: alias of b.test, no such name"),
+        (
+            {"a.test": {"CNAME": "b.test"}, "b.test": {"TXT": ["-"]}},
+            LookupOutcome.NONE,
+            "A a.test: alias of b.test, none",
+        ),
+        ({"a.test": {"CNAME": "a.test"}}, LookupOutcome.FAILED, "A a.test: the alias a.test leads back to a.test"),
     ],
 )
 def test_each_end_of_a_question_has_its_outcome_and_sentence(
-    records: dict[str, Any], outcome: Outcome, sentence: str
+    records: dict[str, Any], outcome: LookupOutcome, sentence: str
 ) -> None:
     answer = Asking(records).answer("a.test")
     assert (answer.outcome, answer.sentence) == (outcome, sentence)
@@ -107,10 +117,10 @@ def test_last_shortens_a_wait_but_never_lengthens_it() -> None:
     for wait in (short, long):
         wait.last(3)
     asking.clock.advance(2)
-    assert result(short).outcome is Outcome.SILENT
+    assert result(short).outcome is LookupOutcome.SILENT
     assert result(long) is None
     asking.clock.advance(1)
-    assert result(long).outcome is Outcome.SILENT
+    assert result(long).outcome is LookupOutcome.SILENT
     long.last(1)  # over: nothing happens
     assert asking.clock.getDelayedCalls() == []
 
@@ -180,7 +190,7 @@ def test_only_so_many_questions_are_with_the_nameservers_at_once() -> None:
     assert asking.table.asked == ["A a.test", "A b.test", "A c.test"]
     for held in asking.table.held[1:]:
         held.callback(None)
-    assert [result(wait).outcome for wait in waits] == [Outcome.FOUND] * 3
+    assert [result(wait).outcome for wait in waits] == [LookupOutcome.FOUND] * 3
 
 
 def test_a_question_is_not_put_when_nobody_waits_for_it_any_more() -> None:
@@ -195,9 +205,9 @@ def test_a_question_is_not_put_when_nobody_waits_for_it_any_more() -> None:
         held.callback(None)
     assert asking.table.asked == ["A a.test", "A b.test", "A d.test"]
     asking.table.held[-1].callback(None)
-    assert result(late).outcome is Outcome.FOUND
+    assert result(late).outcome is LookupOutcome.FOUND
     asking.table.held = None
-    assert asking.answer("c.test").outcome is Outcome.FOUND  # that it was not asked is not remembered
+    assert asking.answer("c.test").outcome is LookupOutcome.FOUND  # that it was not asked is not remembered
 
 
 def test_questions_beyond_the_bound_are_not_asked_and_not_remembered() -> None:
@@ -206,11 +216,11 @@ def test_questions_beyond_the_bound_are_not_asked_and_not_remembered() -> None:
     for name in "abcd":
         asking.wait(f"{name}.test")
     refused = result(asking.wait("e.test"))
-    assert (refused.outcome, refused.detail) == (Outcome.FAILED, "not asked, too many questions are waiting")
+    assert (refused.outcome, refused.detail) == (LookupOutcome.FAILED, "not asked, too many questions are waiting")
     while asking.table.held:
         asking.table.held.pop(0).callback(None)
     asking.table.held = None
-    assert asking.answer("e.test").outcome is Outcome.FOUND
+    assert asking.answer("e.test").outcome is LookupOutcome.FOUND
 
 
 def test_only_so_many_records_are_taken_from_an_answer() -> None:

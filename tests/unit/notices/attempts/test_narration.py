@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 
 from gateway.features.handshake import AttachComponent
 from gateway.notices.attempts.narration import ComponentNarrator, Narrator, features_in_words
-from gateway.notices.attempts.records import Attempt, AttemptLog, Direction, FurtherPair, Kind, Step
+from gateway.notices.attempts.records import Attempt, AttemptLog, AttemptStep, Direction, FurtherPair, Kind
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Level, Notice
 from gateway.stream.events import (
@@ -110,10 +110,10 @@ def test_a_stream_that_stands_has_its_steps() -> None:
     scene.happened(PairVerified(pair=PAIR, means=Means.EXTERNAL), NegotiationCompleted())
     record = scene.record
     assert [(step.step, step.told) for step in record.steps] == [
-        (Step.CONNECT, "to 192.0.2.1:5269"),
-        (Step.TLS, "TLSv1.3 with AES"),
-        (Step.CERTIFICATE, "proves far.test"),
-        (Step.PROOF, "by external"),
+        (AttemptStep.CONNECT, "to 192.0.2.1:5269"),
+        (AttemptStep.TLS, "TLSv1.3 with AES"),
+        (AttemptStep.CERTIFICATE, "proves far.test"),
+        (AttemptStep.PROOF, "by external"),
     ]
     assert record.steps[2].offered == "for far.test, valid until 2026-01-01"
     assert record.steps[2].required == "a valid certificate for far.test, or else dialback"
@@ -157,7 +157,7 @@ def test_the_end_of_a_stream_that_we_open_is_one_verdict(
         (
             Direction.OUT,
             [PairVerified(pair=PAIR, means=Means.EXTERNAL)],
-            "the connection broke off",
+            "the connection broke",
             Verdict.CLOSED_AFTER_PROOF,
         ),
         (
@@ -200,14 +200,17 @@ def test_with_tls_from_the_first_byte_the_certificate_is_judged_once_the_domain_
     scene.happened(OPENED, remote=THEIRS, certificate=EXPIRED)
     scene.happened(OPENED)
     record = scene.lost("the other side closed the connection")
-    assert [(step.step, step.ok) for step in record.steps] == [(Step.TLS, True), (Step.CERTIFICATE, False)]
+    assert [(step.step, step.ok) for step in record.steps] == [
+        (AttemptStep.TLS, True),
+        (AttemptStep.CERTIFICATE, False),
+    ]
 
 
 def test_a_component_with_a_wrong_secret_is_told_so() -> None:
     scene = Scene(Direction.IN, Kind.COMPONENT)
     scene.happened(OPENED, we_end_it(StreamCondition.NOT_AUTHORIZED), local=Domain("bridge.test"), remote=None)
     assert (scene.record.verdict, scene.record.remote) == (Verdict.WRONG_SECRET, "bridge.test")
-    assert scene.record.steps[0].step is Step.PROOF
+    assert scene.record.steps[0].step is AttemptStep.PROOF
     assert scene.record.steps[0].required == 'the secret in [domains."bridge.test"]'
 
 

@@ -8,11 +8,11 @@ from twisted.internet.task import Clock
 from gateway.notices.attempts.records import (
     Attempt,
     AttemptLog,
+    AttemptStep,
     AttemptUnderWay,
     Direction,
     FirstStanza,
     Kind,
-    Step,
     StreamEnded,
 )
 from gateway.notices.attempts.verdicts import ADVICE, Verdict
@@ -38,9 +38,9 @@ def log(clock: Clock, told: list[Notice]) -> AttemptLog:
 
 def test_each_step_begins_where_the_one_before_ended(log: AttemptLog, clock: Clock) -> None:
     clock.advance(2)
-    log.step(Step.RESOLVE, "one address")
+    log.step(AttemptStep.RESOLVE, "one address")
     clock.advance(3)
-    log.step(Step.CONNECT, "refused", ok=False)
+    log.step(AttemptStep.CONNECT, "refused", ok=False)
     log.end(Verdict.UNREACHABLE, "192.0.2.1:5269 refused")
     record = log.record
     assert record is not None
@@ -49,7 +49,7 @@ def test_each_step_begins_where_the_one_before_ended(log: AttemptLog, clock: Clo
 
 
 def test_a_failure_says_what_happened_on_whose_side_and_what_mends_it(log: AttemptLog) -> None:
-    log.step(Step.CONNECT, "refused", ok=False)
+    log.step(AttemptStep.CONNECT, "refused", ok=False)
     log.end(Verdict.UNREACHABLE, "192.0.2.1:5269 refused")
     assert log.record is not None
     sentence = log.record.sentence
@@ -62,7 +62,7 @@ def test_a_failure_says_what_happened_on_whose_side_and_what_mends_it(log: Attem
 
 def test_only_the_first_verdict_counts(log: AttemptLog, told: list[Notice]) -> None:
     log.end(Verdict.ESTABLISHED)
-    log.step(Step.PROOF, "too late")
+    log.step(AttemptStep.PROOF, "too late")
     log.end(Verdict.CONNECTION_LOST)
     assert [notice.verdict for notice in told if isinstance(notice, Attempt)] == [Verdict.ESTABLISHED]
     assert log.record is not None
@@ -72,11 +72,11 @@ def test_only_the_first_verdict_counts(log: AttemptLog, told: list[Notice]) -> N
 def test_what_is_under_way_is_told_step_by_step(log: AttemptLog, told: list[Notice]) -> None:
     log.doing("connecting to 192.0.2.1")
     waiting = told[-1].attempt  # type: ignore[attr-defined]
-    log.step(Step.CONNECT, "to 192.0.2.1")
+    log.step(AttemptStep.CONNECT, "to 192.0.2.1")
     connected = told[-1].attempt  # type: ignore[attr-defined]
     assert all(isinstance(notice, AttemptUnderWay) for notice in told)
     assert (waiting.doing, waiting.steps, waiting.verdict) == ("connecting to 192.0.2.1", (), Verdict.UNDER_WAY)
-    assert [step.step for step in connected.steps] == [Step.CONNECT]
+    assert [step.step for step in connected.steps] == [AttemptStep.CONNECT]
 
 
 def test_the_first_stanza_is_a_step_and_the_others_are_not(log: AttemptLog, told: list[Notice], clock: Clock) -> None:
@@ -86,7 +86,7 @@ def test_the_first_stanza_is_a_step_and_the_others_are_not(log: AttemptLog, told
     log.stanzas("went out")
     log.stanzas("went out")
     firsts = [notice for notice in told if isinstance(notice, FirstStanza)]
-    assert [(first.record.step, first.record.seconds) for first in firsts] == [(Step.FIRST_STANZA, 4)]
+    assert [(first.record.step, first.record.seconds) for first in firsts] == [(AttemptStep.FIRST_STANZA, 4)]
 
 
 def test_only_the_end_of_an_established_stream_is_told(log: AttemptLog, told: list[Notice], clock: Clock) -> None:
@@ -119,7 +119,7 @@ def test_a_stream_is_called_by_those_whom_it_connects(clock: Clock, direction: D
 
 
 def test_h_42_little_is_kept_of_what_the_other_side_says(log: AttemptLog) -> None:
-    log.step(Step.NEGOTIATION, "x" * 100_000, ok=False, offered="y" * 100_000)
+    log.step(AttemptStep.NEGOTIATION, "x" * 100_000, ok=False, offered="y" * 100_000)
     log.end(Verdict.CLOSED_BY_PEER, "z" * 100_000)
     assert log.record is not None
     assert len(log.record.sentence) < 1500

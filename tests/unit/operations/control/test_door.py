@@ -15,13 +15,13 @@ from twisted.internet.threads import deferToThread
 
 from gateway.net.listen.listening import NotOpened
 from gateway.operations.control.client import NotDone, NotRunning, ask
-from gateway.operations.control.door import MOST_REQUEST_BYTES, PATIENCE, ControlDoor, ControlProtocol, Refused
+from gateway.operations.control.door import MOST_REQUEST_BYTES, PATIENCE, CommandRefused, ControlDoor, ControlProtocol
 from gateway.operations.control.place import NAME, socket_path
 from tests.support.reactor import run_in_reactor, running_reactor
 
 
 def refuse() -> None:
-    raise Refused("it is raining")
+    raise CommandRefused("it is raining")
 
 
 def broken() -> None:

@@ -13,11 +13,11 @@ from gateway.config.settings import PeerSettings
 from gateway.federation.backoff import Backoff, Waits
 from gateway.notices.attempts.records import AttemptLog, Direction
 from gateway.notices.attempts.verdicts import Verdict
-from gateway.operations.control.door import Refused
+from gateway.operations.control.door import CommandRefused
 from gateway.operations.control.operator import MOST_FAILURES, Operator
 from gateway.operations.history import History
 from gateway.timing.turns import Turns
-from tests.unit.operations.test_status import Fixed, Parts, connection, read
+from tests.unit.operations.test_status import Fixed, GatewayAtRest, connection, read
 
 NOW = 1000.0
 
@@ -26,9 +26,9 @@ class Steered:
     """A gateway with some connections, which notes what it is told to do."""
 
     def __init__(self, *connections: Any) -> None:
-        self.parts = Parts(*connections)
-        self.status = read(self.parts)
-        self.history: History = self.parts.history
+        self.gateway = GatewayAtRest(*connections)
+        self.status = read(self.gateway)
+        self.history: History = self.gateway.history
         self.backoff = Backoff(Waits(), Fixed())  # type: ignore[arg-type]
         self.did: list[str] = []
         self.routes: list[Any] = []
@@ -37,7 +37,7 @@ class Steered:
             each.close = lambda each=each: self.did.append(f"closed {each.stream.facts.remote}")
 
     def connections(self) -> Any:
-        return self.parts.connections()
+        return self.gateway.connections()
 
     def peer(self, domain: str) -> PeerSettings:
         return PeerSettings()
@@ -46,7 +46,7 @@ class Steered:
         return self.routes
 
     def forget_names(self) -> None:
-        self.did.append("asks the DNS afresh")
+        self.did.append("asks the DNS again")
 
     def close_account(self, account: object) -> int:
         return 0
@@ -75,7 +75,7 @@ def test_explain_has_state_rules_streams_and_attempts_of_one_domain() -> None:
 
 
 def test_a_text_that_is_no_domain_is_refused() -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(CommandRefused):
         Operator(Steered(), Turns(Clock())).explain("not a domain")
 
 
@@ -93,7 +93,7 @@ def test_retry_forgets_and_tries_what_waits() -> None:
         SimpleNamespace(queued=0, retry=lambda: steered.did.append("tried for nothing")),
     ]
     assert Operator(steered, Turns(Clock())).retry("far.test") == {"domain": "far.test", "tried": 1, "stanzas": 3}
-    assert steered.did == ["asks the DNS afresh", "tried"]
+    assert steered.did == ["asks the DNS again", "tried"]
     assert steered.backoff.waiting(NOW) == {}
 
 

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from gateway.operations.http.door import Door
+from gateway.operations.http.door import HTTPDoor
 from gateway.operations.http.events import MOST_READERS, PERIOD, EventStream
 
 
@@ -31,7 +31,7 @@ class Source:
 class Reader:
     """An open page."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: HTTPDoor) -> None:
         self.transport = StringTransport(hostAddress=IPv4Address("TCP", "127.0.0.1", 5280))
         self.channel: Any = door.buildProtocol(None)
         self.channel.makeConnection(self.transport)
@@ -66,11 +66,11 @@ def failures() -> Source:
 
 
 @pytest.fixture
-def door(clock: Clock, status: Source, failures: Source) -> Door:
-    return Door({"/events": EventStream({"status": status, "failures": failures}, clock)}, lambda: [], clock)
+def door(clock: Clock, status: Source, failures: Source) -> HTTPDoor:
+    return HTTPDoor({"/events": EventStream({"status": status, "failures": failures}, clock)}, lambda: [], clock)
 
 
-def test_everything_is_sent_at_first_and_then_what_has_changed(door: Door, clock: Clock, status: Source) -> None:
+def test_everything_is_sent_at_first_and_then_what_has_changed(door: HTTPDoor, clock: Clock, status: Source) -> None:
     reader = Reader(door)
     assert b"Content-Type: text/event-stream" in reader.transport.value()
     assert [name for name, _ in reader.heard()] == ["status", "failures"]
@@ -81,7 +81,7 @@ def test_everything_is_sent_at_first_and_then_what_has_changed(door: Door, clock
     assert reader.heard() == [("status", {"streams": 2})]
 
 
-def test_nothing_is_made_when_nobody_reads(door: Door, clock: Clock, status: Source) -> None:
+def test_nothing_is_made_when_nobody_reads(door: HTTPDoor, clock: Clock, status: Source) -> None:
     reader = Reader(door)
     clock.advance(PERIOD)
     reader.leave()
@@ -91,7 +91,7 @@ def test_nothing_is_made_when_nobody_reads(door: Door, clock: Clock, status: Sou
     assert clock.getDelayedCalls() == []
 
 
-def test_many_readers_cost_one_reading(door: Door, clock: Clock, status: Source) -> None:
+def test_many_readers_cost_one_reading(door: HTTPDoor, clock: Clock, status: Source) -> None:
     readers = [Reader(door) for _ in range(5)]
     asked = status.asked
     clock.advance(PERIOD)
@@ -100,7 +100,7 @@ def test_many_readers_cost_one_reading(door: Door, clock: Clock, status: Source)
         reader.leave()
 
 
-def test_a_reader_that_takes_nothing_is_sent_nothing_more(door: Door, clock: Clock, status: Source) -> None:
+def test_a_reader_that_takes_nothing_is_sent_nothing_more(door: HTTPDoor, clock: Clock, status: Source) -> None:
     reader = Reader(door)
     reader.heard()
     reader.transport.producer.pauseProducing()
@@ -113,7 +113,7 @@ def test_a_reader_that_takes_nothing_is_sent_nothing_more(door: Door, clock: Clo
     assert reader.heard() == [("status", {"streams": 2})]
 
 
-def test_readers_are_bounded(door: Door) -> None:
+def test_readers_are_bounded(door: HTTPDoor) -> None:
     readers = [Reader(door) for _ in range(MOST_READERS)]
     late = Reader(door)
     assert b" 503 " in late.transport.value()
@@ -121,7 +121,7 @@ def test_readers_are_bounded(door: Door) -> None:
     assert b" 200 " in Reader(door).transport.value()
 
 
-def test_h_42_what_peers_say_cannot_begin_an_event_of_its_own(door: Door, clock: Clock, failures: Source) -> None:
+def test_h_42_what_peers_say_cannot_begin_an_event_of_its_own(door: HTTPDoor, clock: Clock, failures: Source) -> None:
     reader = Reader(door)
     reader.heard()
     failures.value = ["x\n\nevent: status\ndata: {}\n\n\u2028<script>"]

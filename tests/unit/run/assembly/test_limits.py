@@ -29,11 +29,11 @@ def assembled(folder: Path) -> Gateway:
 
 
 def test_the_resolver_asks_takes_and_keeps_no_more_than_the_limits_say(tmp_path: Path) -> None:
-    bounds = assembled(tmp_path).resolver._questions._bounds
+    bounds = assembled(tmp_path).federation.resolver._questions._bounds
     assert (bounds.records, bounds.kept, bounds.under_way) == (5, 6, 7)
 
 
 def test_what_waits_for_a_component_is_bounded_as_the_limits_say(tmp_path: Path) -> None:
     gateway = assembled(tmp_path)
-    assert gateway.components[Domain("bridge.test")].outflow._bounds.wait_above == 100_000
-    assert gateway.space.left == 2_000_000
+    assert gateway.served.components[Domain("bridge.test")].outflow._bounds.wait_above == 100_000
+    assert gateway.routing.space.left == 2_000_000

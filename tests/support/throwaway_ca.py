@@ -1,4 +1,4 @@
-"""A certificate authority to throw away: for the demo and for tests, never for a service.
+"""A certificate authority to throw away, for tests.
 
     authority = Authority.create("Demo CA")
     authority.save(folder / "ca.pem")

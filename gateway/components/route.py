@@ -1,0 +1,208 @@
+"""ComponentRoute: the route to the external component of one domain (XEP-0114).
+
+While nobody is attached, senders get `remote-server-timeout`. When a component goes away, the requests that it has not
+answered are answered with an error (RFC 6120 §8.2.3).
+
+A second connection that knows the secret is not refused out of hand, or a component whose old connection is half dead
+would be locked out; nor does it simply win, or two would take turns in throwing each other out. The old connection is
+asked for a sign of life (an XEP-0199 ping): if anything comes from it within some seconds, the new one gets
+`conflict`; else the old one is closed with `conflict`, and the new one is attached. That happens once: two live
+components that answer no pings would else do so in turn. After a takeover silence counts against nobody for an hour,
+which starts again with each attempt; if the connection is dead, the system ends it long before that.
+
+A component that takes its stanzas slowly makes those wait who send to it; one that takes none is cut off, what waits is
+answered with an error, and what was written and may not have been read is named in a notice. That it was read is known
+when the component has closed its stream, or has at least ended the connection after we had closed ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from gateway.notices.attempts.records import Kind
+from gateway.notices.notices import ComponentChanged, Level, MaybeLost, Publish, StanzasPassed, TooMuch
+from gateway.routing.interfaces import IStreamRoute
+from gateway.routing.outflow import Channel, Lately, Outflow
+from gateway.routing.requests import RequestKey
+from gateway.routing.router import NOBODY_THERE, Router
+from gateway.stream.sessions import Connection, Ending
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.stanzas import Stanza
+
+SIGN_OF_LIFE_SECONDS = 5.0
+SETTLED_SECONDS = 3600.0
+_TOO_MUCH = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too much waits there already")
+
+
+class Attachable(Channel, Protocol):
+    """A connection that may be attached: the session of a component, as its route knows it."""
+
+    connection: Connection | None
+    address: str
+    written: Lately
+    unanswered: frozenset[RequestKey]
+
+    def accept(self) -> None:
+        """The domain is this connection's."""
+
+    def refuse(self) -> None:
+        """Another connection keeps the domain."""
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+
+    def replaced(self) -> None:
+        """Another connection has taken over."""
+
+
+@implementer(IStreamRoute)
+class ComponentRoute:
+    """The route to the component of one domain."""
+
+    def __init__(
+        self,
+        domain: Domain,
+        router: Router,
+        outflow: Outflow,
+        clock: IReactorTime,
+        publish: Publish,
+        silence_seconds: float = 65,
+    ) -> None:
+        """What was written more than `silence_seconds` ago has arrived, or the connection has been given up."""
+        self.domain = domain
+        self.outflow = outflow
+        self.session: Attachable | None = None
+        self.sent = 0
+        self._router = router
+        self._clock = clock
+        self._publish = publish
+        self._silence_seconds = silence_seconds
+        self._candidate: Attachable | None = None
+        self._waiting_for_life: Any = None
+        self._settled_until: float | None = None  # after a takeover: who is attached keeps the domain
+
+    # -- as an IRoute ------------------------------------------------------------------------------------------------
+
+    def deliver(self, stanza: Stanza) -> None:
+        """Write it with the next flush, let it wait for room, or tell the sender that nobody is there."""
+        if self.outflow.flows:
+            self.outflow.add(stanza)
+        elif self.session is None:
+            self._router.bounce(stanza, NOBODY_THERE)
+        elif not self.outflow.hold(stanza):
+            if self.outflow.refused == 1:
+                why = f"{len(self.outflow)} wait already ([limits] component_buffer_bytes, queue_bytes)"
+                self._publish(TooMuch(domain=self.domain, why=why))
+            self._router.bounce(stanza, _TOO_MUCH)
+
+    def flush(self) -> Deferred[None] | None:
+        """Write the batch."""
+        return self.outflow.flush()
+
+    def sending(self, batch: Sequence[Stanza]) -> bytes:
+        """A batch is being written: what is noted about it, and its bytes."""
+        assert self.session is not None
+        data = b"".join([stanza.raw for stanza in batch])
+        for stanza in batch:
+            if stanza.name == "iq" and stanza.is_request:
+                self._router.requests.asked(self, stanza)
+        self.sent += len(batch)
+        self.session.written.add(len(batch), self._clock.seconds())
+        self._publish(
+            StanzasPassed(
+                came_in=False, via=Kind.COMPONENT, source="others", target=self.domain, stanzas=batch, size=len(data)
+            )
+        )
+        return data
+
+    # -- who is attached ---------------------------------------------------------------------------------------------
+
+    def attach(self, session: Attachable) -> None:
+        """A connection knows the secret: attach it, now or when the old one shows no life, or refuse it."""
+        if self.session is None:
+            self._take(session)
+        elif self._candidate is not None:
+            session.refuse()
+        else:
+            self._candidate = session
+            self.session.ping()
+            self._waiting_for_life = self._clock.callLater(SIGN_OF_LIFE_SECONDS, self._replace)
+
+    def heard(self, session: Attachable) -> None:
+        """Something came from a connection; for the attached one, that is the sign of life."""
+        if session is self.session and (candidate := self._stop_waiting()) is not None:
+            self._tell("a second connection was refused, since the first one is alive", Level.WARN)
+            candidate.refuse()
+
+    def detach(self, session: Attachable, reason: str) -> None:
+        """Nothing more can be written to a connection; something may still come from it."""
+        if session is self._candidate:
+            self._stop_waiting()
+        elif session is self.session:
+            self.session = None
+            self.outflow.shut()
+            self._tell(f"detached: {reason}", Level.WARN)
+            session.unanswered = self._router.requests.waiting(self)
+            for stanza in self.outflow.take_all():
+                self._router.bounce(stanza, NOBODY_THERE)
+            self._router.flush()
+            if (candidate := self._stop_waiting()) is not None:
+                self._take(candidate)
+
+    def gone(self, session: Attachable, ending: Ending) -> None:
+        """Bounce the requests that a lost connection has not answered, and say what may not have arrived."""
+        doubt = session.written.take(self._clock.seconds(), stuck=ending.stuck)
+        if doubt.count and not ending.closed_properly:
+            self._publish(MaybeLost(domain=self.domain, count=doubt.count, seconds=doubt.seconds, reason=ending.reason))
+        if session.unanswered:
+            self._router.abandon(self, NOBODY_THERE, session.unanswered)
+            self._router.flush()
+        session.unanswered = frozenset()
+
+    def _stop_waiting(self) -> Attachable | None:
+        """There is no sign of life to wait for any longer; return the component that waited."""
+        if self._waiting_for_life is not None and self._waiting_for_life.active():
+            self._waiting_for_life.cancel()
+        candidate, self._candidate = self._candidate, None
+        return candidate
+
+    def _replace(self) -> None:
+        old = self.session
+        assert old is not None
+        now = self._clock.seconds()
+        is_settled = self._settled_until is not None and now < self._settled_until
+        self._settled_until = now + SETTLED_SECONDS
+        if is_settled:
+            self._keep()
+            return
+        self._tell("the old connection gave no sign of life and is replaced", Level.WARN)
+        old.replaced()
+        self.detach(old, "replaced by a new connection")
+        self.gone(old, Ending(reason="it gave no sign of life"))
+
+    def _keep(self) -> None:
+        """Refuse the candidate although the attached connection gave no sign of life."""
+        candidate = self._stop_waiting()
+        assert candidate is not None
+        self._tell(
+            "a second connection was refused: the first one gives no sign of life, but it has taken over from another"
+            " less than an hour ago, so two processes seem to run; stop one of them",
+            Level.WARN,
+        )
+        candidate.refuse()
+
+    def _take(self, session: Attachable) -> None:
+        self.session = session
+        session.written = Lately(self._silence_seconds)
+        session.accept()
+        self.outflow.open(session)
+        self._tell(f"attached from {session.address}")
+
+    def _tell(self, text: str, weight: Level = Level.INFO) -> None:
+        self._publish(ComponentChanged(domain=self.domain, text=text, weight=weight))

@@ -1,0 +1,182 @@
+"""ComponentSession: one connection of an external component (XEP-0114)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+
+from twisted.internet.defer import Deferred
+
+from gateway.components.life import SPEAKING, TRANSITIONS, Life, Move
+from gateway.components.route import ComponentRoute
+from gateway.features.handshake import AttachComponent, ComponentAttached
+from gateway.notices.attempts.narration import ComponentNarrator
+from gateway.notices.attempts.records import AttemptLog, Kind
+from gateway.notices.notices import Publish, StanzasPassed
+from gateway.routing.outflow import Lately
+from gateway.routing.policy import check_component
+from gateway.routing.requests import RequestKey
+from gateway.routing.router import Router
+from gateway.stream.events import CloseTransport, StreamOpened
+from gateway.stream.lives import after
+from gateway.stream.sessions import Connection, Ending
+from gateway.stream.stream import Output
+from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StanzaDropped, StanzaError, StreamCondition, StreamError
+from gateway.xmpp.namespaces import PING
+from gateway.xmpp.stanzas import CONTENT, Stanza, domains_of
+
+_LIFE = "alive"
+_ASKED = Life.ASKED  # looked up once, not with every batch
+
+
+class ComponentSession:
+    """One connection of a component."""
+
+    def __init__(
+        self,
+        attempt: AttemptLog,
+        routes: Callable[[Domain], ComponentRoute | None],
+        router: Router,
+        publish: Publish,
+    ) -> None:
+        self.attempt = attempt
+        self.narrator = ComponentNarrator(attempt)
+        self.connection: Connection | None = None
+        self.address = ""
+        self._routes = routes
+        self._route: ComponentRoute | None = None
+        self._router = router
+        self._publish = publish
+        self.written = Lately()
+        self.unanswered: frozenset[RequestKey] = frozenset()
+        self._life = Life.OUTSIDE
+
+    # -- as a Session ------------------------------------------------------------------------------------------------
+
+    def connected(self, connection: Connection) -> None:
+        self.connection = connection
+        self.address = connection.peer_address
+        self.narrator.connected(connection)
+
+    def happened(self, output: Output) -> None:
+        self.narrator.happened(output)
+        if isinstance(output, StreamOpened):
+            assert self.connection is not None
+            assert self.connection.stream.facts.local is not None
+            self._route = self._routes(self.connection.stream.facts.local)
+        elif isinstance(output, AttachComponent):
+            assert self._route is not None
+            self._route.attach(self)
+        elif isinstance(output, CloseTransport):
+            self._leave(self.narrator.last_error or "the stream was closed")
+
+    def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
+        """Admit and route a batch; the first stanza that breaks a rule of the stream ends it, after those before it."""
+        route = self._route
+        assert route is not None
+        assert self.connection is not None
+        self.attempt.stanzas("came in")
+        route.heard(self)
+        if self._life not in SPEAKING:
+            return None
+        if self._life is _ASKED:
+            stanzas = self._without_sign_of_life(stanzas, route.domain)
+        try:
+            for pair, run in groupby(stanzas, domains_of):
+                if pair is not None and pair[0] == route.domain:
+                    self._router.route_all(*pair, run)
+                else:
+                    self._route_checked(run, route.domain)
+        except StreamError as error:
+            self.connection.close(error)
+        size = sum([len(stanza.raw) for stanza in stanzas])
+        self._publish(
+            StanzasPassed(
+                came_in=True, via=Kind.COMPONENT, source=route.domain, target="others", stanzas=stanzas, size=size
+            )
+        )
+        return self._router.flush()
+
+    def _route_checked(self, stanzas: Iterable[Stanza], domain: Domain) -> None:
+        for stanza in stanzas:
+            try:
+                check_component(stanza, domain, self._router.domains)
+            except (StanzaError, StanzaDropped) as error:
+                self._router.refuse(stanza, error, Address.make("", domain, ""))
+            else:
+                self._router.route(stanza)
+
+    def _without_sign_of_life(self, stanzas: Sequence[Stanza], domain: Domain) -> Sequence[Stanza]:
+        """The answer to our own question is for nobody else."""
+        itself = Address.make("", domain, "")
+        others = [each for each in stanzas if (each.id, each.from_, each.to) != (_LIFE, itself, itself)]
+        if len(others) < len(stanzas):
+            self._move(Move.ANSWER)
+        return others
+
+    def outstanding(self) -> Deferred[None] | None:
+        """Session.outstanding: what could be answered at once has been."""
+        return None
+
+    def lost(self, ending: Ending) -> None:
+        self._move(Move.LOSE)
+        self.narrator.lost(ending.reason)
+        self._leave(ending.reason)
+        if self._route is not None:
+            self._route.gone(self, ending)
+
+    def _move(self, move: Move) -> None:
+        self._life = after(TRANSITIONS, self._life, move)
+
+    def _leave(self, reason: str) -> None:
+        """Nothing more can be written to it."""
+        if self._route is not None:
+            self._route.detach(self, reason)
+
+    # -- for the route -----------------------------------------------------------------------------------------------
+
+    @property
+    def has_room(self) -> bool:
+        """As `Channel.has_room`."""
+        return self.connection is not None and self.connection.has_room
+
+    def send(self, batch: Sequence[Stanza]) -> None:
+        """As `Channel.send`."""
+        assert self.connection is not None
+        assert self._route is not None
+        self.connection.write(self._route.sending(batch))
+
+    def room(self) -> Deferred[None] | None:
+        """As `Channel.room`."""
+        assert self.connection is not None
+        return self.connection.room()
+
+    def accept(self) -> None:
+        """The domain is this connection's."""
+        assert self.connection is not None
+        self._move(Move.ACCEPT)
+        self.connection.answer(ComponentAttached(accepted=True))
+
+    def refuse(self) -> None:
+        """Another connection keeps the domain."""
+        assert self.connection is not None
+        self.connection.answer(ComponentAttached(accepted=False))
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        assert self.connection is not None
+        assert self._route is not None
+        domain = self._route.domain
+        ping = Element(
+            CONTENT, "iq", {"type": "get", "from": domain, "to": domain, "id": _LIFE}, [Element(PING, "ping")]
+        )
+        self._move(Move.ASK)
+        self.connection.write(Stanza.from_element(ping).raw)
+
+    def replaced(self) -> None:
+        """Another connection has taken over."""
+        assert self.connection is not None
+        self._move(Move.REPLACE)
+        self.connection.close(StreamError(StreamCondition.CONFLICT, "another connection of this component took over"))

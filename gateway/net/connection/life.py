@@ -1,0 +1,78 @@
+"""The life of a connection, as one table.
+
+A connection negotiates from its first byte until stanzas may pass, and is open from then on. When the other side closes
+its stream, ours stays open until what it asked for is answered (RFC 6120 §4.4). Once our closing tag has gone out, the
+other side has some seconds for its own. Then TCP is ended: everything written is still sent, if it is taken in time.
+
+A state has at most one timer, which runs until it is left: what it waits for must happen before the timer fires.
+
+| state | waits for | and if it does not happen |
+|---|---|---|
+| NEGOTIATING | the end of the negotiation | the stream is closed with an error |
+| OPEN | stanzas, in either direction | an idle stream is closed |
+| ANSWERING | the last answers | the stream is closed without them |
+| CLOSE_SENT | their closing tag | TCP is ended |
+| ENDING | the end of TCP | the connection is cut |
+| LOST | nothing | |
+
+A stream can be closed after TCP was told to end, since bytes that had come are still read. Orders that come from
+somewhere else, a store or another server, may find the connection lost: they change nothing.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Life(StrEnum):
+    """What a connection waits for."""
+
+    NEGOTIATING = "negotiating"
+    OPEN = "open"
+    ANSWERING = "answering"
+    CLOSE_SENT = "waiting for their closing tag"
+    ENDING = "ending"
+    LOST = "lost"
+
+
+class Move(StrEnum):
+    """What takes a connection from one state to another."""
+
+    ESTABLISH = "the end of the negotiation"
+    ANSWER = "their closing tag, before the last answers"
+    CLOSE = "our closing tag"
+    END = "the end of what we send"
+    LOSE = "the loss of the connection"
+
+
+TRANSITIONS: dict[Life, dict[Move, Life]] = {
+    Life.NEGOTIATING: {
+        Move.ESTABLISH: Life.OPEN,
+        Move.CLOSE: Life.CLOSE_SENT,
+        Move.END: Life.ENDING,
+        Move.LOSE: Life.LOST,
+    },
+    Life.OPEN: {
+        Move.ANSWER: Life.ANSWERING,
+        Move.CLOSE: Life.CLOSE_SENT,
+        Move.END: Life.ENDING,
+        Move.LOSE: Life.LOST,
+    },
+    Life.ANSWERING: {
+        Move.CLOSE: Life.CLOSE_SENT,
+        Move.END: Life.ENDING,
+        Move.LOSE: Life.LOST,
+    },
+    Life.CLOSE_SENT: {
+        Move.END: Life.ENDING,
+        Move.LOSE: Life.LOST,
+    },
+    Life.ENDING: {
+        Move.CLOSE: Life.ENDING,
+        Move.END: Life.ENDING,
+        Move.LOSE: Life.LOST,
+    },
+    Life.LOST: {
+        Move.END: Life.LOST,
+    },
+}

@@ -1,0 +1,54 @@
+"""Readable: whether a transport is read from (back-pressure, where we read).
+
+While a destination of what has come has no room, nothing more is read, and TCP makes the other side wait.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+
+class Readable:
+    """How many things have to happen before we read on."""
+
+    def __init__(self) -> None:
+        self._transport: Any = None  # while it may be read from
+        self._waits = 0
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is read for now."""
+        return self._waits > 0
+
+    def begin(self, transport: Any) -> None:
+        """Read from this transport from now on."""
+        self._transport = transport
+
+    def wait_for(self, wait: Deferred[None]) -> None:
+        """Read nothing more before this has fired."""
+        self._waits += 1
+        if self._waits == 1:
+            self._transport.pauseProducing()
+        wait.addCallback(lambda _: self._waited())
+
+    def release(self) -> None:
+        """Read on, whatever was to be waited for."""
+        if self._waits:
+            self._waits = 0
+            self._read_on()
+
+    def close(self) -> None:
+        """Read nothing more: the connection is lost."""
+        self._transport = None
+
+    def _waited(self) -> None:
+        if self._waits:
+            self._waits -= 1
+            if not self._waits:
+                self._read_on()
+
+    def _read_on(self) -> None:
+        if self._transport is not None:
+            self._transport.resumeProducing()

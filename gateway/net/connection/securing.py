@@ -1,0 +1,56 @@
+"""Securing: how TLS begins on one connection, what it shows, and what its failure means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.python.failure import Failure
+
+from gateway.net.certificates.judge import CertificateJudge
+from gateway.net.connection.disconnect_reasons import why_lost
+from gateway.net.tls.layer import TLSLayer
+from gateway.net.tls.session import what_tls_shows
+from gateway.stream.events import Secured
+from gateway.stream.facts import Facts, Role
+from gateway.stream.stream import Stream
+
+
+class Securing:
+    """TLS on one connection: not begun, under way, or in use."""
+
+    def __init__(
+        self, judge: CertificateJudge, tls: Callable[[Facts], SSL.Connection], *, from_first_byte: bool
+    ) -> None:
+        """`tls` makes OpenSSL's connection for this side and these facts."""
+        self.from_first_byte = from_first_byte
+        self._judge = judge
+        self._tls = tls
+        self._layer: TLSLayer | None = None
+
+    def start(self, transport: Any, facts: Facts, write: Callable[[bytes], object]) -> TLSLayer:
+        """Return the layer above a transport, whose handshake has begun where we speak first."""
+        self._layer = layer = TLSLayer(transport, self._tls(facts), write)
+        return layer
+
+    def shown(self, stream: Stream) -> Secured:
+        """Return what the handshake has shown."""
+        return what_tls_shows(
+            self._layer,
+            self._judge,
+            accepted=stream.facts.role is Role.RECEIVING,
+            binds_channels=stream.profile.binds_channels,
+        )
+
+    def has_to_finish(self, facts: Facts) -> bool:
+        """Whether a handshake is under way, in which a stream can say nothing."""
+        return self._layer is not None and facts.tls is None
+
+    def true_reason(self, reason: Failure) -> Failure:
+        """Return why the connection was lost, when this is what TCP says."""
+        return self._layer.why_lost(reason) if self._layer is not None else reason
+
+    def in_words(self, reason: Failure) -> str:
+        """Return that reason as a sentence."""
+        return why_lost(reason, in_handshake=self._layer is not None and not self._layer.is_established)

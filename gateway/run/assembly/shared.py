@@ -1,0 +1,111 @@
+"""What all other parts share: the rules, the notice board and its history, the tools and limits of every stream."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from typing import Any
+
+from gateway.config.settings import Settings
+from gateway.net.connection.idle_parsers import Slumber
+from gateway.net.connection.protocol import Timing
+from gateway.net.listen.connection_limits import Places
+from gateway.net.listen.descriptors import room_for
+from gateway.net.listen.listening import Endpoints
+from gateway.notices.attempts.records import AttemptLog, Direction, Kind
+from gateway.notices.notices import Board
+from gateway.operations.history import History
+from gateway.run.assembly.rules import Rules
+from gateway.stream.budget import Budget
+from gateway.stream.tools import StreamTools
+from gateway.timing.steady_time import time_of_day
+from gateway.xmpp.addresses import AddressCache
+
+STREAM_ID_BYTES = 20  # 160 bits: dialback keys and component handshakes rest on an id that nobody can guess
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What is handed to nearly everything else."""
+
+    rules: Rules
+    reactor: Any
+    board: Board
+    history: History
+    time_of_day: Callable[[], float]
+    started_at: float
+    numbers: Iterator[int]  # of attempts, in the order in which they begin
+    endpoints: Endpoints
+    # what every stream needs
+    places: Places
+    addresses: AddressCache
+    tools: StreamTools
+    budget: Budget
+    timing: Timing
+    slumber: Slumber
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.rules.settings
+
+    def attempt(self, kind: Kind) -> AttemptLog:
+        """Return the record of a stream that others open to us."""
+        return AttemptLog(
+            self.board.publish,
+            self.reactor.seconds,
+            next(self.numbers),
+            Direction.IN,
+            kind=kind,
+            began=self.time_of_day(),
+        )
+
+
+def share(settings: Settings, reactor: Any) -> Shared:
+    """Make what the other steps start from; what happens is remembered from here on."""
+    limits = settings.limits
+    board = Board()
+    addresses = AddressCache()
+    now = time_of_day(reactor)
+    return Shared(
+        rules=Rules(settings),
+        reactor=reactor,
+        board=board,
+        history=_history(settings, board),
+        time_of_day=now,
+        started_at=now(),
+        numbers=count(1),
+        endpoints=Endpoints(),
+        places=Places(room_for(limits.streams)),
+        addresses=addresses,
+        tools=StreamTools(
+            addresses=addresses,
+            new_id=partial(secrets.token_urlsafe, STREAM_ID_BYTES),
+            negotiating=Budget(
+                stanza_bytes=limits.unauthenticated_stream_bytes, depth=20, elements=200, attributes=100
+            ),
+        ),
+        budget=Budget(depth=limits.depth, elements=limits.elements, attributes=limits.attributes),
+        timing=Timing(
+            negotiate=limits.negotiate_seconds,
+            close=limits.close_seconds,
+            stall=limits.stall_seconds,
+            silence=limits.silence_seconds,
+        ),
+        slumber=Slumber(reactor),
+    )
+
+
+def _history(settings: Settings, board: Board) -> History:
+    limits = settings.limits
+    history = History(
+        domains=limits.remembered_domains,
+        strangers=max(1, limits.remembered_domains // 4),
+        attempts=limits.remembered_attempts,
+        most_bytes=limits.history_bytes,
+    )
+    board.subscribe(history.notice, *History.KINDS)
+    return history

@@ -1,0 +1,85 @@
+"""The bounds that no key sets, as docs/configuration.md shows them: `python -m gateway.run.bounds`.
+
+Everybody who may send can fill these tables. Each has room for so many entries, and what happens when there are more is
+part of its row. The numbers come from the code that keeps to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gateway.bounds.tables import MOST_CAUSES
+from gateway.clients.resumption import MOST_PARKED
+from gateway.federation.backoff import MOST_WAITS
+from gateway.federation.resumption import KEPT_SECONDS, MOST_BROKEN
+from gateway.handlers.route import MOST_OPEN
+from gateway.im.accounts import MOST_WAITING
+from gateway.im.client_state import MOST as MOST_HELD
+from gateway.net.certificates.judge import MOST_VERDICTS
+from gateway.net.connection.writable import MOST_ANSWERS
+from gateway.net.listen.connection_limits import MOST_REFUSALS
+from gateway.notices.attempts.elsewhere import MOST_WAYS
+from gateway.notices.attempts.records import MOST_STEPS
+from gateway.operations.history import MOST_ATTEMPTS, MOST_DOMAINS, MOST_STRANGERS, MOST_UNDER_WAY
+from gateway.operations.http.events import MOST_READERS
+from gateway.routing.requests import MOST_BYTES_EACH, MOST_EACH
+
+INTRODUCTION = """\
+## Bounds without a key
+
+What others can fill is bounded, and one address or domain cannot take the room of the others. The keys above set most
+of these bounds; the following ones are fixed.
+"""
+
+
+class Row(NamedTuple):
+    """One table: what is kept, how much of it, who has a share, and what happens at the bound."""
+
+    kept: str
+    most: str
+    share: str
+    then: str
+
+
+TABLE = (
+    Row("domains and pairs that could not be reached", f"{MOST_WAITS:,}", "domain", "the oldest wait ends early"),
+    Row("requests that wait for one responder", f"{MOST_EACH:,}", "asking domain", "no error comes when it is lost"),
+    Row("memory of those requests", f"{MOST_BYTES_EACH:,} bytes", "asking domain", "the same"),
+    Row("requests to one handler", f"{MOST_OPEN:,}", "", "the oldest is answered with an error"),
+    Row("streams of other servers that broke and can be resumed", f"{MOST_BROKEN:,}", "",
+        f"the oldest cannot be resumed; nor can any after {KEPT_SECONDS} s"),
+    Row("clients without a connection that can be resumed", f"{MOST_PARKED:,}", "", "the longest parked goes offline"),
+    Row("stanzas held for an inactive client", f"{MOST_HELD:,}", "client", "all of them are sent"),
+    Row("steps that wait for the store", f"{MOST_WAITING:,}", "", "nothing more is read until some are done"),
+    Row("verdicts on certificates", f"{MOST_VERDICTS:,}", "", "the oldest certificate is judged again"),
+    Row("addresses and domains whose rates, failures and complaints are counted", f"{MOST_CAUSES:,}", "",
+        "the oldest is counted from the start"),
+    Row("answers to one connection that has no room", f"{MOST_ANSWERS:,} bytes", "connection",
+        "nothing more is read from it"),
+    Row("connections that are being told why they are refused", f"{MOST_REFUSALS:,}", "",
+        "further ones are closed without a word"),
+    Row("failed ways to other servers that explain a verdict", f"{MOST_WAYS:,}", "", "the oldest is forgotten"),
+    Row("steps of one attempt", f"{MOST_STEPS:,}", "attempt", "further ones are counted"),
+    Row("attempts of one domain in the history", f"{MOST_ATTEMPTS:,}", "domain", "the oldest is forgotten"),
+    Row("known domains in the history", f"{MOST_DOMAINS:,}", "domain with subdomains", "the oldest is forgotten"),
+    Row("unknown domains in the history", f"{MOST_STRANGERS:,}", "address", "the oldest is forgotten"),
+    Row("attempts under way in the history", f"{MOST_UNDER_WAY:,}", "", "the oldest is not shown"),
+    Row("readers of the status page's events", f"{MOST_READERS:,}", "", "further ones are refused"),
+)  # fmt: skip
+
+
+def manual() -> str:
+    """Return the section of docs/configuration.md."""
+    return "\n".join([INTRODUCTION, *_lines()]) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield "| what is kept | at most | share of each | at the bound |"
+    yield "|---|---|---|---|"
+    for row in TABLE:
+        yield f"| {row.kept} | {row.most} | {row.share} | {row.then} |"
+
+
+if __name__ == "__main__":
+    print(manual(), end="")

@@ -1,0 +1,42 @@
+"""What one side tells the other of its limits, as an element (XEP-0478).
+
+It stands in the stream features of the receiving entity, and in the `<bidi/>` of an initiating server (XEP-0288).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from gateway.stream.facts import Facts, PeerLimits
+from gateway.xmpp.digits import read_number
+from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import LIMITS
+
+_MOST = 10**18 - 1
+
+
+def our_limits(facts: Facts) -> Element:
+    """Return `<limits/>` as our terms for the other side have it."""
+    return _limits(facts.terms.stanza_bytes, int(facts.terms.idle_seconds))
+
+
+@lru_cache
+def _limits(stanza_bytes: int, idle_seconds: int) -> Element:
+    told = {"max-bytes": stanza_bytes, "idle-seconds": idle_seconds}
+    return Element(
+        LIMITS, "limits", {}, [Element(LIMITS, name, {}, [str(value)]) for name, value in told.items() if value]
+    )
+
+
+def their_limits(parent: Element) -> PeerLimits:
+    """Return what `<limits/>` inside an element says, as far as it is numbers."""
+    limits = parent.first(LIMITS, "limits")
+    if limits is None:
+        return PeerLimits()
+    return PeerLimits(stanza_bytes=_number(limits, "max-bytes"), idle_seconds=_number(limits, "idle-seconds"))
+
+
+def _number(limits: Element, name: str) -> int | None:
+    element = limits.first(LIMITS, name)
+    text = element.text.strip() if element is not None else ""
+    return read_number(text, _MOST)

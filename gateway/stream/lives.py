@@ -1,0 +1,24 @@
+"""Lives: what the tables of states of connections and sessions have in common.
+
+Each is an enum of states, an enum of moves, and a table that says where a move leads. A move that changes nothing has
+a cell that says so. A move without a cell is a bug of ours, never a shrug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+from gateway.xmpp.errors import Misuse
+
+StateT = TypeVar("StateT", bound=StrEnum)
+MoveT = TypeVar("MoveT", bound=StrEnum)
+
+
+def after(table: Mapping[StateT, Mapping[MoveT, StateT]], state: StateT, move: MoveT) -> StateT:
+    """Return the state to which a move leads; raises Misuse where the table has no cell for it."""
+    cells = table[state]
+    if move not in cells:
+        raise Misuse(f"{move} cannot happen while {state}")
+    return cells[move]

@@ -1,0 +1,76 @@
+"""The English of the project stays plain: word orders of a translation, once repaired, do not come back.
+
+A pattern is here because it was found many times; CONTRIBUTING.md has what to write instead.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+_START = r"(?:^|[.:;] +)"
+# `What` and `Who` may begin a question, and `What it is` a heading; `Whoever` begins neither.
+PATTERNS = {
+    "a sentence that begins with a free relative: name the thing": rf"{_START}(?:Whoever|Whatever|Who|What (?:can"
+    r"|cannot|comes|does|follows|goes|has|keeps|stands|waits|would))\b(?!.*\?)",
+    "any more: no longer": r"\bany more\b(?! than\b| \w+s\b)",
+    "is no <noun>: is not a <noun>": r"(?<!there )(?<!There )\b(?:is|are) no (?:address|bare|browser|certificate|client"
+    r"|component|domain|element|error|factory|failure|file|folder|forgery|handler|header|JID|key|limit|message|mistake"
+    r"|name|network|number|proof|request|secret|server|stanza|stream|terminal|text|TOML|URI|UTF-8|XML|word)s?\b",
+    "so many: this many, or the number": r"\bso many\b",
+    "told: logged, reported, said": r"\b(?:is|are|was|were|be|been) told\b(?= by| in| with| once| at| here|[.,;])",
+    "stands: is, is up, is open": r"\b(?:connection|stream|key|line|name|value|tag|mistake|it|that) stands?\b(?! for)",
+    "he, his: it, they": r"\b(?:he|his|him|himself)\b",
+    "by whoever: by the one that": r"\bby whoever\b",
+    "anew, afresh: again": r"\b(?:anew|afresh)\b",
+    "all the same: anyway": r"\ball the same\b",
+}
+# Files that may have a pattern, with the reason.
+EXCEPTIONS = {
+    "CONTRIBUTING.md": "it shows what to avoid",
+    "docs/delivery.md": "rewritten separately",
+}
+
+
+def _sources() -> Iterator[Path]:
+    yield ROOT / "README.md"
+    yield ROOT / "SECURITY.md"
+    for folder, kinds in (("gateway", ("py", "js", "html", "sql")), ("docs", ("md",)), ("etc", ("*",))):
+        for kind in kinds:
+            yield from (file for file in sorted((ROOT / folder).rglob(f"*.{kind}")) if file.is_file())
+
+
+def prose_of(file: Path) -> str:
+    """Return the text of a file that people read: for Python the comments and strings, else everything."""
+    text = file.read_text(encoding="utf-8", errors="replace")
+    if file.suffix != ".py":
+        return text
+    kinds = (tokenize.COMMENT, tokenize.STRING)
+    return "\n".join(
+        each.string.lstrip("# \"'rfb")
+        for each in tokenize.generate_tokens(io.StringIO(text).readline)
+        if each.type in kinds
+    )
+
+
+def faults_in(text: str) -> list[str]:
+    """Return each place in a text where a pattern matches, with what to do about it."""
+    return [
+        f"{' '.join(line.split())[:100]!r}: {advice}"
+        for advice, pattern in PATTERNS.items()
+        for line in text.splitlines()
+        if re.search(pattern, line)
+    ]
+
+
+@pytest.mark.parametrize("file", list(_sources()), ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_translated_word_order(file: Path) -> None:
+    if str(file.relative_to(ROOT)) in EXCEPTIONS:
+        pytest.skip(EXCEPTIONS[str(file.relative_to(ROOT))])
+    assert faults_in(prose_of(file)) == []
