@@ -20,11 +20,13 @@ from gateway.net.listen.listening import NotOpened
 from gateway.notices.notices import Level, Remark, counted
 from gateway.operations.history import History
 from gateway.operations.status import outbound_connections
+from gateway.outbox.keeper import Keeper
 from gateway.run.assembly.accounts import host_accounts
 from gateway.run.assembly.certificates import load_certificates
 from gateway.run.assembly.doors import make_doors, open_doors
 from gateway.run.assembly.federation import federate
 from gateway.run.assembly.operating import let_operators_in, observe
+from gateway.run.assembly.outbox import Kept
 from gateway.run.assembly.policies import make_policies
 from gateway.run.assembly.routing import route_stanzas
 from gateway.run.assembly.serving import serve_locally
@@ -49,6 +51,7 @@ class Gateway(MultiService):
         policies = make_policies(shared, keys)
         # A route opens streams, and what comes in on a stream is routed: the circle is closed here, when both are made.
         routing = self.routing = route_stanzas(shared, open_stream=lambda pair: self.federation.streams.open(pair))
+        self.kept = Kept(shared, routing)
         served = self.served = serve_locally(shared, routing)
         people = self.people = host_accounts(shared, routing)
         federation = self.federation = federate(shared, trust, policies, routing)
@@ -57,7 +60,7 @@ class Gateway(MultiService):
         operating = self.operating = let_operators_in(shared, steered=self)
         self.factories: dict[str, IProtocolFactory] = {**self.reception.doors, "http": operating.page}
         endpoints = open_doors(shared, self.factories)
-        for service in (people, operating.control, operating.lag, endpoints, operating.supervised):
+        for service in (self.kept, people, operating.control, operating.lag, endpoints, operating.supervised):
             self.addService(service)
 
     # -- started and stopped -----------------------------------------------------------------------------------------
@@ -89,7 +92,7 @@ class Gateway(MultiService):
 
     async def _close(self) -> None:
         """Shut the doors, bounce what waits, close every stream properly, and wait until they are gone."""
-        waiting = sum(route.queued for route in self.routing.routes)
+        waiting = sum(len(route.outflow) for route in self.routing.routes)
         streams = counted(len(self.connections()), "stream")
         self._remark(f"stopping: {streams} to be closed, {counted(waiting, 'stanza')} to be returned to the senders")
         for service in self.served.handlers.values():
@@ -100,6 +103,7 @@ class Gateway(MultiService):
         self.routing.routes.close()
         await close_in_order(self.connections(), self.shared.reactor)
         await self.people.close()
+        await self.kept.close()
         self._remark("stopped")
 
     def connections(self) -> list[Any]:
@@ -117,6 +121,11 @@ class Gateway(MultiService):
     def backoff(self) -> Backoff:
         """Which domains are not tried for a while."""
         return self.routing.backoff
+
+    @property
+    def keeper(self) -> Keeper:
+        """What is kept for other servers."""
+        return self.routing.keeper
 
     def peer(self, domain: Domain) -> PeerSettings:
         """How we deal with a domain."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
@@ -61,6 +62,7 @@ class People(Service):
         attempt: Callable[[], AttemptLog],
         reactor: Any,
         login_failures: int,
+        unsafe: Callable[[], Deferred[None] | None] = lambda: None,
     ) -> None:
         """`itself` has what is for a domain and no account; `secret` is for accounts that nobody has."""
         self.setName("accounts")
@@ -76,6 +78,7 @@ class People(Service):
         self._attempt = attempt
         self._login_failures = login_failures
         self._reactor = reactor
+        self._unsafe = unsafe
         self._threads = ThreadPool(0, _THREADS, "logins")
         self._resumptions = Resumptions(new_id, reactor)
         self._services: ClientServices | None = None
@@ -97,6 +100,7 @@ class People(Service):
             ),
             resumptions=self._resumptions,
             clock=self._reactor,
+            unsafe=self._unsafe,
         )
 
     def _account_domain(self, domain: Domain, store: IStore) -> AccountDomain:

@@ -59,6 +59,7 @@ class ClientServices:
     login: Login
     resumptions: Resumptions
     clock: IReactorTime
+    unsafe: Callable[[], Deferred[None] | None] = lambda: None  # until when what went to others would not survive
 
 
 class ClientSession:
@@ -258,12 +259,18 @@ class ClientSession:
         if client is None or self._acknowledging:
             self._is_asked_again = self._acknowledging
             return
-        h, wait = client.h, client.cleared()
+        h, wait = client.h, self._until_safe(client)
         if wait is None:
             self._write(acknowledgement(h))
         else:
             self._acknowledging = True
             wait.addCallback(lambda _: self._acknowledge_now(client, h))
+
+    def _until_safe(self, client: Client) -> Deferred[None] | None:
+        """None when all that came is done and would survive a crash; else a Deferred that fires then."""
+        cleared = client.cleared()
+        unsafe = self._services.unsafe
+        return unsafe() if cleared is None else cleared.addCallback(lambda _: unsafe())
 
     def _acknowledge_now(self, client: Client, h: int) -> None:
         self._acknowledging = False

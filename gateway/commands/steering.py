@@ -65,6 +65,34 @@ class Steering:
         return DONE if self.is_well(answer) else SOMETHING_IS_WRONG
 
 
+@dataclass(frozen=True, kw_only=True)
+class Queues(Steering):
+    """`queues`, and what may be done with the stanzas that are kept for a domain."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("action", nargs="?", choices=sorted(ACTIONS), metavar="ACTION", help=", ".join(ACTIONS))
+        parser.add_argument("domain", nargs="?", metavar="DOMAIN", help="whose kept stanzas are meant")
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        if arguments.action is None:
+            return self._both(arguments)
+        if arguments.domain is None:
+            return _complain(f"queues {arguments.action} needs a domain", 2)
+        render = ACTIONS[arguments.action]
+        return Steering(name=arguments.action, render=render, takes_domain=True).run(arguments)
+
+    def _both(self, arguments: argparse.Namespace) -> int:
+        """Show the routes, then what is kept; scripts get the routes, as ever."""
+        status = super().run(arguments)
+        if status != DONE or arguments.json:
+            return status
+        print()
+        return Steering(name="waiting", render=waiting, is_well=lambda answer: answer["condition"] == "ready").run(
+            arguments
+        )
+
+
 def state_folder(config: Path) -> Path:
     """Return the state folder that a configuration file names, even if the rest of the file has mistakes."""
     try:
@@ -117,6 +145,37 @@ def queues(answer: list[Mapping[str, Any]]) -> Iterator[str]:
     return table(["from", "to", "now", "waiting", "sent", "next try"], rows, "no stanza is waiting, and none was sent")
 
 
+def waiting(answer: Mapping[str, Any]) -> Iterator[str]:
+    """What is kept for which domain, by age in minutes, as Postfix' qshape shows it."""
+    ages = [f"{bound // 60}" for bound in answer["ages"]]
+    headings = ["kept for", "all", "KiB", *(f"<{age}" for age in ages), f"{ages[-1]}+", ""]
+    rows = (
+        [each["domain"], each["stanzas"], each["bytes"] // 1024, *each["ages"], "held" if each["is_held"] else ""]
+        for each in answer["domains"]
+    )
+    if answer["condition"] != "ready":
+        yield f"OUTBOX {answer['condition']}: {answer['sentence']}; {answer['remedy']}"
+    yield from table(headings, rows, "nothing is kept in the outbox")
+
+
+def show(answer: Mapping[str, Any]) -> Iterator[str]:
+    """What is kept for one domain."""
+    yield f"{answer['domain']}{': held by an operator' if answer['is_held'] else ''}"
+    rows = ([each["pair"][0], each["stanzas"], each["bytes"], clock(each["oldest"])] for each in answer["pairs"])
+    yield from table(["from", "waiting", "bytes", "oldest"], rows, "nothing is kept")
+    if (failing := answer["failing"]) is not None:
+        yield f"{failing['failures']} tries failed since {clock(failing['since'])}; the last one: {failing['reason']}"
+    for each in answer["aside"]:
+        yield f"set aside: {each['bytes']} bytes from {each['sender']}, {clock(each['accepted'])}: {each['reason']}"
+
+
+def _done(what: str) -> Callable[[Mapping[str, Any]], Iterator[str]]:
+    def render(answer: Mapping[str, Any]) -> Iterator[str]:
+        yield f"{answer['domain']}: {counted(answer['stanzas'], 'stanza')} {what}"
+
+    return render
+
+
 def close(answer: Mapping[str, Any]) -> Iterator[str]:
     """Yield how many streams were closed."""
     yield f"{counted(answer['closed'], 'stream')} with {answer['domain']} closed"
@@ -144,13 +203,22 @@ def _in(seconds: float | None) -> str:
     return f"in {duration(seconds)}" if seconds else ""
 
 
+ACTIONS: Mapping[str, Callable[[CommandResult], Iterable[str]]] = {
+    "show": show,
+    "retry": retry,
+    "hold": _done("held until it is released"),
+    "release": _done("released"),
+    "drop": _done("dropped, and nobody was told"),
+}
+"""What `queues` does for a domain, each with how its answer reads."""
+
 STEERING = {
     command.name: command
     for command in (
         Steering(name="status", render=status.render, is_well=status.is_well),
         Steering(name="peers", render=peers),
         Steering(name="explain", render=explain.render, is_well=explain.is_well, takes_domain=True),
-        Steering(name="queues", render=queues),
+        Queues(name="queues", render=queues),
         Steering(name="close", render=close, takes_domain=True),
         Steering(name="retry", render=retry, takes_domain=True),
         Steering(name="reload", render=reload),

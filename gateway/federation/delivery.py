@@ -146,6 +146,8 @@ class StreamEnd:
     led_on: bool = False  # something was acknowledged
     resuming: bool = False  # what was not acknowledged is given back later
     returned: Mapping[DomainPair, list[Stanza]] = field(default_factory=dict)  # not acknowledged: to be sent again
+    in_doubt: Mapping[DomainPair, list[Stanza]] = field(default_factory=dict)  # not acknowledged, while `resuming`
+    theirs: bool = False  # the other side ended it, or it broke
     blamed: Stanza | None = None  # the stanza over which the other side ended the stream, most likely
 
 

@@ -7,6 +7,7 @@ When as much is unacknowledged as may be, there is no room for more. A peer that
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,17 @@ from twisted.internet.interfaces import IReactorTime
 from gateway.features.stream_management import REQUEST
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.xmpp.stanzas import Stanza
+
+
+class _Unsafe:
+    """Stanzas that came, and are not yet where they survive a crash."""
+
+    __slots__ = ("count", "is_safe", "told")
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.is_safe = False
+        self.told: Deferred[None] = Deferred()
 
 
 class Ledger:
@@ -37,7 +49,9 @@ class Ledger:
         self.id: str | None = None  # by which the stream can be resumed
         self.careful_for = 0  # this many stanzas are sent one by one, each when the one before was acknowledged
         self._acknowledged_before = acknowledged_before
+        self.has_given_up = False  # the other side did not answer
         self.was_resumed = False  # it goes on with a stream that broke
+        self.latest: Sequence[Stanza] = ()  # what was acknowledged last
         self.counts = False  # whether what comes in is counted: since both sides have enabled it
         self._clock = clock
         self._patience = patience
@@ -45,6 +59,8 @@ class Ledger:
         self._asked_at: float | None = None
         self._watch: Any = None
         self._waiting: list[Deferred[None]] = []
+        self._unsafe: deque[_Unsafe] = deque()  # counted when they are
+        self._is_short = False  # an answer was given that left out what was not safe
 
     @property
     def has_room(self) -> bool:
@@ -72,17 +88,43 @@ class Ledger:
         self.acknowledgements.add(batch, len(data))
         return data + self._question()
 
-    def handled(self, count: int) -> None:
-        """So many of their stanzas have been dealt with."""
-        if self.counts:
+    def handled(self, count: int, unsafe: Deferred[None] | None = None) -> Deferred[None] | None:
+        """So many of their stanzas have been dealt with: now, or once `unsafe` fires, and in their order.
+
+        The answer fires when the other side is to be told at last what it has asked for too early.
+        """
+        if not self.counts:
+            return None
+        if unsafe is None and not self._unsafe:
             self.acknowledgements.handled(count)
+            return None
+        waits = _Unsafe(count)
+        self._unsafe.append(waits)
+        if unsafe is None:
+            waits.is_safe = True
+            return waits.told
+        unsafe.addCallback(self._safe, waits)
+        return waits.told
+
+    def _safe(self, _: object, waits: _Unsafe) -> None:
+        waits.is_safe = True
+        while self._unsafe and self._unsafe[0].is_safe:
+            self.acknowledgements.handled(self._unsafe.popleft().count)
+        if self._is_short and not self._unsafe:
+            self._is_short = False
+            waits.told.callback(None)
+
+    def asked(self) -> int:
+        """The other side asks what has been handled; the answer is its h."""
+        self._is_short = bool(self._unsafe)
+        return self.acknowledgements.h
 
     def acknowledged(self, h: int) -> bytes:
         """They have handled everything up to `h`; the answer is what to write, if anything.
 
         Raises StreamError for what cannot be.
         """
-        new = self.acknowledgements.acknowledge(h)
+        new = self.latest = self.acknowledgements.acknowledge(h)
         self.careful_for = max(0, self.careful_for - len(new))
         self._asked_at = None
         if self.has_room:
@@ -111,6 +153,7 @@ class Ledger:
             return
         left = self._asked_at + self._patience - self._clock.seconds()
         if left <= 0:
+            self.has_given_up = True
             self._silent()
         else:
             self._watch = self._clock.callLater(left, self._look)

@@ -80,8 +80,7 @@ class BrokenStream:
                 self.acknowledgements.acknowledge(h)
         returned = by_pair(self.acknowledgements.take_back())
         for pair, take_back in self._routes.items():
-            if stanzas := returned.get(pair):
-                take_back(stanzas)
+            take_back(returned.get(pair, ()))
 
     def wait(self) -> Deferred[None]:
         """Fires when the outcome is known; fails with DeliveryFailed when it is cancelled."""

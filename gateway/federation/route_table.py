@@ -22,21 +22,25 @@ class RouteTable:
         self._backoff = backoff
         self._most = most
         self._crowded_out = crowded_out
-        self._is_leaving = False
+        self.is_leaving = False
 
     def __iter__(self) -> Iterator[RemoteRoute]:
         return iter([*self.by_pair.values()])  # a copy: a route that is closed or tried may forget itself
 
     def route_of(self, pair: DomainPair) -> IRoute:
         """Return the route of a pair, made now if there is none and there is room for it."""
+        return self.remote_route_of(pair) or self._crowded_out
+
+    def remote_route_of(self, pair: DomainPair) -> RemoteRoute | None:
+        """Return the route of a pair, made now if there is none; None if there are too many."""
         route = self.by_pair.get(pair)
-        if route is not None:
-            return route
-        return self._new(pair) if len(self.by_pair) < self._most else self._crowded_out
+        if route is None and len(self.by_pair) < self._most:
+            route = self._new(pair)
+        return route
 
     def _new(self, pair: DomainPair) -> RemoteRoute:
         route = self.by_pair[pair] = self._make(pair)
-        if self._is_leaving:
+        if self.is_leaving:
             route.close()
         return route
 
@@ -59,7 +63,7 @@ class RouteTable:
 
     def leave(self) -> None:
         """Open no stream from now on: a route that is still made is closed at once."""
-        self._is_leaving = True
+        self.is_leaving = True
 
     def close(self) -> None:
         """Bounce whatever waits."""

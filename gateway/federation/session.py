@@ -68,6 +68,7 @@ class SessionTools:
     patience: float = 60  # seconds without an acknowledgement that was asked for
     verifications: int = 100  # at a time for one stream
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    unsafe: Callable[[], Deferred[None] | None] = lambda: None  # until when what came would not survive a crash
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,7 @@ class ServerSession:
         self._ledger: Ledger | None = None
         self._pace: Pace | None = None
         self._users: dict[DomainPair, StreamUser] = {}
+        self._told: dict[DomainPair, Callable[[Sequence[Stanza]], None]] = {}  # of what is acknowledged
         self._life = Life.HEARING
 
     @property
@@ -116,6 +118,14 @@ class ServerSession:
     def carry(self, pair: DomainPair, user: StreamUser) -> None:
         """A route of this pair sends on this stream from now on."""
         self._users[pair] = user
+
+    def watch(self, pair: DomainPair, acknowledged: Callable[[Sequence[Stanza]], None]) -> None:
+        """Tell a route of this pair what is acknowledged from now on, of all that is sent on this stream."""
+        self._told[pair] = acknowledged
+
+    def unwatch(self, pair: DomainPair) -> None:
+        """The route need not be told any more."""
+        self._told.pop(pair, None)
 
     @property
     def is_managed(self) -> bool:
@@ -174,11 +184,13 @@ class ServerSession:
             return None
         self.attempt.stanzas("came in")
         handled, error = self._tools.admission.admit(stanzas, self.facts)
+        room = self._tools.admission.flush()
         if self._ledger is not None:
-            self._ledger.handled(handled)
+            late = self._ledger.handled(handled, self._tools.unsafe())
+            if late is not None:
+                late.addCallback(lambda _: self._acknowledge(None))
         if error is not None:
             self.connection.close(error)
-        room = self._tools.admission.flush()
         return self._paced(len(stanzas), room) if self.facts.terms.stanzas_per_second else room
 
     def outstanding(self) -> Deferred[None] | None:
@@ -214,10 +226,13 @@ class ServerSession:
     def _tell_users(self, ending: Ending, *, resuming: bool) -> None:
         """Tell every route that sent on this stream that it has ended."""
         users, self._users = self._users, {}
+        self._told.clear()
         ledger = self._ledger
         was_in_vain, led_on = (ledger.was_in_vain, ledger.led_on) if ledger is not None else (False, False)
         returned = [] if resuming or self._ledger is None else self._ledger.acknowledgements.take_back()
+        in_doubt = ledger.acknowledgements.unacknowledged() if resuming and ledger is not None else []
         blamed = returned.pop(0) if returned and _is_blamed(ending) else None
+        given_up = ledger is not None and ledger.has_given_up
         end = StreamEnd(
             reason=self.narrator.last_error or ending.reason,
             cleanly=ending.closed_properly,
@@ -227,6 +242,8 @@ class ServerSession:
             in_vain=was_in_vain,
             led_on=led_on,
             returned=by_pair(returned),
+            in_doubt=by_pair(in_doubt),
+            theirs=not given_up and _is_theirs(ending),
             blamed=blamed,
         )
         for user in users.values():
@@ -250,9 +267,9 @@ class ServerSession:
             self._ledger.id, self._ledger.counts, self._ledger.was_resumed = resumed, True, True
         return self._ledger
 
-    def _acknowledge(self, _: AcknowledgementRequested) -> None:
+    def _acknowledge(self, _: AcknowledgementRequested | None) -> None:
         if self._ledger is not None and self.connection.stream.is_open:
-            self.connection.write(acknowledgement(self._ledger.acknowledgements.h))
+            self.connection.write(acknowledgement(self._ledger.asked()))
 
     def _acknowledge_last(self, _: LastAcknowledgement) -> None:
         if self._ledger is not None:
@@ -269,6 +286,9 @@ class ServerSession:
             return
         if more and self.connection.stream.is_open:
             self.connection.write(more)
+        if self._told and self._ledger.latest:
+            for told in tuple(self._told.values()):
+                told(self._ledger.latest)
 
     # -- other -------------------------------------------------------------------------------------------------------
 
@@ -296,6 +316,11 @@ class ServerSession:
         Acknowledged: _acknowledged,
         LastAcknowledgement: _acknowledge_last,
     }
+
+
+def _is_theirs(ending: Ending) -> bool:
+    """Whether the other side has ended the stream, or the connection broke while it still took what we sent."""
+    return ending.error is not None or not (ending.stalled or ending.stuck or ending.answered)
 
 
 def _is_blamed(ending: Ending) -> bool:

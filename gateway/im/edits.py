@@ -50,21 +50,6 @@ def with_child(stanza: Stanza, child: Element) -> Stanza:
     return stanza.rewritten(raw)
 
 
-def restored(name: str, raw: bytes) -> Stanza:
-    """A stanza that was kept as bytes, with its attributes read again."""
-    bare = Stanza(name, raw, None, None, None, None)
-    element = bare.element
-    to, from_ = element.get("to"), element.get("from")
-    return Stanza(
-        name,
-        raw,
-        Address.parse(to) if to is not None else None,
-        Address.parse(from_) if from_ is not None else None,
-        element.get("type"),
-        element.get("id"),
-    )
-
-
 def _put_in(stanza: Stanza, written: bytes) -> bytes:
     behind_name = 1 + len(stanza.name)
     return stanza.raw[:behind_name] + written + stanza.raw[behind_name:]

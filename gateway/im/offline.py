@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from gateway.im.account import Account, Resource
-from gateway.im.edits import restored, with_child
+from gateway.im.edits import with_child
 from gateway.im.failures import explain
 from gateway.im.kept import KeptMessage
 from gateway.im.work import Later
@@ -27,7 +27,7 @@ from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import CLIENT, DELAY, HINTS
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import Stanza, restored
 
 CHAT_STATES = "http://jabber.org/protocol/chatstates"
 AT_ONCE = 100

@@ -11,7 +11,6 @@ from functools import partial
 from gateway.im.account import Account, Resource
 from gateway.im.answers import presence
 from gateway.im.contacts import Contacts
-from gateway.im.edits import restored
 from gateway.im.presence import Presences
 from gateway.im.relations import after_receiving, after_sending, row_of_received, row_of_sent, state_of
 from gateway.im.subscriptions import SUBSCRIBE, UNSUBSCRIBED
@@ -20,7 +19,7 @@ from gateway.storage.interfaces import IStore
 from gateway.stream.codec import AddressLookup
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import StanzaCondition, StanzaError
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import Stanza, restored
 
 # A longer request is kept without its content: who asks is what matters.
 LONGEST_REQUEST = 4096

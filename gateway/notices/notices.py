@@ -205,6 +205,31 @@ class TooMuch(Notice):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutboxChanged(Notice):
+    """The outbox works, or does not: told once at each change of its condition."""
+
+    word: str
+    text: str
+    detail: str
+    remedy: str
+    is_well: bool
+
+    @property
+    def level(self) -> Level:
+        return Level.INFO if self.is_well else Level.ERROR
+
+    @property
+    def sentence(self) -> str:
+        if self.is_well:
+            return self.text
+        detail = f" ({self.detail})" if self.detail else ""
+        return (
+            f"{self.text}{detail}: {self.remedy}. Meanwhile stanzas wait in memory alone, or are answered with"
+            " resource-constraint where older ones are kept; it is looked at again every 30 seconds at least"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class SentAgain(Notice):
     """Stanzas had not been acknowledged when a connection broke, and go out again."""
 

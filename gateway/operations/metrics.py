@@ -81,6 +81,7 @@ class Metrics:
         self._stream_seconds = cache(stream_seconds.labels)
         self._bounces = cache(bounces.labels)
         registry.register(FigureGauges(figures))
+        registry.register(OutboxCounters(figures))
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
 
@@ -147,6 +148,40 @@ class StanzaCounts(Collector):
         return stanzas, sizes
 
 
+class OutboxCounters(Collector):
+    """What was counted of the outbox, which counts by itself."""
+
+    def __init__(self, figures: Callable[[], Figures]) -> None:
+        self._figures = figures
+
+    def describe(self) -> Iterable[CounterMetricFamily]:
+        """The names, for the registry; nothing is read for them."""
+        return [self._ended(), *(CounterMetricFamily(f"xmpp_gateway_outbox_{name}", told) for name, told in _COUNTED)]
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """The counters, filled in."""
+        outbox = self._figures().outbox
+        if outbox is None:
+            return
+        ended = self._ended()
+        for how in ("delivered", "expired", "returned", "set_aside"):
+            ended.add_metric([how], outbox.counts[how])
+        yield ended
+        for name, told in _COUNTED:
+            yield CounterMetricFamily(f"xmpp_gateway_outbox_{name}", told, outbox.counts[name])
+
+    def _ended(self) -> CounterMetricFamily:
+        told = "Stanzas of the outbox that have had their end"
+        return CounterMetricFamily("xmpp_gateway_outbox_ended", told, labels=["how"])
+
+
+_COUNTED = (
+    ("kept", "Stanzas put into the outbox"),
+    ("refused", "Stanzas that the outbox did not take"),
+    ("maybe_twice", "Stanzas in flight when a stream broke: they may arrive twice"),
+)
+
+
 class FigureGauges(Collector):
     """The state of the moment, read when it is asked for."""
 
@@ -173,6 +208,10 @@ class FigureGauges(Collector):
         for disposition, count in figures.routes.items():
             add("routes", count, disposition)
         add("waiting_domains", figures.waiting_domains)
+        if (outbox := figures.outbox) is not None:
+            add("outbox_stanzas", outbox.stanzas)
+            add("outbox_bytes", outbox.bytes)
+            add("outbox_ready", float(outbox.condition == "ready"), outbox.condition)
         for domain in figures.domains:
             add("domain_up", float(domain.up), domain.domain, domain.serve)
         for certificate in figures.certificates:
@@ -190,6 +229,9 @@ def _empty_gauges() -> dict[str, GaugeMetricFamily]:
             ("queued_stanzas", "Stanzas waiting for streams that are being opened", []),
             ("routes", "Ways to other domains, by what becomes of a stanza now", ["disposition"]),
             ("waiting_domains", "Domains not tried for a while, since trying them has failed", []),
+            ("outbox_stanzas", "Stanzas kept in the outbox, with those in flight", []),
+            ("outbox_bytes", "Bytes that they take", []),
+            ("outbox_ready", "1 when the outbox takes stanzas; the label is its condition", ["condition"]),
             ("domain_up", "1 when whatever serves a domain of ours is there", ["domain", "serve"]),
             ("certificate_days_left", "Days until a certificate of ours expires", ["domain"]),
         )

@@ -27,11 +27,13 @@ from gateway.operations.status_records import (
     CertificateStatus,
     DomainStatus,
     Figures,
+    OutboxFigures,
     PeerStatus,
     QueueStatus,
     Status,
     StreamStatus,
 )
+from gateway.outbox.keeper import Keeper
 from gateway.stream.facts import Facts
 from gateway.timing.turns import Turns
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -47,6 +49,7 @@ class Observed:
     history: History
     identities: Mapping[Domain, Identity]
     components: Mapping[Domain, ComponentRoute]
+    keeper: Keeper
     remote_routes: Mapping[DomainPair, RemoteRoute]
     backoff: Backoff
     started_at: float
@@ -92,7 +95,7 @@ class StatusReader:
             version=self._version,
             time=self._time_of_day(),
             started=self._observed.started_at,
-            problems=self._observed.missing(),
+            problems=[*self._observed.missing(), *self._observed.keeper.problems()],
             doors=[f"{door} {endpoint}" for door, endpoint in self._observed.settings().listen.opened()],
             domains=list(self.domains(census)),
             certificates=list(self.certificates()),
@@ -115,8 +118,18 @@ class StatusReader:
             queued_stanzas=sum(route.queued for route in routes),
             routes=Counter(route.disposition.value for route in routes),
             waiting_domains=len(self._waiting(self._seconds())),
+            outbox=self._outbox(),
             domains=list(self.domains(census)),
             certificates=list(self.certificates()),
+        )
+
+    def _outbox(self) -> OutboxFigures | None:
+        keeper = self._observed.keeper
+        if keeper.outbox is None:
+            return None
+        outbox = keeper.outbox
+        return OutboxFigures(
+            stanzas=outbox.stanzas, bytes=outbox.size, condition=outbox.condition.word, counts=dict(keeper.counts)
         )
 
     def streams_of(self, domain: str) -> list[StreamStatus]:

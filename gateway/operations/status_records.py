@@ -103,6 +103,16 @@ class Status:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutboxFigures:
+    """What is kept at the moment, the word for the outbox's condition, and what was counted since the start."""
+
+    stanzas: int
+    bytes: int
+    condition: str
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Figures:
     """What is counted rather than listed, for metrics; cheap to make also when there are very many streams."""
 
@@ -112,5 +122,6 @@ class Figures:
     queued_stanzas: int
     routes: Counter[str]  # by disposition
     waiting_domains: int
+    outbox: OutboxFigures | None = None  # before it is opened
     domains: Sequence[DomainStatus]
     certificates: Sequence[CertificateStatus]

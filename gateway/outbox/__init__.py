@@ -8,7 +8,9 @@ endings.py      what becomes of what is not delivered, and what its sender is to
 records.py      what goes in and comes out, and the bounds
 errors.py       what an outbox refuses, and when it cannot work
 conditions.py   the states of the file, each with a sentence for people: a table
-routing/interfaces.py   IOutbox, the one interface
+interfaces.py   IOutbox, the one interface
+keeper.py       what all routes share: the outbox, and whether what came is safe by now
+backlog.py      what is kept of one pair: put, read, sent, settled, ended
 chunks.py       stanzas of one flush as one row, and back; their numbers
 tallies.py      what is kept of each pair and for each sender, and the check of the bounds
 memory.py       an outbox that forgets at the end of the process

@@ -1,6 +1,6 @@
 """IOutbox: the one interface to every store of waiting stanzas.
 
-Every method but `condition` gives a Deferred. One that changes something fires when the change is kept, whatever
+Every method but `waiting` gives a Deferred. One that changes something fires when the change is kept, whatever
 happens to the process then. Calls take effect in the order in which they were made, and one that fails has changed
 nothing; but `settle` and `remove` are remembered when they fail, and done when the outbox works again. All may fail
 with OutboxUnavailable, which names the condition; `put` and `put_newest` may also fail with OutboxFull.
@@ -59,6 +59,9 @@ class IOutbox(Interface):
 
         An end that is told before it is noted is told twice after a crash in between, but never not at all.
         """
+
+    def waiting(pair: DomainPair) -> int:
+        """Return how many stanzas of a pair wait, with those that are being put."""
 
     # For people
 

@@ -70,6 +70,10 @@ class MemoryOutbox:
     def size(self) -> int:
         return self._tallies.bytes
 
+    def waiting(self, pair: DomainPair) -> int:
+        tally = self._tallies.find(pair)
+        return tally.stanzas if tally is not None else 0
+
     def close(self) -> Deferred[None]:
         self.condition = Condition.CLOSED
         return succeed(None)

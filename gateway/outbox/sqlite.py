@@ -132,6 +132,10 @@ class SqliteOutbox:
     def size(self) -> int:
         return self._tallies.bytes
 
+    def waiting(self, pair: DomainPair) -> int:
+        tally = self._tallies.find(pair)
+        return tally.stanzas if tally is not None else 0
+
     # -- the life of a stanza ----------------------------------------------------------------------------------------
 
     def put(

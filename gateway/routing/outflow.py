@@ -129,6 +129,7 @@ class Outflow:
     def __init__(self, bounds: OutflowBounds, space: QueueSpace, clock: IReactorTime) -> None:
         """`clock` is an IReactorTime: those who wait to go on have their turns in its iterations."""
         self.flows = False
+        self.is_diverted = False  # `flows` stays False: something goes first that this outflow does not know
         self.waiting_bytes = 0
         self.refused = 0  # by `hold`, since it was last empty
         self._clock = clock
@@ -155,7 +156,7 @@ class Outflow:
         if self.flows:
             self._batch.extend(stanzas)
             return True
-        return self._channel is not None and self._hold(stanzas)
+        return self._channel is not None and not self.is_diverted and self._hold(stanzas)
 
     def add(self, stanza: Stanza) -> None:
         """While it `flows`: have the next flush write it."""
@@ -222,6 +223,11 @@ class Outflow:
         self._channel = channel
         self._drain(channel)
 
+    def divert(self, diverted: bool) -> None:
+        """Have every stanza pass by `add` or `hold`, even while there is room; or no longer."""
+        self.is_diverted = diverted
+        self.flows = not diverted and self._channel is not None and not self._queue
+
     def shut(self) -> None:
         """The channel is gone. Stanzas go on waiting, but senders no longer wait for them."""
         self._channel = None
@@ -238,7 +244,7 @@ class Outflow:
                 break
             channel.send(self._next_chunk())
         else:
-            self.flows = True
+            self.flows = not self.is_diverted
             self.refused = 0
         self._release()
 

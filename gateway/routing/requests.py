@@ -13,7 +13,7 @@ when that responder goes away. Of those given up, digests are kept, and the olde
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from hashlib import blake2b
 from sys import getsizeof
 
@@ -21,6 +21,7 @@ from gateway.xmpp.stanzas import Stanza
 
 RequestKey = tuple[str, str, str | None]
 
+_MOST_OWN = 10_000  # questions of our own that wait for an answer; the oldest is forgotten
 _EACH = 512  # bytes that a request takes beside its id and its addresses
 
 MOST_EACH, MOST_BYTES_EACH = 10_000, 8 << 20
@@ -90,6 +91,30 @@ class Requests:
 
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))
+
+
+class OwnQuestions:
+    """What we ask in our own name, from a resource that nobody else has: the answers are for nobody else."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, str | None], Callable[[], None]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._open)
+
+    def ask(self, question: Stanza, answered: Callable[[], None]) -> None:
+        """Call `answered` when a result or an error comes, whichever way."""
+        while len(self._open) >= _MOST_OWN:
+            del self._open[next(iter(self._open))]
+        self._open[str(question.from_), question.id] = answered
+
+    def take(self, response: Stanza) -> bool:
+        """Return whether a response was for us."""
+        answered = self._open.pop((str(response.to), response.id), None)
+        if answered is None:
+            return False
+        answered()
+        return True
 
 
 class _Unanswered:

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from gateway.notices.notices import Publish, StanzaBounced
 from gateway.routing.interfaces import IRoute, IRouter, IStreamRoute
 from gateway.routing.policy import Domains
-from gateway.routing.requests import RequestKey, Requests
+from gateway.routing.requests import OwnQuestions, RequestKey, Requests
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition, StanzaDropped, StanzaError
 from gateway.xmpp.stanzas import Stanza, check_iq, error_reply
@@ -30,6 +30,7 @@ class Router:
     def __init__(self, domains: Domains, remote: RemoteRoutes, publish: Publish) -> None:
         """`remote` gives the route for a pair of which the target is not one of our own domains, or is relayed."""
         self.requests = Requests()
+        self.own_questions = OwnQuestions()
         self.domains = domains
         self._remote = remote
         self._publish = publish
@@ -81,6 +82,8 @@ class Router:
     def _may_pass(self, iq: Stanza) -> bool:
         if (problem := check_iq(iq)) is not None:
             self.bounce(iq, problem)
+            return False
+        if self.own_questions and iq.is_response and self.own_questions.take(iq):
             return False
         if iq.is_response and not self._note_answer(iq):
             self.bounce(iq, _TOO_LATE)

@@ -190,6 +190,21 @@ def domains_of(stanza: Stanza) -> tuple[Domain, Domain] | None:
     return None if from_ is None or to is None else (from_.domain, to.domain)
 
 
+def restored(name: str, raw: bytes) -> Stanza:
+    """A stanza that was kept as bytes, with its attributes read again."""
+    bare = Stanza(name, raw, None, None, None, None)
+    element = bare.element
+    to, from_ = element.get("to"), element.get("from")
+    return Stanza(
+        name,
+        raw,
+        Address.parse(to) if to is not None else None,
+        Address.parse(from_) if from_ is not None else None,
+        element.get("type"),
+        element.get("id"),
+    )
+
+
 def with_attributes(raw: bytes, changes: dict[bytes, str]) -> bytes:
     """The bytes of an element with these unprefixed attributes set on its start tag."""
     named = _START_TAG_NAME.match(raw)

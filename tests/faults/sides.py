@@ -38,7 +38,7 @@ async def side(
     demands: dict[str, Any] = {"bidi": peers.get("bidi", False), "stream_management": peers["stream_management"]}
     if kind is Gateway:
         options = {
-            "peers": {"any": {"connect_seconds": PATIENCE_SECONDS, **peers}},
+            "peers": {"any": {"connect_seconds": PATIENCE_SECONDS, "keep": "no", **peers}},
             "limits": {"stall_seconds": PATIENCE_SECONDS},
             "log": {"level": "debug"},
         }

@@ -30,7 +30,7 @@ async def test_h_44_what_waits_for_two_thousand_silent_domains_stays_within_its_
     world.nameserver.publish_records({"hushed.test": "SILENT"})
     options = {
         "limits": {"queue_bytes": QUEUE_BYTES},
-        "peers": {"any": {"connect_seconds": CONNECT_SECONDS}},
+        "peers": {"any": {"connect_seconds": CONNECT_SECONDS, "keep": "no"}},
         "log": {"level": "debug"},
     }
     server = start(Gateway, "here.test", components={PUSHER: SECRET}, options=options)

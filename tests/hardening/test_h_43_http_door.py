@@ -79,7 +79,7 @@ def test_health_is_503_with_the_reasons_until_nothing_is_missing() -> None:
     missing = ["the door server is not open yet"]
     door = HTTPDoor({"/healthz": Page(ready(lambda: missing))}, lambda: [], Clock())
     status, _, body = ask(door, "/healthz")
-    assert (status, json.loads(body)) == (503, {"alive": True, "ready": False, "problems": missing})
+    assert (status, json.loads(body)) == (503, {"alive": True, "ready": False, "problems": missing, "warnings": []})
     missing = []
     status, _, body = ask(door, "/healthz")
-    assert (status, json.loads(body)) == (200, {"alive": True, "ready": True, "problems": []})
+    assert (status, json.loads(body)) == (200, {"alive": True, "ready": True, "problems": [], "warnings": []})

@@ -70,7 +70,7 @@ def scene(world: World) -> Iterator[Scene]:
             require_certificates=True,
             options={
                 "listen": {"http": [f"tcp:{port}:interface=127.0.0.1"]},
-                "peers": {"any": {"connect_seconds": 4}},
+                "peers": {"any": {"connect_seconds": 4, "keep": "no"}},
             },
         )
         assert isinstance(gateway, Gateway)

@@ -5,11 +5,12 @@ Results are made of texts, numbers, lists and mappings, ready to become JSON.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from gateway.config.settings import PeerSettings
 from gateway.federation.backoff import Backoff
@@ -20,6 +21,10 @@ from gateway.operations.history import History
 from gateway.operations.log import harmless
 from gateway.operations.status import StatusReader
 from gateway.operations.status_records import Status
+from gateway.outbox.errors import OutboxError
+from gateway.outbox.interfaces import IOutbox
+from gateway.outbox.keeper import Keeper
+from gateway.outbox.records import AGES, AsideStanza, DomainState, DomainSummary
 from gateway.stream.facts import Facts
 from gateway.timing.turns import Turns
 from gateway.xmpp.addresses import Address, Domain, prepare_domain
@@ -40,12 +45,30 @@ class Steered(Protocol):
     def history(self) -> History: ...
     @property
     def backoff(self) -> Backoff: ...
+    @property
+    def keeper(self) -> Keeper: ...
     def peer(self, domain: Domain) -> PeerSettings: ...
     def connections(self) -> Iterable[Any]: ...
     def routes_to(self, domain: Domain) -> Iterable[RemoteRoute]: ...
     def forget_names(self) -> None: ...
     def close_account(self, account: Address) -> int: ...
     def reload(self) -> Any: ...
+
+
+def _not_now(failure: Failure) -> Any:
+    failure.trap(OutboxError)
+    raise CommandRefused(str(failure.value))
+
+
+def _about(stanza: AsideStanza) -> dict[str, Any]:
+    """What is shown of a stanza that was set aside: whatever it is, and not what it says."""
+    return {
+        "sender": stanza.pair.sender,
+        "target": stanza.pair.target,
+        "bytes": len(stanza.raw),
+        "accepted": stanza.accepted,
+        "reason": stanza.reason,
+    }
 
 
 class Operator:
@@ -69,6 +92,11 @@ class Operator:
             self.retry,
             self.close_account,
             self.reload,
+            self.waiting,
+            self.show,
+            self.hold,
+            self.release,
+            self.drop,
         )
         return {command.__name__: command for command in commands}
 
@@ -133,6 +161,89 @@ class Operator:
         for route in waiting:
             route.retry()
         return {"domain": name, "tried": len(waiting), "stanzas": sum(route.queued for route in waiting)}
+
+    # -- the outbox --------------------------------------------------------------------------------------------------
+
+    @property
+    def _outbox(self) -> IOutbox:
+        outbox = self._steered.keeper.outbox
+        if outbox is None:
+            raise CommandRefused("the outbox has not been opened")
+        return outbox
+
+    def waiting(self) -> Deferred[dict[str, Any]]:
+        """What is kept, by domain and age; and the condition of the outbox."""
+        outbox, keeper = self._outbox, self._steered.keeper
+
+        def told(domains: Sequence[DomainSummary]) -> dict[str, Any]:
+            return {
+                "condition": outbox.condition.word,
+                "sentence": outbox.condition.sentence,
+                "remedy": outbox.condition.remedy,
+                "stanzas": outbox.stanzas,
+                "bytes": outbox.size,
+                "ages": list(AGES),
+                "domains": [{**asdict(each), "age": now - each.oldest} for each in domains],
+                "counts": keeper.counts,
+            }
+
+        now = keeper.time_of_day()
+        return outbox.summary(now).addCallbacks(told, _not_now)
+
+    def show(self, domain: str) -> Deferred[dict[str, Any]]:
+        """What is kept for one domain: how much of which sender, the last failure, and what was set aside."""
+        name, outbox = _prepared(domain), self._outbox
+
+        def told(state: DomainState) -> Deferred[dict[str, Any]]:
+            return outbox.aside(name).addCallback(
+                lambda aside: {
+                    "domain": name,
+                    "is_held": state.is_held,
+                    "pairs": [{**asdict(each), "pair": list(each.pair)} for each in state.pairs],
+                    "failing": asdict(state.failing) if state.failing is not None else None,
+                    "aside": [_about(each) for each in aside],
+                }
+            )
+
+        return outbox.state(name).addCallback(told).addErrback(_not_now)
+
+    def hold(self, domain: str) -> Deferred[dict[str, Any]]:
+        """Send nothing that is kept for a domain until it is released; that survives a restart."""
+        name = _prepared(domain)
+
+        def held(_: None) -> dict[str, Any]:
+            self._steered.keeper.held.add(name)
+            for route in list(self._steered.routes_to(name)):
+                route.hold()
+            return {"domain": name, "stanzas": self._kept_for(name)}
+
+        return self._outbox.hold(name).addCallbacks(held, _not_now)
+
+    def release(self, domain: str) -> Deferred[dict[str, Any]]:
+        """Send what is kept for a domain again."""
+        name = _prepared(domain)
+
+        def released(_: None) -> dict[str, Any]:
+            self._steered.keeper.held.discard(name)
+            for route in list(self._steered.routes_to(name)):
+                route.release()
+            return {"domain": name, "stanzas": self._kept_for(name)}
+
+        return self._outbox.release(name).addCallbacks(released, _not_now)
+
+    def drop(self, domain: str) -> Deferred[dict[str, Any]]:
+        """Forget what is kept for a domain, and what was set aside; nobody is told."""
+        name = _prepared(domain)
+
+        def dropped(count: int) -> dict[str, Any]:
+            for route in list(self._steered.routes_to(name)):
+                route.dropped()
+            return {"domain": name, "stanzas": count}
+
+        return self._outbox.drop(name).addCallbacks(dropped, _not_now)
+
+    def _kept_for(self, domain: Domain) -> int:
+        return sum(self._steered.keeper.waiting(route.pair) for route in self._steered.routes_to(domain))
 
     def close_account(self, account: str) -> dict[str, Any]:
         """Close the streams of an account of ours: it was deleted, or has another password."""

@@ -14,12 +14,16 @@ from gateway.operations.http.door import Response
 NOT_READY = 503
 
 
-def ready(missing: Callable[[], list[str]]) -> Callable[[], Response]:
-    """The page that tells whether nothing is missing for the gateway to do its work; each thing that is, in words."""
+def ready(missing: Callable[[], list[str]], warnings: Callable[[], list[str]] = lambda: []) -> Callable[[], Response]:
+    """The page that tells whether nothing is missing for the gateway to do its work; each thing that is, in words.
+
+    What is in `warnings` should be mended, and stops nobody: streams stand while the outbox takes nothing.
+    """
 
     def page() -> Response:
         problems = missing()
-        return _json({"alive": True, "ready": not problems, "problems": problems}, NOT_READY if problems else 200)
+        told = {"alive": True, "ready": not problems, "problems": problems, "warnings": warnings()}
+        return _json(told, NOT_READY if problems else 200)
 
     return page
 

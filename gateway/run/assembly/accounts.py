@@ -48,4 +48,5 @@ def host_accounts(shared: Shared, routing: Routing) -> People:
         attempt=partial(shared.attempt, Kind.CLIENT),
         reactor=shared.reactor,
         login_failures=settings.limits.login_failures,
+        unsafe=routing.keeper.unsafe,
     )

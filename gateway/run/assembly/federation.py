@@ -51,6 +51,7 @@ def federate(shared: Shared, trust: Trust, policies: Policies, routing: Routing)
         clock=shared.reactor,
         patience=limits.stall_seconds,
         verifications=limits.verifications_per_stream,
+        unsafe=routing.keeper.unsafe,
     )
     shared.board.subscribe(session_tools.elsewhere.notice, Attempt)
     resolver = _resolver(shared)

@@ -19,6 +19,7 @@ from gateway.operations.lag import LagMeter
 from gateway.operations.metrics import CONTENT_TYPE, Metrics
 from gateway.operations.status import Observed, StatusReader
 from gateway.operations.supervision import Supervised
+from gateway.outbox.keeper import Keeper
 from gateway.run.assembly.certificates import Trust
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served
@@ -49,6 +50,7 @@ def observe(
         history=shared.history,
         identities=trust.identities,
         components=served.components,
+        keeper=routing.keeper,
         remote_routes=routing.routes.by_pair,
         backoff=routing.backoff,
         started_at=shared.started_at,
@@ -66,17 +68,17 @@ def let_operators_in(shared: Shared, steered: Steered) -> Operating:
     return Operating(
         control=ControlDoor(partial(socket_path, settings.gateway.state), operator.actions, reactor),
         lag=LagMeter(reactor, metrics.notice),
-        page=_page(shared, operator, metrics),
+        page=_page(shared, operator, metrics, steered.keeper),
         supervised=Supervised(os.environ, shared.endpoints.missing, reactor),
     )
 
 
-def _page(shared: Shared, operator: Operator, metrics: Metrics) -> HTTPDoor:
+def _page(shared: Shared, operator: Operator, metrics: Metrics, keeper: Keeper) -> HTTPDoor:
     pages = {
         **dict(page_files()),
         "/events": EventStream({"status": operator.glance, "failures": operator.failures}, shared.reactor),
         "/metrics": Page(lambda: Response(body=metrics.text(), kind=CONTENT_TYPE)),
-        "/healthz": Page(ready(shared.endpoints.missing)),
+        "/healthz": Page(ready(shared.endpoints.missing, keeper.problems)),
         "/healthz/alive": Page(alive),
     }
     return HTTPDoor(pages, lambda: shared.settings.domains, shared.reactor)

@@ -9,6 +9,7 @@ from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.crowded import CrowdedOut
 from gateway.federation.route import OpenStream, RemoteRoute
 from gateway.federation.route_table import RouteTable
+from gateway.outbox.keeper import Keeper
 from gateway.routing.outflow import QueueSpace
 from gateway.routing.router import Router
 from gateway.run.assembly.shared import Shared
@@ -20,6 +21,7 @@ class Routing:
     """Where stanzas go."""
 
     router: Router
+    keeper: Keeper
     space: QueueSpace
     backoff: Backoff
     routes: RouteTable
@@ -32,6 +34,7 @@ def route_stanzas(shared: Shared, open_stream: OpenStream) -> Routing:
     """
     limits, publish = shared.settings.limits, shared.board.publish
     backoff = Backoff(Waits(), SystemRandom())
+    keeper = Keeper(shared.reactor, shared.time_of_day)
     space = QueueSpace(limits.queue_bytes)
 
     def remote(pair: DomainPair) -> RemoteRoute:
@@ -45,9 +48,10 @@ def route_stanzas(shared: Shared, open_stream: OpenStream) -> Routing:
             clock=shared.reactor,
             publish=publish,
             at_rest=routes.forget,
+            keeper=keeper,
         )
 
     crowded_out = CrowdedOut(limits.routes, lambda: router, publish, shared.reactor.seconds)
     routes = RouteTable(remote, backoff, most=limits.routes, crowded_out=crowded_out)
     router = Router(shared.rules.domains, routes.route_of, publish)
-    return Routing(router=router, space=space, backoff=backoff, routes=routes)
+    return Routing(router=router, keeper=keeper, space=space, backoff=backoff, routes=routes)

@@ -8,6 +8,7 @@ from gateway.config.settings import ComponentDomain, PeerSettings, RelayDomain, 
 from gateway.federation.route import RouteRules
 from gateway.net.dial.connector import Way
 from gateway.net.tls.contexts import TLSRules
+from gateway.outbox.backlog import KeepRules
 from gateway.routing.policy import DomainRule, Domains
 from gateway.stream.facts import Means, Terms
 from gateway.xmpp.addresses import Domain
@@ -44,6 +45,9 @@ class Rules:
             queue_stanzas=peer.queue_stanzas,
             connect_seconds=peer.connect_seconds,
             silence_seconds=self.settings.limits.silence_seconds,
+            keep=KeepRules(
+                level=peer.keep, hours=peer.keep_hours, silence_seconds=self.settings.limits.silence_seconds
+            ),
         )
 
     def way_to(self, domain: Domain) -> Way:

@@ -115,9 +115,11 @@ class World:
     # As a route.
 
     def uses(self, session: ServerSession) -> None:
-        session.carry(
-            FORTH, StreamUser(ended=self.ended, take_back=lambda stanzas: self.heard.append(f"back {ids(stanzas)}"))
-        )
+        session.carry(FORTH, StreamUser(ended=self.ended, take_back=self.take_back))
+
+    def take_back(self, stanzas: Sequence[Stanza]) -> None:
+        if stanzas:
+            self.heard.append(f"back {ids(stanzas)}")
 
     def ended(self, end: StreamEnd) -> None:
         words = [

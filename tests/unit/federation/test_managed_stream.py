@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gateway.federation.managed_stream import Ledger
@@ -106,3 +107,28 @@ def test_the_end_of_the_stream_leaves_no_timer(world: World) -> None:
     world.send()
     world.ledger.close()
     assert world.clock.getDelayedCalls() == []
+
+
+def test_what_would_not_survive_a_crash_is_not_acknowledged(world: World) -> None:
+    ledger = world.ledger
+    ledger.counts = True
+    unsafe: Deferred[None] = Deferred()
+    ledger.handled(2)
+    told = ledger.handled(3, unsafe)
+    ledger.handled(1)
+    assert ledger.asked() == 2, "what came behind it waits, too: h counts in order"
+    assert told is not None
+    assert not told.called
+    unsafe.callback(None)
+    assert told.called, "whoever has asked is told without asking again"
+    assert ledger.asked() == 6
+
+
+def test_nobody_is_told_who_has_not_asked(world: World) -> None:
+    world.ledger.counts = True
+    unsafe: Deferred[None] = Deferred()
+    told = world.ledger.handled(1, unsafe)
+    unsafe.callback(None)
+    assert told is not None
+    assert not told.called
+    assert world.ledger.asked() == 1

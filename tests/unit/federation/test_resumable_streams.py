@@ -51,7 +51,8 @@ class World:
         self.clock.advance(0)
 
     def take_back(self, stanzas: Sequence[Stanza]) -> None:
-        self.log.append("back " + " ".join(str(each.id) for each in stanzas))
+        if stanzas:
+            self.log.append("back " + " ".join(str(each.id) for each in stanzas))
 
     def wait(self, pair: DomainPair = PAIR) -> Deferred[None]:
         """Somebody wants to send."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.im.edits import attribute, from_sender, restored, standing_alone, to_recipient, with_child
+from gateway.im.edits import attribute, from_sender, standing_alone, to_recipient, with_child
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element, parse_element
+from gateway.xmpp.stanzas import restored
 from tests.support.trees import stanza
 
 TEXTS = [

@@ -14,7 +14,8 @@ from gateway.notices.attempts.records import AttemptLog, Direction
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import LoopLag, MaybeLost, StanzaBounced, StanzasPassed
 from gateway.operations.metrics import Metrics
-from gateway.operations.status_records import CertificateStatus, DomainStatus, Figures
+from gateway.operations.status_records import CertificateStatus, DomainStatus, Figures, OutboxFigures
+from gateway.outbox.keeper import COUNTED
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.stanzas import Stanza
 
@@ -31,6 +32,7 @@ FIGURES = Figures(
         }
     ),
     queued_stanzas=7,
+    outbox=OutboxFigures(stanzas=5, bytes=50, condition="ready", counts=dict.fromkeys(COUNTED, 3)),
     routes=Counter({"queueing": 2}),
     waiting_domains=1,
     domains=[DomainStatus(domain="bridge.test", serve="component", up=False, told="no component is attached")],

@@ -13,6 +13,7 @@ from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.history import History
 from gateway.operations.status import Observed, StatusReader
+from gateway.outbox.keeper import Keeper
 from gateway.stream.facts import Facts, Means, Role, TLSFacts
 from gateway.stream.states import State
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -67,6 +68,7 @@ class GatewayAtRest:
         self.remote_routes: dict[DomainPair, Any] = {}
         self.backoff = Backoff(Waits(), Fixed())  # type: ignore[arg-type]
         self.started_at = NOW - 500
+        self.keeper = Keeper(None, lambda: NOW)
         self._connections = connections
 
     def connections(self) -> Any:
@@ -82,6 +84,7 @@ def read(gateway: GatewayAtRest) -> StatusReader:
         history=gateway.history,
         identities=gateway.identities,
         components=gateway.components,
+        keeper=gateway.keeper,
         remote_routes=gateway.remote_routes,
         backoff=gateway.backoff,
         started_at=gateway.started_at,

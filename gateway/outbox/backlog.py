@@ -1,0 +1,584 @@
+"""Backlog: what is kept of one pair, from the moment at which it cannot be sent until it is settled.
+
+    gathered     what one turn brought; the next flush puts it into the outbox
+    being put    the transaction with it is not on the disk yet
+    kept         on the disk alone; in memory is how much it is
+    page         read from the disk again, or still known from being put: next to be sent
+    in flight    written to a stream, and not settled
+
+While no stream stands there is neither page nor flight. When one does, pages are read one after the other and sent as
+the window allows; what comes meanwhile is put behind them. When nothing is left to be sent, and the window is open,
+whoever owns the backlog is told that it has caught up, and need not put what can be sent at once.
+
+A stanza is settled by its acknowledgement, by a ping behind it, or by time (`settlement`). If the stream breaks
+before, it is still on the disk, and is sent again. What had been written without being kept, and was not acknowledged,
+is put when the stream breaks: before anything newer, so that order holds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from gateway.outbox.delay import delayed, is_late
+from gateway.outbox.endings import expired, failed, not_taken
+from gateway.outbox.errors import OutboxError, OutboxUnavailable
+from gateway.outbox.keeper import Keeper
+from gateway.outbox.records import DomainState, KeptStanza
+from gateway.outbox.retention import Keep, keeping, key_of
+from gateway.outbox.settlement import Settled, Settlement, SettlementMeans
+from gateway.outbox.window import Break, Window
+from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.errors import StanzaError
+from gateway.xmpp.stanzas import Stanza, restored
+
+_PAGE_BYTES = 1 << 20  # as much as is held in memory of what is to be sent
+_PAGE_STANZAS = 500
+_PUTTING_BYTES = 1 << 20  # more than this under way to the disk, and whoever sends waits
+_BATCH_STANZAS = 64
+_BATCH_BYTES = 1 << 16
+_BOUNCES = 50  # at a time, four times a second
+_BOUNCE_SECONDS = 0.25
+
+
+class Waiting(Stanza):
+    """A kept stanza that is to be sent, or is in flight."""
+
+    __slots__ = ("accepted", "backlog", "expires", "number")
+    accepted: float
+    backlog: Backlog
+    expires: float
+    number: int
+
+    @classmethod
+    def of(cls, stanza: Stanza, kept: KeptStanza, backlog: Backlog) -> Waiting:
+        """Return a stanza with what is known of it."""
+        waiting = cls(stanza.name, stanza.raw, stanza.to, stanza.from_, stanza.type, stanza._id)
+        waiting.accepted, waiting.expires = kept.accepted, kept.expires
+        waiting.number, waiting.backlog = kept.number, backlog
+        return waiting
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepRules:
+    """Which stanzas are kept, and for how long."""
+
+    level: str = "no"
+    hours: float = 24
+    silence_seconds: float = 65
+
+
+class Owner(Protocol):
+    """The route that a backlog is of."""
+
+    @property
+    def keep_rules(self) -> KeepRules: ...
+    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
+        """Tell a sender that this is the end of a stanza."""
+
+    def write_kept(self, batch: Sequence[Stanza]) -> Collection[Stanza]:
+        """Write these to the stream; the answer is what could not be written at all, and has been bounced."""
+
+    def ask(self, resource: str, answered: Callable[[], None]) -> None:
+        """Write a ping to the stream; `answered` is called when there is an answer."""
+
+    def room(self) -> Deferred[None] | None:
+        """None when there is room on the stream; else a Deferred that fires when there is."""
+
+    def remember_only(self, stanzas: Sequence[Stanza]) -> None:
+        """Let these wait in memory, as without an outbox: it takes none at the moment."""
+
+    def caught_up(self) -> None:
+        """Nothing is left to be sent."""
+
+    def emptied(self) -> None:
+        """Nothing is kept any more."""
+
+
+class Backlog:
+    """What is kept of one pair."""
+
+    def __init__(self, pair: DomainPair, keeper: Keeper, owner: Owner) -> None:
+        self.pair = pair
+        self.window = Window()
+        self.settlement: Settlement | None = None
+        self._keeper = keeper
+        self._owner = owner
+        self._gathered: list[tuple[Keep, Stanza]] = []
+        self._putting_bytes = 0
+        self._room: list[Deferred[None]] = []
+        self._page: deque[Waiting] = deque()
+        self._page_bytes = 0
+        self._in_flight: deque[Waiting] = deque()
+        self._is_unread = keeper.waiting(pair) > 0  # whether the disk may have more than what has been read
+        self._is_reading = False
+        self._is_blocked = False
+        self._read_upto = 0
+        self._stream = 0  # counts the streams; 0 and negative: none stands
+        self._streams = 0
+        self._plain: tuple[int, int] | None = None  # what was sent without a stamp has none the next time
+        self._attempt = 0
+        self._first_new: int | None = None  # the first one that was put since this attempt began
+        self._in_doubt: list[tuple[Stanza, int]] | None = None  # on a stream that may be resumed
+        self._doubtful_puts = 0
+        self._told_of_doubt: list[Callable[[], None]] = []
+        self._timer: Any = None
+
+    # -- what comes --------------------------------------------------------------------------------------------------
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nothing is kept, or about to be."""
+        return not self._gathered and not self._keeper.waiting(self.pair)
+
+    def takes(self, stanza: Stanza) -> bool:
+        """Gather a stanza for the next flush; False where it is none that is kept, or the outbox takes none.
+
+        While something is kept of the pair, a stanza that cannot be kept is bounced: in memory it would be overtaken.
+        """
+        keep = keeping(stanza)
+        if keep is Keep.NO:
+            return False
+        if not self._keeper.takes:
+            if self.is_empty:
+                return False
+            self._keeper.counts["refused"] += 1
+            self._owner.bounce(stanza, self._keeper.refusal().stanza_error())
+            return True
+        self._gathered.append((keep, stanza))
+        return True
+
+    def flush(self) -> Deferred[None] | None:
+        """Put what was gathered; a Deferred where whoever sends should wait for the disk."""
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            for _, run in groupby(gathered, key=lambda each: each[0]):
+                run_ = list(run)
+                self._put(run_[0][0], [stanza for _, stanza in run_])
+        if self._putting_bytes <= _PUTTING_BYTES:
+            return None
+        wait: Deferred[None] = Deferred()
+        self._room.append(wait)
+        return wait
+
+    def _put(self, keep: Keep, stanzas: Sequence[Stanza], *, doubtful: bool = False) -> None:
+        if keep is Keep.NEWEST:
+            for stanza in stanzas:
+                self._put_run((stanza,), key_of(stanza), doubtful)
+        else:
+            self._put_run(stanzas, None, doubtful)
+
+    def _put_run(self, stanzas: Sequence[Stanza], key: bytes | None, doubtful: bool) -> None:
+        size = sum([len(stanza.raw) for stanza in stanzas])
+        accepted = self._keeper.time_of_day()
+        expires = accepted + self._owner.keep_rules.hours * 3600
+        self._putting_bytes += size
+        attempt = self._attempt
+
+        def put(numbers: Sequence[int]) -> None:
+            self._less(size)
+            self._keeper.counts["kept"] += len(stanzas)
+            if doubtful:
+                self._doubt_kept(stanzas, numbers)
+            elif attempt == self._attempt and self._first_new is None:
+                self._first_new = numbers[0]
+            is_behind = self._is_unread or self._is_reading  # then it is not the next one to be sent
+            if doubtful or self._stream <= 0 or is_behind or self._page_bytes + size > _PAGE_BYTES:
+                self._is_unread = True
+            else:
+                for stanza, number in zip(stanzas, numbers, strict=True):
+                    kept = KeptStanza(number, stanza.raw, accepted, expires)
+                    self._page.append(Waiting.of(stanza, kept, self))
+                self._page_bytes += size
+                self._read_upto = numbers[-1]
+            self._send()
+
+        def not_put(failure: Failure) -> None:
+            self._less(size)
+            if doubtful:
+                self._doubt_kept((), ())
+            failure.trap(OutboxError)
+            error = failure.value
+            assert isinstance(error, OutboxError)
+            if isinstance(error, OutboxUnavailable) and (doubtful or self.is_empty):
+                self._owner.remember_only(stanzas)
+                return
+            self._keeper.counts["refused"] += len(stanzas)
+            for stanza in stanzas:
+                self._owner.bounce(stanza, error.stanza_error())
+            self._look_whether_empty()
+
+        asked = (
+            self._keeper.put(self.pair, [stanza.raw for stanza in stanzas], accepted, expires)
+            if key is None
+            else self._keeper.put_newest(self.pair, key, stanzas[0].raw, accepted, expires)
+        )
+        asked.addCallbacks(put, not_put)
+
+    def _less(self, size: int) -> None:
+        self._putting_bytes -= size
+        if 2 * self._putting_bytes <= _PUTTING_BYTES:
+            room, self._room = self._room, []
+            for wait in room:
+                wait.callback(None)
+
+    # -- a stream ----------------------------------------------------------------------------------------------------
+
+    def begin(self, *, is_managed: bool) -> None:
+        """A stream stands: send what is kept."""
+        self._streams += 1
+        self._stream = self._streams
+        means = SettlementMeans.MANAGED if is_managed else SettlementMeans.PINGED
+        self.settlement = Settlement(means, self._owner.keep_rules.silence_seconds)
+        self._read_upto = 0
+        self._is_unread = True
+        self._is_reading = self._is_blocked = False
+        self._send()
+
+    def acknowledged(self, stanzas: Sequence[Stanza]) -> None:
+        """The other side has taken responsibility for these, of all that was sent on the stream."""
+        upto = max([each.number for each in stanzas if type(each) is Waiting and each.backlog is self], default=0)
+        if upto and self.settlement is not None:
+            self._settled(self.settlement.acknowledged(upto) or Settled(upto=upto))
+
+    def broke(
+        self, made: Break, unacknowledged: Sequence[Stanza], *, resuming: bool, blamed: Stanza | None = None
+    ) -> Collection[int]:
+        """The stream is gone. Keep what of `unacknowledged` is to be kept; the answer is the ids of these objects.
+
+        If it is `resuming`, `returned` tells later what of it has not arrived.
+        """
+        self._stream = 0
+        self._stop_timer()
+        in_flight = list(self._in_flight)
+        self._in_flight.clear()
+        self._page.clear()
+        self._page_bytes = 0
+        self._is_unread = True
+        if self.settlement is not None:
+            self._keeper.counts["maybe_twice"] += self.settlement.broke() if not resuming else 0
+        fresh: list[tuple[Keep, Stanza]] = []
+        if self._keeper.takes and self._owner.keep_rules.level != "no":
+            fresh = [
+                (keep, each)
+                for each in unacknowledged
+                if type(each) is not Waiting and (keep := keeping(each)) is not Keep.NO
+            ]
+        self._in_doubt = [(each, each.number) for each in in_flight] if resuming else None
+        if in_flight and not resuming:
+            self.window = self.window.broke(made, [each.number for each in in_flight])
+        elif fresh and not resuming:
+            self.window = self.window.broke(Break.OTHER, ())
+        if isinstance(blamed, Waiting) and blamed.backlog is self:
+            self._set_aside(blamed.number)
+        elif (number := self.window.blamed) is not None:
+            guilty = next(each for each in in_flight if each.number == number)
+            self._owner.bounce(guilty, not_taken(self.pair.target))
+            self._set_aside(number)
+        for _, run in groupby(fresh, key=lambda each: each[0]):
+            run_ = list(run)
+            self._doubtful_puts += len(run_) if run_[0][0] is Keep.NEWEST else 1
+            self._put(run_[0][0], [stanza for _, stanza in run_], doubtful=True)
+        return {id(each) for _, each in fresh} | {
+            id(each) for each in unacknowledged if type(each) is Waiting and each.backlog is self
+        }
+
+    def returned(self, unacknowledged: Sequence[Stanza]) -> list[Stanza]:
+        """It is known what of a stream that broke has not arrived; the answer is what of it is not kept here."""
+        doubt = self._in_doubt
+        if doubt is None and not self._doubtful_puts:
+            return [each for each in unacknowledged if type(each) is not Waiting or each.backlog is not self]
+        missing = {id(each) for each in unacknowledged}
+
+        def settle() -> None:
+            doubt, self._in_doubt = self._in_doubt or [], None
+            arrived = 0
+            for each, number in doubt:
+                if id(each) in missing:
+                    break
+                arrived = number
+            if arrived:
+                self._keeper.counts["delivered"] += sum(number <= arrived for _, number in doubt)
+                self._forget_upto(arrived)
+            self._send()
+
+        kept = {id(each) for each, _ in doubt or ()}
+        if self._doubtful_puts:
+            self._told_of_doubt.append(settle)
+            return [each for each in unacknowledged if id(each) not in kept and keeping(each) is Keep.NO]
+        settle()
+        return [each for each in unacknowledged if id(each) not in kept]
+
+    def _doubt_kept(self, stanzas: Sequence[Stanza], numbers: Sequence[int]) -> None:
+        self._doubtful_puts -= 1
+        if self._in_doubt is not None:
+            self._in_doubt.extend(zip(stanzas, numbers, strict=True))
+        if not self._doubtful_puts:
+            told, self._told_of_doubt = self._told_of_doubt, []
+            for each in told:
+                each()
+
+    # -- sending -----------------------------------------------------------------------------------------------------
+
+    def _send(self) -> None:
+        """Send what the window and the stream have room for; read on; tell when nothing is left."""
+        if self.pair.target in self._keeper.held:
+            return
+        while self._stream > 0 and not self._is_blocked and self._in_doubt is None and not self._doubtful_puts:
+            if self._page:
+                room = self.window.room(len(self._in_flight))
+                if room == 0:
+                    return
+                wait = self._owner.room()
+                if wait is not None:
+                    self._is_blocked = True
+                    wait.addCallback(self._unblocked, self._stream)
+                    return
+                self._send_batch(_BATCH_STANZAS if room is None else min(room, _BATCH_STANZAS))
+            elif self._is_unread:
+                self._read()
+                return
+            else:
+                self._look_whether_caught_up()
+                return
+
+    def _unblocked(self, _: object, stream: int) -> None:
+        if stream == self._stream:
+            self._is_blocked = False
+            self._send()
+
+    def _send_batch(self, most: int) -> None:
+        now = self._keeper.time_of_day()
+        batch: list[Stanza] = []
+        size = 0
+        while self._page and len(batch) < most and size < _BATCH_BYTES:
+            stanza = self._page.popleft()
+            self._page_bytes -= len(stanza.raw)
+            if stanza.expires <= now:
+                self._expire(stanza)
+                continue
+            self._stamp(stanza, now)
+            batch.append(stanza)
+            size += len(stanza.raw)
+        refused = self._owner.write_kept(batch) if batch else ()
+        if refused:
+            self._remove([each.number for each in refused if isinstance(each, Waiting)])
+            batch = [each for each in batch if each not in refused]
+        if not batch or self.settlement is None:
+            return
+        self._in_flight.extend(batch)  # type: ignore[arg-type]
+        self.settlement.written(self._in_flight[-1].number, len(batch), self._keeper.clock.seconds())
+        self._prove()
+
+    def _stamp(self, stanza: Waiting, now: float) -> None:
+        number = stanza.number
+        was_plain = self._plain is not None and self._plain[0] <= number <= self._plain[1]
+        if is_late(stanza.accepted, now) and not was_plain:
+            stanza.raw = delayed(stanza.raw, self.pair.sender, stanza.accepted)
+        elif not was_plain:
+            self._plain = (number if self._plain is None else self._plain[0], number)
+
+    def _read(self) -> None:
+        if self._is_reading:
+            return
+        outbox = self._keeper.outbox
+        if outbox is None:
+            return
+        self._is_reading, self._is_unread = True, False
+        outbox.page(self.pair, self._read_upto, _PAGE_STANZAS).addCallbacks(
+            self._was_read, self._not_read, callbackArgs=(self._stream,), errbackArgs=(self._stream,)
+        )
+
+    def _was_read(self, kept: Sequence[KeptStanza], stream: int) -> None:
+        if stream != self._stream:
+            return
+        self._is_reading = False
+        if kept:
+            self._is_unread = True
+            self._read_upto = kept[-1].number
+            for each in kept:
+                stanza = Waiting.of(restored(_name(each.raw), each.raw), each, self)
+                self._page.append(stanza)
+                self._page_bytes += len(each.raw)
+        self._send()
+
+    def _not_read(self, failure: Failure, stream: int) -> None:
+        failure.trap(OutboxError)
+        if stream == self._stream:
+            self._is_reading, self._is_unread = False, True
+            self._keeper.clock.callLater(1.0, self._read_again, stream)  # the outbox looks again by itself
+
+    def _read_again(self, stream: int) -> None:
+        if stream == self._stream:
+            self._send()
+
+    def _look_whether_caught_up(self) -> None:
+        is_open = self.window.step is None and self._owner.keep_rules.level != "all"
+        if is_open and not self._gathered and not self._putting_bytes and not self._is_reading:
+            self._owner.caught_up()
+
+    @property
+    def has_begun(self) -> bool:
+        """Return whether a stream stands on which what is kept is sent."""
+        return self._stream > 0
+
+    def go_on(self) -> None:
+        """The operator has released the domain."""
+        self._send()
+
+    def dropped(self) -> None:
+        """The operator has dropped what is kept: what was read of it is not sent either."""
+        self._page.clear()
+        self._page_bytes = 0
+        self._is_unread = True
+        self._send()
+        self._look_whether_empty()
+
+    # -- settling ----------------------------------------------------------------------------------------------------
+
+    def _prove(self) -> None:
+        """Have a ping written where one is due, and look again when time has settled something."""
+        settlement = self.settlement
+        assert settlement is not None
+        now = self._keeper.clock.seconds()
+        if settlement.wants_ping:
+            settlement.asked(now)
+            self._owner.ask(self._keeper.new_resource(), self._pinged(settlement))
+        due = settlement.due
+        self._stop_timer()
+        if due is not None:
+            self._timer = self._keeper.clock.callLater(max(0, due - now), self._time_passed)
+
+    def _pinged(self, settlement: Settlement) -> Callable[[], None]:
+        def answered() -> None:
+            if settlement is self.settlement:
+                settlement.answered(self._keeper.clock.seconds())
+                if self._stream > 0:
+                    self._prove()
+
+        return answered
+
+    def _time_passed(self) -> None:
+        self._timer = None
+        if self.settlement is None or self._stream <= 0:
+            return
+        settled = self.settlement.passed(self._keeper.clock.seconds())
+        if settled is not None:
+            self._settled(settled)
+        else:
+            self._prove()
+
+    def _settled(self, settled: Settled) -> None:
+        count = 0
+        while self._in_flight and self._in_flight[0].number <= settled.upto:
+            self._in_flight.popleft()
+            count += 1
+        self._keeper.counts["delivered"] += count
+        self._forget_upto(settled.upto)
+        if not self._in_flight:
+            self.window = self.window.settled()
+        if self._stream > 0:
+            self._prove()
+            self._send()
+
+    def _forget_upto(self, upto: int) -> None:
+        outbox = self._keeper.outbox
+        if outbox is not None:
+            outbox.settle(self.pair, upto).addCallbacks(lambda _: self._look_whether_empty(), _told_elsewhere)
+
+    def _remove(self, numbers: Collection[int]) -> None:
+        outbox = self._keeper.outbox
+        if outbox is not None and numbers:
+            outbox.remove(numbers).addCallbacks(lambda _: self._look_whether_empty(), _told_elsewhere)
+
+    def _set_aside(self, number: int) -> None:
+        self._keeper.counts["set_aside"] += 1
+        self.window = self.window.acquitted()
+        outbox = self._keeper.outbox
+        if outbox is not None:
+            reason = f"streams to {self.pair.target} ended over it"
+            outbox.set_aside(number, reason).addCallbacks(lambda _: self._look_whether_empty(), _told_elsewhere)
+
+    def _look_whether_empty(self) -> None:
+        if self.is_empty:
+            self._owner.emptied()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # -- ends --------------------------------------------------------------------------------------------------------
+
+    def has_hold_of(self, number: int) -> bool:
+        """Return whether that stanza is being sent, so that it is not for others to end it."""
+        if self._stream <= 0 and not self._in_doubt:
+            return False
+        first = self._in_flight[0].number if self._in_flight else self._page[0].number if self._page else None
+        return bool(self._in_doubt) or (first is not None and first <= number <= self._read_upto)
+
+    def _expire(self, stanza: Waiting) -> None:
+        self._keeper.counts["expired"] += 1
+        self._owner.bounce(stanza, expired(self.pair.target, stanza.accepted))
+        self._remove([stanza.number])
+
+    def trying(self) -> None:
+        """Note that the domain is tried: what is put from now on is new, if the try fails."""
+        self._attempt += 1
+        self._first_new = None
+
+    def failed(self, verdict: str, error: StanzaError, *, definite: bool) -> None:
+        """A try failed. A definite verdict ends what is new; and, the second time after a while, all that is kept."""
+        outbox = self._keeper.outbox
+        if outbox is None:
+            return
+        first_new = self._first_new
+
+        def known(state: DomainState) -> None:
+            now = self._keeper.time_of_day()
+            before = state.failing
+            failing, ends = failed(before, verdict=verdict, reason=error.reason, definite=definite, now=now)
+            outbox.remember(self.pair.target, failing).addErrback(_told_elsewhere)
+            if ends:
+                self._return_all(0, error)
+            elif definite and first_new is not None:
+                self._return_all(first_new - 1, error)
+
+        outbox.state(self.pair.target).addCallbacks(known, _told_elsewhere)
+
+    def reached(self) -> None:
+        """The domain was reached: what it was like before does not matter any more."""
+        if self._keeper.outbox is not None:
+            self._keeper.outbox.remember(self.pair.target, None).addErrback(_told_elsewhere)
+
+    def _return_all(self, after: int, error: StanzaError) -> None:
+        """Bounce all that is kept behind a number, in slices."""
+        outbox = self._keeper.outbox
+        if outbox is None or self._stream > 0:
+            return
+
+        def found(kept: Sequence[KeptStanza]) -> None:
+            if not kept or self._stream > 0:
+                return
+            for each in kept:
+                self._owner.bounce(restored(_name(each.raw), each.raw), error)
+            self._keeper.counts["returned"] += len(kept)
+            self._remove([each.number for each in kept])
+            self._keeper.clock.callLater(_BOUNCE_SECONDS, self._return_all, kept[-1].number, error)
+
+        outbox.page(self.pair, after, _BOUNCES).addCallbacks(found, _told_elsewhere)
+
+
+def _name(raw: bytes) -> str:
+    return "presence" if raw.startswith(b"<presence") else "message"
+
+
+def _told_elsewhere(failure: Failure) -> None:
+    """Pass over a failure of the outbox: its condition has been told, and what was settled is remembered there."""
+    failure.trap(OutboxError)

@@ -1,0 +1,101 @@
+"""Keeper: what everybody shares who keeps stanzas in the outbox, and the one answer to "is it safe by now?".
+
+A stanza counts as handled, and is acknowledged to its sender (XEP-0198 §4), once the transaction with it is on disk. So
+whoever counts stanzas asks `unsafe` once for each batch. The answer is None while nothing is being written, which is
+nearly always; else it fires when everything that was put up to now has been kept, or has had another end.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+
+from gateway.outbox.conditions import Condition, Works
+from gateway.outbox.errors import OutboxUnavailable
+from gateway.outbox.interfaces import IOutbox
+from gateway.xmpp.addresses import Domain, DomainPair
+
+
+class Keeper:
+    """The outbox, once it is open, and what is being put into it."""
+
+    def __init__(self, clock: Any, time_of_day: Callable[[], float], name: str = "xg") -> None:
+        """`name` begins the resource from which we ask whether what was sent has arrived."""
+        self.clock = clock
+        self.time_of_day = time_of_day
+        self.outbox: IOutbox | None = None
+        self.held: set[Domain] = set()  # by the operator: nothing that is kept is sent there
+        self.counts: dict[str, int] = dict.fromkeys(COUNTED, 0)
+        self._name = name
+        self._numbers = count(1)
+        self._asked = 0
+        self._done = 0
+        self._waiting: deque[tuple[int, Deferred[None]]] = deque()
+
+    @property
+    def takes(self) -> bool:
+        """Return whether stanzas are taken now."""
+        return self.outbox is not None and self.outbox.condition.works >= Works.TAKES
+
+    def problems(self) -> list[str]:
+        """Return what an operator should do something about, in words."""
+        if self.outbox is None or self.outbox.condition.is_ready or self.outbox.condition is Condition.CLOSED:
+            return []
+        condition = self.outbox.condition
+        return [f"{condition.sentence}: {condition.remedy}"]
+
+    def refusal(self) -> OutboxUnavailable:
+        """Return why nothing is taken."""
+        return OutboxUnavailable(self.outbox.condition if self.outbox is not None else Condition.CLOSED)
+
+    def new_resource(self) -> str:
+        """Return a resource that nobody else has."""
+        return f"{self._name}-{next(self._numbers)}"
+
+    def waiting(self, pair: DomainPair) -> int:
+        """Return how many stanzas of a pair are kept, or are being put."""
+        return self.outbox.waiting(pair) if self.outbox is not None else 0
+
+    def put(self, pair: DomainPair, stanzas: Sequence[bytes], accepted: float, expires: float) -> Deferred[Any]:
+        """Keep stanzas in order; the result is their numbers."""
+        outbox = self.outbox
+        if outbox is None:
+            return fail(self.refusal())
+        return self._watched(outbox.put(pair, stanzas, accepted=accepted, expires=expires))
+
+    def put_newest(self, pair: DomainPair, key: bytes, stanza: bytes, accepted: float, expires: float) -> Deferred[Any]:
+        """Keep a stanza in place of an older one; the result is a list of its number."""
+        outbox = self.outbox
+        if outbox is None:
+            return fail(self.refusal())
+        put = outbox.put_newest(pair, key, stanza, accepted=accepted, expires=expires)
+        return self._watched(put.addCallback(lambda number: [number]))
+
+    def unsafe(self) -> Deferred[None] | None:
+        """None when all that was put is safe; else a Deferred that fires when what was put up to now is."""
+        if self._asked == self._done:
+            return None
+        wait: Deferred[None] = Deferred()
+        self._waiting.append((self._asked, wait))
+        return wait
+
+    def _watched(self, put: Deferred[Any]) -> Deferred[Any]:
+        self._asked += 1
+        outcome: Deferred[Any] = Deferred()
+
+        def done(result: Any) -> None:
+            outcome.callback(result)  # what fails is bounced by then, or has gone back to memory
+            self._done += 1  # puts are answered in the order in which they were asked for
+            while self._waiting and self._waiting[0][0] <= self._done:
+                self._waiting.popleft()[1].callback(None)
+
+        put.addBoth(done)
+        return outcome
+
+
+COUNTED = ("kept", "delivered", "expired", "refused", "set_aside", "maybe_twice", "returned")
+"""What is counted since the start, in stanzas."""

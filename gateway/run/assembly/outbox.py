@@ -1,0 +1,176 @@
+"""The outbox of the running gateway: opened when the service starts, its domains tried again, its ends told in time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+
+from gateway.federation.route import Disposition, RemoteRoute
+from gateway.notices.notices import Level, OutboxChanged, Remark, counted
+from gateway.outbox.conditions import Condition
+from gateway.outbox.endings import expired
+from gateway.outbox.errors import OutboxError
+from gateway.outbox.opening import open_outbox
+from gateway.outbox.records import DomainSummary, ExpiredStanza, OutboxLimits, PairState
+from gateway.run.assembly.routing import Routing
+from gateway.run.assembly.shared import Shared
+from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.stanzas import restored
+
+OPENINGS = 50
+"""Domains that are tried at a time after the start."""
+_TURN_SECONDS = 0.25
+_REST_SECONDS = 60.0
+_SLICE = 50  # stanzas that end in one turn: two hundred a second
+
+
+class Kept(Service):
+    """Opens the outbox, wakes the routes of what is in it, and ends what has waited for too long.
+
+    It is a service because the file is opened when the process is what it will be: it may give up privileges before.
+    """
+
+    def __init__(self, shared: Shared, routing: Routing) -> None:
+        self.setName("outbox")
+        self._shared = shared
+        self._routing = routing
+        self._keeper = routing.keeper
+        self._unwoken: deque[DomainPair] = deque()
+        self._woken: list[RemoteRoute] = []
+        self._turns = LoopingCall(self._turn)
+        self._turns.clock = shared.reactor
+        self._next_look = 0.0
+        self._is_looking = False
+
+    def startService(self) -> None:
+        super().startService()
+        settings = self._shared.settings
+        self._keeper.outbox = open_outbox(
+            settings.outbox.url,
+            settings.gateway.state,
+            self._shared.reactor,
+            limits=OutboxLimits(bytes=settings.outbox.bytes),
+            key_file=settings.outbox.key_file,
+            tell=self._tell,
+            tell_damaged=self._tell_damaged,
+        )
+        self._find_pairs()
+        self._turns.start(_TURN_SECONDS, now=False)
+
+    def stopService(self) -> None:
+        if self._turns.running:
+            self._turns.stop()
+        super().stopService()
+
+    async def close(self) -> None:
+        """Once nobody has anything more to keep: write it, and close the file."""
+        outbox = self._keeper.outbox
+        if outbox is not None:
+            if outbox.stanzas:
+                self._shared.board.publish(Remark(text=f"{counted(outbox.stanzas, 'stanza')} kept in the outbox"))
+            await outbox.close()
+
+    # -- what happens to the file --------------------------------------------------------------------------------------
+
+    def _tell(self, condition: Condition, detail: str) -> None:
+        if condition is Condition.CLOSED or (condition.is_ready and self._keeper.outbox is None):
+            return  # as it should be at the end, and at the beginning
+        self._shared.board.publish(
+            OutboxChanged(
+                word=condition.word,
+                text=condition.sentence,
+                detail=detail,
+                remedy=condition.remedy,
+                is_well=condition.is_ready,
+            )
+        )
+        if condition.is_ready and self._keeper.outbox is not None:  # it may have more than we know of
+            self._find_pairs()
+
+    def _tell_damaged(self, rows: int) -> None:
+        text = f"{counted(rows, 'row')} of the outbox cannot be read, and are set aside; everything else goes on"
+        self._shared.board.publish(Remark(text=text, weight=Level.ERROR))
+
+    # -- what is kept since an earlier process ------------------------------------------------------------------------
+
+    def _find_pairs(self) -> None:
+        outbox = self._keeper.outbox
+        assert outbox is not None
+        outbox.pairs().addCallbacks(self._found_pairs, _told_elsewhere)
+
+    def _found_pairs(self, pairs: Sequence[PairState]) -> None:
+        """The oldest first; those that have a route already are on their way."""
+        self._unwoken = deque(each.pair for each in pairs)
+        outbox = self._keeper.outbox
+        assert outbox is not None
+        outbox.summary(self._shared.time_of_day()).addCallbacks(self._found_held, _told_elsewhere).addCallback(
+            lambda _: self._wake()
+        )
+
+    def _found_held(self, domains: Sequence[DomainSummary]) -> None:
+        self._keeper.held.update(each.domain for each in domains if each.is_held)
+
+    def _wake(self) -> None:
+        self._woken = [route for route in self._woken if route.disposition is Disposition.QUEUEING]
+        while self._unwoken and len(self._woken) < OPENINGS and not self._routing.routes.is_leaving:
+            pair = self._unwoken.popleft()
+            if not self._keeper.waiting(pair):
+                continue
+            route = self._routing.routes.remote_route_of(pair)
+            if route is None:
+                self._unwoken.append(pair)
+                return
+            route.wake()
+            if route.disposition is Disposition.QUEUEING:
+                self._woken.append(route)
+
+    # -- what has waited for too long --------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        if self._unwoken:
+            self._wake()
+        now = self._shared.reactor.seconds()
+        outbox = self._keeper.outbox
+        if outbox is None or self._is_looking or now < self._next_look:
+            return
+        self._is_looking = True
+        outbox.expired(self._shared.time_of_day(), _SLICE).addCallbacks(self._expire, _told_elsewhere).addBoth(
+            self._looked
+        )
+
+    def _looked(self, result: Any) -> Any:
+        self._is_looking = False
+        return result if isinstance(result, Failure) else None
+
+    def _expire(self, stanzas: Sequence[ExpiredStanza]) -> None:
+        router = self._routing.router
+        ended = [each for each in stanzas if not self._is_being_sent(each)]
+        busy = bool(ended) or bool(stanzas)
+        rest = _TURN_SECONDS if busy else min(_REST_SECONDS, self._shortest() / 10)
+        self._next_look = self._shared.reactor.seconds() + rest
+        for each in ended:
+            name = "presence" if each.raw.startswith(b"<presence") else "message"
+            router.bounce(restored(name, each.raw), expired(each.pair.target, each.accepted))
+        self._keeper.counts["expired"] += len(ended)
+        if ended and self._keeper.outbox is not None:
+            self._keeper.outbox.remove([each.number for each in ended]).addErrback(_told_elsewhere)
+        router.flush()
+
+    def _is_being_sent(self, each: ExpiredStanza) -> bool:
+        route = self._routing.routes.by_pair.get(each.pair)
+        return route is not None and route.has_hold_of(each.number)
+
+    def _shortest(self) -> float:
+        """The shortest time for which anything is kept, in seconds: what ends late ends a tenth of it late."""
+        peers = self._shared.settings.peers
+        return min(peer.keep_hours for peer in (peers.any, *peers.entries.values())) * 3600
+
+
+def _told_elsewhere(failure: Failure) -> None:
+    """Pass over a failure of the outbox: its condition has been told."""
+    failure.trap(OutboxError)
