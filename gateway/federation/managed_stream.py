@@ -91,7 +91,7 @@ class Ledger:
     def handled(self, count: int, unsafe: Deferred[None] | None = None) -> Deferred[None] | None:
         """So many of their stanzas have been dealt with: now, or once `unsafe` fires, and in their order.
 
-        The answer fires when the other side is to be told at last what it has asked for too early.
+        The answer fires when an acknowledgement is due that the other side has asked for too early.
         """
         if not self.counts:
             return None

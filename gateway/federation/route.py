@@ -6,7 +6,7 @@ idle         no stream is wanted; the first stanza wants one
 queueing     a stream is being opened, or will be when the domain may be tried again; stanzas wait, in order, bounded
 sending      stanzas are written to the stream, as far as it has room
 waiting      stanzas are kept, the last try failed, and the next one has its time
-catching up  a stream stands, and what is kept goes out on it; what comes is kept behind it
+catching up  a stream is open, and what is kept goes out on it; what comes is kept behind it
 
 When opening fails, everything that waits in memory is bounced, in order, once, and the route is idle, or waiting. When
 the stream breaks, what it gives back, as not acknowledged (XEP-0198), is sent again before what waits: from the outbox
@@ -31,7 +31,7 @@ from gateway.federation.resumable_streams import RESUME_SECONDS
 from gateway.federation.session import ServerSession, StreamUser
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TooMuch
-from gateway.outbox.backlog import Backlog, KeepRules
+from gateway.outbox.backlog import KeepRules, KeptBacklog
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.window import Break
 from gateway.routing.interfaces import IStreamRoute
@@ -118,7 +118,7 @@ class RemoteRoute:
         self._suspect: Stanza | None = None  # that came back alone
         self._unanswered: frozenset[RequestKey] = frozenset()  # asked on a stream that has ended
         self._keeper = keeper
-        self._backlog = Backlog(pair, keeper, self) if keeper is not None else None
+        self._backlog = KeptBacklog(pair, keeper, self) if keeper is not None else None
 
     @property
     def queued(self) -> int:
@@ -155,7 +155,7 @@ class RemoteRoute:
     def _keep(self, stanza: Stanza) -> bool:
         """Keep a stanza that cannot be written at once; False where it waits in memory, as without an outbox.
 
-        On a stream that stands without room for more, it waits in memory: its senders are stopped soon.
+        On an open stream without room for more, it waits in memory: its senders are stopped soon.
         """
         if self.disposition is Disposition.SENDING:
             return False
@@ -327,7 +327,7 @@ class RemoteRoute:
         if self._backlog is not None:
             self._backlog.dropped()
 
-    def _begin_backlog(self, session: ServerSession, backlog: Backlog) -> None:
+    def _begin_backlog(self, session: ServerSession, backlog: KeptBacklog) -> None:
         session.watch(self.pair, backlog.acknowledged)
         backlog.begin(is_managed=session.is_managed)
 

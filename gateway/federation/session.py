@@ -124,7 +124,7 @@ class ServerSession:
         self._told[pair] = acknowledged
 
     def unwatch(self, pair: DomainPair) -> None:
-        """The route need not be told any more."""
+        """The route no longer needs to know."""
         self._told.pop(pair, None)
 
     @property

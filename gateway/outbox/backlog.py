@@ -1,4 +1,4 @@
-"""Backlog: what is kept of one pair, from the moment at which it cannot be sent until it is settled.
+"""KeptBacklog: what is kept of one pair, from the moment at which it cannot be sent until it is settled.
 
     gathered     what one turn brought; the next flush puts it into the outbox
     being put    the transaction with it is not on the disk yet
@@ -6,7 +6,7 @@
     page         read from the disk again, or still known from being put: next to be sent
     in flight    written to a stream, and not settled
 
-While no stream stands there is neither page nor flight. When one does, pages are read one after the other and sent as
+While no stream is open there is neither page nor flight. When one does, pages are read one after the other and sent as
 the window allows; what comes meanwhile is put behind them. When nothing is left to be sent, and the window is open,
 whoever owns the backlog is told that it has caught up, and need not put what can be sent at once.
 
@@ -52,12 +52,12 @@ class Waiting(Stanza):
 
     __slots__ = ("accepted", "backlog", "expires", "number")
     accepted: float
-    backlog: Backlog
+    backlog: KeptBacklog
     expires: float
     number: int
 
     @classmethod
-    def of(cls, stanza: Stanza, kept: KeptStanza, backlog: Backlog) -> Waiting:
+    def of(cls, stanza: Stanza, kept: KeptStanza, backlog: KeptBacklog) -> Waiting:
         """Return a stanza with what is known of it."""
         waiting = cls(stanza.name, stanza.raw, stanza.to, stanza.from_, stanza.type, stanza._id)
         waiting.accepted, waiting.expires = kept.accepted, kept.expires
@@ -74,7 +74,7 @@ class KeepRules:
     silence_seconds: float = 65
 
 
-class Owner(Protocol):
+class BacklogOwner(Protocol):
     """The route that a backlog is of."""
 
     @property
@@ -98,13 +98,13 @@ class Owner(Protocol):
         """Nothing is left to be sent."""
 
     def emptied(self) -> None:
-        """Nothing is kept any more."""
+        """Nothing is kept any longer."""
 
 
-class Backlog:
+class KeptBacklog:
     """What is kept of one pair."""
 
-    def __init__(self, pair: DomainPair, keeper: Keeper, owner: Owner) -> None:
+    def __init__(self, pair: DomainPair, keeper: Keeper, owner: BacklogOwner) -> None:
         self.pair = pair
         self.window = Window()
         self.settlement: Settlement | None = None
@@ -231,7 +231,7 @@ class Backlog:
     # -- a stream ----------------------------------------------------------------------------------------------------
 
     def begin(self, *, is_managed: bool) -> None:
-        """A stream stands: send what is kept."""
+        """Send what is kept on a stream that has opened."""
         self._streams += 1
         self._stream = self._streams
         means = SettlementMeans.MANAGED if is_managed else SettlementMeans.PINGED
@@ -425,7 +425,7 @@ class Backlog:
 
     @property
     def has_begun(self) -> bool:
-        """Return whether a stream stands on which what is kept is sent."""
+        """Return whether what is kept is being sent on an open stream."""
         return self._stream > 0
 
     def go_on(self) -> None:
@@ -553,7 +553,7 @@ class Backlog:
         outbox.state(self.pair.target).addCallbacks(known, _told_elsewhere)
 
     def reached(self) -> None:
-        """The domain was reached: what it was like before does not matter any more."""
+        """The domain was reached: what it was like before no longer matters."""
         if self._keeper.outbox is not None:
             self._keeper.outbox.remember(self.pair.target, None).addErrback(_told_elsewhere)
 
@@ -580,5 +580,5 @@ def _name(raw: bytes) -> str:
 
 
 def _told_elsewhere(failure: Failure) -> None:
-    """Pass over a failure of the outbox: its condition has been told, and what was settled is remembered there."""
+    """Pass over a failure of the outbox: its condition has been logged, and what was settled is remembered there."""
     failure.trap(OutboxError)

@@ -34,7 +34,6 @@ PATTERNS = {
 # Files that may have a pattern, with the reason.
 EXCEPTIONS = {
     "CONTRIBUTING.md": "it shows what to avoid",
-    "docs/delivery.md": "rewritten separately",
 }
 
 

@@ -111,14 +111,14 @@ def test_f_b_14_answers_that_are_not_read_over_a_socket_take_bounded_memory(tmp_
         gateway = build(load(config), running_reactor())
         gateway.privilegedStartService()
         gateway.startService()
-        [(address, port)] = next(gateway.listening()).addresses
+        [(address, port)] = gateway.shared.endpoints.doors()[0].addresses
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         await deferToThread(connection.connect, (address, port))
         before = resident()
         taken = await deferToThread(offer, connection)
         held = resident() - before
-        [stream] = gateway.porter.connections
+        [stream] = gateway.reception.porter.connections
         read = stream.bytes_in  # type: ignore[attr-defined]
         connection.close()
         await gateway.stopService()

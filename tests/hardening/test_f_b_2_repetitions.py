@@ -146,7 +146,7 @@ def test_f_b_2_repetitions_over_a_socket_leave_nothing_behind(tmp_path: Path) ->
         for times in (2_000, 4 * TIMES):
             await deferToThread(repeat, connection, REFUSED, times)
             sent += times * len(REFUSED)
-            [stream] = gateway.porter.connections
+            [stream] = gateway.reception.porter.connections
             while stream.bytes_in < sent:  # type: ignore[attr-defined]
                 await deferLater(running_reactor(), 0.02)
             gc.collect()

@@ -122,7 +122,8 @@ async def test_dialback_is_tried_where_nothing_is_offered(world: World, gateway:
 async def test_we_leave_when_dialback_is_refused(world: World, gateway: Peer, verdict: str) -> None:
     domain = f"{verdict}.clear.test"
     why = f"<error type='cancel'><item-not-found xmlns='{ERRORS}'/></error>" if verdict == "error" else ""
-    async with wanted(world, gateway, domain) as script:
+    told = "internal-server-error" if verdict == "invalid" else "remote-server-timeout"  # our key, XEP-0220 §2.1.1
+    async with wanted(world, gateway, domain, told) as script:
         probe = await script.connection()
         await script.greet(probe, DIALBACK)
         assert (await probe.element()).tag == f"{DB}result"

@@ -232,7 +232,7 @@ class Operator:
         return self._outbox.release(name).addCallbacks(released, _not_now)
 
     def drop(self, domain: str) -> Deferred[dict[str, Any]]:
-        """Forget what is kept for a domain, and what was set aside; nobody is told."""
+        """Forget what is kept for a domain, and what was set aside, without a bounce."""
         name = _prepared(domain)
 
         def dropped(count: int) -> dict[str, Any]:

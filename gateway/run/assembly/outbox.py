@@ -172,5 +172,5 @@ class Kept(Service):
 
 
 def _told_elsewhere(failure: Failure) -> None:
-    """Pass over a failure of the outbox: its condition has been told."""
+    """Pass over a failure of the outbox: its condition has been logged."""
     failure.trap(OutboxError)
