@@ -373,10 +373,10 @@ class Codec:
         try:
             self.budget.check_whole(raw)
         except OverBudget as fault:
-            Skipping(self.budget).end(raw, len(raw))
             flawed = self._start_tag_alone(raw, len(raw), fault)
             if flawed is None:
                 raise stream_error(Fault.ENDLESS, fault.text) from None
+            Skipping(self.budget).end(raw, len(raw))
             return flawed
         return None
 
