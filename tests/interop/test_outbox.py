@@ -239,6 +239,7 @@ async def test_what_is_held_waits_over_a_restart_until_it_is_released_and_what_i
         assert waiting(ours) == 1
         ours.operate("queues", "release", "far.held.test")
         assert await bodies(romeo, 1) == ["held"]
+        await until(lambda: waiting(ours) == 0)  # it has been acknowledged, too
     ours.operate("queues", "hold", "far.held.test")
     async with attached(ours) as component:
         send(component, "romeo@far.held.test", "never")
