@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from twisted.logger import ILogObserver, LogEvent
 from zope.interface import implementer
 
+from gateway.bounds.tables import Seldom
 from gateway.notices.notices import Level, Notice, Publish
 
 RESERVE = 200
@@ -80,16 +81,13 @@ class ShortageWatch:
     def __init__(self, publish: Publish, seconds: Callable[[], float]) -> None:
         self._publish = publish
         self._seconds = seconds
-        self._told = -_TELL_SECONDS
-        self._untold = 0
+        self._complaints = Seldom(_TELL_SECONDS)
 
     def __call__(self, event: LogEvent) -> None:
         if event.get("log_namespace") == _DOORS and (why := _shortage(event)):
-            if self._seconds() - self._told < _TELL_SECONDS:
-                self._untold += 1
-                return
-            self._told, untold, self._untold = self._seconds(), self._untold, 0
-            self._publish(Shortage(why=why, untold=untold))
+            untold = self._complaints.say(_DOORS, self._seconds())
+            if untold is not None:
+                self._publish(Shortage(why=why, untold=untold))
 
 
 def _shortage(event: LogEvent) -> str:
