@@ -10,6 +10,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from gateway.bounds.tables import Seldom
 from gateway.notices.notices import Publish, TooMuch
 from gateway.routing.interfaces import IRoute
 from gateway.routing.router import Router
@@ -29,13 +30,12 @@ class CrowdedOut:
         self._router = router
         self._publish = publish
         self._seconds = seconds
-        self._told = -_TELL_SECONDS
+        self._complaints = Seldom(_TELL_SECONDS)
 
     def deliver(self, stanza: Stanza) -> None:
         """Answer it."""
         assert stanza.to is not None
-        if self._seconds() - self._told >= _TELL_SECONDS:
-            self._told = self._seconds()
+        if self._complaints.say("", self._seconds()) is not None:  # of all domains together
             why = f"{self._most} other routes are in use ([limits] routes)"
             self._publish(TooMuch(domain=stanza.to.domain, why=why))
         text = "this server sends to too many other domains at the moment"
