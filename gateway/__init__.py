@@ -5,16 +5,16 @@ reads the list and fails on an import that goes the other way.
 
 Values
     xmpp              addresses, elements, stanzas, errors, namespaces
-    bounds            tables with a fair share for everybody who fills them; rates
+    bounds            tables with fair shares; rate limits
     timing            steady time, timers, turns of the event loop
 Protocol: bytes in, bytes out; no socket, no clock
     sasl              SASL mechanisms and the keys they prove
     dialback          dialback keys and the exchange of the three servers (XEP-0220)
-    stream            one XML stream: codec, header, table of states, negotiation; who owns it (RFC 6120 §4)
-    features          a stream feature in each file
-What lasts and what happened
+    stream            one XML stream: codec, header, states, negotiation, the interface of its owner (RFC 6120 §4)
+    features          stream features, one in each file
+Storage and records
     storage           accounts, rosters and messages, on disk or in memory
-    outbox            stanzas that wait for others, on disk or in memory
+    outbox            stanzas that wait for a peer, on disk or in memory
     notices           records of what happened, attempts at streams and their verdicts
 Decisions: Deferreds, and a clock passed in
     routing           policy, router, queues, and the interfaces of every route
@@ -22,19 +22,19 @@ Decisions: Deferreds, and a clock passed in
     components        routes to external components (XEP-0114)
     im                routes to people: accounts, rosters, presence (RFC 6121)
     federation        routes to other domains, and the streams they share
-    clients           sessions of people's clients
+    clients           client sessions
 Input and output: the only sockets
-    net.dns           from a domain to the addresses of its servers
-    net.certificates  what a certificate proves, and our own certificates
+    net.dns           DNS: from a domain to the addresses of its servers
+    net.certificates  checking certificates, and our own certificates
     net.tls           TLS on the wire
     net.connection    one TCP connection: bytes, timers, back-pressure
-    net.listen        the doors: what listens, and how much may come in
+    net.listen        listening ports and connection limits
     net.dial          opening a stream to another server
     config            the configuration file, read and checked
-    operations        log, metrics, status page, control: what operators see and steer
+    operations        log, metrics, status page and control, for operators
 Assembly
     run               start, reload, shutdown
-    login             we as the client of another server
+    login             the gateway as the client of another server
     service           the service tree, as a list of steps
     tap               the twistd plugin
     commands          the command line

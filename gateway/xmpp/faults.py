@@ -1,12 +1,12 @@
-"""Faults: for each thing that can be wrong on a stream, whether the stanza or the stream ends, and who is told what.
+"""Faults: everything that can be wrong on a stream, whether it ends the stanza or the stream, and the error it causes.
 
-A stream carries the stanzas of many people. It ends only for what RFC 6120 says ends a stream: its XML, its header, a
-domain that was not proved, a limit that cannot be kept in any other way. Everything else ends one stanza: the sender
-gets an error, or the stanza is dropped by a rule that has a name. The stanzas behind it go their way, and with
-XEP-0198 a stanza that ended so counts as handled.
+A stream carries the stanzas of many people. It ends only for the reasons for which RFC 6120 ends a stream: its XML, its
+header, a domain that was not proved, a limit that cannot be enforced in any other way. Everything else ends one stanza:
+the sender gets an error, or a named rule drops the stanza. The stanzas behind it continue, and with XEP-0198 the faulty
+one counts as handled.
 
-This table decides. Code that finds a fault names it and raises `refusal(...)`, or `stream_error(...)` where the answer
-is the same on every stream; docs/delivery.md shows the table (`python -m gateway.xmpp.faults`).
+This table decides. Code that finds a fault names it and raises `refusal(...)`, or `stream_error(...)` if the outcome is
+the same on every stream. docs/delivery.md shows the table (`python -m gateway.xmpp.faults`).
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ class Fault(StrEnum):
 class Silence(StrEnum):
     """The rules by which a stanza is dropped without an answer."""
 
-    NO_SENDER = "no-sender"  # there is no address to which an error could go
-    ONE_WAY = "one-way-stream"  # nobody has proved that an error would go to whoever sent it
+    NO_SENDER = "no-sender"  # there is no address to send an error to
+    ONE_WAY = "one-way-stream"  # nobody has proved where an error would go
 
 
 class Regular(Enum):
-    """Where something is no fault."""
+    """The outcome of something that is allowed on a kind of stream."""
 
     TAKEN = "taken"
 
@@ -78,7 +78,7 @@ TAKEN = Regular.TAKEN
 
 
 class FaultRow(NamedTuple):
-    """One fault: in words for the manual, where the standards speak of it, and its outcome by kind of stream."""
+    """One fault: its description for the manual, the sections of the standards, and its outcome by kind of stream."""
 
     situation: str
     section: str
@@ -88,13 +88,13 @@ class FaultRow(NamedTuple):
     client: Outcome
 
     def outcome(self, kind: StreamKind) -> Outcome:
-        """What becomes of it on such a stream."""
+        """Return the outcome of this fault on such a stream."""
         found: Outcome = getattr(self, kind.name.lower())
         return found
 
 
 def _alike(situation: str, section: str, outcome: Outcome) -> FaultRow:
-    """A row that is the same for all kinds of streams."""
+    """Return a row that is the same for all kinds of streams."""
     return FaultRow(situation, section, outcome, outcome, outcome, outcome)
 
 
@@ -126,7 +126,7 @@ TABLE: Mapping[Fault, FaultRow] = MappingProxyType(
             StanzaCondition.POLICY_VIOLATION,
         ),
         Fault.TOO_DEEP: _alike(
-            "more elements inside each other than `[limits] depth`",
+            "elements nested more deeply than `[limits] depth`",
             "RFC 6120 §8.3.3.12, §13.12",
             StanzaCondition.POLICY_VIOLATION,
         ),
@@ -136,13 +136,13 @@ TABLE: Mapping[Fault, FaultRow] = MappingProxyType(
             StanzaCondition.POLICY_VIOLATION,
         ),
         Fault.TOO_MANY_ATTRIBUTES: _alike(
-            "more attributes in one tag than `[limits] attributes`: the parser has to be kept from it",
+            "more attributes in one tag than `[limits] attributes`, which the parser must not see",
             "RFC 6120 §4.9.3.14, §13.12",
             StreamCondition.POLICY_VIOLATION,
         ),
         Fault.ENDLESS: _alike(
-            "too much before the end of a stanza's start tag, in another element, or far beyond the limit:"
-            " it cannot be skipped in bounded memory",
+            "too many bytes in a stanza's start tag or in another element, or far beyond the limit:"
+            " they cannot be skipped in bounded memory",
             "RFC 6120 §4.9.3.14, §13.12",
             StreamCondition.POLICY_VIOLATION,
         ),
@@ -160,7 +160,7 @@ TABLE: Mapping[Fault, FaultRow] = MappingProxyType(
             StreamCondition.INVALID_FROM,
         ),
         Fault.FROM_MALFORMED: FaultRow(
-            "a `from` of a domain that was proved, of which another part is not an address",
+            "a `from` of a proved domain with an invalid localpart or resourcepart",
             "RFC 6120 §8.1.2, §8.3.1; RFC 7622",
             Silence.NO_SENDER,
             Silence.NO_SENDER,
@@ -184,7 +184,7 @@ TABLE: Mapping[Fault, FaultRow] = MappingProxyType(
             TAKEN,
         ),
         Fault.TO_UNKNOWN: FaultRow(
-            "a `to` in a domain that is not ours and was not proved: we are no open relay",
+            "a `to` in a domain that is not ours and was not proved: we are not an open relay",
             "RFC 6120 §4.9.3.6; XEP-0220 §2.7",
             StreamCondition.HOST_UNKNOWN,
             StreamCondition.HOST_UNKNOWN,
@@ -195,7 +195,7 @@ TABLE: Mapping[Fault, FaultRow] = MappingProxyType(
             "a `to` that is not an address", "RFC 6120 §8.3.3.8; RFC 7622", StanzaCondition.JID_MALFORMED
         ),
         Fault.ONE_WAY: FaultRow(
-            "a stanza that comes in on a stream that we opened and that is for one direction only",
+            "a stanza received on a one-way stream that we opened",
             "RFC 6120 §8.1.2.2; XEP-0288",
             Silence.ONE_WAY,
             Silence.ONE_WAY,
@@ -220,7 +220,7 @@ TABLE: Mapping[Fault, FaultRow] = MappingProxyType(
 
 
 def refusal(fault: Fault, kind: StreamKind, text: str, *, reason: str = "") -> GatewayError:
-    """What to raise for a fault on such a stream: StreamError, StanzaError or StanzaDropped."""
+    """Return the error to raise for a fault on such a stream: StreamError, StanzaError or StanzaDropped."""
     outcome = TABLE[fault].outcome(kind)
     if isinstance(outcome, StreamCondition):
         return StreamError(outcome, text, reason=reason)
@@ -230,21 +230,21 @@ def refusal(fault: Fault, kind: StreamKind, text: str, *, reason: str = "") -> G
 
 
 def stream_error(fault: Fault, text: str, *, reason: str = "") -> StreamError:
-    """The error for a fault that ends every kind of stream."""
+    """Return the error for a fault that ends every kind of stream."""
     outcome = TABLE[fault].server
     assert isinstance(outcome, StreamCondition)
     return StreamError(outcome, text, reason=reason)
 
 
 def stanza_error(fault: Fault, text: str) -> StanzaError:
-    """The error for a fault that ends the stanza on every kind of stream."""
+    """Return the error for a fault that ends the stanza on every kind of stream."""
     outcome = TABLE[fault].server
     assert isinstance(outcome, StanzaCondition)
     return StanzaError(outcome, text)
 
 
 def manual() -> str:
-    """The table as docs/delivery.md shows it."""
+    """Return the table of docs/delivery.md."""
     kinds = list(StreamKind)
     lines = [
         "| what is wrong | " + " | ".join(kinds) + " | |",
