@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.names import dns
@@ -12,7 +13,7 @@ from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.streams import OutboundStreams
 from gateway.federation.verification import Asker, QuestionPlaces
-from gateway.net.dns.answers import DNSAnswer, DNSQuestion
+from gateway.net.dns.answers import DNSAnswer, DNSQuestion, LookupOutcome
 from gateway.net.dns.questions import DNSQuestions, ResolverBounds
 from gateway.net.dns.resolver import Resolver
 from gateway.stream.events import PairChecked, VerifyPair
@@ -55,6 +56,19 @@ def test_f_b_5_our_own_questions_are_asked_while_strangers_wait_for_a_silent_nam
     questions.ask(DNSQuestion(kind="A", name="friend.test"), 20).answer.addCallback(answers.append)
     questions.ask(DNSQuestion(kind="A", name="other.test"), 20, for_strangers=True).answer.addCallback(answers.append)
     assert [answer.question.name for answer in answers] == ["friend.test", "other.test"]
+    nameservers.give_up()
+
+
+@pytest.mark.parametrize("bounds", [ResolverBounds(), ResolverBounds(under_way=100)], ids=["places", "under way"])
+def test_f_b_5_many_mute_domains_leave_room_for_our_own_question(bounds: ResolverBounds) -> None:
+    """Strangers that spread their questions over two thousand mute domains leave a quarter of the places to us."""
+    nameservers = Silent(".mute")
+    questions = DNSQuestions(Clock(), nameservers, bounds)
+    for number in range(2000):
+        questions.ask(DNSQuestion(kind="A", name=f"n{number}.mute"), 20, for_strangers=True)
+    answers: list[DNSAnswer] = []
+    questions.ask(DNSQuestion(kind="A", name="friend.test"), 20).answer.addCallback(answers.append)
+    assert [answer.outcome for answer in answers] == [LookupOutcome.NO_NAME]
     nameservers.give_up()
 
 
