@@ -22,6 +22,7 @@ from gateway.operations.history import History
 from gateway.operations.status import outbound_connections
 from gateway.outbox.keeper import Keeper
 from gateway.run.assembly.accounts import host_accounts
+from gateway.run.assembly.border import Filters
 from gateway.run.assembly.certificates import load_certificates
 from gateway.run.assembly.doors import make_doors, open_doors
 from gateway.run.assembly.federation import federate
@@ -48,19 +49,21 @@ class Gateway(MultiService):
         shared = self.shared = share(settings, reactor)
         keys = prepare_state(shared)
         trust = self.trust = load_certificates(shared)
-        policies = make_policies(shared, keys)
+        # What filters want nothing of is refused at the header; they are made later, and asked only when streams come.
+        policies = make_policies(shared, keys, shut_out=lambda domain: self.filters.shut_out(domain))
         # A route opens streams, and what comes in on a stream is routed: the circle is closed here, when both are made.
         routing = self.routing = route_stanzas(shared, open_stream=lambda pair: self.federation.streams.open(pair))
         self.kept = Kept(shared, routing)
         served = self.served = serve_locally(shared, routing)
         people = self.people = host_accounts(shared, routing)
+        filters = self.filters = Filters(shared, routing, store=lambda: people.store)
         federation = self.federation = federate(shared, trust, policies, routing)
         self.reception = make_doors(shared, trust, policies, routing, served, people, federation)
         self.status = observe(shared, trust, routing, served, self.connections)
         operating = self.operating = let_operators_in(shared, steered=self)
         self.factories: dict[str, IProtocolFactory] = {**self.reception.doors, "http": operating.page}
         endpoints = open_doors(shared, self.factories)
-        for service in (self.kept, people, operating.control, operating.lag, endpoints, operating.supervised):
+        for service in (self.kept, people, filters, operating.control, operating.lag, endpoints, operating.supervised):
             self.addService(service)
 
     # -- started and stopped -----------------------------------------------------------------------------------------
@@ -163,6 +166,7 @@ class Gateway(MultiService):
             served=self.served,
             factories=self.factories,
             connections=self.connections,
+            filters=self.filters,
         )
 
 

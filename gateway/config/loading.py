@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from gateway.config.domains import read_domains
+from gateway.config.filters import read_filters, read_lists
 from gateway.config.peers import read_peers
 from gateway.config.reading import Reading
 from gateway.config.settings import (
@@ -31,7 +32,20 @@ from gateway.outbox.sealing import load_key
 from gateway.storage.files import ACCOUNTS, FileKind, UnusableFile, glance
 from gateway.xmpp.errors import ConfigError
 
-SECTIONS = ("gateway", "listen", "tls", "domains", "peers", "dns", "limits", "storage", "outbox", "log")
+SECTIONS = (
+    "gateway",
+    "listen",
+    "tls",
+    "domains",
+    "peers",
+    "dns",
+    "limits",
+    "storage",
+    "outbox",
+    "filter",
+    "lists",
+    "log",
+)
 
 
 def load(file: Path | str) -> Settings:
@@ -48,6 +62,7 @@ def load(file: Path | str) -> Settings:
 
 def _read(reading: Reading, tables: dict[str, Any]) -> Settings:
     rules = read_peers(reading, tables.get("peers", {}))
+    lists = read_lists(reading, tables.get("lists", {}))
     settings = Settings(
         file=reading.file.absolute(),
         gateway=read_section(reading, tables, "gateway", GatewaySettings),
@@ -59,6 +74,8 @@ def _read(reading: Reading, tables: dict[str, Any]) -> Settings:
         limits=read_section(reading, tables, "limits", Limits),
         storage=read_section(reading, tables, "storage", StorageSettings),
         outbox=read_section(reading, tables, "outbox", OutboxSettings),
+        filters=read_filters(reading, tables.get("filter", []), lists),
+        lists=MappingProxyType(lists),
         log=read_section(reading, tables, "log", LogSettings),
     )
     _check_state(reading, settings.gateway)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,6 +20,7 @@ KeyPath = tuple[str, ...]
 """The way to a value through the tables: ("domains", "example.com", "serve")."""
 
 _HEADER = re.compile(r"\s*(\[[^\[].*?\])\s*(?:#.*)?")
+_ELEMENT = re.compile(r"\s*\[(\[.*?\])\]\s*(?:#.*)?")  # a table of an array: [[filter]]
 _ASSIGNMENT = re.compile(r"""\s*((?:[A-Za-z0-9_.-]|\s*\.\s*|"[^"]*"|'[^']*')+?)\s*=""")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -104,14 +106,29 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def line_numbers(text: str) -> dict[KeyPath, int]:
-    """Return the line on which each key and each table first appears."""
+    """Return the line on which each key and each table first appears.
+
+    A table of an array is known by its number, as `#2`, and from its `name` on by that.
+    """
     found: dict[KeyPath, int] = {}
     table: KeyPath = ()
+    begins = 0  # the line of an array's table that has not said its name yet
+    elements: Counter[KeyPath] = Counter()
     for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.fullmatch(line):
+        if element := _ELEMENT.fullmatch(line):
+            array = _named_by(element[1])
+            elements[array] += 1
+            key = table = (*array, f"#{elements[array]}")
+            begins = number
+        elif header := _HEADER.fullmatch(line):
             key = table = _named_by(header[1])
+            begins = 0
         elif assignment := _ASSIGNMENT.match(line):
             key = (*table, *_named_by(f"{assignment[1]} = 0"))
+            if begins and key[-1] == "name" and (name := _value_of(line)):
+                table = (*table[:-1], name)
+                found.setdefault(table, begins)
+                begins = 0
         else:
             continue
         for depth in range(1, len(key) + 1):
@@ -130,6 +147,15 @@ def _named_by(line: str) -> KeyPath:
         ((name, tables),) = tables.items()
         key = (*key, name)
     return key
+
+
+def _value_of(line: str) -> str:
+    """Return the text that one line of TOML assigns to `name`; empty when it assigns none."""
+    try:
+        value = tomllib.loads(line).get("name")
+    except tomllib.TOMLDecodeError:
+        return ""
+    return value if isinstance(value, str) else ""
 
 
 def _told(mistake: Mistake) -> str:

@@ -16,9 +16,11 @@ from gateway.config.settings import (
     DomainSettings,
     DoorEndpoint,
     Doors,
+    FilterSettings,
     GatewaySettings,
     HandlerDomain,
     Limits,
+    ListSettings,
     LogSettings,
     NameserverAddress,
     NetworkAddress,
@@ -29,6 +31,8 @@ from gateway.config.settings import (
     Secret,
     StorageSettings,
     TLSSettings,
+    WhenSettings,
+    Words,
     options_of,
 )
 
@@ -54,6 +58,10 @@ for that domain alone. An exact name beats a suffix, a longer suffix beats a sho
 inherits the keys that it does not set. All entries have the same keys.
 """
 
+FILTERS = """\
+Rules are asked in the order of the file. docs/filters.md has recipes, and what no rule can do.
+"""
+
 TYPES = {
     bool: "true or false",
     int: "whole number",
@@ -65,6 +73,7 @@ TYPES = {
     NameserverAddress: "IP address, with a port if it is not 53",
     NetworkAddress: "network of IP addresses",
     DoorEndpoint: "server endpoint",
+    Words: "text, or list of texts",
 }
 
 
@@ -85,6 +94,9 @@ def reference() -> str:
             *_section("[limits]", Limits),
             *_section("[storage]", StorageSettings),
             *_section("[outbox]", OutboxSettings),
+            *_section("[[filter]]", FilterSettings, FILTERS),
+            *_section("when", WhenSettings, level=3),
+            *_section("[lists.NAME]", ListSettings),
             *_section("[log]", LogSettings),
         ]
     )
@@ -101,7 +113,8 @@ def _section(title: str, kind: type, text: str = "", *, beyond: type | None = No
     hints = get_type_hints(kind)
     for field, said in options_of(kind):
         if field.name not in known:
-            yield f"| `{field.name}` | {_value(hints[field.name], said)} | {_default(field)} | {said.description} |"
+            value, default = _value(hints[field.name], said), _default(field)
+            yield f"| `{said.key or field.name}` | {value} | {default} | {said.description} |"
     yield ""
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NewType, TypeVar
 
+from gateway.filters.rules import FilterRule
 from gateway.xmpp.addresses import Domain
 
 DoorEndpoint = NewType("DoorEndpoint", str)
@@ -29,6 +30,9 @@ NetworkAddress = NewType("NetworkAddress", str)
 """A network of IP addresses, as `10.0.0.0/8`; an address alone is a network of one."""
 ContactAddress = NewType("ContactAddress", str)
 """A URI under which people are reached, as `mailto:xmpp@example.com`."""
+
+Words = NewType("Words", tuple)  # type: ignore[type-arg]  # of texts; NewType takes no parameters
+"""A text, or a list of texts."""
 
 PROOFS = ("external", "dialback", "digest-md5")
 """The means by which a domain may prove itself to us, and we to it."""
@@ -52,6 +56,7 @@ class Option:
     unit: str = ""
     at_least: float | None = None
     one_of: tuple[str, ...] = ()
+    key: str = ""  # where the field's name is not that of the key, which may be a word of Python
 
     @property
     def least(self) -> str:
@@ -417,6 +422,59 @@ class OutboxSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FilterSettings:
+    """`[[filter]]`: a rule for what crosses the border; the first rule that holds decides."""
+
+    name: str = option("its name in the log, the metrics and the commands; no two rules share one")
+    when: Mapping[str, Any] = option("its conditions, all of which must hold; see below", {})
+    then: str = option(
+        "the decision: pass, drop, bounce:CONDITION, hold, mark:NAME, report, or the dotted name of an IFilter"
+    )
+    dry_run: bool = option("whether only to note what would have been decided", False)
+    options: Mapping[str, Any] = option("keyword arguments of the IFilter", {})
+    on_timeout: str = option(
+        "what decides when the IFilter fails or has not answered within 2 seconds", "pass", one_of=("pass", "bounce")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhenSettings:
+    """`when`: the conditions of a rule, an inline table of `[[filter]]`."""
+
+    direction: Words = option("in, out, inside (between two domains of ours); left out: in and out", Words(()))
+    from_: Words = option(
+        "senders: domains, *.suffixes, bare JIDs, or list:NAME for a list below [lists]", Words(()), key="from"
+    )
+    to: Words = option("recipients, written in the same way", Words(()))
+    kind: Words = option("message, presence, iq", Words(()))
+    type: Words = option("types of stanzas, as chat, subscribe, set; `available` is presence without one", Words(()))
+    payload: Words = option("children of the stanza: a namespace, or {namespace}element", Words(()))
+    larger_than: int | None = option("whether the stanza is larger", None, unit="bytes", at_least=0)
+    urls: bool | None = option("whether its text names a web address", None)
+    stranger: bool | None = option(
+        "whether the other side is no contact of our account, and nobody of ours at this address has written to it"
+        " for 30 days",
+        None,
+    )
+    rate: str | None = option("true beyond it: 30/minute, 10 per second per domain, 500/hour per pair", None)
+    listed: Words = option("names of lists, one of which covers the sender", Words(()))
+    language: Words = option(
+        "languages that the stanza is marked with (xml:lang), as `en`, which covers `en-GB`", Words(())
+    )
+    marked: Words = option("marks, one of which an earlier rule has set", Words(()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListSettings:
+    """`[lists.NAME]`: domains and people that rules ask for by `listed`, from a file or a real-time block list."""
+
+    file: Path | None = option("a file with one entry a line: a domain, *.suffix, bare JID, or SHA-256 of one", None)
+    rtbl: str | None = option("the publish-subscribe service of a real-time block list (XEP-0060)", None)
+    node: str = option("the node of that service", "muc_bans_sha256")
+    never: Words = option("domains and bare JIDs that the list does not cover, whatever its source says", Words(()))
+
+
+@dataclass(frozen=True, kw_only=True)
 class LogSettings:
     """`[log]`: what is logged, and how."""
 
@@ -438,6 +496,8 @@ class Settings:
     limits: Limits = Limits()
     storage: StorageSettings = StorageSettings()
     outbox: OutboxSettings = OutboxSettings()
+    filters: tuple[FilterRule, ...] = ()
+    lists: Mapping[str, ListSettings] = field(default_factory=dict)
     log: LogSettings = LogSettings()
 
     def domains_of(self, kind: type[OfDomain]) -> list[OfDomain]:

@@ -34,16 +34,18 @@ def read_table(
     """
     if not is_table(reading, key, table):
         table = {}
-    known = {each.name: (hint_of(kind, each.name), said) for kind in kinds for each, said in options_of(kind)}
+    fields = {said.key or each.name: (kind, each.name, said) for kind in kinds for each, said in options_of(kind)}
+    known = {name: (hint_of(kind, field), said) for name, (kind, field, said) in fields.items()}
     files = {f"{name}_file" for name, (hint, _) in known.items() if _bare(hint) is Secret}
     for name in table.keys() - known.keys() - files - set(besides):
         reading.unknown((*key, name), [*known, *files, *besides])
     given = {}
     for name, (hint, said) in known.items():
+        field = fields[name][1]
         if _bare(hint) is Secret and f"{name}_file" in table:
-            given[name] = read_secret(reading, (*key, name), table)
+            given[field] = read_secret(reading, (*key, name), table)
         elif name in table:
-            given[name] = _read_value(reading, (*key, name), table[name], hint, said)
+            given[field] = _read_value(reading, (*key, name), table[name], hint, said)
     return {**_missing(reading, key, given, kinds), **given} if complete else given
 
 

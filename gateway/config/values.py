@@ -24,6 +24,7 @@ from gateway.config.settings import (
     NameserverAddress,
     NetworkAddress,
     Secret,
+    Words,
 )
 from gateway.net.dns.system_names import parse_nameserver
 from gateway.net.dns.targets import parse_connect
@@ -78,6 +79,12 @@ def _text(folder: Path, value: Any) -> str:
     if not value:
         raise ValueError("is empty")
     return value
+
+
+def _words(folder: Path, value: Any) -> Words:
+    if not isinstance(value, str | list) or not value:
+        raise ValueError(f"a text or a list of texts is needed, not {value!r}")
+    return Words(tuple(_text(folder, each) for each in ([value] if isinstance(value, str) else value)))
 
 
 def _path(folder: Path, value: Any) -> Path:
@@ -163,6 +170,7 @@ _READERS: dict[Any, Callable[[Path, Any], Any]] = {
     str: _text,
     Path: _path,
     Secret: _secret,
+    Words: _words,
     Mapping[str, Any]: _mapping,
     ContactAddress: _contact,
     ConnectEndpoint: _connect,

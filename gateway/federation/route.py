@@ -268,7 +268,7 @@ class RemoteRoute:
         sender = Address.make("", self.pair.sender, resource).full
         attributes = {"type": "get", "id": resource, "from": sender, "to": self.pair.target}
         ping = Stanza.from_element(Element(CONTENT, "iq", attributes, [Element(PING, "ping")]))
-        self._router.own_questions.ask(ping, answered)
+        self._router.own_questions.ask(ping, lambda _: answered())
         self._session.send([ping], ping.raw)
 
     def remember_only(self, stanzas: Sequence[Stanza]) -> None:

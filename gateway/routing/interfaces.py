@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
@@ -53,6 +54,19 @@ class IRouter(Interface):
 
     def flush() -> Deferred[None] | None:
         """Flush every route that got something since the last time; the answer is as for `IRoute.flush`."""
+
+
+class IBorder(Interface):
+    """What looks at stanzas before the router has them, and may keep some of them from it."""
+
+    def plan(sender: Domain, target: Domain) -> Any:
+        """Return by what the stanzas between these domains are judged; None where they pass unseen."""
+
+    def lets_through(plan: Any, stanza: Stanza) -> bool:
+        """Return whether the stanza passes now; if not, it has had its end, or passes later."""
+
+    def undecided() -> list[Deferred[None]]:
+        """Return a Deferred for everything that has begun to wait since the last call; each fires when it is over."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,14 +70,17 @@ class Domains:
 
 
 TermsFor = Callable[[Domain], Terms | None]  # None: nothing is exchanged with that domain
+ShutOut = Callable[[Domain], str]
+"""Why nothing that comes from a domain is wanted, for the log; empty when something may be."""
 
 
 class OutsideRules:
     """The rules of the doors at which the servers of other domains arrive, and of the streams that we open to them."""
 
-    def __init__(self, domains: Domains, terms_for: TermsFor) -> None:
+    def __init__(self, domains: Domains, terms_for: TermsFor, shut_out: ShutOut = lambda _: "") -> None:
         self._domains = domains
         self._terms_for = terms_for
+        self._shut_out = shut_out
 
     def accept(self, header: StreamHeader, facts: Facts) -> Facts:
         """A header of a server that came to us; it has to name one of our domains, and none of ours as its own."""
@@ -99,11 +102,12 @@ class OutsideRules:
                 reason=f"somebody outside claims to be {sender}, which is ours",
             )
         terms = self._terms_for(sender)
-        if terms is None:
+        why_not = f"[peers] does not allow {sender}" if terms is None else self._shut_out(sender)
+        if terms is None or why_not:
             raise StreamError(
                 StreamCondition.POLICY_VIOLATION,
                 "this server does not exchange anything with that domain",
-                reason=f"[peers] does not allow {sender}",
+                reason=why_not,
             )
         return terms
 
@@ -113,6 +117,8 @@ class OutsideRules:
             return StanzaCondition.ITEM_NOT_FOUND
         if self._domains.is_own(pair.sender):
             raise StreamError(StreamCondition.INVALID_FROM, "that domain is not yours")
+        if self._shut_out(pair.sender):
+            return StanzaCondition.FORBIDDEN
         return self._terms_for(pair.sender) or StanzaCondition.FORBIDDEN
 
     def speaks_for(self, domain: Domain) -> bool:

@@ -97,13 +97,13 @@ class OwnQuestions:
     """What we ask in our own name, from a resource that nobody else has: the answers are for nobody else."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, str | None], Callable[[], None]] = {}
+        self._open: dict[tuple[str, str | None], Callable[[Stanza], None]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._open)
 
-    def ask(self, question: Stanza, answered: Callable[[], None]) -> None:
-        """Call `answered` when a result or an error comes, whichever way."""
+    def ask(self, question: Stanza, answered: Callable[[Stanza], None]) -> None:
+        """Call `answered` with the result or the error when it comes, whichever way."""
         while len(self._open) >= _MOST_OWN:
             del self._open[next(iter(self._open))]
         self._open[str(question.from_), question.id] = answered
@@ -113,7 +113,7 @@ class OwnQuestions:
         answered = self._open.pop((str(response.to), response.id), None)
         if answered is None:
             return False
-        answered()
+        answered(response)
         return True
 
 

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from zope.interface import implementer
 
 from gateway.notices.notices import Publish, StanzaBounced
-from gateway.routing.interfaces import IRoute, IRouter, IStreamRoute
+from gateway.routing.interfaces import IBorder, IRoute, IRouter, IStreamRoute
 from gateway.routing.policy import Domains
 from gateway.routing.requests import OwnQuestions, RequestKey, Requests
 from gateway.xmpp.addresses import Address, Domain, DomainPair
@@ -32,6 +32,7 @@ class Router:
         self.requests = Requests()
         self.own_questions = OwnQuestions()
         self.domains = domains
+        self.border: IBorder | None = None  # where there are no filters
         self._remote = remote
         self._publish = publish
         self._local: dict[Domain, IRoute] = {}
@@ -53,12 +54,22 @@ class Router:
 
     def route(self, stanza: Stanza) -> None:
         """Hand an admitted stanza to its route; it has both addresses, and its sender is proved."""
-        if stanza.name != "iq" or self._may_pass(stanza):
+        if (stanza.name != "iq" or self._may_pass(stanza)) and (self.border is None or self._is_let_through(stanza)):
             self._deliver(stanza)
+
+    def _is_let_through(self, stanza: Stanza) -> bool:
+        assert self.border is not None
+        assert stanza.from_ is not None
+        assert stanza.to is not None
+        plan = self.border.plan(stanza.from_.domain, stanza.to.domain)
+        return plan is None or self.border.lets_through(plan, stanza)
 
     def route_all(self, sender: Domain, target: Domain, stanzas: Iterable[Stanza]) -> None:
         """The same for stanzas that came one after the other and are all between these two domains."""
         passing = [stanza for stanza in stanzas if stanza.name != "iq" or self._may_pass(stanza)]
+        border = self.border
+        if border is not None and (plan := border.plan(sender, target)) is not None:
+            passing = [stanza for stanza in passing if border.lets_through(plan, stanza)]
         if not passing:
             return
         route = self._way(sender, target)
@@ -97,6 +108,14 @@ class Router:
         way = DomainPair(stanza.to.domain, stanza.from_.domain)
         return self.requests.answered(way if route is None else route, stanza)
 
+    def pass_on(self, stanza: Stanza) -> None:
+        """Hand over a stanza that the border has let through after all."""
+        self._deliver(stanza)
+
+    def end(self, stanza: Stanza, why: StanzaDropped) -> None:
+        """End a stanza here, without an answer, by a rule."""
+        self._end(stanza, why, None)
+
     def bounce(self, stanza: Stanza, error: StanzaError) -> None:
         """Answer a stanza with an error, where it may be answered; else this is where it ends."""
         self._end(stanza, error, error_reply(stanza, error))
@@ -133,7 +152,7 @@ class Router:
 
     def flush(self) -> Deferred[None] | None:
         """Let every route write; a Deferred where the sender should wait for room."""
-        waits: list[Deferred[None]] = []
+        waits: list[Deferred[None]] = [] if self.border is None else self.border.undecided()
         # Writing may bounce, and bounces are deliveries too: go on until none is left.
         while self._unflushed:
             routes, self._unflushed = self._unflushed, set()

@@ -23,10 +23,11 @@ from gateway.handlers.route import HandlerRoute
 from gateway.net.certificates.own_certificates import Identity
 from gateway.net.listen.listening import Listening, NotOpened
 from gateway.net.tls.session import judge_peer
-from gateway.notices.attempts.records import Kind
+from gateway.notices.attempts.records import Direction, Kind
 from gateway.notices.notices import Level, Remark
 from gateway.operations.control.door import CommandRefused
 from gateway.routing.review import review
+from gateway.run.assembly.border import Filters
 from gateway.run.assembly.certificates import Material, Trust
 from gateway.run.assembly.doors import Factories
 from gateway.run.assembly.routing import Routing
@@ -51,6 +52,7 @@ class Reload:
         served: Served,
         factories: Factories,
         connections: Callable[[], Iterable[Any]],
+        filters: Filters,
     ) -> None:
         """`factories` are what is behind each key of `[listen]`; `connections` are held to the new rules."""
         self._shared = shared
@@ -59,6 +61,7 @@ class Reload:
         self._served = served
         self._factories = factories
         self._connections = connections
+        self._filters = filters
         self._old = shared.settings
 
     async def run(self) -> dict[str, Any]:
@@ -144,6 +147,7 @@ class Reload:
     ) -> None:
         rules, served, routes_out = self._shared.rules, self._served, self._routing.routes
         rules.replace(new)
+        self._filters.replace(new)
         self._trust.renew(material, rules.tls)
         for name in self._old.domains.keys() - new.domains.keys():
             served.router.detach(name)
@@ -178,10 +182,13 @@ class Reload:
             facts = connection.stream.facts
             if connection.is_lost or facts.client is not None:
                 continue
-            if connection.session.attempt.kind not in (Kind.SERVER, Kind.KEYS):
+            attempt = connection.session.attempt
+            if attempt.kind not in (Kind.SERVER, Kind.KEYS):
                 continue
             certificate = judge_peer(self._trust.judge, connection.transport, now) if facts.encrypted else None
             terms = rules.terms_with(facts.remote) if facts.remote is not None else None
+            if attempt.direction is Direction.IN and facts.remote is not None and self._filters.shut_out(facts.remote):
+                terms = None
             error = review(facts, certificate, terms, partial(rules.speaks_for, facts.remote))
             if error is not None:
                 connection.close(error)
@@ -204,9 +211,9 @@ def differences(old: Settings, new: Settings) -> Iterator[str]:
         yield f"listen.{door} {endpoint} was opened"
     for door, endpoint in sorted(set(old.listen.opened()) - set(new.listen.opened())):
         yield f"listen.{door} {endpoint} was closed"
-    for table in ("tls", "peers"):
+    for table, written in (("tls", "[tls]"), ("peers", "[peers]"), ("filters", "[[filter]]"), ("lists", "[lists]")):
         if getattr(old, table) != getattr(new, table):
-            yield f"[{table}] has changed"
+            yield f"{written} has changed"
 
 
 def _renewed(old: dict[Domain, Identity], new: dict[Domain, Identity]) -> Iterator[str]:

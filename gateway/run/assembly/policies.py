@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.dialback.keys import KeyMaker
 from gateway.features.dialback import Dialback, DialbackBounds
-from gateway.routing.policy import OutsideRules, RelayRules
+from gateway.routing.policy import OutsideRules, RelayRules, ShutOut
 from gateway.run.assembly.shared import Shared
 
 
@@ -20,10 +20,10 @@ class Policies:
     inside_dialback: Dialback
 
 
-def make_policies(shared: Shared, keys: KeyMaker) -> Policies:
+def make_policies(shared: Shared, keys: KeyMaker, shut_out: ShutOut) -> Policies:
     """The two sides make their keys with the same secret, so a key is good whichever side it is asked about."""
     rules = shared.rules
-    outside = OutsideRules(rules.domains, rules.terms_outside)
+    outside = OutsideRules(rules.domains, rules.terms_outside, shut_out)
     inside = RelayRules(rules.domains, rules.terms_outside)
     limits = shared.settings.limits
     bounds = DialbackBounds(pairs=limits.pairs_per_stream, checks=limits.verifications_per_stream)

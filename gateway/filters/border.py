@@ -1,0 +1,301 @@
+"""Border: every stanza that crosses between our domains and the others passes the rules here, before the router has it.
+
+`plan` says whether the stanzas between two domains are looked at; `lets_through` has one looked at, and returns False
+where it has had its end here, or waits for a verdict. Stanzas that come while one of their pair waits stay in order
+behind it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gateway.filters.acquaintances import Acquaintances
+from gateway.filters.conditions import Excess, IsContact, Seen, Surroundings
+from gateway.filters.interfaces import IFilter
+from gateway.filters.laws import lawful
+from gateway.filters.lists import Digests, NamedList
+from gateway.filters.notices import FilterDecided
+from gateway.filters.plans import Plan, Planner, is_about
+from gateway.filters.rules import ENDS, Act, Crossing, Decision, FilterRule
+from gateway.notices.notices import Publish
+from gateway.routing.interfaces import IBorder
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.errors import StanzaCondition, StanzaDropped, StanzaError
+from gateway.xmpp.stanzas import Stanza
+
+MOST_PLANS = 20_000
+"""Pairs of domains whose plan is remembered; when there are more, all plans are made again as they are needed."""
+MOST_BEHIND = 1000
+"""Stanzas of one pair that wait behind one that is being judged; further ones are bounced: resource-constraint."""
+JUDGE_SECONDS = 2.0
+RULE = "filter"
+"""The name under which the log knows a stanza that a filter has dropped."""
+
+
+class Passing(Protocol):
+    """What the border needs of the router."""
+
+    def pass_on(self, stanza: Stanza) -> None: ...
+    def bounce(self, stanza: Stanza, error: StanzaError) -> None: ...
+    def end(self, stanza: Stanza, why: StanzaDropped) -> None: ...
+    def flush(self) -> Deferred[None] | None: ...
+
+
+class Holding(Protocol):
+    """Where stanzas are held back for an operator to look at."""
+
+    def hold(self, pair: DomainPair, stanza: Stanza, rule: str) -> bool:
+        """Hold one back; False where there is no room."""
+
+
+Report = Callable[[FilterRule, Stanza], None]
+_Decided = Generator[Deferred[Any], Any, tuple[FilterRule | None, Decision]]
+_PASSED = (None, Decision(act=Act.PASS))
+_BUSY = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too many stanzas are waiting to be let in")
+
+
+@implementer(IBorder)
+class Border:
+    """The rules in force, and the stanzas that wait for a verdict."""
+
+    _log = Logger("gateway.filters")
+
+    def __init__(
+        self,
+        *,
+        router: Passing,
+        is_own: Callable[[Domain], bool],
+        acquaintances: Acquaintances,
+        contacts: IsContact,
+        clock: IReactorTime,
+        time_of_day: Callable[[], float],
+        publish: Publish,
+        holding: Holding,
+        report: Report,
+    ) -> None:
+        self.acquaintances = acquaintances
+        self.lists: Mapping[str, NamedList] = {}
+        self.counts: Counter[tuple[str, str]] = Counter()  # by rule and by what was done
+        self._router = router
+        self._is_own = is_own
+        self._contacts = contacts
+        self._clock = clock
+        self._time_of_day = time_of_day
+        self._publish = publish
+        self._holding = holding
+        self._report = report
+        self._digests = Digests()
+        self._excesses: dict[str, Excess] = {}
+        self._filters: Mapping[str, IFilter] = {}
+        self._planner = Planner((), self._surroundings(), {})
+        self._plans: dict[tuple[Domain, Domain], Plan | bool] = {}  # False: there is none
+        self._behind: dict[DomainPair, deque[tuple[Plan, Stanza]]] = {}
+        self._rooms: list[Deferred[None]] = []
+
+    # -- the rules in force ------------------------------------------------------------------------------------------
+
+    @property
+    def rules(self) -> Sequence[FilterRule]:
+        """The rules, in the order in which they are asked."""
+        return self._planner.rules
+
+    def replace(self, rules: Sequence[FilterRule], lists: Mapping[str, NamedList]) -> None:
+        """Go by these rules and lists from now on; rates go on counting where they stay as they were."""
+        filters: dict[str, IFilter] = {}
+        for rule in rules:
+            if rule.factory is not None:
+                filters[rule.name] = rule.factory(**rule.options)
+        excesses = {}
+        for rule in rules:
+            if (rate := rule.when.rate) is not None:
+                old = self._excesses.get(rule.name)
+                excesses[rule.name] = old if old and old.rate == rate else Excess(rate, self._clock.seconds)
+        self.lists, self._filters, self._excesses = lists, filters, excesses
+        self._planner = Planner(tuple(rules), self._surroundings(), filters)
+        self.changed()
+
+    def changed(self) -> None:
+        """Forget all plans: a list has changed, and with it which rules can hold."""
+        self._plans.clear()
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            lists=self.lists,
+            digests=self._digests,
+            acquaintances=self.acquaintances,
+            contacts=self._contacts,
+            excesses=self._excesses,
+            time_of_day=self._time_of_day,
+        )
+
+    def shut_out_by(self, domain: Domain) -> FilterRule | None:
+        """Return the rule by which nothing that comes from a domain is wanted."""
+        return self._planner.shut_out_by(domain)
+
+    def rules_about(self, domain: Domain) -> list[str]:
+        """Return the names of the rules that can hold for what comes from a domain outside, or goes there."""
+        return [rule.name for rule in self.rules if is_about(rule, domain)]
+
+    # -- as an IBorder -----------------------------------------------------------------------------------------------
+
+    def plan(self, sender: Domain, target: Domain) -> Plan | None:
+        """Return the rules for these stanzas; None when they pass unseen."""
+        plan = self._plans.get((sender, target))
+        if plan is None:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
+            pair = DomainPair(sender, target)
+            plan = self._plans[pair] = self._planner.plan(pair, self._direction(pair)) or False
+        return plan if isinstance(plan, Plan) else None
+
+    def _direction(self, pair: DomainPair) -> Crossing:
+        if not self._is_own(pair.sender):
+            return Crossing.IN
+        return Crossing.INSIDE if self._is_own(pair.target) else Crossing.OUT
+
+    def lets_through(self, plan: Plan, stanza: Stanza) -> bool:
+        """Return whether the router may have the stanza now."""
+        behind = self._behind.get(plan.pair)
+        if behind is None:
+            return self._look_at(plan, stanza)
+        if len(behind) < MOST_BEHIND:
+            behind.append((plan, stanza))
+        else:
+            self._router.bounce(stanza, _BUSY)
+        return False
+
+    def undecided(self) -> list[Deferred[None]]:
+        """Return a Deferred for each pair that has begun to wait since the last call; it fires when none waits."""
+        rooms, self._rooms = self._rooms, []
+        return rooms
+
+    # -- deciding ----------------------------------------------------------------------------------------------------
+
+    def _look_at(self, plan: Plan, stanza: Stanza) -> bool:
+        steps = self._decide(plan, stanza)
+        try:
+            wait = next(steps)
+        except StopIteration as end:
+            return self._carry_out(plan, stanza, *end.value)
+        self._behind[plan.pair] = deque()
+        room: Deferred[None] = Deferred()
+        self._rooms.append(room)
+        self._await(wait, steps, plan, stanza, room)
+        return False
+
+    def _await(self, wait: Deferred[Any], steps: _Decided, plan: Plan, stanza: Stanza, room: Deferred[None]) -> None:
+        def resume(result: Any) -> None:
+            try:
+                further = steps.send(result)
+            except StopIteration as end:
+                if self._carry_out(plan, stanza, *end.value):
+                    self._router.pass_on(stanza)
+                self._go_on(plan.pair, room)
+            else:
+                self._await(further, steps, plan, stanza, room)
+
+        wait.addTimeout(JUDGE_SECONDS, self._clock).addBoth(resume)
+
+    def _go_on(self, pair: DomainPair, room: Deferred[None]) -> None:
+        """Look at what came behind, until one of it has to wait."""
+        behind = self._behind.pop(pair)
+        while behind:
+            plan, stanza = behind.popleft()
+            if self._look_at(plan, stanza):
+                self._router.pass_on(stanza)
+            elif pair in self._behind:
+                self._behind[pair] = behind
+                self._rooms.pop().chainDeferred(room)
+                break
+        else:
+            room.callback(None)
+        self._router.flush()
+
+    def _decide(self, plan: Plan, stanza: Stanza) -> _Decided:
+        """Ask the rules in turn; yield every Deferred that has to be waited for, and take its result, or a Failure."""
+        assert stanza.from_ is not None
+        assert stanza.to is not None
+        if plan.is_noted:
+            self.acquaintances.note(stanza, self._time_of_day())
+        seen = Seen(stanza, stanza.from_, stanza.to)
+        for rule, tests, judge in plan.steps:
+            for test in tests:
+                holds: Any = test(seen)
+                if isinstance(holds, Deferred):
+                    holds = yield holds
+                if not holds:
+                    break
+            else:
+                decision = rule.decision
+                if judge is not None:
+                    opinion: Any = self._ask(rule, judge, stanza)
+                    if isinstance(opinion, Deferred):
+                        opinion = yield opinion
+                    if isinstance(opinion, Failure):
+                        self._failed(rule, opinion)
+                        opinion = Decision(act=rule.on_timeout)
+                    if opinion is None:
+                        continue
+                    decision = opinion
+                if decision.act in ENDS and not rule.dry_run:
+                    return rule, decision
+                self._take_note(rule, decision, seen, plan)
+        return _PASSED
+
+    def _ask(self, rule: FilterRule, judge: Callable[[Stanza], Any], stanza: Stanza) -> Any:
+        try:
+            return judge(stanza)
+        except Exception:  # an operator's own code
+            return Failure()
+
+    def _failed(self, rule: FilterRule, failure: Failure) -> None:
+        if failure.check(TimeoutError):
+            self._log.warn(
+                "filter {rule!r} has not answered within {seconds:g} s", rule=rule.name, seconds=JUDGE_SECONDS
+            )
+        else:
+            self._log.failure("filter {rule!r} failed", failure, rule=rule.name)
+
+    def _take_note(self, rule: FilterRule, decision: Decision, seen: Seen, plan: Plan) -> None:
+        if not rule.dry_run:
+            if decision.act is Act.MARK:
+                seen.marks |= {decision.mark}
+            elif decision.act is Act.REPORT:
+                self._report(rule, seen.stanza)
+        self._tell(rule, decision, lawful(decision.act, seen.stanza, plan.direction), seen.stanza)
+
+    def _carry_out(self, plan: Plan, stanza: Stanza, rule: FilterRule | None, decision: Decision) -> bool:
+        """Do what was decided; return whether the stanza passes."""
+        if rule is None:
+            return True
+        act = lawful(decision.act, stanza, plan.direction)
+        if act is Act.HOLD and not self._holding.hold(plan.pair, stanza, rule.name):
+            act = Act.BOUNCE
+        self._tell(rule, decision, act, stanza)
+        if act is Act.PASS:
+            return True
+        if act is Act.BOUNCE:
+            self._router.bounce(stanza, _refusal(decision))
+        elif act is Act.DROP:
+            self._router.end(stanza, StanzaDropped(RULE, f"dropped by the filter {rule.name!r}"))
+        return False
+
+    def _tell(self, rule: FilterRule, decision: Decision, act: Act, stanza: Stanza) -> None:
+        self.counts[rule.name, "dry_run" if rule.dry_run else str(act)] += 1
+        self._publish(
+            FilterDecided(rule=rule.name, decision=str(decision), act=str(act), dry_run=rule.dry_run, stanza=stanza)
+        )
+
+
+def _refusal(decision: Decision) -> StanzaError:
+    """Return the error for the sender, who learns nothing of the rules."""
+    condition = decision.condition if decision.act is Act.BOUNCE else StanzaCondition.SERVICE_UNAVAILABLE
+    return StanzaError(condition, reason="refused by a filter")

@@ -1,0 +1,31 @@
+"""IFilter: a filter written in Python, named by `then` in a `[[filter]]` table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from zope.interface import Interface
+
+from gateway.filters.rules import Decision
+from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.stanzas import Stanza
+
+Opinion = Decision | None
+"""What a filter says of a stanza; None leaves it to the rules behind it."""
+Judge = Callable[[Stanza], "Opinion | Deferred[Opinion]"]
+
+
+class IFilter(Interface):
+    """A filter. It sees each stanza that meets the other conditions of its rule, and changes none.
+
+    Its decisions obey the same laws as those of every rule. While a Deferred is waited for, the stanzas of that pair
+    of domains wait behind it in order, and their senders are read no further. After two seconds `on_timeout` decides.
+    An exception is logged, and decides in the same way.
+    """
+
+    def plan(pair: DomainPair) -> Judge | None:
+        """Return what judges the stanzas between these domains; None: this filter has nothing to say about them.
+
+        The answer is remembered until the configuration or a list changes.
+        """

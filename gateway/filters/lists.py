@@ -1,0 +1,173 @@
+"""Lists: domains and people that rules ask for by name, from files and from real-time block lists.
+
+An entry is a domain, `*.suffix`, a bare JID, or the SHA-256 of a domain or a bare JID in hexadecimal, which is how
+block lists name people without publishing them. A sender is listed when its bare JID is, or its domain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from gateway.bounds.tables import Bounded, family
+from gateway.xmpp.addresses import Address, Domain, prepare_domain
+from gateway.xmpp.errors import MalformedAddress
+
+MOST_ENTRIES = 1_000_000
+"""Entries that a list may have; what is beyond them is left out, and said."""
+MOST_LIST_FILE_BYTES = 64 << 20
+MOST_DIGESTS = 8192
+"""Bare JIDs and domains whose digests are remembered, with a share for each domain."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Digests:
+    """SHA-256 of addresses, as a block list has them; the latest are remembered."""
+
+    def __init__(self, most: int = MOST_DIGESTS) -> None:
+        self._known: Bounded[str, str] = Bounded(most)
+
+    def of(self, text: str, domain: Domain) -> str:
+        """Return the digest of a bare JID or domain; `domain` is whose share of the memory it takes."""
+        digest = self._known.get(text)
+        if digest is None:
+            digest = sha256(text.encode()).hexdigest()
+            self._known.put(text, digest, family(domain))
+        return digest
+
+
+class Entries:
+    """The entries of one list, ready to be asked."""
+
+    def __init__(self, entries: Iterable[str] = ()) -> None:
+        self.plain: set[str] = set()
+        self.suffixes: set[str] = set()
+        self.digests: set[str] = set()
+        for entry in entries:
+            self.add(entry)
+
+    def __len__(self) -> int:
+        return len(self.plain) + len(self.suffixes) + len(self.digests)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.plain
+        yield from (f"*{suffix}" for suffix in self.suffixes)
+        yield from self.digests
+
+    def __contains__(self, entry: str) -> bool:
+        return entry in self._home(entry)[0] if not entry.startswith("*.") else entry[1:] in self.suffixes
+
+    def add(self, entry: str) -> None:
+        """Take in one entry, prepared as `read_entry` returns it."""
+        where, what = self._home(entry)
+        where.add(what)
+
+    def remove(self, entry: str) -> None:
+        """Take out one entry, if it is there."""
+        where, what = self._home(entry)
+        where.discard(what)
+
+    def _home(self, entry: str) -> tuple[set[str], str]:
+        if entry.startswith("*."):
+            return self.suffixes, entry[1:]
+        return (self.digests if _DIGEST.fullmatch(entry) else self.plain), entry
+
+    def has_domain(self, domain: Domain, digests: Digests) -> bool:
+        """Return whether a whole domain is listed."""
+        if domain in self.plain or (self.digests and digests.of(domain, domain) in self.digests):
+            return True
+        if self.suffixes:
+            parent = domain
+            while "." in parent:
+                parent = Domain(parent.partition(".")[2])
+                if f".{parent}" in self.suffixes:
+                    return True
+        return False
+
+    def has(self, address: Address, digests: Digests) -> bool:
+        """Return whether somebody is listed, alone or with their domain."""
+        if self.has_domain(address.domain, digests):
+            return True
+        if not address.local:
+            return False
+        return address.bare in self.plain or (
+            bool(self.digests) and digests.of(address.bare, address.domain) in self.digests
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListState:
+    """What an operator sees of one list."""
+
+    name: str
+    source: str
+    entries: int
+    state: str  # `ready`, or what is wrong, in words
+    is_well: bool
+    since: float | None = None  # when it was last read or refreshed, in seconds since 1970
+
+
+class NamedList:
+    """One list as rules ask it; `never` are domains and bare JIDs that it does not cover, whatever its source says."""
+
+    def __init__(self, name: str, source: str, never: Iterable[str] = ()) -> None:
+        self.name = name
+        self.source = source
+        self.entries = Entries()
+        self.never = Entries(never)
+        self.state, self.is_well = "not read yet", False
+        self.since: float | None = None
+
+    def has(self, address: Address, digests: Digests) -> bool:
+        """Return whether the list covers an address."""
+        return self.entries.has(address, digests) and not self.never.has(address, digests)
+
+    def has_domain(self, domain: Domain, digests: Digests) -> bool:
+        """Return whether the list covers everybody in a domain."""
+        return self.entries.has_domain(domain, digests) and not self.never.has_domain(domain, digests)
+
+    def look(self) -> ListState:
+        """Return what an operator sees of it."""
+        return ListState(
+            name=self.name,
+            source=self.source,
+            entries=len(self.entries),
+            state=self.state,
+            is_well=self.is_well,
+            since=self.since,
+        )
+
+
+def read_entry(text: str) -> str:
+    """Return an entry as it is compared; raise MalformedAddress where it is none."""
+    lower = text.lower()
+    if _DIGEST.fullmatch(lower):
+        return lower
+    if text.startswith("*."):
+        return f"*.{prepare_domain(text.removeprefix('*.'))}"
+    return Address.parse(text).bare
+
+
+def read_list_file(file: Path) -> tuple[Entries, list[str]]:
+    """Read a file with one entry a line, `#` before a comment; return the entries, and the lines that are none.
+
+    Raises OSError and UnicodeDecodeError.
+    """
+    entries, wrong = Entries(), []
+    with file.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            text = line.partition("#")[0].strip()
+            if not text:
+                continue
+            try:
+                entries.add(read_entry(text))
+            except MalformedAddress as error:
+                wrong.append(f"line {number}: {error.problem}")
+            if len(entries) > MOST_ENTRIES:
+                wrong.append(f"line {number}: more than {MOST_ENTRIES:,} entries; the rest is left out")
+                break
+    return entries, wrong

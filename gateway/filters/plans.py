@@ -1,0 +1,84 @@
+"""Plans: the rules that can hold between two domains, worked out once for each pair.
+
+Most pairs have no plan, and their stanzas are not looked at. A plan is forgotten when the rules or the lists change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gateway.filters.conditions import Surroundings, Test, applies, covers, holds_for_all, tests_of
+from gateway.filters.interfaces import IFilter, Judge
+from gateway.filters.rules import ENDS, Act, Crossing, FilterRule
+from gateway.xmpp.addresses import Domain, DomainPair
+
+
+class PlanStep(NamedTuple):
+    """One rule of a plan: its tests, and what judges the stanza where the rule asks a filter written in Python."""
+
+    rule: FilterRule
+    tests: tuple[Test, ...]
+    judge: Judge | None
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The rules for the stanzas of one pair; `is_noted` where who is written to becomes an acquaintance."""
+
+    pair: DomainPair
+    direction: Crossing
+    steps: tuple[PlanStep, ...]
+    is_noted: bool = False
+
+
+class Planner:
+    """Makes the plans for one set of rules."""
+
+    def __init__(self, rules: Sequence[FilterRule], around: Surroundings, filters: Mapping[str, IFilter]) -> None:
+        """`filters` are the filters written in Python, by the name of their rule."""
+        self.rules = rules
+        self._around = around
+        self._filters = filters
+        self.asks_for_strangers = any(rule.when.stranger is not None for rule in rules)
+
+    def plan(self, pair: DomainPair, direction: Crossing) -> Plan | None:
+        """Return the plan for a pair; None when its stanzas pass unseen."""
+        steps = tuple(self._steps(pair, direction))
+        is_noted = self.asks_for_strangers and direction is Crossing.OUT
+        return Plan(pair, direction, steps, is_noted) if steps or is_noted else None
+
+    def _steps(self, pair: DomainPair, direction: Crossing) -> Iterator[PlanStep]:
+        for rule in self.rules:
+            if not applies(rule, pair, direction):
+                continue
+            judge = None
+            if rule.decision.act is Act.ASK:
+                judge = self._filters[rule.name].plan(pair)
+                if judge is None:
+                    continue
+            tests = tests_of(rule, pair, direction, self._around)
+            yield PlanStep(rule, tests, judge)
+            if not tests and rule.decision.act in ENDS and not rule.dry_run:
+                return  # nothing behind it is ever looked at
+
+    def shut_out_by(self, domain: Domain) -> FilterRule | None:
+        """Return the rule by which nothing that comes from a domain is wanted; None where something may be."""
+        for rule in self.rules:
+            if rule.dry_run or Crossing.IN not in rule.when.directions or not covers(rule.when.senders, domain):
+                continue
+            if rule.decision.act in (Act.DROP, Act.BOUNCE):
+                if not rule.when.targets and holds_for_all(rule, domain, self._around):
+                    return rule
+            elif rule.decision.act in (Act.PASS, Act.HOLD, Act.ASK):
+                return None
+        return None
+
+
+def is_about(rule: FilterRule, domain: Domain) -> bool:
+    """Return whether a rule can hold for what comes from a domain outside, or goes there."""
+    when = rule.when
+    return (Crossing.IN in when.directions and covers(when.senders, domain)) or (
+        Crossing.OUT in when.directions and covers(when.targets, domain)
+    )

@@ -1,0 +1,244 @@
+"""Border: which stanzas pass, how the others end, and that order holds while one of them is being judged."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.logger import globalLogPublisher
+from zope.interface import implementer
+
+from gateway.filters.border import JUDGE_SECONDS, MOST_BEHIND
+from gateway.filters.interfaces import IFilter, Judge, Opinion
+from gateway.filters.rules import Act, Decision
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.stanzas import Stanza
+from tests.support.border import BorderHarness
+
+LINK = "<message from='eve@evil.test/x' to='room@ours.test' id='{}'><body>see https://spam.test/</body></message>"
+PLAIN = "<message from='eve@evil.test/x' to='room@ours.test' id='{}'><body>hello</body></message>"
+
+
+def rule(when: str, then: str, name: str = "a rule", more: str = "") -> str:
+    return f'[[filter]]\nname = "{name}"\nwhen = {{ {when} }}\nthen = "{then}"\n{more}\n'
+
+
+def test_without_rules_nothing_is_looked_at() -> None:
+    border = BorderHarness()
+    border.push(LINK.format(1))
+    assert border.heard() == ["message - 1 to room@ours.test"]
+    assert border.audit == []
+
+
+def test_the_first_rule_that_holds_decides() -> None:
+    border = BorderHarness(rule("urls = true", "pass", "first") + rule("kind = 'message'", "drop", "second"))
+    border.push(LINK.format(1), PLAIN.format(2))
+    assert border.heard() == ["message - 1 to room@ours.test"]
+    assert border.ends == ["message dropped: filter"]
+    assert border.border.counts == {("first", "pass"): 1, ("second", "drop"): 1}
+
+
+def test_a_batch_and_a_single_stanza_go_the_same_way() -> None:
+    border = BorderHarness(rule("urls = true", "drop"))
+    border.push_all(PLAIN.format(1), LINK.format(2), PLAIN.format(3))
+    assert border.heard() == ["message - 1 to room@ours.test", "message - 3 to room@ours.test"]
+
+
+def test_all_conditions_of_a_rule_must_hold() -> None:
+    border = BorderHarness(rule("urls = true, larger_than = 1000", "drop"))
+    border.push(LINK.format(1))
+    assert len(border.heard()) == 1
+
+
+def test_a_rule_on_trial_only_takes_note() -> None:
+    border = BorderHarness(rule("urls = true", "drop", more="dry_run = true"))
+    border.push(LINK.format(1))
+    assert len(border.heard()) == 1
+    assert border.border.counts == {("a rule", "dry_run"): 1}
+    assert "would have been: drop" in border.audit[0]
+
+
+def test_marks_are_there_for_the_rules_behind() -> None:
+    border = BorderHarness(
+        rule("urls = true", "mark:link", "first") + rule("marked = 'link', larger_than = 200", "drop", "second")
+    )
+    border.push(LINK.format(1), LINK.format(2 * "x" * 100), PLAIN.format("y" * 200))
+    assert [line.split()[2][:1] for line in border.heard()] == ["1", "y"]
+
+
+def test_a_report_is_made_and_the_stanza_goes_on() -> None:
+    border = BorderHarness(rule("urls = true", "report"))
+    border.push(LINK.format(1))
+    assert border.reported == ["a rule: eve@evil.test/x"]
+    assert len(border.heard()) == 1
+
+
+def test_a_bounce_names_its_condition_and_no_rule() -> None:
+    border = BorderHarness(rule("urls = true", "bounce:not-acceptable", "secret rule"))
+    seen: list[bytes] = []
+    border.router._deliver = lambda stanza: seen.append(stanza.raw)  # type: ignore[method-assign]
+    border.push(LINK.format(1))
+    assert border.ends == ["message bounced: not-acceptable"]
+    (answer,) = seen
+    assert b"<not-acceptable" in answer
+    assert b"secret" not in answer
+    assert b"filter" not in answer
+
+
+def test_what_cannot_be_held_is_bounced() -> None:
+    border = BorderHarness(rule("urls = true", "hold"))
+    border.push(LINK.format(1))
+    assert border.held == ["message 1: a rule"]
+    assert border.ends == []
+    border.has_room = False
+    border.push(LINK.format(2))
+    assert border.ends == ["message bounced: service-unavailable"]
+
+
+def test_rules_between_our_own_domains_must_say_so() -> None:
+    inside = "<message from='a@ours.test/x' to='b@also.test' id='1'/>"
+    border = BorderHarness(rule("kind = 'message'", "drop"))
+    border.push(inside)
+    assert len(border.heard()) == 1
+    border.rule(rule("direction = 'inside', kind = 'message'", "drop"))
+    border.push(inside)
+    assert border.heard() == []
+
+
+@pytest.mark.parametrize(
+    ("direction", "passes"), [("in", [False, True]), ("out", [True, False]), (["in", "out"], [False, False])]
+)
+def test_directions(direction: object, passes: list[bool]) -> None:
+    border = BorderHarness(rule(f"direction = {direction!r}, kind = 'message'", "drop"))
+    ways = []
+    for text in (PLAIN.format(1), "<message from='room@ours.test' to='eve@evil.test/x' id='1'/>"):
+        border.push(text)
+        ways.append(bool(border.heard()))
+    assert ways == passes
+
+
+def test_the_audit_shows_no_content() -> None:
+    border = BorderHarness(rule("urls = true", "drop"))
+    border.push(LINK.format(1))
+    (sentence,) = border.audit
+    assert "spam.test" not in sentence
+    assert all(part in sentence for part in ("'a rule'", "eve@evil.test/x", "room@ours.test", "'1'", "bytes", "sha256"))
+
+
+def test_a_rule_that_is_gone_decides_nothing() -> None:
+    border = BorderHarness(rule("urls = true", "drop"))
+    border.push(LINK.format(1))
+    border.rule("")
+    border.push(LINK.format(2))
+    assert border.heard() == ["message - 2 to room@ours.test"]
+
+
+# -- filters in Python -------------------------------------------------------------------------------------------------
+
+
+@implementer(IFilter)
+class Asks:
+    """A filter that answers when the test says so."""
+
+    waiting: list[Deferred[Opinion]]
+
+    def __init__(self) -> None:
+        Asks.waiting = []
+
+    def plan(self, pair: DomainPair) -> Judge | None:
+        return self.judge if pair.sender == "evil.test" else None
+
+    def judge(self, stanza: Stanza) -> Opinion | Deferred[Opinion]:
+        if stanza.id == "fails":
+            raise ValueError("of an operator's code")
+        if stanza.id == "now":
+            return Decision(act=Act.DROP)
+        if stanza.id == "none":
+            return None
+        Asks.waiting.append(Deferred())
+        return Asks.waiting[-1]
+
+
+ASK = rule("kind = 'message'", f"{__name__}.Asks")
+PASS, DROP = Decision(act=Act.PASS), Decision(act=Act.DROP)
+
+
+def test_a_filter_may_answer_at_once_or_have_no_opinion() -> None:
+    border = BorderHarness(ASK)
+    border.push(PLAIN.format("now"), PLAIN.format("none"))
+    assert border.heard() == ["message - none to room@ours.test"]
+
+
+def test_what_comes_behind_waits_in_order_and_so_does_its_sender() -> None:
+    border = BorderHarness(ASK)
+    wait = border.push_all(*map(PLAIN.format, ("1", "now", "2", "3")))
+    assert border.heard() == []
+    assert wait is not None
+    Asks.waiting[0].callback(PASS)
+    assert border.heard() == ["message - 1 to room@ours.test"]
+    Asks.waiting[1].callback(DROP)
+    assert border.heard() == []
+    assert not wait.called
+    Asks.waiting[2].callback(PASS)
+    assert border.heard() == ["message - 3 to room@ours.test"]
+    assert wait.called
+
+
+def test_other_pairs_do_not_wait() -> None:
+    border = BorderHarness(ASK)
+    border.push(PLAIN.format("1"))
+    assert border.push(PLAIN.format("2").replace("evil.test", "good.test")) is None
+    assert border.heard() == ["message - 2 to room@ours.test"]
+
+
+@pytest.mark.parametrize(("on_timeout", "passes"), [("pass", True), ("bounce", False)])
+def test_a_filter_that_does_not_answer_or_fails_is_not_waited_for(on_timeout: str, passes: bool) -> None:
+    border = BorderHarness(ASK + f'on_timeout = "{on_timeout}"')
+    told: list[object] = []
+    globalLogPublisher.addObserver(told.append)  # type: ignore[arg-type]
+    try:
+        border.push(PLAIN.format("1"))
+        border.clock.advance(JUDGE_SECONDS)
+        border.push(PLAIN.format("fails"))
+    finally:
+        globalLogPublisher.removeObserver(told.append)  # type: ignore[arg-type]
+    assert [line for line in border.heard() if "room@" in line] == passes * [
+        "message - 1 to room@ours.test",
+        "message - fails to room@ours.test",
+    ]
+    assert len(told) == 2
+
+
+def test_only_so_many_stanzas_wait_behind_one() -> None:
+    border = BorderHarness(ASK)
+    border.push_all(PLAIN.format("1"), *[PLAIN.format("none")] * (MOST_BEHIND + 5))
+    assert border.ends == ["message bounced: resource-constraint"] * 5
+    Asks.waiting[0].callback(PASS)
+    assert len([line for line in border.heard() if "room@" in line]) == MOST_BEHIND + 1
+
+
+# -- the gate ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "shut"),
+    [
+        (rule("direction = 'in', from = 'evil.test'", "drop"), True),
+        (rule("from = '*.evil.test'", "drop"), False),
+        (rule("from = '*.test'", "bounce:policy-violation"), True),
+        (rule("from = 'eve@evil.test'", "drop"), False),
+        (rule("listed = 'bad'", "drop"), True),
+        (rule("from = 'list:bad'", "drop"), True),
+        (rule("from = 'evil.test', kind = 'message'", "drop"), False),
+        (rule("from = 'evil.test', to = 'ours.test'", "drop"), False),
+        (rule("from = 'evil.test'", "hold"), False),
+        (rule("direction = 'out', from = 'evil.test'", "drop"), False),
+        (rule("from = 'evil.test'", "drop", more="dry_run = true"), False),
+        (rule("kind = 'presence'", "pass", "1") + rule("from = 'evil.test'", "drop", "2"), False),
+        (rule("kind = 'presence'", "mark:m", "1") + rule("from = 'evil.test'", "drop", "2"), True),
+        (rule("from = 'good.test'", "pass", "1") + rule("from = 'evil.test'", "drop", "2"), True),
+    ],
+)
+def test_a_domain_is_shut_out_when_nothing_from_it_is_wanted(text: str, shut: bool) -> None:
+    border = BorderHarness(text, lists={"bad": ["evil.test"]})
+
+    assert (border.border.shut_out_by(Domain("evil.test")) is not None) is shut
