@@ -163,9 +163,9 @@ class Border:
 
     def lets_through(self, plan: Plan, stanza: Stanza) -> bool:
         """Return whether the router may have the stanza now."""
-        behind = self._behind.get(plan.pair)
+        behind = self._behind.get(plan.pair) if self._behind else None
         if behind is None:
-            return self._look_at(plan, stanza)
+            return plan.passes_unseen(stanza) or self._look_at(plan, stanza)
         if len(behind) < MOST_BEHIND:
             behind.append((plan, stanza))
         else:
@@ -221,12 +221,12 @@ class Border:
 
     def _decide(self, plan: Plan, stanza: Stanza) -> _Decided:
         """Ask the rules in turn; yield every Deferred that has to be waited for, and take its result, or a Failure."""
-        assert stanza.from_ is not None
-        assert stanza.to is not None
         if plan.is_noted:
             self.acquaintances.note(stanza, self._time_of_day())
-        seen = Seen(stanza, stanza.from_, stanza.to)
-        for rule, tests, judge in plan.steps:
+        seen = Seen(stanza)
+        for rule, quick_test, tests, judge in plan.steps:
+            if quick_test is not None and not quick_test(stanza):
+                continue
             for test in tests:
                 holds: Any = test(seen)
                 if isinstance(holds, Deferred):

@@ -18,20 +18,30 @@ from gateway.filters.lists import Digests, NamedList
 from gateway.filters.rules import Crossing, FilterRule, Party, Per, Rate, When
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.namespaces import CLIENT
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import NAMES, Stanza
 
 
 class Seen:
     """One stanza on its way through the rules, with what was found out about it."""
 
-    __slots__ = ("_content", "marks", "recipient", "sender", "stanza")
+    __slots__ = ("_content", "marks", "stanza")
 
-    def __init__(self, stanza: Stanza, sender: Address, recipient: Address) -> None:
+    def __init__(self, stanza: Stanza) -> None:
         self.stanza = stanza
-        self.sender = sender
-        self.recipient = recipient
         self.marks: frozenset[str] = frozenset()
         self._content: Content | None = None
+
+    @property
+    def sender(self) -> Address:
+        """The address it comes from."""
+        assert self.stanza.from_ is not None
+        return self.stanza.from_
+
+    @property
+    def recipient(self) -> Address:
+        """The address it is for."""
+        assert self.stanza.to is not None
+        return self.stanza.to
 
     @property
     def content(self) -> Content:
@@ -41,6 +51,7 @@ class Seen:
         return self._content
 
 
+QuickTest = Callable[[Stanza], bool]
 Test = Callable[[Seen], "bool | Deferred[bool]"]
 IsContact = Callable[[Address, Address], "Deferred[bool] | bool"]
 """Whether the second address is a contact of the first, where that is an account of ours."""
@@ -88,22 +99,27 @@ def _is_meant_whole(party: Party, domain: Domain, around: Surroundings) -> bool:
     return party.is_whole_domain and party.covers(domain)
 
 
+def quick_test_of(rule: FilterRule) -> QuickTest | None:
+    """Return one test for what the stanza's start tag and size say; None where the rule does not ask about them."""
+    when = rule.when
+    kinds, types, most = when.kinds or NAMES, when.types, when.larger_than
+    if types:
+        least = -1 if most is None else most
+        return lambda stanza: stanza.name in kinds and _type_of(stanza) in types and len(stanza.raw) > least
+    if most is not None:
+        return lambda stanza: len(stanza.raw) > most and stanza.name in kinds
+    return (lambda stanza: stanza.name in kinds) if when.kinds else None
+
+
 def tests_of(rule: FilterRule, pair: DomainPair, direction: Crossing, around: Surroundings) -> tuple[Test, ...]:
-    """Return the tests that a stanza between these domains has to pass, the cheap ones first."""
+    """Return the further tests that a stanza between these domains has to pass, the cheap ones first."""
     return tuple(_tests(rule, pair, direction, around))
 
 
 def _tests(rule: FilterRule, pair: DomainPair, direction: Crossing, around: Surroundings) -> Iterator[Test]:
     when = rule.when
-    if when.kinds:
-        yield lambda seen: seen.stanza.name in when.kinds
-    if when.types:
-        yield lambda seen: _type_of(seen.stanza) in when.types
     if when.marked:
         yield lambda seen: any(mark in seen.marks for mark in when.marked)
-    if when.larger_than is not None:
-        most = when.larger_than
-        yield lambda seen: len(seen.stanza.raw) > most
     yield from _of_parties(when.senders, pair.sender, lambda seen: seen.sender, around)
     yield from _of_parties(when.targets, pair.target, lambda seen: seen.recipient, around)
     if when.listed:
@@ -190,7 +206,7 @@ class Excess:
         self.rate = rate
         self._each = rate.seconds / rate.most
         self._seconds = seconds
-        self._paid_until: Bounded[str, float] = Bounded(most)
+        self._paid_until: Bounded[str, list[float]] = Bounded(most)
 
     def __call__(self, seen: Seen) -> bool:
         now = self._seconds()
@@ -201,9 +217,12 @@ class Excess:
                 cause = seen.sender.domain
             case Per.PAIR:
                 cause = f"{seen.sender.domain} {seen.recipient.domain}"
-        paid_until = self._paid_until.get(cause)
-        before = now - self.rate.seconds if paid_until is None else max(paid_until, now - self.rate.seconds)
-        after = before + self._each
+        bucket = self._paid_until.get(cause)
+        if bucket is None or bucket[0] < now - self.rate.seconds:  # new, or full again: it moves to the young end
+            bucket = [now - self.rate.seconds]
+            self._paid_until.put(cause, bucket, family(seen.sender.domain))
+        after = bucket[0] + self._each
         is_within = after <= now + 1e-9
-        self._paid_until.put(cause, after if is_within else before, family(seen.sender.domain))
+        if is_within:
+            bucket[0] = after
         return not is_within

@@ -9,16 +9,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gateway.filters.conditions import Surroundings, Test, applies, covers, holds_for_all, tests_of
+from gateway.filters.conditions import (
+    QuickTest,
+    Surroundings,
+    Test,
+    applies,
+    covers,
+    holds_for_all,
+    quick_test_of,
+    tests_of,
+)
 from gateway.filters.interfaces import IFilter, Judge
 from gateway.filters.rules import ENDS, Act, Crossing, FilterRule
 from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.stanzas import Stanza
 
 
 class PlanStep(NamedTuple):
     """One rule of a plan: its tests, and what judges the stanza where the rule asks a filter written in Python."""
 
     rule: FilterRule
+    quick_test: QuickTest | None
     tests: tuple[Test, ...]
     judge: Judge | None
 
@@ -31,6 +42,13 @@ class Plan:
     direction: Crossing
     steps: tuple[PlanStep, ...]
     is_noted: bool = False
+
+    def passes_unseen(self, stanza: Stanza) -> bool:
+        """Return whether its start tag and its size say already that no rule holds."""
+        for step in self.steps:
+            if step.quick_test is None or step.quick_test(stanza):
+                return False
+        return not self.is_noted
 
 
 class Planner:
@@ -58,9 +76,9 @@ class Planner:
                 judge = self._filters[rule.name].plan(pair)
                 if judge is None:
                     continue
-            tests = tests_of(rule, pair, direction, self._around)
-            yield PlanStep(rule, tests, judge)
-            if not tests and rule.decision.act in ENDS and not rule.dry_run:
+            quick_test, tests = quick_test_of(rule), tests_of(rule, pair, direction, self._around)
+            yield PlanStep(rule, quick_test, tests, judge)
+            if quick_test is None and not tests and rule.decision.act in ENDS and not rule.dry_run:
                 return  # nothing behind it is ever looked at
 
     def shut_out_by(self, domain: Domain) -> FilterRule | None:
