@@ -18,6 +18,8 @@ from gateway.config.settings import (
     Settings,
 )
 from gateway.net.certificates.own_certificates import Identity, Keyring
+from gateway.net.dns.resolver import nameservers_of
+from gateway.net.dns.validation import about_dnssec
 from gateway.xmpp.addresses import Domain, to_ascii
 
 CheckLine = tuple[str, str]
@@ -32,6 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the report; return 1 when there are mistakes."""
     settings = read_config(arguments)
     print("\n".join(summary(settings, datetime.now(UTC))))
+    print(
+        "\n".join(_table("dnssec", about_dnssec(nameservers_of(settings.dns.nameservers)(), settings.dns.validating)))
+    )
     print(f"{settings.file} is in order")
     return 0
 

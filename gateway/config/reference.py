@@ -35,6 +35,7 @@ from gateway.config.settings import (
     Words,
     options_of,
 )
+from gateway.net.dns.system_names import Validating
 
 INTRODUCTION = """\
 # The configuration file
@@ -74,6 +75,7 @@ TYPES = {
     NetworkAddress: "network of IP addresses",
     DoorEndpoint: "server endpoint",
     Words: "text, or list of texts",
+    Validating: '`"auto"`, true or false',
 }
 
 

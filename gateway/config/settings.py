@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, NewType, TypeVar
 
 from gateway.filters.rules import FilterRule
+from gateway.net.dns.system_names import Validating
 from gateway.xmpp.addresses import Domain
 
 DoorEndpoint = NewType("DoorEndpoint", str)
@@ -262,6 +263,10 @@ class DNSSettings:
 
     nameservers: tuple[NameserverAddress, ...] | None = option(
         "nameservers, asked in this order; left out: the system's", None
+    )
+    validating: Validating = option(
+        "whether the nameservers are believed when they say that DNSSEC proves an answer; `auto`: those on loopback",
+        Validating.AUTO,
     )
     hosts_file: Path = option("hosts file, in the format of hosts(5); `/dev/null`: none", Path("/etc/hosts"))
     refuse_networks: tuple[NetworkAddress, ...] = option(

@@ -26,7 +26,7 @@ from gateway.config.settings import (
     Secret,
     Words,
 )
-from gateway.net.dns.system_names import parse_nameserver
+from gateway.net.dns.system_names import Validating, parse_nameserver
 from gateway.net.dns.targets import parse_connect
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
@@ -123,6 +123,14 @@ def _nameserver(folder: Path, value: Any) -> NameserverAddress:
     return NameserverAddress(value)
 
 
+def _validating(folder: Path, value: Any) -> Validating:
+    if isinstance(value, bool):
+        return Validating.YES if value else Validating.NO
+    if value != Validating.AUTO:
+        raise ValueError(f"{value!r} is not one of 'auto', true and false")
+    return Validating.AUTO
+
+
 def _network(folder: Path, value: Any) -> NetworkAddress:
     try:
         ip_network(_text(folder, value))
@@ -177,4 +185,5 @@ _READERS: dict[Any, Callable[[Path, Any], Any]] = {
     NameserverAddress: _nameserver,
     NetworkAddress: _network,
     DoorEndpoint: _door,
+    Validating: _validating,
 }

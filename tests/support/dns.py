@@ -15,6 +15,7 @@ Standing alone, with its queries on standard output, reading the zone file again
 A zone is a dictionary (in a file: JSON) from names to what is there:
 
     {"example.test": {"A": ["127.0.0.2"], "AAAA": ["::1"], "TTL": 5},
+     "_5269._tcp.example.test": {"TLSA": ["3 1 1 0123"], "SECURE": true},
      "_xmpp-server._tcp.example.test": {"SRV": ["10 5 5269 xmpp.example.test", "20 0 0 ."]},
      "www.example.test": {"CNAME": "example.test"},
      "half.test": {"A": ["127.0.0.2"], "AAAA": "SILENT"},
@@ -22,8 +23,9 @@ A zone is a dictionary (in a file: JSON) from names to what is there:
      "broken.test": "SERVFAIL", "lost.test": "SILENT", "gone.test": "NXDOMAIN"}
 
 SERVFAIL, REFUSED, NXDOMAIN and SILENT (never answers) in place of records hold for that kind of record; in place of a
-whole entry, for the name and all below it. TRUNCATED, as every answer above 512 bytes, sends UDP askers to TCP. Names
-that are not there are NXDOMAIN, unless there is something below them.
+whole entry, for the name and all below it. BOGUS is SERVFAIL unless the question says to check nothing (CD), as a
+validating resolver has it; an entry with "SECURE": true is proved by DNSSEC (AD). TRUNCATED, as every answer above 512
+bytes, sends UDP askers to TCP. Names that are not there are NXDOMAIN, unless there is something below them.
 """
 
 from __future__ import annotations
@@ -39,10 +41,12 @@ from twisted.internet.error import CannotListenError
 from twisted.names import dns
 from twisted.names.server import DNSServerFactory
 
+from gateway.net.dns.answers import TLSA
 from gateway.net.dns.nameservers import NameserverSilent
 from gateway.net.dns.system_names import WatchedFile
 
-FAULTS = {"SERVFAIL": dns.ESERVER, "REFUSED": dns.EREFUSED, "NXDOMAIN": dns.ENAME}
+FAULTS = {"SERVFAIL": dns.ESERVER, "REFUSED": dns.EREFUSED, "NXDOMAIN": dns.ENAME, "BOGUS": dns.ESERVER}
+BOGUS = "BOGUS"
 SILENT = "SILENT"
 TTL = 60
 UDP_BYTES = 512
@@ -116,9 +120,10 @@ class NameServer(DNSServerFactory):
         lookup = Lookup(self.zone(), *_kind_and_name(message))
         if lookup.fault == SILENT:
             return None
-        code = FAULTS.get(lookup.fault, dns.OK)
+        code = dns.OK if lookup.fault == BOGUS and message.checkingDisabled else FAULTS.get(lookup.fault, dns.OK)
         answer: dns.Message = self._responseFromMessage(message, rCode=code)
         answer.auth = True
+        answer.authenticData = int(bool(message.authenticData and lookup.is_secure))
         answer.recDes = (
             message.recDes
         )  # Twisted does not copy it, and Erlang believes no answer without (RFC 1035 §4.1.1)
@@ -157,7 +162,7 @@ class Table:
         self.held: list[Deferred[None]] | None = None
 
     async def ask(self, query: dns.Query) -> dns.Message:
-        message = dns.Message(recDes=1)
+        message = dns.Message(recDes=1, authenticData=1)
         message.queries = [query]
         self.asked.append(" ".join(_kind_and_name(message)))
         if self.held is not None:
@@ -167,7 +172,10 @@ class Table:
         if answer is None:
             raise NameserverSilent("no answer from the table", silent=True)
         if answer.rCode not in (dns.OK, dns.ENAME):
-            raise NameserverSilent("the table failed to find out (SERVFAIL)", silent=False)
+            message.checkingDisabled = 1
+            unchecked = self.server.answer(message)
+            bogus = unchecked is not None and unchecked.rCode == dns.OK
+            raise NameserverSilent("the table failed to find out (SERVFAIL)", silent=False, bogus=bogus)
         return answer
 
 
@@ -180,6 +188,7 @@ class Lookup:
         self.name = name
         self.fault = self._fault()
         self.truncated = self._entry(name).get("TRUNCATED", False)
+        self.is_secure = self._entry(name).get("SECURE", False)
 
     def _fault(self) -> str:
         labels = self.name.split(".")
@@ -228,13 +237,24 @@ PAYLOADS: dict[str, Callable[[str, int], Any]] = {
     "AAAA": dns.Record_AAAA,
     "CNAME": lambda text, ttl: dns.Record_CNAME(text.rstrip("."), ttl),
     "SRV": _service,
+    "TLSA": lambda text, ttl: _association(text, ttl),
+    "NS": lambda text, ttl: dns.Record_NS(text.rstrip("."), ttl),
     "TXT": lambda text, ttl: dns.Record_TXT(text.encode(), ttl=ttl),
 }
 
 
+def _association(text: str, ttl: int) -> Any:
+    """A TLSA record, `3 1 1 DIGEST`, which twisted.names knows as bytes only."""
+    *numbers, data = text.split()
+    record: Any = dns.UnknownRecord(bytes(map(int, numbers)) + bytes.fromhex(data), ttl)
+    record.TYPE = TLSA
+    return record
+
+
 def _kind_and_name(message: dns.Message) -> tuple[str, str]:
     query = message.queries[0]
-    return dns.QUERY_TYPES.get(query.type, str(query.type)), str(query.name).lower()
+    known = {**dns.QUERY_TYPES, TLSA: "TLSA"}
+    return known.get(query.type, str(query.type)), str(query.name).lower()
 
 
 def _start_of_authority(name: str) -> dns.RRHeader:

@@ -16,9 +16,11 @@ from twisted.names import dns
 
 from gateway.net.dns.service_records import ServiceRecord
 from gateway.net.dns.targets import is_host_name
+from gateway.net.dns.tlsa import TLSARecord, read_tlsa
 from gateway.xmpp.errors import GatewayError
 
-RecordType = Literal["SRV", "A", "AAAA"]
+RecordType = Literal["SRV", "A", "AAAA", "TLSA", "NS"]
+TLSA = 52  # RFC 6698 §7.1; twisted.names has no class for it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +44,20 @@ class LookupOutcome(Enum):
     SILENT = "silent"
 
 
+class Security(Enum):
+    """What DNSSEC says about an answer (RFC 4035 §4.3)."""
+
+    SECURE = "secure"
+    INSECURE = "insecure"  # not signed, or checked by nobody whom we believe
+    BOGUS = "bogus"  # signed, and the signatures are wrong: nothing in it is ever used
+
+
 @dataclass(frozen=True, kw_only=True)
 class DNSAnswer:
-    """What came of a question: `values` are ServiceRecords or addresses when FOUND; good for this many seconds."""
+    """What came of a question; it is good for this many seconds.
+
+    `values` are what was FOUND: ServiceRecords, addresses, TLSARecords or names of nameservers.
+    """
 
     question: DNSQuestion
     outcome: LookupOutcome
@@ -52,6 +65,18 @@ class DNSAnswer:
     values: tuple[Any, ...] = ()
     seconds: float = 0
     remembered: bool = False
+    canonical: str = ""  # where the aliases of the name lead
+    security: Security = Security.INSECURE
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether DNSSEC proves the answer, also where it says that there is nothing."""
+        return self.security is Security.SECURE
+
+    @property
+    def is_bogus(self) -> bool:
+        """Whether somebody has tampered with the answer, or its owner has signed it wrongly."""
+        return self.security is Security.BOGUS
 
     @property
     def definite(self) -> bool:
@@ -61,7 +86,8 @@ class DNSAnswer:
     @property
     def sentence(self) -> str:
         """The question and its answer, for an operator to read."""
-        return f"{self.question}: {self.detail}{', known from before' if self.remembered else ''}"
+        signed = " (DNSSEC)" if self.is_secure else ""
+        return f"{self.question}: {self.detail}{signed}{', known from before' if self.remembered else ''}"
 
 
 class AliasTrouble(GatewayError):
@@ -97,7 +123,7 @@ def in_words(kind: RecordType, values: Sequence[Any]) -> str:
     if not values:
         return "nothing that can be used"
     if kind != "SRV":
-        return ", ".join(values)
+        return ", ".join(map(str, values))
     if not any(record.target for record in values):
         return "the domain says that there is no such service"
     return "1 record" if len(values) == 1 else f"{len(values)} records"
@@ -119,6 +145,14 @@ def _address(record: dns.RRHeader) -> str | None:
     return None if address.is_unspecified or address.is_multicast else address.compressed
 
 
+def _association(record: dns.RRHeader) -> TLSARecord | None:
+    return read_tlsa(_payload(record).data)
+
+
+def _nameserver(record: dns.RRHeader) -> str:
+    return _text(_payload(record).name)
+
+
 def _payload(record: dns.RRHeader) -> Any:
     return record.payload
 
@@ -127,4 +161,10 @@ def _text(name: dns.Name) -> str:
     return name.name.decode("latin-1").lower()
 
 
-_READERS: dict[RecordType, Callable[[dns.RRHeader], Any]] = {"SRV": _service, "A": _address, "AAAA": _address}
+_READERS: dict[RecordType, Callable[[dns.RRHeader], Any]] = {
+    "SRV": _service,
+    "A": _address,
+    "AAAA": _address,
+    "TLSA": _association,
+    "NS": _nameserver,
+}

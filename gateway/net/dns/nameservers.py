@@ -4,12 +4,17 @@ Each server gets the question over UDP, from a random port of its own and with a
 was cut short is asked for again over TCP, on a connection of its own. A server that is silent, cannot be
 reached, reports a failure or answers another question is passed over; then comes the next, and after the last one a
 second round with more patience. Only "here it is" and "no such name" are answers.
+
+Nameservers that check signatures (DNSSEC) and whose word we believe are asked for it by the AD bit of the question, as
+without it some of them say nothing (RFC 6840 §5.7), and the same bit of the answer counts. From all others it does not.
+When one of them fails, it is asked once more for the answer as it is, unchecked (CD): if there is one, its signatures
+are wrong. Then no other nameserver is asked, as the next one may not check them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
@@ -34,30 +39,41 @@ FAILURES = {
 
 
 class NameserverSilent(GatewayError):
-    """No nameserver gave a usable answer; `silent` when that is because none gave any."""
+    """No nameserver gave a usable answer; `silent` when none gave any, `bogus` when its signatures are wrong."""
 
-    def __init__(self, sentence: str, *, silent: bool) -> None:
+    def __init__(self, sentence: str, *, silent: bool, bogus: bool = False) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.silent = silent
+        self.bogus = bogus
 
 
 class Asks(Protocol):
     """The place where one question is asked: the nameservers, or a table in a test."""
 
     async def ask(self, query: dns.Query) -> dns.Message:
-        """The answer, with result code OK or ENAME; NoAnswer when there is none."""
+        """The answer, with result code OK or ENAME; NameserverSilent when there is none.
+
+        Its `authenticData` is set only where DNSSEC proves it.
+        """
 
 
 class Nameservers:
     """The nameservers of the system or of the configuration, asked in their order."""
 
     def __init__(
-        self, reactor: Any, servers: Callable[[], Sequence[Nameserver]], rounds: Sequence[float] = ROUNDS
+        self,
+        reactor: Any,
+        servers: Callable[[], Sequence[Nameserver]],
+        rounds: Sequence[float] = ROUNDS,
+        *,
+        believes: Callable[[Nameserver], bool] = lambda server: False,
     ) -> None:
+        """`believes`: whether a nameserver is taken at its word that it has checked the signatures."""
         self._reactor = reactor
         self._servers = servers
         self._rounds = rounds
+        self._believes = believes
 
     async def ask(self, query: dns.Query) -> dns.Message:
         """The answer of the first nameserver that has a usable one."""
@@ -67,25 +83,87 @@ class Nameservers:
                 try:
                     return await self._ask_one(server, query, seconds)
                 except NameserverSilent as complaint:
+                    if complaint.bogus:
+                        raise
                     complaints.append(complaint)
         raise _worst(complaints)
 
     async def _ask_one(self, server: Nameserver, query: dns.Query, seconds: float) -> dns.Message:
         where = endpoint_text(*server)
+        if not self._believes(server):
+            answer = await self._exchange(server, query, seconds, _PLAIN)
+            answer.authenticData = 0
+            return _checked(answer, query, where)
+        answer = await self._exchange(server, query, seconds, _CHECKED)
+        if answer.rCode == dns.ESERVER and await self._has_unchecked(server, query, seconds):
+            told = f"{where} says that the signatures of the answer are wrong (DNSSEC: bogus)"
+            raise NameserverSilent(told, silent=False, bogus=True)
+        return _checked(answer, query, where)
+
+    async def _has_unchecked(self, server: Nameserver, query: dns.Query, seconds: float) -> bool:
+        """Whether there is an answer when nobody checks its signatures."""
         try:
-            answer = await ask_over_udp(self._reactor, server, query, seconds)
+            _checked(await self._exchange(server, query, seconds, _UNCHECKED), query, "")
+        except NameserverSilent:
+            return False
+        return True
+
+    async def _exchange(
+        self, server: Nameserver, query: dns.Query, seconds: float, flags: QuestionFlags
+    ) -> dns.Message:
+        where = endpoint_text(*server)
+        try:
+            answer = await ask_over_udp(self._reactor, server, query, seconds, flags)
             if answer.trunc:
-                answer = await ask_over_tcp(self._reactor, server, query, seconds)
+                answer = await ask_over_tcp(self._reactor, server, query, seconds, flags)
         except TimeoutError:
             raise NameserverSilent(f"no answer from {where}", silent=True) from None
         except (ConnectError, ConnectionLost, CannotListenError, OSError) as error:
             raise NameserverSilent(f"{where} cannot be asked: {error}", silent=True) from error
-        return _checked(answer, query, where)
+        return answer
 
 
-async def ask_over_udp(reactor: Any, server: Nameserver, query: dns.Query, seconds: float) -> dns.Message:
+class QuestionFlags(NamedTuple):
+    """The bits of a question about DNSSEC: whether to tell if it was checked (AD), and not to check at all (CD)."""
+
+    authentic: int = 0
+    unchecked: int = 0
+
+    def on(self, message: dns.Message) -> dns.Message:
+        """Return the message with these bits."""
+        message.authenticData, message.checkingDisabled = self
+        return message
+
+
+_PLAIN = QuestionFlags()
+_CHECKED = QuestionFlags(authentic=1)
+_UNCHECKED = QuestionFlags(unchecked=1)
+
+
+class _Datagrams(dns.DNSDatagramProtocol):
+    """Questions over UDP, with their bits."""
+
+    flags = _PLAIN
+
+    def writeMessage(self, message: dns.Message, address: Nameserver) -> None:
+        super().writeMessage(self.flags.on(message), address)
+
+
+class _Stream(dns.DNSProtocol):
+    """Questions over TCP, with their bits."""
+
+    flags = _PLAIN
+
+    def writeMessage(self, message: dns.Message) -> None:
+        super().writeMessage(self.flags.on(message))
+
+
+async def ask_over_udp(
+    reactor: Any, server: Nameserver, query: dns.Query, seconds: float, flags: QuestionFlags = _PLAIN
+) -> dns.Message:
     """Put one question in a datagram, on a port that is open for this question only."""
-    conversation: Any = dns.DNSDatagramProtocol(_Conversation(), reactor)
+    conversation: Any = _Datagrams(_Conversation(), reactor)
+    conversation.flags = flags
     conversation.noisy = False
     port = _open_random_port(reactor, conversation, "::" if ":" in server[0] else "")
     try:
@@ -108,10 +186,13 @@ def _open_random_port(reactor: Any, conversation: Any, interface: str) -> Any:
     return reactor.listenUDP(0, conversation, interface)
 
 
-async def ask_over_tcp(reactor: Any, server: Nameserver, query: dns.Query, seconds: float) -> dns.Message:
+async def ask_over_tcp(
+    reactor: Any, server: Nameserver, query: dns.Query, seconds: float, flags: QuestionFlags = _PLAIN
+) -> dns.Message:
     """Put one question on a TCP connection that serves no other, so that none can hang on a connection long dead."""
     endpoint = TCP6ClientEndpoint if ":" in server[0] else TCP4ClientEndpoint
-    conversation: Any = dns.DNSProtocol(_Conversation(), reactor)
+    conversation: Any = _Stream(_Conversation(), reactor)
+    conversation.flags = flags
     await connectProtocol(endpoint(reactor, *server, timeout=seconds), conversation)
     try:
         answer: Deferred[dns.Message] = conversation.query([query], seconds)

@@ -25,11 +25,13 @@ from twisted.python.failure import Failure
 
 from gateway.bounds.tables import Bounded, family
 from gateway.net.dns.answers import (
+    TLSA,
     AliasTrouble,
     DNSAnswer,
     DNSQuestion,
     LookupOutcome,
     RecordType,
+    Security,
     follow_aliases,
     in_words,
     read_records,
@@ -37,7 +39,7 @@ from gateway.net.dns.answers import (
 from gateway.net.dns.nameservers import Asks, NameserverSilent
 
 LONGEST_NAME = 253
-RECORD_TYPES: dict[RecordType, int] = {"SRV": dns.SRV, "A": dns.A, "AAAA": dns.AAAA}
+RECORD_TYPES: dict[RecordType, int] = {"SRV": dns.SRV, "A": dns.A, "AAAA": dns.AAAA, "TLSA": TLSA, "NS": dns.NS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,26 +153,34 @@ class DNSQuestions:
             return await self._follow(question)
         except NameserverSilent as reason:
             outcome = LookupOutcome.SILENT if reason.silent else LookupOutcome.FAILED
-            return _unanswered(question, outcome, reason.sentence, self._bounds.failure)
+            answer = _unanswered(question, outcome, reason.sentence, self._bounds.failure)
+            return replace(answer, security=Security.BOGUS) if reason.bogus else answer
         except AliasTrouble as trouble:
             return self._absent(question, LookupOutcome.FAILED, str(trouble))
         except NobodyWaitsError:
             return _unanswered(question, LookupOutcome.SILENT, "not asked in time")
 
     async def _follow(self, question: DNSQuestion) -> DNSAnswer:
-        """Ask for the name, then for where its aliases lead, as long as an answer only brings more aliases."""
+        """Ask for the name, then for where its aliases lead, as long as an answer only brings more aliases.
+
+        What is found is secure only when every answer on the way was.
+        """
         names, record_type = [question.name], RECORD_TYPES[question.kind]
+        security = Security.SECURE
         while True:
             asked = names[-1]
             message = await self._in_turn(question, dns.Query(asked, record_type, dns.IN))
+            if not message.authenticData:
+                security = Security.INSECURE
             records = follow_aliases(message.answers, names, record_type, self._bounds.aliases)
             way = "".join(f"alias of {name}, " for name in names[1:])
             if records:
-                return self._present(question, way, records)
+                found = self._present(question, way, records)
+                return replace(found, security=security, canonical=names[-1])
             if message.rCode == dns.ENAME:
-                return self._absent(question, LookupOutcome.NO_NAME, way + "no such name")
+                return replace(self._absent(question, LookupOutcome.NO_NAME, way + "no such name"), security=security)
             if names[-1] == asked:
-                return self._absent(question, LookupOutcome.NONE, way + "none")
+                return replace(self._absent(question, LookupOutcome.NONE, way + "none"), security=security)
 
     async def _in_turn(self, question: DNSQuestion, query: dns.Query) -> dns.Message:
         turn = self._turns[question] = self._lanes.join("" if question in self._ours else family(question.name))

@@ -14,13 +14,19 @@ nameserver must not hold up what the others have said (RFC 8305 §3).
 
 Addresses come from the hosts file, which goes before the DNS, or from A and AAAA records, mixed as RFC 8305 wants them.
 Where other domains may not lead us is no target (see `destinations`), unless it is configured.
+
+Where the nameservers check signatures (DNSSEC, see `nameservers`), and DNSSEC proves the way to a target, from the
+service records to its addresses, its TLSA records are asked for (RFC 7673 §3). They count if they are proved too. If
+they cannot be had, the target is left out, since somebody may have silenced the nameserver. Bogus service records leave
+nothing to go by, not even the domain itself.
+
 Every question and its answer becomes a sentence for the operator. ResolutionFailed tells by `permanent` whether the DNS
 has said that there is nothing, or has not said anything that could be relied upon.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from random import Random, SystemRandom
@@ -35,6 +41,7 @@ from gateway.net.dns.questions import AnswerWait, DNSQuestions, ResolverBounds
 from gateway.net.dns.service_records import FOR_SERVERS, Offer, SRVService, Tls, in_order
 from gateway.net.dns.system_names import (
     Nameserver,
+    Validating,
     WatchedFile,
     is_address,
     parse_nameserver,
@@ -46,15 +53,18 @@ from gateway.net.dns.targets import (
     Resolution,
     Source,
     Target,
+    ascii_name,
     dns_name,
     endpoint_text,
     interleaved,
     literal_address,
     parse_connect,
 )
+from gateway.net.dns.tlsa import TLSASet, tlsa_name
 from gateway.xmpp.errors import ResolutionFailed
 
 T = TypeVar("T")
+_ALL: Collection[Tls] = ("direct", "starttls")
 Note = Callable[[str], None]
 
 
@@ -87,13 +97,16 @@ class Resolver:
         random: Random | None = None,
         asks: Asks | None = None,
         destinations: Destinations = ANYWHERE,
+        validating: Validating = Validating.AUTO,
     ) -> None:
+        """`validating` says which nameservers are believed about DNSSEC."""
         self._reactor = reactor
         self._destinations = destinations
         self._hosts = WatchedFile(hosts_file, read_hosts)
         self._patience = patience
         self._random = random or SystemRandom()
-        self._questions = DNSQuestions(reactor, asks or Nameservers(reactor, _servers(nameservers)), bounds)
+        asked = asks or Nameservers(reactor, nameservers_of(nameservers), believes=validating.believes)
+        self._questions = DNSQuestions(reactor, asked, bounds)
 
     async def resolve(
         self,
@@ -104,9 +117,11 @@ class Resolver:
         service: SRVService = FOR_SERVERS,
         note: Note = lambda step: None,
         for_strangers: bool = False,
+        dane: bool = False,
     ) -> Resolution:
         """The targets of a prepared domain; `note` hears of each step when it is taken.
 
+        With `dane`, the TLSA records of targets are asked for wherever DNSSEC proves the way there.
         What is looked up `for_strangers` comes after our own, and leads to few targets.
         Raises ResolutionFailed when that leads to no address.
         """
@@ -120,6 +135,7 @@ class Resolver:
             service,
             note,
             for_strangers,
+            dane,
         )
         try:
             targets = await search.targets(domain, direct_tls, connect)
@@ -134,11 +150,15 @@ class Resolver:
 
 @dataclass(frozen=True, kw_only=True)
 class _FoundAddresses:
-    """The addresses of one host; `definite` when there are none and will be none."""
+    """The addresses of one host; `definite` when there are none and will be none.
+
+    `proved` are the names for which DNSSEC proves them: the host's, after the one where its aliases lead.
+    """
 
     addresses: tuple[str, ...]
     sentences: tuple[str, ...]
     definite: bool = True
+    proved: tuple[str, ...] = ()
 
 
 class _Haste:
@@ -180,10 +200,13 @@ class _Search:
         service: SRVService,
         note: Note,
         for_strangers: bool,
+        dane: bool,
     ) -> None:
         self.steps: list[str] = []
         self.definite = True
         self._for_strangers = for_strangers
+        self._dane = dane
+        self._domain = ""
         self._reactor = reactor
         self._questions = questions
         self._hosts = hosts
@@ -198,7 +221,8 @@ class _Search:
         """The targets of the domain, by the first means that applies."""
         if connect is not None:
             self._say(f"{domain} is configured to be at {connect}")
-            return await self._located([parse_connect(connect)], "configured", "the configured server")
+            self._domain = ascii_name(domain)
+            return await self._located([parse_connect(connect)], "configured", "the configured server", _ALL)
         if (address := literal_address(domain)) is not None:
             self._say(f"{domain} is an address itself")
             return await self._located([self._itself(address)], "literal", domain)
@@ -206,16 +230,21 @@ class _Search:
 
     async def _looked_up(self, name: str, direct_tls: bool) -> tuple[Target, ...]:
         """What the service records offer, or else the domain itself (RFC 6120 §3.2.1, §3.2.2)."""
+        self._domain = name
         answers = await self._services(name, direct_tls)
+        proved = {tls for tls, answer in answers.items() if answer.is_secure}
         self.definite = all(answer.definite for answer in answers.values())
         offers = [Offer(record=record, tls=tls) for tls, answer in answers.items() for record in answer.values]
         real = [offer for offer in offers if offer.record.target]
         if real:
-            return await self._located(self._places(real), "srv", f"each server that {name} names")
+            return await self._located(self._places(real), "srv", f"each server that {name} names", proved)
         if offers:
             raise _no_service(name, permanent=self.definite)
+        if any(answer.is_bogus for answer in answers.values()):
+            raise ResolutionFailed(f"the service records of {name} are bogus (DNSSEC)", permanent=False)
         self._say(f"{name} itself and port {self._service.port}, as no service record is known")
-        return await self._located([self._itself(name)], "fallback", name)
+        proved = proved if len(proved) == len(answers) else set()
+        return await self._located([self._itself(name)], "fallback", name, proved)
 
     async def _services(self, name: str, direct_tls: bool) -> dict[Tls, DNSAnswer]:
         names = self._service.names
@@ -248,8 +277,13 @@ class _Search:
         ordered = in_order(offers, self._random, most)
         return [Place(host=offer.record.target, port=offer.record.port, tls=offer.tls) for offer in ordered]
 
-    async def _located(self, places: Sequence[Place], source: Source, whose: str) -> tuple[Target, ...]:
-        """The places that have addresses, with these; ResolutionFailed without any."""
+    async def _located(
+        self, places: Sequence[Place], source: Source, whose: str, proved: Collection[Tls] = ()
+    ) -> tuple[Target, ...]:
+        """The places that have addresses, with these; ResolutionFailed without any.
+
+        `proved` are the services for which DNSSEC proves that these are the places.
+        """
         hosts = list(dict.fromkeys(place.host for place in places))
         haste = _Haste(self._patience.other_hosts)
         found = dict(zip(hosts, await _together([self._addresses(host, haste) for host in hosts]), strict=True))
@@ -264,7 +298,49 @@ class _Search:
         ]
         if not any(target.addresses for target in targets):
             raise ResolutionFailed(f"there is no address for {whose} but {self.steps[-1]}", permanent=self.definite)
-        return tuple(target for target in targets if target.addresses)
+        reachable = [target for target in targets if target.addresses]
+        if self._dane and proved:
+            reachable = await self._associated(reachable, found, proved)
+        if not reachable:
+            raise ResolutionFailed(f"no server of {whose} is left: {self.steps[-1]}", permanent=False)
+        return tuple(reachable)
+
+    async def _associated(
+        self, targets: Sequence[Target], found: Mapping[str, _FoundAddresses], proved: Collection[Tls]
+    ) -> list[Target]:
+        """The same targets with their TLSA records, but for those whose records cannot be had."""
+        asked = [target for target in targets if target.tls in proved and found[target.host].proved]
+        answers = await _together([self._tlsa(target, found[target.host].proved) for target in asked])
+        associated = dict(zip(asked, answers, strict=True))
+        return [
+            replace(target, tlsa=self._set_of(target, associated.get(target)))
+            for target in targets
+            if target not in associated or self._can_be_used(target, associated[target])
+        ]
+
+    async def _tlsa(self, target: Target, names: Sequence[str]) -> DNSAnswer:
+        """What is said at the first of these names that says something, or cannot be asked (RFC 7671 §7)."""
+        for name in names:
+            question = DNSQuestion(kind="TLSA", name=tlsa_name(name, target.port))
+            answer = await self._ask(question, self._deadline - self._reactor.seconds()).answer
+            if answer.values or not answer.definite:
+                break
+        return answer
+
+    def _can_be_used(self, target: Target, answer: DNSAnswer) -> bool:
+        """Whether it is known which certificates the target may have: what says so may have been made silent."""
+        self._say(answer.sentence)
+        if not answer.definite:
+            self._say(f"{target.host} port {target.port} is left out, since its TLSA records cannot be had")
+        elif answer.values and not answer.is_secure:
+            self._say(f"the TLSA records of {target.host} are not signed, so they are ignored")
+        return answer.definite
+
+    def _set_of(self, target: Target, answer: DNSAnswer | None) -> TLSASet | None:
+        if answer is None or not (answer.values and answer.is_secure):
+            return None
+        hosts = tuple(dict.fromkeys((self._domain, target.host)))
+        return TLSASet(name=answer.question.name, records=answer.values, hosts=hosts)
 
     def _allowed(self, place: Place, found: Mapping[str, _FoundAddresses], source: Source) -> tuple[str, ...]:
         """The addresses there to which another domain may lead us."""
@@ -286,15 +362,15 @@ class _Search:
         if host in self._hosts:
             haste.begin()
             addresses = interleaved(self._hosts[host], most)
-            return _FoundAddresses(
-                addresses=addresses, sentences=(f"{host}: {', '.join(addresses)} in the hosts file",)
-            )
+            sentence = f"{host}: {', '.join(addresses)} in the hosts file"
+            return _FoundAddresses(addresses=addresses, sentences=(sentence,), proved=(host,))
         questions = [DNSQuestion(kind="AAAA", name=host), DNSQuestion(kind="A", name=host)]
         six, four = self._questions.remembered(questions) or await self._both_families(haste, *questions)
         return _FoundAddresses(
             addresses=interleaved((*six.values, *four.values), most),
             sentences=(six.sentence, four.sentence),
             definite=six.definite and four.definite,
+            proved=_proved_names(host, (six, four)),
         )
 
     async def _both_families(self, haste: _Haste, for_six: DNSQuestion, for_four: DNSQuestion) -> list[DNSAnswer]:
@@ -323,6 +399,14 @@ class _Search:
     def _say(self, step: str) -> None:
         self.steps.append(step)
         self._note(step)
+
+
+def _proved_names(host: str, answers: Sequence[DNSAnswer]) -> tuple[str, ...]:
+    """The names at which TLSA records may be: where the aliases lead, then the host; none unless all is secure."""
+    found = [answer for answer in answers if answer.values]
+    if not found or not all(answer.is_secure for answer in found):
+        return ()
+    return tuple(dict.fromkeys((*(answer.canonical for answer in found), host)))
 
 
 def _less(patience: Patience) -> Patience:
@@ -359,7 +443,7 @@ def _no_address(whose: str, permanent: bool) -> ResolutionFailed:
     return ResolutionFailed(f"the addresses of {whose} could not be looked up", permanent=False)
 
 
-def _servers(nameservers: Sequence[str] | None) -> Callable[[], Sequence[Nameserver]]:
+def nameservers_of(nameservers: Sequence[str] | None) -> Callable[[], Sequence[Nameserver]]:
     """The configured nameservers, or those of the system as they are at the time."""
     if nameservers is None:
         return WatchedFile("/etc/resolv.conf", read_resolv_conf).content

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from enum import StrEnum
 from ipaddress import ip_address
 from typing import Generic, TypeVar
 
@@ -17,6 +18,18 @@ DNS_PORT = 53
 MOST_NAMESERVERS = 3  # what the C library takes from resolv.conf, too
 
 Nameserver = tuple[str, int]
+
+
+class Validating(StrEnum):
+    """Which nameservers are believed when they say that DNSSEC proves an answer."""
+
+    AUTO = "auto"  # those on loopback: nobody on the way can have said it in their place (RFC 6698 §A.3)
+    YES = "true"
+    NO = "false"
+
+    def believes(self, server: Nameserver) -> bool:
+        """Whether this nameserver is."""
+        return self is Validating.YES or (self is Validating.AUTO and ip_address(server[0]).is_loopback)
 
 
 class WatchedFile(Generic[T]):

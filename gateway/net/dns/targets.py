@@ -20,6 +20,7 @@ import idna
 
 from gateway.net.dns.service_records import Tls
 from gateway.net.dns.system_names import canonical, is_address
+from gateway.net.dns.tlsa import TLSASet
 from gateway.xmpp.errors import ResolutionFailed
 
 Source = Literal["srv", "fallback", "literal", "configured"]
@@ -39,13 +40,17 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """One server of a remote domain: a place, its addresses in the order of RFC 8305, and how we came to it."""
+    """One server of a remote domain: a place, its addresses in the order of RFC 8305, and how we came to it.
+
+    `tlsa` is there when DNSSEC proves the way to it and that there are such records.
+    """
 
     host: str
     port: int
     tls: Tls
     addresses: tuple[str, ...]
     source: Source
+    tlsa: TLSASet | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,6 +71,7 @@ def _resolver(shared: Shared) -> Resolver:
         shared.reactor,
         settings.dns.nameservers,
         hosts_file=str(settings.dns.hosts_file),
+        validating=settings.dns.validating,
         bounds=ResolverBounds(
             records=settings.limits.dns_records,
             kept=settings.limits.dns_answers,

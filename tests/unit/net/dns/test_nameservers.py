@@ -178,3 +178,56 @@ class Split(NameServer):
         if self._over_tcp is not None:
             factory = ServerFactory.forProtocol(self._over_tcp)
             self._ports.append(reactor.listenTCP(chosen, factory, interface=host))
+
+
+# -- DNSSEC ------------------------------------------------------------------------------------------------------------
+
+
+def ask_believing(*servers: NameServer) -> dns.Message:
+    """The same with nameservers that are believed to check signatures."""
+
+    async def scenario() -> dns.Message:
+        for server in servers:
+            await server.start(running_reactor())
+        addresses = [parse_nameserver(server.address) for server in servers]
+        try:
+            nameservers = Nameservers(
+                running_reactor(), lambda: addresses, ROUNDS, believes=lambda server: server == addresses[0]
+            )
+            return await nameservers.ask(dns.Query("example.test", dns.A))
+        finally:
+            for server in servers:
+                await server.stop()
+
+    return run_in_reactor(scenario, timeout=3)
+
+
+SECURE = {"example.test": {"A": ["127.0.0.2"], "SECURE": True}}
+
+
+@pytest.mark.parametrize("truncated", [False, True])
+def test_a_believed_nameserver_is_asked_for_its_word_and_taken_at_it(truncated: bool) -> None:
+    records = {"example.test": {**SECURE["example.test"], "TRUNCATED": truncated}}
+    assert ask_believing(NameServer(records)).authenticData
+    assert not ask_believing(NameServer(THERE)).authenticData
+
+
+def test_the_word_of_any_other_nameserver_does_not_count() -> None:
+    def vouch(answer: dns.Message) -> dns.Message:
+        answer.authenticData = 1
+        return answer
+
+    assert not ask(NameServer(THERE, vouch)).authenticData
+    assert not ask_believing(NameServer({"example.test": "SILENT"}), NameServer(THERE, vouch)).authenticData
+
+
+def test_bogus_is_final_whatever_other_nameservers_would_say() -> None:
+    bogus, other = NameServer({"example.test": "BOGUS"}), NameServer(THERE)
+    with pytest.raises(NameserverSilent, match="signatures of the answer are wrong") as failure:
+        ask_believing(bogus, other)
+    assert failure.value.bogus
+    assert other.queries == []
+
+
+def test_a_believed_nameserver_that_only_fails_is_passed_over() -> None:
+    assert addresses(ask_believing(NameServer({"example.test": "SERVFAIL"}), NameServer(THERE))) == ["127.0.0.2"]

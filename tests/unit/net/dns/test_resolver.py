@@ -398,3 +398,109 @@ def test_refused_networks_concern_the_dns_and_the_hosts_file_but_not_the_configu
     failure = finding.failure()
     assert failure.steps[-1] == "127.0.0.1:22, which is not dialled: 127.0.0.0/8 is refused ([dns] refuse_networks)"
     assert finding.resolution(connect="tcp:127.0.0.1:5269").targets[0].addresses == ("127.0.0.1",)
+
+
+# -- DNSSEC and TLSA (RFC 7673) ----------------------------------------------------------------------------------------
+
+KEY = "3 1 1 " + "ab" * 32
+SIGNED = {
+    STARTTLS: {"SRV": ["10 0 5269 a.example.test"], "SECURE": True},
+    DIRECT: {"SECURE": True},
+    "a.example.test": {"A": ["192.0.2.1"], "SECURE": True},
+    "_5269._tcp.a.example.test": {"TLSA": [KEY], "SECURE": True},
+}
+
+
+def tlsa_of(records: dict[str, Any], **options: Any) -> list[tuple[str, str | None]]:
+    """The hosts that are left, and what is known of each server's certificates."""
+    targets = Finding(records).resolution(dane=True, **options).targets
+    return [(each.host, " ".join(map(str, each.tlsa.records)) if each.tlsa else None) for each in targets]
+
+
+def test_tlsa_records_are_found_where_all_is_signed() -> None:
+    (target,) = Finding(SIGNED).resolution(dane=True).targets
+    assert target.tlsa is not None
+    assert target.tlsa.name == "_5269._tcp.a.example.test"
+    assert target.tlsa.hosts == ("example.test", "a.example.test")
+    assert [record.parameters for record in target.tlsa.usable] == ["3 1 1"]
+
+
+@pytest.mark.parametrize("unsigned", [STARTTLS, "a.example.test", "_5269._tcp.a.example.test"])
+def test_tlsa_records_do_not_count_where_a_step_is_not_signed(unsigned: str) -> None:
+    records = {**SIGNED, unsigned: {**SIGNED[unsigned], "SECURE": False}}
+    assert tlsa_of(records) == [("a.example.test", None)]
+
+
+def test_tlsa_records_are_not_asked_for_unless_all_is_signed_and_they_are_wanted() -> None:
+    for records, dane in ((SIGNED, False), ({**SIGNED, STARTTLS: {"SRV": ["10 0 5269 a.example.test"]}}, True)):
+        finding = Finding(records)
+        finding.resolution(dane=dane)
+        assert not [question for question in finding.table.asked if question.startswith("TLSA")]
+    finding = Finding(SIGNED)
+    finding.resolution(dane=True)
+    assert [question for question in finding.table.asked if question.startswith("TLSA")] == [
+        "TLSA _5269._tcp.a.example.test"
+    ]
+
+
+@pytest.mark.parametrize("fault", ["BOGUS", "SERVFAIL", "SILENT"])
+def test_a_server_whose_tlsa_records_cannot_be_had_is_left_out(fault: str) -> None:
+    two = {STARTTLS: {"SRV": ["10 0 5269 a.example.test", "20 0 5269 b.example.test"], "SECURE": True}}
+    records = {
+        **SIGNED,
+        **two,
+        "b.example.test": {"A": ["192.0.2.2"], "SECURE": True},
+        "_5269._tcp.a.example.test": fault,
+    }
+    finding = Finding(records)
+    resolution = finding.resolution(dane=True)
+    assert [target.host for target in resolution.targets] == ["b.example.test"]
+    assert any("a.example.test port 5269 is left out" in step for step in resolution.steps)
+
+
+def test_a_domain_whose_only_server_is_left_out_fails_for_now() -> None:
+    failure = Finding({**SIGNED, "_5269._tcp.a.example.test": "BOGUS"}).failure(dane=True)
+    assert not failure.permanent
+    assert "TLSA records cannot be had" in failure.sentence
+
+
+def test_bogus_service_records_do_not_lead_to_the_domain_itself() -> None:
+    records = {"example.test": HERE, STARTTLS: "BOGUS", DIRECT: "NXDOMAIN"}
+    failure = Finding(records).failure()
+    assert not failure.permanent
+    assert "bogus" in failure.sentence
+    assert find({**records, STARTTLS: "SERVFAIL"}) != []  # which may only mean that a nameserver is down
+
+
+def test_bogus_addresses_are_never_used() -> None:
+    two = {STARTTLS: {"SRV": ["10 0 5269 a.example.test", "20 0 5269 b.example.test"]}, "b.example.test": HERE}
+    assert [host for host, *_ in find({**two, "a.example.test": "BOGUS"})] == ["b.example.test"]
+
+
+def test_tlsa_records_of_an_alias_are_found_where_it_leads_while_all_is_signed() -> None:
+    records = {
+        **SIGNED,
+        "a.example.test": {"CNAME": "host.example.net", "SECURE": True},
+        "host.example.net": {"A": ["192.0.2.1"], "SECURE": True},
+        "_5269._tcp.host.example.net": {"TLSA": ["2 0 1 " + "cd" * 32], "SECURE": True},
+    }
+    assert tlsa_of(records) == [("a.example.test", "2 0 1 cdcdcdcdcdcdcdcd...")]
+    del records["_5269._tcp.host.example.net"]
+    assert tlsa_of(records) == [("a.example.test", "3 1 1 abababababababab...")]
+
+
+def test_a_proved_absence_leads_to_the_tlsa_records_of_the_domain_itself() -> None:
+    records = {
+        STARTTLS: {"SECURE": True},
+        DIRECT: {"SECURE": True},
+        "example.test": {**HERE, "SECURE": True},
+        "_5269._tcp.example.test": {"TLSA": [KEY], "SECURE": True},
+    }
+    assert tlsa_of(records) == [("example.test", "3 1 1 abababababababab...")]
+    assert tlsa_of({**records, DIRECT: {}}) == [("example.test", None)]
+
+
+def test_the_steps_say_what_dnssec_proves() -> None:
+    steps = Finding(SIGNED).resolution(dane=True).steps
+    assert f"SRV {STARTTLS}: 1 record (DNSSEC)" in steps
+    assert "TLSA _5269._tcp.a.example.test: 3 1 1 abababababababab... (DNSSEC)" in steps
