@@ -5,6 +5,7 @@
     kept         on the disk alone; in memory is how much it is
     page         read from the disk again, or still known from being put: next to be sent
     in flight    written to a stream, and not settled
+    exposed      in flight, and sent again if the gateway dies now: not yet noted on the disk as settled or read
 
 While no stream is open there is neither page nor flight. When one does, pages are read one after the other and sent as
 the window allows; what comes meanwhile is put behind them. When nothing is left to be sent, and the window is open,
@@ -33,7 +34,7 @@ from gateway.outbox.keeper import Keeper
 from gateway.outbox.records import DomainState, KeptStanza
 from gateway.outbox.retention import Keep, keeping, key_of
 from gateway.outbox.settlement import Settled, Settlement, SettlementMeans
-from gateway.outbox.window import Break, Window
+from gateway.outbox.window import MOST, Break, Window
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import StanzaError
 from gateway.xmpp.stanzas import Stanza, restored
@@ -41,7 +42,7 @@ from gateway.xmpp.stanzas import Stanza, restored
 _PAGE_BYTES = 1 << 20  # as much as is held in memory of what is to be sent
 _PAGE_STANZAS = 500
 _PUTTING_BYTES = 1 << 20  # more than this under way to the disk, and whoever sends waits
-_BATCH_STANZAS = 64
+_BATCH_STANZAS = MOST // 2  # so that one half of the window is written while the other is being acknowledged
 _BATCH_BYTES = 1 << 16
 _BOUNCES = 50  # at a time, four times a second
 _BOUNCE_SECONDS = 0.25
@@ -116,6 +117,8 @@ class KeptBacklog:
         self._page: deque[Waiting] = deque()
         self._page_bytes = 0
         self._in_flight: deque[Waiting] = deque()
+        self._exposed: deque[int] = deque()  # numbers
+        self._marked_upto = 0  # of what is in flight, the disk knows or is being told that it was read
         self._is_unread = keeper.waiting(pair) > 0  # whether the disk may have more than what has been read
         self._is_reading = False
         self._is_blocked = False
@@ -258,6 +261,8 @@ class KeptBacklog:
         self._stop_timer()
         in_flight = list(self._in_flight)
         self._in_flight.clear()
+        self._exposed.clear()
+        self._unmark()
         self._page.clear()
         self._page_bytes = 0
         self._is_unread = True
@@ -332,21 +337,31 @@ class KeptBacklog:
             return
         while self._stream > 0 and not self._is_blocked and self._in_doubt is None and not self._doubtful_puts:
             if self._page:
-                room = self.window.room(len(self._in_flight))
+                room = self._room_in_flight
                 if room == 0:
+                    self._prove()
                     return
                 wait = self._owner.room()
                 if wait is not None:
                     self._is_blocked = True
                     wait.addCallback(self._unblocked, self._stream)
                     return
-                self._send_batch(_BATCH_STANZAS if room is None else min(room, _BATCH_STANZAS))
+                self._send_batch(min(room, _BATCH_STANZAS))
             elif self._is_unread:
                 self._read()
                 return
             else:
                 self._look_whether_caught_up()
                 return
+
+    @property
+    def _room_in_flight(self) -> int:
+        """How many more may be in flight."""
+        assert self.settlement is not None
+        is_timed = self.settlement.means is SettlementMeans.TIMED
+        if is_timed and self.window.step is None:
+            return _BATCH_STANZAS  # for a minute and more nothing will be known of any: a bound would stop all else
+        return self.window.room(len(self._in_flight) if is_timed or self.window.is_strict else len(self._exposed))
 
     def _unblocked(self, _: object, stream: int) -> None:
         if stream == self._stream:
@@ -373,6 +388,7 @@ class KeptBacklog:
         if not batch or self.settlement is None:
             return
         self._in_flight.extend(batch)  # type: ignore[arg-type]
+        self._exposed.extend([each.number for each in batch])  # type: ignore[attr-defined]
         self.settlement.written(self._in_flight[-1].number, len(batch), self._keeper.clock.seconds())
         self._prove()
 
@@ -443,17 +459,43 @@ class KeptBacklog:
     # -- settling ----------------------------------------------------------------------------------------------------
 
     def _prove(self) -> None:
-        """Have a ping written where one is due, and look again when time has settled something."""
+        """Have a ping written, and its answer noted, where they are due; look again when time has settled something."""
         settlement = self.settlement
         assert settlement is not None
         now = self._keeper.clock.seconds()
-        if settlement.wants_ping:
+        is_pressed = self._room_in_flight == 0
+        if settlement.wants_ping(pressed=is_pressed):
             settlement.asked(now)
             self._owner.ask(self._keeper.new_resource(), self._pinged(settlement))
         due = settlement.due
         self._stop_timer()
         if due is not None:
             self._timer = self._keeper.clock.callLater(max(0, due - now), self._time_passed)
+        if is_pressed and self._exposed and max(self._marked_upto, self._exposed[0] - 1) < settlement.read_upto:
+            self._mark(settlement.read_upto)
+
+    def _mark(self, upto: int) -> None:
+        """Note on the disk what has been read: a crash will not send it again, so others may take its place."""
+        outbox = self._keeper.outbox
+        assert outbox is not None
+        self._marked_upto = upto
+        outbox.mark_read(self.pair, upto).addErrback(_told_elsewhere).addCallback(self._noted, upto, self._stream)
+
+    def _unmark(self) -> None:
+        """What was read by a server whose stream broke may be lost there: it is sent again, whatever happens to us."""
+        if self._marked_upto and self._keeper.outbox is not None:
+            self._keeper.outbox.mark_read(self.pair, 0).addErrback(_told_elsewhere)
+        self._marked_upto = 0
+
+    def _noted(self, _: object, upto: int, stream: int) -> None:
+        """Everything up to this number is exposed no longer."""
+        if stream != self._stream:
+            return
+        before = len(self._exposed)
+        while self._exposed and self._exposed[0] <= upto:
+            self._exposed.popleft()
+        self.window = self.window.read(before - len(self._exposed))
+        self._send()
 
     def _pinged(self, settlement: Settlement) -> Callable[[], None]:
         def answered() -> None:
@@ -480,9 +522,8 @@ class KeptBacklog:
             self._in_flight.popleft()
             count += 1
         self._keeper.counts["delivered"] += count
+        self.window = self.window.settled(settled.upto)
         self._forget_upto(settled.upto)
-        if not self._in_flight:
-            self.window = self.window.settled()
         if self._stream > 0:
             self._prove()
             self._send()
@@ -490,7 +531,9 @@ class KeptBacklog:
     def _forget_upto(self, upto: int) -> None:
         outbox = self._keeper.outbox
         if outbox is not None:
-            outbox.settle(self.pair, upto).addCallbacks(lambda _: self._look_whether_empty(), _told_elsewhere)
+            settled = outbox.settle(self.pair, upto)
+            settled.addCallbacks(lambda _: self._look_whether_empty(), _told_elsewhere)
+            settled.addCallback(self._noted, upto, self._stream)
 
     def _remove(self, numbers: Collection[int]) -> None:
         outbox = self._keeper.outbox

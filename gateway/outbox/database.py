@@ -118,11 +118,13 @@ class Database:
         self.path = path
         self.seal = seal
         self._reserve = path.with_name(f"{path.name}-reserve")
+        self._was_open = False
 
     def open(self, not_kept: Collection[int] = ()) -> Opened:
         """Open the file and see that it can be written; OutboxUnavailable names what is wrong.
 
-        `not_kept` are chunks of which it was said that they could not be written: should they be there, they go.
+        `not_kept` are chunks of which it was said that they could not be written: should they be there, they go. The
+        first time, what an earlier process has marked as read is settled.
         """
         try:
             connection = open_file(self.path, KIND)
@@ -132,7 +134,10 @@ class Database:
             connection.execute("BEGIN IMMEDIATE")
             statements.check_key(connection, self.seal)
             statements.forget_chunks(connection, not_kept)
+            if not self._was_open:
+                statements.settle_read(connection)
             connection.execute("COMMIT")
+            self._was_open = True
             self._look(connection)
             return self._take_stock(connection)
         except (sqlite3.Error, OSError, WrongKey) as error:

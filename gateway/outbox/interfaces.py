@@ -51,6 +51,12 @@ class IOutbox(Interface):
     def settle(pair: DomainPair, upto: int) -> Deferred[None]:
         """Forget everything of the pair up to this number: it has been delivered, or has had another end."""
 
+    def mark_read(pair: DomainPair, upto: int) -> Deferred[None]:
+        """Note that the other server has read everything of the pair up to this number; 0: nothing.
+
+        It is settled when the outbox is next opened by another process. This one may yet send it again.
+        """
+
     def remove(numbers: Collection[int]) -> Deferred[None]:
         """Forget these: each has had its end."""
 

@@ -121,6 +121,10 @@ class MemoryOutbox:
             self._mark(chunk, bits_upto(place) if chunk.sequence == sequence else -1)
 
     @_deferred
+    def mark_read(self, pair: DomainPair, upto: int) -> None:
+        """There is no other process that could ask."""
+
+    @_deferred
     def remove(self, numbers: Collection[int]) -> None:
         for sequence, bits in bits_of(numbers).items():
             if (chunk := self._chunks.get(sequence)) is not None:

@@ -7,15 +7,15 @@
                some servers answer a moment before they have stored what they read          answered
     TIMED      it was written `silence_seconds` ago, and the connection still stands        all of it
 
-    state      written    ping written       answer           GRACE over   unanswered too long      broke
-    IDLE       WRITTEN    -                  -                -            -                        IDLE
-    WRITTEN    WRITTEN    ASKED              -                -            -                        IDLE
-    ASKED      ASKED      -                  ANSWERED         -            WRITTEN, from then TIMED IDLE
-    ANSWERED   ANSWERED   -                  -                as below     -                        IDLE
+    state      written    ping written    answer                             unanswered too long        broke
+    IDLE       WRITTEN    -               -                                  -                          IDLE
+    WRITTEN    WRITTEN    ASKED           -                                  -                          IDLE
+    ASKED      ASKED      -               WRITTEN with more, else IDLE       WRITTEN, from then TIMED   IDLE
 
-With GRACE over, what stood before the ping is settled; the state is WRITTEN when there is more, else IDLE. One ping is
-open at a time, so the cost is one for each round trip and three seconds, however much is sent. A peer that does not
-answer a ping for `silence_seconds`, on an open stream, is not asked again on that stream.
+An answer begins the grace of everything before its ping, and with the grace over that is settled. One ping is open at
+a time. While something has its grace, the next ping is not written before the sender wants more to go: so the cost is
+one for each round trip and three seconds, or one for each window. A peer that does not answer a ping for
+`silence_seconds`, on an open stream, is not asked again on that stream.
 
 Nothing here knows a clock or a socket: times come in as arguments, and what to do comes out as values.
 """
@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import islice
 
 GRACE_SECONDS = 3.0
 _GATHER_SECONDS = 1.0  # what is written within it is one batch to the clock, so that a busy stream costs no more
@@ -39,12 +40,11 @@ class SettlementMeans(Enum):
 
 
 class SettlementState(Enum):
-    """Where the proof of a stream's latest stanzas stands, by pings."""
+    """Whether the other side has read a stream's latest stanzas, by pings."""
 
-    IDLE = auto()  # nothing is unsettled
-    WRITTEN = auto()  # something is, and no ping is open
+    IDLE = auto()  # it has
+    WRITTEN = auto()  # nobody knows, and no ping is open
     ASKED = auto()
-    ANSWERED = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,15 +70,17 @@ class Settlement:
         self.means = means
         self.state = SettlementState.IDLE
         self.in_flight = 0  # written and not settled
+        self.read_upto = 0  # the other side has read everything up to this number
         self._silence = silence_seconds
         self._batches: deque[_Batch] = deque()  # unsettled, oldest first
         self._asked_upto = 0
-        self._since = 0.0  # when the ping was written, or answered
+        self._asked_at = 0.0
+        self._graces: deque[tuple[int, float]] = deque()  # each read up to a number, and since when
 
-    @property
-    def wants_ping(self) -> bool:
-        """Return whether a ping is to be written behind what was written: none is open, and something is unsettled."""
-        return self.means is SettlementMeans.PINGED and self.state is SettlementState.WRITTEN
+    def wants_ping(self, *, pressed: bool) -> bool:
+        """Return whether a ping is to be written behind what was written; `pressed`: more waits to be sent."""
+        is_due = self.means is SettlementMeans.PINGED and self.state is SettlementState.WRITTEN
+        return is_due and (pressed or not self._graces)
 
     def written(self, upto: int, count: int, now: float) -> None:
         """Note that `count` stanzas were written, the last of them with this number."""
@@ -95,13 +97,14 @@ class Settlement:
         """Note that a ping stands behind everything that was written."""
         self.state = SettlementState.ASKED
         self._asked_upto = self._batches[-1].upto
-        self._since = now
+        self._asked_at = now
 
     def answered(self, now: float) -> None:
         """Note that the open ping was answered; an answer that nobody waits for says nothing."""
         if self.state is SettlementState.ASKED:
-            self.state = SettlementState.ANSWERED
-            self._since = now
+            self.read_upto = self._asked_upto
+            self._graces.append((self._asked_upto, now))
+            self.state = self._of_rest()
 
     def acknowledged(self, upto: int) -> Settled | None:
         """Note what an h covers."""
@@ -110,24 +113,25 @@ class Settlement:
     @property
     def due(self) -> float | None:
         """Return when `passed` has to be called next; None: not before something happens."""
-        match self.means, self.state:
-            case (SettlementMeans.MANAGED, _) | (_, SettlementState.IDLE):
-                return None
-            case _, SettlementState.ANSWERED:
-                return self._since + GRACE_SECONDS
-            case _, SettlementState.ASKED:
-                return self._since + self._silence
-            case SettlementMeans.TIMED, _:
-                return self._batches[0].written + self._silence
-        return None
+        if self.means is SettlementMeans.MANAGED or not self._batches:
+            return None
+        moments = [since + GRACE_SECONDS for _, since in islice(self._graces, 1)]
+        if self.state is SettlementState.ASKED:
+            moments.append(self._asked_at + self._silence)
+        elif self.means is SettlementMeans.TIMED:
+            moments.append(self._batches[0].written + self._silence)
+        return min(moments, default=None)
 
     def passed(self, now: float) -> Settled | None:
         """Return what time has settled by now, if anything."""
         due = self.due
         if due is None or now < due:
             return None
-        if self.state is SettlementState.ANSWERED:
-            return self._settle(self._asked_upto, in_doubt=False)
+        upto = 0
+        while self._graces and self._graces[0][1] + GRACE_SECONDS <= now:
+            upto = self._graces.popleft()[0]
+        if upto:
+            return self._settle(upto, in_doubt=False)
         if self.state is SettlementState.ASKED:
             self.means = SettlementMeans.TIMED
             self.state = SettlementState.WRITTEN
@@ -138,6 +142,7 @@ class Settlement:
         """Note that the stream is gone; return how many stanzas are unsettled, and may arrive twice."""
         count, self.in_flight = self.in_flight, 0
         self._batches.clear()
+        self._graces.clear()
         self.state = SettlementState.IDLE
         return count
 
@@ -147,5 +152,11 @@ class Settlement:
             return None
         while self._batches and self._batches[0].upto <= upto:
             self.in_flight -= self._batches.popleft().count
-        self.state = SettlementState.WRITTEN if self._batches else SettlementState.IDLE
+        self.read_upto = max(upto, self.read_upto)
+        if self.state is not SettlementState.ASKED or self._asked_upto <= upto:
+            self.state = self._of_rest()
         return Settled(upto=upto, in_doubt=in_doubt)
+
+    def _of_rest(self) -> SettlementState:
+        is_read = not self._batches or self._batches[-1].upto <= self.read_upto
+        return SettlementState.IDLE if is_read else SettlementState.WRITTEN

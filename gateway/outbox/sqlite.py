@@ -63,6 +63,7 @@ class _Gathered:
     def __init__(self, sequence: count[int]) -> None:
         self.packer = Packer(sequence)
         self.settled: dict[DomainPair, int] = {}
+        self.read: dict[DomainPair, int] = {}
         self.removed: set[int] = set()
         self.tallies: dict[DomainPair, Tally] = {}
         self.admitted: list[tuple[Tally, int, int]] = []  # to be counted back when the transaction fails
@@ -186,6 +187,17 @@ class SqliteOutbox:
         gathered = self._gather()
         gathered.tallies[pair] = tally
         gathered.settled[pair] = max(upto, gathered.settled.get(pair, 0))
+        return self._promise_other()
+
+    def mark_read(self, pair: DomainPair, upto: int) -> Deferred[None]:
+        if self._queue is None or self.condition.works < Works.SHRINKS:
+            return fail(self._unavailable())
+        tally = self._tallies.find(pair)
+        if tally is None:
+            return succeed(None)
+        gathered = self._gather()
+        gathered.tallies[pair] = tally
+        gathered.read[pair] = upto
         return self._promise_other()
 
     def remove(self, numbers: Collection[int]) -> Deferred[None]:
@@ -319,7 +331,9 @@ class SqliteOutbox:
         """Write everything that is gathered, in the thread of transactions."""
         tallies = gathered.tallies
         work = Work(
-            settled={tallies[pair].id: upto for pair, upto in gathered.settled.items()}, removed=gathered.removed
+            settled={tallies[pair].id: upto for pair, upto in gathered.settled.items()},
+            read={tallies[pair].id: upto for pair, upto in gathered.read.items()},
+            removed=gathered.removed,
         )
         if gathered.refused is None:
             work.pairs = {tally.id: pair for pair, tally in tallies.items() if not tally.is_stored}

@@ -43,16 +43,17 @@ class Gone(NamedTuple):
 
 @dataclass(kw_only=True)
 class Work:
-    """What one transaction writes: chunks, the rows of their pairs, what is settled by pair, and what is removed."""
+    """What one transaction writes: chunks, rows of their pairs, what is settled or read by pair, what is removed."""
 
     pairs: dict[int, DomainPair] = field(default_factory=dict)
     chunks: Sequence[tuple[int, Chunk]] = ()
     settled: Mapping[int, int] = field(default_factory=dict)
+    read: Mapping[int, int] = field(default_factory=dict)
     removed: Collection[int] = ()
 
 
 def write(db: Connection, work: Work, seal: Seal | None) -> list[Gone]:
-    """IOutbox.put, put_newest, settle and remove, for everybody who asked since the last transaction."""
+    """IOutbox.put, put_newest, settle, mark_read and remove, for everybody who asked since the last transaction."""
     gone: list[Gone] = []
     if work.pairs:
         rows = ((id, pair.sender, pair.target) for id, pair in work.pairs.items())
@@ -68,6 +69,8 @@ def write(db: Connection, work: Work, seal: Seal | None) -> list[Gone]:
     db.executemany(_INSERT, plain)
     for id, upto in work.settled.items():
         gone += _settle(db, id, upto)
+    if work.read:
+        db.executemany("UPDATE pair SET read_upto = ? WHERE id = ?", ((upto, id) for id, upto in work.read.items()))
     for sequence, bits in bits_of(work.removed).items():
         gone += _mark(db, sequence, bits)
     return gone
@@ -278,6 +281,13 @@ def check_key(db: Connection, seal: Seal | None) -> None:
 def forget_chunks(db: Connection, sequences: Iterable[int]) -> None:
     """Forget chunks of which it was said that they are not kept."""
     db.executemany("DELETE FROM chunk WHERE sequence = ?", ((sequence,) for sequence in sequences))
+
+
+def settle_read(db: Connection) -> None:
+    """Settle what an earlier process knew to have been read by the other servers."""
+    for id, upto in db.execute("SELECT id, read_upto FROM pair WHERE read_upto > 0").fetchall():
+        _settle(db, id, upto)
+    db.execute("UPDATE pair SET read_upto = 0 WHERE read_upto > 0")
 
 
 def forget_pairs(db: Connection, ids: Iterable[int]) -> None:

@@ -1,21 +1,23 @@
-"""The sending window: how many kept stanzas are in flight after a stream broke, and which one makes a peer fail.
+"""The sending window: how many kept stanzas are in flight, and which one makes a peer fail.
 
-While nothing breaks the window is open, and there is no bound but that of the stream. After a break one stanza goes out
-alone; when everything in flight is settled the window takes twice as many, up to MOST, and opens when those are settled
-too. So a break puts few stanzas in doubt when breaks follow each other, and a stanza over which the other side dies is
-soon alone in flight. Three breaks in a row over the same one, all made by the other side and the last one with nothing
-else in flight, and it is to blame.
+At most MOST stanzas of a pair are in flight, so that a crash of the gateway, after which they are sent again, doubles
+no more than these. After a stream broke, one stanza goes out alone; when the other side has read as many as may be in
+flight, the window takes twice as many, up to MOST, and is open again when those have been read too.
 
-    step          all in flight settled     the stream broke
-    OPEN          OPEN                      1
-    1, 2 .. 32    the double                1
-    MOST (64)     OPEN                      1
+    step          that many were read    the stream broke
+    OPEN          OPEN                   1
+    1, 2 .. 32    the double             1
+    MOST (64)     OPEN                   1
 
-    oldest in flight at the break    made by them                       made otherwise
-    none                             no suspect                         the suspect as before
-    the suspect                      one break more; the third,         the suspect as before
-                                     with it alone in flight: blamed
-    another one                      that is the suspect, one break     the suspect as before
+The stanzas in flight when the other side ends a stream are the suspects. After the second break in a row over some of
+them, these are sent one by one, each when the one before is settled. When the third break finds one suspect alone in
+flight, that one is to blame. So a stanza over which the other side dies costs it three streams.
+
+    in flight at the break       made by them                              made otherwise
+    none                         no suspects                               the suspects as before
+    some of the suspects         these are suspects, one break more;       the suspects as before
+                                 the third, with one alone: blamed
+    none of the suspects         all of it is suspect, one break           the suspects as before
 
 A break that is not theirs (silence, a stall, our own end) blames nobody: a network that fails three times is no reason
 to bounce a stanza.
@@ -24,7 +26,7 @@ to bounce a stanza.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 MOST = 64
@@ -39,12 +41,12 @@ class Break(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Suspect:
-    """The oldest stanza in flight when the other side last ended the stream, and how often in a row it was that."""
+class Suspects:
+    """The stanzas that were in flight at each of the last breaks, oldest first, and how many breaks that were."""
 
-    number: int
+    numbers: tuple[int, ...]
     breaks: int
-    was_alone: bool  # the last time
+    was_alone: bool  # one of them, with nothing else in flight at the last break
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,36 +54,59 @@ class Window:
     """How many may be in flight; `step` is None while the window is open."""
 
     step: int | None = None
-    suspect: Suspect | None = None
+    got: int = 0  # how many were read since the last step
+    suspects: Suspects | None = None
 
-    def room(self, in_flight: int) -> int | None:
-        """Return how many more may be sent; None: as many as the stream takes."""
-        return None if self.step is None else max(0, self.step - in_flight)
+    @property
+    def is_strict(self) -> bool:
+        """Return whether the next one may go out only when the one before is settled."""
+        return self.suspects is not None and self.suspects.breaks > 1
 
-    def settled(self) -> Window:
-        """Return the window after everything in flight was settled: whoever was suspected has arrived."""
-        if self.step is None:
+    def room(self, in_flight: int) -> int:
+        """Return how many more may be sent."""
+        return max(0, (MOST if self.step is None else self.step) - in_flight)
+
+    def read(self, count: int) -> Window:
+        """Return the window after the other side has read so many more."""
+        if self.step is None or self.is_strict:
             return self
-        return Window(step=self.step * 2 if self.step < MOST else None)
+        if self.got + count < self.step:
+            return replace(self, got=self.got + count)
+        return Window(step=self.step * 2 if self.step < MOST else None, suspects=self.suspects)
+
+    def settled(self, upto: int) -> Window:
+        """Return the window after everything up to this number was settled: it is suspected no longer."""
+        if self.suspects is None or upto < self.suspects.numbers[0]:
+            return self
+        left = tuple([number for number in self.suspects.numbers if number > upto])
+        if not left:
+            return replace(self, suspects=None)
+        return replace(self, suspects=replace(self.suspects, numbers=left, was_alone=False))
 
     def broke(self, made: Break, in_flight: Sequence[int]) -> Window:
         """Return the window after the stream broke with these in flight, oldest first."""
-        return Window(step=1, suspect=self._suspected(made, in_flight))
+        return Window(step=1, suspects=self._suspected(made, in_flight))
 
-    def _suspected(self, made: Break, in_flight: Sequence[int]) -> Suspect | None:
+    def _suspected(self, made: Break, in_flight: Sequence[int]) -> Suspects | None:
+        before = self.suspects
         if made is Break.OTHER:
-            return self.suspect
+            return before
         if not in_flight:
             return None
-        oldest = in_flight[0]
-        before = self.suspect.breaks if self.suspect is not None and self.suspect.number == oldest else 0
-        return Suspect(number=oldest, breaks=before + 1, was_alone=len(in_flight) == 1)
+        numbers = tuple(in_flight[:MOST])  # more are in flight only where nothing but time settles them
+        both = set(numbers).intersection(before.numbers) if before is not None else ()
+        if before is None or not both:
+            return Suspects(numbers=numbers, breaks=1, was_alone=len(in_flight) == 1)
+        numbers = tuple([number for number in numbers if number in both])
+        return Suspects(numbers=numbers, breaks=before.breaks + 1, was_alone=len(in_flight) == 1)
 
     @property
     def blamed(self) -> int | None:
         """Return the number of the stanza that is to be bounced and set aside, if there is one."""
-        suspect = self.suspect
-        return suspect.number if suspect is not None and suspect.breaks >= BREAKS and suspect.was_alone else None
+        suspects = self.suspects
+        if suspects is None or suspects.breaks < BREAKS or not suspects.was_alone:
+            return None
+        return suspects.numbers[0]
 
     def acquitted(self) -> Window:
         """Return the window after the blamed stanza was set aside: the next one goes out alone, too."""

@@ -188,6 +188,79 @@ def test_without_acknowledgements_a_ping_and_three_seconds_settle(world: KeptWor
     assert world.heard() == [], "the answer is for nobody else"
 
 
+def answered(world: KeptWorld, stream: Stream) -> None:
+    """The other side has read what was written as far as the ping, and answers it."""
+    at = next(place for place, each in enumerate(stream.written) if each.name == "iq")
+    ping = stream.written[at]
+    del stream.written[: at + 1]
+    world.send(f"<iq type='result' id='{ping.id}' from='far.test' to='{ping.from_}'/>")
+
+
+def numbers(first: int, last: int) -> str:
+    return " ".join(map(str, range(first, last + 1)))
+
+
+def test_no_more_than_a_window_is_in_flight(world: KeptWorld) -> None:
+    world.send(*messages(*range(1, 201)))
+    stream = world.opened()
+    assert world.heard() == ["open", f"write {numbers(1, 32)}", f"write {numbers(33, 64)}"]
+    stream.acknowledges(32)
+    assert world.heard() == [f"write {numbers(65, 96)}"]
+    stream.acknowledges(3)
+    assert world.heard() == ["write 97 98 99"]
+
+
+class MarkedOutbox(MemoryOutbox):
+    """An outbox that shows what it was told to have been read."""
+
+    def __init__(self) -> None:
+        super().__init__(limits=OutboxLimits())
+        self.marked: list[int] = []
+        self.committed: list[Deferred[None]] = []
+
+    def mark_read(self, pair: DomainPair, upto: int) -> Deferred[None]:  # type: ignore[override]
+        self.marked.append(upto)
+        self.committed.append(Deferred())
+        return self.committed[-1]
+
+
+def test_what_was_read_makes_room_once_that_is_on_the_disk() -> None:
+    outbox = MarkedOutbox()
+    world = KeptWorld(outbox=outbox)
+    world.send(*messages(*range(1, 101)))
+    kept = [each.number for each in outbox.page(PAIR).result]
+    stream = world.opened(managed=False)
+    assert world.heard() == ["open", f"write {numbers(1, 32)}", "ping", f"write {numbers(33, 64)}"]
+    answered(world, stream)
+    assert outbox.marked == [kept[31]]
+    assert world.heard() == ["ping"], "a crash would still double all of them"
+    outbox.committed[0].callback(None)
+    assert world.heard() == [f"write {numbers(65, 96)}"]
+    assert world.kept == 100, "the other side may yet lose what it has read"
+    stream.breaks()
+    assert outbox.marked == [kept[31], 0]
+    world.opened(managed=False)
+    assert world.heard() == ["open", "write 1", "ping"]
+
+
+def test_what_was_read_needs_no_mark_while_there_is_room() -> None:
+    outbox = MarkedOutbox()
+    world = KeptWorld(outbox=outbox)
+    world.send(*messages(1, 2, 3))
+    answered(world, world.opened(managed=False))
+    world.pass_(3.1)
+    assert world.kept == 0
+    assert outbox.marked == []
+
+
+def test_a_peer_that_answers_no_ping_is_sent_all_that_waits(world: KeptWorld) -> None:
+    world.send(*messages(*range(1, 201)))
+    world.opened(managed=False)
+    world.heard()
+    world.pass_(66)
+    assert world.heard()[-1] == f"write {numbers(193, 200)}"
+
+
 def test_what_is_in_flight_when_the_stream_breaks_goes_out_again_one_then_two_then_four(world: KeptWorld) -> None:
     world.send(*messages(*range(1, 8)))
     world.opened().breaks()
@@ -235,20 +308,29 @@ def test_a_resumed_stream_settles_what_arrived_and_sends_the_rest_before_what_ca
     assert world.heard() == ["write 3 4"]
 
 
-def test_a_stanza_over_which_streams_break_is_answered_and_set_aside(world: KeptWorld) -> None:
-    world.send(*messages(1, 2))
-    cuts = 0
-    while "we get error 1 not-acceptable" not in world.log:
-        world.opened().breaks()
-        cuts += 1
+@pytest.mark.parametrize("poison", [1, 5, 9])
+@pytest.mark.parametrize("managed", [True, False])
+def test_a_stanza_over_which_three_streams_break_is_answered_and_set_aside(
+    world: KeptWorld, poison: int, managed: bool
+) -> None:
+    world.send(*messages(*range(1, 11)))
+    for _ in range(3):
+        stream = world.opened(managed=managed)
+        while all(each.id != str(poison) for each in stream.written):
+            if managed:
+                stream.acknowledges(len(stream.written))
+            else:
+                answered(world, stream)
+                world.pass_(3.1)
+        stream.breaks()
         world.clock.advance(0)
-    assert cuts == 3
+    assert f"we get error {poison} not-acceptable" in world.log
     aside = world.outbox.aside(PAIR.target)
-    assert [b"id='1'" in each.raw for each in aside.result] == [True]
+    assert [f"id='{poison}'".encode() in each.raw for each in aside.result] == [True]
     stream = world.opened()
-    assert world.heard()[-1] == "write 2"
-    stream.acknowledges(1)
-    assert world.kept == 0
+    while world.kept:
+        stream.acknowledges(1)
+    assert not [each for each in world.log if "error" in each and each != f"we get error {poison} not-acceptable"]
 
 
 def test_the_end_of_the_process_bounces_nothing_that_is_kept(world: KeptWorld) -> None:

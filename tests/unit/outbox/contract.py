@@ -172,6 +172,12 @@ class OutboxContract:
         self.ask(outbox.settle, PAIR, 0)
         assert self.kept(outbox) == lines(1)
 
+    def test_what_is_marked_as_read_can_still_be_sent_again(self, outbox: Any) -> None:
+        numbers = self.put(outbox, lines(1, 2, 3))
+        self.ask(outbox.mark_read, PAIR, numbers[1])
+        self.ask(outbox.mark_read, FARTHER_PAIR, numbers[1])
+        assert self.kept(outbox) == lines(1, 2, 3)
+
     def test_single_stanzas_are_removed_wherever_they_stand(self, outbox: Any) -> None:
         numbers = self.put(outbox, lines(*range(10))) + self.put(outbox, lines(10), FARTHER_PAIR)
         self.ask(outbox.remove, [numbers[0], numbers[5], numbers[10], 1 << 40])

@@ -296,6 +296,29 @@ def test_row_that_cannot_be_read_is_set_aside_and_all_others_go_on(scene: Scene)
     assert scene.told == [Condition.READY]
 
 
+# -- another process -------------------------------------------------------------------------------------------------
+
+
+def test_what_was_read_is_settled_by_the_next_process_and_by_no_other(scene: Scene, tmp_path: Path) -> None:
+    numbers = scene.put(*lines(1, 2, 3))
+    others = scene.put(*lines(4, 5), pair=OTHER_PAIR)
+    now(scene.outbox.mark_read(PAIR, numbers[1]))
+    now(scene.outbox.mark_read(OTHER_PAIR, others[0]))
+    now(scene.outbox.mark_read(OTHER_PAIR, 0))  # the stream broke
+    Failing(scene, sqlite3.SQLITE_IOERR_WRITE, "disk I/O error")
+    scene.refusal()
+    scene.wait()  # it is the same process that opens the file again
+    assert scene.kept() == lines(1, 2, 3)
+    now(scene.outbox.close())
+    again = Scene(tmp_path)
+    assert (again.kept(), again.kept(OTHER_PAIR)) == (lines(3), lines(4, 5))
+    assert again.outbox.stanzas == 3
+    more = again.put(*lines(6))  # numbers may begin anew, and nothing is marked
+    now(again.outbox.close())
+    assert more
+    assert Scene(tmp_path).kept() == lines(3, 6)
+
+
 # -- nothing is left behind ------------------------------------------------------------------------------------------
 
 

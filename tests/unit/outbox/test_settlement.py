@@ -18,7 +18,7 @@ class TestManaged:
         managed = settlement(SettlementMeans.MANAGED)
         managed.written(5, 5, 0)
         managed.written(9, 4, 10)
-        assert not managed.wants_ping
+        assert not managed.wants_ping(pressed=True)
         assert managed.due is None
         assert managed.passed(1e9) is None
         assert managed.acknowledged(5) == Settled(upto=5)
@@ -40,15 +40,33 @@ class TestPinged:
     def test_answer_and_grace_settle_what_stood_before_the_ping(self) -> None:
         pinged = settlement(SettlementMeans.PINGED)
         pinged.written(5, 5, 0)
-        assert pinged.wants_ping
+        assert pinged.wants_ping(pressed=False)
         pinged.asked(0)
         pinged.written(9, 4, 0.1)
-        assert not pinged.wants_ping  # one is open
+        assert not pinged.wants_ping(pressed=True)  # one is open
         pinged.answered(0.5)
+        assert pinged.read_upto == 5
         assert pinged.due == 0.5 + GRACE_SECONDS
         assert pinged.passed(0.5 + GRACE_SECONDS - 0.01) is None
         assert pinged.passed(0.5 + GRACE_SECONDS) == Settled(upto=5)
-        assert (pinged.in_flight, pinged.state, pinged.wants_ping) == (4, SettlementState.WRITTEN, True)
+        assert (pinged.in_flight, pinged.state) == (4, SettlementState.WRITTEN)
+        assert pinged.wants_ping(pressed=False)
+
+    def test_next_ping_waits_for_the_grace_unless_more_waits_to_be_sent(self) -> None:
+        pinged = settlement(SettlementMeans.PINGED)
+        pinged.written(5, 5, 0)
+        pinged.asked(0)
+        pinged.answered(1)
+        pinged.written(9, 4, 1)
+        assert not pinged.wants_ping(pressed=False)
+        assert pinged.wants_ping(pressed=True)
+        pinged.asked(1)
+        pinged.answered(2)
+        assert pinged.read_upto == 9
+        assert pinged.passed(1 + GRACE_SECONDS) == Settled(upto=5)
+        assert pinged.due == 2 + GRACE_SECONDS
+        assert pinged.passed(2 + GRACE_SECONDS) == Settled(upto=9)
+        assert (pinged.state, pinged.due) == (SettlementState.IDLE, None)
 
     def test_nothing_is_asked_when_nothing_is_left(self) -> None:
         pinged = settlement(SettlementMeans.PINGED)
@@ -56,19 +74,20 @@ class TestPinged:
         pinged.asked(0)
         pinged.answered(1)
         pinged.passed(10)
-        assert (pinged.state, pinged.wants_ping, pinged.due) == (SettlementState.IDLE, False, None)
+        assert (pinged.state, pinged.due) == (SettlementState.IDLE, None)
+        assert not pinged.wants_ping(pressed=True)
 
-    @pytest.mark.parametrize("state", [SettlementState.IDLE, SettlementState.WRITTEN, SettlementState.ANSWERED])
-    def test_answer_that_nobody_waits_for_says_nothing(self, state: SettlementState) -> None:
+    @pytest.mark.parametrize("written", [0, 1, 2])
+    def test_answer_that_nobody_waits_for_says_nothing(self, written: int) -> None:
         pinged = settlement(SettlementMeans.PINGED)
-        if state is not SettlementState.IDLE:
+        if written:
             pinged.written(5, 5, 0)
-        if state is SettlementState.ANSWERED:
+        if written > 1:
             pinged.asked(0)
             pinged.answered(1)
-        before = pinged.due
+        before = (pinged.state, pinged.read_upto, pinged.due)
         pinged.answered(2)
-        assert (pinged.state, pinged.due) == (state, before)
+        assert (pinged.state, pinged.read_upto, pinged.due) == before
 
     def test_peer_that_does_not_answer_is_settled_by_time_in_doubt_and_not_asked_again(self) -> None:
         pinged = settlement(SettlementMeans.PINGED)
@@ -78,7 +97,7 @@ class TestPinged:
         assert pinged.due == 1 + SILENCE
         assert pinged.passed(1 + SILENCE) == Settled(upto=5, in_doubt=True)
         assert pinged.means is SettlementMeans.TIMED
-        assert not pinged.wants_ping
+        assert not pinged.wants_ping(pressed=True)
         assert pinged.due == 30 + SILENCE
         assert pinged.passed(30 + SILENCE) == Settled(upto=9, in_doubt=True)
 
@@ -96,7 +115,7 @@ class TestTimed:
         timed = settlement(SettlementMeans.TIMED)
         timed.written(5, 5, 0)
         timed.written(9, 4, 10)
-        assert not timed.wants_ping
+        assert not timed.wants_ping(pressed=True)
         assert timed.due == SILENCE
         assert timed.passed(SILENCE - 1) is None
         assert timed.passed(SILENCE) == Settled(upto=5, in_doubt=True)
