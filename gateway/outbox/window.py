@@ -67,7 +67,7 @@ class Window:
         return max(0, (MOST if self.step is None else self.step) - in_flight)
 
     def read(self, count: int) -> Window:
-        """Return the window after the other side has read so many more."""
+        """Return the window after the other side has read this many more."""
         if self.step is None or self.is_strict:
             return self
         if self.got + count < self.step:
