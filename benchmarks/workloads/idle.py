@@ -30,7 +30,7 @@ class StartUp(Fresh):
     key = "start-up"
     title = "start-up"
     figures = (
-        Figure(key="seconds", title="until all doors are open", unit="s"),
+        Figure(key="seconds", title="until all ports are open", unit="s"),
         Figure(key="cpu", title="CPU", unit="s"),
         Figure(key="memory", title="memory then", unit="MiB"),
     )

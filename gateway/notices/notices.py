@@ -1,7 +1,7 @@
 """Notices: records of what happened, the only source of log, metrics and status page.
 
-Logic publishes facts, in a fixed vocabulary, and does not know the readers. A notice has a level and a sentence, which
-is made only when somebody asks for it. Stanzas are noticed by the batch, because thousands pass.
+Logic publishes facts from a fixed vocabulary and does not know its readers. A notice has a level and a sentence, which
+is made only when somebody asks for it. Stanzas are reported by the batch, because there are thousands.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gateway.xmpp.stanzas import Stanza
 
 
 class Level(StrEnum):
-    """How much a notice matters, by the names of twisted.logger."""
+    """The importance of a notice, by the names of twisted.logger."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -26,11 +26,11 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """Something happened."""
+    """A record that something happened."""
 
     @property
     def level(self) -> Level:
-        """How much it matters; most kinds have one level for good, as an attribute of the class."""
+        """The importance of this notice; most kinds have a fixed level, as an attribute of the class."""
         return Level.INFO
 
     @property
@@ -40,9 +40,9 @@ class Notice:
 
     @property
     def cause(self) -> str:
-        """The IP address or domain that can cause any number of these; empty when none can.
+        """The IP address or domain that can cause any number of these; empty if none can.
 
-        It is made only when the notice is logged or shown.
+        It is computed only when the notice is logged or shown.
         """
         return ""
 
@@ -51,14 +51,14 @@ Publish = Callable[[Notice], None]
 
 
 class Board:
-    """Where notices are published, and handed to every observer."""
+    """The board on which notices are published and passed to every observer."""
 
     def __init__(self) -> None:
         self._observers: list[tuple[Publish, tuple[type[Notice], ...]]] = []
-        self._of_kind: dict[type[Notice], tuple[Publish, ...]] = {}  # worked out once for each kind, at first sight
+        self._of_kind: dict[type[Notice], tuple[Publish, ...]] = {}  # filled when a kind is first published
 
     def subscribe(self, observer: Publish, *kinds: type[Notice]) -> Callable[[], None]:
-        """Hand all further notices to `observer`, or only those of some kinds; the answer ends that."""
+        """Pass all further notices, or only those of some kinds, to `observer`; return a function that ends this."""
         entry = (observer, kinds)
         self._observers.append(entry)
         self._of_kind.clear()
@@ -70,7 +70,7 @@ class Board:
         return end
 
     def publish(self, notice: Notice) -> None:
-        """Tell every observer of that kind, in the order in which they subscribed."""
+        """Call every observer of that kind, in the order in which they subscribed."""
         kind = type(notice)
         observers = self._of_kind.get(kind)
         if observers is None:
@@ -81,13 +81,13 @@ class Board:
 
 
 def counted(number: int, what: str) -> str:
-    """So many of something in words: `no streams`, `1 stream`, `2 streams`."""
+    """Return a number with its noun: `no streams`, `1 stream`, `2 streams`."""
     return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Remark(Notice):
-    """A sentence that concerns nobody in particular: start-up, configuration, shutdown."""
+    """A sentence about the service as a whole: start-up, configuration, shutdown."""
 
     text: str
     weight: Level = Level.INFO
@@ -103,7 +103,7 @@ class Remark(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class StanzasPassed(Notice):
-    """A batch was read from one stream, or written to one; `via` is the kind of stream, `size` in bytes.
+    """A batch was read from one stream, or written to one; `via` is the kind of stream, `size` is in bytes.
 
     A subscriber that needs the stanzas reads them while the notice is published, and keeps none.
     """
@@ -125,9 +125,9 @@ class StanzasPassed(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class StanzaBounced(Notice):
-    """A stanza could not be delivered; its sender got an error, where the rules allow one.
+    """A stanza could not be delivered; its sender got an error, if the rules allow one.
 
-    `condition` is that of the error, or the name of the rule that forbids an answer (see `faults`).
+    `condition` is the condition of that error, or the name of the rule that forbids an answer (see `faults`).
     """
 
     name: str
@@ -142,14 +142,14 @@ class StanzaBounced(Notice):
 
     @property
     def sentence(self) -> str:
-        end = "was answered with" if self.answered else "was dropped without an answer:"
+        end = "was answered with" if self.answered else "was dropped without an error:"
         which = f"{self.name} '{self.id}'" if self.id is not None else f"{self.name} without id"
         return f"{which} from {self.sender} to {self.target} {end} {self.condition}: {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoopLag(Notice):
-    """How much later than it was wished the event loop has called, in seconds."""
+    """The delay with which the event loop ran a timer, in seconds."""
 
     seconds: float
 
@@ -162,7 +162,7 @@ class LoopLag(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class MaybeLost(Notice):
-    """Stanzas had been written to a connection that was not closed properly: whether they arrived, nobody knows.
+    """Stanzas were written to a connection that was not closed properly, and may not have arrived.
 
     The first of them was written `seconds` before the end, for which `reason` is given.
     """
@@ -188,7 +188,7 @@ class MaybeLost(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class TooMuch(Notice):
-    """What is sent to a domain is more than may wait for it: from here on stanzas are answered with an error."""
+    """More is sent to a domain than may wait for it: from now on stanzas are answered with an error."""
 
     domain: str
     why: str
@@ -206,7 +206,7 @@ class TooMuch(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class OutboxChanged(Notice):
-    """The outbox works, or does not: told once at each change of its condition."""
+    """The condition of the outbox changed; logged once for each change."""
 
     word: str
     text: str
@@ -224,14 +224,14 @@ class OutboxChanged(Notice):
             return self.text
         detail = f" ({self.detail})" if self.detail else ""
         return (
-            f"{self.text}{detail}: {self.remedy}. Meanwhile stanzas wait in memory alone, or are answered with"
-            " resource-constraint where older ones are kept; it is looked at again every 30 seconds at least"
+            f"{self.text}{detail}: {self.remedy}. Meanwhile stanzas wait only in memory, or are answered with"
+            " resource-constraint where older ones are kept; the gateway tries again at least every 30 seconds"
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SentAgain(Notice):
-    """Stanzas had not been acknowledged when a connection broke, and go out again."""
+    """Stanzas were not acknowledged when a connection broke, and are sent again."""
 
     domain: str
     count: int
@@ -243,7 +243,7 @@ class SentAgain(Notice):
     @property
     def sentence(self) -> str:
         return (
-            f"the connection to {self.domain} broke: {self.count} stanzas that had not been acknowledged are sent again"
+            f"the connection to {self.domain} broke: {self.count} unacknowledged stanzas are sent again"
         )
 
 

@@ -1,1 +1,1 @@
-"""What operators see and steer: log, metrics, status, control socket, page."""
+"""The operator's view: log, metrics, status, control socket, page."""

@@ -1,4 +1,4 @@
-"""The census: all connections, counted in one pass by what an operator asks about."""
+"""Census: all connections, counted in one pass by domain, direction and kind."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class Census:
                 self.between[facts.remote, direction] += 1
 
     def streams_with(self, domain: str) -> int:
-        """How many streams there are with another domain."""
+        """Return the number of streams with another domain."""
         return self.between[domain, Direction.IN] + self.between[domain, Direction.OUT]
 
     def latest(self, most: int | None) -> Iterable[Any]:
-        """So many connections, those on which something has passed last."""
+        """Return the `most` connections that were active last."""
         if most is None or most >= len(self.connections):
             return self.connections
         return nlargest(most, self.connections, key=lambda connection: connection.last_activity)
 
 
 def labels_of(connection: Any) -> StreamLabels:
-    """Of what sort a connection is."""
+    """Return the labels of the stream on a connection."""
     facts: Facts = connection.stream.facts
     attempt = attempt_of(connection)
     direction = Direction.OUT if facts.role is Role.INITIATING else Direction.IN

@@ -1,10 +1,10 @@
 """History: the last attempts with each domain, which show why federation with it works or does not.
 
-It reads notices and is bounded in every direction: domains, attempts for each domain, bytes for all.
-What we tried ourselves and what was proved is kept on one shelf; attempts under names that anybody can make up are on
-another, so that nobody can push known domains out by knocking under many names. On each shelf, whoever takes the most
-room makes room: of strangers one address, of the others one domain with all that is below it. The attempts under way
-are here too, as they are at the moment.
+It reads notices and is bounded in every direction: domains, attempts for each domain, bytes for all. One shelf holds
+our own attempts and those that were proved. Another holds attempts under names that anybody can make up, so that nobody
+can push known domains out by connecting under many names. When a shelf is full, the party that takes the most room
+loses its oldest entry: of strangers an IP address, of known domains one with all its subdomains. Attempts under way are
+included, in their present state.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MOST_BYTES = 33_554_432
 
 
 class History:
-    """A subscriber for notices that remembers attempts."""
+    """The remembered attempts, filled from notices."""
 
     KINDS = (AttemptUnderWay, Attempt, FirstStanza)
 
@@ -42,14 +42,14 @@ class History:
         failures: int = MOST_FAILURES,
         most_bytes: int = MOST_BYTES,
     ) -> None:
-        """Of `most_bytes` strangers get a quarter, the list of failures an eighth, and known domains the rest."""
+        """Strangers get a quarter of `most_bytes`, the list of failures an eighth, and known domains the rest."""
         self._strangers = _Shelf(strangers, attempts, most_bytes // 4)
         self._failures: Bounded[int, Attempt] = Bounded(failures, most_bytes // 8)
         self._known = _Shelf(domains, attempts, most_bytes * 5 // 8)
         self._under_way: Bounded[int, AttemptUnderWay] = Bounded(MOST_UNDER_WAY)
 
     def notice(self, notice: Notice) -> None:
-        """Keep what concerns attempts."""
+        """Keep the notices about attempts."""
         match notice:
             case AttemptUnderWay():
                 self._under_way.put(notice.number, notice)
@@ -59,26 +59,26 @@ class History:
                 self._first_stanza(notice)
 
     def of(self, domain: str) -> list[Attempt]:
-        """The attempts with a domain, or for a domain of ours, the latest first."""
+        """Return the attempts with another domain, or for one of our own, the latest first."""
         kept = chain(self._known.of(domain), self._strangers.of(domain))
         now = (attempt for attempt in self._attempts_now() if domain in domains_of(attempt))
         return _latest_first(chain(kept, now))
 
     def failures(self) -> list[Attempt]:
-        """The last failures of all domains, the latest first."""
+        """Return the last failures of all domains, the latest first."""
         return list(self._failures.values())[::-1]
 
     def under_way(self) -> list[Attempt]:
-        """The attempts that have not ended, the latest first."""
+        """Return the attempts that have not ended, the latest first."""
         return _latest_first(self._attempts_now())
 
     def find(self, number: int) -> Attempt | None:
-        """The attempt with that number, if it is still remembered."""
+        """Return the attempt with that number, if it is still remembered."""
         remembered = chain(self._attempts_now(), self._failures.values(), self._known, self._strangers)
         return next((attempt for attempt in remembered if attempt.number == number), None)
 
     def latest(self) -> Iterator[tuple[str, Attempt]]:
-        """Each domain with the last attempt that concerned it."""
+        """Yield each domain with the last attempt that concerned it."""
         for shelf in (self._strangers, self._known):
             yield from shelf.latest()
 
@@ -104,16 +104,16 @@ class History:
 
 
 def domains_of(attempt: Attempt) -> tuple[str, ...]:
-    """The domains under which an attempt is looked for: the other side's; of components and clients, ours."""
+    """Return the domains under which an attempt is kept: the other side's, or for components and clients, ours."""
     return (attempt.remote,) if attempt.kind in (Kind.SERVER, Kind.KEYS) else (attempt.local,)
 
 
 def _is_a_strangers(attempt: Attempt) -> bool:
-    """Return whether the name under which this attempt would be kept may have been made up by anybody.
+    """Return whether anybody could have made up the name under which this attempt would be kept.
 
-    That is so for a server that has proved nothing, be it refused or only asking about keys; for the servers that we
-    are made to ask; and for a client or component that was refused by its header. Later than that, clients and
-    components fail only at a domain of ours.
+    This is true for a server that has proved nothing, whether it was refused or only asked about keys; for the servers
+    that others make us ask; and for a client or component that was refused because of its header. After that, clients
+    and components can fail only at a domain of ours.
     """
     if attempt.kind is Kind.KEYS:
         return True
@@ -125,14 +125,14 @@ def _is_a_strangers(attempt: Attempt) -> bool:
 
 
 class _Sized(NamedTuple):
-    """An attempt, and about how many bytes it takes; that is measured once."""
+    """An attempt and its approximate size in bytes, which is measured once."""
 
     attempt: Attempt
     size: int
 
 
 class _Shelf:
-    """The last attempts by domain."""
+    """The last attempts of each domain, within a number of domains, attempts and bytes."""
 
     def __init__(self, domains: int, attempts: int, most_bytes: int) -> None:
         self._attempts = attempts
@@ -166,7 +166,7 @@ class _Shelf:
 
 
 def _size(attempt: Attempt) -> int:
-    """Return about how many bytes an attempt takes."""
+    """Return the approximate size of an attempt in bytes."""
     texts = (attempt.local, attempt.remote, attempt.address, attempt.reason)
     return 600 + sum(map(getsizeof, texts)) + sum(map(_size_of_step, attempt.steps))
 

@@ -1,7 +1,7 @@
 """The lag of the event loop: once a second a timer is set, and its delay is published as a notice.
 
-A lag means that something held the loop: too much work, a slow disk, a machine that is too small. So many notices are
-for metrics alone, and for nobody's log.
+A lag means that something blocked the loop: too much work, a slow disk, a machine that is too small. These notices are
+too many for the log; only the metrics use them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PERIOD = 1.0
 
 
 class LagMeter(Service):
-    """Measures as long as it runs."""
+    """Measure the lag while running."""
 
     def __init__(self, clock: IReactorTime, publish: Publish) -> None:
         self._clock = clock

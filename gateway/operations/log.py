@@ -3,13 +3,13 @@
     2026-11-22T13:21:07.123+00:00 info  example.net answered on 192.0.2.1:5269, TLSv1.3
     {"time": "2026-11-22T13:21:07.123+00:00", "level": "info", "message": "...", "notice": "...", "facts": {...}}
 
-Much of what is logged comes from peers. None of it can start a line of its own, move the cursor, reverse the direction
-of writing or fill the disk: this module escapes control characters and cuts lengths in everything that is logged. Only
-a traceback has further lines, and they are indented.
+Much of what is logged comes from peers. None of it can start a new line, move the cursor, reverse the direction of
+writing or fill the disk: this module escapes control characters and shortens everything that is logged. Only a
+traceback has more than one line, and its lines are indented.
 
 Nor can anybody fill the disk with many lines: the lines that one address or domain may cause in a minute are limited,
-all together to ten times as many, and only a few tracebacks from one place in the code are written. The lines left out
-are counted.
+all causes together may have ten times as many, and of the tracebacks from one place in the code only a few are written.
+The lines left out are counted.
 
 Twisted's own events are logged from warnings up, unless the level is debug.
 """
@@ -47,9 +47,9 @@ MOST_CHARACTERS = 4000
 MOST_FACT_CHARACTERS = 1000
 """The longest fact of a notice in JSON, in characters."""
 ALL_TOGETHER = 10
-"""How many times the share of one cause all causes may have together."""
+"""The limit for all causes together, as a multiple of the limit for one."""
 TRACEBACKS_PER_MINUTE = 10
-"""Limit for one place in the code."""
+"""The limit for one place in the code."""
 
 # C0 and C1 controls, DEL, line and paragraph separators, marks and overrides of direction, surrogates, byte order mark.
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
@@ -99,17 +99,17 @@ def log_observer(out: IO[Any], *, form: str, level: str, shares: Shares | None =
 
 
 class Shares:
-    """The lines that each cause may have in a minute, and all together; those left out are counted."""
+    """The lines that each cause, and all causes together, may write in a minute; those left out are counted."""
 
     def __init__(self, per_minute: float, seconds: Callable[[], float], most: int = MOST_CAUSES) -> None:
         """0 lines a minute means unlimited."""
         self._per_minute = per_minute
         self._seconds = seconds
-        self._caused: Bounded[str, tuple[float, int, int]] = Bounded(most)  # since when, how many written, left out
+        self._caused: Bounded[str, tuple[float, int, int]] = Bounded(most)  # start of the minute, written, left out
         self._all = (seconds(), 0)
 
     def take(self, cause: str, most: float = math.inf) -> tuple[bool, int]:
-        """Return whether one more line may be written, and how many lines left out are to be reported before it.
+        """Return whether one more line may be written, and how many omitted lines to report before it.
 
         `most` is a lower limit for this cause.
         """
@@ -165,7 +165,7 @@ def _without_failure(event: LogEvent) -> LogEvent:
 
 
 def notice_log(level: str, logger: Logger | None = None, shares: Shares | None = None) -> Publish:
-    """Return a subscriber that logs notices of that level and above; the others cost next to nothing."""
+    """Return a subscriber that logs notices of that level and above; lower ones cost next to nothing."""
     logger = logger or Logger("gateway")
     told = frozenset(_ORDER[_ORDER.index(Level(level)) :]) if level in _ORDER else frozenset[Level]()
 
@@ -192,7 +192,7 @@ def open_log(name: str | None, *, daemon: bool, reactor: Any) -> IO[Any]:
     file = LogFile.fromFullPath(name or "twistd.log", rotateLength=None)
     if not signal.getsignal(signal.SIGUSR1):
         signal.signal(signal.SIGUSR1, lambda number, frame: reactor.callFromThread(file.reopen))
-    return cast(IO[Any], file)  # it has write and flush, which is all that is called
+    return cast(IO[Any], file)  # it has write and flush, and nothing else is called
 
 
 def _time(event: LogEvent) -> str:
@@ -205,7 +205,7 @@ def _level(event: LogEvent) -> str:
 
 
 def _message(event: LogEvent) -> str:
-    if "failure" in event and "log_failure" not in event:  # by log.err of old, whose text is the whole traceback
+    if "failure" in event and "log_failure" not in event:  # from the old log.err, whose text is the whole traceback
         return harmless(f"{event.get('why') or 'unhandled error'}: {event['failure'].getErrorMessage()}")
     return harmless(formatEvent(event))
 
@@ -216,7 +216,7 @@ def _traceback(event: LogEvent) -> Iterator[str]:
 
 
 def _fact(value: Any) -> Any:
-    """Return a fact of a notice for JSON: numbers, texts, lists of them, and records."""
+    """Return a fact of a notice as JSON: numbers, strings, lists of them, and records."""
     if is_dataclass(value):
         return {each.name: _fact(getattr(value, each.name)) for each in fields(value)}
     if value is None or isinstance(value, bool | int | float):

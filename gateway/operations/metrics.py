@@ -1,8 +1,8 @@
-"""Metrics: what happened, counted, and the state of the moment, in the text format of Prometheus.
+"""Metrics: counts of what happened, and the present state, in the text format of Prometheus.
 
-Counters are fed by notices; gauges are read from the status when somebody asks. Every label has a bounded set of
-values: closed sets of ours, and the domains of our own configuration. No peer's name ever becomes one. docs/metrics.md
-lists them all.
+Notices feed the counters; gauges are read from the status on request. Every label has a bounded set of values: our own
+closed sets, and the domains of our own configuration. A peer's name never becomes a label. docs/metrics.md lists all
+metrics.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ LIFE_SECONDS = (1, 10, 60, 600, 3600, 21600, 86400, 604800)
 
 
 class Metrics:
-    """A subscriber for notices, with a registry of its own."""
+    """The metrics, with a registry of their own; a subscriber for notices."""
 
     KINDS = (StanzasPassed, StanzaBounced, Attempt, StreamEnded, MaybeLost, TurnedAway, LoopLag)
 
     def __init__(self, figures: Callable[[], Figures]) -> None:
-        """`figures` are asked for when somebody asks for the metrics."""
+        """`figures` returns the present figures; it is called for each scrape."""
         registry = self.registry = CollectorRegistry()
         self._passed = StanzaCounts()
         registry.register(self._passed)
         attempts = Counter(
             "xmpp_gateway_attempts",
-            "Streams tried, by us (out) or by others (in), by how that ended",
+            "Attempts at streams, by us (out) or by others (in), by verdict",
             ["direction", "kind", "verdict"],
             registry=registry,
         )
@@ -53,7 +53,7 @@ class Metrics:
         )
         stream_seconds = Histogram(
             "xmpp_gateway_stream_seconds",
-            "How long established streams had lasted when they ended",
+            "The age of established streams when they ended",
             ["direction", "kind"],
             buckets=LIFE_SECONDS,
             registry=registry,
@@ -63,19 +63,19 @@ class Metrics:
         )
         self._maybe_lost = Counter(
             "xmpp_gateway_maybe_lost_stanzas",
-            "Stanzas that may not have arrived, at most",
+            "An upper bound of the stanzas that may not have arrived",
             registry=registry,
         )
         self._turned_away = Counter(
-            "xmpp_gateway_turned_away_connections", "Connections closed at once by a limit", registry=registry
+            "xmpp_gateway_turned_away_connections", "Connections closed on arrival by a limit", registry=registry
         )
         self._lag = Histogram(
             "xmpp_gateway_loop_lag_seconds",
-            "How much later than wished the event loop calls, measured once a second",
+            "How late the event loop runs a timer, measured once a second",
             buckets=LAG_SECONDS,
             registry=registry,
         )
-        # What counts for some labels is the same for good, and to look it up takes longer than to count.
+        # The counter for given labels never changes, and looking it up takes longer than counting.
         self._attempts = cache(attempts.labels)
         self._attempt_seconds = cache(attempt_seconds.labels)
         self._stream_seconds = cache(stream_seconds.labels)
@@ -86,11 +86,11 @@ class Metrics:
         GCCollector(registry=registry)
 
     def text(self) -> bytes:
-        """All metrics, as they are now."""
+        """Return all metrics, as they are now."""
         return generate_latest(self.registry)
 
     def notice(self, notice: Notice) -> None:
-        """Count what is counted."""
+        """Count a notice."""
         match notice:
             case StanzasPassed():
                 self._passed.add(notice)
@@ -111,7 +111,7 @@ class Metrics:
 
 
 class StanzaCounts(Collector):
-    """Stanzas and their bytes. This is counted for every batch that passes, so in plain numbers."""
+    """Counters of stanzas and their bytes. They count every batch that passes, so they are plain numbers."""
 
     def __init__(self) -> None:
         self._stanzas: Tally[tuple[bool, str, str]] = Tally()
@@ -126,7 +126,7 @@ class StanzaCounts(Collector):
         self._bytes[came_in, via] += passed.size
 
     def describe(self) -> Iterable[CounterMetricFamily]:
-        """The names, for the registry."""
+        """Return the names, for the registry."""
         yield CounterMetricFamily(
             "xmpp_gateway_stanzas",
             "Stanzas that came in from streams and handlers, and went out to them",
@@ -139,7 +139,7 @@ class StanzaCounts(Collector):
         )
 
     def collect(self) -> Iterable[CounterMetricFamily]:
-        """The numbers so far."""
+        """Return the numbers so far."""
         stanzas, sizes = self.describe()
         for (came_in, via, kind), count in self._stanzas.items():
             stanzas.add_metric(["in" if came_in else "out", via, kind], count)
@@ -149,17 +149,17 @@ class StanzaCounts(Collector):
 
 
 class OutboxCounters(Collector):
-    """What was counted of the outbox, which counts by itself."""
+    """The counters of the outbox, which does the counting itself."""
 
     def __init__(self, figures: Callable[[], Figures]) -> None:
         self._figures = figures
 
     def describe(self) -> Iterable[CounterMetricFamily]:
-        """The names, for the registry; nothing is read for them."""
+        """Return the names, for the registry, without reading anything."""
         return [self._ended(), *(CounterMetricFamily(f"xmpp_gateway_outbox_{name}", told) for name, told in _COUNTED)]
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """The counters, filled in."""
+        """Yield the counters with their values."""
         outbox = self._figures().outbox
         if outbox is None:
             return
@@ -171,29 +171,29 @@ class OutboxCounters(Collector):
             yield CounterMetricFamily(f"xmpp_gateway_outbox_{name}", told, outbox.counts[name])
 
     def _ended(self) -> CounterMetricFamily:
-        told = "Stanzas of the outbox that have had their end"
+        told = "Stanzas that left the outbox"
         return CounterMetricFamily("xmpp_gateway_outbox_ended", told, labels=["how"])
 
 
 _COUNTED = (
     ("kept", "Stanzas put into the outbox"),
-    ("refused", "Stanzas that the outbox did not take"),
+    ("refused", "Stanzas that the outbox did not accept"),
     ("maybe_twice", "Stanzas in flight when a stream broke: they may arrive twice"),
 )
 
 
 class FigureGauges(Collector):
-    """The state of the moment, read when it is asked for."""
+    """The present state, read on request."""
 
     def __init__(self, figures: Callable[[], Figures]) -> None:
         self._figures = figures
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        """The names, for the registry; nothing is read for them."""
+        """Return the names, for the registry, without reading anything."""
         return list(_empty_gauges().values())
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauges, filled in."""
+        """Yield the gauges with their values."""
         figures = self._figures()
         gauges = _empty_gauges()
 
@@ -224,15 +224,15 @@ def _empty_gauges() -> dict[str, GaugeMetricFamily]:
         name: GaugeMetricFamily(f"xmpp_gateway_{name}", documentation, labels=labels)
         for name, documentation, labels in (
             ("build_info", "Always 1; the version is the label", ["version"]),
-            ("ready", "1 when every door is open and the service is not being stopped", []),
+            ("ready", "1 when every port is open and the service is not stopping", []),
             ("streams", "Open streams", ["direction", "kind", "state", "proof", "tls"]),
-            ("queued_stanzas", "Stanzas waiting for streams that are being opened", []),
-            ("routes", "Ways to other domains, by what becomes of a stanza now", ["disposition"]),
-            ("waiting_domains", "Domains not tried for a while, since trying them has failed", []),
-            ("outbox_stanzas", "Stanzas kept in the outbox, with those in flight", []),
-            ("outbox_bytes", "Bytes that they take", []),
-            ("outbox_ready", "1 when the outbox takes stanzas; the label is its condition", ["condition"]),
-            ("domain_up", "1 when whatever serves a domain of ours is there", ["domain", "serve"]),
+            ("queued_stanzas", "Stanzas waiting for a stream to open", []),
+            ("routes", "Routes to other domains, by what happens to a stanza now", ["disposition"]),
+            ("waiting_domains", "Domains not tried for a while because the last attempt failed", []),
+            ("outbox_stanzas", "Stanzas kept in the outbox, including those in flight", []),
+            ("outbox_bytes", "The bytes of these stanzas", []),
+            ("outbox_ready", "1 when the outbox accepts stanzas; the label is its condition", ["condition"]),
+            ("domain_up", "1 when the service behind one of our domains is there", ["domain", "serve"]),
             ("certificate_days_left", "Days until a certificate of ours expires", ["domain"]),
         )
     }

@@ -1,6 +1,6 @@
-"""Status: the state of the gateway at one moment, as plain records; commands, page and metrics show these.
+"""Status: the state of the gateway at one moment, as plain records, which commands, page and metrics show.
 
-Reading changes nothing and keeps nothing. What is read of the running gateway is listed in `Observed`.
+Reading changes nothing and keeps nothing. `Observed` lists the parts of the running gateway that are read.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ DAY_SECONDS = 86400
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """What is read of the running gateway. The mappings are those that the gateway itself changes."""
+    """The parts of the running gateway that are read. The mappings are the gateway's own, which it changes."""
 
     settings: Callable[[], Settings]
     history: History
@@ -54,30 +54,30 @@ class Observed:
     backoff: Backoff
     started_at: float
     connections: Callable[[], Iterable[Any]]  # inbound and outbound
-    missing: Callable[[], list[str]]  # for the gateway to do its work
+    missing: Callable[[], list[str]]  # what the gateway lacks to do its work
 
 
 class StatusReader:
-    """Makes records of the gateway as it is."""
+    """The reader that makes records of the gateway's present state."""
 
     def __init__(
         self, observed: Observed, seconds: Callable[[], float], time_of_day: Callable[[], float] | None = None
     ) -> None:
-        """`seconds` is the clock of timers, `time_of_day` that of stamps; left out: the same."""
+        """`seconds` is the clock of timers, `time_of_day` that of timestamps; if left out, the same."""
         self._observed = observed
         self._seconds = seconds
         self._time_of_day = time_of_day or seconds
         self._version = version("xmpp-gateway")
 
     def status(self, most: int | None = None) -> Status:
-        """Everything at once; of streams, peers and queues no more than `most`, those in trouble or in use first."""
+        """Return everything at once; at most `most` streams, peers and queues, those in trouble or in use first."""
         census = Census(self._observed.connections())
         streams = [self._stream(connection) for connection in census.latest(most)]
         peers = self.peers(census)
         return self._status(census, streams, len(peers.names), list(peers.records(most)), list(self.queues(most)))
 
     async def whole(self, turns: Turns) -> Status:
-        """All of everything, in turns, so that it is not of one moment when there is very much."""
+        """Return everything, read in turns; a large status is therefore not of a single moment."""
         census = Census(self._observed.connections())
         streams = await turns.gather(self._stream(each) for each in census.connections if not each.is_lost)
         peers = await turns.gather(self.peers(census).records())
@@ -108,7 +108,7 @@ class StatusReader:
         )
 
     def figures(self) -> Figures:
-        """The figures of the moment."""
+        """Return the figures of the moment."""
         routes = self._observed.remote_routes.values()
         census = Census(self._observed.connections())
         return Figures(
@@ -133,16 +133,16 @@ class StatusReader:
         )
 
     def streams_of(self, domain: str) -> list[StreamStatus]:
-        """The streams with a domain, or for one of ours, the oldest first."""
+        """Return the streams with another domain, or for one of ours, the oldest first."""
         found = [self._stream(each) for each in self._observed.connections() if domain in _ends(each)]
         return sorted(found, key=lambda stream: stream.number)
 
     def own(self, name: str) -> list[DomainStatus]:
-        """A domain of ours, if it is one."""
+        """Return the status of a domain, if it is one of ours."""
         return [each for each in self.domains(Census(self._observed.connections())) if each.domain == name]
 
     def domains(self, census: Census) -> Iterator[DomainStatus]:
-        """Our domains, in the order of the configuration."""
+        """Yield our domains, in the order of the configuration."""
         for name, settings in self._observed.settings().domains.items():
             match settings:
                 case ComponentDomain():
@@ -153,7 +153,7 @@ class StatusReader:
                     count = census.between[name, Direction.IN] + census.between[name, Direction.OUT]
                     last = next(iter(self._observed.history.of(name)), None)
                     failed = last is not None and last.verdict.is_failure and not count
-                    told = f"the last try failed: {last.verdict}" if failed and last else counted(count, "stream")
+                    told = f"the last attempt failed: {last.verdict}" if failed and last else counted(count, "stream")
                     told = f"{told}, to the server at {settings.peer.connect}"
                     yield DomainStatus(domain=name, serve="relay", up=not failed, told=told)
                 case HandlerDomain():
@@ -163,7 +163,7 @@ class StatusReader:
                     yield DomainStatus(domain=name, serve=settings.serve, up=True, told=counted(count, "client"))
 
     def certificates(self) -> Iterator[CertificateStatus]:
-        """Our certificates, those that end first before the others."""
+        """Yield our certificates, the first to expire first."""
         now = datetime.fromtimestamp(self._time_of_day(), UTC)
         found = sorted(self._observed.identities.items(), key=lambda item: item[1].not_after)
         for domain, identity in found:
@@ -176,7 +176,7 @@ class StatusReader:
             )
 
     def queues(self, most: int | None = None) -> Iterator[QueueStatus]:
-        """Every domain pair that stanzas have left for, or wait for; or those `most` for which most wait."""
+        """Yield every domain pair with stanzas sent or waiting; with `most`, those for which most wait."""
         waiting = self._waiting(self._seconds())
         routes = self._observed.remote_routes
         chosen = _the_most_telling(list(routes.items()), most, lambda item: item[1].queued, lambda item: item[0].target)
@@ -191,16 +191,16 @@ class StatusReader:
             )
 
     def peers(self, census: Census) -> OtherDomains:
-        """Every other domain that is remembered."""
+        """Return every other domain that is remembered."""
         return OtherDomains(self._observed, census, self._waiting(self._seconds()))
 
     def peer(self, name: str) -> PeerStatus | None:
-        """One other domain, if it is remembered."""
+        """Return one other domain, if it is remembered."""
         known = self.peers(Census(self._observed.connections()))
         return known.record(name) if name in known.names else None
 
     def _waiting(self, now: float) -> dict[str, float]:
-        """How long domains are not tried yet, in seconds; of several pairs with one domain, the longest counts."""
+        """Return for each domain how long it will not be tried, in seconds; of several pairs, the longest counts."""
         waiting: dict[str, float] = {}
         for whom, retry_at in self._observed.backoff.waiting(now).items():
             target = target_of(whom)
@@ -232,7 +232,7 @@ class StatusReader:
 
 
 class OtherDomains:
-    """The other domains that are remembered; a record of each is made when it is asked for."""
+    """The other domains that are remembered; a record of each is made on request."""
 
     def __init__(self, observed: Observed, census: Census, waiting: Mapping[str, float]) -> None:
         self._census = census
@@ -244,12 +244,12 @@ class OtherDomains:
         self.names = {*self._latest, *self._queued, *(remote for remote, _ in census.between)} - {""}
 
     def records(self, most: int | None = None) -> Iterator[PeerStatus]:
-        """All by name, or those `most` in trouble or in use."""
+        """Yield all of them by name, or the `most` that are in trouble or in use."""
         chosen = self.names if most is None else nlargest(most, self.names, key=self._weight)
         return map(self.record, sorted(chosen))
 
     def record(self, name: str) -> PeerStatus:
-        """One of them."""
+        """Return one of them."""
         last = self._latest.get(name)
         return PeerStatus(
             domain=name,
@@ -263,7 +263,9 @@ class OtherDomains:
         )
 
     def _weight(self, name: str) -> tuple[bool, int, float]:
-        """Those for which something waits come first, then those with streams, then those heard of last."""
+        """Return the sort key: domains with waiting stanzas first, then those with streams, then those most recently
+        active.
+        """
         last = self._latest.get(name)
         return self._queued[name] > 0, self._census.streams_with(name), last.began if last else 0
 
@@ -282,7 +284,7 @@ def _the_most_telling(
 
 
 def outbound_connections(sessions: Iterable[OutboundSession]) -> Iterator[Any]:
-    """The connections of the streams that we opened."""
+    """Yield the connections of the streams that we opened."""
     return (session.connection for session in sessions)
 
 

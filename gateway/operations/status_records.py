@@ -1,4 +1,4 @@
-"""What status readings are made of: records of texts and numbers only, which become JSON as they are."""
+"""The records of a status: strings and numbers only, so that they become JSON unchanged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.operations.census import StreamLabels
 
 @dataclass(frozen=True, kw_only=True)
 class DomainStatus:
-    """A domain of ours: what serves it, and whether that is there."""
+    """A domain of ours: what serves it, and whether that is up."""
 
     domain: str
     serve: str
@@ -21,7 +21,8 @@ class DomainStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamStatus:
-    """One stream; `direction` is who opened it, `proofs` are means by domain pair, times in seconds."""
+    """One stream; `direction` says who opened it, `proofs` has the means of proof by domain pair, times are in seconds.
+    """
 
     number: int
     kind: str
@@ -43,7 +44,7 @@ class StreamStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class QueueStatus:
-    """What a domain pair has waiting for a stream, and until when it is not tried."""
+    """The stanzas of a domain pair that wait for a stream, and until when it is not tried."""
 
     sender: str
     target: str
@@ -69,7 +70,7 @@ class PeerStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateStatus:
-    """A certificate of ours and how many days it has left."""
+    """A certificate of ours and the days until it expires."""
 
     domain: str
     file: str
@@ -80,7 +81,7 @@ class CertificateStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """All of it. Streams, peers and queues may be the most telling ones only; their numbers are of all."""
+    """The whole status. Streams, peers and queues may be shortened; their totals are complete."""
 
     version: str
     time: float
@@ -98,13 +99,13 @@ class Status:
 
     @property
     def ready(self) -> bool:
-        """Whether the gateway does its work."""
+        """Return whether the gateway does its work."""
         return not self.problems
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutboxFigures:
-    """What is kept at the moment, the word for the outbox's condition, and what was counted since the start."""
+    """The stanzas kept now, the word for the outbox's condition, and the counts since the start."""
 
     stanzas: int
     bytes: int
@@ -114,7 +115,7 @@ class OutboxFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What is counted rather than listed, for metrics; cheap to make also when there are very many streams."""
+    """The figures for metrics, counted rather than listed; cheap even with very many streams."""
 
     version: str
     ready: bool
@@ -122,6 +123,6 @@ class Figures:
     queued_stanzas: int
     routes: Counter[str]  # by disposition
     waiting_domains: int
-    outbox: OutboxFigures | None = None  # before it is opened
+    outbox: OutboxFigures | None = None  # None until it is opened
     domains: Sequence[DomainStatus]
     certificates: Sequence[CertificateStatus]

@@ -1,8 +1,8 @@
-"""Supervision: tell systemd that the service is ready, alive, reloading or stopping, by sd_notify(3).
+"""Supervision: report to systemd that the service is ready, alive, reloading or stopping, by sd_notify(3).
 
-systemd names a socket in the environment (NOTIFY_SOCKET), and, for a watchdog, how often it wants to hear that we are
-alive (WATCHDOG_USEC). The sign of life comes from the event loop: when that hangs, systemd hears nothing and restarts
-the service. Without such a supervisor nothing of this does anything.
+systemd names a socket in the environment (NOTIFY_SOCKET) and, for a watchdog, how often it expects a sign of life
+(WATCHDOG_USEC). The sign comes from the event loop: if the loop hangs, systemd gets none and restarts the service.
+Without such a supervisor this module does nothing.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ MICRO = 1_000_000
 
 
 class Supervised(Service):
-    """Tells the supervisor how the service is."""
+    """Report the state of the service to the supervisor."""
 
     def __init__(self, environment: Mapping[str, str], missing: Callable[[], list[str]], clock: IReactorTime) -> None:
-        """`missing` says what is missing for the service to do its work."""
+        """`missing` returns what the service lacks to do its work."""
         self._socket = environment.get("NOTIFY_SOCKET", "")
         self._watchdog = _period(environment)
         self._missing = missing
@@ -35,7 +35,7 @@ class Supervised(Service):
     def startService(self) -> None:
         super().startService()
         if self._socket:
-            self._clock.callLater(0, self._ready)  # once all other services have been started
+            self._clock.callLater(0, self._ready)  # after all other services have started
             if self._watchdog:
                 self._sign_of_life.start(self._watchdog)
 
@@ -46,16 +46,16 @@ class Supervised(Service):
         self._tell("STOPPING=1")
 
     def reloading(self) -> None:
-        """The configuration is being taken over; `reloaded` follows."""
+        """Report that a reload has begun; `reloaded` follows."""
         self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def reloaded(self, status: str) -> None:
-        """The configuration has been taken over, or nothing has changed."""
+        """Report that the reload has ended, whether or not anything changed."""
         self._tell(f"READY=1\nSTATUS={status}")
 
     def _ready(self) -> None:
         if self.running:
-            self._tell(f"READY=1\nSTATUS={'; '.join(self._missing()) or 'all doors are open'}")
+            self._tell(f"READY=1\nSTATUS={'; '.join(self._missing()) or 'all ports are open'}")
 
     def _alive(self) -> None:
         self._tell("WATCHDOG=1")
@@ -70,7 +70,7 @@ class Supervised(Service):
 
 
 def _period(environment: Mapping[str, str]) -> float:
-    """How often to say that we are alive: twice in the time that the watchdog waits; 0 when there is none for us."""
+    """Return the seconds between signs of life: half of the watchdog's time; 0 if it is not for us."""
     if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return 0
     try:

@@ -28,7 +28,7 @@ def test_f_b_2_steps_that_are_repeated_are_counted_and_not_kept() -> None:
     [now] = history.under_way()
     assert len(now.steps) == MOST_STEPS
     assert now.steps[0].told == "key 0 is not valid"
-    assert now.steps[-1].told == f"({100_000 - MOST_STEPS} steps before this one are left out) key 99999 is not valid"
+    assert now.steps[-1].told == f"({100_000 - MOST_STEPS} earlier steps are left out) key 99999 is not valid"
     assert len(json.dumps(asdict(now))) < 10_000
 
 

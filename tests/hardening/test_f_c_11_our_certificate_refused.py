@@ -69,7 +69,7 @@ async def test_a_tls_alert_about_our_certificate_is_ours(world: World, gateway: 
             lost = component.send_message(f"anybody@{domain}", "Art thou there?")
             assert await component.expect_error(lost) == REFUSED
     assert tells_what_to_look_at(verdict(gateway, domain))
-    assert "the other side does not accept our certificate" in verdict(gateway, domain)
+    assert "the other side rejected our certificate" in verdict(gateway, domain)
 
 
 async def test_an_error_about_something_else_is_theirs(world: World, gateway: Peer) -> None:

@@ -65,7 +65,7 @@ async def test_what_was_on_its_way_when_the_connection_broke_arrives(
         for number in range(5):
             await romeo.expect_message(f"message {number}")
     # The first one may have lost its acknowledgement.
-    assert re.search("[56] stanzas that had not been acknowledged are sent again", gateway.log())
+    assert re.search("[56] unacknowledged stanzas are sent again", gateway.log())
 
 
 async def test_what_prosody_had_on_its_way_to_us_arrives_or_its_sender_is_told(
@@ -116,7 +116,7 @@ async def test_what_was_on_its_way_on_a_stream_in_both_directions_arrives(
         wire.thaw()
         for number in range(5):
             await romeo.expect_message(f"message {number}")
-    assert re.search("[56] stanzas that had not been acknowledged are sent again", gateway.log())
+    assert re.search("[56] unacknowledged stanzas are sent again", gateway.log())
 
 
 async def until(condition: Callable[[], bool]) -> None:

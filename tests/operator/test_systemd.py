@@ -69,7 +69,7 @@ def heard(supervisor: socket.socket, wanted: str) -> str:
 def test_it_is_ready_alive_reloaded_and_stopped(
     service: subprocess.Popen[bytes], supervisor: socket.socket, door: socket.socket
 ) -> None:
-    assert heard(supervisor, "READY=1") == "READY=1\nSTATUS=all doors are open"
+    assert heard(supervisor, "READY=1") == "READY=1\nSTATUS=all ports are open"
     heard(supervisor, "WATCHDOG=1")
     with socket.create_connection(door.getsockname(), PATIENCE) as client:
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")

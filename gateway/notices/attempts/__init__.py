@@ -1,1 +1,1 @@
-"""Attempts: each try to have a stream, in or out, as a record of steps with one verdict."""
+"""Attempts: records of each incoming or outgoing stream, as steps with one verdict."""

@@ -1,4 +1,4 @@
-"""Elsewhere: the reasons of the last failed attempts between two domains, for an attempt that ends without any.
+"""Elsewhere: why the last attempts between two domains failed, for an attempt that ends without a reason of its own.
 
 Dialback takes two connections. When the second one fails, the first may get no answer; its record then says what
 happened on the second. The table is bounded: the oldest failure is dropped first.
@@ -19,7 +19,7 @@ StreamWay = tuple[str, str, Direction]
 
 
 class Elsewhere:
-    """A subscriber for notices that remembers the last failed attempt between any two domains, each way."""
+    """Remember the last failed attempt between any two domains, in each direction, from notices."""
 
     def __init__(self, most: int = MOST_WAYS) -> None:
         self._most = most
@@ -35,7 +35,8 @@ class Elsewhere:
                 self._failed.popitem(last=False)
 
     def said(self, attempt: AttemptLog) -> str:
-        """Return how an attempt the other way failed, at most a minute before this one began; empty when none did."""
+        """Return how an attempt in the other direction failed within a minute before this one began; empty if none did.
+        """
         back = Direction.OUT if attempt.direction is Direction.IN else Direction.IN
         other = self._failed.get((attempt.local, attempt.remote, back))
         if other is None or other.began + other.seconds < attempt.began - RECENT_SECONDS:

@@ -1,6 +1,6 @@
-"""Narrator: turns the events of one stream between servers into steps of its attempt record.
+"""Narrators: turn the events of one stream into steps of its attempt record.
 
-Nothing is decided here about the stream. Events become steps, with what the other side offered and what we required,
+They decide nothing about the stream. Each event becomes a step, with what the other side offered and what we required,
 and the end of a stream becomes one verdict.
 """
 
@@ -33,7 +33,7 @@ from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StreamCondition, StreamError, TLSFailed, TLSRequired
 from gateway.xmpp.namespaces import DIALBACK_FEATURE, SASL, TLS
 
-# What our own stream errors say about an attempt; all others are `refused-by-us`.
+# The verdict for each of our own stream errors; all others are `refused-by-us`.
 _VERDICTS = {
     StreamCondition.CONNECTION_TIMEOUT: Verdict.TIMEOUT,
     StreamCondition.NOT_AUTHORIZED: Verdict.NOT_TRUSTED,
@@ -46,23 +46,23 @@ _MOST_FEATURES = 12
 _ABOUT_CERTIFICATES = re.compile(r"certificate|\bcerts?\b|tlsa|\bdane\b|x\.?509|self.signed|\bchain\b", re.IGNORECASE)
 # TLS alerts from the other side about our certificate (RFC 8446 §6.2), in OpenSSL's words.
 _CERTIFICATE_ALERT = re.compile(r"alert.*(?:certificate|unknown ca|access denied)")
-# How a server without a certificate for the name ends the handshake: with an alert, or by just closing.
+# How a server without a certificate for the name ends the handshake: with an alert, or by closing the connection.
 _NO_CERTIFICATE_THERE = re.compile(r"handshake failure|unrecognized name|alert internal error|in the middle of")
 
 
 class Narrator:
-    """Writes the events of one stream into its attempt record."""
+    """The writer of one stream's attempt record."""
 
     def __init__(self, attempt: AttemptLog, elsewhere: Elsewhere | None = None) -> None:
         """`elsewhere` knows the other attempts between the same domains."""
         self.attempt = attempt
         self._elsewhere = elsewhere
         self.last_error = ""
-        self.their_error: StreamCondition | None = None  # with which the other side ended the stream
+        self.their_error: StreamCondition | None = None  # the stream error with which the other side ended the stream
         self.closed_properly = False
-        self.external_failed = False  # our certificate was refused, or was being looked at when the stream ended
+        self.external_failed = False  # our certificate was refused, or was being checked when the stream ended
         self.dialback_failed = False  # our dialback was refused
-        self._refusal = ""  # in the other side's words: of the last proof that failed, until another succeeds
+        self._refusal = ""  # why the last proof failed, in the other side's words; until another succeeds
         self._was_ended_by_us = False
         self._answered_keys = False
         self._connection: Connection | None = None
@@ -87,17 +87,18 @@ class Narrator:
 
     @property
     def was_left(self) -> bool:
-        """Whether the other side ended the stream or the connection."""
+        """Return whether the other side ended the stream or the connection."""
         return not self._was_ended_by_us
 
     def gave_up(self, reason: str) -> None:
-        """End the attempt: we wait no longer."""
+        """End the attempt because we stop waiting."""
         self._note_certificate_under_way()
         self._was_ended_by_us = True
         self.attempt.end(*self._on_silence(reason))
 
     def _on_silence(self, reason: str) -> tuple[Verdict, str]:
-        """Return the verdict when no answer came; an earlier refusal, or one on another connection, says more."""
+        """Return the verdict when no answer came; an earlier refusal, here or on another connection, is more specific.
+        """
         words, elsewhere = self._words, self._said_elsewhere()
         if not words and not elsewhere:
             return Verdict.TIMEOUT, f"{reason}{self._meanwhile()}"
@@ -113,20 +114,20 @@ class Narrator:
 
     @property
     def _words(self) -> str:
-        """Everything that was refused so far."""
+        """Return everything that was refused so far."""
         return "; ".join(filter(None, (self._refusal, self.last_error)))
 
     def _refused_verdict(self) -> Verdict:
         return Verdict.PROOF_REFUSED if self.attempt.direction is Direction.OUT else self._not_trusted()
 
     def _note_certificate_under_way(self) -> None:
-        """Note whether the stream ends while the other side is checking our certificate."""
+        """Note that the other side was checking our certificate, if it was, when the stream ended."""
         trying = self._facts.conversation if self._connection is not None else None
         if isinstance(trying, Trying) and trying.by is not None and trying.by.means is Means.EXTERNAL:
             self.external_failed = True
 
     def lost(self, reason: str) -> None:
-        """Note that the connection is gone."""
+        """Record that the connection is gone."""
         self._note_certificate_under_way()
         if self.attempt.is_open:
             verdict, words = self._end(reason)
@@ -154,7 +155,7 @@ class Narrator:
 
     def _tls_failed(self, reason: str) -> tuple[Verdict, str]:
         if _CERTIFICATE_ALERT.search(reason):
-            reason = f"the other side does not accept our certificate: {reason}"
+            reason = f"the other side rejected our certificate: {reason}"
             self.attempt.step(AttemptStep.TLS, reason, ok=False)
             between_servers = self.attempt.kind in (Kind.SERVER, Kind.KEYS)
             return Verdict.PROOF_REFUSED if between_servers else Verdict.TLS_FAILED, reason
@@ -270,7 +271,7 @@ class Narrator:
         return verdict, (self._words if verdict in _REFUSALS else "") or reason
 
     def _name_the_refused(self) -> None:
-        """Name both ends as the refused header gave them; nothing of that is proved."""
+        """Name both ends as in the refused header; neither is proved."""
         assert self._connection is not None
         header = self._connection.stream.header
         if header is not None and not self.attempt.remote:
@@ -293,7 +294,7 @@ class Narrator:
         return verdict
 
     def _their_verdict(self, error: StreamErrorReceived) -> Verdict:
-        """Return the verdict on a stream that the other side ended with an error: about our proof, or anything else."""
+        """Return the verdict on a stream that the other side ended with an error, about our proof or anything else."""
         if self.attempt.direction is not Direction.OUT:
             return Verdict.CLOSED_BY_PEER
         says_so = _ABOUT_CERTIFICATES.search(error.text) is not None
@@ -306,12 +307,12 @@ class Narrator:
         return Verdict.CERTIFICATE_EXPIRED if expired else Verdict.NOT_TRUSTED
 
     def _offered(self) -> str:
-        """Return what the other side offered last, when we are the initiating server."""
+        """Return what the other side offered last; only where we are the initiating server."""
         assert self._connection is not None
         offered = self._connection.stream.offered
         return features_in_words(offered) if offered is not None else ""
 
-    # What each event records; subclasses override entries.
+    # The method that records each event; subclasses override entries.
     _on: ClassVar[Mapping[type, Callable[..., None]]] = {
         Secured: _secured,
         StreamOpened: _opened,
@@ -326,13 +327,13 @@ class Narrator:
 
 
 class ComponentNarrator(Narrator):
-    """Writes the events of a component's stream; a component proves its secret and nothing else (XEP-0114)."""
+    """The writer of a component stream's record; a component proves only that it knows its secret (XEP-0114)."""
 
     def _opened(self, opened: StreamOpened) -> None:
         self.attempt.local = self.attempt.remote = self._facts.local or ""
 
     def _name_the_refused(self) -> None:
-        """Name the domain that the component comes for: its header has no other."""
+        """Name the domain that the component asks for, the only one in its header."""
         assert self._connection is not None
         header = self._connection.stream.header
         if header is not None and not self.attempt.remote:
@@ -343,7 +344,7 @@ class ComponentNarrator(Narrator):
 
     def _closing(self, closing: CloseTransport) -> None:
         if closing.error is not None and closing.error.condition is StreamCondition.NOT_AUTHORIZED:
-            told = "by handshake refused: its digest was not made from our secret"
+            told = "by handshake refused: its digest does not match our secret"
             self.attempt.step(
                 AttemptStep.PROOF, told, ok=False, required=f'the secret in [domains."{self._facts.local}"]'
             )
@@ -359,7 +360,7 @@ class ComponentNarrator(Narrator):
 
 
 def refused_in_words(refused: PairRefused) -> str:
-    """Return which pair was not accepted, and why."""
+    """Return which pair was refused, and why."""
     return f"dialback for {refused.pair.sender} was refused ({refused.condition}{_said(refused.text)})"
 
 

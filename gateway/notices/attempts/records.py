@@ -27,7 +27,7 @@ class Direction(StrEnum):
 
 
 class Kind(StrEnum):
-    """What the stream is for."""
+    """The purpose of a stream."""
 
     SERVER = "server"
     KEYS = "keys"
@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
 
 class AttemptStep(StrEnum):
-    """What a stream goes through, in this order."""
+    """The steps of a stream, in order."""
 
     RESOLVE = "resolve"
     CONNECT = "connect"
@@ -48,9 +48,9 @@ class AttemptStep(StrEnum):
 
 
 MOST_WORDS = 500
-"""How many characters are kept of the text of a step or an end; part of it is text from the other side."""
+"""The most characters kept of the text of a step or an end; part of it comes from the other side."""
 MOST_STEPS = 20
-"""How many steps of one attempt are kept. Beyond that, each new step replaces the latest one."""
+"""The most steps kept of one attempt. Beyond that, each new step replaces the latest one."""
 
 _ENDED = {
     Verdict.ESTABLISHED: "established",
@@ -93,7 +93,7 @@ class StepRecord:
 class Attempt(Notice):
     """The record of one attempt; `local` and `remote` are domains, as far as they were known.
 
-    `doing` is what is being waited for while the attempt is under way.
+    `doing` says what an attempt under way is waiting for.
     """
 
     number: int
@@ -117,7 +117,7 @@ class Attempt(Notice):
 
     @property
     def cause(self) -> str:
-        """The address that a stream came from; for one that we opened, the domain that led us there."""
+        """The IP address that an incoming stream came from; for one of ours, the domain that made us open it."""
         return address_of(self.address) if self.direction is Direction.IN else family(self.remote)
 
     @property
@@ -136,7 +136,7 @@ class Attempt(Notice):
         there = f" ({self.address})" if self.address else ""
         match self.direction, self.kind:
             case Direction.OUT, Kind.KEYS:
-                return f"stream from {self.local or 'us'} to {self.remote}{there}, to ask about a key"
+                return f"stream from {self.local or 'us'} to {self.remote}{there}, to verify a key"
             case Direction.OUT, _:
                 return f"stream from {self.local or 'us'} to {self.remote}{there}"
             case _, Kind.COMPONENT:
@@ -176,7 +176,7 @@ class AttemptUnderWay(Notice):
 
     @property
     def attempt(self) -> Attempt:
-        """The record as it is now, with or without the end."""
+        """Return the record as it is now, whether the attempt has ended or not."""
         return self.so_far()
 
     level = Level.DEBUG
@@ -192,7 +192,7 @@ class AttemptUnderWay(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class FirstStanza(Notice):
-    """The first stanzas have passed on a stream that was established before."""
+    """The first stanzas passed on an established stream."""
 
     attempt: Attempt
     record: StepRecord
@@ -233,7 +233,7 @@ class FurtherPair(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class StreamEnded(Notice):
-    """An established stream is gone; sizes are in bytes and cover everything that passed."""
+    """An established stream ended; sizes are in bytes and cover the whole stream."""
 
     attempt: Attempt
     seconds: float
@@ -294,27 +294,27 @@ class AttemptLog:
 
     @property
     def is_open(self) -> bool:
-        """Whether no verdict has been reached yet."""
+        """Return whether there is no verdict yet."""
         return self.record is None
 
     @property
     def last(self) -> StepRecord | None:
-        """The last step so far."""
+        """Return the last step so far."""
         return self._steps[-1] if self._steps else None
 
     def doing(self, what: str) -> None:
-        """Note what is being waited for now, for operators who ask in the meantime."""
+        """Record what is being waited for, for operators who ask in the meantime."""
         if self.record is None:
             self._doing = what
             self._tell()
 
     def step(self, step: AttemptStep, told: str, *, ok: bool = True, offered: str = "", required: str = "") -> None:
-        """Note that a step has ended; it began when the one before it ended."""
+        """Record that a step has ended; it began when the one before it ended."""
         if self.record is None:
             if len(self._steps) == MOST_STEPS:
                 self._steps.pop()
                 self._steps_left_out += 1
-                told = f"({self._steps_left_out} steps before this one are left out) {told}"
+                told = f"({self._steps_left_out} earlier steps are left out) {told}"
             self._steps.append(self._ended(step, told, ok=ok, offered=offered, required=required))
             self.doing("")
 
@@ -331,13 +331,13 @@ class AttemptLog:
             self._publish(self.record)
 
     def stanzas(self, told: str) -> None:
-        """Note that stanzas have passed; the first time is a step of its own."""
+        """Record that stanzas have passed; the first time is a step of its own."""
         if not self._had_stanza and self.record is not None:
             self._had_stanza = True
             self._publish(FirstStanza(attempt=self.record, record=self._ended(AttemptStep.FIRST_STANZA, told)))
 
     def passed(self, stanzas: Sequence[Stanza], size: int, *, came_in: bool) -> None:
-        """Publish that a batch came in on the stream, or went out; `size` in bytes."""
+        """Publish that a batch was read from the stream or written to it; `size` in bytes."""
         self.stanzas("came in" if came_in else "went out")
         ends = (self.remote, self.local) if came_in else (self.local, self.remote)
         self._publish(

@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md, written from the table of verdicts: `python -m gateway.notices.attempts.reference`."""
+"""docs/troubleshooting.md, generated from the table of verdicts: `python -m gateway.notices.attempts.reference`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gateway.notices.attempts.verdicts import NO_FAILURES, Verdict
 INTRODUCTION = """\
 # Troubleshooting by verdict
 
-Every attempt at a stream, ours or another server's, ends with one verdict. You find it in the log line of the attempt,
+Every attempt at a stream, ours or another server's, ends with one verdict. You find it in the attempt's log line,
 in `xmpp-gateway explain DOMAIN`, on the status page, and as a label of `xmpp_gateway_attempts_total`. To see what is
 wrong with a domain now:
 

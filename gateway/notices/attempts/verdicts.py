@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """How an attempt ended, or that it is still under way."""
+    """The outcome of an attempt, or UNDER_WAY."""
 
     UNDER_WAY = "under-way"
     ESTABLISHED = "established"
@@ -43,7 +43,7 @@ class Verdict(StrEnum):
 
     @property
     def is_failure(self) -> bool:
-        """Whether an operator should look into it."""
+        """Return whether an operator should look into it."""
         return self not in NO_FAILURES
 
 

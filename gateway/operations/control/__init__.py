@@ -1,1 +1,1 @@
-"""The control socket, by which commands reach the running service. Any user who may open the file may use it."""
+"""The control socket, through which commands reach the running service. Any user who may open the file may use it."""

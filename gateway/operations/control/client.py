@@ -14,21 +14,21 @@ PATIENCE = 30.0
 
 
 class NotRunning(GatewayError):
-    """Nobody answers on the control socket; says what that means."""
+    """Nobody answers on the control socket, so the service is not running."""
 
 
 class NotDone(GatewayError):
-    """The service cannot do what was asked for; says why."""
+    """The service cannot carry out the request, for the reason in the message."""
 
 
 def ask(state: Path, command: str, **request: str) -> Any:
-    """Have the service with that state folder carry out a command; raises NotRunning or NotDone."""
+    """Have the service with that state folder carry out a command; raise NotRunning or NotDone."""
     try:
         answer = _exchange(state, json.dumps({"command": command, **request}).encode("ascii") + b"\n")
     except PermissionError as error:
-        raise NotDone(f"this user may not ask the service: {error.filename or state} belongs to another one") from error
+        raise NotDone(f"permission denied: {error.filename or state} belongs to another user") from error
     except TimeoutError as error:
-        raise NotDone(f"the service is there but did not answer within {PATIENCE:g} s") from error
+        raise NotDone(f"the service is running but did not answer within {PATIENCE:g} s") from error
     except OSError as error:
         raise NotRunning(f"the service is not running: nobody answers in its state folder {state}") from error
     if not answer:

@@ -1,10 +1,11 @@
-"""The service's side of the control socket: one request a connection, one line of JSON each way.
+"""The service's side of the control socket: one request per connection, one line of JSON each way.
 
     -> {"command": "explain", "domain": "example.net"}
     <- {"ok": true, "result": {...}}      or {"ok": false, "problem": "in plain words"}
 
 The socket belongs to the user that the service runs as, with mode 0600 in a folder with mode 0700: file permissions are
-the access control. A faulty request is answered by a problem; our own fault is logged and told without its details.
+the access control. A faulty request is answered with the problem; a fault of our own is logged, and the answer does not
+give its details.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ MOST_REQUEST_BYTES = 4096
 PATIENCE = 10.0
 
 Command = Callable[..., Any]
-"""Takes the other members of the request as keyword arguments; its result is JSON, or a Deferred of it."""
+"""A function that takes the other members of the request as keyword arguments and returns JSON, or a Deferred of it."""
 
 
 class CommandRefused(GatewayError):
-    """What was asked for cannot be done; says why."""
+    """The request cannot be carried out, for the reason in the message."""
 
 
 class ControlProtocol(LineOnlyReceiver):
-    """One request."""
+    """The connection of one request."""
 
     transport: ITCPTransport
     delimiter = b"\n"
@@ -77,9 +78,9 @@ class ControlProtocol(LineOnlyReceiver):
             command = request.pop("command")
             action = self._actions[command]
         except (ValueError, AttributeError, TypeError, KeyError):
-            raise CommandRefused("this service does not know that command; it may be older than xmpp-gateway") from None
+            raise CommandRefused("the service does not know that command: it may be an older version") from None
         if not all(isinstance(value, str) for value in request.values()):
-            raise CommandRefused("every member of a request is a text")
+            raise CommandRefused("every member of a request must be a string")
         try:
             return action(**request)
         except TypeError as error:
@@ -90,10 +91,10 @@ class ControlProtocol(LineOnlyReceiver):
         if failure.check(GatewayError):
             return {"ok": False, "problem": failure.getErrorMessage()}
         self._log.failure("control: a request failed", failure)
-        return {"ok": False, "problem": "the service failed to do it; its log has the traceback"}
+        return {"ok": False, "problem": "the service failed to carry it out; its log has the traceback"}
 
     def _answer(self, answer: Mapping[str, Any]) -> Deferred[None]:
-        """One line of JSON, which may be very long."""
+        """Write one line of JSON, which may be very long."""
         return self._turns.gather(map(self._write, _pieces(answer))).addCallback(lambda _: self._answered())
 
     def _write(self, piece: str) -> None:
@@ -105,7 +106,7 @@ class ControlProtocol(LineOnlyReceiver):
 
 
 def _pieces(value: Any) -> Iterator[str]:
-    """A value as JSON, in pieces none of which is long: mappings of lists of records are taken apart."""
+    """Yield a value as JSON, in short pieces: mappings of lists of records are taken apart."""
     if isinstance(value, dict) and any(isinstance(each, dict | list) for each in value.values()):
         separator = "{"
         for key, each in value.items():
@@ -124,12 +125,12 @@ def _pieces(value: Any) -> Iterator[str]:
 
 
 class ControlDoor(Service, ServerFactory):
-    """The socket, open as long as the service runs."""
+    """The listening socket, open as long as the service runs."""
 
     noisy = False
 
     def __init__(self, path: Callable[[], str], actions: Mapping[str, Command], reactor: Any) -> None:
-        """`path` is asked when the socket is made, at the start."""
+        """`path` is called when the service starts and makes the socket."""
         self._path = path
         self._actions = actions
         self._reactor = reactor
@@ -142,7 +143,7 @@ class ControlDoor(Service, ServerFactory):
         remove_if_dead(self._path())
 
     def startService(self) -> None:
-        """Once privileges have been shed, so that the socket belongs to the user of the service."""
+        """Listen; only after privileges have been dropped, so that the socket belongs to the service's user."""
         super().startService()
         path = self._path()
         remove_if_dead(path)
@@ -158,9 +159,9 @@ class ControlDoor(Service, ServerFactory):
 
 
 def remove_if_dead(path: str) -> None:
-    """Remove a socket that a crash has left; raise NotOpened when a living service has it.
+    """Remove a socket that a crash has left; raise NotOpened if a running service answers on it.
 
-    Asking the socket itself tells more than a file with a process id, which in a container is always the same.
+    Asking the socket itself is more reliable than a file with a process id, which in a container is always the same.
     """
     with socket.socket(socket.AF_UNIX) as probe:
         try:
@@ -179,5 +180,5 @@ def _remove(path: str) -> None:
     try:
         Path(path).unlink()
     except OSError as error:
-        problem = f"a crash has left the control socket {path}, and it cannot be removed: {error.strerror}"
+        problem = f"a crash left the control socket {path} behind, and it cannot be removed: {error.strerror}"
         raise NotOpened(f"{problem}; the user that the gateway runs as must own its state folder") from error

@@ -1,6 +1,6 @@
-"""Operator: what can be asked of the running service and done with it, one method for each command.
+"""Operator: the requests that the running service accepts, one method for each command.
 
-Results are made of texts, numbers, lists and mappings, ready to become JSON.
+Results consist of strings, numbers, lists and mappings, ready for JSON.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LISTS = ("domains", "certificates", "streams", "peers", "queues")
 
 
 class Steered(Protocol):
-    """What of the running gateway is steered."""
+    """The parts of the running gateway that commands read or steer."""
 
     @property
     def status(self) -> StatusReader: ...
@@ -61,7 +61,7 @@ def _not_now(failure: Failure) -> Any:
 
 
 def _about(stanza: AsideStanza) -> dict[str, Any]:
-    """What is shown of a stanza that was set aside: whatever it is, and not what it says."""
+    """Return what is shown of a stanza that was set aside: its kind and addresses, but not its content."""
     return {
         "sender": stanza.pair.sender,
         "target": stanza.pair.target,
@@ -72,16 +72,16 @@ def _about(stanza: AsideStanza) -> dict[str, Any]:
 
 
 class Operator:
-    """Carries out commands."""
+    """The commands that an operator can give."""
 
     def __init__(self, steered: Steered, turns: Turns) -> None:
-        """`turns`: for what is long when there are very many streams."""
+        """`turns` runs work that takes long when there are very many streams."""
         self._steered = steered
         self._turns = turns
 
     @property
     def actions(self) -> dict[str, Command]:
-        """Each command by its name."""
+        """The method of each command, by its name."""
         commands: tuple[Callable[..., Any], ...] = (
             self.status,
             self.peers,
@@ -101,19 +101,19 @@ class Operator:
         return {command.__name__: command for command in commands}
 
     def status(self) -> Deferred[dict[str, Any]]:
-        """Everything there is."""
+        """Return the whole status."""
         return Deferred.fromCoroutine(self._status())
 
     async def _status(self) -> dict[str, Any]:
         return _as_mapping(await self._steered.status.whole(self._turns))
 
     def glance(self) -> dict[str, Any]:
-        """As much of it as can be taken in at a glance."""
+        """Return a short status, to be read at a glance."""
         shown: dict[str, Any] = _shown(_as_mapping(self._steered.status.status(MOST_SHOWN)))
         return shown
 
     def peers(self) -> Deferred[list[dict[str, Any]]]:
-        """Other domains, and how federation with them is."""
+        """Return the other domains, and the state of federation with each."""
         return Deferred.fromCoroutine(self._peers())
 
     async def _peers(self) -> list[dict[str, Any]]:
@@ -121,11 +121,11 @@ class Operator:
         return peers
 
     def queues(self) -> list[dict[str, Any]]:
-        """The ways to other domains, and what waits on them."""
+        """Return the routes to other domains, and the stanzas that wait on them."""
         return [vars(queue) for queue in self._steered.status.queues()]
 
     def explain(self, domain: str) -> dict[str, Any]:
-        """All that is known of a domain: its streams and the last attempts, step by step."""
+        """Return all that is known about a domain: its streams and its last attempts, step by step."""
         name = _prepared(domain)
         status = self._steered.status
         peer = status.peer(name)
@@ -139,7 +139,7 @@ class Operator:
         }
 
     def failures(self) -> list[dict[str, Any]]:
-        """The latest failures of all domains."""
+        """Return the latest failures of all domains."""
         latest = self._steered.history.failures()[:MOST_FAILURES]
         shown: list[dict[str, Any]] = _shown([attempt_record(attempt) for attempt in latest])
         return shown
@@ -153,7 +153,7 @@ class Operator:
         return {"domain": name, "closed": len(concerned)}
 
     def retry(self, domain: str) -> dict[str, Any]:
-        """Forget what failed before, also answers of the DNS, and try now whatever waits."""
+        """Forget earlier failures and DNS answers, and try the waiting stanzas now."""
         name = _prepared(domain)
         self._steered.forget_names()
         self._steered.backoff.forget(name)
@@ -168,11 +168,11 @@ class Operator:
     def _outbox(self) -> IOutbox:
         outbox = self._steered.keeper.outbox
         if outbox is None:
-            raise CommandRefused("the outbox has not been opened")
+            raise CommandRefused("the outbox is not open")
         return outbox
 
     def waiting(self) -> Deferred[dict[str, Any]]:
-        """What is kept, by domain and age; and the condition of the outbox."""
+        """Return the kept stanzas by domain and age, and the condition of the outbox."""
         outbox, keeper = self._outbox, self._steered.keeper
 
         def told(domains: Sequence[DomainSummary]) -> dict[str, Any]:
@@ -191,7 +191,7 @@ class Operator:
         return outbox.summary(now).addCallbacks(told, _not_now)
 
     def show(self, domain: str) -> Deferred[dict[str, Any]]:
-        """What is kept for one domain: how much of which sender, the last failure, and what was set aside."""
+        """Return what is kept for one domain: how much from which sender, the last failure, and what was set aside."""
         name, outbox = _prepared(domain), self._outbox
 
         def told(state: DomainState) -> Deferred[dict[str, Any]]:
@@ -208,7 +208,7 @@ class Operator:
         return outbox.state(name).addCallback(told).addErrback(_not_now)
 
     def hold(self, domain: str) -> Deferred[dict[str, Any]]:
-        """Send nothing that is kept for a domain until it is released; that survives a restart."""
+        """Send none of the stanzas kept for a domain until it is released; this survives a restart."""
         name = _prepared(domain)
 
         def held(_: None) -> dict[str, Any]:
@@ -220,7 +220,7 @@ class Operator:
         return self._outbox.hold(name).addCallbacks(held, _not_now)
 
     def release(self, domain: str) -> Deferred[dict[str, Any]]:
-        """Send what is kept for a domain again."""
+        """Resume sending the stanzas that are kept for a domain."""
         name = _prepared(domain)
 
         def released(_: None) -> dict[str, Any]:
@@ -232,7 +232,7 @@ class Operator:
         return self._outbox.release(name).addCallbacks(released, _not_now)
 
     def drop(self, domain: str) -> Deferred[dict[str, Any]]:
-        """Forget what is kept for a domain, and what was set aside, without a bounce."""
+        """Delete the stanzas kept for a domain, including those set aside, without a bounce."""
         name = _prepared(domain)
 
         def dropped(count: int) -> dict[str, Any]:
@@ -246,16 +246,16 @@ class Operator:
         return sum(self._steered.keeper.waiting(route.pair) for route in self._steered.routes_to(domain))
 
     def close_account(self, account: str) -> dict[str, Any]:
-        """Close the streams of an account of ours: it was deleted, or has another password."""
+        """Close the streams of one of our accounts, which was deleted or has a new password."""
         return {"account": account, "closed": self._steered.close_account(Address.parse(account))}
 
     def reload(self) -> Any:
-        """Take over the configuration as it is now."""
+        """Reload the configuration."""
         return self._steered.reload()
 
 
 def attempt_record(attempt: Attempt) -> dict[str, Any]:
-    """An attempt as a mapping, with what its verdict means."""
+    """Return an attempt as a mapping, with the meaning of its verdict."""
     return {
         **asdict(attempt),
         "who": attempt.who,
@@ -268,7 +268,7 @@ def attempt_record(attempt: Attempt) -> dict[str, Any]:
 
 
 def _rules(peer: PeerSettings) -> dict[str, Any]:
-    """What we ask of a domain."""
+    """Return what we require of a domain."""
     return {
         "allow": peer.allow,
         "authenticate": list(peer.authenticate),
@@ -278,7 +278,7 @@ def _rules(peer: PeerSettings) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> Any:
-    """The same with every text harmless for those who look at it."""
+    """Return the value with every string made harmless for a terminal or page."""
     if isinstance(value, dict):
         return {_shown(key): _shown(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -287,7 +287,7 @@ def _shown(value: Any) -> Any:
 
 
 def _as_mapping(status: Status) -> dict[str, Any]:
-    """The same as mappings; its records are flat, so nothing has to be copied."""
+    """Return the status as mappings; its records are flat, so nothing has to be copied."""
     lists = {name: [vars(each) for each in getattr(status, name)] for name in _LISTS}
     return {**vars(status), **lists, "ready": status.ready}
 

@@ -1,7 +1,7 @@
-"""Where the control socket is: `control.socket` in the state folder, also when that has a long name.
+"""The path of the control socket: `control.socket` in the state folder, even if that has a long name.
 
-The kernel takes about 100 bytes for the path of a Unix socket. A longer one is reached through a descriptor of its
-folder (/proc/self/fd), which is how Linux offers it.
+The kernel allows about 100 bytes for the path of a Unix socket. On Linux a longer one is reached through a descriptor
+of its folder (/proc/self/fd).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LONGEST = 100
 
 
 def socket_path(state: Path) -> str:
-    """A path that bind and connect take; for a long one, a descriptor of the folder stays open."""
+    """Return a path short enough for bind and connect; for a long one, a descriptor of the folder stays open."""
     path = state / NAME
     if len(os.fsencode(path)) <= LONGEST:
         return str(path)

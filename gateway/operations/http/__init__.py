@@ -1,1 +1,1 @@
-"""The http door: what an operator's browser, monitor and metrics collector read. Nothing here changes anything."""
+"""The http port: pages for an operator's browser, monitor and metrics collector. Nothing here changes anything."""

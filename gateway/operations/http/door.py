@@ -1,13 +1,13 @@
-"""The http door: a twisted.web Site of pages that can only be read.
+"""The http port: a twisted.web Site of pages that can only be read.
 
-It is meant for loopback and inner networks, anonymous and without TLS, so it takes as little as a web server can:
+It is meant for loopback and internal networks, without login or TLS, so it accepts as little as a web server can:
 
-- GET and HEAD, with no body; everything else is answered by an error, whatever the path
-- on loopback only by names that a foreign web page cannot point at us (DNS rebinding): IP addresses, names without a
-  dot, and the domains that this gateway answers for
-- every answer carries a content security policy by which a page loads nothing but its own style and script
+- GET and HEAD, without a body; everything else is answered with an error, whatever the path
+- on loopback, only names that a foreign web page cannot point at us (DNS rebinding): IP addresses, names without a dot,
+  and the domains that this gateway answers for
+- every answer has a content security policy that lets a page load nothing but its own style and script
 
-Pages are made when they are asked for, by functions that read the gateway.
+Pages are made on request, by functions that read the gateway.
 """
 
 from __future__ import annotations
@@ -42,23 +42,23 @@ MISDIRECTED_REQUEST = 421
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """What a page says: its text or bytes, its kind, and the HTTP status."""
+    """The content of an answer: its text or bytes, its content type, and the HTTP status."""
 
     body: str | bytes
     kind: str = "text/plain; charset=utf-8"
     status: int = 200
 
 
-ONLY_READING = Response(body="This door is for reading: GET and HEAD only.\n", status=METHOD_NOT_ALLOWED)
-NO_BODY = Response(body="A request to read something has no body.\n", status=REQUEST_ENTITY_TOO_LARGE)
-NO_SUCH_PAGE = Response(body="There is no such page. Try /, /healthz or /metrics.\n", status=NOT_FOUND)
+ONLY_READING = Response(body="This port is read-only: use GET or HEAD.\n", status=METHOD_NOT_ALLOWED)
+NO_BODY = Response(body="Requests must not have a body.\n", status=REQUEST_ENTITY_TOO_LARGE)
+NO_SUCH_PAGE = Response(body="No such page. Try /, /healthz or /metrics.\n", status=NOT_FOUND)
 OTHER_NAME = Response(
-    body="This gateway is not called so. Ask it by its address, as in http://127.0.0.1.\n", status=MISDIRECTED_REQUEST
+    body="This gateway does not have that name. Use its address, as in http://127.0.0.1.\n", status=MISDIRECTED_REQUEST
 )
 
 
 class ReadOnlyRequest(Request):
-    """A request of which nothing is read but its head."""
+    """A request of which only the head is read."""
 
     has_body = False
 
@@ -67,18 +67,18 @@ class ReadOnlyRequest(Request):
         self.has_body = length is None or length > 0
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Nothing of a body is kept."""
+        """Discard the body."""
 
 
 class HTTPDoor(Site):
-    """The site of the http door."""
+    """The site of the http port."""
 
     requestFactory = ReadOnlyRequest
     displayTracebacks = False
     noisy = False
 
     def __init__(self, pages: Mapping[str, IResource], names: Callable[[], Iterable[str]], reactor: Any) -> None:
-        """`pages` by path; `names` gives the domains under which we may be asked."""
+        """`pages` by path; `names` returns the domain names under which requests are accepted."""
         root = Page(lambda: NO_SUCH_PAGE)
         for path, page in pages.items():
             _put(root, path, page)
@@ -86,7 +86,7 @@ class HTTPDoor(Site):
         self._names = names
 
     def getResourceFor(self, request: Any) -> IResource:
-        """The page for a request, or the refusal."""
+        """Return the page for a request, or a refusal."""
         for name, value in SECURITY_HEADERS.items():
             request.setHeader(name, value)
         refusal = self._refusal(request)
@@ -104,16 +104,16 @@ class HTTPDoor(Site):
         return None
 
     def _knows(self, name: str) -> bool:
-        """Whether no stranger can have made this name lead to us."""
+        """Return whether this is a name that strangers cannot point at us."""
         name = name.lower().rstrip(".")
         return "." not in name or _is_address(name) or name in self._names()
 
     def log(self, request: Any) -> None:
-        """That somebody reads is not worth a line."""
+        """Log nothing: that somebody reads a page is not worth a line."""
 
 
 class Page(Resource):
-    """A page made by a function when it is asked for."""
+    """A page that a function makes on request."""
 
     def __init__(self, make: Callable[[], Response]) -> None:
         super().__init__()

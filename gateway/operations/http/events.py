@@ -1,8 +1,8 @@
-"""/events: what the page shows, as server-sent events (HTML Living Standard, 9.2).
+"""/events: the data of the page, as server-sent events (HTML Living Standard, 9.2).
 
-Every two seconds each reader gets the status, and the latest failures when there are others than before. Nothing is
-made when nobody reads. Readers are bounded in number, and one that does not take what it was sent is sent nothing more
-until it has.
+Every two seconds each reader gets the status, and the latest failures if they have changed. Nothing is computed while
+there are no readers. The number of readers is bounded, and a reader that has not taken what it was sent gets nothing
+more until it has.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Snapshot = Callable[[], Any]
 
 
 class EventStream(Resource):
-    """The page that does not end."""
+    """A response that never ends."""
 
     isLeaf = True
 
     def __init__(self, sources: dict[str, Snapshot], clock: IReactorTime) -> None:
-        """Each source makes the data of the event that it is named for; an event is sent when its data has changed."""
+        """Each source makes the data of the event with its name; an event is sent when its data has changed."""
         super().__init__()
         self._sources = sources
         self._clock = clock
@@ -69,7 +69,7 @@ class EventStream(Resource):
 
 @implementer(IPushProducer)
 class _Reader:
-    """One open page; what it has not taken yet is not added to."""
+    """One open page; nothing is added to what it has not taken yet."""
 
     def __init__(self, request: Any) -> None:
         self._request = request
@@ -95,5 +95,5 @@ class _Reader:
 
 
 def _encoded(value: Any) -> bytes:
-    """JSON on one line of ASCII, as an event needs it."""
+    """Return JSON on one line of ASCII, as an event needs it."""
     return json.dumps(value, separators=(",", ":")).encode("ascii")

@@ -1,4 +1,4 @@
-"""The files of the page, which lie beside this module; read once, served as they are."""
+"""The files of the page, from the folder beside this module; read once, served unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KINDS = {
 
 
 def page_files() -> Iterator[tuple[str, Page]]:
-    """Each file as a page, with its path; the one called index.html is the root."""
+    """Yield each file as a page, with its path; index.html is the root."""
     for file in files("gateway.operations.http").joinpath("page").iterdir():
         suffix = file.name[file.name.rindex(".") :]
         answer = Response(body=file.read_bytes(), kind=KINDS[suffix])

@@ -1,7 +1,7 @@
-"""/healthz: whether the gateway is alive (it answers) and ready (every door is open, and it is not being stopped).
+"""/healthz: whether the gateway is alive (it answers) and ready (every port is open, and it is not stopping).
 
-A monitor needs the status alone: 200 when ready, 503 when not yet or no longer; `/healthz/alive` is 200 while the
-process answers at all. The JSON says why.
+A monitor needs only the status: 200 when ready, 503 when not yet or no longer; `/healthz/alive` is 200 as long as the
+process answers at all. The JSON gives the reasons.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ NOT_READY = 503
 
 
 def ready(missing: Callable[[], list[str]], warnings: Callable[[], list[str]] = lambda: []) -> Callable[[], Response]:
-    """The page that tells whether nothing is missing for the gateway to do its work; each thing that is, in words.
+    """Return the page that says whether the gateway is ready; `missing` returns what it lacks for that, in words.
 
-    What is in `warnings` should be mended, and stops nobody: streams stand while the outbox takes nothing.
+    `warnings` returns what should be repaired but stops nothing: streams work even while the outbox refuses stanzas.
     """
 
     def page() -> Response:
@@ -29,7 +29,7 @@ def ready(missing: Callable[[], list[str]], warnings: Callable[[], list[str]] = 
 
 
 def alive() -> Response:
-    """The page whose coming is its message."""
+    """Return the page whose mere arrival is its message."""
     return _json({"alive": True}, 200)
 
 

@@ -58,7 +58,7 @@ def test_who_comes_later_hears_kinds_that_were_published_before(board: Board) ->
     ("id_", "answered", "sentence"),
     [
         ("7", True, "iq '7' from a to b was answered with forbidden: no"),
-        ("7", False, "iq '7' from a to b was dropped without an answer: forbidden: no"),
+        ("7", False, "iq '7' from a to b was dropped without an error: forbidden: no"),
         (None, True, "iq without id from a to b was answered with forbidden: no"),
     ],
 )

@@ -113,7 +113,7 @@ def test_a_relayed_server_is_down_only_when_it_could_not_be_reached() -> None:
     log = AttemptLog(gateway.history.notice, lambda: NOW, 1, Direction.OUT, remote="inside.test")
     log.end(Verdict.UNREACHABLE)
     assert not relay().up
-    assert relay().told.startswith("the last try failed: unreachable")
+    assert relay().told.startswith("the last attempt failed: unreachable")
 
 
 def test_a_stream_tells_who_proved_what_by_which_means() -> None:

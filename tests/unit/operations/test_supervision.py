@@ -44,7 +44,7 @@ def test_ready_is_told_once_everything_has_been_started(supervisor: Supervisor, 
     assert supervisor.heard() == []
     missing.clear()
     clock.advance(0)
-    assert supervisor.heard() == ["READY=1\nSTATUS=all doors are open"]
+    assert supervisor.heard() == ["READY=1\nSTATUS=all ports are open"]
     service.stopService()
     assert supervisor.heard() == ["STOPPING=1"]
 

@@ -106,7 +106,7 @@ def test_only_the_end_of_an_established_stream_is_told(log: AttemptLog, told: li
     ("direction", "kind", "who"),
     [
         (Direction.OUT, Kind.SERVER, "stream from im.test to far.test"),
-        (Direction.OUT, Kind.KEYS, "stream from im.test to far.test, to ask about a key"),
+        (Direction.OUT, Kind.KEYS, "stream from im.test to far.test, to verify a key"),
         (Direction.IN, Kind.SERVER, "stream from far.test to im.test"),
         (Direction.IN, Kind.COMPONENT, "component far.test"),
     ],

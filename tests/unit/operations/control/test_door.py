@@ -59,7 +59,7 @@ def test_a_request_is_answered_and_the_connection_ends() -> None:
         (b"nonsense\n", "does not know that command"),
         (b"[1]\n", "does not know that command"),
         (b'{"command": "echo"}\n', "does not take these arguments"),
-        (b'{"command": "echo", "text": [1]}\n', "is a text"),
+        (b'{"command": "echo", "text": [1]}\n', "must be a string"),
         (b'{"command": "__class__"}\n', "does not know that command"),
     ],
 )
@@ -157,7 +157,7 @@ def test_a_second_service_with_the_same_state_folder_does_not_start(tmp_path: Pa
 
 def test_what_a_crash_has_left_and_cannot_be_removed_is_told(tmp_path: Path) -> None:
     (tmp_path / NAME).mkdir()
-    with pytest.raises(NotOpened, match=r"a crash has left the control socket .* cannot be removed"):
+    with pytest.raises(NotOpened, match=r"a crash left the control socket .* cannot be removed"):
         ControlDoor(lambda: socket_path(tmp_path), ACTIONS, None).privilegedStartService()
 
 
