@@ -1,7 +1,7 @@
-"""The service tree: settings -> everything that runs, as a list of named steps.
+"""The service tree: from the settings to everything that runs, as a list of named steps.
 
-The order of the list documents start-up; the steps are in `gateway.run.assembly`, a file for each concern.
-Nothing is bound, dialled or read from the network before the service is started.
+The order of the list documents start-up; the steps are in `gateway.run.assembly`, one file for each concern. Nothing is
+bound, dialled or read from the network before the service is started.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ from gateway.xmpp.errors import ConfigError
 
 
 class Gateway(MultiService):
-    """The running gateway: started, steered and stopped."""
+    """The running gateway: started, controlled and stopped."""
 
     def __init__(self, settings: Settings, reactor: Any) -> None:
-        """Put it together, step by step: each step returns parts made from those before it."""
+        """Assemble the gateway step by step; each step returns parts made from the earlier ones."""
         super().__init__()
         shared = self.shared = share(settings, reactor)
         keys = prepare_state(shared)
         trust = self.trust = load_certificates(shared)
-        # What filters want nothing of is refused at the header; they are made later, and asked only when streams come.
+        # Domains that the filters shut out are refused at the header. The filters are made below, before any stream.
         policies = make_policies(shared, keys, shut_out=lambda domain: self.filters.shut_out(domain))
-        # A route opens streams, and what comes in on a stream is routed: the circle is closed here, when both are made.
+        # A route opens streams, and the stanzas of a stream are routed: this closes the cycle, once both are made.
         routing = self.routing = route_stanzas(shared, open_stream=lambda pair: self.federation.streams.open(pair))
         self.kept = Kept(shared, routing)
         served = self.served = serve_locally(shared, routing)
@@ -74,10 +74,10 @@ class Gateway(MultiService):
     def startService(self) -> None:
         self._start(super().startService)
         for service in self.served.handlers.values():
-            self._start(service.start)  # not before everything is there that a handler may send to
+            self._start(service.start)  # only when everything that a handler may send to is there
         doors = ", ".join(f"{door} {endpoint}" for door, endpoint in self.shared.settings.listen.opened())
         names = ", ".join(self.shared.settings.domains)
-        self._remark(f"answering for {names}; doors: {doors or 'none'}")
+        self._remark(f"answering for {names}; ports: {doors or 'none'}")
 
     def _start(self, start: Callable[[], None]) -> None:
         """Log the reason why the service cannot start, and stop."""
@@ -94,12 +94,12 @@ class Gateway(MultiService):
         return Deferred.fromCoroutine(self._close())
 
     async def _close(self) -> None:
-        """Shut the doors, bounce what waits, close every stream properly, and wait until they are gone."""
+        """Close the ports, bounce the waiting stanzas, close every stream properly, and wait until they are gone."""
         waiting = sum(len(route.outflow) for route in self.routing.routes)
         streams = counted(len(self.connections()), "stream")
-        self._remark(f"stopping: {streams} to be closed, {counted(waiting, 'stanza')} to be returned to the senders")
+        self._remark(f"stopping: {streams} to close, {counted(waiting, 'stanza')} to return to the senders")
         for service in self.served.handlers.values():
-            service.stop()  # while what the handlers say last still finds its way
+            service.stop()  # while the last stanzas of the handlers can still be sent
         self.routing.routes.leave()
         await MultiService.stopService(self)
         self.federation.streams.broken.stop()
@@ -110,7 +110,7 @@ class Gateway(MultiService):
         self._remark("stopped")
 
     def connections(self) -> list[Any]:
-        """Return all connections, those that others made to us first."""
+        """Return all connections, incoming ones first."""
         return [*self.reception.porter.connections, *outbound_connections(self.federation.streams)]
 
     # -- steered -----------------------------------------------------------------------------------------------------
@@ -122,32 +122,32 @@ class Gateway(MultiService):
 
     @property
     def backoff(self) -> Backoff:
-        """Which domains are not tried for a while."""
+        """The domains that are not tried for a while."""
         return self.routing.backoff
 
     @property
     def keeper(self) -> Keeper:
-        """What is kept for other servers."""
+        """The keeper of stanzas for other servers."""
         return self.routing.keeper
 
     def peer(self, domain: Domain) -> PeerSettings:
-        """How we deal with a domain."""
+        """Return the settings for a peer."""
         return self.shared.rules.peer(domain)
 
     def routes_to(self, domain: Domain) -> list[RemoteRoute]:
-        """The ways to a remote domain."""
+        """Return the routes to a remote domain."""
         return self.routing.routes.leading_to(domain)
 
     def forget_names(self) -> None:
-        """Ask the DNS again."""
+        """Drop all cached DNS answers."""
         self.federation.resolver.forget()
 
     def close_account(self, account: Address) -> int:
-        """Close the streams of an account of ours; how many there were."""
+        """Close the streams of one of our accounts; return how many there were."""
         return self.people.close_account(account)
 
     def reload(self) -> Deferred[dict[str, Any]]:
-        """Take over the configuration as it is now; fails with Refused, and changes nothing, on a mistake in it."""
+        """Reload the configuration; on a mistake in it, fail with Refused and change nothing."""
 
         supervised = self.operating.supervised
 
@@ -171,6 +171,6 @@ class Gateway(MultiService):
 
 
 def build(settings: Settings, reactor: Any) -> Gateway:
-    """The service for these settings; starting it opens the doors."""
+    """Return the service for these settings; starting it opens the ports."""
     keep_steady(reactor)
     return Gateway(settings, reactor)

@@ -96,9 +96,9 @@ def makeService(options: Options) -> Logged:
 
 
 def spare_the_collector() -> None:
-    """Exempt everything that lasts as long as the process from garbage collection.
+    """Exempt everything that lives as long as the process from garbage collection.
 
-    Collections are made rarer as well, because nearly everything that a stream leaves behind is freed without them.
+    Collections are also made rarer, because nearly everything that a stream leaves behind is freed without them.
     """
     gc.collect()
     gc.freeze()

@@ -45,14 +45,14 @@ def main(words: Sequence[str] | None = None) -> int:
     except ConfigError as mistake:
         print(f"xmpp-gateway: {mistake}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # the reader has gone, as with `| head`
+    except BrokenPipeError:  # the reader has closed the pipe, as with `| head`
         sys.stderr.close()
         return 1
 
 
 def command_line(complete: Collection[str]) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    """Return the parser of the command line and those of its commands; only `complete` ones know their arguments."""
-    parser = argparse.ArgumentParser(prog="xmpp-gateway", description="Query and steer an XMPP federation gateway.")
+    """Return the command line's parser and those of its commands; only commands in `complete` get arguments."""
+    parser = argparse.ArgumentParser(prog="xmpp-gateway", description="Query and control an XMPP federation gateway.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('xmpp-gateway')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     parsers = {}

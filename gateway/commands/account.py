@@ -1,8 +1,9 @@
-"""`xmpp-gateway account add|passwd|delete|list JID`: the accounts of our own domains, also while the service runs.
+"""`xmpp-gateway account add|passwd|delete|list JID`: manage the accounts of our own domains, even while the service
+runs.
 
-A password is typed twice at a terminal, and otherwise read as one line from standard input. Only the keys that verify
-a login are stored (RFC 5802). The running service disconnects clients that logged in with an old password or to a
-deleted account.
+A password is typed twice at a terminal, and otherwise read as one line from standard input. Only the keys that verify a
+login are stored (RFC 5802). The running service disconnects clients that logged in with an old password or to a deleted
+account.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from gateway.xmpp.errors import ConfigError, GatewayError, MalformedAddress
 
 
 class Unusable(GatewayError):
-    """The argument does not name an account that could be here, or the password cannot be used."""
+    """The argument cannot name an account here, or the password cannot be used."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,14 +64,14 @@ def passwd(settings: Settings, jid: str | None) -> None:
     account = account_of(settings, jid)
     keys = keys_of(read_password())
     _done(_store(settings), lambda store: store.set_keys(account.bare, keys))
-    print(f"the password of {account} is changed; {_sent_away(settings, account)}")
+    print(f"the password of {account} has been changed; {_sent_away(settings, account)}")
 
 
 def delete(settings: Settings, jid: str | None) -> None:
     """Delete an account and everything that belongs to it."""
     account = account_of(settings, jid)
     _done(_store(settings), lambda store: store.delete_account(account.bare))
-    print(f"{account} is deleted; {_sent_away(settings, account)}")
+    print(f"{account} has been deleted; {_sent_away(settings, account)}")
 
 
 def list_(settings: Settings, jid: str | None) -> None:
@@ -119,11 +120,11 @@ def _check_domain(settings: Settings, domain: Domain) -> None:
 
 
 def read_password() -> str:
-    """Return what is typed twice at a terminal, or the first line of standard input."""
+    """Return the password that was typed twice at a terminal, or the first line of standard input."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     password = getpass("Password: ")
-    if getpass("Once more: ") != password:
+    if getpass("Repeat the password: ") != password:
         raise Unusable("the two passwords differ")
     return password
 
@@ -143,7 +144,7 @@ def _store(settings: Settings) -> IStore:
 
 
 def _done(store: IStore, action: Callable[[IStore], Deferred[Any]]) -> Any:
-    """Return the result of a store without a reactor, which is there when the call returns."""
+    """Return the result of a store that works without a reactor, so that it is there when the call returns."""
     results: list[Any] = []
     try:
         action(store).addBoth(results.append)

@@ -76,7 +76,7 @@ def _served(domain: DomainSettings) -> str:
 
 
 def _certificate(domain: Domain, identities: Mapping[Domain, Identity]) -> str:
-    """Return which certificate a domain has, and until when it is valid."""
+    """Return the certificate that a domain has, and until when it is valid."""
     keyring = Keyring(identities)
     identity = keyring.find(to_ascii(domain)) or keyring.default
     if identity is None:

@@ -59,7 +59,7 @@ _xmpp_gateway "$@"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("shell", choices=("bash", "zsh"), help="the shell to print it for")
+    parser.add_argument("shell", choices=("bash", "zsh"), help="the shell to complete for")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -40,7 +40,7 @@ def _state(name: str, explained: Mapping[str, Any]) -> Iterator[str]:
         if peer["retry_in"]:
             yield f"it failed; next attempt in {duration(peer['retry_in'])}, or at once with: xmpp-gateway retry {name}"
     if peer is None and not explained["ours"]:
-        yield f"nothing is known about {name}"
+        yield f"nothing is known about {name} yet"
     if not explained["ours"]:
         yield f"our rules for it: {_rules(explained['rules'])}"
 

@@ -1,7 +1,7 @@
 """`xmpp-gateway login JID`: log in to an account on any server, as a client does, and show each step.
 
 It finds the server, secures the stream, authenticates, binds a resource, fetches the roster, sends presence, pings the
-server, and logs out. It asks for the password at a terminal, and otherwise reads it as one line of standard input.
+server, and logs out. At a terminal it asks for the password; otherwise it reads it as one line from standard input.
 With a configuration it uses that file's authorities and nameservers.
 """
 
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--connect",
         metavar="ENDPOINT",
-        help="where to connect: tcp:HOST:PORT or tls:HOST:PORT; default: as the DNS says",
+        help="where to connect: tcp:HOST:PORT or tls:HOST:PORT; default: from the DNS",
     )
     parser.add_argument("--mechanism", metavar="NAME", help="the SASL mechanism; default: the best one offered")
     parser.add_argument("jid", metavar="JID", help="the account, optionally with a resource")

@@ -19,7 +19,7 @@ The service itself is run by twistd(1):
 twistd \\-\\-nodaemon xmpp\\-gateway \\-\\-config FILE
 .EE
 
-SIGTERM and SIGINT stop it in order; SIGHUP makes it reload its configuration, as
+SIGTERM and SIGINT stop it cleanly; SIGHUP makes it reload its configuration, as
 .B reload
 does."""
 
@@ -78,7 +78,7 @@ def _command(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     usage = parser.format_usage().removeprefix("usage: xmpp-gateway ")
     yield from _synopsis(name, " ".join(usage.split()).removeprefix(name).strip(), tag=".SS")
     yield _escaped(_sentence(parser.description, ends=True))
-    for action in parser._actions:  # argparse has no public way to ask for them
+    for action in parser._actions:  # argparse has no public API for this
         if not isinstance(action, argparse._HelpAction):
             yield from _entry(_invocation(action), action.help or "")
 
@@ -111,7 +111,7 @@ def _sentence(text: str | None, *, ends: bool = False) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return text escaped for man(7): nothing in it is a request, and hyphens can be searched for."""
+    """Return text escaped for man(7), so that no part of it is a request, and hyphens can be searched for."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace('"', "\\(dq")
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
 

@@ -1,8 +1,8 @@
 """`xmpp-gateway probe DOMAIN`: try to reach a domain without the service, and show each step as it happens.
 
 With a configuration it does what the service would do: it presents our certificate, makes dialback keys with our
-secret, and follows the rules for that domain. Without one it looks as a stranger does, at DNS, connection, TLS,
-certificate and stream features, and proves nothing.
+secret, and follows the rules for that domain. Without one it looks at DNS, connection, TLS, certificate and stream
+features as a stranger would, and proves nothing.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Probe:
         gateway.shared.board.subscribe(self._notice)
 
     def run(self, reactor: Any) -> None:
-        """Wait until it has succeeded or failed."""
+        """Run until the attempt has succeeded or failed."""
         reactor.callWhenRunning(lambda: Deferred.fromCoroutine(self._try(reactor)).addBoth(lambda _: reactor.stop()))
         reactor.run()
 
@@ -129,11 +129,11 @@ class Probe:
 
 
 def _gone(session: OutboundSession, *reason: object) -> None:
-    """The stream ended, as it should."""
+    """Accept that the stream has ended."""
 
 
 def _problem(settings: Settings, sender: Domain | None, target: Domain) -> str:
-    """Return why there is nothing to try; empty when there is."""
+    """Return why there is nothing to try; empty if there is something."""
     if not settings.domains:
         return f"{settings.file} has no domain of ours to speak for"
     if sender is not None and sender not in settings.domains:
@@ -143,7 +143,7 @@ def _problem(settings: Settings, sender: Domain | None, target: Domain) -> str:
 
 @contextmanager
 def _gateway(settings: Settings | None, reactor: Any) -> Iterator[Gateway]:
-    """Return a gateway that is assembled but not started; with the service's secrets where they can be read."""
+    """Yield a gateway that is assembled but not started, with the service's secrets if they can be read."""
     with tempfile.TemporaryDirectory(prefix="xmpp-gateway-probe-") as folder:
         elsewhere = GatewaySettings(state=Path(folder))
         if settings is None:

@@ -1,4 +1,4 @@
-"""The answer to `xmpp-gateway status`: whether the service works, then domains, streams, certificates, ports."""
+"""The answer to `xmpp-gateway status`: problems first, then domains, streams, certificates, ports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def is_well(status: Mapping[str, Any]) -> bool:
 
 
 def problems(status: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong, in words."""
+    """Yield the problems, in words."""
     yield from status["problems"]
     for domain in status["domains"]:
         if not domain["up"]:
@@ -51,7 +51,7 @@ def render(status: Mapping[str, Any]) -> Iterator[str]:
 
 
 def streams(found: list[Mapping[str, Any]], now: float) -> Iterator[str]:
-    """Return streams as a table."""
+    """Yield streams as a table."""
     rows = (
         [
             each["kind"],

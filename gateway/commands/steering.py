@@ -1,7 +1,7 @@
-"""The commands that query or steer the running service, from `status` to `reload`.
+"""The commands that query or control the running service, from `status` to `reload`.
 
 They differ in the request, in how the answer is printed, and in what counts as success, so each is a row of the table
-STEERING at the end. MEANINGS are the exit statuses of all commands, for monitors and scripts.
+STEERING at the end. MEANINGS has the exit statuses of all commands, for monitors and scripts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MEANINGS = {
     SOMETHING_IS_WRONG: "something is wrong, or an attempt failed: the output says what",
 }
 
-CommandResult = Any  # what the service answered, read from JSON
+CommandResult = Any  # the answer of the service, read from JSON
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,23 +67,23 @@ class Steering:
 
 @dataclass(frozen=True, kw_only=True)
 class Queues(Steering):
-    """`queues`, and what may be done with the stanzas that are kept for a domain."""
+    """The command `queues`, with its actions on the stanzas that are kept for a domain."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("action", nargs="?", choices=sorted(ACTIONS), metavar="ACTION", help=", ".join(ACTIONS))
-        parser.add_argument("domain", nargs="?", metavar="DOMAIN", help="whose kept stanzas are meant")
+        parser.add_argument("domain", nargs="?", metavar="DOMAIN", help="the domain whose kept stanzas to act on")
 
     def run(self, arguments: argparse.Namespace) -> int:
         if arguments.action is None:
             return self._both(arguments)
         if arguments.domain is None:
-            return _complain(f"queues {arguments.action} needs a domain", 2)
+            return _complain(f"queues {arguments.action}: no domain given", 2)
         render = ACTIONS[arguments.action]
         return Steering(name=arguments.action, render=render, takes_domain=True).run(arguments)
 
     def _both(self, arguments: argparse.Namespace) -> int:
-        """Show the routes, then what is kept; scripts get the routes, as ever."""
+        """Show the routes, then the kept stanzas; with --json only the routes, as before."""
         status = super().run(arguments)
         if status != DONE or arguments.json:
             return status
@@ -101,7 +101,7 @@ def state_folder(config: Path) -> Path:
     except OSError as error:
         raise SystemExit(_complain(f"cannot read {config}: {error.strerror}", NOT_DONE)) from None
     except (ValueError, KeyError, TypeError):
-        problem = f"{config} does not name the state folder ([gateway] state): run xmpp-gateway check"
+        problem = f"{config} does not set the state folder ([gateway] state): run xmpp-gateway check"
         raise SystemExit(_complain(problem, NOT_DONE)) from None
 
 
@@ -126,7 +126,7 @@ def peers(answer: list[Mapping[str, Any]]) -> Iterator[str]:
         for peer in answer
     )
     headings = ["domain", "in", "out", "queued", "last attempt", "when", "next try", "what happened"]
-    return table(headings, rows, "no other domain has been seen since the start")
+    return table(headings, rows, "no other domain has been seen since the service started")
 
 
 def queues(answer: list[Mapping[str, Any]]) -> Iterator[str]:
@@ -146,7 +146,7 @@ def queues(answer: list[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def waiting(answer: Mapping[str, Any]) -> Iterator[str]:
-    """What is kept for which domain, by age in minutes, as Postfix' qshape shows it."""
+    """Yield the kept stanzas of each domain by age in minutes, as Postfix' qshape shows them."""
     ages = [f"{bound // 60}" for bound in answer["ages"]]
     headings = ["kept for", "all", "KiB", *(f"<{age}" for age in ages), f"{ages[-1]}+", ""]
     rows = (
@@ -159,12 +159,12 @@ def waiting(answer: Mapping[str, Any]) -> Iterator[str]:
 
 
 def show(answer: Mapping[str, Any]) -> Iterator[str]:
-    """What is kept for one domain."""
+    """Yield what is kept for one domain."""
     yield f"{answer['domain']}{': held by an operator' if answer['is_held'] else ''}"
     rows = ([each["pair"][0], each["stanzas"], each["bytes"], clock(each["oldest"])] for each in answer["pairs"])
     yield from table(["from", "waiting", "bytes", "oldest"], rows, "nothing is kept")
     if (failing := answer["failing"]) is not None:
-        yield f"{failing['failures']} tries failed since {clock(failing['since'])}; the last one: {failing['reason']}"
+        yield f"{failing['failures']} attempts failed since {clock(failing['since'])}; the last: {failing['reason']}"
     for each in answer["aside"]:
         yield f"set aside: {each['bytes']} bytes from {each['sender']}, {clock(each['accepted'])}: {each['reason']}"
 
@@ -182,12 +182,12 @@ def close(answer: Mapping[str, Any]) -> Iterator[str]:
 
 
 def retry(answer: Mapping[str, Any]) -> Iterator[str]:
-    """Yield whether the domain is being tried again, and for what."""
+    """Yield whether the domain is being tried again, and for which stanzas."""
     if answer["tried"]:
         yield f"trying {answer['domain']} now, for {counted(answer['stanzas'], 'stanza')} waiting"
         yield f"for the outcome: xmpp-gateway explain {answer['domain']}"
     else:
-        yield f"no stanza waits for {answer['domain']}; the next one will be tried at once"
+        yield f"no stanza is waiting for {answer['domain']}; the next one will be tried at once"
 
 
 def reload(answer: Mapping[str, Any]) -> Iterator[str]:
@@ -208,9 +208,9 @@ ACTIONS: Mapping[str, Callable[[CommandResult], Iterable[str]]] = {
     "retry": retry,
     "hold": _done("held until it is released"),
     "release": _done("released"),
-    "drop": _done("dropped, and nobody was told"),
+    "drop": _done("dropped without telling the senders"),
 }
-"""What `queues` does for a domain, each with how its answer reads."""
+"""The actions of `queues` on a domain, each with the rendering of its answer."""
 
 STEERING = {
     command.name: command

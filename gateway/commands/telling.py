@@ -1,4 +1,4 @@
-"""Lines for people: tables, times, and attempts step by step. Text from peers is made harmless on the way."""
+"""Output for people: tables, times, and attempts step by step. Text from peers is made harmless on the way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The certificate authority of the demo: a root and certificates for hosts, on the curve P-256, thrown away with it."""
+"""The certificate authority of the demo: a throwaway root and certificates for hosts, on the curve P-256."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIFETIME = timedelta(days=90)
 
 
 class Authority:
-    """A root that signs for whatever hosts it is asked for."""
+    """A root that signs for any host."""
 
     def __init__(self, name: str) -> None:
         self._name = _common_name(name)
@@ -25,7 +25,7 @@ class Authority:
         self._certificate = builder.sign(self._key, hashes.SHA256())
 
     def save(self, file: Path) -> None:
-        """Write the certificate, for the visitors of the demo to trust. The private key is kept nowhere."""
+        """Write the certificate, for visitors of the demo to trust. The private key is never stored."""
         file.write_bytes(_pem(self._certificate))
 
     def issue(self, hosts: tuple[str, ...], file: Path) -> None:

@@ -19,11 +19,11 @@ SECRETS = ("bridge.secret", "game.secret", "romeo.password", "juliet.password")
 
 
 def prepare(folder: Path) -> bool:
-    """Make what is missing or about to expire; return whether anything was made."""
+    """Make every file that is missing or about to expire; return whether any was made."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stale = not all(_is_good(folder / name, domains) for name, domains in CERTIFICATES.items())
     if stale:
-        authority = Authority("Authority of the demo, to be thrown away")
+        authority = Authority("Throwaway authority of the demo")
         authority.save(folder / "ca.pem")
         for name, domains in CERTIFICATES.items():
             authority.issue(domains, folder / name)

@@ -10,7 +10,7 @@ from twisted.names.server import DNSServerFactory
 from twisted.python.failure import Failure
 
 SERVERS = {"demo.test": 15269, "outside.test": 16269}
-"""The S2S ports of the two gateways, by the domain whose subdomains they serve, too."""
+"""The S2S ports of the two gateways, by the domain that they serve together with its subdomains."""
 
 _SERVICE = "_xmpp-server._tcp."
 

@@ -1,4 +1,4 @@
-"""The narrator: what happens in the demo, as plain lines with their time."""
+"""The narrator: prints what happens in the demo, as plain lines with their time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.operations.log import harmless, text_record
 
 
 class DemoNarrator:
-    """Prints lines for people; a subscriber for notices, and an observer of errors."""
+    """Prints lines for people, from notices and errors."""
 
     def __init__(self, out: IO[str] = sys.stdout) -> None:
         self._out = out
@@ -32,7 +32,7 @@ class DemoNarrator:
     def notice(self, notice: Notice) -> None:
         """Print a notice if it matters: a stream step by step, anything else in its own words."""
         if isinstance(notice, Attempt):
-            if notice.kind is not Kind.COMPONENT or notice.verdict.is_failure:  # its attachment is a notice of its own
+            if notice.kind is not Kind.COMPONENT or notice.verdict.is_failure:  # its attachment has a notice of its own
                 self._tell_attempt(notice)
         elif notice.level is not Level.DEBUG:
             self.tell(notice.sentence)
@@ -52,7 +52,7 @@ class DemoNarrator:
 
 @implementer(ILogObserver)
 class Alarm:
-    """Print errors of our own with their traceback, to include in a bug report."""
+    """Prints errors of our own with their traceback, to include in a bug report."""
 
     def __init__(self, narrator: DemoNarrator) -> None:
         self._narrator = narrator

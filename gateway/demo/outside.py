@@ -23,7 +23,7 @@ READY = b"ready\n"
 
 
 class Outside(ProcessProtocol):
-    """The child process, seen from the demo."""
+    """The child process, as the demo controls it."""
 
     def __init__(self, configuration: Path, state: Path) -> None:
         self.ready: Deferred[None] = Deferred()

@@ -1,4 +1,4 @@
-"""The story: what the demo does, in order."""
+"""The story: the order of what the demo does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TO_BE_TRIED = {
     "status": "the state of the service",
     "peers": "the domains it has streams with",
     "explain outside.test": "how its stream with outside.test came about",
-    "probe outside.test": "a fresh attempt, step by step",
+    "probe outside.test": "a new attempt, step by step",
     "probe nowhere.test": "an attempt that fails",
 }
 
@@ -42,7 +42,7 @@ class Story:
         self._outside = Outside(configuration.with_name("demo-outside.toml"), self._settings.gateway.state)
         assert self._settings.dns.nameservers is not None
         (nameserver,) = self._settings.dns.nameservers
-        self._address, self._names_port = parse_nameserver(nameserver)  # where everything is
+        self._address, self._names_port = parse_nameserver(nameserver)  # the address of everything
         people.settle(self._settings)
         self._gateway = build(self._settings, reactor)
         self._gateway.shared.board.subscribe(narrator.notice)

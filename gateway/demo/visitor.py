@@ -1,4 +1,4 @@
-"""The visitor: an external component such as anybody might write, here with Twisted's implementation of XEP-0114."""
+"""The visitor: an external component as anybody might write one, here with Twisted's implementation of XEP-0114."""
 
 from __future__ import annotations
 

@@ -242,9 +242,7 @@ class SentAgain(Notice):
 
     @property
     def sentence(self) -> str:
-        return (
-            f"the connection to {self.domain} broke: {self.count} unacknowledged stanzas are sent again"
-        )
+        return f"the connection to {self.domain} broke: {self.count} unacknowledged stanzas are sent again"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,8 +21,7 @@ class DomainStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamStatus:
-    """One stream; `direction` says who opened it, `proofs` has the means of proof by domain pair, times are in seconds.
-    """
+    """One stream; `direction` says who opened it, `proofs` the means of proof by pair; times are in seconds."""
 
     number: int
     kind: str

@@ -102,7 +102,7 @@ def test_service_logs_to_twistds_logfile_and_ends_at_sigterm(folder: Folder, for
     arguments = ["--nodaemon", "--logfile=service.log", "--pidfile=", "xmpp-gateway", "--config", file]
     lines = run_until_it_answers(folder.path, *arguments)
     assert lines[-1].endswith("stopped" if form == "text" else '"facts": {"text": "stopped", "weight": "info"}}')
-    sentence = "answering for im.test; doors: server tcp:0:interface=127.0.0.1"
+    sentence = "answering for im.test; ports: server tcp:0:interface=127.0.0.1"
     if form == "text":
         assert any(line.endswith(f" info  {sentence}") for line in lines)
     else:

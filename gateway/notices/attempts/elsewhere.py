@@ -35,8 +35,7 @@ class Elsewhere:
                 self._failed.popitem(last=False)
 
     def said(self, attempt: AttemptLog) -> str:
-        """Return how an attempt in the other direction failed within a minute before this one began; empty if none did.
-        """
+        """Return how an attempt in the other direction failed, at most a minute before this one; empty if none did."""
         back = Direction.OUT if attempt.direction is Direction.IN else Direction.IN
         other = self._failed.get((attempt.local, attempt.remote, back))
         if other is None or other.began + other.seconds < attempt.began - RECENT_SECONDS:

@@ -97,8 +97,7 @@ class Narrator:
         self.attempt.end(*self._on_silence(reason))
 
     def _on_silence(self, reason: str) -> tuple[Verdict, str]:
-        """Return the verdict when no answer came; an earlier refusal, here or on another connection, is more specific.
-        """
+        """Return the verdict when no answer came: an earlier refusal, here or elsewhere, is more specific."""
         words, elsewhere = self._words, self._said_elsewhere()
         if not words and not elsewhere:
             return Verdict.TIMEOUT, f"{reason}{self._meanwhile()}"

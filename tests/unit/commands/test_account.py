@@ -77,14 +77,17 @@ def test_password_is_the_first_line_as_it_is_but_for_its_end(desk: Desk) -> None
 def test_password_is_changed(desk: Desk) -> None:
     desk.types("add", "juliet@im.test", typed="the old one\n")
     status, told = desk.types("passwd", "juliet@im.test", typed="the new one\n")
-    assert (status, told) == (0, "the password of juliet@im.test is changed; the service is not running\n")
+    assert (status, told) == (0, "the password of juliet@im.test has been changed; the service is not running\n")
     assert desk.opens_with("juliet@im.test", "the old one") == [False, False]
     assert desk.opens_with("juliet@im.test", "the new one") == [True, True]
 
 
 def test_account_is_deleted(desk: Desk) -> None:
     desk.types("add", "juliet@im.test", typed="secret\n")
-    assert desk.types("delete", "juliet@im.test") == (0, "juliet@im.test is deleted; the service is not running\n")
+    assert desk.types("delete", "juliet@im.test") == (
+        0,
+        "juliet@im.test has been deleted; the service is not running\n",
+    )
     assert desk.types("list") == (0, "")
 
 
