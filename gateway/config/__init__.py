@@ -1,14 +1,14 @@
-"""The configuration file: TOML text in, frozen `gateway.config.settings` out, or every mistake at once.
+"""The configuration file: from TOML text to frozen `gateway.config.settings`, or a report of every mistake.
 
-    settings = load(Path("etc/gateway.toml"))     # raises Mistakes
+settings = load(Path("etc/gateway.toml"))     # raises Mistakes
 
-reading.py   the text, its lines, and the mistakes found so far
-tables.py    one table -> one settings class, driven by the descriptions in `gateway.config.settings`
-values.py    one value -> what a field holds
-domains.py   `[domains]`: what is served how, with its certificates and secrets
-peers.py     `[peers]`
-loading.py   the whole file, and the checks that need all of it
-advice.py    warnings: what is not a mistake and yet worth knowing
+reading.py    the text, its lines, and the mistakes found so far
+tables.py     one table -> one settings class, driven by the descriptions in `gateway.config.settings`
+values.py     one value -> the value of a field
+domains.py    `[domains]`: how each domain is served, with its certificates and secrets
+peers.py      `[peers]`
+loading.py    the whole file, and the checks that need all of it
+advice.py     warnings about what is valid and still worth knowing
 reference.py  docs/configuration.md, from the same descriptions
 """
 

@@ -1,4 +1,4 @@
-"""Warnings: what is not a mistake in a configuration and yet worth knowing; `check` shows them, the start logs them."""
+"""Warnings: settings that are valid and still worth knowing about; `check` shows them, and the service logs them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOOPBACK = re.compile(r"interface=(127\.|\[?(\\?:)+1\b|localhost)|^(unix|system
 def warnings(
     settings: Settings, moment: datetime, *, expat: tuple[int, int, int] = pyexpat.version_info
 ) -> tuple[str, ...]:
-    """One sentence for each thing that the operator should look at."""
+    """Return one sentence for each thing that the operator should look at."""
     return tuple(
         dict.fromkeys(
             (
@@ -47,13 +47,13 @@ def warnings(
 
 
 def identities_of(settings: Settings) -> dict[Domain, Identity]:
-    """The identities that can be loaded, by the domain whose table names them."""
+    """Return the identities that can be loaded, by the domain whose table names them."""
     found = {}
     for domain, each in settings.domains.items():
         if each.certificate is not None:
             try:
                 found[domain] = load_identity(each.certificate, each.key)
-            except ConfigError:  # since the configuration was found to be in order
+            except ConfigError:  # because the configuration was already found valid
                 continue
     return found
 
@@ -98,7 +98,7 @@ def _about_state(folder: Path) -> Iterator[str]:
     try:
         others = folder.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     except OSError:
-        return  # it will be made, for us alone
+        return  # it will be created with the right mode
     if others:
         yield f"the state folder {folder} holds secrets and is open to other users: chmod 700 {folder}"
     for name in SECRET_FILES:
@@ -110,9 +110,9 @@ def _about_state(folder: Path) -> Iterator[str]:
 def _about_outbox(settings: Settings) -> Iterator[str]:
     outbox = settings.outbox
     if outbox.in_memory and any(keep != "no" for keep in _kept(settings)):
-        yield 'outbox.url is "memory:", so stanzas that wait are lost when the gateway stops, whatever `keep` says'
+        yield 'outbox.url is "memory:", so waiting stanzas are lost when the gateway stops, no matter what `keep` says'
     if outbox.key_file is not None and _readable_by_all(outbox.key_file):
-        yield f"every user of this machine can read the key of the outbox: chmod 600 {outbox.key_file}"
+        yield f"every user of this machine can read the outbox key: chmod 600 {outbox.key_file}"
     if outbox.file is not None and (free := _free_bytes(outbox.file)) is not None and free < outbox.bytes:
         yield (
             f"outbox.bytes is {outbox.bytes}, but the disk of {outbox.file} has only {free} bytes free: "
@@ -128,7 +128,7 @@ def _kept(settings: Settings) -> Iterator[str]:
 
 
 def _free_bytes(file: Path) -> int | None:
-    """Return what the disk of a file has left beside the file; None where that cannot be known."""
+    """Return the free bytes on the disk of a file, counting the file itself; None if they cannot be determined."""
     folder = file.parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -164,15 +164,15 @@ def _about_relays(settings: Settings) -> Iterator[str]:
     for relay in settings.domains_of(RelayDomain):
         if not {"dialback", "digest-md5"} & set(relay.peer.authenticate):
             yield (
-                f'domains."{relay.domain}".authenticate does not list "dialback": other domains cannot reach that'
-                " server: the gateway has no certificates of theirs to show it (docs/relay.md)"
+                f'domains."{relay.domain}".authenticate does not list "dialback": other domains cannot prove themselves'
+                " to that server, because the gateway does not have their certificates (docs/relay.md)"
             )
 
 
 def _about_expat(version: tuple[int, int, int]) -> Iterator[str]:
     if version < OLDEST_EXPAT:
         yield (
-            f"the XML parser of this Python is expat {'.'.join(map(str, version))}: unless patched, one long token "
+            f"the XML parser of this Python is expat {'.'.join(map(str, version))}: unless patched, one long token"
             "in many pieces takes quadratic time before version 2.6 (CVE-2023-52425)"
         )
 

@@ -1,7 +1,8 @@
 """`[domains]`: what is served, how, and with which certificate.
 
 `serve` decides which class of settings a domain gets, and so which keys its table may have. Certificates, keys and
-handlers are loaded here only to see whether they can be; their users load them again, and so see renewed ones.
+handlers are loaded here only to check that they can be. The code that uses them loads them again, so it gets renewed
+ones.
 """
 
 from __future__ import annotations
@@ -32,18 +33,18 @@ from gateway.xmpp.addresses import Domain, prepare_domain
 from gateway.xmpp.errors import ConfigError, MalformedAddress
 
 SERVED = ("im", "component", "relay")
-NO_DOMAIN = Domain("?")  # in place of a name that is none, while the rest of its table is read
+NO_DOMAIN = Domain("?")  # in place of an invalid name, while the rest of its table is read
 COMMON = frozenset(each.name for each, _ in options_of(DomainSettings)) - {"serve"}
 
 
 def read_domains(reading: Reading, tables: Any, rules: PeerRules) -> dict[Domain, DomainSettings]:
-    """The domains that this gateway answers for, in the order of the file."""
+    """Return the domains that this gateway answers for, in the order of the file."""
     domains: dict[Domain, DomainSettings] = {}
     written: dict[Domain, KeyPath] = {}
     for key, name, table in named_tables(reading, ("domains",), tables, {"serve"}):
         domain = _domain(reading, key, name)
         if domain in written:
-            reading.wrong(key, f"is the same domain as {dotted(written[domain])}")
+            reading.wrong(key, f"names the same domain as {dotted(written[domain])}")
         settings = _read_domain(reading, key, domain or NO_DOMAIN, table, rules)
         _check_certificate(reading, key, settings)
         if domain is not None:
@@ -55,7 +56,7 @@ def read_domains(reading: Reading, tables: Any, rules: PeerRules) -> dict[Domain
 
 
 def _domain(reading: Reading, key: KeyPath, name: str) -> Domain | None:
-    """The domain that a table is named after; None when the name is not a domain."""
+    """Return the domain that a table is named after; None if the name is not a domain."""
     try:
         return prepare_domain(name)
     except MalformedAddress as error:
@@ -66,7 +67,7 @@ def _domain(reading: Reading, key: KeyPath, name: str) -> Domain | None:
 def _read_domain(
     reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], rules: PeerRules
 ) -> DomainSettings:
-    """The settings of one domain, by the way in which it is served."""
+    """Return the settings of one domain, according to how it is served."""
     match table.get("serve"):
         case "im":
             return ImDomain(domain=domain, **read_table(reading, key, table, ImDomain))
@@ -93,7 +94,7 @@ def _read_unserved(reading: Reading, key: KeyPath, domain: Domain, table: dict[s
 
 
 def _read_relay(reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], rules: PeerRules) -> RelayDomain:
-    """A relayed server: its own keys, and those that say how we deal with it."""
+    """Read a relayed server: its own keys, and those of `[peers]` that say how we deal with it."""
     theirs = {each.name for each, _ in options_of(PeerSettings)} - {"allow"}
     files = {"digest_md5_secret_file"}
     own = read_table(reading, key, table, RelayDomain, besides=theirs | files)
@@ -101,7 +102,7 @@ def _read_relay(reading: Reading, key: KeyPath, domain: Domain, table: dict[str,
     given = read_table(reading, key, towards, PeerSettings, complete=False)
     peer = replace(rules.for_domain(domain), **given)
     if peer.connect is None and "connect" not in given:
-        reading.wrong((*key, "connect"), "is needed: where the server behind us is, as 'tcp:10.0.0.5:5269'")
+        reading.wrong((*key, "connect"), "is needed: the endpoint of the server behind us, such as 'tcp:10.0.0.5:5269'")
     check_proofs(reading, key, given, peer, secret_allowed=True)
     return RelayDomain(domain=domain, peer=peer, **own)
 
@@ -112,7 +113,7 @@ def _read_handler(reading: Reading, key: KeyPath, domain: Domain, table: dict[st
         factory = load_handler(name)
     except ValueError as error:
         reading.wrong((*key, "serve"), str(error))
-        return HandlerDomain(domain=domain, factory=dict, **given)  # nobody will see it
+        return HandlerDomain(domain=domain, factory=dict, **given)  # the settings are not used
     options = given.get("options", {})
     if options is not None and (problem := misfit(factory, options)):
         reading.wrong((*key, "options"), f"{name} does not accept them: {problem}")
@@ -120,10 +121,10 @@ def _read_handler(reading: Reading, key: KeyPath, domain: Domain, table: dict[st
 
 
 def load_handler(name: str) -> Callable[..., Any]:
-    """Return the ILocalHandler factory of a dotted name; the ValueError says why there is none."""
+    """Return the ILocalHandler factory with a dotted name; the ValueError says why there is none."""
     try:
         factory = namedAny(name)
-    except Exception as error:  # whatever a module of the operator's raises while it is imported
+    except Exception as error:  # the operator's module may raise anything when it is imported
         raise ValueError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(factory) or not ILocalHandler.implementedBy(factory):
         raise ValueError(f"{name} is not a handler factory: it must be a class with @implementer(ILocalHandler)")
@@ -131,7 +132,7 @@ def load_handler(name: str) -> Callable[..., Any]:
 
 
 def misfit(factory: Callable[..., Any], options: Mapping[str, Any]) -> str:
-    """Return why these cannot be the factory's keyword arguments; empty when they can."""
+    """Return why these cannot be the factory's keyword arguments; empty if they can."""
     try:
         inspect.signature(factory).bind(**options)
     except TypeError as error:
@@ -140,7 +141,7 @@ def misfit(factory: Callable[..., Any], options: Mapping[str, Any]) -> str:
 
 
 def _check_certificate(reading: Reading, key: KeyPath, settings: DomainSettings) -> None:
-    """Check that the certificate can be used and is for the domain."""
+    """Check that the certificate can be used and is valid for the domain."""
     if settings.certificate is None:
         if settings.key is not None:
             reading.wrong((*key, "key"), "there is no certificate for this key: set certificate too")
@@ -151,5 +152,5 @@ def _check_certificate(reading: Reading, key: KeyPath, settings: DomainSettings)
         reading.wrong((*key, error.key), error.problem)
         return
     if settings.domain != NO_DOMAIN and not identity.covers(settings.domain):
-        problem = f"the certificate in {settings.certificate} is not for {settings.domain}, but for {identity.names}"
+        problem = f"the certificate in {settings.certificate} is for {identity.names}, not for {settings.domain}"
         reading.wrong((*key, "certificate"), problem)

@@ -1,4 +1,4 @@
-"""The whole file: every section by its reader, then the checks that need all of it."""
+"""The whole file: a reader for each section, then the checks that need all of it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SECTIONS = (
 
 
 def load(file: Path | str) -> Settings:
-    """Read a configuration file and check everything that it names; raise Mistakes with all mistakes at once."""
+    """Read a configuration file and check everything that it names; raise Mistakes with all mistakes."""
     reading = Reading(Path(file))
     tables = reading.parse()
     reading.check()
@@ -86,7 +86,7 @@ def _read(reading: Reading, tables: dict[str, Any]) -> Settings:
     storage = _placed(reading, "storage", settings.storage, state, ACCOUNTS)
     outbox = _placed(reading, "outbox", settings.outbox, state, OUTBOX)
     if storage.file is not None and storage.file == outbox.file:
-        reading.wrong(("outbox", "url"), f"{outbox.file} is already the file of storage.url: name another one")
+        reading.wrong(("outbox", "url"), f"{outbox.file} is already used by storage.url: choose another file")
     return replace(settings, storage=storage, outbox=outbox)
 
 
@@ -120,7 +120,7 @@ def _try(reading: Reading, renamed: Mapping[str, str], attempt: Any) -> None:
 
 
 def _check_key(reading: Reading, outbox: OutboxSettings) -> None:
-    """Check that the key can be read, unless the user who runs the check may not."""
+    """Check that the key can be read, unless the user who runs the check may not read it."""
     try:
         if outbox.key_file is not None:
             load_key(outbox.key_file)
@@ -133,7 +133,7 @@ Placed = TypeVar("Placed", StorageSettings, OutboxSettings)
 
 
 def _placed(reading: Reading, section: str, settings: Placed, state: Path | None, of_kind: FileKind) -> Placed:
-    """The settings with their file, which lies in the state folder unless its path is absolute."""
+    """Return the settings with their file, which is in the state folder unless its path is absolute."""
     kind, _, name = (settings.url or "memory:").partition(":")
     if kind == "sqlite" and name:
         file = (state or reading.folder) / name

@@ -1,4 +1,4 @@
-"""`[peers]`: how we deal with other domains, by `any`, `*.suffix` and exact names."""
+"""`[peers]`: the rules for other domains, by `any`, `*.suffix` and exact names."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ KEYS = frozenset(each.name for each, _ in options_of(PeerSettings))
 
 
 def read_peers(reading: Reading, tables: Any) -> PeerRules:
-    """The rules, each entry with what it inherits from the more general ones."""
+    """Return the rules, each entry with what it inherits from more general ones."""
     given: dict[str, dict[str, Any]] = {}
     written: dict[str, KeyPath] = {}
     for place, name, table in named_tables(reading, ("peers",), tables, KEYS):
         pattern = _pattern(reading, place, name)
         settings = read_table(reading, place, table, PeerSettings, complete=False)
         if pattern in written:
-            reading.wrong(place, f"is the same as {dotted(written[pattern])}")
+            reading.wrong(place, f"names the same as {dotted(written[pattern])}")
         elif pattern:
             written[pattern] = place
             given[pattern] = settings
@@ -37,19 +37,19 @@ def read_peers(reading: Reading, tables: Any) -> PeerRules:
 def check_proofs(
     reading: Reading, key: KeyPath, given: Mapping[str, Any], peer: PeerSettings, *, secret_allowed: bool
 ) -> None:
-    """Check that the means of proof can be used (those that could not be read are None, and already reported)."""
+    """Check that the means of proof can be used. Those that could not be read are None, and already reported."""
     if given.get("authenticate") == ():
         reading.wrong(
-            (*key, "authenticate"), "lists nothing, so nobody could prove itself; `allow = false` refuses all"
+            (*key, "authenticate"), "is empty, so no server could prove itself; to refuse all, set `allow = false`"
         )
     listed = peer.authenticate is not None and DIGEST_MD5 in peer.authenticate
     if "digest_md5_secret" in given:
         if not secret_allowed:
             reading.wrong(
-                (*key, "digest_md5_secret"), "a secret is shared with one domain: put it in the entry of that domain"
+                (*key, "digest_md5_secret"), "a secret is shared with one domain: move it to that domain's entry"
             )
         elif not listed:
-            reading.wrong((*key, "digest_md5_secret"), f"is never used: list {DIGEST_MD5!r} in authenticate")
+            reading.wrong((*key, "digest_md5_secret"), f"is never used: add {DIGEST_MD5!r} to authenticate")
     elif listed and "authenticate" in given and peer.digest_md5_secret is None:
         reading.wrong(
             (*key, "authenticate"), f"{DIGEST_MD5!r} needs digest_md5_secret, in an entry for that one domain"

@@ -1,4 +1,4 @@
-"""Where the configuration file is when the command line does not name it."""
+"""The place of the configuration file if the command line does not name it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ USUAL = Path("/etc/xmpp-gateway/gateway.toml")
 
 
 class NoConfiguration(GatewayError):
-    """No configuration file was named, and there is none in the usual place."""
+    """No configuration file was named, and there is none in the default place."""
 
 
 def find_config(named: str | Path | None, environment: Mapping[str, str] = os.environ, usual: Path = USUAL) -> Path:
-    """Return the file that `--config` names, else the one in XMPP_GATEWAY_CONFIG, else the usual one.
+    """Return the file that `--config` names, else the one in XMPP_GATEWAY_CONFIG, else the default one.
 
-    Raises NoConfiguration when there is none of them. A named file need not exist: reading it will fail then.
+    Raise NoConfiguration if there is none of them. A named file need not exist: reading it will fail then.
     """
     if named or (named := environment.get(VARIABLE)):
         return Path(named)

@@ -1,7 +1,7 @@
 """The text of a configuration file, the lines of its keys, and the mistakes found in it so far.
 
-tomllib does not report line numbers. So the lines that look like a table header or like `key =` are parsed once more,
-each alone, for what they name. Where that fails (an inline table), the line of the enclosing table is reported.
+tomllib does not report line numbers. So each line that looks like a table header or like `key =` is parsed again,
+alone, to find the key that it sets. Where that fails (an inline table), the line of the enclosing table is reported.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from gateway.xmpp.errors import ConfigError, GatewayError
 
 KeyPath = tuple[str, ...]
-"""The way to a value through the tables: ("domains", "example.com", "serve")."""
+"""The path to a value through the tables: ("domains", "example.com", "serve")."""
 
 _HEADER = re.compile(r"\s*(\[[^\[].*?\])\s*(?:#.*)?")
 _ELEMENT = re.compile(r"\s*\[(\[.*?\])\]\s*(?:#.*)?")  # a table of an array: [[filter]]
@@ -34,7 +34,7 @@ class Mistake(ConfigError):
 
 
 class Mistakes(GatewayError):
-    """All the mistakes of one configuration file; as text, the report for the operator."""
+    """All mistakes of one configuration file; its text is the report for the operator."""
 
     def __init__(self, file: Path, mistakes: Iterable[Mistake]) -> None:
         self.file = file
@@ -51,7 +51,7 @@ class Mistakes(GatewayError):
 
 
 class Reading:
-    """A configuration file that is being read: mistakes are collected, and reading goes on."""
+    """A configuration file that is being read: it collects mistakes, and reading continues."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -60,7 +60,7 @@ class Reading:
         self._lines: Mapping[KeyPath, int] = {}
 
     def parse(self) -> dict[str, Any]:
-        """The tables of the file; none when it cannot be read."""
+        """Return the tables of the file; none if it cannot be read."""
         try:
             text = self.file.read_text(encoding="utf-8")
             tables = tomllib.loads(text)
@@ -76,11 +76,11 @@ class Reading:
         return {}
 
     def wrong(self, key: KeyPath, problem: str) -> None:
-        """Note a mistake."""
+        """Record a mistake."""
         self._mistakes.append(Mistake(dotted(key), problem, self._line(key)))
 
     def unknown(self, key: KeyPath, known: Iterable[str]) -> None:
-        """Note an unknown key."""
+        """Record an unknown key."""
         self.wrong(key, f"no such key{did_you_mean(key[-1], known)}")
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""docs/configuration.md, written from the settings themselves: `python -m gateway.config.reference`."""
+"""docs/configuration.md, generated from the settings themselves: `python -m gateway.config.reference`."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ TYPES = {
 
 
 def reference() -> str:
-    """The whole page."""
+    """Return the whole page."""
     return "\n".join(
         [
             INTRODUCTION,
@@ -126,7 +126,7 @@ def _heading(title: str, level: int, sentence: str) -> Iterator[str]:
 
 
 def _sentence(kind: type) -> str:
-    """Return the docstring of a settings class, without the name of its table in front."""
+    """Return the docstring of a settings class, without the name of its table at the beginning."""
     text = (kind.__doc__ or "").strip().partition(": ")[2]
     return text[:1].upper() + text[1:]
 
@@ -148,7 +148,7 @@ def _path_or_table(hint: Any) -> str:
 
 
 def _default(field: Field[Any]) -> str:
-    """Return the default as the file would have it."""
+    """Return the default as it would be written in the file."""
     if field.default_factory is not MISSING:
         return "`{}`"
     if field.default is MISSING:

@@ -1,12 +1,12 @@
 # ruff: noqa: RUF009  options are fields, and `option` makes one
-"""What the operator decides, as frozen values: read by `gateway.config`, described field by field.
+"""The operator's decisions, as frozen values: read by `gateway.config`, described field by field.
 
-One class for each table of the configuration file, one field for each key, with the key's name. A field carries what
-the reader, the documentation and `xmpp-gateway check` need to know about it: a one-line description, the unit, and the
+One class for each table of the configuration file, one field for each key, with the key's name. A field carries
+everything that the reader, the documentation and `xmpp-gateway check` need: a one-line description, the unit, and the
 valid values. Other packages get the values or the one class that concerns them, never all the settings.
 
 Rules for peers go from the general to the particular: `any`, then `*.suffix`, the longest suffix last, then the exact
-name. A particular rule inherits whatever it does not set.
+name. A particular rule inherits the keys that it does not set.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from gateway.net.dns.system_names import Validating
 from gateway.xmpp.addresses import Domain
 
 DoorEndpoint = NewType("DoorEndpoint", str)
-"""A Twisted server endpoint string, as `tcp:5269:interface=127.0.0.1`."""
+"""A Twisted server endpoint string, such as `tcp:5269:interface=127.0.0.1`."""
 ConnectEndpoint = NewType("ConnectEndpoint", str)
-"""A Twisted client endpoint string, as `tcp:10.0.0.5:5269`, or with `tls:` for TLS from the first byte."""
+"""A Twisted client endpoint string, such as `tcp:10.0.0.5:5269`, or with `tls:` for TLS from the first byte."""
 NameserverAddress = NewType("NameserverAddress", str)
-"""The IP address of a nameserver, with a port where it is not 53."""
+"""The IP address of a nameserver, with a port if it is not 53."""
 NetworkAddress = NewType("NetworkAddress", str)
-"""A network of IP addresses, as `10.0.0.0/8`; an address alone is a network of one."""
+"""A network of IP addresses, such as `10.0.0.0/8`; a single address is a network of one."""
 ContactAddress = NewType("ContactAddress", str)
-"""A URI under which people are reached, as `mailto:xmpp@example.com`."""
+"""A contact URI, such as `mailto:xmpp@example.com`."""
 
 Words = NewType("Words", tuple)  # type: ignore[type-arg]  # of texts; NewType takes no parameters
 """A text, or a list of texts."""
@@ -38,12 +38,14 @@ Words = NewType("Words", tuple)  # type: ignore[type-arg]  # of texts; NewType t
 PROOFS = ("external", "dialback", "digest-md5")
 """The means by which a domain may prove itself to us, and we to it."""
 KEEP = ("no", "waiting", "all")
-"""Which stanzas are kept in the outbox: none; those that cannot be written at once; all, before they are sent."""
+"""The stanzas to keep in the outbox: none; those that cannot be written at once; all, before they are sent."""
 
 
 @dataclass(frozen=True)
 class Secret:
-    """A text that no log, traceback or status page shows by accident; `file` is the file of its own, if it had one."""
+    """A string that no log, traceback or status page shows by accident; `file` is its file, if
+    it had one of its own.
+    """
 
     text: str = field(repr=False)
     file: Path | None = None
@@ -51,7 +53,7 @@ class Secret:
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """What there is to know about one key: a one-line description, its unit, and the valid values."""
+    """The description of one key: one line of text, its unit, and the valid values."""
 
     description: str
     unit: str = ""
@@ -74,7 +76,7 @@ def option(description: str, default: Any = MISSING, **bounds: Any) -> Any:
 
 
 def options_of(kind: type) -> Iterator[tuple[Field[Any], Option]]:
-    """The fields of a settings class that are keys of the configuration file."""
+    """Yield the fields of a settings class that are keys of the configuration file."""
     for each in fields(kind):
         if found := each.metadata.get("option"):
             yield each, found
@@ -176,7 +178,7 @@ class PeerSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class PeerRules:
-    """The rules for each domain; each entry is complete, with what it inherits."""
+    """The rules for each domain; each entry is complete, including the values that it inherits."""
 
     any: PeerSettings = PeerSettings()
     entries: Mapping[str, PeerSettings] = field(default_factory=dict)
@@ -196,7 +198,7 @@ class PeerRules:
 
 
 def _patterns(name: str) -> Iterator[str]:
-    """What an entry for that name, or for that `*.suffix`, may be called, the most particular first."""
+    """Yield the possible names of an entry for that name, or for that `*.suffix`, the most particular first."""
     yield name
     parent = name.removeprefix("*.").partition(".")[2]
     while parent:
@@ -278,7 +280,7 @@ class DNSSettings:
     )
 
 
-FILLING_SECONDS = 5.0  # in which who pushes has filled the system's own buffer: on Linux up to 4 MB
+FILLING_SECONDS = 5.0  # the time that a sender may take to fill the system's own buffer: on Linux up to 4 MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -383,10 +385,11 @@ class Limits:
 
     @property
     def silence_seconds(self) -> float:
-        """Return after how long without an acknowledgement the system gives up a connection (`user_timeout`).
+        """Return the seconds without an acknowledgement after which the system gives up a connection (`user_timeout`).
 
-        The system's time begins as soon as the other side takes nothing; ours begins when the system's buffer is full
-        as well. So the system has to wait longer, or it would cut a stalled connection before we do, without a reason.
+        The system's time begins as soon as the other side stops reading; ours begins only when the system's buffer is
+        full, too. So the system has to wait longer, or it would cut a stalled connection before we do, without a
+        reason.
         """
         return self.stall_seconds + FILLING_SECONDS
 
@@ -396,7 +399,7 @@ class StorageSettings:
     """`[storage]`: where accounts and their data are kept."""
 
     url: str = option("sqlite:FILE, relative to the state folder, or memory:", "sqlite:gateway.db")
-    file: Path | None = None  # of sqlite
+    file: Path | None = None  # only for sqlite
 
     @property
     def in_memory(self) -> bool:
@@ -418,7 +421,7 @@ class OutboxSettings:
     key_file: Path | None = option(
         "file with a key of 32 bytes that encrypts everything kept; left out: no encryption", None
     )
-    file: Path | None = None  # of sqlite
+    file: Path | None = None  # only for sqlite
 
     @property
     def in_memory(self) -> bool:

@@ -1,8 +1,8 @@
 """One table of the configuration file -> the fields of one settings class.
 
-The annotations and `option`s of a settings class (see `gateway.config.settings`) say once what may stand in its table:
-types, bounds and defaults. A key without a field is a mistake, and so is a missing key whose field has no default; that
-field is None in what is returned, but nobody sees it, because reading ends with `Reading.check`.
+The annotations and `option`s of a settings class (see `gateway.config.settings`) define once what its table may hold:
+types, bounds and defaults. An unknown key is a mistake, and so is a missing key without a default. The field of such a
+key is None in the result, but nobody sees it, because reading ends with `Reading.check`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def read_section(reading: Reading, tables: dict[str, Any], name: str, kind: type[T]) -> T:
-    """Return the table of that name as that class, which has only options."""
+    """Return the table of that name as that class, whose fields are all options."""
     return kind(**read_table(reading, (name,), tables.get(name, {}), kind))
 
 
@@ -50,7 +50,7 @@ def read_table(
 
 
 def is_table(reading: Reading, key: KeyPath, table: Any) -> bool:
-    """Return whether this is a table; note a mistake if not."""
+    """Return whether this is a table; record a mistake if it is not."""
     if not isinstance(table, dict):
         reading.wrong(key, f"a table is needed, not {table!r}")
     return isinstance(table, dict)
@@ -83,7 +83,7 @@ def hint_of(kind: type, name: str) -> Any:
 
 
 def _missing(reading: Reading, key: KeyPath, given: dict[str, Any], kinds: Iterable[type]) -> dict[str, Any]:
-    """None for each field that has no default and was not given."""
+    """Return None for each field that has no default and was not given."""
     missing: dict[str, Any] = {}
     for kind in kinds:
         for each, said in options_of(kind):
@@ -95,7 +95,7 @@ def _missing(reading: Reading, key: KeyPath, given: dict[str, Any], kinds: Itera
 
 
 def _read_value(reading: Reading, key: KeyPath, value: Any, hint: Any, said: Option) -> Any:
-    """Return the value as the field holds it; None, and a mistake for each problem, when it cannot be used."""
+    """Return the value as the field holds it; None, and a mistake for each problem, if it cannot be used."""
     kind = _bare(hint)
     if get_origin(kind) is not tuple:
         return _read_one(reading, key, value, kind, said)

@@ -1,7 +1,7 @@
-"""One value of the configuration file -> what a field of the settings holds.
+"""One value of the configuration file -> the value of a settings field.
 
-Each type that a field may have has one reader here. A reader takes the folder of the configuration file, to which
-relative paths are relative, and the value as TOML has it; a ValueError says what is wrong, in words for the operator.
+Each type of field has one reader here. A reader takes the folder of the configuration file, to which relative paths are
+relative, and the value as TOML has it; its ValueError says what is wrong, in words for the operator.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from gateway.net.dns.targets import parse_connect
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 _TCP_PORT = re.compile(r"tcp6?:(?:port=)?(-?[0-9]+)(?::.*)?")
-_CALLED = re.compile(r"\A\S+\(\) ")  # the function whose arguments the endpoint string has
+_CALLED = re.compile(r"\A\S+\(\) ")  # the function whose arguments are in the endpoint string
 _MOST_SECRET_BYTES = 4096
 
 
 def convert(folder: Path, value: Any, kind: Any) -> Any:
-    """Read a value as that type; raise ValueError when it is not one."""
+    """Read a value as that type; raise ValueError if it is not one."""
     return _READERS[kind](folder, value)
 
 
@@ -75,7 +75,7 @@ def _number(folder: Path, value: Any) -> float:
 
 def _text(folder: Path, value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"a text is needed, not {value!r}: put it in quotes")
+        raise ValueError(f"a string is needed, not {value!r}: put it in quotes")
     if not value:
         raise ValueError("is empty")
     return value
@@ -88,7 +88,7 @@ def _words(folder: Path, value: Any) -> Words:
 
 
 def _path(folder: Path, value: Any) -> Path:
-    """Return a path fit to be shown: without `..`, and with a link at its end left unresolved."""
+    """Return a path fit to be shown: without `..`, and with a link at its end unresolved."""
     path = folder / _text(folder, value)
     return path.parent.resolve() / path.name if ".." in path.parts else path
 
@@ -101,7 +101,7 @@ def _mapping(folder: Path, value: Any) -> dict[str, Any]:
 
 def _secret(folder: Path, value: Any) -> Secret:
     if not isinstance(value, str):
-        raise ValueError("a text is needed: put it in quotes")  # and do not show what may be the secret
+        raise ValueError("a string is needed: put it in quotes")  # without showing what may be the secret
     if not value:
         raise ValueError("is empty")
     return Secret(value)
@@ -140,10 +140,10 @@ def _network(folder: Path, value: Any) -> NetworkAddress:
 
 
 def _door(folder: Path, value: Any) -> DoorEndpoint:
-    """Return a server endpoint that Twisted can make; nothing listens on it yet."""
+    """Return a server endpoint that Twisted can create; nothing listens on it yet."""
     kind = _text(folder, value).partition(":")[0]
     if kind in ("ssl", "tls"):
-        raise ValueError(f"{value!r} has TLS of its own: write 'tcp:'; the gateway adds TLS where it belongs")
+        raise ValueError(f"{value!r} includes TLS: write 'tcp:', because the gateway adds TLS itself")
     if (port := _TCP_PORT.fullmatch(value)) and not 0 <= int(port[1]) < 65536:
         raise ValueError(f"{value!r} has no usable port: write a number up to 65535")
     try:
@@ -154,7 +154,7 @@ def _door(folder: Path, value: Any) -> DoorEndpoint:
             f"{value!r} is not a server endpoint like 'tcp:5269:interface=127.0.0.1': {problem}"
         ) from error
     except LookupError:
-        pass  # a socket of systemd, which only the process that systemd starts can see
+        pass  # a systemd socket, which is visible only to the process that systemd starts
     return DoorEndpoint(value)
 
 
@@ -168,7 +168,7 @@ def _content(file: Path) -> str:
     except OSError as error:
         raise ValueError(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"{file} does not hold UTF-8 text") from error
+        raise ValueError(f"{file} is not UTF-8 text") from error
 
 
 _READERS: dict[Any, Callable[[Path, Any], Any]] = {

@@ -1,7 +1,7 @@
 """The bounds that no key sets, as docs/configuration.md shows them: `python -m gateway.run.bounds`.
 
-Everybody who may send can fill these tables. A row says how many entries there can be, and what happens when there are
-more. The numbers come from the code that keeps to them.
+Anybody who may send can fill these tables. A row says how many entries there can be, and what happens beyond that. The
+numbers come from the code that enforces them.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from gateway.xmpp.addresses import MOST_ADDRESSES, ODD_BYTES
 INTRODUCTION = """\
 ## Bounds without a key
 
-What others can fill is bounded, and one address or domain cannot take the room of the others. The keys above set most
-of these bounds; the following ones are fixed.
+Every table that others can fill is bounded, and one address or domain cannot crowd out the others. The keys above set
+most of these bounds; the following ones are fixed.
 """
 
 
 class Row(NamedTuple):
-    """One table: what is kept, how much of it, who has a share, and what happens at the bound."""
+    """One table: what it holds, how much of it, who has a share, and what happens at the bound."""
 
     kept: str
     most: str
@@ -46,28 +46,28 @@ class Row(NamedTuple):
 
 TABLE = (
     Row("domains and pairs that could not be reached", f"{MOST_WAITS:,}", "domain", "the oldest wait ends early"),
-    Row("requests that wait for one responder", f"{MOST_EACH:,}", "asking domain", "no error comes when it is lost"),
+    Row("requests that wait for one responder", f"{MOST_EACH:,}", "asking domain", "the oldest may get no error"),
     Row("memory of those requests", f"{MOST_BYTES_EACH:,} bytes", "asking domain", "the same"),
-    Row("requests to one handler", f"{MOST_OPEN:,}", "", "the oldest is answered with an error"),
+    Row("requests to one handler", f"{MOST_OPEN:,}", "", "the oldest gets an error"),
     Row("streams of other servers that broke and can be resumed", f"{MOST_BROKEN:,}", "domain",
         f"the oldest cannot be resumed; nor can any after {KEPT_SECONDS} s"),
     Row("clients without a connection that can be resumed", f"{MOST_PARKED:,}", "", "the longest parked goes offline"),
     Row("stanzas held for an inactive client", f"{MOST_HELD:,}", "client", "all of them are sent"),
-    Row("steps that wait for the store", f"{MOST_WAITING:,}", "", "nothing more is read until some are done"),
+    Row("operations waiting for the store", f"{MOST_WAITING:,}", "", "nothing more is read until some are done"),
     Row("verdicts on certificates", f"{MOST_VERDICTS:,}", "", "the oldest certificate is judged again"),
     Row("addresses and domains whose rates, failures and complaints are counted", f"{MOST_CAUSES:,}", "",
         "the oldest is counted from the start"),
     Row("failed logins that are counted, by address and by account", f"{MOST_COUNTED:,}", "address or account",
         "the oldest is counted from the start"),
-    Row("accounts that are known to log in from an address", f"{MOST_CAUSES:,}", "",
-        "the oldest waits like a stranger's after failures"),
-    Row("addresses that were read", f"{MOST_ADDRESSES:,}", "", "what was not used lately is prepared again"),
+    Row("accounts known to log in from an address", f"{MOST_CAUSES:,}", "",
+        "the oldest has to wait after failures like a stranger's"),
+    Row("cached addresses", f"{MOST_ADDRESSES:,}", "", "addresses not used recently are prepared again"),
     Row("memory of long, odd and malformed addresses", f"{ODD_BYTES:,} bytes", "", "the same"),
     Row("answers to one connection that has no room", f"{MOST_ANSWERS:,} bytes", "connection",
         "nothing more is read from it"),
-    Row("connections that are being told why they are refused", f"{MOST_REFUSALS:,}", "",
-        "further ones are closed without a word"),
-    Row("failed ways to other servers that explain a verdict", f"{MOST_WAYS:,}", "", "the oldest is forgotten"),
+    Row("refused connections that are being sent the reason", f"{MOST_REFUSALS:,}", "",
+        "further ones are closed without a reason"),
+    Row("failed attempts remembered to explain a verdict", f"{MOST_WAYS:,}", "", "the oldest is forgotten"),
     Row("steps of one attempt", f"{MOST_STEPS:,}", "attempt", "further ones are counted"),
     Row("attempts of one domain in the history", f"{MOST_ATTEMPTS:,}", "domain", "the oldest is forgotten"),
     Row("known domains in the history", f"{MOST_DOMAINS:,}", "domain with subdomains", "the oldest is forgotten"),

@@ -1,11 +1,12 @@
-"""Reloading: the running service takes over its configuration, certificates, authorities and revocation lists.
+"""Reloading: the running service applies its present configuration, certificates, authorities and revocation lists.
 
-First everything new is read and made, which may fail: then nothing has changed, and the operator is told why. Then all
-of it is put in place at once, which cannot fail. At the end each open stream is checked against the new rules, in turns
-when there are many: those that would still be let in stay up, the others are closed with the condition that says why.
+First it reads and makes everything new. That may fail: then nothing has changed, and the operator gets the reason. Then
+it puts everything in place at once, which cannot fail. At the end it checks each open stream against the new rules, in
+turns when there are many: streams that would still be accepted stay up, and the others are closed with the condition
+that says why.
 
-What was fixed when the service was put together (state folder, nameservers, limits, storage, outbox, log, and which
-domains have accounts) takes effect with the next start; the answer names it.
+The settings that are fixed for a process (state folder, nameservers, limits, storage, outbox, log, and which domains
+have accounts) take effect at the next start; the answer names those that have changed.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Reload:
         connections: Callable[[], Iterable[Any]],
         filters: Filters,
     ) -> None:
-        """`factories` are what is behind each key of `[listen]`; `connections` are held to the new rules."""
+        """`factories` are those behind each key of `[listen]`; `connections` are checked against the new rules."""
         self._shared = shared
         self._trust = trust
         self._routing = routing
@@ -65,7 +66,7 @@ class Reload:
         self._old = shared.settings
 
     async def run(self) -> dict[str, Any]:
-        """Return what changed, how many streams were closed, and what needs a restart; raises Refused."""
+        """Return what changed, how many streams were closed, and what needs a restart; raise Refused."""
         try:
             wanted = load(self._old.file)
             new = _with_fixed(self._old, wanted)
@@ -91,7 +92,7 @@ class Reload:
     # -- what may fail -----------------------------------------------------------------------------------------------
 
     def _new_routes(self, new: Settings) -> dict[Domain, Any]:
-        """The routes of local domains that are new or have changed."""
+        """Return the routes of local domains that are new or have changed."""
         kinds = (ComponentDomain, HandlerDomain)
         return {
             name: local_route(self._shared, self._routing, domain)
@@ -115,7 +116,7 @@ class Reload:
         return opened
 
     def _start_handlers(self, routes: dict[Domain, Any], opened: list[Listening]) -> None:
-        """Start new handlers, each when the one before it has stopped; if one fails, the old ones go on."""
+        """Start new handlers, each after the one before it has stopped; if one fails, restart the old ones."""
         changed: list[tuple[HandlerRoute | None, HandlerRoute]] = []
         try:
             for name, route in routes.items():
@@ -138,7 +139,7 @@ class Reload:
         try:
             route.start()
         except ConfigError as problem:
-            self._tell(f"{problem}: the handler that served the domain does not start again", Level.ERROR)
+            self._tell(f"{problem}: the previous handler of the domain could not be restarted", Level.ERROR)
 
     # -- what may not ------------------------------------------------------------------------------------------------
 
@@ -157,11 +158,11 @@ class Reload:
         for name, route in routes.items():
             _dismiss(served.components.pop(name, None), StreamCondition.RESET)
             if (handlers := served.handlers.pop(name, None)) is not None:
-                handlers.stop()  # a component takes its place; another handler has stopped it already
+                handlers.stop()  # a component replaces it; another handler has already stopped it
             served.attach(name, route)
         for route in routes_out:
             route.rules = rules.route_rules(route.pair.target)
-        self._routing.backoff.forget()  # what failed may do so no more
+        self._routing.backoff.forget()  # attempts that failed may succeed now
         for route in routes_out:
             route.retry()
         self._shut_old_doors(new)
@@ -199,7 +200,7 @@ class Reload:
 
 
 def differences(old: Settings, new: Settings) -> Iterator[str]:
-    """What is different, in words."""
+    """Yield the differences, in words."""
     for name in new.domains.keys() - old.domains.keys():
         yield f"{name} is new"
     for name in old.domains.keys() - new.domains.keys():
@@ -219,11 +220,11 @@ def differences(old: Settings, new: Settings) -> Iterator[str]:
 def _renewed(old: dict[Domain, Identity], new: dict[Domain, Identity]) -> Iterator[str]:
     for name, identity in new.items():
         if name in old and old[name].fingerprint != identity.fingerprint:
-            yield f"{name} has another certificate, valid until {identity.not_after:%Y-%m-%d}"
+            yield f"{name} has a new certificate, valid until {identity.not_after:%Y-%m-%d}"
 
 
 def _with_fixed(old: Settings, new: Settings) -> Settings:
-    """The new settings, with what cannot change while the service runs as it was."""
+    """Return the new settings, with everything that cannot change while the service runs as it was."""
     kept = {name: domain for name, domain in new.domains.items() if not isinstance(domain, ImDomain)}
     for name in _accounts(old):
         again = new.domains.get(name)
@@ -237,7 +238,7 @@ def _accounts(settings: Settings) -> set[Domain]:
 
 
 def _needs_route(old: DomainSettings | None, new: DomainSettings) -> bool:
-    """Whether whatever serves the domain has to be made again; another certificate alone does not matter."""
+    """Return whether the route of the domain must be made again; a new certificate alone does not require it."""
     if old is None or type(old) is not type(new):
         return True
     if isinstance(old, ComponentDomain) and isinstance(new, ComponentDomain):

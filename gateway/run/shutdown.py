@@ -1,10 +1,10 @@
 """Shutdown: the order in which streams are closed, so that no accepted stanza is lost.
 
-First the streams on which stanzas only come in, until the other side has closed them too: what was on its way is read,
-and has somewhere to go. Then components and clients, which both send and receive. Then the streams that lead to other
-servers, and by now nothing is added to. Stanzas that wait for room get the time to be written. A connection that is not
-gone when its turn is up is closed at the end: first in good order, so that bytes still in the system's buffer arrive,
-then, if it takes nothing, by cutting it off. All this stays below five seconds.
+First come the streams on which stanzas only come in, until the other side has closed them too: everything on its way is
+read, and has somewhere to go. Then come components and clients, which both send and receive. Last come the streams to
+other servers, to which nothing more is added by now. Stanzas that wait for room get the time to be written. A
+connection that is still there when its turn is over is closed at the end: first properly, so that bytes in the system's
+buffer arrive, then, if the other side reads nothing, by cutting it off. All of this takes less than five seconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The domains with accounts, and what they answer when they are themselves addressed."""
+"""The domains with accounts, and their answers to requests addressed to the domains themselves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gateway.xmpp.addresses import Domain
 
 
 def host_accounts(shared: Shared, routing: Routing) -> People:
-    """Make a service of the domains with accounts, since their store is opened when the service starts."""
+    """Return the domains with accounts as a service, because their store is opened when the service starts."""
     settings = shared.settings
 
     def itself(domain: Domain) -> IRoute:

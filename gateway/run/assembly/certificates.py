@@ -1,4 +1,4 @@
-"""Certificates: those that we show, the authorities that we trust, and who judges what others show."""
+"""Certificates: our own, the authorities that we trust, and the judges of certificates from others."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from gateway.xmpp.addresses import Domain
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """What a configuration names, loaded from its files."""
+    """The files that a configuration names, loaded."""
 
     identities: dict[Domain, Identity]
     trust: TrustStore
 
     @classmethod
     def load(cls, settings: Settings) -> Material:
-        """Raises ConfigError when a file cannot be used."""
+        """Load the files; raise ConfigError if one cannot be used."""
         identities = {
             name: load_identity(domain.certificate, domain.key)
             for name, domain in settings.domains.items()
@@ -35,15 +35,15 @@ class Material:
 
 @dataclass(frozen=True, kw_only=True)
 class Trust:
-    """Which certificates we show, and who judges those that others show."""
+    """Our own certificates, and the judges of those that others present."""
 
     contexts: TLSContexts
     judge: CertificateJudge
-    client_judge: CertificateJudge  # of the certificates of people
+    client_judge: CertificateJudge  # of client certificates
     identities: dict[Domain, Identity]
 
     def renew(self, material: Material, rules: TLSRules) -> None:
-        """Show these certificates, and trust these authorities, from now on."""
+        """Present these certificates, and trust these authorities, from now on."""
         self.identities.clear()
         self.identities.update(material.identities)
         self.judge.trust = self.client_judge.trust = material.trust

@@ -1,4 +1,4 @@
-"""The doors at which others arrive: what is behind each key of `[listen]`, and the endpoints that are opened."""
+"""The ports: the factory behind each key of `[listen]`, and the endpoints that are opened."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ from gateway.stream.profiles import Profile, component_profile, server_profile
 from gateway.stream.sessions import Connection
 from gateway.xmpp.errors import StreamCondition, StreamError
 
-Factories = Mapping[str, IProtocolFactory]  # what is behind each key of `[listen]`
-Accepting = Callable[[Facts], Any]  # the TLS context that a stream is accepted with
+Factories = Mapping[str, IProtocolFactory]  # the factory behind each key of `[listen]`
+Accepting = Callable[[Facts], Any]  # the TLS context for accepting a stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ def make_doors(
 
 
 def open_doors(shared: Shared, factories: Factories) -> Endpoints:
-    """Have the doors opened when the service starts."""
+    """Have the ports opened when the service starts."""
     for door, endpoint in shared.settings.listen.opened():
         shared.endpoints.addService(Listening(door, endpoint, factories[door], shared.reactor))
     return shared.endpoints
@@ -103,13 +103,13 @@ def _door(shared: Shared, porter: Porter, behind: Behind, judge: CertificateJudg
     )
 
 
-# -- what is behind a door ---------------------------------------------------------------------------------------------
+# -- what is behind a port ---------------------------------------------------------------------------------------------
 
 
 def _for_servers(
     shared: Shared, policies: Policies, routing: Routing, federation: Federation, tls: Accepting
 ) -> tuple[Behind, Behind]:
-    """The servers of other domains, and those behind us."""
+    """Return what is behind the ports for servers of other domains, and for those behind us."""
     resumables = Resumables(shared.tools.new_id, shared.reactor.seconds)
 
     def session(dialback: Dialback, connection: Connection) -> InboundSession:
@@ -158,7 +158,7 @@ def _for_components(shared: Shared, routing: Routing, served: Served, tls: Accep
             raise StreamError(
                 StreamCondition.HOST_UNKNOWN,
                 "no component is configured for that domain",
-                reason=f"no [domains] table has a component serve {header.to_domain or 'a domain without a name'}",
+                reason=f"no [domains] table with serve = 'component' is for {header.to_domain or 'an unnamed domain'}",
             )
         return replace(facts, local=header.to_domain)
 

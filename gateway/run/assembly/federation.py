@@ -1,4 +1,4 @@
-"""Streams to other servers: how their addresses are found, how a stream is opened, and which one serves for what."""
+"""Streams to other servers: finding their addresses, opening streams, and choosing the stream for a domain pair."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from gateway.xmpp.addresses import DomainPair
 
 @dataclass(frozen=True, kw_only=True)
 class Federation:
-    """How other servers are reached, and the streams with them."""
+    """The means to reach other servers, and the streams with them."""
 
     session_tools: SessionTools
     resolver: Resolver
@@ -44,7 +44,7 @@ class Federation:
 
 
 def federate(shared: Shared, trust: Trust, policies: Policies, routing: Routing) -> Federation:
-    """Make what opens streams to other servers, and what keeps them."""
+    """Make the parts that open streams to other servers and keep them."""
     limits = shared.settings.limits
     session_tools = SessionTools(
         admission=Admission(shared.rules.domains, routing.router, shared.board.publish),
@@ -114,7 +114,10 @@ def _connector(
 
 
 def _initiating_profiles(shared: Shared, dialback: Dialback) -> tuple[Profile, Profile]:
-    """For stanzas, and for questions about keys. Both sides make keys by one secret, so either's dialback will do."""
+    """Return the profile for stanzas and the one for verifying keys.
+
+    Both sides make keys with the same secret, so either's dialback will do.
+    """
     return (
         server_profile(
             StartTLS(),

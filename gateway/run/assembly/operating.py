@@ -1,4 +1,4 @@
-"""What an operator has of the running gateway: its status, the control socket, and what is behind the http door."""
+"""The operator's side of the running gateway: its status, the control socket, and the http port."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from gateway.timing.turns import Turns
 
 @dataclass(frozen=True, kw_only=True)
 class Operating:
-    """What operators have of the gateway."""
+    """The operator's side of the gateway."""
 
     control: ControlDoor
     lag: LagMeter
@@ -44,7 +44,7 @@ def observe(
     served: Served,
     connections: Callable[[], list[Any]],
 ) -> StatusReader:
-    """Make the reader of what there is at one moment."""
+    """Return the reader of the present state."""
     observed = Observed(
         settings=lambda: shared.settings,
         history=shared.history,
@@ -61,7 +61,7 @@ def observe(
 
 
 def let_operators_in(shared: Shared, steered: Steered) -> Operating:
-    """Let the commands in, and count the notices from now on for the page and the metrics."""
+    """Open the control socket, and count notices for the page and the metrics from now on."""
     reactor, board, settings = shared.reactor, shared.board, shared.settings
     operator, metrics = Operator(steered, Turns(reactor)), Metrics(steered.status.figures)
     board.subscribe(metrics.notice, *Metrics.KINDS)

@@ -1,4 +1,4 @@
-"""The outbox of the running gateway: opened when the service starts, its domains tried again, its ends told in time."""
+"""The outbox of the running gateway: it is opened, its domains are tried again, and its stanzas expire in time."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.stanzas import restored
 
 OPENINGS = 50
-"""Domains that are tried at a time after the start."""
+"""The number of domains tried at a time after the start."""
 _TURN_SECONDS = 0.25
 _REST_SECONDS = 60.0
-_SLICE = 50  # stanzas that end in one turn: two hundred a second
+_SLICE = 50  # stanzas that expire in one turn: two hundred a second
 
 
 class Kept(Service):
-    """Opens the outbox, wakes the routes of what is in it, and ends what has waited for too long.
+    """The service that opens the outbox, wakes the routes of its stanzas, and ends stanzas that have waited too long.
 
-    It is a service because the file is opened when the process is what it will be: it may give up privileges before.
+    It opens the file when it is started, because the process may give up privileges before that.
     """
 
     def __init__(self, shared: Shared, routing: Routing) -> None:
@@ -68,18 +68,19 @@ class Kept(Service):
         super().stopService()
 
     async def close(self) -> None:
-        """Once nobody has anything more to keep: write it, and close the file."""
+        """Write what is left and close the file, once nobody has anything more to keep."""
         outbox = self._keeper.outbox
         if outbox is not None:
             if outbox.stanzas:
                 self._shared.board.publish(Remark(text=f"{counted(outbox.stanzas, 'stanza')} kept in the outbox"))
             await outbox.close()
 
-    # -- what happens to the file --------------------------------------------------------------------------------------
+    # -- the condition of the file
+    # ----------------------------------------------------------------------------------------
 
     def _tell(self, condition: Condition, detail: str) -> None:
         if condition is Condition.CLOSED or (condition.is_ready and self._keeper.outbox is None):
-            return  # as it should be at the end, and at the beginning
+            return  # the normal condition at the end, and at the beginning
         self._shared.board.publish(
             OutboxChanged(
                 word=condition.word,
@@ -89,14 +90,15 @@ class Kept(Service):
                 is_well=condition.is_ready,
             )
         )
-        if condition.is_ready and self._keeper.outbox is not None:  # it may have more than we know of
+        if condition.is_ready and self._keeper.outbox is not None:  # the outbox may hold more than we know of
             self._find_pairs()
 
     def _tell_damaged(self, rows: int) -> None:
-        text = f"{counted(rows, 'row')} of the outbox cannot be read, and are set aside; everything else goes on"
+        text = f"{counted(rows, 'row')} of the outbox cannot be read and are set aside; the rest is sent"
         self._shared.board.publish(Remark(text=text, weight=Level.ERROR))
 
-    # -- what is kept since an earlier process ------------------------------------------------------------------------
+    # -- stanzas kept by an earlier process
+    # ------------------------------------------------------------------------------
 
     def _find_pairs(self) -> None:
         outbox = self._keeper.outbox
@@ -104,7 +106,7 @@ class Kept(Service):
         outbox.pairs().addCallbacks(self._found_pairs, _told_elsewhere)
 
     def _found_pairs(self, pairs: Sequence[PairState]) -> None:
-        """The oldest first; those that have a route already are on their way."""
+        """Wake the pairs, the oldest first; those that already have a route are being tried."""
         self._unwoken = deque(each.pair for each in pairs)
         outbox = self._keeper.outbox
         assert outbox is not None
@@ -129,7 +131,8 @@ class Kept(Service):
             if route.disposition is Disposition.QUEUEING:
                 self._woken.append(route)
 
-    # -- what has waited for too long --------------------------------------------------------------------------------
+    # -- stanzas that have waited too long
+    # ------------------------------------------------------------------------------
 
     def _turn(self) -> None:
         if self._unwoken:
@@ -166,11 +169,11 @@ class Kept(Service):
         return route is not None and route.has_hold_of(each.number)
 
     def _shortest(self) -> float:
-        """The shortest time for which anything is kept, in seconds: what ends late ends a tenth of it late."""
+        """Return the shortest time for which anything is kept, in seconds: stanzas end at most a tenth of it late."""
         peers = self._shared.settings.peers
         return min(peer.keep_hours for peer in (peers.any, *peers.entries.values())) * 3600
 
 
 def _told_elsewhere(failure: Failure) -> None:
-    """Pass over a failure of the outbox: its condition has been logged."""
+    """Ignore a failure of the outbox: its condition has been logged."""
     failure.trap(OutboxError)

@@ -1,4 +1,4 @@
-"""The policies towards the outside and towards relayed servers, and their dialback."""
+"""The policies for outside servers and for relayed servers, and their dialback."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Policies:
 
 
 def make_policies(shared: Shared, keys: KeyMaker, shut_out: ShutOut) -> Policies:
-    """The two sides make their keys with the same secret, so a key is good whichever side it is asked about."""
+    """Make the policy and dialback of both sides; they share one secret, so a key is valid on either."""
     rules = shared.rules
     outside = OutsideRules(rules.domains, rules.terms_outside, shut_out)
     inside = RelayRules(rules.domains, rules.terms_outside)

@@ -18,7 +18,7 @@ from gateway.xmpp.addresses import DomainPair
 
 @dataclass(frozen=True, kw_only=True)
 class Routing:
-    """Where stanzas go."""
+    """The router, and everything that routes share."""
 
     router: Router
     keeper: Keeper
@@ -28,9 +28,9 @@ class Routing:
 
 
 def route_stanzas(shared: Shared, open_stream: OpenStream) -> Routing:
-    """Make the router: whatever is not attached to it by name is remote.
+    """Make the router; every domain that is not attached to it by name is remote.
 
-    `open_stream` is called when a route needs a stream, and not before.
+    `open_stream` is called only when a route needs a stream.
     """
     limits, publish = shared.settings.limits, shared.board.publish
     backoff = Backoff(Waits(), SystemRandom())

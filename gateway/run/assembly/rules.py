@@ -1,4 +1,4 @@
-"""Rules: the settings in force, and what they mean for each domain. A reload puts others in their place."""
+"""Rules: the settings in force, and their meaning for each domain. A reload replaces the settings."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from gateway.routing.policy import DomainRule, Domains
 from gateway.stream.facts import Means, Terms
 from gateway.xmpp.addresses import Domain
 
-_MOST_DOMAINS = 4096  # whose terms are remembered
+_MOST_DOMAINS = 4096  # domains whose terms are cached
 
 
 class Rules:
-    """Answers by the settings of the moment, so that nobody keeps what a reload may change."""
+    """The answers of the present settings, so that no other object keeps what a reload may change."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.domains = Domains(domain_rules(settings))
-        self._terms: dict[PeerSettings, Terms] = {}  # made once for each table in the settings
-        self._found = lru_cache(_MOST_DOMAINS)(self._find_terms)  # several times while a stream is opened
+        self._terms: dict[PeerSettings, Terms] = {}  # one for each table in the settings
+        self._found = lru_cache(_MOST_DOMAINS)(self._find_terms)  # asked several times while a stream is opened
 
     def replace(self, settings: Settings) -> None:
-        """Answer by these settings from now on."""
+        """Use these settings from now on."""
         self.settings = settings
         self.domains.replace(domain_rules(settings))
         self._terms.clear()
         self._found.cache_clear()
 
     def peer(self, domain: Domain) -> PeerSettings:
-        """How we deal with a domain: relayed ones have their own settings."""
+        """Return the settings for a peer; relayed domains have their own."""
         ours = self.settings.domains.get(domain)
         return ours.peer if isinstance(ours, RelayDomain) else self.settings.peers.for_domain(domain)
 
     def route_rules(self, domain: Domain) -> RouteRules:
-        """How much may wait for a domain, and how long."""
+        """Return how much may wait for a domain, and for how long."""
         peer = self.peer(domain)
         return RouteRules(
             allow=peer.allow,
@@ -51,7 +51,7 @@ class Rules:
         )
 
     def way_to(self, domain: Domain) -> Way:
-        """How a domain is reached."""
+        """Return how a domain is reached."""
         peer = self.peer(domain)
         return Way(
             terms=self._terms_of(peer),
@@ -61,7 +61,7 @@ class Rules:
         )
 
     def terms_outside(self, domain: Domain) -> Terms | None:
-        """The terms for a domain outside; None where nothing is exchanged with it."""
+        """Return the terms for an outside domain; None if nothing is exchanged with it."""
         return self._found(domain)
 
     def _find_terms(self, domain: Domain) -> Terms | None:
@@ -69,7 +69,7 @@ class Rules:
         return self._terms_of(peer) if peer.allow else None
 
     def terms_with(self, domain: Domain) -> Terms | None:
-        """The terms for any other server: a relayed one, or one outside."""
+        """Return the terms for any other server: relayed or outside."""
         return self.domains.relayed_terms(domain) or self.terms_outside(domain)
 
     def _terms_of(self, peer: PeerSettings) -> Terms:
@@ -79,25 +79,27 @@ class Rules:
         return terms
 
     def speaks_for(self, remote: Domain | None, domain: Domain) -> bool:
-        """Whether we are that domain towards another server: to a relayed one, everybody whom it may reach."""
+        """Return whether we speak for that domain to another server: to a relayed one, for
+        everybody that it may reach.
+        """
         if self.domains.is_own(domain):
             return True
         is_relayed = remote is not None and self.domains.relayed_terms(remote) is not None
         return is_relayed and self.terms_outside(domain) is not None
 
     def secret_of(self, domain: Domain) -> str | None:
-        """What the component of a domain has to know; None where no component serves it."""
+        """Return the secret of a domain's component; None if no component serves it."""
         ours = self.settings.domains.get(domain)
         return ours.secret.text if isinstance(ours, ComponentDomain) else None
 
     @property
     def tls(self) -> TLSRules:
-        """Which TLS we speak."""
+        """The TLS versions and ciphers in use."""
         return TLSRules(minimum=self.settings.tls.minimum, ciphers=self.settings.tls.ciphers)
 
 
 def domain_rules(settings: Settings) -> dict[Domain, DomainRule]:
-    """What policy has to know of our domains."""
+    """Return what the policy has to know about our domains."""
     return {
         name: DomainRule(
             with_subdomains=isinstance(domain, ComponentDomain),
@@ -108,7 +110,7 @@ def domain_rules(settings: Settings) -> dict[Domain, DomainRule]:
 
 
 def terms_of(peer: PeerSettings) -> Terms:
-    """What the settings for a peer say about its streams."""
+    """Return the terms for streams from a peer's settings."""
     return Terms(
         require_tls=peer.require_tls,
         means=tuple(Means(means) for means in peer.authenticate),

@@ -1,4 +1,4 @@
-"""The domains that a component or a handler serves, and what each domain answers by itself."""
+"""The domains that a component or a handler serves, and the services that each domain answers by itself."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Served:
     handlers: dict[Domain, HandlerRoute] = field(default_factory=dict)
 
     def attach(self, domain: Domain, route: LocalRoute) -> None:
-        """Have a local domain served by this route from now on."""
+        """Have this route serve a local domain from now on."""
         if isinstance(route, ComponentRoute):
             self.components[domain] = route
         else:
@@ -43,7 +43,7 @@ class Served:
 
 
 def serve_locally(shared: Shared, routing: Routing) -> Served:
-    """Make and attach the routes of the domains as the settings have them."""
+    """Make and attach the routes of the domains in the settings."""
     served = Served(router=routing.router)
     for name, domain in shared.settings.domains.items():
         if isinstance(domain, ComponentDomain | HandlerDomain):
@@ -52,7 +52,7 @@ def serve_locally(shared: Shared, routing: Routing) -> Served:
 
 
 def local_route(shared: Shared, routing: Routing, domain: ComponentDomain | HandlerDomain) -> LocalRoute:
-    """Make a new route for a domain that a component or a handler serves."""
+    """Return a new route for a domain that a component or a handler serves."""
     router, publish = routing.router, shared.board.publish
     if isinstance(domain, ComponentDomain):
         limits = shared.settings.limits
@@ -65,15 +65,15 @@ def local_route(shared: Shared, routing: Routing, domain: ComponentDomain | Hand
     own = IDiscoverable.providedBy(handler) and handler.identities
     identities = [] if own else [("component", "generic", "xmpp-gateway")]
     disco = Disco(served, identities=identities, contacts=domain.admins)
-    handlers = [handler, Ping(), disco, Version(), Time()]  # what the handler declines is answered by what is built in
+    handlers = [handler, Ping(), disco, Version(), Time()]  # the built-in services answer what the handler declines
     return HandlerRoute(domain.domain, handlers, router, publish, shared.reactor)
 
 
 def services_of(settings: Settings, domain: Domain) -> dict[str, str]:
-    """The components and handlers that belong to a domain with accounts: those below it, and those beside it.
+    """Return the components and handlers that belong to a domain with accounts: those below it, and those beside it.
 
-    Beside it is what has the same parent and is below no other domain with accounts. A parent of one label, as `com`,
-    joins nothing.
+    Domains are beside it if they have the same parent and are not below another domain with accounts. A parent of one
+    label, such as `com`, does not count.
     """
     accounts = {each.domain for each in settings.domains_of(ImDomain)}
     parent = domain.partition(".")[2]
@@ -89,7 +89,7 @@ def services_of(settings: Settings, domain: Domain) -> dict[str, str]:
 
 
 def _made(domain: HandlerDomain) -> ILocalHandler:
-    """The handler itself; ConfigError tells what its factory, which may be the operator's own, had against it."""
+    """Return the handler; raise ConfigError with what its factory, which may be the operator's own, raised."""
     try:
         return domain.factory(**domain.options)  # type: ignore[no-any-return]
     except Exception as error:

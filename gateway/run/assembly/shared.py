@@ -1,4 +1,4 @@
-"""What all other parts share: the rules, the notice board and its history, the tools and limits of every stream."""
+"""The parts that all others share: rules, notice board, history, and the tools and limits of every stream."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from gateway.stream.tools import StreamTools
 from gateway.timing.steady_time import time_of_day
 from gateway.xmpp.addresses import AddressCache
 
-STREAM_ID_BYTES = 20  # 160 bits: dialback keys and component handshakes rest on an id that nobody can guess
+STREAM_ID_BYTES = 20  # 160 bits, because dialback keys and component handshakes depend on an id that nobody can guess
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """What is handed to nearly everything else."""
+    """The parts that nearly every other part needs."""
 
     rules: Rules
     reactor: Any
@@ -37,9 +37,9 @@ class Shared:
     history: History
     time_of_day: Callable[[], float]
     started_at: float
-    numbers: Iterator[int]  # of attempts, in the order in which they begin
+    numbers: Iterator[int]  # the numbers of attempts, in the order in which they begin
     endpoints: Endpoints
-    # what every stream needs
+    # needed by every stream
     places: Places
     addresses: AddressCache
     tools: StreamTools
@@ -53,7 +53,7 @@ class Shared:
         return self.rules.settings
 
     def attempt(self, kind: Kind) -> AttemptLog:
-        """Return the record of a stream that others open to us."""
+        """Return a new record for a stream that others open to us."""
         return AttemptLog(
             self.board.publish,
             self.reactor.seconds,
@@ -65,7 +65,7 @@ class Shared:
 
 
 def share(settings: Settings, reactor: Any) -> Shared:
-    """Make what the other steps start from; what happens is remembered from here on."""
+    """Make what the other steps start from; from now on, notices are remembered."""
     limits = settings.limits
     board = Board()
     addresses = AddressCache()

@@ -1,4 +1,4 @@
-"""The state folder, and the secrets in it that outlive the process."""
+"""The state folder, and its secrets, which outlive the process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEY = "gateway.state"
 
 
 def prepare_state(shared: Shared) -> KeyMaker:
-    """Make the folder when there is none, and return what makes keys from the secret of dialback."""
+    """Create the folder if there is none, and return the maker of keys from the dialback secret."""
     state = shared.settings.gateway.state
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -26,7 +26,9 @@ def prepare_state(shared: Shared) -> KeyMaker:
 
 
 def secret(file: Path) -> bytes:
-    """The secret in a file, made when there is none; readable for us alone. ConfigError says why it cannot be had."""
+    """Return the secret in a file, which is created if there is none, readable only by its
+    owner. Raises ConfigError.
+    """
     try:
         if not file.exists():
             _make_secret(file)
@@ -41,7 +43,7 @@ def secret(file: Path) -> bytes:
 
 
 def _make_secret(file: Path) -> None:
-    """Make it whole or not at all, and leave it to the first of several who do."""
+    """Create the file completely or not at all; if several processes do so, the first one wins."""
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as new:
         new.write(secrets.token_bytes(SECRET_BYTES))

@@ -99,7 +99,7 @@ def test_a_component_whose_contacts_or_certificate_change_stays_attached(gateway
     folder.write(CONFIGURATION.replace('serve = "component"', 'serve = "component"\nadmins = ["mailto:a@b.test"]'))
     changed = reload(gateway)["changed"]
     assert changed[0] == "bridge.test has changed"
-    assert changed[1].startswith("bridge.test has another certificate, valid until ")
+    assert changed[1].startswith("bridge.test has a new certificate, valid until ")
     assert gateway.served.components[BRIDGE] is component
 
 
