@@ -12,6 +12,7 @@ from typing import Any
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocolFactory
+from twisted.python.failure import Failure
 
 from gateway.config.settings import PeerSettings, Settings
 from gateway.federation.backoff import Backoff
@@ -59,12 +60,17 @@ class Gateway(MultiService):
         filters = self.filters = Filters(shared, routing, store=lambda: people.store)
         federation = self.federation = federate(shared, trust, policies, routing)
         self.reception = make_doors(shared, trust, policies, routing, served, people, federation)
-        self.status = observe(shared, trust, routing, served, self.connections)
-        operating = self.operating = let_operators_in(shared, steered=self)
+        self.refused_reload = ""  # why the last reload was refused, until one succeeds
+        observation = observe(
+            shared, trust, routing, served, people, federation, self.connections, lambda: self.refused_reload
+        )
+        self.status = observation.status
+        operating = self.operating = let_operators_in(shared, steered=self, observation=observation)
         self.factories: dict[str, IProtocolFactory] = {**self.reception.doors, "http": operating.page}
         endpoints = open_doors(shared, self.factories)
         for service in (self.kept, people, filters, operating.control, operating.lag, endpoints, operating.supervised):
             self.addService(service)
+        self.addService(observation.rounds)
 
     # -- started and stopped -----------------------------------------------------------------------------------------
 
@@ -152,7 +158,10 @@ class Gateway(MultiService):
         supervised = self.operating.supervised
 
         def done(result: Any) -> Any:
-            supervised.reloaded("reload on SIGHUP: see the log for the outcome")
+            refused = isinstance(result, Failure)
+            why = "; ".join(result.getErrorMessage().splitlines()) if refused else ""
+            self.refused_reload = why.removeprefix("nothing has changed: ")
+            supervised.reloaded(f"the reload was refused: {self.refused_reload}" if refused else "reloaded")
             return result
 
         supervised.reloading()

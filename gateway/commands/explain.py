@@ -6,14 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.commands.status import streams
-from gateway.commands.telling import attempt, duration, section
+from gateway.commands.telling import attempt, clock, duration, section
+from gateway.notices.attempts.proofs import Proofs, Proven, sentence
 from gateway.notices.notices import counted
+from gateway.operations.log import harmless
 
 
 def is_well(explained: Mapping[str, Any]) -> bool:
-    """Return whether the last attempt did not fail and the domain, if it is ours, is served."""
-    attempts = explained["attempts"]
-    return not (attempts and attempts[0]["failed"]) and all(domain["up"] for domain in explained["ours"])
+    """Return whether federation works, the last attempt did not fail, and a domain of ours is served."""
+    attempts, peer = explained["attempts"], explained["peer"]
+    fails = peer is not None and peer["state"] == "failing"
+    return not fails and not (attempts and attempts[0]["failed"]) and all(domain["up"] for domain in explained["ours"])
 
 
 def render(explained: Mapping[str, Any]) -> Iterator[str]:
@@ -37,6 +40,14 @@ def _state(name: str, explained: Mapping[str, Any]) -> Iterator[str]:
     if peer is not None:
         streams = f"{counted(peer['streams_in'], 'stream')} in, {peer['streams_out'] or 'none'} out"
         yield f"{name}: {streams}, {counted(peer['queued'], 'stanza')} waiting"
+        if peer["state"] == "failing":
+            times = f", {counted(peer['failures'], 'time')}" if peer["failures"] > 1 else ""
+            yield f"it fails since {clock(peer['since'])}{times} ({peer['verdict']}): {harmless(peer['told'], 400)}"
+        if peer["streams_in"] + peer["streams_out"]:
+            proofs = Proofs(peer["they_to_us"], peer["we_to_them"], harmless(peer["certificate_fault"], 200))
+            yield f"proofs: {sentence(proofs)}"
+            if peer["they_to_us"] == Proven.ADDRESS:
+                yield "we deliver to it, because dialback is allowed and trusts that address as well"
         if peer["retry_in"]:
             yield f"it failed; next attempt in {duration(peer['retry_in'])}, or at once with: xmpp-gateway retry {name}"
     if peer is None and not explained["ours"]:

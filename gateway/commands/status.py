@@ -5,38 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.commands.telling import duration, section, size, table
+from gateway.commands.telling import clock, duration, section, size, table
+from gateway.notices.attempts.proofs import in_words
+from gateway.notices.notices import counted
 
-FEW_DAYS = 14
+_BETWEEN_SERVERS = ("server", "keys")
 
 
 def is_well(status: Mapping[str, Any]) -> bool:
     """Return whether nothing is wrong."""
-    return not any(problems(status))
-
-
-def problems(status: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the problems, in words."""
-    yield from status["problems"]
-    for domain in status["domains"]:
-        if not domain["up"]:
-            yield f"{domain['domain']} is not served: {domain['told']}"
-    for certificate in status["certificates"]:
-        if certificate["days_left"] < FEW_DAYS:
-            left = certificate["days_left"]
-            ends = f"expires in {left:.0f} days" if left > 0 else f"expired on {certificate['not_after']}"
-            yield f"the certificate for {certificate['domain']} {ends}: {certificate['file']}"
+    return not status["troubles"]
 
 
 def render(status: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the answer as lines for people, problems first."""
-    wrong = list(problems(status))
+    """Yield the answer as lines for people, troubles first."""
     up = duration(status["time"] - status["started"])
-    verdict = (
-        "all is well" if not wrong else f"{len(wrong)} things are wrong" if len(wrong) > 1 else "one thing is wrong"
-    )
-    yield f"xmpp-gateway {status['version']}, running for {up}: {verdict}"
-    yield from (f"  - {problem}" for problem in wrong)
+    yield f"xmpp-gateway {status['version']}, running for {up}: {verdict(status)}"
+    for trouble in status["troubles"]:
+        yield f"  - {trouble['sentence']}"
+        since = f"since {clock(trouble['since'])}" if trouble["since"] else ""
+        if told := "; ".join(filter(None, (since, trouble["remedy"]))):
+            yield f"    {told}"
     domains = (
         [each["domain"], each["serve"], "up" if each["up"] else "DOWN", each["told"]] for each in status["domains"]
     )
@@ -50,6 +39,16 @@ def render(status: Mapping[str, Any]) -> Iterator[str]:
     yield from section("doors", status["doors"] or ["none"])
 
 
+def verdict(status: Mapping[str, Any]) -> str:
+    """Return the state of everything in a few words."""
+    wrong, failing = len(status["troubles"]), status["peer_states"].get("failing", 0)
+    if wrong:
+        return f"{wrong} things are wrong" if wrong > 1 else "one thing is wrong"
+    if failing:
+        return f"we are well, {counted(failing, 'other domain')} cannot be reached (xmpp-gateway peers)"
+    return "all is well"
+
+
 def streams(found: list[Mapping[str, Any]], now: float) -> Iterator[str]:
     """Yield streams as a table."""
     rows = (
@@ -59,7 +58,8 @@ def streams(found: list[Mapping[str, Any]], now: float) -> Iterator[str]:
             each["local"],
             each["remote"],
             each["state"],
-            ", ".join(sorted(set(each["proofs"].values()))),
+            in_words(each["they_to_us"]) if each["kind"] in _BETWEEN_SERVERS else each["they_to_us"],
+            in_words(each["we_to_them"]) if each["kind"] in _BETWEEN_SERVERS else "",
             each["tls"],
             duration(now - each["began"]),
             f"{size(each['bytes_in'])} in, {size(each['bytes_out'])} out",
@@ -67,5 +67,17 @@ def streams(found: list[Mapping[str, Any]], now: float) -> Iterator[str]:
         ]
         for each in found
     )
-    headings = ["kind", "way", "ours", "theirs", "state", "proof", "TLS", "age", "traffic", "address"]
+    headings = [
+        "kind",
+        "way",
+        "ours",
+        "theirs",
+        "state",
+        "they to us",
+        "we to them",
+        "TLS",
+        "age",
+        "traffic",
+        "address",
+    ]
     return table(headings, rows, "none")

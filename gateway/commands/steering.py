@@ -18,6 +18,7 @@ from typing import Any
 from gateway.commands import explain, status
 from gateway.commands.configuration import add_config, config_of
 from gateway.commands.telling import clock, duration, table
+from gateway.notices.attempts.proofs import in_words
 from gateway.notices.notices import counted
 from gateway.operations.control.client import NotDone, NotRunning, ask
 
@@ -115,18 +116,27 @@ def peers(answer: list[Mapping[str, Any]]) -> Iterator[str]:
     rows = (
         [
             peer["domain"],
+            peer["state"],
+            clock(peer["since"]) if peer["since"] else "",
             peer["streams_in"],
             peer["streams_out"],
             peer["queued"],
+            in_words(peer["they_to_us"]),
+            in_words(peer["we_to_them"]),
             peer["verdict"],
-            clock(peer["when"]) if peer["when"] else "",
             _in(peer["retry_in"]),
             peer["told"],
         ]
         for peer in answer
     )
-    headings = ["domain", "in", "out", "queued", "last attempt", "when", "next try", "what happened"]
+    headings = ["domain", "state", "since", "in", "out", "waiting"]
+    headings += ["they to us", "we to them", "verdict", "next try", "what happened"]
     return table(headings, rows, "no other domain has been seen since the service started")
+
+
+def none_fails(answer: list[Mapping[str, Any]]) -> bool:
+    """Return whether every domain that we know can be reached."""
+    return not any(peer["state"] == "failing" for peer in answer)
 
 
 def queues(answer: list[Mapping[str, Any]]) -> Iterator[str]:
@@ -216,7 +226,7 @@ STEERING = {
     command.name: command
     for command in (
         Steering(name="status", render=status.render, is_well=status.is_well),
-        Steering(name="peers", render=peers),
+        Steering(name="peers", render=peers, is_well=none_fails),
         Steering(name="explain", render=explain.render, is_well=explain.is_well, takes_domain=True),
         Queues(name="queues", render=queues),
         Steering(name="close", render=close, takes_domain=True),

@@ -7,6 +7,7 @@ from datetime import datetime
 from textwrap import wrap
 from typing import Any
 
+from gateway.notices.attempts.proofs import Proofs, sentence
 from gateway.operations.log import harmless
 
 MOST_CELL = 100
@@ -67,6 +68,11 @@ def attempt(record: Mapping[str, Any]) -> Iterator[str]:
         yield from step(each)
     if record["doing"]:
         yield f"  now   {harmless(record['doing'])}"
+    if (proofs := record["proofs"]) is not None:
+        yield from _folded("proofs", sentence(Proofs(**proofs)))
+    if (ended := record["ended"]) is not None:
+        end = f"after {duration(ended['lasted'])} ({ended['verdict']}): {ended['reason']}"
+        yield from _folded("it ended", end)
     if record["failed"]:
         yield from _folded("what happened", record["what_happened"])
         if record["meaning"] != record["what_happened"]:

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from heapq import nlargest
 from typing import Any
 
+from gateway.notices.attempts.proofs import proofs_on
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.stream.facts import Facts, Role
 
-StreamLabels = tuple[str, str, str, str, str]
-"""Direction, kind, state, proof and TLS version of a stream."""
+StreamLabels = tuple[str, str, str, str, str, str]
+"""Direction, kind, state, proof of theirs, proof of ours, and TLS version of a stream."""
 
 
 class Census:
@@ -32,10 +33,6 @@ class Census:
             elif kind != Kind.COMPONENT and facts.remote is not None:
                 self.between[facts.remote, direction] += 1
 
-    def streams_with(self, domain: str) -> int:
-        """Return the number of streams with another domain."""
-        return self.between[domain, Direction.IN] + self.between[domain, Direction.OUT]
-
     def latest(self, most: int | None) -> Iterable[Any]:
         """Return the `most` connections that were active last."""
         if most is None or most >= len(self.connections):
@@ -48,9 +45,10 @@ def labels_of(connection: Any) -> StreamLabels:
     facts: Facts = connection.stream.facts
     attempt = attempt_of(connection)
     direction = Direction.OUT if facts.role is Role.INITIATING else Direction.IN
-    proof = min(facts.proofs.values()) if facts.proofs else "none"
     kind = attempt.kind if attempt is not None else Kind.CLIENT
-    return direction, kind, connection.stream.state.value, proof, facts.tls.version if facts.tls else "none"
+    proofs = proofs_on(facts)
+    tls = facts.tls.version if facts.tls else "none"
+    return direction, kind, connection.stream.state.value, proofs.they_to_us, proofs.we_to_them, tls
 
 
 def attempt_of(connection: Any) -> AttemptLog | None:

@@ -9,14 +9,22 @@ included, in their present state.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from sys import getsizeof
 from typing import NamedTuple
 
 from gateway.bounds.tables import Bounded, family
-from gateway.notices.attempts.records import Attempt, AttemptUnderWay, Direction, FirstStanza, Kind, StepRecord
+from gateway.notices.attempts.records import (
+    Attempt,
+    AttemptUnderWay,
+    Direction,
+    FirstStanza,
+    Kind,
+    StepRecord,
+    StreamEnded,
+)
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Notice
 
@@ -31,7 +39,7 @@ MOST_BYTES = 33_554_432
 class History:
     """The remembered attempts, filled from notices."""
 
-    KINDS = (AttemptUnderWay, Attempt, FirstStanza)
+    KINDS = (AttemptUnderWay, Attempt, FirstStanza, StreamEnded)
 
     def __init__(
         self,
@@ -57,6 +65,8 @@ class History:
                 self._ended(notice)
             case FirstStanza():
                 self._first_stanza(notice)
+            case StreamEnded():
+                self._stream_ended(notice)
 
     def of(self, domain: str) -> list[Attempt]:
         """Return the attempts with another domain, or for one of our own, the latest first."""
@@ -77,11 +87,6 @@ class History:
         remembered = chain(self._attempts_now(), self._failures.values(), self._known, self._strangers)
         return next((attempt for attempt in remembered if attempt.number == number), None)
 
-    def latest(self) -> Iterator[tuple[str, Attempt]]:
-        """Yield each domain with the last attempt that concerned it."""
-        for shelf in (self._strangers, self._known):
-            yield from shelf.latest()
-
     def _attempts_now(self) -> Iterator[Attempt]:
         return (under_way.attempt for under_way in self._under_way.values())
 
@@ -98,9 +103,15 @@ class History:
 
     def _first_stanza(self, first: FirstStanza) -> None:
         attempt = first.attempt
-        whole = replace(attempt, steps=(*attempt.steps, first.record))
         for domain in domains_of(attempt):
-            self._known.exchange(domain, whole)
+            self._known.amend(domain, attempt.number, lambda kept: replace(kept, steps=(*kept.steps, first.record)))
+
+    def _stream_ended(self, end: StreamEnded) -> None:
+        attempt = replace(end.attempt, ended=end.ending)
+        for domain in domains_of(attempt):
+            self._known.amend(domain, attempt.number, lambda kept: replace(kept, ended=attempt.ended))
+        if attempt.outcome.is_failure:
+            self._failures.put(attempt.number, attempt, attempt.cause, _size(attempt))
 
 
 def domains_of(attempt: Attempt) -> tuple[str, ...]:
@@ -148,18 +159,16 @@ class _Shelf:
         found = self._kept.get(domain)
         return found[1] if found is not None else ()
 
-    def latest(self) -> Iterator[tuple[str, Attempt]]:
-        return ((domain, kept[-1].attempt) for domain, (_, kept) in self._kept.items())
-
     def put(self, domain: str, attempt: Attempt, cause: str) -> None:
         self._keep(domain, cause, (*self._of(domain), _Sized(attempt, _size(attempt)))[-self._attempts :])
 
-    def exchange(self, domain: str, attempt: Attempt) -> None:
+    def amend(self, domain: str, number: int, change: Callable[[Attempt], Attempt]) -> None:
         found = self._kept.get(domain)
         if found is not None:
             cause, kept = found
-            other = _Sized(attempt, _size(attempt))
-            self._keep(domain, cause, tuple(other if each.attempt.number == attempt.number else each for each in kept))
+            changed = (change(each.attempt) if each.attempt.number == number else None for each in kept)
+            pairs = zip(kept, changed, strict=True)
+            self._keep(domain, cause, tuple(_Sized(new, _size(new)) if new else old for old, new in pairs))
 
     def _keep(self, domain: str, cause: str, attempts: tuple[_Sized, ...]) -> None:
         self._kept.put(domain, (cause, attempts), cause, sum([sized.size for sized in attempts]))
@@ -167,7 +176,8 @@ class _Shelf:
 
 def _size(attempt: Attempt) -> int:
     """Return the approximate size of an attempt in bytes."""
-    texts = (attempt.local, attempt.remote, attempt.address, attempt.reason)
+    ending = attempt.ended.reason if attempt.ended is not None else ""
+    texts = (attempt.local, attempt.remote, attempt.address, attempt.reason, ending)
     return 600 + sum(map(getsizeof, texts)) + sum(map(_size_of_step, attempt.steps))
 
 

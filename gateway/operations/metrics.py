@@ -16,10 +16,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from gateway.net.listen.connection_limits import TurnedAway
-from gateway.notices.attempts.records import Attempt, StreamEnded
+from gateway.notices.attempts.records import Attempt, Kind, StreamEnded
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import LoopLag, MaybeLost, Notice, StanzaBounced, StanzasPassed
+from gateway.operations.minutes import Series
+from gateway.operations.peers import PeerState
 from gateway.operations.status_records import Figures
+from gateway.operations.troubles import TroubleKind
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 KINDS = frozenset(("message", "presence", "iq"))
@@ -58,6 +61,12 @@ class Metrics:
             buckets=LIFE_SECONDS,
             registry=registry,
         )
+        streams_ended = Counter(
+            "xmpp_gateway_streams_ended",
+            "Established streams that have ended, by how",
+            ["direction", "kind", "verdict"],
+            registry=registry,
+        )
         bounces = Counter(
             "xmpp_gateway_bounces", "Stanzas that were not delivered", ["condition", "answered"], registry=registry
         )
@@ -79,11 +88,16 @@ class Metrics:
         self._attempts = cache(attempts.labels)
         self._attempt_seconds = cache(attempt_seconds.labels)
         self._stream_seconds = cache(stream_seconds.labels)
+        self._streams_ended = cache(streams_ended.labels)
         self._bounces = cache(bounces.labels)
         registry.register(FigureGauges(figures))
         registry.register(OutboxCounters(figures))
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
+
+    def totals(self) -> dict[Series, int]:
+        """Return how many stanzas have come in from other servers, and gone out to them."""
+        return {Series.IN: self._passed.total(came_in=True), Series.OUT: self._passed.total(came_in=False)}
 
     def text(self) -> bytes:
         """Return all metrics, as they are now."""
@@ -102,6 +116,7 @@ class Metrics:
                     self._attempt_seconds(notice.direction, notice.kind).observe(notice.seconds)
             case StreamEnded():
                 self._stream_seconds(notice.attempt.direction, notice.attempt.kind).observe(notice.seconds)
+                self._streams_ended(notice.attempt.direction, notice.attempt.kind, notice.verdict).inc()
             case MaybeLost():
                 self._maybe_lost.inc(notice.count)
             case TurnedAway():
@@ -124,6 +139,10 @@ class StanzaCounts(Collector):
         for name in set(names):
             self._stanzas[came_in, via, name if name in KINDS else "other"] += names.count(name)
         self._bytes[came_in, via] += passed.size
+
+    def total(self, *, came_in: bool) -> int:
+        """Return how many stanzas passed between servers in one direction."""
+        return sum(self._stanzas[came_in, Kind.SERVER, name] for name in (*KINDS, "other"))
 
     def describe(self) -> Iterable[CounterMetricFamily]:
         """Return the names, for the registry."""
@@ -202,6 +221,10 @@ class FigureGauges(Collector):
 
         add("build_info", 1, figures.version)
         add("ready", float(figures.ready))
+        for trouble in TroubleKind:
+            add("trouble", figures.troubles[trouble], trouble)
+        for state in PeerState:
+            add("peers", figures.peers[state], state)
         for labels, count in figures.streams.items():
             add("streams", count, *labels)
         add("queued_stanzas", figures.queued_stanzas)
@@ -225,7 +248,9 @@ def _empty_gauges() -> dict[str, GaugeMetricFamily]:
         for name, documentation, labels in (
             ("build_info", "Always 1; the version is the label", ["version"]),
             ("ready", "1 when every port is open and the service is not stopping", []),
-            ("streams", "Open streams", ["direction", "kind", "state", "proof", "tls"]),
+            ("trouble", "How many things of that kind do not work", ["kind"]),
+            ("peers", "Other domains, by how federation with them is", ["state"]),
+            ("streams", "Open streams", ["direction", "kind", "state", "they_to_us", "we_to_them", "tls"]),
             ("queued_stanzas", "Stanzas waiting for a stream to open", []),
             ("routes", "Routes to other domains, by what happens to a stanza now", ["disposition"]),
             ("waiting_domains", "Domains not tried for a while because the last attempt failed", []),

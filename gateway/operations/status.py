@@ -15,14 +15,14 @@ from typing import Any, TypeVar
 
 from gateway.components.route import ComponentRoute
 from gateway.config.settings import ComponentDomain, HandlerDomain, RelayDomain, Settings
-from gateway.federation.backoff import Backoff, target_of
 from gateway.federation.outbound import OutboundSession
-from gateway.federation.route import RemoteRoute
 from gateway.net.certificates.own_certificates import Identity
-from gateway.notices.attempts.records import Attempt, Direction, Kind
+from gateway.notices.attempts.proofs import proofs_on
+from gateway.notices.attempts.records import Direction, Kind
 from gateway.notices.notices import counted
 from gateway.operations.census import Census, attempt_of, labels_of
 from gateway.operations.history import History
+from gateway.operations.peers import OtherDomains, PeerSources, waits_by_domain
 from gateway.operations.status_records import (
     CertificateStatus,
     DomainStatus,
@@ -32,11 +32,13 @@ from gateway.operations.status_records import (
     QueueStatus,
     Status,
     StreamStatus,
+    TroubleStatus,
 )
+from gateway.operations.troubles import Trouble
 from gateway.outbox.keeper import Keeper
 from gateway.stream.facts import Facts
 from gateway.timing.turns import Turns
-from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.addresses import Domain
 
 DAY_SECONDS = 86400
 
@@ -50,11 +52,11 @@ class Observed:
     identities: Mapping[Domain, Identity]
     components: Mapping[Domain, ComponentRoute]
     keeper: Keeper
-    remote_routes: Mapping[DomainPair, RemoteRoute]
-    backoff: Backoff
+    peers: PeerSources
     started_at: float
     connections: Callable[[], Iterable[Any]]  # inbound and outbound
     missing: Callable[[], list[str]]  # what the gateway lacks to do its work
+    troubles: Callable[[], list[Trouble]]
 
 
 class StatusReader:
@@ -74,20 +76,22 @@ class StatusReader:
         census = Census(self._observed.connections())
         streams = [self._stream(connection) for connection in census.latest(most)]
         peers = self.peers(census)
-        return self._status(census, streams, len(peers.names), list(peers.records(most)), list(self.queues(most)))
+        shown = list(peers.records()) if most is None else peers.choose(0, most)[1]
+        return self._status(census, streams, peers, shown, list(self.queues(most)))
 
     async def whole(self, turns: Turns) -> Status:
         """Return everything, read in turns; a large status is therefore not of a single moment."""
         census = Census(self._observed.connections())
         streams = await turns.gather(self._stream(each) for each in census.connections if not each.is_lost)
-        peers = await turns.gather(self.peers(census).records())
-        return self._status(census, streams, len(peers), peers, await turns.gather(self.queues()))
+        others = self.peers(census)
+        peers = await turns.gather(others.records())
+        return self._status(census, streams, others, peers, await turns.gather(self.queues()))
 
     def _status(
         self,
         census: Census,
         streams: list[StreamStatus],
-        peer_count: int,
+        others: OtherDomains,
         peers: list[PeerStatus],
         queues: list[QueueStatus],
     ) -> Status:
@@ -95,7 +99,8 @@ class StatusReader:
             version=self._version,
             time=self._time_of_day(),
             started=self._observed.started_at,
-            problems=[*self._observed.missing(), *self._observed.keeper.problems()],
+            missing=self._observed.missing(),
+            troubles=self.troubles(),
             doors=[f"{door} {endpoint}" for door, endpoint in self._observed.settings().listen.opened()],
             domains=list(self.domains(census)),
             certificates=list(self.certificates()),
@@ -103,21 +108,34 @@ class StatusReader:
             peers=peers,
             queues=queues,
             stream_count=len(census.connections),
-            peer_count=peer_count,
-            queue_count=len(self._observed.remote_routes),
+            peer_count=len(others),
+            peer_states=dict(others.counts),
+            waiting=others.waiting,
+            queue_count=len(self._observed.peers.remote_routes),
         )
+
+    def troubles(self) -> list[TroubleStatus]:
+        """Return what does not work, the longest lasting first."""
+        return [
+            TroubleStatus(
+                kind=each.kind, subject=each.subject, sentence=each.sentence, remedy=each.remedy, since=each.since
+            )
+            for each in self._observed.troubles()
+        ]
 
     def figures(self) -> Figures:
         """Return the figures of the moment."""
-        routes = self._observed.remote_routes.values()
+        routes = self._observed.peers.remote_routes.values()
         census = Census(self._observed.connections())
         return Figures(
             version=self._version,
             ready=not self._observed.missing(),
+            troubles=Counter(str(each.kind) for each in self._observed.troubles()),
+            peers=self.peers(census).counts,
             streams=census.streams,
             queued_stanzas=sum(route.queued for route in routes),
             routes=Counter(route.disposition.value for route in routes),
-            waiting_domains=len(self._waiting(self._seconds())),
+            waiting_domains=len(waits_by_domain(self._observed.peers.backoff, self._seconds())),
             outbox=self._outbox(),
             domains=list(self.domains(census)),
             certificates=list(self.certificates()),
@@ -177,8 +195,8 @@ class StatusReader:
 
     def queues(self, most: int | None = None) -> Iterator[QueueStatus]:
         """Yield every domain pair with stanzas sent or waiting; with `most`, those for which most wait."""
-        waiting = self._waiting(self._seconds())
-        routes = self._observed.remote_routes
+        waiting = waits_by_domain(self._observed.peers.backoff, self._seconds())
+        routes = self._observed.peers.remote_routes
         chosen = _the_most_telling(list(routes.items()), most, lambda item: item[1].queued, lambda item: item[0].target)
         for pair, route in chosen:
             yield QueueStatus(
@@ -190,26 +208,19 @@ class StatusReader:
                 retry_in=waiting.get(pair.target),
             )
 
-    def peers(self, census: Census) -> OtherDomains:
-        """Return every other domain that is remembered."""
-        return OtherDomains(self._observed, census, self._waiting(self._seconds()))
+    def peers(self, census: Census | None = None) -> OtherDomains:
+        """Return every other domain with which there is something."""
+        connections = self._observed.connections() if census is None else census.connections
+        return OtherDomains(self._observed.peers, connections, self._seconds(), self._time_of_day())
 
     def peer(self, name: str) -> PeerStatus | None:
-        """Return one other domain, if it is remembered."""
-        known = self.peers(Census(self._observed.connections()))
-        return known.record(name) if name in known.names else None
-
-    def _waiting(self, now: float) -> dict[str, float]:
-        """Return for each domain how long it will not be tried, in seconds; of several pairs, the longest counts."""
-        waiting: dict[str, float] = {}
-        for whom, retry_at in self._observed.backoff.waiting(now).items():
-            target = target_of(whom)
-            waiting[target] = max(round(retry_at - now, 1), waiting.get(target, 0))
-        return waiting
+        """Return one other domain, if there is anything with it."""
+        return self.peers().find(name)
 
     def _stream(self, connection: Any) -> StreamStatus:
         facts: Facts = connection.stream.facts
-        direction, kind, state, _, tls = labels_of(connection)
+        direction, kind, state, *_, tls = labels_of(connection)
+        proofs = proofs_on(facts)
         attempt = attempt_of(connection)
         return StreamStatus(
             number=attempt.number if attempt else 0,
@@ -220,6 +231,9 @@ class StatusReader:
             remote=str(facts.client or facts.remote or (attempt.remote if attempt else "")),
             address=connection.peer_address,
             both_ways=facts.bidirectional or kind in (Kind.COMPONENT, Kind.CLIENT),
+            they_to_us=proofs.they_to_us,
+            we_to_them=proofs.we_to_them,
+            certificate_fault=proofs.certificate_fault,
             proofs={f"{pair.sender} to {pair.target}": str(means) for pair, means in facts.proofs.items()},
             tls=tls,
             cipher=facts.tls.cipher if facts.tls else "",
@@ -229,45 +243,6 @@ class StatusReader:
             bytes_out=connection.bytes_out,
             idle_seconds=round(max(0.0, self._seconds() - connection.last_activity), 1),
         )
-
-
-class OtherDomains:
-    """The other domains that are remembered; a record of each is made on request."""
-
-    def __init__(self, observed: Observed, census: Census, waiting: Mapping[str, float]) -> None:
-        self._census = census
-        self._waiting = waiting
-        self._latest = {domain: attempt for domain, attempt in observed.history.latest() if _is_server(attempt)}
-        self._queued: Counter[str] = Counter()
-        for pair, route in observed.remote_routes.items():
-            self._queued[pair.target] += route.queued
-        self.names = {*self._latest, *self._queued, *(remote for remote, _ in census.between)} - {""}
-
-    def records(self, most: int | None = None) -> Iterator[PeerStatus]:
-        """Yield all of them by name, or the `most` that are in trouble or in use."""
-        chosen = self.names if most is None else nlargest(most, self.names, key=self._weight)
-        return map(self.record, sorted(chosen))
-
-    def record(self, name: str) -> PeerStatus:
-        """Return one of them."""
-        last = self._latest.get(name)
-        return PeerStatus(
-            domain=name,
-            streams_in=self._census.between[name, Direction.IN],
-            streams_out=self._census.between[name, Direction.OUT],
-            queued=self._queued[name],
-            retry_in=self._waiting.get(name),
-            verdict=str(last.verdict) if last else "",
-            told=last.what_happened if last else "",
-            when=last.began if last else None,
-        )
-
-    def _weight(self, name: str) -> tuple[bool, int, float]:
-        """Return the sort key: domains with waiting stanzas first, then those with streams, then those most recently
-        active.
-        """
-        last = self._latest.get(name)
-        return self._queued[name] > 0, self._census.streams_with(name), last.began if last else 0
 
 
 def _ends(connection: Any) -> tuple[object, object]:
@@ -286,7 +261,3 @@ def _the_most_telling(
 def outbound_connections(sessions: Iterable[OutboundSession]) -> Iterator[Any]:
     """Yield the connections of the streams that we opened."""
     return (session.connection for session in sessions)
-
-
-def _is_server(attempt: Attempt) -> bool:
-    return attempt.kind in (Kind.SERVER, Kind.KEYS)

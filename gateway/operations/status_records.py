@@ -21,7 +21,11 @@ class DomainStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamStatus:
-    """One stream; `direction` says who opened it, `proofs` the means of proof by pair; times are in seconds."""
+    """One stream; `direction` says who opened it; times are in seconds.
+
+    `they_to_us` and `we_to_them` are what each side has proved, `certificate_fault` why the other side's certificate
+    proves nothing (see `notices.attempts.proofs`); `proofs` are the means that were negotiated, by domain pair.
+    """
 
     number: int
     kind: str
@@ -31,6 +35,9 @@ class StreamStatus:
     remote: str
     address: str
     both_ways: bool
+    they_to_us: str
+    we_to_them: str
+    certificate_fault: str
     proofs: Mapping[str, str]
     tls: str
     cipher: str
@@ -55,9 +62,15 @@ class QueueStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class PeerStatus:
-    """Another domain: its streams, what waits for it, and how the last attempt ended."""
+    """Another domain: its state and since when, its streams, what waits for it, and how the last attempt ended.
+
+    `failures` is how often in a row it failed. Proofs, TLS version and days of the certificate are the weakest of all
+    streams. `hour` has the bytes that passed in twenty equal parts of the last hour.
+    """
 
     domain: str
+    state: str
+    since: float | None
     streams_in: int
     streams_out: int
     queued: int
@@ -65,6 +78,24 @@ class PeerStatus:
     verdict: str
     told: str
     when: float | None
+    failures: int
+    they_to_us: str
+    we_to_them: str
+    certificate_fault: str
+    certificate_days: float | None
+    tls: str
+    hour: Sequence[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TroubleStatus:
+    """Something that does not work, since when, and what to do."""
+
+    kind: str
+    subject: str
+    sentence: str
+    remedy: str
+    since: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +111,16 @@ class CertificateStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """The whole status. Streams, peers and queues may be shortened; their totals are complete."""
+    """The whole status. Streams, peers and queues may be shortened; their totals are complete.
+
+    `missing` is what keeps the gateway from its work, in words; `troubles` are everything that does not work.
+    """
 
     version: str
     time: float
     started: float
-    problems: Sequence[str]
+    missing: Sequence[str]
+    troubles: Sequence[TroubleStatus]
     doors: Sequence[str]
     domains: Sequence[DomainStatus]
     certificates: Sequence[CertificateStatus]
@@ -94,12 +129,14 @@ class Status:
     queues: Sequence[QueueStatus]
     stream_count: int
     peer_count: int
+    peer_states: Mapping[str, int]
+    waiting: int
     queue_count: int
 
     @property
     def ready(self) -> bool:
-        """Return whether the gateway does its work."""
-        return not self.problems
+        """Whether the gateway does its work."""
+        return not self.missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +155,8 @@ class Figures:
 
     version: str
     ready: bool
+    troubles: Counter[str]  # by kind
+    peers: Counter[str]  # by state
     streams: Counter[StreamLabels]
     queued_stanzas: int
     routes: Counter[str]  # by disposition

@@ -41,13 +41,6 @@ class Keeper:
         """Return whether stanzas are taken now."""
         return self.outbox is not None and self.outbox.condition.works >= Works.TAKES
 
-    def problems(self) -> list[str]:
-        """Return what an operator should do something about, in words."""
-        if self.outbox is None or self.outbox.condition.is_ready or self.outbox.condition is Condition.CLOSED:
-            return []
-        condition = self.outbox.condition
-        return [f"{condition.sentence}: {condition.remedy}"]
-
     def refusal(self) -> OutboxUnavailable:
         """Return why nothing is taken."""
         return OutboxUnavailable(self.outbox.condition if self.outbox is not None else Condition.CLOSED)

@@ -22,6 +22,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from gateway.storage.errors import StoreUnavailable
+from gateway.storage.health import Fault, fault_of
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -67,6 +68,7 @@ class CommitQueue:
         self._waiting: list[_WaitingJob] = []
         self._running = False
         self._closed: Deferred[None] | None = None
+        self.fault: Fault | None = None  # of the last transaction
 
     def read(self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Run a job that changes nothing."""
@@ -121,6 +123,8 @@ class CommitQueue:
     def _finish(self, outcomes: list[Any] | Failure, batch: Sequence[_WaitingJob]) -> None:
         """Tell everybody; what they ask for in answer is in the next transaction together."""
         error = outcomes.value if isinstance(outcomes, Failure) else None
+        if self.fault is None or not self.fault.lasts:
+            self.fault = fault_of(error.__cause__) if error is not None else None
         if isinstance(error, StoreUnavailable) and not self._goes_on(error):
             batch, self._waiting = [*batch, *self._waiting], []
             self._closed = self._closed or Deferred()

@@ -10,11 +10,14 @@ from collections.abc import Callable, Collection, Sequence
 from sqlite3 import Connection
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.sasl.keys import ScramHash, ScramKeys
 from gateway.storage import rosters, statements
 from gateway.storage.commits import CommitQueue, Runner
+from gateway.storage.errors import StoreUnavailable
+from gateway.storage.health import Fault
 from gateway.storage.interfaces import IStore
 from gateway.storage.records import (
     OfflineMessage,
@@ -109,7 +112,21 @@ class SqliteStore:
     def set_document(self, account: str, name: str, content: bytes | None) -> Deferred[None]:
         return self._queue.write(statements.set_document, account, name, content, self._limits)
 
+    @property
+    def fault(self) -> Fault | None:
+        """What is wrong with the database, as far as the last transaction has shown."""
+        return self._queue.fault
+
+    def look(self) -> Deferred[None]:
+        """Write something that changes nothing, to learn whether the database works; `fault` has the answer."""
+        return self._queue.write(statements.touch).addErrback(_noted)
+
     def close(self) -> Deferred[None]:
         if self._closed is None:
             self._closed = self._queue.close().addCallback(lambda _: self._stop())
         return self._closed
+
+
+def _noted(failure: Failure) -> None:
+    """Pass over a failure that the queue has noted as its fault."""
+    failure.trap(StoreUnavailable)

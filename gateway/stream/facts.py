@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -52,6 +53,8 @@ class PeerCertificate(Protocol):
     def valid(self) -> bool: ...
     @property
     def has_expired(self) -> bool: ...
+    @property
+    def not_after(self) -> datetime | None: ...
     @property
     def description(self) -> str: ...
     def proves(self, domain: Domain) -> bool: ...

@@ -41,7 +41,8 @@ def test_f_b_2_all_records_together_have_a_bound_in_bytes() -> None:
         for _ in range(MOST_STEPS):
             log.step(AttemptStep.PROOF, "🩷" * 1000, offered="🩷" * 1000)
         log.end(Verdict.NOT_TRUSTED)
-    kept = {id(each): each for _, latest in history.latest() for each in history.of(latest.remote)}
+    names = ["small.test", *(f"n{number}.test" for number in range(400))]
+    kept = {id(each): each for name in names for each in history.of(name)}
     kept |= {id(each): each for each in history.failures()}
     assert sum(len(json.dumps(asdict(each), ensure_ascii=False)) * 4 for each in kept.values()) < 1_500_000
     assert history.of("small.test")

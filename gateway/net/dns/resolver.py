@@ -36,6 +36,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.net.dns.answers import DNSAnswer, DNSQuestion
 from gateway.net.dns.destinations import ANYWHERE, Destinations
+from gateway.net.dns.liveness import WatchedNameservers
 from gateway.net.dns.nameservers import Asks, Nameservers
 from gateway.net.dns.questions import AnswerWait, DNSQuestions, ResolverBounds
 from gateway.net.dns.service_records import FOR_SERVERS, Offer, SRVService, Tls, in_order
@@ -106,7 +107,8 @@ class Resolver:
         self._patience = patience
         self._random = random or SystemRandom()
         asked = asks or Nameservers(reactor, nameservers_of(nameservers), believes=validating.believes)
-        self._questions = DNSQuestions(reactor, asked, bounds)
+        self.nameservers = WatchedNameservers(asked)
+        self._questions = DNSQuestions(reactor, self.nameservers, bounds)
 
     async def resolve(
         self,

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from gateway.features.handshake import AttachComponent
 from gateway.features.sasl_initiating import Trying
 from gateway.notices.attempts.elsewhere import Elsewhere
+from gateway.notices.attempts.proofs import proofs_on
 from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction, Kind
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.events import (
@@ -41,6 +42,14 @@ _VERDICTS = {
     StreamCondition.SYSTEM_SHUTDOWN: Verdict.CLOSED_BY_US,
     StreamCondition.RESET: Verdict.CLOSED_BY_US,
 }
+# Errors with which streams end in everyday life; any other one that ends an established stream is an objection.
+_ORDINARY_ENDS = {
+    StreamCondition.CONFLICT,
+    StreamCondition.CONNECTION_TIMEOUT,
+    StreamCondition.RESET,
+    StreamCondition.SEE_OTHER_HOST,
+    StreamCondition.SYSTEM_SHUTDOWN,
+}
 _REFUSALS = (Verdict.PROOF_REFUSED, Verdict.NOT_TRUSTED, Verdict.CERTIFICATE_EXPIRED)
 _MOST_FEATURES = 12
 _ABOUT_CERTIFICATES = re.compile(r"certificate|\bcerts?\b|tlsa|\bdane\b|x\.?509|self.signed|\bchain\b", re.IGNORECASE)
@@ -59,6 +68,7 @@ class Narrator:
         self._elsewhere = elsewhere
         self.last_error = ""
         self.their_error: StreamCondition | None = None  # the stream error with which the other side ended the stream
+        self.our_error: StreamCondition | None = None  # with which we ended the stream
         self.closed_properly = False
         self.external_failed = False  # our certificate was refused, or was being checked when the stream ended
         self.dialback_failed = False  # our dialback was refused
@@ -132,7 +142,16 @@ class Narrator:
             verdict, words = self._end(reason)
             self.attempt.end(verdict, words)
         elif self._connection is not None:
-            self.attempt.stream_ended(self._connection.bytes_in, self._connection.bytes_out, self.last_error or reason)
+            bytes_in, bytes_out = self._connection.bytes_in, self._connection.bytes_out
+            self.attempt.stream_ended(bytes_in, bytes_out, self.last_error or reason, self._ended_as())
+
+    def _ended_as(self) -> Verdict:
+        """Return the verdict on the end of an established stream: whether one side ended it over something."""
+        if self.their_error is not None:
+            return Verdict.ENDED if self.their_error in _ORDINARY_ENDS else Verdict.CLOSED_BY_PEER
+        if self.our_error is not None and self.our_error not in _ORDINARY_ENDS:
+            return Verdict.REFUSED_BY_US
+        return Verdict.ENDED
 
     def _end(self, reason: str) -> tuple[Verdict, str]:
         """Return the verdict on a stream that was never established and ended without a stream error."""
@@ -237,7 +256,8 @@ class Narrator:
         )
 
     def _established(self, _: NegotiationCompleted) -> None:
-        self.attempt.end(Verdict.ESTABLISHED)
+        between_servers = self.attempt.kind in (Kind.SERVER, Kind.KEYS)
+        self.attempt.end(Verdict.ESTABLISHED, proofs=proofs_on(self._facts) if between_servers else None)
 
     def _error_received(self, error: StreamErrorReceived) -> None:
         self.their_error = error.condition
@@ -252,6 +272,7 @@ class Narrator:
             self.closed_properly = not self.last_error
             return
         self._was_ended_by_us = True
+        self.our_error = error.condition
         if self.attempt.is_open:
             self._name_the_refused()
             told = f"we ended it with {error.condition}: {error.reason}"

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.bounds.tables import address_of, family
+from gateway.notices.attempts.proofs import Proofs
+from gateway.notices.attempts.proofs import sentence as proofs_in_words
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Level, Notice, Publish, StanzasPassed
 from gateway.xmpp.addresses import DomainPair
@@ -90,10 +92,22 @@ class StepRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StreamEnding:
+    """How an established stream ended, `lasted` seconds after its attempt began; sizes are in bytes."""
+
+    verdict: Verdict
+    reason: str
+    lasted: float
+    bytes_in: int
+    bytes_out: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Attempt(Notice):
     """The record of one attempt; `local` and `remote` are domains, as far as they were known.
 
-    `doing` says what an attempt under way is waiting for.
+    `doing` says what an attempt under way is waiting for. `proofs` are those of an established stream between servers,
+    and `ended` says how that stream ended, once it has.
     """
 
     number: int
@@ -108,6 +122,8 @@ class Attempt(Notice):
     verdict: Verdict
     reason: str = ""
     doing: str = ""
+    proofs: Proofs | None = None
+    ended: StreamEnding | None = None
 
     @property
     def level(self) -> Level:
@@ -121,14 +137,19 @@ class Attempt(Notice):
         return address_of(self.address) if self.direction is Direction.IN else family(self.remote)
 
     @property
+    def outcome(self) -> Verdict:
+        """The verdict on all that is known: how the stream ended, if it was established and has ended."""
+        return self.verdict if self.ended is None else self.ended.verdict
+
+    @property
     def mend(self) -> str:
         """The remedy for a failure."""
-        return self.verdict.advice.mend.replace("DOMAIN", self.remote or self.local or "DOMAIN")
+        return self.outcome.advice.mend.replace("DOMAIN", self.remote or self.local or "DOMAIN")
 
     @property
     def side(self) -> str:
         """The side on which to look for the cause of a failure."""
-        return self.verdict.advice.side
+        return self.outcome.advice.side
 
     @property
     def who(self) -> str:
@@ -148,14 +169,17 @@ class Attempt(Notice):
     @property
     def what_happened(self) -> str:
         """The end in one sentence: the reason that was given, else the meaning of the verdict."""
-        return self.reason or self.verdict.advice.meaning
+        if self.ended is not None and self.ended.reason:
+            return self.ended.reason
+        return self.reason or self.outcome.advice.meaning
 
     @property
     def sentence(self) -> str:
         if not self.verdict.is_failure:
             told = "; ".join(f"{step.step} {step.told}" for step in self.steps if step.told)
             ended = _ENDED.get(self.verdict, str(self.verdict))
-            return f"{self.who} {ended} in {self.seconds:.2f} s: {told or self.what_happened}"
+            proofs = f"; {proofs_in_words(self.proofs)}" if self.proofs is not None else ""
+            return f"{self.who} {ended} in {self.seconds:.2f} s: {told or self.what_happened}{proofs}"
         at = f" at {self.steps[-1].step}" if self.steps else ""
         return (
             f"{self.who} failed after {self.seconds:.2f} s{at}: {self.what_happened}"
@@ -233,23 +257,44 @@ class FurtherPair(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class StreamEnded(Notice):
-    """An established stream ended; sizes are in bytes and cover the whole stream."""
+    """An established stream ended; `verdict` is a failure if one side objected to something.
+
+    Sizes are in bytes and cover the whole stream.
+    """
 
     attempt: Attempt
     seconds: float
     bytes_in: int
     bytes_out: int
     reason: str
+    verdict: Verdict = Verdict.ENDED
+
+    @property
+    def level(self) -> Level:
+        return Level.WARN if self.verdict.is_failure else Level.INFO
 
     @property
     def cause(self) -> str:
         return self.attempt.cause
 
     @property
+    def ending(self) -> StreamEnding:
+        """The end, as it is remembered with the attempt."""
+        return StreamEnding(
+            verdict=self.verdict,
+            reason=_cut(self.reason),
+            lasted=self.seconds,
+            bytes_in=self.bytes_in,
+            bytes_out=self.bytes_out,
+        )
+
+    @property
     def sentence(self) -> str:
+        advice = self.verdict.advice
+        failure = f" ({self.verdict}; the cause is {advice.side}). {advice.mend}" if self.verdict.is_failure else ""
         return (
             f"{self.attempt.who}: ended after {self.seconds:.0f} s, {self.bytes_in} bytes in, {self.bytes_out} out:"
-            f" {self.reason}"
+            f" {self.reason}{failure}"
         )
 
 
@@ -323,11 +368,11 @@ class AttemptLog:
         if self.record is not None:
             self._publish(FurtherPair(attempt=self.record, pair=pair, ok=ok, told=told))
 
-    def end(self, verdict: Verdict, reason: str = "") -> None:
+    def end(self, verdict: Verdict, reason: str = "", proofs: Proofs | None = None) -> None:
         """End the attempt; only the first verdict counts."""
         if self.record is None:
             self._doing = ""
-            self.record = self._record(verdict, reason)
+            self.record = self._record(verdict, reason, proofs)
             self._publish(self.record)
 
     def stanzas(self, told: str) -> None:
@@ -344,12 +389,19 @@ class AttemptLog:
             StanzasPassed(came_in=came_in, via=self.kind, source=ends[0], target=ends[1], stanzas=stanzas, size=size)
         )
 
-    def stream_ended(self, bytes_in: int, bytes_out: int, reason: str) -> None:
+    def stream_ended(self, bytes_in: int, bytes_out: int, reason: str, verdict: Verdict = Verdict.ENDED) -> None:
         """Publish the end of the stream that the attempt established."""
         if self.record is not None and self.record.verdict is Verdict.ESTABLISHED:
             lasted = self._seconds() - self._from
             self._publish(
-                StreamEnded(attempt=self.record, seconds=lasted, bytes_in=bytes_in, bytes_out=bytes_out, reason=reason)
+                StreamEnded(
+                    attempt=self.record,
+                    seconds=lasted,
+                    bytes_in=bytes_in,
+                    bytes_out=bytes_out,
+                    reason=reason,
+                    verdict=verdict,
+                )
             )
 
     def _ended(
@@ -374,7 +426,7 @@ class AttemptLog:
         """Return the record as it is now."""
         return self.record or self._record(Verdict.UNDER_WAY, "")
 
-    def _record(self, verdict: Verdict, reason: str) -> Attempt:
+    def _record(self, verdict: Verdict, reason: str, proofs: Proofs | None = None) -> Attempt:
         return Attempt(
             number=self.number,
             direction=self.direction,
@@ -388,6 +440,7 @@ class AttemptLog:
             verdict=verdict,
             reason=_cut(reason),
             doing=_cut(self._doing),
+            proofs=proofs,
         )
 
 

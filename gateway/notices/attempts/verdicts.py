@@ -17,6 +17,7 @@ class Verdict(StrEnum):
     ESTABLISHED = "established"
     QUESTIONS_ANSWERED = "questions-answered"
     CLOSED_BY_US = "closed-by-us"
+    ENDED = "ended"
     SAID_NOTHING = "said-nothing"
     NO_SUCH_DOMAIN = "no-such-domain"
     DNS_FAILED = "dns-failed"
@@ -62,6 +63,7 @@ NO_FAILURES = frozenset(
         Verdict.ESTABLISHED,
         Verdict.QUESTIONS_ANSWERED,
         Verdict.CLOSED_BY_US,
+        Verdict.ENDED,
         Verdict.SAID_NOTHING,
     }
 )
@@ -71,6 +73,7 @@ ADVICE = {
     Verdict.ESTABLISHED: Advice(meaning="the stream is established and stanzas can pass"),
     Verdict.QUESTIONS_ANSWERED: Advice(meaning="the other server connected only to verify our dialback keys"),
     Verdict.CLOSED_BY_US: Advice(meaning="we closed the stream: an operator asked for it, or the service was stopping"),
+    Verdict.ENDED: Advice(meaning="the stream was established and ended later, without an objection of either side"),
     Verdict.SAID_NOTHING: Advice(
         meaning="the other side connected and left without sending anything, as monitors and scanners do"
     ),

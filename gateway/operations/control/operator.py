@@ -33,7 +33,7 @@ from gateway.xmpp.errors import MalformedAddress
 MOST_LETTERS = 1000
 MOST_SHOWN = 200
 MOST_FAILURES = 30  # shown at once
-_LISTS = ("domains", "certificates", "streams", "peers", "queues")
+_LISTS = ("troubles", "domains", "certificates", "streams", "peers", "queues")
 
 
 class Steered(Protocol):
@@ -259,9 +259,10 @@ def attempt_record(attempt: Attempt) -> dict[str, Any]:
     return {
         **asdict(attempt),
         "who": attempt.who,
-        "failed": attempt.verdict.is_failure,
+        "outcome": attempt.outcome,
+        "failed": attempt.outcome.is_failure,
         "what_happened": attempt.what_happened,
-        "meaning": attempt.verdict.advice.meaning,
+        "meaning": attempt.outcome.advice.meaning,
         "side": attempt.side,
         "mend": attempt.mend,
     }

@@ -7,22 +7,28 @@ process answers at all. The JSON gives the reasons.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from gateway.operations.http.door import Response
+from gateway.operations.troubles import Trouble, TroubleKind
 
 NOT_READY = 503
 
 
-def ready(missing: Callable[[], list[str]], warnings: Callable[[], list[str]] = lambda: []) -> Callable[[], Response]:
+def ready(missing: Callable[[], list[str]], troubles: Callable[[], Iterable[Trouble]]) -> Callable[[], Response]:
     """Return the page that says whether the gateway is ready; `missing` returns what it lacks for that, in words.
 
-    `warnings` returns what should be repaired but stops nothing: streams work even while the outbox refuses stanzas.
+    `troubles` are warnings: they should be repaired but stop nothing. Streams work even while the outbox is full.
     """
 
     def page() -> Response:
         problems = missing()
-        told = {"alive": True, "ready": not problems, "problems": problems, "warnings": warnings()}
+        warnings = [
+            f"{each.sentence}: {each.remedy}" if each.remedy else each.sentence
+            for each in troubles()
+            if each.kind is not TroubleKind.PORT
+        ]
+        told = {"alive": True, "ready": not problems, "problems": problems, "warnings": warnings}
         return _json(told, NOT_READY if problems else 200)
 
     return page

@@ -8,23 +8,47 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from gateway.clients.people import People
+from gateway.operations import findings
 from gateway.operations.control.door import ControlDoor
 from gateway.operations.control.operator import Operator, Steered
 from gateway.operations.control.place import socket_path
+from gateway.operations.fates import Fates
 from gateway.operations.http.door import HTTPDoor, Page, Response
 from gateway.operations.http.events import EventStream
 from gateway.operations.http.files import page_files
 from gateway.operations.http.health import alive, ready
 from gateway.operations.lag import LagMeter
 from gateway.operations.metrics import CONTENT_TYPE, Metrics
+from gateway.operations.minutes import Minutes
+from gateway.operations.peers import PeerSources
+from gateway.operations.rounds import Look, Rounds
 from gateway.operations.status import Observed, StatusReader
 from gateway.operations.supervision import Supervised
-from gateway.outbox.keeper import Keeper
+from gateway.operations.troubles import Troubles
 from gateway.run.assembly.certificates import Trust
+from gateway.run.assembly.federation import Federation
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served
 from gateway.run.assembly.shared import Shared
+from gateway.storage.interfaces import IStore
+from gateway.storage.sqlite import SqliteStore
 from gateway.timing.turns import Turns
+
+_STORE_ROUNDS = 6
+"""A store is tried once in this many rounds: that is a write to the disk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """What is read of the gateway, counted and looked after."""
+
+    status: StatusReader
+    fates: Fates
+    minutes: Minutes
+    troubles: Troubles
+    metrics: Metrics
+    rounds: Rounds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,43 +66,88 @@ def observe(
     trust: Trust,
     routing: Routing,
     served: Served,
+    people: People,
+    federation: Federation,
     connections: Callable[[], list[Any]],
-) -> StatusReader:
-    """Return the reader of the present state."""
+    refused_reload: Callable[[], str],
+) -> Observation:
+    """Return the reader of the present state, and what counts and looks around from now on."""
+    board, now, routes = shared.board, shared.time_of_day, routing.routes.by_pair
+    fates = Fates(now)
+    minutes = Minutes(now, totals=lambda: metrics.totals(), connections=connections)
+    nameservers = federation.resolver.nameservers
+    troubles = Troubles(
+        [
+            lambda: findings.ports(shared.endpoints.missing),
+            lambda: findings.outbox(routing.keeper),
+            lambda: findings.disk(shared.settings.gateway.state),
+            lambda: findings.accounts(people.store),
+            lambda: findings.nameservers(nameservers.dead),
+            lambda: findings.refused_reload(refused_reload()),
+            lambda: findings.domains_down(shared.settings, served.components, fates, now()),
+            lambda: findings.certificates_ending(trust.identities, now()),
+            lambda: findings.undelivered(routes, fates, now()),
+        ],
+        now,
+        board.publish,
+    )
     observed = Observed(
         settings=lambda: shared.settings,
         history=shared.history,
         identities=trust.identities,
         components=served.components,
         keeper=routing.keeper,
-        remote_routes=routing.routes.by_pair,
-        backoff=routing.backoff,
+        peers=PeerSources(fates=fates, minutes=minutes, backoff=routing.backoff, remote_routes=routes),
         started_at=shared.started_at,
         connections=connections,
         missing=shared.endpoints.missing,
+        troubles=troubles.now,
     )
-    return StatusReader(observed, shared.reactor.seconds, shared.time_of_day)
+    status = StatusReader(observed, shared.reactor.seconds, now)
+    metrics = Metrics(status.figures)
+    for reader in (fates, minutes, metrics):
+        board.subscribe(reader.notice, *reader.KINDS)
+    looks = [
+        Look(lambda: minutes.read(sum(route.queued for route in routes.values()))),
+        Look(nameservers.look),
+        Look(lambda: _look_at(people.store), every=_STORE_ROUNDS),
+        Look(troubles.now),
+    ]
+    return Observation(
+        status=status,
+        fates=fates,
+        minutes=minutes,
+        troubles=troubles,
+        metrics=metrics,
+        rounds=Rounds(looks, shared.reactor),
+    )
 
 
-def let_operators_in(shared: Shared, steered: Steered) -> Operating:
-    """Open the control socket, and count notices for the page and the metrics from now on."""
-    reactor, board, settings = shared.reactor, shared.board, shared.settings
-    operator, metrics = Operator(steered, Turns(reactor)), Metrics(steered.status.figures)
-    board.subscribe(metrics.notice, *Metrics.KINDS)
+def _look_at(store: IStore | None) -> None:
+    """Have a store in a file find out whether it works; one in memory does."""
+    if isinstance(store, SqliteStore):
+        store.look()
+
+
+def let_operators_in(shared: Shared, steered: Steered, observation: Observation) -> Operating:
+    """Open the control socket, and make the page and the metrics."""
+    reactor, settings, metrics = shared.reactor, shared.settings, observation.metrics
+    operator = Operator(steered, Turns(reactor))
     return Operating(
         control=ControlDoor(partial(socket_path, settings.gateway.state), operator.actions, reactor),
         lag=LagMeter(reactor, metrics.notice),
-        page=_page(shared, operator, metrics, steered.keeper),
+        page=_page(shared, operator, observation),
         supervised=Supervised(os.environ, shared.endpoints.missing, reactor),
     )
 
 
-def _page(shared: Shared, operator: Operator, metrics: Metrics, keeper: Keeper) -> HTTPDoor:
+def _page(shared: Shared, operator: Operator, observation: Observation) -> HTTPDoor:
+    metrics, troubles = observation.metrics, observation.troubles
     pages = {
         **dict(page_files()),
         "/events": EventStream({"status": operator.glance, "failures": operator.failures}, shared.reactor),
         "/metrics": Page(lambda: Response(body=metrics.text(), kind=CONTENT_TYPE)),
-        "/healthz": Page(ready(shared.endpoints.missing, keeper.problems)),
+        "/healthz": Page(ready(shared.endpoints.missing, troubles.now)),
         "/healthz/alive": Page(alive),
     }
     return HTTPDoor(pages, lambda: shared.settings.domains, shared.reactor)

@@ -29,7 +29,9 @@ STATUS: dict[str, Any] = {
     "time": 7300.0,
     "started": 100.0,
     "ready": True,
-    "problems": [],
+    "missing": [],
+    "troubles": [],
+    "peer_states": {},
     "doors": ["server tcp:5269"],
     "domains": [{"domain": "bridge.test", "serve": "component", "up": True, "told": "attached"}],
     "certificates": [{"domain": "im.test", "file": "im.pem", "not_after": "2027-01-01", "days_left": 40.0}],
@@ -81,26 +83,25 @@ def test_status_is_well_also_while_the_file_has_a_mistake(config: Path, capsys: 
     assert "  bridge.test  component  up  attached" in out
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ({"problems": ["the door x is not open"]}, "- the door x is not open"),
-        (
-            {"domains": [{"domain": "b.test", "serve": "component", "up": False, "told": "no component is attached"}]},
-            "- b.test is not served: no component is attached",
-        ),
-        (
-            {"certificates": [{"domain": "im.test", "file": "f", "not_after": "", "days_left": 3.2}]},
-            "- the certificate for im.test expires in 3 days: f",
-        ),
-    ],
-)
-def test_what_is_wrong_is_told_first_and_is_an_exit_status(
-    config: Path, change: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
+def test_what_is_wrong_is_told_first_with_its_remedy_and_is_an_exit_status(
+    config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with service(config, status=lambda: STATUS | change):
+    trouble = {"sentence": "no nameserver answers", "remedy": "see that they run", "since": 7200.0, "kind": "dns"}
+    with service(config, status=lambda: STATUS | {"troubles": [trouble]}):
         assert main(["status", "--config", str(config)]) == SOMETHING_IS_WRONG
-    assert capsys.readouterr().out.splitlines()[1].strip() == told
+    first, what, more, *_ = capsys.readouterr().out.splitlines()
+    assert first.endswith("one thing is wrong")
+    assert what == "  - no nameserver answers"
+    assert more.startswith("    since ")
+    assert more.endswith("; see that they run")
+
+
+def test_all_is_not_well_while_other_domains_cannot_be_reached(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with service(config, status=lambda: STATUS | {"peer_states": {"failing": 14}}):
+        assert main(["status", "--config", str(config)]) == 0
+    assert "we are well, 14 other domains cannot be reached" in capsys.readouterr().out
 
 
 def failed_attempt() -> dict[str, Any]:

@@ -25,10 +25,12 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
 FIGURES = Figures(
     version="1.2",
     ready=False,
+    troubles=Counter({"dns": 1}),
+    peers=Counter({"failing": 14}),
     streams=Counter(
         {
-            ("in", "server", "established", "dialback", "TLSv1.3"): 2,
-            ("in", "server", "established", "dialback", "TLSv1.2"): 1,
+            ("in", "server", "established", "dialback", "shown", "TLSv1.3"): 2,
+            ("in", "server", "established", "dialback", "shown", "TLSv1.2"): 1,
         }
     ),
     queued_stanzas=7,
@@ -102,6 +104,13 @@ def test_attempts_are_counted_by_verdict(metrics: Metrics) -> None:
     assert value(metrics, "attempt_seconds_sum", **labels) == pytest.approx(0.2)
 
 
+def test_streams_that_end_are_counted_by_how(metrics: Metrics) -> None:
+    log = AttemptLog(metrics.notice, Clock().seconds, 1, Direction.OUT, remote="far.test")
+    log.end(Verdict.ESTABLISHED)
+    log.stream_ended(1, 2, "policy-violation", Verdict.CLOSED_BY_PEER)
+    assert value(metrics, "streams_ended_total", direction="out", kind="server", verdict="closed-by-peer") == 1
+
+
 def test_bounces_losses_and_lag_are_counted(metrics: Metrics) -> None:
     bounce = StanzaBounced(
         name="message", id="1", sender="a", target="b", condition="remote-server-timeout", reason="", answered=False
@@ -115,12 +124,15 @@ def test_bounces_losses_and_lag_are_counted(metrics: Metrics) -> None:
 
 
 def test_the_state_of_the_moment_is_read_from_the_status(metrics: Metrics) -> None:
-    labels = {"direction": "in", "kind": "server", "state": "established", "proof": "dialback"}
+    labels = {"direction": "in", "kind": "server", "state": "established"}
+    labels |= {"they_to_us": "dialback", "we_to_them": "shown"}
     assert value(metrics, "streams", **labels, tls="TLSv1.3") == 2
     assert value(metrics, "streams", **labels, tls="TLSv1.2") == 1
     assert value(metrics, "queued_stanzas") == 7
     assert value(metrics, "routes", disposition="queueing") == 2
     assert value(metrics, "ready") == 0
+    assert (value(metrics, "trouble", kind="dns"), value(metrics, "trouble", kind="disk")) == (1, 0)
+    assert (value(metrics, "peers", state="failing"), value(metrics, "peers", state="quiet")) == (14, 0)
     assert value(metrics, "domain_up", domain="bridge.test", serve="component") == 0
     assert value(metrics, "certificate_days_left", domain="im.test") == 12.5
 
@@ -132,5 +144,5 @@ def test_peers_do_not_become_labels(metrics: Metrics) -> None:
         log.end(Verdict.TIMEOUT)
         batch = StanzasPassed(came_in=True, via="server", source=peer, target="b", stanzas=stanzas("odd"), size=1)
         metrics.notice(batch)
-    assert b"peer" not in metrics.text()
+    assert not re.search(rb"peer\d", metrics.text())
     assert value(metrics, "stanzas_total", direction="in", via="server", kind="other") == 50

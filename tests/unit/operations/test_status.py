@@ -11,7 +11,10 @@ from gateway.config.settings import ComponentDomain, Doors, HandlerDomain, PeerS
 from gateway.federation.backoff import Backoff, Waits
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.notices.attempts.verdicts import Verdict
+from gateway.operations.fates import Fates
 from gateway.operations.history import History
+from gateway.operations.minutes import Minutes
+from gateway.operations.peers import PeerSources
 from gateway.operations.status import Observed, StatusReader
 from gateway.outbox.keeper import Keeper
 from gateway.stream.facts import Facts, Means, Role, TLSFacts
@@ -44,7 +47,7 @@ def connection(
     )
     return SimpleNamespace(
         session=SimpleNamespace(attempt=attempt),
-        stream=SimpleNamespace(facts=facts, state=State.ESTABLISHED),
+        stream=SimpleNamespace(facts=facts, state=State.ESTABLISHED, is_established=True),
         peer_address="192.0.2.1:5269",
         bytes_in=10,
         bytes_out=20,
@@ -63,6 +66,8 @@ class GatewayAtRest:
         domains = {each.domain: each for each in (component, handler, relay)}
         self.settings: Any = SimpleNamespace(domains=domains, listen=Doors(server=("tcp:5269",)))
         self.history = History()
+        self.fates = Fates(lambda: NOW)
+        self.minutes = Minutes(lambda: NOW, totals=dict, connections=list)
         self.identities: dict[Domain, Any] = {}
         self.components: Any = {OURS: SimpleNamespace(session=None)}
         self.remote_routes: dict[DomainPair, Any] = {}
@@ -85,11 +90,16 @@ def read(gateway: GatewayAtRest) -> StatusReader:
         identities=gateway.identities,
         components=gateway.components,
         keeper=gateway.keeper,
-        remote_routes=gateway.remote_routes,
-        backoff=gateway.backoff,
+        peers=PeerSources(
+            fates=gateway.fates,
+            minutes=gateway.minutes,
+            backoff=gateway.backoff,
+            remote_routes=gateway.remote_routes,
+        ),
         started_at=gateway.started_at,
         connections=gateway.connections,
         missing=gateway.missing,
+        troubles=list,
     )
     return StatusReader(observed, lambda: NOW)
 
@@ -129,11 +139,12 @@ def test_a_peer_is_its_streams_its_queue_its_wait_and_its_last_attempt() -> None
     route = SimpleNamespace(queued=4, sent=9, disposition=SimpleNamespace(value="queueing"))
     gateway.remote_routes = {DomainPair(OURS, Domain("slow.test")): route}
     gateway.backoff.failed("slow.test", NOW)
-    log = AttemptLog(gateway.history.notice, lambda: NOW - 1, 3, Direction.OUT, remote="slow.test")
+    log = AttemptLog(gateway.fates.notice, lambda: NOW - 1, 3, Direction.OUT, remote="slow.test")
     log.end(Verdict.NO_ANSWER, "nothing came back")
     far, slow = read(gateway).status().peers
-    assert (far.domain, far.streams_in, far.streams_out, far.verdict) == ("far.test", 1, 1, "")
-    assert (slow.queued, slow.verdict, slow.told) == (4, "no-answer", "nothing came back")
+    assert (far.domain, far.state, far.streams_in, far.streams_out, far.verdict) == ("far.test", "connected", 1, 1, "")
+    assert (slow.state, slow.queued, slow.verdict, slow.told) == ("failing", 4, "no-answer", "nothing came back")
+    assert (slow.since, slow.failures) == (NOW, 1)
     assert slow.retry_in is not None
     assert slow.retry_in > 0
 
@@ -153,7 +164,7 @@ def test_the_streams_of_a_domain_are_found_from_both_ends() -> None:
 
 def test_figures_count_streams_by_their_sort() -> None:
     figures = read(GatewayAtRest(connection(1, "a.test"), connection(2, "b.test"))).figures()
-    assert figures.streams == {("in", "server", "established", "external", "TLSv1.3"): 2}
+    assert figures.streams == {("in", "server", "established", "external", "shown", "TLSv1.3"): 2}
 
 
 def test_very_many_streams_do_not_hold_up_the_event_loop() -> None:

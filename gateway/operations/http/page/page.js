@@ -43,10 +43,7 @@ function show(news) {
 }
 
 function troubles() {
-  const down = status.domains.filter((each) => !each.up).map((each) => `${each.domain} is not served: ${each.told}`);
-  const ending = status.certificates.filter((each) => each.days_left < 14)
-    .map((each) => `the certificate for ${each.domain} ${each.days_left > 0 ? `expires in ${Math.floor(each.days_left)} days` : `expired on ${each.not_after}`}`);
-  return [...status.problems, ...down, ...ending];
+  return status.troubles.map((each) => each.sentence);
 }
 
 function showTiles(before) {

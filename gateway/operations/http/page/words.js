@@ -37,14 +37,12 @@ export function count(number, what) {
   return `${number} ${what}${number === 1 ? "" : "s"}`;
 }
 
-/** The class that colours a stream: how it is proved. */
+/** The class that colours a stream: how the other side has proved itself to us. */
 export function proofClass(stream) {
-  const means = Object.values(stream.proofs);
-  if (means.some((each) => ["external", "certificate", "handshake", "password"].includes(each))) return "certificate";
-  if (means.length) return "dialback";
-  return "unproved";
+  if (["external", "certificate", "digest-md5", "handshake", "password"].includes(stream.they_to_us)) return "certificate";
+  return stream.they_to_us === "dialback" ? "dialback" : "unproved";
 }
 
 export function proofWords(stream) {
-  return [...new Set(Object.values(stream.proofs))].join(", ") || "not yet";
+  return stream.they_to_us === "none" ? "not yet" : stream.they_to_us;
 }

@@ -1,0 +1,85 @@
+"""Who has proved what on a stream between servers: two facts, *they to us* and *we to them*.
+
+A stream that we open proves us to the other side, by SASL EXTERNAL or dialback. What proves the other side to us is its
+certificate alone; where that does not prove the domain, only the address that the DNS or the configuration gave has led
+us there, and that is no proof. On a stream that another server opens it is the other way around: it proves itself, and
+all that we know of our own proof is that our certificate was shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.stream.facts import Facts, Means, Role
+
+
+class Proven(StrEnum):
+    """What proves one side to the other, beside the `Means` that were negotiated."""
+
+    NOTHING = "none"
+    CERTIFICATE = "certificate"  # of the server that we called: it is valid and names the domain
+    ADDRESS = "address"  # nothing but the address that we were given leads to that server
+    SHOWN = "shown"  # our certificate was shown; nobody says whether it was checked
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """The weakest proof of each side, and why the other side's certificate proves nothing, if it does not."""
+
+    they_to_us: str
+    we_to_them: str
+    certificate_fault: str = ""
+
+
+UNKNOWN = Proofs(Proven.NOTHING, Proven.NOTHING)
+
+
+def proofs_on(facts: Facts) -> Proofs:
+    """Return what each side has proved to the other on a stream."""
+    means = _weakest(facts)
+    if facts.role is Role.RECEIVING:
+        shown = Proven.SHOWN if facts.encrypted else Proven.NOTHING
+        return Proofs(means or Proven.NOTHING, shown, _fault(facts) if means is Means.DIALBACK else "")
+    if means is None:
+        return UNKNOWN
+    if means is Means.DIGEST_MD5:  # both sides prove that they know the secret
+        return Proofs(means, means)
+    fault = _fault(facts)
+    return Proofs(Proven.ADDRESS if fault else Proven.CERTIFICATE, means, fault)
+
+
+def _weakest(facts: Facts) -> Means | None:
+    found = set(facts.proofs.values())
+    return Means.DIALBACK if Means.DIALBACK in found else min(found, default=None)
+
+
+def _fault(facts: Facts) -> str:
+    if facts.remote is None:
+        return ""
+    return facts.why_not_by_certificate(facts.remote) if facts.encrypted else "there is no TLS"
+
+
+WORDS = {
+    Proven.NOTHING: "nothing",
+    Proven.CERTIFICATE: "certificate",
+    Proven.ADDRESS: "the address alone",
+    Proven.SHOWN: "certificate shown",
+    Means.EXTERNAL: "certificate (EXTERNAL)",
+    Means.DIALBACK: "dialback",
+    Means.DIGEST_MD5: "shared secret",
+    Means.HANDSHAKE: "shared secret",
+    Means.PASSWORD: "password",
+}
+"""For people; XEP-0344, whose means has the word of the certificate, is one."""
+
+
+def in_words(proof: str) -> str:
+    """Return one of these values for people."""
+    return WORDS.get(proof, proof)  # type: ignore[call-overload, no-any-return]
+
+
+def sentence(proofs: Proofs) -> str:
+    """Return both facts for a line of the log."""
+    fault = f" ({proofs.certificate_fault})" if proofs.certificate_fault else ""
+    return f"they to us: {in_words(proofs.they_to_us)}{fault}; we to them: {in_words(proofs.we_to_them)}"

@@ -1,0 +1,135 @@
+"""Fates: for each other domain and direction, how the last stream fared, and since when.
+
+History keeps attempts with their steps, and forgets them when it has no room. A fate is small, so there is room for all
+domains: the verdict, its reason, and since when it has been so. A failure is not over because the other side
+accepts a stream again, if it had accepted the last one too and then ended it: the new stream has to last for a while.
+
+A name that nobody has proved says nothing about its domain: such a refusal is kept apart, and never makes a domain
+that is known look as if it failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from gateway.bounds.tables import Bounded, family
+from gateway.notices.attempts.records import Attempt, Direction, Kind, StreamEnded
+from gateway.notices.attempts.verdicts import Verdict
+from gateway.notices.notices import Notice
+
+MOST_DOMAINS = 10_000
+MOST_STRANGERS = 1_000
+CALM_SECONDS = 60.0
+"""How long a stream has to last after one that the other side ended over something, to count as well."""
+_MOST_LETTERS = 300
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fate:
+    """How streams in one direction fare: the verdict and its reason, `since` when, and how often in a row."""
+
+    verdict: Verdict
+    reason: str
+    when: float
+    since: float
+    failures: int
+    is_ending: bool = False  # an established stream ended so
+    again: float | None = None  # when a stream was established after that
+
+    def is_failing(self, now: float) -> bool:
+        """Return whether this direction does not work."""
+        return self.verdict.is_failure and (self.again is None or now - self.again < CALM_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class DomainFate:
+    """The fates of one domain: of streams to it, and of streams from it."""
+
+    outgoing: Fate | None = None
+    incoming: Fate | None = None
+    is_known: bool = True  # it has proved itself, or we have tried to reach it
+
+    def failing(self, now: float) -> Fate | None:
+        """Return the fate that fails, the outgoing one first."""
+        return next(
+            (each for each in (self.outgoing, self.incoming) if each is not None and each.is_failing(now)), None
+        )
+
+    def latest(self) -> Fate | None:
+        """Return the fate that was decided last."""
+        found = [each for each in (self.outgoing, self.incoming) if each is not None]
+        return max(found, key=lambda each: each.when, default=None)
+
+
+class Fates:
+    """A subscriber for notices that remembers how streams with other domains fare."""
+
+    KINDS = (Attempt, StreamEnded)
+
+    def __init__(
+        self, time_of_day: Callable[[], float], domains: int = MOST_DOMAINS, strangers: int = MOST_STRANGERS
+    ) -> None:
+        self._time_of_day = time_of_day
+        self._known: Bounded[str, DomainFate] = Bounded(domains)
+        self._strangers: Bounded[str, DomainFate] = Bounded(strangers)
+
+    def notice(self, notice: Notice) -> None:
+        """Keep how a stream between servers fared."""
+        match notice:
+            case Attempt() if notice.kind is Kind.SERVER and notice.remote:
+                self._tried(notice)
+            case StreamEnded() if notice.attempt.kind is Kind.SERVER:
+                self._ended(notice)
+
+    def of(self, domain: str) -> DomainFate | None:
+        """Return the fates of a domain."""
+        return self._known.get(domain) or self._strangers.get(domain)
+
+    def items(self) -> Iterator[tuple[str, DomainFate]]:
+        """Yield each domain with its fates; one that is known comes last and counts."""
+        yield from self._strangers.items()
+        yield from self._known.items()
+
+    def _tried(self, attempt: Attempt) -> None:
+        verdict, domain = attempt.verdict, attempt.remote
+        if verdict in (Verdict.SAID_NOTHING, Verdict.QUESTIONS_ANSWERED):
+            return
+        is_proved = attempt.direction is Direction.OUT or verdict is Verdict.ESTABLISHED
+        if not is_proved:
+            if domain not in self._known:
+                fate = self._next(None, verdict, attempt.what_happened)
+                self._strangers.put(domain, DomainFate(incoming=fate, is_known=False), attempt.cause)
+            return
+        before = self._before(domain, attempt.direction)
+        if verdict is Verdict.ESTABLISHED and before is not None and before.is_ending and before.verdict.is_failure:
+            self._keep(domain, attempt.direction, replace(before, again=self._time_of_day()))
+        else:
+            self._keep(domain, attempt.direction, self._next(before, verdict, attempt.what_happened))
+
+    def _ended(self, end: StreamEnded) -> None:
+        domain, direction = end.attempt.remote, end.attempt.direction
+        before = self._before(domain, direction)
+        if end.verdict.is_failure:
+            self._keep(domain, direction, replace(self._next(before, end.verdict, end.reason), is_ending=True))
+        elif before is None or not before.is_failing(self._time_of_day()):
+            self._keep(domain, direction, self._next(before, end.verdict, end.reason))
+
+    def _before(self, domain: str, direction: Direction) -> Fate | None:
+        known = self._known.get(domain)
+        if known is None:
+            return None
+        return known.outgoing if direction is Direction.OUT else known.incoming
+
+    def _next(self, before: Fate | None, verdict: Verdict, reason: str) -> Fate:
+        now = self._time_of_day()
+        goes_on = before is not None and before.is_failing(now) == verdict.is_failure
+        since = before.since if before is not None and goes_on else now
+        failures = (before.failures if before is not None and goes_on else 0) + 1 if verdict.is_failure else 0
+        return Fate(verdict=verdict, reason=reason[:_MOST_LETTERS], when=now, since=since, failures=failures)
+
+    def _keep(self, domain: str, direction: Direction, fate: Fate) -> None:
+        known = self._known.get(domain) or DomainFate()
+        self._strangers.pop(domain)
+        out, into = (fate, known.incoming) if direction is Direction.OUT else (known.outgoing, fate)
+        self._known.put(domain, DomainFate(out, into), family(domain))

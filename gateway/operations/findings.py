@@ -1,0 +1,140 @@
+"""Findings: where troubles are looked for. Each function reads one part of the running gateway and changes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gateway.components.route import ComponentRoute
+from gateway.config.settings import ComponentDomain, RelayDomain, Settings
+from gateway.federation.route import RemoteRoute
+from gateway.net.certificates.own_certificates import Identity
+from gateway.notices.notices import counted
+from gateway.operations.fates import Fates
+from gateway.operations.troubles import Trouble, TroubleKind
+from gateway.outbox.conditions import Condition
+from gateway.outbox.keeper import Keeper
+from gateway.xmpp.addresses import Domain, DomainPair
+
+FEW_DAYS = 14
+"""A certificate of ours that ends within this many days is a trouble."""
+LEAST_DISK_BYTES = 64 * 1024 * 1024
+_MOST_NAMED = 3
+_DAY_SECONDS = 86400
+
+
+def ports(missing: Callable[[], Iterable[str]]) -> Iterator[Trouble]:
+    """Ports that are not open."""
+    for each in missing():
+        yield Trouble(kind=TroubleKind.PORT, subject=each, sentence=each)
+
+
+def outbox(keeper: Keeper) -> Iterator[Trouble]:
+    """An outbox that accepts nothing."""
+    condition = keeper.outbox.condition if keeper.outbox is not None else Condition.READY
+    if not condition.is_ready and condition is not Condition.CLOSED:
+        yield Trouble(
+            kind=TroubleKind.OUTBOX, subject=condition.word, sentence=condition.sentence, remedy=condition.remedy
+        )
+
+
+def disk(state: Path) -> Iterator[Trouble]:
+    """A state folder that cannot be written to, or whose disk is nearly full."""
+    try:
+        found = os.statvfs(state)
+    except OSError as error:
+        sentence = f"the state folder {state} cannot be read: {error.strerror}"
+        yield Trouble(kind=TroubleKind.DISK, subject="folder", sentence=sentence, remedy="see that it is mounted")
+        return
+    if not os.access(state, os.W_OK):
+        sentence = f"the state folder {state} cannot be written"
+        remedy = "give it to the user that the gateway runs as, on a file system mounted for writing"
+        yield Trouble(kind=TroubleKind.DISK, subject="folder", sentence=sentence, remedy=remedy)
+    free = found.f_bavail * found.f_frsize
+    if free < LEAST_DISK_BYTES or (found.f_files and not found.f_favail):
+        sentence = f"the disk of the state folder {state} is nearly full: {free // 1024**2} MiB are left"
+        yield Trouble(kind=TroubleKind.DISK, subject="full", sentence=sentence, remedy="make room on that disk")
+
+
+def accounts(store: Any) -> Iterator[Trouble]:
+    """A database of the accounts that does not work; one that is kept in memory has no fault."""
+    fault = getattr(store, "fault", None)
+    if fault is not None:
+        yield Trouble(kind=TroubleKind.STORAGE, subject=fault.word, sentence=fault.sentence, remedy=fault.remedy)
+
+
+def nameservers(dead: str) -> Iterator[Trouble]:
+    """Nameservers of which none answers; `dead` has their complaints."""
+    if dead:
+        sentence = f"no nameserver answers, so no other domain can be found: {dead}"
+        remedy = "see that the nameservers run and can be reached: [dns] nameservers, or /etc/resolv.conf"
+        yield Trouble(kind=TroubleKind.DNS, sentence=sentence, remedy=remedy)
+
+
+def refused_reload(why: str) -> Iterator[Trouble]:
+    """A configuration file that the last reload could not take over."""
+    if why:
+        sentence = f"the last reload was refused, and the configuration from before is still in force: {why}"
+        remedy = "run xmpp-gateway check, correct the file, and reload"
+        yield Trouble(kind=TroubleKind.RELOAD, sentence=sentence, remedy=remedy)
+
+
+def domains_down(
+    settings: Settings, components: Mapping[Domain, ComponentRoute], fates: Fates, now: float
+) -> Iterator[Trouble]:
+    """Domains of ours that nothing serves."""
+    for name, domain in settings.domains.items():
+        if isinstance(domain, ComponentDomain) and components[name].session is None:
+            why, remedy = "no component is attached", "start its component"
+        elif isinstance(domain, RelayDomain) and (failing := _failing(fates, name, now)) is not None:
+            why, remedy = f"the last try failed: {failing}", f"see that {domain.peer.connect} can be reached"
+        else:
+            continue
+        sentence = f"{name} is not served: {why}"
+        yield Trouble(kind=TroubleKind.DOMAIN, subject=name, sentence=sentence, remedy=remedy)
+
+
+def certificates_ending(identities: Mapping[Domain, Identity], now: float) -> Iterator[Trouble]:
+    """Certificates of ours that end soon; one that several domains share is one trouble."""
+    by_file: dict[str, list[Domain]] = {}
+    moment = datetime.fromtimestamp(now, UTC)
+    for name, identity in identities.items():
+        if (identity.not_after - moment).total_seconds() < FEW_DAYS * _DAY_SECONDS:
+            by_file.setdefault(str(identity.certificate_file), []).append(name)
+    for file, names in by_file.items():
+        end = identities[names[0]].not_after
+        left = (end - moment).total_seconds() / _DAY_SECONDS
+        when = f"expires in {counted(int(left), 'day')}" if left > 0 else f"expired on {end:%Y-%m-%d}"
+        sentence = f"the certificate for {_some(names)} {when}: {file}"
+        remedy = "renew it, then run xmpp-gateway reload"
+        yield Trouble(kind=TroubleKind.CERTIFICATE, subject=file, sentence=sentence, remedy=remedy)
+
+
+def undelivered(routes: Mapping[DomainPair, RemoteRoute], fates: Fates, now: float) -> Iterator[Trouble]:
+    """Stanzas that wait for domains which cannot be reached: one trouble, however many domains there are."""
+    waiting: dict[str, int] = {}
+    for pair, route in routes.items():
+        if (queued := route.queued) and (pair.target in waiting or _failing(fates, pair.target, now) is not None):
+            waiting[pair.target] = waiting.get(pair.target, 0) + queued
+    if waiting:
+        names = sorted(waiting, key=lambda name: -waiting[name])
+        cannot = "which cannot be reached" if len(names) == 1 else f"{len(names)} domains that cannot be reached"
+        sentence = f"{counted(sum(waiting.values()), 'stanza')} wait for " + (
+            f"{names[0]}, {cannot}" if len(names) == 1 else f"{cannot}: {_some(names)}"
+        )
+        remedy = f"xmpp-gateway explain {names[0]} says why"
+        yield Trouble(kind=TroubleKind.UNDELIVERED, sentence=sentence, remedy=remedy)
+
+
+def _failing(fates: Fates, name: str, now: float) -> Any:
+    fate = fates.of(name)
+    failing = fate.failing(now) if fate is not None and fate.is_known else None
+    return failing.verdict if failing is not None else None
+
+
+def _some(names: list[Any]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

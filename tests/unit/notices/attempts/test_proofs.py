@@ -1,0 +1,94 @@
+"""Two facts on each stream: what they have proved to us, and what we have proved to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+import pytest
+
+from gateway.notices.attempts.proofs import Proofs, proofs_on, sentence
+from gateway.stream.facts import Facts, Means, Role, TLSFacts
+from gateway.xmpp.addresses import Domain, DomainPair
+
+OURS, THEIRS = Domain("im.test"), Domain("far.test")
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate that proves their domain, or does not for that reason."""
+
+    problem: str = ""
+    valid: bool = True
+    has_expired: bool = False
+    description: str = ""
+    not_after: datetime | None = None
+
+    def proves(self, domain: Domain) -> bool:
+        return not self.problem and domain == THEIRS
+
+    def why_not(self, domain: Domain) -> str:
+        return self.problem
+
+    def accounts(self, domain: Domain) -> frozenset[str]:
+        return frozenset()
+
+
+def stream(role: Role, *means: Means, problem: str = "", tls: bool = True) -> Facts:
+    outgoing = role is Role.INITIATING
+    pairs = [DomainPair(OURS, THEIRS), DomainPair(Domain("more.test"), THEIRS)][: len(means)]
+    proofs = {pair if outgoing else pair.reversed(): each for pair, each in zip(pairs, means, strict=True)}
+    return Facts(
+        role=role,
+        local=OURS,
+        remote=THEIRS,
+        tls=TLSFacts(version="TLSv1.3") if tls else None,
+        certificate=Certificate(problem) if tls else None,
+        proofs=MappingProxyType(proofs),
+    )
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        "the certificate expired on 2026-01-01",
+        "the certificate is self-signed",
+        "the certificate is not for far.test, but for other.test",
+    ],
+)
+@pytest.mark.parametrize("ours", [Means.EXTERNAL, Means.DIALBACK, Means.CERTIFICATE])
+def test_our_own_proof_to_a_server_whose_certificate_proves_nothing_is_not_taken_for_its_proof(
+    problem: str, ours: Means
+) -> None:
+    proofs = proofs_on(stream(Role.INITIATING, ours, problem=problem))
+    assert proofs == Proofs("address", ours, problem)
+    assert sentence(proofs).startswith(f"they to us: the address alone ({problem})")
+
+
+def test_a_server_that_we_call_is_proved_by_its_valid_certificate() -> None:
+    assert proofs_on(stream(Role.INITIATING, Means.DIALBACK)) == Proofs("certificate", "dialback")
+
+
+def test_without_tls_nothing_but_the_address_leads_to_a_server_that_we_call() -> None:
+    assert proofs_on(stream(Role.INITIATING, Means.DIALBACK, tls=False)).they_to_us == "address"
+
+
+def test_nothing_is_proved_while_a_stream_is_negotiated() -> None:
+    assert proofs_on(stream(Role.INITIATING)) == Proofs("none", "none")
+    assert proofs_on(stream(Role.RECEIVING)).they_to_us == "none"
+
+
+@pytest.mark.parametrize("means", [Means.EXTERNAL, Means.DIALBACK, Means.CERTIFICATE])
+def test_a_server_that_calls_us_proves_itself_and_is_shown_our_certificate(means: Means) -> None:
+    proofs = proofs_on(stream(Role.RECEIVING, means))
+    assert (proofs.they_to_us, proofs.we_to_them) == (means, "shown")
+
+
+def test_of_several_pairs_on_one_stream_the_weakest_proof_counts() -> None:
+    assert proofs_on(stream(Role.RECEIVING, Means.EXTERNAL, Means.DIALBACK)).they_to_us == "dialback"
+
+
+def test_a_shared_secret_proves_both_sides() -> None:
+    proofs = proofs_on(stream(Role.INITIATING, Means.DIGEST_MD5, problem="expired"))
+    assert proofs == Proofs("digest-md5", "digest-md5")

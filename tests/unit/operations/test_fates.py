@@ -1,0 +1,98 @@
+"""How streams with each domain fare: what failed, since when, and what does not count as a failure or as its end."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.task import Clock
+
+from gateway.notices.attempts.records import AttemptLog, Direction
+from gateway.notices.attempts.verdicts import Verdict
+from gateway.operations.fates import CALM_SECONDS, DomainFate, Fates
+
+
+class Watched:
+    """Fates, and streams that fare in some way."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.fates = Fates(self.clock.seconds, domains=100, strangers=10)
+        self._number = 0
+
+    def stream(self, verdict: Verdict = Verdict.ESTABLISHED, direction: Direction = Direction.OUT) -> AttemptLog:
+        self._number += 1
+        log = AttemptLog(self.fates.notice, self.clock.seconds, self._number, direction, remote="far.test")
+        log.end(verdict, "the reason")
+        return log
+
+    def is_failing(self) -> bool:
+        fate = self.fates.of("far.test")
+        return fate is not None and fate.failing(self.clock.seconds()) is not None
+
+
+@pytest.fixture
+def watched() -> Watched:
+    return Watched()
+
+
+def end(log: AttemptLog, verdict: Verdict, reason: str = "policy-violation") -> None:
+    log.stream_ended(10, 20, reason, verdict)
+
+
+def test_a_stream_that_was_accepted_and_then_closed_over_something_is_failing(watched: Watched) -> None:
+    log = watched.stream()
+    assert not watched.is_failing()
+    end(log, Verdict.CLOSED_BY_PEER)
+    assert watched.is_failing()
+
+
+def test_that_failure_is_not_over_when_the_next_stream_is_accepted_but_when_it_lasts(watched: Watched) -> None:
+    end(watched.stream(), Verdict.CLOSED_BY_PEER)
+    watched.clock.advance(100)
+    end(watched.stream(), Verdict.CLOSED_BY_PEER)
+    watched.stream()
+    fate = watched.fates.of("far.test")
+    assert fate is not None
+    failing = fate.failing(watched.clock.seconds())
+    assert failing is not None
+    assert (failing.since, failing.failures, failing.reason) == (0, 2, "policy-violation")
+    watched.clock.advance(CALM_SECONDS)
+    assert not watched.is_failing()
+
+
+def test_a_stream_that_ends_in_an_ordinary_way_leaves_all_well(watched: Watched) -> None:
+    end(watched.stream(), Verdict.ENDED, "idle")
+    assert not watched.is_failing()
+
+
+def test_a_failed_attempt_is_over_with_the_next_established_stream(watched: Watched) -> None:
+    watched.stream(Verdict.NO_ANSWER)
+    watched.clock.advance(50)
+    watched.stream(Verdict.NO_ANSWER)
+    fate = watched.fates.of("far.test")
+    assert fate is not None
+    assert fate.outgoing is not None
+    assert (fate.outgoing.since, fate.outgoing.when, fate.outgoing.failures) == (0, 50, 2)
+    watched.stream()
+    assert not watched.is_failing()
+
+
+def test_their_stream_to_us_does_not_hide_that_ours_to_them_fails(watched: Watched) -> None:
+    watched.stream(Verdict.UNREACHABLE)
+    watched.stream(direction=Direction.IN)
+    assert watched.is_failing()
+
+
+def test_a_stranger_under_a_known_name_does_not_make_it_fail(watched: Watched) -> None:
+    watched.stream(direction=Direction.IN)
+    watched.stream(Verdict.NOT_TRUSTED, Direction.IN)
+    assert not watched.is_failing()
+
+
+def test_a_name_that_nobody_has_proved_is_kept_apart_until_it_is(watched: Watched) -> None:
+    watched.stream(Verdict.NOT_TRUSTED, Direction.IN)
+    fate = watched.fates.of("far.test")
+    assert fate is not None
+    assert not fate.is_known
+    watched.stream(direction=Direction.IN)
+    assert watched.fates.of("far.test") == DomainFate(None, watched.fates.of("far.test").incoming)  # type: ignore[union-attr]
+    assert dict(watched.fates.items())["far.test"].is_known
