@@ -43,7 +43,7 @@ class WatchedNameservers:
     def _ask_for_the_root(self) -> None:
         if not self._is_asking:
             self._is_asking = True
-            Deferred.fromCoroutine(self._asks.ask(dns.Query(b".", dns.NS))).addCallbacks(self._lives, self._is_silent)
+            Deferred.fromCoroutine(self._asks.ask(dns.Query(b"", dns.NS))).addCallbacks(self._lives, self._is_silent)
 
     def _lives(self, _: object) -> None:
         self._is_asking = False
