@@ -1,4 +1,4 @@
-"""Troubles: what does not work at the moment, as a state that lasts, not as an event.
+"""Troubles: everything that does not work at the moment, as a state that lasts, not as an event.
 
 Several parts know what is wrong with them; here it is one list, with the moment since which each trouble is known.
 `/healthz`, the metrics, the page and `status` show that list, and the log has one line when a trouble begins and one
@@ -15,7 +15,7 @@ from gateway.notices.notices import Level, Notice, Publish
 
 
 class TroubleKind(StrEnum):
-    """What does not work; the set is closed, as it is a label of metrics."""
+    """The kinds of trouble; the set is closed, as it is a label of metrics."""
 
     PORT = "port"
     OUTBOX = "outbox"
@@ -65,7 +65,7 @@ class TroubleChanged(Notice):
         return f"{told.sentence}: {told.remedy}" if told.remedy else told.sentence
 
 
-Source = Callable[[], Iterable[Trouble]]
+Find = Callable[[], Iterable[Trouble]]
 
 
 class Troubles:
@@ -74,7 +74,7 @@ class Troubles:
     Each source yields what it finds at the moment.
     """
 
-    def __init__(self, sources: Sequence[Source], time_of_day: Callable[[], float], publish: Publish) -> None:
+    def __init__(self, sources: Sequence[Find], time_of_day: Callable[[], float], publish: Publish) -> None:
         self._sources = sources
         self._time_of_day = time_of_day
         self._publish = publish

@@ -22,7 +22,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from gateway.storage.errors import StoreUnavailable
-from gateway.storage.health import Fault, fault_of
+from gateway.storage.health import StoreFault, fault_of
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -68,7 +68,7 @@ class CommitQueue:
         self._waiting: list[_WaitingJob] = []
         self._running = False
         self._closed: Deferred[None] | None = None
-        self.fault: Fault | None = None  # of the last transaction
+        self.fault: StoreFault | None = None  # of the last transaction
 
     def read(self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Run a job that changes nothing."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fault:
+class StoreFault:
     """Why the database does not work: `sentence` says what is wrong, `remedy` what to do.
 
     `lasts` until the file is opened again: more of it may be unreadable than what was read.
@@ -19,28 +19,28 @@ class Fault:
     lasts: bool = False
 
 
-FULL = Fault(
+FULL = StoreFault(
     word="full",
     sentence="the disk of the accounts' database is full, so nothing about accounts can be changed",
     remedy="make room on that disk",
 )
-LOCKED = Fault(
+LOCKED = StoreFault(
     word="locked",
     sentence="another process holds the accounts' database locked",
     remedy="end the process that has the file open, most likely a database shell",
 )
-READ_ONLY = Fault(
+READ_ONLY = StoreFault(
     word="read-only",
     sentence="the accounts' database cannot be written",
     remedy="give the file and its folder to the gateway's user, on a file system mounted for writing",
 )
-CORRUPT = Fault(
+CORRUPT = StoreFault(
     word="corrupt",
     sentence="the accounts' database is damaged",
     remedy="stop the gateway and restore a copy, or try `sqlite3 FILE .recover`",
     lasts=True,
 )
-IO_ERROR = Fault(
+IO_ERROR = StoreFault(
     word="io-error",
     sentence="the disk of the accounts' database reports errors",
     remedy="look for disk errors in the kernel's log",
@@ -58,7 +58,7 @@ _FAULTS = {
 }
 
 
-def fault_of(error: BaseException | None) -> Fault | None:
+def fault_of(error: BaseException | None) -> StoreFault | None:
     """Return what an error of SQLite says about the database; None for an error that is not SQLite's."""
     if not isinstance(error, sqlite3.Error):
         return None

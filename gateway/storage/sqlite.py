@@ -17,7 +17,7 @@ from gateway.sasl.keys import ScramHash, ScramKeys
 from gateway.storage import rosters, statements
 from gateway.storage.commits import CommitQueue, Runner
 from gateway.storage.errors import StoreUnavailable
-from gateway.storage.health import Fault
+from gateway.storage.health import StoreFault
 from gateway.storage.interfaces import IStore
 from gateway.storage.records import (
     OfflineMessage,
@@ -113,7 +113,7 @@ class SqliteStore:
         return self._queue.write(statements.set_document, account, name, content, self._limits)
 
     @property
-    def fault(self) -> Fault | None:
+    def fault(self) -> StoreFault | None:
         """What is wrong with the database, as far as the last transaction has shown."""
         return self._queue.fault
 

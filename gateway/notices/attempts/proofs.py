@@ -1,8 +1,8 @@
-"""Who has proved what on a stream between servers: two facts, *they to us* and *we to them*.
+"""Proof on a stream between servers: two facts, *they to us* and *we to them*.
 
-A stream that we open proves us to the other side, by SASL EXTERNAL or dialback. What proves the other side to us is its
-certificate alone; where that does not prove the domain, only the address that the DNS or the configuration gave has led
-us there, and that is no proof. On a stream that another server opens it is the other way around: it proves itself, and
+A stream that we open proves us to the other side, by SASL EXTERNAL or dialback. Only its certificate proves the other
+side to us; if that does not prove the domain, the address that the DNS or the configuration gave is all that has led us
+there, and an address proves nothing. On a stream that another server opens it is the other way around: it proves itself, and
 all that we know of our own proof is that our certificate was shown.
 """
 
@@ -15,12 +15,12 @@ from gateway.stream.facts import Facts, Means, Role
 
 
 class Proven(StrEnum):
-    """What proves one side to the other, beside the `Means` that were negotiated."""
+    """Proof of one side to the other, beside the `Means` that were negotiated."""
 
     NOTHING = "none"
     CERTIFICATE = "certificate"  # of the server that we called: it is valid and names the domain
     ADDRESS = "address"  # nothing but the address that we were given leads to that server
-    SHOWN = "shown"  # our certificate was shown; nobody says whether it was checked
+    SHOWN = "shown"  # our certificate was shown; whether it was checked is unknown
 
 
 @dataclass(frozen=True)
