@@ -2,8 +2,8 @@
 
 A stream that we open proves us to the other side, by SASL EXTERNAL or dialback. Only its certificate proves the other
 side to us; if that does not prove the domain, the address that the DNS or the configuration gave is all that has led us
-there, and an address proves nothing. On a stream that another server opens it is the other way around: it proves itself, and
-all that we know of our own proof is that our certificate was shown.
+there, and an address proves nothing. On a stream that another server opens it is the other way around: it
+proves itself, and all that we know of our own proof is that our certificate was shown.
 """
 
 from __future__ import annotations
