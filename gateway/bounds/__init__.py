@@ -1,1 +1,1 @@
-"""Bounds on what others can make us keep, say or do."""
+"""Bounds on what others can make us keep, log or do."""

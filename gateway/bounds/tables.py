@@ -1,11 +1,11 @@
 """Bounds: tables that input can fill, each with a limit and a fair share for everybody who fills it.
 
-A table has a fixed size. Each entry belongs to a cause: the IP address or the domain that made us keep it.
-When the table is full, the oldest entry of the cause that takes the most room has to go. Somebody who floods a table
-therefore pushes out only what they put there themselves, and everybody else keeps what they have.
+A table has a fixed size. Each entry belongs to a cause: the IP address or the domain that made us keep it. When the
+table is full, the oldest entry of the cause that takes the most room is dropped. So whoever floods a table pushes out
+only their own entries, and everybody else keeps theirs.
 
-`Bounded` is such a table. `Seldom` says something once in a while for each cause and counts what it left out in
-between. `Rates` limits how often each cause may do something in a minute. None of them has a clock: the time comes in.
+`Bounded` is such a table. `Seldom` allows one log line at a time for each cause and counts those left out in between.
+`Rates` limits how often each cause may do something in a minute. None of them has a clock: the caller passes the time.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 MOST_CAUSES = 10_000
-"""How many addresses or domains a table remembers that counts something for each of them."""
+"""The most addresses or domains that a table of counters remembers."""
 
 
 _Ranking = list[tuple[int, int, Hashable]]
-"""A heap with the most crowded cause first; what has an old stamp is skipped."""
+"""A heap with the most crowded cause first; entries with an old stamp are skipped."""
 
 
 class _Entry(NamedTuple, Generic[V]):
@@ -44,10 +44,10 @@ class _Crowd(Generic[K]):
 
 
 class Bounded(Generic[K, V]):
-    """A map of at most `most` entries whose sizes sum up to at most `most_size`.
+    """A map of at most `most` entries whose sizes add up to at most `most_size`.
 
-    When there are too many entries, the cause with the most entries makes room; when they are too large, the cause
-    whose entries are the largest together. Without causes the map forgets its oldest entry.
+    When there are too many entries, the cause with the most entries makes room; when they are too large, the cause with
+    the largest total. Without causes the map forgets its oldest entry.
     """
 
     __slots__ = ("_by_number", "_by_size", "_crowds", "_entries", "_most", "_most_size", "_size", "_stamps")
@@ -77,20 +77,20 @@ class Bounded(Generic[K, V]):
         return self._size
 
     def get(self, key: K) -> V | None:
-        """Return what is kept for the key, or None."""
+        """Return the value for the key, or None."""
         entry = self._entries.get(key)
         return None if entry is None else entry.value
 
     def values(self) -> Iterator[V]:
-        """Yield everything that is kept, in the order in which it was put here."""
+        """Yield all values, in the order in which they were put."""
         return (entry.value for entry in self._entries.values())
 
     def items(self) -> Iterator[tuple[K, V]]:
-        """Yield each key with what is kept for it."""
+        """Yield each key with its value."""
         return ((key, entry.value) for key, entry in self._entries.items())
 
     def put(self, key: K, value: V, cause: Hashable = None, size: int = 1) -> None:
-        """Keep a value as the youngest entry of its cause, and let entries go until there is room for it."""
+        """Keep a value as the youngest entry of its cause, and drop other entries until there is room for it."""
         self.pop(key)
         self._entries[key] = _Entry(value, cause, size)
         crowd = self._crowds.get(cause)
@@ -104,7 +104,7 @@ class Bounded(Generic[K, V]):
             self._make_room(self._by_size)
 
     def pop(self, key: K) -> V | None:
-        """Let an entry go, and return what was kept; None when there was nothing."""
+        """Remove an entry and return its value; None if there was none."""
         entry = self._entries.pop(key, None)
         if entry is None:
             return None
@@ -118,7 +118,7 @@ class Bounded(Generic[K, V]):
         return entry.value
 
     def touch(self, key: K) -> None:
-        """Make an entry the youngest, and its cause the youngest of those with as many, as it is in use."""
+        """Make an entry in use the youngest, and its cause the youngest of those with as many entries."""
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._entries[key] = entry
@@ -128,7 +128,7 @@ class Bounded(Generic[K, V]):
             self._resize(entry.cause, crowd, 0)
 
     def clear(self) -> None:
-        """Let everything go."""
+        """Drop all entries."""
         self._entries.clear()
         self._crowds.clear()
         self._by_number.clear()
@@ -147,7 +147,7 @@ class Bounded(Generic[K, V]):
             self._rank_anew()
 
     def _rank_anew(self) -> None:
-        """Drop what the rankings still have of earlier moments."""
+        """Drop outdated entries from the rankings."""
         self._by_number = [(-len(crowd.keys), crowd.stamp, cause) for cause, crowd in self._crowds.items()]
         heapify(self._by_number)
         if self._most_size is not None:
@@ -167,10 +167,10 @@ class Seldom:
 
     def __init__(self, seconds: float = 10.0, most: int = MOST_CAUSES) -> None:
         self._seconds = seconds
-        self._said: Bounded[str, tuple[float, int]] = Bounded(most)  # when it was said, and how often not since then
+        self._said: Bounded[str, tuple[float, int]] = Bounded(most)  # time of the last line; left out since
 
     def say(self, cause: str, now: float) -> int | None:
-        """Return how often it was left out since it was last said; None when it has to be left out this time, too."""
+        """Return how many lines were left out since the last one; None if this one must be left out, too."""
         said, left_out = self._said.get(cause) or (now - self._seconds, 0)
         if now - said >= self._seconds:
             self._said.put(cause, (now, 0))
@@ -180,7 +180,9 @@ class Seldom:
 
 
 class Rates:
-    """How often each cause may do something: a bucket that holds one minute's worth, and fills up steadily."""
+    """A limit on how often each cause may do something: a bucket that holds one minute's worth
+    and fills up steadily.
+    """
 
     def __init__(self, most: int = MOST_CAUSES) -> None:
         self._paid_until: Bounded[str, float] = Bounded(most)
@@ -198,22 +200,22 @@ class Rates:
 
 
 def neighbourhood(host: str) -> str:
-    """Return what counts as one address: of IPv6 the /64, which is what one customer is given."""
+    """Return what counts as one address: for IPv6 the /64, which is what one customer gets."""
     if ":" not in host:
         return host
     try:
         return str(IPv6Network((host.partition("%")[0], 64), strict=False))
-    except ValueError:  # not an IP address, but a socket of this machine
+    except ValueError:  # a local socket rather than an IP address
         return host
 
 
 def address_of(endpoint: str) -> str:
-    """Return what counts as one address, of an address and a port as people write them; empty when there is none."""
+    """Return what counts as one address, from an address and a port as people write them; empty if there is none."""
     return neighbourhood(endpoint.rpartition(":")[0].strip("[]"))
 
 
 def family(domain: str) -> str:
-    """Return what counts as one domain: its last two labels. All names below them cost their owner nothing."""
+    """Return what counts as one domain: its last two labels, because all names below them are free for their owner."""
     labels = domain.rsplit(".", 2)
     if labels[-1].isdigit() or domain.endswith("]"):  # an IP address
         return neighbourhood(domain.strip("[]"))

@@ -1,10 +1,10 @@
-"""The three parts of dialback, as functions from elements to elements (XEP-0220 §2).
+"""The three roles in dialback, as functions from elements to elements (XEP-0220 §2).
 
-Initiating server     asserts a domain pair with a key   `result_request`, reads a `KeyVerdict`
-Receiving server      has the key checked, and answers   reads an `Assertion`, `verify_request`, `result_answer`
-Authoritative server  says whether it made the key       reads a `Question`, `verify_answer`
+    Initiating server     asserts a domain pair with a key   `result_request`, reads a `KeyVerdict`
+    Receiving server      has the key checked, and answers   reads an `Assertion`, `verify_request`, `result_answer`
+    Authoritative server  says whether it made the key       reads a `Question`, `verify_answer`
 
-Attributes are read in one place and strictly: both domains must be there and be domains.
+Attributes are read in one place and strictly: both must be present and valid domains.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ VERIFY = (DIALBACK, "verify")
 
 @dataclass(frozen=True, kw_only=True)
 class Assertion:
-    """db:result without type: `pair.sender` wants to send to `pair.target`, and shows a key."""
+    """A db:result without type: `pair.sender` asks to send to `pair.target`, and presents a key."""
 
     pair: DomainPair
     key: str
@@ -30,7 +30,7 @@ class Assertion:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """db:verify without type: is this key one that `pair.sender` made for this stream towards `pair.target`?"""
+    """A db:verify without type: did `pair.sender` make this key for this stream towards `pair.target`?"""
 
     pair: DomainPair
     stream_id: str
@@ -39,7 +39,7 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class KeyVerdict:
-    """An answer to either. `valid` is None when it came as an error, which then has a condition and perhaps a text."""
+    """An answer to either. `valid` is None if it was an error, which has a condition and may have a text."""
 
     pair: DomainPair
     valid: bool | None
@@ -49,7 +49,7 @@ class KeyVerdict:
 
 
 def read_result(element: Element) -> Assertion | KeyVerdict:
-    """A db:result as the receiving server (an assertion) or the initiating server (a verdict) gets it."""
+    """Read a db:result as the receiving server (an assertion) or the initiating server (a verdict)."""
     kind = element.get("type")
     if kind is None:
         return Assertion(pair=_pair(element), key=_key(element))
@@ -57,7 +57,7 @@ def read_result(element: Element) -> Assertion | KeyVerdict:
 
 
 def read_verify(element: Element) -> Question | KeyVerdict:
-    """A db:verify as the authoritative server (a question) or the receiving server (a verdict) gets it."""
+    """Read a db:verify as the authoritative server (a question) or the receiving server (a verdict)."""
     stream_id = element.get("id")
     if not stream_id:
         raise StreamError(StreamCondition.BAD_FORMAT, "db:verify needs an 'id'")
@@ -84,7 +84,7 @@ def verify_answer(question: Question, verdict: bool | StanzaCondition) -> Elemen
 
 
 def result_answer(pair: DomainPair, verdict: bool | StanzaCondition, text: str = "") -> Element:
-    """Receiving server, step 4: tell the initiating server (XEP-0220 §2.1.4)."""
+    """Receiving server, step 4: answer the initiating server (XEP-0220 §2.1.4)."""
     return _answer("result", pair.target, pair.sender, verdict, text)
 
 
@@ -107,7 +107,7 @@ def _verdict(element: Element, kind: str, pair: DomainPair, stream_id: str = "")
     if kind == "valid" or kind == "invalid":
         return KeyVerdict(pair=pair, valid=kind == "valid", stream_id=stream_id)
     if kind != "error":
-        raise StreamError(StreamCondition.BAD_FORMAT, "the type of a dialback answer is valid, invalid or error")
+        raise StreamError(StreamCondition.BAD_FORMAT, "the type of a dialback answer must be valid, invalid or error")
     error = element.first(name="error")
     conditions = list(error.elements(STANZA_ERRORS)) if error else []
     named = next((child.name for child in conditions if child.name != "text"), "undefined-condition")
@@ -116,7 +116,7 @@ def _verdict(element: Element, kind: str, pair: DomainPair, stream_id: str = "")
 
 
 def _pair(element: Element) -> DomainPair:
-    """(from, to) of a dialback element, prepared."""
+    """Return (from, to) of a dialback element, prepared."""
     return DomainPair(_domain(element, "from"), _domain(element, "to"))
 
 

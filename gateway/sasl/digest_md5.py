@@ -1,4 +1,4 @@
-"""DIGEST-MD5, both sides, for the old servers that share a secret with us and can do nothing better (RFC 2831).
+"""DIGEST-MD5, both sides, for old servers that share a secret with us and support nothing better (RFC 2831).
 
     server                                                          client
     realm="...",nonce="...",qop="auth",algorithm=md5-sess   ->
@@ -8,7 +8,7 @@
 
 Superseded (RFC 6331): never offered unless a peer is configured with a secret. The user name is the initiating
 server's domain. Authentication only: no security layer, no re-authentication. `rspauth` goes out in a challenge, as
-RFC 3920 had it; a client of ours takes it in `<success/>` as well.
+in RFC 3920; our client also accepts it in `<success/>`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from gateway.xmpp.errors import MalformedAddress, SaslCondition, SaslFailure
 
 NAME = "DIGEST-MD5"
 
-MESSAGE_BYTES = 4096  # RFC 2831 §2.1.2; a challenge has 2048 at most
+MESSAGE_BYTES = 4096  # RFC 2831 §2.1.2; at most 2048 for a challenge
 
 _DIRECTIVE = re.compile(
     r'[ \t\r\n]*([A-Za-z-]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))[ \t\r\n]*(?:,|\Z)', re.S
@@ -66,7 +66,7 @@ class DigestMd5Server(ServerMechanism):
             raise SaslFailure(SaslCondition.NOT_AUTHORIZED, reason=f"{self._peer} does not know the secret")
         check_authzid(digest.authzid, self._peer)
         if (yield from ask(b"rspauth=" + digest.response_auth(self._secret))):
-            raise _malformed("the last response of DIGEST-MD5 is empty")
+            raise _malformed("the last response of DIGEST-MD5 must be empty")
         return Success(identity=self._peer)
 
     def _challenge(self) -> bytes:
@@ -74,7 +74,7 @@ class DigestMd5Server(ServerMechanism):
         return f'realm={realm},nonce="{self._nonce}",qop="auth",charset=utf-8,algorithm=md5-sess'.encode()
 
     def _read_response(self, answer: dict[str, str]) -> Digest:
-        """Check all but the digest itself (RFC 2831 §2.1.2)."""
+        """Check everything but the digest itself (RFC 2831 §2.1.2)."""
         expected = {
             "nonce": self._nonce,
             "nc": _FIRST_USE,
@@ -84,7 +84,7 @@ class DigestMd5Server(ServerMechanism):
         }
         for name, value in expected.items():
             if answer.get(name, "auth" if name == "qop" else "") != value:
-                raise _malformed(f"'{name}' is not what it has to be")
+                raise _malformed(f"'{name}' has the wrong value")
         if not answer.get("cnonce"):
             raise _malformed("'cnonce' is missing")
         if not self._is_peer(answer.get("username", "")):
@@ -149,7 +149,7 @@ class DigestMd5Client(ClientMechanism):
 
 @dataclass(frozen=True, kw_only=True)
 class Digest:
-    """One use of a secret, and the two proofs that come of it (RFC 2831 §2.1.2.1, §2.1.3)."""
+    """One use of a secret, and the two proofs made from it (RFC 2831 §2.1.2.1, §2.1.3)."""
 
     username: str
     realm: str
@@ -159,15 +159,15 @@ class Digest:
     authzid: str | None
 
     def response(self, secret: str) -> bytes:
-        """The client's proof."""
+        """Return the client's proof."""
         return self._proof(secret, f"AUTHENTICATE:{self.uri}".encode())
 
     def response_auth(self, secret: str) -> bytes:
-        """The server's proof."""
+        """Return the server's proof."""
         return self._proof(secret, f":{self.uri}".encode())
 
     def message(self, secret: str) -> bytes:
-        """The whole digest-response."""
+        """Return the whole digest-response."""
         parts = [f"username={_quote(self.username)}", f"nonce={_quote(self.nonce)}", f"cnonce={_quote(self.cnonce)}"]
         parts += [f"realm={_quote(self.realm)}"] if self.realm else []
         parts += [f"nc={_FIRST_USE},qop=auth,charset=utf-8", f"digest-uri={_quote(self.uri)}"]
@@ -183,7 +183,7 @@ class Digest:
 
 
 def read_challenge(payload: bytes) -> tuple[dict[str, str], list[str]]:
-    """The directives of a digest-challenge that we can answer, and the realms it offers (RFC 2831 §2.1.1)."""
+    """Return the directives of a digest-challenge that we can answer, and the realms it offers (RFC 2831 §2.1.1)."""
     pairs = _read_pairs(payload)
     realms = [value for name, value in pairs if name == "realm"]
     offered = _unique([pair for pair in pairs if pair[0] != "realm"])
@@ -195,14 +195,14 @@ def read_challenge(payload: bytes) -> tuple[dict[str, str], list[str]]:
 
 
 def read_directives(payload: bytes) -> dict[str, str]:
-    """The directives of a message, each of which may occur once."""
+    """Return the directives of a message, each of which may occur once."""
     return _unique(_read_pairs(payload))
 
 
 def _read_pairs(payload: bytes) -> list[tuple[str, str]]:
     if len(payload) > MESSAGE_BYTES:
         raise _malformed(f"the message is longer than {MESSAGE_BYTES} bytes")
-    # Without `charset=utf-8` the message is ISO 8859-1; both leave ASCII, and so the structure, where it is.
+    # Without `charset=utf-8` the message is ISO 8859-1; in both, ASCII and so the structure is the same.
     text = payload.decode("latin-1")
     pairs: list[tuple[str, str]] = []
     position = 0
@@ -232,7 +232,7 @@ def _unique(pairs: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def _latin1_if_possible(text: str) -> bytes:
-    """What names and secrets are hashed as (RFC 2831 §2.1.2.1)."""
+    """Return the bytes that a name or secret is hashed as (RFC 2831 §2.1.2.1)."""
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
-"""EXTERNAL, both sides: the certificate of the TLS connection has proved it already (RFC 4422 appendix A).
+"""EXTERNAL, both sides: the certificate of the TLS connection is the proof (RFC 4422 appendix A).
 
-All that is left to say is as whom: one optional authorization identity. What a certificate proves is not judged here;
-the two rules for what it then allows are (XEP-0178 §2 for clients, §3 for servers, RFC 6120 §6.3.8).
+Only one thing is sent: an optional authorization identity. This module does not judge certificates; it has the two
+rules for what they allow (XEP-0178 §2 for clients, §3 for servers, RFC 6120 §6.3.8).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ AUTHZID_BYTES = 3071  # RFC 7622 §3.1: three parts of 1023, "@" and "/"
 class ExternalServer(ServerMechanism):
     """The receiving entity's side of EXTERNAL.
 
-    `authorize` is given the prepared authorization identity, or None, and returns the identity or raises SaslFailure:
-    `client_rule(...)` or `server_rule(...)`. With `of_account` the identity is also looked up among the accounts.
+    `authorize` takes the prepared authorization identity, or None, and returns the identity or raises SaslFailure: use
+    `client_rule(...)` or `server_rule(...)`. With `of_account` the identity must also be an existing account.
     """
 
     def __init__(self, authorize: Callable[[str | None], str], *, of_account: bool = False) -> None:
@@ -48,39 +48,40 @@ class ExternalServer(ServerMechanism):
 
 
 class ExternalClient(ClientMechanism):
-    """The initiating entity's side of EXTERNAL; without `authzid` the server takes what the certificate says."""
+    """The initiating entity's side of EXTERNAL; without `authzid` the server takes the identity in the certificate."""
 
     def __init__(self, *, authzid: str | None = None) -> None:
         super().__init__()
         self._authzid = authzid or ""
 
     def converse(self) -> ClientConversation:
-        """One message; the server has nothing to say."""
+        """Send one message; the server has nothing to send."""
         if (yield self._authzid.encode()):
             raise SaslFailure(SaslCondition.MALFORMED_REQUEST, reason="the server answers EXTERNAL with data")
 
 
 def client_rule(accounts: Collection[str]) -> Callable[[str | None], str]:
-    """A client may act as an account that its certificate names, and says which when there are several (XEP-0178 §2).
+    """Return the rule that a client may act as an account that its certificate names (XEP-0178 §2).
 
-    `accounts` are the bare JIDs in the certificate that are of this domain, prepared.
+    If there are several, the client must say which. `accounts` are the bare JIDs of this domain in the certificate,
+    prepared.
     """
 
     def authorize(authzid: str | None) -> str:
         if not accounts:
             raise SaslFailure(SaslCondition.NOT_AUTHORIZED, reason="the certificate names no account of ours")
         if authzid is None and len(accounts) > 1:
-            raise _invalid_authzid("the certificate names several accounts and the client did not say which")
+            raise _invalid_authzid("the certificate names several accounts and the client did not choose one")
         identity = next(iter(accounts)) if authzid is None else authzid
         if identity not in accounts:
-            raise _invalid_authzid("the certificate does not name the account that was asked for")
+            raise _invalid_authzid("the certificate does not name the requested account")
         return identity
 
     return authorize
 
 
 def server_rule(sender: str | None, proves: Callable[[str], bool]) -> Callable[[str | None], str]:
-    """A server may act as the `from` of its stream header, where its certificate proves that domain (XEP-0178 §3).
+    """Return the rule that a server may act as the `from` of its stream, if its certificate proves that (XEP-0178 §3).
 
     `sender` is that domain, prepared; a server that sent none must name it as authorization identity.
     """
@@ -99,7 +100,7 @@ def server_rule(sender: str | None, proves: Callable[[str], bool]) -> Callable[[
 
 
 def read_authzid(message: bytes) -> str | None:
-    """The authorization identity in its one spelling; None when the message is empty (RFC 4422 §A.1)."""
+    """Return the prepared authorization identity; None if the message is empty (RFC 4422 §A.1)."""
     if not message:
         return None
     if len(message) > AUTHZID_BYTES:

@@ -1,7 +1,7 @@
 """Salted keys, stored instead of a password: they verify a login but cannot perform one (RFC 5802 §3).
 
 `ScramKeys` is one such record; an account has one for each hash. `Decoys` gives accounts that do not exist keys that
-look like anybody's and that no password fits, so that asking tells nothing about who has an account here.
+look real but that no password matches, so that a login attempt does not reveal which accounts exist.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from enum import StrEnum
 from gateway.sasl.passwords import prepare_password
 from gateway.xmpp.errors import Misuse
 
-ITERATIONS = 10_000  # some 4 ms: paid by a SCRAM client at each login, and by us for PLAIN
+ITERATIONS = 10_000  # some 4 ms: for a SCRAM client at each login, and for us with PLAIN
 SALT_BYTES = 16
 
 
 class ScramHash(StrEnum):
-    """The hash functions of SCRAM in XMPP, by the names that their mechanisms carry; the stronger first."""
+    """The hash functions of SCRAM in XMPP, by the names in their mechanisms; the stronger first."""
 
     SHA_256 = "SHA-256"
     SHA_1 = "SHA-1"
 
     @property
     def algorithm(self) -> str:
-        """The name that hashlib and hmac know."""
+        """The name in hashlib and hmac."""
         return "sha256" if self is ScramHash.SHA_256 else "sha1"
 
     @property
@@ -43,7 +43,7 @@ class ScramHash(StrEnum):
         return hmac.digest(key, data, self.algorithm)
 
     def salted_password(self, password: str, salt: bytes, iterations: int) -> bytes:
-        """Hi() of RFC 5802 §2.2 over the prepared password; ValueError when it cannot be a password."""
+        """Return Hi() of RFC 5802 §2.2 over the prepared password; raise ValueError if it cannot be a password."""
         return hashlib.pbkdf2_hmac(self.algorithm, prepare_password(password), salt, iterations)
 
 
@@ -65,7 +65,7 @@ class ScramKeys:
 
     @classmethod
     def derive(cls, hash: ScramHash, password: str, *, salt: bytes, iterations: int = ITERATIONS) -> ScramKeys:
-        """Make the keys of a password; ValueError when it cannot be one."""
+        """Make the keys of a password; raise ValueError if it cannot be a password."""
         salted = hash.salted_password(password, salt, iterations)
         return cls(
             hash=hash,
@@ -76,7 +76,7 @@ class ScramKeys:
         )
 
     def match(self, password: str) -> bool:
-        """Whether these are the keys of this password; takes the time of deriving them either way."""
+        """Return whether these are the keys of this password; either result takes the time of deriving them."""
         try:
             derived = ScramKeys.derive(self.hash, password, salt=self.salt, iterations=self.iterations)
         except ValueError:
@@ -85,17 +85,17 @@ class ScramKeys:
 
 
 def client_key(hash: ScramHash, salted_password: bytes) -> bytes:
-    """ClientKey, which only who knows the password can make (RFC 5802 §3)."""
+    """Return ClientKey, which only somebody who knows the password can compute (RFC 5802 §3)."""
     return hash.hmac(salted_password, b"Client Key")
 
 
 def server_key(hash: ScramHash, salted_password: bytes) -> bytes:
-    """ServerKey, by which the server shows that it knows the account (RFC 5802 §3)."""
+    """Return ServerKey, with which the server shows that it knows the account (RFC 5802 §3)."""
     return hash.hmac(salted_password, b"Server Key")
 
 
 class Decoys:
-    """Keys for accounts that do not exist: the same ones each time they are asked for, and nobody's."""
+    """Keys for accounts that do not exist: always the same ones for a name, and matched by no password."""
 
     def __init__(self, secret: bytes, *, iterations: int = ITERATIONS) -> None:
         if len(secret) < SALT_BYTES:
@@ -104,12 +104,12 @@ class Decoys:
         self._iterations = iterations
 
     def cover(self, found: ScramKeys | None, account: str, hash: ScramHash) -> ScramKeys:
-        """The keys that were found, or a decoy where there are none; it takes the same time either way."""
+        """Return the keys that were found, or a decoy if there are none; both take the same time."""
         decoy = self.keys_for(account, hash)
         return found or decoy
 
     def keys_for(self, account: str, hash: ScramHash) -> ScramKeys:
-        """What the keys of this account could be."""
+        """Return keys that this account could have."""
         return ScramKeys(
             hash=hash,
             salt=self._pseudorandom("salt", account, hash)[:SALT_BYTES],
@@ -119,5 +119,5 @@ class Decoys:
         )
 
     def _pseudorandom(self, purpose: str, account: str, hash: ScramHash) -> bytes:
-        # An account has no NUL, and the other two are ours: no two requests give one message.
+        # An account has no NUL, and the other two are ours: different requests never give the same message.
         return hmac.digest(self._secret, f"{purpose}\0{hash}\0{account}".encode(), "sha256")

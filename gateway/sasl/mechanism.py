@@ -8,8 +8,8 @@ yields what it needs (`Challenge`: the client's response; `NeedCredentials`: an 
     step = mechanism.respond(payload)        after a Challenge
     step = mechanism.supply(keys)            after a NeedCredentials; this may take milliseconds of CPU (PLAIN)
 
-Nothing that a peer sends can raise anything but SaslFailure. After it, or when the stream is closed, the mechanism is
-dropped, and with it what a lookup that is still under way brings.
+Nothing that a peer sends can raise anything but SaslFailure. After that, or when the stream is closed, the mechanism is
+dropped, and so is the result of a lookup still under way.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from gateway.xmpp.errors import MalformedAddress, Misuse, SaslCondition, SaslFai
 
 @dataclass(frozen=True, kw_only=True)
 class Challenge:
-    """Send this payload to the initiating entity and await its response."""
+    """Send this payload to the initiating entity and wait for its response."""
 
     payload: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NeedCredentials:
-    """Look up the keys of `account`, the first of `hashes` that it has, and supply them; None when it has none."""
+    """Look up the keys of `account`, for the first of `hashes` that it has, and supply them; None if it has none."""
 
     account: str
     hashes: tuple[ScramHash, ...]
@@ -53,7 +53,7 @@ ClientConversation: TypeAlias = Generator[bytes | None, bytes, None]
 
 
 class ServerMechanism(ABC):
-    """The receiving entity's side of one try to authenticate; a further try takes a new one."""
+    """The receiving entity's side of one attempt to authenticate; another attempt needs a new object."""
 
     def __init__(self) -> None:
         self._conversation: ServerConversation | None = None
@@ -61,24 +61,24 @@ class ServerMechanism(ABC):
 
     @abstractmethod
     def converse(self, initial: bytes | None) -> ServerConversation:
-        """The whole exchange, from the initial response (None: there was none) to its success."""
+        """Run the whole exchange, from the initial response (None: there was none) to its success."""
 
     def begin(self, initial: bytes | None) -> ServerStep:
-        """Start with the initial response of `<auth/>`; None when it carried none."""
+        """Start with the initial response of `<auth/>`; None if there was none."""
         if self._conversation is not None:
             raise Misuse("a mechanism serves one exchange")
         self._conversation = self.converse(initial)
         return self._advance(None)
 
     def respond(self, payload: bytes) -> ServerStep:
-        """Go on with the client's response to the last challenge."""
+        """Continue with the client's response to the last challenge."""
         if self._awaited is not Challenge:
             self._end()
             raise SaslFailure(SaslCondition.MALFORMED_REQUEST, "no response was asked for")
         return self._advance(payload)
 
     def supply(self, keys: ScramKeys | None) -> ServerStep:
-        """Go on with the keys that were asked for; None where there is no such account."""
+        """Continue with the keys that were requested; None if there is no such account."""
         if self._awaited is not NeedCredentials:
             raise Misuse("no credentials were asked for")
         return self._advance(keys)
@@ -101,9 +101,9 @@ class ServerMechanism(ABC):
 
 
 class ClientMechanism(ABC):
-    """The initiating entity's side of one try to authenticate.
+    """The initiating entity's side of one attempt to authenticate.
 
-    A SaslFailure raised here is our refusal of what the server said: send `<abort/>`, and do not go on.
+    A SaslFailure raised here means that we refuse the server's message: send `<abort/>` and stop.
     """
 
     def __init__(self) -> None:
@@ -113,21 +113,21 @@ class ClientMechanism(ABC):
 
     @abstractmethod
     def converse(self) -> ClientConversation:
-        """The whole exchange: yields each response and is sent each challenge; returns when the server is proved."""
+        """Run the whole exchange: yield each response and receive each challenge; return once the server is proved."""
 
     def begin(self) -> bytes | None:
-        """The initial response; None when this mechanism waits for the server to speak first."""
+        """Return the initial response; None if this mechanism waits for the server to speak first."""
         if self._conversation is not None:
             raise Misuse("a mechanism serves one exchange")
         self._conversation = self.converse()
         return next(self._conversation)
 
     def respond(self, challenge: bytes) -> bytes:
-        """The response to a challenge; empty when the challenge was the server's last word."""
+        """Return the response to a challenge; empty if the challenge was the server's last message."""
         return self._advance(challenge) or b""
 
     def succeed(self, payload: bytes | None) -> None:
-        """Check the additional data of the server's `<success/>`; SaslFailure when it has not proved itself."""
+        """Check the additional data of the server's `<success/>`; raise SaslFailure if it has not proved itself."""
         if self._over and not payload:
             return
         self._advance(payload or b"")
@@ -150,21 +150,21 @@ class ClientMechanism(ABC):
 
 
 def ask(payload: bytes) -> Generator[Challenge, bytes | ScramKeys | None, bytes]:
-    """Inside a conversation: send a challenge, and get the response."""
+    """Within a conversation: send a challenge, and return the response."""
     response = yield Challenge(payload=payload)
     assert isinstance(response, bytes)
     return response
 
 
 def look_up(account: str, *hashes: ScramHash) -> Generator[NeedCredentials, bytes | ScramKeys | None, ScramKeys | None]:
-    """Inside a conversation: get the stored keys of an account; None where there are none."""
+    """Within a conversation: return the stored keys of an account; None if there are none."""
     keys = yield NeedCredentials(account=account, hashes=hashes)
     assert keys is None or isinstance(keys, ScramKeys)
     return keys
 
 
 def account_of(username: str, domain: str) -> str:
-    """The bare JID of the account that a simple user name means here (RFC 6120 §6.3.8)."""
+    """Return the bare JID of the account that a simple user name means here (RFC 6120 §6.3.8)."""
     try:
         address = Address.make(username, domain, "")
     except MalformedAddress as error:
@@ -175,13 +175,13 @@ def account_of(username: str, domain: str) -> str:
 
 
 def check_authzid(authzid: str | None, identity: str) -> None:
-    """Refuse whoever would act for another than the proven identity (RFC 6120 §6.3.8)."""
+    """Refuse to let a client act as any other identity than the proved one (RFC 6120 §6.3.8)."""
     if authzid is not None and prepare_authzid(authzid) != identity:
         raise SaslFailure(SaslCondition.INVALID_AUTHZID, reason=f"{identity} asked to act as another identity")
 
 
 def prepare_authzid(authzid: str) -> str:
-    """An authorization identity in its one spelling: a bare JID or a domain."""
+    """Return a prepared authorization identity: a bare JID or a domain."""
     try:
         address = Address.parse(authzid)
     except MalformedAddress as error:
@@ -192,5 +192,5 @@ def prepare_authzid(authzid: str) -> str:
 
 
 def _no_account(problem: str) -> SaslFailure:
-    # The answer of a wrong password: nothing is told beyond it.
-    return SaslFailure(SaslCondition.NOT_AUTHORIZED, reason=f"the user name cannot be an account's: {problem}")
+    # The same answer as for a wrong password: nothing more is revealed.
+    return SaslFailure(SaslCondition.NOT_AUTHORIZED, reason=f"the user name cannot be an account: {problem}")

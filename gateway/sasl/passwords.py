@@ -1,9 +1,9 @@
 """Passwords prepared for hashing: SASLprep, a profile of stringprep (RFC 4013 over RFC 3454).
 
-RFC 8265 replaced it by OpaqueString, which differs for full-width letters and ligatures. SCRAM clients prepare the
-password themselves, and by SASLprep (RFC 5802 §5.1): keys that were made by another rule would lock their users out.
-Code points that Unicode 3.2 did not know, emoji for one, pass unchanged, as RFC 3454 §7 has it for queries and as
-OpaqueString has it; refusing them only when a password is set would be a rule for half of us.
+RFC 8265 replaced it with OpaqueString, which differs for full-width letters and ligatures. SCRAM clients prepare the
+password themselves, with SASLprep (RFC 5802 §5.1), so keys made by another rule would lock their users out. Code points
+that Unicode 3.2 did not know, such as emoji, pass unchanged, as RFC 3454 §7 specifies for queries and as OpaqueString
+does. Refusing them only when a password is set would apply the rule to one of the two sides.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import stringprep
 
 from gateway.xmpp.preparation import normalised, visible
 
-PASSWORD_BYTES = 1023  # before and after; NFKC can make eighteen characters of one
+PASSWORD_BYTES = 1023  # before and after; NFKC can turn one character into eighteen
 
 _PROHIBITED = (  # RFC 4013 §2.3
     stringprep.in_table_c12,
@@ -28,19 +28,19 @@ _PROHIBITED = (  # RFC 4013 §2.3
 
 
 def prepare_password(text: str) -> bytes:
-    """The bytes to hash for a password; ValueError, which does not repeat it, when it cannot be one."""
+    """Return the bytes to hash for a password; raise ValueError, without the password in it, if it is invalid."""
     if len(text) > PASSWORD_BYTES:
-        raise ValueError(f"a password has at most {PASSWORD_BYTES} bytes")
+        raise ValueError(f"a password may have at most {PASSWORD_BYTES} bytes")
     prepared = text if text.isascii() else _normalise(text)
     if not prepared:
         raise ValueError("a password cannot be empty")
     if any(prohibits(character) for character in prepared for prohibits in _PROHIBITED):
-        raise ValueError("a password cannot contain control characters or code points that stand for no character")
+        raise ValueError("a password cannot contain control characters or code points that are not characters")
     if not prepared.isascii():
         _check_direction(prepared)
     encoded = prepared.encode("utf-8")
     if len(encoded) > PASSWORD_BYTES:
-        raise ValueError(f"a password has at most {PASSWORD_BYTES} bytes")
+        raise ValueError(f"a password may have at most {PASSWORD_BYTES} bytes")
     return encoded
 
 
@@ -50,10 +50,12 @@ def _normalise(text: str) -> str:
 
 
 def _check_direction(text: str) -> None:
-    """Text from right to left has no letters of the other direction, and has its own at both ends (RFC 3454 §6)."""
+    """Check that right-to-left text has no letters of the other direction and begins and ends with its own (RFC 3454
+    §6).
+    """
     if not any(map(stringprep.in_table_d1, text)):
         return
     if any(map(stringprep.in_table_d2, text)):
-        raise ValueError("a password cannot mix letters that run from right to left with others")
+        raise ValueError("a password cannot mix right-to-left letters with others")
     if not (stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])):
-        raise ValueError("a password that runs from right to left begins and ends with such a letter")
+        raise ValueError("a password with right-to-left letters must begin and end with one")

@@ -1,6 +1,6 @@
 """SASL payloads as character data: strict base64, and `=` for an empty one (RFC 6120 §6.4, §13.9.1).
 
-Character data is "" for "no data at all" in `<auth/>` and `<success/>`, and for empty data in the other elements.
+An empty string means "no data at all" in `<auth/>` and `<success/>`, and empty data in the other elements.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import binascii
 
 from gateway.xmpp.errors import SaslCondition, SaslFailure
 
-# The longest payload that any mechanism here can need is some 6 KB (names of 1023 bytes, escaped, twice).
+# The longest payload that any mechanism here needs is some 6 KB (names of 1023 bytes, escaped, twice).
 PAYLOAD_BYTES = 8192
 _TEXT_LENGTH = (PAYLOAD_BYTES + 2) // 3 * 4
 
@@ -18,29 +18,29 @@ EMPTY = "="
 
 
 def encode_payload(payload: bytes) -> str:
-    """A challenge or response as character data."""
+    """Return a challenge or response as character data."""
     return base64.b64encode(payload).decode("ascii")
 
 
 def encode_optional_payload(payload: bytes | None) -> str:
-    """An initial response or additional data of success as character data; None is "there is none"."""
+    """Return an initial response or additional data of success as character data; None means that there is none."""
     if payload is None:
         return ""
     return encode_payload(payload) or EMPTY
 
 
 def decode_payload(text: str) -> bytes:
-    """The payload of a `<challenge/>` or `<response/>`; SaslFailure where it is not base64 to the letter."""
+    """Return the payload of a `<challenge/>` or `<response/>`; raise SaslFailure if it is not strict base64."""
     return b"" if text == EMPTY else decode_base64(text)
 
 
 def decode_optional_payload(text: str) -> bytes | None:
-    """The payload of `<auth/>` or `<success/>`; None when it carries none."""
+    """Return the payload of `<auth/>` or `<success/>`; None if there is none."""
     return decode_payload(text) if text else None
 
 
 def decode_base64(text: str) -> bytes:
-    """Base64 without white space, with padding, and with no bits set behind the data (RFC 4648 §3, §4)."""
+    """Decode base64 without white space, with padding, and with no bits set behind the data (RFC 4648 §3, §4)."""
     if len(text) > _TEXT_LENGTH:
         raise SaslFailure(SaslCondition.MALFORMED_REQUEST, f"more than {PAYLOAD_BYTES} bytes of SASL data")
     try:

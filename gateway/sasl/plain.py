@@ -1,6 +1,7 @@
 """PLAIN, both sides: the password itself, so only ever inside TLS (RFC 4616, RFC 6120 §13.8).
 
-The caller offers it under TLS only. The server keeps no passwords: it salts the one received and compares the keys.
+The caller must offer it only under TLS. The server stores no passwords: it salts the one received and compares the
+keys.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ NAME = "PLAIN"
 
 
 class PlainServer(ServerMechanism):
-    """The receiving entity's side of PLAIN. `supply` takes the CPU time of one salted hash, account or no account."""
+    """The receiving entity's side of PLAIN. `supply` takes the CPU time of one salted hash, even if there is no
+    account.
+    """
 
     def __init__(self, *, domain: str, decoys: Decoys) -> None:
         super().__init__()
@@ -32,7 +35,7 @@ class PlainServer(ServerMechanism):
         self._decoys = decoys
 
     def converse(self, initial: bytes | None) -> ServerConversation:
-        """One message, then the account is looked up."""
+        """Read one message, then look up the account."""
         authzid, username, password = read_message(initial if initial is not None else (yield from ask(b"")))
         account = account_of(username, self._domain)
         found = yield from look_up(account, *ScramHash)
@@ -44,20 +47,20 @@ class PlainServer(ServerMechanism):
 
 
 class PlainClient(ClientMechanism):
-    """The initiating entity's side of PLAIN; the server proves nothing but what TLS has proved."""
+    """The initiating entity's side of PLAIN; the server proves nothing beyond what TLS has proved."""
 
     def __init__(self, *, username: str, password: str, authzid: str | None = None) -> None:
         super().__init__()
         self._message = "\0".join((authzid or "", username, password)).encode()
 
     def converse(self) -> ClientConversation:
-        """One message; the server has nothing to say."""
+        """Send one message; the server has nothing to send."""
         if (yield self._message):
             raise SaslFailure(SaslCondition.MALFORMED_REQUEST, reason="the server answers PLAIN with data")
 
 
 def read_message(payload: bytes) -> tuple[str | None, str, str]:
-    """The authorization identity (None: the account's own), user name and password (RFC 4616 §2)."""
+    """Return the authorization identity (None: the account's own), user name and password (RFC 4616 §2)."""
     if len(payload) > PAYLOAD_BYTES:
         raise _malformed(f"the message is longer than {PAYLOAD_BYTES} bytes")
     try:

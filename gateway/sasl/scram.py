@@ -6,9 +6,9 @@
     c=<binding>,r=<c+s-nonce>,p=<proof>     ->                             client knows the password
                                             <-   v=<signature>             server knows the account
 
-Both signatures are over the first three messages, so neither end can be made to see another exchange than its peer's.
-A -PLUS mechanism adds what only the two ends of this very TLS connection know. `tls-unique` no longer is that
-(RFC 9266 §1) and has no name here; `tls-exporter` is for every TLS 1.3, `tls-server-end-point` for clients without it.
+Both signatures cover the first three messages, so neither end can be made to see a different exchange from its peer.
+A -PLUS mechanism adds data that only the two ends of this TLS connection know. `tls-unique` is no longer safe (RFC 9266
+§1) and is not supported; `tls-exporter` is for TLS 1.3, `tls-server-end-point` for clients without it.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from gateway.sasl.scram_messages import (
 )
 from gateway.xmpp.errors import Misuse, SaslCondition, SaslFailure
 
-# What a client accepts from a server: fewer make guessing the password from this exchange cheap (RFC 7677 §4), more
-# would have us compute for a second and longer at the server's word.
+# The iteration counts that a client accepts: fewer would make it cheap to guess the password from this exchange (RFC
+# 7677 §4), more would let the server make us compute for a second and longer.
 LEAST_ITERATIONS = 4096
 MOST_ITERATIONS = 2_000_000
 
@@ -63,7 +63,7 @@ class ScramMechanism(StrEnum):
 
     @property
     def plus(self) -> bool:
-        """Whether it binds to the channel."""
+        """Return whether it binds to the channel."""
         return self.endswith("-PLUS")
 
 
@@ -76,7 +76,7 @@ class BindingType(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelBinding:
-    """What only the two ends of one TLS connection know."""
+    """Data that only the two ends of one TLS connection know."""
 
     type: BindingType
     data: bytes = field(repr=False)
@@ -85,8 +85,8 @@ class ChannelBinding:
 class ScramServer(ServerMechanism):
     """The receiving entity's side of SCRAM.
 
-    `bindings` are those of this connection; when there are any, the -PLUS mechanisms must have been offered.
-    `token` makes a nonce of at least 128 random bits from printable characters other than a comma.
+    `bindings` are those of this connection; if there are any, the -PLUS mechanisms must have been offered. `token`
+    returns a nonce of at least 128 random bits, of printable characters other than a comma.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class ScramServer(ServerMechanism):
             raise Misuse(f"{mechanism} on a connection without channel binding")
 
     def converse(self, initial: bytes | None) -> ServerConversation:
-        """Four messages, with the account looked up after the first."""
+        """Exchange four messages, and look up the account after the first."""
         first = ClientFirst.read(initial if initial is not None else (yield from ask(b"")))
         binding = first.header.text.encode() + self._binding_data(first.header)
         account = account_of(first.username, self._domain)
@@ -123,17 +123,19 @@ class ScramServer(ServerMechanism):
         signed = f"{first.bare},{server_first.text},{final.without_proof}".encode()
         sound = equal_text(final.nonce, server_first.nonce) and hmac.compare_digest(final.binding, binding)
         if not (proof_holds(keys, signed, final.proof) and sound and found):
-            raise SaslFailure(SaslCondition.NOT_AUTHORIZED, reason=f"the proof for {account} does not hold")
+            raise SaslFailure(SaslCondition.NOT_AUTHORIZED, reason=f"the proof for {account} is wrong")
         check_authzid(first.header.authzid, account)
         return Success(identity=account, payload=write_server_final(keys.hash.hmac(keys.server_key, signed)))
 
     def _binding_data(self, header: Gs2Header) -> bytes:
-        """What the channel adds to the signed text; SaslFailure where flag and mechanism disagree (RFC 5802 §6)."""
+        """Return the channel's part of the signed text; raise SaslFailure if flag and
+        mechanism disagree (RFC 5802 §6).
+        """
         if header.flag == "y" and self._bindings:
             raise SaslFailure(
                 SaslCondition.NOT_AUTHORIZED,
                 "channel binding was offered",
-                reason="the client did not see our offer of channel binding: somebody between us removes it",
+                reason="the client did not see our offer of channel binding: somebody between us removed it",
             )
         if (header.flag == "p") != self._mechanism.plus:
             raise malformed(f"the channel binding flag does not fit {self._mechanism}")
@@ -147,9 +149,9 @@ class ScramServer(ServerMechanism):
 class ScramClient(ClientMechanism):
     """The initiating entity's side of SCRAM.
 
-    `binding` is what this connection can do, and is needed by a -PLUS mechanism. Give it to the others too where the
-    server did not offer -PLUS, and the exchange fails if somebody between removed that offer.
-    `token` makes a nonce as for ScramServer. The response to the challenge takes the CPU time of the salted hash.
+    `binding` is what this connection supports, and a -PLUS mechanism needs it. Pass it to the others too if the server
+    did not offer -PLUS: then the exchange fails if somebody in between removed that offer. `token` returns a nonce as
+    for ScramServer. The response to the challenge takes the CPU time of the salted hash.
     """
 
     def __init__(
@@ -173,7 +175,7 @@ class ScramClient(ClientMechanism):
         self._binding = header.text.encode() + (binding.data if binding and mechanism.plus else b"")
 
     def converse(self) -> ClientConversation:
-        """Four messages; the last is the server's signature, which must hold."""
+        """Exchange four messages; the last is the server's signature, which must be valid."""
         server_first = ServerFirst.read((yield bytes(self._first)))
         self._check(server_first)
         salted = self._salt_password(server_first)
@@ -204,12 +206,12 @@ class ScramClient(ClientMechanism):
 
 
 def make_proof(hash: ScramHash, key: bytes, signed: bytes) -> bytes:
-    """ClientProof: the client key, covered by a signature that only its stored form can lift (RFC 5802 §3)."""
+    """Return ClientProof: the client key, masked by a signature that only its stored form can remove (RFC 5802 §3)."""
     return _xor(key, hash.hmac(hash.digest(key), signed))
 
 
 def proof_holds(keys: ScramKeys, signed: bytes, proof: bytes) -> bool:
-    """Whether the proof uncovers the client key that `stored_key` was made of (RFC 5802 §3)."""
+    """Return whether the proof unmasks the client key that `stored_key` was made of (RFC 5802 §3)."""
     if len(proof) != keys.hash.size:
         return False
     uncovered = _xor(proof, keys.hash.hmac(keys.stored_key, signed))

@@ -1,7 +1,7 @@
 """The grammar of SCRAM: the four messages as records, read strictly and written (RFC 5802 §5.1, §7).
 
-A message is a row of attributes, `letter=value`, in a fixed order. Unknown attributes may follow where the grammar has
-`extensions` and are skipped; `m=` announces one that must be understood, and we understand none (§5.1).
+A message is a sequence of attributes, `letter=value`, in a fixed order. Unknown attributes may follow where the grammar
+has `extensions` and are skipped; `m=` announces one that must be understood, and we understand none (§5.1).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from gateway.xmpp.errors import SaslCondition, SaslFailure
 _ATTRIBUTE = re.compile(r"([A-Za-z])=([^\0,]+)").fullmatch
 _SASLNAME = re.compile(r"(?:[^=]|=2C|=3D)+").fullmatch
 _NONCE = re.compile(r"[!-+\--~]+").fullmatch
-_MOST_ITERATIONS = 9_999_999_999  # that are read as a number; far fewer are counted
+_MOST_ITERATIONS = 9_999_999_999  # the largest number read; far fewer are accepted
 _GS2_HEADER = re.compile(r"(n|y|p=([A-Za-z0-9.-]+)),(?:a=([^\0,]+))?,").match
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gs2Header:
-    """What the client says about channel binding, and whom it wants to act as (RFC 5801 §4)."""
+    """The client's statement about channel binding, and the identity that it wants to act as (RFC 5801 §4)."""
 
-    flag: str  # "n": it can do none. "y": it could, but believes that we cannot. "p": it uses `binding_type`
+    flag: str  # "n": not supported. "y": supported, but we seem to lack it. "p": `binding_type` is used
     binding_type: str | None
     authzid: str | None
     text: str
@@ -54,7 +54,7 @@ class Gs2Header:
 
 @dataclass(frozen=True, kw_only=True)
 class ClientFirst:
-    """client-first-message: who, and the client's nonce. `bare` is its text after the header."""
+    """client-first-message: the user and the client's nonce. `bare` is its text after the header."""
 
     header: Gs2Header
     username: str
@@ -110,7 +110,7 @@ class ServerFirst:
 
 @dataclass(frozen=True, kw_only=True)
 class ClientFinal:
-    """client-final-message: the channel binding, both nonces, and the proof over all that went before."""
+    """client-final-message: the channel binding, both nonces, and the proof over everything before."""
 
     binding: bytes = field(repr=False)
     nonce: str
@@ -141,7 +141,7 @@ class ClientFinal:
 
 
 def read_server_final(payload: bytes) -> bytes:
-    """The verifier of a server-final-message; SaslFailure when it holds the server's refusal."""
+    """Return the verifier of a server-final-message; raise SaslFailure if the message is the server's refusal."""
     text = _decode(payload)
     if text.startswith("e="):
         raise SaslFailure(SaslCondition.NOT_AUTHORIZED, reason=f"the server answered {text[2:80]!r}")
@@ -150,22 +150,22 @@ def read_server_final(payload: bytes) -> bytes:
 
 
 def write_server_final(verifier: bytes) -> bytes:
-    """A server-final-message."""
+    """Write a server-final-message."""
     return f"v={encode_payload(verifier)}".encode()
 
 
 def equal_text(one: str, other: str) -> bool:
-    """Whether two texts are equal, in a time that tells nothing of where they differ."""
+    """Return whether two texts are equal, in a time that does not reveal where they differ."""
     return hmac.compare_digest(one.encode(), other.encode())
 
 
 def malformed(text: str) -> SaslFailure:
-    """The refusal of a message that breaks the grammar."""
+    """Return the refusal of a message that breaks the grammar."""
     return SaslFailure(SaslCondition.MALFORMED_REQUEST, text)
 
 
 def _read_attributes(text: str, letters: str) -> list[str]:
-    """The values of the attributes `letters`, which come first and in this order; what follows is skipped."""
+    """Return the values of the attributes `letters`, which come first and in this order; skip what follows."""
     attributes = [_ATTRIBUTE(part) for part in text.split(",")]
     found = [(attribute[1], attribute[2]) for attribute in attributes if attribute]
     if len(found) != len(attributes):
@@ -176,7 +176,7 @@ def _read_attributes(text: str, letters: str) -> list[str]:
     if "".join(names[: len(letters)]) != letters:
         raise malformed("attributes are missing or out of order")
     if set(names[len(letters) :]) & set("anrcsipve"):
-        raise malformed("an attribute stands in the wrong place")
+        raise malformed("an attribute is in the wrong place")
     return [value for _, value in found[: len(letters)]]
 
 
@@ -208,5 +208,5 @@ def _escape(name: str) -> str:
 
 def _unescape(name: str) -> str:
     if not _SASLNAME(name):
-        raise malformed("'=' in a name stands for nothing")
+        raise malformed("'=' in a name is not an escape")
     return name.replace("=2C", ",").replace("=3D", "=")

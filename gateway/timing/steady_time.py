@@ -1,9 +1,9 @@
-"""Steady time: the reactor's timers do not follow the system's clock when that is set.
+"""Steady time: timers that do not follow the system's clock when it is set.
 
-Twisted measures timers by the system's clock. When an operator or NTP sets it back by an hour, every timer waits for an
-hour longer: nothing times out, nothing is retried. So the reactor is given a clock that starts at the time of day and
-then runs on by monotonic time. All durations are measured by it. Where somebody is told when something happened, the
-time of day is asked for itself (`time_of_day`).
+Twisted measures timers by the system's clock. When an operator or NTP sets it back by an hour, every timer waits an
+hour longer: nothing times out, nothing is retried. So the reactor gets a clock that starts at the time of day and then
+follows monotonic time. All durations are measured by it. Timestamps for people use the time of day itself
+(`time_of_day`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twisted.internet.base import ReactorBase
 
 
 class _Steady:
-    """Seconds that begin at the time of day, and run on by monotonic time."""
+    """Seconds that start at the time of day and then follow monotonic time."""
 
     def __init__(self) -> None:
         self._ahead = time.time() - time.monotonic()
@@ -26,11 +26,11 @@ class _Steady:
 
 
 def keep_steady(reactor: Any) -> None:
-    """Have a reactor measure its timers by monotonic time from now on. Those that run go on as they were."""
+    """Make a reactor measure its timers by monotonic time from now on. Running timers are not affected."""
     if isinstance(reactor, ReactorBase) and not isinstance(reactor.seconds, _Steady):
         reactor.seconds = _Steady()
 
 
 def time_of_day(reactor: Any) -> Callable[[], float]:
-    """Return the clock for stamps: the system's, or that of a test, which has only one."""
+    """Return the clock for timestamps: the system's, or that of a test, which has only one."""
     return time.time if isinstance(reactor, ReactorBase) else reactor.seconds

@@ -1,7 +1,7 @@
-"""Timers: one alone, or several by name; each runs once at a time, and none outlives its owner.
+"""Timers: a single one, or several by name; each runs once at a time, and none outlives its owner.
 
-Starting one that runs restarts it. When its time is up it is gone before its action is called, which may start it
-again. The clock is an IReactorTime that is passed in.
+Starting one that runs restarts it. When its time is up it is removed before its action is called, so the action may
+start it again. The clock is an IReactorTime that is passed in.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ class Timer:
 
     @property
     def is_running(self) -> bool:
-        """Whether its action is still to be called."""
+        """Return whether its action is still to be called."""
         return self._call is not None
 
     def start(self, seconds: float, action: Callable[[], None]) -> None:
-        """Call `action` after this many seconds, instead of whatever was due before."""
+        """Call `action` after this many seconds, instead of any earlier action."""
         self.stop()
         self._call = self._clock.callLater(seconds, self._fire, action)
 
     def stop(self) -> None:
-        """Call nothing."""
+        """Cancel the timer."""
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
@@ -53,11 +53,11 @@ class Timers:
         self._have_ended = False
 
     def __len__(self) -> int:
-        """How many run."""
+        """Return how many run."""
         return len(self._running)
 
     def __contains__(self, name: str) -> bool:
-        """Whether that one runs."""
+        """Return whether that one runs."""
         return name in self._running
 
     def start(self, name: str, seconds: float, action: Callable[[], None]) -> None:
@@ -74,7 +74,7 @@ class Timers:
                 timer.cancel()
 
     def end(self) -> None:
-        """Stop all timers and start no more: their owner is gone."""
+        """Stop all timers and start no more, because their owner is gone."""
         self._have_ended = True
         self.stop(*self._running)
 

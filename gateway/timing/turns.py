@@ -1,6 +1,6 @@
 """Turns: long work in many short steps, between which the event loop does everything else.
 
-What grows with the number of streams, as a list of all of them, would hold up every stanza if it were made at once.
+Work that grows with the number of streams, such as listing them, would hold up every stanza if it were done at once.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ T = TypeVar("T")
 
 
 class Turns:
-    """Does work as long as a turn lasts, a hundredth of a second, and goes on in the next one."""
+    """Works for one turn, a hundredth of a second, and continues in the next one."""
 
     def __init__(self, clock: IReactorTime) -> None:
-        """`clock` is an IReactorTime, in whose iterations the turns are."""
+        """`clock` is an IReactorTime, in whose iterations the turns run."""
         self._cooperator = Cooperator(scheduler=lambda turn: clock.callLater(0, turn))
 
     def gather(self, items: Iterable[T]) -> Deferred[list[T]]:
-        """All that an iterable yields, each item a step; fires with the list."""
+        """Collect everything that an iterable yields, one step for each item; fire with the list."""
         gathered: list[T] = []
 
         def steps() -> Iterator[None]:

@@ -1,1 +1,3 @@
-"""XMPP values: namespaces, addresses, elements, stanzas and errors. The standard library, idna and precis only."""
+"""XMPP values: namespaces, addresses, elements, stanzas and errors. It imports only the standard library, idna and
+precis.
+"""

@@ -1,27 +1,27 @@
-"""The parts of an address, prepared: one string for all spellings of one part, which are compared with `==` (RFC 7622).
+"""The parts of an address, prepared: every spelling of a part becomes one string, compared with `==` (RFC 7622).
 
-domainpart    IDNA 2008 after the UTS 46 mapping, written as lower-case U-labels without a trailing dot (§3.2);
-              `192.0.2.1` and `[2001:db8::1]` in their canonical form
-localpart     Nodeprep (RFC 6122 §A) over UsernameCaseMapped, less the characters of RFC 7622 §3.3.1
-resourcepart  Resourceprep (RFC 6122 §B) over OpaqueString, case kept (§3.4)
+    domainpart    IDNA 2008 after the UTS 46 mapping, written as lower-case U-labels without a trailing dot (§3.2);
+                  `192.0.2.1` and `[2001:db8::1]` in their canonical form
+    localpart     Nodeprep (RFC 6122 §A) over UsernameCaseMapped, less the characters of RFC 7622 §3.3.1
+    resourcepart  Resourceprep (RFC 6122 §B) over OpaqueString, case kept (§3.4)
 
-RFC 7622 decides what is a part. Where a stringprep profile defines a result too, that is the prepared form, unless RFC
-7622 would refuse or change it: deployed servers send it and answer with it, so `fußball` is `fussball`, and resource
-`①` is `1`. Domainparts stay IDNA 2008, which keeps the ß and ς that Nameprep folds: `straße.example` and
-`strasse.example` can be registered by two owners, and mapping would make two names one.
+RFC 7622 decides what is valid. Where a stringprep profile defines a result too, that is the prepared form, unless RFC
+7622 would refuse or change it: deployed servers send it and answer with it, so `fußball` becomes `fussball`, and the
+resource `①` becomes `1`. Domainparts follow IDNA 2008, which keeps the ß and ς that Nameprep folds: `straße.example`
+and `strasse.example` can have different owners, and mapping would make them the same name.
 
-Length comes first: what is longer than 1023 bytes, is not UTF-8 or holds unassigned code points is refused before any
-library sees it (CVE-2015-2058), and what grew beyond 1023 bytes is refused after. Names with A-labels or characters
-beyond ASCII, which take many times longer to prepare, are refused when they cannot fit into the 253 bytes of a name in
-DNS (docs/decisions/0032-long-domain-names.md). Resourceparts that others have chosen
-may hold unassigned code points; these pass beside the libraries. Plain ASCII, nearly all there is on
-the wire, is recognised by a regular expression and needs no library either.
+Length is checked first: text that is longer than 1023 bytes, is not UTF-8 or has unassigned code points is refused
+before any library sees it (CVE-2015-2058), and a result that grew beyond 1023 bytes is refused afterwards. Names with
+A-labels or characters beyond ASCII, which take many times longer to prepare, are refused if they cannot fit into the
+253 bytes of a name in DNS (docs/decisions/0032-long-domain-names.md). Resourceparts that others have chosen may have
+unassigned code points, which bypass the libraries. Plain ASCII, nearly everything on the wire, is recognised by a
+regular expression and needs no library either.
 
-Three choices where the documents leave room or peers differ:
-- Underscores are accepted in ASCII labels. They are no host names, but servers in containers have such names.
-- A name whose last label is a number is an IPv4 address or nothing (RFC 1123 §2.1): `127.1` must not reach a resolver.
+Three choices where the standards leave room or peers differ:
+- Underscores are accepted in ASCII labels. They are not allowed in host names, but servers in containers use them.
+- A name whose last label is a number must be an IPv4 address (RFC 1123 §2.1): `127.1` must not reach a resolver.
 - Code points that Resourceprep drops (variation selectors, joiners: RFC 3454 B.1) are dropped from a resourcepart that
-  OpaqueString would refuse for them: emoji in room nicknames carry them, and peers of the stringprep age send them.
+  OpaqueString would refuse because of them: emoji in room nicknames contain them, and stringprep-based peers send them.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from gateway.xmpp.preparation import normalised, visible
 Domain = NewType("Domain", str)
 """A prepared domainpart; only `prepare_domain` makes one."""
 
-_MOST_LABELS = 4096  # that are remembered: a name may have hundreds, and each takes tens of microseconds
+_MOST_LABELS = 4096  # cached labels: a name may have hundreds, and each takes tens of microseconds
 PART_BYTES = 1023  # RFC 7622 §3.1, for each part
 _LABEL_BYTES = 63
-_NAME_BYTES = 253  # RFC 1035 §2.3.4, of a name as DNS spells it, without the dot at its end
+_NAME_BYTES = 253  # RFC 1035 §2.3.4, for a name as DNS spells it, without the final dot
 
-# ASCII whose preparation is lower-casing, or nothing. These decide speed only: the slow path gives the same answers.
+# ASCII that only has to be lower-cased, or not even that. These are for speed: the slow path gives the same results.
 LOCAL = r"[!#$%()*+,\-.0-9;=?A-Z\[\\\]^_`a-z{|}~]{1,1023}"
 _LABEL = r"(?!..--)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 DOMAIN = rf"(?=[^/]{{1,1023}}(?:/|\Z))(?:{_LABEL}\.)*(?![0-9]+(?:/|\Z)){_LABEL}"
@@ -60,8 +60,8 @@ _PLAIN_RESOURCE = re.compile(RESOURCE).fullmatch
 _ASCII_LABEL = re.compile(_LABEL).fullmatch
 _FORBIDDEN_IN_LOCAL = re.compile(r"[\"&'/:<>@ ]").search  # RFC 7622 §3.3.1, and space
 
-# Code points that RFC 8264 judges by all the others beside them: many of them would take quadratic time.
-# They are the Arabic-Indic digits of both kinds and the katakana middle dot, also half-width.
+# Code points whose validity depends on all others in the label (RFC 8264): many of them would take quadratic time. They
+# are the Arabic-Indic digits of both kinds and the katakana middle dot, also half-width.
 _CONTEXTUAL = re.compile("[\u0660-\u0669\u06f0-\u06f9\u30fb\uff65]").findall
 _MOST_CONTEXTUAL = 64
 _MOST_CONTEXTUAL_IN_NAMES = 16
@@ -74,7 +74,7 @@ _opaque_string = get_profile("OpaqueString")
 
 
 def prepare_domain(text: str) -> Domain:
-    """The one spelling of a domainpart; raise MalformedAddress where it is none (RFC 7622 §3.2)."""
+    """Return the prepared domainpart; raise MalformedAddress if it is invalid (RFC 7622 §3.2)."""
     if _PLAIN_DOMAIN(text):
         return Domain(text.lower())
     _check_input("domainpart", text)
@@ -83,23 +83,24 @@ def prepare_domain(text: str) -> Domain:
 
 
 def prepare_local(text: str) -> str:
-    """The one spelling of a localpart; raise MalformedAddress where it is none (RFC 7622 §3.3, Nodeprep)."""
+    """Return the prepared localpart; raise MalformedAddress if it is invalid (RFC 7622 §3.3, Nodeprep)."""
     if _PLAIN_LOCAL(text):
         return text.lower()
     return _prefer_stringprep(text, _enforce_local, _map_nodeprep)
 
 
 def prepare_resource(text: str) -> str:
-    """The one spelling of a resourcepart; raise MalformedAddress where it is none (RFC 7622 §3.4, Resourceprep)."""
+    """Return the prepared resourcepart; raise MalformedAddress if it is invalid (RFC 7622 §3.4, Resourceprep)."""
     if _PLAIN_RESOURCE(text):
         return text
     return _prefer_stringprep(text, _enforce_resource, normalised)
 
 
 def prepare_foreign_resource(text: str) -> str:
-    """The same for a resourcepart that others have chosen, which may hold code points that our tables do not know yet.
+    """Prepare a resourcepart that others have chosen, which may have code points that our tables do not know yet.
 
-    Those stay as they are: whoever let the name in has newer tables (docs/decisions/0013-newer-characters.md).
+    These are kept unchanged: the server that accepted the name has newer tables
+    (docs/decisions/0013-newer-characters.md).
     """
     if _PLAIN_RESOURCE(text):
         return text
@@ -112,21 +113,21 @@ def prepare_foreign_resource(text: str) -> str:
 
 
 def _may_be_assigned(character: str) -> bool:
-    """Whether a code point is unassigned in our tables and may be assigned in newer ones."""
+    """Return whether a code point is unassigned in our tables and may be assigned in newer ones."""
     return unicodedata.category(character) == "Cn" and not (
         "\ufdd0" <= character <= "\ufdef" or ord(character) & 0xFFFE == 0xFFFE
     )
 
 
 def to_ascii(domain: Domain) -> str:
-    """The domain as DNS, SNI and certificates spell it: with A-labels."""
+    """Return the domain as DNS, SNI and certificates spell it: with A-labels."""
     if domain.isascii():
         return domain
     return ".".join(label if label.isascii() else idna.alabel(label).decode("ascii") for label in domain.split("."))
 
 
 def _prepare_name(text: str) -> str:
-    """A name of labels, or an IPv4 address: both may come in full-width characters."""
+    """Prepare a name of labels, or an IPv4 address; both may be written in full-width characters."""
     if len(_CONTEXTUAL(text)) > _MOST_CONTEXTUAL_IN_NAMES:
         raise MalformedAddress(
             f"the domainpart {_quote(text)} has more than {_MOST_CONTEXTUAL_IN_NAMES} digits or dots"
@@ -139,19 +140,19 @@ def _prepare_name(text: str) -> str:
             return str(ipaddress.IPv4Address(".".join(labels)))
         _check_name_length(".".join(label if label.isascii() else f"xn--{label}" for label in labels))
         return ".".join(map(_prepare_label, labels))
-    except ValueError as error:  # of which IDNAError is one
+    except ValueError as error:  # IDNAError is a subclass
         raise MalformedAddress(f"the domainpart {_quote(text)} is not a domain: {_plain(str(error))}") from error
 
 
 def _check_name_length(shortest: str) -> None:
-    """Refuse a name by something that is no longer than its spelling in DNS: an A-label is longer than its U-label."""
+    """Refuse a name by a text that is never longer than its DNS spelling: an A-label is longer than its U-label."""
     if len(shortest) > _NAME_BYTES:
-        raise ValueError(f"it is longer than {_NAME_BYTES} bytes in its spelling for DNS")
+        raise ValueError(f"it is longer than {_NAME_BYTES} bytes in its DNS form")
 
 
 @lru_cache(_MOST_LABELS)
 def _prepare_label(label: str) -> str:
-    """The U-label of a mapped label, or the ASCII label that has none."""
+    """Return the U-label of a mapped label, or the ASCII label if it has no U-label."""
     if len(label) > _LABEL_BYTES:  # An A-label is longer than its U-label, never shorter.
         raise ValueError(f"a label is longer than {_LABEL_BYTES} bytes")
     if label.startswith("xn--"):
@@ -160,24 +161,24 @@ def _prepare_label(label: str) -> str:
         idna.alabel(label)  # checks the label, and the length of its A-label
         return label
     if not _ASCII_LABEL(label):
-        raise ValueError(f"{label!r} is no label" if label else "a label is empty")
+        raise ValueError(f"{label!r} is not a label" if label else "a label is empty")
     return label
 
 
 def _prepare_ipv6(text: str) -> str:
-    """An address literal in its compressed, lower-case form (RFC 5952)."""
+    """Return an address literal in its compressed, lower-case form (RFC 5952)."""
     try:
         address = ipaddress.IPv6Address(text.removeprefix("[").removesuffix("]"))
     except ValueError as error:
-        raise MalformedAddress(f"the domainpart {_quote(text)} is no IPv6 address") from error
+        raise MalformedAddress(f"the domainpart {_quote(text)} is not an IPv6 address") from error
     if address.scope_id is not None or not text.endswith("]"):
-        raise MalformedAddress(f"the domainpart {_quote(text)} is no IPv6 address literal without a zone")
-    mapped = address.ipv4_mapped  # Python 3.13 began to write these with dots (RFC 5952 §5)
+        raise MalformedAddress(f"the domainpart {_quote(text)} is not an IPv6 address literal without a zone")
+    mapped = address.ipv4_mapped  # Python 3.13 writes these with dots (RFC 5952 §5)
     return f"[::ffff:{mapped}]" if mapped else f"[{address.compressed}]"
 
 
 def _enforce_local(text: str) -> str:
-    """What RFC 7622 §3.3 makes of a localpart."""
+    """Apply RFC 7622 §3.3 to a localpart."""
     _check_input("localpart", text)
     try:
         local = _username.enforce(text)
@@ -189,7 +190,7 @@ def _enforce_local(text: str) -> str:
 
 
 def _enforce_resource(text: str) -> str:
-    """What RFC 7622 §3.4 makes of a resourcepart."""
+    """Apply RFC 7622 §3.4 to a resourcepart."""
     _check_input("resourcepart", text)
     try:
         resource = _enforce_opaque_string(text)
@@ -199,7 +200,7 @@ def _enforce_resource(text: str) -> str:
 
 
 def _enforce_opaque_string(text: str) -> str:
-    """OpaqueString; where that refuses, OpaqueString of what Resourceprep would not have dropped."""
+    """Apply OpaqueString; if it refuses, apply it to the text without the code points that Resourceprep drops."""
     try:
         return _opaque_string.enforce(text)
     except UnicodeEncodeError:
@@ -210,9 +211,9 @@ def _enforce_opaque_string(text: str) -> str:
 
 
 def _prefer_stringprep(text: str, enforce: Callable[[str], str], fold: Callable[[str], str]) -> str:
-    """What stringprep makes of a part, where RFC 7622 leaves that as it is; otherwise what RFC 7622 makes of it."""
+    """Return the stringprep form of a part if RFC 7622 leaves that form unchanged, else the form of RFC 7622."""
     prepared = enforce(text)
-    for spelling in dict.fromkeys((text, prepared)):  # Unicode 3.2 has no ẞ, but the ß that RFC 7622 makes of it.
+    for spelling in dict.fromkeys((text, prepared)):  # Unicode 3.2 has no ẞ, only the ß that it becomes
         folded = fold(spelling)
         if folded != prepared and _keeps(enforce, folded) and _is_stringprep(folded):
             return folded
@@ -232,17 +233,19 @@ def _map_nodeprep(text: str) -> str:
 
 
 def _is_stringprep(text: str) -> bool:
-    """Whether stringprep allows what it mapped; RFC 7622 keeps nothing of its other prohibited tables."""
+    """Return whether stringprep allows a text that it has mapped; RFC 7622 forbids the rest of
+    its prohibited tables.
+    """
     if any(stringprep.in_table_a1(c) or stringprep.in_table_c6(c) or stringprep.in_table_c7(c) for c in text):
         return False
-    if not any(map(stringprep.in_table_d1, text)):  # else it runs from right to left (RFC 3454 §6)
+    if not any(map(stringprep.in_table_d1, text)):  # else it contains right-to-left text (RFC 3454 §6)
         return True
     ends = stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])
     return ends and not any(map(stringprep.in_table_d2, text))
 
 
 def _check_input(part: str, text: str) -> None:
-    """Keep from the libraries what is empty, huge, no Unicode text, or unassigned: length first."""
+    """Refuse, before any library sees it, text that is empty, huge, not Unicode, or unassigned; check length first."""
     if not text:
         raise MalformedAddress(f"the {part} is empty")
     _check_length(part, text)
@@ -271,10 +274,10 @@ def _disallowed(part: str, text: str, error: UnicodeEncodeError) -> MalformedAdd
 
 
 def _quote(text: str) -> str:
-    """Untrusted text for an error message, in bounded length and ASCII."""
+    """Return untrusted text for an error message, in bounded length and ASCII."""
     return ascii(text if len(text) <= 60 else text[:60] + "...")
 
 
 def _plain(explanation: str) -> str:
-    """What a library says about untrusted text, which it may quote at any length."""
+    """Return a library's explanation, which may quote untrusted text of any length, in bounded length and ASCII."""
     return explanation[:120].encode("ascii", "backslashreplace").decode("ascii")

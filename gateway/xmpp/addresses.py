@@ -1,8 +1,7 @@
 """XMPP addresses: parse, prepare, compare (RFC 7622; domain pairs: XEP-0220 §1.3).
 
-An address is `local@domain/resource`. Each part is prepared (see `gateway.xmpp.address_parts`), so that addresses are
-compared with `==` and nothing else. One regular expression recognises plain ASCII, which is nearly all there is on the
-wire.
+An address is `local@domain/resource`. Each part is prepared (see `gateway.xmpp.address_parts`), so addresses are
+compared with `==` and nothing else. One regular expression recognises plain ASCII, nearly everything on the wire.
 """
 
 from __future__ import annotations
@@ -41,11 +40,11 @@ __all__ = [
 ]
 
 _ADDRESS_CHARACTERS = 3 * PART_BYTES + len("@/")
-_QUOTED_BYTES = len("&#x10ffff;") * _ADDRESS_CHARACTERS + len("''")  # of an attribute value, however it is written
+_QUOTED_BYTES = len("&#x10ffff;") * _ADDRESS_CHARACTERS + len("''")  # for an attribute value, however it is written
 MOST_ADDRESSES, ODD_BYTES = 32_768, 2 << 20
-_ODD_OVERHEAD = 512  # bytes that an address takes beside its text
+_ODD_OVERHEAD = 512  # the bytes of an address besides its text
 
-# As with the parts, this decides speed only.
+# As with the parts, this is only for speed.
 _PLAIN_ADDRESS = re.compile(rf"(?:({LOCAL})@)?({DOMAIN})(?:/({RESOURCE}))?").fullmatch
 
 
@@ -60,11 +59,11 @@ class Address:
     full: str
 
     def __init__(self) -> None:
-        raise Misuse("an address is made by Address.parse or Address.make")
+        raise Misuse("make addresses with Address.parse or Address.make")
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Prepare an address as somebody has written it; raise MalformedAddress where it is none."""
+        """Prepare an address as it was written; raise MalformedAddress if it is invalid."""
         if len(text) > _ADDRESS_CHARACTERS:
             raise MalformedAddress(f"an address of {len(text)} characters is too long")
         if plain := _PLAIN_ADDRESS(text):
@@ -74,7 +73,7 @@ class Address:
 
     @classmethod
     def make(cls, local: str, domain: str, resource: str) -> Address:
-        """Prepare an address of our own from its parts; an empty localpart or resourcepart is an absent one."""
+        """Prepare an address of our own from its parts; an empty localpart or resourcepart means that it is absent."""
         return _assemble(
             prepare_local(local) if local else "",
             prepare_domain(domain),
@@ -83,21 +82,21 @@ class Address:
 
     @property
     def is_bare(self) -> bool:
-        """Whether there is no resourcepart."""
+        """Return whether there is no resourcepart."""
         return not self.resource
 
     @property
     def is_domain(self) -> bool:
-        """Whether there is only a domainpart."""
+        """Return whether there is only a domainpart."""
         return self.full == self.domain
 
     @property
     def bare_address(self) -> Address:
-        """This address without its resourcepart."""
+        """Return this address without its resourcepart."""
         return _assemble(self.local, self.domain, "") if self.resource else self
 
     def with_resource(self, resource: str) -> Address:
-        """This address with another resourcepart, which is prepared as one of our own."""
+        """Return this address with another resourcepart, which is prepared as one of our own."""
         return _assemble(self.local, self.domain, prepare_resource(resource))
 
     def __str__(self) -> str:
@@ -123,77 +122,76 @@ class Address:
 
 
 def _parse(text: str) -> Address:
-    # Not the class method itself: Twisted changes how methods are pickled.
+    # A function rather than the class method, because Twisted changes how methods are pickled.
     return Address.parse(text)
 
 
 class Respelled(GatewayError):
-    """An address whose domain is written in another way than it is prepared, as with a trailing dot."""
+    """The domain of an address is not spelled in its prepared form, for example with a trailing dot."""
 
     def __init__(self, address: Address) -> None:
-        super().__init__(f"{address} is written in another way")
+        super().__init__(f"{address} is not spelled in its prepared form")
         self.address = address
 
 
 class DomainPair(NamedTuple):
-    """The sender domain and the target domain that a proof holds for, in this direction only (XEP-0220 §1.3)."""
+    """The sender domain and the target domain of a proof, in this direction only (XEP-0220 §1.3)."""
 
     sender: Domain
     target: Domain
 
     @classmethod
     def make(cls, sender: str, target: str) -> DomainPair:
-        """Prepare both domains; raise MalformedAddress where one is none."""
+        """Prepare both domains; raise MalformedAddress if one is invalid."""
         return cls(prepare_domain(sender), prepare_domain(target))
 
     def reversed(self) -> DomainPair:
-        """The pair of the opposite direction, which needs a proof of its own."""
+        """Return the pair of the opposite direction, which needs a proof of its own."""
         return DomainPair(self.target, self.sender)
 
 
 _Odd = Address | Respelled | str
-"""A long address, one that is written in another way, or why a text is none."""
+"""A long address, one with an unusual spelling, or the reason why a text is invalid."""
 
 
 class AddressCache:
-    """Addresses by the text they were read from, so that a busy sender is prepared once.
+    """A cache of addresses by the text they were read from, so that a busy sender is prepared once.
 
-    Two generations: the young one is filled; when it is full it becomes the old one, and the old one is forgotten.
-    What is used is carried over. Texts longer than `longest`, those that write a domain in another way, and those that
-    are not addresses cost the most to prepare, and strangers can send the same one again and again. They have two
+    It has two generations: the young one is filled; when it is full it becomes the old one, and the old one is
+    forgotten. Entries in use are carried over. The costliest to prepare are texts longer than `longest`, unusual
+    spellings of a domain, and invalid addresses, and strangers can send the same one again and again. These have two
     generations of their own, bounded in bytes.
     """
 
     def __init__(self, capacity: int = MOST_ADDRESSES, *, longest: int = 128, odd_bytes: int = ODD_BYTES) -> None:
-        """`odd_bytes` is about what long and refused texts may take in memory, with what became of them."""
+        """`odd_bytes` is the approximate memory for long and refused texts, with their results."""
         self._generation_size = max(1, capacity // 2)
         self._longest = longest
         self._young: dict[bytes | str, Address] = {}
         self._old: dict[bytes | str, Address] = {}
         self._odd_young: dict[bytes | str, _Odd] = {}
         self._odd_old: dict[bytes | str, _Odd] = {}
-        self._odd_size = 0  # of the young ones
+        self._odd_size = 0  # of the young generation
         self._odd_bytes = odd_bytes // 2
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
     def lookup(self, text: str) -> Address:
-        """Address.parse of this text; raise MalformedAddress where it is none."""
+        """Return Address.parse of this text; raise MalformedAddress if it is invalid."""
         return self._young.get(text) or self._recall(text)
 
     def read(self, quoted: bytes) -> Address:
-        """Do the same for an attribute value as it is on the wire, quotes included."""
+        """Look up an attribute value as it is on the wire, quotes included."""
         try:
             return self.read_canonical(quoted)
         except Respelled as respelled:
             return respelled.address
 
     def read_canonical(self, quoted: bytes) -> Address:
-        """The same where the domain is written as it is prepared; raise Respelled where it is written in another way.
+        """Look up an attribute value; raise Respelled if its domain is not spelled in its prepared form.
 
-        What is written in another way must not go out as it came: the other side of a stream knows it by domains in one
-        spelling.
+        Such a spelling must not be passed on: the other side of a stream knows each domain by one spelling only.
         """
         return self._young.get(quoted) or self._recall(quoted)
 
@@ -235,7 +233,7 @@ class AddressCache:
 
     def _remember_odd(self, raw: bytes | str, found: _Odd) -> None:
         if len(raw) > _QUOTED_BYTES:
-            return  # that is refused at a glance
+            return  # refusing it costs next to nothing
         size = _ODD_OVERHEAD + 8 * len(raw)  # text, prepared parts and their spellings, at most four bytes a character
         if self._odd_size + size > self._odd_bytes:
             self._odd_young, self._odd_old, self._odd_size = {}, self._odd_young, 0
@@ -246,7 +244,7 @@ class AddressCache:
 def readable_part(text: str) -> Address | None:
     """Return the readable part of a text that is not an address: its bare address, its domain, or None.
 
-    The domain is what stands behind the last at-sign, so that `a@b@example.com` is somebody of example.com.
+    The domain is the text behind the last at-sign, so `a@b@example.com` is somebody of example.com.
     """
     bare, domain = text.partition("/")[0], _written_domain(text)
     for part in (bare, domain):
@@ -256,14 +254,14 @@ def readable_part(text: str) -> Address | None:
 
 
 def with_domain(text: str, domain: Domain) -> str:
-    """Return a written address with its domain written so, and its other parts as they were."""
+    """Return a written address with this domain, and its other parts unchanged."""
     bare, slash, resource = text.partition("/")
     local, at, _ = bare.rpartition("@")
     return f"{local}{at}{domain}{slash}{resource}"
 
 
 def _written_domain(text: str) -> str:
-    """The domainpart of an address as it is written."""
+    """Return the domainpart of an address as it is written."""
     return text.partition("/")[0].rpartition("@")[2]
 
 
@@ -281,7 +279,7 @@ def _assemble(local: str, domain: Domain, resource: str) -> Address:
 
 
 def _prepare_parts(text: str) -> tuple[str, Domain, str]:
-    """Split at the first slash, then at the first at-sign before it; a part that is there is not empty."""
+    """Split at the first slash, then at the first at-sign before it; a part that is present must not be empty."""
     bare, slash, resource = text.partition("/")
     local, at, domain = bare.partition("@") if "@" in bare else ("", "", bare)
     return (

@@ -1,14 +1,14 @@
-"""Numbers that strangers write: one bounded reader for all of them.
+"""Numbers from strangers: one bounded reader for all of them.
 
-`int` refuses text of thousands of digits with an exception of its own, and takes digits of every script, white space,
-signs and underscores. Numbers from the wire are read here instead: ASCII digits, and no more than are meant.
+`int` refuses text of thousands of digits with an exception of its own, and accepts digits of every script, white space,
+signs and underscores. So numbers from the wire are read here: ASCII digits only, and no more than expected.
 """
 
 from __future__ import annotations
 
 
 def read_number(text: str | None, most: int) -> int | None:
-    """Return the number from 0 to `most` that the text is in decimal digits, leading zeros allowed; None for others."""
+    """Return the decimal number from 0 to `most` in the text, leading zeros allowed; None for anything else."""
     if not text or not (text.isascii() and text.isdigit()):
         return None
     digits = text.lstrip("0") or "0"
@@ -19,7 +19,7 @@ def read_number(text: str | None, most: int) -> int | None:
 
 
 def read_signed(text: str, most: int) -> int | None:
-    """Return the number from -most - 1 to `most` that the text is, with or without a sign; None for others."""
+    """Return the number from -most - 1 to `most` in the text, with or without a sign; None for anything else."""
     if text.startswith("-"):
         number = read_number(text[1:], most + 1)
         return None if number is None else -number

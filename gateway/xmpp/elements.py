@@ -1,11 +1,11 @@
 """Element: an immutable, namespace-correct XML tree, and its way to bytes and back.
 
-Trees are built only where content is looked at: in negotiation, by local handlers, for the few
-stanzas whose bytes cannot travel as they are. Everything else passes as bytes (see `stream.codec`).
+Trees are built only where content is examined: in negotiation, in local handlers, and for the few stanzas whose bytes
+cannot be passed on as they are. Everything else passes as bytes (see `stream.codec`).
 
-A tree is written for a place whose default namespace is known: an element of that namespace needs
-no declaration there, every other one declares its own. Prefixes never matter to the reader of a
-tree and are made up by the writer only for attributes that need one (Namespaces in XML 1.0 §5.2, §6.2).
+A tree is written for a place whose default namespace is known: an element of that namespace needs no declaration there,
+every other one declares its own. Prefixes do not matter to the reader of a tree, and the writer invents them only for
+attributes that need one (Namespaces in XML 1.0 §5.2, §6.2).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from gateway.xmpp.errors import GatewayError
 from gateway.xmpp.namespaces import XML
 
-# Between namespace and local name in what expat reports; no XML document can contain it.
+# Separates namespace and local name in what expat reports; no XML document can contain it.
 SEPARATOR = "\x1f"
 
 _TEXT_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
@@ -30,12 +30,12 @@ _SHORT_ESCAPES = {
         {"&": "&#38;", "<": "&lt;", "\r": "&#13;", "\t": "&#9;", "\n": "&#10;", quote: f"&#{ord(quote)};"}
     )
     for quote in "'\""
-}  # which need not be read by people
+}  # people need not read them
 _TEXT_SPECIAL = re.compile("[&<>\r]")
 _ATTRIBUTE_SPECIAL = re.compile("[&<>\r'\"\t\n]")
-# What XML 1.0 §2.2 does not allow in a document, in any spelling.
+# The characters that XML 1.0 §2.2 does not allow in a document, in any spelling.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# Without leading zeros: there may be more of them than int() takes digits.
+# Without leading zeros: there may be more of them than int() accepts digits.
 _REFERENCE = re.compile(r"&(?:#x([0-9a-fA-F]+)|#0*+([0-9]+)|(amp|lt|gt|apos|quot));")
 _PREDEFINED = {"amp": "&", "lt": "<", "gt": ">", "apos": "'", "quot": '"'}
 
@@ -45,17 +45,17 @@ class UnserializableText(GatewayError, ValueError):
 
 
 class Oversized(GatewayError, ValueError):
-    """An element that has more bytes than it may have."""
+    """An element with more bytes than allowed."""
 
 
 def escape_text(text: str) -> str:
-    """Character data, safe between tags."""
+    """Return text as character data, safe between tags."""
     _refuse_forbidden(text)
     return _TEXT_SPECIAL.sub(lambda match: _TEXT_ESCAPES[match[0]], text)
 
 
 def escape_attribute(text: str) -> str:
-    """An attribute value, safe between quotes of either kind, and unchanged by value normalisation."""
+    """Return text as an attribute value, safe between quotes of either kind, and unchanged by value normalisation."""
     if text.isprintable() and not _ATTRIBUTE_SPECIAL.search(text):
         return text
     _refuse_forbidden(text)
@@ -63,7 +63,7 @@ def escape_attribute(text: str) -> str:
 
 
 def quote_attribute(text: str) -> str:
-    """An attribute value in its quotes, in the fewest bytes: never in more than whoever wrote the same value before."""
+    """Return text as a quoted attribute value in the fewest bytes, so that a value never grows when it is rewritten."""
     if text.isprintable() and not _ATTRIBUTE_SPECIAL.search(text):
         return f"'{text}'"
     _refuse_forbidden(text)
@@ -72,7 +72,7 @@ def quote_attribute(text: str) -> str:
 
 
 def unescape(raw: bytes) -> str:
-    """The value of an attribute whose bytes a parser has already found well-formed."""
+    """Return the value of an attribute whose bytes a parser has already found well-formed."""
     text = raw.decode("utf-8")
     if not text.isprintable():
         text = text.replace("\r\n", " ").replace("\t", " ").replace("\n", " ").replace("\r", " ")
@@ -94,8 +94,8 @@ def _refuse_forbidden(text: str) -> None:
 class Element:
     """One element: expanded name, attributes, and children that are elements or text.
 
-    Attribute names are local names, or `(namespace, name)` for attributes with a namespace;
-    `xml:lang` and its kin are `(namespaces.XML, "lang")`.
+    Attribute names are local names, or `(namespace, name)` for attributes with a namespace; `xml:lang` and its like are
+    `(namespaces.XML, "lang")`.
     """
 
     __slots__ = ("_hash", "attributes", "children", "name", "namespace")
@@ -104,7 +104,7 @@ class Element:
     name: str
     attributes: Mapping[str | tuple[str, str], str]
     children: tuple[Element | str, ...]
-    _hash: int  # once somebody has asked
+    _hash: int  # set on first use
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class Element:
         return element
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"an Element does not change; use {name}=... with replace()")
+        raise AttributeError(f"an Element is immutable: use replace({name}=...)")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Element):
@@ -145,7 +145,7 @@ class Element:
 
     def __hash__(self) -> int:
         try:
-            return self._hash  # the features that we offer are looked up with every stream
+            return self._hash  # the features that we offer are looked up for every stream
         except AttributeError:
             found = hash((self.namespace, self.name, frozenset(self.attributes.items())))
             object.__setattr__(self, "_hash", found)
@@ -158,21 +158,21 @@ class Element:
         return (self.namespace, self.name, self.attributes, _joined(self.children))
 
     def get(self, attribute: str | tuple[str, str]) -> str | None:
-        """The attribute's value, or None."""
+        """Return the attribute's value, or None."""
         return self.attributes.get(attribute)
 
     @property
     def lang(self) -> str | None:
-        """The value of `xml:lang` on this element itself."""
+        """Return the value of `xml:lang` on this element itself."""
         return self.attributes.get((XML, "lang"))
 
     @property
     def text(self) -> str:
-        """The character data directly inside this element, joined."""
+        """Return the character data directly inside this element, joined."""
         return "".join(child for child in self.children if isinstance(child, str))
 
     def elements(self, namespace: str | None = None, name: str | None = None) -> Iterator[Element]:
-        """The child elements, in order, optionally only those of one namespace and one name."""
+        """Yield the child elements in order, optionally only those of one namespace and one name."""
         for child in self.children:
             if (
                 isinstance(child, Element)
@@ -182,13 +182,13 @@ class Element:
                 yield child
 
     def first(self, namespace: str | None = None, name: str | None = None) -> Element | None:
-        """The first such child element, or None."""
+        """Return the first such child element, or None."""
         return next(self.elements(namespace, name), None)
 
     def replace(
         self, *, attributes: Mapping[Any, str | None] | None = None, children: Iterable[Element | str] | None = None
     ) -> Element:
-        """A copy with these attributes merged in (None removes one) and, if given, other children."""
+        """Return a copy with these attributes merged in (None removes one) and, if given, other children."""
         return Element(
             self.namespace,
             self.name,
@@ -199,9 +199,10 @@ class Element:
     def serialize(
         self, default_namespace: str = "", prefixes: Mapping[str, str] | None = None, *, at_most: int = sys.maxsize
     ) -> bytes:
-        """The element as UTF-8, to stand where `default_namespace` and `prefixes` (by namespace) are declared.
+        """Return the element as UTF-8, for a place where `default_namespace` and `prefixes` (by namespace) are
+        declared.
 
-        Raises Oversized as soon as it gets longer than `at_most`: a namespace that was declared once may have to be
+        Raise Oversized as soon as it gets longer than `at_most`: a namespace that was declared once may have to be
         written many times.
         """
         pieces: list[str] = []
@@ -215,7 +216,7 @@ class Element:
 
 
 def _joined(children: tuple[Element | str, ...]) -> list[object]:
-    """Children as a parser would report them: adjacent text is one text, empty text is none."""
+    """Return children as a parser would report them: adjacent texts joined, empty text dropped."""
     merged: list[object] = []
     for child in children:
         if isinstance(child, Element):
@@ -228,7 +229,7 @@ def _joined(children: tuple[Element | str, ...]) -> list[object]:
 
 
 def _pieces(root: Element, default_namespace: str, prefixes: Mapping[str, str]) -> Iterator[str]:
-    # A stack of our own: the depth of a tree is the sender's choice, the interpreter's stack is ours.
+    # Use a stack of our own: the depth of a tree is the sender's choice, and the interpreter's stack is limited.
     stack: list[tuple[Element, str] | str] = [(root, default_namespace)]
     while stack:
         entry = stack.pop()
@@ -252,7 +253,7 @@ def _pieces(root: Element, default_namespace: str, prefixes: Mapping[str, str]) 
 
 def _prefix(namespace: str, default: str, prefixes: Mapping[str, str]) -> str | None:
     """Return the prefix of an element's name, or None if it is in a default namespace."""
-    if namespace == XML:  # which may not be declared as a default namespace (Namespaces in XML 1.0 §3)
+    if namespace == XML:  # XML must not be declared as a default namespace (Namespaces in XML 1.0 §3)
         return "xml"
     return prefixes.get(namespace) if namespace != default else None
 
@@ -270,16 +271,16 @@ def _attributes(element: Element) -> Iterator[str]:
 
 
 def split_name(expat_name: str) -> tuple[str, str]:
-    """(namespace, local name) of a name as expat reports it when it was made with SEPARATOR."""
+    """Return (namespace, local name) of a name as expat reports it when it was made with SEPARATOR."""
     namespace, _, name = expat_name.rpartition(SEPARATOR)
     return namespace, name
 
 
 def parse_element(raw: bytes, root: bytes = b"<root>") -> Element:
-    """The tree of one complete element whose bytes a codec has passed.
+    """Return the tree of one complete element whose bytes a codec has accepted.
 
-    `root` is the start tag in whose scope it stood, so that its prefixes and default namespace hold.
-    Raises ValueError for bytes that are no complete element; a codec never hands out such.
+    `root` is the start tag in whose scope the element was, so that its prefixes and default namespace apply. Raises
+    ValueError for bytes that are not a complete element; a codec never returns such bytes.
     """
     return TreeReader(root).read(raw)
 
@@ -287,14 +288,14 @@ def parse_element(raw: bytes, root: bytes = b"<root>") -> Element:
 class TreeReader:
     """Builds the trees of elements in one scope, one after the other, with one parser for all of them.
 
-    Making a parser costs more than reading a small element. A parser remembers every name it has seen, so a reader is
+    Making a parser costs more than reading a small element. A parser remembers every name it has seen, so use a reader
     for the elements of one read, not for a whole stream.
     """
 
     __slots__ = ("_builder", "_parse")
 
     def __init__(self, root: bytes = b"<root>") -> None:
-        """`root` is the start tag in whose scope the elements stand."""
+        """`root` is the start tag in whose scope the elements are."""
         self._builder = builder = _Builder()
         parser = ParserCreate("utf-8", SEPARATOR)
         if hasattr(parser, "SetReparseDeferralEnabled"):
@@ -311,7 +312,7 @@ class TreeReader:
         parser.CharacterDataHandler = builder.text
 
     def read(self, raw: bytes) -> Element:
-        """Return the tree of one complete element; after a ValueError this reader is of no further use."""
+        """Return the tree of one complete element; after a ValueError this reader can no longer be used."""
         builder = self._builder
         builder.result = None
         try:
@@ -324,14 +325,14 @@ class TreeReader:
 
 
 class _Builder:
-    """Turns expat's calls into Elements: each one that is closed at the top becomes the result, unless there is one."""
+    """Turns expat's calls into Elements; the first one that is closed at the top is the result."""
 
     __slots__ = ("_names", "_namespaces", "_open", "result")
 
     def __init__(self) -> None:
         self.result: Element | None = None
         self._open: list[tuple[str, list[str], list[Element | str]]] = []
-        self._namespaces: dict[str, str] = {}  # each once, however many names are in it
+        self._namespaces: dict[str, str] = {}  # each once, no matter how many names are in it
         self._names: dict[str, tuple[str, str]] = {}
 
     def start(self, name: str, attributes: list[str]) -> None:

@@ -1,8 +1,8 @@
 """The one exception tree, and the condition tables of RFC 6120 §4.9.3, §6.5 and §8.3.3.
 
-What the peer told us is an event, what we tell it an exception, a policy's no a value.
-An error carries its wire form as a condition; `text` is for the peer, `reason` for our log,
-so that no answer ever leaks how we are configured.
+An error from the peer is an event, an error for the peer an exception, and a refusal by policy a value. An error
+carries its wire form as a condition; `text` is for the peer, `reason` for our log, so that no answer ever reveals our
+configuration.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 
 
 class GatewayError(Exception):
-    """The root of everything that this package raises on purpose."""
+    """The base class of everything that this package raises on purpose."""
 
 
 class Misuse(GatewayError):
-    """Our own bug: code called in a state in which it must not be."""
+    """A bug of our own: code was called in a state in which it must not be."""
 
 
 class ConfigError(GatewayError):
-    """A mistake in the configuration, named by its key; start-up stops."""
+    """A mistake in the configuration, with the key that it is about; it stops the start."""
 
     def __init__(self, key: str, problem: str) -> None:
         super().__init__(f"{key}: {problem}")
@@ -30,7 +30,7 @@ class ConfigError(GatewayError):
 
 
 class MalformedAddress(GatewayError, ValueError):
-    """Text that is no XMPP address (RFC 7622); `problem` says which rule it breaks."""
+    """Text that is not an XMPP address (RFC 7622); `problem` says which rule it breaks."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -94,7 +94,7 @@ class StanzaCondition(StrEnum):
     UNEXPECTED_REQUEST = "unexpected-request"
 
 
-# The error type that RFC 6120 §8.3.3 associates with each condition: what the sender may do next (§8.3.2).
+# The error type that RFC 6120 §8.3.3 assigns to each condition: what the sender may do next (§8.3.2).
 ERROR_TYPES = {
     StanzaCondition.BAD_REQUEST: "modify",
     StanzaCondition.CONFLICT: "cancel",
@@ -141,7 +141,7 @@ class StreamError(GatewayError):
     """A condition that ends the stream: `<stream:error/>`, the closing tag, then TCP (RFC 6120 §4.9.1.1)."""
 
     def __init__(self, condition: StreamCondition, text: str = "", *, reason: str = "", detail: Any = None) -> None:
-        """`detail` is an element of the application in question (RFC 6120 §4.9.4)."""
+        """`detail` is an application-specific condition element (RFC 6120 §4.9.4)."""
         super().__init__(f"{condition}: {reason or text}" if reason or text else str(condition))
         self.condition = condition
         self.text = text
@@ -150,21 +150,21 @@ class StreamError(GatewayError):
 
 
 class TLSRequired(StreamError):
-    """The other side does without TLS what is only done under TLS here: it offers none, or went on without."""
+    """The other side does not use TLS where we require it: it offers none, or went on without."""
 
     def __init__(self, text: str = "TLS is required here", *, reason: str = "") -> None:
         super().__init__(StreamCondition.POLICY_VIOLATION, text, reason=reason)
 
 
 class TLSFailed(StreamError):
-    """The other side offered TLS and could not start it."""
+    """The other side offered TLS but could not start it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(StreamCondition.UNDEFINED_CONDITION, reason=reason)
 
 
 class StanzaError(GatewayError):
-    """A condition that is answered by an error stanza while the stream lives on (RFC 6120 §8.3)."""
+    """A condition that is answered with an error stanza while the stream continues (RFC 6120 §8.3)."""
 
     def __init__(
         self, condition: StanzaCondition, text: str = "", *, reason: str = "", error_type: str | None = None
@@ -177,7 +177,7 @@ class StanzaError(GatewayError):
 
 
 class StanzaDropped(GatewayError):
-    """A stanza that ends here without an answer while the stream lives on; `rule` is what the log calls the cause."""
+    """A stanza that ends here without an answer while the stream continues; `rule` is its cause in the log."""
 
     def __init__(self, rule: str, reason: str) -> None:
         super().__init__(f"{rule}: {reason}")
@@ -186,7 +186,7 @@ class StanzaDropped(GatewayError):
 
 
 class SaslFailure(GatewayError):
-    """A condition that ends one try to authenticate: `<failure/>`, and the stream lives on (RFC 6120 §6.4.5)."""
+    """A condition that ends one attempt to authenticate: `<failure/>`; the stream continues (RFC 6120 §6.4.5)."""
 
     def __init__(self, condition: SaslCondition, text: str = "", *, reason: str = "") -> None:
         super().__init__(f"{condition}: {reason or text}" if reason or text else str(condition))
@@ -196,10 +196,11 @@ class SaslFailure(GatewayError):
 
 
 class Unreachable(GatewayError):
-    """A remote domain was not found or not reached; `steps` is all that was tried, in order, in plain sentences.
+    """A remote domain was not found or not reached; `steps` has everything that was tried, in order, in plain
+    sentences.
 
-    `permanent` tells a domain that decidedly is not there (remote-server-not-found, RFC 6120 §8.3.3.16) from one that
-    may well be there later (remote-server-timeout, §8.3.3.17).
+    `permanent` distinguishes a domain that definitely does not exist (remote-server-not-found, RFC 6120 §8.3.3.16) from
+    one that may exist later (remote-server-timeout, §8.3.3.17).
     """
 
     def __init__(self, sentence: str, *, permanent: bool, steps: Sequence[str] = ()) -> None:
@@ -210,11 +211,11 @@ class Unreachable(GatewayError):
 
 
 class ResolutionFailed(Unreachable):
-    """The name of a remote domain led to no address."""
+    """The name of a remote domain did not lead to an address."""
 
 
 class DiallingFailed(Unreachable):
-    """None of the addresses of a remote domain took a connection; `silent` when nothing at all came back from any."""
+    """No address of a remote domain accepted a connection; `silent` if nothing at all came back from any of them."""
 
     def __init__(self, sentence: str, *, permanent: bool, steps: Sequence[str] = (), silent: bool = False) -> None:
         super().__init__(sentence, permanent=permanent, steps=steps)

@@ -1,6 +1,6 @@
 """Pieces of regular expressions for markup that a parser has found well-formed.
 
-Possessive throughout: nothing that a peer can write makes a search go back and try again, or remember where it could.
+They are possessive throughout: nothing that a peer can write makes a search backtrack, or remember where it could.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ QUOTED = rb"""'[^']*+'|"[^"]*+\""""
 
 
 def rounds(*alternatives: bytes) -> bytes:
-    """As many of these as there are, in any order; none is given back.
+    """Return a pattern for as many of these as there are, in any order, without backtracking.
 
-    Python before 3.11.5, as Debian 12 has it, goes on where the failed last round of a possessive group has come to,
-    and not where that round began (gh-100061). A last alternative that fails at once has taken it back before.
+    Before 3.11.5, the version of Debian 12, Python continues where the failed last round of a possessive group had got
+    to, and not where that round began (gh-100061). A last alternative that fails at once restores the position first.
     """
     return b"(?:" + b"|".join([*alternatives, NEVER]) + b")*+"
 

@@ -1,4 +1,4 @@
-"""Every namespace URI that the gateway speaks, once."""
+"""Every namespace URI that the gateway uses, defined once."""
 
 STREAMS = "http://etherx.jabber.org/streams"
 STREAM_ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"

@@ -1,6 +1,6 @@
-"""Preparation: the steps that the profiles of stringprep share, by the Unicode 3.2 that it was made for (RFC 3454).
+"""Preparation: the steps that the profiles of stringprep share, for the Unicode 3.2 that it was made for (RFC 3454).
 
-Resourceprep and Nodeprep (RFC 6122) take them for addresses, SASLprep (RFC 4013) for passwords.
+Resourceprep and Nodeprep (RFC 6122) use them for addresses, SASLprep (RFC 4013) for passwords.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from stringprep import in_table_b1
 
 
 def visible(text: str) -> str:
-    """The text without what is mapped to nothing (B.1): joiners, variation selectors, the soft hyphen."""
+    """Return the text without the characters that are mapped to nothing (B.1): joiners, variation selectors, soft
+    hyphens.
+    """
     return "".join(filterfalse(in_table_b1, text))
 
 
 def normalised(text: str) -> str:
-    """The text without what is mapped to nothing, normalised by NFKC (§3.1, §4)."""
+    """Return the text without the characters that are mapped to nothing, normalised by NFKC (§3.1, §4)."""
     return unicodedata.ucd_3_2_0.normalize("NFKC", visible(text))

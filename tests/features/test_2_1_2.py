@@ -31,7 +31,7 @@ def test_bytes_count_and_not_characters() -> None:
 
 @pytest.mark.parametrize("name", [".".join(["é" * 50] * 5), ".".join(["xn--9ca"] * 32), ".".join(["e\u0301" * 50] * 5)])
 def test_a_name_that_needs_a_library_has_to_fit_into_dns(name: str) -> None:
-    with pytest.raises(MalformedAddress, match="longer than 253 bytes in its spelling for DNS"):
+    with pytest.raises(MalformedAddress, match="longer than 253 bytes in its DNS form"):
         prepare_domain(name)
 
 

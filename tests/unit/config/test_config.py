@@ -125,7 +125,7 @@ MISTAKES = [
     Case("tls.authorities", "no certificate of an authority in", "[tls]\nauthorities = 'secret'"),
     # Domains
     Case("domains", "nothing would be served", "[domains]"),
-    Case('domains."?"', "'?' is no label", "[domains.'?']\nserve = 'im'"),
+    Case('domains."?"', "'?' is not a label", "[domains.'?']\nserve = 'im'"),
     Case('domains."IM.test."', 'names the same domain as domains."im.test"', f'{IM}[domains."IM.test."]\nserve = "im"'),
     Case("domains.im", 'write [domains."im.a.test"]', '[domains.im.a.test]\nserve = "im"'),
     Case('domains."im.test"', "a table is needed, not 'im'", '[domains]\n"im.test" = "im"'),

@@ -158,7 +158,7 @@ class TestChannelBinding:
         client = make_client(binding=EXPORTER)
         failure = refusal(client, make_server(bindings=[EXPORTER]))
         assert failure.condition is SaslCondition.NOT_AUTHORIZED
-        assert "removes" in failure.reason
+        assert "removed" in failure.reason
 
     @pytest.mark.parametrize("header", ["n,,", "y,,", "p=tls-unique,,", "p=tls-server-end-point,,", "p=nonsense,,"])
     def test_plus_wants_a_binding_type_that_was_offered(self, header: str) -> None:
