@@ -28,6 +28,7 @@ Input and output: the only sockets
     net.dns           DNS: from a domain to the addresses of its servers
     net.certificates  checking certificates, and our own certificates
     net.tls           TLS on the wire
+    net.trust         proof of a certificate besides the authorities: what its domain says elsewhere
     net.connection    one TCP connection: bytes, timers, back-pressure
     net.listen        listening ports and connection limits
     net.dial          opening a stream to another server

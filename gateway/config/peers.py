@@ -42,6 +42,8 @@ def check_proofs(
         reading.wrong(
             (*key, "authenticate"), "is empty, so no server could prove itself; to refuse all, set `allow = false`"
         )
+    if peer.require and peer.require not in (peer.authenticate or (peer.require,)):
+        reading.wrong((*key, "require"), f"{peer.require!r} is not among the means that authenticate lists")
     listed = peer.authenticate is not None and DIGEST_MD5 in peer.authenticate
     if "digest_md5_secret" in given:
         if not secret_allowed:

@@ -35,7 +35,8 @@ ContactAddress = NewType("ContactAddress", str)
 Words = NewType("Words", tuple)  # type: ignore[type-arg]  # of texts; NewType takes no parameters
 """A text, or a list of texts."""
 
-PROOFS = ("external", "dialback", "digest-md5")
+PROOFS = ("external", "dane", "dialback", "digest-md5")
+BY_CERTIFICATE = ("external", "dane")
 """The means by which a domain may prove itself to us, and we to it."""
 KEEP = ("no", "waiting", "all")
 """The stanzas to keep in the outbox: none; those that cannot be written at once; all, before they are sent."""
@@ -130,7 +131,14 @@ class PeerSettings:
     connect: ConnectEndpoint | None = option("where its server is; left out: as the DNS says", None)
     require_tls: bool = option("whether streams need TLS before any proof or stanza", True)
     authenticate: tuple[str, ...] = option(
-        "accepted means of proof, in order of preference; others are refused", ("external", "dialback"), one_of=PROOFS
+        "accepted means of proof, in order of preference; others are refused",
+        ("external", "dane", "dialback"),
+        one_of=PROOFS,
+    )
+    require: str | None = option(
+        "of these, the one without which nothing passes; TLS is required then; left out: any of them is enough",
+        None,
+        one_of=BY_CERTIFICATE,
     )
     digest_md5_secret: Secret | None = option("shared with the server of that one domain, for 'digest-md5'", None)
     direct_tls: bool = option("whether to try TLS from the first byte where the DNS offers it", True)

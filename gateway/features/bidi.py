@@ -52,4 +52,4 @@ def _is_believed(facts: Facts) -> bool:
     """Whether we know well enough whom we have called to take stanzas from there."""
     if facts.terms.allow(Means.DIALBACK):
         return True
-    return facts.terms.allow(Means.EXTERNAL) and facts.remote is not None and facts.certificate_proves(facts.remote)
+    return facts.remote is not None and facts.proof_by_certificate(facts.remote, facts.terms) is not None

@@ -150,8 +150,10 @@ class Dialback(StreamFeature):
             return Step(facts=facts)  # one answer is enough
         if self._is_too_much(facts):
             return _refused(facts, pair, StanzaCondition.RESOURCE_CONSTRAINT, "too many domain pairs on this stream")
-        if facts.certificate_proves(pair.sender) and terms.allow(Means.EXTERNAL):
+        if facts.proof_by_certificate(pair.sender, terms) is not None:
             return _accepted(facts, pair, Means.CERTIFICATE)
+        if terms.required is not None:
+            return _refused(facts, pair, StanzaCondition.NOT_AUTHORIZED, f"proof by {terms.required} is required here")
         if not terms.allow(Means.DIALBACK):
             return _refused(facts, pair, StanzaCondition.NOT_AUTHORIZED, "a valid certificate is required here")
         question = VerifyPair(pair=pair, stream_id=facts.stream_id, key=assertion.key)

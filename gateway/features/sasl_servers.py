@@ -1,7 +1,7 @@
 """SASL between servers: by which mechanisms domains prove themselves to each other (RFC 6120 §6, XEP-0178 §3).
 
-EXTERNAL      the certificate that TLS has shown; offered only where the full chain verified and names exactly the
-              domain in the stream's 'from', so that what is offered succeeds
+EXTERNAL      the certificate that TLS has shown; offered only where it proves exactly the domain in the stream's
+              'from', by an authority or by other evidence that our terms accept, so that what is offered succeeds
 DIGEST-MD5    a secret shared with that very peer, for old servers; never without one, and never unless our terms for
               the peer list it (RFC 6331)
 
@@ -20,7 +20,7 @@ from gateway.sasl.digest_md5 import DigestMd5Client, DigestMd5Server
 from gateway.sasl.external import ExternalClient, ExternalServer, server_rule
 from gateway.sasl.mechanism import ServerConversation, ServerMechanism
 from gateway.stream.events import Event, PairVerified
-from gateway.stream.facts import Facts, Means
+from gateway.stream.facts import BY_CERTIFICATE, Facts, Means
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import SaslCondition, SaslFailure
@@ -68,11 +68,14 @@ def proving_to_servers(token: Token) -> SaslInitiating:
 
 
 def _wanted_now(facts: Facts) -> tuple[Means, ...]:
-    """The means that our terms list, in their order: those behind dialback once dialback has been tried."""
+    """The means that our terms list, in their order: those behind dialback once dialback has been tried.
+
+    To show our certificate is one of them, whatever the other side looks up about it.
+    """
     means = facts.terms.means
     if Means.DIALBACK in means and Means.DIALBACK not in facts.tried:
-        return means[: means.index(Means.DIALBACK)]
-    return means
+        means = means[: means.index(Means.DIALBACK)]
+    return tuple(dict.fromkeys(Means.EXTERNAL if each in BY_CERTIFICATE else each for each in means))
 
 
 class _External(ExternalServer):
@@ -82,7 +85,10 @@ class _External(ExternalServer):
 
 
 def _external_server(facts: Facts) -> ServerMechanism:
-    return _External(server_rule(facts.remote, lambda domain: facts.certificate_proves(Domain(domain))))
+    def is_proved(domain: str) -> bool:
+        return facts.proof_by_certificate(Domain(domain), facts.terms) is not None
+
+    return _External(server_rule(facts.remote, is_proved))
 
 
 def _no_external(facts: Facts) -> SaslFailure | None:
@@ -90,10 +96,10 @@ def _no_external(facts: Facts) -> SaslFailure | None:
         return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS has to be started before")
     if facts.remote is None:
         return SaslFailure(SaslCondition.NOT_AUTHORIZED, "the stream header has no 'from'")
-    if why_not := facts.why_not_by_certificate(facts.remote):
-        return SaslFailure(SaslCondition.NOT_AUTHORIZED, why_not)
-    if not facts.terms.allow(Means.EXTERNAL):
+    if not facts.terms.by_certificate:
         return SaslFailure(SaslCondition.NOT_AUTHORIZED, "certificates are not accepted as proof here")
+    if facts.proof_by_certificate(facts.remote, facts.terms) is None:
+        return SaslFailure(SaslCondition.NOT_AUTHORIZED, facts.why_not_by_certificate(facts.remote))
     return None
 
 
@@ -110,7 +116,9 @@ def _protected(facts: Facts) -> bool:
 
 
 def _they_proved(facts: Facts, accepted: Accepted, identity: str) -> tuple[Facts, Sequence[Event]]:
-    return facts.with_proof(facts.pair, accepted.means), [PairVerified(pair=facts.pair, means=accepted.means)]
+    by_certificate = facts.proof_by_certificate(facts.pair.sender, facts.terms)
+    means = by_certificate if accepted.means is Means.EXTERNAL and by_certificate is not None else accepted.means
+    return facts.with_proof(facts.pair, means), [PairVerified(pair=facts.pair, means=means)]
 
 
 def _we_proved(facts: Facts, usable: Usable) -> tuple[Facts, Sequence[Event]]:

@@ -207,7 +207,8 @@ def between_servers() -> StreamManagement:
 
 def _offered_to_servers(facts: Facts) -> bool:
     protected = facts.encrypted or not facts.terms.require_tls
-    restarts = not facts.proofs and facts.remote is not None and facts.certificate_proves(facts.remote)
+    proof = facts.proof_by_certificate(facts.remote, facts.terms) if facts.remote is not None else None
+    restarts = not facts.proofs and proof is not None
     return facts.terms.managed and protected and not restarts
 
 

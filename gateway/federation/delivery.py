@@ -65,6 +65,7 @@ _TOLD: dict[Verdict | StreamCondition, Told] = {
     Verdict.NO_TLS: UNWILLING,
     Verdict.CERTIFICATE_EXPIRED: UNWILLING,
     Verdict.NOT_TRUSTED: UNWILLING,
+    Verdict.NOT_IN_TLSA: UNWILLING,
     Verdict.NO_COMMON_PROOF: UNWILLING,
     Verdict.PROOF_REFUSED: UNWILLING,
     # With which the other server ended the stream.

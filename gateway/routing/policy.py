@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from gateway.stream.facts import Facts, Means, Terms
+from gateway.stream.evidence import check_certificate
+from gateway.stream.facts import Facts, Terms
 from gateway.stream.header import StreamHeader
 from gateway.stream.records import replace
 from gateway.xmpp.addresses import Address, Domain, DomainPair
@@ -92,7 +93,7 @@ class OutsideRules:
         sender = header.from_domain
         if sender is None:
             return replace(facts, local=target, remote=None)
-        return _with_certificate_checked(replace(facts, local=target, remote=sender, terms=self._terms(sender)))
+        return check_certificate(replace(facts, local=target, remote=sender, terms=self._terms(sender)))
 
     def _terms(self, sender: Domain) -> Terms:
         if self._domains.is_own(sender):
@@ -147,7 +148,7 @@ class RelayRules:
             )
         if not self._reachable(sender, target):
             raise StreamError(StreamCondition.HOST_UNKNOWN, "nothing is exchanged with that domain")
-        return _with_certificate_checked(replace(facts, local=target, remote=sender, terms=terms))
+        return check_certificate(replace(facts, local=target, remote=sender, terms=terms))
 
     def _reachable(self, sender: Domain, target: Domain) -> bool:
         if target == sender:
@@ -168,18 +169,7 @@ class RelayRules:
 
 def accept_answer(header: StreamHeader, facts: Facts) -> Facts:
     """The header with which a server answers the stream that we opened: we know whom we called."""
-    return _with_certificate_checked(facts)
-
-
-def _with_certificate_checked(facts: Facts) -> Facts:
-    """Under TLS, refuse a server that only its certificate could prove, when it does not (RFC 6120 §13.7)."""
-    assert facts.remote is not None
-    others = [means for means in facts.terms.means if means is not Means.EXTERNAL]
-    if facts.encrypted and not others and (why_not := facts.why_not_by_certificate(facts.remote)):
-        raise StreamError(
-            StreamCondition.NOT_AUTHORIZED, f"a valid certificate is required here: {why_not}", reason=why_not
-        )
-    return facts
+    return check_certificate(facts)
 
 
 def check_inbound(stanza: Stanza, facts: Facts, domains: Domains) -> None:

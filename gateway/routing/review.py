@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway.stream.facts import Facts, Means, PeerCertificate, Role, Terms
+from gateway.stream.facts import BY_CERTIFICATE, Facts, Means, PeerCertificate, Role, Terms
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import StreamCondition, StreamError, TLSRequired
 
-_BY_CERTIFICATE = {Means.EXTERNAL, Means.CERTIFICATE}
+_BY_CERTIFICATE = BY_CERTIFICATE | {Means.CERTIFICATE}
 
 
 def review(
@@ -36,20 +36,24 @@ def review(
         )
     if terms.require_tls and not facts.encrypted:
         return TLSRequired("TLS is required here now")
-    return _proofs(replace(facts, certificate=certificate), terms)
+    return _proofs(replace(facts, certificate=certificate, terms=terms), terms)
 
 
 def _proofs(facts: Facts, terms: Terms) -> StreamError | None:
     """What is wrong now with that which was proved on the stream."""
     assert facts.remote is not None
-    others = [means for means in terms.means if means is not Means.EXTERNAL]
-    needs_certificate = facts.encrypted and not others
+    needs_certificate = facts.encrypted and terms.needs_certificate
     if facts.role is Role.RECEIVING:
         needs_certificate |= bool(_BY_CERTIFICATE & set(facts.proofs.values()))
         refused = sorted({means for means in facts.proofs.values() if not _is_accepted(means, terms)})
         if refused:
             return StreamError(StreamCondition.NOT_AUTHORIZED, f"{refused[0]} is no longer accepted as proof")
-    if needs_certificate and (why_not := facts.why_not_by_certificate(facts.remote)):
+    if terms.by_certificate:
+        is_proved = facts.proof_by_certificate(facts.remote, terms) is not None
+    else:
+        is_proved = facts.certificate_proves(facts.remote)
+    if needs_certificate and not is_proved:
+        why_not = facts.why_not_by_certificate(facts.remote)
         return StreamError(StreamCondition.NOT_AUTHORIZED, f"a valid certificate is required here: {why_not}")
     return None
 

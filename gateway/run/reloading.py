@@ -21,6 +21,7 @@ from gateway.components.route import ComponentRoute
 from gateway.config import Mistakes, load
 from gateway.config.settings import ComponentDomain, DomainSettings, HandlerDomain, ImDomain, Settings
 from gateway.handlers.route import HandlerRoute
+from gateway.net.certificates.judge import CertificateVerdict
 from gateway.net.certificates.own_certificates import Identity
 from gateway.net.listen.listening import Listening, NotOpened
 from gateway.net.tls.session import judge_peer
@@ -187,6 +188,8 @@ class Reload:
             if attempt.kind not in (Kind.SERVER, Kind.KEYS):
                 continue
             certificate = judge_peer(self._trust.judge, connection.transport, now) if facts.encrypted else None
+            if certificate is not None and isinstance(facts.certificate, CertificateVerdict):
+                certificate = certificate.with_attestations(*facts.certificate.attestations)
             terms = rules.terms_with(facts.remote) if facts.remote is not None else None
             if attempt.direction is Direction.IN and facts.remote is not None and self._filters.shut_out(facts.remote):
                 terms = None

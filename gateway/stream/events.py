@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gateway.stream.facts import Means, PeerCertificate, TLSFacts
 from gateway.stream.header import StreamHeader
-from gateway.xmpp.addresses import Address, DomainPair
+from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.stanzas import Stanza
 
@@ -133,6 +133,21 @@ class Secured(Event):
 
     tls: TLSFacts
     certificate: PeerCertificate | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindEvidence(Order):
+    """Look elsewhere for what proves that the certificate is that domain's. Answer: `EvidenceFound`."""
+
+    domain: Domain
+    means: tuple[Means, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceFound(Event):
+    """The answer to `FindEvidence`: the verdict on the certificate, with what was found."""
+
+    certificate: PeerCertificate
 
 
 @dataclass(frozen=True, kw_only=True)

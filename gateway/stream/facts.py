@@ -6,7 +6,7 @@ about a stream: one stream may carry many pairs (XEP-0220 §2.7).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
@@ -30,9 +30,14 @@ class Means(StrEnum):
     EXTERNAL = "external"  # SASL EXTERNAL with a certificate (XEP-0178)
     DIALBACK = "dialback"  # XEP-0220
     CERTIFICATE = "certificate"  # dialback answered from the certificate (XEP-0344)
+    DANE = "dane"  # SASL EXTERNAL with a certificate that TLSA records name (RFC 7673)
     DIGEST_MD5 = "digest-md5"
     HANDSHAKE = "handshake"  # XEP-0114
     PASSWORD = "password"
+
+
+BY_CERTIFICATE = frozenset({Means.EXTERNAL, Means.DANE})
+"""The means for which a server shows its certificate: what is asked about it differs."""
 
 
 class Management(Enum):
@@ -56,9 +61,12 @@ class PeerCertificate(Protocol):
     @property
     def not_after(self) -> datetime | None: ...
     @property
+    def is_revoked(self) -> bool: ...
+    @property
     def description(self) -> str: ...
-    def proves(self, domain: Domain) -> bool: ...
-    def why_not(self, domain: Domain) -> str: ...
+    def proves(self, domain: Domain, means: Means = Means.EXTERNAL) -> bool: ...
+    def why_not(self, domain: Domain, means: Sequence[Means] = (Means.EXTERNAL,)) -> str: ...
+    def record(self, domain: Domain, means: Means) -> str: ...
     def accounts(self, domain: Domain) -> frozenset[str]: ...
 
 
@@ -68,6 +76,7 @@ class Terms:
 
     require_tls: bool = True
     means: tuple[Means, ...] = (Means.EXTERNAL, Means.DIALBACK)
+    required: Means | None = None  # of those by certificate: without this one nothing passes
     shared_secret: str | None = field(default=None, repr=False)  # for DIGEST-MD5
 
     stanza_bytes: int = 524288
@@ -80,6 +89,16 @@ class Terms:
     def allow(self, means: Means) -> bool:
         """Whether this is listed among the means of proof that we accept."""
         return means in self.means
+
+    @property
+    def by_certificate(self) -> tuple[Means, ...]:
+        """The accepted means for which a certificate is shown, in order of preference."""
+        return tuple(means for means in self.means if means in BY_CERTIFICATE and self.required in (None, means))
+
+    @property
+    def needs_certificate(self) -> bool:
+        """Whether only its certificate can prove the other side."""
+        return self.required is not None or all(means in BY_CERTIFICATE for means in self.means)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,12 +194,21 @@ class Facts:
         return self.bidirectional and pair.reversed() in self.proofs
 
     def certificate_proves(self, domain: Domain) -> bool:
-        """Whether the full chain verified and names exactly this domain."""
-        return self.certificate is not None and self.certificate.proves(domain)
+        """Whether the certificate proves exactly this domain, by whatever means."""
+        certificate = self.certificate
+        return certificate is not None and any(certificate.proves(domain, means) for means in BY_CERTIFICATE)
+
+    def proof_by_certificate(self, domain: Domain, terms: Terms) -> Means | None:
+        """Return by which of the means that these terms accept the certificate proves the domain."""
+        if self.certificate is None:
+            return None
+        return next((means for means in terms.by_certificate if self.certificate.proves(domain, means)), None)
 
     def why_not_by_certificate(self, domain: Domain) -> str:
         """Why the certificate does not prove that domain, in words; empty when it does."""
-        return self.certificate.why_not(domain) if self.certificate is not None else "no certificate was shown"
+        if self.certificate is None:
+            return "no certificate was shown"
+        return self.certificate.why_not(domain, self.terms.by_certificate or (Means.EXTERNAL,))
 
     def with_proof(self, pair: DomainPair, means: Means) -> Facts:
         """These facts and one more proved pair."""

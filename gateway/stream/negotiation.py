@@ -21,6 +21,7 @@ class Then(Enum):
 
     AWAIT = "the other side's next element"
     SUSPEND = "the answer to a question; what comes meanwhile waits"
+    BEGIN = "the features: what had to be known before them is known"
     CONTINUE = "the next feature, if any"
     RESTART = "a new stream header on both sides (RFC 6120 §4.3.3)"
     CLOSE = "the end of the stream, without an error"
@@ -41,6 +42,13 @@ class StreamFeature:
     name: str
     handles: frozenset[tuple[str, str]] = frozenset()  # the top-level elements it receives: (namespace, name)
     answers: tuple[type, ...] = ()  # the answers to its questions
+
+    def opened(self, facts: Facts) -> Step | None:
+        """The other side's header was accepted: a question to be answered before any feature, or None.
+
+        The feature has its answer followed by `Then.BEGIN`.
+        """
+        return None
 
     def offer(self, facts: Facts) -> Element | None:
         """Receiving entity: what to advertise, or None where it does not apply now."""

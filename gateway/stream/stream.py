@@ -235,9 +235,20 @@ class Stream:
         stream_id = self._tools.new_id() if receiving else header.id or ""
         self.facts = self._accept(header, replace(self.facts, peer_version=header.version, stream_id=stream_id))
         self._out.append(StreamOpened(header=header))
-        negotiates = self.profile.negotiates and header.negotiates
         if receiving:
             self._send_header(from_=header.to or self.facts.local, to=header.from_)
+        for feature in self.profile.features:
+            step = feature.opened(self.facts)
+            if step is not None:
+                self._take(step, feature)
+                return
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin with the features, once both headers are there."""
+        assert self.header is not None
+        negotiates = self.profile.negotiates and self.header.negotiates
+        if self.facts.role is Role.RECEIVING:
             if negotiates:
                 self._offer()
             self._complete_if_content()
@@ -329,6 +340,8 @@ class Stream:
     def _follow(self, then: Then, feature: StreamFeature | None) -> None:
         if then is Then.SUSPEND:
             self._suspended_by = feature
+        elif then is Then.BEGIN:
+            self._begin()
         elif then is Then.RESTART:
             self._restart()
         elif then is Then.CLOSE:

@@ -211,7 +211,11 @@ class Unreachable(GatewayError):
 
 
 class ResolutionFailed(Unreachable):
-    """The name of a remote domain did not lead to an address."""
+    """The name of a remote domain did not lead to an address; `bogus` where DNSSEC says that an answer was false."""
+
+    def __init__(self, sentence: str, *, permanent: bool, steps: Sequence[str] = (), bogus: bool = False) -> None:
+        super().__init__(sentence, permanent=permanent, steps=steps)
+        self.bogus = bogus
 
 
 class DiallingFailed(Unreachable):

@@ -19,6 +19,7 @@ import pytest
 
 from tests.interop.clients import PASSWORD
 from tests.interop.peers import Ejabberd, Gateway, NotInstalledError, Peer, Prosody
+from tests.interop.validator import Validator
 from tests.interop.world import World
 
 LOG_TAIL = 10000
@@ -141,7 +142,7 @@ class Starter:
 
         What may be demanded of it are the arguments of `World.site`.
         """
-        _require(kind)
+        require_installed(kind)
         site = self._world.site(*domains, **demands)
         self._servers.callback(self._world.nameserver.withdraw, *domains, *site.components)
         server = kind(site, self._world.folder / f"{kind.name}-{site.address}")
@@ -153,7 +154,8 @@ class Starter:
         return server
 
 
-def _require(kind: type[Peer]) -> None:
+def require_installed(kind: type[Peer] | type[Validator]) -> None:
+    """Skip the test where a program is missing, or fail it where none may be."""
     try:
         kind.check_installed()
     except NotInstalledError as problem:

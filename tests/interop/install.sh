@@ -8,8 +8,9 @@ set -eu
 # chromium looks at the status page, as people do, and fonts-dejavu-core gives it letters.
 # libnss-wrapper gives ejabberd, which asks libc for addresses, a hosts file of the tests' own.
 # profanity is a client that people use in a terminal, tmux the terminal; npm installs a client for node.
+# unbound checks the signatures of zones (DNSSEC).
 # strace lets a disk fail at a chosen moment.
-packages="prosody lua-unbound ejabberd libnss-wrapper chromium chromium-driver fonts-dejavu-core profanity tmux strace"
+packages="prosody lua-unbound ejabberd unbound libnss-wrapper chromium chromium-driver fonts-dejavu-core profanity tmux strace"
 command -v npm >/dev/null || packages="$packages nodejs npm"
 
 missing=""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 from gateway.stream.budget import Budget
 from gateway.stream.events import CloseTransport, Secured, SecureTransport, Send
-from gateway.stream.facts import Facts, TLSFacts
+from gateway.stream.facts import Facts, Means, TLSFacts
 from gateway.stream.header import StreamHeader
 from gateway.stream.profiles import Profile
 from gateway.stream.stream import Output, Stream
@@ -42,10 +42,10 @@ class Certificate:
     def valid(self) -> bool:
         return not self.problem
 
-    def proves(self, domain: Domain) -> bool:
-        return self.valid and domain in self.names
+    def proves(self, domain: Domain, means: Means = Means.EXTERNAL) -> bool:
+        return self.valid and domain in self.names and means is Means.EXTERNAL
 
-    def why_not(self, domain: Domain) -> str:
+    def why_not(self, domain: Domain, means: Sequence[Means] = ()) -> str:
         return "" if self.proves(domain) else self.problem or f"not for {domain}"
 
     def accounts(self, domain: Domain) -> frozenset[str]:

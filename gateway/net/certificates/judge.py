@@ -32,6 +32,7 @@ from gateway.net.certificates.certificate_paths import (
     find_path,
 )
 from gateway.net.certificates.trust import TrustStore, extension_of
+from gateway.stream.facts import Means
 from gateway.xmpp.addresses import Domain
 
 MOST_VERDICTS = 4096
@@ -39,8 +40,25 @@ LONGEST = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attestation:
+    """What a domain says elsewhere about one certificate: the means and the record, and why it does not prove it.
+
+    `needs_path`: it counts only while the certificate leads to an authority of ours as well.
+    """
+
+    means: Means
+    domain: Domain
+    record: str
+    problem: str = ""
+    needs_path: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class CertificateVerdict:
-    """The judgement on one certificate: `reason` for tables, `problem` for people, empty when it is trusted."""
+    """The judgement on one certificate: `reason` for tables, `problem` for people, empty when it is trusted.
+
+    What is known beside the authorities are the attestations: each is about one domain and one means of proof.
+    """
 
     reason: Reason
     problem: str = ""
@@ -48,6 +66,7 @@ class CertificateVerdict:
     not_after: datetime | None = None
     fingerprint: str = ""
     service: str = SERVER  # what the certificate has to be for, where a name in it is limited to one service
+    attestations: tuple[Attestation, ...] = ()
 
     @property
     def valid(self) -> bool:
@@ -58,6 +77,11 @@ class CertificateVerdict:
     def has_expired(self) -> bool:
         """Whether the fault is that a certificate is past its last day."""
         return self.reason is Reason.EXPIRED
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether an authority has revoked it."""
+        return self.reason is Reason.REVOKED
 
     @cached_property
     def description(self) -> str:
@@ -70,15 +94,37 @@ class CertificateVerdict:
         """The bare JIDs of that domain that the certificate names, none unless it is valid (XEP-0178 §2)."""
         return self.names.accounts(domain) if self.valid else frozenset()
 
-    def proves(self, domain: Domain) -> bool:
-        """Whether the certificate is valid and names exactly that domain."""
-        return self.valid and self.names.prove(domain, self.service)
+    def proves(self, domain: Domain, means: Means = Means.EXTERNAL) -> bool:
+        """Whether the certificate proves exactly that domain: by an authority and its names, or by an attestation."""
+        if means is Means.EXTERNAL:
+            return self.valid and self.names.prove(domain, self.service)
+        said = self._attestation(domain, means)
+        return said is not None and not said.problem and (self.valid or not said.needs_path)
 
-    def why_not(self, domain: Domain) -> str:
-        """Why the certificate does not prove that domain; empty when it does."""
-        if not self.valid:
-            return self.problem
-        return "" if self.proves(domain) else f"the certificate is not for {domain}, but for {self.names}"
+    def why_not(self, domain: Domain, means: Sequence[Means] = (Means.EXTERNAL,)) -> str:
+        """Why the certificate proves that domain by none of these means; empty when it does."""
+        if any(self.proves(domain, each) for each in means):
+            return ""
+        problems = dict.fromkeys(filter(None, (self._problem(domain, each) for each in means)))
+        return "; ".join(problems) or f"nothing was found that says so by {' or '.join(means)}"
+
+    def _problem(self, domain: Domain, means: Means) -> str:
+        if means is Means.EXTERNAL:
+            return self.problem or f"the certificate is not for {domain}, but for {self.names}"
+        said = self._attestation(domain, means)
+        return (said.problem or self.problem) if said is not None else ""
+
+    def record(self, domain: Domain, means: Means) -> str:
+        """The record by which the certificate proves that domain; empty where it is an authority."""
+        said = self._attestation(domain, means)
+        return said.record if said is not None else ""
+
+    def _attestation(self, domain: Domain, means: Means) -> Attestation | None:
+        return next((said for said in self.attestations if said.means is means and said.domain == domain), None)
+
+    def with_attestations(self, *attestations: Attestation) -> CertificateVerdict:
+        """The same verdict, with these beside what is known already."""
+        return replace(self, attestations=(*self.attestations, *attestations)) if attestations else self
 
 
 NO_CERTIFICATE = CertificateVerdict(reason=Reason.ABSENT, problem="no certificate was shown")

@@ -30,7 +30,16 @@ from gateway.net.connection.user_timeout import give_up_after
 from gateway.net.connection.writable import Writable
 from gateway.net.dns.targets import endpoint_text
 from gateway.net.tls.layer import TLSLayer
-from gateway.stream.events import CloseTransport, SecureTransport, Send, StanzasReceived, StreamClosed
+from gateway.net.trust.witness import Witness
+from gateway.stream.events import (
+    CloseTransport,
+    EvidenceFound,
+    FindEvidence,
+    SecureTransport,
+    Send,
+    StanzasReceived,
+    StreamClosed,
+)
 from gateway.stream.facts import Facts, Role
 from gateway.stream.lives import after
 from gateway.stream.negotiation import Step
@@ -79,6 +88,7 @@ class StreamProtocol(Protocol):
         direct_tls: bool = False,
         watcher: Watcher | None = None,
         slumber: Slumber | None = None,
+        witness: Witness | None = None,
     ) -> None:
         """`tls` makes OpenSSL's connection for this side and these facts; `clock` is an IReactorTime."""
         self.stream = stream
@@ -93,7 +103,7 @@ class StreamProtocol(Protocol):
         self.bytes_out = 0
         self._clock = clock
         self._deadline = Timer(clock)  # of the state that the connection is in
-        self._securing = Securing(judge, tls, from_first_byte=direct_tls)
+        self._securing = Securing(judge, tls, from_first_byte=direct_tls, witness=witness)
         self._layer: TLSLayer | None = None  # once TLS was started
         self._watcher = watcher
         self._slumber = slumber
@@ -372,6 +382,14 @@ class StreamProtocol(Protocol):
             session.happened(secured)
             self._carry_out(stream.answer(secured))
 
+    def _find_evidence(self, session: Session, order: FindEvidence) -> None:
+        def found(answer: EvidenceFound) -> None:
+            if self.session is not None:
+                self.session.happened(answer)
+                self.answer(answer)
+
+        self._securing.evidence(self.stream.facts, order).addCallback(found)
+
     # -- deadlines ---------------------------------------------------------------------------------------------------
 
     def _negotiation_timed_out(self) -> None:
@@ -416,6 +434,7 @@ class StreamProtocol(Protocol):
         StanzasReceived: _stanzas_received,
         Send: _send,
         SecureTransport: _secure_transport,
+        FindEvidence: _find_evidence,
         CloseTransport: _close_transport,
         StreamClosed: _stream_closed,
     }

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from OpenSSL import SSL
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
-from gateway.net.certificates.judge import CertificateJudge
+from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict
 from gateway.net.connection.disconnect_reasons import why_lost
 from gateway.net.tls.layer import TLSLayer
-from gateway.net.tls.session import what_tls_shows
-from gateway.stream.events import Secured
+from gateway.net.tls.session import peer_chain, what_tls_shows
+from gateway.net.trust.witness import Witness
+from gateway.stream.events import EvidenceFound, FindEvidence, Secured
 from gateway.stream.facts import Facts, Role
 from gateway.stream.stream import Stream
 
@@ -21,10 +23,16 @@ class Securing:
     """TLS on one connection: not begun, under way, or in use."""
 
     def __init__(
-        self, judge: CertificateJudge, tls: Callable[[Facts], SSL.Connection], *, from_first_byte: bool
+        self,
+        judge: CertificateJudge,
+        tls: Callable[[Facts], SSL.Connection],
+        *,
+        from_first_byte: bool,
+        witness: Witness | None = None,
     ) -> None:
-        """`tls` makes OpenSSL's connection for this side and these facts."""
+        """`tls` makes OpenSSL's connection for this side and these facts; `witness` is asked for further evidence."""
         self.from_first_byte = from_first_byte
+        self._witness = witness
         self._judge = judge
         self._tls = tls
         self._layer: TLSLayer | None = None
@@ -42,6 +50,16 @@ class Securing:
             accepted=stream.facts.role is Role.RECEIVING,
             binds_channels=stream.profile.binds_channels,
         )
+
+    def evidence(self, facts: Facts, order: FindEvidence) -> Deferred[EvidenceFound]:
+        """Fire with the verdict on the certificate and what is known of it elsewhere."""
+        certificate = facts.certificate
+        if self._witness is None or not isinstance(certificate, CertificateVerdict):
+            assert certificate is not None
+            return succeed(EvidenceFound(certificate=certificate))
+        chain = peer_chain(self._layer)
+        found = self._witness(order.domain, order.means, chain)
+        return found.addCallback(lambda said: EvidenceFound(certificate=certificate.with_attestations(*said)))
 
     def has_to_finish(self, facts: Facts) -> bool:
         """Whether a handshake is under way, in which a stream can say nothing."""

@@ -23,24 +23,25 @@ from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import Slumber
 from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.net.dial.dialling import Build, Dialled, dial
-from gateway.net.dial.tries import AddressTry, TryEnding, at_last, at_once, is_definite
+from gateway.net.dial.tries import AddressTry, TryEnding, at_last, at_once, is_definite, terms_at
 from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.targets import Resolution, Target
 from gateway.net.listen.connection_limits import Complaints, NotDialled, Places, Underway
 from gateway.net.tls.contexts import TLSContexts
+from gateway.net.trust.witness import Witnesses
 from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction, Kind
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Publish
 from gateway.routing.policy import accept_answer
 from gateway.stream.budget import Budget
-from gateway.stream.facts import Facts, Role, Terms
+from gateway.stream.facts import Facts, Means, Role, Terms
 from gateway.stream.profiles import Profile
 from gateway.stream.sessions import Connection, NewSession
 from gateway.stream.stream import Stream
 from gateway.stream.tools import StreamTools
 from gateway.timing.steady_time import time_of_day
 from gateway.xmpp.addresses import Domain, DomainPair
-from gateway.xmpp.errors import DiallingFailed, StreamCondition, StreamError, Unreachable
+from gateway.xmpp.errors import DiallingFailed, ResolutionFailed, StreamCondition, StreamError
 
 _MOST_TRIES = 16  # for one stream
 _MOST_FOR_QUESTIONS = 4  # which strangers can have us ask
@@ -98,7 +99,7 @@ class _Ways:
 
     def __init__(self, resolution: Resolution, terms: Terms, most: int) -> None:
         self._definite = resolution.definite
-        self._ahead = deque(AddressTry(target=target, terms=terms) for target in resolution.targets)
+        self._ahead = deque(AddressTry(target=target, terms=terms_at(target, terms)) for target in resolution.targets)
         self._left = most
         self._failures: list[DeliveryFailed] = []
 
@@ -167,6 +168,7 @@ class Connector:
         publish: Publish,
         numbers: Iterator[int],
         places: Places,
+        witnesses: Witnesses,
     ) -> None:
         """`profiles`: for stanzas, and for questions about keys only; `numbers` tells attempts from each other."""
         self._reactor = reactor
@@ -184,6 +186,7 @@ class Connector:
         self._numbers = numbers
         self._time_of_day = time_of_day(reactor)
         self._places = places
+        self._witnesses = witnesses
         self._underway = Underway()
         self._complaints = Complaints(publish, NotDialled)
 
@@ -279,11 +282,17 @@ class Connector:
     async def _resolve(self, attempt: AttemptLog, domain: Domain, way: Way, only_questions: bool) -> Resolution:
         try:
             resolution = await self._resolver.resolve(
-                domain, direct_tls=way.direct_tls, connect=way.connect, for_strangers=only_questions
+                domain,
+                direct_tls=way.direct_tls,
+                connect=way.connect,
+                for_strangers=only_questions,
+                dane=way.terms.allow(Means.DANE),
             )
-        except Unreachable as failure:
+        except ResolutionFailed as failure:
             attempt.step(AttemptStep.RESOLVE, "; ".join(failure.steps), ok=False)
             verdict = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.DNS_FAILED
+            if failure.bogus:
+                verdict = Verdict.DNS_BOGUS
             attempt.end(verdict, failure.sentence)
             raise failure_of(verdict, failure.sentence) from failure
         except CancelledError:
@@ -330,6 +339,7 @@ class Connector:
             timing=self._timing,
             direct_tls=direct,
             slumber=self._slumber,
+            witness=self._witnesses.at_target(target.tlsa),
         )
 
     def _attempt(self, pair: DomainPair, kind: Kind, doing: str) -> AttemptLog:

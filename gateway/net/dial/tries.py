@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from gateway.net.dns.targets import Target
 from gateway.notices.attempts.verdicts import Verdict
-from gateway.stream.facts import Means, Terms
+from gateway.stream.facts import BY_CERTIFICATE, Means, Terms
 from gateway.xmpp.errors import StreamCondition
 
 # With these a server ends a stream for what we are, and any other server of the domain would do the same. All other
@@ -49,6 +49,17 @@ class TryEnding:
     untried: tuple[str, ...] = ()  # further addresses of the same target
 
 
+def terms_at(target: Target, terms: Terms) -> Terms:
+    """Return the terms for one server, as the TLSA records of its owner tighten them (RFC 7673 §4).
+
+    Records that can be used require TLS and one of the certificates that they name; the others require TLS alone.
+    """
+    if target.tlsa is None:
+        return terms
+    required = Means.DANE if target.tlsa.usable else None
+    return replace(terms, require_tls=True, required=terms.required or required)
+
+
 def is_definite(ending: TryEnding) -> bool:
     """Whether the domain itself has decided, so that its other servers need not be asked."""
     return ending.verdict is Verdict.CLOSED_BY_US or (ending.proved and ending.their_error in DECISIONS)
@@ -61,7 +72,9 @@ def at_once(failed: AddressTry, ending: TryEnding) -> Sequence[AddressTry]:
         return ()
     if not (ending.external_failed and ending.by_them) or ending.dialback_failed or not terms.allow(Means.DIALBACK):
         return ()
-    others = tuple(means for means in terms.means if means is not Means.EXTERNAL)
+    others = tuple(means for means in terms.means if means not in BY_CERTIFICATE)
+    if terms.required is not None:
+        others += terms.by_certificate  # by which the other server still has to be proved
     if others == terms.means:
         return ()
     why = "trying dialback on a new stream, since it ended the one on which our certificate was to prove us"
@@ -82,4 +95,4 @@ def at_last(failed: AddressTry, ending: TryEnding) -> Sequence[AddressTry]:
 
 def may_be_in_clear(terms: Terms) -> bool:
     """Whether the terms let us go on without TLS, and list a proof that needs none."""
-    return not terms.require_tls and any(means is not Means.EXTERNAL for means in terms.means)
+    return not (terms.require_tls or terms.needs_certificate)

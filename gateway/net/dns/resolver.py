@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from operator import attrgetter
 from random import Random, SystemRandom
 from typing import Any, TypeVar
 
@@ -106,7 +107,9 @@ class Resolver:
         self._hosts = WatchedFile(hosts_file, read_hosts)
         self._patience = patience
         self._random = random or SystemRandom()
-        asked = asks or Nameservers(reactor, nameservers_of(nameservers), believes=validating.believes)
+        servers = nameservers_of(nameservers)
+        self._validates = lambda: asks is not None or any(map(validating.believes, servers()))
+        asked = asks or Nameservers(reactor, servers, believes=validating.believes)
         self.nameservers = WatchedNameservers(asked)
         self._questions = DNSQuestions(reactor, self.nameservers, bounds)
 
@@ -142,8 +145,41 @@ class Resolver:
         try:
             targets = await search.targets(domain, direct_tls, connect)
         except ResolutionFailed as failure:
-            raise ResolutionFailed(failure.sentence, permanent=failure.permanent, steps=search.steps) from None
+            sentence, permanent = failure.sentence, failure.permanent
+            raise ResolutionFailed(sentence, permanent=permanent, steps=search.steps, bogus=search.met_bogus) from None
         return Resolution(domain=domain, targets=targets, steps=tuple(search.steps), definite=search.definite)
+
+    @property
+    def validates(self) -> bool:
+        """Whether any nameserver is believed about DNSSEC now."""
+        return self._validates()
+
+    async def associations(self, domain: str, service: SRVService = FOR_SERVERS) -> tuple[TLSASet, ...]:
+        """The TLSA records of a domain's servers, and of the domain as one that connects, where DNSSEC proves them.
+
+        Anybody can have us look, so few servers are looked at. Raises ResolutionFailed where there is no such name.
+        """
+        name = dns_name(domain)
+        most = self._patience.for_strangers
+        asked = [DNSQuestion(kind="SRV", name=f"{prefix}.{name}") for prefix in service.names.values()]
+        answers = await self._answers(asked)
+        records = [record for answer in answers if answer.is_secure for record in answer.values if record.target]
+        places = [(record.target, record.port) for record in sorted(records, key=attrgetter("priority"))]
+        if not places and all(answer.is_secure and answer.definite for answer in answers):
+            places = [(name, service.port)]
+        hosts = {tlsa_name(host, port): host for host, port in dict.fromkeys(places[:most])}
+        hosts[f"_xmpp-server.{name}"] = name
+        sets = await self._answers([DNSQuestion(kind="TLSA", name=owner) for owner in hosts])
+        return tuple(
+            TLSASet(name=owner, records=answer.values, hosts=tuple(dict.fromkeys((name, host))))
+            for (owner, host), answer in zip(hosts.items(), sets, strict=True)
+            if answer.is_secure and answer.values
+        )
+
+    async def _answers(self, questions: Sequence[DNSQuestion]) -> list[DNSAnswer]:
+        """The answers to the questions of a stranger, put at once."""
+        waits = [self._questions.ask(question, self._patience.overall, for_strangers=True) for question in questions]
+        return await _all([wait.answer for wait in waits])
 
     def forget(self) -> None:
         """Keep nothing of what was answered so far, so that the next questions are asked again."""
@@ -206,6 +242,7 @@ class _Search:
     ) -> None:
         self.steps: list[str] = []
         self.definite = True
+        self.met_bogus = False
         self._for_strangers = for_strangers
         self._dane = dane
         self._domain = ""
@@ -393,7 +430,13 @@ class _Search:
         return await _all([six.answer, four.answer])
 
     def _ask(self, question: DNSQuestion, seconds: float) -> AnswerWait:
-        return self._questions.ask(question, seconds, for_strangers=self._for_strangers)
+        wait = self._questions.ask(question, seconds, for_strangers=self._for_strangers)
+        wait.answer.addCallback(self._look_at)
+        return wait
+
+    def _look_at(self, answer: DNSAnswer) -> DNSAnswer:
+        self.met_bogus = self.met_bogus or answer.is_bogus
+        return answer
 
     def _itself(self, host: str) -> Place:
         return Place(host=host, port=self._service.port, tls="starttls")

@@ -18,6 +18,7 @@ from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import Slumber
 from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.net.listen.connection_limits import Porter
+from gateway.net.trust.witness import Witness
 from gateway.stream.budget import Budget
 from gateway.stream.facts import Facts, Role, Terms
 from gateway.stream.profiles import Profile
@@ -43,6 +44,7 @@ class Behind:
     session: NewSession
     terms: Callable[[], Terms]  # until the other side has said who it is
     tls: Callable[[Facts], Any]
+    witness: Witness | None = None
 
 
 class Refusal(Protocol):
@@ -116,4 +118,5 @@ class Door(ServerFactory):
             direct_tls=self._direct_tls,
             watcher=self._porter,
             slumber=self._slumber,
+            witness=behind.witness,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from gateway.features.handshake import AttachComponent
 from gateway.features.sasl_initiating import Trying
@@ -18,6 +18,7 @@ from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction,
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.events import (
     CloseTransport,
+    EvidenceFound,
     KeyAnswered,
     NegotiationCompleted,
     PairRefused,
@@ -27,7 +28,9 @@ from gateway.stream.events import (
     StreamErrorReceived,
     StreamOpened,
 )
-from gateway.stream.facts import Facts, Means
+from gateway.stream.evidence import sought_means
+from gateway.stream.facts import Facts, Means, PeerCertificate
+from gateway.stream.records import replace
 from gateway.stream.sessions import Connection
 from gateway.stream.stream import Output
 from gateway.xmpp.elements import Element
@@ -50,7 +53,7 @@ _ORDINARY_ENDS = {
     StreamCondition.SEE_OTHER_HOST,
     StreamCondition.SYSTEM_SHUTDOWN,
 }
-_REFUSALS = (Verdict.PROOF_REFUSED, Verdict.NOT_TRUSTED, Verdict.CERTIFICATE_EXPIRED)
+_REFUSALS = (Verdict.PROOF_REFUSED, Verdict.NOT_TRUSTED, Verdict.CERTIFICATE_EXPIRED, Verdict.NOT_IN_TLSA)
 _MOST_FEATURES = 12
 _ABOUT_CERTIFICATES = re.compile(r"certificate|\bcerts?\b|tlsa|\bdane\b|x\.?509|self.signed|\bchain\b", re.IGNORECASE)
 # TLS alerts from the other side about our certificate (RFC 8446 §6.2), in OpenSSL's words.
@@ -198,7 +201,10 @@ class Narrator:
         told = f"{secured.tls.version} with {secured.tls.cipher}"
         self.attempt.step(AttemptStep.TLS, told, required=_tls_required(self._facts))
         if secured.certificate is not None and self._facts.remote is not None:
-            self._judge(secured.certificate)
+            self._judge(replace(self._facts, tls=secured.tls, certificate=secured.certificate, tried=frozenset()))
+
+    def _evidence_found(self, found: EvidenceFound) -> None:
+        self._write_verdict(found.certificate)
 
     def _opened(self, opened: StreamOpened) -> None:
         facts = self._facts
@@ -206,17 +212,30 @@ class Narrator:
         self.attempt.local = facts.local or ""
         self.attempt.remote = facts.remote or ""
         if is_first and facts.certificate is not None and facts.remote is not None:
-            self._judge(facts.certificate)
+            self._judge(facts)
 
-    def _judge(self, certificate: Any) -> None:
-        remote = self._facts.remote
-        why_not = certificate.why_not(remote)
-        required = f"a valid certificate for {remote}"
-        if self._facts.terms.allow(Means.DIALBACK):
+    def _judge(self, facts: Facts) -> None:
+        """Write the verdict on the certificate, unless more is about to be known of it."""
+        if facts.certificate is not None and not sought_means(facts):
+            self._write_verdict(facts.certificate)
+
+    def _write_verdict(self, certificate: PeerCertificate) -> None:
+        facts = self._facts
+        remote, terms = facts.remote, facts.terms
+        assert remote is not None
+        why_not = certificate.why_not(remote, terms.by_certificate or (Means.EXTERNAL,))
+        means = next((each for each in terms.by_certificate if certificate.proves(remote, each)), Means.EXTERNAL)
+        record = certificate.record(remote, means)
+        required = (
+            f"a certificate that TLSA records of {remote} name"
+            if terms.required is Means.DANE
+            else (f"a valid certificate for {remote}")
+        )
+        if terms.required is None and terms.allow(Means.DIALBACK):
             required = f"{required}, or else dialback"
         self.attempt.step(
             AttemptStep.CERTIFICATE,
-            why_not or f"proves {remote}",
+            why_not or (f"proves {remote} by {record}" if record else f"proves {remote}"),
             ok=not why_not,
             offered=certificate.description,
             required=required,
@@ -323,6 +342,8 @@ class Narrator:
 
     def _not_trusted(self) -> Verdict:
         certificate = self._facts.certificate
+        if self._facts.terms.required is Means.DANE:
+            return Verdict.NOT_IN_TLSA
         expired = certificate is not None and certificate.has_expired
         return Verdict.CERTIFICATE_EXPIRED if expired else Verdict.NOT_TRUSTED
 
@@ -335,6 +356,7 @@ class Narrator:
     # The method that records each event; subclasses override entries.
     _on: ClassVar[Mapping[type, Callable[..., None]]] = {
         Secured: _secured,
+        EvidenceFound: _evidence_found,
         StreamOpened: _opened,
         PairVerified: _pair_verified,
         ProofFailed: _proof_failed,

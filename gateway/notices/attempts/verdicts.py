@@ -21,12 +21,14 @@ class Verdict(StrEnum):
     SAID_NOTHING = "said-nothing"
     NO_SUCH_DOMAIN = "no-such-domain"
     DNS_FAILED = "dns-failed"
+    DNS_BOGUS = "dns-bogus"
     NO_ANSWER = "no-answer"
     UNREACHABLE = "unreachable"
     NO_TLS = "no-tls"
     TLS_FAILED = "tls-failed"
     CERTIFICATE_EXPIRED = "certificate-expired"
     NOT_TRUSTED = "not-trusted"
+    NOT_IN_TLSA = "not-in-tlsa"
     NO_COMMON_PROOF = "no-common-proof"
     PROOF_REFUSED = "proof-refused"
     WRONG_SECRET = "wrong-secret"
@@ -90,6 +92,14 @@ ADVICE = {
         " nameservers: [dns] nameservers, or /etc/resolv.conf. If only this domain fails, its own nameservers are"
         " down.",
     ),
+    Verdict.DNS_BOGUS: Advice(
+        meaning="the domain's DNS answers are signed, and the signatures are wrong (DNSSEC)",
+        side="theirs, or somebody tampers with the DNS",
+        mend="Nothing in such answers is used. Ask the domain from another network (delv SRV _xmpp-server._tcp.DOMAIN,"
+        " or a DNSSEC checker on the web). If they are wrong there too, its owner must sign the zone again: often a"
+        " key was changed and the parent was not told, or the signatures have expired. If they are right there,"
+        " somebody between our resolver and the world changes answers.",
+    ),
     Verdict.NO_ANSWER: Advice(
         meaning="the address did not respond at all: a firewall drops the packets, or the machine is off",
         side="the network's or theirs",
@@ -127,6 +137,14 @@ ADVICE = {
         side="theirs",
         mend="It needs a certificate for exactly that domain from an authority that we trust ([tls] authorities), or"
         " working dialback if [peers] authenticate allows it for that domain.",
+    ),
+    Verdict.NOT_IN_TLSA: Advice(
+        meaning="the other server's certificate is none of those that the domain's TLSA records name (DANE)",
+        side="theirs, or somebody is in between",
+        mend="Its owner has changed the key without the TLSA records, or somebody else answers in its place. Until that"
+        " is known, do not go around it. Compare with the records (dig TLSA _5269._tcp.HOST); the owner must publish"
+        " the new key beside the old one, and wait for the time to live, before changing it. To go by authorities"
+        ' alone, leave "dane" out of authenticate in [peers."DOMAIN"].',
     ),
     Verdict.NO_COMMON_PROOF: Advice(
         meaning="the other server offers no means of proof that we accept",

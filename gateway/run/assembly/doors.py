@@ -13,6 +13,7 @@ from gateway.clients.people import People
 from gateway.components.session import ComponentSession
 from gateway.features.bidi import Bidirectional
 from gateway.features.dialback import Dialback
+from gateway.features.evidence import Evidence
 from gateway.features.handshake import Handshake
 from gateway.features.limits import StreamLimits
 from gateway.features.sasl_servers import accepting_servers
@@ -130,6 +131,7 @@ def _for_servers(
         session=partial(session, policies.outside_dialback),
         terms=lambda: terms_of(shared.settings.peers.any),
         tls=tls,
+        witness=federation.witnesses.of_caller,
     )
     inside = Behind(
         profile=_accepting_profile(shared, policies.inside_dialback),
@@ -144,6 +146,7 @@ def _for_servers(
 def _accepting_profile(shared: Shared, dialback: Dialback) -> Profile:
     return server_profile(
         StartTLS(),
+        Evidence(),
         accepting_servers(shared.tools.new_id),
         dialback,
         Bidirectional(),

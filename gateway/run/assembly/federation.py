@@ -9,6 +9,7 @@ from random import SystemRandom
 
 from gateway.features.bidi import Bidirectional
 from gateway.features.dialback import Dialback, DialbackQuestions
+from gateway.features.evidence import Evidence
 from gateway.features.limits import StreamLimits
 from gateway.features.sasl_servers import proving_to_servers
 from gateway.features.starttls import StartTLS
@@ -23,6 +24,7 @@ from gateway.net.dial.connector import Connector
 from gateway.net.dns.destinations import Destinations
 from gateway.net.dns.questions import ResolverBounds
 from gateway.net.dns.resolver import Resolver
+from gateway.net.trust.witness import Witnesses
 from gateway.notices.attempts.records import Attempt, AttemptLog
 from gateway.run.assembly.certificates import Trust
 from gateway.run.assembly.policies import Policies
@@ -39,6 +41,7 @@ class Federation:
 
     session_tools: SessionTools
     resolver: Resolver
+    witnesses: Witnesses
     connector: Connector
     streams: OutboundStreams
 
@@ -55,11 +58,13 @@ def federate(shared: Shared, trust: Trust, policies: Policies, routing: Routing)
     )
     shared.board.subscribe(session_tools.elsewhere.notice, Attempt)
     resolver = _resolver(shared)
-    connector = _connector(shared, trust, policies, session_tools, resolver)
+    witnesses = Witnesses(shared.reactor, resolver, trust.judge)
+    connector = _connector(shared, trust, policies, session_tools, resolver, witnesses)
     backoff = Backoff(Waits(first=5, longest=300), SystemRandom())
     return Federation(
         session_tools=session_tools,
         resolver=resolver,
+        witnesses=witnesses,
         connector=connector,
         streams=OutboundStreams(connector, shared.reactor, limits.verifications, backoff),
     )
@@ -86,7 +91,12 @@ def _resolver(shared: Shared) -> Resolver:
 
 
 def _connector(
-    shared: Shared, trust: Trust, policies: Policies, session_tools: SessionTools, resolver: Resolver
+    shared: Shared,
+    trust: Trust,
+    policies: Policies,
+    session_tools: SessionTools,
+    resolver: Resolver,
+    witnesses: Witnesses,
 ) -> Connector:
     def session(
         attempt: AttemptLog, pair: DomainPair, gone: WhenGone, resuming: BrokenStream | None, connection: Connection
@@ -110,6 +120,7 @@ def _connector(
         publish=shared.board.publish,
         numbers=shared.numbers,
         places=shared.places,
+        witnesses=witnesses,
     )
 
 
@@ -121,11 +132,12 @@ def _initiating_profiles(shared: Shared, dialback: Dialback) -> tuple[Profile, P
     return (
         server_profile(
             StartTLS(),
+            Evidence(),
             Bidirectional(),
             proving_to_servers(shared.tools.new_id),
             dialback,
             StreamLimits(),
             between_servers(),
         ),
-        server_profile(StartTLS(), DialbackQuestions(dialback)),
+        server_profile(StartTLS(), Evidence(), DialbackQuestions(dialback)),
     )

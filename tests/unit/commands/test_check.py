@@ -71,9 +71,9 @@ def test_summary_tells_what_would_be_served(folder: Folder, capsys: pytest.Captu
         "          client     tcp:5222",
         "          component  tcp:5347:interface=127.0.0.1",
         "          inside     tcp:5279:interface=127.0.0.1",
-        "peers     any           proved by external or dialback, over TLS",
+        "peers     any           proved by external or dane or dialback, over TLS",
         "          *.spam.test   refused",
-        "          prosody.test  at tcp:127.0.0.2:5269, proved by external or dialback, over TLS",
+        "          prosody.test  at tcp:127.0.0.2:5269, proved by external or dane or dialback, over TLS",
         "warnings  c.test has no certificate: it can prove itself to other servers by dialback only",
         f"{file} is in order",
     ]

@@ -21,7 +21,7 @@ from tests.support.reactor import run_in_reactor, running_reactor
 
 NOT_RUNNING, SOMETHING_IS_WRONG = 3, 4
 
-RULES = {"allow": True, "authenticate": ["external", "dialback"], "require_tls": True, "connect": None}
+RULES = {"allow": True, "authenticate": ["external", "dane", "dialback"], "require_tls": True, "connect": None}
 KNOWN = {"domain": "old.test", "ours": [], "rules": RULES, "peer": None, "streams": []}
 
 STATUS: dict[str, Any] = {
@@ -126,7 +126,7 @@ def test_explain_shows_steps_side_and_remedy(config: Path, capsys: pytest.Captur
     with service(config, explain=lambda domain: known):
         assert main(["explain", "old.test", "--config", str(config)]) == SOMETHING_IS_WRONG
     out = capsys.readouterr().out
-    assert "our rules for it: proved by external or dialback, over TLS" in out
+    assert "our rules for it: proved by external or dane or dialback, over TLS" in out
     assert "FAIL  certificate" in out
     assert "required: a valid certificate for old.test" in out
     assert "whose side:    theirs" in out

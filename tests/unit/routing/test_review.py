@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -28,10 +29,10 @@ class Certificate:
     def valid(self) -> bool:
         return not self.problem
 
-    def proves(self, domain: Domain) -> bool:
-        return self.valid
+    def proves(self, domain: Domain, means: Means = Means.EXTERNAL) -> bool:
+        return self.valid and means is Means.EXTERNAL
 
-    def why_not(self, domain: Domain) -> str:
+    def why_not(self, domain: Domain, means: Sequence[Means] = ()) -> str:
         return self.problem
 
 

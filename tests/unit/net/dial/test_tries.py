@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from gateway.net.dial.tries import DECISIONS, AddressTry, TryEnding, at_last, at_once, is_definite, may_be_in_clear
+from gateway.net.dial.tries import (
+    DECISIONS,
+    AddressTry,
+    TryEnding,
+    at_last,
+    at_once,
+    is_definite,
+    may_be_in_clear,
+    terms_at,
+)
 from gateway.net.dns.targets import Target
+from gateway.net.dns.tlsa import TLSARecord, TLSASet
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.facts import Means, Terms
 from gateway.xmpp.errors import StreamCondition
@@ -72,3 +84,37 @@ def test_nothing_is_proved_in_clear_by_a_certificate() -> None:
     assert may_be_in_clear(Terms(require_tls=False))
     assert not may_be_in_clear(Terms())
     assert not may_be_in_clear(Terms(require_tls=False, means=(Means.EXTERNAL,)))
+
+
+def with_records(*numbers: tuple[int, int, int]) -> Target:
+    records = tuple(
+        TLSARecord(usage=usage, selector=selector, matching=matching, data=b"a" * 32)
+        for usage, selector, matching in numbers
+    )
+    return replace(TARGET, tlsa=TLSASet(name="_5269._tcp.a.test", records=records, hosts=("a.test",)))
+
+
+@pytest.mark.parametrize(
+    ("target", "require_tls", "required"),
+    [
+        (TARGET, False, None),
+        (with_records((3, 1, 1)), True, Means.DANE),
+        (with_records((3, 1, 9), (3, 1, 1)), True, Means.DANE),
+        (with_records((3, 1, 9)), True, None),  # nothing that can be used: TLS, and proof as else
+    ],
+)
+def test_tlsa_records_tighten_the_terms_for_their_server(
+    target: Target, require_tls: bool, required: Means | None
+) -> None:
+    terms = terms_at(target, Terms(require_tls=False, means=(Means.EXTERNAL, Means.DANE, Means.DIALBACK)))
+    assert (terms.require_tls, terms.required) == (require_tls, required)
+
+
+def test_dialback_on_a_new_stream_does_not_drop_the_certificate_that_is_required() -> None:
+    terms = Terms(means=(Means.EXTERNAL, Means.DANE, Means.DIALBACK), required=Means.DANE)
+    ending = TryEnding(verdict=Verdict.PROOF_REFUSED, external_failed=True, by_them=True)
+    (next_,) = at_once(AddressTry(target=TARGET, terms=terms), ending)
+    assert next_.terms.means == (Means.DIALBACK, Means.DANE)
+    assert next_.terms.by_certificate == (Means.DANE,)
+    assert not at_once(next_, ending)
+    assert not may_be_in_clear(replace(terms, require_tls=False))

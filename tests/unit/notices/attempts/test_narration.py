@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -57,11 +58,14 @@ class Certificate:
         self.has_expired = has_expired
         self.valid = not problem
 
-    def proves(self, domain: Domain) -> bool:
-        return self.valid
+    def proves(self, domain: Domain, means: Means = Means.EXTERNAL) -> bool:
+        return self.valid and means is Means.EXTERNAL
 
-    def why_not(self, domain: Domain) -> str:
+    def why_not(self, domain: Domain, means: Sequence[Means] = ()) -> str:
         return self.problem
+
+    def record(self, domain: Domain, means: Means) -> str:
+        return ""
 
 
 GOOD = Certificate()

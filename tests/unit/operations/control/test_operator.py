@@ -68,7 +68,7 @@ def test_explain_has_state_rules_streams_and_attempts_of_one_domain() -> None:
     fail(steered, "far.test")
     explained = Operator(steered, Turns(Clock())).explain("FAR.test")
     assert explained["domain"] == "far.test"
-    assert explained["rules"]["authenticate"] == ["external", "dialback"]
+    assert explained["rules"]["authenticate"] == ["external", "dane", "dialback"]
     assert [stream["remote"] for stream in explained["streams"]] == ["far.test"]
     assert [attempt["verdict"] for attempt in explained["attempts"]] == ["closed-by-peer"]
     assert explained["peer"]["streams_in"] == 1

@@ -1,0 +1,1 @@
+"""Proof of a certificate besides the authorities: what its domain says elsewhere."""

@@ -1,0 +1,36 @@
+"""Evidence: what proves, beside the authorities, that a certificate is a domain's, and when it is looked for.
+
+It is looked for once on each stream, when the other side has said under TLS who it is, and only where the certificate
+does not prove that by a means that the terms accept. Nothing is offered and nothing begun before the answer is there.
+"""
+
+from __future__ import annotations
+
+from gateway.stream.facts import Facts, Means
+from gateway.xmpp.errors import StreamCondition, StreamError
+
+SOUGHT = "evidence"
+"""The name under which a stream has tried it."""
+
+_ELSEWHERE = frozenset({Means.DANE})
+
+
+def sought_means(facts: Facts) -> tuple[Means, ...]:
+    """Return by which means the other side may still be proved; none when there is nothing to look for."""
+    if not facts.encrypted or facts.remote is None or facts.certificate is None or SOUGHT in facts.tried:
+        return ()
+    sought = tuple(means for means in facts.terms.by_certificate if means in _ELSEWHERE)
+    return sought if sought and facts.proof_by_certificate(facts.remote, facts.terms) is None else ()
+
+
+def check_certificate(facts: Facts) -> Facts:
+    """Refuse under TLS a server that only its certificate could prove, when nothing does (RFC 6120 §13.7)."""
+    assert facts.remote is not None
+    if not (facts.encrypted and facts.terms.needs_certificate) or sought_means(facts):
+        return facts
+    if facts.proof_by_certificate(facts.remote, facts.terms) is None:
+        why_not = facts.why_not_by_certificate(facts.remote)
+        raise StreamError(
+            StreamCondition.NOT_AUTHORIZED, f"a valid certificate is required here: {why_not}", reason=why_not
+        )
+    return facts
