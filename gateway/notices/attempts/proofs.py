@@ -46,7 +46,13 @@ def proofs_on(facts: Facts) -> Proofs:
     if means is Means.DIGEST_MD5:  # both sides prove that they know the secret
         return Proofs(means, means)
     fault = _fault(facts)
-    return Proofs(Proven.ADDRESS if fault else Proven.CERTIFICATE, means, fault)
+    return Proofs(Proven.ADDRESS if fault else _by_certificate(facts), means, fault)
+
+
+def _by_certificate(facts: Facts) -> str:
+    """Return what made the certificate count: an authority, or a record of the domain's."""
+    means = facts.proof_by_certificate(facts.remote, facts.terms) if facts.remote is not None else None
+    return Proven.CERTIFICATE if means in (None, Means.EXTERNAL) else str(means)
 
 
 def _weakest(facts: Facts) -> Means | None:
@@ -66,6 +72,7 @@ WORDS = {
     Proven.ADDRESS: "the address alone",
     Proven.SHOWN: "certificate shown",
     Means.EXTERNAL: "certificate (EXTERNAL)",
+    Means.DANE: "certificate (DANE)",
     Means.DIALBACK: "dialback",
     Means.DIGEST_MD5: "shared secret",
     Means.HANDSHAKE: "shared secret",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
 import pytest
 
 from gateway.notices.attempts.proofs import Proofs, proofs_on, sentence
-from gateway.stream.facts import Facts, Means, Role, TLSFacts
+from gateway.stream.facts import Facts, Means, Role, Terms, TLSFacts
 from gateway.xmpp.addresses import Domain, DomainPair
 
 OURS, THEIRS = Domain("im.test"), Domain("far.test")
@@ -24,11 +25,12 @@ class Certificate:
     has_expired: bool = False
     description: str = ""
     not_after: datetime | None = None
+    by: Means = Means.EXTERNAL
 
-    def proves(self, domain: Domain) -> bool:
-        return not self.problem and domain == THEIRS
+    def proves(self, domain: Domain, means: Means = Means.EXTERNAL) -> bool:
+        return not self.problem and domain == THEIRS and means is self.by
 
-    def why_not(self, domain: Domain) -> str:
+    def why_not(self, domain: Domain, means: Sequence[Means] = ()) -> str:
         return self.problem
 
     def accounts(self, domain: Domain) -> frozenset[str]:
@@ -68,6 +70,14 @@ def test_our_own_proof_to_a_server_whose_certificate_proves_nothing_is_not_taken
 
 def test_a_server_that_we_call_is_proved_by_its_valid_certificate() -> None:
     assert proofs_on(stream(Role.INITIATING, Means.DIALBACK)) == Proofs("certificate", "dialback")
+
+
+def test_a_certificate_that_counts_by_a_record_of_its_domain_is_named_so() -> None:
+    certificate = Certificate(by=Means.DANE)
+    terms = Terms(means=(Means.EXTERNAL, Means.DANE, Means.DIALBACK))
+    facts = replace(stream(Role.INITIATING, Means.DIALBACK), certificate=certificate, terms=terms)
+    assert proofs_on(facts) == Proofs("dane", "dialback")
+    assert sentence(proofs_on(facts)) == "they to us: certificate (DANE); we to them: dialback"
 
 
 def test_without_tls_nothing_but_the_address_leads_to_a_server_that_we_call() -> None:
