@@ -1,1 +1,1 @@
-"""The stream features, one per file; each knows no other (see `stream.negotiation`)."""
+"""The stream features, one per file; none knows another (see `stream.negotiation`)."""

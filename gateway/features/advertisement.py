@@ -1,6 +1,6 @@
 """Features that the server only announces, without negotiation (RFC 6120 §4.3.2).
 
-Roster versions (RFC 6121 §2.6.1), pre-approved subscriptions (§3.4.1) and their like, to clients that have proved their
+Roster versions (RFC 6121 §2.6.1), pre-approved subscriptions (§3.4.1) and the like, for clients that have proved their
 account and are about to bind.
 """
 
@@ -19,5 +19,5 @@ class Advertisement(StreamFeature):
         self._announced = announced
 
     def offer(self, facts: Facts) -> Element | None:
-        """Beside resource binding."""
+        """Announce it together with resource binding."""
         return self._announced if facts.awaits_resource else None

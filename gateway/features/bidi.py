@@ -1,9 +1,9 @@
 """Bidirectional streams between servers (XEP-0288): answers come back on the stream that the initiating server opened.
 
-It is asked for before the initiating server proves itself, and only after STARTTLS where there is TLS. What this side
-may then send is the reverse of what the other side has proved (`Facts.carries`); what it may receive on a stream that
-it opened is the reverse of what it has proved itself (`Facts.admitted`). That the other side is the domain that we
-called rests on its certificate, or on the DNS that led us there: it is asked for only where such a proof is accepted.
+It is requested before the initiating server proves itself and, where there is TLS, only after STARTTLS. Afterwards this
+side may send the reverse of what the other side has proved (`Facts.carries`); on a stream that it opened, it may
+receive the reverse of what it has proved itself (`Facts.admitted`). That the other side is the domain that we called
+rests on its certificate, or on the DNS that led us there: it is requested only where such a proof is accepted.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ _OFFER = Element(BIDI_FEATURE, "bidi")
 
 
 class Bidirectional(StreamFeature):
-    """Lets stanzas pass both ways on one stream."""
+    """Lets stanzas pass in both directions on one stream."""
 
     name = "bidi"
-    # COMPAT ejabberd 24: asks in the namespace of the feature
+    # COMPAT ejabberd 24: sends the request in the namespace of the feature
     handles = frozenset({(BIDI, "bidi"), (BIDI_FEATURE, "bidi")})
 
     def offer(self, facts: Facts) -> Element | None:
-        """Where the other side may prove itself next."""
+        """Offer it where the other side may prove itself next."""
         return _OFFER if _is_time(facts) else None
 
     def begin(self, facts: Facts, offered: Element) -> Step | None:
-        """Ask for it together with our proof, which follows in the same breath (XEP-0288 §2.2)."""
+        """Request it together with our proof, which follows at once (XEP-0288 §2.2)."""
         if offered.first(BIDI_FEATURE, "bidi") is None or not (_is_time(facts) and _is_believed(facts)):
             return None
         request = Element(BIDI, "bidi", {}, [our_limits(facts)])
         return Step(facts=replace(facts, bidirectional=True), outputs=[request], then=Then.CONTINUE)
 
     def receive(self, facts: Facts, element: Element) -> Step:
-        """The initiating server takes our offer."""
+        """Take the initiating server's request."""
         if facts.role is Role.INITIATING or facts.bidirectional or not _is_time(facts):
             raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "<bidi/> is not expected here")
         return Step(facts=replace(facts, bidirectional=True, peer_limits=their_limits(element)))
@@ -49,7 +49,7 @@ def _is_time(facts: Facts) -> bool:
 
 
 def _is_believed(facts: Facts) -> bool:
-    """Whether we know well enough whom we have called to take stanzas from there."""
+    """Return whether we are sure enough of the server that we called to accept stanzas from it."""
     if facts.terms.allow(Means.DIALBACK):
         return True
     return facts.remote is not None and facts.proof_by_certificate(facts.remote, facts.terms) is not None

@@ -1,11 +1,11 @@
 """Resource binding (RFC 6120 §7): the last thing to negotiate on a client's stream, and its full JID.
 
-It is asked for by an iq, the one stanza that means something before negotiation is complete. A client that sends any
-other, or an iq to anybody but its server, is sent away with `not-authorized` (§7.1). After binding, a second bind is
-answered by `not-allowed` (§7.3.1 leaves a stream one resource), where the server answers for the account.
+It is requested by an iq, the only stanza allowed before negotiation is complete. A client that sends any other stanza,
+or an iq to anybody but its server, is refused with `not-authorized` (§7.1). After binding, the server that answers for
+the account answers a second bind with `not-allowed` (§7.3.1 allows a stream one resource).
 
-Our server's side takes the resource that the client wishes where it is free, and makes one that nobody can guess where
-not (§7.6.2.1, §7.7.2.2): that is asked of the domain with accounts by `BindResource`.
+Our server gives the client the resource that it asks for if that is free, and otherwise makes one that nobody can guess
+(§7.6.2.1, §7.7.2.2). The domain with accounts decides this: `BindResource` asks it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _REQUEST_ID = "bind"
 
 @dataclass(frozen=True, kw_only=True)
 class BindResource(Order):
-    """Give this client a resource, if possible the one that it wishes. Answer: `ResourceBound`.
+    """Give this client a resource, if possible the one that it asks for. Answer: `ResourceBound`.
 
     `id` is that of the client's request, and comes back with the answer.
     """
@@ -54,17 +54,19 @@ class Bind(StreamFeature):
     answers = (ResourceBound,)
 
     def offer(self, facts: Facts) -> Element | None:
-        """To an authenticated client without a resource; it must be negotiated (RFC 6120 §7.4)."""
+        """Offer it to an authenticated client without a resource; it is mandatory (RFC 6120 §7.4)."""
         if not facts.awaits_resource:
             return None
         return Element(BIND, "bind", {}, [Element(BIND, "required")])
 
     def receive(self, facts: Facts, element: Element) -> Step:
-        """An iq before negotiation is complete: it should be the request to bind."""
+        """Take an iq before negotiation is complete: it must be the request to bind."""
         if facts.client is None:
-            raise StreamError(StreamCondition.NOT_AUTHORIZED, "no stanzas before authentication")
+            raise StreamError(StreamCondition.NOT_AUTHORIZED, "stanzas are not allowed before authentication")
         if not _is_for_the_server(element, facts):
-            raise StreamError(StreamCondition.NOT_AUTHORIZED, "no stanzas to others before a resource is bound")
+            raise StreamError(
+                StreamCondition.NOT_AUTHORIZED, "stanzas to others are not allowed before a resource is bound"
+            )
         bind = element.first(BIND, "bind")
         if bind is None or element.get("type") != "set" or not element.get("id"):
             return _refused(facts, element.get("id") or "", _NOT_YET)
@@ -74,7 +76,7 @@ class Bind(StreamFeature):
         return Step(facts=facts, outputs=[question], then=Then.SUSPEND)
 
     def answered(self, facts: Facts, answer: object) -> Step:
-        """The resource is there, or the client may try again."""
+        """Bind the resource, or let the client try again."""
         assert isinstance(answer, ResourceBound)
         if isinstance(answer.address, StanzaError):
             return _refused(facts, answer.id, answer.address)
@@ -84,24 +86,24 @@ class Bind(StreamFeature):
         return Step(facts=bound, outputs=[result, ClientBound(address=answer.address)], then=Then.CONTINUE)
 
     def is_complete(self, facts: Facts) -> bool:
-        """Stanzas wait for the resource."""
+        """Hold stanzas until there is a resource."""
         return facts.is_bound
 
 
 class LegacySession(StreamFeature):
-    """Tells clients of RFC 3921's age that they may, and need not, establish a session; asking for it does nothing."""
+    """Announces that a client may establish a session, as RFC 3921 required, but need not; a request does nothing."""
 
     name = "session"
 
     def offer(self, facts: Facts) -> Element | None:
-        """Beside the binding."""
+        """Offer it together with binding."""
         if not facts.awaits_resource:
             return None
         return Element(SESSION, "session", {}, [Element(SESSION, "optional")])
 
 
 class BindOurselves(StreamFeature):
-    """Initiating entity: asks for a resource, as a rule for whichever the server makes (RFC 6120 §7.6)."""
+    """Initiating entity: requests a resource, usually whichever the server makes (RFC 6120 §7.6)."""
 
     name = "bind"
     handles = _IQ
@@ -110,7 +112,7 @@ class BindOurselves(StreamFeature):
         self._wish = wish
 
     def begin(self, facts: Facts, offered: Element) -> Step | None:
-        """Ask, once we are authenticated."""
+        """Request it once we are authenticated."""
         if facts.client is None or offered.first(BIND, "bind") is None:
             return None
         wish = [Element(BIND, "resource", {}, [self._wish])] if self._wish else []
@@ -118,19 +120,19 @@ class BindOurselves(StreamFeature):
         return Step(facts=facts, outputs=[request])
 
     def receive(self, facts: Facts, element: Element) -> Step:
-        """The answer: our full JID, or the end."""
+        """Take the answer: our full JID, or a refusal."""
         bind = element.first(BIND, "bind")
         jid = bind.first(BIND, "jid") if bind is not None else None
         if self.name not in facts.tried or element.get("id") != _REQUEST_ID:
-            raise StreamError(StreamCondition.NOT_AUTHORIZED, "no stanzas before a resource is bound")
+            raise StreamError(StreamCondition.NOT_AUTHORIZED, "stanzas are not allowed before a resource is bound")
         if element.get("type") != "result" or jid is None:
-            raise StreamError(StreamCondition.UNDEFINED_CONDITION, reason="the server has not bound a resource for us")
+            raise StreamError(StreamCondition.UNDEFINED_CONDITION, reason="the server did not bind a resource for us")
         address = _own_address(facts, jid.text)
         bound = replace(facts, client=address)
         return Step(facts=bound, outputs=[ClientBound(address=address)], then=Then.CONTINUE)
 
     def is_complete(self, facts: Facts) -> bool:
-        """Stanzas wait for the resource."""
+        """Hold stanzas until there is a resource."""
         return facts.is_bound
 
 
@@ -159,7 +161,7 @@ def _own_address(facts: Facts, text: str) -> Address:
     try:
         address = Address.parse(text.strip())
     except MalformedAddress as error:
-        raise StreamError(StreamCondition.INVALID_FROM, f"our new address is none: {error.problem}") from error
+        raise StreamError(StreamCondition.INVALID_FROM, f"our new address is invalid: {error.problem}") from error
     if not address.resource:
         raise StreamError(StreamCondition.INVALID_FROM, "our new address has no resource")
     return address

@@ -1,6 +1,6 @@
 """Client state indication (XEP-0352): a client says whether anybody is looking at it.
 
-What is held back meanwhile is not decided here: see `im.client_state`.
+`im.client_state` decides what is held back meanwhile.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from gateway.xmpp.namespaces import CLIENT_STATE
 
 @dataclass(frozen=True, kw_only=True)
 class ClientStateChanged(Event):
-    """The client is active, or is not."""
+    """The client has become active or inactive."""
 
     active: bool
 
 
 class ClientState(StreamFeature):
-    """Listens to what a client says of itself."""
+    """Listens for a client's state."""
 
     name = "client-state"
     handles = frozenset({(CLIENT_STATE, "active"), (CLIENT_STATE, "inactive")})
 
     def offer(self, facts: Facts) -> Element | None:
-        """Beside resource binding."""
+        """Offer it together with resource binding."""
         return Element(CLIENT_STATE, "csi") if facts.awaits_resource else None
 
     def receive(self, facts: Facts, element: Element) -> Step:
-        """`<active/>` or `<inactive/>`; before binding it says nothing that matters."""
+        """Take `<active/>` or `<inactive/>`; before binding they have no effect."""
         if not facts.is_bound:
             return Step(facts=facts)
         return Step(facts=facts, outputs=[ClientStateChanged(active=element.name == "active")])

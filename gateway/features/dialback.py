@@ -1,9 +1,9 @@
-"""Dialback as a stream feature: the three parts of `dialback.exchange` on one stream (XEP-0220 §2, §2.3).
+"""Dialback as a stream feature: the three roles of `dialback.exchange` on one stream (XEP-0220 §2, §2.3).
 
-Initiating server: the pair of the stream is asserted when nothing better has proved it; further pairs at will.
-Receiving server: an assertion is answered from the certificate where that proves the domain (XEP-0344 §2), else
-after the authoritative server has been asked. Each pair stands for itself: a refused one leaves the others.
-Authoritative server: a question about a key is answered on any stream, at once, without remembering anything.
+Initiating server: the pair of the stream is asserted if nothing better has proved it; further pairs at any time.
+Receiving server: an assertion is answered from the certificate if that proves the domain (XEP-0344 §2), else after the
+authoritative server has been asked. Each pair is independent: refusing one does not affect the others. Authoritative
+server: a question about a key is answered on any stream, at once, without remembering anything.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StanzaCondition, StreamCondition, StreamError, TLSRequired
 from gateway.xmpp.namespaces import DIALBACK_FEATURE
 
-# An assertion that names a pair we would not talk about: the condition that answers it, or the terms for its sender.
+# Decides on an asserted pair: the condition that refuses it, or the terms for its sender.
 PairPolicy = Callable[[DomainPair], "Terms | StanzaCondition"]
 
 _OFFER = Element(DIALBACK_FEATURE, "dialback", {}, [Element(DIALBACK_FEATURE, "errors")])
@@ -50,7 +50,7 @@ _OFFER = Element(DIALBACK_FEATURE, "dialback", {}, [Element(DIALBACK_FEATURE, "e
 
 @dataclass(frozen=True, kw_only=True)
 class DialbackBounds:
-    """How much may be proved on one stream; each check may open a stream to somebody whom the other side chooses."""
+    """The limits of proofs on one stream; each check may open a stream to a server that the other side chooses."""
 
     pairs: int = 1000  # proved or being checked
     checks: int = 100  # at a time
@@ -70,14 +70,14 @@ class Dialback(StreamFeature):
         terms_for: PairPolicy,
         bounds: DialbackBounds = DialbackBounds(),
     ) -> None:
-        """`speaks_for`: the domains whose keys we make; `terms_for`: what an asserted pair is held to."""
+        """`speaks_for`: the domains whose keys we make; `terms_for`: the terms for an asserted pair."""
         self._keys = keys
         self._speaks_for = speaks_for
         self._terms_for = terms_for
         self._bounds = bounds
 
     def offer(self, facts: Facts) -> Element | None:
-        """With errors, and on every stream on which we would take it (XEP-0220 §2.3.1)."""
+        """Offer it, with errors, on every stream on which we would accept it (XEP-0220 §2.3.1)."""
         if facts.terms.require_tls and not facts.encrypted:
             return None
         if not (facts.terms.allow(Means.DIALBACK) or facts.proofs):
@@ -85,7 +85,7 @@ class Dialback(StreamFeature):
         return _OFFER
 
     def begin(self, facts: Facts, offered: Element) -> Step | None:
-        """Assert the pair of the stream, also where dialback is not offered: many servers take it anyway."""
+        """Assert the pair of the stream, even if dialback is not offered: many servers accept it anyway."""
         feature = offered.first(DIALBACK_FEATURE, "dialback")
         errors = feature is not None and feature.first(DIALBACK_FEATURE, "errors") is not None
         facts = replace(facts, peer_dialback_errors=errors)
@@ -99,7 +99,7 @@ class Dialback(StreamFeature):
         """Initiating server, step 1 (XEP-0220 §2.1.1)."""
         _require_protection(facts)
         if not facts.stream_id:
-            raise StreamError(StreamCondition.BAD_FORMAT, "the stream header has no 'id', which dialback rests on")
+            raise StreamError(StreamCondition.BAD_FORMAT, "the stream header has no 'id', which dialback needs")
         key = self._keys.key(pair, facts.stream_id)
         asserting = replace(facts, asserted=facts.asserted | {pair})
         return Step(facts=asserting, outputs=[result_request(pair, key)])
@@ -111,7 +111,7 @@ class Dialback(StreamFeature):
         return Step(facts=asking, outputs=[verify_request(pair, stream_id, key)])
 
     def receive(self, facts: Facts, element: Element) -> Step:
-        """Any dialback element, read for the part that it concerns."""
+        """Take any dialback element, and read it for the role that it concerns."""
         _require_protection(facts)
         message = read_result(element) if (element.namespace, element.name) == RESULT else read_verify(element)
         if isinstance(message, Question):
@@ -122,11 +122,11 @@ class Dialback(StreamFeature):
                 return _refused(facts, message.pair, StanzaCondition.NOT_ACCEPTABLE, "not on this stream")
             if facts.role is Role.INITIATING:
                 raise StreamError(
-                    StreamCondition.NOT_AUTHORIZED, "domains are asserted by the server that opened the stream"
+                    StreamCondition.NOT_AUTHORIZED, "only the server that opened the stream may assert domains"
                 )
             return self._check_assertion(facts, message)
         if facts.role is Role.RECEIVING:
-            return Step(facts=facts)  # an answer that nobody asked for on this stream changes nothing
+            return Step(facts=facts)  # an unsolicited answer changes nothing
         return self._take_answer(facts, message) if message.stream_id else self._take_verdict(facts, message)
 
     def _answer_question(self, facts: Facts, question: Question) -> Step:
@@ -164,10 +164,10 @@ class Dialback(StreamFeature):
         return checks >= self._bounds.checks or len(facts.proofs) + checks >= self._bounds.pairs
 
     def answered(self, facts: Facts, answer: object) -> Step:
-        """Receiving server, step 4: pass on what the authoritative server said (XEP-0220 §2.1.4)."""
+        """Receiving server, step 4: pass on the authoritative server's answer (XEP-0220 §2.1.4)."""
         assert isinstance(answer, PairChecked)
         if answer.pair not in facts.checking:
-            return Step(facts=facts)  # asserted before TLS was started, and forgotten with all else
+            return Step(facts=facts)  # asserted before TLS was started, and forgotten with everything else
         facts = replace(facts, checking=facts.checking - {answer.pair})
         if answer.valid:
             return _accepted(facts, answer.pair, Means.DIALBACK)
@@ -176,19 +176,19 @@ class Dialback(StreamFeature):
         refused = PairRefused(
             pair=answer.pair, condition=INVALID, text="the authoritative server did not make this key"
         )
-        # Other pairs keep the stream; without any it has to be closed (XEP-0220 §2.2.1).
+        # Other pairs keep the stream open; without any it must be closed (XEP-0220 §2.2.1).
         then = Then.AWAIT if facts.proofs or facts.checking else Then.CLOSE
         return Step(facts=facts, outputs=[result_answer(answer.pair, False), refused], then=then)
 
     def _take_answer(self, facts: Facts, verdict: KeyVerdict) -> Step:
-        """Receiving server, step 3: the authoritative server has answered a question that was put on this stream."""
+        """Receiving server, step 3: take the authoritative server's answer to a question sent on this stream."""
         question = (verdict.pair, verdict.stream_id)
         if question not in facts.asked:
             return Step(facts=facts)  # nobody asked (CVE-2012-3525)
         return Step(facts=replace(facts, asked=facts.asked - {question}), outputs=[_verification(verdict)])
 
     def _take_verdict(self, facts: Facts, verdict: KeyVerdict) -> Step:
-        """Initiating server, step 4: the receiving server has decided about one of our pairs."""
+        """Initiating server, step 4: take the receiving server's decision about one of our pairs."""
         if verdict.pair not in facts.asserted:
             return Step(facts=facts)  # nobody asked (CVE-2012-3525)
         facts = replace(facts, asserted=facts.asserted - {verdict.pair})
@@ -202,12 +202,12 @@ class Dialback(StreamFeature):
         return Step(facts=facts, outputs=[refused], then=then)
 
     def is_complete(self, facts: Facts) -> bool:
-        """Stanzas wait for the first proof."""
+        """Hold stanzas until the first proof."""
         return bool(facts.proofs)
 
 
 class DialbackQuestions(StreamFeature):
-    """A stream that is opened only to ask an authoritative server: nothing is proved on it, so no stanza may pass."""
+    """For a stream that is opened only to ask an authoritative server: it proves nothing, so no stanza may pass."""
 
     name = "dialback-questions"
     handles = frozenset({VERIFY})
@@ -216,7 +216,7 @@ class DialbackQuestions(StreamFeature):
         self._dialback = dialback
 
     def receive(self, facts: Facts, element: Element) -> Step:
-        """Answers to our questions."""
+        """Take an answer to one of our questions."""
         return self._dialback.receive(facts, element)
 
 

@@ -1,7 +1,7 @@
-"""The handshake of an external component (XEP-0114 §3): it knows the secret, and is attached.
+"""The handshake of an external component (XEP-0114 §3): it proves that it knows the secret, and is attached.
 
-The digest covers the stream's id, which comes from a strong source and is never used twice, so that a handshake that
-was seen on one stream is useless on another.
+The digest covers the stream's id, which comes from a strong source and is never used twice, so a handshake from one
+stream is useless on another.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from gateway.xmpp.namespaces import COMPONENT_ACCEPT
 
 @dataclass(frozen=True, kw_only=True)
 class AttachComponent(Order):
-    """The component has shown that it knows the secret of this domain. Answer: `ComponentAttached`."""
+    """The component has proved that it knows the secret of this domain. Answer: `ComponentAttached`."""
 
     domain: Domain
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComponentAttached(Event):
-    """The answer to `AttachComponent`: whether it may have the domain, or another connection keeps it."""
+    """The answer to `AttachComponent`: whether it gets the domain, or another connection keeps it."""
 
     accepted: bool
 
 
 class Handshake(StreamFeature):
-    """Lets a component in."""
+    """Authenticates a component."""
 
     name = "handshake"
     handles = frozenset({(COMPONENT_ACCEPT, "handshake")})
@@ -45,9 +45,11 @@ class Handshake(StreamFeature):
         self._secret_of = secret_of
 
     def receive(self, facts: Facts, element: Element) -> Step:
-        """`<handshake/>` with the digest, in lower-case hexadecimal."""
+        """Take `<handshake/>` with the digest, in lower-case hexadecimal."""
         if facts.proofs or facts.local is None:
-            raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "this component has done its handshake already")
+            raise StreamError(
+                StreamCondition.UNSUPPORTED_STANZA_TYPE, "this component has already completed its handshake"
+            )
         secret = self._secret_of(facts.local)
         digest = hashlib.sha1(f"{facts.stream_id}{secret}".encode(), usedforsecurity=False).hexdigest()
         if secret is None or not hmac.compare_digest(digest.encode(), element.text.strip().lower().encode()):
@@ -57,7 +59,7 @@ class Handshake(StreamFeature):
         return Step(facts=facts, outputs=[AttachComponent(domain=facts.local)], then=Then.SUSPEND)
 
     def answered(self, facts: Facts, answer: object) -> Step:
-        """The component is attached, or another one keeps the domain."""
+        """Attach the component, or refuse it because another one keeps the domain."""
         assert isinstance(answer, ComponentAttached)
         assert facts.local is not None
         if not answer.accepted:
@@ -66,5 +68,5 @@ class Handshake(StreamFeature):
         return Step(facts=attached, outputs=[Element(COMPONENT_ACCEPT, "handshake")], then=Then.CONTINUE)
 
     def is_complete(self, facts: Facts) -> bool:
-        """Stanzas wait for the handshake."""
+        """Hold stanzas until the handshake."""
         return bool(facts.proofs)

@@ -1,7 +1,7 @@
-"""Stream limits (XEP-0478): each side is told what the other takes, before it sends more.
+"""Stream limits (XEP-0478): each side announces what it accepts, before the other sends more.
 
-The receiving entity says it in its stream features, the initiating one of a bidirectional stream in `<bidi/>`. What is
-larger than the other side takes is not sent to it; its sender gets an error.
+The receiving entity announces its limits in its stream features, the initiating one of a bidirectional stream in
+`<bidi/>`. A stanza that is larger than the other side accepts is not sent to it; its sender gets an error.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from gateway.xmpp.elements import Element
 
 
 class StreamLimits(StreamFeature):
-    """Tells our limits, and takes note of theirs."""
+    """Announces our limits, and records theirs."""
 
     name = "limits"
 
     def offer(self, facts: Facts) -> Element | None:
-        """What holds for stanzas, wherever some may follow without TLS being started before."""
+        """Offer the limits for stanzas, wherever stanzas may follow without starting TLS first."""
         return None if facts.terms.require_tls and not facts.encrypted else our_limits(facts)
 
     def begin(self, facts: Facts, offered: Element) -> Step | None:
-        """Nothing is asked for; the limits are noted."""
+        """Record the limits, without requesting anything."""
         return Step(facts=replace(facts, peer_limits=their_limits(offered)), then=Then.CONTINUE)

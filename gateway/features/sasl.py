@@ -1,10 +1,10 @@
-"""SASL on a stream: the elements, and the questions to the I/O floor (RFC 6120 §6).
+"""SASL on a stream: the elements, and the questions to the I/O layer (RFC 6120 §6).
 
-What is proved, to whom and by which mechanisms differs between servers and clients; how the elements go to and fro
-does not. `sasl_receiving` and `sasl_initiating` are the two sides; each is given its mechanisms.
+Servers and clients prove different things by different mechanisms; the exchange of elements is the same.
+`sasl_receiving` and `sasl_initiating` are the two sides; each takes its mechanisms as arguments.
 
-A mechanism may need an account's keys, and some steps take milliseconds of CPU. Neither is for a stream to do: it asks
-by `FindCredentials` and `Compute`, and waits.
+A mechanism may need an account's keys, and some steps take milliseconds of CPU. A stream does neither itself: it sends
+`FindCredentials` or `Compute`, and waits.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from gateway.xmpp.errors import SaslCondition, SaslFailure
 from gateway.xmpp.namespaces import SASL, XML
 
 Token = Callable[[], str]
-"""Makes a text that nobody can guess."""
+"""Makes a string that nobody can guess."""
 
 HANDLED = frozenset({(SASL, name) for name in ("auth", "challenge", "response", "abort", "success", "failure")})
 
 
 @dataclass(frozen=True, kw_only=True)
 class FindCredentials(Order):
-    """Look up an account's keys of the first of these hashes that it has. Answer: `CredentialsFound`."""
+    """Look up an account's keys for the first of these hashes that it has. Answer: `CredentialsFound`."""
 
     account: str
     hashes: tuple[ScramHash, ...]
@@ -36,14 +36,14 @@ class FindCredentials(Order):
 
 @dataclass(frozen=True, kw_only=True)
 class CredentialsFound(Event):
-    """The answer to `FindCredentials`: keys, None where there is no such account, or why nobody can tell."""
+    """The answer to `FindCredentials`: the keys, None if there is no such account, or why nobody can say."""
 
     keys: ScramKeys | SaslFailure | None = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compute(Order):
-    """Do this where it holds up nobody else; what it raises as SaslFailure is its outcome. Answer: `Computed`."""
+    """Do this work where it delays nobody else; a SaslFailure that it raises is its result. Answer: `Computed`."""
 
     work: Callable[[], ServerStep | bytes] = field(repr=False)
 
@@ -56,7 +56,7 @@ class Computed(Event):
 
 
 def carry_out(order: Compute) -> Computed:
-    """Do the work of an order, wherever this is called."""
+    """Do the work of an order in the calling thread."""
     try:
         return Computed(outcome=order.work())
     except SaslFailure as failure:
@@ -65,7 +65,7 @@ def carry_out(order: Compute) -> Computed:
 
 @dataclass(frozen=True, kw_only=True)
 class Pause(Order):
-    """A try has failed: let a while pass, always the same. Answer: `Paused`."""
+    """An attempt has failed: wait for a while, always the same. Answer: `Paused`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +74,12 @@ class Paused(Event):
 
 
 def payload_element(name: str, payload: bytes) -> Element:
-    """`<challenge/>` or `<response/>`."""
+    """Return `<challenge/>` or `<response/>`."""
     return Element(SASL, name, {}, [encode_payload(payload)])
 
 
 def failure_element(failure: SaslFailure) -> Element:
-    """`<failure/>`: the condition, and a text where there is one (RFC 6120 §6.4.5)."""
+    """Return `<failure/>`: the condition, and a text if there is one (RFC 6120 §6.4.5)."""
     children = [Element(SASL, str(failure.condition))]
     if failure.text:
         children.append(Element(SASL, "text", {(XML, "lang"): "en"}, [failure.text]))
@@ -87,7 +87,7 @@ def failure_element(failure: SaslFailure) -> Element:
 
 
 def read_failure(element: Element) -> SaslFailure:
-    """What a `<failure/>` says; a condition that nobody knows is the general one (RFC 6120 §6.4.5)."""
+    """Read a `<failure/>`; an unknown condition becomes the general one (RFC 6120 §6.4.5)."""
     named = next((child.name for child in element.elements(SASL) if child.name != "text"), "")
     text = element.first(SASL, "text")
     known = named in list(SaslCondition)

@@ -1,13 +1,13 @@
-"""SASL of clients: by which mechanisms people prove their accounts, and we ours elsewhere (RFC 6120 §6, §13.8).
+"""SASL for clients: how people prove their accounts here, and how we prove ours elsewhere (RFC 6120 §6, §13.8).
 
-At our doors, in order of preference, and only under TLS:
+On our ports, in order of preference, and only under TLS:
 
-SCRAM-SHA-256-PLUS, -256, -1-PLUS, -1   the password, which is not sent; bound to the TLS connection     RFC 5802, 7677
-PLAIN                                   the password itself                                              RFC 4616
-EXTERNAL                                a client certificate that names an account of the domain         XEP-0178 §2
+    SCRAM-SHA-256-PLUS, -256, -1-PLUS, -1   the password, which is not sent; bound to the TLS connection  RFC 5802, 7677
+    PLAIN                                   the password itself                                           RFC 4616
+    EXTERNAL                                a client certificate that names an account of the domain      XEP-0178 §2
 
-Channel bindings are advertised beside the mechanisms (XEP-0440). Where we are the client, PLAIN is used only where the
-server's certificate proves its domain, and a server that offers bindings which nobody knows is not trusted (§3 there).
+Channel bindings are announced beside the mechanisms (XEP-0440). Where we are the client, PLAIN is used only if the
+server's certificate proves its domain, and a server that offers only unknown bindings is not trusted (§3 there).
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from gateway.xmpp.namespaces import CHANNEL_BINDING_TYPES
 
 @dataclass(frozen=True, kw_only=True)
 class ClientAuthenticated(Event):
-    """A client, or we where we are one, has proved that an account is its own; it has no resource yet."""
+    """A client, or we as a client, has proved its account; it has no resource yet."""
 
     account: Address
     mechanism: str
 
 
-# -- at our doors ----------------------------------------------------------------------------------------------------
+# -- on our ports ----------------------------------------------------------------------------------------------------
 
 _NO_BINDINGS: Mapping[str, bytes] = MappingProxyType({})
 
 
 def accepting_clients(decoys: Decoys, token: Token) -> SaslReceiving:
-    """The feature of a door for clients; `token` makes nonces from a strong source."""
+    """Return the feature for ports for clients; `token` makes nonces from a strong source."""
 
     def scram(mechanism: ScramMechanism, facts: Facts) -> ServerMechanism:
         assert facts.local is not None
@@ -76,12 +76,12 @@ def accepting_clients(decoys: Decoys, token: Token) -> SaslReceiving:
 
 
 class ChannelBindingTypes(StreamFeature):
-    """Says which channel bindings a client may use (XEP-0440); there is nothing to negotiate."""
+    """Announces the channel bindings that a client may use (XEP-0440); there is nothing to negotiate."""
 
     name = "channel-binding-types"
 
     def offer(self, facts: Facts) -> Element | None:
-        """All types that this connection has, while the client has to authenticate."""
+        """Offer all types that this connection has, while the client still has to authenticate."""
         bindings = bindings_of(facts)
         if is_authenticated(facts) or not bindings:
             return None
@@ -90,12 +90,12 @@ class ChannelBindingTypes(StreamFeature):
 
 
 def is_authenticated(facts: Facts) -> bool:
-    """Whether the client has proved an account."""
+    """Return whether the client has proved an account."""
     return facts.client is not None
 
 
 def bindings_of(facts: Facts) -> tuple[ChannelBinding, ...]:
-    """What binds a channel to the TLS connection of a stream, the best first."""
+    """Return the channel bindings of a stream's TLS connection, the best first."""
     known = facts.tls.channel_bindings if facts.tls is not None else {}
     return tuple(ChannelBinding(type=kind, data=known[kind]) for kind in BindingType if kind in known)
 
@@ -105,14 +105,14 @@ def _external_server(facts: Facts) -> ServerMechanism:
 
 
 def _certified(facts: Facts) -> frozenset[str]:
-    """The accounts here that the client's certificate names."""
+    """Return the accounts here that the client's certificate names."""
     if facts.certificate is None or facts.local is None:
         return frozenset()
     return facts.certificate.accounts(facts.local)
 
 
 def _no_tls(facts: Facts) -> SaslFailure | None:
-    return None if facts.encrypted else SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS has to be started before")
+    return None if facts.encrypted else SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS must be started first")
 
 
 def _no_binding(facts: Facts) -> SaslFailure | None:
@@ -123,7 +123,7 @@ def _no_binding(facts: Facts) -> SaslFailure | None:
 
 def _no_external(facts: Facts) -> SaslFailure | None:
     if not facts.encrypted:
-        return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS has to be started before")
+        return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS must be started first")
     if not _certified(facts):
         return SaslFailure(SaslCondition.NOT_AUTHORIZED, reason="no valid certificate names an account of this domain")
     return None
@@ -131,7 +131,7 @@ def _no_external(facts: Facts) -> SaslFailure | None:
 
 def _client_proved(facts: Facts, accepted: Accepted, identity: str) -> tuple[Facts, Sequence[Event]]:
     account = Address.parse(identity)
-    # Nothing will be bound to the channel any longer, and the stream may stand for months.
+    # Nothing will be bound to the channel any longer, and the stream may stay open for months.
     tls = replace(facts.tls, channel_bindings=_NO_BINDINGS) if facts.tls is not None else None
     return replace(facts, client=account, tls=tls), [ClientAuthenticated(account=account, mechanism=accepted.name)]
 
@@ -141,16 +141,16 @@ def _client_proved(facts: Facts, accepted: Accepted, identity: str) -> tuple[Fac
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """How we prove an account at another server: by a password, or by the certificate that TLS shows, or by either."""
+    """Our means to prove an account at another server: a password, the certificate of our TLS connection, or either."""
 
     account: Address
     password: str | None = field(default=None, repr=False)
     certificate: bool = False
-    mechanisms: frozenset[str] | None = None  # None: whatever is offered
+    mechanisms: frozenset[str] | None = None  # None: any that is offered
 
 
 def logging_in(credentials: Credentials, token: Token) -> SaslInitiating:
-    """The feature of a stream on which we are a client."""
+    """Return the feature for a stream on which we are a client."""
 
     def choose(facts: Facts, offered: Element) -> Sequence[Usable]:
         if not facts.encrypted:
@@ -180,7 +180,7 @@ def _by_password(credentials: Credentials, token: Token, facts: Facts, offered: 
     best = next(iter(_bindings_in_common(facts, offered, offers_plus)), None)
 
     def scram(mechanism: ScramMechanism) -> ScramClient:
-        # Without -PLUS, `binding` says that we could have done better (RFC 5802 §6): untrue where it was offered.
+        # Without -PLUS, `binding` says that we support it (RFC 5802 §6), which must not be sent if -PLUS was offered.
         binding = best if mechanism.plus or not offers_plus else None
         return ScramClient(mechanism, username=username, password=password, token=token, binding=binding)
 
@@ -198,7 +198,7 @@ def _by_password(credentials: Credentials, token: Token, facts: Facts, offered: 
 
 
 def _bindings_in_common(facts: Facts, offered: Element, offers_plus: bool) -> Sequence[ChannelBinding]:
-    """The bindings that both sides know; every server has one that we know, or somebody took it away (XEP-0440 §3)."""
+    """Return the bindings of both sides; a server without any that we know has been tampered with (XEP-0440 §3)."""
     ours = bindings_of(facts)
     listed = offered.first(CHANNEL_BINDING_TYPES, "sasl-channel-binding")
     if not offers_plus:
@@ -212,6 +212,6 @@ def _bindings_in_common(facts: Facts, offered: Element, offers_plus: bool) -> Se
         raise StreamError(
             StreamCondition.POLICY_VIOLATION,
             "no channel binding in common",
-            reason="the server offers no channel binding that it must have: somebody between us may remove them",
+            reason="the server offers no mandatory channel binding: somebody between us may have removed them",
         )
     return common

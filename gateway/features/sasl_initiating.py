@@ -1,7 +1,7 @@
 """SASL, the initiating entity's side: the best offered mechanism is tried, then the next one (RFC 6120 §6.4).
 
-A server that does not prove itself where the mechanism has it do so is left: by `<abort/>` in the middle of the
-exchange, with the end of the stream when it claims success.
+If a mechanism requires the server to prove itself and it does not, we leave: with `<abort/>` in the middle of the
+exchange, or by ending the stream if it claims success.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from gateway.xmpp.namespaces import SASL
 
 @dataclass(frozen=True, kw_only=True)
 class Usable:
-    """A mechanism that we can use: under which name, what it is called in logs, and how it is begun."""
+    """A mechanism that we can use: its name on the wire, its name in logs, and the function that begins it."""
 
     name: str
     means: Means
     begin: Callable[[], ClientMechanism]
 
 
-# The mechanisms that we would use on this stream, best first, given what the other side offers.
+# Returns the mechanisms that we would use on this stream, best first, given the other side's offer.
 Choose = Callable[[Facts, Element], Sequence[Usable]]
-# What a success by a mechanism makes of the facts, and who is to hear of it.
+# Returns the facts after a success with a mechanism, and the events for the session.
 InitiatingProved = Callable[[Facts, Usable], tuple[Facts, Sequence[Event]]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trying:
-    """What the facts keep of SASL on one stream: the mechanism under way, and what may be tried after it."""
+    """The state of SASL on one stream, kept in the facts: the mechanism under way, and those to try after it."""
 
     by: Usable | None = None
     running: ClientMechanism | None = field(default=None, repr=False)
-    refusal: SaslFailure | None = None  # ours, of what the server said
+    refusal: SaslFailure | None = None  # our refusal of a message from the server
     untried: tuple[Usable, ...] = ()
 
 
 class SaslInitiating(StreamFeature):
-    """Proves to the other side who we are."""
+    """Proves our identity to the other side."""
 
     name = "sasl"
     handles = HANDLED
@@ -76,7 +76,7 @@ class SaslInitiating(StreamFeature):
         return Step(facts=_having(facts, trying), outputs=[auth])
 
     def receive(self, facts: Facts, element: Element) -> Step:
-        """`<challenge/>`, `<success/>` or `<failure/>`."""
+        """Take `<challenge/>`, `<success/>` or `<failure/>`."""
         trying = _trying(facts)
         expected = ("failure",) if trying.refusal is not None else ("challenge", "success", "failure")
         if trying.running is None or element.name not in expected:
@@ -93,7 +93,7 @@ class SaslInitiating(StreamFeature):
         return Step(facts=facts, outputs=[Compute(work=work)], then=Then.SUSPEND)
 
     def answered(self, facts: Facts, answer: object) -> Step:
-        """The response to a challenge has been worked out, or the challenge is not acceptable."""
+        """Send the computed response to a challenge, or refuse the challenge."""
         assert isinstance(answer, Computed)
         if isinstance(answer.outcome, SaslFailure):
             return self._abort(facts, answer.outcome)
@@ -113,7 +113,7 @@ class SaslInitiating(StreamFeature):
         return Step(facts=facts, outputs=events, then=Then.RESTART)
 
     def _abort(self, facts: Facts, refusal: SaslFailure) -> Step:
-        """We refuse what the server said; it answers with a failure, which tells nothing more (RFC 6120 §6.4.4)."""
+        """Refuse the server's message; its answer will be a failure without further information (RFC 6120 §6.4.4)."""
         facts = _having(facts, replace(_trying(facts), refusal=refusal))
         return Step(facts=facts, outputs=[Element(SASL, "abort")])
 
@@ -129,9 +129,9 @@ class SaslInitiating(StreamFeature):
 
 
 def _worth_trying(trying: Trying, failure: SaslFailure) -> Sequence[Usable]:
-    """What may do better after a failure: another means, or another mechanism where this one was the fault.
+    """Return what may succeed after a failure: other means, or another mechanism if this one was the cause.
 
-    After an answer that we refused nothing is tried: somebody in the middle may want us to try something weaker.
+    After we have refused an answer, nothing is tried: somebody in the middle may want us to use something weaker.
     """
     if trying.refusal is not None or failure.condition in _NOT_NOW:
         return ()
@@ -160,7 +160,7 @@ def _having(facts: Facts, trying: Trying) -> Facts:
 
 
 def offered_mechanisms(features: Element) -> frozenset[str]:
-    """The names of the mechanisms that stream features offer."""
+    """Return the names of the mechanisms that stream features offer."""
     mechanisms = features.first(SASL, "mechanisms")
     if mechanisms is None:
         return frozenset()

@@ -1,20 +1,20 @@
 """SASL, the receiving entity's side: mechanisms are offered, and one of them is run (RFC 6120 §6.4).
 
-The mechanisms are a table, in order of preference; what may be used on a stream now is what has no `obstacle` there.
-Which of the conditions of RFC 6120 §6.5 answers what:
+The mechanisms are a table, in order of preference; those without an `obstacle` may be used on a stream now. The
+conditions of RFC 6120 §6.5 and their causes:
 
     aborted                 the client gave up
     encryption-required     a mechanism was tried before TLS
-    incorrect-encoding      no base64                                  gateway.sasl.payload
-    invalid-authzid         somebody would act as somebody else        gateway.sasl, the mechanisms
+    incorrect-encoding      not base64                                 gateway.sasl.payload
+    invalid-authzid         the client may not act as that identity    gateway.sasl, the mechanisms
     invalid-mechanism       a mechanism that is not offered
-    malformed-request       out of order, or not as the mechanism's own syntax has it
+    malformed-request       out of order, or against the mechanism's syntax
     mechanism-too-weak      a mechanism that we know and never offer
-    not-authorized          the proof does not hold, or there is no such account: nobody can tell which
+    not-authorized          a wrong proof, or no such account: nobody can tell which
     temporary-auth-failure  the accounts cannot be read now
 
-`account-disabled` and `credentials-expired` are for servers whose accounts can be so. Every refusal waits for a pause
-of the same length, so that neither guessing pays nor the time tells anything. After some tries the stream ends.
+`account-disabled` and `credentials-expired` are for servers whose accounts have such states. Every refusal waits for a
+pause of the same length, so that guessing is slow and the time reveals nothing. After several attempts the stream ends.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ TOO_WEAK = frozenset({"CRAM-MD5", "DIGEST-MD5", "LOGIN"})
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
-    """A mechanism that we accept; `obstacle` is what a try would be refused with on this stream, if anything."""
+    """A mechanism that we accept; `obstacle` is the failure that refuses it on this stream, if any."""
 
     name: str
     means: Means
@@ -58,22 +58,24 @@ class Accepted:
     begin: Callable[[Facts], ServerMechanism]
 
 
-# What a success makes of the facts, and who is to hear of it: given the mechanism and the identity that it has proved.
+# Returns the facts after a success, and the events for the session, from the mechanism and the proved identity.
 ReceivingProved = Callable[[Facts, Accepted, str], tuple[Facts, Sequence[Event]]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
-    """What the facts keep of SASL on one stream: the mechanism under way, and how many tries have failed."""
+    """The state of SASL on one stream, kept in the facts: the mechanism under way, and the
+    number of failed attempts.
+    """
 
     name: str = ""
     running: ServerMechanism | None = field(default=None, repr=False)
     failures: int = 0
-    refusal: SaslFailure | None = None  # told when the pause is over
+    refusal: SaslFailure | None = None  # sent when the pause is over
 
 
 class SaslReceiving(StreamFeature):
-    """Has the other side prove who it is."""
+    """Makes the other side prove its identity."""
 
     name = "sasl"
     handles = HANDLED
@@ -94,14 +96,14 @@ class SaslReceiving(StreamFeature):
         self._pauses = pauses
 
     def offer(self, facts: Facts) -> Element | None:
-        """The mechanisms that may be used on this stream now."""
+        """Offer the mechanisms that may be used on this stream now."""
         if self._is_done(facts):
             return None
         offered = [accepted.name for accepted in self._table.values() if accepted.obstacle(facts) is None]
         return _mechanisms(*offered) if offered else None
 
     def receive(self, facts: Facts, element: Element) -> Step:
-        """`<auth/>`, `<response/>` or `<abort/>`."""
+        """Take `<auth/>`, `<response/>` or `<abort/>`."""
         exchange = _exchange(facts)
         if self._is_done(facts):
             raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "this stream is authenticated already")
@@ -114,10 +116,12 @@ class SaslReceiving(StreamFeature):
                 running = exchange.running
                 return self._advance(facts, lambda: running.respond(decode_payload(element.text)))
             case "response":
-                return self._refuse(facts, SaslFailure(SaslCondition.MALFORMED_REQUEST, "nothing was asked"))
+                return self._refuse(facts, SaslFailure(SaslCondition.MALFORMED_REQUEST, "no response was expected"))
             case "abort":
                 return self._refuse(facts, SaslFailure(SaslCondition.ABORTED))
-        raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> is ours to send")
+        raise StreamError(
+            StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> may be sent only by the receiving entity"
+        )
 
     def _begin(self, facts: Facts, element: Element, exchange: Exchange) -> Step:
         name = element.get("mechanism") or ""
@@ -156,7 +160,7 @@ class SaslReceiving(StreamFeature):
         return Step(facts=facts, outputs=[told, *events], then=Then.RESTART)
 
     def answered(self, facts: Facts, answer: object) -> Step:
-        """The keys were looked up, the work is done, or the pause is over."""
+        """Take the keys that were looked up, the result of the work, or the end of the pause."""
         match answer:
             case Paused():
                 return self._tell_refusal(facts)

@@ -1,11 +1,11 @@
-"""SASL between servers: by which mechanisms domains prove themselves to each other (RFC 6120 §6, XEP-0178 §3).
+"""SASL between servers: the mechanisms by which domains prove themselves to each other (RFC 6120 §6, XEP-0178 §3).
 
 EXTERNAL      the certificate that TLS has shown; offered only where it proves exactly the domain in the stream's
               'from', by an authority or by other evidence that our terms accept, so that what is offered succeeds
 DIGEST-MD5    a secret shared with that very peer, for old servers; never without one, and never unless our terms for
               the peer list it (RFC 6331)
 
-A refusal by the other side leaves dialback, on the same stream.
+If the other side refuses, dialback on the same stream is still possible.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gateway.xmpp.errors import SaslCondition, SaslFailure
 
 
 def accepting_servers(token: Token) -> SaslReceiving:
-    """The feature of a door for servers; `token` makes nonces from a strong source."""
+    """Return the feature for ports for servers; `token` makes nonces from a strong source."""
 
     def digest_server(facts: Facts) -> ServerMechanism:
         secret = facts.terms.shared_secret
@@ -44,7 +44,7 @@ def accepting_servers(token: Token) -> SaslReceiving:
 
 
 def proving_to_servers(token: Token) -> SaslInitiating:
-    """The feature of streams that we open to other servers."""
+    """Return the feature for streams that we open to other servers."""
 
     def choose(facts: Facts, offered: Element) -> Sequence[Usable]:
         local, remote, secret = facts.local, facts.remote, facts.terms.shared_secret
@@ -52,7 +52,7 @@ def proving_to_servers(token: Token) -> SaslInitiating:
         assert remote is not None
         known = {}
         if facts.encrypted:
-            # The authorization identity is our domain: some peers refuse an empty one (XEP-0178 §3, 9).
+            # The authorization identity is our domain, because some peers refuse an empty one (XEP-0178 §3, 9).
             known[Means.EXTERNAL] = Usable(
                 name=external.NAME, means=Means.EXTERNAL, begin=lambda: ExternalClient(authzid=local)
             )
@@ -80,7 +80,7 @@ def _wanted_now(facts: Facts) -> tuple[Means, ...]:
 
 class _External(ExternalServer):
     def converse(self, initial: bytes | None) -> ServerConversation:
-        """COMPAT servers that send an empty element where `=` is meant: that is no wish to be asked."""
+        """Converse. COMPAT servers that send an empty element instead of `=`: it does not request a challenge."""
         return super().converse(initial or b"")
 
 
@@ -93,7 +93,7 @@ def _external_server(facts: Facts) -> ServerMechanism:
 
 def _no_external(facts: Facts) -> SaslFailure | None:
     if not facts.encrypted:
-        return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS has to be started before")
+        return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS must be started first")
     if facts.remote is None:
         return SaslFailure(SaslCondition.NOT_AUTHORIZED, "the stream header has no 'from'")
     if not facts.terms.by_certificate:
@@ -105,7 +105,7 @@ def _no_external(facts: Facts) -> SaslFailure | None:
 
 def _no_digest(facts: Facts) -> SaslFailure | None:
     if not _protected(facts):
-        return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS has to be started before")
+        return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS must be started first")
     if facts.remote is None or facts.terms.shared_secret is None or not facts.terms.allow(Means.DIGEST_MD5):
         return SaslFailure(SaslCondition.MECHANISM_TOO_WEAK)
     return None

@@ -1,8 +1,8 @@
 """STARTTLS (RFC 6120 §5), both roles.
 
 After TLS everything that was learned in clear is forgotten. Bytes behind `<starttls/>` or `<proceed/>` in the same
-plaintext end the stream, which sees to that for every `SecureTransport`. A peer that has to use TLS and does not offer
-it is left.
+plaintext end the stream; the stream ensures that for every `SecureTransport`. If TLS is required and the peer does not
+offer it, we leave.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _REQUIRED = Element(TLS, "starttls", {}, [Element(TLS, "required")])
 
 
 class StartTLS(StreamFeature):
-    """Protects the stream before anything else is said."""
+    """Protects the stream before anything else is sent."""
 
     name = "starttls"
     handles = frozenset({(TLS, "starttls"), (TLS, "proceed"), (TLS, "failure")})
     answers = (Secured,)
 
     def offer(self, facts: Facts) -> Element | None:
-        """Offered in clear; required where the other domain's terms say so (RFC 6120 §5.4.1)."""
+        """Offer TLS in clear; require it if the other domain's terms do (RFC 6120 §5.4.1)."""
         if facts.encrypted:
             return None
         return _REQUIRED if facts.terms.require_tls else _OPTIONAL
 
     def begin(self, facts: Facts, offered: Element) -> Step | None:
-        """Ask for TLS wherever it is to be had, and leave where it is required and is not."""
+        """Request TLS wherever it is offered, and leave if it is required and is not."""
         if facts.encrypted:
             return None
         # COMPAT Prosody 0.12 secure: sends <starttls/> to servers that cannot offer features; so do we when we must
@@ -44,9 +44,9 @@ class StartTLS(StreamFeature):
         return Step(facts=facts, outputs=[Element(TLS, "starttls")])
 
     def receive(self, facts: Facts, element: Element) -> Step:
-        """`<starttls/>` as receiving entity; `<proceed/>` or `<failure/>` as initiating entity."""
+        """Take `<starttls/>` as receiving entity; `<proceed/>` or `<failure/>` as initiating entity."""
         if facts.encrypted:
-            raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "this stream is under TLS already")
+            raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "this stream is already under TLS")
         if facts.role is Role.RECEIVING and element.name == "starttls":
             return Step(facts=facts, outputs=[Element(TLS, "proceed"), SecureTransport()], then=Then.SUSPEND)
         if facts.role is Role.INITIATING and element.name == "proceed" and self.name in facts.tried:
@@ -56,7 +56,7 @@ class StartTLS(StreamFeature):
         raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> is not expected here")
 
     def answered(self, facts: Facts, answer: object) -> Step:
-        """TLS is up: a new stream, on which nothing is known but what we brought ourselves, and this."""
+        """Restart the stream under TLS, with no facts but our own and those of TLS."""
         assert isinstance(answer, Secured)
         fresh = Facts(
             role=facts.role,
@@ -71,5 +71,5 @@ class StartTLS(StreamFeature):
         return Step(facts=fresh, then=Then.RESTART)
 
     def is_complete(self, facts: Facts) -> bool:
-        """Stanzas wait for TLS where it is required."""
+        """Hold stanzas until TLS, if it is required."""
         return facts.encrypted or not facts.terms.require_tls

@@ -1,6 +1,6 @@
 """Stream management (XEP-0198): enabling it, resuming a broken stream with it, and the elements of acknowledgement.
 
-The feature knows the elements and their order. The numbers are the session's (see `stream.acknowledgements`): whatever
+The feature knows the elements and their order. The session has the counters (see `stream.acknowledgements`): whatever
 needs one is an event or an order to it.
 
     initiating entity                     receiving entity
@@ -10,8 +10,8 @@ needs one is an event or an order to it.
     AcknowledgementRequested, Acknowledged: on both sides, any time after
 
 Stanzas may follow `<enable/>` at once, so it costs no round trip. Until `<resume/>` is answered the session sends none,
-since it does not know which go first; the other side may. The same feature serves streams of clients: which facts allow
-it is given to it.
+because it does not know which go first; the other side may. The same feature serves clients' streams: the facts under
+which it is allowed are arguments.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from gateway.xmpp.errors import StanzaCondition, StreamCondition, StreamError
 from gateway.xmpp.namespaces import STANZA_ERRORS, STREAM_MANAGEMENT
 
 REQUEST = f"<r xmlns='{STREAM_MANAGEMENT}'/>".encode()
-"""What asks for an acknowledgement, ready to be written behind a batch of stanzas."""
+"""The request for an acknowledgement, ready to be written behind a batch of stanzas."""
 
 
 def acknowledgement(h: int) -> bytes:
-    """What acknowledges that the stanzas up to `h` have been handled."""
+    """Return the acknowledgement of all stanzas up to `h`."""
     return b"<a xmlns='%b' h='%d'/>" % (STREAM_MANAGEMENT.encode(), h)
 
 
@@ -48,7 +48,9 @@ class GrantManagement(Order):
 
 @dataclass(frozen=True, kw_only=True)
 class ManagementGranted(Event):
-    """The answer to `GrantManagement`: by which id the stream can be resumed, if it can, and for how many seconds."""
+    """The answer to `GrantManagement`: the id by which the stream can be resumed, if it can,
+    and for how many seconds.
+    """
 
     id: str | None = None
     seconds: int = 0
@@ -56,7 +58,7 @@ class ManagementGranted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ResumeStream(Order):
-    """The other side wants to resume a stream, of which it has handled `h` stanzas. Answer: `ResumptionDecided`."""
+    """The other side wants to resume a stream of which it has handled `h` stanzas. Answer: `ResumptionDecided`."""
 
     id: str
     h: int
@@ -64,17 +66,17 @@ class ResumeStream(Order):
 
 @dataclass(frozen=True, kw_only=True)
 class ResumptionDecided(Event):
-    """The answer to `ResumeStream`: whether it is resumed, and how many stanzas were handled, if that is known."""
+    """The answer to `ResumeStream`: whether it is resumed, and how many stanzas were handled, if known."""
 
     id: str
     resumed: bool
     h: int | None = None
-    client: Address | None = None  # whose stream it is, if a client's: resuming replaces binding
+    client: Address | None = None  # the client whose stream it is: resuming replaces binding
 
 
 @dataclass(frozen=True, kw_only=True)
 class ManagementEnabled(Event):
-    """The other side manages the stream, too; with an id it can be resumed, for this many seconds if it says so."""
+    """The other side manages the stream; with an id it can be resumed, for this many seconds if given."""
 
     id: str | None = None
     seconds: int | None = None
@@ -82,31 +84,31 @@ class ManagementEnabled(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ManagementRefused(Event):
-    """The other side offered stream management and did not enable it."""
+    """The other side offered stream management but did not enable it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamResumed(Event):
-    """The other side goes on with the broken stream, of which it has handled `h` stanzas."""
+    """The other side resumes the broken stream, of which it has handled `h` stanzas."""
 
     h: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResumptionRefused(Event):
-    """The other side does not go on with the broken stream; it may know how many of its stanzas it has handled."""
+    """The other side does not resume the broken stream; it may know how many of its stanzas it has handled."""
 
     h: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class AcknowledgementRequested(Event):
-    """The other side wants to know what we have handled."""
+    """The other side asks how much we have handled."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LastAcknowledgement(Event):
-    """The closing tag is about to be sent: what we have handled is told now or never."""
+    """The closing tag is about to be sent: this is the last chance to acknowledge what we have handled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,17 +136,17 @@ class StreamManagement(StreamFeature):
         may_enable: Callable[[Facts], bool],
         may_resume: Callable[[Facts], bool] | None = None,
     ) -> None:
-        """What the facts must be like for offering, enabling and resuming; for a client they differ."""
+        """The arguments say under which facts to offer, enable and resume it; for clients they differ."""
         self._offers = offers
         self._may_enable = may_enable
         self._may_resume = may_resume or may_enable
 
     def offer(self, facts: Facts) -> Element | None:
-        """`<sm/>`, where it may follow on this stream without a further restart."""
+        """Offer `<sm/>` where it may follow without a further restart."""
         return _OFFER if self._offers(facts) else None
 
     def begin(self, facts: Facts, offered: Element) -> Step | None:
-        """Resume what we have to resume, else enable."""
+        """Resume a broken stream if there is one, else enable."""
         if offered.first(STREAM_MANAGEMENT, "sm") is None or not self._may_enable(facts):
             return None
         if facts.resuming is None:
@@ -155,7 +157,7 @@ class StreamManagement(StreamFeature):
         return Step(facts=replace(facts, management=Management.RESUMING), outputs=[resume], then=Then.CONTINUE)
 
     def receive(self, facts: Facts, element: Element) -> Step:
-        """Any element of stream management, each in its role and its time."""
+        """Take any element of stream management, if its role and time are right."""
         if element.name in ("r", "a"):
             return _acknowledging(facts, element)
         if facts.role is Role.RECEIVING and element.name in ("enable", "resume"):
@@ -165,9 +167,9 @@ class StreamManagement(StreamFeature):
         raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> is not expected here")
 
     def _asked(self, facts: Facts, element: Element) -> Step:
-        """Receiving entity: the session decides."""
+        """Receiving entity: leave the decision to the session."""
         if facts.management is not Management.NONE:
-            raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "this stream is managed already")
+            raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "this stream is already managed")
         if element.name == "resume":
             if not self._may_resume(facts):
                 return _failed(facts, StanzaCondition.UNEXPECTED_REQUEST)
@@ -179,7 +181,7 @@ class StreamManagement(StreamFeature):
         return Step(facts=facts, outputs=[order], then=Then.SUSPEND)
 
     def answered(self, facts: Facts, answer: object) -> Step:
-        """Receiving entity: tell what the session has decided."""
+        """Receiving entity: send the session's decision."""
         if isinstance(answer, ManagementGranted):
             granted = {"id": answer.id, "resume": "true", "max": str(answer.seconds)} if answer.id is not None else {}
             enabled = Element(STREAM_MANAGEMENT, "enabled", granted)
@@ -193,14 +195,14 @@ class StreamManagement(StreamFeature):
         return Step(facts=on, outputs=[resumed], then=Then.CONTINUE)
 
     def closing(self, facts: Facts) -> Sequence[Event]:
-        """Acknowledge what was handled before a stream is closed, or it would be sent again (XEP-0198 §4)."""
+        """Acknowledge what was handled before the stream is closed, or it would be sent again (XEP-0198 §4)."""
         return [LastAcknowledgement()] if facts.management is Management.ON else []
 
 
 def between_servers() -> StreamManagement:
-    """On streams between servers: once the pair of the stream is proved, where our terms for the other domain want it.
+    """Return the feature for streams between servers: once the stream's pair is proved, if our terms allow it.
 
-    It is offered beside dialback already, after which there are no further features.
+    It is already offered beside dialback, because no further features are sent after that.
     """
     return StreamManagement(_offered_to_servers, _is_proved)
 
@@ -222,7 +224,7 @@ def _enabling(facts: Facts) -> Step:
 
 
 def _answered(facts: Facts, element: Element) -> Step:
-    """Initiating entity: the other side has decided."""
+    """Initiating entity: take the other side's decision."""
     if element.name == "enabled" and facts.management is Management.ON:
         resumable = element.get("resume") in ("true", "1")
         enabled = ManagementEnabled(
@@ -236,7 +238,7 @@ def _answered(facts: Facts, element: Element) -> Step:
         if element.name == "failed":
             refused = ResumptionRefused(h=_count(element) if element.get("h") is not None else None)
             step = _enabling(facts)
-            # After a refusal the doubtful stanzas are sent again, and they must be counted: so after <enable/>.
+            # After a refusal the stanzas in doubt are sent again, and must be counted: so after <enable/>.
             return replace(step, outputs=[*step.outputs, refused])
     if element.name == "failed" and facts.management is Management.ON:
         return Step(facts=replace(facts, management=Management.NONE), outputs=[ManagementRefused()])
@@ -257,7 +259,7 @@ def _failed(facts: Facts, condition: StanzaCondition, h: int | None = None) -> S
 
 
 def _count(element: Element) -> int:
-    """The value of 'h', an xs:unsignedInt."""
+    """Return the value of 'h', an xs:unsignedInt."""
     h = read_number(element.get("h"), MODULUS - 1)
     if h is None:
         raise StreamError(StreamCondition.INVALID_XML, f"<{element.name}/> needs an 'h' from 0 to {MODULUS - 1}")

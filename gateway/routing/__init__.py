@@ -1,1 +1,1 @@
-"""Policy, router, and the parts of every route: which stanzas are allowed, and which route takes them."""
+"""Policy, router, and the common parts of routes: which stanzas are allowed, and which route takes them."""

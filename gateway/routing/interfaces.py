@@ -1,6 +1,6 @@
 """The interfaces of routes, router and handlers, and the closed sets of answers that each allows.
 
-An interface stands here when it has two providers: a real one, and one in memory for tests or another kind of peer.
+An interface is defined here if it has two providers: a real one, and one in memory for tests or another kind of peer.
 """
 
 from __future__ import annotations
@@ -23,25 +23,26 @@ class IRoute(Interface):
     def deliver(stanza: Stanza) -> None:
         """Take over a stanza whose 'to' is in this route's domain.
 
-        The route gives it exactly one end: written to its stream, handled, answered with an error through the
-        router's `bounce`, or dropped by a rule. It does not raise. Nothing need be written before `flush`.
+        The route gives it exactly one end: written to its stream, handled, answered with an error through the router's
+        `bounce`, or dropped by a rule. It does not raise. It need not write anything before `flush`.
         """
 
     def flush() -> Deferred[None] | None:
-        """Write what was delivered. None while there is room; else a Deferred that fires when there is room again.
+        """Write what was delivered. Return None while there is room, else a Deferred that fires when there is room
+        again.
 
-        Until it fires, whoever delivered stops reading from its own peer.
+        Until it fires, the caller stops reading from its own peer.
         """
 
 
 class IStreamRoute(IRoute):
-    """A route that does nothing with stanzas but write them to a stream."""
+    """A route that only writes stanzas to a stream."""
 
-    outflow = Attribute("The Outflow on their way there; what it takes at once need not be delivered one by one.")
+    outflow = Attribute("The Outflow of the stream; stanzas that it takes at once need not be delivered one by one.")
 
 
 class IRouter(Interface):
-    """Where stanzas go that somebody in this process has made or admitted."""
+    """The destination of all stanzas that this process has made or admitted."""
 
     def route(stanza: Stanza) -> None:
         """Hand an admitted stanza, with 'to' and 'from', to the route that owns its domain."""
@@ -53,32 +54,34 @@ class IRouter(Interface):
         """Return whether the domain is one of ours, whoever serves it: accounts, a component, a handler, a relay."""
 
     def flush() -> Deferred[None] | None:
-        """Flush every route that got something since the last time; the answer is as for `IRoute.flush`."""
+        """Flush every route that got something since the last time; return as `IRoute.flush` does."""
 
 
 class IBorder(Interface):
-    """What looks at stanzas before the router has them, and may keep some of them from it."""
+    """Examines stanzas before the router gets them, and may hold some back."""
 
     def plan(sender: Domain, target: Domain) -> Any:
-        """Return by what the stanzas between these domains are judged; None where they pass unseen."""
+        """Return the plan that judges the stanzas between these domains; None if they pass unexamined."""
 
     def lets_through(plan: Any, stanza: Stanza) -> bool:
         """Return whether the stanza passes now; if not, it has had its end, or passes later."""
 
     def undecided() -> list[Deferred[None]]:
-        """Return a Deferred for everything that has begun to wait since the last call; each fires when it is over."""
+        """Return a Deferred for everything that has begun to wait since the last call; each fires when the wait is
+        over.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Handled:
-    """The stanza has been dealt with; these stanzas go out in consequence."""
+    """The stanza has been handled; these stanzas go out as a result."""
 
     replies: Sequence[Stanza] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Declined:
-    """Not for this handler: the next one is asked. What all decline is `service-unavailable`."""
+    """Not for this handler: the next one is asked. If all decline, the answer is `service-unavailable`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,25 +98,25 @@ class ILocalHandler(Interface):
     """A service for the stanzas to a domain, written in Python. See docs/handlers.md."""
 
     def handle(stanza: Stanza) -> Answer | Deferred[Answer]:
-        """Deal with one stanza, whose 'from' has been verified; an exception becomes `internal-server-error`."""
+        """Handle one stanza, whose 'from' has been verified; an exception becomes `internal-server-error`."""
 
 
 class IActiveHandler(ILocalHandler):
-    """A handler that also sends of its own accord, not only in answer to something."""
+    """A handler that also sends on its own initiative, not only in answer to something."""
 
     def attached(domain: Domain, send: Callable[[Stanza], None]) -> None:
-        """The handler serves this domain from now on; what it sends is from there, and may go to anybody."""
+        """Note that the handler serves this domain from now on; what it sends is from there, and may go to anybody."""
 
 
 class IDetachableHandler(IActiveHandler):
     """An active handler that has something to end: timers, ports, connections."""
 
     def detached() -> None:
-        """The handler serves the domain no longer, or the gateway stops; it may send for the last time in here."""
+        """End: the handler no longer serves the domain, or the gateway stops. It may still send within this call."""
 
 
 class IDiscoverable(Interface):
-    """A handler that adds to what its domain says of itself in service discovery (XEP-0030)."""
+    """A handler that adds to its domain's answers in service discovery (XEP-0030)."""
 
     features = Attribute("Sequence[str]: the namespaces it answers for")
     identities = Attribute("Sequence[tuple[str, str, str]]: category, type, name")

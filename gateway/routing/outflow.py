@@ -1,15 +1,15 @@
 """Outflow: the stanzas on their way to one destination, bounded and in order (back-pressure, first half).
 
     it flows      a stanza joins the batch, which the next flush writes; nothing is copied, counted or asked
-    it is held    the channel has no room, or there is none: stanzas wait here, and are written as soon as they can be
+    it is held    the channel has no room, or there is none: stanzas wait here until they can be written
 
-`flush` returns a Deferred when more than `wait_above` waits; the caller reads nothing more from its own peer until it
-fires (`net.connection.protocol`). So one receiver that reads nothing stops those that send to it,
-after a bounded buffer, and nobody else. When there is room again they go on in turns, first come first served, no more
-at a time than there is room for what one read of each may bring; or a hundred senders at once would be too many each
-time. A sender that cannot be paused is limited by `most_bytes`: then `hold` refuses, and the sender gets an error.
-While there is no channel nobody is stopped, since a domain that does not answer must not silence senders that also talk
-to others; then `most_stanzas` is the bound.
+`flush` returns a Deferred when more than `wait_above` waits; until it fires the caller reads nothing more from its own
+peer (`net.connection.protocol`). So one receiver that does not read stops those that send to it, after a bounded
+buffer, and nobody else. When there is room again they continue in turns, first come first served, no more at a time
+than the room allows for one read of each; otherwise a hundred senders at once would be too many each time. A sender
+that cannot be paused is limited by `most_bytes`: beyond that `hold` refuses, and the sender gets an error. While there
+is no channel nobody is stopped, because a domain that does not answer must not silence senders that also send to
+others; then `most_stanzas` is the limit.
 
 All outflows of a process share one QueueSpace.
 """
@@ -27,29 +27,29 @@ from twisted.internet.interfaces import IReactorTime
 from gateway.xmpp.stanzas import Stanza
 
 _CHUNK_BYTES = 65536
-_STANZA_BYTES = 512  # what a waiting stanza takes in memory beside its own bytes, about
-_READ_BYTES = 65536  # what one read of a socket brings at most
+_STANZA_BYTES = 512  # the approximate memory of a waiting stanza beside its own bytes
+_READ_BYTES = 65536  # the most that one read of a socket brings
 
 
 class Channel(Protocol):
-    """What an outflow writes to: a stream on which its stanzas may be sent."""
+    """The destination of an outflow: a stream on which its stanzas may be sent."""
 
     @property
     def has_room(self) -> bool:
-        """Whether more may be sent now."""
+        """Return whether more may be sent now."""
 
     def send(self, batch: Sequence[Stanza]) -> None:
         """Send these, in order."""
 
     def room(self) -> Deferred[None] | None:
-        """None when there is room; else a Deferred that fires when there is, or the stream is gone."""
+        """Return None if there is room, else a Deferred that fires when there is, or the stream is gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutflowBounds:
-    """How much may wait in one outflow."""
+    """The limits of one outflow."""
 
-    wait_above: int = 1 << 20  # bytes: with more, whoever sends waits
+    wait_above: int = 1 << 20  # bytes: beyond this, senders wait
     most_bytes: int = 16 << 20  # while there is a channel; every sender may deliver one more read before it stops
     most_stanzas: int = 10_000  # while there is none
 
@@ -58,17 +58,17 @@ class QueueSpace:
     """The bytes that may wait in all outflows together."""
 
     def __init__(self, most: int, each: int = _STANZA_BYTES) -> None:
-        """`each` is what a stanza takes beside its own bytes."""
+        """`each` is the memory of a stanza beside its own bytes."""
         self._left = most
         self._each = each
 
     @property
     def left(self) -> int:
-        """How much more may wait."""
+        """Return how much more may wait."""
         return self._left
 
     def take(self, size: int, count: int = 1) -> bool:
-        """Whether this many more stanzas, `size` bytes together, may wait; then their space is taken."""
+        """Reserve space for this many more stanzas, `size` bytes together; return whether there was enough."""
         size += count * self._each
         if size > self._left:
             return False
@@ -76,35 +76,35 @@ class QueueSpace:
         return True
 
     def insist(self, count: int, size: int) -> None:
-        """So many more wait, `size` bytes together: they were accepted before."""
+        """Reserve space for stanzas that were accepted earlier, even if there is not enough."""
         self._left -= size + count * self._each
 
     def give_back(self, count: int, size: int) -> None:
-        """So many, `size` bytes together, wait no longer."""
+        """Release the space of stanzas that no longer wait."""
         self._left += size + count * self._each
 
 
 @dataclass(frozen=True, kw_only=True)
 class Doubt:
-    """How many stanzas were written to a connection before it ended, the first of them this many seconds before."""
+    """The number of stanzas written before a connection ended, and how many seconds before the first was written."""
 
     count: int = 0
     seconds: float = 0
 
 
 class Lately:
-    """What was written lately: on a connection that then broke, nobody knows whether it arrived.
+    """The stanzas written recently: if the connection breaks, nobody knows whether they arrived.
 
-    It is counted by the second, so it takes no more room however much is written.
+    They are counted by the second, so memory does not grow with traffic.
     """
 
     def __init__(self, seconds: float = 60) -> None:
-        """What is older than `seconds` has arrived, or the system has given the connection up (`net.silence`)."""
+        """Anything older than `seconds` has arrived, or the system has given up the connection (`net.silence`)."""
         self._seconds = seconds
-        self._written: deque[tuple[float, int]] = deque()  # when a second began, how many were written in it
+        self._written: deque[tuple[float, int]] = deque()  # the time when a second began, and the number written in it
 
     def add(self, count: int, now: float) -> None:
-        """So many are being written."""
+        """Count stanzas that are being written."""
         written = self._written
         if written and now - written[-1][0] < 1:
             written[-1] = (written[-1][0], written[-1][1] + count)
@@ -114,7 +114,7 @@ class Lately:
             written.popleft()
 
     def take(self, now: float, *, stuck: bool) -> Doubt:
-        """What may not have arrived, and forget it; `stuck`: the other side stopped reading at the end."""
+        """Return what may not have arrived, and forget it; `stuck`: the other side stopped reading at the end."""
         since = float("-inf") if stuck else now - self._seconds - 1
         written = [(when, count) for when, count in self._written if when >= since]
         self._written.clear()
@@ -127,9 +127,9 @@ class Outflow:
     """The queue for one destination, and the batch that is about to be written to it."""
 
     def __init__(self, bounds: OutflowBounds, space: QueueSpace, clock: IReactorTime) -> None:
-        """`clock` is an IReactorTime: those who wait to go on have their turns in its iterations."""
+        """`clock` is an IReactorTime; senders that wait to continue get their turns in its iterations."""
         self.flows = False
-        self.is_diverted = False  # `flows` stays False: something goes first that this outflow does not know
+        self.is_diverted = False  # `flows` stays False, because something outside this outflow goes first
         self.waiting_bytes = 0
         self.refused = 0  # by `hold`, since it was last empty
         self._clock = clock
@@ -142,7 +142,7 @@ class Outflow:
         self._waits: deque[Deferred[None]] = deque()
 
     def __len__(self) -> int:
-        """How many stanzas wait."""
+        """Return how many stanzas wait."""
         return len(self._queue)
 
     def __iter__(self) -> Iterator[Stanza]:
@@ -152,18 +152,18 @@ class Outflow:
     # -- stanzas -----------------------------------------------------------------------------------------------------
 
     def take(self, stanzas: Sequence[Stanza]) -> bool:
-        """Take all of these, to be written or to wait; False when there is no channel, or not room for all."""
+        """Take all of these, to be written or to wait; return False if there is no channel, or not room for all."""
         if self.flows:
             self._batch.extend(stanzas)
             return True
         return self._channel is not None and not self.is_diverted and self._hold(stanzas)
 
     def add(self, stanza: Stanza) -> None:
-        """While it `flows`: have the next flush write it."""
+        """While it `flows`: have the next flush write the stanza."""
         self._batch.append(stanza)
 
     def hold(self, stanza: Stanza) -> bool:
-        """While it does not flow: let it wait. False when too much waits already."""
+        """While it does not flow: let the stanza wait. Return False if too much waits already."""
         held = self._hold((stanza,))
         self.refused += not held
         return held
@@ -182,7 +182,7 @@ class Outflow:
         return self.waiting_bytes + size > self._bounds.most_bytes
 
     def put_first(self, stanzas: Sequence[Stanza]) -> None:
-        """Let these wait before everything else: they were accepted before it, and have to be sent again."""
+        """Put these before everything else that waits: they were accepted before it, and must be sent again."""
         self._append_batch()
         self._count(stanzas)
         self._queue.extendleft(reversed(stanzas))
@@ -190,7 +190,7 @@ class Outflow:
             self._drain(self._channel)
 
     def flush(self) -> Deferred[None] | None:
-        """Write the batch; the answer is as for `IRoute.flush`."""
+        """Write the batch; return as `IRoute.flush` does."""
         channel = self._channel
         if channel is None:
             return None
@@ -208,7 +208,7 @@ class Outflow:
         return wait
 
     def take_all(self) -> list[Stanza]:
-        """Everything that waits, oldest first; it waits here no longer."""
+        """Remove and return everything that waits, oldest first."""
         waiting = list(self._queue)
         self._queue.clear()
         self._space.give_back(len(waiting), self.waiting_bytes)
@@ -219,17 +219,17 @@ class Outflow:
     # -- the channel -------------------------------------------------------------------------------------------------
 
     def open(self, channel: Channel) -> None:
-        """Stanzas may be sent: first what waits, then what comes."""
+        """Start sending: first what waits, then what comes."""
         self._channel = channel
         self._drain(channel)
 
     def divert(self, diverted: bool) -> None:
-        """Have every stanza pass by `add` or `hold`, even while there is room; or no longer."""
+        """Have every stanza pass through `add` or `hold`, even while there is room; or end that."""
         self.is_diverted = diverted
         self.flows = not diverted and self._channel is not None and not self._queue
 
     def shut(self) -> None:
-        """The channel is gone. Stanzas go on waiting, but senders no longer wait for them."""
+        """Note that the channel is gone. Stanzas still wait, but senders no longer wait for them."""
         self._channel = None
         self._append_batch()
         self._release_all()
@@ -269,10 +269,10 @@ class Outflow:
         self.waiting_bytes += size
         self._space.insist(len(stanzas), size)
 
-    # -- those who wait ----------------------------------------------------------------------------------------------
+    # -- paused senders ---------------------------------------------------------------------------------------------
 
     def _release(self) -> None:
-        """Half is gone: let as many go on as there is room for; the others have their turn soon."""
+        """Half is gone: let as many continue as there is room for; the others get their turn soon."""
         if self._turn is not None or 2 * self.waiting_bytes > self._bounds.wait_above:
             return
         turns = max(1, (self._bounds.wait_above - self.waiting_bytes) // _READ_BYTES)

@@ -1,10 +1,10 @@
 """Policy: which stanzas and headers a stream may carry. Facts in; new facts, or an error, out.
 
-Three kinds of domains matter here. Our *own* are those that we answer for, relayed ones among them. *Relayed* are
-those of a server behind us, which talks to us at the inside door. All others are *outside*.
+There are three kinds of domains here. Our *own* are those that we answer for, including relayed ones. *Relayed* domains
+belong to a server behind us, which connects to the inside port. All others are *outside*.
 
-What is refused is refused by raising; nothing here closes, sends or remembers anything. Whether a stanza that is
-refused ends alone or takes the stream with it is decided by the table in `faults`.
+A refusal is an exception; nothing here closes, sends or remembers anything. The table in `faults` decides whether a
+refused stanza ends alone or takes the stream with it.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from gateway.xmpp.stanzas import Stanza
 
 @dataclass(frozen=True, kw_only=True)
 class DomainRule:
-    """What policy has to know of one of our domains. `terms` are those for a relayed server, at the inside door."""
+    """The properties of one of our domains. `terms` are those for a relayed server, on the inside port."""
 
-    with_subdomains: bool = False  # of a component: it speaks for them, too
+    with_subdomains: bool = False  # for a component, which also speaks for its subdomains
     terms: Terms | None = None
 
     @property
     def is_relayed(self) -> bool:
-        """Whether a server behind us owns the domain."""
+        """Return whether a server behind us owns the domain."""
         return self.terms is not None
 
 
@@ -49,7 +49,9 @@ class Domains:
         return iter(self._rules)
 
     def owner(self, domain: Domain) -> Domain | None:
-        """The domain of ours that this one is, or is a subdomain of, where subdomains count; None: it is not ours."""
+        """Return the domain of ours that this is, or is a subdomain of, where subdomains
+        count; None if it is not ours.
+        """
         if domain in self._rules:
             return domain
         parent = domain.partition(".")[2]
@@ -61,22 +63,22 @@ class Domains:
         return None
 
     def is_own(self, domain: Domain) -> bool:
-        """Whether we answer for the domain."""
+        """Return whether we answer for the domain."""
         return self.owner(domain) is not None
 
     def relayed_terms(self, domain: Domain) -> Terms | None:
-        """The terms for a relayed server; None for any other domain."""
+        """Return the terms for a relayed server; None for any other domain."""
         rule = self._rules.get(domain)
         return rule.terms if rule is not None else None
 
 
 TermsFor = Callable[[Domain], Terms | None]  # None: nothing is exchanged with that domain
 ShutOut = Callable[[Domain], str]
-"""Why nothing that comes from a domain is wanted, for the log; empty when something may be."""
+"""Returns why nothing from a domain is accepted, for the log; empty if something may be."""
 
 
 class OutsideRules:
-    """The rules of the doors at which the servers of other domains arrive, and of the streams that we open to them."""
+    """The rules for the ports for other domains' servers, and for the streams that we open to them."""
 
     def __init__(self, domains: Domains, terms_for: TermsFor, shut_out: ShutOut = lambda _: "") -> None:
         self._domains = domains
@@ -84,7 +86,7 @@ class OutsideRules:
         self._shut_out = shut_out
 
     def accept(self, header: StreamHeader, facts: Facts) -> Facts:
-        """A header of a server that came to us; it has to name one of our domains, and none of ours as its own."""
+        """Check the header of an incoming server; it must name one of our domains, and not claim to be one of them."""
         target = header.to_domain
         if target is None:
             raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "the stream header needs a 'to'")
@@ -107,13 +109,13 @@ class OutsideRules:
         if terms is None or why_not:
             raise StreamError(
                 StreamCondition.POLICY_VIOLATION,
-                "this server does not exchange anything with that domain",
+                "this server does not exchange stanzas with that domain",
                 reason=why_not,
             )
         return terms
 
     def terms_of_pair(self, pair: DomainPair) -> Terms | StanzaCondition:
-        """Dialback: the terms for a pair that a server asserts to us, or the condition that refuses it."""
+        """Return the terms for a pair that a server asserts by dialback, or the condition that refuses it."""
         if not self._domains.is_own(pair.target):
             return StanzaCondition.ITEM_NOT_FOUND
         if self._domains.is_own(pair.sender):
@@ -123,19 +125,19 @@ class OutsideRules:
         return self._terms_for(pair.sender) or StanzaCondition.FORBIDDEN
 
     def speaks_for(self, domain: Domain) -> bool:
-        """Dialback: whether we make the keys of that domain towards the outside."""
+        """Return whether we make the dialback keys of that domain towards the outside."""
         return self._domains.is_own(domain)
 
 
 class RelayRules:
-    """The rules of the door for relayed servers: to them we are all the world."""
+    """The rules for the inside port: towards relayed servers we act for all other domains."""
 
     def __init__(self, domains: Domains, terms_for: TermsFor) -> None:
         self._domains = domains
         self._terms_for = terms_for
 
     def accept(self, header: StreamHeader, facts: Facts) -> Facts:
-        """A header of a server behind us; it names itself, and anybody with whom we exchange stanzas."""
+        """Check the header of a server behind us; it names itself, and any domain with which we exchange stanzas."""
         sender, target = header.from_domain, header.to_domain
         if sender is None or target is None:
             raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "the stream header needs 'from' and 'to'")
@@ -143,8 +145,8 @@ class RelayRules:
         if terms is None:
             raise StreamError(
                 StreamCondition.INVALID_FROM,
-                "this door is for relayed servers",
-                reason=f"{sender} came to the inside door, and is no relayed domain",
+                "this port is for relayed servers only",
+                reason=f"{sender} connected to the inside port, but is not a relayed domain",
             )
         if not self._reachable(sender, target):
             raise StreamError(StreamCondition.HOST_UNKNOWN, "nothing is exchanged with that domain")
@@ -156,14 +158,14 @@ class RelayRules:
         return self._domains.is_own(target) or self._terms_for(target) is not None
 
     def terms_of_pair(self, pair: DomainPair) -> Terms | StanzaCondition:
-        """Dialback: the terms for a pair that a relayed server asserts."""
+        """Return the terms for a pair that a relayed server asserts by dialback, or the condition that refuses it."""
         terms = self._domains.relayed_terms(pair.sender)
         if terms is None:
-            raise StreamError(StreamCondition.INVALID_FROM, "this door is for relayed servers")
+            raise StreamError(StreamCondition.INVALID_FROM, "this port is for relayed servers only")
         return terms if self._reachable(pair.sender, pair.target) else StanzaCondition.ITEM_NOT_FOUND
 
     def speaks_for(self, domain: Domain) -> bool:
-        """Dialback: towards a relayed server we speak for everybody but itself."""
+        """Return whether we speak for the domain to a relayed server: for every domain but its own."""
         return self._domains.relayed_terms(domain) is None
 
 
@@ -173,9 +175,9 @@ def accept_answer(header: StreamHeader, facts: Facts) -> Facts:
 
 
 def check_inbound(stanza: Stanza, facts: Facts, domains: Domains) -> None:
-    """A stanza from another server: with both addresses, of a pair that is proved (RFC 6120 §8.1.1.2, §8.1.2.2).
+    """Check a stanza from another server: it needs both addresses, of a proved pair (RFC 6120 §8.1.1.2, §8.1.2.2).
 
-    Called only when the pair is not among the proofs, or there is no pair. Raises what `faults` has for it.
+    Called only if the pair is not among the proofs, or there is no pair. Raises the outcome from `faults`.
     """
     relayed = facts.remote is not None and domains.relayed_terms(facts.remote) is not None
     raise _fault_between_servers(stanza, facts, domains, StreamKind.RELAYED if relayed else StreamKind.SERVER)
@@ -208,9 +210,9 @@ def _fault_between_servers(stanza: Stanza, facts: Facts, domains: Domains, kind:
 
 
 def check_component(stanza: Stanza, domain: Domain, domains: Domains) -> None:
-    """A stanza from a component: from its own domain or below it, to somebody (XEP-0114 §3).
+    """Check a stanza from a component: from its own domain or below it, to somebody (XEP-0114 §3).
 
-    A name below it that is another domain of ours is not its own. Raises what `faults` has for it.
+    A name below it that is another domain of ours does not belong to it. Raises the outcome from `faults`.
     """
     kind, flaw, sender = StreamKind.COMPONENT, stanza.flaw, stanza.sender
     if _has_no_from(stanza):
@@ -224,7 +226,7 @@ def check_component(stanza: Stanza, domain: Domain, domains: Domains) -> None:
 
 
 def check_client(stanza: Stanza, client: Address) -> None:
-    """A stanza from the client that is bound to this address (RFC 6120 §8.1.2.1). Raises what `faults` has for it."""
+    """Check a stanza from the client bound to this address (RFC 6120 §8.1.2.1). Raises the outcome from `faults`."""
     kind, flaw, sender = StreamKind.CLIENT, stanza.flaw, stanza.sender
     if not _has_no_from(stanza) and sender not in (client, client.bare_address):
         raise refusal(Fault.FROM_NOT_PROVED, kind, "'from' is not the address that this stream is bound to")

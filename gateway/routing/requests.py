@@ -1,13 +1,13 @@
-"""Requests: open iq requests to responders that may go away before they answer (RFC 6120 §8.2.3).
+"""Requests: open iq requests to responders that may disappear before they answer (RFC 6120 §8.2.3).
 
-An iq of type get or set must be answered, also when the one who was asked is gone. So what went to a component or to
-a remote domain is remembered until its answer passes; when that connection ends, all that is open there can be
-answered with an error, and an answer that comes after all is one too many. A request is known by who asked, who was
-asked, and its id, never by the id alone (CVE-2024-46957).
+An iq of type get or set must be answered, even if the responder is gone. So requests to a component or to a remote
+domain are remembered until the answer passes. When the connection ends, all open requests on it can be answered with an
+error, and a later answer is recognised as superfluous. A request is identified by its asker, its responder and its id,
+never by the id alone (CVE-2024-46957).
 
-The tables are bounded, in number and, since ids are as long as strangers like, in bytes. Where there are too many open
-requests of one responder, the oldest of the domain that takes the most are forgotten: their askers may wait in vain
-when that responder goes away. Of those given up, digests are kept, and the oldest are forgotten.
+The tables are bounded, in number and, because strangers choose the length of ids, in bytes. When one responder has too
+many open requests, the oldest ones of the domain with the most are forgotten: their askers may wait in vain if that
+responder disappears. Of requests that were given up, digests are kept, and the oldest are forgotten.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from gateway.xmpp.stanzas import Stanza
 
 RequestKey = tuple[str, str, str | None]
 
-_MOST_OWN = 10_000  # questions of our own that wait for an answer; the oldest is forgotten
-_EACH = 512  # bytes that a request takes beside its id and its addresses
+_MOST_OWN = 10_000  # our own questions that wait for an answer; the oldest is forgotten
+_EACH = 512  # bytes of a request beside its id and its addresses
 
 MOST_EACH, MOST_BYTES_EACH = 10_000, 8 << 20
-"""How many requests wait for the answers of one responder, and the memory that they take."""
+"""The limits on requests that wait for one responder: number and memory."""
 
 
 class Requests:
-    """The requests that wait for an answer, by the one who has to give it."""
+    """The requests that wait for an answer, by responder."""
 
     def __init__(self, most_each: int = MOST_EACH, most_bytes_each: int = MOST_BYTES_EACH) -> None:
-        """What one responder may leave open: `most_each` requests, `most_bytes_each` bytes."""
+        """The limits for one responder: `most_each` requests, `most_bytes_each` bytes."""
         self._most_each = most_each
         self._most_bytes_each = most_bytes_each
         self._open: dict[Hashable, _Unanswered] = {}
         self._given_up: OrderedDict[bytes, None] = OrderedDict()
 
     def asked(self, responder: Hashable, stanza: Stanza) -> None:
-        """A request was handed to `responder`."""
+        """Record that a request was passed to `responder`."""
         waiting = self._open.get(responder)
         if waiting is None:
             waiting = self._open[responder] = _Unanswered()
         key = _key(stanza.from_, stanza.to, stanza.id)
-        # What an error reply needs, and no more: payloads are not kept. Only an address that is not plain ASCII can be
-        # longer as it is prepared than as it was written.
+        # This is what an error reply needs; payloads are not kept. Only an address beyond plain ASCII can be longer in
+        # its prepared form than it was written.
         head = b"" if stanza.raw.isascii() and b"&" not in stanza.raw else stanza.head()
         waiting.add(key, Stanza(stanza.name, head, stanza.to, stanza.from_, stanza.type, stanza.id))
         if self._given_up:
@@ -54,7 +54,9 @@ class Requests:
             waiting.make_room(self._most_each, self._most_bytes_each)
 
     def answered(self, responder: Hashable, response: Stanza) -> bool:
-        """A result or error came from `responder`; False when somebody has answered in its place already."""
+        """Take a result or error from `responder`; return False if the request has already
+        been answered in its place.
+        """
         key = _key(response.to, response.from_, response.id)
         waiting = self._open.get(responder)
         if waiting is not None:
@@ -68,12 +70,12 @@ class Requests:
         return False
 
     def waiting(self, responder: Hashable) -> frozenset[RequestKey]:
-        """The requests that wait for `responder` now."""
+        """Return the requests that wait for `responder` now."""
         waiting = self._open.get(responder)
         return frozenset(waiting.requests) if waiting is not None else frozenset()
 
     def abandoned(self, responder: Hashable, among: frozenset[RequestKey] | None = None) -> list[Stanza]:
-        """`responder` is gone: the requests that it leaves open, all or `among` these, oldest first and forgotten."""
+        """Forget and return the open requests of a lost `responder`, all or `among` these, oldest first."""
         waiting = self._open.get(responder)
         if waiting is None:
             return []
@@ -94,7 +96,7 @@ class Requests:
 
 
 class OwnQuestions:
-    """What we ask in our own name, from a resource that nobody else has: the answers are for nobody else."""
+    """Our own questions, sent from a resource that nobody else has: the answers are for nobody else."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, str | None], Callable[[Stanza], None]] = {}
@@ -103,7 +105,7 @@ class OwnQuestions:
         return bool(self._open)
 
     def ask(self, question: Stanza, answered: Callable[[Stanza], None]) -> None:
-        """Call `answered` with the result or the error when it comes, whichever way."""
+        """Call `answered` with the result or the error when it comes, by whatever stream."""
         while len(self._open) >= _MOST_OWN:
             del self._open[next(iter(self._open))]
         self._open[str(question.from_), question.id] = answered
@@ -118,7 +120,7 @@ class OwnQuestions:
 
 
 class _Unanswered:
-    """The requests that wait for one responder, oldest first, and the bytes that they take."""
+    """The requests that wait for one responder, oldest first, and their size in bytes."""
 
     __slots__ = ("requests", "size")
 
@@ -173,5 +175,5 @@ def _domain(asker: str) -> str:
 
 def _digest(key: RequestKey) -> bytes:
     asker, asked, id_ = key
-    text = "\0".join((asker, asked, "" if id_ is None else "1" + id_))  # no address and no id holds U+0000
+    text = "\0".join((asker, asked, "" if id_ is None else "1" + id_))  # no address and no id contains U+0000
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,7 +1,7 @@
 """Review: whether an open stream is still allowed after rules or certificates have changed.
 
-The rules that the doors apply to those who come are applied to those who are there. What was proved by a certificate
-is judged by the certificate as it is worth now.
+The rules for new connections are applied to existing ones. Proofs by certificate are checked against the present
+verdict on the certificate.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _BY_CERTIFICATE = BY_CERTIFICATE | {Means.CERTIFICATE}
 def review(
     facts: Facts, certificate: PeerCertificate | None, terms: Terms | None, speaks_for: Callable[[Domain], bool]
 ) -> StreamError | None:
-    """The error with which a stream between servers has to end now; None when it may stay.
+    """Return the error with which a stream between servers must end now; None if it may stay.
 
-    `terms` are those for the other side as they are now, None when the peer is no longer allowed; `speaks_for`
-    says whether we are a domain towards that side.
+    `terms` are the present ones for the other side, None if it is no longer allowed; `speaks_for` says whether we speak
+    for a domain towards that side.
     """
     if facts.local is None or facts.remote is None:
-        return None  # it has shown nothing yet, and will be judged when it does
+        return None  # it has presented nothing yet, and will be judged when it does
     if not speaks_for(facts.local):
         return StreamError(StreamCondition.HOST_GONE, "this server no longer answers for that domain")
     if terms is None:
@@ -40,7 +40,7 @@ def review(
 
 
 def _proofs(facts: Facts, terms: Terms) -> StreamError | None:
-    """What is wrong now with that which was proved on the stream."""
+    """Return what is wrong now with the proofs of the stream."""
     assert facts.remote is not None
     needs_certificate = facts.encrypted and terms.needs_certificate
     if facts.role is Role.RECEIVING:

@@ -1,8 +1,8 @@
-"""Router: stanza -> the one route that owns its domain (RFC 6120 §10).
+"""Router: from a stanza to the one route that owns its domain (RFC 6120 §10).
 
 Remote domains, components, handlers, accounts and relayed servers are all routes to it; it never sees a stream. It
-checks what every stanza must have whoever sent it, answers what nobody can take, and writes once per destination:
-`route` hands over, `flush` lets every route that got something write it.
+checks what every stanza must have, whatever its sender, answers stanzas that nobody can take, and writes once per
+destination: `route` passes stanzas on, `flush` makes every route that got some write them.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ class Router:
     """The table of routes."""
 
     def __init__(self, domains: Domains, remote: RemoteRoutes, publish: Publish) -> None:
-        """`remote` gives the route for a pair of which the target is not one of our own domains, or is relayed."""
+        """`remote` returns the route for a pair whose target is not one of our own domains, or is relayed."""
         self.requests = Requests()
         self.own_questions = OwnQuestions()
         self.domains = domains
-        self.border: IBorder | None = None  # where there are no filters
+        self.border: IBorder | None = None  # None if there are no filters
         self._remote = remote
         self._publish = publish
         self._local: dict[Domain, IRoute] = {}
         self._unflushed: set[IRoute] = set()
 
     def attach(self, domain: Domain, route: IRoute) -> None:
-        """Let `route` have what is for this domain of ours, and for those below it that are ours."""
+        """Let `route` take the stanzas for this domain of ours, and for its subdomains that are ours."""
         self._local[domain] = route
 
     def detach(self, domain: Domain) -> None:
-        """The domain is ours no more."""
+        """Remove the route of a domain that is no longer ours."""
         self._local.pop(domain, None)
 
     def _local_route(self, domain: Domain) -> IRoute | None:
@@ -53,7 +53,7 @@ class Router:
         return route
 
     def route(self, stanza: Stanza) -> None:
-        """Hand an admitted stanza to its route; it has both addresses, and its sender is proved."""
+        """Pass an admitted stanza to its route; it has both addresses, and its sender is proved."""
         if (stanza.name != "iq" or self._may_pass(stanza)) and (self.border is None or self._is_let_through(stanza)):
             self._deliver(stanza)
 
@@ -65,7 +65,7 @@ class Router:
         return plan is None or self.border.lets_through(plan, stanza)
 
     def route_all(self, sender: Domain, target: Domain, stanzas: Iterable[Stanza]) -> None:
-        """The same for stanzas that came one after the other and are all between these two domains."""
+        """Route stanzas that came one after the other and are all between these two domains."""
         passing = [stanza for stanza in stanzas if stanza.name != "iq" or self._may_pass(stanza)]
         border = self.border
         if border is not None and (plan := border.plan(sender, target)) is not None:
@@ -76,7 +76,7 @@ class Router:
         if IStreamRoute.providedBy(route) and route.outflow.take(passing):
             self._unflushed.add(route)
             return
-        for stanza in passing:  # a route to another server may be forgotten over one, and made again for the next
+        for stanza in passing:  # a route may be forgotten after one stanza, and made again for the next
             self._deliver(stanza)
 
     def _deliver(self, stanza: Stanza) -> None:
@@ -109,7 +109,7 @@ class Router:
         return self.requests.answered(way if route is None else route, stanza)
 
     def pass_on(self, stanza: Stanza) -> None:
-        """Hand over a stanza that the border has let through after all."""
+        """Pass on a stanza that the border has let through after all."""
         self._deliver(stanza)
 
     def end(self, stanza: Stanza, why: StanzaDropped) -> None:
@@ -117,11 +117,11 @@ class Router:
         self._end(stanza, why, None)
 
     def bounce(self, stanza: Stanza, error: StanzaError) -> None:
-        """Answer a stanza with an error, where it may be answered; else this is where it ends."""
+        """Answer a stanza with an error, if it may be answered; otherwise drop it."""
         self._end(stanza, error, error_reply(stanza, error))
 
     def refuse(self, stanza: Stanza, error: StanzaError | StanzaDropped, by: Address) -> None:
-        """End a stanza that cannot be taken as it came; where it has no usable 'to', `by` answers it."""
+        """End a stanza that cannot be accepted as it came; if it has no usable 'to', `by` answers it."""
         self._end(stanza, error, error_reply(stanza, error, from_=by) if isinstance(error, StanzaError) else None)
 
     def _end(self, stanza: Stanza, error: StanzaError | StanzaDropped, reply: Stanza | None) -> None:
@@ -140,20 +140,20 @@ class Router:
             self._deliver(reply)
 
     def is_own(self, domain: Domain) -> bool:
-        """IRouter.is_own."""
+        """Return whether the domain is one of ours."""
         return self.domains.is_own(domain)
 
     def abandon(
         self, responder: IRoute | DomainPair, error: StanzaError, among: frozenset[RequestKey] | None = None
     ) -> None:
-        """Answer the requests that a responder leaves open because it is gone: all of them, or those `among` these."""
+        """Answer the open requests of a responder that is gone: all of them, or those `among` these."""
         for request in self.requests.abandoned(responder, among):
             self.bounce(request, error)
 
     def flush(self) -> Deferred[None] | None:
-        """Let every route write; a Deferred where the sender should wait for room."""
+        """Let every route write; return a Deferred if the sender should wait for room."""
         waits: list[Deferred[None]] = [] if self.border is None else self.border.undecided()
-        # Writing may bounce, and bounces are deliveries too: go on until none is left.
+        # Writing may bounce, and bounces are delivered too: continue until none is left.
         while self._unflushed:
             routes, self._unflushed = self._unflushed, set()
             waits.extend(wait for route in routes if (wait := route.flush()) is not None)
@@ -163,7 +163,7 @@ class Router:
 
 
 _TOO_LATE = StanzaError(
-    StanzaCondition.UNEXPECTED_REQUEST, reason="its request has been answered with an error already"
+    StanzaCondition.UNEXPECTED_REQUEST, reason="its request has already been answered with an error"
 )
 # Not service-unavailable, which XEP-0410 reads as "still joined"; and the component may come back.
 NOBODY_THERE = StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, "nobody is there at the moment")

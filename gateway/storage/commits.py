@@ -1,12 +1,12 @@
-"""Group commit: jobs on one connection, in order, as many in one transaction as are waiting.
+"""Group commit: jobs on one connection, in order; those that wait share one transaction.
 
 A commit waits for the disk, a job hardly does. So while one transaction is being committed the next jobs gather, and
-the more there are the less each costs. A job's Deferred fires only after the commit that made it last. A job that
-raises is undone alone (a savepoint each); when the database itself fails, the whole transaction is undone.
+the more there are the less each costs. A job's Deferred fires only after the commit that made it durable. A job that
+raises is undone alone (each has a savepoint); when the database itself fails, the whole transaction is undone.
 
-Maintenance (a checkpoint, for one) runs outside of any transaction, in its place in the order. A caller that must not
-go on with a failed connection says so with `goes_on`: then all that waits fails with the same error, and the connection
-is closed.
+Maintenance (such as a checkpoint) runs outside of any transaction, in its place in the order. A caller that must not
+continue with a failed connection says so with `goes_on`: then everything that waits fails with the same error, and the
+connection is closed.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 Job: TypeAlias = Callable[[Connection], Any]
-# Carries a function to where waiting for the disk hurts nobody, and its result back.
+# Runs a function where waiting for the disk delays nobody, and returns its result.
 Runner: TypeAlias = Callable[[Callable[[], Any]], Deferred[Any]]
 
-JOBS_PER_TRANSACTION = 500  # some 20 ms: what a reader behind a flood of writers waits
+JOBS_PER_TRANSACTION = 500  # some 20 ms: the time that a reader waits behind a flood of writers
 JOBS_WAITING = 50_000
 
-# What a job can get wrong for itself alone. Any other sqlite3.Error is the database's: disk full, locked, broken.
+# Errors of one job alone. Any other sqlite3.Error is the database's: disk full, locked, broken.
 _OF_THE_JOB = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
 
 
@@ -47,7 +47,9 @@ class _WaitingJob:
 
 
 class CommitQueue:
-    """The jobs that wait for one connection. `run` may carry them to another thread; all else stays in the caller's."""
+    """The jobs that wait for one connection. `run` may carry them to another thread; everything else stays in the
+    caller's.
+    """
 
     def __init__(
         self,
@@ -57,9 +59,9 @@ class CommitQueue:
         starting: Callable[[], None] = lambda: None,
         goes_on: Callable[[StoreUnavailable], bool] = lambda _: True,
     ) -> None:
-        """`starting` is called in the caller's thread before a transaction is handed over.
+        """`starting` is called in the caller's thread before a transaction is passed to `run`.
 
-        `goes_on` is asked, before any Deferred fires, whether the connection may be used after it failed.
+        `goes_on` is called, before any Deferred fires, and returns whether the connection may be used after it failed.
         """
         self._connection = connection
         self._run = run
@@ -75,7 +77,7 @@ class CommitQueue:
         return self._add(lambda connection: job(connection, *args, **kwargs), writes=False)
 
     def write(self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Run a job that changes something; the Deferred fires when the change will outlive a crash."""
+        """Run a job that changes something; the Deferred fires when the change will survive a crash."""
         return self._add(lambda connection: job(connection, *args, **kwargs), writes=True)
 
     def maintain(self, job: Job) -> Deferred[Any]:
@@ -83,7 +85,7 @@ class CommitQueue:
         return self._add(job, writes=False, is_alone=True)
 
     def close(self) -> Deferred[None]:
-        """Do what waits, close the connection, and take no more."""
+        """Do the waiting jobs, close the connection, and accept no more."""
         if self._closed is None:
             self._closed = Deferred()
             self._start()
@@ -93,7 +95,7 @@ class CommitQueue:
         if self._closed is not None:
             return fail(StoreUnavailable("the store is closed"))
         if len(self._waiting) >= JOBS_WAITING:
-            return fail(StoreUnavailable(f"{JOBS_WAITING} requests are waiting for the store already"))
+            return fail(StoreUnavailable(f"{JOBS_WAITING} requests are already waiting for the store"))
         done: Deferred[Any] = Deferred()
         self._waiting.append(_WaitingJob(job=job, writes=writes, done=done, is_alone=is_alone))
         self._start()
@@ -121,7 +123,7 @@ class CommitQueue:
         return batch
 
     def _finish(self, outcomes: list[Any] | Failure, batch: Sequence[_WaitingJob]) -> None:
-        """Tell everybody; what they ask for in answer is in the next transaction together."""
+        """Fire the Deferreds; requests that their callbacks make go into the next transaction together."""
         error = outcomes.value if isinstance(outcomes, Failure) else None
         if self.fault is None or not self.fault.lasts:
             self.fault = fault_of(error.__cause__) if error is not None else None
@@ -135,7 +137,7 @@ class CommitQueue:
 
 
 def run_transaction(connection: Connection, batch: Sequence[_WaitingJob]) -> list[Any]:
-    """The outcome of each job, a result or a Failure, all of them committed; StoreUnavailable when none is."""
+    """Return the outcome of each job, a result or a Failure, all committed; raise StoreUnavailable if none is."""
     try:
         connection.execute("BEGIN IMMEDIATE" if any(waiting.writes for waiting in batch) else "BEGIN")
         outcomes = [_run_job(connection, waiting.job) for waiting in batch]
@@ -148,7 +150,7 @@ def run_transaction(connection: Connection, batch: Sequence[_WaitingJob]) -> lis
 
 
 def run_alone(connection: Connection, batch: Sequence[_WaitingJob]) -> list[Any]:
-    """The outcome of one job that runs outside of any transaction; StoreUnavailable when the database fails."""
+    """Return the outcome of one job outside of any transaction; raise StoreUnavailable if the database fails."""
     try:
         return [waiting.job(connection) for waiting in batch]
     except sqlite3.Error as error:

@@ -6,19 +6,19 @@ from gateway.xmpp.errors import GatewayError
 
 
 class StoreError(GatewayError):
-    """Something was not stored or read; what was there before is unchanged."""
+    """Something was not stored or read; the previous state is unchanged."""
 
 
 class AccountExists(StoreError):
     """An account cannot be added twice."""
 
     def __init__(self, account: str) -> None:
-        super().__init__(f"{account} exists already")
+        super().__init__(f"{account} already exists")
         self.account = account
 
 
 class NoSuchAccount(StoreError):
-    """The account that something was to be read from or stored for does not exist."""
+    """The account to read from or store for does not exist."""
 
     def __init__(self, account: str) -> None:
         super().__init__(f"there is no account {account}")
@@ -26,10 +26,10 @@ class NoSuchAccount(StoreError):
 
 
 class StoreFull(StoreError):
-    """An account has as much of something as one account may have; `what` says of what."""
+    """An account has reached a limit; `what` says of what."""
 
     def __init__(self, what: str, limit: int) -> None:
-        super().__init__(f"an account has at most {limit} {what}")
+        super().__init__(f"an account may have at most {limit} {what}")
         self.what = what
         self.limit = limit
 

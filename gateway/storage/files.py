@@ -1,12 +1,12 @@
-"""The database file: made for its owner only, opened to last, brought to the newest schema.
+"""The database file: created for its owner only, opened for durable writes, migrated to the newest schema.
 
 Durability: with a write-ahead log and `synchronous=FULL` a commit is on the disk when it returns, so neither SIGKILL
-nor a power failure loses what was acknowledged. NORMAL would save the wait and lose the last commits with the power.
-The log also lets another process (`xmpp-gateway account`) read and write while the service runs: either waits for the
-other's transaction, at most `BUSY_SECONDS`.
+nor a power failure loses what was acknowledged. NORMAL would save the wait and lose the last commits when the power
+fails. The log also lets another process (`xmpp-gateway account`) read and write while the service runs: each waits for
+the other's transaction, at most `BUSY_SECONDS`.
 
-Migrations: `schema/v<n>.sql` takes schema n-1 to n. Each runs in one transaction with the number it is recorded by
-(`PRAGMA user_version`), so that a crash leaves the old schema or the new one, and two processes do not both migrate.
+Migrations: `schema/v<n>.sql` takes schema n-1 to n. Each runs in one transaction together with its number (`PRAGMA
+user_version`), so a crash leaves the old schema or the new one, and two processes do not both migrate.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from pathlib import Path
 from sqlite3 import Connection
 
 BUSY_SECONDS = 5
-APPLICATION_ID = 0x58_4D_50_47  # "XMPG": what `file` and we know the database by
+APPLICATION_ID = 0x58_4D_50_47  # "XMPG": by which `file` and we recognise the database
 
-# Of the file format of SQLite (https://www.sqlite.org/fileformat.html §1.3).
+# Offsets in SQLite's file format (https://www.sqlite.org/fileformat.html §1.3).
 _HEADER_BYTES, _MAGIC, _APPLICATION_ID_AT = 100, b"SQLite format 3\0", 68
 _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileKind:
-    """A kind of database file: how it is recognised, and where the steps to its newest schema are."""
+    """A kind of database file: how it is recognised, and where its migrations are."""
 
     application_id: int
-    package: str  # whose folder schema/ holds v1.sql, v2.sql ...
+    package: str  # whose folder schema/ contains v1.sql, v2.sql ...
     pragmas: tuple[str, ...] = _PRAGMAS
 
 
 ACCOUNTS = FileKind(application_id=APPLICATION_ID, package="gateway.storage")
-"""Accounts and what belongs to them."""
+"""Accounts and their data."""
 
 
 class UnusableFile(Exception):
@@ -47,7 +47,7 @@ class UnusableFile(Exception):
 
 
 class ForeignFile(UnusableFile):
-    """The file is no database, or the database of something else."""
+    """The file is not a database, or is the database of another program."""
 
 
 class NewerSchema(UnusableFile):
@@ -55,12 +55,12 @@ class NewerSchema(UnusableFile):
 
 
 def glance(path: Path, kind: FileKind = ACCOUNTS) -> None:
-    """Raise UnusableFile if there is something that is plainly no database of ours; nothing is opened by SQLite."""
+    """Raise UnusableFile if a file is clearly not a database of ours; SQLite does not open it."""
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return  # the last: whoever checks a configuration need not be the gateway's user
+        return  # the user who checks a configuration need not be the gateway's user
     except OSError as error:
         raise UnusableFile(f"cannot read {path}: {error.strerror}") from error
     application = int.from_bytes(header[_APPLICATION_ID_AT : _APPLICATION_ID_AT + 4], "big")
@@ -71,12 +71,12 @@ def glance(path: Path, kind: FileKind = ACCOUNTS) -> None:
 
 
 def _whose(application: int) -> str:
-    """Return whose database bears that application id: that of another program, or another one of ours."""
+    """Return the owner of that application id: another program, or another database of ours."""
     return "kind" if application >> 8 == APPLICATION_ID >> 8 else "program's"
 
 
 def open_file(path: Path, kind: FileKind = ACCOUNTS) -> Connection:
-    """Open a database, or make it, with the newest schema; UnusableFile where that cannot be."""
+    """Open a database, or create it, with the newest schema; raise UnusableFile if that is impossible."""
     try:
         _make_private(path)
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -92,7 +92,7 @@ def open_file(path: Path, kind: FileKind = ACCOUNTS) -> Connection:
 
 
 def prepare(connection: Connection, path: Path, kind: FileKind = ACCOUNTS) -> None:
-    """Set up a fresh connection and bring the file to the newest schema."""
+    """Set up a new connection and migrate the file to the newest schema."""
     try:
         _check_owner(connection, path, kind)
         for pragma in kind.pragmas:
@@ -100,12 +100,12 @@ def prepare(connection: Connection, path: Path, kind: FileKind = ACCOUNTS) -> No
         migrate(connection, load_schemas(kind), kind)
     except sqlite3.Error as error:
         raise UnusableFile(
-            f"cannot use {path}: {error}; it must be a database of this gateway's, or not exist"
+            f"cannot use {path}: {error}; it must be a database of this gateway, or not exist"
         ) from error
 
 
 def _set(connection: Connection, pragma: str) -> None:
-    """SQLite does not wait by itself while somebody else brings the same file to its log; so we do."""
+    """Set a pragma, and retry: SQLite does not wait by itself while another process switches the file to its log."""
     patience = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -118,18 +118,18 @@ def _set(connection: Connection, pragma: str) -> None:
 
 
 def load_schemas(kind: FileKind = ACCOUNTS) -> list[str]:
-    """The steps from an empty file to the newest schema, in order."""
+    """Return the steps from an empty file to the newest schema, in order."""
     folder = resources.files(kind.package).joinpath("schema")
     count = sum(entry.name.endswith(".sql") for entry in folder.iterdir())
     return [folder.joinpath(f"v{number}.sql").read_text("utf-8") for number in range(1, count + 1)]
 
 
 def migrate(connection: Connection, schemas: list[str], kind: FileKind = ACCOUNTS) -> None:
-    """Run the steps that this database has not seen."""
+    """Run the steps that this database lacks."""
     while read_schema_version(connection) < len(schemas):
         connection.execute("BEGIN IMMEDIATE")
         try:
-            version = read_schema_version(connection)  # another process may have been faster
+            version = read_schema_version(connection)  # another process may have migrated first
             for statement in split_statements("".join(schemas[version : version + 1])):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {kind.application_id}")
@@ -141,12 +141,12 @@ def migrate(connection: Connection, schemas: list[str], kind: FileKind = ACCOUNT
 
 
 def read_schema_version(connection: Connection) -> int:
-    """The schema that the file has; 0 for a new one."""
+    """Return the schema of the file; 0 for a new one."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def split_statements(script: str) -> Iterator[str]:
-    """The statements of a script one by one: `executescript` would commit the transaction around them."""
+    """Yield the statements of a script one by one, because `executescript` would commit the surrounding transaction."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
@@ -156,7 +156,7 @@ def split_statements(script: str) -> Iterator[str]:
 
 
 def _make_private(path: Path) -> None:
-    """Folder 0700 where there is none, file 0600; SQLite gives its log the rights of the file."""
+    """Create a missing folder with mode 0700 and the file with mode 0600; SQLite gives its log the mode of the file."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -167,7 +167,7 @@ def _make_private(path: Path) -> None:
 
 
 def _check_owner(connection: Connection, path: Path, kind: FileKind) -> None:
-    """Refuse, before anything is changed, a database that is another program's or a newer version's."""
+    """Refuse, before anything is changed, a database of another program or of a newer version."""
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if tables and application != kind.application_id:

@@ -1,4 +1,4 @@
-"""What is wrong with a database, in words: from the error of SQLite to a sentence and a remedy."""
+"""Database faults in words: from the error of SQLite to a sentence and a remedy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class StoreFault:
     """Why the database does not work: `sentence` says what is wrong, `remedy` what to do.
 
-    `lasts` until the file is opened again: more of it may be unreadable than what was read.
+    `lasts`: until the file is reopened, because more of it may be unreadable than the part that was read.
     """
 
     word: str
@@ -21,7 +21,7 @@ class StoreFault:
 
 FULL = StoreFault(
     word="full",
-    sentence="the disk of the accounts' database is full, so nothing about accounts can be changed",
+    sentence="the disk of the accounts' database is full, so accounts cannot be changed",
     remedy="make room on that disk",
 )
 LOCKED = StoreFault(
@@ -59,7 +59,7 @@ _FAULTS = {
 
 
 def fault_of(error: BaseException | None) -> StoreFault | None:
-    """Return what an error of SQLite says about the database; None for an error that is not SQLite's."""
+    """Return the fault of the database that an SQLite error means; None for any other error."""
     if not isinstance(error, sqlite3.Error):
         return None
     return _FAULTS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, IO_ERROR)

@@ -38,7 +38,7 @@ _NOTHING = Relation()
 def _deferred(
     method: Callable[Concatenate[MemoryStore, P], T],
 ) -> Callable[Concatenate[MemoryStore, P], Deferred[T]]:
-    """Let a method that answers at once give a Deferred, as IStore has it."""
+    """Make a synchronous method return a Deferred, as IStore requires."""
 
     @wraps(method)
     def deferred(self: MemoryStore, /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
@@ -51,14 +51,14 @@ def _deferred(
 
 @dataclass(kw_only=True)
 class _Account:
-    """All that belongs to one account."""
+    """Everything that belongs to one account."""
 
     epoch: str
     keys: dict[ScramHash, ScramKeys]
     version: int = 0
     forgotten: int = 0
     relations: dict[str, Relation] = field(default_factory=dict)
-    versions: dict[str, int] = field(default_factory=dict)  # when each contact's item changed last, or was removed
+    versions: dict[str, int] = field(default_factory=dict)  # when each contact's item last changed or was removed
     offline: dict[int, bytes] = field(default_factory=dict)
     blocked: set[str] = field(default_factory=set)
     documents: dict[str, bytes] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class _Account:
         ]
 
     def change(self, contact: str, relation: Relation, kept: int) -> None:
-        """Put a relation in place of the one before it."""
+        """Replace a relation."""
         if relation.item != self.relations.get(contact, _NOTHING).item:
             self.version += 1
             self.versions[contact] = self.version
@@ -95,7 +95,7 @@ class _Account:
 
 @implementer(IStore)
 class MemoryStore:
-    """IStore in memory; `token` makes an unpredictable text."""
+    """IStore in memory; `token` returns an unpredictable string."""
 
     def __init__(self, *, token: Callable[[], str], limits: StoreLimits) -> None:
         self._token = token

@@ -1,4 +1,4 @@
-"""`[storage] url` to a store: which kind, where, and in which thread it works."""
+"""From `[storage] url` to a store: which kind, where, and in which thread it works."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEY = "storage.url"
 
 
 def make_token() -> str:
-    """64 random bits: enough that no two accounts of one address share roster versions."""
+    """Return 64 random bits: enough that no two accounts of one address share roster versions."""
     return secrets.token_hex(8)
 
 
@@ -37,14 +37,14 @@ def open_store(
 ) -> SqliteStore | MemoryStore:
     """Open the store that `url` names: `sqlite:FILE`, relative to the state folder, or `memory:`.
 
-    Without a reactor everything is done in the caller's thread and every Deferred has fired: for commands.
-    ConfigError says in plain words what is wrong.
+    Without a reactor everything is done in the caller's thread and every Deferred has fired; this is for commands.
+    Raises ConfigError with the problem in plain words.
     """
     scheme, colon, rest = url.partition(":")
     if scheme == "memory" and colon and not rest:
         return MemoryStore(token=token, limits=limits)
     if scheme != "sqlite" or not rest:
-        raise ConfigError(KEY, f'"{url}" is no store: write "sqlite:FILE", FILE relative to the state folder')
+        raise ConfigError(KEY, f'"{url}" is not a store: write "sqlite:FILE", with FILE relative to the state folder')
     try:
         connection = open_file(state / rest)
     except UnusableFile as error:
@@ -56,7 +56,7 @@ def open_store(
 
 
 class Worker:
-    """One thread that runs functions one after the other, while the reactor goes on."""
+    """One thread that runs functions one after the other, while the reactor continues."""
 
     def __init__(self, reactor: IReactorFromThreads, name: str = "storage") -> None:
         self._reactor = reactor
@@ -69,12 +69,12 @@ class Worker:
         return deferToThreadPool(self._reactor, self._pool, function)
 
     def stop(self) -> None:
-        """End the thread, which has nothing to do any longer."""
+        """End the thread, which has no more work."""
         self._pool.stop()
 
 
 class _BackgroundThread(threading.Thread):
-    """A thread that does not hold up a process that ends without closing the store."""
+    """A thread that does not keep a process alive that ends without closing the store."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs, daemon=True)

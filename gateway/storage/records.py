@@ -1,7 +1,7 @@
-"""The records that a store takes and gives, and how much of it one account may use.
+"""The records of a store, and the limits for one account.
 
-An account and a contact are prepared bare JIDs. What an account has to do with a contact is a `Relation`: a roster
-item, an unanswered request of the contact's to see our presence, both, or neither. The nine states of RFC 6121 §A.1 are
+An account and a contact are prepared bare JIDs. The relation of an account to a contact is a `Relation`: a roster item,
+an unanswered request of the contact to see our presence, both, or neither. The nine states of RFC 6121 §A.1 are
 relations, so a transition is one function from a relation to a relation.
 """
 
@@ -39,13 +39,13 @@ class RosterItem:
 
     @property
     def size(self) -> int:
-        """The bytes of its texts."""
+        """The size of its strings in bytes."""
         return sum(len(text.encode()) for text in (self.contact, self.name, *self.groups))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Relation:
-    """What an account has to do with one contact."""
+    """The relation of an account to one contact."""
 
     item: RosterItem | None = None
     request: bytes | None = field(
@@ -63,13 +63,13 @@ class RelationUpdate:
 
     @property
     def changes_roster(self) -> bool:
-        """Whether there is anything to push."""
+        """Return whether there is anything to push."""
         return self.before.item != self.after.item
 
 
 @dataclass(frozen=True, kw_only=True)
 class Roster:
-    """A whole roster in one of its versions, ordered by contact."""
+    """A whole roster in one version, ordered by contact."""
 
     version: str
     items: tuple[RosterItem, ...]
@@ -77,7 +77,7 @@ class Roster:
 
 @dataclass(frozen=True, kw_only=True)
 class RosterChange:
-    """What became of one contact in one version; `item` is None when the contact was removed."""
+    """The change of one contact in one version; `item` is None if the contact was removed."""
 
     version: str
     contact: str
@@ -94,7 +94,7 @@ class SubscriptionRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class OfflineMessage:
-    """A stanza that waits for its account to come online; ids grow, and none is used twice."""
+    """A stanza that waits for its account to come online; ids increase, and none is used twice."""
 
     id: int
     stanza: bytes = field(repr=False)
@@ -102,7 +102,7 @@ class OfflineMessage:
 
 @dataclass(frozen=True, kw_only=True)
 class StoreLimits:
-    """How much one account may have of each thing."""
+    """The limits for one account."""
 
     roster_items: int = 5000
     item_bytes: int = 16_384
@@ -113,10 +113,10 @@ class StoreLimits:
     blocked: int = 5000
     documents: int = 100
     document_bytes: int = 262_144
-    forgotten_contacts: int = 500  # removed contacts that a client with an old roster version can still be told of
+    forgotten_contacts: int = 500  # the removed contacts remembered for clients with an old roster version
 
     def check_relation(self, before: Relation, after: Relation) -> None:
-        """Refuse an item or request that is too large; counting them is the store's part."""
+        """Refuse an item or request that is too large; the store counts them."""
         if after.item and after.item != before.item:
             check_limit("bytes in a roster item", after.item.size, self.item_bytes)
         if after.request and after.request != before.request:
@@ -124,23 +124,23 @@ class StoreLimits:
 
 
 def check_limit(what: str, amount: int, limit: int) -> None:
-    """Raise StoreFull when the amount that there would be is beyond the limit."""
+    """Raise StoreFull if the new amount would be beyond the limit."""
     if amount > limit:
         raise StoreFull(what, limit)
 
 
 def check_contact(contact: str, relation: Relation) -> None:
-    """A change may not turn a relation into one with somebody else."""
+    """Raise Misuse if a change would make the relation one with a different contact."""
     if relation.item and relation.item.contact != contact:
         raise Misuse(f"a change for {contact} gave an item for {relation.item.contact}")
 
 
 def write_version(epoch: str, number: int) -> str:
-    """A roster version for the wire; `epoch` is another one when an account was deleted and created again."""
+    """Return a roster version for the wire; `epoch` differs after an account was deleted and created again."""
     return f"{epoch}-{number}"
 
 
 def read_version(text: str, epoch: str) -> int | None:
-    """The number in a version that a client remembers; None when it is not of this account's roster."""
+    """Return the number in a version that a client remembers; None if it is not of this account's roster."""
     found, _, number = text.rpartition("-")
     return read_number(number, _MOST_VERSION) if found == epoch else None

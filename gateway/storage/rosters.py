@@ -1,7 +1,8 @@
 """The SQL of rosters and subscription requests: functions over a connection, each inside the caller's transaction.
 
-An item carries the number of the roster's version in which it last changed; so does the note of a removal. What changed
-since a version is both, in the order of these numbers. Only this many removals are noted: an older version is unknown.
+An item has the number of the roster version in which it last changed; so has the record of a removal. The changes since
+a version are both, in the order of these numbers. Only a limited number of removals is recorded: for an older version
+the changes are unknown.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def requests(db: Connection, account: str) -> tuple[SubscriptionRequest, ...]:
 
 
 def _read_head(db: Connection, account: str) -> tuple[int, str, int, int]:
-    """The account's row, and its roster's epoch, version, and the last version whose removals are forgotten."""
+    """Return the account's row, and its roster's epoch, version, and the last version whose removals are forgotten."""
     head = db.execute(
         "SELECT id, epoch, roster_version, roster_forgotten FROM accounts WHERE address = ?", (account,)
     ).fetchone()
@@ -132,7 +133,7 @@ def _write_item(db: Connection, row: int, contact: str, item: RosterItem | None,
 
 
 def _note_removal(db: Connection, row: int, contact: str, number: int, kept: int) -> None:
-    """Note a removal; keep only the last such notes, and remember how far back they reach."""
+    """Record a removal; keep only the last such records, and remember how far back they reach."""
     db.execute("INSERT INTO removals VALUES (?, ?, ?)", (row, contact, number))
     oldest = db.execute(
         "SELECT version FROM removals WHERE account = ? ORDER BY version DESC LIMIT 1 OFFSET ?", (row, kept)

@@ -1,7 +1,7 @@
 """A store in one SQLite file: IStore over a queue of jobs.
 
-twisted.enterprise.adbapi was weighed: it commits every call on its own, and so waits for the disk as often as there
-are stanzas in a flood of offline messages. Here what waits together is committed together (commits.py).
+twisted.enterprise.adbapi was considered: it commits every call separately, and so waits for the disk as often as there
+are stanzas in a flood of offline messages. Here, jobs that wait at the same time are committed together (commits.py).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from gateway.storage.records import (
 
 @implementer(IStore)
 class SqliteStore:
-    """IStore over a connection; `token` makes an unpredictable text.
+    """IStore over a connection; `token` returns an unpredictable string.
 
     `run` carries transactions to where waiting is allowed, and `stop` ends that when the store is closed.
     """
@@ -114,11 +114,11 @@ class SqliteStore:
 
     @property
     def fault(self) -> StoreFault | None:
-        """What is wrong with the database, as far as the last transaction has shown."""
+        """The fault of the database, as the last transaction has shown it."""
         return self._queue.fault
 
     def look(self) -> Deferred[None]:
-        """Write something that changes nothing, to learn whether the database works; `fault` has the answer."""
+        """Write without changing anything, to find out whether the database works; `fault` has the answer."""
         return self._queue.write(statements.touch).addErrback(_noted)
 
     def close(self) -> Deferred[None]:
@@ -128,5 +128,5 @@ class SqliteStore:
 
 
 def _noted(failure: Failure) -> None:
-    """Pass over a failure that the queue has noted as its fault."""
+    """Ignore a failure that the queue has recorded as its fault."""
     failure.trap(StoreUnavailable)

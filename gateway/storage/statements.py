@@ -1,6 +1,6 @@
 """The SQL of accounts, offline messages, blocking lists and documents: functions over a connection.
 
-Each runs inside a transaction of the caller's, and is undone by the caller when it raises.
+Each runs inside the caller's transaction, and the caller undoes it when it raises.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from gateway.storage.records import OfflineMessage, StoreLimits, check_limit
 
 
 def touch(db: Connection) -> None:
-    """Write the number of the schema as it is: a change of the file that changes nothing."""
+    """Write the number of the schema unchanged: a write to the file that changes nothing."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
     db.execute(f"PRAGMA user_version = {version}")
 
 
 def find_account(db: Connection, account: str) -> int:
-    """The row of an account; NoSuchAccount where there is none."""
+    """Return the row of an account; raise NoSuchAccount if there is none."""
     row = db.execute("SELECT id FROM accounts WHERE address = ?", (account,)).fetchone()
     if row is None:
         raise NoSuchAccount(account)
@@ -28,7 +28,7 @@ def find_account(db: Connection, account: str) -> int:
 
 
 def count_rows(db: Connection, table: str, row: int) -> int:
-    """How many rows of a table belong to an account."""
+    """Return how many rows of a table belong to an account."""
     return int(db.execute(f"SELECT count(*) FROM {table} WHERE account = ?", (row,)).fetchone()[0])
 
 
@@ -42,7 +42,7 @@ def add_account(db: Connection, account: str, keys: Collection[ScramKeys], epoch
 
 
 def delete_account(db: Connection, account: str) -> None:
-    """IStore.delete_account: what hangs on the row goes with it."""
+    """Do IStore.delete_account; everything that refers to the row is deleted with it."""
     db.execute("DELETE FROM accounts WHERE id = ?", (find_account(db, account),))
 
 

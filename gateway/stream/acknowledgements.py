@@ -1,11 +1,11 @@
 """Acknowledgements: the stanzas that each side of a stream has taken responsibility for (XEP-0198 §4).
 
-Two counters and a queue. `received` counts what the other side sent and we handled: our h. What we sent and the other
-side has not acknowledged is kept, in order, until it does. Counters are kept whole and told modulo 2^32.
+Two counters and a queue. `received` counts the stanzas that the other side sent and we handled: our h. The stanzas that
+we sent are kept, in order, until the other side acknowledges them. Counters are kept as integers and sent modulo 2^32.
 
-This outlives a connection. After one broke, `acknowledge` takes the h with which the other side resumes, and what is
-left is sent again: as it is (`unacknowledged`, still counted), or again by its owner (`take_back`, no longer
-counted). The code that fills the queue bounds it; `is_full` says when.
+This outlives a connection. After a break, `acknowledge` takes the h with which the other side resumes, and the rest is
+sent again: either unchanged (`unacknowledged`, still counted), or by its owner (`take_back`, no longer counted). The
+code that fills the queue bounds it; `is_full` says when.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Acknowledgements(Generic[T]):
-    """Both directions of one managed stream; T is what is sent, usually stanzas."""
+    """Both directions of one managed stream; T is the type of what is sent, usually stanzas."""
 
     def __init__(self, most_bytes: int = 1 << 20) -> None:
         self.waiting_bytes = 0
@@ -32,17 +32,17 @@ class Acknowledgements(Generic[T]):
         self._received = 0
         self._acknowledged = 0
         self._waiting: deque[T] = deque()
-        self._sizes: deque[tuple[int, int]] = deque()  # of each batch: the count of all sent up to its end, its bytes
+        self._sizes: deque[tuple[int, int]] = deque()  # for each batch: the count of all sent up to its end, its bytes
 
     # -- what the other side sends -----------------------------------------------------------------------------------
 
     @property
     def h(self) -> int:
-        """How many of their stanzas we have handled, as it is told to them."""
+        """The number of their stanzas that we have handled, as it is sent to them."""
         return self._received % MODULUS
 
     def handled(self, count: int) -> None:
-        """We have taken responsibility for this many more of their stanzas."""
+        """Count more of their stanzas as handled."""
         self._received += count
 
     # -- what we send ------------------------------------------------------------------------------------------------
@@ -52,46 +52,46 @@ class Acknowledgements(Generic[T]):
 
     @property
     def sent(self) -> int:
-        """How many stanzas we have sent."""
+        """The number of stanzas that we have sent."""
         return self._acknowledged + len(self._waiting)
 
     @property
     def acknowledged(self) -> int:
-        """How many of them the other side has acknowledged."""
+        """The number of them that the other side has acknowledged."""
         return self._acknowledged
 
     @property
     def is_full(self) -> bool:
-        """Whether as many bytes wait for acknowledgement as are meant to."""
+        """Return whether the unacknowledged bytes have reached their limit."""
         return self.waiting_bytes >= self._most_bytes
 
     def add(self, batch: Sequence[T], size: int) -> None:
-        """This batch is being sent, `size` bytes long."""
+        """Record a batch that is being sent, `size` bytes long."""
         self._waiting.extend(batch)
         self._sizes.append((self.sent, size))
         self.waiting_bytes += size
 
     def acknowledge(self, h: int) -> list[T]:
-        """The other side has handled everything up to `h`; the answer is what of it is new, oldest first.
+        """Record that the other side has handled everything up to `h`; return what is newly acknowledged, oldest first.
 
-        Raises StreamError when that is more than was sent, or less than it had handled before.
+        Raise StreamError if that is more than was sent, or less than it had handled before.
         """
         new = (h - self._acknowledged) % MODULUS
         if new > len(self._waiting):
             raise _too_high(h, self.sent % MODULUS)
         handled = [self._waiting.popleft() for _ in range(new)]
         self._acknowledged += new
-        # The bytes of a batch are given back when all of it is acknowledged.
+        # The bytes of a batch are released when all of it is acknowledged.
         while self._sizes and self._sizes[0][0] <= self._acknowledged:
             self.waiting_bytes -= self._sizes.popleft()[1]
         return handled
 
     def unacknowledged(self) -> list[T]:
-        """What was sent and not acknowledged, oldest first; it stays counted as sent."""
+        """Return what was sent and not acknowledged, oldest first; it stays counted as sent."""
         return list(self._waiting)
 
     def take_back(self) -> list[T]:
-        """What was sent and not acknowledged, oldest first; it counts as never sent."""
+        """Return what was sent and not acknowledged, oldest first; it counts as never sent."""
         waiting = list(self._waiting)
         self._waiting.clear()
         self._sizes.clear()
@@ -101,5 +101,5 @@ class Acknowledgements(Generic[T]):
 
 def _too_high(h: int, sent: int) -> StreamError:
     detail = Element(STREAM_MANAGEMENT, "handled-count-too-high", {"h": str(h), "send-count": str(sent)})
-    text = f"{h} stanzas were acknowledged, and {sent} were sent"
+    text = f"{h} stanzas were acknowledged, but only {sent} were sent"
     return StreamError(StreamCondition.UNDEFINED_CONDITION, text, detail=detail)

@@ -1,8 +1,8 @@
 """Bare errors: a `<stream:error/>` where a stream header should be.
 
 Some servers refuse before they have sent a header, or do not send one again after TLS or SASL and write the error as if
-the stream before went on. There the prefix `stream` is not declared, and a parser sees a fault of XML and nothing else,
-so that nobody learns what the server said. Such an error gets the header that it lacks.
+the earlier stream continued. The prefix `stream` is then not declared, so a parser would only see a fault in the XML,
+and nobody would learn what the server said. Such an error gets the header that it lacks.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from gateway.xmpp.namespaces import STREAMS
 
 _ERROR = re.compile(rb"<(?:stream:)?error(?=[ \t\r\n/>])")
 _START = re.compile(rb"[ \t\r\n]*(?:<\?xml[^>]{0,100}\?>)?[ \t\r\n]*")
-_LONGEST = 256  # bytes; whoever has not come to the point by then means something else
+_LONGEST = 256  # bytes; within these, every peer has begun its header or its error
 _COMPLETE = len(b"<stream:error ")
 
 
 class HeaderLacking:
-    """What the other side sends until its header, or its error instead, is recognised."""
+    """The other side's first bytes, until its header, or an error in place of it, is recognised."""
 
     def __init__(self, content_namespace: str) -> None:
         self.is_lacking = False  # an error has come without a header
@@ -26,7 +26,7 @@ class HeaderLacking:
         self._held: bytes | None = b""
 
     def completed(self, data: bytes) -> bytes:
-        """The bytes for the parser, with a header before an error that has none; empty while that is not known."""
+        """Return bytes for the parser, with a header before an error that has none; empty while this is undecided."""
         if self._held is None:
             return data
         data = self._held + data
@@ -44,5 +44,5 @@ class HeaderLacking:
 
 
 def _may_become_error(data: bytes) -> bool:
-    """Whether these first bytes may grow into the start of an error."""
+    """Return whether these first bytes may be the beginning of an error."""
     return data.startswith(b"<?xml") or any(start.startswith(data) for start in (b"<stream:error", b"<error", b"<?xml"))

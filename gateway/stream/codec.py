@@ -1,13 +1,13 @@
-"""Codec: bytes of one XML stream -> its root tag, stanzas, other elements, its end (RFC 6120 §4, §11).
+"""Codec: from the bytes of one XML stream to its root tag, stanzas, other elements, and its end (RFC 6120 §4, §11).
 
-expat judges (see `expat`), and regular expressions cut up the bytes that expat has passed: stanzas as they usually are,
-all those that one read has brought with one search; anything else one by one, with `framing` to find its end. A stanza
-that only passes costs no call per element and no tree. Nothing is handed on before expat has passed its last byte. What
-a stanza borrows from its stream (see `scope`) is written into it here, so that from here on its bytes can go anywhere.
+expat checks the bytes (see `expat`), and regular expressions cut up what it has accepted: one search finds all usual
+stanzas of a read; anything else is read one by one, and `framing` finds its end. A stanza that only passes costs no
+call per element and no tree. Nothing is returned before expat has accepted its last byte. What a stanza borrows from
+its stream (see `scope`) is written into it here, so that from here on its bytes can go anywhere.
 
-The codec counts before it spends: bytes and tags of the element under way, its depth, and tokens that do not end. Once
-stanzas may pass, one that is too much is handed on as its start tag alone, with its flaw; the rest of it is skipped.
-One codec lives from one stream header to the next restart.
+The codec counts before it spends: bytes and tags of the unfinished element, its depth, and tokens that do not end. Once
+stanzas may pass, one that is too much is returned as its start tag alone, with its flaw, and the rest of it is skipped.
+A codec is used from one stream header to the next restart.
 """
 
 from __future__ import annotations
@@ -38,32 +38,36 @@ Item = RootTag | Stanza | Element | EndOfStream
 
 
 class AddressLookup(Protocol):
-    """Prepared addresses, each prepared once; raises MalformedAddress."""
+    """Looks up prepared addresses, each prepared once; raises MalformedAddress."""
 
     def lookup(self, text: str) -> Address:
-        """The address that is written so."""
+        """Return the address with this spelling."""
 
     def read_canonical(self, quoted: bytes) -> Address:
-        """Return the address in an attribute value as it is on the wire, quotes included; raises Respelled, too."""
+        """Return the address in an attribute value as it is on the wire, quotes included; may also raise Respelled."""
 
 
 _WS = rb"[ \t\r\n]"
 
 
 def _start_tag(other_attributes: bytes) -> bytes:
-    """The start tag of a stanza, up to its closing mark. Groups: name, from, to, type, id, xml:lang, with quotes."""
+    """Return the pattern of a stanza's start tag, up to its closing mark.
+
+    Groups: name, from, to, type, id, xml:lang, with quotes.
+    """
     equals = _WS + rb"*+=" + _WS + rb"*+"
     captured = [name + equals + b"(" + QUOTED + b")" for name in (b"from", b"to", b"type", b"id", b"xml:lang")]
     other = other_attributes + rb"[^\s=/>]++" + equals + b"(?:" + QUOTED + b")"
-    # In this group a failed round may leave the white space behind it, which may follow anyway (see `rounds`).
+    # A failed round of this group may leave the white space behind it unread; white space may follow anyway (see
+    # `rounds`).
     attributes = b"(?:" + _WS + b"++(?:" + b"|".join([*captured, other, NEVER]) + b"))*+"
     return b"<(message|presence|iq)" + attributes + _WS + b"*+"
 
 
 _STANZA_TAG = re.compile(_start_tag(b"") + b"(/?+)>")
-# A whole stanza that declares no namespaces itself and has no stanza inside. Groups: all of it, those of its start tag,
-# and instead of them, where no such stanza stands, the next byte; then all the rest is passed over, in one step: it is
-# passed over as often as something else than such a stanza comes.
+# A whole stanza without namespace declarations and without a stanza inside. Groups: all of it, those of its start tag,
+# or, if there is no such stanza, the next byte. In that case all the rest is skipped in one step, once for each element
+# that is not such a stanza.
 _USUAL_STANZA = re.compile(
     b"(" + _start_tag(b"(?!xmlns)") + rb"(?:/>|>[^<]*+" + rounds(rb"<(?!/?(?:message|presence|iq))[^<]*+") + rb"</\2>))"
     rb"|(.).*+",
@@ -81,34 +85,34 @@ _FORGET_AFTER = 1 << 20  # bytes
 
 
 class Codec:
-    """Reads one stream: `feed` it bytes, then `take` what is complete.
+    """Reads one stream: `feed` it bytes, then `take` the complete items.
 
-    A fault is raised as StreamError by the `take` that reaches it, after everything before it has been handed out:
-    items and fault are the same however the bytes were cut.
+    A fault is raised as StreamError by the `take` that reaches it, after everything before it has been returned: items
+    and fault are the same no matter how the bytes were split.
     """
 
     def __init__(
         self, budget: Budget, addresses: AddressLookup, *, content_aliases: frozenset[str] = frozenset()
     ) -> None:
-        """`content_aliases` are further namespaces in which peers are known to put stanzas on such a stream."""
+        """`content_aliases` are further namespaces that peers are known to use for stanzas on such a stream."""
         self.budget = budget
-        self.may_skip = False  # what is over budget; else it ends the stream
+        self.may_skip = False  # stanzas over budget; otherwise they end the stream
         self._read_address = addresses.read_canonical
         self._aliases = content_aliases
         self._content: Collection[str] = content_aliases  # the namespaces of stanzas, once the root is known
         self._judge = XMLJudge()
         self._fault: StreamError | None = None
-        self._buffer: bytes | bytearray = b""  # with the element under way, if any, at its start
-        self._offset = 0  # of the buffer's first byte in what the judge has been fed
-        self._position = 0  # in the buffer, up to where items have been taken
-        self._looked_through: bytes | None = None  # the buffer, when that was searched for what may borrow
+        self._buffer: bytes | bytearray = b""  # with the unfinished element, if any, at its start
+        self._offset = 0  # of the buffer's first byte in all that was fed to the judge
+        self._position = 0  # in the buffer, up to which items have been taken
+        self._looked_through: bytes | None = None  # the buffer when it was last searched for borrowing
         self._may_borrow = False
-        self._trees: TreeReader | None = None  # for what is in the buffer
+        self._trees: TreeReader | None = None  # for the buffer's content
         self._under_way: UnderWay | None = None
-        self._skipping: Skipping | None = None  # in place of that
+        self._skipping: Skipping | None = None  # instead of `_under_way`
         self._scope = _NO_SCOPE
         self._rooted = False
-        self._known: RootTag | Element | None = None  # and to be handed out before anything else
+        self._known: RootTag | Element | None = None  # to be returned before anything else
         self._ended = False
         self._raised = False  # the fault
         self._discards = False
@@ -116,11 +120,11 @@ class Codec:
 
     @property
     def has_more(self) -> bool:
-        """Whether anything but white space was received beyond what has been handed out, well-formed or not."""
+        """Return whether anything but white space was received and not yet returned, well-formed or not."""
         return bool(self._buffer[self._position :].strip()) or self._fault is not None or self._known is not None
 
     def feed(self, data: bytes) -> None:
-        """Take bytes from the wire. What is wrong with them is raised by `take`, in its turn."""
+        """Take bytes from the wire. `take` raises their faults in their turn."""
         if self._ended:
             return
         if self._fault is not None or self._discards:
@@ -130,7 +134,7 @@ class Codec:
             return
         try:
             if len(self._buffer) - self._position > self.budget.stanza_bytes:
-                raise stream_error(Fault.ENDLESS, "too much was sent ahead of an answer")
+                raise stream_error(Fault.ENDLESS, "too much was sent before an answer")
             self._judge.most_attributes = self.budget.attributes
             self._append(data)
             self._judge.feed(data)
@@ -141,7 +145,7 @@ class Codec:
         self._stop_at(fault)
 
     def _is_known(self, data: bytes) -> bool:
-        """Whether nothing has to be judged, as these bytes have been read before, as one whole."""
+        """Return whether these bytes need no check, because they were read before, as a whole."""
         if self._rooted:
             self._known = known_word(data, self._scope.start_tag, self.budget)
         elif opening := known_opening(data, self.budget):
@@ -159,7 +163,9 @@ class Codec:
             self._buffer = bytearray(self._buffer + data)
 
     def _stop_at(self, fault: StreamError) -> None:
-        """Look at nothing from the fault on. It may be inside a token: a fresh judge says what before it is whole."""
+        """Read nothing beyond the fault. It may be inside a token: a new judge determines which bytes before it are
+        whole.
+        """
         self._fault = fault
         self._drop_from_fault()
         try:
@@ -177,10 +183,10 @@ class Codec:
         self._buffer = bytes(self._buffer[:good])
 
     def discard(self) -> None:
-        """Hand out only the end of the stream from now on, and build and check nothing before it.
+        """Return only the end of the stream from now on, and build and check nothing before it.
 
-        A fault that has been raised stays: behind it no closing tag can be told from anything else. One that has not
-        been raised yet is thrown away with everything else that has not.
+        A fault that has been raised stays, because behind it no closing tag can be recognised. One that has not been
+        raised yet is dropped together with everything else.
         """
         if self._ended or self._raised:
             return
@@ -193,9 +199,9 @@ class Codec:
         self._judge = XMLJudge()
 
     def take(self, at_most: int = -1) -> list[Item]:
-        """Return complete items, in order, up to the first element that is not a stanza; [] when there are none.
+        """Return complete items, in order, up to the first element that is not a stanza; [] if there are none.
 
-        While negotiating they are taken one at a time, since each may change how the next is read.
+        During negotiation they are taken one at a time, because each may change how the next is read.
         """
         items: list[Item] = []
         if self._ended:
@@ -245,14 +251,16 @@ class Codec:
     # -- its children ------------------------------------------------------------------------------------------------
 
     def _is_worth_a_look(self) -> bool:
-        """Whether anything is there that was not at the last look, or the element then incomplete is complete now."""
+        """Return whether there is anything new since the last look, or the element that was incomplete then is
+        complete.
+        """
         passed = self._judge.passed - self._offset
         if self._skipping is not None:
             if not self._has_skipped(passed):
                 return False
             passed = self._judge.passed - self._offset
         if self._under_way is None:
-            if passed <= self._position:  # at most a tag that has not ended
+            if passed <= self._position:  # at most an unfinished tag
                 self.budget.check_size(len(self._buffer) - self._position)
             return passed > self._position
         if self._under_way.is_complete(self._buffer, passed, counts=self._judge.saw_cdata):
@@ -283,16 +291,16 @@ class Codec:
                 if (item := self._next_element(buffer, passed, may_borrow)) is None:
                     break
                 items.append(item)
-                if type(item) is Element:  # it may change what becomes of everything behind it
+                if type(item) is Element:  # it may change how everything behind it is treated
                     break
         finally:
             passed -= self._forget_taken(buffer)
         self._look_ahead(passed)
 
     def _forget_taken(self, buffer: bytes) -> int:
-        """Drop what has been taken, and say how many bytes; where little was taken of much, that can wait.
+        """Drop what has been taken, and return how many bytes; if that is little of a large buffer, do it later.
 
-        Where items are taken one by one, copying the rest behind each of them would take quadratic time.
+        Copying the rest behind each item, where items are taken one by one, would take quadratic time.
         """
         taken = self._position
         if self._under_way is None and taken < len(buffer) // 2 and self._fault is None:
@@ -310,9 +318,9 @@ class Codec:
         self._looked_through = None
 
     def _take_usual_stanzas(self, items: list[Item], buffer: bytes, passed: int, may_borrow: bool) -> bool:
-        """All stanzas up to what is not a usual one; this is the way of nearly everything that passes.
+        """Take all stanzas up to the first unusual one; nearly everything on the wire goes this way.
 
-        Return whether there was any.
+        Return whether there were any.
         """
         began = position = self._position
         harmless_bytes = self.budget.harmless_bytes
@@ -332,7 +340,7 @@ class Codec:
         return position > began
 
     def _next_element(self, buffer: bytes, passed: int, may_borrow: bool) -> Item | None:
-        """Return the next item, or None when it is incomplete."""
+        """Return the next item, or None if it is incomplete."""
         position = self._position
         name = None
         tag = _STANZA_TAG.match(buffer, position, passed)
@@ -344,7 +352,7 @@ class Codec:
             end = UNUSUAL
         elif tag[7]:
             end = tag.end()
-        elif self._judge.saw_cdata:  # where nothing is what it looks like
+        elif self._judge.saw_cdata:  # inside CDATA, text may look like tags
             end = UNUSUAL
         else:
             name = tag[1]
@@ -366,10 +374,10 @@ class Codec:
         self._position = end
         return item
 
-    # -- what is over budget -----------------------------------------------------------------------------------------
+    # -- over budget --------------------------------------------------------------------------------------------------
 
     def _over_budget(self, raw: bytes) -> Stanza | None:
-        """A whole element that is more than it may be, without all but its start tag."""
+        """Return the start tag of a whole element that is over budget, as a stanza."""
         try:
             self.budget.check_whole(raw)
         except OverBudget as fault:
@@ -381,7 +389,7 @@ class Codec:
         return None
 
     def _skip(self, items: list[Item], fault: OverBudget) -> None:
-        """What is under way is more than it may be: hand on its start tag, and keep nothing of what follows."""
+        """Return only the start tag of an unfinished element that is over budget, and keep nothing of the rest."""
         self._cut()
         passed = self._judge.passed - self._offset
         flawed = self._start_tag_alone(bytes(self._buffer), passed, fault)
@@ -397,7 +405,7 @@ class Codec:
             self._fault = endless
 
     def _has_skipped(self, passed: int) -> bool:
-        """Whether the end of what is being skipped has come."""
+        """Return whether the end of the skipped element has come."""
         assert self._skipping is not None
         end = self._skipping.end(self._buffer, passed)
         behind = self._skipping.forget() if end == INCOMPLETE else end
@@ -408,7 +416,7 @@ class Codec:
         return end != INCOMPLETE
 
     def _start_tag_alone(self, buffer: bytes, passed: int, fault: OverBudget) -> Stanza | None:
-        """The stanza that begins here, as its start tag and its flaw; None where none does whose start tag is whole."""
+        """Return the stanza that begins here, as its start tag and its flaw; None if no whole start tag does."""
         tag = _STANZA_TAG.match(buffer, 0, passed) if self.may_skip else None
         if tag is None or tag.end() > self.budget.stanza_bytes:
             return None
@@ -420,17 +428,17 @@ class Codec:
         return Stanza(stanza.name, stanza.raw, None, stanza.from_, stanza.type, stanza._id, stanza.flaw or flaw)
 
     def _look_ahead(self, passed: int) -> None:
-        """What is to be done between two looks: see what the rest has cost so far, forget what is behind."""
+        """Between two looks, check what the rest has cost so far, and forget what has been read."""
         if self._under_way is not None:
             self._under_way.check(self._buffer, self.budget, passed)
         elif not self._buffer:
             self._judge.saw_cdata = False
         if self._offset > _FORGET_AFTER and self._fault is None:
-            # expat keeps every name that it has ever seen, so that a peer could fill our memory with names.
+            # expat keeps every name that it has ever seen, so a peer could fill our memory with names.
             self._renew_judge()
 
     def rest(self) -> None:
-        """Keep no parser while nothing comes; unless something is half read, which only this one knows."""
+        """Drop the parser while the stream is idle, unless something is half read, which only this parser knows."""
         if self._rooted and not (self._ended or self._buffer or self._fault or self._skipping):
             self._judge.rest(self._scope.start_tag)
             self._offset = len(self._scope.start_tag)
@@ -445,7 +453,7 @@ class Codec:
     def _stanza(
         self, raw: bytes, name: bytes, from_: bytes, to: bytes, type_: bytes, id_: bytes, lang: bytes
     ) -> Stanza:
-        """A stanza from its bytes and its attributes as they stand there, in their quotes; b"" is an absent one."""
+        """Make a stanza from its bytes and its attributes as written, in their quotes; b"" is an absent one."""
         try:
             from_address = self._read_address(from_) if from_ else None
             to_address = self._read_address(to) if to else None
@@ -463,7 +471,7 @@ class Codec:
     def _odd_stanza(
         self, raw: bytes, name: bytes, from_: bytes, to: bytes, type_: bytes, id_: bytes, lang: bytes
     ) -> Stanza:
-        """A stanza of which an address is malformed, or spells its domain in another way than it is prepared."""
+        """Make a stanza with a malformed address, or one whose domain is not spelled in its prepared form."""
         from_address, to_address = self._odd_address(from_), self._odd_address(to)
         flaw = None
         if isinstance(from_address, MalformedAddress):
@@ -494,12 +502,12 @@ class Codec:
             return odd
 
     def _through_tree(self, raw: bytes) -> Stanza | Element:
-        """An element that is not a stanza, or a stanza that cannot travel as it is, through its tree."""
+        """Read an element that is not a stanza, or a stanza that cannot be passed on as it is, through its tree."""
         element = self._tree(raw)
         if element.name not in NAMES or element.namespace not in self._content:
             return element
         try:
-            # Content of its own namespace is written without it, down to where other content begins.
+            # Content of its own namespace is written without a declaration, down to where other content begins.
             raw = element.serialize(element.namespace, at_most=self.budget.stanza_bytes)
         except Oversized as error:
             fault = OverBudget(Fault.TOO_LARGE, f"{self.budget.stanza_bytes} bytes in one element")
@@ -513,7 +521,7 @@ class Codec:
 
     def _tree(self, raw: bytes) -> Element:
         if raw.startswith(b"<stream:features"):
-            return self._scope.parse(raw)  # which may know them
+            return self._scope.parse(raw)  # which may be cached
         if self._trees is None:
             self._trees = TreeReader(self._scope.start_tag)
         return self._trees.read(raw)

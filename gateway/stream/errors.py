@@ -1,4 +1,4 @@
-"""Stream errors on the wire: the condition first, then text, then what the application adds (RFC 6120 §4.9.2)."""
+"""Stream errors on the wire: the condition first, then the text, then an application-specific one (RFC 6120 §4.9.2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ERROR = (STREAMS, "error")
 
 
 def write_error(error: StreamError) -> Element:
-    """`<stream:error/>` for what we tell the other side; our reasons stay with us."""
+    """Return `<stream:error/>` for the other side, without our reasons."""
     children = [Element(STREAM_ERRORS, str(error.condition))]
     if error.text:
         children.append(Element(STREAM_ERRORS, "text", {(XML, "lang"): "en"}, [error.text]))
@@ -21,7 +21,7 @@ def write_error(error: StreamError) -> Element:
 
 
 def read_error(element: Element) -> StreamErrorReceived:
-    """What the other side tells us; a condition that RFC 6120 does not know is `undefined-condition`."""
+    """Read the other side's error; a condition unknown to RFC 6120 becomes `undefined-condition`."""
     named = next((child.name for child in element.elements(STREAM_ERRORS) if child.name != "text"), "")
     text = element.first(STREAM_ERRORS, "text")
     known = named in list(StreamCondition)

@@ -1,6 +1,6 @@
-"""What a Stream says: events (past tense, from the wire) and orders (imperative, to the I/O floor).
+"""The output of a Stream: events (past tense, from the wire) and orders (imperative, for the I/O layer).
 
-Some orders are questions; their answer comes back through `Stream.answer` and is named beside them.
+Some orders are questions; the docstring names the answer, which comes back through `Stream.answer`.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ INVALID = "invalid"
 
 @dataclass(frozen=True, kw_only=True)
 class PairRefused(Event):
-    """The other side does not accept our proof for this pair, or we not theirs; the stream may live on.
+    """The other side does not accept our proof for this pair, or we do not accept theirs; the stream may continue.
 
-    `condition` is INVALID where the authoritative server disowned the key, else that of a dialback error.
+    `condition` is INVALID if the authoritative server disowned the key, else that of a dialback error.
     """
 
     pair: DomainPair
@@ -68,7 +68,7 @@ class ProofFailed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationAnswered(Event):
-    """An authoritative server has answered our db:verify; `valid` is None when it answered with an error."""
+    """An authoritative server has answered our db:verify; `valid` is None if it answered with an error."""
 
     pair: DomainPair
     stream_id: str
@@ -78,7 +78,7 @@ class VerificationAnswered(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class KeyAnswered(Event):
-    """As authoritative server we were asked about a key, and have answered; `known` is False for no domain of ours."""
+    """As authoritative server we have answered a question about a key; `known` is False if the domain is not ours."""
 
     pair: DomainPair
     known: bool
@@ -87,7 +87,7 @@ class KeyAnswered(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ClientBound(Event):
-    """A client has a full JID now (RFC 6120 §7)."""
+    """A client now has a full JID (RFC 6120 §7)."""
 
     address: Address
 
@@ -112,7 +112,7 @@ class StreamClosed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """Something the I/O floor has to do."""
+    """Something that the I/O layer has to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ class SecureTransport(Order):
 
 @dataclass(frozen=True, kw_only=True)
 class Secured(Event):
-    """TLS is up, and a verdict on the other side's certificate has been reached (None: it showed none)."""
+    """TLS is up, and the other side's certificate has been judged (None: it presented none)."""
 
     tls: TLSFacts
     certificate: PeerCertificate | None
@@ -161,7 +161,7 @@ class VerifyPair(Order):
 
 @dataclass(frozen=True, kw_only=True)
 class PairChecked(Event):
-    """The answer to `VerifyPair`: valid, not valid, or None when it could not be had, with the error to send."""
+    """The answer to `VerifyPair`: valid, not valid, or None if there was no answer, with the error to send."""
 
     pair: DomainPair
     valid: bool | None
@@ -171,6 +171,6 @@ class PairChecked(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class CloseTransport(Order):
-    """Nothing more will be sent: end the connection once the other side has closed its stream, or soon."""
+    """Nothing more will be sent: end the connection soon, or as soon as the other side has closed its stream."""
 
     error: StreamError | None

@@ -1,12 +1,12 @@
-"""XMLJudge: expat, set up to refuse what RFC 6120 §11.1 forbids, and to say how far it has agreed.
+"""XMLJudge: expat, set up to refuse what RFC 6120 §11.1 forbids, and to say how far it has accepted the bytes.
 
-It runs without element handlers once the root has been seen: well-formedness, namespaces, and forbidden
-XML are all that is asked of it, and handlers for the forbidden cost nothing while they do not fire.
+Once the root has been seen it runs without element handlers: it only has to check well-formedness, namespaces, and
+forbidden XML, and handlers for forbidden XML cost nothing while they are not called.
 
-Two kinds of tags are dear to expat, and a large tag is therefore held until its end is here, and looked at first: one
-that comes in many pieces, since expat before 2.6 reads it again from its start with every piece (CVE-2023-52425); and
-one with a long namespace and many attributes, since expat writes the one in front of each of the others. No large tag
-slips through in one piece, because data that could hold one is shown to expat in small slices.
+Two kinds of tags are expensive for expat, so a large tag is held back until its end is here, and checked first: a tag
+that comes in many pieces, because expat before 2.6 reads it again from its start with every piece (CVE-2023-52425); and
+a tag with a long namespace and many attributes, because expat copies the namespace before each of them. No large tag
+slips through in one piece, because data that could hold one is passed to expat in small slices.
 """
 
 from __future__ import annotations
@@ -25,13 +25,11 @@ from gateway.xmpp.faults import Fault, stream_error
 from gateway.xmpp.markup import INSIDE_TAG
 
 _LARGE = 512  # bytes of an unfinished token
-_LONGEST_NAMESPACE = 2 * _LARGE  # what can hide in a tag that two slices share
+_LONGEST_NAMESPACE = 2 * _LARGE  # a declaration can hide in a tag across two slices
 
 _SMALL_TAG = re.compile(b"<" + INSIDE_TAG + b"/?>")
-_OTHER_ENCODINGS = (b"\xfe\xff", b"\xff\xfe", b"\x00", b"<\x00")  # UTF-16 and UTF-32, with and without their mark
-_NO_CDATA = re.compile(
-    rb"<!(?:\[[A-Z]*+)?\Z"
-)  # what stands before a fault that is no more the start of a CDATA section
+_OTHER_ENCODINGS = (b"\xfe\xff", b"\xff\xfe", b"\x00", b"<\x00")  # UTF-16 and UTF-32, with or without a BOM
+_NO_CDATA = re.compile(rb"<!(?:\[[A-Z]*+)?\Z")  # what precedes a fault and cannot be the start of a CDATA section
 _FORBIDDEN = {
     errors.codes[errors.XML_ERROR_UNDEFINED_ENTITY]: "a reference to an entity",
     errors.codes[errors.XML_ERROR_MISPLACED_XML_PI]: "a processing instruction",
@@ -43,27 +41,27 @@ _FAULTS = {
 
 
 class XMLJudge:
-    """One document: `feed` it; it raises StreamError, and `passed` counts the bytes found good so far.
+    """One document: `feed` it; it raises StreamError, and `passed` counts the bytes accepted so far.
 
-    That is up to the token under way, whole or not; after a fault it is up to the fault, perhaps inside of a token.
+    That includes the unfinished token; after a fault it is the offset of the fault, perhaps inside a token.
     """
 
     def __init__(self) -> None:
-        self.most_attributes = 1000  # in a large tag
+        self.most_attributes = 1000  # the limit for a large tag
         self.passed = 0
         self.saw_cdata = False
         # The root, once seen: offset of its tag, expanded name, attributes, declarations by prefix.
         self.root: tuple[int, str, dict[str, str], dict[str, str]] | None = None
         self._declarations: dict[str, str] = {}
-        self._first: bytes | None = b""  # what was fed while it did not suffice to tell the encoding
+        self._first: bytes | None = b""  # the bytes so far, while they are too few to recognise the encoding
         self._fed = 0
-        self._tail = b""  # of what was fed, the unfinished token
+        self._tail = b""  # the unfinished token
         self._held: _HeldToken | None = None
-        self._parser: Any = None  # made when there is something to judge
-        self._start = b""  # what a parser has to know before it can go on
+        self._parser: Any = None  # made when there is something to check
+        self._start = b""  # what a parser must read before it can continue
 
     def feed(self, data: bytes) -> None:
-        """Judge more bytes; raises StreamError when they, or what they complete, may not be in a stream."""
+        """Check more bytes; raise StreamError if they, or what they complete, are not allowed in a stream."""
         if self._first is not None:
             data = self._first + data
             if len(data) < 2:
@@ -71,7 +69,7 @@ class XMLJudge:
                 return
             self._first = None
             if data.startswith(_OTHER_ENCODINGS):
-                raise stream_error(Fault.OTHER_ENCODING, "the encoding of a stream is UTF-8")
+                raise stream_error(Fault.OTHER_ENCODING, "the encoding of a stream must be UTF-8")
         if self._held is None and not _may_hold_large_tag(data, inside_token=bool(self._tail)):
             self._take(data)
         else:
@@ -80,7 +78,7 @@ class XMLJudge:
 
     @classmethod
     def of_document(cls, start: bytes) -> XMLJudge:
-        """For a document of which nothing is known but this start tag of its root."""
+        """Return a judge for a document of which only this start tag of its root is known."""
         judge = cls()
         judge._first = None
         judge.root = (0, "", {}, {})
@@ -88,7 +86,7 @@ class XMLJudge:
         return judge
 
     def rest(self, start: bytes) -> None:
-        """Keep no parser until there is more to judge, as of a document that is nothing but this start so far."""
+        """Drop the parser until there is more to check, as if the document consisted only of this start so far."""
         self._parser = None
         self._start = start
         self.passed = self._fed = len(start)
@@ -125,7 +123,7 @@ class XMLJudge:
         raise _fault(code, before)
 
     def _look_at_unfinished(self, data: bytes) -> None:
-        """Refuse early what can only become forbidden, and hold back what has grown large."""
+        """Refuse early what can only become forbidden, and hold back a token that has grown large."""
         unfinished = self._fed - self.passed
         if self.root is None and b"<!" in (self._tail + data)[: -unfinished or None]:
             raise _restricted("a comment or document type declaration")
@@ -143,9 +141,9 @@ class XMLJudge:
     def _make_parser(self, *, knows_root: bool = False) -> Any:
         parser = ParserCreate("utf-8", SEPARATOR)
         if hasattr(parser, "SetReparseDeferralEnabled"):
-            # expat 2.6 and later may sit on a finished token until more comes, which on a stream may be never.
+            # expat 2.6 and later may hold back a finished token until more comes, which on a stream may be never.
             parser.SetReparseDeferralEnabled(False)
-        # Handlers that held on to us would keep expat's memory until the garbage collector comes round.
+        # Handlers that referred to this object would keep expat's memory until the garbage collector runs.
         judge = proxy(self)
         if not knows_root:
             parser.StartNamespaceDeclHandler = partial(XMLJudge._declared, judge)
@@ -169,17 +167,17 @@ class XMLJudge:
         self.saw_cdata = True
 
     def _refuse(self, what: str, *_: object) -> None:
-        self.passed = self._parser.CurrentByteIndex  # later is too late: expat reads on to the end of its data
+        self.passed = self._parser.CurrentByteIndex  # expat reads on to the end of its data, so later would be too late
         raise _restricted(what)
 
     @staticmethod
     def _xml_declared(_version: str, encoding: str | None, _standalone: int) -> None:
         if encoding is not None and encoding.lower() != "utf-8":
-            raise stream_error(Fault.OTHER_ENCODING, "the encoding of a stream is UTF-8")
+            raise stream_error(Fault.OTHER_ENCODING, "the encoding of a stream must be UTF-8")
 
 
 def _fault(code: int, before: bytes) -> StreamError:
-    """What expat found wrong, behind these bytes."""
+    """Return the fault that expat found, behind these bytes."""
     if _NO_CDATA.search(before):
         return _restricted("a comment or document type declaration")
     if code in _FORBIDDEN:
@@ -192,12 +190,12 @@ def _restricted(what: str) -> StreamError:
 
 
 def _may_hold_large_tag(data: bytes, *, inside_token: bool) -> bool:
-    """Whether a tag in `data` may be large; one that began before it is taken to go on as far as there is no other."""
+    """Return whether a tag in `data` may be large; one that began earlier is assumed to reach up to the next one."""
     position = 0
     while len(data) - position > _LARGE:
         found = data.rfind(b"<", position, position + _LARGE)
         if found < 0:
-            # No tag has a '<' inside, so it is the one just before this gap that could be large; else this is text.
+            # A tag contains no '<', so only the one just before this gap could be large; otherwise this is text.
             if not _SMALL_TAG.match(data, position - 1, position + _LARGE) if position else inside_token:
                 return True
             found = data.find(b"<", position + _LARGE)
@@ -220,9 +218,10 @@ def _check_large_tag(tag: bytes, most_attributes: int) -> None:
 
 
 class _HeldToken:
-    """A large tag or reference, read once for its end while it comes in."""
+    """A large tag or reference, searched once for its end while it comes in."""
 
-    # What matters next, by what we are inside of. A '<' ends a tag, too: it is an error there, which expat will name.
+    # What matters next, depending on where we are. A '<' also ends a tag: it is an error there, which expat will
+    # report.
     _STOPS = {
         b"<": re.compile(rb"[<>'\"]"),
         b"'": re.compile(rb"[<']"),
@@ -234,10 +233,10 @@ class _HeldToken:
         self._pieces: list[bytes] = []
         self._inside = b"<" if start.startswith(b"<") else b"&"
         self.completed_by(start[1:])
-        self._pieces.clear()  # expat has these bytes already
+        self._pieces.clear()  # expat already has these bytes
 
     def completed_by(self, data: bytes) -> bool:
-        """Whether the token's end is in `data`."""
+        """Return whether the token's end is in `data`."""
         self._pieces.append(data)
         position = 0
         while found := self._STOPS[self._inside].search(data, position):
@@ -248,5 +247,5 @@ class _HeldToken:
         return False
 
     def release(self) -> bytes:
-        """What came in since it was held."""
+        """Return what came in since it was held."""
         return b"".join(self._pieces)

@@ -1,6 +1,6 @@
 """Facts: what has been proved and negotiated on a stream so far, as one frozen record that is replaced, never changed.
 
-A state says what may come next (see `states`), a fact what is known. Proof is a fact about a domain pair, never
+A state says what may come next (see `states`), a fact says what is known. Proof is a fact about a domain pair, never
 about a stream: one stream may carry many pairs (XEP-0220 §2.7).
 """
 
@@ -25,7 +25,7 @@ class Role(Enum):
 
 
 class Means(StrEnum):
-    """How a domain was proved, or a client authenticated, as logs and pages name it."""
+    """How a domain was proved, or a client authenticated, by the names used in logs and pages."""
 
     EXTERNAL = "external"  # SASL EXTERNAL with a certificate (XEP-0178)
     DIALBACK = "dialback"  # XEP-0220
@@ -52,7 +52,7 @@ NOTHING_PROVED: Mapping[DomainPair, Means] = MappingProxyType({})
 
 
 class PeerCertificate(Protocol):
-    """The verdict on the certificate that the other side showed."""
+    """The verdict on the certificate that the other side presented."""
 
     @property
     def valid(self) -> bool: ...
@@ -72,7 +72,7 @@ class PeerCertificate(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What we ask of the other side and grant to it, by its domain: `[peers]` in the configuration."""
+    """What we require from the other side and grant it, by its domain: `[peers]` in the configuration."""
 
     require_tls: bool = True
     means: tuple[Means, ...] = (Means.EXTERNAL, Means.DIALBACK)
@@ -80,14 +80,14 @@ class Terms:
     shared_secret: str | None = field(default=None, repr=False)  # for DIGEST-MD5
 
     stanza_bytes: int = 524288
-    assumed_stanza_bytes: int = 524288  # that the other side takes where it has not said how many; 0: any number
+    assumed_stanza_bytes: int = 524288  # the limit assumed unless the other side announces one; 0: any size
     stanzas_per_second: float = 0  # 0: unlimited
-    idle_seconds: float = 0  # 0: never idle
-    bidirectional: bool = True  # whether stanzas may pass both ways on one stream
-    managed: bool = True  # whether stanzas are acknowledged where both sides can
+    idle_seconds: float = 0  # 0: no limit
+    bidirectional: bool = True  # stanzas may pass both ways on one stream
+    managed: bool = True  # stanzas are acknowledged where both sides support it
 
     def allow(self, means: Means) -> bool:
-        """Whether this is listed among the means of proof that we accept."""
+        """Return whether this is one of the means of proof that we accept."""
         return means in self.means
 
     @property
@@ -103,7 +103,7 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class TLSFacts:
-    """What the TLS layer says of itself: version and cipher for people, channel bindings for SASL."""
+    """The properties of a TLS connection: version and cipher for people, channel bindings for SASL."""
 
     version: str = ""
     cipher: str = ""
@@ -113,7 +113,7 @@ class TLSFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Resumable:
-    """A stream of ours that broke: the id by which it is resumed, and how many stanzas we had handled (XEP-0198 §5)."""
+    """A broken stream of ours: the id to resume it by, and how many stanzas we had handled (XEP-0198 §5)."""
 
     id: str
     h: int
@@ -121,7 +121,7 @@ class Resumable:
 
 @dataclass(frozen=True, kw_only=True)
 class PeerLimits:
-    """What the other side has said that it takes (XEP-0478); None: it has not said."""
+    """The limits that the other side has announced (XEP-0478); None: not announced."""
 
     stanza_bytes: int | None = None
     idle_seconds: int | None = None
@@ -129,47 +129,47 @@ class PeerLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What is known on one stream."""
+    """The facts of one stream."""
 
     role: Role
-    local: Domain | None = None  # the domain that we are on this stream
-    remote: Domain | None = None  # the domain that the other side says it is
+    local: Domain | None = None  # our domain on this stream
+    remote: Domain | None = None  # the domain that the other side claims to be
     stream_id: str = ""
     peer_version: tuple[int, int] = (1, 0)
     terms: Terms = Terms()
     tls: TLSFacts | None = None
     certificate: PeerCertificate | None = None
     proofs: Mapping[DomainPair, Means] = field(default_factory=lambda: NOTHING_PROVED)  # inbound: theirs to ours
-    asserted: frozenset[DomainPair] = frozenset()  # outbound: pairs that await the other side's verdict
-    asked: frozenset[tuple[DomainPair, str]] = frozenset()  # outbound: keys, by stream id, that we asked about
+    asserted: frozenset[DomainPair] = frozenset()  # outbound: pairs that wait for the other side's verdict
+    asked: frozenset[tuple[DomainPair, str]] = frozenset()  # outbound: keys, by stream id, that we have asked about
     checking: frozenset[DomainPair] = frozenset()  # inbound: pairs whose key is being checked
     tried: frozenset[str] = frozenset()  # names of features that have been negotiated or have failed
     peer_dialback_errors: bool = False
     peer_limits: PeerLimits = PeerLimits()
     bidirectional: bool = False  # stanzas pass both ways (XEP-0288)
     management: Management = Management.NONE
-    resuming: Resumable | None = None  # the broken stream that this one is to go on with
+    resuming: Resumable | None = None  # the broken stream that this one is to resume
     client: Address | None = None  # a bound client, or an authenticated one before binding
     conversation: Any = None  # the SASL mechanism under way
 
     @property
     def encrypted(self) -> bool:
-        """Whether the stream is under TLS."""
+        """Return whether the stream is under TLS."""
         return self.tls is not None
 
     @property
     def is_bound(self) -> bool:
-        """Whether a client has a resource."""
+        """Return whether a client has a resource."""
         return self.client is not None and bool(self.client.resource)
 
     @property
     def awaits_resource(self) -> bool:
-        """Whether a client has proved its account and has no resource yet."""
+        """Return whether a client has proved its account and has no resource yet."""
         return self.client is not None and not self.client.resource
 
     @property
     def pair(self) -> DomainPair:
-        """The domain pair of the stream header: who sends to whom on this stream."""
+        """The domain pair of the stream header: sender and target on this stream."""
         assert self.local is not None
         assert self.remote is not None
         if self.role is Role.INITIATING:
@@ -177,18 +177,18 @@ class Facts:
         return DomainPair(self.remote, self.local)
 
     def proves(self, pair: DomainPair) -> bool:
-        """Whether this very pair has been proved on this stream."""
+        """Return whether exactly this pair has been proved on this stream."""
         return pair in self.proofs
 
     @property
     def admitted(self) -> Collection[DomainPair]:
-        """The pairs of which the other side may send stanzas on this stream."""
+        """The pairs whose stanzas the other side may send on this stream."""
         if self.role is Role.RECEIVING:
             return self.proofs
         return {pair.reversed() for pair in self.proofs} if self.bidirectional else ()
 
     def carries(self, pair: DomainPair) -> bool:
-        """Whether we may send stanzas of this pair on this stream."""
+        """Return whether we may send stanzas of this pair on this stream."""
         if self.role is Role.INITIATING:
             return pair in self.proofs
         return self.bidirectional and pair.reversed() in self.proofs
@@ -211,9 +211,9 @@ class Facts:
         return self.certificate.why_not(domain, self.terms.by_certificate or (Means.EXTERNAL,))
 
     def with_proof(self, pair: DomainPair, means: Means) -> Facts:
-        """These facts and one more proved pair."""
+        """Return these facts with one more proved pair."""
         return replace(self, proofs=MappingProxyType({**self.proofs, pair: means}))
 
     def having_tried(self, feature: str) -> Facts:
-        """These facts, and that this feature is behind us."""
+        """Return these facts with this feature marked as tried."""
         return replace(self, tried=self.tried | {feature})

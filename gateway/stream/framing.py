@@ -1,14 +1,14 @@
-"""Where a top-level element ends, found in bytes that expat has already passed.
+"""The end of a top-level element, found in bytes that expat has already accepted.
 
-In well-formed XML without comments, processing instructions and DTD (the codec refuses those), a `<`
-is markup or lies in a CDATA section. So the end of an element can be found by search, and exactly:
+In well-formed XML without comments, processing instructions and DTD (the codec refuses those), a `<` is markup or part
+of a CDATA section. So the end of an element can be found by search, and exactly:
 
 - `search`: the first `</message>` behind `<message` closes it, unless a stanza begins in between.
-- `Count`: every tag is read and depth is counted. For CDATA, for a stanza nested in a stanza, and for
-  whatever is not a stanza.
+- `Count`: every tag is read and depth is counted. This is for CDATA, for a stanza nested in a stanza, and for elements
+  that are not stanzas.
 
-Both stop at the end of what expat has passed and go on later from there. expat passes a tag as a whole, so
-none ever straddles that point, and an element in many small pieces costs no more than one that comes whole.
+Both stop at the end of what expat has accepted and continue from there later. expat accepts a tag as a whole, so no tag
+ever straddles that point, and an element in many small pieces costs no more than one that comes whole.
 """
 
 from __future__ import annotations
@@ -27,16 +27,18 @@ _CDATA_START, _CDATA_END = b"<![CDATA[", b"]]>"
 _TAG_NAME = re.compile(rb"<[^\s=/>]*+")
 _ATTRIBUTE = re.compile(rb"\s*+([^\s=/>]++)\s*+=\s*+(" + QUOTED + b")")
 
-# Where a stanza begins or ends, or what has a longer name; and how a stanza ends as a rule.
+# The start or end of a stanza, or of an element with a longer name; and the usual end of a stanza.
 _EDGE = re.compile(rb"</?(?:message|presence|iq)>?")
 _SPACED_END = re.compile(rb"[ \t\r\n]++>")
 _END_OF_TAG = re.compile(rb"[ \t\r\n]{0,256}+>")
-_LONGEST_CLOSING_TAG = 512  # of a stream, cut in two by the wire
+_LONGEST_CLOSING_TAG = 512  # of a stream; it may be split across reads
 _CLOSING_TAG = {name: b"</" + name + b">" for name in (b"message", b"presence", b"iq")}
 
 
 def search(buffer: bytes | bytearray, name: bytes, resume: int, passed: int) -> int:
-    """The offset behind the element `name` that opened before `resume`; INCOMPLETE, or UNUSUAL when one must count."""
+    """Return the offset behind the element `name` that opened before `resume`, INCOMPLETE, or
+    UNUSUAL (count instead).
+    """
     edge = _EDGE.search(buffer, resume, passed)
     if edge is None:
         return INCOMPLETE
@@ -61,13 +63,13 @@ class Count:
         self.elements = 0
 
     def end(self, buffer: bytes | bytearray, start: int, passed: int) -> int:
-        """The offset behind the element that starts at `start`, or INCOMPLETE."""
+        """Return the offset behind the element that starts at `start`, or INCOMPLETE."""
         position = start + self._resume
         while True:
             if self._in_cdata:
                 closing = buffer.find(_CDATA_END, position, passed)
                 if closing < 0:
-                    self._resume = max(position, passed - 2) - start  # expat may have passed a part of "]]>"
+                    self._resume = max(position, passed - 2) - start  # expat may have accepted a part of "]]>"
                     return INCOMPLETE
                 self._in_cdata = False
                 position = closing + len(_CDATA_END)
@@ -83,7 +85,7 @@ class Count:
                 return position
 
     def forget(self) -> int:
-        """How many bytes from the start of the element have been read; the buffer may go on without them."""
+        """Return how many bytes of the element have been read; the buffer may continue without them."""
         read, self._resume = self._resume, 0
         return read
 
@@ -98,7 +100,7 @@ class Count:
 
 
 def tags(raw: bytes) -> Iterator[bytes]:
-    """Every tag in a whole element, in order."""
+    """Yield every tag in a whole element, in order."""
     position = 0
     while tag := _TAG.search(raw, position):
         if tag[1]:
@@ -109,7 +111,7 @@ def tags(raw: bytes) -> Iterator[bytes]:
 
 
 def attributes(tag: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The attributes of a start tag, names and values as written; ends early in one that is not well-formed."""
+    """Yield the attributes of a start tag, names and values as written; stop early if it is not well-formed."""
     position = _TAG_NAME.match(tag).end()  # type: ignore[union-attr]
     while attribute := _ATTRIBUTE.match(tag, position):
         yield attribute[1], attribute[2][1:-1]
@@ -117,9 +119,9 @@ def attributes(tag: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 class ClosingTag:
-    """The closing tag of a stream, looked for in bytes of which nothing else matters any longer.
+    """The closing tag of a stream, searched for in bytes of which nothing else matters.
 
-    Nobody has parsed them, so anything that looks like the tag is taken for it.
+    They have not been parsed, so anything that looks like the tag is taken for it.
     """
 
     __slots__ = ("_last", "is_found", "name")
@@ -130,7 +132,7 @@ class ClosingTag:
         self._last = b""
 
     def look_at(self, data: bytes) -> None:
-        """Look at bytes that follow those before; the work is linear in them."""
+        """Search the bytes that follow those before; the work is linear in their number."""
         data = self._last + data
         start = b"</" + self.name
         position = -1

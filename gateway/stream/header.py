@@ -1,7 +1,7 @@
 """StreamHeader: the first thing that each side sends (RFC 6120 §4.7, §4.8).
 
-Reading checks the root's namespace, prefix and content namespace; whether the domains that a header
-names are known is policy, and decided elsewhere.
+Reading checks the root's namespace, prefix and content namespace. Whether the domains in a header are known is decided
+by policy, elsewhere.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from gateway.xmpp.namespaces import DIALBACK, SERVER, STREAMS, XML
 
 Lookup = Callable[[str], Address]
 
-_MOST_VERSION = 999_999  # of a protocol of which there is 1.0
-_MOST_KINDS = 1024  # of headers, their ids aside
+_MOST_VERSION = 999_999  # each part of a version number; there is only 1.0
+_MOST_KINDS = 1024  # cached headers, without their ids
 
 
 def declared_prefixes(content_namespace: str) -> Mapping[str, str]:
-    """The prefixes that our headers declare, by namespace: what stands on our streams is written with them."""
+    """Return the prefixes that our headers declare, by namespace; our streams are written with them."""
     return _BETWEEN_SERVERS if content_namespace == SERVER else _ELSEWHERE
 
 
@@ -56,21 +56,22 @@ class StreamHeader:
 
     @property
     def negotiates(self) -> bool:
-        """Whether stream features are used: from version 1.0 on."""
+        """Return whether stream features are used: from version 1.0 on."""
         return self.version >= (1, 0)
 
 
 def read_header(root: RootTag, content_namespace: str, lookup: Lookup = Address.parse) -> StreamHeader:
-    """The header that a root tag is, on a stream for this content namespace; raises StreamError for any other root."""
+    """Read a root tag as a header, for this content namespace; raise StreamError for any other root."""
     if root.namespace != STREAMS:
-        raise StreamError(StreamCondition.INVALID_NAMESPACE, f"the root of a stream is in the namespace {STREAMS}")
+        raise StreamError(StreamCondition.INVALID_NAMESPACE, f"the root of a stream must be in the namespace {STREAMS}")
     if root.name != "stream":
-        raise StreamError(StreamCondition.BAD_FORMAT, "the root element of a stream is named 'stream'")
+        raise StreamError(StreamCondition.BAD_FORMAT, "the root element of a stream must be named 'stream'")
     if not root.prefix:
         raise StreamError(StreamCondition.BAD_NAMESPACE_PREFIX, "the streams namespace needs a prefix")
     if root.declarations.get("") != content_namespace:
         raise StreamError(
-            StreamCondition.INVALID_NAMESPACE, f"the default namespace of a stream at this port is {content_namespace}"
+            StreamCondition.INVALID_NAMESPACE,
+            f"the default namespace of a stream on this port must be {content_namespace}",
         )
     return StreamHeader(
         content_namespace=content_namespace,
@@ -103,23 +104,23 @@ def _version(text: str | None) -> tuple[int, int]:
     major, _, minor = text.partition(".")
     numbers = read_number(major, _MOST_VERSION), read_number(minor, _MOST_VERSION)
     if numbers[0] is None or numbers[1] is None:
-        raise StreamError(StreamCondition.UNSUPPORTED_VERSION, "the version of a stream is written like 1.0")
+        raise StreamError(StreamCondition.UNSUPPORTED_VERSION, "the version of a stream must look like 1.0")
     return (numbers[0], numbers[1])
 
 
 def check_same(before: StreamHeader, now: StreamHeader) -> None:
-    """A header after a restart names whom the first one named, or nobody's rights would be clear."""
+    """Check that a header after a restart has the same addresses as the first; otherwise rights would be unclear."""
     if before.from_ is not None and now.from_ != before.from_:
-        raise StreamError(StreamCondition.INVALID_FROM, "'from' is not what it was before the stream was restarted")
+        raise StreamError(StreamCondition.INVALID_FROM, "'from' differs from that before the stream was restarted")
     if before.to is not None and now.to != before.to:
-        raise StreamError(StreamCondition.HOST_UNKNOWN, "'to' is not what it was before the stream was restarted")
+        raise StreamError(StreamCondition.HOST_UNKNOWN, "'to' differs from that before the stream was restarted")
 
 
 def write_header(header: StreamHeader) -> bytes:
-    """The header as bytes, with the XML declaration before it (RFC 6120 §11.5)."""
+    """Return the header as bytes, with the XML declaration before it (RFC 6120 §11.5)."""
     from_ = header.from_.full if header.from_ is not None else None
     if from_ is None and header.id is not None:
-        from_ = ""  # who answers and is not whom the other side calls has no name (RFC 6120 §4.9.1.3)
+        from_ = ""  # we answer, but are not the host that the other side asked for (RFC 6120 §4.9.1.3)
     to = header.to.full if header.to is not None else None
     version = "1.0" if header.negotiates else None
     beginning, end = _around_id(header.content_namespace, from_, to, version, header.lang)
@@ -130,7 +131,7 @@ def write_header(header: StreamHeader) -> bytes:
 def _around_id(
     content_namespace: str, from_: str | None, to: str | None, version: str | None, lang: str | None
 ) -> tuple[str, str]:
-    """The parts of a header around the id, which are the same whenever the same two domains meet."""
+    """Return the parts of a header before and behind the id, which are the same for the same two domains."""
     declared = {f"xmlns:{prefix}": uri for uri, prefix in declared_prefixes(content_namespace).items()}
     beginning = _attributes(xmlns=content_namespace, **declared, **{"from": from_, "to": to})
     end = _attributes(version=version, **{"xml:lang": lang})

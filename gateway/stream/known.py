@@ -1,8 +1,8 @@
-"""Known: byte sequences that peers repeat whenever they open a stream, and their meaning.
+"""Known bytes: sequences that peers repeat whenever they open a stream, cached with their meaning.
 
-That is the header, the root tag with what stands before it (RFC 6120 §4.7), and the words of a negotiation that are
-alike for all, none of which is a secret. They have passed every check once; where the bytes are the same, they pass
-again. What is remembered is bounded in number and size.
+These are the header, which is the root tag with what precedes it (RFC 6120 §4.7), and those elements of a negotiation
+that are the same for all peers, none of which is secret. They have passed every check once; the same bytes pass again.
+The cache is bounded in number and size.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.markup import INSIDE_TAG
 from gateway.xmpp.namespaces import XML
 
-# A header and nothing else; one with an id comes but once.
+# A header and nothing else; one with an id occurs only once.
 _USUAL_OPENING = re.compile(rb"<\?xml[^>]*+>\s*+<stream:stream(?![^>]*\sid=)" + INSIDE_TAG + b">")
 _WORD = re.compile(
     rb"<(?:starttls|proceed|success)\s[^>]*+(?<=/)>"
@@ -29,7 +29,7 @@ _WORD = re.compile(
 )
 _LONGEST_OPENING = 1024  # bytes
 _LONGEST_WORD = 256
-_MOST_OPENINGS = 256  # that are remembered with what they mean
+_MOST_OPENINGS = 256  # cached, with their meaning
 _MOST_WORDS = 64
 _MOST_DECLARATIONS = 20  # of namespaces in a stream header; real ones have three to five
 _ANY_TAG = re.compile(rb"<([^\s/>]++)" + INSIDE_TAG + rb"(/?+)>")
@@ -47,7 +47,7 @@ class RootTag:
 
 
 class Opening(NamedTuple):
-    """The header of a stream; `size` in bytes, with what stands before it; whether the stream `ends` with it."""
+    """The header of a stream; `size` in bytes, with what precedes it; `ends`: the stream ends with it."""
 
     root: RootTag
     scope: Scope
@@ -56,7 +56,7 @@ class Opening(NamedTuple):
 
 
 def known_opening(data: bytes, budget: Budget) -> Opening | None:
-    """The usual header that these bytes are, and no more."""
+    """Return the usual header that these bytes are, if they are exactly one."""
     return _opening(data, budget) if len(data) <= _LONGEST_OPENING and _USUAL_OPENING.fullmatch(data) else None
 
 
@@ -68,11 +68,11 @@ def _opening(header: bytes, budget: Budget) -> Opening | None:
         judge.feed(header)
         return read_opening(judge, header, budget)
     except StreamError:
-        return None  # which will be said in its place
+        return None  # reported when the header is read normally
 
 
 def known_word(data: bytes, start_tag: bytes, budget: Budget) -> Element | None:
-    """The word that these bytes are, and no more, on a stream whose root has this start tag."""
+    """Return the element that these bytes are, if exactly one, on a stream whose root has this start tag."""
     return _word(data, start_tag, budget) if len(data) <= _LONGEST_WORD and _WORD.fullmatch(data) else None
 
 
@@ -89,7 +89,7 @@ def _word(word: bytes, start_tag: bytes, budget: Budget) -> Element | None:
 
 
 def read_opening(judge: XMLJudge, buffer: bytes, budget: Budget) -> Opening | None:
-    """The header that the judge has seen in `buffer`, if it is there as a whole."""
+    """Return the header that the judge has seen in `buffer`, if it is complete."""
     if judge.root is None:
         return None
     offset, expat_name, attributes, declarations = judge.root

@@ -1,6 +1,6 @@
-"""What one side tells the other of its limits, as an element (XEP-0478).
+"""The limits that one side announces to the other, as an element (XEP-0478).
 
-It stands in the stream features of the receiving entity, and in the `<bidi/>` of an initiating server (XEP-0288).
+It is part of the receiving entity's stream features, and of the `<bidi/>` of an initiating server (XEP-0288).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MOST = 10**18 - 1
 
 
 def our_limits(facts: Facts) -> Element:
-    """Return `<limits/>` as our terms for the other side have it."""
+    """Return `<limits/>` from our terms for the other side."""
     return _limits(facts.terms.stanza_bytes, int(facts.terms.idle_seconds))
 
 
@@ -29,7 +29,7 @@ def _limits(stanza_bytes: int, idle_seconds: int) -> Element:
 
 
 def their_limits(parent: Element) -> PeerLimits:
-    """Return what `<limits/>` inside an element says, as far as it is numbers."""
+    """Return the content of `<limits/>` inside an element, as far as it consists of numbers."""
     limits = parent.first(LIMITS, "limits")
     if limits is None:
         return PeerLimits()

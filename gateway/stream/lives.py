@@ -1,7 +1,7 @@
-"""Lives: what the tables of states of connections and sessions have in common.
+"""Lives: the common part of the state tables of connections and sessions.
 
-Each is an enum of states, an enum of moves, and a table that says where a move leads. A move that changes nothing has
-a cell that says so. A move without a cell is a bug of ours, never a shrug.
+Each consists of an enum of states, an enum of moves, and a table that says where each move leads. A move that changes
+nothing has a cell that says so. A move without a cell is a bug of ours and is never ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MoveT = TypeVar("MoveT", bound=StrEnum)
 
 
 def after(table: Mapping[StateT, Mapping[MoveT, StateT]], state: StateT, move: MoveT) -> StateT:
-    """Return the state to which a move leads; raises Misuse where the table has no cell for it."""
+    """Return the state that a move leads to; raise Misuse if the table has no cell for it."""
     cells = table[state]
     if move not in cells:
         raise Misuse(f"{move} cannot happen while {state}")

@@ -1,7 +1,7 @@
-"""Negotiation: an ordered tuple of features, and the steps that they answer with (RFC 6120 §4.3).
+"""Negotiation: an ordered tuple of features, and the steps that they return (RFC 6120 §4.3).
 
-A feature is stateless: what it needs to know is in the facts, what it finds out goes into new facts. It knows no other
-feature, and the loop over them (in `stream`) knows none by name. Tuple order is preference.
+A feature is stateless: everything that it needs is in the facts, and what it finds out goes into new facts. It knows no
+other feature, and the loop over them (in `stream`) knows none by name. Tuple order is preference.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Then(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What a feature wants done: outputs in their order, the facts from now on, and what comes next."""
+    """The result of a feature: outputs in order, the new facts, and what comes next."""
 
     facts: Facts
     outputs: Sequence[Element | Event | Order] = ()  # elements are sent
@@ -37,7 +37,7 @@ class Step:
 
 
 class StreamFeature:
-    """One thing that can be negotiated. A subclass overrides what applies to it."""
+    """One thing that can be negotiated. Subclasses override the methods that they need."""
 
     name: str
     handles: frozenset[tuple[str, str]] = frozenset()  # the top-level elements it receives: (namespace, name)
@@ -51,28 +51,28 @@ class StreamFeature:
         return None
 
     def offer(self, facts: Facts) -> Element | None:
-        """Receiving entity: what to advertise, or None where it does not apply now."""
+        """Receiving entity: return the element to advertise, or None if the feature does not apply now."""
         return None
 
     def begin(self, facts: Facts, offered: Element) -> Step | None:
-        """Initiating entity: start on it, given the features that were offered, or None to pass it over.
+        """Initiating entity: start this feature, given the offered features, or return None to skip it.
 
-        Raises StreamError where going on without it is not acceptable.
+        Raise StreamError if continuing without it is not acceptable.
         """
         return None
 
     def receive(self, facts: Facts, element: Element) -> Step:
-        """One of the elements in `handles` came."""
+        """Take one of the elements in `handles`."""
         raise Misuse(f"{self.name} receives nothing")
 
     def answered(self, facts: Facts, answer: object) -> Step:
-        """One of `answers` came back."""
+        """Take one of the `answers`."""
         raise Misuse(f"{self.name} asks nothing")
 
     def closing(self, facts: Facts) -> Sequence[Event]:
-        """The closing tag is about to be sent: what still concerns the session before that."""
+        """Return last events for the session before the closing tag is sent."""
         return ()
 
     def is_complete(self, facts: Facts) -> bool:
-        """Whether this feature is content that stanzas pass; they do once all are."""
+        """Return whether stanzas may pass as far as this feature is concerned; they pass once all agree."""
         return True

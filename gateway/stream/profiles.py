@@ -1,6 +1,6 @@
 """Profiles: the kinds of streams, as values (content namespace, features in order of preference).
 
-A new kind of stream is one more profile and one more door.
+A new kind of stream is one more profile and one more port.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ class Profile:
     negotiates: bool = True  # False: no version, no stream features, as in XEP-0114
     content_aliases: frozenset[str] = frozenset()
     binds_channels: bool = (
-        False  # whether passwords are proved on it, by proofs that may be bound to the TLS connection
+        False  # whether passwords are proved on it, with proofs that may be bound to the TLS connection
     )
 
     @cached_property
     def receivers(self) -> Mapping[tuple[str, str], StreamFeature]:
-        """Which feature receives a top-level element, by namespace and name."""
+        """The feature that receives a top-level element, by namespace and name."""
         return {key: feature for feature in self.features for key in feature.handles}
 
     @cached_property
     def answerers(self) -> Mapping[type, StreamFeature]:
-        """Which feature asked the question that an answer is to."""
+        """The feature that asked the question, by the type of its answer."""
         return {kind: feature for feature in self.features for kind in feature.answers}
 
 
 def server_profile(*features: StreamFeature) -> Profile:
-    """A server-to-server stream."""
-    # COMPAT servers that pass stanzas of their clients on as they are: in jabber:client, which means the same
+    """Return the profile of a server-to-server stream."""
+    # COMPAT servers that pass on their clients' stanzas unchanged, in jabber:client, which means the same
     return Profile(content_namespace=SERVER, features=features, content_aliases=frozenset({CLIENT}))
 
 
 def client_profile(*features: StreamFeature) -> Profile:
-    """A client-to-server stream."""
+    """Return the profile of a client-to-server stream."""
     return Profile(content_namespace=CLIENT, features=features, binds_channels=True)
 
 
 def component_profile(*features: StreamFeature) -> Profile:
-    """An external component's stream (XEP-0114 §3)."""
+    """Return the profile of an external component's stream (XEP-0114 §3)."""
     # COMPAT jabberd2 2.7, slixmpp: stanzas in jabber:client on a component's stream
     return Profile(
         content_namespace=COMPONENT_ACCEPT, features=features, negotiates=False, content_aliases=frozenset({CLIENT})

@@ -1,7 +1,7 @@
-"""What a connection and the session that owns it know of each other.
+"""The interfaces between a connection and the session that owns it.
 
-A connection carries out; a session decides. A session is born with its connection, before anything is said on it, and
-ends with it: a `NewSession` makes it, and `lost` is the last that it hears.
+A connection carries out; a session decides. A session is made with its connection, by a `NewSession`, before anything
+is sent on it, and ends with it: `lost` is the last call.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class Ending:
 
     reason: str  # in plain words
     closed: bool = False  # the other side has closed its stream
-    error: StreamCondition | None = None  # with which it did so
-    answered: bool = False  # it ended the connection in good order, after we had closed our stream
-    stalled: bool = False  # it took nothing for too long, and we cut the connection
-    stuck: bool = False  # it took nothing when the connection was lost
+    error: StreamCondition | None = None  # the error with which it did so
+    answered: bool = False  # it ended the connection properly, after we had closed our stream
+    stalled: bool = False  # it read nothing for too long, and we cut the connection
+    stuck: bool = False  # it was reading nothing when the connection was lost
 
     @property
     def closed_properly(self) -> bool:
-        """Whether what was written has been read: both sides are done, and nothing was wrong."""
+        """Return whether everything written has been read: both sides are done, and nothing was wrong."""
         return (self.closed or self.answered) and self.error is None
 
 
@@ -51,7 +51,7 @@ def ending_of(
 
 
 class Connection(Protocol):
-    """What a session may ask of its connection."""
+    """The connection, as its session sees it."""
 
     stream: Stream
     bytes_in: int
@@ -66,16 +66,18 @@ class Connection(Protocol):
 
     @property
     def has_room(self) -> bool:
-        """Whether stanzas may be written now."""
+        """Return whether stanzas may be written now."""
 
     def room(self) -> Deferred[None] | None:
-        """None when there is room to write; else a Deferred that fires when there is, or the connection is gone."""
+        """Return None if there is room to write, else a Deferred that fires when there is, or
+        the connection is gone.
+        """
 
     def answer(self, answer: object) -> None:
         """Answer an order that was a question."""
 
     def perform(self, step: Callable[[Facts], Step]) -> None:
-        """Have a feature do something of its own accord."""
+        """Have a feature act on its own initiative."""
 
     def close(self, error: StreamError | None = None) -> None:
         """Close the stream: error if any, closing tag, then the connection."""
@@ -84,7 +86,7 @@ class Connection(Protocol):
         """Cut the connection, for this reason in plain words."""
 
     def when_lost(self) -> Deferred[None]:
-        """Fires when the connection is gone."""
+        """Return a Deferred that fires when the connection is gone."""
 
 
 class AttemptRecord(Protocol):
@@ -92,7 +94,7 @@ class AttemptRecord(Protocol):
 
     @property
     def number(self) -> int:
-        """The number that tells it from all others of the process."""
+        """The number that identifies it within the process."""
 
     @property
     def kind(self) -> str:
@@ -111,20 +113,23 @@ class Session(Protocol):
         """The record of the stream."""
 
     def room(self) -> Deferred[None] | None:
-        """None when stanzas may be sent; else a Deferred that fires when they may, or the connection is gone."""
+        """Return None if stanzas may be sent, else a Deferred that fires when they may, or the connection is gone."""
 
     def happened(self, output: Output) -> None:
-        """An event, or an order that is not about the transport."""
+        """Take an event, or an order that is not about the transport."""
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
-        """Stanzas came; a Deferred where reading should wait for it."""
+        """Take stanzas; return a Deferred if reading should wait for it."""
 
     def outstanding(self) -> Deferred[None] | None:
-        """The other side has closed its stream: None when all that it asked for is answered; else fires when it is."""
+        """Return None if everything that the other side asked is answered, else a Deferred that fires when it is.
+
+        Called when the other side has closed its stream.
+        """
 
     def lost(self, ending: Ending) -> None:
-        """The connection is gone. Called once, and nothing after it."""
+        """Note that the connection is gone. Called once, and last."""
 
 
 NewSession = Callable[[Connection], Session]
-"""Makes the session of a connection that has just been made."""
+"""Makes the session of a new connection."""

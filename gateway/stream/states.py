@@ -1,12 +1,12 @@
 """The states of a stream, as one table (RFC 6120 §4.2 to §4.4).
 
-A stream waits for the other side's header, negotiates features (with a restart of the stream after TLS and SASL,
-which leads back to the header), is established once stanzas may pass, and closes. What is not in the table is an
-error. A stanza has no cell while negotiating: it is answered by `not-authorized`, by construction.
+A stream waits for the other side's header, negotiates features (with a restart of the stream after TLS and SASL, which
+leads back to the header), is established once stanzas may pass, and closes. Anything that is not in the table is an
+error. Stanzas have no cell during negotiation, so they are always answered with `not-authorized`.
 
-CLOSING and DISCARDING are ours alone: our closing tag has been sent, so nothing more may be sent (§4.4). In CLOSING
-what the other side had still on its way is taken, until its own closing tag or the end of the connection. DISCARDING
-looks for that closing tag and throws away all else: after an error, or before stanzas could pass.
+CLOSING and DISCARDING are states of our side only: we have sent our closing tag, so nothing more may be sent (§4.4). In
+CLOSING the stream accepts what the other side had already sent, until its closing tag or the end of the connection. In
+DISCARDING it only looks for that closing tag and drops everything else: after an error, or before stanzas could pass.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """What may come next on a stream."""
+    """The states, each by what may come next on a stream."""
 
     AWAITING_HEADER = "awaiting header"
     NEGOTIATING = "negotiating"
@@ -26,7 +26,7 @@ class State(StrEnum):
 
 
 class Move(StrEnum):
-    """What takes a stream from one state to another."""
+    """The moves from one state to another."""
 
     HEADER = "their header"
     ELEMENT = "an element of a feature"

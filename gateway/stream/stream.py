@@ -1,4 +1,4 @@
-"""Stream: codec, table of states and the loop over features behind a few calls (RFC 6120 §4).
+"""Stream: codec, table of states and the loop over features, behind a few calls (RFC 6120 §4).
 
 It has no socket and no clock: `received` bytes and `answer`s go in, events and orders come out, in order. The owner
 carries out the orders. Every fault becomes one StreamError and leaves in one place: `_close`.
@@ -43,9 +43,9 @@ from gateway.xmpp.stanzas import CONTENT, Stanza
 
 Output = Event | Order
 _CLOSING_TAG = b"</stream:stream>"
-_TOGETHER = 4096  # bytes; to append to much more, again and again, would take quadratic time
+_TOGETHER = 4096  # bytes; appending to much more, again and again, would take quadratic time
 _FEATURES = (STREAMS, "features")
-# Errors with which we leave and the other side has done nothing wrong: what it had sent already is taken.
+# Errors for which the other side is not to blame: what it had already sent is accepted.
 _NOBODYS_FAULT = frozenset({StreamCondition.SYSTEM_SHUTDOWN, StreamCondition.RESET, StreamCondition.CONNECTION_TIMEOUT})
 _OPEN = frozenset({State.AWAITING_HEADER, State.NEGOTIATING, State.ESTABLISHED})
 
@@ -54,11 +54,11 @@ class Stream:
     """One XML stream, in either role."""
 
     def __init__(self, profile: Profile, facts: Facts, accept: Acceptor, tools: StreamTools, budget: Budget) -> None:
-        """`accept` judges every header of the other side; `budget`, with the size from the terms, is for stanzas."""
+        """`accept` checks every header of the other side; `budget`, with the size from the terms, is for stanzas."""
         self.facts = facts
         self.state = State.AWAITING_HEADER
         self.header: StreamHeader | None = None  # theirs
-        self.their_error: StreamCondition | None = None  # with which they end the stream
+        self.their_error: StreamCondition | None = None  # the error with which they end the stream
         self.profile = profile
         self._accept = accept
         self._tools = tools
@@ -67,15 +67,15 @@ class Stream:
         self._out: list[Output] = []
         self._codec = self._new_codec()
         self._lacking = self._new_lacking()
-        self._is_refused_at_once = False  # by an error without a header
-        self._unread: list[Item] = []  # what was taken from the codec and has to wait
+        self._is_refused_at_once = False  # with an error that has no header
+        self._unread: list[Item] = []  # taken from the codec, but must wait
         self._header_sent = False
         self._suspended_by: StreamFeature | None = None
-        self._due: list[Callable[[Facts], Step]] = []  # until the stream is ready for them
-        self.ends_later = False  # the owner calls `finish` when what the other side asked for has been answered
+        self._due: list[Callable[[Facts], Step]] = []  # steps that wait until the stream is ready for them
+        self.ends_later = False  # the owner calls `finish` once everything that the other side asked is answered
         self.end_waits = False  # their closing tag has come, and ours waits for `finish`
 
-    # -- what the owner calls ----------------------------------------------------------------------------------------
+    # -- called by the owner -----------------------------------------------------------------------------------------
 
     def open(self) -> list[Output]:
         """Initiating entity: send the first header."""
@@ -83,7 +83,7 @@ class Stream:
         return self._drained()
 
     def received(self, data: bytes) -> list[Output]:
-        """Bytes came from the wire."""
+        """Take bytes from the wire."""
         if self.state is State.CLOSED or self.end_waits:
             return []
         if self._lacking is not None:
@@ -93,7 +93,7 @@ class Stream:
         return self._drained()
 
     def answer(self, answer: object) -> list[Output]:
-        """The answer to a question that an earlier order asked."""
+        """Take the answer to a question that an earlier order asked."""
         feature = self.profile.answerers[type(answer)]
         if feature is not self._suspended_by:
             return self.perform(lambda facts: feature.answered(facts, answer))
@@ -103,51 +103,51 @@ class Stream:
         return self._drained()
 
     def perform(self, step: Callable[[Facts], Step]) -> list[Output]:
-        """Have a feature do something of its own accord, at once or when the negotiation step under way has ended."""
+        """Have a feature act on its own initiative, at once or when the current negotiation step has ended."""
         if self.is_open:
             self._due.append(step)
             self._read()
         return self._drained()
 
     def close(self, error: StreamError | None = None) -> list[Output]:
-        """Close the stream, with the error that says why, or as one that has done its work."""
+        """Close the stream, with the error that says why, or because its work is done."""
         if self.is_open:
             self._close(error)
         return self._drained()
 
     def finish(self) -> list[Output]:
-        """Close our side, too, after the other side has closed its own and has been given every answer."""
+        """Close our side too, after the other side has closed its own and has got every answer."""
         if self.end_waits:
             self._guard(self._end)
         return self._drained()
 
     def rest(self) -> None:
-        """Nothing has come for a while: keep no more than an established stream needs then."""
+        """Nothing has come for a while: keep only what an idle established stream needs."""
         if self.is_established:
             self._codec.rest()
 
     @property
     def is_open(self) -> bool:
-        """Whether something may still be sent."""
+        """Return whether something may still be sent."""
         return self.state in _OPEN
 
     @property
     def is_established(self) -> bool:
-        """Whether stanzas may be sent and are expected."""
+        """Return whether stanzas may be sent and are expected."""
         return self.state is State.ESTABLISHED
 
     @property
     def closed_by_them(self) -> bool:
-        """Whether nothing more can come: they have closed the stream, or broken it beyond reading."""
+        """Return whether nothing more can come: they have closed the stream, or broken it beyond reading."""
         return self.state is State.CLOSED or self.end_waits
 
     @property
     def offered(self) -> Element | None:
-        """Initiating entity: the features that the other side has offered on the stream as it is now."""
+        """Initiating entity: the features that the other side has offered since the last restart."""
         return self._offered
 
     def write(self, element: Element) -> bytes:
-        """A top-level element as bytes for this stream."""
+        """Return a top-level element as bytes for this stream."""
         return write_element(element, self.profile.content_namespace)
 
     # -- reading -----------------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ class Stream:
         was_open = self.is_open
         self._guard(self._read_all)
         if was_open and not self.is_open:
-            self._guard(self._read_all)  # their closing tag may be there already
+            self._guard(self._read_all)  # their closing tag may already be here
 
     def _read_all(self) -> None:
         while self._suspended_by is None and self.state is not State.CLOSED and not self.end_waits:
@@ -171,7 +171,7 @@ class Stream:
 
     @property
     def _is_ready(self) -> bool:
-        """Whether a feature may act of its own accord: never in the middle of a step of the negotiation."""
+        """Return whether a feature may act on its own initiative: never in the middle of a negotiation step."""
         negotiating = self.state is State.NEGOTIATING and self.facts.role is Role.RECEIVING
         return negotiating or self.state is State.ESTABLISHED
 
@@ -193,19 +193,21 @@ class Stream:
             self._unread = items[position:]  # waits if an item asked a question, and is still read if one was refused
 
     def _deliver_stanzas(self, stanzas: list[Stanza]) -> None:
-        if self.state is State.NEGOTIATING:  # where they come one by one
+        if self.state is State.NEGOTIATING:  # then they come one by one
             self._negotiate(stanzas[0])
             return
         if Move.STANZA not in TRANSITIONS[self.state]:
-            raise stream_error(Fault.TOO_EARLY, "no stanzas before negotiation is complete")
+            raise stream_error(Fault.TOO_EARLY, "stanzas are not allowed before negotiation is complete")
         if self.state is not State.DISCARDING:
             self._out.append(StanzasReceived(stanzas=stanzas))
 
     def _negotiate(self, stanza: Stanza) -> None:
-        """A stanza in place of a feature's element, as in resource binding (RFC 6120 §7); any other comes too early."""
+        """Take a stanza in place of a feature's element, as in resource binding (RFC 6120 §7);
+        any other is too early.
+        """
         feature = self.profile.receivers.get((CONTENT, stanza.name))
         if feature is None:
-            raise stream_error(Fault.TOO_EARLY, "no stanzas before negotiation is complete")
+            raise stream_error(Fault.TOO_EARLY, "stanzas are not allowed before negotiation is complete")
         self._move(Move.ELEMENT)
         self._take(feature.receive(self.facts, stanza.element), feature)
 
@@ -262,7 +264,7 @@ class Stream:
             error = read_error(element)
             self.their_error = error.condition
             self._out.append(error)
-            if self._is_refused_at_once:  # there is no header that we could have accepted, and nothing to go on with
+            if self._is_refused_at_once:  # there is no header that we could have accepted, and no way to continue
                 self._closed_by_other_side()
         elif key == _FEATURES and self.facts.role is Role.INITIATING:
             self._features_received(element)
@@ -271,13 +273,15 @@ class Stream:
         elif self.is_open:
             name, namespace = element.name[:100], element.namespace[:100]
             raise stream_error(Fault.UNKNOWN_ELEMENT, f"<{name}/> in {namespace!r} is not known here")
-        else:  # it can no longer be told so, and what it says from here on is not understood either
+        else:  # the stream is closed: no error can be sent, and further elements are not understood either
             self._codec.discard()
 
     def _features_received(self, features: Element) -> None:
         if self.state is State.NEGOTIATING:
             if self._offered is not None:
-                raise StreamError(StreamCondition.BAD_FORMAT, "stream features are sent once, behind the header")
+                raise StreamError(
+                    StreamCondition.BAD_FORMAT, "stream features may be sent only once, right after the header"
+                )
             self._offered = features
             self._begin_next()
 
@@ -303,7 +307,7 @@ class Stream:
         self._send_raw(write_features(self.profile.content_namespace, *filter(None, offers)))
 
     def _begin_next(self) -> None:
-        """Initiating entity: the first feature in our order of preference that applies to what is offered."""
+        """Initiating entity: start the first feature in our order of preference that applies to what is offered."""
         assert self._offered is not None
         for feature in self.profile.features:
             if feature.name not in self.facts.tried:
@@ -316,12 +320,12 @@ class Stream:
         if self.state is State.NEGOTIATING:
             raise StreamError(
                 StreamCondition.UNSUPPORTED_FEATURE,
-                "no offered feature leads on",
-                reason="the other server offers no means of proof that we accept, or it has refused them all",
+                "none of the offered features can be used",
+                reason="the other server offers no means of proof that we accept, or has refused them all",
             )
 
     def _take(self, step: Step, feature: StreamFeature | None = None) -> None:
-        """Do what `feature` wants done; only facts and events count once we have closed the stream."""
+        """Carry out a feature's step; after we have closed the stream only facts and events count."""
         if step.then is Then.RESTART or any(isinstance(output, SecureTransport) for output in step.outputs):
             self._check_restart()
         self.facts = step.facts
@@ -367,21 +371,21 @@ class Stream:
         self._header_sent = False
         self.facts = replace(self.facts, stream_id="")
         if self.facts.role is Role.INITIATING:
-            # A client names itself once it has proved who it is (RFC 6120 §4.7.1).
+            # A client names itself once it has proved its account (RFC 6120 §4.7.1).
             self._send_header(from_=self.facts.local or self.facts.client, to=self.facts.remote)
 
     def _check_restart(self) -> None:
         if Move.RESTART not in TRANSITIONS[self.state]:
             raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "it is too late for that on this stream")
-        # Bytes behind <starttls/>, <proceed/>, <auth/> or <success/> were sent before what these bring was there, by
-        # somebody in the middle perhaps; read later they would look protected (CVE-2011-0411).
-        # COMPAT go-sendxmpp 0.5: ends what it says with a line feed; white space means nothing and is dropped.
+        # Bytes behind <starttls/>, <proceed/>, <auth/> or <success/> were sent before TLS or SASL was complete, perhaps
+        # by somebody in the middle; read later they would look protected (CVE-2011-0411). COMPAT go-sendxmpp 0.5: ends
+        # what it sends with a line feed; white space means nothing and is dropped.
         if self._codec.has_more or self._unread:
             raise StreamError(
                 StreamCondition.POLICY_VIOLATION,
-                "data was sent ahead of the end of a negotiation step",
-                reason="something was sent ahead of TLS or of the end of SASL, which will only protect what comes"
-                " behind it: a fault in the other side's program, or somebody on the way who adds to what it says",
+                "data was sent before a negotiation step had ended",
+                reason="data was sent before TLS or SASL was complete, which protect only what comes"
+                " after that: a bug in the other side's program, or somebody in between who adds data",
             )
 
     # -- writing -----------------------------------------------------------------------------------------------------
@@ -390,7 +394,7 @@ class Stream:
         return Codec(self._tools.negotiating, self._tools.addresses, content_aliases=self.profile.content_aliases)
 
     def _new_lacking(self) -> HeaderLacking | None:
-        """A server that we called may refuse us without a header; one that calls us must send a header first."""
+        """Return a reader of errors without a header: only a server that we called may refuse us in this way."""
         return HeaderLacking(self.profile.content_namespace) if self.facts.role is Role.INITIATING else None
 
     def _send_header(self, *, from_: Address | str | None, to: Address | str | None) -> None:
@@ -407,7 +411,7 @@ class Stream:
 
     @property
     def _answers_with_version(self) -> bool:
-        """Whether to send a version: only if the other side sent one (RFC 6120 §4.7.5)."""
+        """Return whether to send a version: only if the other side sent one (RFC 6120 §4.7.5)."""
         theirs_came = self.facts.role is Role.RECEIVING and self.header is not None
         return self.profile.negotiates and (not theirs_came or self.facts.peer_version >= (1, 0))
 
@@ -416,7 +420,7 @@ class Stream:
 
     def _send_raw(self, data: bytes) -> None:
         last = self._out[-1] if self._out else None
-        if isinstance(last, Send) and len(last.data) < _TOGETHER:  # header and features leave together
+        if isinstance(last, Send) and len(last.data) < _TOGETHER:  # header and features are sent together
             self._out[-1] = Send(data=last.data + data)
         else:
             self._out.append(Send(data=data))
@@ -431,7 +435,7 @@ class Stream:
         try:
             action()
         except StreamError as error:
-            error.__traceback__ = None  # it would hold on to us, and we to it
+            error.__traceback__ = None  # its frames refer to us, and we would refer to it
             if self.is_open:
                 self._close(error)
             else:  # they cannot be read to their closing tag
@@ -439,7 +443,9 @@ class Stream:
                 self._out.append(StreamClosed())
 
     def _close(self, error: StreamError | None) -> None:
-        """The one way out: header if there was none yet, the error, the closing tag (RFC 6120 §4.9.1.2)."""
+        """Send the header if there was none yet, the error, and the closing tag: the one way
+        out (RFC 6120 §4.9.1.2).
+        """
         if not self._header_sent:
             self._send_header_to_refuse(error)
         self._announce_closing()
@@ -462,7 +468,7 @@ class Stream:
             self.facts = replace(self.facts, stream_id=self._tools.new_id())
         called, caller = (self.header.to, self.header.from_) if self.header is not None else (None, None)
         if error is not None and error.condition in (StreamCondition.HOST_UNKNOWN, StreamCondition.HOST_GONE):
-            called = None  # we are not who they take us for (RFC 6120 §4.9.1.3)
+            called = None  # we are not the host that they asked for (RFC 6120 §4.9.1.3)
         self._send_header(from_=self.facts.local or called, to=self.facts.remote or caller)
 
     def _move(self, move: Move) -> None:

@@ -1,4 +1,4 @@
-"""What a stream is given by its surroundings: the policy of its door, and the tools that all streams share."""
+"""The surroundings of a stream: the policy of its port, and the tools that all streams share."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gateway.stream.header import StreamHeader
 
 
 class Acceptor(Protocol):
-    """The policy of a door: what a header makes of the facts; raises StreamError to refuse it."""
+    """The policy of a port: turns a header into new facts; raises StreamError to refuse it."""
 
     def __call__(self, header: StreamHeader, facts: Facts) -> Facts: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamTools:
-    """What every stream of a process shares: prepared addresses, ids from a strong source, our language, budgets."""
+    """Shared by every stream of a process: prepared addresses, ids from a strong source, our language, budgets."""
 
     addresses: AddressLookup
     new_id: Callable[[], str]

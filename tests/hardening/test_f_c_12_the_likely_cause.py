@@ -94,9 +94,7 @@ async def test_their_dialback_tells_how_our_question_ended(world: World, gateway
         await asyncio.wait_for(probe.error(), 10)
     line = verdict(gateway, domain)
     assert "(not-trusted;" in line
-    assert (
-        "to ask about a key had failed: the other side ended the stream with policy-violation: not from there" in line
-    )
+    assert "to verify a key had failed: the other side ended the stream with policy-violation: not from there" in line
 
 
 def failed(remote: str, direction: Direction = Direction.IN) -> Attempt:

@@ -55,4 +55,4 @@ async def test_what_follows_the_other_sides_consent_ends_the_stream(world: World
         assert await component.expect_error(lost) == "remote-server-timeout"
         assert b"A secret" not in probe.received
     (told,) = (line for line in gateway.log().splitlines() if f"to {domain}" in line and "refused-by-us" in line)
-    assert "something was sent ahead of TLS" in told
+    assert "data was sent before TLS" in told

@@ -170,7 +170,7 @@ async def test_retry_forgets_that_a_domain_has_failed(reloaded: Reloaded) -> Non
             if (waits() or 0) > 5:
                 break
         assert waits()
-        assert "no stanza waits for gone.test" in reloaded.operate("retry", "gone.test").stdout
+        assert "no stanza is waiting for gone.test" in reloaded.operate("retry", "gone.test").stdout
         assert waits() is None
 
 

@@ -220,7 +220,10 @@ def test_attempt_tells_of_what_we_do_not_let_in() -> None:
     line = house.connect().say(HEADER, "<presence/>")
     line.cut()
     (attempt,) = [notice for notice in house.notices if isinstance(notice, Attempt)]
-    assert (attempt.verdict, attempt.reason) == (Verdict.REFUSED_BY_US, "no stanzas before negotiation is complete")
+    assert (attempt.verdict, attempt.reason) == (
+        Verdict.REFUSED_BY_US,
+        "stanzas are not allowed before negotiation is complete",
+    )
 
 
 def test_nothing_is_sent_behind_our_closing_tag_and_what_comes_then_is_kept() -> None:

@@ -130,7 +130,7 @@ def test_accounts_are_listed(desk: Desk) -> None:
         (["add", "juliet@echo.test"], "s\n", 'echo.test has no accounts here: set serve = "im" for it'),
         (["add", "juliet@im.test"], "", "this password cannot be used: a password cannot be empty"),
         (["add", "juliet@im.test"], "\x07\n", "this password cannot be used"),
-        (["add", "romeo@im.test"], "s\n", "romeo@im.test exists already"),
+        (["add", "romeo@im.test"], "s\n", "romeo@im.test already exists"),
         (["passwd", "nobody@im.test"], "s\n", "there is no account nobody@im.test"),
         (["delete", "nobody@im.test"], "", "there is no account nobody@im.test"),
         (["list", "echo.test"], "", "echo.test has no accounts here"),

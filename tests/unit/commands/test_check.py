@@ -113,7 +113,7 @@ COMPONENT = '[domains."c.test"]\nserve = "component"\nsecret = "a secret of more
             "this OpenSSL does not know NO-SUCH and",
         ),
         (f'{IM}[tls]\nauthorities = "ca.pem"\nciphers = "ECDHE+AESGCM:!aNULL"', None),
-        (f'{IM}[outbox]\nurl = "memory:"', 'outbox.url is "memory:", so stanzas that wait are lost'),
+        (f'{IM}[outbox]\nurl = "memory:"', 'outbox.url is "memory:", so waiting stanzas are lost'),
         (f'{IM}[outbox]\nurl = "memory:"\n[peers.any]\nkeep = "no"', None),
         (f"{IM}[outbox]\nbytes = {1 << 60}", f"outbox.bytes is {1 << 60}, but the disk"),
         (IM.partition("[domains")[1] + IM.partition("[domains")[2], "no port is open"),
@@ -133,9 +133,9 @@ def test_key_that_everybody_may_read_is_told(folder: Folder, capsys: pytest.Capt
     key.write_bytes(bytes(32))
     key.chmod(0o644)
     text = f'{IM}[outbox]\nkey_file = "outbox.key"\n'
-    assert any("can read the key of the outbox: chmod 600" in line for line in check(folder.complete(text), capsys))
+    assert any("can read the outbox key: chmod 600" in line for line in check(folder.complete(text), capsys))
     key.chmod(0o600)
-    assert not any("can read the key" in line for line in check(folder.complete(text), capsys))
+    assert not any("can read the outbox key" in line for line in check(folder.complete(text), capsys))
 
 
 def test_certificate_that_expires_soon_is_told(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:

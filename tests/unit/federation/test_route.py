@@ -433,7 +433,7 @@ def test_an_answer_that_comes_too_late_is_dropped(world: World) -> None:
     world.clock.advance(10)
     world.send(ANSWERED.format(id=1))
     assert world.log == ["open", "write 1", f"we get error 1 {TIMEOUT}", "here.test rests"]
-    assert "answered with an error already" in world.notices[-1].sentence
+    assert "already been answered with an error" in world.notices[-1].sentence
 
 
 def test_a_request_that_may_be_sent_again_is_not_answered_before_that_is_known(world: World) -> None:

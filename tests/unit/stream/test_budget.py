@@ -30,7 +30,7 @@ def problem(budget: Budget, raw: bytes) -> str:
         (b"<a>" + b"x" * 393 + b"</a>", ""),
         (b"<a>" + b"x" * 394 + b"</a>", "400 bytes in one element"),
         (b"<a>" * 4 + b"</a>" * 4, ""),
-        (b"<a>" * 5 + b"</a>" * 5, "4 elements inside each other"),
+        (b"<a>" * 5 + b"</a>" * 5, "4 nested elements"),
         (b"<a>" + b"<a/>" * 11 + b"</a>", ""),
         (b"<a>" + b"<a/>" * 12 + b"</a>", "12 elements in one"),
         (b"<a a='' b='' c=''/>", ""),
