@@ -23,6 +23,7 @@ from gateway.outbox.records import (
     Failing,
     KeptStanza,
     PairState,
+    WithheldStanza,
 )
 from gateway.xmpp.addresses import Domain, DomainPair
 
@@ -85,6 +86,20 @@ class IOutbox(Interface):
 
     def aside(domain: Domain | None = None) -> Deferred[tuple[AsideStanza, ...]]:
         """Read what was set aside, oldest first."""
+
+    def withhold(
+        pair: DomainPair, stanza: bytes, *, accepted: float, expires: float, rule: str
+    ) -> Deferred[int | None]:
+        """Hold a stanza back for the operator; the result is its number, or None where there is no room for it."""
+
+    def withheld() -> Deferred[tuple[WithheldStanza, ...]]:
+        """Read what is held back, oldest first."""
+
+    def take_withheld(number: int) -> Deferred[WithheldStanza | None]:
+        """Take one stanza out for good; None when it is not there."""
+
+    def expire_withheld(now: float) -> Deferred[int]:
+        """Forget what has been held back for its time; the result is how many stanzas."""
 
     def summary(now: float) -> Deferred[tuple[DomainSummary, ...]]:
         """Read how many stanzas wait for which domain, by age; those with most stanzas first."""

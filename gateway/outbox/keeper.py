@@ -68,6 +68,13 @@ class Keeper:
         put = outbox.put_newest(pair, key, stanza, accepted=accepted, expires=expires)
         return self._watched(put.addCallback(lambda number: [number]))
 
+    def withhold(self, pair: DomainPair, stanza: bytes, rule: str, accepted: float, expires: float) -> Deferred[Any]:
+        """Hold a stanza back for the operator; the result is as for `IOutbox.withhold`."""
+        outbox = self.outbox
+        if outbox is None:
+            return fail(self.refusal())
+        return self._watched(outbox.withhold(pair, stanza, accepted=accepted, expires=expires, rule=rule))
+
     def unsafe(self) -> Deferred[None] | None:
         """None when all that was put is safe; else a Deferred that fires when what was put up to now is."""
         if self._asked == self._done:

@@ -24,6 +24,7 @@ from gateway.outbox.records import (
     KeptStanza,
     OutboxLimits,
     PairState,
+    WithheldStanza,
 )
 from gateway.outbox.tallies import Tallies
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -61,6 +62,8 @@ class MemoryOutbox:
         self._held: set[Domain] = set()
         self._failing: dict[Domain, Failing] = {}
         self._aside: dict[int, AsideStanza] = {}
+        self._withheld: dict[int, WithheldStanza] = {}
+        self._withheld_numbers = count(1)
 
     @property
     def stanzas(self) -> int:
@@ -176,6 +179,32 @@ class MemoryOutbox:
     @_deferred
     def aside(self, domain: Domain | None = None) -> tuple[AsideStanza, ...]:
         return tuple(each for each in self._aside.values() if domain in (None, each.pair.target))
+
+    @_deferred
+    def withhold(self, pair: DomainPair, stanza: bytes, *, accepted: float, expires: float, rule: str) -> int | None:
+        of_sender = sum(each.pair.sender == pair.sender for each in self._withheld.values())
+        if len(self._withheld) >= self._limits.withheld or of_sender >= self._limits.withheld_each:
+            return None
+        number = next(self._withheld_numbers)
+        self._withheld[number] = WithheldStanza(
+            number=number, pair=pair, raw=stanza, accepted=accepted, expires=expires, rule=rule
+        )
+        return number
+
+    @_deferred
+    def withheld(self) -> tuple[WithheldStanza, ...]:
+        return tuple(self._withheld.values())
+
+    @_deferred
+    def take_withheld(self, number: int) -> WithheldStanza | None:
+        return self._withheld.pop(number, None)
+
+    @_deferred
+    def expire_withheld(self, now: float) -> int:
+        over = [number for number, each in self._withheld.items() if each.expires <= now]
+        for number in over:
+            del self._withheld[number]
+        return len(over)
 
     @_deferred
     def summary(self, now: float) -> tuple[DomainSummary, ...]:

@@ -48,6 +48,18 @@ class AsideStanza:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WithheldStanza:
+    """A stanza that a filter has held back: it is for the operator to release or to drop, until it expires."""
+
+    number: int
+    pair: DomainPair
+    raw: bytes = field(repr=False)
+    accepted: float
+    expires: float
+    rule: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PairState:
     """What is kept of one pair."""
 
@@ -118,4 +130,6 @@ class OutboxLimits:
     pair_stanzas: int = 100_000
     pairs: int = 100_000
     aside: int = 100  # stanzas set aside for the operator; beyond it the oldest is forgotten
+    withheld: int = 10_000  # stanzas held back by filters; beyond it none is taken
+    withheld_each: int = 1000  # of them, those that come from one domain
     page_bytes: int = 1 << 20

@@ -39,6 +39,7 @@ from gateway.outbox.records import (
     KeptStanza,
     OutboxLimits,
     PairState,
+    WithheldStanza,
 )
 from gateway.outbox.statements import Gone, Work
 from gateway.outbox.tallies import Tallies, Tally
@@ -265,6 +266,23 @@ class SqliteOutbox:
 
     def aside(self, domain: Domain | None = None) -> Deferred[tuple[AsideStanza, ...]]:
         return self._read(statements.aside, domain, self._database.seal)
+
+    def withhold(
+        self, pair: DomainPair, stanza: bytes, *, accepted: float, expires: float, rule: str
+    ) -> Deferred[int | None]:
+        if not self.condition.works >= Works.TAKES:
+            return fail(self._unavailable())
+        times = (accepted, expires)
+        return self._write(statements.withhold, pair, stanza, times, rule, self._limits, self._database.seal)
+
+    def withheld(self) -> Deferred[tuple[WithheldStanza, ...]]:
+        return self._read(statements.withheld, self._database.seal)
+
+    def take_withheld(self, number: int) -> Deferred[WithheldStanza | None]:
+        return self._write(statements.take_withheld, number, self._database.seal)
+
+    def expire_withheld(self, now: float) -> Deferred[int]:
+        return self._write(statements.expire_withheld, now)
 
     def summary(self, now: float) -> Deferred[tuple[DomainSummary, ...]]:
         return self._read(statements.summary, now)

@@ -22,6 +22,7 @@ from gateway.outbox.records import (
     KeptStanza,
     OutboxLimits,
     PairState,
+    WithheldStanza,
 )
 from gateway.outbox.sealing import Seal, WrongKey
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -184,6 +185,52 @@ def aside(db: Connection, domain: Domain | None, seal: Seal | None) -> tuple[Asi
     )
 
 
+def withhold(
+    db: Connection,
+    pair: DomainPair,
+    raw: bytes,
+    times: tuple[float, float],
+    rule: str,
+    limits: OutboxLimits,
+    seal: Seal | None,
+) -> int | None:
+    """IOutbox.withhold; `times` are when it was accepted and when it expires."""
+    (all_together,) = db.execute("SELECT count(*) FROM withheld").fetchone()
+    (of_sender,) = db.execute("SELECT count(*) FROM withheld WHERE sender = ?", (pair.sender,)).fetchone()
+    if all_together >= limits.withheld or of_sender >= limits.withheld_each:
+        return None
+    number: int
+    (number,) = db.execute(
+        "INSERT INTO withheld (sender, target, accepted, expires, rule, sealed, content)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING number",
+        (*pair, *times, rule, seal is not None, raw if seal is None else b""),
+    ).fetchone()
+    if seal is not None:
+        sealed = seal.close(raw, _withheld_place(number))
+        db.execute("UPDATE withheld SET content = ? WHERE number = ?", (sealed, number))
+    return number
+
+
+_WITHHELD = "number, sender, target, accepted, expires, rule, sealed, content"
+
+
+def withheld(db: Connection, seal: Seal | None) -> tuple[WithheldStanza, ...]:
+    """IOutbox.withheld."""
+    rows = db.execute(f"SELECT {_WITHHELD} FROM withheld ORDER BY number")
+    return tuple(_withheld_stanza(row, seal) for row in rows)
+
+
+def take_withheld(db: Connection, number: int, seal: Seal | None) -> WithheldStanza | None:
+    """IOutbox.take_withheld."""
+    row = db.execute(f"DELETE FROM withheld WHERE number = ? RETURNING {_WITHHELD}", (number,)).fetchone()
+    return None if row is None else _withheld_stanza(row, seal)
+
+
+def expire_withheld(db: Connection, now: float) -> int:
+    """IOutbox.expire_withheld."""
+    return db.execute("DELETE FROM withheld WHERE expires <= ?", (now,)).rowcount
+
+
 def set_held(db: Connection, domain: Domain, held: bool) -> None:
     """IOutbox.hold and release."""
     db.execute(
@@ -270,7 +317,7 @@ def check_key(db: Connection, seal: Seal | None) -> None:
     if row is not None:
         if seal is not None and _opens(seal, row[0]):
             return
-        for table in ("chunk", "aside"):
+        for table in ("chunk", "aside", "withheld"):
             if db.execute(f"SELECT 1 FROM {table} WHERE sealed LIMIT 1").fetchone():
                 raise WrongKey("what waits was sealed with another key" if seal else "what waits is sealed")
     db.execute("DELETE FROM about WHERE name = 'key'")
@@ -351,6 +398,17 @@ def _place(id: int, sequence: int) -> bytes:
 
 def _aside_place(number: int) -> bytes:
     return b"aside %d" % number
+
+
+def _withheld_place(number: int) -> bytes:
+    return b"withheld %d" % number
+
+
+def _withheld_stanza(row: tuple[Any, ...], seal: Seal | None) -> WithheldStanza:
+    number, sender, target, accepted, expires, rule, sealed, content = row
+    raw = _shown(content, _withheld_place(number), sealed, seal)
+    pair = DomainPair(sender, target)
+    return WithheldStanza(number=number, pair=pair, raw=raw, accepted=accepted, expires=expires, rule=rule)
 
 
 def _settle(db: Connection, id: int, upto: int) -> list[Gone]:

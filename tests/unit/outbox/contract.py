@@ -376,6 +376,33 @@ class OutboxContract:
         assert [each.raw for each in self.ask(outbox.aside)] == lines(2, 3)
         self.ask(outbox.close)
 
+    def test_what_a_filter_holds_back_waits_for_the_operator(self, outbox: Any) -> None:
+        first, second = (self._withhold(outbox, text) for text in (b"<message>1</message>", b"<message>2</message>"))
+        found = self.ask(outbox.withheld)
+        assert [(each.number, each.pair, each.raw, each.rule) for each in found] == [
+            (first, PAIR, b"<message>1</message>", "a rule"),
+            (second, PAIR, b"<message>2</message>", "a rule"),
+        ]
+        assert self.ask(outbox.take_withheld, first).raw == b"<message>1</message>"
+        assert self.ask(outbox.take_withheld, first) is None
+        assert outbox.stanzas == 0  # it is no queue
+
+    def test_what_is_held_back_expires(self, outbox: Any) -> None:
+        self._withhold(outbox, b"<message/>")
+        assert self.ask(outbox.expire_withheld, NOW + DAY - 1) == 0
+        assert self.ask(outbox.expire_withheld, NOW + DAY) == 1
+        assert self.ask(outbox.withheld) == ()
+
+    def test_what_is_held_back_is_bounded_with_a_share_for_each_domain(self) -> None:
+        outbox = self.open(OutboxLimits(withheld=3, withheld_each=2))
+        pairs = [PAIR, PAIR, PAIR, OTHER_PAIR, OTHER_PAIR]
+        kept = [self._withhold(outbox, b"<message/>", pair) is not None for pair in pairs]
+        assert kept == [True, True, False, True, False]
+        self.ask(outbox.close)
+
+    def _withhold(self, outbox: Any, raw: bytes, pair: DomainPair = PAIR) -> Any:
+        return self.ask(outbox.withhold, pair, raw, accepted=NOW, expires=NOW + DAY, rule="a rule")
+
     def test_summary_counts_by_domain_and_age_the_fullest_first(self, outbox: Any) -> None:
         self.put(outbox, lines(1, 2), accepted=NOW - 1000)
         numbers = self.put(outbox, lines(3, 4), OTHER_PAIR, accepted=NOW - 10)

@@ -1,0 +1,227 @@
+"""Real-time block lists: subscribed to at a publish-subscribe service (XEP-0060), so that a list is current by itself.
+
+    stage         begins                 ends with                                  then
+    ASLEEP        start, a failure       its time (doubling, one hour at most)      SUBSCRIBING
+    SUBSCRIBING   -                      result; anything else is a failure         LOADING
+    LOADING       -                      the items; anything else is a failure      CURRENT
+    CURRENT       -                      a day; the service was out of reach        SUBSCRIBING
+
+Only what the service itself says counts, and only from the address that was subscribed to. In every stage the entries
+that are known go on being used. A list that grows suddenly is not believed at once: beyond 1,000 new entries an hour
+they wait until the operator has looked and reloads the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from random import Random
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from gateway.filters.lists import MOST_ENTRIES, NamedList, read_entry
+from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import MalformedAddress
+from gateway.xmpp.namespaces import PUBSUB, PUBSUB_EVENT, STANZA_ERRORS
+from gateway.xmpp.stanzas import CONTENT, Stanza
+
+ANSWER_SECONDS = 60.0
+REFRESH_SECONDS = 86400.0
+FIRST_SLEEP, LONGEST_SLEEP = 60.0, 3600.0
+MOST_NEW_AN_HOUR = 1000
+
+Ask = Callable[[Stanza, Callable[[Stanza], None]], None]
+"""Sends a request of ours, and calls back with the result or the error, whichever way it comes."""
+
+
+class Stage(Enum):
+    """Where the subscription stands."""
+
+    ASLEEP = "asleep"
+    SUBSCRIBING = "subscribing"
+    LOADING = "loading"
+    CURRENT = "current"
+
+
+class BlockList:
+    """The subscription that keeps one list current."""
+
+    def __init__(
+        self,
+        named: NamedList,
+        *,
+        service: Domain,
+        node: str,
+        ours: Address,
+        ask: Ask,
+        clock: IReactorTime,
+        time_of_day: Callable[[], float],
+        random: Random,
+        changed: Callable[[BlockList], None],
+    ) -> None:
+        """`changed` is called when entries have come or gone."""
+        self.named = named
+        self.service = service
+        self.node = node
+        self.stage = Stage.ASLEEP
+        self.waiting: set[str] = set()  # new entries that an operator has to look at first
+        self._ours = ours
+        self._ask = ask
+        self._clock = clock
+        self._time_of_day = time_of_day
+        self._random = random
+        self._changed = changed
+        self._timer: Any = None
+        self._turn = 0  # what is answered out of turn is not listened to
+        self._failures = 0
+        self._hour = (clock.seconds(), 0)  # since when, and how many entries have been new
+
+    def start(self, soon: float = 0.0) -> None:
+        """Begin, in so many seconds."""
+        self._enter(Stage.ASLEEP, soon, self._subscribe)
+
+    def stop(self) -> None:
+        """Ask nothing more."""
+        self._turn += 1
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    def reached_again(self) -> None:
+        """The service was out of reach for a while: what it said meanwhile has been missed."""
+        if self.stage is not Stage.SUBSCRIBING and self.stage is not Stage.LOADING:
+            self.start(self._random.uniform(1, 30))
+
+    def accept(self) -> None:
+        """Take the entries that wait: the operator has looked."""
+        for entry in self.waiting:
+            self.named.entries.add(entry)
+        if self.waiting:
+            self.waiting = set()
+            self._say_current()
+            self._changed(self)
+
+    def take(self, stanza: Stanza) -> bool:
+        """Return whether a stanza was a word of the service to us; it is worked in then."""
+        if stanza.name != "message" or stanza.to != self._ours or stanza.from_ is None:
+            return False
+        if stanza.from_.full != self.service or stanza.type == "error":
+            return False
+        event = stanza.element.first(PUBSUB_EVENT, "event")
+        if event is None:
+            return False
+        for items in event.elements(PUBSUB_EVENT, "items"):
+            if items.get("node") == self.node:
+                gone = [item.get("id") or "" for item in items.elements(PUBSUB_EVENT, "retract")]
+                new = [item.get("id") or "" for item in items.elements(PUBSUB_EVENT, "item")]
+                self._update(new, gone)
+        for word in ("purge", "delete"):
+            for each in event.elements(PUBSUB_EVENT, word):
+                if each.get("node") == self.node:
+                    self._update([], list(self.named.entries))
+        return True
+
+    # -- the stages --------------------------------------------------------------------------------------------------
+
+    def _enter(self, stage: Stage, seconds: float, then: Callable[[], None]) -> None:
+        self.stop()
+        self.stage = stage
+        self._timer = self._clock.callLater(seconds, then)
+
+    def _subscribe(self) -> None:
+        self._enter(Stage.SUBSCRIBING, ANSWER_SECONDS, self._not_answered)
+        wish = Element(PUBSUB, "subscribe", {"node": self.node, "jid": self._ours.full})
+        self._request("set", wish, self._subscribed)
+
+    def _subscribed(self, _: Element) -> None:
+        self._enter(Stage.LOADING, ANSWER_SECONDS, self._not_answered)
+        self._request("get", Element(PUBSUB, "items", {"node": self.node}), self._loaded)
+
+    def _loaded(self, answer: Element) -> None:
+        pubsub = answer.first(PUBSUB, "pubsub")
+        items = pubsub.first(PUBSUB, "items") if pubsub is not None else None
+        told = [item.get("id") or "" for item in items.elements(PUBSUB, "item")] if items is not None else []
+        self._failures = 0
+        self._enter(Stage.CURRENT, REFRESH_SECONDS, self._subscribe)
+        self.named.since = self._time_of_day()
+        wanted = set(_entries(told))
+        self._say_current()
+        self._update(wanted, [each for each in self.named.entries if each not in wanted], as_a_whole=True)
+
+    def _request(self, type_: str, wish: Element, then: Callable[[Element], None]) -> None:
+        turn = self._turn
+        attributes = {"type": type_, "id": f"list-{turn}", "from": self._ours.full, "to": self.service}
+        request = Element(CONTENT, "iq", attributes, [Element(PUBSUB, "pubsub", {}, [wish])])
+
+        def answered(response: Stanza) -> None:
+            if turn != self._turn:
+                return
+            if response.type == "result":
+                then(response.element)
+            else:
+                self._failed(f"refuses: {_condition(response.element)}")
+
+        self._ask(Stanza.from_element(request), answered)
+
+    def _not_answered(self) -> None:
+        self._failed(f"has not answered within {ANSWER_SECONDS:g} s")
+
+    def _failed(self, problem: str) -> None:
+        sleep = min(FIRST_SLEEP * 2.0**self._failures, LONGEST_SLEEP)
+        self._failures = min(self._failures + 1, 10)
+        known = f"{len(self.named.entries)} entries of before are used" if len(self.named.entries) else "it is empty"
+        self.named.state, self.named.is_well = f"{self.service} {problem}; {known}", False
+        self._enter(Stage.ASLEEP, sleep * self._random.uniform(0.75, 1.25), self._subscribe)
+
+    # -- entries -----------------------------------------------------------------------------------------------------
+
+    def _update(self, new: Iterable[str], gone: Iterable[str], *, as_a_whole: bool = False) -> None:
+        entries = self.named.entries
+        removed = [each for each in _entries(gone) if each in entries]
+        for entry in removed:
+            entries.remove(entry)
+        added = [each for each in _entries(new) if each not in entries]
+        if as_a_whole:
+            self.waiting.clear()
+        self.waiting -= set(_entries(gone))
+        taken = added[: self._allowance(len(added), is_first=as_a_whole and not len(entries) and not removed)]
+        for entry in taken:
+            entries.add(entry)
+        self.waiting.update(added[len(taken) :][:MOST_ENTRIES])
+        if self.waiting:
+            text = f"grows too fast: {len(self.waiting)} new entries wait until you have looked and reload"
+            self.named.state, self.named.is_well = text, False
+        if taken or removed:
+            self._changed(self)
+
+    def _allowance(self, wanted: int, *, is_first: bool) -> int:
+        """Return how many new entries are taken now; the first load is taken as it is."""
+        room = MOST_ENTRIES - len(self.named.entries)
+        if is_first:
+            return min(wanted, room)
+        now = self._clock.seconds()
+        began, count = self._hour
+        if now - began >= 3600:
+            began, count = now, 0
+        taken = max(0, min(wanted, MOST_NEW_AN_HOUR - count, room))
+        self._hour = (began, count + taken)
+        return taken
+
+    def _say_current(self) -> None:
+        self.named.state, self.named.is_well = "ready", True
+
+
+def _entries(told: Iterable[str]) -> Iterable[str]:
+    """Yield what can be an entry; a service may say anything."""
+    for text in told:
+        try:
+            yield read_entry(text)
+        except MalformedAddress:
+            continue
+
+
+def _condition(answer: Element) -> str:
+    error = answer.first(CONTENT, "error")
+    found = next(error.elements(STANZA_ERRORS), None) if error is not None else None
+    return found.name if found is not None else "it names no condition"
