@@ -65,7 +65,7 @@ class Gateway(MultiService):
             shared, trust, routing, served, people, federation, self.connections, lambda: self.refused_reload
         )
         self.status = observation.status
-        operating = self.operating = let_operators_in(shared, steered=self, observation=observation)
+        operating = self.operating = let_operators_in(shared, steered=self, observation=observation, filters=filters)
         self.factories: dict[str, IProtocolFactory] = {**self.reception.doors, "http": operating.page}
         endpoints = open_doors(shared, self.factories)
         for service in (self.kept, people, filters, operating.control, operating.lag, endpoints, operating.supervised):
@@ -147,6 +147,10 @@ class Gateway(MultiService):
     def forget_names(self) -> None:
         """Drop all cached DNS answers."""
         self.federation.resolver.forget()
+
+    def filters_about(self, domain: Domain) -> list[str]:
+        """The names of the rules that can hold for what comes from a domain outside, or goes there."""
+        return self.filters.border.rules_about(domain)
 
     def close_account(self, account: Address) -> int:
         """Close the streams of one of our accounts; return how many there were."""

@@ -25,6 +25,8 @@ COMMANDS = {
     "peers": "list other domains, and the state of federation with each",
     "explain": "show why federation with a domain works or does not, step by step",
     "queues": "list the routes to other domains, and the stanzas waiting on each",
+    "held": "list, show, release or drop the stanzas that filters have held back",
+    "filter": "say which rule would decide about the stanzas in a file, and how",
     "close": "close the streams with a domain",
     "retry": "try a domain again now, without waiting for the next scheduled attempt",
     "reload": "reload the configuration, certificates, authorities and revocation lists",

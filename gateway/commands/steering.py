@@ -11,7 +11,7 @@ import json
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Steering:
     render: Callable[[CommandResult], Iterable[str]]  # the answer as lines for people
     is_well: Callable[[CommandResult], bool] = lambda answer: True
     takes_domain: bool = False
+    request: Mapping[str, str] = field(default_factory=dict)
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's arguments."""
@@ -55,7 +56,7 @@ class Steering:
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Ask the service, print its answer for people or programs, and return the exit status."""
-        request = {"domain": arguments.domain} if self.takes_domain else {}
+        request = {"domain": arguments.domain} if self.takes_domain else dict(self.request)
         try:
             answer = ask(state_folder(config_of(arguments)), self.name, **request)
         except NotRunning as problem:
@@ -92,6 +93,27 @@ class Queues(Steering):
         return Steering(name="waiting", render=waiting, is_well=lambda answer: answer["condition"] == "ready").run(
             arguments
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held(Steering):
+    """`held`: the stanzas that filters have held back, and what becomes of them."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("action", nargs="?", choices=sorted(OF_HELD), metavar="ACTION", help=", ".join(OF_HELD))
+        parser.add_argument("ids", nargs="*", metavar="ID", help="the numbers of the stanzas that are meant")
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        if arguments.action in (None, "list"):
+            return super().run(arguments)
+        if not arguments.ids:
+            return _complain(f"held {arguments.action} needs the number of a stanza", 2)
+        return max(self._about_one(arguments, id) for id in arguments.ids)
+
+    def _about_one(self, arguments: argparse.Namespace, id: str) -> int:
+        name = f"held_{arguments.action}"
+        return Steering(name=name, render=OF_HELD[arguments.action], request={"id": id}).run(arguments)
 
 
 def state_folder(config: Path) -> Path:
@@ -209,6 +231,30 @@ def reload(answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"takes effect only after a restart: {each}"
 
 
+def held(answer: list[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a table of what filters have held back."""
+    rows = (
+        [each["id"], clock(each["accepted"]), each["kind"], each["bytes"], each["sender"], each["target"], each["rule"]]
+        for each in answer
+    )
+    return table(["id", "since", "kind", "bytes", "from", "to", "rule"], rows, "no filter holds anything back")
+
+
+def _one_held(answer: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        f"{answer['kind']} {answer['id']} from {answer['sender']} to {answer['target']}, held back by"
+        f" {answer['rule']!r} at {clock(answer['accepted'])}, until {clock(answer['expires'])}"
+    )
+    yield answer["xml"] or "it cannot be decrypted: [outbox] key_file holds another key"
+
+
+def _held(what: str) -> Callable[[Mapping[str, Any]], Iterator[str]]:
+    def render(answer: Mapping[str, Any]) -> Iterator[str]:
+        yield f"{answer['kind']} {answer['id']} from {answer['sender']} to {answer['target']} {what}"
+
+    return render
+
+
 def _in(seconds: float | None) -> str:
     return f"in {duration(seconds)}" if seconds else ""
 
@@ -222,6 +268,14 @@ ACTIONS: Mapping[str, Callable[[CommandResult], Iterable[str]]] = {
 }
 """The actions of `queues` on a domain, each with the rendering of its answer."""
 
+OF_HELD: Mapping[str, Callable[[CommandResult], Iterable[str]]] = {
+    "list": held,
+    "show": _one_held,
+    "release": _held("released"),
+    "drop": _held("dropped, and nobody was told"),
+}
+"""What `held` does, each with how its answer reads."""
+
 STEERING = {
     command.name: command
     for command in (
@@ -229,6 +283,7 @@ STEERING = {
         Steering(name="peers", render=peers, is_well=none_fails),
         Steering(name="explain", render=explain.render, is_well=explain.is_well, takes_domain=True),
         Queues(name="queues", render=queues),
+        Held(name="held", render=held),
         Steering(name="close", render=close, takes_domain=True),
         Steering(name="retry", render=retry, takes_domain=True),
         Steering(name="reload", render=reload),

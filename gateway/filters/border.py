@@ -21,7 +21,7 @@ from gateway.filters.acquaintances import Acquaintances
 from gateway.filters.conditions import Excess, IsContact, Seen, Surroundings
 from gateway.filters.interfaces import IFilter
 from gateway.filters.laws import lawful
-from gateway.filters.lists import Digests, NamedList
+from gateway.filters.lists import Digests, ListState, NamedList
 from gateway.filters.notices import FilterDecided
 from gateway.filters.plans import Plan, Planner, is_about
 from gateway.filters.rules import ENDS, Act, Crossing, Decision, FilterRule
@@ -80,7 +80,9 @@ class Border:
         publish: Publish,
         holding: Holding,
         report: Report,
+        taken: Callable[[Stanza], bool] = lambda stanza: False,
     ) -> None:
+        """`taken` says whether a stanza is for ourselves: the word of a block list."""
         self.acquaintances = acquaintances
         self.lists: Mapping[str, NamedList] = {}
         self.counts: Counter[tuple[str, str]] = Counter()  # by rule and by what was done
@@ -92,6 +94,8 @@ class Border:
         self._publish = publish
         self._holding = holding
         self._report = report
+        self._taken = taken
+        self._services: frozenset[Domain] = frozenset()  # of block lists
         self._digests = Digests()
         self._excesses: dict[str, Excess] = {}
         self._filters: Mapping[str, IFilter] = {}
@@ -119,6 +123,7 @@ class Border:
                 old = self._excesses.get(rule.name)
                 excesses[rule.name] = old if old and old.rate == rate else Excess(rate, self._clock.seconds)
         self.lists, self._filters, self._excesses = lists, filters, excesses
+        self._services = frozenset(each.service for each in lists.values() if each.service is not None)
         self._planner = Planner(tuple(rules), self._surroundings(), filters)
         self.changed()
 
@@ -135,6 +140,10 @@ class Border:
             excesses=self._excesses,
             time_of_day=self._time_of_day,
         )
+
+    def lists_now(self) -> list[ListState]:
+        """Return what an operator sees of each list."""
+        return [each.look() for each in self.lists.values()]
 
     def shut_out_by(self, domain: Domain) -> FilterRule | None:
         """Return the rule by which nothing that comes from a domain is wanted."""
@@ -153,7 +162,9 @@ class Border:
             if len(self._plans) >= MOST_PLANS:
                 self._plans.clear()
             pair = DomainPair(sender, target)
-            plan = self._plans[pair] = self._planner.plan(pair, self._direction(pair)) or False
+            plan = self._plans[pair] = (
+                self._planner.plan(pair, self._direction(pair), sender in self._services) or False
+            )
         return plan if isinstance(plan, Plan) else None
 
     def _direction(self, pair: DomainPair) -> Crossing:
@@ -165,6 +176,8 @@ class Border:
         """Return whether the router may have the stanza now."""
         behind = self._behind.get(plan.pair) if self._behind else None
         if behind is None:
+            if plan.may_be_ours and self._taken(stanza):
+                return False
             return plan.passes_unseen(stanza) or self._look_at(plan, stanza)
         if len(behind) < MOST_BEHIND:
             behind.append((plan, stanza))

@@ -114,9 +114,11 @@ class ListState:
 class NamedList:
     """One list as rules ask it; `never` are domains and bare JIDs that it does not cover, whatever its source says."""
 
-    def __init__(self, name: str, source: str, never: Iterable[str] = ()) -> None:
+    def __init__(self, name: str, source: str, never: Iterable[str] = (), service: Domain | None = None) -> None:
+        """`service` is that of a real-time block list."""
         self.name = name
         self.source = source
+        self.service = service
         self.entries = Entries()
         self.never = Entries(never)
         self.state, self.is_well = "not read yet", False
@@ -150,6 +152,11 @@ def read_entry(text: str) -> str:
     if text.startswith("*."):
         return f"*.{prepare_domain(text.removeprefix('*.'))}"
     return Address.parse(text).bare
+
+
+def list_file(state: Path, name: str) -> Path:
+    """Return the file of the state folder that keeps the entries of a block list over a restart."""
+    return state / "lists" / sha256(name.encode()).hexdigest()[:32]
 
 
 def read_list_file(file: Path) -> tuple[Entries, list[str]]:

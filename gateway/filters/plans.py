@@ -36,12 +36,16 @@ class PlanStep(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """The rules for the stanzas of one pair; `is_noted` where who is written to becomes an acquaintance."""
+    """The rules for the stanzas of one pair.
+
+    `is_noted` where whoever is written to becomes an acquaintance; `may_be_ours` where a block list may speak.
+    """
 
     pair: DomainPair
     direction: Crossing
     steps: tuple[PlanStep, ...]
     is_noted: bool = False
+    may_be_ours: bool = False
 
     def passes_unseen(self, stanza: Stanza) -> bool:
         """Return whether its start tag and its size say already that no rule holds."""
@@ -61,11 +65,11 @@ class Planner:
         self._filters = filters
         self.asks_for_strangers = any(rule.when.stranger is not None for rule in rules)
 
-    def plan(self, pair: DomainPair, direction: Crossing) -> Plan | None:
+    def plan(self, pair: DomainPair, direction: Crossing, may_be_ours: bool = False) -> Plan | None:  # noqa: FBT
         """Return the plan for a pair; None when its stanzas pass unseen."""
         steps = tuple(self._steps(pair, direction))
         is_noted = self.asks_for_strangers and direction is Crossing.OUT
-        return Plan(pair, direction, steps, is_noted) if steps or is_noted else None
+        return Plan(pair, direction, steps, is_noted, may_be_ours) if steps or is_noted or may_be_ours else None
 
     def _steps(self, pair: DomainPair, direction: Crossing) -> Iterator[PlanStep]:
         for rule in self.rules:

@@ -15,6 +15,8 @@ from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from gateway.filters.lists import ListState
+from gateway.filters.notices import FilterDecided
 from gateway.net.listen.connection_limits import TurnedAway
 from gateway.notices.attempts.records import Attempt, Kind, StreamEnded
 from gateway.notices.attempts.verdicts import Verdict
@@ -84,12 +86,19 @@ class Metrics:
             buckets=LAG_SECONDS,
             registry=registry,
         )
+        filter_decisions = Counter(
+            "xmpp_gateway_filter_decisions",
+            "Stanzas about which a filter has decided",
+            ["rule", "act"],
+            registry=registry,
+        )
         # The counter for given labels never changes, and looking it up takes longer than counting.
         self._attempts = cache(attempts.labels)
         self._attempt_seconds = cache(attempt_seconds.labels)
         self._stream_seconds = cache(stream_seconds.labels)
         self._streams_ended = cache(streams_ended.labels)
         self._bounces = cache(bounces.labels)
+        self._filter_decisions = cache(filter_decisions.labels)
         registry.register(FigureGauges(figures))
         registry.register(OutboxCounters(figures))
         ProcessCollector(registry=registry)
@@ -121,6 +130,8 @@ class Metrics:
                 self._maybe_lost.inc(notice.count)
             case TurnedAway():
                 self._turned_away.inc(1 + notice.untold)
+            case FilterDecided():
+                self._filter_decisions(notice.rule, "dry_run" if notice.dry_run else notice.act).inc()
             case LoopLag():
                 self._lag.observe(notice.seconds)
 
@@ -165,6 +176,36 @@ class StanzaCounts(Collector):
         for (came_in, via), size in self._bytes.items():
             sizes.add_metric(["in" if came_in else "out", via], size)
         return stanzas, sizes
+
+
+class FilterGauges(Collector):
+    """The lists that filters ask, and what filters hold back."""
+
+    def __init__(self, lists: Callable[[], Iterable[ListState]], withheld: Callable[[], int]) -> None:
+        self._lists = lists
+        self._withheld = withheld
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """The names, for the registry."""
+        return self._empty()
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """The gauges, filled in."""
+        held, entries, ready = gauges = self._empty()
+        held.add_metric([], self._withheld())
+        for each in self._lists():
+            entries.add_metric([each.name], each.entries)
+            ready.add_metric([each.name], float(each.is_well))
+        return gauges
+
+    def _empty(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
+        return (
+            GaugeMetricFamily("xmpp_gateway_filter_held_stanzas", "Stanzas that filters hold back", labels=[]),
+            GaugeMetricFamily(
+                "xmpp_gateway_filter_list_entries", "Entries of a list that filters ask", labels=["list"]
+            ),
+            GaugeMetricFamily("xmpp_gateway_filter_list_ready", "1 when a list is current", labels=["list"]),
+        )
 
 
 class OutboxCounters(Collector):

@@ -136,7 +136,7 @@ class Router:
                 answered=reply is not None,
             )
         )
-        if reply is not None:
+        if reply is not None and not (self.own_questions and self.own_questions.take(reply)):
             self._deliver(reply)
 
     def is_own(self, domain: Domain) -> bool:

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
+from random import SystemRandom
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from gateway.config.settings import ImDomain, ListSettings, Settings
+from gateway.config.settings import ImDomain, ListSettings, RelayDomain, Settings
 from gateway.filters.acquaintances import Acquaintances
 from gateway.filters.border import Border
-from gateway.filters.lists import NamedList, read_list_file
-from gateway.filters.rules import FilterRule
+from gateway.filters.lists import NamedList, list_file, read_list_file
+from gateway.filters.reports import Reports
+from gateway.filters.rtbl import BlockListSubscription
+from gateway.filters.withheld import Withheld
+from gateway.notices.attempts.records import Attempt
+from gateway.notices.notices import Notice
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.shared import Shared
 from gateway.storage.interfaces import IStore
 from gateway.storage.records import Relation
 from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.errors import MalformedAddress
 from gateway.xmpp.stanzas import Stanza
 
 SAVE_SECONDS = 3600.0
+LOOK_SECONDS = 600.0
+FIRST_ASKED = 2.0  # seconds after the start, when the doors are open for the answers
 _FILE = "acquaintances"
 
 
@@ -39,6 +49,7 @@ class Filters(Service):
         self._shared = shared
         self._router = routing.router
         self._store = store
+        self.withheld = Withheld(routing.keeper, routing.router, shared.time_of_day, shared.board.publish)
         self.border = Border(
             router=routing.router,
             is_own=shared.rules.domains.is_own,
@@ -47,18 +58,22 @@ class Filters(Service):
             clock=shared.reactor,
             time_of_day=shared.time_of_day,
             publish=shared.board.publish,
-            holding=self,
-            report=self._report,
+            holding=self.withheld,
+            report=Reports(routing.router, self._contacts_of, shared.reactor.seconds).report,
+            taken=self._taken,
         )
-        self._saving = LoopingCall(self._save)
-        self._saving.clock = shared.reactor
+        self._block_lists: dict[str, BlockListSubscription] = {}
+        self._list_settings: dict[str, ListSettings] = {}
+        self._out_of_reach: set[Domain] = set()
+        self._saving, self._looking = LoopingCall(self._save), LoopingCall(self.withheld.look)
+        self._saving.clock = self._looking.clock = shared.reactor
+        shared.board.subscribe(self._attempted, Attempt)
         self.replace(shared.settings)
 
     def replace(self, settings: Settings) -> None:
         """Go by these settings from now on."""
-        lists = {name: self._make_list(name, each) for name, each in settings.lists.items()}
-        self.border.replace(settings.filters, lists)
-        self._router.border = self.border if settings.filters else None
+        self.border.replace(settings.filters, self._replace_lists(settings))
+        self._router.border = self.border if settings.filters or self._block_lists else None
 
     def shut_out(self, domain: Domain) -> str:
         """Return why nothing that comes from a domain is wanted; empty when something may be."""
@@ -69,11 +84,18 @@ class Filters(Service):
         super().startService()
         self._restore()
         self._saving.start(SAVE_SECONDS, now=False)
+        self._looking.start(LOOK_SECONDS, now=False)
+        self.withheld.look()
+        for each in self._block_lists.values():
+            each.start(FIRST_ASKED)
 
     def stopService(self) -> Deferred[None] | None:
         super().stopService()
-        if self._saving.running:
-            self._saving.stop()
+        for loop in (self._saving, self._looking):
+            if loop.running:
+                loop.stop()
+        for each in self._block_lists.values():
+            each.stop()
         return self._save()
 
     # -- what the border asks ----------------------------------------------------------------------------------------
@@ -84,24 +106,111 @@ class Filters(Service):
             return False
         return store.relation(ours.bare, theirs.bare).addCallback(_is_in_roster)
 
-    def hold(self, pair: object, stanza: Stanza, rule: str) -> bool:
-        return False
-
-    def _report(self, rule: FilterRule, stanza: Stanza) -> None:
-        pass
+    def _contacts_of(self, domain: Domain) -> list[Address] | None:
+        owner = self._shared.rules.domains.owner(domain)
+        settings = self._shared.settings.domains.get(owner) if owner is not None else None
+        if settings is None:
+            return None
+        uris = (uri.removeprefix("xmpp:").partition("?")[0] for uri in settings.admins if uri.startswith("xmpp:"))
+        found = []
+        for uri in uris:
+            with suppress(MalformedAddress):
+                found.append(Address.parse(uri))
+        return found
 
     # -- lists -------------------------------------------------------------------------------------------------------
 
-    def _make_list(self, name: str, settings: ListSettings) -> NamedList:
-        made = NamedList(name, str(settings.file or f"{settings.rtbl} {settings.node}"), settings.never)
-        if settings.file is not None:
-            try:
-                made.entries, _ = read_list_file(settings.file)
-            except (OSError, UnicodeDecodeError) as error:  # it could be read when the configuration was checked
-                made.state = f"cannot be read: {error}"
-            else:
-                made.state, made.is_well, made.since = "ready", True, self._shared.time_of_day()
+    def _replace_lists(self, settings: Settings) -> dict[str, NamedList]:
+        """Make the lists. A block list whose settings are the same goes on, and takes the entries that waited."""
+        lists: dict[str, NamedList] = {}
+        subscriptions: dict[str, BlockListSubscription] = {}
+        for name, each in settings.lists.items():
+            if each.file is not None:
+                lists[name] = self._read_list(name, each.file, each.never)
+            elif each.rtbl is not None:
+                old = self._block_lists.get(name)
+                if old is not None and self._list_settings.get(name) == each:
+                    subscriptions[name] = old
+                    old.accept()
+                else:
+                    subscriptions[name] = self._subscription(name, Domain(each.rtbl), each)
+                lists[name] = subscriptions[name].named
+        for name, old in self._block_lists.items():
+            if subscriptions.get(name) is not old:
+                old.stop()
+        for name, new in subscriptions.items():
+            if self._block_lists.get(name) is not new and self.running:
+                new.start()
+        self._block_lists, self._list_settings = subscriptions, dict(settings.lists)
+        return lists
+
+    def _read_list(self, name: str, file: Path, never: Iterable[str]) -> NamedList:
+        made = NamedList(name, str(file), never)
+        try:
+            made.entries, _ = read_list_file(file)
+        except (OSError, UnicodeDecodeError) as error:  # it could be read when the configuration was checked
+            made.state = f"cannot be read: {error}"
+        else:
+            made.state, made.is_well, made.since = "ready", True, self._shared.time_of_day()
         return made
+
+    def _subscription(self, name: str, service: Domain, settings: ListSettings) -> BlockListSubscription:
+        named = NamedList(name, f"{service} {settings.node}", settings.never, service)
+        self._restore_list(named)
+        return BlockListSubscription(
+            named,
+            service=service,
+            node=settings.node,
+            ours=Address.make("", self._asking_domain(), "lists"),
+            ask=self._ask,
+            clock=self._shared.reactor,
+            time_of_day=self._shared.time_of_day,
+            random=SystemRandom(),
+            changed=self._list_changed,
+        )
+
+    def _asking_domain(self) -> Domain:
+        """The first domain that is ours alone; a relayed server would not know of our questions."""
+        domains = self._shared.settings.domains
+        return next((name for name, each in domains.items() if not isinstance(each, RelayDomain)), next(iter(domains)))
+
+    def _ask(self, question: Stanza, answered: Callable[[Stanza], None]) -> None:
+        self._router.own_questions.ask(question, answered)
+        self._router.pass_on(question)
+        self._router.flush()
+
+    def _taken(self, stanza: Stanza) -> bool:
+        return any(each.take(stanza) for each in self._block_lists.values())
+
+    def _list_changed(self, changed: BlockListSubscription) -> None:
+        self.border.changed()
+        lines = [f"{entry}\n" for entry in changed.named.entries]
+        file = list_file(self._shared.settings.gateway.state, changed.named.name)
+        deferToThread(write_whole, file, lines).addErrback(self._not_written, file)
+
+    def _restore_list(self, named: NamedList) -> None:
+        """Take the entries of the last time, until the service has been asked."""
+        file = list_file(self._shared.settings.gateway.state, named.name)
+        try:
+            named.entries, _ = read_list_file(file)
+            named.since = file.stat().st_mtime
+            named.state = f"{len(named.entries)} entries of before are used until the service has answered"
+        except FileNotFoundError:
+            named.state = "the service has not answered yet"
+        except (OSError, UnicodeDecodeError) as error:
+            named.state = f"the service has not answered yet, and {file} cannot be read: {error}"
+
+    def _attempted(self, notice: Notice) -> None:
+        """See whether the service of a block list is within reach again after it was not."""
+        assert isinstance(notice, Attempt)
+        for each in self._block_lists.values():
+            if notice.remote != each.service:
+                continue
+            if notice.verdict.is_failure:
+                self._out_of_reach.add(each.service)
+            elif each.service in self._out_of_reach:
+                self._out_of_reach.discard(each.service)
+                each.reached_again()
 
     # -- acquaintances -----------------------------------------------------------------------------------------------
 
@@ -128,11 +237,11 @@ class Filters(Service):
             return None
         known.has_changed = False
         lines = list(known.dump(self._shared.time_of_day()))
-        return deferToThread(write_whole, self._file, lines).addErrback(self._not_saved)
+        return deferToThread(write_whole, self._file, lines).addErrback(self._not_written, self._file)
 
-    def _not_saved(self, failure: object) -> None:
+    def _not_written(self, failure: Failure, file: Path) -> None:
         self.border.acquaintances.has_changed = True
-        self._log.warn("{file} cannot be written: {failure.value}", file=self._file, failure=failure)
+        self._log.warn("{file} cannot be written: {failure.value}", file=file, failure=failure)
 
 
 def _is_in_roster(relation: Relation) -> bool:
@@ -141,6 +250,7 @@ def _is_in_roster(relation: Relation) -> bool:
 
 def write_whole(file: Path, lines: Iterable[str]) -> None:
     """Write a file so that it is either the old one or the whole new one; readable for us alone."""
+    file.parent.mkdir(mode=0o700, exist_ok=True)
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as new:
         new.writelines(lines)

@@ -11,6 +11,7 @@ from typing import Any
 from gateway.clients.people import People
 from gateway.operations import findings
 from gateway.operations.control.door import ControlDoor
+from gateway.operations.control.filters import FilterCommands
 from gateway.operations.control.operator import Operator, Steered
 from gateway.operations.control.place import socket_path
 from gateway.operations.fates import Fates
@@ -19,13 +20,14 @@ from gateway.operations.http.events import EventStream
 from gateway.operations.http.files import page_files
 from gateway.operations.http.health import alive, ready
 from gateway.operations.lag import LagMeter
-from gateway.operations.metrics import CONTENT_TYPE, Metrics
+from gateway.operations.metrics import CONTENT_TYPE, FilterGauges, Metrics
 from gateway.operations.minutes import Minutes
 from gateway.operations.peers import PeerSources
 from gateway.operations.rounds import Look, Rounds
 from gateway.operations.status import Observed, StatusReader
 from gateway.operations.supervision import Supervised
 from gateway.operations.troubles import Troubles
+from gateway.run.assembly.border import Filters
 from gateway.run.assembly.certificates import Trust
 from gateway.run.assembly.federation import Federation
 from gateway.run.assembly.routing import Routing
@@ -129,12 +131,14 @@ def _look_at(store: IStore | None) -> None:
         store.look()
 
 
-def let_operators_in(shared: Shared, steered: Steered, observation: Observation) -> Operating:
+def let_operators_in(shared: Shared, steered: Steered, observation: Observation, filters: Filters) -> Operating:
     """Open the control socket, and make the page and the metrics."""
     reactor, settings, metrics = shared.reactor, shared.settings, observation.metrics
     operator = Operator(steered, Turns(reactor))
+    metrics.registry.register(FilterGauges(filters.border.lists_now, lambda: filters.withheld.count))
+    actions = {**operator.actions, **FilterCommands(filters.border, filters.withheld).actions}
     return Operating(
-        control=ControlDoor(partial(socket_path, settings.gateway.state), operator.actions, reactor),
+        control=ControlDoor(partial(socket_path, settings.gateway.state), actions, reactor),
         lag=LagMeter(reactor, metrics.notice),
         page=_page(shared, operator, observation),
         supervised=Supervised(os.environ, shared.endpoints.missing, reactor),

@@ -10,10 +10,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.task import Clock
 
+from gateway.filters.lists import NamedList
+from gateway.filters.notices import FilterDecided
 from gateway.notices.attempts.records import AttemptLog, Direction
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import LoopLag, MaybeLost, StanzaBounced, StanzasPassed
-from gateway.operations.metrics import Metrics
+from gateway.operations.metrics import FilterGauges, Metrics
 from gateway.operations.status_records import CertificateStatus, DomainStatus, Figures, OutboxFigures
 from gateway.outbox.keeper import COUNTED
 from gateway.xmpp.addresses import Address
@@ -44,7 +46,9 @@ FIGURES = Figures(
 
 @pytest.fixture
 def metrics() -> Metrics:
-    return Metrics(lambda: FIGURES)
+    metrics = Metrics(lambda: FIGURES)
+    metrics.registry.register(FilterGauges(lambda: [NamedList("bad", "a file").look()], lambda: 3))
+    return metrics
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
@@ -72,6 +76,7 @@ def every_notice_once(metrics: Metrics) -> None:
     metrics.notice(
         StanzaBounced(name="message", id="1", sender="a", target="b", condition="forbidden", reason="", answered=True)
     )
+    metrics.notice(FilterDecided(rule="r", decision="drop", act="drop", dry_run=False, stanza=stanzas("message")[0]))
     log = AttemptLog(metrics.notice, Clock().seconds, 1, Direction.OUT)
     log.end(Verdict.ESTABLISHED)
     log.stream_ended(0, 0, "")

@@ -45,6 +45,9 @@ class Steered:
     def routes_to(self, domain: str) -> Any:
         return self.routes
 
+    def filters_about(self, domain: str) -> list[str]:
+        return ["a rule"]
+
     def forget_names(self) -> None:
         self.did.append("asks the DNS again")
 

@@ -45,7 +45,7 @@ class Stage(Enum):
     CURRENT = "current"
 
 
-class BlockList:
+class BlockListSubscription:
     """The subscription that keeps one list current."""
 
     def __init__(
@@ -59,7 +59,7 @@ class BlockList:
         clock: IReactorTime,
         time_of_day: Callable[[], float],
         random: Random,
-        changed: Callable[[BlockList], None],
+        changed: Callable[[BlockListSubscription], None],
     ) -> None:
         """`changed` is called when entries have come or gone."""
         self.named = named
@@ -79,7 +79,7 @@ class BlockList:
         self._hour = (clock.seconds(), 0)  # since when, and how many entries have been new
 
     def start(self, soon: float = 0.0) -> None:
-        """Begin, in so many seconds."""
+        """Begin after this many seconds."""
         self._enter(Stage.ASLEEP, soon, self._subscribe)
 
     def stop(self) -> None:

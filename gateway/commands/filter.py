@@ -1,0 +1,164 @@
+"""`filter test FILE.xml`: which rule would decide about these stanzas, and how, without the service.
+
+Nothing is asked of the network: a block list has the entries that the service saved last, nobody of ours has written to
+anybody, and no rate is exceeded. The output says so where it matters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.task import Clock
+
+from gateway.commands.configuration import add_config, config_of
+from gateway.config import Mistakes, load
+from gateway.config.settings import ComponentDomain, Settings
+from gateway.filters.acquaintances import Acquaintances
+from gateway.filters.border import Border
+from gateway.filters.lists import NamedList, list_file, read_list_file
+from gateway.filters.notices import FilterDecided
+from gateway.filters.rules import FilterRule
+from gateway.notices.notices import Notice
+from gateway.routing.policy import DomainRule, Domains
+from gateway.stream.budget import Budget
+from gateway.stream.codec import Codec
+from gateway.xmpp.addresses import AddressCache
+from gateway.xmpp.errors import GatewayError
+from gateway.xmpp.stanzas import Stanza
+
+_OPENING = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_config(parser)
+    parser.add_argument("--json", action="store_true", help="print one line of JSON for scripts")
+    parser.add_argument("action", choices=["test"], metavar="test", help="the one action there is")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE.xml", help="stanzas, one after the other, or - for standard input"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what becomes of each stanza, and return the exit status."""
+    try:
+        settings = load(config_of(arguments))
+        stanzas = list(_read(arguments.file))
+    except (Mistakes, GatewayError, OSError) as problem:
+        print(f"xmpp-gateway: {problem}", file=sys.stderr)
+        return 1
+    rehearsal = Rehearsal(settings)
+    outcomes = [rehearsal.outcome(stanza) for stanza in stanzas]
+    print(json.dumps(outcomes) if arguments.json else "\n".join(_told(outcomes, settings)))
+    return 0
+
+
+class Rehearsal:
+    """The border of a configuration, with nobody behind it."""
+
+    def __init__(self, settings: Settings) -> None:
+        domains = Domains(
+            {
+                name: DomainRule(with_subdomains=isinstance(each, ComponentDomain))
+                for name, each in settings.domains.items()
+            }
+        )
+        clock = Clock()
+        self._decided: list[FilterDecided] = []
+        self._border = Border(
+            router=self,
+            is_own=domains.is_own,
+            acquaintances=Acquaintances(),
+            contacts=lambda ours, theirs: False,
+            clock=clock,
+            time_of_day=clock.seconds,
+            publish=self._note,
+            holding=self,
+            report=lambda rule, stanza: None,
+        )
+        self._border.replace(settings.filters, dict(_lists(settings)))
+
+    def outcome(self, stanza: Stanza) -> dict[str, Any]:
+        """Return what becomes of a stanza, and which rules held for it."""
+        self._decided.clear()
+        passes = True
+        if stanza.from_ is not None and stanza.to is not None:
+            plan = self._border.plan(stanza.from_.domain, stanza.to.domain)
+            passes = plan is None or self._border.lets_through(plan, stanza)
+        decided = self._decided[-1] if self._decided and not self._decided[-1].dry_run else None
+        return {
+            "kind": stanza.name,
+            "id": stanza.id,
+            "from": str(stanza.from_ or ""),
+            "to": str(stanza.to or ""),
+            "outcome": "pass" if passes or decided is None else decided.act,
+            "rule": decided.rule if decided is not None and decided.act not in ("mark", "report") else None,
+            "noted": [f"{each.rule}: {each.act}" for each in self._decided if each is not decided],
+        }
+
+    def _note(self, notice: Notice) -> None:
+        if isinstance(notice, FilterDecided):
+            self._decided.append(notice)
+
+    # -- what the border needs, where nothing is sent ------------------------------------------------------------------
+
+    def pass_on(self, stanza: Stanza) -> None:
+        """Nobody is there to have it."""
+
+    def bounce(self, stanza: Stanza, error: object) -> None:
+        """Nobody is there to hear of it."""
+
+    def end(self, stanza: Stanza, why: object) -> None:
+        """It ends."""
+
+    def flush(self) -> None:
+        """Nothing is written."""
+
+    def hold(self, pair: object, stanza: Stanza, rule: str) -> bool:
+        """Say that there is room."""
+        return True
+
+
+def _lists(settings: Settings) -> Iterator[tuple[str, NamedList]]:
+    for name, each in settings.lists.items():
+        named = NamedList(name, str(each.file or each.rtbl), each.never)
+        file = each.file or list_file(settings.gateway.state, name)
+        if file.exists():
+            named.entries, _ = read_list_file(file)
+        yield name, named
+
+
+def _read(file: Path) -> Iterator[Stanza]:
+    raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    codec = Codec(Budget(), AddressCache())
+    codec.feed(_OPENING)
+    codec.take()
+    codec.feed(raw.strip())
+    for item in codec.take():
+        if isinstance(item, Stanza):
+            yield item
+
+
+def _told(outcomes: list[dict[str, Any]], settings: Settings) -> Iterator[str]:
+    for each in outcomes:
+        id_ = f" {each['id']!r}" if each["id"] else ""
+        by = f" by {each['rule']!r}" if each["rule"] else ", since no rule holds"
+        yield f"{each['kind']}{id_} from {each['from']} to {each['to']}: {each['outcome']}{by}"
+        yield from (f"    {noted}" for noted in each["noted"])
+    if not outcomes:
+        yield "the file holds no stanza"
+    asks = {name for rule in settings.filters for name in _unknown_here(rule)}
+    if asks:
+        yield f"not known without the service, and taken as false or as a stranger: {', '.join(sorted(asks))}"
+
+
+def _unknown_here(rule: FilterRule) -> Iterator[str]:
+    if rule.when.stranger is not None:
+        yield "who is a stranger"
+    if rule.when.rate is not None:
+        yield "rates"

@@ -1,0 +1,105 @@
+"""Withheld: stanzas that a rule holds back, kept in the outbox until somebody releases or drops them, or for 7 days."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from gateway.filters.border import Passing
+from gateway.notices.notices import Publish, Remark, counted
+from gateway.outbox.delay import delayed
+from gateway.outbox.errors import Bound, OutboxError, OutboxFull
+from gateway.outbox.keeper import Keeper
+from gateway.outbox.records import WithheldStanza
+from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.stanzas import Stanza, restored
+
+HELD_SECONDS = 7 * 86400.0
+
+
+class Withheld:
+    """What is held back; `count` is how many stanzas, as far as they have been counted."""
+
+    def __init__(self, keeper: Keeper, router: Passing, time_of_day: Callable[[], float], publish: Publish) -> None:
+        self.count = 0
+        self._keeper = keeper
+        self._router = router
+        self._time_of_day = time_of_day
+        self._publish = publish
+
+    def hold(self, pair: DomainPair, stanza: Stanza, rule: str) -> bool:
+        """Hold a stanza back; False where the outbox takes none. Its sender gets an error when it could not be kept."""
+        if not self._keeper.takes:
+            return False
+        now = self._time_of_day()
+        self.count += 1
+
+        def kept(number: int | None) -> None:
+            if number is None:
+                not_kept(OutboxFull(Bound.SENDER))
+
+        def failed(failure: Failure) -> None:
+            assert isinstance(failure.value, OutboxError)
+            not_kept(failure.value)
+
+        def not_kept(why: OutboxError) -> None:
+            self.count -= 1
+            self._router.bounce(stanza, why.stanza_error())
+            self._router.flush()
+
+        self._keeper.withhold(pair, stanza.raw, rule, now, now + HELD_SECONDS).addCallbacks(kept, failed)
+        return True
+
+    def look(self) -> None:
+        """Count what there is, and end what has been held back for its time."""
+        if self._keeper.outbox is not None:
+            self._keeper.outbox.expire_withheld(self._time_of_day()).addCallbacks(self._expired, _told_elsewhere)
+
+    def _expired(self, number: int) -> None:
+        if number:
+            text = f"{counted(number, 'stanza')} held back by filters dropped: nobody released them within 7 days"
+            self._publish(Remark(text=text))
+        self.all().addCallbacks(self._counted, _told_elsewhere)
+
+    def _counted(self, found: Sequence[WithheldStanza]) -> None:
+        self.count = len(found)
+
+    # -- for the operator --------------------------------------------------------------------------------------------
+
+    def all(self) -> Deferred[tuple[WithheldStanza, ...]]:
+        """Read everything that is held back, oldest first; fails with OutboxError."""
+        if self._keeper.outbox is None:
+            raise self._keeper.refusal()
+        return self._keeper.outbox.withheld()
+
+    def release(self, number: int) -> Deferred[WithheldStanza | None]:
+        """Let a stanza through after all, with the time since when; the rules are not asked again."""
+        return self._take(number).addCallback(self._let_through)
+
+    def drop(self, number: int) -> Deferred[WithheldStanza | None]:
+        """Forget a stanza without a bounce."""
+        return self._take(number)
+
+    def _take(self, number: int) -> Deferred[WithheldStanza | None]:
+        if self._keeper.outbox is None:
+            raise self._keeper.refusal()
+        return self._keeper.outbox.take_withheld(number).addCallback(self._taken)
+
+    def _taken(self, each: WithheldStanza | None) -> WithheldStanza | None:
+        self.count -= each is not None
+        return each
+
+    def _let_through(self, each: WithheldStanza | None) -> WithheldStanza | None:
+        if each is not None and each.raw:  # what cannot be decrypted any more is only shown
+            name = "presence" if each.raw.startswith(b"<presence") else "message"
+            raw = delayed(each.raw, each.pair.target, each.accepted) if name == "message" else each.raw
+            self._router.pass_on(restored(name, raw))
+            self._router.flush()
+        return each
+
+
+def _told_elsewhere(failure: Failure) -> None:
+    """Pass over a failure of the outbox: its condition has been logged."""
+    failure.trap(OutboxError)

@@ -1,0 +1,123 @@
+"""Filters with real servers: what is refused at the header, held over a restart, and listed by a real block list."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from slixmpp.exceptions import IqError
+
+from gateway.operations.control.client import ask
+from tests.interop.clients import attached, condition, user
+from tests.interop.fixtures import Starter
+from tests.interop.peers import Gateway, Peer, Prosody
+
+DOMAIN, COMPONENT, LISTS, NODE = "border.test", "rooms.border.test", "lists.watch.test", "muc_bans_sha256"
+FILTERS: list[dict[str, Any]] = [
+    {"name": "listed", "when": {"direction": "in", "listed": "watched"}, "then": "drop"},
+    {"name": "links", "when": {"direction": "in", "kind": "message", "stranger": True, "urls": True}, "then": "hold"},
+    {"name": "nothing from ejabberd", "when": {"from": "ejabberd.test"}, "then": "bounce:policy-violation"},
+]
+
+
+class Watch(Prosody):
+    """Prosody with a publish-subscribe service, where romeo publishes a block list."""
+
+    def write_configuration(self) -> None:
+        super().write_configuration()
+        written = self.configuration.read_text()
+        admins = f'admins = {{ "romeo@{self.site.domains[0]}" }}'
+        opening = f'Component "{LISTS}" "pubsub"\nautocreate_on_publish = true\n{admins}\n'
+        self.configuration.write_text(written.replace(f'Component "{LISTS}"\n', opening))
+
+
+@pytest.fixture(scope="module")
+def watch(shared: Starter) -> Peer:
+    return shared(Watch, "watch.test", components={LISTS: "secret"})
+
+
+@pytest.fixture(scope="module")
+def border(shared: Starter, watch: Peer) -> Peer:
+    options = {"filter": FILTERS, "lists": {"watched": {"rtbl": LISTS, "node": NODE}}}
+    return shared(Gateway, DOMAIN, components={COMPONENT: "secret"}, options=options)
+
+
+async def publish(publisher: Any, what: str, *, retract: bool = False) -> None:
+    """Put somebody on the block list, or take them off it."""
+    entry = sha256(what.encode()).hexdigest()
+    item = f"<item id='{entry}'/>" if retract else f"<item id='{entry}'><report xmlns='urn:xmpp:reporting:1'/></item>"
+    verb = "retract" if retract else "publish"
+    notify = " notify='true'" if retract else ""
+    pubsub = "http://jabber.org/protocol/pubsub"
+    await publisher.request(
+        LISTS, f"<pubsub xmlns='{pubsub}'><{verb} node='{NODE}'{notify}>{item}</{verb}></pubsub>", kind="set"
+    )
+
+
+async def until_listed(border: Peer, entries: int) -> None:
+    """Wait until the gateway has this many entries of the list."""
+    for _ in range(200):
+        (named,) = (await asyncio.to_thread(ask, border.folder / "state", "filters"))["lists"]
+        if named["entries"] == entries:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"still {named}")
+
+
+async def held(border: Peer) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(await asyncio.to_thread(border.operate, "held", "--json"))
+    return found
+
+
+async def test_links_of_strangers_are_held_over_a_restart_and_released_once(border: Peer, prosody: Peer) -> None:
+    async with user(prosody, "romeo") as romeo:
+        async with attached(border) as component:
+            romeo.send_message(component.jid, "see https://spam.test/ now")
+            romeo.send_message(component.jid, "no link")
+            await component.expect_message("no link")
+        (stanza,) = await held(border)
+        assert (stanza["sender"], stanza["target"], stanza["rule"]) == ("prosody.test", COMPONENT, "links")
+        assert "spam.test" not in json.dumps(stanza)
+        await asyncio.to_thread(border.restart)
+        assert "https://spam.test/" in await asyncio.to_thread(border.operate, "held", "show", str(stanza["id"]))
+        async with attached(border) as component:
+            await asyncio.to_thread(border.operate, "held", "release", str(stanza["id"]))
+            message = await component.expect_message("see https://spam.test/ now")
+            assert message.xml.find("{urn:xmpp:delay}delay") is not None
+            assert await held(border) == []
+            component.send_message(romeo.jid, "tell me more")  # no stranger from now on
+            await romeo.expect_message("tell me more")
+            romeo.send_message(component.jid, "and http://this.test/")
+            await component.expect_message("and http://this.test/")
+        assert await held(border) == []
+
+
+async def test_who_is_on_a_real_block_list_is_not_heard(border: Peer, watch: Peer, prosody: Peer) -> None:
+    async with user(watch, "romeo") as publisher:
+        await publish(publisher, "nobody@nowhere.test")  # before it, there is no such node
+        await asyncio.to_thread(border.restart)
+    async with user(watch, "romeo") as publisher, user(prosody, "juliet") as juliet, attached(border) as component:
+        await until_listed(border, 1)
+        juliet.send_message(component.jid, "before")
+        await component.expect_message("before")
+        await publish(publisher, "juliet@prosody.test")
+        await until_listed(border, 2)
+        juliet.send_message(component.jid, "listed")
+        with pytest.raises(IqError) as refused:
+            await juliet.request(component.jid, "<ping xmlns='urn:xmpp:ping'/>")
+        assert condition(refused.value.iq) == "service-unavailable"
+        await publish(publisher, "juliet@prosody.test", retract=True)
+        await until_listed(border, 1)
+        juliet.send_message(component.jid, "after")
+        await component.expect_message("after")
+        assert [each for each in component.inbox if "listed" in str(each)] == []
+
+
+async def test_a_domain_from_which_nothing_is_wanted_is_refused_at_its_header(border: Peer, ejabberd: Peer) -> None:
+    async with user(ejabberd, "romeo") as romeo:
+        number = romeo.send_message(f"a@{COMPONENT}", "hello")
+        await romeo.expect_error(number)
+    assert await asyncio.to_thread(border.logged, "ejabberd.test", "the filter 'nothing from ejabberd'")

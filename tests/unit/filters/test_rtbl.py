@@ -1,0 +1,200 @@
+"""Real-time block lists: subscribed to, loaded, kept current, and not believed when they grow suddenly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from twisted.internet.task import Clock
+
+from gateway.filters.lists import Digests, NamedList
+from gateway.filters.rtbl import ANSWER_SECONDS, LONGEST_SLEEP, MOST_NEW_AN_HOUR, REFRESH_SECONDS, BlockListSubscription
+from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.stanzas import Stanza
+from tests.support.trees import stanza
+
+SERVICE, NODE, OURS = Domain("rtbl.test"), "muc_bans_sha256", Address.parse("ours.test/lists")
+PUBSUB = "http://jabber.org/protocol/pubsub"
+
+
+class Service:
+    """A publish-subscribe service that the test speaks for."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.asked: list[Stanza] = []
+        self.changes = 0
+        self.named = NamedList("bad", "a test", never=["friend.test"])
+        self._answers: list[Callable[[Stanza], None]] = []
+        self.subscription = BlockListSubscription(
+            self.named,
+            service=SERVICE,
+            node=NODE,
+            ours=OURS,
+            ask=self._ask,
+            clock=self.clock,
+            time_of_day=self.clock.seconds,
+            random=Random(1),
+            changed=self._changed,
+        )
+        self.subscription.start()
+        self.clock.advance(0)
+
+    def _ask(self, question: Stanza, answered: Callable[[Stanza], None]) -> None:
+        self.asked.append(question)
+        self._answers.append(answered)
+
+    def _changed(self, _: BlockListSubscription) -> None:
+        self.changes += 1
+
+    @property
+    def question(self) -> str:
+        """The name of what is asked for now: subscribe, or items."""
+        pubsub = self.asked[-1].element.first(PUBSUB, "pubsub")
+        assert pubsub is not None
+        (wish,) = pubsub.elements()
+        assert wish.get("node") == NODE
+        return wish.name
+
+    def answer(self, inner: str = "", type_: str = "result") -> None:
+        self._answers[-1](stanza(f"<iq type='{type_}' id='1' from='{SERVICE}' to='{OURS}'>{inner}</iq>"))
+
+    def load(self, *entries: str) -> None:
+        """Answer both questions."""
+        self.answer()
+        self.answer_items(*entries)
+
+    def answer_items(self, *entries: str) -> None:
+        items = "".join(f"<item id='{entry}'/>" for entry in entries)
+        self.answer(f"<pubsub xmlns='{PUBSUB}'><items node='{NODE}'>{items}</items></pubsub>")
+
+    def event(self, inner: str, sender: str = SERVICE, node: str = NODE) -> bool:
+        event = f"<event xmlns='{PUBSUB}#event'>{inner.format(node=node)}</event>"
+        return self.subscription.take(stanza(f"<message from='{sender}' to='{OURS}'>{event}</message>"))
+
+    def entries(self) -> set[str]:
+        return set(self.named.entries)
+
+
+def test_it_subscribes_and_loads() -> None:
+    service = Service()
+    assert service.question == "subscribe"
+    assert (service.asked[0].from_, service.asked[0].to) == (OURS, Address.parse(SERVICE))
+    service.answer()
+    assert service.question == "items"
+    service.answer_items("evil.test", "eve@bad.test", "a" * 64)
+    assert service.entries() == {"evil.test", "eve@bad.test", "a" * 64}
+    assert (service.named.state, service.named.is_well, service.changes) == ("ready", True, 1)
+
+
+def test_what_the_service_says_later_is_worked_in() -> None:
+    service = Service()
+    service.load("evil.test", "old.test")
+    assert service.event("<items node='{node}'><item id='new.test'/><retract id='old.test'/></items>")
+    assert service.entries() == {"evil.test", "new.test"}
+    assert service.event("<purge node='{node}'/>")
+    assert service.entries() == set()
+
+
+@pytest.mark.parametrize("sender", ["evil.test", "eve@rtbl.test", "rtbl.test/x"])
+def test_only_the_service_itself_is_listened_to(sender: str) -> None:
+    service = Service()
+    service.load("evil.test")
+    assert not service.event("<purge node='{node}'/>", sender)
+    assert service.entries() == {"evil.test"}
+
+
+def test_another_node_of_the_service_changes_nothing() -> None:
+    service = Service()
+    service.load("evil.test")
+    assert service.event("<purge node='{node}'/>", node="another")
+    assert service.entries() == {"evil.test"}
+
+
+def test_what_is_no_entry_is_passed_over() -> None:
+    service = Service()
+    service.load("evil.test", "@", "", "x" * 2000)
+    assert service.entries() == {"evil.test"}
+
+
+def test_never_is_stronger_than_the_service() -> None:
+    service = Service()
+    service.load("friend.test", "evil.test")
+    digests = Digests()
+    assert not service.named.has(Address.parse("a@friend.test"), digests)
+    assert service.named.has(Address.parse("a@evil.test"), digests)
+
+
+def test_it_is_loaded_again_every_day() -> None:
+    service = Service()
+    service.load("evil.test", "gone.test")
+    service.clock.advance(REFRESH_SECONDS)
+    assert service.question == "subscribe"
+    service.load("evil.test")
+    assert service.entries() == {"evil.test"}
+
+
+def test_it_is_loaded_again_when_the_service_was_out_of_reach() -> None:
+    service = Service()
+    service.load("evil.test")
+    service.subscription.reached_again()
+    service.clock.advance(30)
+    assert len(service.asked) == 3
+
+
+@pytest.mark.parametrize("failure", ["refused", "silent"])
+def test_a_service_that_fails_is_asked_again_and_what_is_known_stays(failure: str) -> None:
+    service = Service()
+    service.load("evil.test")
+    service.clock.advance(REFRESH_SECONDS)
+    pauses = []
+    for _ in range(12):
+        if failure == "refused":
+            error = "<error type='cancel'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+            service.answer(error, "error")
+        else:
+            service.clock.advance(ANSWER_SECONDS)
+        assert not service.named.is_well
+        assert ("forbidden" if failure == "refused" else "not answered") in service.named.state
+        before, asked = service.clock.seconds(), len(service.asked)
+        while len(service.asked) == asked:
+            service.clock.advance(1)
+        pauses.append(service.clock.seconds() - before)
+    assert pauses[0] < 80
+    assert LONGEST_SLEEP * 0.75 <= pauses[-1] <= LONGEST_SLEEP * 1.25 + 1
+    assert service.entries() == {"evil.test"}
+
+
+def test_an_answer_that_comes_too_late_counts_for_nothing() -> None:
+    service = Service()
+    service.clock.advance(ANSWER_SECONDS)
+    service.answer()
+    assert len(service.asked) == 1
+
+
+def test_a_list_that_grows_suddenly_waits_for_the_operator() -> None:
+    """The first load is taken as it is; later only so many new entries an hour, until somebody has looked."""
+    service = Service()
+    service.load(*(f"first{number}.test" for number in range(3 * MOST_NEW_AN_HOUR)))
+    assert len(service.entries()) == 3 * MOST_NEW_AN_HOUR
+    items = "".join(f"<item id='flood{number}.test'/>" for number in range(MOST_NEW_AN_HOUR + 5))
+    service.event(f"<items node='{{node}}'>{items}</items>")
+    assert len(service.entries()) == 4 * MOST_NEW_AN_HOUR
+    assert "5 new entries wait" in service.named.state
+    assert not service.named.is_well
+    service.subscription.accept()
+    assert len(service.entries()) == 4 * MOST_NEW_AN_HOUR + 5
+    assert service.named.is_well
+
+
+def test_after_an_hour_new_entries_are_taken_again() -> None:
+    service = Service()
+    service.load("first.test")
+    items = "".join(f"<item id='flood{number}.test'/>" for number in range(MOST_NEW_AN_HOUR))
+    service.event(f"<items node='{{node}}'>{items}</items>")
+    service.event("<items node='{node}'><item id='late.test'/></items>")
+    assert "late.test" not in service.entries()
+    service.clock.advance(3600)
+    service.event("<items node='{node}'><item id='later.test'/></items>")
+    assert "later.test" in service.entries()
