@@ -1,0 +1,111 @@
+"""[[filter]] and [lists]: what is read, and every mistake at its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Mistakes, load
+from gateway.filters.rules import Act, Crossing, Party, PayloadName, Per, Rate
+from gateway.xmpp.errors import StanzaCondition
+from tests.support.configuration import Folder
+
+
+def read(folder: Path, text: str):  # type: ignore[no-untyped-def]
+    (folder / "bad.txt").write_text("evil.test\n")
+    return load(Folder(folder).complete(text))
+
+
+def test_a_rule_with_everything(tmp_path: Path) -> None:
+    text = """
+[[filter]]
+name = "all"
+dry_run = true
+then = "bounce:not-acceptable"
+[filter.when]
+direction = ["in", "inside"]
+from = ["Evil.test", "*.evil.test", "Eve@evil.test", "list:bad"]
+to = "ours.test"
+kind = "message"
+type = ["chat", "normal"]
+payload = ["jabber:x:oob", "{urn:x}y"]
+larger_than = 10
+urls = true
+stranger = false
+rate = "10 per second per domain"
+listed = "bad"
+language = "DE"
+[lists.bad]
+file = "bad.txt"
+never = "friend.test"
+"""
+    settings = read(tmp_path, text)
+    (rule,) = settings.filters
+    when = rule.when
+    assert (rule.name, rule.dry_run, rule.decision.act) == ("all", True, Act.BOUNCE)
+    assert rule.decision.condition is StanzaCondition.NOT_ACCEPTABLE
+    assert when.directions == {Crossing.IN, Crossing.INSIDE}
+    assert when.senders == (
+        Party(domain="evil.test"),
+        Party(suffix=".evil.test"),
+        Party(bare="eve@evil.test"),
+        Party(list_name="bad"),
+    )
+    assert when.payloads == (PayloadName("jabber:x:oob", ""), PayloadName("urn:x", "y"))
+    assert when.rate == Rate(10, 1, Per.DOMAIN)
+    assert (when.larger_than, when.urls, when.stranger, when.listed, when.languages) == (
+        10,
+        True,
+        False,
+        ("bad",),
+        ("de",),
+    )
+    assert settings.lists["bad"].never == ("friend.test",)
+
+
+RULE = '[[filter]]\nname = "a"\n{}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (RULE.format('then = "shoot"'), "filter.a.then: 'shoot' is not a decision"),
+        (RULE.format('then = "bounce:frob"'), "'frob' is not a condition"),
+        (RULE.format('then = "mark:"'), "mark:NAME"),
+        (RULE.format("then = 1"), "a text is needed"),
+        (RULE.format('then = "no.such.Filter"'), "no.such.Filter cannot be imported"),
+        (RULE.format('then = "gateway.handlers.echo.Echo"'), "is not a filter"),
+        (RULE.format('then = "drop"\noptions = { a = 1 }'), "are for an IFilter"),
+        (RULE.format('then = "drop"\nwhen = { directoin = "in" }'), "did you mean 'direction'?"),
+        (RULE.format('then = "drop"\nwhen = { direction = "up" }'), "'up' is not one of 'in', 'inside', 'out'"),
+        (RULE.format('then = "drop"\nwhen = { kind = "stream" }'), "'stream' is not one of"),
+        (RULE.format('then = "drop"\nwhen = { from = "a@b/c" }'), "has a resource"),
+        (RULE.format('then = "drop"\nwhen = { from = "@" }'), "filter.a.when.from"),
+        (RULE.format('then = "drop"\nwhen = { payload = "{x" }'), "is neither a namespace nor"),
+        (RULE.format('then = "drop"\nwhen = { rate = "often" }'), "'often' is not a rate"),
+        (RULE.format('then = "drop"\nwhen = { rate = "0/minute" }'), "is not a rate"),
+        (RULE.format('then = "drop"\nwhen = { listed = "bda" }\n[lists.bad]\nfile = "bad.txt"'), "did you mean 'bad'?"),
+        (RULE.format('then = "drop"\nwhen = { marked = "m" }'), "no rule before this one sets the mark 'm'"),
+        (RULE.format('then = "drop"') * 2, "two rules are named 'a'"),
+        ('[filter]\nname = "a"', "write [[filter]]"),
+        ("[lists.bad]", "needs one of the two"),
+        ('[lists.bad]\nfile = "none.txt"', "cannot read"),
+        ('[lists.bad]\nfile = "wrong.txt"', "line 2"),
+        ('[lists.bad]\nrtbl = "a b"', "lists.bad.rtbl"),
+    ],
+)
+def test_mistakes(tmp_path: Path, text: str, expected: str) -> None:
+    (tmp_path / "wrong.txt").write_text("evil.test\n@@\n")
+    with pytest.raises(Mistakes) as report:
+        read(tmp_path, text)
+    assert expected in str(report.value)
+
+
+def test_a_mistake_is_told_at_the_line_of_its_own_table(tmp_path: Path) -> None:
+    text = RULE.format('then = "drop"') + '[[filter]]\nname = "b"\n\nthen = "shoot"\n'
+    with pytest.raises(Mistakes) as report:
+        read(tmp_path, text)
+    (mistake,) = report.value.mistakes
+    lines = Path(report.value.file).read_text().splitlines()
+    assert lines[(mistake.line or 0) - 1] == 'then = "shoot"'
