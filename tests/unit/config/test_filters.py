@@ -73,7 +73,7 @@ RULE = '[[filter]]\nname = "a"\n{}\n'
         (RULE.format('then = "shoot"'), "filter.a.then: 'shoot' is not a decision"),
         (RULE.format('then = "bounce:frob"'), "'frob' is not a condition"),
         (RULE.format('then = "mark:"'), "mark:NAME"),
-        (RULE.format("then = 1"), "a text is needed"),
+        (RULE.format("then = 1"), "a string is needed"),
         (RULE.format('then = "no.such.Filter"'), "no.such.Filter cannot be imported"),
         (RULE.format('then = "gateway.handlers.echo.Echo"'), "is not a filter"),
         (RULE.format('then = "drop"\noptions = { a = 1 }'), "are for an IFilter"),
