@@ -18,8 +18,11 @@ from gateway.config.settings import PeerSettings, Settings
 from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
 from gateway.net.listen.listening import NotOpened
+from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.notices import Level, Remark, counted
 from gateway.operations.history import History
+from gateway.operations.known_keys_file import FILE as KNOWN_KEYS
+from gateway.operations.known_keys_file import KnownKeysFile
 from gateway.operations.status import outbound_connections
 from gateway.outbox.keeper import Keeper
 from gateway.run.assembly.accounts import host_accounts
@@ -71,6 +74,8 @@ class Gateway(MultiService):
         for service in (self.kept, people, filters, operating.control, operating.lag, endpoints, operating.supervised):
             self.addService(service)
         self.addService(observation.rounds)
+        keys_file = settings.gateway.state / KNOWN_KEYS
+        self.addService(KnownKeysFile(federation.known_keys, keys_file, reactor, shared.board.publish))
 
     # -- started and stopped -----------------------------------------------------------------------------------------
 
@@ -125,6 +130,11 @@ class Gateway(MultiService):
     def history(self) -> History:
         """The past attempts at streams."""
         return self.shared.history
+
+    @property
+    def known_keys(self) -> KnownKeys:
+        """The keys that other domains have shown."""
+        return self.federation.known_keys
 
     @property
     def backoff(self) -> Backoff:

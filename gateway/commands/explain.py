@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.commands.status import streams
 from gateway.commands.telling import attempt, clock, duration, section
+from gateway.notices.attempts.known_keys import KnownKey
 from gateway.notices.attempts.proofs import Proofs, Proven, sentence
 from gateway.notices.notices import counted
 from gateway.operations.log import harmless
@@ -23,6 +24,9 @@ def render(explained: Mapping[str, Any]) -> Iterator[str]:
     """Yield the answer as lines for people: the present state, then the attempts, the latest first."""
     name = explained["domain"]
     yield from _state(name, explained)
+    for number, key in enumerate(explained["keys"]):
+        told = KnownKey(**key).words
+        yield f"{'its key' if number == 0 else 'before it, or of another server'}: {harmless(told, 300)}"
     if explained["streams"]:
         newest = max(each["began"] + each["idle_seconds"] for each in explained["streams"])
         yield from section("streams", streams(explained["streams"], newest))
@@ -60,6 +64,7 @@ def _rules(rules: Mapping[str, Any]) -> str:
     if not rules["allow"]:
         return "nothing is exchanged with it ([peers] allow = false)"
     at = f", at the configured address {rules['connect']}" if rules["connect"] else ""
-    return (
-        f"proved by {' or '.join(rules['authenticate'])}, {'over' if rules['require_tls'] else 'also without'} TLS{at}"
-    )
+    more = f", and nothing without {rules['require']}" if rules["require"] else ""
+    more += f", with a key out of {len(rules['pin'])} ([peers] pin)" if rules["pin"] else ""
+    tls = "over" if rules["require_tls"] else "also without"
+    return f"proved by {' or '.join(rules['authenticate'])}, {tls} TLS{at}{more}"

@@ -31,6 +31,8 @@ def read_peers(reading: Reading, tables: Any) -> PeerRules:
     for pattern, place in written.items():
         peer = rules.any if pattern == "any" else rules.entries[pattern]
         check_proofs(reading, place, given[pattern], peer, secret_allowed=_is_exact(pattern))
+        if pattern == "any" and given[pattern].get("pin"):
+            reading.wrong((*place, "pin"), "would refuse all others: put it in the entry of a domain or a suffix")
     return rules
 
 

@@ -19,6 +19,7 @@ from gateway.config.settings import (
     FilterSettings,
     GatewaySettings,
     HandlerDomain,
+    KeyPin,
     Limits,
     ListSettings,
     LogSettings,
@@ -74,6 +75,7 @@ TYPES = {
     NameserverAddress: "IP address, with a port if it is not 53",
     NetworkAddress: "network of IP addresses",
     DoorEndpoint: "server endpoint",
+    KeyPin: "digest of a key",
     Words: "text, or list of texts",
     Validating: '`"auto"`, true or false',
 }

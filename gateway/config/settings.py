@@ -27,6 +27,8 @@ ConnectEndpoint = NewType("ConnectEndpoint", str)
 """A Twisted client endpoint string, such as `tcp:10.0.0.5:5269`, or with `tls:` for TLS from the first byte."""
 NameserverAddress = NewType("NameserverAddress", str)
 """The IP address of a nameserver, with a port if it is not 53."""
+KeyPin = NewType("KeyPin", str)
+"""The SHA-256 digest of a public key (subjectPublicKeyInfo) in hex, without `sha256:`."""
 NetworkAddress = NewType("NetworkAddress", str)
 """A network of IP addresses, such as `10.0.0.0/8`; a single address is a network of one."""
 ContactAddress = NewType("ContactAddress", str)
@@ -139,6 +141,11 @@ class PeerSettings:
         "of these, the one without which nothing passes; TLS is required then; left out: any of them is enough",
         None,
         one_of=BY_CERTIFICATE,
+    )
+    pin: tuple[KeyPin, ...] = option(
+        "the only keys that its servers may have, as `sha256:` and the digest that `explain` shows; TLS is required"
+        " then; left out: any key",
+        (),
     )
     digest_md5_secret: Secret | None = option("shared with the server of that one domain, for 'digest-md5'", None)
     direct_tls: bool = option("whether to try TLS from the first byte where the DNS offers it", True)

@@ -21,6 +21,7 @@ from gateway.config.settings import (
     ConnectEndpoint,
     ContactAddress,
     DoorEndpoint,
+    KeyPin,
     NameserverAddress,
     NetworkAddress,
     Secret,
@@ -32,6 +33,7 @@ from gateway.net.dns.targets import parse_connect
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 _TCP_PORT = re.compile(r"tcp6?:(?:port=)?(-?[0-9]+)(?::.*)?")
 _CALLED = re.compile(r"\A\S+\(\) ")  # the function whose arguments are in the endpoint string
+_DIGEST = re.compile(r"[0-9a-f]{64}").fullmatch
 _MOST_SECRET_BYTES = 4096
 
 
@@ -131,6 +133,14 @@ def _validating(folder: Path, value: Any) -> Validating:
     return Validating.AUTO
 
 
+def _pin(folder: Path, value: Any) -> KeyPin:
+    kind, _, digest = _text(folder, value).partition(":")
+    plain = digest.replace(":", "").lower()
+    if kind != "sha256" or not _DIGEST(plain):
+        raise ValueError(f"{value!r} is not the digest of a key: write 'sha256:' and 64 hexadecimal digits")
+    return KeyPin(plain)
+
+
 def _network(folder: Path, value: Any) -> NetworkAddress:
     try:
         ip_network(_text(folder, value))
@@ -185,5 +195,6 @@ _READERS: dict[Any, Callable[[Path, Any], Any]] = {
     NameserverAddress: _nameserver,
     NetworkAddress: _network,
     DoorEndpoint: _door,
+    KeyPin: _pin,
     Validating: _validating,
 }

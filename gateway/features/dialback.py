@@ -150,6 +150,8 @@ class Dialback(StreamFeature):
             return Step(facts=facts)  # one answer is enough
         if self._is_too_much(facts):
             return _refused(facts, pair, StanzaCondition.RESOURCE_CONSTRAINT, "too many domain pairs on this stream")
+        if not facts.is_pinned(terms):
+            return _refused(facts, pair, StanzaCondition.NOT_AUTHORIZED, "this stream has another key")
         if facts.proof_by_certificate(pair.sender, terms) is not None:
             return _accepted(facts, pair, Means.CERTIFICATE)
         if terms.required is not None:

@@ -66,6 +66,7 @@ _TOLD: dict[Verdict | StreamCondition, Told] = {
     Verdict.CERTIFICATE_EXPIRED: UNWILLING,
     Verdict.NOT_TRUSTED: UNWILLING,
     Verdict.NOT_IN_TLSA: UNWILLING,
+    Verdict.NOT_PINNED: UNWILLING,
     Verdict.NO_COMMON_PROOF: UNWILLING,
     Verdict.PROOF_REFUSED: UNWILLING,
     # With which the other server ended the stream.

@@ -31,6 +31,7 @@ from gateway.federation.rate_limit import Pace
 from gateway.federation.resumable_streams import BrokenStream
 from gateway.federation.verification import KeyQuestions
 from gateway.notices.attempts.elsewhere import Elsewhere
+from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.narration import Narrator
 from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
@@ -68,6 +69,7 @@ class SessionTools:
     patience: float = 60  # seconds without an acknowledgement that was asked for
     verifications: int = 100  # at a time for one stream
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
+    keys: KnownKeys | None = None
     unsafe: Callable[[], Deferred[None] | None] = lambda: None  # until when what came would not survive a crash
 
 
@@ -85,7 +87,7 @@ class ServerSession:
     def __init__(self, connection: Connection, attempt: AttemptLog, dialback: Dialback, tools: SessionTools) -> None:
         self.attempt = attempt
         self.connection = connection
-        self.narrator = Narrator(attempt, tools.elsewhere)
+        self.narrator = Narrator(attempt, tools.elsewhere, tools.keys)
         self.narrator.connected(connection)
         self._dialback = dialback
         self._tools = tools

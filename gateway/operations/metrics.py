@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from gateway.filters.lists import ListState
 from gateway.filters.notices import FilterDecided
 from gateway.net.listen.connection_limits import TurnedAway
+from gateway.notices.attempts.known_keys import KeyChanged
 from gateway.notices.attempts.records import Attempt, Kind, StreamEnded
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import LoopLag, MaybeLost, Notice, StanzaBounced, StanzasPassed
@@ -36,7 +37,7 @@ LIFE_SECONDS = (1, 10, 60, 600, 3600, 21600, 86400, 604800)
 class Metrics:
     """The metrics, with a registry of their own; a subscriber for notices."""
 
-    KINDS = (StanzasPassed, StanzaBounced, Attempt, StreamEnded, MaybeLost, TurnedAway, LoopLag)
+    KINDS = (StanzasPassed, StanzaBounced, Attempt, StreamEnded, MaybeLost, TurnedAway, LoopLag, KeyChanged)
 
     def __init__(self, figures: Callable[[], Figures]) -> None:
         """`figures` returns the present figures; it is called for each scrape."""
@@ -75,6 +76,12 @@ class Metrics:
         self._maybe_lost = Counter(
             "xmpp_gateway_maybe_lost_stanzas",
             "An upper bound of the stanzas that may not have arrived",
+            registry=registry,
+        )
+        self._key_changes = Counter(
+            "xmpp_gateway_key_changes",
+            "Other domains that have shown another key or issuer",
+            ["expected"],
             registry=registry,
         )
         self._turned_away = Counter(
@@ -128,6 +135,8 @@ class Metrics:
                 self._streams_ended(notice.attempt.direction, notice.attempt.kind, notice.verdict).inc()
             case MaybeLost():
                 self._maybe_lost.inc(notice.count)
+            case KeyChanged():
+                self._key_changes.labels("yes" if notice.is_expected else "no").inc()
             case TurnedAway():
                 self._turned_away.inc(1 + notice.untold)
             case FilterDecided():

@@ -48,6 +48,8 @@ def _proofs(facts: Facts, terms: Terms) -> StreamError | None:
         refused = sorted({means for means in facts.proofs.values() if not _is_accepted(means, terms)})
         if refused:
             return StreamError(StreamCondition.NOT_AUTHORIZED, f"{refused[0]} is no longer accepted as proof")
+    if not facts.is_pinned(terms):
+        return StreamError(StreamCondition.NOT_AUTHORIZED, "that key is not accepted here any longer")
     if terms.by_certificate:
         is_proved = facts.proof_by_certificate(facts.remote, terms) is not None
     else:

@@ -21,6 +21,7 @@ from gateway.net.certificates.judge import MOST_VERDICTS
 from gateway.net.connection.writable import MOST_ANSWERS
 from gateway.net.listen.connection_limits import MOST_REFUSALS
 from gateway.notices.attempts.elsewhere import MOST_WAYS
+from gateway.notices.attempts.known_keys import MOST_DOMAINS_WITH_KEYS, MOST_KEYS
 from gateway.notices.attempts.records import MOST_STEPS
 from gateway.operations.history import MOST_ATTEMPTS, MOST_DOMAINS, MOST_STRANGERS, MOST_UNDER_WAY
 from gateway.operations.http.events import MOST_READERS
@@ -54,6 +55,9 @@ TABLE = (
     Row("clients without a connection that can be resumed", f"{MOST_PARKED:,}", "", "the longest parked goes offline"),
     Row("stanzas held for an inactive client", f"{MOST_HELD:,}", "client", "all of them are sent"),
     Row("operations waiting for the store", f"{MOST_WAITING:,}", "", "nothing more is read until some are done"),
+    Row("domains whose keys are remembered", f"{MOST_DOMAINS_WITH_KEYS:,}", "domain with subdomains",
+        "its oldest is forgotten, and noticed no more when it changes"),
+    Row("keys of one domain", f"{MOST_KEYS:,}", "domain", "the one seen least lately is forgotten"),
     Row("verdicts on certificates", f"{MOST_VERDICTS:,}", "", "the oldest certificate is judged again"),
     Row("addresses and domains whose rates, failures and complaints are counted", f"{MOST_CAUSES:,}", "",
         "the oldest is counted from the start"),

@@ -24,8 +24,15 @@ def sought_means(facts: Facts) -> tuple[Means, ...]:
 
 
 def check_certificate(facts: Facts) -> Facts:
-    """Refuse under TLS a server that only its certificate could prove, when nothing does (RFC 6120 §13.7)."""
+    """Refuse a key that is not pinned, and a server that only its certificate could prove, when nothing does.
+
+    Without TLS there is nothing to check (RFC 6120 §13.7).
+    """
     assert facts.remote is not None
+    if facts.encrypted and not facts.is_pinned(facts.terms):
+        shown = f"sha256:{facts.certificate.key}" if facts.certificate is not None and facts.certificate.key else "none"
+        reason = f"its key is not one of those that are pinned ([peers] pin): {shown}"
+        raise StreamError(StreamCondition.NOT_AUTHORIZED, "that key is not accepted here", reason=reason)
     if not (facts.encrypted and facts.terms.needs_certificate) or sought_means(facts):
         return facts
     if facts.proof_by_certificate(facts.remote, facts.terms) is None:

@@ -61,6 +61,12 @@ class PeerCertificate(Protocol):
     @property
     def not_after(self) -> datetime | None: ...
     @property
+    def not_before(self) -> datetime | None: ...
+    @property
+    def key(self) -> str: ...  # SHA-256 of its subjectPublicKeyInfo in hex, empty where there is none
+    @property
+    def issuer(self) -> str: ...
+    @property
     def is_revoked(self) -> bool: ...
     @property
     def description(self) -> str: ...
@@ -77,6 +83,7 @@ class Terms:
     require_tls: bool = True
     means: tuple[Means, ...] = (Means.EXTERNAL, Means.DIALBACK)
     required: Means | None = None  # of those by certificate: without this one nothing passes
+    pins: frozenset[str] = frozenset()  # digests of the keys that the other side may have; empty: any
     shared_secret: str | None = field(default=None, repr=False)  # for DIGEST-MD5
 
     stanza_bytes: int = 524288
@@ -197,6 +204,10 @@ class Facts:
         """Whether the certificate proves exactly this domain, by whatever means."""
         certificate = self.certificate
         return certificate is not None and any(certificate.proves(domain, means) for means in BY_CERTIFICATE)
+
+    def is_pinned(self, terms: Terms) -> bool:
+        """Whether the certificate has one of the keys that these terms name, where they name any."""
+        return not terms.pins or (self.certificate is not None and self.certificate.key in terms.pins)
 
     def proof_by_certificate(self, domain: Domain, terms: Terms) -> Means | None:
         """Return by which of the means that these terms accept the certificate proves the domain."""

@@ -16,10 +16,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from hashlib import sha256
 from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.bounds.tables import Bounded
 from gateway.net.certificates.certificate_names import SERVER, CertificateNames, shown
@@ -31,7 +33,7 @@ from gateway.net.certificates.certificate_paths import (
     Reason,
     find_path,
 )
-from gateway.net.certificates.trust import TrustStore, extension_of
+from gateway.net.certificates.trust import TrustStore, extension_of, name_of
 from gateway.stream.facts import Means
 from gateway.xmpp.addresses import Domain
 
@@ -64,7 +66,10 @@ class CertificateVerdict:
     problem: str = ""
     names: CertificateNames = field(default_factory=CertificateNames)
     not_after: datetime | None = None
+    not_before: datetime | None = None
     fingerprint: str = ""
+    key: str = ""  # SHA-256 of its subjectPublicKeyInfo, in hex
+    issuer: str = ""
     service: str = SERVER  # what the certificate has to be for, where a name in it is limited to one service
     attestations: tuple[Attestation, ...] = ()
 
@@ -208,8 +213,16 @@ def _verdict(leaf: x509.Certificate, reason: Reason, problem: str, names: Certif
         problem=problem,
         names=names,
         not_after=leaf.not_valid_after_utc,
+        not_before=leaf.not_valid_before_utc,
+        key=key_digest(leaf),
+        issuer=name_of(leaf.issuer),
         fingerprint=leaf.fingerprint(SHA256()).hex(),
     )
+
+
+def key_digest(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 digest of the certificate's subjectPublicKeyInfo in hex, as `pin` in `[peers]` has it."""
+    return sha256(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
 def unreadable(error: Exception) -> CertificateVerdict:

@@ -13,6 +13,7 @@ from typing import ClassVar
 from gateway.features.handshake import AttachComponent
 from gateway.features.sasl_initiating import Trying
 from gateway.notices.attempts.elsewhere import Elsewhere
+from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.proofs import proofs_on
 from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction, Kind
 from gateway.notices.attempts.verdicts import Verdict
@@ -53,7 +54,13 @@ _ORDINARY_ENDS = {
     StreamCondition.SEE_OTHER_HOST,
     StreamCondition.SYSTEM_SHUTDOWN,
 }
-_REFUSALS = (Verdict.PROOF_REFUSED, Verdict.NOT_TRUSTED, Verdict.CERTIFICATE_EXPIRED, Verdict.NOT_IN_TLSA)
+_REFUSALS = (
+    Verdict.PROOF_REFUSED,
+    Verdict.NOT_TRUSTED,
+    Verdict.CERTIFICATE_EXPIRED,
+    Verdict.NOT_IN_TLSA,
+    Verdict.NOT_PINNED,
+)
 _MOST_FEATURES = 12
 _ABOUT_CERTIFICATES = re.compile(r"certificate|\bcerts?\b|tlsa|\bdane\b|x\.?509|self.signed|\bchain\b", re.IGNORECASE)
 # TLS alerts from the other side about our certificate (RFC 8446 §6.2), in OpenSSL's words.
@@ -65,10 +72,11 @@ _NO_CERTIFICATE_THERE = re.compile(r"handshake failure|unrecognized name|alert i
 class Narrator:
     """The writer of one stream's attempt record."""
 
-    def __init__(self, attempt: AttemptLog, elsewhere: Elsewhere | None = None) -> None:
-        """`elsewhere` knows the other attempts between the same domains."""
+    def __init__(self, attempt: AttemptLog, elsewhere: Elsewhere | None = None, keys: KnownKeys | None = None) -> None:
+        """`elsewhere` knows the other attempts between the same domains, `keys` what they have shown before."""
         self.attempt = attempt
         self._elsewhere = elsewhere
+        self._keys = keys
         self.last_error = ""
         self.their_error: StreamCondition | None = None  # the stream error with which the other side ended the stream
         self.our_error: StreamCondition | None = None  # with which we ended the stream
@@ -275,8 +283,19 @@ class Narrator:
         )
 
     def _established(self, _: NegotiationCompleted) -> None:
+        self._remember_key()
         between_servers = self.attempt.kind in (Kind.SERVER, Kind.KEYS)
         self.attempt.end(Verdict.ESTABLISHED, proofs=proofs_on(self._facts) if between_servers else None)
+
+    def _remember_key(self) -> None:
+        """Compare the key with those that the domain has shown before."""
+        facts = self._facts
+        if self._keys is None or facts.certificate is None or facts.remote is None or self.attempt.kind != Kind.SERVER:
+            return
+        change = self._keys.saw(facts.remote, facts.certificate)
+        if change is not None:
+            self.attempt.step(AttemptStep.CERTIFICATE, change.sentence)
+            self.attempt.publish(change)
 
     def _error_received(self, error: StreamErrorReceived) -> None:
         self.their_error = error.condition
@@ -342,6 +361,8 @@ class Narrator:
 
     def _not_trusted(self) -> Verdict:
         certificate = self._facts.certificate
+        if not self._facts.is_pinned(self._facts.terms):
+            return Verdict.NOT_PINNED
         if self._facts.terms.required is Means.DANE:
             return Verdict.NOT_IN_TLSA
         expired = certificate is not None and certificate.has_expired

@@ -375,6 +375,10 @@ class AttemptLog:
             self.record = self._record(verdict, reason, proofs)
             self._publish(self.record)
 
+    def publish(self, notice: Notice) -> None:
+        """Publish something else that was found out on the way."""
+        self._publish(notice)
+
     def stanzas(self, told: str) -> None:
         """Record that stanzas have passed; the first time is a step of its own."""
         if not self._had_stanza and self.record is not None:

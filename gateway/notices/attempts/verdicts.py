@@ -29,6 +29,7 @@ class Verdict(StrEnum):
     CERTIFICATE_EXPIRED = "certificate-expired"
     NOT_TRUSTED = "not-trusted"
     NOT_IN_TLSA = "not-in-tlsa"
+    NOT_PINNED = "not-pinned"
     NO_COMMON_PROOF = "no-common-proof"
     PROOF_REFUSED = "proof-refused"
     WRONG_SECRET = "wrong-secret"
@@ -145,6 +146,13 @@ ADVICE = {
         " is known, do not go around it. Compare with the records (dig TLSA _5269._tcp.HOST); the owner must publish"
         " the new key beside the old one, and wait for the time to live, before changing it. To go by authorities"
         ' alone, leave "dane" out of authenticate in [peers."DOMAIN"].',
+    ),
+    Verdict.NOT_PINNED: Advice(
+        meaning="the other server's key is none of those that our configuration allows for the domain",
+        side="theirs, or somebody is in between",
+        mend="Ask its operator, by another way than this one, whether the key is theirs. If it is, add its digest to"
+        ' pin in [peers."DOMAIN"]: the last step and xmpp-gateway explain DOMAIN have it. If not, somebody in'
+        " between has a certificate for the domain.",
     ),
     Verdict.NO_COMMON_PROOF: Advice(
         meaning="the other server offers no means of proof that we accept",

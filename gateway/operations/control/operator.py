@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from gateway.config.settings import PeerSettings
 from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
+from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.records import Attempt
 from gateway.operations.control.door import Command, CommandRefused
 from gateway.operations.history import History
@@ -47,6 +48,8 @@ class Steered(Protocol):
     def backoff(self) -> Backoff: ...
     @property
     def keeper(self) -> Keeper: ...
+    @property
+    def known_keys(self) -> KnownKeys: ...
     def peer(self, domain: Domain) -> PeerSettings: ...
     def connections(self) -> Iterable[Any]: ...
     def routes_to(self, domain: Domain) -> Iterable[RemoteRoute]: ...
@@ -135,6 +138,7 @@ class Operator:
             "ours": [vars(each) for each in status.own(name)],
             "rules": _rules(self._steered.peer(name)),
             "filters": self._steered.filters_about(name),
+            "keys": [vars(each) for each in self._steered.known_keys.of(name)],
             "peer": vars(peer) if peer is not None else None,
             "streams": [vars(each) for each in status.streams_of(name)],
             "attempts": [attempt_record(attempt) for attempt in self._steered.history.of(name)],
@@ -275,6 +279,8 @@ def _rules(peer: PeerSettings) -> dict[str, Any]:
     return {
         "allow": peer.allow,
         "authenticate": list(peer.authenticate),
+        "require": peer.require,
+        "pin": list(peer.pin),
         "require_tls": peer.require_tls,
         "connect": peer.connect,
     }

@@ -25,6 +25,7 @@ from gateway.net.dns.destinations import Destinations
 from gateway.net.dns.questions import ResolverBounds
 from gateway.net.dns.resolver import Resolver
 from gateway.net.trust.witness import Witnesses
+from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.records import Attempt, AttemptLog
 from gateway.run.assembly.certificates import Trust
 from gateway.run.assembly.policies import Policies
@@ -40,6 +41,7 @@ class Federation:
     """The means to reach other servers, and the streams with them."""
 
     session_tools: SessionTools
+    known_keys: KnownKeys
     resolver: Resolver
     witnesses: Witnesses
     connector: Connector
@@ -49,12 +51,14 @@ class Federation:
 def federate(shared: Shared, trust: Trust, policies: Policies, routing: Routing) -> Federation:
     """Make the parts that open streams to other servers and keep them."""
     limits = shared.settings.limits
+    known_keys = KnownKeys(shared.time_of_day)
     session_tools = SessionTools(
         admission=Admission(shared.rules.domains, routing.router, shared.board.publish),
         clock=shared.reactor,
         patience=limits.stall_seconds,
         verifications=limits.verifications_per_stream,
         unsafe=routing.keeper.unsafe,
+        keys=known_keys,
     )
     shared.board.subscribe(session_tools.elsewhere.notice, Attempt)
     resolver = _resolver(shared)
@@ -63,6 +67,7 @@ def federate(shared: Shared, trust: Trust, policies: Policies, routing: Routing)
     backoff = Backoff(Waits(first=5, longest=300), SystemRandom())
     return Federation(
         session_tools=session_tools,
+        known_keys=known_keys,
         resolver=resolver,
         witnesses=witnesses,
         connector=connector,

@@ -112,7 +112,8 @@ def domain_rules(settings: Settings) -> dict[Domain, DomainRule]:
 def terms_of(peer: PeerSettings) -> Terms:
     """Return the terms for streams from a peer's settings."""
     return Terms(
-        require_tls=peer.require_tls or peer.require is not None,
+        require_tls=peer.require_tls or peer.require is not None or bool(peer.pin),
+        pins=frozenset(peer.pin),
         means=tuple(Means(means) for means in peer.authenticate),
         required=Means(peer.require) if peer.require is not None else None,
         shared_secret=peer.digest_md5_secret.text if peer.digest_md5_secret is not None else None,

@@ -21,8 +21,15 @@ from tests.support.reactor import run_in_reactor, running_reactor
 
 NOT_RUNNING, SOMETHING_IS_WRONG = 3, 4
 
-RULES = {"allow": True, "authenticate": ["external", "dane", "dialback"], "require_tls": True, "connect": None}
-KNOWN = {"domain": "old.test", "ours": [], "rules": RULES, "peer": None, "streams": []}
+RULES = {
+    "allow": True,
+    "authenticate": ["external", "dane", "dialback"],
+    "require_tls": True,
+    "require": None,
+    "pin": [],
+    "connect": None,
+}
+KNOWN = {"domain": "old.test", "ours": [], "rules": RULES, "keys": [], "peer": None, "streams": []}
 
 STATUS: dict[str, Any] = {
     "version": "1.0",
@@ -119,6 +126,7 @@ def test_explain_shows_steps_side_and_remedy(config: Path, capsys: pytest.Captur
         "domain": "old.test",
         "ours": [],
         "rules": RULES,
+        "keys": [],
         "peer": None,
         "streams": [],
         "attempts": [failed_attempt()],

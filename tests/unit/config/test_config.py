@@ -167,6 +167,11 @@ MISTAKES = [
     Case('domains."r.test".authenticate', "did you mean 'dialback'?", f'{RELAY}authenticate = ["dailback"]'),
     # Peers
     Case("peers.any.authenticate", "'plain' is not one of", "[peers.any]\nauthenticate = ['plain']"),
+    Case("peers.any.require", "is not among the means", "[peers.any]\nauthenticate = ['external']\nrequire = 'dane'"),
+    Case("peers.any.require", "'dialback' is not one of", "[peers.any]\nrequire = 'dialback'"),
+    Case("peers.any.pin", "would refuse all others", f"[peers.any]\npin = ['sha256:{'ab' * 32}']"),
+    Case('peers."p.test".pin', "is not the digest of a key", "[peers.'p.test']\npin = ['sha256:abcd']"),
+    Case("dns.validating", "is not one of 'auto', true and false", "[dns]\nvalidating = 'maybe'"),
     Case("peers.any.authenticate", "is empty", "[peers.any]\nauthenticate = []"),
     Case("peers.any.authenticate", "needs digest_md5_secret", "[peers.any]\nauthenticate = ['digest-md5']"),
     Case("peers.any.digest_md5_secret", "shared with one domain", "[peers.any]\ndigest_md5_secret = 's'"),

@@ -20,7 +20,7 @@ from gateway.stream.profiles import server_profile
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StreamCondition, StreamError
 from tests.support.pair import Certificate, End, Pair, accept_anything, make_stream
-from tests.support.steps import OURS, THEIRS, facts
+from tests.support.steps import OURS, THEIRS, facts, received
 
 ALL = Terms(means=(Means.EXTERNAL, Means.DANE, Means.DIALBACK))
 ONLY_DANE = Terms(means=(Means.DANE,))
@@ -132,3 +132,40 @@ def test_a_caller_that_has_to_be_proved_so_and_is_not_is_turned_away(certificate
     (closing,) = [output for output in pair.receiving.outputs if isinstance(output, CloseTransport)]
     assert closing.error is not None
     assert closing.error.condition is StreamCondition.NOT_AUTHORIZED
+
+
+# -- keys that are pinned ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Keyed(Certificate):
+    """A certificate with a key."""
+
+    key: str = "aa"
+
+
+PINNED = Terms(pins=frozenset({"aa", "bb"}))
+
+
+@pytest.mark.parametrize(("key", "passes"), [("aa", True), ("bb", True), ("cc", False), ("", False)])
+@pytest.mark.parametrize("names", [frozenset({THEIRS}), frozenset()], ids=["trusted", "dialback"])
+def test_no_other_key_than_those_pinned_passes_however_well_it_is_certified(
+    key: str, passes: bool, names: frozenset[str]
+) -> None:
+    known = facts(terms=PINNED, certificate=Keyed(names, key=key))
+    if passes:
+        assert check_certificate(known) is known
+    else:
+        with pytest.raises(StreamError) as refused:
+            check_certificate(known)
+        assert refused.value.condition is StreamCondition.NOT_AUTHORIZED
+        assert "[peers] pin" in (refused.value.reason or "")
+
+
+def test_a_further_domain_on_the_stream_is_held_to_its_own_pins() -> None:
+    dialback = Dialback(KeyMaker(b"s" * 32), lambda domain: True, lambda pair: PINNED)
+    known = facts(terms=Terms(), certificate=Keyed(frozenset({"more.test"}), key="cc"))
+    asserted = "<db:result from='more.test' to='ours.test'>key</db:result>"
+    assert received(dialback, known, asserted).outputs == ("<result error>", "PairRefused")  # type: ignore[union-attr]
+    pinned = replace(known, certificate=Keyed(frozenset({"more.test"}), key="aa"))
+    assert "PairVerified" in received(dialback, pinned, asserted).outputs  # type: ignore[union-attr]

@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 
 from gateway.filters.lists import NamedList
 from gateway.filters.notices import FilterDecided
+from gateway.notices.attempts.known_keys import KeyChanged, KnownKey
 from gateway.notices.attempts.records import AttemptLog, Direction
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import LoopLag, MaybeLost, StanzaBounced, StanzasPassed
@@ -80,6 +81,8 @@ def every_notice_once(metrics: Metrics) -> None:
     log = AttemptLog(metrics.notice, Clock().seconds, 1, Direction.OUT)
     log.end(Verdict.ESTABLISHED)
     log.stream_ended(0, 0, "")
+    key = KnownKey(key="aa", issuer="CA", since=0, seen=0, begins=0, ends=1)
+    metrics.notice(KeyChanged(domain="far.test", before=key, after=key))
 
 
 def stanzas(*names: str) -> list[Stanza]:

@@ -39,7 +39,7 @@ export function count(number, what) {
 
 /** The class that colours a stream: how the other side has proved itself to us. */
 export function proofClass(stream) {
-  if (["external", "certificate", "digest-md5", "handshake", "password"].includes(stream.they_to_us)) return "certificate";
+  if (["external", "certificate", "dane", "digest-md5", "handshake", "password"].includes(stream.they_to_us)) return "certificate";
   return stream.they_to_us === "dialback" ? "dialback" : "unproved";
 }
 

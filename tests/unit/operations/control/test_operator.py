@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 
 from gateway.config.settings import PeerSettings
 from gateway.federation.backoff import Backoff, Waits
+from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.records import AttemptLog, Direction
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.control.door import CommandRefused
@@ -30,6 +31,7 @@ class Steered:
         self.status = read(self.gateway)
         self.history: History = self.gateway.history
         self.backoff = Backoff(Waits(), Fixed())  # type: ignore[arg-type]
+        self.known_keys = KnownKeys(lambda: NOW)
         self.did: list[str] = []
         self.routes: list[Any] = []
         for each in connections:

@@ -1,0 +1,71 @@
+"""The file of known keys in the state folder: read at the start, written when there is something new."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+
+from gateway.notices.attempts.known_keys import KnownKeys
+from gateway.notices.notices import Level, Publish, Remark
+
+FILE = "known-keys.json"
+SAVE_SECONDS = 60.0
+MOST_BYTES = 32 * 1024 * 1024
+
+
+class KnownKeysFile(Service):
+    """Keeps the known keys over restarts. A file that cannot be read is put aside, and one begins without."""
+
+    def __init__(self, keys: KnownKeys, file: Path, clock: IReactorTime, publish: Publish) -> None:
+        self._keys = keys
+        self._file = file
+        self._publish = publish
+        self._saving = LoopingCall(self.save)
+        self._saving.clock = clock
+
+    def startService(self) -> None:
+        super().startService()
+        self.load()
+        self._saving.start(SAVE_SECONDS, now=False)
+
+    def stopService(self) -> None:
+        super().stopService()
+        if self._saving.running:
+            self._saving.stop()
+        self.save()
+
+    def load(self) -> None:
+        """Read the file, if there is one."""
+        try:
+            with self._file.open("rb") as stream:
+                content = stream.read(MOST_BYTES)
+            self._keys.restore(json.loads(content)["domains"])
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            aside = self._file.with_suffix(".unreadable")
+            self._file.replace(aside)
+            text = (
+                f"cannot read the known keys of other domains ({error}): {aside} has what was there; beginning without"
+            )
+            self._publish(Remark(text=text, weight=Level.WARN))
+
+    def save(self) -> None:
+        """Write the file, whole or not at all, if it is not up to date."""
+        if self._keys.is_saved:
+            return
+        draft = self._file.with_suffix(".new")
+        try:
+            with os.fdopen(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as new:
+                json.dump({"domains": list(self._keys.records())}, new)
+            draft.replace(self._file)
+        except OSError as error:
+            text = f"cannot write {self._file}: {error.strerror}; the keys of other domains are known until the restart"
+            self._publish(Remark(text=text, weight=Level.WARN))
+            return
+        self._keys.is_saved = True
