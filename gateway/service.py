@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.python.failure import Failure
 
+from gateway.components.route import ComponentRoute
 from gateway.config.settings import PeerSettings, Settings
 from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
@@ -57,8 +58,8 @@ class Gateway(MultiService):
         policies = make_policies(shared, keys, shut_out=lambda domain: self.filters.shut_out(domain))
         # A route opens streams, and the stanzas of a stream are routed: this closes the cycle, once both are made.
         routing = self.routing = route_stanzas(shared, open_stream=lambda pair: self.federation.streams.open(pair))
-        self.kept = Kept(shared, routing)
         served = self.served = serve_locally(shared, routing)
+        self.kept = Kept(shared, routing, served)
         people = self.people = host_accounts(shared, routing)
         filters = self.filters = Filters(shared, routing, store=lambda: people.store)
         federation = self.federation = federate(shared, trust, policies, routing)
@@ -106,7 +107,7 @@ class Gateway(MultiService):
 
     async def _close(self) -> None:
         """Close the ports, bounce the waiting stanzas, close every stream properly, and wait until they are gone."""
-        waiting = sum(len(route.outflow) for route in self.routing.routes)
+        waiting = sum(route.in_memory for route in self.routing.routes)
         streams = counted(len(self.connections()), "stream")
         self._remark(f"stopping: {streams} to close, {counted(waiting, 'stanza')} to return to the senders")
         for service in self.served.handlers.values():
@@ -150,9 +151,10 @@ class Gateway(MultiService):
         """Return the settings for a peer."""
         return self.shared.rules.peer(domain)
 
-    def routes_to(self, domain: Domain) -> list[RemoteRoute]:
-        """Return the routes to a remote domain."""
-        return self.routing.routes.leading_to(domain)
+    def routes_to(self, domain: Domain) -> list[RemoteRoute | ComponentRoute]:
+        """Return the routes to a domain for which stanzas may be kept."""
+        component = self.served.components.get(domain)
+        return [*self.routing.routes.leading_to(domain), *([component] if component is not None else [])]
 
     def forget_names(self) -> None:
         """Drop all cached DNS answers."""

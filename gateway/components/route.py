@@ -1,7 +1,9 @@
 """ComponentRoute: the route to the external component of one domain (XEP-0114).
 
-While nobody is attached, senders get `remote-server-timeout`. When a component goes away, the requests that it has not
-answered are answered with an error (RFC 6120 §8.2.3).
+While nobody is attached, what is to be kept waits in the outbox, and all else is answered with
+`remote-server-timeout`. When a component goes away, the requests that it has not answered are answered with an error
+(RFC 6120 §8.2.3). When it is attached again, what was kept goes out before what comes, and is settled by a ping behind
+it (XEP-0199), or, by a component that answers none, with time.
 
 A second connection that knows the secret is not refused out of hand, or a component whose old connection is half dead
 would be locked out; nor does it simply win, or two would take turns in throwing each other out. The old connection is
@@ -17,7 +19,7 @@ when the component has closed its stream, or has at least ended the connection a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -25,15 +27,31 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from gateway.notices.attempts.records import Kind
-from gateway.notices.notices import ComponentChanged, Level, MaybeLost, Publish, StanzasPassed, TooMuch
+from gateway.notices.notices import (
+    ComponentChanged,
+    Level,
+    MaybeLost,
+    Publish,
+    StanzasPassed,
+    TakenForDelivered,
+    TooMuch,
+)
+from gateway.outbox.backlog import KeepRules
+from gateway.outbox.backlogs import Backlogs
+from gateway.outbox.keeper import Keeper
+from gateway.outbox.window import Break
+from gateway.routing.disposition import Disposition
 from gateway.routing.interfaces import IStreamRoute
 from gateway.routing.outflow import Channel, Lately, Outflow
 from gateway.routing.requests import RequestKey
 from gateway.routing.router import NOBODY_THERE, Router
 from gateway.stream.sessions import Connection, Ending
-from gateway.xmpp.addresses import Domain
+from gateway.timing.timers import Timer
+from gateway.xmpp.addresses import Address, Domain, DomainPair
+from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StanzaCondition, StanzaError
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.namespaces import PING
+from gateway.xmpp.stanzas import CONTENT, Stanza
 
 SIGN_OF_LIFE_SECONDS = 5.0
 SETTLED_SECONDS = 3600.0
@@ -60,6 +78,9 @@ class Attachable(Channel, Protocol):
     def replaced(self) -> None:
         """Another connection has taken over."""
 
+    def write(self, data: bytes) -> None:
+        """Write what has been noted already."""
+
 
 @implementer(IStreamRoute)
 class ComponentRoute:
@@ -73,8 +94,14 @@ class ComponentRoute:
         clock: IReactorTime,
         publish: Publish,
         silence_seconds: float = 65,
+        *,
+        keeper: Keeper | None = None,
+        keep: Callable[[], KeepRules] = KeepRules,
     ) -> None:
-        """What was written more than `silence_seconds` ago has arrived, or the connection has been given up."""
+        """What was written more than `silence_seconds` ago has arrived, or the connection has been given up.
+
+        `keeper` has the outbox, and `keep` says what goes there; without one, nothing waits for a component.
+        """
         self.domain = domain
         self.outflow = outflow
         self.session: Attachable | None = None
@@ -86,15 +113,24 @@ class ComponentRoute:
         self._candidate: Attachable | None = None
         self._waiting_for_life: Any = None
         self._settled_until: float | None = None  # after a takeover: who is attached keeps the domain
+        self._keep_rules = keep
+        self._soon = Timer(clock)
+        self._backlogs = Backlogs(domain, keeper, self) if keeper is not None else None
+        if keeper is not None:
+            outflow.overdue = self._spill
 
     # -- as an IRoute ------------------------------------------------------------------------------------------------
 
     def deliver(self, stanza: Stanza) -> None:
-        """Write it with the next flush, let it wait for room, or tell the sender that nobody is there."""
+        """Write it with the next flush, let it wait for room, keep it, or tell the sender that nobody is there."""
         if self.outflow.flows:
             self.outflow.add(stanza)
+        elif self._backlogs is not None and self._backlogs.takes(stanza):
+            pass
         elif self.session is None:
             self._router.bounce(stanza, NOBODY_THERE)
+        elif self.outflow.is_diverted and not len(self.outflow):
+            self.outflow.add(stanza)
         elif not self.outflow.hold(stanza):
             if self.outflow.refused == 1:
                 why = f"{len(self.outflow)} wait already ([limits] component_buffer_bytes, queue_bytes)"
@@ -102,8 +138,10 @@ class ComponentRoute:
             self._router.bounce(stanza, _TOO_MUCH)
 
     def flush(self) -> Deferred[None] | None:
-        """Write the batch."""
-        return self.outflow.flush()
+        """Write the batch, or put it into the outbox."""
+        wait = self.outflow.flush()
+        for_the_disk = self._backlogs.flush() if self._backlogs is not None else None
+        return for_the_disk or wait
 
     def sending(self, batch: Sequence[Stanza]) -> bytes:
         """A batch is being written: what is noted about it, and its bytes."""
@@ -112,14 +150,139 @@ class ComponentRoute:
         for stanza in batch:
             if stanza.name == "iq" and stanza.is_request:
                 self._router.requests.asked(self, stanza)
-        self.sent += len(batch)
         self.session.written.add(len(batch), self._clock.seconds())
+        return self._counted(batch, data)
+
+    def _counted(self, batch: Sequence[Stanza], data: bytes) -> bytes:
+        self.sent += len(batch)
         self._publish(
             StanzasPassed(
                 came_in=False, via=Kind.COMPONENT, source="others", target=self.domain, stanzas=batch, size=len(data)
             )
         )
         return data
+
+    # -- what is kept ------------------------------------------------------------------------------------------------
+
+    @property
+    def disposition(self) -> Disposition:
+        """Return what becomes of a stanza that is to be kept."""
+        if self.session is None:
+            return Disposition.WAITING
+        return Disposition.CATCHING_UP if self.outflow.is_diverted else Disposition.SENDING
+
+    @property
+    def kept_by_pair(self) -> dict[DomainPair, int]:
+        """Return how many stanzas of each domain are kept for the component."""
+        return self._backlogs.waiting if self._backlogs is not None else {}
+
+    @property
+    def kept(self) -> int:
+        """Return how many stanzas are kept for the component."""
+        return sum(self.kept_by_pair.values())
+
+    def know(self, pair: DomainPair) -> None:
+        """Note that an earlier process has kept something of this pair."""
+        if self._backlogs is not None:
+            self._backlogs.know(pair)
+
+    @property
+    def queued(self) -> int:
+        """Return how many stanzas wait, with those that are kept and not settled."""
+        return len(self.outflow) + self.kept
+
+    def has_hold_of(self, pair: DomainPair, number: int) -> bool:
+        """Return whether a kept stanza is being sent, so that nobody else ends it."""
+        return self._backlogs is not None and self._backlogs.has_hold_of(pair, number)
+
+    def look(self) -> None:
+        """Ask the outbox what it has: it can be read again, and may have more than we know of."""
+        if self._backlogs is not None and self.session is not None:
+            self.outflow.divert(True)
+            self._backlogs.look()
+
+    def retry(self) -> None:
+        """Do nothing: a component comes by itself."""
+
+    def hold(self) -> None:
+        """Send nothing that is kept, and keep what comes: the operator holds the domain."""
+        if self._backlogs is not None and self.session is not None and self.keep_rules.level != "no":
+            self.outflow.divert(True)
+
+    def release(self) -> None:
+        """Send what is kept: the operator has released the domain."""
+        if self._backlogs is not None:
+            self._backlogs.release()
+
+    def dropped(self) -> None:
+        """Forget what was read of the stanzas that the operator has dropped."""
+        if self._backlogs is not None:
+            self._backlogs.dropped()
+
+    def _spill(self) -> None:
+        """Keep what waits for room on an open stream, since it has waited too long to be left in memory alone."""
+        backlogs = self._backlogs
+        if backlogs is not None and self.keep_rules.level != "no" and backlogs.keeper.takes:
+            self.outflow.divert(True)
+            backlogs.spill(self.outflow.take_all())
+
+    # -- as the owner of backlogs ------------------------------------------------------------------------------------
+
+    @property
+    def keep_rules(self) -> KeepRules:
+        """As `BacklogsOwner.keep_rules`."""
+        return self._keep_rules()
+
+    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
+        """As `BacklogsOwner.bounce`."""
+        self._router.bounce(stanza, error)
+        if not self._soon.is_running:
+            self._soon.start(0, self._flush_router)
+
+    def _flush_router(self) -> None:
+        self._router.flush()
+
+    def room(self) -> Deferred[None] | None:
+        """As `BacklogsOwner.room`."""
+        assert self.session is not None
+        return self.session.room()
+
+    def write_kept(self, batch: Sequence[Stanza]) -> Collection[Stanza]:
+        """As `BacklogsOwner.write_kept`: what is kept is not lost with the stream, so no doubt about it is noted."""
+        assert self.session is not None
+        self.session.write(self._counted(batch, b"".join([stanza.raw for stanza in batch])))
+        return ()
+
+    def write_follower(self, stanza: Stanza) -> None:
+        """As `BacklogsOwner.write_follower`."""
+        self.outflow.add(stanza)
+        self.outflow.flush()
+
+    def ask(self, resource: str, answered: Callable[[], None]) -> None:
+        """As `BacklogsOwner.ask`: in the component's own name, since no other domain's is ours to use."""
+        assert self.session is not None
+        sender = Address.make("", self.domain, resource).full
+        attributes = {"type": "get", "id": resource, "from": sender, "to": self.domain}
+        ping = Stanza.from_element(Element(CONTENT, "iq", attributes, [Element(PING, "ping")]))
+        self._router.own_questions.ask(ping, lambda _: answered())
+        self.session.write(ping.raw)
+
+    def doubted(self, count: int) -> None:
+        """As `BacklogsOwner.doubted`."""
+        self._publish(TakenForDelivered(domain=self.domain, count=count))
+
+    def remember_only(self, stanzas: Sequence[Stanza]) -> None:
+        """As `BacklogsOwner.remember_only`."""
+        for stanza in stanzas:
+            if self.session is None:
+                self.bounce(stanza, NOBODY_THERE)
+            elif not self.outflow.hold(stanza):
+                self.bounce(stanza, _TOO_MUCH)
+        self.outflow.drain()
+
+    def caught_up(self) -> None:
+        """As `BacklogsOwner.caught_up`."""
+        self.outflow.divert(False)
 
     # -- who is attached ---------------------------------------------------------------------------------------------
 
@@ -140,8 +303,8 @@ class ComponentRoute:
             self._tell("a second connection was refused, since the first one is alive", Level.WARN)
             candidate.refuse()
 
-    def detach(self, session: Attachable, reason: str) -> None:
-        """Nothing more can be written to a connection; something may still come from it."""
+    def detach(self, session: Attachable, reason: str, made: Break = Break.OTHER) -> None:
+        """Nothing more can be written to a connection; something may still come from it. `made` is who ended it."""
         if session is self._candidate:
             self._stop_waiting()
         elif session is self.session:
@@ -149,8 +312,11 @@ class ComponentRoute:
             self.outflow.shut()
             self._tell(f"detached: {reason}", Level.WARN)
             session.unanswered = self._router.requests.waiting(self)
-            for stanza in self.outflow.take_all():
-                self._router.bounce(stanza, NOBODY_THERE)
+            following = self._backlogs.broke(made) if self._backlogs is not None else []
+            for stanza in [*following, *self.outflow.take_all()]:
+                if self._backlogs is None or not self._backlogs.takes(stanza):
+                    self._router.bounce(stanza, NOBODY_THERE)
+            self.flush()
             self._router.flush()
             if (candidate := self._stop_waiting()) is not None:
                 self._take(candidate)
@@ -201,8 +367,11 @@ class ComponentRoute:
         self.session = session
         session.written = Lately(self._silence_seconds)
         session.accept()
-        self.outflow.open(session)
         self._tell(f"attached from {session.address}")
+        self.outflow.is_diverted = self._backlogs is not None
+        self.outflow.open(session)
+        if self._backlogs is not None:
+            self._backlogs.begin()
 
     def _tell(self, text: str, weight: Level = Level.INFO) -> None:
         self._publish(ComponentChanged(domain=self.domain, text=text, weight=weight))

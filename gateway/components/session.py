@@ -13,6 +13,7 @@ from gateway.features.handshake import AttachComponent, ComponentAttached
 from gateway.notices.attempts.narration import ComponentNarrator
 from gateway.notices.attempts.records import AttemptLog, Kind
 from gateway.notices.notices import Publish, StanzasPassed
+from gateway.outbox.window import Break
 from gateway.routing.outflow import Lately
 from gateway.routing.policy import check_component
 from gateway.routing.requests import RequestKey
@@ -66,7 +67,9 @@ class ComponentSession:
             assert self._route is not None
             self._route.attach(self)
         elif isinstance(output, CloseTransport):
-            self._leave(self.narrator.last_error or "the stream was closed")
+            stream = self.connection.stream
+            is_theirs = stream.closed_by_them or stream.their_error is not None
+            self._leave(self.narrator.last_error or "the stream was closed", Break.THEIRS if is_theirs else Break.OTHER)
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Admit and route a batch; the first stanza that breaks a rule of the stream ends it, after those before it."""
@@ -118,17 +121,17 @@ class ComponentSession:
     def lost(self, ending: Ending) -> None:
         self._move(Move.LOSE)
         self.narrator.lost(ending.reason)
-        self._leave(ending.reason)
+        self._leave(ending.reason, Break.THEIRS if ending.is_theirs else Break.OTHER)
         if self._route is not None:
             self._route.gone(self, ending)
 
     def _move(self, move: Move) -> None:
         self._life = after(TRANSITIONS, self._life, move)
 
-    def _leave(self, reason: str) -> None:
+    def _leave(self, reason: str, made: Break) -> None:
         """Nothing more can be written to it."""
         if self._route is not None:
-            self._route.detach(self, reason)
+            self._route.detach(self, reason, made)
 
     # -- for the route -----------------------------------------------------------------------------------------------
 
@@ -141,6 +144,10 @@ class ComponentSession:
         """As `Channel.send`."""
         assert self._route is not None
         self.connection.write(self._route.sending(batch))
+
+    def write(self, data: bytes) -> None:
+        """As `Attachable.write`."""
+        self.connection.write(data)
 
     def room(self) -> Deferred[None] | None:
         """As `Channel.room`."""

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -30,16 +29,17 @@ from gateway.federation.delivery import KEY_INVALID, NOT_THERE, UNWILLING, Deliv
 from gateway.federation.resumable_streams import RESUME_SECONDS
 from gateway.federation.session import ServerSession, StreamUser
 from gateway.notices.attempts.records import Kind
-from gateway.notices.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TooMuch
+from gateway.notices.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TakenForDelivered, TooMuch
 from gateway.outbox.backlog import KeepRules, KeptBacklog
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.window import Break
+from gateway.routing.disposition import Disposition
 from gateway.routing.interfaces import IStreamRoute
 from gateway.routing.outflow import Lately, Outflow, OutflowBounds, QueueSpace
 from gateway.routing.requests import RequestKey
 from gateway.routing.router import Router
 from gateway.timing.timers import Timers
-from gateway.xmpp.addresses import Address, DomainPair
+from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import PING
@@ -49,16 +49,6 @@ RETRY_SECONDS = 15.0
 """Before the next try where nothing else says when."""
 _DEFINITE = (NOT_THERE, UNWILLING, KEY_INVALID)
 """What no waiting mends."""
-
-
-class Disposition(Enum):
-    """What becomes of a stanza now."""
-
-    IDLE = "idle"
-    QUEUEING = "queueing"
-    SENDING = "sending"
-    WAITING = "waiting"
-    CATCHING_UP = "catching up"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,11 +109,23 @@ class RemoteRoute:
         self._unanswered: frozenset[RequestKey] = frozenset()  # asked on a stream that has ended
         self._keeper = keeper
         self._backlog = KeptBacklog(pair, keeper, self) if keeper is not None else None
+        if keeper is not None:
+            self.outflow.overdue = self._spill
 
     @property
     def queued(self) -> int:
         """How many stanzas wait, with those that are kept and not settled."""
-        return len(self.outflow) + (self._keeper.waiting(self.pair) if self._keeper is not None else 0)
+        return self.in_memory + self.kept
+
+    @property
+    def kept(self) -> int:
+        """How many stanzas are kept and not settled."""
+        return self._keeper.waiting(self.pair) if self._keeper is not None else 0
+
+    @property
+    def in_memory(self) -> int:
+        """How many stanzas wait in memory alone."""
+        return len(self.outflow) + (self._backlog.following if self._backlog is not None else 0)
 
     @property
     def _has_kept(self) -> bool:
@@ -153,9 +155,9 @@ class RemoteRoute:
             self._begin()
 
     def _keep(self, stanza: Stanza) -> bool:
-        """Keep a stanza that cannot be written at once; False where it waits in memory, as without an outbox.
+        """Keep a stanza that cannot be written at once, or have it follow what is kept.
 
-        On an open stream without room for more, it waits in memory: its senders are stopped soon.
+        False where it waits in memory, as without an outbox; so it does on an open stream, until it is overdue.
         """
         if self.disposition is Disposition.SENDING:
             return False
@@ -166,11 +168,31 @@ class RemoteRoute:
                 self._router.bounce(stanza, failed.stanza_error(self.pair.target))
                 self._leave_when_at_rest()
                 return True
-        if not self._backlog.takes(stanza):
+        if self._backlog.takes(stanza):
+            if self.disposition is Disposition.IDLE:
+                self._begin()
+            return True
+        if self._is_held or not self._backlog.must_follow:
             return False
-        if self.disposition is Disposition.IDLE:
+        if not self._backlog.follow(stanza):
+            self.outflow.refused += 1
+            self._refuse(stanza)
+        elif self.disposition in (Disposition.IDLE, Disposition.WAITING):
             self._begin()
         return True
+
+    def _spill(self) -> None:
+        """Something waits for room on an open stream for too long to be left in memory alone."""
+        session, backlog = self._session, self._backlog
+        assert self._keeper is not None
+        if session is None or backlog is None or self.rules.keep.level == "no" or not self._keeper.takes:
+            return
+        self.disposition = Disposition.CATCHING_UP
+        self.outflow.divert(True)
+        waiting = self.outflow.take_all()
+        if not backlog.has_begun:
+            self._begin_backlog(session, backlog)
+        backlog.spill(waiting)
 
     def _refuse(self, stanza: Stanza) -> None:
         """Bounce a stanza because too many wait; that is logged once until all have been sent or bounced."""
@@ -233,6 +255,16 @@ class RemoteRoute:
         """As `Owner.keep_rules`."""
         return self.rules.keep
 
+    @property
+    def asks_for_several(self) -> bool:
+        """As `Owner.asks_for_several`: the stream carries this pair."""
+        return False
+
+    @property
+    def stamps_as(self) -> Domain:
+        """As `Owner.stamps_as`: towards a server behind us we speak for others, but have no right to their names."""
+        return self.pair.target if self._router.is_own(self.pair.target) else self.pair.sender
+
     def bounce(self, stanza: Stanza, error: StanzaError) -> None:
         """As `Owner.bounce`."""
         self._router.bounce(stanza, error)
@@ -261,6 +293,15 @@ class RemoteRoute:
             session.send(batch, data)
             self._tell_passed(batch, len(data))
         return refused
+
+    def write_follower(self, stanza: Stanza) -> None:
+        """As `Owner.write_follower`."""
+        self.outflow.add(stanza)
+        self.outflow.flush()
+
+    def doubted(self, count: int) -> None:
+        """As `Owner.doubted`."""
+        self._publish(TakenForDelivered(domain=self.pair.target, count=count))
 
     def ask(self, resource: str, answered: Callable[[], None]) -> None:
         """As `Owner.ask`."""
@@ -477,7 +518,8 @@ class RemoteRoute:
 
     def _bounce_waiting(self, failed: DeliveryFailed) -> None:
         error = failed.stanza_error(self.pair.target)
-        for stanza in self.outflow.take_all():
+        following = self._backlog.take_followers() if self._backlog is not None else []
+        for stanza in [*self.outflow.take_all(), *following]:
             self._router.bounce(stanza, error)
         self._router.flush()
 
@@ -526,9 +568,14 @@ class RemoteRoute:
             resuming=end.resuming,
             blamed=end.blamed,
         )
-        self.outflow.put_first([each for each in waiting if not backlog.takes(each)])
+        self.outflow.put_first([each for each in waiting if not backlog.takes(each) and not self._follows(each)])
         backlog.flush()
         return [each for each in returned if id(each) not in kept]
+
+    def _follows(self, stanza: Stanza) -> bool:
+        """Have a stanza that is not kept follow what is, where there is something to follow."""
+        assert self._backlog is not None
+        return not self._is_held and self._backlog.must_follow and self._backlog.follow(stanza)
 
     def _take_back(self, stanzas: Sequence[Stanza]) -> None:
         """It is known what was not acknowledged on a stream that broke."""

@@ -245,7 +245,7 @@ class ServerSession:
             led_on=led_on,
             returned=by_pair(returned),
             in_doubt=by_pair(in_doubt),
-            theirs=not given_up and _is_theirs(ending),
+            theirs=not given_up and ending.is_theirs,
             blamed=blamed,
         )
         for user in users.values():
@@ -318,11 +318,6 @@ class ServerSession:
         Acknowledged: _acknowledged,
         LastAcknowledgement: _acknowledge_last,
     }
-
-
-def _is_theirs(ending: Ending) -> bool:
-    """Whether the other side has ended the stream, or the connection broke while it still took what we sent."""
-    return ending.error is not None or not (ending.stalled or ending.stuck or ending.answered)
 
 
 def _is_blamed(ending: Ending) -> bool:

@@ -187,6 +187,27 @@ class MaybeLost(Notice):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TakenForDelivered(Notice):
+    """Kept stanzas count as delivered without a proof: they were written long ago, and the connection still stands."""
+
+    domain: str
+    count: int
+
+    level = Level.WARN
+
+    @property
+    def cause(self) -> str:
+        return family(self.domain)
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"{counted(self.count, 'stanza')} that waited for {self.domain} were written, and count as delivered"
+            " without a proof: it does not answer pings (XEP-0199)"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TooMuch(Notice):
     """More is sent to a domain than may wait for it: from now on stanzas are answered with an error."""
 

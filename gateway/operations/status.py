@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from gateway.components.route import ComponentRoute
 from gateway.config.settings import ComponentDomain, HandlerDomain, RelayDomain, Settings
 from gateway.federation.outbound import OutboundSession
+from gateway.federation.route import RemoteRoute
 from gateway.net.certificates.own_certificates import Identity
 from gateway.notices.attempts.proofs import proofs_on
 from gateway.notices.attempts.records import Direction, Kind
@@ -38,7 +39,7 @@ from gateway.operations.troubles import Trouble
 from gateway.outbox.keeper import Keeper
 from gateway.stream.facts import Facts
 from gateway.timing.turns import Turns
-from gateway.xmpp.addresses import Domain
+from gateway.xmpp.addresses import Domain, DomainPair
 
 DAY_SECONDS = 86400
 
@@ -111,7 +112,7 @@ class StatusReader:
             peer_count=len(others),
             peer_states=dict(others.counts),
             waiting=others.waiting,
-            queue_count=len(self._observed.peers.remote_routes),
+            queue_count=len(self._ways()),
         )
 
     def troubles(self) -> list[TroubleStatus]:
@@ -164,8 +165,11 @@ class StatusReader:
         for name, settings in self._observed.settings().domains.items():
             match settings:
                 case ComponentDomain():
-                    session = self._observed.components[name].session
+                    component = self._observed.components[name]
+                    session = component.session
                     told = f"attached from {session.address}" if session is not None else "no component is attached"
+                    if waiting := sum(component.kept_by_pair.values()):
+                        told = f"{told}, {counted(waiting, 'stanza')} waiting"
                     yield DomainStatus(domain=name, serve="component", up=session is not None, told=told)
                 case RelayDomain():
                     count = census.between[name, Direction.IN] + census.between[name, Direction.OUT]
@@ -196,17 +200,24 @@ class StatusReader:
     def queues(self, most: int | None = None) -> Iterator[QueueStatus]:
         """Yield every domain pair with stanzas sent or waiting; with `most`, those for which most wait."""
         waiting = waits_by_domain(self._observed.peers.backoff, self._seconds())
-        routes = self._observed.peers.remote_routes
-        chosen = _the_most_telling(list(routes.items()), most, lambda item: item[1].queued, lambda item: item[0].target)
-        for pair, route in chosen:
+        for pair, way, queued, sent in _the_most_telling(self._ways(), most, lambda way: way[2], lambda way: way[0][1]):
             yield QueueStatus(
                 sender=pair.sender,
                 target=pair.target,
-                disposition=route.disposition.value,
-                stanzas=route.queued,
-                sent=route.sent,
+                disposition=way.disposition.value,
+                stanzas=queued,
+                sent=sent,
                 retry_in=waiting.get(pair.target),
             )
+
+    def _ways(self) -> list[tuple[DomainPair, RemoteRoute | ComponentRoute, int, int]]:
+        """Return the routes out, and those to components for which something is kept: how much waits, and was sent."""
+        ways: list[tuple[DomainPair, RemoteRoute | ComponentRoute, int, int]] = [
+            (pair, route, route.queued, route.sent) for pair, route in self._observed.peers.remote_routes.items()
+        ]
+        for component in self._observed.components.values():  # what they were sent is not counted by its sender
+            ways += ((pair, component, count, 0) for pair, count in component.kept_by_pair.items())
+        return ways
 
     def peers(self, census: Census | None = None) -> OtherDomains:
         """Return every other domain with which there is something."""

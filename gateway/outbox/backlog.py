@@ -6,6 +6,7 @@
     page         read from the disk again, or still known from being put: next to be sent
     in flight    written to a stream, and not settled
     exposed      in flight, and sent again if the gateway dies now: not yet noted on the disk as settled or read
+    following    not kept, and in memory alone: sent when everything that was kept before it has been
 
 While no stream is open there is neither page nor flight. When one does, pages are read one after the other and sent as
 the window allows; what comes meanwhile is put behind them. When nothing is left to be sent, and the window is open,
@@ -14,6 +15,9 @@ whoever owns the backlog is told that it has caught up, and need not put what ca
 A stanza is settled by its acknowledgement, by a ping behind it, or by time (`settlement`). If the stream breaks
 before, it is still on the disk, and is sent again. What had been written without being kept, and was not acknowledged,
 is put when the stream breaks: before anything newer, so that order holds.
+
+What is never kept, a request or presence, has its place in the order as well (RFC 6120 §10.1), so it follows what was
+kept before it, but for `patience` seconds at most: then its sender gets an error, as if no stream had been opened.
 """
 
 from __future__ import annotations
@@ -30,13 +34,17 @@ from twisted.python.failure import Failure
 from gateway.outbox.delay import delayed, is_late
 from gateway.outbox.endings import expired, failed, not_taken
 from gateway.outbox.errors import OutboxError, OutboxUnavailable
+from gateway.outbox.flight import Flight
+from gateway.outbox.followers import EVERYTHING, Followers
 from gateway.outbox.keeper import Keeper
+from gateway.outbox.progress import Progress
 from gateway.outbox.records import DomainState, KeptStanza
 from gateway.outbox.retention import Keep, keeping, key_of
 from gateway.outbox.settlement import Settled, Settlement, SettlementMeans
-from gateway.outbox.window import MOST, Break, Window
-from gateway.xmpp.addresses import DomainPair
-from gateway.xmpp.errors import StanzaError
+from gateway.outbox.window import MOST, Break
+from gateway.timing.timers import Timer
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import Stanza, restored
 
 _PAGE_BYTES = 1 << 20  # as much as is held in memory of what is to be sent
@@ -68,11 +76,13 @@ class Waiting(Stanza):
 
 @dataclass(frozen=True, kw_only=True)
 class KeepRules:
-    """Which stanzas are kept, and for how long."""
+    """Which stanzas are kept, and for how long; and what may wait behind them."""
 
     level: str = "no"
     hours: float = 24
     silence_seconds: float = 65
+    patience: float = 30  # seconds that a stanza which is not kept waits for those before it
+    most_followers: int = 10_000
 
 
 class BacklogOwner(Protocol):
@@ -80,14 +90,28 @@ class BacklogOwner(Protocol):
 
     @property
     def keep_rules(self) -> KeepRules: ...
+    @property
+    def asks_for_several(self) -> bool:
+        """Whether one ping serves several backlogs, so that each asks for it at the end of a turn."""
+
+    @property
+    def stamps_as(self) -> Domain:
+        """The domain of ours that says since when a stanza has waited (XEP-0203)."""
+
     def bounce(self, stanza: Stanza, error: StanzaError) -> None:
         """Tell a sender that this is the end of a stanza."""
 
     def write_kept(self, batch: Sequence[Stanza]) -> Collection[Stanza]:
         """Write these to the stream; the answer is what could not be written at all, and has been bounced."""
 
+    def write_follower(self, stanza: Stanza) -> None:
+        """Write a stanza that is not kept: what was kept before it has been written."""
+
     def ask(self, resource: str, answered: Callable[[], None]) -> None:
         """Write a ping to the stream; `answered` is called when there is an answer."""
+
+    def doubted(self, count: int) -> None:
+        """Note that this many stanzas count as delivered, and that only time speaks for it."""
 
     def room(self) -> Deferred[None] | None:
         """None when there is room on the stream; else a Deferred that fires when there is."""
@@ -105,14 +129,16 @@ class BacklogOwner(Protocol):
 class KeptBacklog:
     """What is kept of one pair."""
 
-    def __init__(self, pair: DomainPair, keeper: Keeper, owner: BacklogOwner) -> None:
+    def __init__(self, pair: DomainPair, keeper: Keeper, owner: BacklogOwner, flight: Flight | None = None) -> None:
+        """`flight` is shared by all pairs that go out on one stream; left out: the pair has its own."""
         self.pair = pair
-        self.window = Window()
+        self.flight = flight or Flight()
         self.settlement: Settlement | None = None
         self._keeper = keeper
         self._owner = owner
         self._gathered: list[tuple[Keep, Stanza]] = []
         self._putting_bytes = 0
+        self._spilled: int | None = None  # bytes that wait on the disk for an open stream; None: it takes all there is
         self._room: list[Deferred[None]] = []
         self._page: deque[Waiting] = deque()
         self._page_bytes = 0
@@ -132,12 +158,21 @@ class KeptBacklog:
         self._doubtful_puts = 0
         self._told_of_doubt: list[Callable[[], None]] = []
         self._timer: Any = None
+        self._puts = Progress()
+        self._newest: float = EVERYTHING if self._is_unread else 0  # the number of what was kept last
+        self._followers = Followers(keeper.space)
+        self._impatience = Timer(keeper.clock)
+        self._ping_soon = Timer(keeper.clock)
 
     # -- what comes --------------------------------------------------------------------------------------------------
 
     @property
     def is_empty(self) -> bool:
-        """Return whether nothing is kept, or about to be."""
+        """Return whether nothing is kept, or about to be, and nothing waits behind it."""
+        return not self._followers and self._keeps_nothing
+
+    @property
+    def _keeps_nothing(self) -> bool:
         return not self._gathered and not self._keeper.waiting(self.pair)
 
     def takes(self, stanza: Stanza) -> bool:
@@ -149,7 +184,7 @@ class KeptBacklog:
         if keep is Keep.NO:
             return False
         if not self._keeper.takes:
-            if self.is_empty:
+            if self._keeps_nothing:
                 return False
             self._keeper.counts["refused"] += 1
             self._owner.bounce(stanza, self._keeper.refusal().stanza_error())
@@ -157,18 +192,60 @@ class KeptBacklog:
         self._gathered.append((keep, stanza))
         return True
 
+    @property
+    def must_follow(self) -> bool:
+        """Return whether a stanza that is not kept would overtake something, if it were written now."""
+        if self._stream <= 0:
+            return not self.is_empty
+        is_known = self._in_doubt is None and not self._doubtful_puts and self._puts.is_complete
+        return not is_known or bool(self._followers or self._gathered or self._page) or self.head is not None
+
+    def follow(self, stanza: Stanza) -> bool:
+        """Let a stanza that is not kept wait for what was kept before it; False where too many wait already."""
+        self._put_gathered()
+        barrier = self._newest if self._puts.is_complete else None
+        now = self._keeper.clock.seconds()
+        if len(self._followers) >= self._owner.keep_rules.most_followers or not self._followers.add(
+            stanza, put=self._puts.asked, since=now, barrier=barrier
+        ):
+            return False
+        if not self._impatience.is_running:
+            self._impatience.start(self._owner.keep_rules.patience, self._lose_patience)
+        return True
+
+    @property
+    def following(self) -> int:
+        """Return how many stanzas wait in memory behind those that are kept."""
+        return len(self._followers)
+
+    def take_followers(self) -> list[Stanza]:
+        """Return the followers, and forget them: there is no stream for them, or nothing to wait for."""
+        self._impatience.stop()
+        return self._followers.take_all()
+
+    def _lose_patience(self) -> None:
+        clock, patience = self._keeper.clock, self._owner.keep_rules.patience
+        while (since := self._followers.since) is not None and clock.seconds() - since >= patience:
+            text = f"what was sent to {self.pair.target} before this has not been delivered yet"
+            self._owner.bounce(self._followers.pop(), StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, text))
+        if since is not None:
+            self._impatience.start(since + patience - clock.seconds(), self._lose_patience)
+        self._look_whether_empty()
+
     def flush(self) -> Deferred[None] | None:
         """Put what was gathered; a Deferred where whoever sends should wait for the disk."""
-        if self._gathered:
-            gathered, self._gathered = self._gathered, []
-            for _, run in groupby(gathered, key=lambda each: each[0]):
-                run_ = list(run)
-                self._put(run_[0][0], [stanza for _, stanza in run_])
-        if self._putting_bytes <= _PUTTING_BYTES:
+        self._put_gathered()
+        if max(self._putting_bytes, self._spilled or 0) <= _PUTTING_BYTES:
             return None
         wait: Deferred[None] = Deferred()
         self._room.append(wait)
         return wait
+
+    def _put_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        for _, run in groupby(gathered, key=lambda each: each[0]):
+            run_ = list(run)
+            self._put(run_[0][0], [stanza for _, stanza in run_])
 
     def _put(self, keep: Keep, stanzas: Sequence[Stanza], *, doubtful: bool = False) -> None:
         if keep is Keep.NEWEST:
@@ -182,9 +259,19 @@ class KeptBacklog:
         accepted = self._keeper.time_of_day()
         expires = accepted + self._owner.keep_rules.hours * 3600
         self._putting_bytes += size
+        if self._spilled is not None:
+            self._spilled += size
         attempt = self._attempt
+        job = self._puts.ask()
+
+        def done(first: float, last: float) -> None:
+            self._puts.finish(job)
+            self._newest = last
+            if self._followers:
+                self._followers.learn(self._puts.done, first, last)
 
         def put(numbers: Sequence[int]) -> None:
+            done(numbers[0], numbers[-1])
             self._less(size)
             self._keeper.counts["kept"] += len(stanzas)
             if doubtful:
@@ -203,18 +290,21 @@ class KeptBacklog:
             self._send()
 
         def not_put(failure: Failure) -> None:
+            done(EVERYTHING, self._newest)
             self._less(size)
             if doubtful:
                 self._doubt_kept((), ())
             failure.trap(OutboxError)
             error = failure.value
             assert isinstance(error, OutboxError)
-            if isinstance(error, OutboxUnavailable) and (doubtful or self.is_empty):
+            if isinstance(error, OutboxUnavailable) and (doubtful or self._keeps_nothing):
                 self._owner.remember_only(stanzas)
+                self._send()
                 return
             self._keeper.counts["refused"] += len(stanzas)
             for stanza in stanzas:
                 self._owner.bounce(stanza, error.stanza_error())
+            self._send()
             self._look_whether_empty()
 
         asked = (
@@ -226,7 +316,10 @@ class KeptBacklog:
 
     def _less(self, size: int) -> None:
         self._putting_bytes -= size
-        if 2 * self._putting_bytes <= _PUTTING_BYTES:
+        self._release()
+
+    def _release(self) -> None:
+        if self._room and 2 * max(self._putting_bytes, self._spilled or 0) <= _PUTTING_BYTES:
             room, self._room = self._room, []
             for wait in room:
                 wait.callback(None)
@@ -240,9 +333,22 @@ class KeptBacklog:
         means = SettlementMeans.MANAGED if is_managed else SettlementMeans.PINGED
         self.settlement = Settlement(means, self._owner.keep_rules.silence_seconds)
         self._read_upto = 0
-        self._is_unread = True
+        self._is_unread = self._keeper.waiting(self.pair) > 0
         self._is_reading = self._is_blocked = False
+        self.flight.join(self)
         self._send()
+
+    def spill(self, stanzas: Sequence[Stanza]) -> None:
+        """Keep what has waited too long for room on an open stream; what comes from now on goes behind it.
+
+        While more than a megabyte of it waits, those who send wait as well: the receiver is slow, and not away.
+        """
+        self._spilled = 0
+        for stanza in stanzas:
+            if not self.takes(stanza) and not self.follow(stanza):
+                text = f"too many stanzas wait for {self.pair.target}"
+                self._owner.bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
+        self._put_gathered()
 
     def acknowledged(self, stanzas: Sequence[Stanza]) -> None:
         """The other side has taken responsibility for these, of all that was sent on the stream."""
@@ -251,14 +357,17 @@ class KeptBacklog:
             self._settled(self.settlement.acknowledged(upto) or Settled(upto=upto))
 
     def broke(
-        self, made: Break, unacknowledged: Sequence[Stanza], *, resuming: bool, blamed: Stanza | None = None
+        self, made: Break | None, unacknowledged: Sequence[Stanza], *, resuming: bool, blamed: Stanza | None = None
     ) -> Collection[int]:
         """The stream is gone. Keep what of `unacknowledged` is to be kept; the answer is the ids of these objects.
 
-        If it is `resuming`, `returned` tells later what of it has not arrived.
+        If it is `resuming`, `returned` tells later what of it has not arrived. `made` is None where the flight, which
+        others share, has been told already.
         """
         self._stream = 0
         self._stop_timer()
+        self._spilled = None
+        self._release()
         in_flight = list(self._in_flight)
         self._in_flight.clear()
         self._exposed.clear()
@@ -276,16 +385,16 @@ class KeptBacklog:
                 if type(each) is not Waiting and (keep := keeping(each)) is not Keep.NO
             ]
         self._in_doubt = [(each, each.number) for each in in_flight] if resuming else None
-        if in_flight and not resuming:
-            self.window = self.window.broke(made, [each.number for each in in_flight])
-        elif fresh and not resuming:
-            self.window = self.window.broke(Break.OTHER, ())
+        if made is not None:
+            self.flight.broke(made, numbers=() if resuming else [each.number for each in in_flight])
+            if fresh and not in_flight and not resuming:
+                self.flight.window = self.flight.window.broke(Break.OTHER, ())
+        guilty = [each for each in in_flight if each.number == self.flight.window.blamed]
         if isinstance(blamed, Waiting) and blamed.backlog is self:
             self._set_aside(blamed.number)
-        elif (number := self.window.blamed) is not None:
-            guilty = next(each for each in in_flight if each.number == number)
-            self._owner.bounce(guilty, not_taken(self.pair.target))
-            self._set_aside(number)
+        elif guilty:
+            self._owner.bounce(guilty[0], not_taken(self.pair.target))
+            self._set_aside(guilty[0].number)
         for _, run in groupby(fresh, key=lambda each: each[0]):
             run_ = list(run)
             self._doubtful_puts += len(run_) if run_[0][0] is Keep.NEWEST else 1
@@ -332,71 +441,118 @@ class KeptBacklog:
     # -- sending -----------------------------------------------------------------------------------------------------
 
     def _send(self) -> None:
+        self.flight.send(self)
+
+    @property
+    def head(self) -> int | None:
+        """As `Flyer.head`."""
+        if self._page:
+            return self._page[0].number
+        return 0 if self._is_unread or self._is_reading else None
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """As `Flyer.numbers`."""
+        return [each.number for each in self._in_flight]
+
+    def send_now(self, most: int | None) -> None:
         """Send what the window and the stream have room for; read on; tell when nothing is left."""
         if self.pair.target in self._keeper.held:
+            self._let_followers_go()
             return
         while self._stream > 0 and not self._is_blocked and self._in_doubt is None and not self._doubtful_puts:
-            if self._page:
-                room = self._room_in_flight
-                if room == 0:
-                    self._prove()
-                    return
-                wait = self._owner.room()
-                if wait is not None:
-                    self._is_blocked = True
-                    wait.addCallback(self._unblocked, self._stream)
-                    return
-                self._send_batch(min(room, _BATCH_STANZAS))
-            elif self._is_unread:
+            if not self._page and self._is_unread:
                 self._read()
                 return
-            else:
-                self._look_whether_caught_up()
+            may_follow = self._may_follow
+            room = self._room_in_flight if most is None else min(most, self._room_in_flight)
+            if not may_follow and (room == 0 or not self._page):
+                if self._page:
+                    self._prove()
+                else:
+                    self._look_whether_caught_up()
                 return
+            wait = self._owner.room()
+            if wait is not None:
+                self._is_blocked = True
+                wait.addCallback(self._unblocked, self._stream)
+                return
+            if may_follow:
+                self._owner.write_follower(self._followers.pop())
+                continue
+            sent = self._send_batch(min(room, _BATCH_STANZAS))
+            if most is not None:
+                most -= sent
+
+    @property
+    def _may_follow(self) -> bool:
+        """Whether everything has been written that the oldest follower comes after."""
+        barrier = self._followers.barrier
+        if barrier is None:
+            return False
+        if self._page:
+            return self._page[0].number > barrier
+        return not self._is_reading or self._read_upto >= barrier
+
+    def _let_followers_go(self) -> None:
+        """Nothing that is kept is sent at the moment, so there is nothing to follow."""
+        if self._stream > 0:
+            for stanza in self.take_followers():
+                self._owner.write_follower(stanza)
 
     @property
     def _room_in_flight(self) -> int:
         """How many more may be in flight."""
         assert self.settlement is not None
         is_timed = self.settlement.means is SettlementMeans.TIMED
-        if is_timed and self.window.step is None:
-            return _BATCH_STANZAS  # for a minute and more nothing will be known of any: a bound would stop all else
-        return self.window.room(len(self._in_flight) if is_timed or self.window.is_strict else len(self._exposed))
+        if is_timed and self.flight.window.step is None and self.flight.has_space:
+            return _BATCH_STANZAS  # for a while nothing will be known of any: a bound would stop all else
+        return self.flight.room(is_timed=is_timed)
 
     def _unblocked(self, _: object, stream: int) -> None:
         if stream == self._stream:
             self._is_blocked = False
             self._send()
 
-    def _send_batch(self, most: int) -> None:
+    def _send_batch(self, most: int) -> int:
+        """Send up to `most` stanzas, as far as the next follower's place; return how many were sent."""
         now = self._keeper.time_of_day()
+        barrier = self._followers.barrier
         batch: list[Stanza] = []
         size = 0
         while self._page and len(batch) < most and size < _BATCH_BYTES:
+            if barrier is not None and self._page[0].number > barrier:
+                break
             stanza = self._page.popleft()
             self._page_bytes -= len(stanza.raw)
+            if self._spilled:
+                self._spilled = max(0, self._spilled - len(stanza.raw))
             if stanza.expires <= now:
                 self._expire(stanza)
                 continue
             self._stamp(stanza, now)
             batch.append(stanza)
             size += len(stanza.raw)
+        self._release()
         refused = self._owner.write_kept(batch) if batch else ()
         if refused:
             self._remove([each.number for each in refused if isinstance(each, Waiting)])
             batch = [each for each in batch if each not in refused]
+            size = sum([len(each.raw) for each in batch])
         if not batch or self.settlement is None:
-            return
+            return 0
         self._in_flight.extend(batch)  # type: ignore[arg-type]
         self._exposed.extend([each.number for each in batch])  # type: ignore[attr-defined]
+        self.flight.sent(len(batch), size)
         self.settlement.written(self._in_flight[-1].number, len(batch), self._keeper.clock.seconds())
         self._prove()
+        return len(batch)
 
     def _stamp(self, stanza: Waiting, now: float) -> None:
         number = stanza.number
         was_plain = self._plain is not None and self._plain[0] <= number <= self._plain[1]
         if is_late(stanza.accepted, now) and not was_plain:
-            stanza.raw = delayed(stanza.raw, self.pair.sender, stanza.accepted)
+            stanza.raw = delayed(stanza.raw, self._owner.stamps_as, stanza.accepted)
         elif not was_plain:
             self._plain = (number if self._plain is None else self._plain[0], number)
 
@@ -435,8 +591,10 @@ class KeptBacklog:
             self._send()
 
     def _look_whether_caught_up(self) -> None:
-        is_open = self.window.step is None and self._owner.keep_rules.level != "all"
-        if is_open and not self._gathered and not self._putting_bytes and not self._is_reading:
+        is_open = self.flight.window.step is None and self._owner.keep_rules.level != "all"
+        if is_open and not (self._gathered or self._putting_bytes or self._is_reading or self._followers):
+            self._spilled = None
+            self._release()
             self._owner.caught_up()
 
     @property
@@ -465,8 +623,10 @@ class KeptBacklog:
         now = self._keeper.clock.seconds()
         is_pressed = self._room_in_flight == 0
         if settlement.wants_ping(pressed=is_pressed):
-            settlement.asked(now)
-            self._owner.ask(self._keeper.new_resource(), self._pinged(settlement))
+            if not self._owner.asks_for_several:
+                self._ask(settlement)
+            elif not self._ping_soon.is_running:
+                self._ping_soon.start(0, self._ask_later)  # for all who write in this turn
         due = settlement.due
         self._stop_timer()
         if due is not None:
@@ -494,8 +654,20 @@ class KeptBacklog:
         before = len(self._exposed)
         while self._exposed and self._exposed[0] <= upto:
             self._exposed.popleft()
-        self.window = self.window.read(before - len(self._exposed))
+        self.flight.noted(before - len(self._exposed))
         self._send()
+
+    def _ask(self, settlement: Settlement) -> None:
+        settlement.asked(self._keeper.clock.seconds())
+        self._owner.ask(self._keeper.new_resource(), self._pinged(settlement))
+
+    def _ask_later(self) -> None:
+        settlement = self.settlement
+        if self._stream <= 0 or settlement is None:
+            return
+        if settlement.wants_ping(pressed=self._room_in_flight == 0):
+            self._ask(settlement)
+            self._prove()
 
     def _pinged(self, settlement: Settlement) -> Callable[[], None]:
         def answered() -> None:
@@ -517,12 +689,15 @@ class KeptBacklog:
             self._prove()
 
     def _settled(self, settled: Settled) -> None:
-        count = 0
+        count = size = 0
         while self._in_flight and self._in_flight[0].number <= settled.upto:
-            self._in_flight.popleft()
+            size += len(self._in_flight.popleft().raw)
             count += 1
         self._keeper.counts["delivered"] += count
-        self.window = self.window.settled(settled.upto)
+        if settled.in_doubt and count:
+            self._keeper.counts["in_doubt"] += count
+            self._owner.doubted(count)
+        self.flight.settled(self, settled.upto, count, size)
         self._forget_upto(settled.upto)
         if self._stream > 0:
             self._prove()
@@ -542,7 +717,7 @@ class KeptBacklog:
 
     def _set_aside(self, number: int) -> None:
         self._keeper.counts["set_aside"] += 1
-        self.window = self.window.acquitted()
+        self.flight.window = self.flight.window.acquitted()
         outbox = self._keeper.outbox
         if outbox is not None:
             reason = f"streams to {self.pair.target} ended over it"

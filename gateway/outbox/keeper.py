@@ -16,24 +16,31 @@ from twisted.internet.defer import Deferred, fail
 
 from gateway.outbox.conditions import Condition, Works
 from gateway.outbox.errors import OutboxUnavailable
+from gateway.outbox.followers import Space
 from gateway.outbox.interfaces import IOutbox
+from gateway.outbox.progress import Progress
 from gateway.xmpp.addresses import Domain, DomainPair
 
 
 class Keeper:
     """The outbox, once it is open, and what is being put into it."""
 
-    def __init__(self, clock: Any, time_of_day: Callable[[], float], name: str = "xg") -> None:
-        """`name` begins the resource from which we ask whether what was sent has arrived."""
+    def __init__(
+        self, clock: Any, time_of_day: Callable[[], float], name: str = "xg", *, space: Space | None = None
+    ) -> None:
+        """`name` begins the resource from which we ask whether what was sent has arrived.
+
+        `space` is the memory for what waits behind kept stanzas and is not kept itself; left out: it is not counted.
+        """
         self.clock = clock
         self.time_of_day = time_of_day
+        self.space = space
         self.outbox: IOutbox | None = None
         self.held: set[Domain] = set()  # by the operator: nothing that is kept is sent there
         self.counts: dict[str, int] = dict.fromkeys(COUNTED, 0)
         self._name = name
         self._numbers = count(1)
-        self._asked = 0
-        self._done = 0
+        self._puts = Progress()
         self._waiting: deque[tuple[int, Deferred[None]]] = deque()
 
     @property
@@ -77,25 +84,25 @@ class Keeper:
 
     def unsafe(self) -> Deferred[None] | None:
         """None when all that was put is safe; else a Deferred that fires when what was put up to now is."""
-        if self._asked == self._done:
+        if self._puts.is_complete:
             return None
         wait: Deferred[None] = Deferred()
-        self._waiting.append((self._asked, wait))
+        self._waiting.append((self._puts.asked, wait))
         return wait
 
     def _watched(self, put: Deferred[Any]) -> Deferred[Any]:
-        self._asked += 1
+        number = self._puts.ask()
         outcome: Deferred[Any] = Deferred()
 
         def done(result: Any) -> None:
             outcome.callback(result)  # what fails is bounced by then, or has gone back to memory
-            self._done += 1  # puts are answered in the order in which they were asked for
-            while self._waiting and self._waiting[0][0] <= self._done:
+            self._puts.finish(number)  # one that is refused is answered at once, before those that are being written
+            while self._waiting and self._waiting[0][0] <= self._puts.done:
                 self._waiting.popleft()[1].callback(None)
 
         put.addBoth(done)
         return outcome
 
 
-COUNTED = ("kept", "delivered", "expired", "refused", "set_aside", "maybe_twice", "returned")
+COUNTED = ("kept", "delivered", "expired", "refused", "set_aside", "maybe_twice", "returned", "in_doubt")
 """What is counted since the start, in stanzas."""

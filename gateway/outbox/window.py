@@ -25,7 +25,7 @@ to bounce a stanza.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
@@ -78,7 +78,13 @@ class Window:
         """Return the window after everything up to this number was settled: it is suspected no longer."""
         if self.suspects is None or upto < self.suspects.numbers[0]:
             return self
-        left = tuple([number for number in self.suspects.numbers if number > upto])
+        return self.cleared([number for number in self.suspects.numbers if number <= upto])
+
+    def cleared(self, numbers: Collection[int]) -> Window:
+        """Return the window after these have had their end: they are suspected no longer."""
+        if self.suspects is None:
+            return self
+        left = tuple([number for number in self.suspects.numbers if number not in numbers])
         if not left:
             return replace(self, suspects=None)
         return replace(self, suspects=replace(self.suspects, numbers=left, was_alone=False))

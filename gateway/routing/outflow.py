@@ -11,13 +11,17 @@ that cannot be paused is limited by `most_bytes`: beyond that `hold` refuses, an
 is no channel nobody is stopped, because a domain that does not answer must not silence senders that also send to
 others; then `most_stanzas` is the limit.
 
+An outflow whose owner can keep stanzas on a disk has an action for what is *overdue*: called when something has waited
+on an open channel from one look to the next, so after half of OVERDUE_SECONDS at the earliest, and all of it at the
+latest. Where everything that waits is written in less than that, it is never called, however much passes.
+
 All outflows of a process share one QueueSpace.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,6 +33,9 @@ from gateway.xmpp.stanzas import Stanza
 _CHUNK_BYTES = 65536
 _STANZA_BYTES = 512  # the approximate memory of a waiting stanza beside its own bytes
 _READ_BYTES = 65536  # the most that one read of a socket brings
+
+OVERDUE_SECONDS = 0.04
+"""Seconds after which a waiting stanza is overdue; the queue is looked at twice as often."""
 
 
 class Channel(Protocol):
@@ -132,6 +139,10 @@ class Outflow:
         self.is_diverted = False  # `flows` stays False, because something outside this outflow goes first
         self.waiting_bytes = 0
         self.refused = 0  # by `hold`, since it was last empty
+        self.overdue: Callable[[], None] | None = None
+        self._written = 0  # of what has waited
+        self._overdue_at = 0  # when that many have been written, nothing waits that waited at the last look
+        self._look: Any = None
         self._clock = clock
         self._turn: Any = None
         self._bounds = bounds
@@ -174,6 +185,7 @@ class Outflow:
             return False
         self.waiting_bytes += size
         self._queue.extend(stanzas)
+        self._look_soon()
         return True
 
     def _is_full(self, size: int) -> bool:
@@ -207,10 +219,16 @@ class Outflow:
         self._waits.append(wait)
         return wait
 
+    def drain(self) -> None:
+        """Write of what waits as much as there is room for."""
+        if self._channel is not None:
+            self._drain(self._channel)
+
     def take_all(self) -> list[Stanza]:
         """Remove and return everything that waits, oldest first."""
         waiting = list(self._queue)
         self._queue.clear()
+        self._written += len(waiting)
         self._space.give_back(len(waiting), self.waiting_bytes)
         self.waiting_bytes = self.refused = 0
         self._release_all()
@@ -231,6 +249,9 @@ class Outflow:
     def shut(self) -> None:
         """Note that the channel is gone. Stanzas still wait, but senders no longer wait for them."""
         self._channel = None
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
         self._append_batch()
         self._release_all()
 
@@ -255,6 +276,7 @@ class Outflow:
             chunk.append(self._queue.popleft())
             size += len(chunk[-1].raw)
         self.waiting_bytes -= size
+        self._written += len(chunk)
         self._space.give_back(len(chunk), size)
         return chunk
 
@@ -263,11 +285,27 @@ class Outflow:
         self._count(batch)
         self._queue.extend(batch)
         self.flows = False
+        self._look_soon()
 
     def _count(self, stanzas: Sequence[Stanza]) -> None:
         size = sum([len(stanza.raw) for stanza in stanzas])
         self.waiting_bytes += size
         self._space.insist(len(stanzas), size)
+
+    # -- what has waited for too long --------------------------------------------------------------------------------
+
+    def _look_soon(self) -> None:
+        if self.overdue is None or self._look is not None or self._channel is None or not self._queue:
+            return
+        self._overdue_at = self._written + len(self._queue)
+        self._look = self._clock.callLater(OVERDUE_SECONDS / 2, self._look_again)
+
+    def _look_again(self) -> None:
+        self._look = None
+        if self._queue and self._written < self._overdue_at and self.overdue is not None and not self.is_diverted:
+            self.overdue()
+        else:
+            self._look_soon()
 
     # -- paused senders ---------------------------------------------------------------------------------------------
 

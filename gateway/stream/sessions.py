@@ -35,6 +35,11 @@ class Ending:
         """Return whether everything written has been read: both sides are done, and nothing was wrong."""
         return (self.closed or self.answered) and self.error is None
 
+    @property
+    def is_theirs(self) -> bool:
+        """Whether the other side has ended the stream, or the connection broke while it still took what we sent."""
+        return self.error is not None or not (self.stalled or self.stuck or self.answered)
+
 
 def ending_of(
     stream: Stream, reason: str, *, answered: bool = False, stalled: bool = False, stuck: bool = False

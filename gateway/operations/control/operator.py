@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from gateway.components.route import ComponentRoute
 from gateway.config.settings import PeerSettings
 from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
@@ -52,7 +53,7 @@ class Steered(Protocol):
     def known_keys(self) -> KnownKeys: ...
     def peer(self, domain: Domain) -> PeerSettings: ...
     def connections(self) -> Iterable[Any]: ...
-    def routes_to(self, domain: Domain) -> Iterable[RemoteRoute]: ...
+    def routes_to(self, domain: Domain) -> Iterable[RemoteRoute | ComponentRoute]: ...
     def forget_names(self) -> None: ...
     def close_account(self, account: Address) -> int: ...
     def filters_about(self, domain: Domain) -> list[str]: ...
@@ -221,7 +222,7 @@ class Operator:
             self._steered.keeper.held.add(name)
             for route in list(self._steered.routes_to(name)):
                 route.hold()
-            return {"domain": name, "stanzas": self._kept_for(name)}
+            return {"domain": name, "stanzas": sum(route.kept for route in self._steered.routes_to(name))}
 
         return self._outbox.hold(name).addCallbacks(held, _not_now)
 
@@ -233,7 +234,7 @@ class Operator:
             self._steered.keeper.held.discard(name)
             for route in list(self._steered.routes_to(name)):
                 route.release()
-            return {"domain": name, "stanzas": self._kept_for(name)}
+            return {"domain": name, "stanzas": sum(route.kept for route in self._steered.routes_to(name))}
 
         return self._outbox.release(name).addCallbacks(released, _not_now)
 
@@ -247,9 +248,6 @@ class Operator:
             return {"domain": name, "stanzas": count}
 
         return self._outbox.drop(name).addCallbacks(dropped, _not_now)
-
-    def _kept_for(self, domain: Domain) -> int:
-        return sum(self._steered.keeper.waiting(route.pair) for route in self._steered.routes_to(domain))
 
     def close_account(self, account: str) -> dict[str, Any]:
         """Close the streams of one of our accounts, which was deleted or has a new password."""

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
-from gateway.federation.route import Disposition, RemoteRoute
+from gateway.config.settings import ComponentDomain, RelayDomain
+from gateway.federation.route import RemoteRoute
 from gateway.notices.notices import Level, OutboxChanged, Remark, counted
 from gateway.outbox.conditions import Condition
 from gateway.outbox.endings import expired
 from gateway.outbox.errors import OutboxError
 from gateway.outbox.opening import open_outbox
 from gateway.outbox.records import DomainSummary, ExpiredStanza, OutboxLimits, PairState
+from gateway.routing.disposition import Disposition
 from gateway.run.assembly.routing import Routing
+from gateway.run.assembly.serving import Served
 from gateway.run.assembly.shared import Shared
-from gateway.xmpp.addresses import DomainPair
+from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.stanzas import restored
 
 OPENINGS = 50
@@ -35,10 +39,11 @@ class Kept(Service):
     It opens the file when it is started, because the process may give up privileges before that.
     """
 
-    def __init__(self, shared: Shared, routing: Routing) -> None:
+    def __init__(self, shared: Shared, routing: Routing, served: Served) -> None:
         self.setName("outbox")
         self._shared = shared
         self._routing = routing
+        self._served = served
         self._keeper = routing.keeper
         self._unwoken: deque[DomainPair] = deque()
         self._woken: list[RemoteRoute] = []
@@ -92,6 +97,8 @@ class Kept(Service):
         )
         if condition.is_ready and self._keeper.outbox is not None:  # the outbox may hold more than we know of
             self._find_pairs()
+            for component in self._served.components.values():
+                component.look()
 
     def _tell_damaged(self, rows: int) -> None:
         text = f"{counted(rows, 'row')} of the outbox cannot be read and are set aside; the rest is sent"
@@ -107,12 +114,20 @@ class Kept(Service):
 
     def _found_pairs(self, pairs: Sequence[PairState]) -> None:
         """Wake the pairs, the oldest first; those that already have a route are being tried."""
-        self._unwoken = deque(each.pair for each in pairs)
+        self._unwoken = deque(each.pair for each in pairs if self._leads_out(each.pair.target))
+        for pair in (each.pair for each in pairs):
+            if (component := self._served.components.get(pair.target)) is not None:
+                component.know(pair)
         outbox = self._keeper.outbox
         assert outbox is not None
         outbox.summary(self._shared.time_of_day()).addCallbacks(self._found_held, _told_elsewhere).addCallback(
             lambda _: self._wake()
         )
+
+    def _leads_out(self, target: Domain) -> bool:
+        """Return whether a stream to that domain is ours to open: a component connects by itself."""
+        domains = self._shared.rules.domains
+        return not domains.is_own(target) or domains.relayed_terms(target) is not None
 
     def _found_held(self, domains: Sequence[DomainSummary]) -> None:
         self._keeper.held.update(each.domain for each in domains if each.is_held)
@@ -165,13 +180,19 @@ class Kept(Service):
         router.flush()
 
     def _is_being_sent(self, each: ExpiredStanza) -> bool:
+        component = self._served.components.get(each.pair.target)
+        if component is not None and component.has_hold_of(each.pair, each.number):
+            return True
         route = self._routing.routes.by_pair.get(each.pair)
         return route is not None and route.has_hold_of(each.number)
 
     def _shortest(self) -> float:
         """Return the shortest time for which anything is kept, in seconds: stanzas end at most a tenth of it late."""
-        peers = self._shared.settings.peers
-        return min(peer.keep_hours for peer in (peers.any, *peers.entries.values())) * 3600
+        settings = self._shared.settings
+        peers = [settings.peers.any, *settings.peers.entries.values()]
+        peers += [relay.peer for relay in settings.domains_of(RelayDomain)]
+        components = settings.domains_of(ComponentDomain)
+        return 3600 * min(chain((each.keep_hours for each in peers), (each.keep_hours for each in components)))
 
 
 def _told_elsewhere(failure: Failure) -> None:

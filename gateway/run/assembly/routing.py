@@ -34,8 +34,8 @@ def route_stanzas(shared: Shared, open_stream: OpenStream) -> Routing:
     """
     limits, publish = shared.settings.limits, shared.board.publish
     backoff = Backoff(Waits(), SystemRandom())
-    keeper = Keeper(shared.reactor, shared.time_of_day)
     space = QueueSpace(limits.queue_bytes)
+    keeper = Keeper(shared.reactor, shared.time_of_day, space=space)
 
     def remote(pair: DomainPair) -> RemoteRoute:
         return RemoteRoute(

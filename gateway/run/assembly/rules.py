@@ -13,6 +13,8 @@ from gateway.routing.policy import DomainRule, Domains
 from gateway.stream.facts import Means, Terms
 from gateway.xmpp.addresses import Domain
 
+COMPONENT_SILENCE_SECONDS = 15.0
+"""A component that answers no pings is assumed to have read a stanza this many seconds after it was written."""
 _MOST_DOMAINS = 4096  # domains whose terms are cached
 
 
@@ -46,9 +48,20 @@ class Rules:
             connect_seconds=peer.connect_seconds,
             silence_seconds=self.settings.limits.silence_seconds,
             keep=KeepRules(
-                level=peer.keep, hours=peer.keep_hours, silence_seconds=self.settings.limits.silence_seconds
+                level=peer.keep,
+                hours=peer.keep_hours,
+                silence_seconds=self.settings.limits.silence_seconds,
+                patience=peer.connect_seconds,
+                most_followers=peer.queue_stanzas,
             ),
         )
+
+    def component_keeps(self, domain: Domain) -> KeepRules:
+        """Return what is kept for the component of a domain while it is away."""
+        ours = self.settings.domains.get(domain)
+        if not isinstance(ours, ComponentDomain):
+            return KeepRules()
+        return KeepRules(level=ours.keep, hours=ours.keep_hours, silence_seconds=COMPONENT_SILENCE_SECONDS)
 
     def way_to(self, domain: Domain) -> Way:
         """Return how a domain is reached."""

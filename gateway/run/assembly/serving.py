@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from gateway.components.route import ComponentRoute
 from gateway.config.settings import ComponentDomain, HandlerDomain, ImDomain, Settings
@@ -59,7 +60,16 @@ def local_route(shared: Shared, routing: Routing, domain: ComponentDomain | Hand
         waiting = limits.component_buffer_bytes
         bounds = OutflowBounds(wait_above=waiting, most_bytes=MOST_BYTES_FACTOR * waiting)
         outflow = Outflow(bounds, routing.space, shared.reactor)
-        return ComponentRoute(domain.domain, router, outflow, shared.reactor, publish, limits.silence_seconds)
+        return ComponentRoute(
+            domain.domain,
+            router,
+            outflow,
+            shared.reactor,
+            publish,
+            limits.silence_seconds,
+            keeper=routing.keeper,
+            keep=partial(shared.rules.component_keeps, domain.domain),
+        )
     handler = _made(domain)
     served = [handler, Ping(), Version(), Time()]
     own = IDiscoverable.providedBy(handler) and handler.identities

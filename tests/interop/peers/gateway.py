@@ -101,7 +101,8 @@ class Gateway(Peer):
             services[domain]["certificate"] = str(bundle)
         domains = laid_over(services, self.site.options.get("domains", {}))
         return {
-            name: {"keep": "no", **domain} if domain["serve"] == "relay" else domain for name, domain in domains.items()
+            name: {"keep": "no", **domain} if domain["serve"] in ("relay", "component") else domain
+            for name, domain in domains.items()
         }
 
     def _any_peer(self) -> Mapping[str, Any]:

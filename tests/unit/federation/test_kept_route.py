@@ -6,14 +6,17 @@ from collections.abc import Sequence
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, UNWILLING
-from gateway.federation.route import Disposition, RemoteRoute, RouteRules
+from gateway.federation.route import RemoteRoute, RouteRules
 from gateway.outbox.backlog import KeepRules
 from gateway.outbox.conditions import Condition
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.memory import MemoryOutbox
 from gateway.outbox.records import KeptStanza, OutboxLimits
+from gateway.routing.disposition import Disposition
+from gateway.routing.outflow import OVERDUE_SECONDS
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.stanzas import Stanza
 from tests.unit.federation import test_route as plain
@@ -86,6 +89,13 @@ class KeptWorld(plain.World):
         session.is_managed, session.was_resumed = managed, resumed
         self.openings[-1].callback(session)
         return session
+
+    def opened_with_hold(self) -> None:
+        """A stream stands, and then the operator holds the domain."""
+        self.send(*messages(0))
+        self.opened().acknowledges(1)
+        self.keeper.held.add(PAIR.target)
+        self.route.hold()
 
     def pass_(self, seconds: float) -> None:
         self.clock.pump([seconds])
@@ -459,3 +469,198 @@ def test_what_is_being_put_is_not_safe_until_it_is_committed() -> None:
     outbox.under_way[1].callback(None)
     assert second.called
     assert world.keeper.unsafe() is None
+
+
+class LateOutbox(MemoryOutbox):
+    """An outbox that refuses one put while another is being written."""
+
+    def __init__(self) -> None:
+        super().__init__(limits=OutboxLimits(pair_stanzas=1))
+        self.under_way: list[Deferred[None]] = []
+
+    def put(self, *args: object, **how: object) -> Deferred[Sequence[int]]:  # type: ignore[override]
+        kept = super().put(*args, **how)  # type: ignore[arg-type]
+        if isinstance(kept.result, Failure):
+            return kept
+        self.under_way.append(Deferred())
+        return kept.addCallback(lambda numbers: self.under_way[-1].addCallback(lambda _: numbers))
+
+
+def test_a_refusal_makes_nothing_safe_that_was_put_before_it() -> None:
+    outbox = LateOutbox()
+    world = KeptWorld(outbox=outbox)
+    world.send(*messages(1))
+    first = world.keeper.unsafe()
+    world.send(*messages(2))
+    assert first is not None
+    assert "we get error 2 resource-constraint" in world.heard()
+    assert not first.called
+    outbox.under_way[0].callback(None)
+    assert first.called
+
+
+# What is not kept has its place in the order as well.
+
+
+def test_a_request_goes_out_after_what_was_sent_before_it(world: KeptWorld) -> None:
+    world.send(*messages(1))
+    world.send(ASKED.format(id=2))
+    world.send(*messages(3))
+    world.opened()
+    assert world.heard() == ["open", "write 1", "write 2", "write 3"]
+
+
+def test_a_request_waits_for_the_pages_before_it_and_for_none_behind_it() -> None:
+    outbox = SlowReader()
+    world = KeptWorld(outbox=outbox)
+    world.send(*messages(1, 2))
+    world.opened()
+    world.send(ASKED.format(id=3))
+    world.send(*messages(4))
+    assert world.heard() == ["open"]
+    for _ in range(3):
+        for reading in [each for each in outbox.reading if not each.called]:
+            reading.callback(None)
+    assert world.heard() == ["write 1 2", "write 3", "write 4"]
+
+
+def test_a_request_waits_no_longer_than_for_a_stream() -> None:
+    outbox = SlowReader()
+    world = KeptWorld(outbox=outbox)
+    world.send(*messages(1))
+    world.opened()
+    world.send(ASKED.format(id=2))
+    world.pass_(KEPT.keep.patience - 1)
+    assert world.heard() == ["open"]
+    world.pass_(1)
+    assert world.heard() == ["we get error 2 remote-server-timeout"]
+    for reading in outbox.reading:
+        reading.callback(None)
+    assert world.heard() == ["write 1"]
+
+
+def test_a_request_waits_for_no_window_of_what_is_behind_it(world: KeptWorld) -> None:
+    world.send(*messages(1, 2, 3))
+    world.opened().breaks()
+    world.heard()
+    stream = world.opened()
+    assert world.heard() == ["write 1"]
+    world.send(ASKED.format(id=4))
+    stream.acknowledges(1)
+    assert world.heard() == ["write 2 3", "write 4"], "it needs no acknowledgement of what was before it"
+
+
+def test_with_all_a_request_does_not_overtake_what_is_being_put() -> None:
+    outbox = SlowOutbox()
+    world = KeptWorld(ALL, outbox)
+    world.send(*messages(1))
+    world.opened()
+    outbox.under_way[0].callback(None)
+    world.heard()
+    world.send(*messages(2))
+    world.send(ASKED.format(id=3))
+    assert world.heard() == []
+    outbox.under_way[1].callback(None)
+    assert world.heard() == ["write 2", "write 3"]
+
+
+def test_what_is_held_lets_requests_pass(world: KeptWorld) -> None:
+    world.opened_with_hold()
+    world.send(*messages(1))
+    world.send(ASKED.format(id=2))
+    assert world.heard()[-1] == "write 2"
+    assert world.kept == 1
+
+
+# An open stream that takes its stanzas slowly.
+
+
+def full(world: KeptWorld) -> Stream:
+    """A stream that has been used, and has no room left."""
+    world.send(*messages(1))
+    stream = world.opened()
+    stream.acknowledges(1)
+    world.heard()
+    stream.full = Deferred()
+    return stream
+
+
+def has_room(stream: Stream) -> None:
+    """The stream has room again."""
+    waiting, stream.full = stream.full, None
+    assert waiting is not None
+    waiting.callback(None)
+
+
+def test_what_cannot_be_written_is_kept_within_fifty_milliseconds(world: KeptWorld) -> None:
+    stream = full(world)
+    for step in range(50):
+        world.send(*messages(step))
+        world.clock.advance(0.001)
+        kept = {each.raw for each in world.outbox.page(PAIR).result}
+        assert len(kept) >= step - 50 + 1, "older ones are on the disk"
+    world.clock.advance(0.05)
+    assert world.kept == 50
+    has_room(stream)
+    assert " ".join(each.removeprefix("write ") for each in world.heard()) == " ".join(map(str, range(50)))
+
+
+def test_each_stanza_is_kept_within_fifty_milliseconds_of_its_coming(world: KeptWorld) -> None:
+    full(world)
+    came: list[float] = []
+    for step in range(200):
+        if step < 150:
+            world.send(*messages(step))
+            came.append(world.clock.seconds())
+        world.clock.advance(0.001)
+        older = [when for when in came if world.clock.seconds() - when > 0.05]
+        assert world.kept >= len(older)
+
+
+def test_what_waits_for_a_moment_only_never_reaches_the_disk(world: KeptWorld) -> None:
+    stream = full(world)
+    for number in range(50):
+        world.send(*messages(number))
+        world.clock.advance(OVERDUE_SECONDS / 3)
+        has_room(stream)
+        stream.full = Deferred()
+    assert world.outbox.stanzas == 0
+    assert world.keeper.counts["kept"] == 1, "the first one, before there was a stream"
+
+
+def test_a_request_keeps_its_place_among_what_is_kept_so(world: KeptWorld) -> None:
+    stream = full(world)
+    world.send(*messages(1), ASKED.format(id=2), *messages(3))
+    world.clock.advance(OVERDUE_SECONDS)
+    world.clock.advance(OVERDUE_SECONDS)
+    assert world.kept == 2
+    has_room(stream)
+    assert world.heard() == ["write 1", "write 2", "write 3"]
+
+
+def test_who_sends_more_than_a_megabyte_to_a_slow_stream_waits_as_before(world: KeptWorld) -> None:
+    long = messages(1)[0].replace("Hi", "Hi" * 50_000)
+    stream = full(world)
+    waits = []
+    for _ in range(12):
+        waits.append(world.send(long))
+        world.clock.advance(OVERDUE_SECONDS)
+    assert waits[5] is None
+    assert waits[-1] is not None
+    assert not waits[-1].called
+    assert world.kept == 12
+    has_room(stream)
+    assert waits[-1].called
+
+
+def test_when_all_has_been_written_nothing_goes_over_the_disk_any_more(world: KeptWorld) -> None:
+    stream = full(world)
+    world.send(*messages(1))
+    world.clock.advance(OVERDUE_SECONDS)
+    world.clock.advance(OVERDUE_SECONDS)
+    has_room(stream)
+    stream.acknowledges(1)
+    assert world.route.disposition is Disposition.SENDING
+    world.send(*messages(2))
+    assert world.heard() == ["write 1", "write 2"]
+    assert world.kept == 0

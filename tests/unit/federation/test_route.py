@@ -15,9 +15,10 @@ from zope.interface import implementer
 from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, UNWILLING, DeliveryFailed, StreamEnd, Told
 from gateway.federation.resumable_streams import RESUME_SECONDS
-from gateway.federation.route import Disposition, RemoteRoute, RouteRules
+from gateway.federation.route import RemoteRoute, RouteRules
 from gateway.federation.session import StreamUser
 from gateway.notices.notices import MaybeLost, Notice, TooMuch
+from gateway.routing.disposition import Disposition
 from gateway.routing.interfaces import IRoute
 from gateway.routing.outflow import QueueSpace
 from gateway.routing.policy import DomainRule, Domains

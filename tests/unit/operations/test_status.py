@@ -17,6 +17,7 @@ from gateway.operations.minutes import Minutes
 from gateway.operations.peers import PeerSources
 from gateway.operations.status import Observed, StatusReader
 from gateway.outbox.keeper import Keeper
+from gateway.routing.disposition import Disposition
 from gateway.stream.facts import Facts, Means, Role, TLSFacts
 from gateway.stream.states import State
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -69,7 +70,7 @@ class GatewayAtRest:
         self.fates = Fates(lambda: NOW)
         self.minutes = Minutes(lambda: NOW, totals=dict, connections=list)
         self.identities: dict[Domain, Any] = {}
-        self.components: Any = {OURS: SimpleNamespace(session=None)}
+        self.components: Any = {OURS: SimpleNamespace(session=None, kept_by_pair={})}
         self.remote_routes: dict[DomainPair, Any] = {}
         self.backoff = Backoff(Waits(), Fixed())  # type: ignore[arg-type]
         self.started_at = NOW - 500
@@ -114,6 +115,18 @@ def test_our_domains_are_up_when_what_serves_them_is_there() -> None:
     }
     gateway.components[OURS].session = SimpleNamespace(address="127.0.0.1:4000")
     assert read(gateway).status().domains[0].told == "attached from 127.0.0.1:4000"
+
+
+def test_what_waits_for_a_component_is_told_of_it_and_as_a_queue() -> None:
+    gateway = GatewayAtRest()
+    component = gateway.components[OURS]
+    component.kept_by_pair, component.disposition = {DomainPair(Domain("far.test"), OURS): 12}, Disposition.WAITING
+    status = read(gateway).status()
+    assert status.domains[0].told == "no component is attached, 12 stanzas waiting"
+    assert [(each.sender, each.target, each.disposition, each.stanzas) for each in status.queues] == [
+        ("far.test", OURS, "waiting", 12)
+    ]
+    assert status.queue_count == 1
 
 
 def test_a_relayed_server_is_down_only_when_it_could_not_be_reached() -> None:

@@ -1,0 +1,305 @@
+"""Backlogs: what is kept for one domain of ours that many other domains send to over one stream, as a component's.
+
+Each domain that sends has a backlog of its own, so that order within a pair holds and nobody waits for somebody else's
+stanzas. They share the stream: one flight with one window, and one ping at a time, which proves what all of them have
+written before it.
+
+    closed        there is no stream; what is to be kept is put, and all else is for the owner to answer
+    looking       the stream is open, and the outbox is asked who has sent something while it was not
+    catching up   pages of some pairs go out, and what comes of these pairs goes behind them
+    open          nothing is left to be sent before what comes; but with `keep = "all"` everything goes over the disk
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from enum import Enum, auto
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from gateway.outbox.backlog import KeepRules, KeptBacklog
+from gateway.outbox.errors import OutboxError
+from gateway.outbox.flight import Flight
+from gateway.outbox.keeper import Keeper
+from gateway.outbox.records import DomainState
+from gateway.outbox.retention import Keep, keeping
+from gateway.outbox.window import Break
+from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.stanzas import Stanza
+
+
+class StreamState(Enum):
+    """Where the sending stands."""
+
+    CLOSED = auto()
+    LOOKING = auto()
+    OPEN = auto()  # catching up, as long as some pairs are behind
+
+
+class BacklogsOwner(Protocol):
+    """The route that these backlogs are of."""
+
+    @property
+    def keep_rules(self) -> KeepRules: ...
+    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
+        """Tell a sender that this is the end of a stanza."""
+
+    def write_kept(self, batch: Sequence[Stanza]) -> Collection[Stanza]:
+        """Write these to the stream; the answer is what could not be written at all, and has been bounced."""
+
+    def write_follower(self, stanza: Stanza) -> None:
+        """Write a stanza that is not kept: what was kept before it has been written."""
+
+    def ask(self, resource: str, answered: Callable[[], None]) -> None:
+        """Write a ping to the stream; `answered` is called when there is an answer."""
+
+    def doubted(self, count: int) -> None:
+        """Note that this many stanzas count as delivered, and that only time speaks for it."""
+
+    def room(self) -> Deferred[None] | None:
+        """None when there is room on the stream; else a Deferred that fires when there is."""
+
+    def remember_only(self, stanzas: Sequence[Stanza]) -> None:
+        """Do with these as without an outbox: it takes none at the moment."""
+
+    def caught_up(self) -> None:
+        """Nothing is left to be sent before what comes."""
+
+
+class Backlogs:
+    """What is kept for one domain, by who has sent it."""
+
+    def __init__(self, target: Domain, keeper: Keeper, owner: BacklogsOwner) -> None:
+        self.target = target
+        self.keeper = keeper
+        self.owner = owner
+        self.state = StreamState.CLOSED
+        self._flight = Flight()
+        self._of: dict[DomainPair, KeptBacklog] = {}
+        self._behind: set[DomainPair] = set()  # what comes of these goes over the disk
+        self._gathered: dict[KeptBacklog, None] = {}  # by those that have something to put
+        self._streams = 0
+        self._asking: list[Callable[[], None]] = []  # with the next ping
+        self._asked: list[Callable[[], None]] | None = None  # with the one that is not answered
+
+    @property
+    def is_in_the_way(self) -> bool:
+        """Return whether a stanza that comes may have to go over the disk, though the stream has room."""
+        level = self.owner.keep_rules.level
+        return self.state is StreamState.LOOKING or bool(self._behind) or level == "all" or self._is_held
+
+    @property
+    def waiting(self) -> dict[DomainPair, int]:
+        """Return how many stanzas are kept of each pair."""
+        return {pair: count for pair in self._of if (count := self.keeper.waiting(pair))}
+
+    def know(self, pair: DomainPair) -> None:
+        """Note that an earlier process has kept something of this pair."""
+        if pair.target == self.target and self.keeper.waiting(pair):
+            self._backlog_of(pair)
+
+    @property
+    def _is_held(self) -> bool:
+        return self.target in self.keeper.held
+
+    # -- what comes --------------------------------------------------------------------------------------------------
+
+    def takes(self, stanza: Stanza) -> bool:
+        """Keep a stanza, or have it follow what is kept; False where it is the owner's, to be written or answered."""
+        assert stanza.from_ is not None
+        pair = DomainPair(stanza.from_.domain, self.target)
+        backlog = self._of.get(pair)
+        if self.state is not StreamState.CLOSED and pair not in self._behind:
+            level = self.owner.keep_rules.level
+            is_wanted = level == "all" or (level != "no" and self._is_held)
+            if not is_wanted and not (self.state is StreamState.LOOKING and self.keeper.waiting(pair)):
+                return False
+        elif backlog is None and self.owner.keep_rules.level == "no" and not self.keeper.waiting(pair):
+            return False
+        if keeping(stanza) is not Keep.NO:
+            return self._gather(backlog or self._backlog_of(pair), stanza)
+        if backlog is None or self.state is StreamState.CLOSED or self._is_held or not backlog.must_follow:
+            return False
+        if not backlog.follow(stanza):
+            text = f"too many stanzas wait for {self.target}"
+            self.owner.bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
+        return True
+
+    def _gather(self, backlog: KeptBacklog, stanza: Stanza) -> bool:
+        if not backlog.takes(stanza):
+            self._emptied(backlog.pair)
+            return False
+        self._gathered[backlog] = None
+        return True
+
+    def spill(self, stanzas: Sequence[Stanza]) -> None:
+        """Keep what has waited too long for room on the stream, and what comes from the same domains from now on."""
+        by_pair: dict[DomainPair, list[Stanza]] = {}
+        for stanza in stanzas:
+            assert stanza.from_ is not None
+            by_pair.setdefault(DomainPair(stanza.from_.domain, self.target), []).append(stanza)
+        for pair, of_pair in by_pair.items():
+            self._backlog_of(pair).spill(of_pair)
+
+    def flush(self) -> Deferred[None] | None:
+        """Put what was gathered; a Deferred where whoever sends should wait for the disk."""
+        wait: Deferred[None] | None = None
+        gathered, self._gathered = self._gathered, {}
+        for backlog in gathered:
+            wait = backlog.flush() or wait
+        return wait
+
+    def _backlog_of(self, pair: DomainPair) -> KeptBacklog:
+        """Return the backlog of a pair; on an open stream, one that sends there."""
+        backlog = self._of.get(pair)
+        if backlog is None:
+            backlog = self._of[pair] = KeptBacklog(pair, self.keeper, _OfPair(self, pair), self._flight)
+        if self.state is not StreamState.CLOSED and pair not in self._behind:
+            self._behind.add(pair)
+            if not backlog.has_begun:
+                backlog.begin(is_managed=False)
+        return backlog
+
+    # -- the stream --------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Send what is kept on a stream that has opened."""
+        self._streams += 1
+        self.state = StreamState.LOOKING
+        self.look()
+
+    def look(self) -> None:
+        """Ask the outbox which domains have sent something that nobody here knows of."""
+        if self.state is StreamState.CLOSED:
+            return
+        outbox = self.keeper.outbox
+        if outbox is None or not outbox.stanzas:
+            self._found(DomainState(domain=self.target), self._streams)
+            return
+        self.state = StreamState.LOOKING
+        stream = self._streams
+        outbox.state(self.target).addCallbacks(
+            self._found, self._not_found, callbackArgs=(stream,), errbackArgs=(stream,)
+        )
+
+    def _found(self, state: DomainState, stream: int) -> None:
+        if stream != self._streams or self.state is not StreamState.LOOKING:
+            return
+        for pair in sorted({*(each.pair for each in state.pairs), *self._of}, key=lambda pair: pair.sender):
+            self._backlog_of(pair)
+        self.state = StreamState.OPEN
+        self._look_whether_caught_up()
+
+    def _not_found(self, failure: Failure, stream: int) -> None:
+        failure.trap(OutboxError)  # it has been told as a condition; when that is over, it is looked at again
+        self._found(DomainState(domain=self.target), stream)
+
+    def broke(self, made: Break) -> list[Stanza]:
+        """Note that the stream is gone; return the stanzas that waited in memory behind those that are kept."""
+        self.state = StreamState.CLOSED
+        self._behind.clear()
+        self._asking, self._asked = [], None
+        self._flight.broke(made)
+        following: list[Stanza] = []
+        for pair, backlog in [*self._of.items()]:
+            backlog.broke(None, (), resuming=False)
+            following += backlog.take_followers()
+            self._emptied(pair)
+        return following
+
+    def _caught_up(self, pair: DomainPair) -> None:
+        self._behind.discard(pair)
+        self._emptied(pair)
+        self._look_whether_caught_up()
+
+    def _look_whether_caught_up(self) -> None:
+        if self.state is StreamState.OPEN and not self.is_in_the_way:
+            self.owner.caught_up()
+
+    def _emptied(self, pair: DomainPair) -> None:
+        """Forget a backlog of which nothing is left; of "all", not before the stream ends."""
+        backlog = self._of.get(pair)
+        if backlog is not None and pair not in self._behind and backlog.is_empty:
+            del self._of[pair]
+            self._flight.leave(backlog)
+
+    # -- proof -------------------------------------------------------------------------------------------------------
+
+    def _ask(self, answered: Callable[[], None]) -> None:
+        """Have a ping written soon, unless one is open: one proves what all pairs have written before it."""
+        self._asking.append(answered)
+        if self._asked is None and len(self._asking) == 1:
+            self.keeper.clock.callLater(0, self._ping, self._streams)
+
+    def _ping(self, stream: int) -> None:
+        if stream != self._streams or self.state is StreamState.CLOSED or not self._asking:
+            return
+        asked, self._asking = self._asking, []
+        self._asked = asked
+
+        def answered() -> None:
+            if asked is self._asked:
+                self._asked = None
+                for each in asked:
+                    each()
+                if self._asking:
+                    self._ping(stream)
+
+        self.owner.ask(self.keeper.new_resource(), answered)
+
+    # -- ends, and operators -----------------------------------------------------------------------------------------
+
+    def has_hold_of(self, pair: DomainPair, number: int) -> bool:
+        """Return whether a kept stanza is being sent, so that nobody else ends it."""
+        backlog = self._of.get(pair)
+        return backlog is not None and backlog.has_hold_of(number)
+
+    def release(self) -> None:
+        """Send what is kept: the operator has released the domain."""
+        for backlog in [*self._of.values()]:
+            backlog.go_on()
+        self._look_whether_caught_up()
+
+    def dropped(self) -> None:
+        """Forget what was read of the stanzas that the operator has dropped."""
+        for backlog in [*self._of.values()]:
+            backlog.dropped()
+
+
+class _OfPair:
+    """The owner of the backlog of one pair: the owner of all, and the stream that they share."""
+
+    def __init__(self, backlogs: Backlogs, pair: DomainPair) -> None:
+        self._backlogs = backlogs
+        self._pair = pair
+        owner = backlogs.owner
+        self.bounce = owner.bounce
+        self.write_kept = owner.write_kept
+        self.write_follower = owner.write_follower
+        self.doubted = owner.doubted
+        self.room = owner.room
+        self.remember_only = owner.remember_only
+
+    @property
+    def keep_rules(self) -> KeepRules:
+        return self._backlogs.owner.keep_rules
+
+    @property
+    def asks_for_several(self) -> bool:
+        return True
+
+    @property
+    def stamps_as(self) -> Domain:
+        return self._backlogs.target
+
+    def ask(self, resource: str, answered: Callable[[], None]) -> None:
+        self._backlogs._ask(answered)
+
+    def caught_up(self) -> None:
+        self._backlogs._caught_up(self._pair)
+
+    def emptied(self) -> None:
+        self._backlogs._emptied(self._pair)

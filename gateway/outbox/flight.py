@@ -1,0 +1,152 @@
+"""Flight: what is in flight on one stream, of all the pairs of domains whose kept stanzas go out on it.
+
+A stream to another server carries one pair, that to a component those of every domain that sends to it. They share one
+window: after a break one stanza is in flight on the whole stream, not one of each pair, or nobody could tell which of
+them the other side died over. While the window is small, stanzas go out by their numbers, as if they were one queue;
+once it is open, each pair sends what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.outbox.window import Break, Window
+
+MOST_BYTES = 16 << 20
+"""The most that is in flight on a stream: it is in memory, and may come twice when the stream breaks."""
+
+
+class Flyer(Protocol):
+    """The backlog of one pair, as far as its flight knows it."""
+
+    @property
+    def head(self) -> int | None:
+        """The number of the next stanza to be sent: 0 while it is not known yet, None when there is none."""
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """The numbers of what is in flight, oldest first."""
+
+    def send_now(self, most: int | None) -> None:
+        """Send what the stream has room for, up to `most` stanzas."""
+
+
+class Flight:
+    """The window of one stream, and how much is in flight on it."""
+
+    def __init__(self) -> None:
+        self.window = Window()
+        self.count = 0
+        self.exposed = 0  # of these: sent again if the gateway dies now
+        self.size = 0
+        self._suspects: dict[int, Flyer] = {}  # by whom they are sent
+        self._flyers: dict[Flyer, None] = {}  # those that send on the stream
+        self._is_sending = False
+
+    def join(self, flyer: Flyer) -> None:
+        """Let this one send on the stream, too."""
+        self._flyers[flyer] = None
+
+    def leave(self, flyer: Flyer) -> None:
+        """Let it send no more: nothing of it is left."""
+        self._flyers.pop(flyer, None)
+        self._acquit(flyer, float("inf"))
+
+    @property
+    def has_space(self) -> bool:
+        """Return whether there is memory for more."""
+        return self.size < MOST_BYTES
+
+    def room(self, *, is_timed: bool) -> int:
+        """Return how many more may be sent; `is_timed`: by a pair of which nothing but time settles what it sends."""
+        if not self.has_space:
+            return 0
+        return self.window.room(self.count if is_timed or self.window.is_strict else self.exposed)
+
+    def send(self, flyer: Flyer) -> None:
+        """Let that one send what it may; while the window is small, let the next one in order send."""
+        if self._is_open:
+            flyer.send_now(None)
+            return
+        flyer.send_now(0)  # followers, which cost the window nothing; and a page is read
+        if not self._is_sending:
+            self._send_in_order()
+
+    @property
+    def _is_open(self) -> bool:
+        return self.window.step is None and not self.window.is_strict
+
+    def sent(self, count: int, size: int) -> None:
+        """Note that this many more are in flight, and exposed to a crash."""
+        self.count += count
+        self.exposed += count
+        self.size += size
+
+    def noted(self, count: int) -> None:
+        """Note that this many are exposed no longer."""
+        if count:
+            self.exposed -= count
+            self.window = self.window.read(count)
+            self._go_on()
+
+    def settled(self, flyer: Flyer, upto: int, count: int, size: int) -> None:
+        """Note that the stanzas of this one are settled up to a number: `count` of them, `size` bytes together."""
+        self.count -= count
+        self.size -= size
+        self._acquit(flyer, upto)
+        self._go_on()
+
+    def _acquit(self, flyer: Flyer, upto: float) -> None:
+        gone = [number for number, owner in self._suspects.items() if owner is flyer and number <= upto]
+        if gone:
+            self.window = self.window.cleared(gone)
+            for number in gone:
+                del self._suspects[number]
+
+    def broke(self, made: Break, numbers: Sequence[int] | None = None) -> None:
+        """Note that the stream is gone, with these in flight; left out: all that were sent and not settled."""
+        owners = {number: flyer for flyer in self._flyers for number in flyer.numbers}
+        if numbers is None:
+            numbers = sorted(owners)
+        if numbers:
+            self.window = self.window.broke(made, numbers)
+            suspects = self.window.suspects
+            owners.update(self._suspects)
+            self._suspects = {each: owners[each] for each in suspects.numbers if each in owners} if suspects else {}
+        self.count = self.size = self.exposed = 0
+        self._flyers.clear()
+
+    def _go_on(self) -> None:
+        """There may be room again: those that waited for it send, each in its turn."""
+        if len(self._flyers) < 2 or self._is_sending:
+            return  # one alone goes on by itself
+        if not self._is_open:
+            self._send_in_order()
+            return
+        self._is_sending = True
+        try:
+            for flyer in [*self._flyers]:
+                before = self.count
+                flyer.send_now(None)
+                if self.count != before and flyer in self._flyers:  # the others come first the next time
+                    self._flyers[flyer] = self._flyers.pop(flyer)
+        finally:
+            self._is_sending = False
+
+    def _send_in_order(self) -> None:
+        self._is_sending = True
+        try:
+            while not self._is_open and self.room(is_timed=False):
+                heads = ((flyer.head, number, flyer) for number, flyer in enumerate(self._flyers))
+                head, _, flyer = min(
+                    (each for each in heads if each[0] is not None), default=(None, 0, None), key=lambda each: each[:2]
+                )
+                before = self.count
+                if flyer is None:
+                    return
+                flyer.send_now(None if len(self._flyers) == 1 else 1)
+                if self.count == before and flyer.head == head:
+                    return  # it is being read, or the stream has no room
+        finally:
+            self._is_sending = False

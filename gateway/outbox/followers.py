@@ -1,0 +1,81 @@
+"""Followers: stanzas that are never kept, and wait in memory until what was kept before them has been written.
+
+A follower comes after a *barrier*: the number of the last stanza that was kept before it. That is known once the
+transaction with it is on the disk; until then the follower waits for the transaction.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.xmpp.stanzas import Stanza
+
+EVERYTHING = float("inf")
+"""The barrier of a stanza that comes after all that an earlier process has kept: its numbers are not known yet."""
+
+
+class Space(Protocol):
+    """The memory that all waiting stanzas share."""
+
+    def take(self, size: int, count: int = 1) -> bool:
+        """Return whether this many bytes more may wait."""
+
+    def give_back(self, count: int, size: int) -> None:
+        """Note that `count` stanzas, `size` bytes together, wait no longer."""
+
+
+@dataclass(slots=True)
+class _Follower:
+    stanza: Stanza
+    put: int  # the transaction that it waits for
+    since: float
+    barrier: float | None
+
+
+class Followers:
+    """The stanzas that follow the kept ones of one pair, oldest first."""
+
+    def __init__(self, space: Space | None) -> None:
+        self._space = space
+        self._queue: deque[_Follower] = deque()
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def add(self, stanza: Stanza, *, put: int, since: float, barrier: float | None) -> bool:
+        """Let a stanza wait for a transaction, or for its barrier where that is known; False if there is no space."""
+        if self._space is not None and not self._space.take(len(stanza.raw)):
+            return False
+        self._queue.append(_Follower(stanza, put, since, barrier))
+        return True
+
+    def learn(self, put: int, first: float, last: float) -> None:
+        """Note that the transactions up to this one are done; its stanzas have the numbers from `first` to `last`."""
+        for each in self._queue:
+            if each.barrier is None and each.put <= put:
+                each.barrier = last
+            elif each.barrier == EVERYTHING:
+                each.barrier = min(EVERYTHING, first - 1)
+
+    @property
+    def barrier(self) -> float | None:
+        """Return the barrier of the oldest; None while that is not known, or there is no follower."""
+        return self._queue[0].barrier if self._queue else None
+
+    @property
+    def since(self) -> float | None:
+        """Return since when the oldest has waited."""
+        return self._queue[0].since if self._queue else None
+
+    def pop(self) -> Stanza:
+        """Take out the oldest."""
+        stanza = self._queue.popleft().stanza
+        if self._space is not None:
+            self._space.give_back(1, len(stanza.raw))
+        return stanza
+
+    def take_all(self) -> list[Stanza]:
+        """Take out all."""
+        return [self.pop() for _ in range(len(self._queue))]

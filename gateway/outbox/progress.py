@@ -1,0 +1,29 @@
+"""Progress: how far a row of jobs is done, when one may be done before those that were asked for earlier."""
+
+from __future__ import annotations
+
+
+class Progress:
+    """The jobs of one row, numbered from 1 in the order in which they were asked for."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.done = 0  # every job up to this number is done
+        self._ahead: set[int] = set()
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether nothing is under way."""
+        return self.done == self.asked
+
+    def ask(self) -> int:
+        """Note one more job; return its number."""
+        self.asked += 1
+        return self.asked
+
+    def finish(self, number: int) -> None:
+        """Note that a job is done, well or not."""
+        self._ahead.add(number)
+        while self.done + 1 in self._ahead:
+            self.done += 1
+            self._ahead.remove(self.done)
