@@ -4,7 +4,8 @@
 # make coverage  `make test` again, with the lines and branches that it has not reached
 # make check     format, lint, types, docs
 # make bench     the gateway beside Prosody and ejabberd, as a table; `make profile` shows where the time goes
-# make docs      the manual, into build/docs; make features, make clean
+# make features  docs/feature-set.md, from the tests that carry the ids of its rows
+# make docs      the manual, into build/docs; make clean
 
 # Debian's own Python where it will do: its build is a third faster than one that was only configured and made.
 WILL_DO := -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))'
@@ -18,6 +19,7 @@ TESTED := $(VENV)/.tested
 # Most tests wait for something, so there are more workers than a usual machine has cores. WORKERS=0 is one process.
 WORKERS ?= 6
 SPREAD := -n $(WORKERS) --dist loadscope
+TEST_RESULTS := build/tests.xml
 # Of `make soak`.
 SEED ?= 1
 INPUTS ?= 1000000
@@ -33,7 +35,7 @@ run: $(INSTALLED)
 	@$(BIN)/python -m gateway.demo
 
 test: $(TESTED) peers
-	$(BIN)/python -m pytest $(SPREAD) $(TESTS)
+	$(BIN)/python -m pytest $(SPREAD) --junit-xml=$(TEST_RESULTS) $(TESTS)
 
 soak: $(TESTED) peers
 	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
@@ -62,8 +64,11 @@ bench: $(TESTED) peers
 profile: $(TESTED)
 	$(BIN)/python -m benchmarks.profile
 
+# RESULTS names those of a run that has been: `make test features RESULTS=build/tests.xml` runs every test once.
 features: $(TESTED) peers
-	$(BIN)/python -m tests.features $(SPREAD)
+	$(if $(RESULTS),,-XMPP_GATEWAY_INTEROP=require \
+		$(BIN)/python -m pytest $(SPREAD) --junit-xml=build/features.xml tests/features)
+	$(BIN)/python -m tests.features $(or $(RESULTS),build/features.xml)
 
 docs: $(TESTED)
 	$(BIN)/python -m tests.docs.draw > docs/images/imports.svg

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
+from xml.etree import ElementTree
 
 from tests.features.rows import ROWS, SECTIONS, Row
 
@@ -47,6 +49,26 @@ class Tally:
 
 Tallies = Mapping[str, Tally]
 """By the path of the file, as pytest gives it."""
+
+
+def tallies(junit: str) -> Tallies:
+    """Count how the tests of each file in the folders of features went, in results as `--junit-xml` writes them."""
+    counted: dict[str, Tally] = defaultdict(Tally)
+    for case in ElementTree.fromstring(junit).iter("testcase"):
+        file = _file(case.get("classname") or case.get("name") or "")
+        if not file.startswith(FOLDERS[SERVER]):
+            continue
+        if case.find("failure") is not None or case.find("error") is not None:
+            counted[file].failed += 1
+        elif case.find("skipped") is None:
+            counted[file].passed += 1
+    return counted
+
+
+def _file(name: str) -> str:
+    """Return the path of the file with the tests of this dotted name, which may go on with that of a class."""
+    folders, test, rest = name.partition(".test_")
+    return f"{folders}{test}{rest.partition('.')[0]}".replace(".", "/") + ".py"
 
 
 def files_of(row: Row, role: str) -> list[str]:

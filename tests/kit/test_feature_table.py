@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.features.rows import ROWS, Row
-from tests.features.table import CLIENT, SERVER, Tally, Verdict, files_of, holding, verdict, write
+from tests.features.table import CLIENT, SERVER, Tally, Verdict, files_of, holding, tallies, verdict, write
+from tests.features.test_2_2_1 import ONLY_PRECIS, SPELLINGS
 
 FEATURES = Path(__file__).parents[1] / "features"
 OWN = Row(id="7-1", server="R", client="R", feature="binding")
@@ -33,6 +36,32 @@ PASSED, FAILED, SKIPPED = Tally(passed=2), Tally(passed=1, failed=1), Tally()
 )
 def test_verdict(row: Row, role: str, tallies: dict[str, Tally], state: Verdict) -> None:
     assert verdict(row, role, tallies) is state
+
+
+RESULTS = """<testsuites><testsuite name="pytest">
+    <testcase classname="tests.features.test_7_1" name="test_a[x.y]" time="0.1"/>
+    <testcase classname="tests.features.test_7_1.TestClass" name="test_b"><failure message="assert False"/></testcase>
+    <testcase classname="tests.features.test_7_1" name="test_c"><skipped type="pytest.skip"/></testcase>
+    <testcase classname="tests.features.client.test_7_1" name="test_d"/>
+    <testcase classname="tests.features.client.test_7_1" name="test_d"><error message="failed on teardown"/></testcase>
+    <testcase classname="" name="tests.features.test_8_1"><error message="collection failure"/></testcase>
+    <testcase classname="tests.unit.test_turns" name="test_e"/>
+</testsuite></testsuites>"""
+
+
+def test_results_of_a_run_are_counted_by_file() -> None:
+    assert tallies(RESULTS) == {
+        "tests/features/test_7_1.py": Tally(passed=1, failed=1),
+        "tests/features/client/test_7_1.py": Tally(passed=1, failed=1),
+        "tests/features/test_8_1.py": Tally(failed=1),
+    }
+
+
+def test_results_are_read_as_pytest_writes_them(tmp_path: Path) -> None:
+    results, file = tmp_path / "results.xml", "tests/features/test_2_2_1.py"
+    command = [sys.executable, "-m", "pytest", f"--junit-xml={results}", f"{file}::test_spelling_is_prepared"]
+    subprocess.run(command, cwd=FEATURES.parents[1], capture_output=True, check=True)
+    assert tallies(results.read_text()) == {file: Tally(passed=len(SPELLINGS + ONLY_PRECIS))}
 
 
 def test_what_holds_can_be_read_back_from_the_page() -> None:
