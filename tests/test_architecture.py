@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -39,6 +40,7 @@ IMPURE = {"socket", "ssl", "time", "random", "twisted.internet.reactor", "OpenSS
 HARMLESS = {"random", "random.Random"}  # a type: whoever needs chance is handed its source
 
 
+@cache
 def modules() -> list[Path]:
     return sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
@@ -52,7 +54,8 @@ def folder_of(name: str) -> str | None:
     return None
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Return all that a module imports, also inside functions and for type checkers alone."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -61,7 +64,7 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return found
+    return frozenset(found)
 
 
 def imported_folders(path: Path) -> Iterator[tuple[str, str]]:

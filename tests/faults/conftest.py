@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-STANZAS = int(os.environ.get("FAULTS", "6000"))
+STANZAS = int(os.environ.get("FAULTS", "3000"))
 SEED = int(os.environ.get("FAULTS_SEED", "2026"))
 
 

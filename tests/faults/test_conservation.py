@@ -205,8 +205,15 @@ async def test_on_a_bad_network_nothing_is_lost_between_us_and_a_prosody_that_ac
         assert it.there.garbled == it.back.garbled == it.back.twice == []
 
 
-@pytest.mark.parametrize("bidi", [False, True])
-@pytest.mark.parametrize("acknowledges", [False, True])
+@pytest.mark.parametrize(
+    ("acknowledges", "bidi"),
+    [
+        (True, False),
+        (False, True),
+        pytest.param(True, True, marks=pytest.mark.soak),
+        pytest.param(False, False, marks=pytest.mark.soak),
+    ],
+)
 async def test_prosody_as_a_peer_that_dies(
     world: World, start: Starter, count: int, per_second: float, seed: int, bidi: bool, acknowledges: bool
 ) -> None:

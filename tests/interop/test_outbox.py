@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -21,6 +20,7 @@ COMPONENT = "component.outbox.test"
 KILLS = int(os.environ.get("XMPP_GATEWAY_KILLS", "3"))
 SEED = 14
 MARK = "Wherefore-art-thou-marked"
+LATE_HOURS = 0.01  # the least that the configuration takes
 PUT_SECONDS = 0.3  # several times what a put may take
 BACK_SECONDS = 60.0  # of a busy machine, for everything to arrive
 
@@ -34,7 +34,7 @@ def gateway(start: Starter, **rules: Any) -> Peer:
 def waiting(ours: Peer) -> int:
     """How many stanzas wait."""
     assert isinstance(ours, Gateway)
-    return sum(queue["stanzas"] for queue in json.loads(ours.operate("queues", "--json")))
+    return sum(queue["stanzas"] for queue in ours.ask("queues"))
 
 
 async def kept(ours: Peer, count: int) -> None:
@@ -126,13 +126,13 @@ async def test_a_stop_in_good_order_bounces_nothing_and_loses_nothing(start: Sta
 
 
 async def test_what_waited_for_too_long_is_answered_once(start: Starter) -> None:
-    ours = gateway(start, keep_hours=0.01)
+    ours = gateway(start, keep_hours=LATE_HOURS)
     async with attached(ours) as component:
         far = start(Prosody, "far.late.test")
         far.stop()
         send(component, "romeo@far.late.test", "one", "two")
         send(component, "romeo@far.late.test", "error", kind="error")
-        errors = [await component.expect_any_message(36 + 30) for _ in range(2)]
+        errors = [await component.expect_any_message(BACK_SECONDS) for _ in range(2)]
         assert [(each["id"], condition(each)) for each in errors] == [
             ("one", "remote-server-timeout"),
             ("two", "remote-server-timeout"),

@@ -1,6 +1,7 @@
 """The control experiment: real servers among themselves, without the gateway.
 
-When one of these fails, the environment is at fault (packages, names, certificates, loopback), not the gateway.
+When one of these fails, the environment is at fault (packages, names, certificates, loopback), not the gateway. Those
+that start servers of their own run in `make soak` only.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ async def test_users_talk_across_servers_that_prove_themselves_by_certificate(pr
     assert set(prosody.proofs("ejabberd.test")) == {"external"}
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("bad", [expired, for_another_name, unknown_issuer])
 async def test_users_talk_across_servers_whose_certificates_leave_them_dialback(
     world: World, start: Starter, bad: Callable[[Authority, str], Issued]
@@ -66,11 +68,13 @@ async def test_users_talk_across_servers_whose_certificates_leave_them_dialback(
     assert one.proofs("montague.test") == ["dialback"]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", [Prosody, Ejabberd])
 async def test_two_servers_of_a_kind_run_at_once(start: Starter, kind: type[Peer]) -> None:
     await talk(start(kind, "verona.test"), start(kind, "mantua.test"))
 
 
+@pytest.mark.soak
 async def test_dialback_serves_where_there_is_no_tls(start: Starter) -> None:
     one, other = start(Prosody, "capulet.test", starttls=False), start(Ejabberd, "montague.test", starttls=False)
     await talk(one, other)
@@ -93,6 +97,7 @@ async def test_ping_crosses_in_both_directions(prosody: Peer, ejabberd: Peer) ->
             assert (answer["type"], answer["from"]) == ("result", domain)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", [Prosody, Ejabberd])
 async def test_who_demands_certificates_refuses_a_server_without_a_good_one(
     start: Starter, prosody: Peer, ejabberd: Peer, kind: type[Peer]
@@ -104,6 +109,7 @@ async def test_who_demands_certificates_refuses_a_server_without_a_good_one(
         assert await bounce(trusted, "nobody@strict.test") == "service-unavailable"
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", [Prosody, Ejabberd])
 async def test_a_server_that_was_killed_is_found_again(start: Starter, prosody: Peer, kind: type[Peer]) -> None:
     mortal = start(kind, f"mortal.{kind.name.lower()}.test")
@@ -119,6 +125,7 @@ async def test_a_server_that_was_killed_is_found_again(start: Starter, prosody: 
         assert await bounce(romeo, nobody) == "service-unavailable"
 
 
+@pytest.mark.soak
 async def test_a_paused_server_answers_when_it_goes_on(start: Starter, prosody: Peer) -> None:
     slow = start(Prosody, "slow.test")
     async with user(prosody, "romeo") as romeo:
@@ -159,6 +166,7 @@ async def test_direct_tls_carries_a_stream(world: World, peer: Peer) -> None:
         assert (await probe.element()).find(f".//{MECHANISM}") is not None
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("bidi", [True, False])
 async def test_bidi_is_offered_when_it_is_asked_for(start: Starter, bidi: bool) -> None:
     server = start(Prosody, "two-way.test", bidi=bidi)

@@ -18,6 +18,7 @@ from typing import Any
 
 import tomli_w
 
+from gateway.operations.control.client import ask
 from tests.interop.peers.process import Peer
 from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, INSIDE, SERVER, SERVER_TLS, laid_over
 
@@ -52,6 +53,14 @@ class Gateway(Peer):
     def operate(self, command: str, *arguments: str, typed: str | None = None) -> str:
         """Use `xmpp-gateway`, as an operator does; returns what it printed."""
         return self.run(PROGRAMS / "xmpp-gateway", command, "--config", self.configuration, *arguments, typed=typed)
+
+    def ask(self, command: str, **request: str) -> Any:
+        """Have the service carry out a command; returns its answer.
+
+        It asks on the control socket itself: for a test that looks again and again, starting `xmpp-gateway` costs more
+        than the answer.
+        """
+        return ask(self.folder / "state", command, **request)
 
     @property
     def configuration(self) -> Path:
