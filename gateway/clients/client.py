@@ -1,15 +1,16 @@
-"""Client: a bound client as its domain sees it; it outlives its connections.
+"""Client: a bound client, as its domain sees it; it outlives its connections.
 
-What is delivered is gathered and written with the next flush. Of an inactive client some of it is held back (XEP-0352).
-With stream management all that was written is kept until the client has acknowledged it; when its connection breaks,
-the client is *parked*: its session goes on, what comes for it is gathered, and a new connection may take it up again
-and is given what the old one has lost (XEP-0198 §5). The end of a client gives back whatever it has not taken.
+Delivered stanzas are gathered and written with the next flush. For an inactive client some of them are held back
+(XEP-0352). With stream management every written stanza is kept until the client has acknowledged it. When its
+connection breaks, the client is *parked*: its session continues, stanzas for it are gathered, and a new connection may
+resume it and gets what the old one has lost (XEP-0198 §5). When a client ends, everything that it has not received is
+given back.
 
-Messages that the store keeps stay there until the client has acknowledged them; of a client that acknowledges nothing,
-`handover` finds out.
+Messages that the store keeps stay there until the client has acknowledged them; for a client that acknowledges nothing,
+`handover` decides.
 
-Nobody's memory grows without bound: who does not acknowledge is waited for, then ended; who is parked and gets too much
-is ended, and the messages wait in the store instead.
+Memory is bounded: a client that does not acknowledge is waited for, then ended; a parked client that gets too much is
+ended, and the messages wait in the store instead.
 """
 
 from __future__ import annotations
@@ -47,19 +48,19 @@ class Client:
     """One resource of an account; made when it is bound, over when it `has_ended`."""
 
     def __init__(self, account: Address, domain: AccountDomain, clock: IReactorTime, wish: str | None) -> None:
-        """Raises StanzaError where the account cannot have one more resource."""
+        """Bind a resource; raise StanzaError if the account cannot have another one."""
         self.account = account
         self.life = Life.BOUND
-        self.owner: object = None  # the session whose connection it has
-        self.log: AttemptLog | None = None  # of the stream of that session
+        self.owner: object = None  # the session whose connection it uses
+        self.log: AttemptLog | None = None  # of that session's stream
         self._domain = domain
         self._clock = clock
         self._connection: Connection | None = None
-        self._error: StreamError | None = None  # what its next connection is closed with
+        self._error: StreamError | None = None  # the error to close its next connection with
         self._outgoing: list[Stanza] = []
         self._outgoing_bytes = 0  # counted while it is parked
         self._acknowledgements: Acknowledgements[Stanza] | None = None
-        self._asked_at: int | None = None  # how many had been sent when an acknowledgement was asked for
+        self._asked_at: int | None = None  # how many had been sent when an acknowledgement was requested
         self._holding: HoldingBack | None = None  # while nobody looks at the client
         self._handover: Handover | None = None
         self._full: Deferred[None] | None = None
@@ -73,17 +74,17 @@ class Client:
 
     @property
     def is_parked(self) -> bool:
-        """Whether it has no connection."""
+        """Return whether it has no connection."""
         return self._connection is None
 
     @property
     def is_resumable(self) -> bool:
-        """Whether it outlives its connection."""
+        """Return whether it outlives its connection."""
         return self.life is Life.RESUMABLE
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is gone for good."""
+        """Return whether it is gone for good."""
         return self.life is Life.ENDED
 
     def grant(self) -> None:
@@ -103,7 +104,7 @@ class Client:
             self._gather((stanza,) if self._holding is None else self._holding.pass_on(stanza))
 
     def deliver_kept(self, messages: Sequence[KeptMessage]) -> None:
-        """Gather messages for the next flush, and say of each when the client has it."""
+        """Gather messages for the next flush, and report each when the client has it."""
         if self.has_ended:
             return
         for message in messages:
@@ -120,7 +121,7 @@ class Client:
         self._domain.taken(self._resource, messages)
 
     def said_goodbye(self) -> None:
-        """The client has ended its stream properly."""
+        """Note that the client has ended its stream properly."""
         if self._handover is not None and self._is_written():
             self._handover.confirm()
 
@@ -131,7 +132,7 @@ class Client:
             self._end_later()
 
     def flush(self) -> Deferred[None] | None:
-        """Write what was gathered; write nothing once our side of the stream is closed (RFC 6120 §4.4)."""
+        """Write what was gathered, unless our side of the stream is closed (RFC 6120 §4.4)."""
         if self._connection is None or not self._connection.stream.is_open:
             return None
         if self._outgoing:
@@ -153,7 +154,7 @@ class Client:
     # -- its connections ---------------------------------------------------------------------------------------------
 
     def attach(self, connection: Connection) -> None:
-        """A connection is established, the first or a later one: what an earlier one has lost goes first."""
+        """Use an established connection, the first or a later one: what an earlier one has lost is sent first."""
         if self._error is not None:
             connection.close(self._error)
             return
@@ -165,14 +166,14 @@ class Client:
         self.activate()
 
     def detach(self) -> None:
-        """The connection is gone."""
+        """Note that the connection is gone."""
         self._connection = None
         self._outgoing_bytes = _size(self._outgoing)
         self._asked_at = None
         self._stop_waiting()
 
     def end(self) -> None:
-        """The client is gone for good; what it never took goes back."""
+        """End the client for good, and give back what it never received."""
         if self.has_ended:
             return
         self.detach()
@@ -185,14 +186,14 @@ class Client:
         self._domain.settle()
 
     def _end_later(self) -> None:
-        """Not while the domain is calling us."""
+        """End it, but not while the domain is calling this object."""
         self._move(Move.CLOSE)
         self._clock.callLater(0, self.end)
 
     # -- what it sends -----------------------------------------------------------------------------------------------
 
     def take(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
-        """Stanzas came from the client; a Deferred where it should wait."""
+        """Take stanzas from the client; return a Deferred if it should wait."""
         resource, from_client = self._resource, self._domain.from_client
         taken = 0
         for stanza in stanzas:
@@ -205,12 +206,12 @@ class Client:
         return self._domain.settle()
 
     def activate(self) -> None:
-        """Somebody looks at the client: it gets what was held back."""
+        """Send what was held back, because somebody looks at the client."""
         self._gather(self._held_back())
         self.flush()
 
     def deactivate(self) -> None:
-        """Nobody looks at the client."""
+        """Hold back stanzas, because nobody looks at the client."""
         if self._holding is None:
             self._holding = HoldingBack()
             self._holding.deactivate()
@@ -222,22 +223,22 @@ class Client:
     # -- acknowledgements --------------------------------------------------------------------------------------------
 
     def manage(self) -> None:
-        """Count from here on, in both directions."""
+        """Start counting, in both directions."""
         self._acknowledgements = Acknowledgements()
 
     @property
     def h(self) -> int:
-        """How many of the client's stanzas were taken."""
+        """The number of the client's stanzas that we have handled."""
         if self._acknowledgements is None:
             raise Misuse("nothing is counted on a stream that is not managed")
         return self._acknowledgements.h
 
     def cleared(self) -> Deferred[None] | None:
-        """None when whatever came is done and stored; else a Deferred that fires when what came up to now is."""
+        """Return None if everything received is processed and stored, else a Deferred that fires when it is."""
         return self._domain.cleared()
 
     def acknowledged(self, h: int) -> None:
-        """The client has taken the stanzas up to `h`; raises StreamError when that cannot be."""
+        """Take an acknowledgement of the stanzas up to `h`; raise StreamError if it is impossible."""
         if self._acknowledgements is None:
             raise Misuse("nothing is counted on a stream that is not managed")
         handled = self._acknowledgements.acknowledge(h)
@@ -265,7 +266,7 @@ class Client:
             self._connection.write(question)
 
     def _question(self) -> bytes:
-        """What asks for an acknowledgement, unless one is due already."""
+        """Return a request for an acknowledgement, unless one is already open."""
         assert self._acknowledgements is not None
         if self._asked_at is not None:
             return b""

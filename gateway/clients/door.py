@@ -1,6 +1,6 @@
 """ClientDoor: accept stream headers of clients to domains with accounts (RFC 6120 §4.7).
 
-Before a client has proved itself, its 'from' is a courtesy; afterwards it must be the account that it has proved.
+Before a client has proved itself, its 'from' means nothing; afterwards it must be the account that it has proved.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from gateway.xmpp.errors import StreamCondition, StreamError
 
 @dataclass(frozen=True)
 class ClientDoor:
-    """The policy of the client doors."""
+    """The policy of the client ports."""
 
     domains: frozenset[Domain]
 
     def accept(self, header: StreamHeader, facts: Facts) -> Facts:
-        """A header of a client; it has to name a domain of ours that has accounts."""
+        """Check a client's header; it must name a domain of ours that has accounts."""
         if header.to_domain is None:
             raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "the stream header needs a 'to'")
         if header.to_domain not in self.domains:
             raise StreamError(
                 StreamCondition.HOST_UNKNOWN,
-                "there are no accounts of that domain here",
-                reason=f"it asks for accounts of {header.to_domain}, which no [domains] table has",
+                "this server has no accounts in that domain",
+                reason=f"it asks for accounts in {header.to_domain}, but no [domains] table has any",
             )
         if facts.client is not None and header.from_ is not None and header.from_.bare != facts.client.bare:
             raise StreamError(StreamCondition.INVALID_FROM, "'from' is not the account that this stream has proved")

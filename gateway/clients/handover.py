@@ -1,8 +1,8 @@
 """Handover: kept messages on a stream without stream management, where the client acknowledges nothing.
 
-A message counts as taken when the client ends its stream properly, or when the connection has stood for some seconds
-after the message was written and has room for more. A client that vanished lets its connection break or fill up before
-that, mostly; where it does not, nobody can know. XEP-0198 is there for whoever wants to be sure.
+A message counts as received when the client ends its stream properly, or when the connection has been up for some
+seconds after the message was written and has room for more. The connection of a client that vanished usually breaks or
+fills up before that; if it does not, nobody can know. Clients that want certainty use XEP-0198.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ CONFIRM_SECONDS = 5.0
 
 
 class Handover:
-    """The kept messages of one client that were handed to its connection, until they are taken or given back."""
+    """The kept messages that were passed to one client's connection, until they are received or given back."""
 
     def __init__(
         self, clock: IReactorTime, is_written: Callable[[], bool], taken: Callable[[Sequence[KeptMessage]], None]
     ) -> None:
-        """`is_written` says whether the connection is up and has room, and nothing waits for it."""
+        """`is_written` returns whether the connection is up and has room, and nothing waits for it."""
         self._clock = clock
         self._is_written = is_written
         self._taken = taken
@@ -31,18 +31,18 @@ class Handover:
         self._timer: Any = None
 
     def add(self, messages: Sequence[KeptMessage]) -> None:
-        """These are being written; the seconds start again for all."""
+        """Add messages that are being written; the seconds start again for all."""
         self._messages += messages
         self._wait()
 
     def confirm(self) -> None:
-        """The client has all of them."""
+        """Note that the client has all of them."""
         messages = self.take_back()
         if messages:
             self._taken(messages)
 
     def take_back(self) -> list[KeptMessage]:
-        """Those of which nobody knows, oldest first; they are waited for no longer."""
+        """Return those that may not have been received, oldest first, and stop waiting for them."""
         self._stop()
         messages, self._messages = self._messages, []
         return messages

@@ -1,12 +1,11 @@
 """The lives of a client: that of each of its connections, and that of its resource, as one table each.
 
-A connection negotiates until it owns a client: one that it has bound, or one that it has taken up again (XEP-0198 §5).
-It is closed when either side has closed the stream in good order: then its client ends with it. A stream that we give
-up for dead is not closed in this sense, since its client may not know, and may come back.
+A connection negotiates until it owns a client: one that it has bound, or one that it has resumed (XEP-0198 §5). It is
+closed when either side has closed the stream properly: then its client ends with it. A stream that we give up for dead
+is not closed in this sense, because its client may not know, and may come back.
 
-A resource is bound, and ends with its connection unless it can be resumed. It is closing from the moment at which we
-want its end: what it sends behind that is not taken. It has ended when its domain has been given back what it never
-took.
+A resource is bound, and ends with its connection unless it can be resumed. It is closing once we want it to end: later
+stanzas from it are not accepted. It has ended when its domain has got back everything that it never received.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from enum import StrEnum
 
 
 class SessionLife(StrEnum):
-    """What the end of a connection means to its client."""
+    """The states of a connection, by what its end means to its client."""
 
     NEGOTIATING = "negotiating"
     ONLINE = "online"
@@ -24,11 +23,11 @@ class SessionLife(StrEnum):
 
 
 class SessionMove(StrEnum):
-    """What takes a connection from one state to another."""
+    """The moves from one state to another."""
 
     OWN = "a client of its own"
     CLOSE = "an orderly end of the stream"
-    GIVE_UP = "an end for want of a sign of life"
+    GIVE_UP = "an end without a sign of life"
     LOSE = "the loss of the connection"
 
 
@@ -45,7 +44,7 @@ SESSIONS: dict[SessionLife, dict[SessionMove, SessionLife]] = {
         SessionMove.LOSE: SessionLife.GONE,
     },
     SessionLife.CLOSED: {
-        SessionMove.OWN: SessionLife.CLOSED,  # a parked client that was about to be taken up
+        SessionMove.OWN: SessionLife.CLOSED,  # a parked client that was about to be resumed
         SessionMove.CLOSE: SessionLife.CLOSED,  # by the other side, too
         SessionMove.GIVE_UP: SessionLife.CLOSED,
         SessionMove.LOSE: SessionLife.GONE,
@@ -55,7 +54,7 @@ SESSIONS: dict[SessionLife, dict[SessionMove, SessionLife]] = {
 
 
 class Life(StrEnum):
-    """How long a resource lives."""
+    """The states of a resource."""
 
     BOUND = "bound"
     RESUMABLE = "resumable"
@@ -64,7 +63,7 @@ class Life(StrEnum):
 
 
 class Move(StrEnum):
-    """What takes a resource from one state to another."""
+    """The moves from one state to another."""
 
     GRANT = "the promise that it can be resumed"
     CLOSE = "our wish that it ends"

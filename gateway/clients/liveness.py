@@ -1,6 +1,6 @@
-"""Liveness: find connections that died silently, so that nobody looks available who is not.
+"""Liveness: find connections that died silently, so that no client looks available that is not.
 
-A connection on which nothing came for some minutes is asked for a sign of life; when nothing comes then, it is closed.
+A connection on which nothing came for some minutes is asked for a sign of life; if nothing comes then, it is closed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ANSWER_SECONDS = 60.0
 
 
 class Liveness:
-    """Watches one connection; `ask` writes what a living peer answers."""
+    """Watches one connection; `ask` writes something that a living peer answers."""
 
     def __init__(self, connection: Connection, clock: IReactorTime, ask: Callable[[], None]) -> None:
         self._connection = connection
@@ -29,7 +29,7 @@ class Liveness:
         self._timer: Any = clock.callLater(QUIET_SECONDS, self._look)
 
     def stop(self) -> None:
-        """The connection is gone."""
+        """Stop, because the connection is gone."""
         if self._timer.active():
             self._timer.cancel()
 

@@ -1,12 +1,12 @@
 """Login: answers the questions of SASL: keys from the store, work in a thread of its own, a pause after a failure.
 
-All of it takes the same time whether there is such an account or not: the key is looked up either way, the work is done
-either way, and the pause is of one length.
+Everything takes the same time whether the account exists or not: the key is looked up in either case, the work is done
+in either case, and the pause always has the same length.
 
 Wrong passwords are counted, by the address that they come from and by the account that they are for, existing or not.
-After some of them further tries have to wait, twice as long each time, and are refused until then without a look at the
-password. An account that has logged in from an address before is not locked out by others who guess: that account at
-that address is counted separately.
+After some of them further attempts have to wait, twice as long each time, and are refused until then without checking
+the password. An account that has logged in from an address before is not locked out by others who guess: that account
+at that address is counted separately.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PAUSE_SECONDS = 0.5
 MOST_FAILURES = 10
 FIRST_WAIT, LONGEST_WAIT = 1.0, 300.0
 FORGOTTEN_AFTER = 900.0
-"""Seconds without a failure after which all is forgotten."""
+"""The seconds without a failure after which everything is forgotten."""
 _NOT_YET = SaslFailure(
     SaslCondition.TEMPORARY_AUTH_FAILURE,
     "too many wrong passwords; try again later",
@@ -40,7 +40,7 @@ _NOT_YET = SaslFailure(
 
 @dataclass(kw_only=True)
 class LoginTry:
-    """One try to log in: where it comes from, for which account, and whether a password was compared for it."""
+    """One attempt to log in: its address, its account, and whether a password was compared for it."""
 
     address: str
     account: str
@@ -51,16 +51,17 @@ MOST_COUNTED = 2 * MOST_CAUSES  # addresses and accounts
 
 
 class Failures:
-    """How often logging in has failed, and until when the next try has to wait."""
+    """How often logins have failed, and until when the next attempt has to wait."""
 
     def __init__(self, most: int) -> None:
         """After `most` failures in a row the waiting begins; 0 means unlimited."""
         self._most = most
-        self._counts: Bounded[str, tuple[int, float, float]] = Bounded(MOST_COUNTED)  # how many, last, wait until
+        # count, time of the last, wait until
+        self._counts: Bounded[str, tuple[int, float, float]] = Bounded(MOST_COUNTED)
         self._known: Bounded[tuple[str, str], None] = Bounded(MOST_CAUSES)
 
     def may(self, a_try: LoginTry, now: float) -> bool:
-        """Return whether a password may be compared now. Once waiting has begun, each try starts the next wait."""
+        """Return whether a password may be compared now. Once waiting has begun, each attempt starts the next wait."""
         keys = self._keys(a_try)
         counts = [self._count(key, now) for key in keys]
         if any(now < until for _, _, until in counts):
@@ -78,7 +79,7 @@ class Failures:
             self._counts.put(key, (count, now, until), a_try.address)
 
     def succeeded(self, a_try: LoginTry) -> None:
-        """The account is known at that address from now on. Neither of the two is forgiven what it failed elsewhere."""
+        """Remember the account at that address. Failures of either of the two elsewhere still count."""
         self._counts.pop(f"{a_try.account} at {a_try.address}")
         self._known.put((a_try.account, a_try.address), None, a_try.address)
 
@@ -99,7 +100,7 @@ Run = Callable[[Callable[[], Any]], "Deferred[Any]"]
 
 
 class Login:
-    """What all logins of a process share."""
+    """The part that all logins of a process share."""
 
     def __init__(
         self,
@@ -109,7 +110,7 @@ class Login:
         pause_seconds: float = PAUSE_SECONDS,
         most_failures: int = MOST_FAILURES,
     ) -> None:
-        """`run` does something in another thread."""
+        """`run` runs a function in another thread."""
         self._failures = Failures(most_failures)
         self._store = store
         self._run = run
@@ -117,7 +118,7 @@ class Login:
         self._pause_seconds = pause_seconds
 
     def find(self, question: FindCredentials, a_try: LoginTry) -> Deferred[CredentialsFound]:
-        """Look up the keys that the store has, unless the try comes too early after too many failures."""
+        """Look up the keys in the store, unless the attempt comes too early after too many failures."""
         if not self._failures.may(a_try, self._clock.seconds()):
             return succeed(CredentialsFound(keys=_NOT_YET))
         a_try.has_begun = True
@@ -125,15 +126,15 @@ class Login:
         return found.addCallbacks(lambda keys: CredentialsFound(keys=keys), partial(_not_now, a_try))
 
     def compute(self, order: Compute) -> Deferred[Computed]:
-        """The outcome of some work."""
+        """Do some work and return its outcome."""
         return self._run(partial(carry_out, order))
 
     def succeeded(self, a_try: LoginTry) -> None:
-        """The password was right."""
+        """Note that the password was right."""
         self._failures.succeeded(a_try)
 
     def pause(self, a_try: LoginTry | None) -> Deferred[Paused]:
-        """Count a try that has failed, and let some time pass."""
+        """Count a failed attempt, and let some time pass."""
         if a_try is not None and a_try.has_begun:
             self._failures.failed(a_try, self._clock.seconds())
         over: Deferred[Paused] = Deferred()

@@ -11,7 +11,7 @@ from gateway.xmpp.errors import StreamCondition, StreamError
 
 
 class ClientNarrator(Narrator):
-    """Tells which account a client has proved, by which mechanism, and which resource it got."""
+    """Records which account a client has proved, by which mechanism, and which resource it got."""
 
     def __init__(self, attempt: AttemptLog) -> None:
         super().__init__(attempt)

@@ -1,7 +1,7 @@
 """People: assemble the store, the domains with accounts, and everything behind the client ports.
 
-A service, since the store is opened when the process is what it will be: after it has become a daemon and has given
-up its privileges. Everything that needs the store is made then, and nothing asks for it before.
+This is a service because the store must be opened in the final process: after it has become a daemon and has given up
+its privileges. Everything that needs the store is made then, and nothing uses it before.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _THREADS = 2  # for salted hashes: as many logins at a time as do not slow down 
 
 
 class People(Service):
-    """The domains with accounts, and all that their clients share."""
+    """The domains with accounts, and everything that their clients share."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class People(Service):
         login_failures: int,
         unsafe: Callable[[], Deferred[None] | None] = lambda: None,
     ) -> None:
-        """`itself` has what is for a domain and no account; `secret` is for accounts that nobody has."""
+        """`itself` returns the route for a domain's own address; `secret` makes keys for accounts that do not exist."""
         self.setName("accounts")
         self.door = ClientDoor(frozenset(domains))
         self.domains: dict[Domain, AccountDomain] = {}
@@ -116,19 +116,19 @@ class People(Service):
         )
 
     def session(self, connection: Connection) -> ClientSession:
-        """What a client door makes for each connection."""
+        """Return the session for a new connection on a client port."""
         assert self._services is not None
         return ClientSession(connection, self._services, self._attempt())
 
     def close_account(self, account: Address) -> int:
-        """Close the streams of an account that was deleted or has another password; how many there were."""
+        """Close the streams of an account that was deleted or has a new password; return how many there were."""
         domain = self.domains.get(account.domain)
         if domain is None:
             return 0
         return domain.close_account(account, StreamError(StreamCondition.NOT_AUTHORIZED, "the account was changed"))
 
     async def close(self) -> None:
-        """Once all connections are gone: finish what is under way, and close the store. Nobody will come back."""
+        """Finish what is under way and close the store, once all connections are gone and no client can come back."""
         self._resumptions.end_all()
         for domain in self.domains.values():
             wait = domain.cleared()
@@ -141,7 +141,7 @@ class People(Service):
 
 
 def client_features(decoys: Decoys, new_id: Callable[[], str]) -> Profile:
-    """What a client door negotiates, in this order."""
+    """Return the features that a client port negotiates, in this order."""
     management = StreamManagement(
         offers=lambda facts: facts.awaits_resource,
         may_enable=lambda facts: facts.is_bound,

@@ -1,7 +1,7 @@
-"""Resumptions: the streams of clients that can be resumed, by ids that nobody can guess (XEP-0198 §5).
+"""Resumptions: the clients' streams that can be resumed, by ids that nobody can guess (XEP-0198 §5).
 
-A client whose connection breaks is parked for some minutes. Only a stream that has proved the same account may take it
-up. At most this many are parked; beyond that, the longest parked one ends.
+A client whose connection breaks is parked for some minutes. Only a stream that has proved the same account may resume
+it. The number of parked clients is limited; beyond it, the one parked longest ends.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Resumptions:
         self._most_parked = most_parked
         self._clients: dict[str, Client] = {}
         self._ids: dict[Client, str] = {}
-        self._parked: dict[Client, Any] = {}  # with its timer, the longest parked first
+        self._parked: dict[Client, Any] = {}  # with its timer, the one parked longest first
 
     def grant(self, client: Client) -> str:
-        """Let a client be resumed; the answer is the id to do so."""
+        """Make a client resumable; return the id to do so."""
         id_ = self._new_id()
         self._clients[id_] = client
         self._ids[client] = id_
@@ -46,31 +46,31 @@ class Resumptions:
         return id_
 
     def find(self, id_: str, account: Address) -> Client | None:
-        """The client that this account can resume by this id."""
+        """Return the client that this account can resume by this id."""
         client = self._clients.get(id_)
         if client is None or client.account.bare != account.bare or not client.is_resumable:
             return None
         return client
 
     def parked_at(self, address: Address) -> Client | None:
-        """The client that is parked with that full JID."""
+        """Return the parked client with that full JID."""
         return next((client for client in self._parked if client.address == address), None)
 
     def park(self, client: Client) -> None:
-        """Its connection broke: keep it for a while."""
+        """Keep a client whose connection broke, for a while."""
         client.detach()
         self._parked[client] = self._clock.callLater(self.seconds, self.end, client)
         if len(self._parked) > self._most_parked:
             self.end(next(iter(self._parked)))
 
     def take_up(self, client: Client) -> None:
-        """A new connection has it."""
+        """Note that a new connection has resumed the client."""
         timer = self._parked.pop(client, None)
         if timer is not None and timer.active():
             timer.cancel()
 
     def end(self, client: Client) -> None:
-        """The client is gone for good."""
+        """Note that the client is gone for good."""
         self.take_up(client)
         id_ = self._ids.pop(client, None)
         if id_ is not None:
@@ -78,6 +78,6 @@ class Resumptions:
         client.end()
 
     def end_all(self) -> None:
-        """Nobody will come back: the gateway shuts down."""
+        """End all parked clients, because the gateway shuts down."""
         for client in tuple(self._parked):
             self.end(client)

@@ -1,10 +1,10 @@
 """ClientSession: one connection of a client, from the first byte to the last.
 
-It answers what the stream's features ask: for keys, for work, for a resource, for stream management. Once a resource is
-bound, or a parked client taken up again, stanzas go to and from that `Client`. When the connection ends, so does the
-client, unless it broke and the client may come back.
+It answers the questions of the stream's features: for keys, for work, for a resource, for stream management. Once a
+resource is bound, or a parked client resumed, stanzas go to and from that `Client`. When the connection ends, so does
+the client, unless it broke and the client may come back.
 
-What becomes of each event is the table `_on` at the end.
+The table `_on` at the end says what happens for each event.
 """
 
 from __future__ import annotations
@@ -53,13 +53,14 @@ from gateway.xmpp.stanzas import CONTENT, Stanza
 
 @dataclass(frozen=True, kw_only=True)
 class ClientServices:
-    """What all sessions of clients share."""
+    """The services that all sessions of clients share."""
 
     domains: Mapping[Domain, AccountDomain]
     login: Login
     resumptions: Resumptions
     clock: IReactorTime
-    unsafe: Callable[[], Deferred[None] | None] = lambda: None  # until when what went to others would not survive
+    # returns a Deferred while stanzas to other servers would not survive a crash
+    unsafe: Callable[[], Deferred[None] | None] = lambda: None
 
 
 class ClientSession:
@@ -76,7 +77,7 @@ class ClientSession:
         self._life = SessionLife.NEGOTIATING
         self._acknowledging = False
         self._is_asked_again = False
-        self._try: LoginTry | None = None  # to log in, as long as its outcome is not known
+        self._try: LoginTry | None = None  # an attempt to log in, until its outcome is known
 
     # -- as a Session ------------------------------------------------------------------------------------------------
 
@@ -87,14 +88,14 @@ class ClientSession:
             action(self, output)
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
-        """Leave every stanza of a bound client to its domain."""
+        """Pass every stanza of a bound client to its domain."""
         if self._owned is None:
             return None
         self.attempt.passed(stanzas, sum([len(stanza.raw) for stanza in stanzas]), came_in=True)
         return self._owned.take(stanzas)
 
     def outstanding(self) -> Deferred[None] | None:
-        """Session.outstanding: some answers wait for the store."""
+        """Return None if everything is answered; some answers wait for the store."""
         client = self._owned
         wait = client.cleared() if client is not None else None
         if client is None or wait is None:
@@ -182,7 +183,7 @@ class ClientSession:
 
     @property
     def _owned(self) -> Client | None:
-        """The client, as long as no other session has taken it over."""
+        """Return the client, unless another session has taken it over."""
         return self.client if self.client is not None and self.client.owner is self else None
 
     def _established(self, _: NegotiationCompleted) -> None:
@@ -254,7 +255,9 @@ class ClientSession:
             before.connection.close(StreamError(StreamCondition.CONFLICT, "the stream was resumed elsewhere"))
 
     def _acknowledge(self, _: object) -> None:
-        """Tell what is done, when it is: what was acknowledged must not be lost even if we break down right after."""
+        """Acknowledge what is done once it is safe: an acknowledged stanza must survive even a
+        crash right afterwards.
+        """
         client = self._owned
         if client is None or self._acknowledging:
             self._is_asked_again = self._acknowledging
@@ -267,7 +270,7 @@ class ClientSession:
             wait.addCallback(lambda _: self._acknowledge_now(client, h))
 
     def _until_safe(self, client: Client) -> Deferred[None] | None:
-        """None when all that came is done and would survive a crash; else a Deferred that fires then."""
+        """Return None if everything received is done and would survive a crash, else a Deferred that fires then."""
         cleared = client.cleared()
         unsafe = self._services.unsafe
         return unsafe() if cleared is None else cleared.addCallback(lambda _: unsafe())
@@ -299,12 +302,12 @@ class ClientSession:
         self._move(SessionMove.CLOSE)
 
     def _closed(self, closed: CloseTransport) -> None:
-        """We end the stream in an orderly way; but one that we give up for dead has not, as its client sees it."""
+        """Note that we end the stream properly; one that we give up for dead has not ended properly for its client."""
         error = closed.error
         is_given_up = error is not None and error.condition is StreamCondition.CONNECTION_TIMEOUT
         self._move(SessionMove.GIVE_UP if is_given_up else SessionMove.CLOSE)
 
-    # What becomes of each event.
+    # The handler of each event.
     _on: ClassVar[Mapping[type, Callable[..., None]]] = {
         FindCredentials: _find,
         Compute: _compute,

@@ -1,11 +1,11 @@
 """The life of a component's connection, as one table.
 
-A connection is outside until it has been given its domain, which takes the secret, and may take the end of another
-connection. It speaks for the domain from then on. It is asked for a sign of life when another connection that knows the
-secret wants the domain; until its answer has come, that answer is looked for among its stanzas, since it is for nobody
-else. A connection that was silent for too long is replaced, and what it still says is not taken.
+A connection is outside until it is given its domain, which requires the secret, and perhaps the end of another
+connection. From then on it speaks for the domain. It is asked for a sign of life when another connection that knows the
+secret wants the domain; until the answer has come, its stanzas are searched for it, because that answer is for nobody
+else. A connection that was silent for too long is replaced, and nothing that it still sends is accepted.
 
-A stream that is closed changes nothing here: what was on its way is still said for the domain.
+Closing the stream changes nothing here: stanzas that were already on their way are still from the domain.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import StrEnum
 
 
 class Life(StrEnum):
-    """What a connection may say."""
+    """The states of a component's connection."""
 
     OUTSIDE = "outside"
     ATTACHED = "attached"
@@ -24,7 +24,7 @@ class Life(StrEnum):
 
 
 class Move(StrEnum):
-    """What takes a connection from one state to another."""
+    """The moves from one state to another."""
 
     ACCEPT = "the gift of the domain"
     ASK = "a question for a sign of life"
@@ -34,7 +34,7 @@ class Move(StrEnum):
 
 
 SPEAKING = (Life.ATTACHED, Life.ASKED)
-"""In which a connection speaks for its domain."""
+"""The states in which a connection speaks for its domain."""
 
 TRANSITIONS: dict[Life, dict[Move, Life]] = {
     Life.OUTSIDE: {

@@ -5,16 +5,16 @@ While nobody is attached, what is to be kept waits in the outbox, and all else i
 (RFC 6120 §8.2.3). When it is attached again, what was kept goes out before what comes, and is settled by a ping behind
 it (XEP-0199), or, by a component that answers none, with time.
 
-A second connection that knows the secret is not refused out of hand, or a component whose old connection is half dead
-would be locked out; nor does it simply win, or two would take turns in throwing each other out. The old connection is
-asked for a sign of life (an XEP-0199 ping): if anything comes from it within some seconds, the new one gets
-`conflict`; else the old one is closed with `conflict`, and the new one is attached. That happens once: two live
-components that answer no pings would else do so in turn. After a takeover silence counts against nobody for an hour,
+A second connection that knows the secret is not simply refused, because a component whose old connection is half dead
+would be locked out. Nor does it simply win, because two would replace each other in turn. Instead the old connection is
+asked for a sign of life (an XEP-0199 ping): if anything comes from it within some seconds, the new one gets `conflict`;
+otherwise the old one is closed with `conflict`, and the new one is attached. That happens only once, because two live
+components that answer no pings would otherwise take turns. After a takeover silence counts against nobody for an hour,
 which starts again with each attempt; if the connection is dead, the system ends it long before that.
 
-A component that takes its stanzas slowly makes those wait who send to it; one that takes none is cut off, what waits is
-answered with an error, and what was written and may not have been read is named in a notice. That it was read is known
-when the component has closed its stream, or has at least ended the connection after we had closed ours.
+A component that reads slowly slows down those who send to it. One that reads nothing is cut off: the waiting stanzas
+are answered with an error, and a notice names what was written and may not have been read. It was certainly read if the
+component has closed its stream, or has at least ended the connection after we had closed ours.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ from gateway.xmpp.stanzas import CONTENT, Stanza
 
 SIGN_OF_LIFE_SECONDS = 5.0
 SETTLED_SECONDS = 3600.0
-_TOO_MUCH = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too much waits there already")
+_TOO_MUCH = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too much is already waiting there")
 
 
 class Attachable(Channel, Protocol):
-    """A connection that may be attached: the session of a component, as its route knows it."""
+    """A connection that may be attached: a component's session, as the route sees it."""
 
     connection: Connection
     address: str
@@ -67,16 +67,16 @@ class Attachable(Channel, Protocol):
     unanswered: frozenset[RequestKey]
 
     def accept(self) -> None:
-        """The domain is this connection's."""
+        """Give the domain to this connection."""
 
     def refuse(self) -> None:
-        """Another connection keeps the domain."""
+        """Refuse this connection, because another one keeps the domain."""
 
     def ping(self) -> None:
         """Ask for a sign of life."""
 
     def replaced(self) -> None:
-        """Another connection has taken over."""
+        """End this connection, because another one has taken over."""
 
     def write(self, data: bytes) -> None:
         """Write what has been noted already."""
@@ -133,7 +133,7 @@ class ComponentRoute:
             self.outflow.add(stanza)
         elif not self.outflow.hold(stanza):
             if self.outflow.refused == 1:
-                why = f"{len(self.outflow)} wait already ([limits] component_buffer_bytes, queue_bytes)"
+                why = f"{len(self.outflow)} are already waiting ([limits] component_buffer_bytes, queue_bytes)"
                 self._publish(TooMuch(domain=self.domain, why=why))
             self._router.bounce(stanza, _TOO_MUCH)
 
@@ -144,7 +144,7 @@ class ComponentRoute:
         return for_the_disk or wait
 
     def sending(self, batch: Sequence[Stanza]) -> bytes:
-        """A batch is being written: what is noted about it, and its bytes."""
+        """Record a batch that is being written; return its bytes."""
         assert self.session is not None
         data = b"".join([stanza.raw for stanza in batch])
         for stanza in batch:
@@ -287,7 +287,7 @@ class ComponentRoute:
     # -- who is attached ---------------------------------------------------------------------------------------------
 
     def attach(self, session: Attachable) -> None:
-        """A connection knows the secret: attach it, now or when the old one shows no life, or refuse it."""
+        """Attach a connection that knows the secret, now or if the old one shows no life, or refuse it."""
         if self.session is None:
             self._take(session)
         elif self._candidate is not None:
@@ -298,9 +298,9 @@ class ComponentRoute:
             self._waiting_for_life = self._clock.callLater(SIGN_OF_LIFE_SECONDS, self._replace)
 
     def heard(self, session: Attachable) -> None:
-        """Something came from a connection; for the attached one, that is the sign of life."""
+        """Note that something came from a connection; for the attached one, that is the sign of life."""
         if session is self.session and (candidate := self._stop_waiting()) is not None:
-            self._tell("a second connection was refused, since the first one is alive", Level.WARN)
+            self._tell("a second connection was refused, because the first one is alive", Level.WARN)
             candidate.refuse()
 
     def detach(self, session: Attachable, reason: str, made: Break = Break.OTHER) -> None:
@@ -322,7 +322,7 @@ class ComponentRoute:
                 self._take(candidate)
 
     def gone(self, session: Attachable, ending: Ending) -> None:
-        """Bounce the requests that a lost connection has not answered, and say what may not have arrived."""
+        """Bounce the unanswered requests of a lost connection, and report what may not have arrived."""
         doubt = session.written.take(self._clock.seconds(), stuck=ending.stuck)
         if doubt.count and not ending.closed_properly:
             self._publish(MaybeLost(domain=self.domain, count=doubt.count, seconds=doubt.seconds, reason=ending.reason))
@@ -332,7 +332,7 @@ class ComponentRoute:
         session.unanswered = frozenset()
 
     def _stop_waiting(self) -> Attachable | None:
-        """There is no sign of life to wait for any longer; return the component that waited."""
+        """Stop waiting for a sign of life; return the component that waited for the outcome."""
         if self._waiting_for_life is not None and self._waiting_for_life.active():
             self._waiting_for_life.cancel()
         candidate, self._candidate = self._candidate, None
@@ -357,7 +357,7 @@ class ComponentRoute:
         candidate = self._stop_waiting()
         assert candidate is not None
         self._tell(
-            "a second connection was refused: the first one gives no sign of life, but it has taken over from another"
+            "a second connection was refused: the first one gives no sign of life, but took over from another"
             " less than an hour ago, so two processes seem to run; stop one of them",
             Level.WARN,
         )

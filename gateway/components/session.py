@@ -107,7 +107,7 @@ class ComponentSession:
                 self._router.route(stanza)
 
     def _without_sign_of_life(self, stanzas: Sequence[Stanza], domain: Domain) -> Sequence[Stanza]:
-        """The answer to our own question is for nobody else."""
+        """Return the stanzas without the answer to our own question, which is for nobody else."""
         itself = Address.make("", domain, "")
         others = [each for each in stanzas if (each.id, each.from_, each.to) != (_LIFE, itself, itself)]
         if len(others) < len(stanzas):
@@ -115,7 +115,7 @@ class ComponentSession:
         return others
 
     def outstanding(self) -> Deferred[None] | None:
-        """Session.outstanding: what could be answered at once has been."""
+        """Return None: everything that can be answered at once has been."""
         return None
 
     def lost(self, ending: Ending) -> None:
@@ -154,12 +154,12 @@ class ComponentSession:
         return self.connection.room()
 
     def accept(self) -> None:
-        """The domain is this connection's."""
+        """Give the domain to this connection."""
         self._move(Move.ACCEPT)
         self.connection.answer(ComponentAttached(accepted=True))
 
     def refuse(self) -> None:
-        """Another connection keeps the domain."""
+        """Refuse this connection, because another one keeps the domain."""
         self.connection.answer(ComponentAttached(accepted=False))
 
     def ping(self) -> None:
@@ -173,6 +173,6 @@ class ComponentSession:
         self.connection.write(Stanza.from_element(ping).raw)
 
     def replaced(self) -> None:
-        """Another connection has taken over."""
+        """End this connection, because another one has taken over."""
         self._move(Move.REPLACE)
         self.connection.close(StreamError(StreamCondition.CONFLICT, "another connection of this component took over"))

@@ -1,8 +1,8 @@
-"""Admission: send each stanza from a stream between servers to the router, or refuse it (RFC 6120 §8.1).
+"""Admission: pass each stanza from a stream between servers to the router, or refuse it (RFC 6120 §8.1).
 
-A stanza of a pair that the stream admits goes on its way; everything else about it is policy. One with a fault of its
-own ends alone, and counts as handled. The first one that breaks a rule of the stream ends the stream, after those
-before it have gone on.
+A stanza of a pair that the stream admits is passed on; everything else is a matter of policy. A stanza with a fault of
+its own ends alone, and counts as handled. The first one that breaks a rule of the stream ends the stream, after those
+before it have been passed on.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Admission:
         self._publish = publish
 
     def admit(self, stanzas: Sequence[Stanza], facts: Facts) -> tuple[int, StreamError | None]:
-        """Route a batch; how many of it were dealt with, and the error of the one that ends the stream."""
+        """Route a batch; return how many stanzas were dealt with, and the error of the one that ends the stream."""
         admitted = facts.admitted
         handled, ended = 0, None
         try:
@@ -60,15 +60,15 @@ class Admission:
         return handled, ended
 
     def drop(self, stanzas: Sequence[Stanza], facts: Facts) -> None:
-        """Let a batch end that has come in on a stream of ours for one direction."""
+        """Drop a batch that came in on a one-way stream of ours."""
         assert facts.local is not None
-        error = refusal(Fault.ONE_WAY, StreamKind.SERVER, "stanzas may not come in on this stream")
+        error = refusal(Fault.ONE_WAY, StreamKind.SERVER, "stanzas are not accepted on this stream")
         assert isinstance(error, StanzaError | StanzaDropped)
         for stanza in stanzas:
             self._router.refuse(stanza, error, Address.make("", facts.local, ""))
 
     def flush(self) -> Deferred[None] | None:
-        """Have everything written that was routed; the answer is as for `IRouter.flush`."""
+        """Write everything that was routed; return as `IRouter.flush` does."""
         return self._router.flush()
 
     def _refuse(self, stanza: Stanza, facts: Facts) -> None:

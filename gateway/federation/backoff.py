@@ -1,15 +1,16 @@
 """When a domain may be tried again: truncated binary exponential backoff, randomised (RFC 6120 §3.3).
 
-A failure lets a domain wait. The first wait is anything between nothing and `first` seconds, so that the servers of a
-network that failed do not all come back at once; each further one has twice the bound of the one before, up to
-`longest`, and lies in the upper half below that bound. A connection, or any stanza or answer from that domain, ends the
-waiting and makes the next failure a first one again.
+After a failure a domain has to wait. The first wait is between zero and `first` seconds, so that the servers of a
+network that failed do not all come back at once. Each further wait has twice the bound of the one before, up to
+`longest`, and is in the upper half below that bound. A connection, or any stanza or answer from that domain, ends the
+wait and makes the next failure a first one again.
 
-What is waited for is a domain, or a domain pair where only that one failed. The failure is kept with the wait, so that
-stanzas that come in the meantime can be answered with it.
+The wait is for a domain, or for a domain pair if only that pair failed. The failure is kept with the wait, so that
+stanzas that arrive in the meantime can be answered with it.
 
-Time and chance come in as arguments. The table is bounded: a domain that could be tried again for longer than `longest`
-and was not, is forgotten. When the table is full, so is the oldest failure below the domain that has the most of them.
+Time and chance are arguments. The table is bounded: a domain that could have been tried again for longer than `longest`
+but was not is forgotten. When the table is full, the oldest failure below the domain with the most failures is
+forgotten.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from gateway.xmpp.errors import GatewayError
 Whom = str | DomainPair
 
 MOST_WAITS = 10_000
-"""How many domains and pairs are remembered that could not be reached."""
+"""The most unreachable domains and pairs that are remembered."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waits:
-    """How long waits are, in seconds."""
+    """The lengths of waits, in seconds."""
 
     first: float = 15
     longest: float = 900
@@ -39,7 +40,7 @@ class Waits:
             raise ValueError("the first wait must be positive and no longer than the longest")
 
     def after(self, failures: int, random: Random) -> float:
-        """The wait after this many failures in a row."""
+        """Return the wait after this many failures in a row."""
         doublings = min(failures - 1, 64)
         bound = min(self.first * 2**doublings, self.longest)
         return random.uniform(0 if failures == 1 else bound / 2, bound)
@@ -55,7 +56,7 @@ class Wait:
 
 
 class Backoff:
-    """The domains that are waited for, each until its time."""
+    """The domains that have to wait, each until its time."""
 
     def __init__(self, waits: Waits, random: Random, most: int = MOST_WAITS) -> None:
         self._waits = waits
@@ -63,13 +64,13 @@ class Backoff:
         self._waits_for: Bounded[Whom, Wait] = Bounded(most)
 
     def __bool__(self) -> bool:
-        """Whether anybody may have to be waited for."""
+        """Return whether any domain may have to wait."""
         return len(self._waits_for) > 0
 
     def failed(self, domain: Whom, now: float, cause: GatewayError | None = None) -> float:
-        """The domain was tried and not reached; the answer is the time from which it may be tried again.
+        """Record that the domain was not reached; return the time from which it may be tried again.
 
-        A failure while the domain is waited for, of an attempt that had begun before, does not lengthen the wait.
+        If an attempt started before the wait and fails during it, the wait is not extended.
         """
         last = self._recall(domain, now)
         if last is not None and now < last.retry_at:
@@ -80,26 +81,28 @@ class Backoff:
         return retry_at
 
     def reached(self, domain: Whom) -> bool:
-        """A stream to the domain stands, or a stanza or an answer came from it: no more waiting, if there was any."""
+        """End the wait for a domain that has opened a stream, or sent a stanza or an answer; return whether there was
+        one.
+        """
         return self._waits_for.pop(domain) is not None
 
     def forget(self, domain: str | None = None) -> None:
-        """No more waiting for a domain, in whichever pair; left out: for nobody. An operator wants it tried."""
+        """End the wait for a domain, in all its pairs, or for all domains, because an operator wants them tried."""
         for whom in [each for each in self._waits_for if domain in (None, target_of(each))]:
             self._waits_for.pop(whom)
 
     def wait(self, domain: Whom, now: float) -> Wait | None:
-        """Why the domain must not be tried now, and until when; None when it may be."""
+        """Return why the domain must not be tried now, and until when; None if it may be."""
         last = self._recall(domain, now)
         return last if last is not None and now < last.retry_at else None
 
     def retry_at(self, domain: Whom, now: float) -> float | None:
-        """The time until which the domain must not be tried; None when it may be tried now."""
+        """Return the time until which the domain must not be tried; None if it may be tried now."""
         wait = self.wait(domain, now)
         return wait.retry_at if wait is not None else None
 
     def waiting(self, now: float) -> dict[Whom, float]:
-        """Each domain or pair that must not be tried now, with the time from which it may be."""
+        """Return each domain or pair that must not be tried now, with the time from which it may be."""
         return {domain: wait.retry_at for domain, wait in self._waits_for.items() if now < wait.retry_at}
 
     def _recall(self, domain: Whom, now: float) -> Wait | None:
@@ -114,5 +117,5 @@ class Backoff:
 
 
 def target_of(whom: Whom) -> str:
-    """The domain that is not tried."""
+    """Return the domain that is not tried."""
     return whom.target if isinstance(whom, DomainPair) else whom

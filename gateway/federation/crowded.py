@@ -1,6 +1,6 @@
 """CrowdedOut: the route for domain pairs beyond the limit; it bounces everything.
 
-Every stanza is answered at once; nothing is remembered but when it was told last.
+Every stanza is answered at once; nothing is remembered but when this was last logged.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _TELL_SECONDS = 10.0
 
 @implementer(IRoute)
 class CrowdedOut:
-    """One for all such pairs."""
+    """The one route for all such pairs."""
 
     def __init__(self, most: int, router: Callable[[], Router], publish: Publish, seconds: Callable[[], float]) -> None:
-        """`router` is asked for when it is needed, since it is made from this."""
+        """`router` returns the router when it is needed, because the router is made from this."""
         self._most = most
         self._router = router
         self._publish = publish
@@ -33,14 +33,14 @@ class CrowdedOut:
         self._complaints = Seldom(_TELL_SECONDS)
 
     def deliver(self, stanza: Stanza) -> None:
-        """Answer it."""
+        """Bounce the stanza."""
         assert stanza.to is not None
-        if self._complaints.say("", self._seconds()) is not None:  # of all domains together
+        if self._complaints.say("", self._seconds()) is not None:  # for all domains together
             why = f"{self._most} other routes are in use ([limits] routes)"
             self._publish(TooMuch(domain=stanza.to.domain, why=why))
         text = "this server sends to too many other domains at the moment"
         self._router().bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
 
     def flush(self) -> Deferred[None] | None:
-        """Nothing waits here."""
+        """Do nothing, because nothing waits here."""
         return None

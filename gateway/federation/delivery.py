@@ -1,7 +1,7 @@
-"""Why something could not be delivered to a remote domain, from any cause to the stanza error that tells the sender.
+"""Delivery failures: from any cause to the stanza error for the sender.
 
-One table maps causes, our verdict on the attempt and the error with which the other server ended the stream, to what
-the sender gets. And how a stream ended on which stanzas were sent.
+One table maps causes (our verdict on the attempt, and the error with which the other server ended the stream) to the
+sender's error. Here are also the records of how a stream ended on which stanzas were sent.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gateway.xmpp.stanzas import Stanza
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """What the sender of a stanza is told of a remote domain; our own reasons stay in our log."""
+    """The error for the sender of a stanza to a remote domain; our own reasons stay in our log."""
 
     condition: StanzaCondition
     error_type: str
@@ -36,19 +36,19 @@ UNWILLING = Told(
     error_type="cancel",
     text="this server and the server of {domain} do not accept each other",
 )
-"""There is one, and trying again will not help: the failure is "of a more permanent nature" (§8.3.3.17)."""
+"""There is one, but trying again will not help: the failure is "of a more permanent nature" (§8.3.3.17)."""
 KEY_INVALID = Told(
     condition=StanzaCondition.INTERNAL_SERVER_ERROR,
     error_type="cancel",
     text="the server of {domain} found this server's dialback key invalid",
 )
-"""Somebody answers for one of our domains and does not know our keys (XEP-0220 §2.1.1)."""
+"""Another server answers for one of our domains and does not know our keys (XEP-0220 §2.1.1)."""
 OUT_OF_REACH = Told(
     condition=StanzaCondition.REMOTE_SERVER_TIMEOUT,
     error_type="wait",
     text="the server of {domain} could not be reached",
 )
-"""There is or may be one, and it could not be used this time (§8.3.3.17)."""
+"""There is or may be one, but it could not be used this time (§8.3.3.17)."""
 TOO_BUSY = Told(
     condition=StanzaCondition.RESOURCE_CONSTRAINT,
     error_type="wait",
@@ -56,10 +56,10 @@ TOO_BUSY = Told(
 )
 """We have no room for one more."""
 
-# From the most definite to the one that leaves most hope. A domain is what its most hopeful server is.
+# From the most definite to the most hopeful. A domain is as hopeful as its most hopeful server.
 _BY_HOPE = (NOT_THERE, UNWILLING, KEY_INVALID, TOO_BUSY, OUT_OF_REACH)
 
-# Any verdict that is not named here leaves the domain out of reach.
+# Any verdict that is not listed here means that the domain is out of reach.
 _TOLD: dict[Verdict | StreamCondition, Told] = {
     Verdict.NO_SUCH_DOMAIN: NOT_THERE,
     Verdict.NO_TLS: UNWILLING,
@@ -69,7 +69,7 @@ _TOLD: dict[Verdict | StreamCondition, Told] = {
     Verdict.NOT_PINNED: UNWILLING,
     Verdict.NO_COMMON_PROOF: UNWILLING,
     Verdict.PROOF_REFUSED: UNWILLING,
-    # With which the other server ended the stream.
+    # The errors with which the other server ended the stream.
     StreamCondition.HOST_UNKNOWN: NOT_THERE,
     StreamCondition.HOST_GONE: NOT_THERE,
     StreamCondition.INVALID_FROM: UNWILLING,
@@ -78,14 +78,14 @@ _TOLD: dict[Verdict | StreamCondition, Told] = {
     StreamCondition.UNSUPPORTED_FEATURE: UNWILLING,
     StreamCondition.UNSUPPORTED_VERSION: UNWILLING,
 }
-# What the other server has against one domain of ours, it need not have against another.
+# The other server's objections to one of our domains need not apply to another.
 _OF_THE_PAIR = {Verdict.NO_COMMON_PROOF, Verdict.PROOF_REFUSED, Verdict.CLOSED_AFTER_PROOF, Verdict.CLOSED_BY_PEER}
 
 
 class DeliveryFailed(GatewayError):
     """A remote domain cannot be reached: `reason` in plain words, `told` for the senders of what waited.
 
-    `of_the_pair` tells a failure that concerns one domain of ours from one that every domain would meet.
+    `of_the_pair`: the failure concerns one of our domains, and others may succeed.
     """
 
     def __init__(self, reason: str, told: Told = OUT_OF_REACH, *, of_the_pair: bool = False) -> None:
@@ -95,21 +95,21 @@ class DeliveryFailed(GatewayError):
         self.of_the_pair = of_the_pair
 
     def afresh(self) -> DeliveryFailed:
-        """The same, to be kept: one that was raised has hold of everything that was being done at that moment."""
+        """Return a copy to keep: an error that was raised refers to everything under way at that moment."""
         return DeliveryFailed(self.reason, self.told, of_the_pair=self.of_the_pair)
 
     @property
     def is_definite(self) -> bool:
-        """Whether there is nothing to wait for: the domain has no server."""
+        """Return whether waiting is useless, because the domain has no server."""
         return self.told is NOT_THERE
 
     @property
     def is_ours(self) -> bool:
-        """Whether it says nothing about the domain, which may be tried again at once."""
+        """Return whether the failure says nothing about the domain, which may be tried again at once."""
         return self.told is TOO_BUSY
 
     def stanza_error(self, domain: str) -> StanzaError:
-        """The error for the sender."""
+        """Return the error for the sender."""
         told = self.told
         return StanzaError(
             told.condition, told.text.format(domain=domain), reason=self.reason, error_type=told.error_type
@@ -117,16 +117,16 @@ class DeliveryFailed(GatewayError):
 
 
 def failure_of(verdict: Verdict, reason: str, their_error: StreamCondition | None = None) -> DeliveryFailed:
-    """The failure that an attempt is to whoever waited for it; `their_error`: with which the other server ended it."""
+    """Return the failure of an attempt; `their_error` is the error with which the other server ended the stream."""
     told = _TOLD.get(verdict if their_error is None else their_error, OUT_OF_REACH)
     return DeliveryFailed(reason, told, of_the_pair=verdict in _OF_THE_PAIR)
 
 
 def combined(failures: Sequence[DeliveryFailed], *, definite: bool = True) -> DeliveryFailed:
-    """The failure that the failures at all servers of a domain amount to, in the order in which they happened.
+    """Return the combined failure of all servers of a domain, given in the order in which they happened.
 
-    One server that may be back later leaves hope for the domain, whatever the others said. Without `definite`, the DNS
-    did not tell where the servers are, and none of those that were met can say that there is no such domain.
+    One server that may come back leaves hope for the domain, whatever the others said. Without `definite`, the DNS did
+    not say where the servers are, so no server can say that the domain does not exist.
     """
     reasons = dict.fromkeys(failure.reason for failure in failures)
     told = max((failure.told for failure in failures), key=_BY_HOPE.index)
@@ -142,19 +142,19 @@ class StreamEnd:
 
     reason: str
     cleanly: bool = False  # closed properly: what was written has arrived
-    stalled: bool = False  # cut, as the other side took nothing any longer
-    stuck: bool = False  # the other side took nothing when it ended
-    in_vain: bool = False  # something was sent, and nothing was acknowledged where it could have been
+    stalled: bool = False  # cut, because the other side had stopped reading
+    stuck: bool = False  # the other side was not reading when it ended
+    in_vain: bool = False  # something was sent, and nothing was acknowledged although it could have been
     led_on: bool = False  # something was acknowledged
-    resuming: bool = False  # what was not acknowledged is given back later
+    resuming: bool = False  # what was not acknowledged is returned later
     returned: Mapping[DomainPair, list[Stanza]] = field(default_factory=dict)  # not acknowledged: to be sent again
     in_doubt: Mapping[DomainPair, list[Stanza]] = field(default_factory=dict)  # not acknowledged, while `resuming`
     theirs: bool = False  # the other side ended it, or it broke
-    blamed: Stanza | None = None  # the stanza over which the other side ended the stream, most likely
+    blamed: Stanza | None = None  # most likely the stanza over which the other side ended the stream
 
 
 def by_pair(stanzas: Sequence[Stanza]) -> dict[DomainPair, list[Stanza]]:
-    """Stanzas by the pair of domains that they are of."""
+    """Return stanzas by their pair of domains."""
     sorted_: defaultdict[DomainPair, list[Stanza]] = defaultdict(list)
     for stanza in stanzas:
         assert stanza.from_ is not None

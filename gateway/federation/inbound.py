@@ -1,8 +1,8 @@
 """InboundSession: a stream that another server opened to us, on the outside or the inside port.
 
-Stanzas of a proved domain pair go to the router. Dialback keys that are shown here are verified with the server that
-owns the domain. What the other side may ask for besides: that stanzas are acknowledged and that the stream can be
-resumed when it broke (XEP-0198), and that answers come back on it (XEP-0288); then it is lent to whoever has some.
+Stanzas of a proved domain pair go to the router. Dialback keys from the other side are verified with the server that
+owns the domain. The other side may also request that stanzas are acknowledged and that a broken stream can be resumed
+(XEP-0198), and that answers come back on the stream (XEP-0288); then the stream is lent to routes that have some.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class Lenders(Protocol):
     broken: BrokenStreams
 
     def lend(self, session: ServerSession, pair: DomainPair) -> None:
-        """Stanzas of this pair may be sent on this stream."""
+        """Offer this stream for sending stanzas of this pair."""
 
     def unlend(self, session: ServerSession) -> None:
-        """The stream is gone."""
+        """Note that the stream is gone."""
 
 
 class InboundSession(ServerSession):
@@ -58,7 +58,7 @@ class InboundSession(ServerSession):
         lenders: Lenders,
         resumables: Resumables,
     ) -> None:
-        """`verify` asks the authoritative server; `reached` hears of every domain that has shown itself."""
+        """`verify` asks the authoritative server; `reached` is called for every domain that shows a sign of life."""
         super().__init__(connection, attempt, dialback, tools)
         self._verify = verify
         self._reached = reached
@@ -67,7 +67,7 @@ class InboundSession(ServerSession):
         self._verifications = 0
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
-        """A batch came; and a domain that sends is there, whatever became of our last attempt to reach it."""
+        """Take a batch; a domain that sends is reachable, even if our last attempt to reach it failed."""
         last = stanzas[-1]
         if last.to is not None and last.from_ is not None and (last.from_.domain, last.to.domain) in self.facts.proofs:
             self._reached(DomainPair(last.to.domain, last.from_.domain))
@@ -125,7 +125,7 @@ class InboundSession(ServerSession):
     # -- dialback ----------------------------------------------------------------------------------------------------
 
     def _verify_pair(self, order: VerifyPair) -> None:
-        """Receiving server, step 2."""
+        """Receiving server, step 2: have the key verified."""
         self._verifications += 1
         if self._verifications > self._tools.verifications:
             self._verified(unanswered(order.pair, "resource-constraint", "too many keys are being verified"))

@@ -1,11 +1,11 @@
 """The life of a session between servers, as one table.
 
-A session hears what the other server sends until our side of the stream is closed: then it says how much it has handled
-(XEP-0198), and is deaf, since what comes behind that is not acknowledged and will be sent again on another stream. A
-stream that the other server has resumed on another connection is superseded: its users have been told of its end when
-that happens, and the loss of its own connection tells them nothing more.
+A session hears what the other server sends until our side of the stream is closed. Then it says how much it has handled
+(XEP-0198) and becomes deaf: later stanzas are not acknowledged, and will be sent again on another stream. A stream that
+the other server has resumed on another connection is superseded: its users are notified then, and not again when its
+own connection is lost.
 
-How the stream ended, and whose fault that was, is no state: the connection says so when it is gone (`Ending`).
+How the stream ended, and whose fault that was, is not a state: the connection says so when it is gone (`Ending`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import StrEnum
 
 
 class Life(StrEnum):
-    """What becomes of the stanzas that come, and of the users of the stream when it ends."""
+    """The states, by what happens to incoming stanzas, and to the users of the stream when it ends."""
 
     HEARING = "hearing"
     DEAF = "deaf"
@@ -23,7 +23,7 @@ class Life(StrEnum):
 
 
 class Move(StrEnum):
-    """What takes a session from one state to another."""
+    """The moves from one state to another."""
 
     LAST_WORD = "our last acknowledgement"
     SUPERSEDE = "a resumption on another connection"

@@ -1,8 +1,9 @@
 """Ledger: the stream management of one stream between servers (XEP-0198 §4), which counts, asks and answers.
 
-An acknowledgement is asked for behind the first batch, and again as soon as the one before has come and something is
-unacknowledged still: never more than one question is open, so the cost is one per round trip, however much is sent.
-When as much is unacknowledged as may be, there is no room for more. A peer that does not answer for too long is gone.
+An acknowledgement is requested behind the first batch, and again as soon as the previous one has come and something is
+still unacknowledged. At most one request is open, so the cost is one per round trip, no matter how much is sent. When
+the unacknowledged stanzas reach their limit, there is no room for more. A peer that does not answer for too long is
+considered gone.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from gateway.xmpp.stanzas import Stanza
 
 
 class _Unsafe:
-    """Stanzas that came, and are not yet where they survive a crash."""
+    """Stanzas that came in but would not survive a crash yet."""
 
     __slots__ = ("count", "is_safe", "told")
 
@@ -31,7 +32,7 @@ class _Unsafe:
 
 
 class Ledger:
-    """What was sent and handled on one stream."""
+    """The stanzas sent and handled on one stream."""
 
     def __init__(
         self,
@@ -41,57 +42,57 @@ class Ledger:
         silent: Callable[[], None],
         acknowledged_before: int = 0,
     ) -> None:
-        """`silent` is called when a question has been open for `patience` seconds.
+        """`silent` is called when a request has been open for `patience` seconds.
 
-        `acknowledged_before`: how many stanzas had been acknowledged when an earlier connection of this stream broke.
+        `acknowledged_before` is the number of stanzas acknowledged when an earlier connection of this stream broke.
         """
         self.acknowledgements = acknowledgements
         self.id: str | None = None  # by which the stream can be resumed
-        self.careful_for = 0  # this many stanzas are sent one by one, each when the one before was acknowledged
+        self.careful_for = 0  # send this many stanzas one by one, each when the one before was acknowledged
         self._acknowledged_before = acknowledged_before
         self.has_given_up = False  # the other side did not answer
-        self.was_resumed = False  # it goes on with a stream that broke
-        self.latest: Sequence[Stanza] = ()  # what was acknowledged last
-        self.counts = False  # whether what comes in is counted: since both sides have enabled it
+        self.was_resumed = False  # it resumes a stream that broke
+        self.latest: Sequence[Stanza] = ()  # the stanzas acknowledged last
+        self.counts = False  # incoming stanzas are counted, since both sides enabled it
         self._clock = clock
         self._patience = patience
         self._silent = silent
         self._asked_at: float | None = None
         self._watch: Any = None
         self._waiting: list[Deferred[None]] = []
-        self._unsafe: deque[_Unsafe] = deque()  # counted when they are
-        self._is_short = False  # an answer was given that left out what was not safe
+        self._unsafe: deque[_Unsafe] = deque()  # counted when they are safe
+        self._is_short = False  # an answer was given that left out unsafe stanzas
 
     @property
     def has_room(self) -> bool:
-        """Whether more may be sent before something is acknowledged."""
+        """Return whether more may be sent before something is acknowledged."""
         return not (self.careful_for and self.acknowledgements) and not self.acknowledgements.is_full
 
     def room(self) -> Deferred[None]:
-        """Fires when there is room again."""
+        """Return a Deferred that fires when there is room again."""
         wait: Deferred[None] = Deferred()
         self._waiting.append(wait)
         return wait
 
     @property
     def led_on(self) -> bool:
-        """Whether anything was acknowledged since this connection, or the resumption that it began with."""
+        """Return whether anything was acknowledged since this connection, or the resumption that it began with."""
         return self.acknowledgements.acknowledged > self._acknowledged_before
 
     @property
     def was_in_vain(self) -> bool:
-        """Whether something was sent on this connection, and nothing of it was acknowledged."""
+        """Return whether something was sent on this connection, and none of it was acknowledged."""
         return len(self.acknowledgements) > 0 and not self.led_on
 
     def sending(self, batch: Sequence[Stanza], data: bytes) -> bytes:
-        """These are being sent; the answer is what to write."""
+        """Record a batch that is being sent; return the bytes to write."""
         self.acknowledgements.add(batch, len(data))
         return data + self._question()
 
     def handled(self, count: int, unsafe: Deferred[None] | None = None) -> Deferred[None] | None:
-        """So many of their stanzas have been dealt with: now, or once `unsafe` fires, and in their order.
+        """Count stanzas that have been dealt with: now, or once `unsafe` fires, and in their order.
 
-        The answer fires when an acknowledgement is due that the other side has asked for too early.
+        The result fires when an acknowledgement is due that the other side requested too early.
         """
         if not self.counts:
             return None
@@ -115,14 +116,14 @@ class Ledger:
             waits.told.callback(None)
 
     def asked(self) -> int:
-        """The other side asks what has been handled; the answer is its h."""
+        """Return our h, because the other side asks what has been handled."""
         self._is_short = bool(self._unsafe)
         return self.acknowledgements.h
 
     def acknowledged(self, h: int) -> bytes:
-        """They have handled everything up to `h`; the answer is what to write, if anything.
+        """Take an acknowledgement of everything up to `h`; return the bytes to write, if any.
 
-        Raises StreamError for what cannot be.
+        Raise StreamError if it is impossible.
         """
         new = self.latest = self.acknowledgements.acknowledge(h)
         self.careful_for = max(0, self.careful_for - len(new))
@@ -132,7 +133,7 @@ class Ledger:
         return self._question() if len(self.acknowledgements) else b""
 
     def close(self) -> None:
-        """The stream is gone, or no longer managed."""
+        """Stop, because the stream is gone, or no longer managed."""
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
@@ -147,7 +148,7 @@ class Ledger:
         return REQUEST
 
     def _look(self) -> None:
-        # One timer for many questions: it looks at the one that is open when it fires.
+        # One timer for many requests: it examines the one that is open when it fires.
         self._watch = None
         if self._asked_at is None:
             return

@@ -1,7 +1,7 @@
 """OutboundSession: a stream that we opened to another server, for stanzas or only to have keys verified.
 
 It proves one domain pair as part of its negotiation and may prove further ones later, each for itself (XEP-0220 §2.7).
-`when_proved(pair)` returns a Deferred that fires then. Where the other side can, stanzas are acknowledged
+`when_proved(pair)` returns a Deferred that fires then. Where the other side supports it, stanzas are acknowledged
 (XEP-0198), a broken stream is resumed, and stanzas come back on the same stream (XEP-0288).
 """
 
@@ -35,7 +35,7 @@ from gateway.xmpp.namespaces import DIALBACK_FEATURE
 from gateway.xmpp.stanzas import Stanza
 
 UNOFFERED_SECONDS = 5.0
-"""How long we wait for an answer to dialback that was not offered, after the other proof was refused."""
+"""The time that we wait for an answer to dialback that was not offered, after the other proof was refused."""
 
 WhenGone = Callable[["OutboundSession", str, "BrokenStream | None"], None]
 
@@ -60,11 +60,14 @@ class OutboundSession(ServerSession):
         self._resuming = resuming
         self._waiting: dict[DomainPair, list[Deferred[OutboundSession]]] = {}
         self._ignores_pairs = False
-        self._unoffered = Timer(tools.clock)  # until dialback is answered that was not offered
-        self._refused_as: Told | None = None  # the pair that the stream was opened for, by the other side
+        self._unoffered = Timer(tools.clock)  # until dialback that was not offered is answered
+        self._refused_as: Told | None = None  # the other side refused the pair that the stream was opened for
 
     def when_proved(self, pair: DomainPair) -> Deferred[OutboundSession]:
-        """Fires with this session once stanzas of the pair may be written to it; fails with DeliveryFailed."""
+        """Return a Deferred that fires with this session once stanzas of the pair may be written to it.
+
+        It fails with DeliveryFailed.
+        """
 
         def give_up(wait: Deferred[OutboundSession]) -> None:
             waits = self._waiting.get(pair, [])
@@ -79,10 +82,11 @@ class OutboundSession(ServerSession):
 
     @property
     def takes_more_pairs(self) -> bool:
-        """Whether a further pair may be tried here: a refusal comes as an error and leaves the stream alone.
+        """Return whether a further pair may be tried here, so that a refusal is only an error and leaves the stream
+        alone.
 
         Not on a stream that a certificate has proved: there each domain has the better proof on a stream of its own.
-        Nor on one where such a try got no answer: the next one would wait for nothing.
+        Nor on one where an earlier attempt got no answer: the next one would wait in vain.
         """
         if self._ignores_pairs or not self.is_usable:
             return False
@@ -100,7 +104,7 @@ class OutboundSession(ServerSession):
         return failure
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
-        """Nothing may come in on a stream in one direction: such stanzas are dropped by a rule, as handled."""
+        """Drop stanzas, by a rule and as handled, on a one-way stream."""
         if self.facts.bidirectional:
             return super().stanzas_received(stanzas)
         self._tools.admission.drop(stanzas, self.facts)
@@ -133,7 +137,7 @@ class OutboundSession(ServerSession):
                     wait.errback(failure_of(record.verdict, reason, self.narrator.their_error))
 
     def _proof_failed(self, _: ProofFailed) -> None:
-        """Dialback is next; a server that does not offer it may well be silent, and has said why."""
+        """Try dialback next; a server that does not offer it may not answer, but has said why the proof failed."""
         offered = self.connection.stream.offered
         if offered is not None and offered.first(DIALBACK_FEATURE, "dialback") is None:
             self._unoffered.start(UNOFFERED_SECONDS, self._give_up_unoffered)
@@ -146,7 +150,7 @@ class OutboundSession(ServerSession):
     def _established(self, completed: NegotiationCompleted) -> None:
         self._unoffered.stop()
         if self.facts.management is Management.RESUMING:
-            return  # what goes first depends on the answer
+            return  # what is sent first depends on the answer
         if self.facts.management is Management.ON:
             self._manage(Acknowledgements())
         self._settle(self.pair)

@@ -1,6 +1,6 @@
 """Pace: how long to stop reading from a peer above its rate (`stanzas_per_second`). Nothing is dropped.
 
-A bucket that fills at the agreed rate and holds what may come in one second. A peer that empties it is read from again
+A bucket fills at the agreed rate and holds what may come in one second. A peer that overdraws it is read from again
 once the bucket is no longer in debt.
 """
 
@@ -10,13 +10,13 @@ BURST_SECONDS = 1.0
 
 
 class Pace:
-    """What one stream may send."""
+    """The rate of one stream."""
 
     def __init__(self, per_second: float, now: float) -> None:
         self._per_second = per_second
         self._paid_until = now - BURST_SECONDS
 
     def took(self, count: int, now: float) -> float:
-        """So many have come: the seconds for which nothing more is read."""
+        """Count stanzas that have come; return the seconds for which nothing more is read."""
         self._paid_until = max(self._paid_until, now - BURST_SECONDS) + count / self._per_second
         return max(0.0, self._paid_until - now)

@@ -1,12 +1,12 @@
 """BrokenStreams: streams that broke and may be resumed, and the routes that wait for the outcome (XEP-0198 §5).
 
-A broken stream keeps what was not acknowledged until it is known what of it was handled: from the h with which the
-other side resumes or refuses, or never. Then the rest goes back to the routes that it came from, which send it again
-before anything newer. Senders to that domain wait until then, so nothing is overtaken.
+A broken stream keeps its unacknowledged stanzas until it is known which of them were handled: from the h with which the
+other side resumes or refuses, or never. Then the rest is returned to its routes, which send it again before anything
+newer. Senders to that domain wait until then, so nothing is overtaken.
 
-Streams that we had opened are resumed by us, in several attempts: at once if stanzas are known to wait, else when
-somebody wants to send; and again as soon as the other side opens a stream to us. Streams of the other side are resumed
-by the other side, unless it begins a new one instead. All this within RESUME_SECONDS.
+We resume the streams that we opened, in several attempts: at once if stanzas are known to wait, else when somebody
+wants to send; and again as soon as the other side opens a stream to us. The other side resumes its own streams, or
+begins new ones instead. All of this happens within RESUME_SECONDS.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from gateway.xmpp.errors import StreamError
 from gateway.xmpp.stanzas import Stanza
 
 RESUME_SECONDS = 60.0
-"""For how long a broken stream is waited for."""
+"""The time for which a broken stream is kept."""
 PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0)
-"""Before each attempt to resume a stream of ours, in seconds."""
+"""The pauses before each attempt to resume a stream of ours, in seconds."""
 ATTEMPT_SECONDS = 10.0
-"""For one attempt: on a network that loses connections, one that hangs must not be the last."""
+"""The time for one attempt: on a network that loses connections, one that hangs must not be the last."""
 
 TakeBack = Callable[[Sequence[Stanza]], None]
 
@@ -65,31 +65,33 @@ class BrokenStream:
 
     @property
     def is_urgent(self) -> bool:
-        """Whether stanzas are known to wait, or may wait on the other side."""
+        """Return whether stanzas are known to wait, or may wait on the other side."""
         return bool(self.acknowledgements) or self._bidirectional
 
     @property
     def resumable(self) -> Resumable:
-        """What the other side is asked to go on with."""
+        """What to resume, in the terms of the other side."""
         return Resumable(id=self.id, h=self.acknowledgements.h)
 
     def settle(self, h: int | None) -> None:
-        """The other side has handled everything up to `h`, or does not know; the rest goes back to its routes."""
+        """Note that the other side has handled everything up to `h`, or does not know; return
+        the rest to its routes.
+        """
         if h is not None:
-            with suppress(StreamError):  # an h that cannot be is none
+            with suppress(StreamError):  # an impossible h counts as none
                 self.acknowledgements.acknowledge(h)
         returned = by_pair(self.acknowledgements.take_back())
         for pair, take_back in self._routes.items():
             take_back(returned.get(pair, ()))
 
     def wait(self) -> Deferred[None]:
-        """Fires when the outcome is known; fails with DeliveryFailed when it is cancelled."""
+        """Return a Deferred that fires when the outcome is known; it fails with DeliveryFailed when it is cancelled."""
         wait: Deferred[None] = Deferred(_given_up)
         self._waiting.append(wait)
         return wait
 
     def end(self) -> None:
-        """The outcome is known, and whoever waited for it may go on."""
+        """Let everybody continue, because the outcome is known."""
         self.is_over = True
         waiting, self._waiting = self._waiting, []
         for wait in waiting:
@@ -102,10 +104,10 @@ def _given_up(wait: Deferred[None]) -> None:
 
 
 class BrokenStreams:
-    """All streams that are waited for."""
+    """All broken streams that may still be resumed."""
 
     def __init__(self, clock: IReactorTime, reopen: Callable[[BrokenStream], Deferred[Any]]) -> None:
-        """`reopen` opens a stream that goes on with a broken one of ours; it fails with DeliveryFailed."""
+        """`reopen` opens a stream that resumes a broken one of ours; it fails with DeliveryFailed."""
         self._clock = clock
         self._reopen = reopen
         self._by_pair: dict[DomainPair, BrokenStream] = {}
@@ -119,7 +121,7 @@ class BrokenStreams:
         return len(self._timers)
 
     def expect(self, broken: BrokenStream) -> None:
-        """A stream broke."""
+        """Keep a stream that broke."""
         for pair in broken.pairs:
             self._by_pair[pair] = broken
         self._by_id[broken.id] = broken
@@ -130,7 +132,9 @@ class BrokenStreams:
             self._resume(broken)
 
     def outcome(self, pair: DomainPair) -> Deferred[None] | None:
-        """None where stanzas of this pair wait for no broken stream; else a Deferred that fires when they need not."""
+        """Return None if stanzas of this pair wait for no broken stream, else a Deferred that fires when they no longer
+        must.
+        """
         broken = self._by_pair.get(pair)
         if broken is None:
             return None
@@ -139,29 +143,29 @@ class BrokenStreams:
         return wait
 
     def hurry(self, domain: Domain) -> None:
-        """The other server is there, as it has just shown: whatever pauses between two attempts does so no longer."""
+        """End the pauses between attempts, because the other server has shown that it is there."""
         for broken, pause in self._pauses.items():
             if broken.pair.target == domain and pause.active():
                 pause.reset(0)
 
     def settle(self, id_: str, h: int) -> None:
-        """A stream is being resumed by the other side; what is left over goes back to its routes."""
+        """Let the other side resume a stream; return what is left over to its routes."""
         if id_ in self._by_id:
             self._by_id[id_].settle(h)
 
     def resumed(self, id_: str) -> None:
-        """A stream has been resumed by the other side."""
+        """Note that the other side has resumed a stream."""
         if id_ in self._by_id:
             self._end(self._by_id[id_])
 
     def forgotten(self, pair: DomainPair) -> None:
-        """The other side begins a new stream of this pair: it will not resume the one that broke."""
+        """Note that the other side begins a new stream of this pair: it will not resume the one that broke."""
         for broken in tuple(self._timers):
             if not broken.is_ours and broken.pair == pair:
                 self.give_up(broken)
 
     def give_up(self, broken: BrokenStream) -> None:
-        """Time is up: everything that is in doubt goes back to its routes."""
+        """Return everything in doubt to its routes, because time is up."""
         attempt = self._attempts.pop(broken, None)
         if not broken.is_over:
             broken.is_over = True
@@ -171,7 +175,7 @@ class BrokenStreams:
             self._end(broken)
 
     def stop(self) -> None:
-        """Wait for nothing any longer."""
+        """Stop waiting for anything."""
         self._is_stopped = True
         for broken in tuple(self._timers):
             self.give_up(broken)
@@ -190,7 +194,7 @@ class BrokenStreams:
                 if broken.is_over:
                     break
         if not broken.is_over:
-            broken.settle(None)  # where it could not be resumed
+            broken.settle(None)  # if it could not be resumed
             self._end(broken)
 
     def _pause(self, broken: BrokenStream, seconds: float) -> Deferred[None]:

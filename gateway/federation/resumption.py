@@ -1,6 +1,6 @@
 """Resumables: the streams from other servers that can be resumed after they broke (XEP-0198 §5).
 
-By id, how much of each stream was handled. For a stream in one direction that is one number, so it is kept long after
+Each is kept by id, with how much of it was handled. For a one-way stream that is one number, so it is kept long after
 the connection is gone, and a stanza that the other side sends again is never routed twice.
 """
 
@@ -16,10 +16,10 @@ from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.stanzas import Stanza
 
 MOST_BROKEN = 10_000
-"""How many streams can be resumed whose connection broke."""
+"""The most broken streams that can be resumed."""
 
 KEPT_SECONDS = 600
-"""For how long a stream can be resumed after its connection broke."""
+"""The time for which a stream can be resumed after its connection broke."""
 
 
 class Superseded(Protocol):
@@ -51,13 +51,13 @@ class Resumables:
         return len(self._living) + len(self._broken)
 
     def keep(self, pair: DomainPair, acknowledgements: Acknowledgements[Stanza], session: Superseded) -> str:
-        """A stream can be resumed from now on; the answer is its id."""
+        """Make a stream resumable from now on; return its id."""
         id_ = self._new_id()
         self._living[id_] = _Kept(pair=pair, acknowledgements=acknowledgements, session=session, until=0)
         return id_
 
     def broke(self, id_: str, session: Superseded) -> None:
-        """The stream has lost its connection."""
+        """Note that the stream has lost its connection."""
         kept = self._living.get(id_)
         if kept is not None and kept.session is session:
             kept.session = None
@@ -67,13 +67,13 @@ class Resumables:
             self._broken.put(id_, kept, family(kept.pair.sender))
 
     def closed(self, id_: str, session: Superseded) -> None:
-        """The stream was closed properly: there is nothing to go on with."""
+        """Forget the stream, because it was closed properly."""
         kept = self._living.get(id_)
         if kept is not None and kept.session is session:
             del self._living[id_]
 
     def resume(self, id_: str, pair: DomainPair, session: Superseded) -> Acknowledgements[Stanza] | None:
-        """Go on with the stream of that id, if it is one of this very pair; its old connection handles nothing more."""
+        """Resume the stream of that id, if it is one of exactly this pair; its old connection handles nothing more."""
         self._forget_late()
         kept = self._living.get(id_) or self._broken.get(id_)
         if kept is None or kept.pair != pair:

@@ -1,17 +1,17 @@
 """RemoteRoute: the route of one domain pair's stanzas to another server.
 
-One disposition at a time; the last two are of a route with an outbox alone, in which stanzas are *kept*:
+It has one disposition at a time; the last two occur only with an outbox, in which stanzas are *kept*:
 
-idle         no stream is wanted; the first stanza wants one
-queueing     a stream is being opened, or will be when the domain may be tried again; stanzas wait, in order, bounded
-sending      stanzas are written to the stream, as far as it has room
-waiting      stanzas are kept, the last try failed, and the next one has its time
-catching up  a stream is open, and what is kept goes out on it; what comes is kept behind it
+    idle         no stream is wanted; the first stanza wants one
+    queueing     a stream is being opened, or will be when the domain may be tried again; stanzas wait, in order
+    sending      stanzas are written to the stream, as far as it has room
+    waiting      stanzas are kept, the last attempt failed, and the next one has its time
+    catching up  a stream is open, and kept stanzas are sent on it; new ones are kept behind them
 
-When opening fails, everything that waits in memory is bounced, in order, once, and the route is idle, or waiting. When
-the stream breaks, what it gives back, as not acknowledged (XEP-0198), is sent again before what waits: from the outbox
-where the stanza is kept, else from memory. What a stream without acknowledgements may have lost is named in a notice.
-Requests that were written get some time for an answer on another stream, then an error.
+When opening fails, everything that waits in memory is bounced once, in order, and the route is idle, or waiting. When
+the stream breaks, the stanzas that were not acknowledged (XEP-0198) are sent again before those that wait: from the
+outbox if they are kept, else from memory. A notice names what a stream without acknowledgements may have lost. Requests
+that were written have some time to be answered on another stream, then they get an error.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ from gateway.xmpp.namespaces import PING
 from gateway.xmpp.stanzas import CONTENT, Stanza
 
 RETRY_SECONDS = 15.0
-"""Before the next try where nothing else says when."""
+"""Seconds before the next attempt, unless something else determines it."""
 _DEFINITE = (NOT_THERE, UNWILLING, KEY_INVALID)
-"""What no waiting mends."""
+"""The failures that waiting does not help against."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class RouteRules:
     queue_stanzas: int = 10_000
     connect_seconds: float = 30
     answer_seconds: float = 10  # for answers to requests on a stream that broke
-    silence_seconds: float = 65  # what was written longer ago has arrived, or the stream has been given up
+    silence_seconds: float = 65  # anything written longer ago has arrived, or the stream has been given up
     keep: KeepRules = field(default_factory=KeepRules)
 
 
@@ -68,7 +68,7 @@ OpenStream = Callable[[DomainPair], Deferred[ServerSession]]
 
 @implementer(IStreamRoute)
 class RemoteRoute:
-    """The route of one domain pair, of which the sender is ours or relayed by us."""
+    """The route of one domain pair whose sender is ours or relayed by us."""
 
     def __init__(
         self,
@@ -84,9 +84,9 @@ class RemoteRoute:
         at_rest: Callable[[RemoteRoute], None],
         keeper: Keeper | None = None,
     ) -> None:
-        """`at_rest` hears when there is nothing left that this route would have to remember.
+        """`at_rest` is called when this route has nothing left to remember.
 
-        `keeper` has the outbox; without one, stanzas wait in memory alone.
+        `keeper` has the outbox; without one, stanzas wait in memory only.
         """
         self.pair = pair
         self.rules = rules
@@ -104,9 +104,9 @@ class RemoteRoute:
         self._session: ServerSession | None = None
         self._opening: Deferred[ServerSession] | None = None
         self._timers = Timers(clock)
-        self._careful_for = 0  # stanzas that came back: the next managed stream takes them one by one
-        self._suspect: Stanza | None = None  # that came back alone
-        self._unanswered: frozenset[RequestKey] = frozenset()  # asked on a stream that has ended
+        self._careful_for = 0  # returned stanzas, which the next managed stream sends one by one
+        self._suspect: Stanza | None = None  # the stanza that came back alone
+        self._unanswered: frozenset[RequestKey] = frozenset()  # sent on a stream that has ended
         self._keeper = keeper
         self._backlog = KeptBacklog(pair, keeper, self) if keeper is not None else None
         if keeper is not None:
@@ -200,7 +200,7 @@ class RemoteRoute:
         if self.outflow.refused == 1:
             limits = "[peers] queue_stanzas, [limits] queue_bytes"
             self._publish(TooMuch(domain=domain, why=f"{self.queued} are waiting already ({limits})"))
-        text = f"too many stanzas wait for the server of {domain}"
+        text = f"too many stanzas are waiting for the server of {domain}"
         self._router.bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
 
     def flush(self) -> Deferred[None] | None:
@@ -279,7 +279,9 @@ class RemoteRoute:
         self._leave_when_at_rest()
 
     def write_kept(self, batch: Sequence[Stanza]) -> Collection[Stanza]:
-        """As `Owner.write_kept`: what is kept is not lost with the stream, so no doubt about it is noted."""
+        """Write kept stanzas, as `BacklogOwner.write_kept`: they are not lost with the stream,
+        so they cause no doubt.
+        """
         session = self._session
         assert session is not None
         refused: Collection[Stanza] = ()
@@ -338,7 +340,7 @@ class RemoteRoute:
         self._leave_when_at_rest()
 
     def has_hold_of(self, number: int) -> bool:
-        """Whether a kept stanza is being sent, so that nobody else ends it."""
+        """Return whether a kept stanza is being sent, so that nobody else may end it."""
         return self._backlog is not None and self._backlog.has_hold_of(number)
 
     @property
@@ -346,7 +348,7 @@ class RemoteRoute:
         return self._keeper is not None and self.pair.target in self._keeper.held
 
     def hold(self) -> None:
-        """The operator wants nothing that is kept to be sent; from now on that is whatever comes and is to be kept."""
+        """Send no kept stanzas, on the operator's request; from now on all stanzas to be kept are kept."""
         backlog, session = self._backlog, self._session
         if backlog is None or session is None or self.rules.keep.level == "no":
             return
@@ -357,14 +359,14 @@ class RemoteRoute:
                 self._begin_backlog(session, backlog)
 
     def release(self) -> None:
-        """The operator wants it to be sent after all."""
+        """Resume sending kept stanzas, on the operator's request."""
         if self._backlog is not None and self.disposition is Disposition.CATCHING_UP:
             self._backlog.go_on()
         elif self.disposition is Disposition.WAITING:
             self._begin()
 
     def dropped(self) -> None:
-        """The operator has dropped what was kept."""
+        """Forget what was kept, because the operator has dropped it."""
         if self._backlog is not None:
             self._backlog.dropped()
 
@@ -373,13 +375,13 @@ class RemoteRoute:
         backlog.begin(is_managed=session.is_managed)
 
     def wake(self) -> None:
-        """Something is kept for this pair since before this process began: try the domain."""
+        """Try the domain, because an earlier process has left kept stanzas for this pair."""
         if self.disposition is Disposition.IDLE and self._has_kept:
             self._begin()
 
     def _without_larger(self, batch: Sequence[Stanza], largest: int) -> Sequence[Stanza]:
-        """Return to their senders the stanzas that are larger than the other side takes (XEP-0478 §5)."""
-        text = f"the server of {self.pair.target} takes no more than {largest} bytes in one stanza"
+        """Return to their senders the stanzas that are larger than the other side accepts (XEP-0478 §5)."""
+        text = f"the server of {self.pair.target} accepts no more than {largest} bytes in one stanza"
         error = StanzaError(StanzaCondition.POLICY_VIOLATION, text)
         larger = [stanza for stanza in batch if len(stanza.raw) > largest]
         for stanza in larger:
@@ -415,7 +417,7 @@ class RemoteRoute:
             self._timers.start("retry", seconds, self._open)
 
     def _failed_lately(self) -> DeliveryFailed | None:
-        """The last failure, where the next try is too far away to be waited for."""
+        """Return the last failure, if the next attempt is too far away to wait for."""
         now = self._clock.seconds()
         wait = self._wait(now)
         last = wait.cause if wait is not None else None
@@ -428,7 +430,7 @@ class RemoteRoute:
         return DeliveryFailed(reason, last.told)
 
     def _wait(self, now: float) -> Wait | None:
-        """The longer wait, where both the domain and the pair have failed."""
+        """Return the longer wait, if both the domain and the pair have failed."""
         waits = [wait for whom in (self.pair.target, self.pair) if (wait := self._backoff.wait(whom, now))]
         return max(waits, key=lambda wait: wait.retry_at, default=None)
 
@@ -437,7 +439,7 @@ class RemoteRoute:
         self._backoff.reached(self.pair)
 
     def retry(self) -> None:
-        """Try now, whatever came before: an operator asks for it, or the domain has shown that it is there."""
+        """Try now, despite earlier failures: an operator asks for it, or the domain has shown that it is there."""
         self._reached()
         if self.disposition is Disposition.QUEUEING and self._opening is None:
             self._timers.stop("retry")
@@ -452,7 +454,7 @@ class RemoteRoute:
     def _opened(self, session: ServerSession) -> None:
         self._opening = None
         self._timers.stop("deadline", "retry")
-        if session.is_managed:  # it is the acknowledgement that shows whether stanzas get through
+        if session.is_managed:  # only an acknowledgement shows that stanzas get through
             self._backoff.reached(self.pair.target)
         else:
             self._reached()
@@ -485,12 +487,12 @@ class RemoteRoute:
             self._backoff.failed(whom, self._clock.seconds(), failed)
         self._failed(failed, tried=not failed.is_ours)
         if not isinstance(cause, DeliveryFailed):
-            failure.raiseException()  # our own bug: let it be logged with its traceback
+            failure.raiseException()  # a bug of our own: have it logged with its traceback
 
     def _too_late(self) -> None:
         opening = self._opening
         if opening is not None:
-            opening.cancel()  # which fails it, and leads to _not_opened
+            opening.cancel()  # which makes it fail, and leads to _not_opened
         else:
             self._failed(DeliveryFailed(f"no stream was established after {self.rules.connect_seconds:g} s"))
 
@@ -539,12 +541,12 @@ class RemoteRoute:
             self._bounce_waiting(DeliveryFailed(end.reason))
         self._answer_unanswered()
         self._unanswered = self._router.requests.waiting(self.pair)
-        if end.resuming:  # what may be sent again is not answered before that is known
+        if end.resuming:  # stanzas that may be sent again are not answered before that is known
             self._timers.start("doubt", RESUME_SECONDS, self._await_answers)
         else:
             self._await_answers()
         if end.blamed is not None and _pair_of(end.blamed) == self.pair:
-            text = f"the server of {self.pair.target} does not take it"
+            text = f"the server of {self.pair.target} does not accept it"
             self._router.bounce(end.blamed, StanzaError(StanzaCondition.NOT_ACCEPTABLE, text, reason=end.reason))
             self._router.flush()
         if end.led_on:
@@ -557,7 +559,7 @@ class RemoteRoute:
             self._begin()
 
     def _keep_rest(self, end: StreamEnd) -> Sequence[Stanza]:
-        """Keep what was not acknowledged on a stream that broke, and what waited; the answer is what is not kept."""
+        """Keep unacknowledged stanzas of a broken stream, and those that waited; return those that are not kept."""
         backlog = self._backlog
         assert backlog is not None
         returned = end.returned.get(self.pair, [])
@@ -578,16 +580,16 @@ class RemoteRoute:
         return not self._is_held and self._backlog.must_follow and self._backlog.follow(stanza)
 
     def _take_back(self, stanzas: Sequence[Stanza]) -> None:
-        """It is known what was not acknowledged on a stream that broke."""
+        """Take the stanzas that a broken stream turned out to have lost."""
         if self._backlog is not None:
             stanzas = self._backlog.returned(stanzas)
         if stanzas:
             self._send_again(stanzas)
 
     def _send_again(self, stanzas: Sequence[Stanza]) -> None:
-        """These were not acknowledged on a stream that broke: they are sent again, before everything else."""
+        """Send stanzas again, before everything else, because a broken stream did not acknowledge them."""
         for stanza in stanzas:
-            if stanza.is_request:  # it has still to be asked
+            if stanza.is_request:  # it will be registered again
                 self._router.requests.answered(self.pair, _mirrored(stanza))
         self._unanswered &= self._router.requests.waiting(self.pair)
         stanzas = self._without_blamed(stanzas)
@@ -610,8 +612,8 @@ class RemoteRoute:
             return stanzas
         self._suspect = None
         self._backoff.reached(self.pair)  # the cause is known, and the others need not wait for it
-        text = f"the server of {self.pair.target} does not take it"
-        reason = "two streams ended while it was the only one that was not acknowledged"
+        text = f"the server of {self.pair.target} does not accept it"
+        reason = "two streams ended while it was the only unacknowledged stanza"
         self._router.bounce(stanzas[0], StanzaError(StanzaCondition.NOT_ACCEPTABLE, text, reason=reason))
         self._router.flush()
         return ()
@@ -625,7 +627,7 @@ class RemoteRoute:
         self._leave_when_at_rest()
 
     def _answer_unanswered(self) -> None:
-        """What was asked on a stream that ended, and has not been answered on another one by now, is answered here."""
+        """Answer requests of a stream that ended which no other stream has answered by now."""
         unanswered, self._unanswered = self._unanswered, frozenset()
         if unanswered:
             failed = DeliveryFailed("the stream ended before an answer came")
@@ -637,7 +639,7 @@ class RemoteRoute:
             self._at_rest(self)
 
     def close(self) -> None:
-        """Open nothing any longer; what is kept stays kept, what waits is bounced, what is being sent is written."""
+        """Open no more streams: kept stanzas stay kept, waiting ones are bounced, those being sent are written."""
         self._is_closed = True
         if self.disposition in (Disposition.SENDING, Disposition.CATCHING_UP):
             self.flush()
@@ -650,7 +652,7 @@ class RemoteRoute:
 
 
 def _mirrored(request: Stanza) -> Stanza:
-    """A response to a request, as far as its addresses and id go."""
+    """Return a response to a request, with only its addresses and id."""
     return Stanza("iq", b"", request.from_, request.to, "error", request.id)
 
 

@@ -25,7 +25,7 @@ class RouteTable:
         self.is_leaving = False
 
     def __iter__(self) -> Iterator[RemoteRoute]:
-        return iter([*self.by_pair.values()])  # a copy: a route that is closed or tried may forget itself
+        return iter([*self.by_pair.values()])  # a copy: a route that is closed or tried may remove itself
 
     def route_of(self, pair: DomainPair) -> IRoute:
         """Return the route of a pair, made now if there is none and there is room for it."""
@@ -49,12 +49,12 @@ class RouteTable:
         self.by_pair.pop(route.pair, None)
 
     def leading_to(self, domain: Domain) -> list[RemoteRoute]:
-        """Return the routes to a remote domain, from whichever domain of ours."""
+        """Return the routes to a remote domain, from any of our domains."""
         return [route for pair, route in self.by_pair.items() if pair.target == domain]
 
     def reached(self, pair: DomainPair) -> None:
-        """A domain has shown itself: whatever waits for it is sent on its way now."""
-        if not self._backoff:  # as nearly always, when a stanza has come
+        """Note that a domain has shown itself: send what waits for it now."""
+        if not self._backoff:  # nearly always, when a stanza has come
             return
         waited = [self._backoff.reached(whom) for whom in (pair.target, pair)]
         if any(waited):
@@ -62,10 +62,10 @@ class RouteTable:
                 route.retry()
 
     def leave(self) -> None:
-        """Open no stream from now on: a route that is still made is closed at once."""
+        """Open no more streams: a route that is still made is closed at once."""
         self.is_leaving = True
 
     def close(self) -> None:
-        """Bounce whatever waits."""
+        """Bounce everything that waits."""
         for route in self:
             route.close()

@@ -1,8 +1,8 @@
-"""ServerSession: what inbound and outbound streams between servers have in common.
+"""ServerSession: the common part of inbound and outbound streams between servers.
 
-It has the stream's events told to the attempt record, holds the questions to an authoritative server that were put on
-this stream, keeps the ledger of a managed stream, and is the channel for the routes that send on it. What becomes of an
-event is the table `_on` at the end, to which subclasses add.
+It reports the stream's events to the attempt record, holds the questions to an authoritative server that were sent on
+this stream, keeps the ledger of a managed stream, and is the channel for the routes that send on it. The table `_on` at
+the end says what happens for each event; subclasses add to it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.stanzas import Stanza
 
-# Errors that end a stream without anything being wrong with what was sent on it.
+# Errors that end a stream although nothing sent on it was wrong.
 _BLAMELESS = {
     StreamCondition.CONFLICT,
     StreamCondition.CONNECTION_TIMEOUT,
@@ -66,7 +66,7 @@ class SessionTools:
 
     admission: Admission
     clock: IReactorTime
-    patience: float = 60  # seconds without an acknowledgement that was asked for
+    patience: float = 60  # seconds to wait for a requested acknowledgement
     verifications: int = 100  # at a time for one stream
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
     keys: KnownKeys | None = None
@@ -75,7 +75,7 @@ class SessionTools:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamUser:
-    """A route that sends on a stream: told how the stream ended, and given back what has to be sent again."""
+    """A route that sends on a stream: it learns how the stream ended, and gets back what must be sent again."""
 
     ended: Callable[[StreamEnd], None]
     take_back: Callable[[Sequence[Stanza]], None]
@@ -95,21 +95,22 @@ class ServerSession:
         self._ledger: Ledger | None = None
         self._pace: Pace | None = None
         self._users: dict[DomainPair, StreamUser] = {}
-        self._told: dict[DomainPair, Callable[[Sequence[Stanza]], None]] = {}  # of what is acknowledged
+        # called with the stanzas that are acknowledged
+        self._told: dict[DomainPair, Callable[[Sequence[Stanza]], None]] = {}
         self._life = Life.HEARING
 
     @property
     def facts(self) -> Facts:
-        """What the stream has proved and negotiated."""
+        """The facts that the stream has proved and negotiated."""
         return self.connection.stream.facts
 
     @property
     def is_usable(self) -> bool:
-        """Whether the stream is established and open in both directions."""
+        """Return whether the stream is established and open in both directions."""
         return self.connection.stream.is_established
 
     def ask(self, pair: DomainPair, stream_id: str, key: str) -> Deferred[PairChecked]:
-        """Put a question about a dialback key on this stream, which leads to the authoritative server."""
+        """Send a question about a dialback key on this stream, which leads to the authoritative server."""
         wait = self._questions.put(pair, stream_id)
         if not wait.called:
             self.connection.perform(lambda facts: self._dialback.ask(facts, pair, stream_id, key))
@@ -118,35 +119,35 @@ class ServerSession:
     # -- for the routes that send on this stream ---------------------------------------------------------------------
 
     def carry(self, pair: DomainPair, user: StreamUser) -> None:
-        """A route of this pair sends on this stream from now on."""
+        """Register a route of this pair that sends on this stream from now on."""
         self._users[pair] = user
 
     def watch(self, pair: DomainPair, acknowledged: Callable[[Sequence[Stanza]], None]) -> None:
-        """Tell a route of this pair what is acknowledged from now on, of all that is sent on this stream."""
+        """Call `acknowledged` with every acknowledged stanza of this pair, of all that is sent on this stream."""
         self._told[pair] = acknowledged
 
     def unwatch(self, pair: DomainPair) -> None:
-        """The route no longer needs to know."""
+        """Stop that."""
         self._told.pop(pair, None)
 
     @property
     def is_managed(self) -> bool:
-        """Whether what is sent is acknowledged (XEP-0198)."""
+        """Return whether stanzas that are sent are acknowledged (XEP-0198)."""
         return self._ledger is not None
 
     @property
     def was_resumed(self) -> bool:
-        """Whether it goes on with a stream that broke."""
+        """Return whether it resumes a stream that broke."""
         return self._ledger is not None and self._ledger.was_resumed
 
     def be_careful(self, count: int) -> None:
-        """Send the next `count` stanzas one by one, to learn which of them makes the other side fail."""
+        """Send the next `count` stanzas one by one, to find out which of them makes the other side fail."""
         if self._ledger is not None:
             self._ledger.careful_for = count
 
     @property
     def largest(self) -> int | None:
-        """How many bytes the other side takes in one stanza, as it has said (XEP-0478) or as is assumed; None: any."""
+        """The most bytes that the other side accepts in one stanza, as announced (XEP-0478) or assumed; None: any."""
         facts = self.facts
         return facts.peer_limits.stanza_bytes or facts.terms.assumed_stanza_bytes or None
 
@@ -158,13 +159,13 @@ class ServerSession:
     def room(self) -> Deferred[None] | None:
         """As `Channel.room`."""
         if not self.is_usable:
-            return Deferred()  # what waits here takes another stream, when this one is gone
+            return Deferred()  # stanzas waiting here take another stream when this one is gone
         if self._ledger is not None and not self._ledger.has_room:
             return self._ledger.room()
         return self.connection.room()
 
     def send(self, batch: Sequence[Stanza], data: bytes | None = None) -> None:
-        """Write a batch; `data` are its bytes, where the caller has joined them already."""
+        """Write a batch; `data` are its bytes, if the caller has joined them already."""
         if data is None:
             data = b"".join([stanza.raw for stanza in batch])
         if self._ledger is not None:
@@ -181,7 +182,7 @@ class ServerSession:
             action(self, output)
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
-        """Have a batch admitted, and read nothing more while whoever gets it has no room, or too much has come."""
+        """Admit a batch, and read nothing more while its receivers have no room, or too much has come."""
         if self._life is not _HEARING:
             return None
         self.attempt.stanzas("came in")
@@ -212,7 +213,7 @@ class ServerSession:
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def _broken(self, ending: Ending) -> BrokenStream | None:
-        """What is left of this stream to be resumed, if it can be."""
+        """Return what can be resumed of this stream, if anything."""
         ledger = self._ledger
         if ledger is None or ledger.id is None or ending.closed or _is_blamed(ending) or not self._users:
             return None
@@ -256,7 +257,7 @@ class ServerSession:
     def _manage(
         self, acknowledgements: Acknowledgements[Stanza], resumed: str | None = None, acknowledged_before: int = 0
     ) -> Ledger:
-        """Begin to keep a ledger, or go on with that of a stream that is resumed by its id."""
+        """Start a ledger, or continue that of a stream that is resumed by its id."""
         silent = f"it acknowledged nothing for {self._tools.patience:g} s ([peers] stream_management)"
         self._ledger = Ledger(
             acknowledgements,
@@ -310,7 +311,7 @@ class ServerSession:
     def _verification_answered(self, answer: VerificationAnswered) -> None:
         self._questions.answered(answer)
 
-    # What becomes of each event; subclasses lay theirs over it.
+    # The handler of each event; subclasses override entries.
     _on: ClassVar[Mapping[type, Callable[..., None]]] = {
         VerificationAnswered: _verification_answered,
         Compute: _compute,
@@ -321,5 +322,5 @@ class ServerSession:
 
 
 def _is_blamed(ending: Ending) -> bool:
-    """Whether the other side has ended the stream over something that was sent on it."""
+    """Return whether the other side ended the stream because of something that was sent on it."""
     return ending.error is not None and ending.error not in _BLAMELESS

@@ -1,12 +1,11 @@
 """OutboundStreams: the streams to other servers, and the choice of a stream for each domain pair.
 
-A pair that wants to send gets, in this order: a stream on which it is proved, be it one that the other server has
-opened and that carries answers (XEP-0288); a stream to the target domain on which a further pair can be proved; a
-stream of its own, also when the further pair gets no answer there. When a stream broke that can be resumed, all this
-waits until it is, or cannot be (see `broken`).
+A pair that wants to send gets, in this order: a stream on which it is proved, which may be one that the other server
+has opened and that carries answers (XEP-0288); a stream to the target domain on which a further pair can be proved; a
+stream of its own, also when the further pair gets no answer there. When a resumable stream broke, all of this waits
+until it is resumed, or cannot be (see `resumable_streams`).
 
-A key to be verified is asked for on a stream of the same pair, or on one opened only for that, which is kept while it
-is used.
+A key is verified on a stream of the same pair, or on one that is opened only for that and kept while it is used.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class StreamOpener(Protocol):
     def open(
         self, pair: DomainPair, gone: WhenGone, *, only_questions: bool, resuming: BrokenStream | None = None
     ) -> Deferred[OutboundSession]:
-        """A session whose stream is established; fails with DeliveryFailed, also when it is cancelled."""
+        """Return a session whose stream is established; fail with DeliveryFailed, also when cancelled."""
 
 
 class OutboundStreams:
@@ -48,7 +47,7 @@ class OutboundStreams:
     ) -> None:
         """`most_verifications` keys are verified at a time; `backoff` is for servers that could not be asked.
 
-        It is not the one of the routes: our own stanzas do not wait because a stranger made us ask in vain.
+        It is not the backoff of the routes: our own stanzas must not wait because a stranger made us ask in vain.
         """
         self._opener = opener
         self._clock = clock
@@ -66,7 +65,7 @@ class OutboundStreams:
         yield from self._questions.values()
 
     def open(self, pair: DomainPair) -> Deferred[ServerSession]:
-        """A session on which stanzas of this pair may be sent."""
+        """Return a session on which stanzas of this pair may be sent."""
         outcome = self.broken.outcome(pair)
         if outcome is not None:
             return outcome.addCallback(lambda _: self.open(pair))
@@ -115,11 +114,11 @@ class OutboundStreams:
     # -- streams that others have opened -----------------------------------------------------------------------------
 
     def lend(self, session: ServerSession, pair: DomainPair) -> None:
-        """Stanzas of this pair may be sent on this stream, which the other server has opened."""
+        """Allow sending stanzas of this pair on this stream, which the other server has opened."""
         self._lent[pair] = session
 
     def unlend(self, session: ServerSession) -> None:
-        """A stream that was lent is gone."""
+        """Forget a lent stream that is gone."""
         for pair in [pair for pair in session.facts.proofs if self._lent.get(pair.reversed()) is session]:
             del self._lent[pair.reversed()]
 
@@ -156,7 +155,7 @@ class OutboundStreams:
         return wait
 
     def _opened_for_questions(self, way: DomainPair) -> Deferred[OutboundSession]:
-        """One stream, however many ask for it at once."""
+        """Return one stream, no matter how many ask for it at once."""
         mine: Deferred[OutboundSession] = Deferred()
         waiting = self._asking.setdefault(way, [])
         waiting.append(mine)
@@ -173,7 +172,7 @@ class OutboundStreams:
             elif isinstance(result.value, DeliveryFailed) and not result.value.is_ours:
                 self._backoff.failed(way.target, self._clock.seconds())
         for wait in self._asking.pop(way):
-            wait.callback(result)  # a failure is one for everybody who waits
+            wait.callback(result)  # one failure for everybody who waits
 
     def _questions_gone(self, session: OutboundSession, reason: str, broken: BrokenStream | None) -> None:
         if self._questions.get(session.pair) is session:
@@ -183,4 +182,4 @@ class OutboundStreams:
 def _unverified(pair: DomainPair, error: BaseException) -> PairChecked:
     if isinstance(error, DeliveryFailed):
         return unanswered(pair, str(error.told.condition), "the authoritative server could not be asked")
-    raise error  # our own bug
+    raise error  # a bug of our own

@@ -1,8 +1,8 @@
 """Verification: asking the authoritative server about a dialback key (receiving server, step 2; XEP-0220 §2.1.2).
 
-A question goes over a stream to the sender domain: one that is already open, or one opened for it. An answer counts
-only for the very question, by domain pair, stream id and the stream that it was put on (CVE-2012-3525). Questions are
-bounded, and end with their stream.
+A question is sent on a stream to the sender domain: one that is already open, or one opened for it. An answer counts
+only for exactly that question, by domain pair, stream id and the stream on which it was sent (CVE-2012-3525). Questions
+are bounded, and end with their stream.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Asker:
 
 
 class QuestionPlaces:
-    """How many keys are verified at a time, with a share for each address and each domain.
+    """The limit on simultaneous verifications, with a share for each address and each domain.
 
-    Whoever has proved nothing gets no more than a tenth for one address, and for one domain with all below it; and all
-    of them together leave a quarter to those who have proved something.
+    Parties that have proved nothing get no more than a tenth for one address, and for one domain with all its
+    subdomains; all of them together leave a quarter to those who have proved something.
     """
 
     def __init__(self, most: int) -> None:
@@ -44,7 +44,7 @@ class QuestionPlaces:
         self._rates = Rates()
 
     def take(self, asker: Asker, domain: str, now: float) -> str:
-        """Take a place for a key of that domain; the answer is empty, or why there is none."""
+        """Take a place for a key of that domain; return an empty string, or why there is none."""
         if self._taken["all"] >= self._most:
             return f"{self._most} keys are being verified ([limits] verifications)"
         if not asker.is_proved:
@@ -59,7 +59,7 @@ class QuestionPlaces:
         return ""
 
     def give_back(self, asker: Asker, domain: str) -> None:
-        """The key is verified, or is not."""
+        """Release the place, because the verification is over."""
         self._count(asker, domain, -1)
 
     def _count(self, asker: Asker, domain: str, by: int) -> None:
@@ -83,7 +83,7 @@ class KeyQuestions:
         return sum(map(len, self._open.values()))
 
     def put(self, pair: DomainPair, stream_id: str) -> Deferred[PairChecked]:
-        """A question has been sent; its answer comes as the Deferred's result."""
+        """Record a question that was sent; return a Deferred of its answer."""
         wait: Deferred[PairChecked] = Deferred()
         if len(self) >= self._most:
             wait.callback(unanswered(pair, "resource-constraint", "too many keys are being verified"))
@@ -92,7 +92,7 @@ class KeyQuestions:
         return wait
 
     def answered(self, answer: VerificationAnswered) -> None:
-        """The other side answered; what nobody asked is ignored."""
+        """Take an answer from the other side; ignore it if nobody asked."""
         for wait in self._open.pop((answer.pair, answer.stream_id), ()):
             if answer.valid is None:
                 wait.callback(unanswered(answer.pair, "remote-server-not-found", answer.text))
@@ -100,7 +100,7 @@ class KeyQuestions:
                 wait.callback(PairChecked(pair=answer.pair, valid=answer.valid))
 
     def lost(self, reason: str) -> None:
-        """The stream is gone: no answer will come."""
+        """End all questions, because the stream is gone."""
         waiting, self._open = self._open, {}
         for (pair, _), waits in waiting.items():
             for wait in waits:
@@ -108,5 +108,5 @@ class KeyQuestions:
 
 
 def unanswered(pair: DomainPair, condition: str, text: str) -> PairChecked:
-    """The outcome of a verification that could not be carried out: an error, which is neither valid nor invalid."""
+    """Return the outcome of a verification that could not be carried out: an error, neither valid nor invalid."""
     return PairChecked(pair=pair, valid=None, condition=condition, text=text)

@@ -1,7 +1,7 @@
 """Service discovery (XEP-0030), with contact addresses (XEP-0157).
 
-A domain says what it is and what its handlers answer for, and which items there are beside and below it. A user of a
-domain that handlers serve is a bot. Handlers are asked first, so what they say themselves counts, nodes included.
+A domain announces what it is, what its handlers answer, and the items beside and below it. A user of a domain that
+handlers serve is a bot. Handlers are asked first, so their own answers take precedence, nodes included.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BOT: tuple[DiscoIdentity, ...] = (("client", "bot", ""),)
 
 @implementer(IDiscoverable)
 class Announced:
-    """What a domain is and can do beyond its handlers."""
+    """The identities and features of a domain beyond those of its handlers."""
 
     def __init__(self, features: Sequence[str], identities: Sequence[DiscoIdentity]) -> None:
         self.features = tuple(features)
@@ -31,7 +31,7 @@ class Announced:
 
 @implementer(ILocalHandler)
 class Disco:
-    """Answers what a domain is."""
+    """Answers discovery requests for a domain."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Disco:
         items: Callable[[], Mapping[str, str]] = dict,
         contacts: Sequence[str] = (),
     ) -> None:
-        """`items` gives further services, name by JID; `contacts` are the URIs of the admins (XEP-0157)."""
+        """`items` returns further services, name by JID; `contacts` are the URIs of the admins (XEP-0157)."""
         described = [handler for handler in handlers if IDiscoverable.providedBy(handler)]
         self._identities = (*identities, *(one for handler in described for one in handler.identities))
         self._features = sorted({DISCO_INFO, DISCO_ITEMS, *(one for handler in described for one in handler.features)})
@@ -49,7 +49,7 @@ class Disco:
         self._contacts = tuple(contacts)
 
     def handle(self, stanza: Stanza) -> Answer:
-        """An iq of type get with a disco query in it."""
+        """Answer an iq of type get with a disco query in it."""
         if stanza.name != "iq" or stanza.type != "get":
             return Declined()
         query = next(stanza.element.elements(), None)
@@ -77,7 +77,7 @@ class Disco:
 
 
 def _contact_form(contacts: Sequence[str]) -> Element:
-    """The addresses of those who run this, as XEP-0157 §2 wants them."""
+    """Return the contact addresses of the service as a form (XEP-0157 §2)."""
     return Element(
         DATA_FORMS,
         "x",

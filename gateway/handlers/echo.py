@@ -11,10 +11,10 @@ from gateway.xmpp.stanzas import Stanza
 
 @implementer(ILocalHandler)
 class Echo:
-    """Answers a message that has a body with the same body, and a subscription request with approval."""
+    """Answers a message that has a body with the same body, and approves subscription requests."""
 
     def handle(self, stanza: Stanza) -> Answer:
-        """Messages that are not errors, and requests to see our presence; all else is declined."""
+        """Answer messages that are not errors, and requests to see our presence; decline everything else."""
         if stanza.name == "presence":
             return self._befriend(stanza)
         if stanza.name != "message" or stanza.type == "error":

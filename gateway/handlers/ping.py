@@ -17,7 +17,7 @@ class Ping:
     identities = ()
 
     def handle(self, stanza: Stanza) -> Answer:
-        """An iq of type get with a ping in it."""
+        """Answer an iq of type get with a ping in it."""
         if stanza.name != "iq" or stanza.type != "get" or stanza.element.first(PING, "ping") is None:
             return Declined()
         return Handled(replies=[result_reply(stanza)])

@@ -1,12 +1,12 @@
 """HandlerRoute: the route of a domain that handlers in this process serve.
 
-The handlers are asked in order; the first that does not decline ends it. What all decline is `service-unavailable`, an
-exception is `internal-server-error` and a traceback in the log, an answer may come later. A request that nobody answers
-in time, or before the route is stopped, is answered with an error; the answer that comes after that is dropped. What
-handlers are given and what they say is noticed as what passes on a stream is: by the batch.
+The handlers are asked in order, until one does not decline. If all decline, the answer is `service-unavailable`; an
+exception becomes `internal-server-error` and a traceback in the log; an answer may come later. A request that nobody
+answers in time, or before the route is stopped, is answered with an error; a later answer is dropped. The stanzas to
+and from handlers are reported as those of streams are: by the batch.
 
-A route is made, started and stopped. Handlers that send of their own accord are attached by `start`, when everything
-around them is there, and may send until they are detached by `stop`.
+A route is made, started and stopped. Handlers that send on their own initiative are attached by `start`, when
+everything around them is ready, and may send until they are detached by `stop`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _TOO_SLOW = StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, "the service did 
 _STOPPED = StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, "the service was stopped")
 
 ANSWER_SECONDS = 60.0
-MOST_OPEN = 10_000  # requests of one domain that wait for an answer; beyond that the oldest is given up
+MOST_OPEN = 10_000  # requests to one domain that wait for an answer; beyond this the oldest is given up
 
 
 @implementer(IRoute)
@@ -66,7 +66,7 @@ class HandlerRoute:
         self.handlers = tuple(handlers)
         self._router = router
         self._publish = publish
-        self._given: list[Stanza] = []  # and not noticed yet
+        self._given: list[Stanza] = []  # and not reported yet
         self._said: list[Stanza] = []
         self._is_delivering = False
         self._clock = clock
@@ -74,13 +74,13 @@ class HandlerRoute:
         self._may_send = False
         self._open: OrderedDict[RequestKey, tuple[float, Stanza]] = (
             OrderedDict()
-        )  # requests, and when they are given up
+        )  # open requests, and when they are given up
         self._timer: Any = None
 
     # -- its life ----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Attach the handlers that send of their own accord; ConfigError if one cannot be, and then none is."""
+        """Attach the handlers that send on their own initiative; raise ConfigError, and attach none, if one fails."""
         self._may_send = True
         for handler in self.handlers:
             if IActiveHandler.providedBy(handler):
@@ -94,7 +94,7 @@ class HandlerRoute:
                 self._attached.append(handler)
 
     def stop(self) -> None:
-        """Detach the handlers, let nothing more be sent, and answer the requests that are open."""
+        """Detach the handlers, stop them from sending, and answer the open requests."""
         attached, self._attached = self._attached, []
         for handler in reversed(attached):
             if IDetachableHandler.providedBy(handler):
@@ -113,7 +113,7 @@ class HandlerRoute:
     # -- as an IRoute ------------------------------------------------------------------------------------------------
 
     def deliver(self, stanza: Stanza) -> None:
-        """Ask the handlers, the first one first."""
+        """Ask the handlers in order."""
         self._given.append(stanza)
         if stanza.is_request:
             self._wait_for_answer(stanza)
@@ -124,7 +124,7 @@ class HandlerRoute:
             self._is_delivering = False
 
     def flush(self) -> Deferred[None] | None:
-        """Nothing waits here to be written; what has passed is noticed."""
+        """Report what has passed; nothing waits here to be written."""
         self._notice()
         return None
 
@@ -184,7 +184,7 @@ class HandlerRoute:
             self._timer = self._clock.callLater(ANSWER_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
-        """Answer the requests whose time is up; look again when the next one's is."""
+        """Answer the requests whose time is up; come back when the next one's is."""
         self._timer = None
         now = self._clock.seconds()
         while self._open:
@@ -196,24 +196,24 @@ class HandlerRoute:
         self._flush_router()
 
     def _bounce(self, stanza: Stanza, error: StanzaError) -> None:
-        """Answer with an error, unless the stanza has been answered already."""
+        """Answer with an error, unless the stanza has already been answered."""
         if stanza.is_request and self._open.pop(_key(stanza.from_, stanza.to, stanza.id), None) is None:
             return
         self._router.bounce(stanza, error)
 
     def _flush_router(self) -> None:
-        """Flush later answers here; the caller of `deliver` flushes those given at once, one time for a whole batch."""
+        """Flush later answers here; the caller of `deliver` flushes immediate ones, once for a whole batch."""
         if not self._is_delivering:
             self._notice()
             self._router.flush()
 
     def _send(self, stanza: Stanza) -> None:
-        """A handler speaks for its domain, and for nobody else."""
+        """Send a handler's stanza; it may speak only for its domain."""
         if stanza.to is None or stanza.from_ is None or stanza.from_.domain != self.domain:
-            raise Misuse(f"a handler of {self.domain} sends from {stanza.from_} to {stanza.to}")
+            raise Misuse(f"a handler of {self.domain} must not send from {stanza.from_} to {stanza.to}")
         is_answer = stanza.name == "iq" and stanza.is_response
         if is_answer and self._open.pop(_key(stanza.to, stanza.from_, stanza.id), None) is None:
-            return  # nobody waits for it any longer: nobody is answered twice
+            return  # already answered: nobody must be answered twice
         self._said.append(stanza)
         self._router.route(stanza)
 

@@ -5,8 +5,8 @@
     options = { handlers = ["wokkel.ping.PingHandler"] }
 
 Such a handler expects an XML stream that it can observe and write to, and a manager that it belongs to. It gets both:
-what is for its domain is dispatched as a `domish` tree, what it sends is routed, and an iq that no handler marks as
-handled is declined. This is the only place where domish is used, and it is not on the wire.
+stanzas for its domain are dispatched as `domish` trees, what it sends is routed, and an iq that no handler marks as
+handled is declined. This is the only place that uses domish, and it is not on the wire.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MOST_REQUESTS = 1000
 
 @implementer(IDetachableHandler)
 class Subprotocols:
-    """Serves a domain by handlers that were written for a client's or component's stream."""
+    """Serves a domain with handlers that were written for a client's or component's stream."""
 
     def __init__(self, handlers: Sequence[str | object]) -> None:
         """Each handler is an instance, or the dotted name of a factory that takes no arguments."""
@@ -47,15 +47,15 @@ class Subprotocols:
             subprotocol.setHandlerParent(self._manager)
 
     def attached(self, domain: Domain, send: Callable[[Stanza], None]) -> None:
-        """To the handlers, this is a stream that has just been initialized."""
+        """Attach the handlers; to them, this is a stream that has just been initialized."""
         self._manager.begin(domain, send)
 
     def detached(self) -> None:
-        """To the handlers, the stream has ended."""
+        """Detach the handlers; to them, the stream has ended."""
         self._manager.end()
 
     def handle(self, stanza: Stanza) -> Answer:
-        """Dispatch it; what the handlers send in answer leaves by itself."""
+        """Dispatch a stanza; the handlers' answers are sent separately."""
         return Handled() if self._manager.dispatch(to_domish(stanza.element)) else Declined()
 
 
@@ -67,12 +67,12 @@ def _let_wokkel_be_imported() -> None:
 
 @implementer(IXMPPHandlerCollection)
 class Manager:
-    """What a handler knows as its parent: keeps the handlers together, sends for them, and matches answers."""
+    """The parent of the handlers, in their terms: holds them, sends for them, and matches answers."""
 
     def __init__(self) -> None:
         self.xmlstream: Any = None
         self._handlers: list[Any] = []
-        # Requests under way by whom they went to and their id; with a Deferred where a Wokkel `Request` asked.
+        # Open requests by recipient and id; with a Deferred if a Wokkel `Request` asked.
         self._requests: dict[tuple[str | None, str | None], Deferred[Any] | None] = {}
 
     def __iter__(self) -> Any:
@@ -95,7 +95,7 @@ class Manager:
             handler.connectionInitialized()
 
     def end(self) -> None:
-        """Disconnect the handlers; requests of theirs that are under way fail."""
+        """Disconnect the handlers; their open requests fail."""
         reason = Failure(ConnectionDone("the handlers were detached"))
         self.xmlstream = None
         for handler in self._handlers:
@@ -117,7 +117,7 @@ class Manager:
         self._send(Stanza.from_element(stanza))
 
     def request(self, request: Any) -> Deferred[Any]:
-        """Send a `wokkel.generic.Request`; the answer, or the error it is, comes as the result."""
+        """Send a `wokkel.generic.Request`; return a Deferred of the answer, or of its error."""
         element = request.toElement()
         if not element.getAttribute("id"):
             element.addUniqueId()
@@ -127,7 +127,7 @@ class Manager:
         return answer
 
     def dispatch(self, element: Any) -> bool:
-        """Let the handlers see a stanza; whether one of them dealt with it."""
+        """Let the handlers see a stanza; return whether one of them handled it."""
         if element.name == "iq" and element.getAttribute("type") in ("result", "error"):
             self._answered(element)
             return True
@@ -138,7 +138,7 @@ class Manager:
         return bool(element.handled or (seen and element.name != "iq"))
 
     def _answered(self, element: Any) -> None:
-        # By kind, sender and id: Twisted's own tracker goes by the id alone and lets anybody answer (CVE-2024-46957).
+        # By kind, sender and id: Twisted's own tracker uses only the id and lets anybody answer (CVE-2024-46957).
         key = (element.getAttribute("from"), element.getAttribute("id"))
         if key not in self._requests:
             return
@@ -152,7 +152,7 @@ class Manager:
 
 
 def to_domish(element: Element) -> domish.Element:
-    """The same tree as domish knows it."""
+    """Return the same tree as domish."""
     converted = domish.Element((element.namespace, element.name))
     for key, value in element.attributes.items():
         converted.attributes[key] = value
@@ -167,7 +167,7 @@ def to_domish(element: Element) -> domish.Element:
 
 
 def from_domish(element: domish.Element, namespace: str) -> Element:
-    """The same tree as an Element; what names no namespace is in `namespace`, that of its parent."""
+    """Return the same tree as an Element; an element without a namespace is in `namespace`, that of its parent."""
     own = element.uri or namespace
     attributes = dict(element.attributes)
     if (lang := attributes.pop("xml:lang", None)) is not None:

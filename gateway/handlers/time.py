@@ -21,11 +21,11 @@ class Time:
     identities = ()
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone()) -> None:
-        """`now` gives the local time, aware of its zone."""
+        """`now` returns the local time, with its zone."""
         self._now = now
 
     def handle(self, stanza: Stanza) -> Answer:
-        """An iq of type get with a time query in it."""
+        """Answer an iq of type get with a time query in it."""
         if stanza.name != "iq" or stanza.type != "get" or stanza.element.first(TIME, "time") is None:
             return Declined()
         now = self._now()

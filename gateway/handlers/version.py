@@ -14,7 +14,7 @@ from gateway.xmpp.stanzas import Stanza, result_reply
 
 @implementer(ILocalHandler, IDiscoverable)
 class Version:
-    """Answers who we are."""
+    """Answers which program this is."""
 
     features = (VERSION,)
     identities = ()
@@ -23,7 +23,7 @@ class Version:
         self._version = version("xmpp-gateway")
 
     def handle(self, stanza: Stanza) -> Answer:
-        """An iq of type get with a version query in it."""
+        """Answer an iq of type get with a version query in it."""
         if stanza.name != "iq" or stanza.type != "get" or stanza.element.first(VERSION, "query") is None:
             return Declined()
         said = [Element(VERSION, "name", {}, ["xmpp-gateway"]), Element(VERSION, "version", {}, [self._version])]

@@ -1,6 +1,6 @@
 """About: discovery of an account, and two requests that only need an answer.
 
-Service discovery to the bare address (XEP-0030 §8) is for those who see its presence; to others there is no account.
+Service discovery to the bare address (XEP-0030 §8) is for those who see its presence; for others there is no account.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gateway.xmpp.namespaces import BIND, DISCO_INFO, DISCO_ITEMS, PING, SESSION
 
 
 def services(features: Iterable[str]) -> dict[ServiceKey, AccountService]:
-    """The services; `features` are the namespaces that the account's own clients may use."""
+    """Return the services; `features` are the namespaces that the account's own clients may use."""
     listed = sorted({*features, DISCO_INFO, DISCO_ITEMS, PING})
 
     async def info(request: Request) -> Element:
@@ -31,15 +31,15 @@ def services(features: Iterable[str]) -> dict[ServiceKey, AccountService]:
         ("get", DISCO_INFO, "query"): AccountService(info, Audience.SUBSCRIBERS),
         ("get", DISCO_ITEMS, "query"): AccountService(items, Audience.SUBSCRIBERS),
         ("get", PING, "ping"): AccountService(_nothing, Audience.SUBSCRIBERS),
-        # What RFC 3921 had after binding, and clients of its age still ask for.
+        # RFC 3921 had these after binding, and old clients still send them.
         ("set", SESSION, "session"): AccountService(_nothing, Audience.OWNER),
         ("set", BIND, "bind"): AccountService(_bound_already, Audience.OWNER),
     }
 
 
 async def _bound_already(request: Request) -> None:
-    """A stream has one resource (RFC 6120 §7.1); clients that want two open two streams."""
-    raise StanzaError(StanzaCondition.NOT_ALLOWED, "this stream has a resource already")
+    """Refuse a second resource on a stream (RFC 6120 §7.1); clients that want two open two streams."""
+    raise StanzaError(StanzaCondition.NOT_ALLOWED, "this stream already has a resource")
 
 
 async def _nothing(request: Request) -> None:

@@ -1,7 +1,7 @@
 """Account and Resource: the accounts in memory, which are online or have work under way.
 
-An account is here while a client of its is bound, or a stanza for it waits for the store; its roster only while a
-client is bound. Everything in here can be read without waiting. Code that changes it keeps it in step with the store.
+An account is in memory while one of its clients is bound, or a stanza for it waits for the store; its roster only while
+a client is bound. Everything here can be read without waiting. Code that changes it keeps it consistent with the store.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class Resource:
         self.session = session
         self.from_attribute = attribute("from", address)
         self.is_bound = True
-        self.presence: Stanza | None = None  # the last that was broadcast, with 'from' and without 'to'
+        self.presence: Stanza | None = None  # the last one broadcast, with 'from' and without 'to'
         self.priority = 0
-        self.directed: dict[Address, None] = {}  # who has seen this resource without being a subscriber
+        self.directed: dict[Address, None] = {}  # those who have seen this resource without being subscribers
         self.wants_roster = False  # an "interested resource" (RFC 6121 §2.2)
         self.wants_blocklist = False
         self.wants_carbons = False
@@ -70,7 +70,7 @@ class LoadedRoster:
         self.items = items
 
     def has_subscriber(self, address: Address) -> bool:
-        """Whether the account shows its presence to this address, whatever its resource."""
+        """Return whether the account shows its presence to this address, whatever its resource."""
         item = self.items.get(address.bare)
         return item is not None and item.subscription in ("from", "both")
 
@@ -84,7 +84,7 @@ class LoadedRoster:
 
 
 class Account:
-    """One account, or an address that nobody has; `roster` is None while no client is bound."""
+    """One account, or an address without one; `roster` is None while no client is bound."""
 
     __slots__ = ("address", "blocked", "exists", "handed_out", "receivers", "resources", "roster", "work")
 
@@ -96,22 +96,23 @@ class Account:
         self.roster: LoadedRoster | None = None
         self.resources: dict[str, Resource] = {}
         self.receivers: tuple[Resource, ...] = ()  # available with a priority that is not negative
-        self.handed_out: frozenset[int] = frozenset()  # kept messages that a client was given and may not have yet
+        # kept messages that were given to a client and may not have arrived yet
+        self.handed_out: frozenset[int] = frozenset()
 
     def presence_changed(self) -> None:
-        """A resource has become available or unavailable, or has another priority."""
+        """Update the receivers, because a resource has become available or unavailable, or has another priority."""
         self.receivers = tuple(resource for resource in self.available() if resource.priority >= 0)
 
     def available(self) -> Iterator[Resource]:
-        """The resources that have sent presence."""
+        """Yield the resources that have sent presence."""
         return (resource for resource in self.resources.values() if resource.presence is not None)
 
     def interested(self) -> Iterator[Resource]:
-        """The resources that have asked for the roster."""
+        """Yield the resources that have requested the roster."""
         return (resource for resource in self.resources.values() if resource.wants_roster)
 
     def blocks(self, address: Address | None) -> bool:
-        """Whether stanzas from or to this address are stopped; those of the account itself never are."""
+        """Return whether stanzas from or to this address are stopped; those of the account itself never are."""
         return (
             bool(self.blocked)
             and address is not None
@@ -120,10 +121,10 @@ class Account:
         )
 
     def shows_itself_to(self, address: Address, resource: Resource) -> bool:
-        """Return whether somebody may know that a resource is there.
+        """Return whether somebody may know that a resource is available.
 
-        Its own account and server, a subscriber, and a domain to which it has sent presence: whoever joins a room is
-        asked things by the service, not only by the room.
+        That is its own account and server, a subscriber, and a domain to which it has sent presence: when it joins a
+        room, it gets requests from the service, not only from the room.
         """
         return (
             address.bare == self.address.bare
@@ -133,7 +134,7 @@ class Account:
         )
 
     def keep(self, contact: str, item: RosterItem | None, version: str) -> None:
-        """Take over what the store has done to the roster."""
+        """Apply a change of the store to the roster."""
         if self.roster is None:
             return
         self.roster.version = version

@@ -1,7 +1,7 @@
 """Accounts: the accounts of a domain that are in memory, and how they get there and leave.
 
 An account is opened when a client is bound or a stanza for it has to wait for the store, and forgotten when neither is
-the case. So memory is bounded by what is bound and what waits, and never by who is written to.
+the case. So memory is bounded by what is bound and what waits, and not by the number of addresses written to.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gateway.storage.errors import NoSuchAccount
 from gateway.storage.interfaces import IStore
 from gateway.xmpp.addresses import Address, Domain
 
-# Stanzas that wait for the store, in all accounts together, before those who send are asked to pause.
+# Stanzas of all accounts together that wait for the store before senders are asked to pause.
 MOST_WAITING = 10_000
 
 
@@ -41,11 +41,11 @@ class Accounts:
         return len(self._accounts)
 
     def in_memory(self) -> Iterable[Account]:
-        """All of them."""
+        """Return all of them."""
         return tuple(self._accounts.values())
 
     def open(self, local: str) -> Account:
-        """Bring an account into memory; what is asked of it waits until the store has told what it needs to know."""
+        """Bring an account into memory; its work waits until the store has answered."""
         address = Address.make(local, self._domain, "")
         work = WorkQueue(self.backlog, self._limits.waiting, lambda: self._resumed(account))
         account = Account(address, work)
@@ -61,7 +61,7 @@ class Accounts:
         account.exists = False if failure.check(NoSuchAccount) else None
 
     def go_online(self, account: Account, failed: Failed) -> None:
-        """A client is bound: the roster is needed, and nothing works without the store."""
+        """Read the roster, because a client is bound and needs it."""
         if account.roster is None:
             account.work.insist(partial(self._read, account), failed)
 

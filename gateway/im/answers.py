@@ -11,20 +11,20 @@ from gateway.xmpp.stanzas import CONTENT, Stanza, bare_recipient, error_stanza, 
 
 
 def request_element(sender: Address, recipient: Address, id_: str, payload: Element) -> Element:
-    """An iq of type set from the account's server to a client of the account."""
+    """Return an iq of type set from the account's server to a client of the account."""
     attributes = {"type": "set", "id": id_, "from": sender.full, "to": recipient.full}
     return Element(CONTENT, "iq", attributes, [payload])
 
 
 def result_for(account: Account, stanza: Stanza, payload: Element | None) -> Stanza:
-    """The result that the account's server gives; a request without 'to' was one to the account (RFC 6120 §10.3.3)."""
+    """Return the result from the account's server; a request without 'to' was to the account (RFC 6120 §10.3.3)."""
     return result_reply(to_recipient(stanza, account.address), payload)
 
 
 def refuse(resource: Resource, stanza: Stanza, error: StanzaError, *, detail: Element | None = None) -> None:
-    """Tell a client why its stanza went nowhere; errors and results end here (RFC 6120 §8.3.1).
+    """Answer a client's stanza with an error; errors and results are never answered (RFC 6120 §8.3.1).
 
-    Unlike a bounce this answers presence of any type: whoever made a mistake is to learn of it.
+    Unlike a bounce this answers presence of any type, so that the client learns of its mistake.
     """
     if stanza.is_response:
         return
@@ -36,7 +36,7 @@ def refuse(resource: Resource, stanza: Stanza, error: StanzaError, *, detail: El
 
 
 def presence(type_: str | None, sender: Address, recipient: Address | None = None) -> Stanza:
-    """Presence that says nothing but its type."""
+    """Return presence with nothing but its type."""
     typed = f" type='{type_}'".encode() if type_ else b""
     to = attribute("to", recipient) if recipient else b""
     raw = b"<presence%b%b%b/>" % (attribute("from", sender), to, typed)

@@ -35,16 +35,16 @@ from gateway.xmpp.namespaces import (
     VCARD,
 )
 
-# What a domain with accounts adds to its answer in service discovery.
+# The features that a domain with accounts adds to its answer in service discovery.
 FEATURES = (BLOCKING, CARBONS, OFFLINE, PRIVATE_STORAGE, ROSTER, VCARD)
 IDENTITIES = (("server", "im", "xmpp-gateway"),)
-# What it advertises to its clients before they bind (RFC 6121 §2.6.1, §3.4.1).
+# The stream features announced to clients before they bind (RFC 6121 §2.6.1, §3.4.1).
 STREAM_FEATURES = (Element(ROSTER_VERSIONING, "ver"), Element(SUBSCRIPTION_PREAPPROVAL, "sub"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class DomainParts:
-    """The parts that an AccountDomain calls by itself."""
+    """The parts that an AccountDomain calls directly."""
 
     presences: Presences
     offline: Offline
@@ -63,7 +63,7 @@ def assemble(
     limits: AccountLimits,
     later: Callable[[Resource, AccountJob], None],
 ) -> DomainParts:
-    """Make the parts, each from those before it."""
+    """Make the parts, each from the earlier ones."""
 
     async def arrived(resource: Resource, is_new: bool, may_receive: bool) -> None:
         if is_new:

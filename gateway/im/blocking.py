@@ -1,6 +1,6 @@
 """Blocking: pass nothing between an account and the addresses it blocks (XEP-0191).
 
-To the blocked the account looks as if it were away. Presence subscriptions stay as they are, only unheard.
+To blocked contacts the account looks unavailable. Presence subscriptions stay as they are, but have no effect.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gateway.xmpp.stanzas import Stanza
 
 
 class Blocked(StanzaError):
-    """What a client is told that writes to somebody whom its account blocks (§3.3); `detail` says it to programs."""
+    """The error for a client that writes to somebody whom its account blocks (§3.3); `detail` is for programs."""
 
     detail = Element(BLOCKING_ERRORS, "blocked")
 
@@ -55,12 +55,12 @@ class Blocking:
         }
 
     async def get(self, request: Request) -> Element | None:
-        """The whole list; who asks for it is told of changes, too (§3.2)."""
+        """Return the whole list; the resource that requests it also gets later changes (§3.2)."""
         request.client.wants_blocklist = True
         return _listing("blocklist", request.account.blocked.addresses)
 
     async def block(self, request: Request) -> Element | None:
-        """Add addresses; who could see the account until now is told that it is away (§3.3)."""
+        """Add addresses; contacts who could see the account get unavailable presence (§3.3)."""
         account, addresses = request.account, self._read(request.payload)
         if not addresses:
             raise StanzaError(StanzaCondition.BAD_REQUEST, "there is nothing to block")
@@ -71,7 +71,7 @@ class Blocking:
         return None
 
     async def unblock(self, request: Request) -> Element | None:
-        """Take addresses from the list, or all; who may see the account is shown where it is (§3.4, §3.5)."""
+        """Remove addresses from the list, or all; contacts who may see the account get its presence (§3.4, §3.5)."""
         account, addresses = request.account, self._read(request.payload)
         await self._store.unblock(account.address.bare, addresses or None)
         before = account.blocked
@@ -83,7 +83,7 @@ class Blocking:
     def _read(self, payload: Element) -> frozenset[str]:
         items = list(payload.elements(BLOCKING, "item"))
         if len(items) > self._limits.blocked_at_once:
-            problem = f"at most {self._limits.blocked_at_once} addresses at once"
+            problem = f"at most {self._limits.blocked_at_once} addresses may be blocked at once"
             raise StanzaError(StanzaCondition.NOT_ACCEPTABLE, problem)
         try:
             return frozenset(Address.parse(item.get("jid") or "").full for item in items)
@@ -99,7 +99,7 @@ class Blocking:
 
     def _show(self, account: Account, before: BlockList) -> None:
         for contact in self._subscribers(account):
-            if before.matches(contact):  # who is blocked still, by another address, is not shown anything
+            if before.matches(contact):  # contacts who are still blocked, by another address, get nothing
                 self._presences.show_to(account, contact)
 
     def _subscribers(self, account: Account) -> list[Address]:

@@ -19,7 +19,7 @@ class BlockList:
         return bool(self.addresses)
 
     def matches(self, address: Address) -> bool:
-        """Whether anything on the list stands for this address."""
+        """Return whether any entry of the list matches this address."""
         listed = self.addresses
         return (
             address.full in listed

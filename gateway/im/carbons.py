@@ -1,8 +1,8 @@
-"""Carbons: each device of a person sees the whole conversation (XEP-0280).
+"""Carbons: every device of a person sees the whole conversation (XEP-0280).
 
-A copy goes to every resource that asked for copies and did not get the message itself. It is made of the message's own
-bytes. Copies come from the account's server alone: a message from anybody else that looks like one is refused, so that
-no client is made to believe what nobody said (XEP-0280 §11, CVE-2017-5589).
+A copy goes to every resource that requested copies and did not get the message itself. It is made of the message's own
+bytes. Copies come only from the account's server: a message from anybody else that looks like one is refused, so that
+nobody can forge messages (XEP-0280 §11, CVE-2017-5589).
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ MUC_USER = "http://jabber.org/protocol/muc#user"
 CONFERENCE = "jabber:x:conference"
 
 _MARK = CARBONS.encode()
-# A chat message without any of these is eligible at first sight.
+# A chat message without any of these is eligible without a closer look.
 _NEEDS_A_LOOK = (_MARK, HINTS.encode(), MUC_USER.encode())
 _HEAD = f"><%s xmlns='{CARBONS}'><forwarded xmlns='{FORWARD}'>"
 _TAIL = "</forwarded></%s></message>"
 
 
 def looks_like_a_copy(stanza: Stanza) -> bool:
-    """Whether a message claims to be a copy made by a server."""
+    """Return whether a message claims to be a copy made by a server."""
     if _MARK not in stanza.raw:
         return False
     return any(child.name in (RECEIVED, SENT) for child in stanza.element.elements(CARBONS))
 
 
 def is_eligible(stanza: Stanza, direction: str) -> bool:
-    """Whether a message is copied: what people say to each other, unless they ask for no copies (§6.1, §9)."""
+    """Return whether a message is copied: conversation between people, unless it asks for no copies (§6.1, §9)."""
     if stanza.type == "chat" and not any(mark in stanza.raw for mark in _NEEDS_A_LOOK):
         return True
     if stanza.type not in ("chat", "normal", None):
@@ -47,12 +47,12 @@ def is_eligible(stanza: Stanza, direction: str) -> bool:
     if element.first(CONFERENCE, "x") or (room and room.first(MUC_USER, "invite")):
         return True
     if room and direction == RECEIVED:
-        return False  # the room itself writes to each device that is in it
+        return False  # the room itself sends to each device that is in it
     return stanza.type == "chat" or element.first(CLIENT, "body") is not None
 
 
 def send_copies(account: Account, stanza: Stanza, direction: str, without: Collection[Resource]) -> None:
-    """Give a copy to every resource that wants copies and is not among those `without` need of one."""
+    """Send a copy to every resource that wants copies, except those in `without`, which need none."""
     wanting = [each for each in account.resources.values() if each.wants_carbons and each not in without]
     if not wanting or not is_eligible(stanza, direction):
         return
@@ -65,13 +65,13 @@ def send_copies(account: Account, stanza: Stanza, direction: str, without: Colle
 
 
 async def enable(request: Request) -> Element | None:
-    """The client wants copies from now on (§4)."""
+    """Send copies to the client from now on (§4)."""
     request.client.wants_carbons = True
     return None
 
 
 async def disable(request: Request) -> Element | None:
-    """The client wants no more copies (§5)."""
+    """Send the client no more copies (§5)."""
     request.client.wants_carbons = False
     return None
 

@@ -1,8 +1,8 @@
 """HoldingBack: stanzas that need not wake an inactive client (XEP-0352).
 
-A client that says it is inactive wants its radio to sleep. Presence and chat states can wait, and of each sender only
-the latest counts. Everything else passes at once, and lets what was held pass before it, so that order is kept. For the
-stream's side of a session: it asks here what to write.
+A client that says it is inactive wants its radio to sleep. Presence and chat states can wait, and only the latest of
+each sender counts. Everything else passes at once, after the stanzas that were held back, so that order is preserved.
+The stream's side of a session asks here what to write.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class HoldingBack:
         self._held: dict[tuple[str, str], Stanza] = {}
 
     def pass_on(self, stanza: Stanza) -> Sequence[Stanza]:
-        """What is to be written now that this stanza has come, in order."""
+        """Return the stanzas to write now that this one has come, in order."""
         if self.is_active:
             return (stanza,)
         if not _can_wait(stanza):
@@ -37,12 +37,12 @@ class HoldingBack:
         return () if len(self._held) <= self._most else self._release()
 
     def activate(self) -> Sequence[Stanza]:
-        """The client is active; what is to be written now."""
+        """Note that the client is active; return the stanzas to write now."""
         self.is_active = True
         return self._release()
 
     def deactivate(self) -> None:
-        """The client is inactive."""
+        """Note that the client is inactive."""
         self.is_active = False
 
     def _release(self) -> tuple[Stanza, ...]:

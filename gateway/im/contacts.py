@@ -1,8 +1,8 @@
 """Contacts: the roster of an account, as its clients read and write it (RFC 6121 §2).
 
-The store has the roster; an account that is online has a copy in memory, which follows every change. Changes are
-pushed to each resource that has ever asked for the roster. Clients confirm pushes, and nobody waits for that: a
-result that comes to the account itself ends there, whatever its id (`delivery`).
+The store has the roster; an account that is online has a copy in memory, which follows every change. Changes are pushed
+to each resource that has ever requested the roster. Clients confirm pushes, but nobody waits for that: a result for the
+account itself ends there, whatever its id (`delivery`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Contacts:
         }
 
     async def get(self, request: Request) -> Element | Answered:
-        """The roster, or what has changed since the version that the client remembers (§2.1.3, §2.6)."""
+        """Return the roster, or the changes since the version that the client remembers (§2.1.3, §2.6)."""
         resource, account = request.client, request.account
         resource.wants_roster = True
         known = request.payload.get("ver")
@@ -80,7 +80,7 @@ class Contacts:
         self.push(account, contact, update)
 
     async def _remove(self, account: Account, contact: Address) -> None:
-        """The item goes, and both subscriptions with it (§2.5.2)."""
+        """Remove the item, and both subscriptions with it (§2.5.2)."""
         assert account.roster is not None
         if contact.bare not in account.roster.items:
             raise StanzaError(StanzaCondition.ITEM_NOT_FOUND, "the roster has no such contact")
@@ -93,7 +93,7 @@ class Contacts:
         self.push(account, contact.bare, update)
 
     def push(self, account: Account, contact: str, update: RelationUpdate) -> None:
-        """Take over what the store has done, and tell every interested resource what is new (§2.1.6)."""
+        """Apply a change of the store, and push it to every interested resource (§2.1.6)."""
         if not update.changes_roster:
             return
         account.keep(contact, update.after.item, update.version)

@@ -1,15 +1,15 @@
-"""Delivery rules: what becomes of a stanza to an account (RFC 6121 §8.5), as a table.
+"""Delivery rules: the end of a stanza to an account (RFC 6121 §8.5), as a table.
 
-A row is a stanza's name and type; a column says what its 'to' finds. §8.5.4 prints the part about messages; the rest
-stands in the text of §8.5.1 to §8.5.3. Where the RFC leaves a choice, these were made:
+A row is a stanza's name and type; a column is what its 'to' finds. §8.5.4 prints the part about messages; the rest is
+in the text of §8.5.1 to §8.5.3. Where the RFC leaves a choice, these were made:
 
-- "most available" (§8.5.2.1.1) is every resource whose priority is not negative: people have several devices.
-- what may be ignored or answered is answered, so that no message vanishes. A headline is ignored wherever nobody takes
-  it: to a bare address it must be while nobody is there (§8.5.2.2.1), and anything else would tell strangers whether
-  there is such an account or resource.
-- a request to an unknown account is answered as an account answers a stranger, which is not the same for every request.
-- presence of type probe to an unknown account is answered as to one that shares nothing, so that nobody learns from it
-  which accounts there are.
+- "most available" (§8.5.2.1.1) is every resource whose priority is not negative, because people have several devices.
+- A stanza that may be ignored or answered is answered, so that no message vanishes. A headline is ignored if nobody
+  receives it: to a bare address it must be while nobody is there (§8.5.2.2.1), and anything else would reveal to
+  strangers whether there is such an account or resource.
+- A request to an unknown account is answered as an account answers a stranger, which differs between requests.
+- A probe to an unknown account is answered as by one that shares nothing, so that it does not reveal which accounts
+  exist.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ class Finds(IntEnum):
     NO_ACCOUNT = 0
     ACCOUNT = 1  # a bare address, and at least one resource with a priority that is not negative
     ACCOUNT_ALONE = 2  # a bare address, and no such resource
-    RESOURCE = 3  # a full address whose resource is there, available or not
-    OTHER_RESOURCES = 4  # a full address whose resource is not there, and ACCOUNT
-    NO_RESOURCE = 5  # a full address whose resource is not there, and ACCOUNT_ALONE
+    RESOURCE = 3  # a full address whose resource is bound, available or not
+    OTHER_RESOURCES = 4  # a full address whose resource is not bound, and otherwise ACCOUNT
+    NO_RESOURCE = 5  # a full address whose resource is not bound, and otherwise ACCOUNT_ALONE
 
 
 class Action(Enum):
-    """What becomes of the stanza."""
+    """What happens to the stanza."""
 
     DELIVER = auto()  # to the resource that it names
     SPREAD = auto()  # to every resource whose priority is not negative
     SHOW = auto()  # to every available resource
-    STORE = auto()  # until one comes whose priority is not negative
+    STORE = auto()  # until there is a resource with a priority that is not negative
     BOUNCE = auto()  # service-unavailable
     REFUSE = auto()  # bad-request: there is no such type
     DROP = auto()
@@ -80,7 +80,7 @@ RULES: dict[str, dict[str | None, tuple[Action, ...]]] = {
         "error": _ANSWER,
     },
 }
-# A message without a type, or with one that nobody knows, is a normal one (§5.2.2); other stanzas have no such type.
+# A message without a type, or with an unknown one, is a normal one (§5.2.2); other stanzas have no such type.
 _UNKNOWN = {"message": RULES["message"]["normal"], "presence": (_REFUSE,) * 6, "iq": (_REFUSE,) * 6}
 
 # Columns in which nobody is there to see what would be shown.
@@ -96,7 +96,7 @@ T = TypeVar("T")
 
 
 class Ends(Generic[T]):
-    """The rules with something else in place of each action: what brings it about, mostly."""
+    """The rules with something else in place of each action, usually the function that performs it."""
 
     def __init__(self, of: Mapping[Action, T]) -> None:
         self._rules = {
@@ -106,12 +106,12 @@ class Ends(Generic[T]):
         self._unknown = {name: tuple(map(of.__getitem__, row)) for name, row in _UNKNOWN.items()}
 
     def get(self, name: str, type_: str | None, finds: Finds) -> T:
-        """The entry for a stanza of this name and type."""
+        """Return the entry for a stanza of this name and type."""
         return self._rules[name].get(type_, self._unknown[name])[finds]
 
 
 action = Ends({action: action for action in Action}).get
-"""What becomes of a stanza of this name and type."""
+"""The actions by name, type and column."""
 
 
 def _needs_nobody(row: tuple[Action, ...]) -> bool:

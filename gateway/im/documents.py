@@ -1,7 +1,7 @@
-"""Documents: data that clients store on the server: a card that everybody may read, and private notes.
+"""Documents: data that clients store on the server: a public card, and private notes.
 
-vcard-temp (XEP-0054) and private storage (XEP-0049). Both are old, and real clients still look for a name and a picture
-in the one, and for their list of rooms in the other. The server keeps the bytes and understands nothing of them.
+vcard-temp (XEP-0054) and private storage (XEP-0049). Both are old, but real clients still look for a name and a picture
+in one, and for their list of rooms in the other. The server keeps the bytes and interprets none of them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Documents:
         }
 
     async def get_card(self, request: Request) -> Element:
-        """Return the card, an empty one where there is none; an address without an account has an empty one, too."""
+        """Return the card, or an empty one; an address without an account also has an empty one."""
         content = await self._store.document(request.account.address.bare, _CARD)
         return _EMPTY_CARD if content is None else parse_element(content)
 
@@ -38,13 +38,13 @@ class Documents:
         await self._store.set_document(request.account.address.bare, _CARD, request.payload.serialize())
 
     async def get_private(self, request: Request) -> Element:
-        """The note that has the name and namespace of the one element given; that element itself when there is none."""
+        """Return the note with the name and namespace of the given element; that element itself if there is none."""
         note = _only_note(request)
         content = await self._store.document(request.account.address.bare, _name(note))
         return Element(PRIVATE_STORAGE, "query", children=[note if content is None else parse_element(content)])
 
     async def set_private(self, request: Request) -> None:
-        """Replace a note; an empty one is forgotten."""
+        """Replace a note; an empty one deletes it."""
         note = _only_note(request)
         content = note.serialize() if note.children or note.attributes else None
         await self._store.set_document(request.account.address.bare, _name(note), content)
@@ -53,9 +53,13 @@ class Documents:
 def _only_note(request: Request) -> Element:
     notes = list(request.payload.elements())
     if len(notes) != 1:
-        raise StanzaError(StanzaCondition.NOT_ACCEPTABLE, "private storage is asked for one element at a time")
+        raise StanzaError(
+            StanzaCondition.NOT_ACCEPTABLE, "a request to private storage must contain exactly one element"
+        )
     if not notes[0].namespace or notes[0].namespace == PRIVATE_STORAGE:
-        raise StanzaError(StanzaCondition.NOT_ACCEPTABLE, "an element in private storage has a namespace of its own")
+        raise StanzaError(
+            StanzaCondition.NOT_ACCEPTABLE, "an element in private storage must have a namespace of its own"
+        )
     return notes[0]
 
 

@@ -1,10 +1,10 @@
 """AccountDomain: a domain with accounts, as a route, and as the place where clients' streams are bound.
 
-Three ways in: `deliver` for what comes to an account, `from_client` for what a bound client sends, and `bind` and
-`unbind` for clients that come and go. Each account has its queue (see `work`), so that all of it happens in order;
-what needs nothing from the store happens before the call returns. What is written waits for `flush`.
+There are three ways in: `deliver` for stanzas to an account, `from_client` for stanzas from a bound client, and `bind`
+and `unbind` for clients that come and go. Each account has its queue (see `work`), so all of this happens in order;
+what needs nothing from the store happens before the call returns. Written stanzas wait for `flush`.
 
-Stanzas to the domain itself are not for an account: another route has them.
+Stanzas to the domain itself are not for an account: another route takes them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class AccountDomain:
         addresses: AddressLookup,
         limits: AccountLimits,
     ) -> None:
-        """`itself` has what is for the domain and no account; `tokens` gives texts that nobody can guess."""
+        """`itself` is the route for the domain's own address; `tokens` returns strings that nobody can guess."""
         self._domain = domain
         self._router = router
         self._itself = itself
@@ -79,7 +79,7 @@ class AccountDomain:
     # Stanzas to accounts
 
     def deliver(self, stanza: Stanza) -> None:
-        """IRoute.deliver."""
+        """Take a stanza to an account."""
         assert stanza.to is not None
         local = stanza.to.local
         if not local:
@@ -95,10 +95,10 @@ class AccountDomain:
             self._accounts.forget_if_idle(account)
 
     def _ends_before_it_begins(self, stanza: Stanza) -> bool:
-        """Stanzas that are dropped while the account is nowhere online, whether it exists or not.
+        """Drop stanzas that have no effect while the account is offline, whether it exists or not.
 
-        Also a probe from an account here: that one already takes the other to be away, and the store need not be asked
-        about every contact of everybody who comes.
+        That includes a probe from an account here: that account already takes the other to be unavailable, so the store
+        need not be asked about every contact of everybody who comes online.
         """
         if stanza.name == "presence" and stanza.type == "probe":
             return stanza.from_ is not None and stanza.from_.domain == self._domain
@@ -126,13 +126,15 @@ class AccountDomain:
     def bind(self, account: Address, session: ISession, resource: str | None = None) -> Resource:
         """Bind a client's stream to a resource of an account that it has proved to be its own (RFC 6120 §7).
 
-        The resource gets the name that the client wishes, or another where that one is taken (§7.7.2.2). Stanzas are
-        taken from it at once; when the store does not know the account after all, the session is closed.
+        The resource gets the name that the client asks for, or another if that one is taken (§7.7.2.2). Its stanzas are
+        accepted at once; if the store turns out not to know the account, the session is closed.
         """
         owner = self._accounts.get(account.local) or self._accounts.open(account.local)
         if len(owner.resources) >= self._limits.resources:
             limit = self._limits.resources
-            raise StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, f"an account has at most {limit} resources at once")
+            raise StanzaError(
+                StanzaCondition.RESOURCE_CONSTRAINT, f"an account may have at most {limit} resources at once"
+            )
         address = self._free_address(owner, resource)
         throttle = Throttle(self._clock, self._limits.presence_burst, self._limits.presence_seconds)
         bound = Resource(owner, address, session, self._unflushed, throttle)
@@ -150,7 +152,7 @@ class AccountDomain:
         return address
 
     def from_client(self, resource: Resource, stanza: Stanza) -> None:
-        """Take a stanza that a bound client has sent; `settle` follows when all that came at once is taken."""
+        """Take a stanza from a bound client; the caller calls `settle` after the last one of a batch."""
         resource.account.work.run(self._send, self._unsent, resource, stanza)
 
     def _send(self, resource: Resource, stanza: Stanza) -> Later:
@@ -166,7 +168,7 @@ class AccountDomain:
             refuse(resource, stanza, explain(failure), detail=detail)
 
     def unbind(self, resource: Resource, unread: Sequence[Stanza] = ()) -> None:
-        """The client is gone, whether it said so or not; `unread` is what it never took, as far as that is known."""
+        """Unbind a client that is gone, whether it said so or not; `unread` are stanzas that it never received."""
         account = resource.account
         if account.resources.pop(resource.address.resource, None) is None:
             return
@@ -182,10 +184,10 @@ class AccountDomain:
         self._accounts.forget_if_idle(account)
 
     def taken(self, resource: Resource, messages: Sequence[KeptMessage]) -> None:
-        """The client has these messages, as far as that can be known: the store need not keep them any longer.
+        """Note that the client has these messages, as far as that can be known, so the store need not keep them.
 
-        The store forgets them at once; what the client sends next waits for that, so that its answer tells the client
-        that these messages will not come again.
+        The store deletes them at once. The client's next stanza waits for that, so its answer tells the client that
+        these messages will not come again.
         """
         account, forgotten = resource.account, self._offline.taken(resource.account, messages)
         if not forgotten.called:
@@ -196,7 +198,7 @@ class AccountDomain:
         return None
 
     def close_account(self, account: Address, error: StreamError) -> int:
-        """Close every stream of an account: it was deleted, or its password changed; how many there were."""
+        """Close every stream of an account that was deleted or has a new password; return how many there were."""
         found = self._accounts.get(account.local)
         resources = tuple(found.resources.values()) if found is not None else ()
         for resource in resources:
@@ -204,29 +206,33 @@ class AccountDomain:
         return len(resources)
 
     def stop(self) -> None:
-        """Close every client's stream: the gateway shuts down."""
+        """Close every client's stream, because the gateway shuts down."""
         for account in self._accounts.in_memory():
             self.close_account(account.address, StreamError(StreamCondition.SYSTEM_SHUTDOWN))
 
     # Time
 
     def settle(self) -> Deferred[None] | None:
-        """Write all that clients' stanzas have led to, here and elsewhere; a Deferred where the client should wait."""
+        """Write everything that clients' stanzas have caused, here and elsewhere; return a Deferred if the client
+        should wait.
+        """
         return _all((self._router.flush(), self.flush()))
 
     def cleared(self) -> Deferred[None] | None:
-        """None when all that came is done, as far as it concerns accounts here; else a Deferred that fires then."""
+        """Return None if all work for the accounts here is done, else a Deferred that fires when it is."""
         return self._accounts.backlog.cleared()
 
     def flush(self) -> Deferred[None] | None:
-        """IRoute.flush: every client that got something, and those who wait for the store."""
+        """Flush every client that got something; return as `IRoute.flush` does, also while too much waits for the
+        store.
+        """
         unflushed = tuple(self._unflushed)
         self._unflushed.clear()
         waits = [session.flush() for session in unflushed]
         return _all((*waits, self._itself.flush(), self._accounts.backlog.room()))
 
     def _take_later(self, resource: Resource, step: AccountJob) -> None:
-        """A step that a timer lets through."""
+        """Take a step that a timer has started."""
         resource.account.work.insist(step, partial(self._failed, resource.account))
         self.settle()
 
@@ -243,14 +249,14 @@ class AccountDomain:
             explain(failure)
 
     def _unusable(self, account: Account, failure: Failure) -> None:
-        """A client was bound, and the store does not give its account."""
+        """Close the sessions of an account that the store could not read."""
         if failure.check(NoSuchAccount):
             self._vanished(account)
         else:
             self.close_account(account.address, StreamError(StreamCondition.INTERNAL_SERVER_ERROR))
 
     def _vanished(self, account: Account) -> None:
-        """The account was deleted under its clients."""
+        """Close the sessions of an account that was deleted meanwhile."""
         account.exists = False
         self.close_account(account.address, StreamError(StreamCondition.NOT_AUTHORIZED, "there is no such account"))
 

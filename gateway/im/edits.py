@@ -1,8 +1,8 @@
 """Small edits of a stanza's bytes: insert an attribute, add a child, wrap the whole.
 
-What passes between people passes as bytes (see `gateway.xmpp.stanzas`). Presence that goes to two hundred contacts, a
-message that gets a stamp: for these no tree is built either. Every edit rests on the bytes being one well-formed
-element in portable form, which the codec has seen to.
+Stanzas between people are passed on as bytes (see `gateway.xmpp.stanzas`). No tree is built even for presence to two
+hundred contacts, or a message that gets a stamp. Every edit relies on the bytes being one well-formed element in
+portable form, which the codec has ensured.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ _NAMESPACE = f" xmlns='{CLIENT}'".encode()
 
 
 def attribute(name: str, address: Address) -> bytes:
-    """An address as an attribute, ready to be put into a start tag."""
+    """Return an address as an attribute, ready to be put into a start tag."""
     return f" {name}={quote_attribute(address.full)}".encode()
 
 
 def from_sender(stanza: Stanza, sender: Address, written: bytes) -> Stanza:
-    """The stanza with this 'from', in its prepared spelling; `written` is what `attribute` makes of it."""
+    """Return the stanza with this 'from', in its prepared form; `written` is what `attribute` returns for it."""
     if stanza.from_ is not None:
         return stanza.readdressed(from_=sender)
     return stanza.rewritten(_put_in(stanza, written), from_=sender)
 
 
 def to_recipient(stanza: Stanza, recipient: Address) -> Stanza:
-    """The stanza with this 'to'."""
+    """Return the stanza with this 'to'."""
     if stanza.to is not None:
         return stanza if stanza.to == recipient else stanza.readdressed(to=recipient)
     return stanza.rewritten(_put_in(stanza, attribute("to", recipient)), to=recipient)
 
 
 def standing_alone(stanza: Stanza) -> bytes:
-    """The bytes of a stanza with its content namespace declared, to stand inside something else (XEP-0297)."""
+    """Return the bytes of a stanza with its content namespace declared, for use inside another element (XEP-0297)."""
     return _put_in(stanza, _NAMESPACE)
 
 
 def with_child(stanza: Stanza, child: Element) -> Stanza:
-    """The stanza with one more child, at the end."""
+    """Return the stanza with one more child, at the end."""
     raw, added = stanza.raw, child.serialize(CLIENT)
     if raw.endswith(b"/>"):
         raw = b"%b>%b</%b>" % (raw[:-2], added, stanza.name.encode())

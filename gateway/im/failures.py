@@ -10,7 +10,7 @@ from gateway.xmpp.errors import StanzaCondition, StanzaError
 
 
 def explain(failure: Failure) -> StanzaError:
-    """Return the error that a sender gets; an unexpected exception is our own bug, and is logged with its traceback."""
+    """Return the error for a sender; an unexpected exception is a bug of ours, and is logged with its traceback."""
     error = failure.value
     if isinstance(error, StanzaError):
         return error

@@ -1,12 +1,12 @@
-"""Inbound: a stanza to an account, from any sender, and its one end (RFC 6121 §8.5).
+"""Inbound: stanzas to an account, from any sender, and their ends (RFC 6121 §8.5).
 
-The table in `delivery` says which end; here each end is one function. Before the table, two refusals: of whom the
-account blocks, and of what only the account's own server may say (see `_check_claims`).
+The table in `delivery` says which end applies; here each end is one function. Before the table there are two refusals:
+senders whom the account blocks, and stanzas that only the account's own server may send (see `_check_claims`).
 
-A stranger must not learn from an answer whether there is an account, or whether it is online. So what is said to a
-stranger has the same bytes for an account and for an address without one, and a message that leaves nothing behind (a
-chat state, a message that is not to be kept) is dropped in silence when nobody takes it. Senders that may see the
-account's presence get an error instead.
+A stranger must not learn from an answer whether an account exists, or is online. So an answer to a stranger has the
+same bytes for an account and for an address without one, and a message that leaves nothing behind (a chat state, a
+message that is not to be kept) is dropped silently if nobody receives it. Senders who may see the account's presence
+get an error instead.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import BLOCKING, ROSTER
 from gateway.xmpp.stanzas import Stanza
 
-# What a client takes for its server's word when it comes as an iq of type set.
+# Payloads that a client trusts as its server's when they come in an iq of type set.
 _PUSHES = {ROSTER: ROSTER.encode(), BLOCKING: BLOCKING.encode()}
 
 
@@ -61,7 +61,7 @@ class Inbound:
         )
 
     def receive(self, account: Account, stanza: Stanza) -> Later:
-        """Bring a stanza to its end, now or later; raises StanzaError where it is to be bounced."""
+        """Bring a stanza to its end, now or later; raise StanzaError if it must be bounced."""
         assert stanza.to is not None
         if account.blocked.addresses and account.blocks(stanza.from_):
             self._refuse_blocked(stanza)
@@ -78,7 +78,7 @@ class Inbound:
         return self._ends.get(stanza.name, stanza.type, finds)(account, resource, stanza)
 
     def receive_for_nobody(self, stanza: Stanza) -> None:
-        """The end of a stanza to an account that does not exist (§8.5.1)."""
+        """End a stanza to an account that does not exist (§8.5.1)."""
         try:
             _check_claims(stanza)
             self._end_for_nobody(stanza)
@@ -97,9 +97,9 @@ class Inbound:
             self._router.bounce(stanza, BOUNCED.get(end, BOUNCED[Action.BOUNCE]))
 
     def return_unread(self, account: Account, stanza: Stanza) -> Later:
-        """A stanza that was given to a client which never took it: as if it had come now, except for copies.
+        """Take back a stanza that its client never received: as if it had just come, except for copies.
 
-        What went to several resources stays with the others; copies, and what informs, end here.
+        A stanza that went to several resources has reached the others; copies and broadcast presence end here.
         """
         if stanza.name == "presence" or stanza.to is None or carbons.looks_like_a_copy(stanza):
             return None
@@ -108,7 +108,7 @@ class Inbound:
         return self.receive(account, stanza)
 
     def _refuse_blocked(self, stanza: Stanza) -> None:
-        """To the blocked, the account looks as if it were away (XEP-0191 §3.3)."""
+        """Refuse a stanza from a blocked sender, to whom the account looks unavailable (XEP-0191 §3.3)."""
         if stanza.name != "presence":
             self._router.bounce(stanza, BOUNCED[Action.BOUNCE])
 
@@ -127,10 +127,10 @@ class Inbound:
         return None
 
     def _check_presence_leak(self, account: Account, resource: Resource, stanza: Stanza) -> None:
-        """Refuse a request from a stranger outside, since any answer would tell that the resource is there (§8.5.3.1).
+        """Refuse a request from an outside stranger, because any answer would reveal the resource (§8.5.3.1).
 
-        Accounts and components of this gateway are no strangers: pings, version queries and file transfers between them
-        work without a subscription, as they do on one server.
+        Accounts and components of this gateway are not strangers: pings, version queries and file transfers between
+        them work without a subscription, as on any single server.
         """
         sender = stanza.from_
         if sender is None or not (account.shows_itself_to(sender, resource) or self._router.is_own(sender.domain)):
@@ -153,7 +153,7 @@ class Inbound:
         return self._offline.keep(account, stanza) if is_worth_keeping(stanza) else self._not_kept(account, stanza)
 
     async def _not_kept(self, account: Account, stanza: Stanza) -> None:
-        """Tell those who may know it that nobody is there."""
+        """Tell senders who may know it that nobody is there."""
         assert stanza.from_ is not None
         if await self._services.may_see(account, stanza.from_):
             raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE, "nobody is there, and this is not kept for later")
@@ -189,9 +189,9 @@ def _leaves_nothing(stanza: Stanza) -> bool:
 
 
 def _check_claims(stanza: Stanza) -> None:
-    """Refuse what clients would take for their own server's word, when it comes from anybody else.
+    """Refuse stanzas that clients would trust as their own server's, if they come from anybody else.
 
-    Clients should see to that themselves, and some did not (CVE-2015-8688, CVE-2017-5589).
+    Clients should check that themselves, but some did not (CVE-2015-8688, CVE-2017-5589).
     """
     if stanza.name == "message":
         forged = carbons.looks_like_a_copy(stanza)
@@ -203,4 +203,4 @@ def _check_claims(stanza: Stanza) -> None:
         return
     assert stanza.to is not None
     if forged and (stanza.from_ is None or stanza.from_.bare != stanza.to.bare):
-        raise StanzaError(StanzaCondition.FORBIDDEN, "only an account's own server may say this to its clients")
+        raise StanzaError(StanzaCondition.FORBIDDEN, "only an account's own server may send this to its clients")

@@ -1,7 +1,7 @@
 """ISession: everything that a domain with accounts needs from a client's stream.
 
-Two providers: the client door's stream, and the recording one of the tests. With XEP-0198 a session outlives its
-connection: the door keeps it, goes on taking stanzas for it, and lets it end when it cannot be resumed any longer.
+It has two providers: the stream of a client port, and a recording one for tests. With XEP-0198 a session outlives its
+connection: the client room keeps it, still takes stanzas for it, and ends it when it can no longer be resumed.
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ class ISession(Interface):
         """Take over a stanza for this client. Nothing need be written before `flush`. After the end: do nothing."""
 
     def deliver_kept(messages: Sequence[KeptMessage]) -> None:
-        """As `deliver`, for what the store keeps until the client has it.
+        """Take messages, as `deliver` does, that the store keeps until the client has them.
 
-        When it has, as far as that can be known, `AccountDomain.taken` follows; what it never took is given back with
-        `AccountDomain.unbind`. Neither happens before this call, or a `flush`, has returned.
+        When it has them, as far as that can be known, `AccountDomain.taken` follows; those that it never received are
+        given back with `AccountDomain.unbind`. Neither happens before this call, or a `flush`, has returned.
         """
 
     def flush() -> Deferred[None] | None:
-        """Write what was delivered. None while there is room; else a Deferred that fires when there is room again.
+        """Write what was delivered. Return None while there is room, else a Deferred that fires when there is room
+        again.
 
-        It fires too when the session ends, and a client that takes nothing for too long is ended: nobody waits forever.
+        It also fires when the session ends, and a client that reads nothing for too long is ended: nobody waits
+        forever.
         """
 
     def close(error: StreamError) -> None:

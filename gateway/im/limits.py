@@ -1,5 +1,7 @@
-"""AccountLimits: how much one account may make this process hold or do. What is stored has bounds of its own
-(`gateway.storage.records.StoreLimits`)."""
+"""AccountLimits: how much one account may make this process hold or do.
+
+Stored data has limits of its own (`gateway.storage.records.StoreLimits`).
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class AccountLimits:
-    """Bounds for each account; the defaults are generous for people and tight for anything else."""
+    """Limits for each account; the defaults are generous for people and tight for anything else."""
 
     resources: int = 20
     name_bytes: int = 1023  # of a contact's name, and of a group's
     groups: int = 100  # of one contact
     directed: int = 500  # entities that one resource has shown itself to, beside its subscribers
-    presence_bytes: int = 16_384  # of presence that is broadcast
+    presence_bytes: int = 16_384  # of broadcast presence
     presence_burst: int = 10  # broadcasts of one resource at once; further ones are merged,
-    presence_seconds: float = 1.0  # so that there is one in a number of seconds
-    waiting: int = 1000  # stanzas that wait until the store has answered; more are bounced
+    presence_seconds: float = 1.0  # so that there is one in this many seconds
+    waiting: int = 1000  # stanzas that wait for the store; further ones are bounced
     blocked_at_once: int = 500  # addresses in one request to block or unblock

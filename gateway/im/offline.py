@@ -1,10 +1,10 @@
-"""Offline messages: kept while nobody may receive them, delivered to the first who may (XEP-0160, XEP-0203).
+"""Offline messages: kept while nobody may receive them, delivered to the first client that may (XEP-0160, XEP-0203).
 
-What is kept carries the time at which it came, and so is delivered as it is kept. When the store has no room,
-the sender is told that nobody is there.
+A kept message is stamped with the time at which it came. If the store has no room, the sender gets the error for an
+account that is offline.
 
-A message is handed out to one client at a time, and forgotten when that client has it. Until then it stays in the
-store: whatever breaks meanwhile, it is delivered again rather than lost.
+A message is given to one client at a time, and deleted when that client has it. Until then it stays in the store:
+whatever breaks meanwhile, it is delivered again rather than lost.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ AT_ONCE = 100
 
 
 def is_worth_keeping(stanza: Stanza) -> bool:
-    """Whether a message makes sense later: by its hints, and by what else is in it (XEP-0334, XEP-0160 §3)."""
+    """Return whether a message is useful later, by its hints and its content (XEP-0334, XEP-0160 §3)."""
     element = stanza.element
     hints = {hint.name for hint in element.elements(HINTS)}
     if hints & {"no-store", "no-permanent-store"}:
@@ -50,20 +50,20 @@ class Offline:
     """The messages that wait."""
 
     def __init__(self, store: IStore, domain: Domain, now: Callable[[], float]) -> None:
-        """`now` gives the seconds since 1970."""
+        """`now` returns the seconds since 1970."""
         self._store = store
         self._domain = domain
         self._now = now
 
     async def keep(self, account: Account, stanza: Stanza) -> None:
-        """Keep a message that is worth it; the sender hears of it only where it cannot be kept."""
+        """Keep a message that is worth it; the sender gets an error only if it cannot be kept."""
         try:
             await self._store.add_offline(account.address.bare, self._stamped(stanza).raw)
         except StoreFull as error:
             raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE, reason=str(error)) from error
 
     async def deliver(self, resource: Resource) -> None:
-        """Give the resource everything that waits, oldest first, no faster than it takes it."""
+        """Give the resource everything that waits, oldest first, no faster than it reads."""
         account, last = resource.account, 0
         while messages := await self._store.offline(account.address.bare, last, AT_ONCE):
             if not resource.is_bound:
@@ -80,7 +80,7 @@ class Offline:
         return resource.session.flush()
 
     def taken(self, account: Account, messages: Sequence[KeptMessage]) -> Deferred[None]:
-        """The client to which these were handed out has them."""
+        """Delete messages that the client has received."""
         numbers = {message.number for message in messages}
 
         def forgotten(_: object) -> None:
@@ -90,16 +90,16 @@ class Offline:
         return removed.addErrback(_not_forgotten).addCallback(forgotten)
 
     def give_back(self, account: Account, messages: Sequence[KeptMessage]) -> Later:
-        """The client to which these were handed out is gone and does not have them: they wait again."""
+        """Let messages wait again whose client is gone and does not have them."""
         account.handed_out -= {message.number for message in messages}
         return self.deliver(account.receivers[0]) if account.receivers else None
 
     def _stamped(self, stanza: Stanza) -> Stanza:
-        """The message with the time at which it came."""
+        """Return the message with the time at which it came."""
         moment = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return with_child(stanza, Element(DELAY, "delay", {"from": self._domain, "stamp": moment}))
 
 
 def _not_forgotten(failure: Failure) -> None:
-    """The store could not be written: the message will be delivered once more, which is better than not at all."""
+    """Accept that the store could not be written: the message comes once more, which is better than not at all."""
     explain(failure)

@@ -19,7 +19,7 @@ from gateway.xmpp.stanzas import Stanza
 
 
 class Outbound:
-    """What becomes of a client's stanzas."""
+    """The handling of stanzas from clients."""
 
     def __init__(self, *, router: IRouter, presences: Presences, subscribing: Subscribing, services: Services) -> None:
         self._router = router
@@ -29,7 +29,9 @@ class Outbound:
         self._kinds = {"message": self._message, "presence": self._presence, "iq": self._iq}
 
     def send(self, resource: Resource, stanza: Stanza) -> Later:
-        """Take a client's stanza; raises StanzaError for the client to get as an answer, StreamError for worse."""
+        """Take a client's stanza; raise StanzaError for the client to get as an answer,
+        StreamError to end its stream.
+        """
         account = resource.account
         if stanza.from_ is not None or stanza.flaw is not None:
             check_client(stanza, resource.address)
@@ -69,5 +71,5 @@ class Outbound:
             self._router.route(stanza)
             return None
         if stanza.is_response:
-            return None  # a push was confirmed, or not: there is nothing to be done about it
+            return None  # a push was confirmed or refused; there is nothing to do
         return self._services.serve(account, resource, stanza)

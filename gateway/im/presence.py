@@ -1,8 +1,8 @@
 """Presence: show that a resource is available to those who may see it (RFC 6121 §4).
 
-A client says it once, without 'to'; the server sends it to the account's subscribers and its other resources, and
-unavailable presence also to those whom the client addressed directly. A client's last presence is kept as it was and
-given to those who may ask. Updates are throttled, since each goes to everybody (see `throttle`).
+A client sends presence once, without 'to'. The server sends it to the account's subscribers and its other resources,
+and unavailable presence also to those whom the client addressed directly. A client's last presence is kept unchanged
+and given to those who may ask. Updates are throttled, because each goes to everybody (see `throttle`).
 
 Nothing here waits for anything.
 """
@@ -27,12 +27,12 @@ from gateway.xmpp.stanzas import DirectedPresence, Stanza
 
 UNAVAILABLE = "unavailable"
 
-# What is to be done when a resource has become available, or may now receive what waited for the account.
+# Called when a resource has become available, or may now receive what waited for the account.
 Arrived = Callable[[Resource, bool, bool], Later]
 
 
 def read_priority(stanza: Stanza) -> int:
-    """The priority that presence states, 0 where it states none (§4.7.2.3)."""
+    """Return the priority in presence, 0 if there is none (§4.7.2.3)."""
     if b"priority" not in stanza.raw:
         return 0
     element = stanza.element.first(CLIENT, "priority")
@@ -40,12 +40,12 @@ def read_priority(stanza: Stanza) -> int:
         return 0
     priority = read_signed(element.text.strip(), 127)  # xs:byte
     if priority is None:
-        raise StanzaError(StanzaCondition.BAD_REQUEST, "a priority is a number from -128 to 127")
+        raise StanzaError(StanzaCondition.BAD_REQUEST, "a priority must be a number from -128 to 127")
     return priority
 
 
 class Presences:
-    """What clients say of their availability, and what becomes of it."""
+    """The availability of clients, and its effects."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Presences:
         arrived: Arrived,
         later: Callable[[Resource, Callable[[], Later]], None],
     ) -> None:
-        """`later` takes a step for a resource when the account has time for it, and flushes what it wrote."""
+        """`later` runs a step for a resource when the account has time for it, and flushes what it wrote."""
         self._router = router
         self._lookup = addresses.lookup
         self._limits = limits
@@ -64,10 +64,10 @@ class Presences:
         self._later = later
 
     def update(self, resource: Resource, stanza: Stanza) -> Later:
-        """Presence without 'to': the resource comes, has another state, or goes (§4.2, §4.4, §4.5)."""
+        """Take presence without 'to': the resource comes, has another state, or goes (§4.2, §4.4, §4.5)."""
         if len(stanza.raw) > self._limits.presence_bytes:
             limit = self._limits.presence_bytes
-            raise StanzaError(StanzaCondition.POLICY_VIOLATION, f"presence has at most {limit} bytes")
+            raise StanzaError(StanzaCondition.POLICY_VIOLATION, f"presence may have at most {limit} bytes")
         step = partial(self._announce, resource, stanza, read_priority(stanza))
         if resource.throttle.lets_pass():
             return step()
@@ -90,7 +90,7 @@ class Presences:
         return self._arrived(resource, is_new, may_receive) if is_new or may_receive else None
 
     def leave(self, resource: Resource) -> None:
-        """The client is gone, whether it said so or not (§4.5.2)."""
+        """Make a resource unavailable whose client is gone, whether it said so or not (§4.5.2)."""
         resource.throttle.stop()
         self._withdraw(resource, presence(UNAVAILABLE, resource.address))
 
@@ -108,20 +108,24 @@ class Presences:
         self._tell(account, (address for address in directed if not told(address)), stanza)
 
     def direct(self, resource: Resource, stanza: Stanza) -> None:
-        """Presence with 'to': for that entity alone, and remembered until it is told otherwise (§4.6)."""
+        """Send presence with 'to' to that entity alone, and remember the entity until it gets unavailable presence
+        (§4.6).
+        """
         target = stanza.to
         assert target is not None
         if stanza.type == UNAVAILABLE:
             resource.directed.pop(target, None)
         elif target.bare != resource.account.address.bare:
             if target not in resource.directed and len(resource.directed) >= self._limits.directed:
-                problem = f"directed presence goes to at most {self._limits.directed} entities"
+                problem = f"directed presence may go to at most {self._limits.directed} entities"
                 raise StanzaError(StanzaCondition.POLICY_VIOLATION, problem)
             resource.directed[target] = None
         self._router.route(DirectedPresence.of(stanza))
 
     def _tell_subscribers(self, account: Account, stanza: Stanza) -> None:
-        """Subscribers and the account's own available resources, which are subscribers by nature (§4.2.2)."""
+        """Send a stanza to subscribers and the account's own available resources, which count
+        as subscribers (§4.2.2).
+        """
         if account.roster is not None:
             self._tell(account, map(self._lookup, account.roster.subscribers()), stanza)
         to_ourselves = to_recipient(stanza, account.address)
@@ -134,7 +138,7 @@ class Presences:
                 self._router.route(to_recipient(stanza, recipient))
 
     def _look_around(self, resource: Resource) -> None:
-        """A resource has come: it is told of the others, and the contacts are asked for their presence (§4.2.2)."""
+        """Send a new resource the presence of the others, and probe the contacts (§4.2.2)."""
         account = resource.account
         for each in account.available():
             if each is not resource and each.presence is not None:
@@ -144,18 +148,20 @@ class Presences:
             self._tell(account, map(self._lookup, account.roster.subscriptions()), probe)
 
     def show_to(self, account: Account, contact: Address) -> None:
-        """Somebody may see the account from now on: what each available resource said last (§3.1.5)."""
+        """Send somebody who may now see the account the last presence of each available resource (§3.1.5)."""
         for resource in account.available():
             assert resource.presence is not None
             self._tell(account, (contact,), resource.presence)
 
     def hide_from(self, account: Account, contact: Address) -> None:
-        """Somebody will not see the account any longer (§3.2.2, §3.3.3); ask before blocking takes effect."""
+        """Send somebody who may no longer see the account unavailable presence (§3.2.2,
+        §3.3.3); call before blocking.
+        """
         for resource in account.available():
             self._tell(account, (contact,), presence(UNAVAILABLE, resource.address))
 
     def hide_directed(self, resource: Resource, is_hidden: Callable[[Address], bool]) -> None:
-        """Those whom a resource had addressed will not see it any longer; ask before blocking takes effect."""
+        """Send unavailable presence to those whom a resource had addressed; call before blocking takes effect."""
         hidden = [address for address in resource.directed if is_hidden(address)]
         for address in hidden:
             del resource.directed[address]

@@ -1,7 +1,7 @@
 """Probes: answer requests for an account's presence (RFC 6121 §4.3.2, §4.6.6).
 
-Subscribers are told what each available resource said last. Everybody else is told the same, whether there is such an
-account or not: that there is no subscription. Only that answer waits for the store.
+Subscribers get the last presence of each available resource. Everybody else gets the same answer, whether there is such
+an account or not: that there is no subscription. Only that answer waits for the store.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Probes:
         self._store = store
 
     def answer(self, account: Account, stanza: Stanza) -> Later:
-        """A probe, answered by the rules of §4.3.2, or of §4.6.6 where the one who asks was addressed directly."""
+        """Answer a probe by the rules of §4.3.2, or of §4.6.6 if the sender was addressed directly."""
         asker, asked = stanza.from_, stanza.to
         assert asker is not None
         assert asked is not None
@@ -43,7 +43,7 @@ class Probes:
         return self._answer_stranger(account, asker)
 
     def _report(self, account: Account, asker: Address, asked: Address) -> None:
-        """The last presence of each available resource, or of the one that was asked for."""
+        """Send the last presence of each available resource, or of the one that was asked for."""
         shown = [each for each in account.available() if asked.is_bare or each.address == asked]
         for each in shown:
             assert each.presence is not None
@@ -63,11 +63,11 @@ class Probes:
             self._router.route(presence(UNSUBSCRIBED, account.address, asker.bare_address))
 
     async def _answer_stranger(self, account: Account, asker: Address) -> None:
-        """ "Unsubscribed", but not to one whose request is waiting: that would take the request back."""
+        """Answer "unsubscribed", but not to somebody whose request is waiting: that would withdraw the request."""
         relation = await self._store.relation(account.address.bare, asker.bare)
         if relation.request is None:
             self._router.route(presence(UNSUBSCRIBED, account.address, asker.bare_address))
 
     def answer_for_nobody(self, asker: Address, asked: Address) -> None:
-        """There is no such account, and nobody can tell that from an account that shares nothing with the asker."""
+        """Answer for a missing account as an account answers that shares nothing with the asker."""
         self._router.route(presence(UNSUBSCRIBED, asked.bare_address, asker.bare_address))

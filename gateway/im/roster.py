@@ -1,6 +1,6 @@
-"""Rosters on the wire: reading what a client sets, with every check of RFC 6121 §2.3.3; results, pushes and versions.
+"""Rosters on the wire: reading a roster set, with every check of RFC 6121 §2.3.3; results, pushes and versions.
 
-Pure: an Element comes in, a `RosterSet` or a StanzaError comes out; items go in, Elements come out.
+Pure functions: from an Element to a `RosterSet` or a StanzaError; from items to Elements.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gateway.xmpp.namespaces import ROSTER
 
 @dataclass(frozen=True, kw_only=True)
 class RosterSet:
-    """What a client wants of one contact: an item with this name and these groups, or that it be removed."""
+    """A client's change of one contact: an item with this name and these groups, or its removal."""
 
     contact: Address
     removes: bool = False
@@ -27,10 +27,10 @@ class RosterSet:
 
 
 def read_set(query: Element, owner: Address, limits: AccountLimits) -> RosterSet:
-    """The one change that a roster set asks for; attributes that only the server may set are ignored (§2.1.2)."""
+    """Return the one change in a roster set; attributes that only the server may set are ignored (§2.1.2)."""
     items = list(query.elements())
     if len(items) != 1 or items[0].namespace != ROSTER or items[0].name != "item":
-        raise StanzaError(StanzaCondition.BAD_REQUEST, "a roster set has exactly one item")
+        raise StanzaError(StanzaCondition.BAD_REQUEST, "a roster set must have exactly one item")
     item = items[0]
     contact = _read_contact(item.get("jid"), owner)
     if item.get("subscription") == "remove":
@@ -42,13 +42,13 @@ def read_set(query: Element, owner: Address, limits: AccountLimits) -> RosterSet
 
 def _read_contact(text: str | None, owner: Address) -> Address:
     if text is None:
-        raise StanzaError(StanzaCondition.BAD_REQUEST, "a roster item has a 'jid'")
+        raise StanzaError(StanzaCondition.BAD_REQUEST, "a roster item must have a 'jid'")
     try:
         contact = Address.parse(text)
     except MalformedAddress as error:
         raise StanzaError(StanzaCondition.JID_MALFORMED, error.problem) from error
     if not contact.is_bare:
-        raise StanzaError(StanzaCondition.BAD_REQUEST, "the 'jid' of a roster item has no resource")
+        raise StanzaError(StanzaCondition.BAD_REQUEST, "the 'jid' of a roster item must not have a resource")
     if contact == owner:
         raise StanzaError(StanzaCondition.NOT_ALLOWED, "an account cannot be its own contact")
     return contact
@@ -57,23 +57,23 @@ def _read_contact(text: str | None, owner: Address) -> Address:
 def _read_groups(item: Element, limits: AccountLimits) -> list[str]:
     groups = [group.text for group in item.elements(ROSTER, "group")]
     if len(groups) > limits.groups:
-        raise StanzaError(StanzaCondition.NOT_ACCEPTABLE, f"a contact is in at most {limits.groups} groups")
+        raise StanzaError(StanzaCondition.NOT_ACCEPTABLE, f"a contact may be in at most {limits.groups} groups")
     if len(set(groups)) != len(groups):
-        raise StanzaError(StanzaCondition.BAD_REQUEST, "a contact is in each group once")
+        raise StanzaError(StanzaCondition.BAD_REQUEST, "a contact may be in each group only once")
     for group in groups:
         if not group:
-            raise StanzaError(StanzaCondition.NOT_ACCEPTABLE, "a group has a name")
+            raise StanzaError(StanzaCondition.NOT_ACCEPTABLE, "a group must have a name")
         _check_length("the name of a group", group, limits)
     return groups
 
 
 def _check_length(what: str, text: str, limits: AccountLimits) -> None:
     if len(text.encode()) > limits.name_bytes:
-        raise StanzaError(StanzaCondition.NOT_ACCEPTABLE, f"{what} has at most {limits.name_bytes} bytes")
+        raise StanzaError(StanzaCondition.NOT_ACCEPTABLE, f"{what} may have at most {limits.name_bytes} bytes")
 
 
 def item_element(item: RosterItem) -> Element:
-    """A roster item as clients see it (§2.1.2)."""
+    """Return a roster item as clients see it (§2.1.2)."""
     return Element(
         ROSTER,
         "item",
@@ -89,16 +89,16 @@ def item_element(item: RosterItem) -> Element:
 
 
 def result(items: Iterable[RosterItem], version: str | None) -> Element:
-    """The whole roster; its version only for a client that knows of versions (§2.6.2)."""
+    """Return the whole roster; its version only for a client that supports versions (§2.6.2)."""
     return Element(ROSTER, "query", {"ver": version}, map(item_element, items))
 
 
 def push(contact: str, item: RosterItem | None, version: str) -> Element:
-    """One change, as it is pushed (§2.1.6); no item means that it was removed."""
+    """Return one change, as it is pushed (§2.1.6); no item means that it was removed."""
     child = item_element(item) if item else Element(ROSTER, "item", {"jid": contact, "subscription": "remove"})
     return Element(ROSTER, "query", {"ver": version}, [child])
 
 
 def pushes_since(changes: Iterable[RosterChange]) -> Iterator[Element]:
-    """What a client that remembers an older version has missed, oldest first (§2.6.3)."""
+    """Yield the changes that a client with an older version has missed, oldest first (§2.6.3)."""
     return (push(change.contact, change.item, change.version) for change in changes)

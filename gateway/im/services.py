@@ -1,8 +1,8 @@
-"""Services: what the server answers in an account's name (RFC 6121 §8.5.2.1.3, RFC 6120 §10.3.3).
+"""Services: requests that the server answers for an account (RFC 6121 §8.5.2.1.3, RFC 6120 §10.3.3).
 
-A table by type, namespace and name of the payload. Each service says who may use it, and what anybody else gets. An
-address without an account answers from the same table as an account answers a stranger, so that the answers do not tell
-which accounts there are.
+They are a table by type, namespace and name of the payload. Each service says who may use it, and what everybody else
+gets. An address without an account answers from the same table as an account answers a stranger, so that the answers do
+not reveal which accounts exist.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Audience(Enum):
 
 
 class Answered:
-    """Said by a service that has answered by itself."""
+    """Returned by a service that has answered by itself."""
 
 
 ANSWERED = Answered()
 
 
 class Request:
-    """One request to an account; `resource` is the client of the account that makes it, None for anybody else."""
+    """One request to an account; `resource` is the account's client that makes it, None for anybody else."""
 
     def __init__(self, account: Account, resource: Resource | None, stanza: Stanza, router: IRouter) -> None:
         self.account = account
@@ -53,7 +53,7 @@ class Request:
 
     @property
     def client(self) -> Resource:
-        """The account's own client: a service for the owner has no other."""
+        """The account's own client, which always exists in a service for the owner."""
         if self.resource is None:
             raise Misuse("this service is for the account's own clients")
         return self.resource
@@ -80,19 +80,19 @@ Reply: TypeAlias = Coroutine[Deferred[Any], Any, Element | Answered | None]
 
 @dataclass(frozen=True)
 class AccountService:
-    """A function that gives the payload of the result, or raises StanzaError; who may call it, and what others get."""
+    """A function that returns the payload of the result, or raises StanzaError; who may use it, and what others get."""
 
     answer: Callable[[Request], Reply]
     audience: Audience
     refusal: StanzaCondition = StanzaCondition.SERVICE_UNAVAILABLE
-    of_nobody: Element | None = None  # the result where there is no account; without it, `refusal` is the answer
+    of_nobody: Element | None = None  # the result if there is no account; without it, `refusal` is the answer
 
 
 ServiceKey: TypeAlias = tuple[str, str, str]
 
 
 class Services:
-    """The table, and the way through it."""
+    """The table of services, and its look-up."""
 
     def __init__(self, router: IRouter, store: IStore, table: Mapping[ServiceKey, AccountService]) -> None:
         self._router = router
@@ -100,7 +100,7 @@ class Services:
         self._table = table
 
     async def serve(self, account: Account, resource: Resource | None, stanza: Stanza) -> None:
-        """Answer a request to the account; a StanzaError is for the caller to answer with."""
+        """Answer a request to the account; raise StanzaError for the caller to answer with."""
         if (problem := check_iq(stanza)) is not None:
             raise problem
         request = Request(account, resource, stanza, self._router)
@@ -112,7 +112,7 @@ class Services:
             request.answer(payload)
 
     def serve_for_nobody(self, stanza: Stanza) -> None:
-        """Answer a request to an address without an account as any account answers a stranger; raises StanzaError."""
+        """Answer a request to an address without an account as any account answers a stranger; raise StanzaError."""
         if (problem := check_iq(stanza)) is not None:
             raise problem
         payload = stanza.element.first()

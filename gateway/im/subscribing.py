@@ -1,7 +1,7 @@
-"""Subscribing: presence stanzas that ask, allow, deny and end (RFC 6121 §3), by the tables of `subscriptions`.
+"""Subscribing: presence stanzas that manage subscriptions (RFC 6121 §3), by the tables of `subscriptions`.
 
-Each stanza is one change of one relation, made by the store with nothing in between. What it means for the contact
-and for the account's own clients follows when the change is kept: nobody is told of what a crash could undo.
+Each stanza is one change of one relation, which the store makes atomically. Its effects on the contact and on the
+account's own clients follow when the change is durable, so that nobody learns of anything that a crash could undo.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import Stanza, restored
 
-# A longer request is kept without its content: who asks is what matters.
+# A longer request is kept without its content, because only its sender matters.
 LONGEST_REQUEST = 4096
 
 
@@ -38,7 +38,7 @@ class Subscribing:
         self._lookup = addresses.lookup
 
     async def send(self, account: Account, stanza: Stanza) -> None:
-        """A client of the account says something to a contact (§3.1.2, §3.1.5, §3.2.2, §3.3.2, §3.4)."""
+        """Take a subscription stanza from a client of the account (§3.1.2, §3.1.5, §3.2.2, §3.3.2, §3.4)."""
         assert stanza.type is not None
         assert stanza.to is not None
         contact = stanza.to.bare_address
@@ -57,7 +57,7 @@ class Subscribing:
             self._presences.show_to(account, contact)
 
     async def receive(self, account: Account, stanza: Stanza) -> None:
-        """A contact says something to the account (§3.1.3, §3.1.6, §3.2.3, §3.3.3, §3.4.3)."""
+        """Take a subscription stanza from a contact (§3.1.3, §3.1.6, §3.2.3, §3.3.3, §3.4.3)."""
         assert stanza.type is not None
         assert stanza.from_ is not None
         contact, type_ = stanza.from_.bare_address, stanza.type
@@ -75,13 +75,13 @@ class Subscribing:
                 self._presences.show_to(account, contact)
 
     def _deliver(self, account: Account, stanza: Stanza) -> None:
-        """Requests are for whoever is available; the rest for those who see the roster change, and before it does."""
+        """Deliver requests to available resources; the rest to those that get roster pushes, before the push."""
         concerned = account.available() if stanza.type == SUBSCRIBE else account.interested()
         for resource in concerned:
             resource.send(stanza)
 
     async def greet(self, resource: Resource) -> None:
-        """A resource has become available: it gets the requests that wait, and ours are sent again (§3.1.2, §3.1.3)."""
+        """Send a new resource the waiting requests, and send ours again (§3.1.2, §3.1.3)."""
         account = resource.account
         for request in await self._store.requests(account.address.bare):
             if not account.blocks(self._lookup(request.contact)):

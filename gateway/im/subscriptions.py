@@ -1,12 +1,12 @@
 """Subscription states: the nine states of RFC 6121 appendix A, and its tables, as tables.
 
-A state is what one account knows about its relation to one contact. It moves by presence of four types, in two
-directions: `SENT` is what the account's own clients say (appendix A.2), `RECEIVED` what comes from the contact (A.3).
-Each row tells whether the stanza goes on (to the contact, or to the account's clients), which state follows, and
-what the server answers by itself. A stanza that does not go on and changes nothing ends here, without an error.
+A state is what one account knows about its relation to one contact. Presence of four types changes it, in two
+directions: `SENT` is from the account's own clients (appendix A.2), `RECEIVED` from the contact (A.3). Each row says
+whether the stanza is passed on (to the contact, or to the account's clients), which state follows, and what the server
+answers by itself. A stanza that is not passed on and changes nothing ends here, without an error.
 
 Pre-approval (§3.4) is one flag beside the state: a row of `SENT` may set it, every 'unsubscribed' that is sent clears
-it, and while it is set `PREAPPROVED` stands in for the rows of a 'subscribe' that is received.
+it, and while it is set `PREAPPROVED` replaces the rows of a received 'subscribe'.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ UNSUBSCRIBED = "unsubscribed"
 
 
 class SubscriptionState(Enum):
-    """A state of appendix A; the value says whether the account, and the contact, sees presence, and who waits."""
+    """A state of appendix A; the value says who sees whose presence, and whose request is pending."""
 
     NONE = (False, False, False, False)
     NONE_OUT = (False, False, True, False)
@@ -35,28 +35,28 @@ class SubscriptionState(Enum):
 
     @classmethod
     def of(cls, subscription: str, *, pending_out: bool, pending_in: bool) -> SubscriptionState:
-        """The state that these parts make; a request that a subscription has made moot does not count."""
+        """Return the state that these parts make; a request that a subscription has made moot does not count."""
         has_to, has_from = subscription in ("to", "both"), subscription in ("from", "both")
         return cls((has_to, has_from, pending_out and not has_to, pending_in and not has_from))
 
     @property
     def has_to(self) -> bool:
-        """Whether the account receives the contact's presence."""
+        """Return whether the account receives the contact's presence."""
         return self.value[0]
 
     @property
     def has_from(self) -> bool:
-        """Whether the contact receives the account's presence."""
+        """Return whether the contact receives the account's presence."""
         return self.value[1]
 
     @property
     def pending_out(self) -> bool:
-        """Whether the account has asked and the contact has not answered."""
+        """Return whether the account has asked and the contact has not answered."""
         return self.value[2]
 
     @property
     def pending_in(self) -> bool:
-        """Whether the contact has asked and the account has not answered."""
+        """Return whether the contact has asked and the account has not answered."""
         return self.value[3]
 
     @property
@@ -69,7 +69,7 @@ class SubscriptionState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRow:
-    """What one stanza does in one state; `then` is None where the state stays."""
+    """The effect of one stanza in one state; `then` is None if the state stays."""
 
     goes_on: bool
     then: SubscriptionState | None = None
@@ -88,7 +88,7 @@ def _on(then: SubscriptionState, answer: str | None = None) -> SubscriptionRow:
     return SubscriptionRow(True, then, answer)
 
 
-# A.2: presence from the account to the contact. It goes on: it is routed to the contact.
+# A.2: presence from the account to the contact. Passed on means routed to the contact.
 SENT: dict[str, dict[SubscriptionState, SubscriptionRow]] = {
     SUBSCRIBE: {  # A.2.1
         NONE: _on(NONE_OUT),
@@ -136,7 +136,7 @@ SENT: dict[str, dict[SubscriptionState, SubscriptionRow]] = {
     },
 }
 
-# A.3: presence from the contact to the account. It goes on: it is delivered to the account's clients.
+# A.3: presence from the contact to the account. Passed on means delivered to the account's clients.
 _ANSWER_SUBSCRIBED = SubscriptionRow(False, answer=SUBSCRIBED)
 RECEIVED: dict[str, dict[SubscriptionState, SubscriptionRow]] = {
     SUBSCRIBE: {  # A.3.1
@@ -185,7 +185,7 @@ RECEIVED: dict[str, dict[SubscriptionState, SubscriptionRow]] = {
     },
 }
 
-# A.3.1 note 1 and §3.4.2: a 'subscribe' that the account has approved before it came.
+# A.3.1 note 1 and §3.4.2: a 'subscribe' that the account had approved before it came.
 PREAPPROVED: dict[SubscriptionState, SubscriptionRow] = {
     NONE: SubscriptionRow(False, FROM, SUBSCRIBED),
     NONE_OUT: SubscriptionRow(False, FROM_OUT, SUBSCRIBED),
@@ -196,21 +196,21 @@ TYPES = frozenset(SENT)
 
 
 def sent(type_: str, state: SubscriptionState) -> SubscriptionRow:
-    """The row for presence of this type that the account sends."""
+    """Return the row for presence of this type that the account sends."""
     return SENT[type_][state]
 
 
 def received(type_: str, state: SubscriptionState, *, approved: bool = False) -> SubscriptionRow:
-    """The row for presence of this type that the account receives."""
+    """Return the row for presence of this type that the account receives."""
     if approved and type_ == SUBSCRIBE and state in PREAPPROVED:
         return PREAPPROVED[state]
     return RECEIVED[type_][state]
 
 
 def on_removal(state: SubscriptionState) -> tuple[str, ...]:
-    """What the account sends when it removes the contact from its roster, in order (§2.5.2).
+    """Return what the account sends when it removes the contact from its roster, in order (§2.5.2).
 
-    Beyond the RFC's letter a request that is pending is taken back or denied too: otherwise a contact could still
+    Going beyond the RFC's letter, a pending request is also withdrawn or denied: otherwise a contact could still
     approve it, and would go on sending presence to nobody.
     """
     return tuple(type_ for type_ in (UNSUBSCRIBE, UNSUBSCRIBED) if SENT[type_][state].then is not None)

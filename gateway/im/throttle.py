@@ -1,7 +1,7 @@
 """Throttle: limit the rate of updates; the last update always gets through.
 
 Presence goes from one client to every subscriber. So after a burst, updates are held back, each replaced by the next,
-and the last is let through when its time has come. Nothing but states that nobody has seen is lost.
+and the last one is sent when its time has come. Only states that nobody has seen are lost.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Throttle:
         self._timer: IDelayedCall | None = None
 
     def lets_pass(self) -> bool:
-        """Whether an update may be made now; if not, it should be held."""
+        """Return whether an update may be sent now; if not, it should be held."""
         self._refill()
         if self._timer is not None or self._spare < 1:
             return False
@@ -34,7 +34,7 @@ class Throttle:
         return True
 
     def hold(self, update: Callable[[], None]) -> None:
-        """Make the update when its time has come; it replaces the one that was held before."""
+        """Send the update when its time has come; it replaces the one that was held before."""
         self._held = update
         if self._timer is None:
             self._timer = self._clock.callLater((1 - self._spare) * self._seconds, self._let_through)

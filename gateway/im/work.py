@@ -1,8 +1,8 @@
 """WorkQueue: one job at a time for each account.
 
-Most of what happens to an account is done when the call returns. Some of it waits for the store; whatever concerns
-that account then waits behind it, so that stanzas never overtake each other. The queue is bounded. `Backlog` counts
-what waits in all the queues of a domain, so that those who send can be asked to pause.
+Most work for an account is done when the call returns. Some of it waits for the store; then everything for that account
+waits behind it, so that stanzas never overtake each other. The queue is bounded. `Backlog` counts what waits in all the
+queues of a domain, so that senders can be asked to pause.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from twisted.python.failure import Failure
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 
 Later: TypeAlias = Coroutine[Deferred[Any], Any, None] | None
-# A step gives None when it is done, or a coroutine when it has to wait for something.
+# A step returns None when it is done, or a coroutine if it has to wait for something.
 AccountJob: TypeAlias = Callable[..., Later]
-# What is told of a step that fails: the step's own arguments, and then the Failure.
+# Called for a step that fails, with the step's own arguments and then the Failure.
 Failed: TypeAlias = Callable[..., None]
 
 
@@ -28,12 +28,12 @@ class Backlog:
 
     def __init__(self, most: int) -> None:
         self.waiting = 0
-        self.busy: set[WorkQueue] = set()  # those in which something waits for the store
+        self.busy: set[WorkQueue] = set()  # the queues in which something waits for the store
         self._most = most
         self._paused: list[Deferred[None]] = []
 
     def changed(self, by: int) -> None:
-        """So many more steps wait, or fewer."""
+        """Change the number of waiting steps."""
         self.waiting += by
         if self._paused and self.waiting <= self._most // 2:
             paused, self._paused = self._paused, []
@@ -41,7 +41,7 @@ class Backlog:
                 each.callback(None)
 
     def room(self) -> Deferred[None] | None:
-        """None while there is room; else a Deferred that fires when there is room again."""
+        """Return None while there is room, else a Deferred that fires when there is room again."""
         if self.waiting < self._most:
             return None
         pause: Deferred[None] = Deferred()
@@ -49,9 +49,9 @@ class Backlog:
         return pause
 
     def cleared(self, rounds: int = 2) -> Deferred[None] | None:
-        """None when nothing is under way; else a Deferred that fires when all that is under way now is done.
+        """Return None if nothing is under way, else a Deferred that fires when everything under way now is done.
 
-        What one account's step leads to in another account is a step there: hence the second round.
+        A step of one account may cause one in another account: hence the second round.
         """
         if not self.busy or not rounds:
             return None
@@ -63,7 +63,7 @@ class WorkQueue:
     """The steps of one account, in order."""
 
     def __init__(self, backlog: Backlog, most: int, resumed: Callable[[], None]) -> None:
-        """`resumed` is called when steps that had to wait are done: what they wrote has to be flushed."""
+        """`resumed` is called when steps that had to wait are done: what they wrote must be flushed."""
         self.is_idle = True
         self._backlog = backlog
         self._most = most
@@ -83,7 +83,7 @@ class WorkQueue:
             failed(*arguments, Failure(too_much))
 
     def insist(self, step: AccountJob, failed: Failed, *arguments: Any) -> None:
-        """As `run`, for what must not be refused: there are few of those for each resource."""
+        """Run a step that must not be refused, as `run` does; there are few of those for each resource."""
         if self.is_idle:
             self.run(step, failed, *arguments)
         else:
@@ -94,7 +94,7 @@ class WorkQueue:
         self._backlog.changed(1)
 
     def mark(self) -> Deferred[None]:
-        """Fires when all that waits here now is done."""
+        """Return a Deferred that fires when everything that waits here now is done."""
         reached: Deferred[None] = Deferred()
         self.insist(lambda: reached.callback(None), lambda failure: None)
         return reached
@@ -108,7 +108,7 @@ class WorkQueue:
         self.is_idle = True
 
     def _is_done(self, step: AccountJob, failed: Failed, arguments: tuple[Any, ...]) -> bool:
-        """Take a step; False when it has to wait, and will go on by itself."""
+        """Take a step; return False if it has to wait, and will continue by itself."""
         try:
             later = step(*arguments)
         except Exception:

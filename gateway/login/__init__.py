@@ -2,5 +2,5 @@
 
 login.py      Login: find the server, log in, stay, leave                                RFC 6120 §3, §5-§7
 session.py    LoginSession: the connection, from its first byte to its last
-messaging.py   what a client says and hears: requests and answers, roster, presence       RFC 6121
+messaging.py   what a client sends and receives: requests, roster, presence       RFC 6121
 """

@@ -7,7 +7,7 @@
     ...
     await login.leave()
 
-TLS is required, and the server's certificate has to prove its domain before anything is told to it.
+TLS is required, and the server's certificate has to prove its domain before anything else is sent to it.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ TERMS = Terms(means=(Means.EXTERNAL, Means.PASSWORD))
 
 @dataclass(frozen=True, kw_only=True)
 class LoginTools:
-    """What all logins of a process share."""
+    """The tools that all logins of a process share."""
 
     reactor: Any
     resolver: Resolver
     contexts: TLSContexts
-    judge: CertificateJudge  # of servers, for clients: `CertificateJudge(trust, service=CLIENT)`
+    judge: CertificateJudge  # for checking servers: `CertificateJudge(trust, service=CLIENT)`
     tools: StreamTools
     compute: Callable[[Compute], Deferred[Computed]]
     budget: Budget = field(default_factory=Budget)
@@ -77,9 +77,9 @@ class Visit:
         hear: Callable[[Stanza], None] = lambda stanza: None,
         note: Callable[[str], None] = lambda step: None,
     ) -> None:
-        """`identity` is our certificate, for EXTERNAL; `connect` takes the place of the DNS.
+        """`identity` is our certificate, for EXTERNAL; `connect` replaces the DNS.
 
-        `hear` gets what comes, `note` each step on the way in.
+        `hear` is called with each stanza that comes, `note` with each step on the way in.
         """
         self.steps: list[str] = []
         self._credentials = credentials
@@ -93,7 +93,7 @@ class Visit:
         self._session: LoginSession | None = None
 
     async def enter(self) -> Messaging:
-        """Log in; raises Unreachable or LoginFailed."""
+        """Log in; raise Unreachable or LoginFailed."""
         login_tools, domain = self._login_tools, self._credentials.account.domain
         resolution = await login_tools.resolver.resolve(
             domain,
@@ -117,9 +117,9 @@ class Visit:
                     raise
 
     async def leave(self) -> str:
-        """Close the stream; the answer is how it ended."""
+        """Close the stream; return how it ended."""
         if self._session is None:
-            return "nobody had entered"
+            return "there was no login"
         self._session.connection.close()
         return await self._session.gone
 
@@ -129,7 +129,7 @@ class Visit:
 
     def _new_session(self, connection: Connection) -> LoginSession:
         attempt = AttemptLog(
-            lambda notice: None,  # each step is noted by the session itself
+            lambda notice: None,  # the session itself reports each step
             self._login_tools.reactor.seconds,
             next(self._numbers),
             Direction.OUT,
@@ -156,7 +156,7 @@ class Visit:
 
     @property
     def _wish(self) -> str | None:
-        """A resource is asked for where the account was given with one; else the server makes it."""
+        """Return the account's resource, if it was given with one; else the server makes it."""
         return self._credentials.account.resource or None
 
     def _messaging(self, own: Address, connection: Connection) -> Messaging:
@@ -168,7 +168,7 @@ class Visit:
 
 
 def accept_server(header: StreamHeader, facts: Facts) -> Facts:
-    """The header of the server that we called: it answers for that domain, and under TLS it proves it."""
+    """Check the header of the server that we called: it must answer for that domain, and under TLS prove it."""
     assert facts.remote is not None
     if header.from_domain not in (None, facts.remote):
         raise StreamError(StreamCondition.INVALID_FROM, "this is not the domain that was called")

@@ -1,7 +1,7 @@
 """Requests and answers, the roster, and the presence of contacts, for a logged-in client (RFC 6121).
 
-Nobody's word is taken for somebody else's: an answer counts when kind, sender and id are those that were asked, and the
-roster is changed by our own server alone (RFC 6120 §8.2.3, RFC 6121 §2.1.6). Every request gets an answer.
+Nobody can answer for somebody else: an answer counts only if kind, sender and id match the request, and only our own
+server can change the roster (RFC 6120 §8.2.3, RFC 6121 §2.1.6). Every request gets an answer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST_CONTACTS_SEEN = 10_000
 
 
 class RequestRefused(GatewayError):
-    """A request was answered by an error."""
+    """A request was answered with an error."""
 
     def __init__(self, condition: str, text: str) -> None:
         super().__init__(f"{condition}: {text}" if text else condition)
@@ -48,7 +48,7 @@ class Contact:
 
     @classmethod
     def of(cls, item: Element) -> Contact:
-        """The contact that a roster item describes."""
+        """Return the contact that a roster item describes."""
         return cls(
             address=item.get("jid") or "",
             name=item.get("name") or "",
@@ -69,23 +69,25 @@ class Messaging:
         new_id: Callable[[], str],
         clock: IReactorTime,
     ) -> None:
-        """`write` sends a stanza; `hear` gets what is for whoever uses the login: messages, presence."""
+        """`write` sends a stanza; `hear` is called with the stanzas for the user of the login: messages, presence."""
         self.own = own
         self.roster: dict[str, Contact] = {}
         self.roster_version = ""
-        self.presences: dict[str, Element] = {}  # what each full JID has said last, while it is available
+        self.presences: dict[str, Element] = {}  # the last presence of each full JID, while it is available
         self._write = write
         self._hear = hear
         self._new_id = new_id
         self._clock = clock
         self._waiting: dict[tuple[str, str], tuple[Deferred[Element], Any]] = {}  # by responder and id
 
-    # -- what we say -------------------------------------------------------------------------------------------------
+    # -- sending -----------------------------------------------------------------------------------------------------
 
     def ask(
         self, kind: str, payload: Element, to: Address | None = None, seconds: float = ANSWER_SECONDS
     ) -> Deferred[Element]:
-        """Send an iq of type get or set; fires with the result, fails with RequestRefused or NoAnswer."""
+        """Send an iq of type get or set; the Deferred fires with the result, or fails with
+        RequestRefused or NoReply.
+        """
         id_ = self._new_id()
         key = (self._responder(to), id_)
         answer: Deferred[Element] = Deferred()
@@ -96,16 +98,16 @@ class Messaging:
         return answer
 
     async def get_roster(self) -> None:
-        """Ask for the roster, telling the version that we have; from then on changes are pushed to us (§2.1.3)."""
+        """Request the roster, with the version that we have; from then on changes are pushed to us (§2.1.3)."""
         version = {"ver": self.roster_version} if self.roster_version else {}
         result = await self.ask("get", Element(ROSTER, "query", version))
         query = result.first(ROSTER, "query")
-        if query is not None:  # an empty result: what we have is the newest version (§2.6.3)
+        if query is not None:  # an empty result means that we have the newest version (§2.6.3)
             self.roster = {item.get("jid") or "": Contact.of(item) for item in query.elements(ROSTER, "item")}
             self.roster_version = query.get("ver") or ""
 
     async def set_contact(self, contact: Address, name: str = "", *groups: str) -> None:
-        """Add a contact or change it (§2.3, §2.4)."""
+        """Add or change a contact (§2.3, §2.4)."""
         inside = [Element(ROSTER, "group", {}, [group]) for group in groups]
         item = Element(ROSTER, "item", {"jid": contact.bare, "name": name or None}, inside)
         await self.ask("set", Element(ROSTER, "query", {}, [item]))
@@ -116,7 +118,7 @@ class Messaging:
         await self.ask("set", Element(ROSTER, "query", {}, [item]))
 
     def say(self, to: Address, body: str, kind: str = "chat", *, subject: str = "", thread: str = "") -> str:
-        """Send a message; the answer is its id."""
+        """Send a message; return its id."""
         id_ = self._new_id()
         texts = {"subject": subject, "body": body, "thread": thread}
         children = [Element(CONTENT, name, {}, [text]) for name, text in texts.items() if text]
@@ -124,13 +126,13 @@ class Messaging:
         return id_
 
     def show(self, to: Address | None = None, kind: str | None = None, *children: Element) -> None:
-        """Send presence: broadcast or directed, of any type; also what subscriptions are made by (§3, §4)."""
+        """Send presence: broadcast or directed, of any type, including those for subscriptions (§3, §4)."""
         self._write(Element(CONTENT, "presence", {"to": to.full if to is not None else None, "type": kind}, children))
 
-    # -- what we hear ------------------------------------------------------------------------------------------------
+    # -- receiving ---------------------------------------------------------------------------------------------------
 
     def received(self, stanza: Stanza) -> None:
-        """A stanza came; one with a flaw is dropped."""
+        """Take a stanza; one with a flaw is dropped."""
         if stanza.flaw is not None:
             return
         if stanza.name == "iq":
@@ -144,7 +146,7 @@ class Messaging:
         responder = self._responder(stanza.from_)
         waiting = self._waiting.pop((responder, stanza.id or ""), None)
         if waiting is None:
-            return  # nobody asked, or not them (CVE-2024-46957)
+            return  # unsolicited, or from somebody else (CVE-2024-46957)
         answer, timer = waiting
         timer.cancel()
         if stanza.type == "result":
@@ -153,7 +155,7 @@ class Messaging:
             answer.errback(_refusal(stanza.element))
 
     def _asked(self, stanza: Stanza) -> None:
-        """Every request is answered (RFC 6120 §8.2.3)."""
+        """Answer a request, as every request must be (RFC 6120 §8.2.3)."""
         try:
             reply: Stanza | None = result_reply(stanza, self._answer(stanza))
         except StanzaError as error:
@@ -194,11 +196,11 @@ class Messaging:
             self.presences.pop(sender.full, None)
 
     def _is_our_server(self, sender: Address | None) -> bool:
-        """Whether this is our own account speaking (RFC 6121 §2.1.6)."""
+        """Return whether this is our own account (RFC 6121 §2.1.6)."""
         return sender is None or sender.full == self.own.bare
 
     def _responder(self, address: Address | None) -> str:
-        """Return the entity that answers for an address: our server and our account are one."""
+        """Return the entity that answers for an address: our server and our account count as one."""
         if address is None or address.full in (self.own.bare, self.own.full, self.own.domain):
             return self.own.bare
         return address.full
@@ -206,7 +208,7 @@ class Messaging:
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def end(self, reason: str) -> None:
-        """The stream is gone: nothing will be answered any longer."""
+        """Fail all requests, because the stream is gone."""
         for key in tuple(self._waiting):
             self._give_up(key, reason)
         self.presences.clear()
@@ -227,5 +229,5 @@ def _refusal(iq: Element) -> RequestRefused:
 
 
 def _with_sender(stanza: Stanza, own: Address) -> Stanza:
-    """A request without 'from' is our server's, in our account's name (RFC 6120 §8.1.2.1)."""
+    """Return a request with a sender: one without 'from' is from our server, for our account (RFC 6120 §8.1.2.1)."""
     return stanza if stanza.from_ is not None else stanza.readdressed(from_=own.bare_address)

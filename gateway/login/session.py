@@ -26,11 +26,11 @@ from gateway.xmpp.stanzas import Stanza
 
 
 class LoginFailed(GatewayError):
-    """The other server did not let us in; says why."""
+    """The other server refused the login, for the reason in the message."""
 
 
 class LoginSession:
-    """Negotiates, and hands stanzas on."""
+    """Negotiates, and passes stanzas on."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class LoginSession:
         compute: Callable[[Compute], Deferred[Computed]],
         note: Callable[[str], None],
     ) -> None:
-        """`make_messaging` is called with our new address when stanzas may pass; `note` hears of each step."""
+        """`make_messaging` is called with our new address when stanzas may pass; `note` is called with each step."""
         self.connection = connection
         self.attempt = attempt
         self.messaging: Messaging | None = None
@@ -49,7 +49,7 @@ class LoginSession:
         self._make_messaging = make_messaging
         self._compute = compute
         self._note = note
-        self.was_refused = False  # by the server itself, which another target would not change
+        self.was_refused = False  # by the server itself, so another address would not help
         self._told = ""
 
     # -- as a Session ------------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ class LoginSession:
         return None
 
     def outstanding(self) -> Deferred[None] | None:
-        """Session.outstanding: what could be answered at once has been."""
+        """Return None: everything that can be answered at once has been."""
         return None
 
     def room(self) -> Deferred[None] | None:

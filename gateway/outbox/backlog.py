@@ -1,16 +1,16 @@
-"""KeptBacklog: what is kept of one pair, from the moment at which it cannot be sent until it is settled.
+"""KeptBacklog: the kept stanzas of one pair, from the moment when they cannot be sent until they are settled.
 
-    gathered     what one turn brought; the next flush puts it into the outbox
-    being put    the transaction with it is not on the disk yet
-    kept         on the disk alone; in memory is how much it is
-    page         read from the disk again, or still known from being put: next to be sent
+    gathered     stanzas of this turn; the next flush puts them into the outbox
+    being put    in a transaction that is not on the disk yet
+    kept         only on the disk; memory has their number and size
+    page         read from the disk, or remembered from being put: next to be sent
     in flight    written to a stream, and not settled
     exposed      in flight, and sent again if the gateway dies now: not yet noted on the disk as settled or read
     following    not kept, and in memory alone: sent when everything that was kept before it has been
 
-While no stream is open there is neither page nor flight. When one does, pages are read one after the other and sent as
-the window allows; what comes meanwhile is put behind them. When nothing is left to be sent, and the window is open,
-whoever owns the backlog is told that it has caught up, and need not put what can be sent at once.
+While no stream is open there is neither page nor flight. Once one is, pages are read one after the other and sent as
+the window allows; later stanzas are put behind them. When nothing is left to be sent and the window is open, the owner
+of the backlog is told that it has caught up, and need not put stanzas that can be sent at once.
 
 A stanza is settled by its acknowledgement, by a ping behind it, or by time (`settlement`). If the stream breaks
 before, it is still on the disk, and is sent again. What had been written without being kept, and was not acknowledged,
@@ -47,9 +47,9 @@ from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import Stanza, restored
 
-_PAGE_BYTES = 1 << 20  # as much as is held in memory of what is to be sent
+_PAGE_BYTES = 1 << 20  # the most bytes in memory that wait to be sent
 _PAGE_STANZAS = 500
-_PUTTING_BYTES = 1 << 20  # more than this under way to the disk, and whoever sends waits
+_PUTTING_BYTES = 1 << 20  # beyond this many bytes under way to the disk, senders wait
 _BATCH_STANZAS = MOST // 2  # so that one half of the window is written while the other is being acknowledged
 _BATCH_BYTES = 1 << 16
 _BOUNCES = 50  # at a time, four times a second
@@ -67,7 +67,7 @@ class Waiting(Stanza):
 
     @classmethod
     def of(cls, stanza: Stanza, kept: KeptStanza, backlog: KeptBacklog) -> Waiting:
-        """Return a stanza with what is known of it."""
+        """Return a stanza with its number and times in the outbox."""
         waiting = cls(stanza.name, stanza.raw, stanza.to, stanza.from_, stanza.type, stanza._id)
         waiting.accepted, waiting.expires = kept.accepted, kept.expires
         waiting.number, waiting.backlog = kept.number, backlog
@@ -86,7 +86,7 @@ class KeepRules:
 
 
 class BacklogOwner(Protocol):
-    """The route that a backlog is of."""
+    """The route that owns a backlog."""
 
     @property
     def keep_rules(self) -> KeepRules: ...
@@ -99,35 +99,35 @@ class BacklogOwner(Protocol):
         """The domain of ours that says since when a stanza has waited (XEP-0203)."""
 
     def bounce(self, stanza: Stanza, error: StanzaError) -> None:
-        """Tell a sender that this is the end of a stanza."""
+        """Answer a stanza with an error."""
 
     def write_kept(self, batch: Sequence[Stanza]) -> Collection[Stanza]:
-        """Write these to the stream; the answer is what could not be written at all, and has been bounced."""
+        """Write these to the stream; return those that could not be written at all and have been bounced."""
 
     def write_follower(self, stanza: Stanza) -> None:
         """Write a stanza that is not kept: what was kept before it has been written."""
 
     def ask(self, resource: str, answered: Callable[[], None]) -> None:
-        """Write a ping to the stream; `answered` is called when there is an answer."""
+        """Write a ping to the stream; call `answered` when there is an answer."""
 
     def doubted(self, count: int) -> None:
         """Note that this many stanzas count as delivered, and that only time speaks for it."""
 
     def room(self) -> Deferred[None] | None:
-        """None when there is room on the stream; else a Deferred that fires when there is."""
+        """Return None if there is room on the stream, else a Deferred that fires when there is."""
 
     def remember_only(self, stanzas: Sequence[Stanza]) -> None:
-        """Let these wait in memory, as without an outbox: it takes none at the moment."""
+        """Let these wait in memory, as if there were no outbox, because it accepts none at the moment."""
 
     def caught_up(self) -> None:
-        """Nothing is left to be sent."""
+        """Note that nothing is left to be sent."""
 
     def emptied(self) -> None:
-        """Nothing is kept any longer."""
+        """Note that nothing is kept any longer."""
 
 
 class KeptBacklog:
-    """What is kept of one pair."""
+    """The kept stanzas of one pair."""
 
     def __init__(self, pair: DomainPair, keeper: Keeper, owner: BacklogOwner, flight: Flight | None = None) -> None:
         """`flight` is shared by all pairs that go out on one stream; left out: the pair has its own."""
@@ -144,16 +144,17 @@ class KeptBacklog:
         self._page_bytes = 0
         self._in_flight: deque[Waiting] = deque()
         self._exposed: deque[int] = deque()  # numbers
-        self._marked_upto = 0  # of what is in flight, the disk knows or is being told that it was read
-        self._is_unread = keeper.waiting(pair) > 0  # whether the disk may have more than what has been read
+        self._marked_upto = 0  # of those in flight, the disk knows, or will soon, that these were read
+        self._is_unread = keeper.waiting(pair) > 0  # the disk may have more than what has been read
         self._is_reading = False
         self._is_blocked = False
         self._read_upto = 0
-        self._stream = 0  # counts the streams; 0 and negative: none stands
+        self._stream = 0  # counts the streams; 0 or negative: none is open
         self._streams = 0
-        self._plain: tuple[int, int] | None = None  # what was sent without a stamp has none the next time
+        # the stanza sent last without a stamp, which has none the next time either
+        self._plain: tuple[int, int] | None = None
         self._attempt = 0
-        self._first_new: int | None = None  # the first one that was put since this attempt began
+        self._first_new: int | None = None  # the first stanza put since this attempt began
         self._in_doubt: list[tuple[Stanza, int]] | None = None  # on a stream that may be resumed
         self._doubtful_puts = 0
         self._told_of_doubt: list[Callable[[], None]] = []
@@ -164,7 +165,7 @@ class KeptBacklog:
         self._impatience = Timer(keeper.clock)
         self._ping_soon = Timer(keeper.clock)
 
-    # -- what comes --------------------------------------------------------------------------------------------------
+    # -- new stanzas ---------------------------------------------------------------------------------------------
 
     @property
     def is_empty(self) -> bool:
@@ -176,9 +177,9 @@ class KeptBacklog:
         return not self._gathered and not self._keeper.waiting(self.pair)
 
     def takes(self, stanza: Stanza) -> bool:
-        """Gather a stanza for the next flush; False where it is none that is kept, or the outbox takes none.
+        """Gather a stanza for the next flush; return False if it is never kept, or the outbox accepts none.
 
-        While something is kept of the pair, a stanza that cannot be kept is bounced: in memory it would be overtaken.
+        While anything of the pair is kept, a stanza that cannot be kept is bounced: in memory it would be overtaken.
         """
         keep = keeping(stanza)
         if keep is Keep.NO:
@@ -327,7 +328,7 @@ class KeptBacklog:
     # -- a stream ----------------------------------------------------------------------------------------------------
 
     def begin(self, *, is_managed: bool) -> None:
-        """Send what is kept on a stream that has opened."""
+        """Start sending the kept stanzas on a stream that has opened."""
         self._streams += 1
         self._stream = self._streams
         means = SettlementMeans.MANAGED if is_managed else SettlementMeans.PINGED
@@ -351,7 +352,7 @@ class KeptBacklog:
         self._put_gathered()
 
     def acknowledged(self, stanzas: Sequence[Stanza]) -> None:
-        """The other side has taken responsibility for these, of all that was sent on the stream."""
+        """Note that the other side has taken responsibility for these, of all that was sent on the stream."""
         upto = max([each.number for each in stanzas if type(each) is Waiting and each.backlog is self], default=0)
         if upto and self.settlement is not None:
             self._settled(self.settlement.acknowledged(upto) or Settled(upto=upto))
@@ -359,7 +360,7 @@ class KeptBacklog:
     def broke(
         self, made: Break | None, unacknowledged: Sequence[Stanza], *, resuming: bool, blamed: Stanza | None = None
     ) -> Collection[int]:
-        """The stream is gone. Keep what of `unacknowledged` is to be kept; the answer is the ids of these objects.
+        """Note that the stream is gone, and keep those of `unacknowledged` that are to be kept; return their ids.
 
         If it is `resuming`, `returned` tells later what of it has not arrived. `made` is None where the flight, which
         others share, has been told already.
@@ -404,7 +405,7 @@ class KeptBacklog:
         }
 
     def returned(self, unacknowledged: Sequence[Stanza]) -> list[Stanza]:
-        """It is known what of a stream that broke has not arrived; the answer is what of it is not kept here."""
+        """Take the stanzas of a broken stream that have not arrived; return those that are not kept here."""
         doubt = self._in_doubt
         if doubt is None and not self._doubtful_puts:
             return [each for each in unacknowledged if type(each) is not Waiting or each.backlog is not self]
@@ -502,7 +503,7 @@ class KeptBacklog:
 
     @property
     def _room_in_flight(self) -> int:
-        """How many more may be in flight."""
+        """Return how many more may be in flight."""
         assert self.settlement is not None
         is_timed = self.settlement.means is SettlementMeans.TIMED
         if is_timed and self.flight.window.step is None and self.flight.has_space:
@@ -584,7 +585,7 @@ class KeptBacklog:
         failure.trap(OutboxError)
         if stream == self._stream:
             self._is_reading, self._is_unread = False, True
-            self._keeper.clock.callLater(1.0, self._read_again, stream)  # the outbox looks again by itself
+            self._keeper.clock.callLater(1.0, self._read_again, stream)  # the outbox tries again by itself
 
     def _read_again(self, stream: int) -> None:
         if stream == self._stream:
@@ -599,15 +600,15 @@ class KeptBacklog:
 
     @property
     def has_begun(self) -> bool:
-        """Return whether what is kept is being sent on an open stream."""
+        """Return whether kept stanzas are being sent on an open stream."""
         return self._stream > 0
 
     def go_on(self) -> None:
-        """The operator has released the domain."""
+        """Continue, because the operator has released the domain."""
         self._send()
 
     def dropped(self) -> None:
-        """The operator has dropped what is kept: what was read of it is not sent either."""
+        """Forget what was read, because the operator has dropped the kept stanzas."""
         self._page.clear()
         self._page_bytes = 0
         self._is_unread = True
@@ -617,7 +618,7 @@ class KeptBacklog:
     # -- settling ----------------------------------------------------------------------------------------------------
 
     def _prove(self) -> None:
-        """Have a ping written, and its answer noted, where they are due; look again when time has settled something."""
+        """Write a ping if one is due, and come back when time has settled something."""
         settlement = self.settlement
         assert settlement is not None
         now = self._keeper.clock.seconds()
@@ -635,20 +636,20 @@ class KeptBacklog:
             self._mark(settlement.read_upto)
 
     def _mark(self, upto: int) -> None:
-        """Note on the disk what has been read: a crash will not send it again, so others may take its place."""
+        """Record on the disk what has been read: a crash will not send it again, so others may take its place."""
         outbox = self._keeper.outbox
         assert outbox is not None
         self._marked_upto = upto
         outbox.mark_read(self.pair, upto).addErrback(_told_elsewhere).addCallback(self._noted, upto, self._stream)
 
     def _unmark(self) -> None:
-        """What was read by a server whose stream broke may be lost there: it is sent again, whatever happens to us."""
+        """Forget what was read, because the server may have lost it when its stream broke: it is sent again."""
         if self._marked_upto and self._keeper.outbox is not None:
             self._keeper.outbox.mark_read(self.pair, 0).addErrback(_told_elsewhere)
         self._marked_upto = 0
 
     def _noted(self, _: object, upto: int, stream: int) -> None:
-        """Everything up to this number is exposed no longer."""
+        """Note that nothing up to this number is exposed any longer."""
         if stream != self._stream:
             return
         before = len(self._exposed)
@@ -735,7 +736,7 @@ class KeptBacklog:
     # -- ends --------------------------------------------------------------------------------------------------------
 
     def has_hold_of(self, number: int) -> bool:
-        """Return whether that stanza is being sent, so that it is not for others to end it."""
+        """Return whether that stanza is being sent, so that nobody else may end it."""
         if self._stream <= 0 and not self._in_doubt:
             return False
         first = self._in_flight[0].number if self._in_flight else self._page[0].number if self._page else None
@@ -747,12 +748,12 @@ class KeptBacklog:
         self._remove([stanza.number])
 
     def trying(self) -> None:
-        """Note that the domain is tried: what is put from now on is new, if the try fails."""
+        """Note that the domain is being tried: stanzas put from now on are new if the attempt fails."""
         self._attempt += 1
         self._first_new = None
 
     def failed(self, verdict: str, error: StanzaError, *, definite: bool) -> None:
-        """A try failed. A definite verdict ends what is new; and, the second time after a while, all that is kept."""
+        """Note that an attempt failed. A definite verdict ends new stanzas; a second one after a while ends all."""
         outbox = self._keeper.outbox
         if outbox is None:
             return
@@ -771,12 +772,12 @@ class KeptBacklog:
         outbox.state(self.pair.target).addCallbacks(known, _told_elsewhere)
 
     def reached(self) -> None:
-        """The domain was reached: what it was like before no longer matters."""
+        """Note that the domain was reached: earlier failures no longer matter."""
         if self._keeper.outbox is not None:
             self._keeper.outbox.remember(self.pair.target, None).addErrback(_told_elsewhere)
 
     def _return_all(self, after: int, error: StanzaError) -> None:
-        """Bounce all that is kept behind a number, in slices."""
+        """Bounce all stanzas kept behind a number, in slices."""
         outbox = self._keeper.outbox
         if outbox is None or self._stream > 0:
             return
@@ -798,5 +799,5 @@ def _name(raw: bytes) -> str:
 
 
 def _told_elsewhere(failure: Failure) -> None:
-    """Pass over a failure of the outbox: its condition has been logged, and what was settled is remembered there."""
+    """Ignore a failure of the outbox: its condition has been logged, and it remembers what was settled."""
     failure.trap(OutboxError)

@@ -1,8 +1,8 @@
 """Chunks: stanzas of one pair that were put together, as one row; and the numbers of the stanzas in them.
 
-A row for what one flush brought costs a tenth of a row a stanza. The number of a stanza is that of its chunk and its
-place in the chunk, so that one integer names it and numbers grow as chunks do. Which stanzas of a chunk have had their
-end is a bit for each; with 63 of them at most, the bits fit into an integer of SQLite.
+A row for each flush costs a tenth of a row for each stanza. A stanza's number consists of its chunk's number and its
+place in the chunk, so it is one integer and increases with the chunks. One bit for each stanza of a chunk says whether
+it has had its end; with at most 63 of them, the bits fit into an SQLite integer.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from gateway.xmpp.addresses import DomainPair
 
 STANZAS = 63
 BYTES = 65_536
-STANZA_BYTES = 8  # what a stanza takes beside its own bytes, about: its length, and a part of a row
+STANZA_BYTES = 8  # the approximate memory of a stanza beside its own bytes: its length, and its part of a row
 
-_PLACES = 6  # bits of a number that say the place in the chunk
+_PLACES = 6  # the bits of a number that hold the place in the chunk
 _PLACE = (1 << _PLACES) - 1
 
 
@@ -47,7 +47,7 @@ def bits_of(numbers: Iterable[int]) -> dict[int, int]:
 
 
 def size_of(stanzas: Sequence[bytes]) -> int:
-    """Return the room that stanzas take."""
+    """Return the size of stanzas in bytes."""
     return sum(map(len, stanzas)) + STANZA_BYTES * len(stanzas)
 
 
@@ -66,11 +66,11 @@ class Chunk:
 
     @property
     def live(self) -> int:
-        """Return how many stanzas have had no end."""
+        """Return how many stanzas have not had their end."""
         return len(self.stanzas) - self.done.bit_count()
 
     def waiting(self, after: int = 0) -> Iterator[tuple[int, bytes]]:
-        """Yield the number and the bytes of each stanza that has had no end, behind that number."""
+        """Yield the number and the bytes of each stanza behind that number that has not had its end."""
         for place, stanza in enumerate(self.stanzas):
             number = number_of(self.sequence, place)
             if number > after and not self.done >> place & 1:
@@ -78,7 +78,7 @@ class Chunk:
 
 
 class Packer:
-    """What is put before the next transaction begins, as chunks: stanzas of one pair share them."""
+    """Packs what is put before the next transaction begins into chunks, which stanzas of one pair share."""
 
     def __init__(self, sequence: Iterator[int]) -> None:
         """`sequence` gives the numbers of chunks."""
@@ -103,7 +103,7 @@ class Packer:
 
     def add_newest(self, pair: DomainPair, key: bytes, stanza: bytes, accepted: float, expires: float) -> int:
         """Add a stanza that replaces the one with the same key, and return its number."""
-        self._open.pop(pair, None)  # what comes later is behind it
+        self._open.pop(pair, None)  # later stanzas go behind it
         chunk = self._begin(pair, accepted, expires)
         chunk.key = key
         chunk.stanzas.append(stanza)
@@ -126,7 +126,7 @@ def pack(stanzas: Sequence[bytes]) -> bytes:
 
 
 def unpack(content: bytes) -> list[bytes]:
-    """Return the stanzas in a row; Damaged where the lengths do not fit the content."""
+    """Return the stanzas in a row; raise Damaged if the lengths do not match the content."""
     if len(content) < 4:
         raise Damaged("the content is cut short")
     count = int.from_bytes(content[:4], "little")

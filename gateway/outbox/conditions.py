@@ -1,10 +1,11 @@
-"""The conditions of an outbox: a row for each, with a sentence for people and what follows from it.
+"""The conditions of an outbox: one row for each, with a sentence for people and its consequences.
 
-Only READY takes stanzas. Every other condition but CLOSED ends by itself: the outbox looks again after some seconds and
-is READY when the cause is gone. Meanwhile READS means that what is kept can be read, on the open connection, and
-SHRINKS that it can be settled and removed, too. With NOTHING the file is closed, and reopened with every look. After
-a failed fsync nobody knows which of the pages written before it are on the disk (the kernel forgets what it could not
-write), and a second fsync on the same handle would report success for nothing: so IO_ERROR always reopens.
+Only READY accepts stanzas. Every other condition except CLOSED ends by itself: the outbox tries again after some
+seconds and is READY when the cause is gone. Meanwhile READS means that kept stanzas can be read, on the open
+connection, and SHRINKS that they can also be settled and removed. With NOTHING the file is closed, and reopened at
+every attempt. After a failed fsync nobody knows which of the earlier pages are on the disk (the kernel forgets those
+that it could not write), and a second fsync on the same handle would falsely report success; so IO_ERROR always
+reopens.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ class Works(IntEnum):
 
 
 class Condition(Enum):
-    """How the outbox is: its word in `status` and metrics, a sentence, a remedy, and what still works."""
+    """The condition of an outbox: its word in `status` and metrics, a sentence, a remedy, and what still works."""
 
     READY = ("ready", "the outbox is in order", "", Works.TAKES)
     DISK_FULL = (
         "disk-full",
-        "the disk of the outbox is full, so nothing more is kept; what is kept already is still delivered",
+        "the disk of the outbox is full, so nothing more is kept; stanzas already kept are still delivered",
         "make room on that disk",
         Works.SHRINKS,
     )
@@ -64,7 +65,7 @@ class Condition(Enum):
     CORRUPT = (
         "corrupt",
         "the file of the outbox is damaged",
-        "move it away, with its -wal and -shm: a new one is made; `sqlite3 FILE .recover` may get the old one's rows",
+        "move it away, with its -wal and -shm: a new one is made; `sqlite3 FILE .recover` may recover the old rows",
         Works.NOTHING,
     )
     FOREIGN = (
@@ -87,10 +88,10 @@ class Condition(Enum):
     )
     BUSY = (
         "busy",
-        "the disk of the outbox is too slow for what is asked of it",
+        "the disk of the outbox is too slow for the load",
         "see what else keeps that disk busy",
         Works.TAKES,
-    )  # of an error only: the outbox itself stays READY
+    )  # only of an error: the outbox itself stays READY
     CLOSED = ("closed", "the outbox is closed", "", Works.NOTHING)
 
     def __init__(self, word: str, sentence: str, remedy: str, works: Works) -> None:
@@ -101,9 +102,9 @@ class Condition(Enum):
 
     @property
     def is_ready(self) -> bool:
-        """Return whether stanzas are taken."""
+        """Return whether stanzas are accepted."""
         return self is Condition.READY
 
 
 PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds before each look whether the cause is gone; the last one repeats."""
+"""Seconds before each attempt to recover; the last one repeats."""

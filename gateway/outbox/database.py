@@ -1,12 +1,12 @@
-"""The file of an outbox: opening it, what its errors mean, and the reserve for the day on which the disk is full.
+"""The file of an outbox: opening it, the meaning of its errors, and the reserve for a full disk.
 
-Durability as for accounts (`gateway.storage.files`): a write-ahead log and `synchronous=FULL`. Beyond it, what was
-delivered leaves nothing behind: `secure_delete` overwrites rows that go, and the log is emptied when nothing happens.
+Durability is as for accounts (`gateway.storage.files`): a write-ahead log and `synchronous=FULL`. In addition,
+delivered stanzas leave nothing behind: `secure_delete` overwrites deleted rows, and the log is emptied when idle.
 
-A full disk must not stop deliveries, and to forget what was delivered takes room in the log. So a file of RESERVE_BYTES
-lies beside the database, with room for as much as the log holds between two checkpoints. When the disk is full it is
-removed, the log is emptied into the database in its place, and what is kept goes on being settled. The outbox takes
-stanzas again when the reserve could be made again, and there is as much room again beside it.
+A full disk must not stop deliveries, but deleting what was delivered needs space in the log. So a file of RESERVE_BYTES
+is kept beside the database, as large as the log gets between two checkpoints. When the disk is full it is deleted, the
+log is emptied into the database, and kept stanzas can still be settled. The outbox accepts stanzas again when the
+reserve could be made again, and there is as much space again beside it.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ KIND = FileKind(
     ),
 )
 RESERVE_BYTES = 1 << 19
-_VACUUM_PAGES = 2000  # that are given back to the file system at a time
+_VACUUM_PAGES = 2000  # returned to the file system at a time
 
-# By the primary code of SQLite's errors, and by the number of the system's.
+# By the primary code of SQLite's errors, and by the system's error number.
 _OF_SQLITE = {
     sqlite3.SQLITE_FULL: Condition.DISK_FULL,
     sqlite3.SQLITE_BUSY: Condition.LOCKED,
@@ -64,7 +64,7 @@ _OF_SYSTEM = {
 
 
 def condition_of(error: BaseException) -> tuple[Condition, str]:
-    """Return what an error of the file means, and what the system said: by the error, or by what caused it."""
+    """Return the meaning of a file error, and the system's message: of the error, or of its cause."""
     cause: BaseException | None = error
     while cause is not None:
         match cause:
@@ -86,7 +86,7 @@ def condition_of(error: BaseException) -> tuple[Condition, str]:
 
 def _of_sqlite(error: sqlite3.Error) -> Condition:
     code: int = getattr(error, "sqlite_errorcode", 0)
-    if code == sqlite3.SQLITE_IOERR_SHMSIZE:  # the index of the log could not be made larger
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:  # the index of the log could not be enlarged
         return Condition.DISK_FULL
     return _OF_SQLITE.get(code & 0xFF, Condition.IO_ERROR)
 
@@ -103,7 +103,7 @@ class StoredPair:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """An open file, and what is in it."""
+    """An open file, and its content."""
 
     connection: Connection
     pairs: tuple[StoredPair, ...]
@@ -121,10 +121,10 @@ class Database:
         self._was_open = False
 
     def open(self, not_kept: Collection[int] = ()) -> Opened:
-        """Open the file and see that it can be written; OutboxUnavailable names what is wrong.
+        """Open the file and check that it can be written; raise OutboxUnavailable with what is wrong.
 
-        `not_kept` are chunks of which it was said that they could not be written: should they be there, they go. The
-        first time, what an earlier process has marked as read is settled.
+        `not_kept` are chunks that were reported as not written: any that are there are deleted. The first time, stanzas
+        that an earlier process has marked as read are settled.
         """
         try:
             connection = open_file(self.path, KIND)
@@ -145,16 +145,17 @@ class Database:
             raise OutboxUnavailable(*condition_of(error)) from error
 
     def look(self, connection: Connection) -> None:
-        """See, outside of any transaction, whether the file can be written again; raise sqlite3.Error where not."""
+        """Check, outside of any transaction, that the file can be written again; raise sqlite3.Error if not."""
         self.tidy(connection)
         try:
             self._look(connection)
             free = os.statvfs(self.path)
         except OSError as error:
             raise OutboxUnavailable(*condition_of(error)) from error
-        if free.f_bavail * free.f_frsize < RESERVE_BYTES:  # it would soon be full again, and say so again and again
+        # it would soon be full again, and report that again and again
+        if free.f_bavail * free.f_frsize < RESERVE_BYTES:
             self._give_reserve_up()
-            raise OutboxUnavailable(Condition.DISK_FULL, "there is hardly any room")
+            raise OutboxUnavailable(Condition.DISK_FULL, "hardly any space is free")
 
     def _look(self, connection: Connection) -> None:
         self._make_reserve()
@@ -173,7 +174,7 @@ class Database:
         try:
             os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
         except OSError:
-            self._give_reserve_up()  # a part of it may have been had
+            self._give_reserve_up()  # a part of it may have been written
             raise
         finally:
             os.close(descriptor)
@@ -182,18 +183,18 @@ class Database:
         self._reserve.unlink(missing_ok=True)
 
     def make_room(self, connection: Connection) -> None:
-        """Give the reserve up on a full disk, and empty the log: what is kept can be settled."""
+        """Delete the reserve on a full disk, and empty the log, so that kept stanzas can be settled."""
         self._give_reserve_up()
         self.empty_log(connection)
 
     def empty_log(self, connection: Connection) -> None:
-        """Write what is in the log into the database; what was delivered is in neither afterwards."""
+        """Write the log into the database; afterwards neither contains delivered stanzas."""
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def tidy(self, connection: Connection) -> None:
-        """Give room back to the file system, and empty the log."""
+        """Return free space to the file system, and empty the log."""
         self.empty_log(connection)
-        # A page a step, and only a script is stepped to its end where there is no result.
+        # A step frees a page, and without a result only a script is run to its end.
         connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES});")
         self.empty_log(connection)
 

@@ -1,4 +1,4 @@
-"""Delay stamps (XEP-0203): mark a stanza that waited with the time since when, as its last child."""
+"""Delay stamps (XEP-0203): mark a stanza that waited with the time when it was accepted, as its last child."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from gateway.xmpp.elements import escape_attribute
 from gateway.xmpp.namespaces import DELAY
 
 PROMPT_SECONDS = 10.0
-"""What waited for no longer bears no stamp: nobody would notice."""
+"""A stanza that waited no longer than this has no stamp: nobody would notice."""
 
 _NAME = re.compile(rb"<([^\s/>]++)")
 
 
 def is_late(accepted: float, now: float) -> bool:
-    """Return whether a stanza that goes out now has waited for so long that it has to say so."""
+    """Return whether a stanza sent now has waited so long that it needs a stamp."""
     return now - accepted > PROMPT_SECONDS
 
 
 def delayed(raw: bytes, domain: Domain, accepted: float) -> bytes:
-    """Return a stanza with the stamp of when it was accepted, by the server of `domain`.
+    """Return a stanza with the stamp of when the server of `domain` accepted it.
 
-    Whoever sends it again sends these bytes again: receivers that drop doubles compare ids, but some compare all.
+    A second sending must use the same bytes: receivers that drop duplicates compare ids, but some compare everything.
     """
     moment = datetime.fromtimestamp(accepted, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     stamp = f"<delay xmlns='{DELAY}' from='{escape_attribute(domain)}' stamp='{moment}'/>".encode()

@@ -21,11 +21,11 @@ from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 
 AGREE_SECONDS = 600.0
-"""How far two definite verdicts lie apart before what is kept is bounced."""
+"""The time between two definite verdicts after which kept stanzas are bounced."""
 
 
 def failed(before: Failing | None, *, verdict: str, reason: str, definite: bool, now: float) -> tuple[Failing, bool]:
-    """Return what is remembered of a domain after a try failed, and whether what is kept for it is to be bounced."""
+    """Return what to remember of a domain after a failed attempt, and whether to bounce its kept stanzas."""
     first_definite = before.definite_since if before is not None else None
     failing = Failing(
         failures=before.failures + 1 if before is not None else 1,
@@ -38,12 +38,12 @@ def failed(before: Failing | None, *, verdict: str, reason: str, definite: bool,
 
 
 def expired(domain: Domain, accepted: float) -> StanzaError:
-    """Return what the sender of a stanza is told whose time is over; `cancel`, or clients would begin again."""
+    """Return the error for an expired stanza; of type `cancel`, or clients would try again."""
     moment = datetime.fromtimestamp(accepted, UTC).strftime("%Y-%m-%d %H:%M UTC")
     text = f"the server of {domain} could not be reached since {moment}, when this was sent"
     return StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, text, error_type="cancel")
 
 
 def not_taken(domain: Domain) -> StanzaError:
-    """Return what the sender of a stanza is told over which the other server ended its streams."""
-    return StanzaError(StanzaCondition.NOT_ACCEPTABLE, f"the server of {domain} does not take it")
+    """Return the error for a stanza over which the other server ended its streams."""
+    return StanzaError(StanzaCondition.NOT_ACCEPTABLE, f"the server of {domain} does not accept it")

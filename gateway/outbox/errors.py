@@ -9,16 +9,16 @@ from gateway.xmpp.errors import GatewayError, StanzaCondition, StanzaError
 
 
 class Bound(Enum):
-    """A bound of the outbox, in words for the sender of the stanza that met it."""
+    """A limit of the outbox, in words for the sender of a refused stanza."""
 
-    TOTAL = "this server has no room for more stanzas that wait"
-    SENDER = "too many stanzas from this domain wait already"
-    PAIR = "too many stanzas wait for that server already"
-    PAIRS = "stanzas wait for too many servers already"
+    TOTAL = "this server has no room for more waiting stanzas"
+    SENDER = "too many stanzas from this domain are already waiting"
+    PAIR = "too many stanzas are already waiting for that server"
+    PAIRS = "stanzas are already waiting for too many servers"
 
 
 class OutboxError(GatewayError):
-    """Something was not kept, read or removed; what was there before is unchanged."""
+    """Something was not kept, read or removed; the previous state is unchanged."""
 
     def stanza_error(self) -> StanzaError:
         """Return the error for the sender of a stanza that was not kept."""
@@ -26,7 +26,7 @@ class OutboxError(GatewayError):
 
 
 class OutboxFull(OutboxError):
-    """A stanza would be beyond a bound, which `bound` names."""
+    """A stanza would exceed a limit, which `bound` names."""
 
     def __init__(self, bound: Bound) -> None:
         super().__init__(bound.value)
@@ -37,7 +37,7 @@ class OutboxFull(OutboxError):
 
 
 class OutboxUnavailable(OutboxError):
-    """The outbox cannot work now; `condition` names why, `detail` is what the system said."""
+    """The outbox cannot work now; `condition` says why, `detail` is the system's message."""
 
     def __init__(self, condition: Condition, detail: str = "") -> None:
         super().__init__(f"{condition.sentence}: {detail}" if detail else condition.sentence)
@@ -45,5 +45,5 @@ class OutboxUnavailable(OutboxError):
         self.detail = detail
 
     def stanza_error(self) -> StanzaError:
-        text = "this server cannot keep stanzas that wait at the moment"
+        text = "this server cannot keep waiting stanzas at the moment"
         return StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text, reason=str(self))

@@ -1,8 +1,8 @@
-"""Keeper: what everybody shares who keeps stanzas in the outbox, and the one answer to "is it safe by now?".
+"""Keeper: the part that all keepers of stanzas share, and the one answer to "is everything safe?".
 
-A stanza counts as handled, and is acknowledged to its sender (XEP-0198 §4), once the transaction with it is on disk. So
-whoever counts stanzas asks `unsafe` once for each batch. The answer is None while nothing is being written, which is
-nearly always; else it fires when everything that was put up to now has been kept, or has had another end.
+A stanza counts as handled, and is acknowledged to its sender (XEP-0198 §4), once its transaction is on disk. So code
+that counts stanzas calls `unsafe` once for each batch. It returns None while nothing is being written, which is nearly
+always; otherwise a Deferred that fires when everything put so far has been kept, or has had another end.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gateway.xmpp.addresses import Domain, DomainPair
 
 
 class Keeper:
-    """The outbox, once it is open, and what is being put into it."""
+    """The outbox, once it is open, and the transactions under way to it."""
 
     def __init__(
         self, clock: Any, time_of_day: Callable[[], float], name: str = "xg", *, space: Space | None = None
@@ -36,7 +36,7 @@ class Keeper:
         self.time_of_day = time_of_day
         self.space = space
         self.outbox: IOutbox | None = None
-        self.held: set[Domain] = set()  # by the operator: nothing that is kept is sent there
+        self.held: set[Domain] = set()  # by the operator: kept stanzas are not sent there
         self.counts: dict[str, int] = dict.fromkeys(COUNTED, 0)
         self._name = name
         self._numbers = count(1)
@@ -45,11 +45,11 @@ class Keeper:
 
     @property
     def takes(self) -> bool:
-        """Return whether stanzas are taken now."""
+        """Return whether stanzas are accepted now."""
         return self.outbox is not None and self.outbox.condition.works >= Works.TAKES
 
     def refusal(self) -> OutboxUnavailable:
-        """Return why nothing is taken."""
+        """Return why stanzas are refused."""
         return OutboxUnavailable(self.outbox.condition if self.outbox is not None else Condition.CLOSED)
 
     def new_resource(self) -> str:
@@ -61,14 +61,14 @@ class Keeper:
         return self.outbox.waiting(pair) if self.outbox is not None else 0
 
     def put(self, pair: DomainPair, stanzas: Sequence[bytes], accepted: float, expires: float) -> Deferred[Any]:
-        """Keep stanzas in order; the result is their numbers."""
+        """Keep stanzas in order; return their numbers."""
         outbox = self.outbox
         if outbox is None:
             return fail(self.refusal())
         return self._watched(outbox.put(pair, stanzas, accepted=accepted, expires=expires))
 
     def put_newest(self, pair: DomainPair, key: bytes, stanza: bytes, accepted: float, expires: float) -> Deferred[Any]:
-        """Keep a stanza in place of an older one; the result is a list of its number."""
+        """Keep a stanza in place of an older one; return a list of its number."""
         outbox = self.outbox
         if outbox is None:
             return fail(self.refusal())

@@ -36,7 +36,7 @@ P = ParamSpec("P")
 def _deferred(
     method: Callable[Concatenate[MemoryOutbox, P], T],
 ) -> Callable[Concatenate[MemoryOutbox, P], Deferred[T]]:
-    """Let a method that answers at once give a Deferred, as IOutbox has it."""
+    """Make a synchronous method return a Deferred, as IOutbox requires."""
 
     @wraps(method)
     def deferred(self: MemoryOutbox, /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
@@ -56,7 +56,7 @@ class MemoryOutbox:
         self._limits = limits
         self._sequence = count(1)
         self._tallies = Tallies(limits)
-        self._chunks: dict[int, Chunk] = {}  # by sequence, and so in order
+        self._chunks: dict[int, Chunk] = {}  # by sequence number, so in order
         self._of_pair: dict[DomainPair, dict[int, Chunk]] = {}
         self._keyed: dict[tuple[DomainPair, bytes], int] = {}
         self._held: set[Domain] = set()
@@ -125,7 +125,7 @@ class MemoryOutbox:
 
     @_deferred
     def mark_read(self, pair: DomainPair, upto: int) -> None:
-        """There is no other process that could ask."""
+        """Do nothing: there is no other process that could ask."""
 
     @_deferred
     def remove(self, numbers: Collection[int]) -> None:
@@ -265,7 +265,7 @@ class MemoryOutbox:
         self._of_pair.setdefault(chunk.pair, {})[chunk.sequence] = chunk
 
     def _mark(self, chunk: Chunk, bits: int) -> None:
-        """Note the end of some stanzas of a chunk, and forget the chunk when all have had theirs."""
+        """Record the end of some stanzas of a chunk, and forget the chunk when all have had theirs."""
         before = chunk.live
         chunk.done |= bits & (1 << len(chunk.stanzas)) - 1
         if chunk.live:

@@ -1,4 +1,4 @@
-"""`[outbox]` to an outbox: which kind, where, with which key, and in which thread it works."""
+"""From `[outbox]` to an outbox: which kind, where, with which key, and in which thread it works."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def open_outbox(
 ) -> SqliteOutbox | MemoryOutbox:
     """Open the outbox that `url` names: `sqlite:FILE`, relative to the state folder, or `memory:`.
 
-    A file that cannot be used is not an error here: it is a condition of the outbox, which `tell` hears and which ends
-    with its cause. ConfigError is for what only another configuration mends, a key file among it. Without a thread of
-    its own everything is done in the caller's.
+    An unusable file is not an error here: it is a condition of the outbox, which is passed to `tell` and ends with its
+    cause. ConfigError is for problems that only a new configuration solves, such as a bad key file. Without a reactor,
+    everything is done in the caller's thread.
     """
     scheme, colon, rest = url.partition(":")
     if scheme == "memory" and colon and not rest:
         return MemoryOutbox(limits=limits)
     if scheme != "sqlite" or not rest:
-        raise ConfigError(KEY, f'"{url}" is no outbox: write "sqlite:FILE", FILE relative to the state folder')
+        raise ConfigError(KEY, f'"{url}" is not an outbox: write "sqlite:FILE", with FILE relative to the state folder')
     seal = Seal(load_key(key_file)) if key_file is not None else None
     worker = Worker(reactor, "outbox") if in_thread else None
     outbox = SqliteOutbox(

@@ -1,9 +1,9 @@
-"""The records that an outbox takes and gives, and how much it may hold.
+"""The records of an outbox, and its limits.
 
-Every kept stanza has a number. Numbers grow within a pair in the order in which its stanzas were put, and none is used
-for two stanzas while the process runs, so a number that is settled late never means a newer stanza.
+Every kept stanza has a number. Numbers increase within a pair in the order in which its stanzas were put, and none is
+used twice while the process runs, so a number that is settled late never means a newer stanza.
 
-Times are seconds since 1970: they are compared over restarts.
+Times are seconds since 1970, because they are compared across restarts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from gateway.xmpp.addresses import Domain, DomainPair
 
 AGES = (300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 76_800)
-"""The upper bounds of the columns of `DomainSummary.ages`, in seconds; one more column is for what is older."""
+"""The upper bounds of the columns of `DomainSummary.ages`, in seconds; one more column is for older stanzas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class KeptStanza:
 
 @dataclass(frozen=True, kw_only=True)
 class ExpiredStanza:
-    """A stanza whose time is over: it is kept until it is removed, so that its end is told first."""
+    """An expired stanza: it is kept until it is removed, so that its sender is answered first."""
 
     pair: DomainPair
     number: int
@@ -38,7 +38,7 @@ class ExpiredStanza:
 
 @dataclass(frozen=True, kw_only=True)
 class AsideStanza:
-    """A stanza that was taken out of its queue for the operator to look at; its sender has had an error."""
+    """A stanza that was taken out of its queue for the operator to look at; its sender got an error."""
 
     number: int
     pair: DomainPair
@@ -61,7 +61,7 @@ class WithheldStanza:
 
 @dataclass(frozen=True, kw_only=True)
 class PairState:
-    """What is kept of one pair."""
+    """The kept stanzas of one pair, counted."""
 
     pair: DomainPair
     stanzas: int
@@ -77,17 +77,17 @@ class Failing:
     since: float
     verdict: str
     reason: str
-    definite_since: float | None = None  # when a verdict that no waiting mends was first given, and not revoked since
+    definite_since: float | None = None  # when a definite verdict was first given, and not revoked since
 
 
 @dataclass(frozen=True, kw_only=True)
 class DomainState:
-    """What is known of one domain that stanzas wait for."""
+    """What is known about one domain that stanzas wait for."""
 
     domain: Domain
     pairs: tuple[PairState, ...] = ()
     is_held: bool = False  # by the operator: nothing is sent until it is released
-    aside: int = 0  # stanzas that were taken out of the queue
+    aside: int = 0  # the number of stanzas taken out of the queue
     failing: Failing | None = None
 
     @property
@@ -97,7 +97,7 @@ class DomainState:
 
     @property
     def bytes(self) -> int:
-        """Return how much room they take."""
+        """Return their size in bytes."""
         return sum(pair.bytes for pair in self.pairs)
 
     @property
@@ -114,16 +114,16 @@ class DomainSummary:
     stanzas: int
     bytes: int
     oldest: float
-    ages: tuple[int, ...]  # one number for each column of AGES, and one for what is older
+    ages: tuple[int, ...]  # one number for each column of AGES, and one for older stanzas
     is_held: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutboxLimits:
-    """How much an outbox may hold.
+    """The limits of an outbox.
 
-    A sending domain may have as much as is still free: one alone fills half of the outbox, two a third each. So
-    whatever one of them does, there is room for the next.
+    A sending domain may use as much as is still free: one alone can fill half of the outbox, two a third each. So there
+    is always room for the next one.
     """
 
     bytes: int = 1 << 30

@@ -1,8 +1,8 @@
 """Retention rules: which stanzas an outbox keeps while they cannot be delivered, as a table.
 
-A row is a stanza's name and type, with the reason. A message with content depends on what is in it: hints of its sender
-(XEP-0334) and notices of typing (XEP-0085) alone are not kept. Nearly every message is decided by its first bytes; a
-tree is built only where they leave a doubt.
+A row is a stanza's name and type, with the reason. For a message with content it depends on the content: messages with
+only hints of the sender (XEP-0334) or typing notices (XEP-0085) are not kept. Nearly every message is decided by its
+first bytes; a tree is built only in doubt.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ CHAT_STATES = "http://jabber.org/protocol/chatstates"
 
 
 class Keep(Enum):
-    """Whether a stanza is kept."""
+    """The decision whether a stanza is kept."""
 
     NO = auto()  # it ends as it would without an outbox
     YES = auto()  # in order
-    NEWEST = auto()  # in place of an older one that says the same of the same two people
-    BY_CONTENT = auto()  # only a row has it: YES or NO, by what is in the message
+    NEWEST = auto()  # in place of an older one with the same meaning for the same two people
+    BY_CONTENT = auto()  # only in the table: YES or NO, depending on the message
 
 
 class Rule(NamedTuple):
@@ -36,9 +36,9 @@ class Rule(NamedTuple):
 
 
 _NO, _YES, _NEWEST, _BY_CONTENT = Keep
-_STALE = "it tells how things are, and will be wrong later"
-_AGREE = "losing one leaves two rosters that disagree for good (RFC 6121 §3); only the last one counts"
-_ANSWERED = "whoever asks gets an answer or an error soon (RFC 6120 §8.2.3), and nobody waits for it later"
+_STALE = "it describes a state that will have changed by then"
+_AGREE = "losing one leaves two rosters in permanent disagreement (RFC 6121 §3); only the last one counts"
+_ANSWERED = "the asker gets an answer or an error soon (RFC 6120 §8.2.3), and does not wait for it later"
 
 RULES: dict[str, dict[str | None, Rule]] = {
     "message": {
@@ -46,7 +46,7 @@ RULES: dict[str, dict[str | None, Rule]] = {
         "chat": Rule(_BY_CONTENT, "people read it later (RFC 6121 §5.2.2)"),
         "groupchat": Rule(_NO, "the occupant has left the room by then (XEP-0045 §7.4)"),
         "headline": Rule(_NO, "a headline is for now, and is not stored (RFC 6121 §5.2.2, §8.5.2.1.1)"),
-        "error": Rule(_NO, "it answers what its receiver no longer waits for (RFC 6120 §8.3.1)"),
+        "error": Rule(_NO, "its receiver no longer waits for the answer (RFC 6120 §8.3.1)"),
     },
     "presence": {
         None: Rule(_NO, _STALE),
@@ -56,7 +56,7 @@ RULES: dict[str, dict[str | None, Rule]] = {
         "subscribed": Rule(_NEWEST, _AGREE),
         "unsubscribe": Rule(_NEWEST, _AGREE),
         "unsubscribed": Rule(_NEWEST, _AGREE),
-        "error": Rule(_NO, "it answers what its receiver no longer waits for (RFC 6120 §8.3.1)"),
+        "error": Rule(_NO, "its receiver no longer waits for the answer (RFC 6120 §8.3.1)"),
     },
     "iq": {
         "get": Rule(_NO, _ANSWERED),
@@ -65,25 +65,25 @@ RULES: dict[str, dict[str | None, Rule]] = {
         "error": Rule(_NO, _ANSWERED),
     },
 }
-# A message without a type, or with one that nobody knows, is a normal one (RFC 6121 §5.2.2); no other stanza is kept.
+# A message without a type, or with an unknown one, is a normal one (RFC 6121 §5.2.2); no other stanza is kept.
 _UNKNOWN = {
     "message": RULES["message"]["normal"],
     "presence": Rule(_NO, "there is no such type"),
     "iq": Rule(_NO, "there is no such type"),
 }
 
-# What a presence of that type is about: a request for the receiver's presence, or an answer about the sender's.
+# The subject of a presence of that type: a request for the receiver's presence, or an answer about the sender's.
 _REQUEST, _ANSWER = b"request", b"answer"
 _ABOUT = {"subscribe": _REQUEST, "unsubscribe": _REQUEST, "subscribed": _ANSWER, "unsubscribed": _ANSWER}
 
 # The start of an element without a prefix. Groups: the plain start tag of a body; the namespace that the element
-# declares first of all, in either kind of quotes.
+# declares first, in either kind of quotes.
 _CHILD = re.compile(
     rb"<(?:(body>)|(?!thread[\s/>])[^\s/>!?:]++(?:[ \t\r\n]++xmlns=(?:'([^'&]++)'|\"([^\"&]++)\"))?[\s/>])"
 )
-_NO_STORE = b"no-store"  # the name of an element is spelled in one way only
+_NO_STORE = b"no-store"  # the name of an element has only one spelling
 _SAYS_NOTHING = (HINTS.encode(), CHAT_STATES.encode())
-_REFERENCE = b"&#"  # by which a namespace can be spelled otherwise
+_REFERENCE = b"&#"  # can spell a namespace differently
 
 
 def rule(stanza: Stanza) -> Rule:
@@ -97,7 +97,7 @@ def keeping(stanza: Stanza) -> Keep:
     if keep is not _BY_CONTENT:
         return keep
     raw = stanza.raw
-    at = raw.find(b"<", 1)  # of the first child, as no attribute can hold it
+    at = raw.find(b"<", 1)  # of the first child, because no attribute can contain it
     if at > 0 and _NO_STORE not in raw and (child := _CHILD.match(raw, at)):
         body, single, double = child.groups()
         if body or ((namespace := single or double) and namespace not in _SAYS_NOTHING):
@@ -108,7 +108,7 @@ def keeping(stanza: Stanza) -> Keep:
 
 
 def _by_content(message: Element) -> Keep:
-    """Return whether a message says anything that is worth reading later."""
+    """Return YES if a message has any content worth reading later, else NO."""
     hints = {hint.name for hint in message.elements(HINTS)}
     if "no-store" in hints:
         return _NO
@@ -121,9 +121,9 @@ def _by_content(message: Element) -> Keep:
 
 
 def key_of(presence: Stanza) -> bytes:
-    """Return what a newer presence replaces an older one by: the direction, and the two people.
+    """Return the key by which a newer presence replaces an older one: the direction, and the two people.
 
-    It is a digest, so that addresses stay as secret at rest as what they send.
+    It is a digest, so that addresses stay as secret at rest as the stanzas.
     """
     assert presence.from_ is not None
     assert presence.to is not None

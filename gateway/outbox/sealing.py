@@ -1,7 +1,7 @@
-"""Encryption at rest: the content of each row by AES-256-GCM, with a key from a file of the operator's.
+"""Encryption at rest: the content of each row by AES-256-GCM, with a key from a file of the operator.
 
-What a row is bound to (its place in the table) is authenticated with it, so that rows cannot be exchanged. Domains,
-sizes and times are not secret: the operator looks at them. Nonces are random; 96 bits are enough for 2^32 rows.
+The place of a row in the table is authenticated with it, so that rows cannot be exchanged. Domains, sizes and times are
+not secret, because the operator looks at them. Nonces are random; 96 bits are enough for 2^32 rows.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Seal:
         self._cipher = AESGCM(key)
 
     def close(self, content: bytes, place: bytes) -> bytes:
-        """Return the content encrypted, bound to that place."""
+        """Encrypt the content and bind it to that place."""
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, content, place)
 
     def open(self, sealed: bytes, place: bytes) -> bytes:
-        """Return the content; WrongKey where it was not sealed with this key for that place."""
+        """Return the content; raise WrongKey if it was not sealed with this key for that place."""
         try:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place)
         except (InvalidTag, ValueError) as error:
@@ -43,17 +43,17 @@ class Seal:
 
 
 def load_key(file: Path) -> bytes:
-    """Return the key in a file; ConfigError says what is wrong, and how one is made."""
+    """Return the key in a file; raise ConfigError with what is wrong, and how to make one."""
     try:
         with file.open("rb") as stream:
             key = stream.read(KEY_BYTES + 1)
     except FileNotFoundError as error:
-        raise ConfigError(CONFIG_KEY, f"there is no {file}; {how_to_make(file)}") from error
+        raise ConfigError(CONFIG_KEY, f"{file} does not exist; {how_to_make(file)}") from error
     except OSError as error:
         raise ConfigError(CONFIG_KEY, f"cannot read {file}: {error.strerror}") from error
     if len(key) != KEY_BYTES:
         more = "more" if len(key) > KEY_BYTES else str(len(key))
-        raise ConfigError(CONFIG_KEY, f"{file} has {more} bytes, and a key has {KEY_BYTES}; {how_to_make(file)}")
+        raise ConfigError(CONFIG_KEY, f"{file} has {more} bytes, but a key has {KEY_BYTES}; {how_to_make(file)}")
     return key
 
 

@@ -28,11 +28,11 @@ from enum import Enum, auto
 from itertools import islice
 
 GRACE_SECONDS = 3.0
-_GATHER_SECONDS = 1.0  # what is written within it is one batch to the clock, so that a busy stream costs no more
+_GATHER_SECONDS = 1.0  # writes within this time are one batch, so that a busy stream costs no more
 
 
 class SettlementMeans(Enum):
-    """What proves that a stanza was taken over."""
+    """The proof that a stanza was taken over."""
 
     MANAGED = auto()
     PINGED = auto()
@@ -40,16 +40,16 @@ class SettlementMeans(Enum):
 
 
 class SettlementState(Enum):
-    """Whether the other side has read a stream's latest stanzas, by pings."""
+    """Whether pings show that the other side has read a stream's latest stanzas."""
 
     IDLE = auto()  # it has
-    WRITTEN = auto()  # nobody knows, and no ping is open
+    WRITTEN = auto()  # not known, and no ping is open
     ASKED = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settled:
-    """Everything up to this number may be forgotten; `in_doubt`: nothing but time speaks for it."""
+    """Everything up to this number may be forgotten; `in_doubt`: only time supports this."""
 
     upto: int
     in_doubt: bool = False
@@ -64,7 +64,7 @@ class _Batch:
 
 
 class Settlement:
-    """The proof of what was written of one pair to one stream."""
+    """The proof of delivery for the stanzas of one pair on one stream."""
 
     def __init__(self, means: SettlementMeans, silence_seconds: float) -> None:
         self.means = means
@@ -78,12 +78,12 @@ class Settlement:
         self._graces: deque[tuple[int, float]] = deque()  # each read up to a number, and since when
 
     def wants_ping(self, *, pressed: bool) -> bool:
-        """Return whether a ping is to be written behind what was written; `pressed`: more waits to be sent."""
+        """Return whether to write a ping behind what was written; `pressed`: more is waiting to be sent."""
         is_due = self.means is SettlementMeans.PINGED and self.state is SettlementState.WRITTEN
         return is_due and (pressed or not self._graces)
 
     def written(self, upto: int, count: int, now: float) -> None:
-        """Note that `count` stanzas were written, the last of them with this number."""
+        """Record that `count` stanzas were written, the last of them with this number."""
         self.in_flight += count
         last = self._batches[-1] if self._batches else None
         if last is not None and now - last.begun < _GATHER_SECONDS and last.upto != self._asked_upto:
@@ -94,25 +94,25 @@ class Settlement:
             self.state = SettlementState.WRITTEN
 
     def asked(self, now: float) -> None:
-        """Note that a ping stands behind everything that was written."""
+        """Record that a ping was written behind everything else."""
         self.state = SettlementState.ASKED
         self._asked_upto = self._batches[-1].upto
         self._asked_at = now
 
     def answered(self, now: float) -> None:
-        """Note that the open ping was answered; an answer that nobody waits for says nothing."""
+        """Record the answer to the open ping; an answer to no open ping means nothing."""
         if self.state is SettlementState.ASKED:
             self.read_upto = self._asked_upto
             self._graces.append((self._asked_upto, now))
             self.state = self._of_rest()
 
     def acknowledged(self, upto: int) -> Settled | None:
-        """Note what an h covers."""
+        """Record what an h covers."""
         return self._settle(upto, in_doubt=False)
 
     @property
     def due(self) -> float | None:
-        """Return when `passed` has to be called next; None: not before something happens."""
+        """Return when `passed` must be called next; None: not before something happens."""
         if self.means is SettlementMeans.MANAGED or not self._batches:
             return None
         moments = [since + GRACE_SECONDS for _, since in islice(self._graces, 1)]
@@ -139,7 +139,7 @@ class Settlement:
         return self._settle(old[-1], in_doubt=True) if old else None
 
     def broke(self) -> int:
-        """Note that the stream is gone; return how many stanzas are unsettled, and may arrive twice."""
+        """Record that the stream is gone; return how many stanzas are unsettled, and may arrive twice."""
         count, self.in_flight = self.in_flight, 0
         self._batches.clear()
         self._graces.clear()

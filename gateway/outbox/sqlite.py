@@ -50,12 +50,12 @@ from gateway.xmpp.addresses import Domain, DomainPair
 T = TypeVar("T")
 
 Tell = Callable[[Condition, str], None]
-"""Hears of each change of the condition, with what the system said."""
+"""Called at each change of the condition, with the system's message."""
 
 IDLE_SECONDS = 1.0
-"""After how long without a transaction the log is emptied."""
+"""Seconds without a transaction after which the log is emptied."""
 LONGEST_SECONDS = 30.0
-"""After how long it is emptied at the latest."""
+"""Seconds after which it is emptied at the latest."""
 
 
 class _Gathered:
@@ -67,10 +67,10 @@ class _Gathered:
         self.read: dict[DomainPair, int] = {}
         self.removed: set[int] = set()
         self.tallies: dict[DomainPair, Tally] = {}
-        self.admitted: list[tuple[Tally, int, int]] = []  # to be counted back when the transaction fails
+        self.admitted: list[tuple[Tally, int, int]] = []  # to be subtracted again if the transaction fails
         self.puts: list[tuple[Deferred[Any], Any]] = []
         self.others: list[Deferred[None]] = []
-        self.refused: OutboxUnavailable | None = None  # the puts, since the condition has changed meanwhile
+        self.refused: OutboxUnavailable | None = None  # the puts, because the condition has changed meanwhile
 
 
 @implementer(IOutbox)
@@ -90,10 +90,10 @@ class SqliteOutbox:
     ) -> None:
         """`run` carries transactions to where waiting is allowed, and `stop` ends that when the outbox is closed.
 
-        `tell_damaged` hears how many rows could not be read; they are set aside.
+        `tell_damaged` is called with the number of rows that could not be read; they are set aside.
         """
         self.condition = Condition.UNREACHABLE
-        self._detail = "it has not been opened"
+        self._detail = "it is not open yet"
         self._database = database
         self._run = run
         self._clock = clock
@@ -112,7 +112,7 @@ class SqliteOutbox:
         self._look: Any = None
         self._tidying: Any = None
         self._tidied_at = clock.seconds()
-        self._not_kept: set[int] = set()  # chunks of failed transactions, which a log may yet bring back
+        self._not_kept: set[int] = set()  # chunks of failed transactions, which a log may still bring back
         self._late_settled: dict[DomainPair, int] = {}
         self._late_removed: set[int] = set()
         self._closed: Deferred[None] | None = None
@@ -237,7 +237,7 @@ class SqliteOutbox:
         return self._read(statements.expired, now, limit, self._database.seal).addCallback(found)
 
     def _without_damaged(self, found: tuple[T, ...], damaged: list[int]) -> tuple[T, ...]:
-        """Take chunks that cannot be read out of the way, and tell; what could be read goes on."""
+        """Set unreadable chunks aside, and report them; the readable ones are returned."""
         if damaged:
             self._tell_damaged(len(damaged))
             asked = self._write(statements.set_damaged_aside, damaged, self._limits)
@@ -309,7 +309,7 @@ class SqliteOutbox:
         return self._closed
 
     def _was_closed(self, _: object) -> None:
-        """End the thread; what could not be written at the end was told to whoever asked for it."""
+        """End the thread; callers already know what could not be written at the end."""
         self._stop()
         assert self._closed is not None
         self._closed.callback(None)
@@ -324,7 +324,7 @@ class SqliteOutbox:
     def _write(self, job: Callable[..., T], *args: Any) -> Deferred[T]:
         if self._queue is None or self.condition.works < Works.SHRINKS:
             return fail(self._unavailable())
-        self._gathered = None  # what is put from now on is behind this
+        self._gathered = None  # later puts go behind this
         self._tidy_later()
         return self._queue.write(job, *args).addErrback(self._explain)
 
@@ -334,7 +334,7 @@ class SqliteOutbox:
         return self._gathered
 
     def _hand_over(self) -> None:
-        """Have what is gathered written with the next transaction; more may join until that begins."""
+        """Have the gathered work written in the next transaction; more may join until that begins."""
         gathered = self._gathered
         assert gathered is not None
         if len(gathered.puts) + len(gathered.others) > 1:
@@ -360,7 +360,7 @@ class SqliteOutbox:
 
     def _written(self, gone: list[Gone], gathered: _Gathered) -> None:
         self._count_gone(gone)
-        self._looks = 0  # a disk that only fails with the next write is looked at less and less often
+        self._looks = 0  # a disk that fails only at the next write is tried less and less often
         if gathered.refused is not None:
             self._refuse_puts(gathered, gathered.refused)
         else:
@@ -403,8 +403,8 @@ class SqliteOutbox:
     def _explained(self, failure: Failure) -> OutboxUnavailable:
         error = failure.value
         if not isinstance(error, StoreUnavailable):
-            failure.raiseException()  # our own bug
-        if error.__cause__ is None:  # too much is asked for, or it was closed meanwhile
+            failure.raiseException()  # a bug of our own
+        if error.__cause__ is None:  # the queue is full, or it was closed meanwhile
             return OutboxUnavailable(Condition.BUSY if self.condition.is_ready else self.condition, str(error))
         return OutboxUnavailable(*condition_of(error))
 
@@ -414,7 +414,7 @@ class SqliteOutbox:
     # -- the life of the file ----------------------------------------------------------------------------------------
 
     def _adopt(self, opened: Opened) -> None:
-        """Go on with a file that was opened."""
+        """Continue with a file that was opened."""
         if self._closed is not None:
             opened.connection.close()
             return
@@ -434,7 +434,7 @@ class SqliteOutbox:
         self._do_late()
 
     def _do_late(self) -> None:
-        """Do what could not be done: what was settled may not be sent again."""
+        """Do what failed earlier: settled stanzas must not be sent again."""
         settled, self._late_settled = self._late_settled, {}
         removed, self._late_removed = self._late_removed, set()
         for pair, upto in settled.items():
@@ -446,7 +446,7 @@ class SqliteOutbox:
         self._gathered = None
 
     def _broke(self, error: StoreUnavailable) -> bool:
-        """Note that a transaction failed; return whether the connection may be used again."""
+        """Record that a transaction failed; return whether the connection may be used again."""
         condition, detail = condition_of(error)
         was_full = self.condition is Condition.DISK_FULL
         self._enter(condition, detail)
@@ -484,14 +484,14 @@ class SqliteOutbox:
     def _looks_bad(self, failure: Failure) -> None:
         error = failure.value
         if not isinstance(error, StoreUnavailable | OutboxUnavailable):
-            failure.raiseException()  # our own bug
+            failure.raiseException()  # a bug of our own
         if self._closed is None:
             self._enter(*condition_of(error))
 
     # -- tidying -----------------------------------------------------------------------------------------------------
 
     def _tidy_later(self) -> None:
-        """Put the tidying off, but not for ever."""
+        """Postpone the tidying, but not for ever."""
         if self._tidying is not None and self._tidying.active():
             left = self._tidied_at + LONGEST_SECONDS - self._clock.seconds()
             self._tidying.reset(max(0, min(IDLE_SECONDS, left)))
@@ -504,7 +504,7 @@ class SqliteOutbox:
         if self._queue is None or not self.condition.is_ready:
             return
         if empty := self._tallies.forget_empty():
-            self._gathered = None  # a pair that is put for again gets a new row, behind this
+            self._gathered = None  # a pair that is used again gets a new row, behind this
             self._queue.write(statements.forget_pairs, empty).addErrback(_ignore)
         self._queue.maintain(self._database.tidy).addErrback(_ignore)
 
@@ -517,5 +517,5 @@ class SqliteOutbox:
 
 
 def _ignore(failure: Failure) -> None:
-    """Pass over a failure of the file, which has been told of as a condition."""
+    """Ignore a failure of the file, which has been reported as a condition."""
     failure.trap(StoreUnavailable, OutboxError)

@@ -1,7 +1,7 @@
 """The SQL of the outbox: functions over a connection.
 
-Each runs inside a transaction of the caller's, and is undone by the caller when it raises. Those that take stanzas away
-return how many of which pair, by the id of the pair's row: the tallies are the caller's.
+Each runs inside the caller's transaction, and the caller undoes it when it raises. Those that remove stanzas return how
+many of which pair, by the id of the pair's row, so that the caller can update its tallies.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _AGE += f" ELSE {len(AGES)} END"
 
 
 class Gone(NamedTuple):
-    """Stanzas of one pair that are kept no longer, and the room that they took."""
+    """Removed stanzas of one pair, and their size."""
 
     pair: int
     stanzas: int
@@ -44,7 +44,7 @@ class Gone(NamedTuple):
 
 @dataclass(kw_only=True)
 class Work:
-    """What one transaction writes: chunks, rows of their pairs, what is settled or read by pair, what is removed."""
+    """The work of one transaction: chunks, rows of their pairs, what is settled or read by pair, what is removed."""
 
     pairs: dict[int, DomainPair] = field(default_factory=dict)
     chunks: Sequence[tuple[int, Chunk]] = ()
@@ -54,7 +54,7 @@ class Work:
 
 
 def write(db: Connection, work: Work, seal: Seal | None) -> list[Gone]:
-    """IOutbox.put, put_newest, settle, mark_read and remove, for everybody who asked since the last transaction."""
+    """Do IOutbox.put, put_newest, settle, mark_read and remove, for all calls since the last transaction."""
     gone: list[Gone] = []
     if work.pairs:
         rows = ((id, pair.sender, pair.target) for id, pair in work.pairs.items())
@@ -80,7 +80,7 @@ def write(db: Connection, work: Work, seal: Seal | None) -> list[Gone]:
 def page(
     db: Connection, id: int, after: int, limit: int, limits: OutboxLimits, seal: Seal | None
 ) -> tuple[tuple[KeptStanza, ...], list[int]]:
-    """IOutbox.page; and the chunks that were met and cannot be read."""
+    """Do IOutbox.page; return also the chunks on the way that cannot be read."""
     found: list[KeptStanza] = []
     damaged: list[int] = []
     size = 0
@@ -107,7 +107,7 @@ def page(
 def expired(
     db: Connection, now: float, limit: int, seal: Seal | None
 ) -> tuple[tuple[ExpiredStanza, ...], list[int], float | None]:
-    """IOutbox.expired; the chunks that cannot be read; and, where nothing is due, when something will be."""
+    """Do IOutbox.expired; return also unreadable chunks and, if nothing is due, when something will be."""
     found: list[ExpiredStanza] = []
     damaged: list[int] = []
     rows = db.execute(
@@ -154,7 +154,7 @@ def set_aside(db: Connection, number: int, reason: str, limits: OutboxLimits, se
 
 
 def set_damaged_aside(db: Connection, sequences: Iterable[int], limits: OutboxLimits) -> list[Gone]:
-    """Take chunks that cannot be read out of their queues, with what they hold as it is."""
+    """Take unreadable chunks out of their queues, with their content unchanged."""
     gone = []
     for sequence in sequences:
         row = db.execute(
@@ -241,7 +241,7 @@ def set_held(db: Connection, domain: Domain, held: bool) -> None:
 
 
 def drop(db: Connection, domain: Domain) -> tuple[int, list[Gone]]:
-    """IOutbox.drop: how many stanzas were set aside, and what waited."""
+    """Do IOutbox.drop; return how many stanzas were set aside, and what waited."""
     rows = db.execute(
         "DELETE FROM chunk WHERE pair IN (SELECT id FROM pair WHERE target = ?) RETURNING pair, live, bytes", (domain,)
     )
@@ -312,21 +312,21 @@ def remember(db: Connection, domain: Domain, failing: Failing | None) -> None:
 
 
 def check_key(db: Connection, seal: Seal | None) -> None:
-    """See whether what is sealed can be opened; WrongKey where it cannot. Where nothing is, any key will do."""
+    """Check that the sealed rows can be opened; raise WrongKey if not. If nothing is sealed, any key will do."""
     row = db.execute("SELECT value FROM about WHERE name = 'key'").fetchone()
     if row is not None:
         if seal is not None and _opens(seal, row[0]):
             return
         for table in ("chunk", "aside", "withheld"):
             if db.execute(f"SELECT 1 FROM {table} WHERE sealed LIMIT 1").fetchone():
-                raise WrongKey("what waits was sealed with another key" if seal else "what waits is sealed")
+                raise WrongKey("the stanzas were sealed with another key" if seal else "the stanzas are sealed")
     db.execute("DELETE FROM about WHERE name = 'key'")
     if seal is not None:
         db.execute("INSERT INTO about VALUES ('key', ?)", (seal.close(_KEY, _KEY),))
 
 
 def forget_chunks(db: Connection, sequences: Iterable[int]) -> None:
-    """Forget chunks of which it was said that they are not kept."""
+    """Delete chunks that were reported as not kept."""
     db.executemany("DELETE FROM chunk WHERE sequence = ?", ((sequence,) for sequence in sequences))
 
 
@@ -338,7 +338,7 @@ def settle_read(db: Connection) -> None:
 
 
 def forget_pairs(db: Connection, ids: Iterable[int]) -> None:
-    """Forget the rows of pairs of which nothing is kept."""
+    """Delete the rows of pairs of which nothing is kept."""
     db.executemany("DELETE FROM pair WHERE id = ?", ((id,) for id in ids))
 
 
@@ -363,7 +363,7 @@ def _row(id: int, chunk: Chunk, seal: Seal | None) -> tuple[Any, ...]:
 
 
 def _read(sequence: int, id: int, done: int, sealed: int, content: bytes, seal: Seal | None) -> Chunk:
-    """Return a chunk as far as its stanzas go."""
+    """Return a chunk with the stanzas of a row."""
     stanzas = unpack(_opened(content, _place(id, sequence), sealed, seal))
     nobody = DomainPair(Domain(""), Domain(""))
     return Chunk(pair=nobody, sequence=sequence, accepted=0, expires=0, done=done, stanzas=stanzas)
@@ -378,7 +378,7 @@ def _opened(content: bytes, place: bytes, sealed: int, seal: Seal | None) -> byt
 
 
 def _shown(content: bytes, place: bytes, sealed: int, seal: Seal | None) -> bytes:
-    """Return the content as far as it can be shown to people: one stanza that cannot does not hide the others."""
+    """Return the content as far as it can be shown to people: one unreadable stanza does not hide the others."""
     try:
         return _opened(content, place, sealed, seal)
     except WrongKey:
@@ -425,7 +425,7 @@ def _settle(db: Connection, id: int, upto: int) -> list[Gone]:
 
 
 def _mark(db: Connection, sequence: int, bits: int, of_pair: int | None = None) -> list[Gone]:
-    """Note the end of some stanzas of a chunk, and forget the chunk when all have had theirs."""
+    """Record the end of some stanzas of a chunk, and delete the chunk when all have had theirs."""
     row = db.execute("SELECT pair, count, live, done, bytes FROM chunk WHERE sequence = ?", (sequence,)).fetchone()
     if row is None or of_pair not in (None, row[0]):
         return []

@@ -1,7 +1,7 @@
-"""Tallies: how much is kept of each pair and for each sender, in memory, and the check of the bounds.
+"""Tallies: how much is kept of each pair and for each sender, in memory, and the check of the limits.
 
-A put is counted when it is asked for, and counted back when it fails; what goes is counted when it is gone. So the
-tallies are never too low, and a refusal needs no look at the disk.
+A put is counted when it is requested, and subtracted if it fails; removals are counted when they are done. So the
+tallies are never too low, and a refusal needs no access to the disk.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gateway.xmpp.addresses import Domain, DomainPair
 
 
 class Tally:
-    """What is kept of one pair; `id` is that of its row."""
+    """The tally of one pair; `id` is that of its row."""
 
     __slots__ = ("bytes", "id", "is_stored", "pair", "stanzas")
 
@@ -51,16 +51,16 @@ class Tallies:
         return self._by_id[id]
 
     def load(self, id: int, pair: DomainPair, stanzas: int, size: int) -> None:
-        """Take over what a file has of a pair."""
+        """Take over the content of a file for a pair."""
         tally = self._make(id, pair, is_stored=True)
         self.count(tally, stanzas, size)
 
     def admit(self, pair: DomainPair, stanzas: int, size: int) -> Tally:
-        """Count what is to be kept; raise OutboxFull, and count nothing, where it would be beyond a bound."""
+        """Count what is to be kept; raise OutboxFull, and count nothing, if it would exceed a limit."""
         tally = self._pairs.get(pair)
         if self.bytes + size > self.limits.bytes:
             raise OutboxFull(Bound.TOTAL)
-        # As much as is still free: there is always room for whoever comes next.
+        # As much as is still free: there is always room for the next sender.
         if self._senders.get(pair.sender, 0) + size > self.limits.bytes - self.bytes:
             raise OutboxFull(Bound.SENDER)
         if (tally.stanzas if tally else 0) + stanzas > self.limits.pair_stanzas:
@@ -73,7 +73,7 @@ class Tallies:
         return tally
 
     def count(self, tally: Tally, stanzas: int, size: int) -> None:
-        """Count stanzas that are kept, or with negative figures some that no longer are."""
+        """Count kept stanzas, or, with negative figures, removed ones."""
         self._busy -= bool(tally.stanzas)
         tally.stanzas += stanzas
         self._busy += bool(tally.stanzas)

@@ -36,25 +36,25 @@ BREAKS = 3
 class Break(Enum):
     """The side that ended a stream with kept stanzas in flight."""
 
-    THEIRS = auto()  # a stream error, a closing tag that was not asked for, or a connection that was closed or reset
-    OTHER = auto()  # silence, a stall, an end of ours
+    THEIRS = auto()  # a stream error, an unsolicited closing tag, or a connection that was closed or reset
+    OTHER = auto()  # silence, a stall, an end from our side
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suspects:
-    """The stanzas that were in flight at each of the last breaks, oldest first, and how many breaks that were."""
+    """The stanzas in flight at each of the last breaks, oldest first, and the number of these breaks."""
 
     numbers: tuple[int, ...]
     breaks: int
-    was_alone: bool  # one of them, with nothing else in flight at the last break
+    was_alone: bool  # one of them was in flight alone at the last break
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """How many may be in flight; `step` is None while the window is open."""
+    """The number of stanzas that may be in flight; `step` is None while the window is open."""
 
     step: int | None = None
-    got: int = 0  # how many were read since the last step
+    got: int = 0  # the number read since the last step
     suspects: Suspects | None = None
 
     @property
@@ -75,7 +75,7 @@ class Window:
         return Window(step=self.step * 2 if self.step < MOST else None, suspects=self.suspects)
 
     def settled(self, upto: int) -> Window:
-        """Return the window after everything up to this number was settled: it is suspected no longer."""
+        """Return the window after everything up to this number was settled, and is no longer suspect."""
         if self.suspects is None or upto < self.suspects.numbers[0]:
             return self
         return self.cleared([number for number in self.suspects.numbers if number <= upto])
@@ -108,7 +108,7 @@ class Window:
 
     @property
     def blamed(self) -> int | None:
-        """Return the number of the stanza that is to be bounced and set aside, if there is one."""
+        """Return the number of the stanza to bounce and set aside, if there is one."""
         suspects = self.suspects
         if suspects is None or suspects.breaks < BREAKS or not suspects.was_alone:
             return None
