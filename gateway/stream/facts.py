@@ -218,7 +218,7 @@ class Facts:
     def why_not_by_certificate(self, domain: Domain) -> str:
         """Why the certificate does not prove that domain, in words; empty when it does."""
         if self.certificate is None:
-            return "no certificate was shown"
+            return "no certificate was presented"
         return self.certificate.why_not(domain, self.terms.by_certificate or (Means.EXTERNAL,))
 
     def with_proof(self, pair: DomainPair, means: Means) -> Facts:

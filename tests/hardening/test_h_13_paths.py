@@ -75,7 +75,7 @@ def limited(**subtrees: list[x509.GeneralName]) -> Authority:
 
 
 CASES = [
-    Case("no certificate", lambda: Issued(chain=(), key=None), Reason.ABSENT, "no certificate was shown"),
+    Case("no certificate", lambda: Issued(chain=(), key=None), Reason.ABSENT, "no certificate was presented"),
     Case(
         "expired",
         lambda: authority().issue("example.test", begins=NOW - 9 * DAY, ends=NOW - 2 * DAY),
@@ -138,37 +138,37 @@ CASES = [
         "intermediate without basicConstraints",
         lambda: under(authority().intermediate("Nobody", extensions=[usage(key_cert_sign=True)])),
         Reason.NO_AUTHORITY,
-        "the certificate of 'Nobody' signed another and is not that of an authority (basicConstraints)",
+        "the certificate of 'Nobody' signed another but does not belong to an authority (basicConstraints)",
     ),
     Case(
         "intermediate that is no authority",
         lambda: under(authority().intermediate("Nobody", extensions=[NO_AUTHORITY])),
         Reason.NO_AUTHORITY,
-        "the certificate of 'Nobody' signed another and is not that of an authority (basicConstraints)",
+        "the certificate of 'Nobody' signed another but does not belong to an authority (basicConstraints)",
     ),
     Case(
         "server that signs for another",
         lambda: under(Authority(issued=authority().issue("evil.test"), moment=NOW)),
         Reason.NO_AUTHORITY,
-        "the certificate of 'evil.test' signed another and is not that of an authority (basicConstraints)",
+        "the certificate of 'evil.test' signed another but does not belong to an authority (basicConstraints)",
     ),
     Case(
         "intermediate whose key may not sign",
         lambda: under(authority().intermediate("Mute", extensions=[AUTHORITY, usage(key_cert_sign=False)])),
         Reason.NO_AUTHORITY,
-        "the certificate of 'Mute' signed another and may not sign certificates (keyUsage)",
+        "the certificate of 'Mute' signed another but may not sign certificates (keyUsage)",
     ),
     Case(
         "authority in place of a server",
         lambda: authority().intermediate("Vain").issued,
         Reason.WRONG_PURPOSE,
-        "the certificate is that of an authority and not of a server",
+        "the certificate belongs to an authority, not to a server",
     ),
     Case(
         "server whose key may sign",
         lambda: authority().issue("example.test", extensions=[usage(key_cert_sign=True)]),
         Reason.WRONG_PURPOSE,
-        "the certificate is that of an authority and not of a server",
+        "the certificate belongs to an authority, not to a server",
     ),
     Case(
         "path longer than allowed",
@@ -241,7 +241,7 @@ CASES = [
         "signed with Ed25519",
         lambda: Authority.create("Modern", moment=NOW, key=ed25519.Ed25519PrivateKey.generate()).issue("example.test"),
         Reason.UNACCEPTABLE,
-        "the certificate is signed with Ed25519 or Ed448, which the path builder does not know",
+        "the certificate is signed with Ed25519 or Ed448, which the path builder does not support",
     ),
     Case(
         "more certificates than any path needs",

@@ -185,7 +185,7 @@ async def test_a_server_with_bogus_records_is_never_dialled(net: Net) -> None:
         lost = component.send_message(f"anybody@{script.domain}", "Art thou there?")
         assert await component.expect_error(lost) == "remote-server-timeout"
     (line,) = net.gateway.logged("to broken.signed.test", "dns-bogus")
-    assert "TLSA records cannot be had" in line
+    assert "TLSA records cannot be obtained" in line
     assert "bogus" in line
 
 

@@ -1,1 +1,1 @@
-"""What a certificate proves (RFC 6120 §13.7.2), and which ones are ours."""
+"""Checking certificates (RFC 6120 §13.7.2), and our own certificates."""

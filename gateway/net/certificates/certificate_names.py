@@ -1,14 +1,14 @@
-"""The names in a certificate, and which domains they prove (RFC 6120 §13.7.1.2, RFC 9525 §6).
+"""The names in a certificate, and the domains that they prove (RFC 6120 §13.7.1.2, RFC 9525 §6).
 
-Only the subjectAltName counts, never the subject: a common name is a text that an authority need not check. Of its
-kinds of names three may stand for an XMPP domain:
+Only the subjectAltName counts, never the subject: authorities need not check the text of a common name. Three of its
+kinds of names can prove an XMPP domain:
 
-dNSName   the domain, or a wildcard as its complete left-most label
-SRVName   `_xmpp-server.` or `_xmpp-client.` before the domain, never a wildcard   RFC 4985
-XmppAddr  the domain itself as an XMPP address, never a wildcard                   RFC 6120 §13.7.1.4
+    dNSName   the domain, or a wildcard as its complete left-most label
+    SRVName   `_xmpp-server.` or `_xmpp-client.` before the domain, never a wildcard   RFC 4985
+    XmppAddr  the domain itself as an XMPP address, never a wildcard                   RFC 6120 §13.7.1.4
 
-IP addresses, URIs and mail addresses prove nothing here. Comparing is left to service_identity, but for one case: it
-does not let a wildcard stand for an A-label, as RFC 6125 advised. RFC 9525 §6.3 no longer makes that distinction.
+IP addresses, URIs and mail addresses prove nothing here. service_identity does the comparison, except in one case: it
+does not let a wildcard match an A-label, as RFC 6125 advised. RFC 9525 §6.3 no longer makes that distinction.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ SRV_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.7")
 XMPP_ADDR = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.5")
 """id-on-xmppAddr (RFC 6120 §13.7.1.4)."""
 
-MOST_NAMES = 1000  # of one certificate; what it names beyond them proves nothing
+MOST_NAMES = 1000  # of one certificate; further names prove nothing
 LONGEST_NAME = 1023  # characters
 _SHOWN = 5
-_MOST_ANSWERS = 16  # that are remembered for one certificate
-_MOST_REFERENCES = 4096  # domains; each is asked about several times while its stream is opened
+_MOST_ANSWERS = 16  # cached answers for one certificate
+_MOST_REFERENCES = 4096  # cached domains; each is asked about several times while its stream is opened
 _HOST = re.compile(r"(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*").fullmatch
 _SERVICE = re.compile(r"_[A-Za-z0-9-]+(?:\.[A-Za-z0-9_-]+)+").fullmatch
 
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateNames:
-    """The names of one certificate that XMPP can use, as they are written there."""
+    """The names of one certificate that XMPP can use, as written in it."""
 
     dns: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class CertificateNames:
 
     @classmethod
     def of(cls, certificate: x509.Certificate, most: int = MOST_NAMES) -> CertificateNames:
-        """Read the first names of the subjectAltName; raise ValueError where it cannot be read."""
+        """Read the first names of the subjectAltName; raise ValueError if it cannot be read."""
         try:
             found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except x509.ExtensionNotFound:
@@ -73,7 +73,7 @@ class CertificateNames:
         )
 
     def prove(self, domain: Domain, service: str = SERVER) -> bool:
-        """Whether one of these names is exactly that domain, for that service where the name is limited to one."""
+        """Return whether a name proves exactly that domain, and that service if the name is limited to one."""
         answers = self._answers
         answer = answers.get((domain, service))
         if answer is None:
@@ -94,19 +94,19 @@ class CertificateNames:
         )
 
     def accounts(self, domain: Domain) -> frozenset[str]:
-        """The bare JIDs of that domain among the XmppAddrs, prepared."""
+        """Return the bare JIDs of that domain among the XmppAddrs, prepared."""
         return frozenset(address.bare for address in self._accounts if address.domain == domain)
 
     @classmethod
     def for_display(cls, certificate: x509.Certificate) -> CertificateNames:
-        """Read a few of the names, of a certificate that proves none of them; raise ValueError as `of` does.
+        """Read a few of the names of a certificate that proves none of them; raise ValueError as `of` does.
 
-        Reading a name takes about a hundred microseconds, and anybody can show a certificate with a thousand of them.
+        Reading a name takes about a hundred microseconds, and anybody can present a certificate with a thousand names.
         """
         return cls.of(certificate, _SHOWN)
 
     def of_hosts_only(self) -> CertificateNames:
-        """The same without SRVNames and XmppAddrs."""
+        """Return the names without SRVNames and XmppAddrs."""
         return replace(self, services=(), xmpp_addresses=())
 
     def __str__(self) -> str:
@@ -116,7 +116,7 @@ class CertificateNames:
 
     @cached_property
     def _answers(self) -> dict[tuple[Domain, str], bool]:
-        """What was asked before: the same question comes several times while a stream is opened."""
+        """A cache of answers: the same question comes several times while a stream is opened."""
         return {}
 
     @cached_property
@@ -135,14 +135,14 @@ class CertificateNames:
 
 
 def shown(text: str, most: int = 80) -> str:
-    """Another party's text for a log line: at most this many characters, none of which a terminal would obey."""
+    """Return another party's text for a log line: at most this many characters, without terminal controls."""
     cut = text if len(text) <= most else text[:most] + "..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
 
 
 @lru_cache(_MOST_REFERENCES)
 def _references(domain: Domain, service: str) -> tuple[DNS_ID, SRV_ID] | tuple[()]:
-    """What names of a certificate are compared with; nothing for an IP address, or what no certificate can name."""
+    """Return what to compare a certificate's names with; nothing for an IP address or an impossible name."""
     ascii_domain = to_ascii(domain)
     try:
         return DNS_ID(ascii_domain), SRV_ID(f"_{service}.{ascii_domain}")
@@ -151,7 +151,9 @@ def _references(domain: Domain, service: str) -> tuple[DNS_ID, SRV_ID] | tuple[(
 
 
 def _wildcard_for_a_label(domain: Domain) -> bytes:
-    """The wildcard that covers the domain, where its left-most label is an A-label; else what no pattern is."""
+    """Return the wildcard that covers the domain if its left-most label is an A-label; else bytes that match no
+    pattern.
+    """
     first, _, rest = to_ascii(domain).partition(".")
     return f"*.{rest}".encode() if first.startswith("xn--") else b""
 
@@ -159,7 +161,7 @@ def _wildcard_for_a_label(domain: Domain) -> bytes:
 def _other_names(
     names: list[x509.GeneralName], kind: x509.ObjectIdentifier, syntax: char.AbstractCharacterString
 ) -> Iterator[str]:
-    """The texts of those otherNames of a kind that hold what their syntax says."""
+    """Yield the texts of those otherNames of a kind that have the right syntax."""
     for name in names:
         if isinstance(name, x509.OtherName) and name.type_id == kind:
             try:
@@ -178,7 +180,7 @@ def _pattern(kind: type[DNSPattern] | type[SRVPattern], name: str) -> DNSPattern
 
 
 def _domain_alone(address: str) -> Domain | None:
-    """The domain that an XmppAddr is, if it is one without localpart and resource."""
+    """Return the domain in an XmppAddr, if it has no localpart and no resource."""
     try:
         return prepare_domain(address)
     except MalformedAddress:
@@ -186,7 +188,7 @@ def _domain_alone(address: str) -> Domain | None:
 
 
 def _account(address: str) -> Address | None:
-    """The account that an XmppAddr is, if it is one without resource."""
+    """Return the account in an XmppAddr, if it has no resource."""
     try:
         account = Address.parse(address)
     except MalformedAddress:

@@ -1,17 +1,17 @@
-"""Certification paths: from a peer's certificate to an authority of ours, or in plain words why there is none.
+"""Certification paths: from a peer's certificate to an authority of ours, or the reason why there is none.
 
-The path is found and verified by `cryptography.x509.verification` (RFC 5280 §6: signatures, validity, basicConstraints,
-path length, name constraints, unknown critical extensions; no MD5, no SHA-1, no RSA key below 2048 bits). What it
-demands beyond that, as the profile of the web's certificates, is stated again here, because servers in federation show
-one certificate both as TLS server and as TLS client:
+`cryptography.x509.verification` finds and verifies the path (RFC 5280 §6: signatures, validity, basicConstraints, path
+length, name constraints, unknown critical extensions; no MD5, no SHA-1, no RSA key below 2048 bits). It also has rules
+of the web's certificate profile, which are replaced here, because servers in federation use one certificate both as TLS
+server and as TLS client:
 
-- extendedKeyUsage: absent, anyExtendedKeyUsage, or with serverAuth among it, in either direction. Public authorities
-  now issue only serverAuth; clientAuth alone was never meant for a domain. For the certificates of people it is the
+- extendedKeyUsage: absent, anyExtendedKeyUsage, or including serverAuth, in either direction. Public authorities now
+  issue only serverAuth; clientAuth alone was never meant for a domain. For client certificates of people it is the
   other way round.
-- keyUsage: where it is present, an authority's allows signing certificates (RFC 5280 §6.1.4 n), a peer's does not.
-- subjectAltName, authorityKeyIdentifier: not demanded, and critical or not. Names are judged elsewhere.
+- keyUsage: if present, an authority's must allow signing certificates (RFC 5280 §6.1.4 n), a peer's need not.
+- subjectAltName, authorityKeyIdentifier: optional, and critical or not. Names are checked elsewhere.
 
-When no path is found, the certificates are walked by their issuers' names to find the first thing that is wrong.
+If no path is found, the certificates are followed by their issuers' names to find the first fault.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from gateway.net.certificates.trust import TrustStore, extension_of, name_of
 from gateway.xmpp.errors import GatewayError
 
 MOST_INTERMEDIATES = 8
-SMALLEST_RSA_KEY = 2048  # bits, as the path builder demands it of authorities
+SMALLEST_RSA_KEY = 2048  # bits, as the path builder requires of authorities
 SMALLEST_CURVE = 224  # bits
 SMALLEST_DIGEST = 32  # bytes: SHA-256
 
 CertificationPath = tuple[x509.Certificate, ...]
 """Certificates, each signed by the next; the last one is trusted."""
 
-# What the library raises for a certificate that it cannot read, at whatever moment it finds out.
+# The library's errors for a certificate that it cannot read, whenever it notices.
 UNREADABLE = (
     ValueError,
     TypeError,
@@ -52,7 +52,7 @@ UNREADABLE = (
 
 
 class Holder(Enum):
-    """Whose certificate it has to be: one that stands for domains, or for people's accounts."""
+    """The required kind of certificate: for domains, or for people's accounts."""
 
     SERVER = (ExtendedKeyUsageOID.SERVER_AUTH, "servers (extendedKeyUsage without serverAuth)")
     CLIENT = (ExtendedKeyUsageOID.CLIENT_AUTH, "clients (extendedKeyUsage without clientAuth)")
@@ -77,7 +77,7 @@ class Reason(StrEnum):
 
 
 class PathError(GatewayError):
-    """A certificate leads to no authority of ours: the reason, and the problem in plain words."""
+    """A certificate does not lead to any authority of ours: the reason, and the problem in plain words."""
 
     def __init__(self, reason: Reason, problem: str) -> None:
         super().__init__(problem)
@@ -88,7 +88,9 @@ class PathError(GatewayError):
 def find_path(
     chain: Sequence[x509.Certificate], trust: TrustStore, moment: datetime, holder: Holder = Holder.SERVER
 ) -> CertificationPath:
-    """The path from the first certificate of `chain` to an authority, with nothing revoked on it, or PathError."""
+    """Return the path from the first certificate of `chain` to an authority, not revoked; raise PathError if there is
+    none.
+    """
     leaf, *intermediates = chain
     if len(intermediates) > MOST_INTERMEDIATES:
         problem = f"{len(intermediates)} others come with the certificate, more than {MOST_INTERMEDIATES}"
@@ -126,7 +128,7 @@ def _explain(
     moment: datetime,
     holder: Holder,
 ) -> None:
-    """Raise PathError for the first fault on the way from the peer's certificate up, where one is found."""
+    """Raise PathError for the first fault on the way up from the peer's certificate, if one is found."""
     _check("the certificate", _is_peer(leaf))
     certificate = leaf
     for _ in range(MOST_INTERMEDIATES + 1):
@@ -159,7 +161,7 @@ def _unknown_issuer(certificate: x509.Certificate, leaf: x509.Certificate) -> Pa
 def _issuer(
     certificate: x509.Certificate, intermediates: list[x509.Certificate], trust: TrustStore
 ) -> x509.Certificate | None:
-    """Return the likely issuer: one whose key fits the signature, else one of that name; None if self-signed."""
+    """Return the likely issuer: one whose key matches the signature, else one of that name; None if self-signed."""
     known = (*trust.called(certificate.issuer), *(i for i in intermediates if i.subject == certificate.issuer))
     others = [candidate for candidate in known if candidate != certificate]
     for candidate in others:
@@ -180,7 +182,7 @@ def _title(certificate: x509.Certificate, leaf: x509.Certificate) -> str:
     return "the certificate" if certificate is leaf else f"the certificate of {name_of(certificate.subject)}"
 
 
-# The rules. Each gives None, or a reason and the rest of a sentence that begins with "the certificate".
+# The rules. Each returns None, or a reason and the rest of a sentence that begins with "the certificate".
 _Fault = tuple[Reason, str] | None
 
 
@@ -212,7 +214,7 @@ def _key(certificate: x509.Certificate) -> _Fault:
 def _signature(certificate: x509.Certificate) -> _Fault:
     algorithm = certificate.signature_hash_algorithm
     if algorithm is None:
-        return Reason.UNACCEPTABLE, "is signed with Ed25519 or Ed448, which the path builder does not know"
+        return Reason.UNACCEPTABLE, "is signed with Ed25519 or Ed448, which the path builder does not support"
     if algorithm.digest_size < SMALLEST_DIGEST:
         return Reason.WEAK, f"is signed with {algorithm.name.upper()}, which is too weak"
     return None
@@ -228,17 +230,17 @@ def _purpose(holder: Holder, certificate: x509.Certificate) -> _Fault:
 
 def _may_issue(certificate: x509.Certificate) -> _Fault:
     if not _is_authority(certificate):
-        return Reason.NO_AUTHORITY, "signed another and is not that of an authority (basicConstraints)"
+        return Reason.NO_AUTHORITY, "signed another but does not belong to an authority (basicConstraints)"
     usage = extension_of(certificate, x509.KeyUsage)
     if usage and not usage.key_cert_sign:
-        return Reason.NO_AUTHORITY, "signed another and may not sign certificates (keyUsage)"
+        return Reason.NO_AUTHORITY, "signed another but may not sign certificates (keyUsage)"
     return None
 
 
 def _is_peer(certificate: x509.Certificate) -> _Fault:
     usage = extension_of(certificate, x509.KeyUsage)
     if _is_authority(certificate) or (usage and usage.key_cert_sign):
-        return Reason.WRONG_PURPOSE, "is that of an authority and not of a server"
+        return Reason.WRONG_PURPOSE, "belongs to an authority, not to a server"
     return None
 
 
@@ -248,7 +250,7 @@ def _is_authority(certificate: x509.Certificate) -> bool:
 
 
 def _validator(rule: Callable[[x509.Certificate], _Fault]) -> Callable[[Policy, x509.Certificate, object], None]:
-    """The same rule in the form that the path builder takes, whichever extension it is hung on."""
+    """Return the rule in the form that the path builder takes, for any extension."""
 
     def validate(_policy: Policy, certificate: x509.Certificate, _extension: object) -> None:
         _check("the certificate", rule(certificate))

@@ -1,14 +1,14 @@
-"""DANE: what a set of TLSA records says about the certificates that a server has shown (RFC 6698, RFC 7671, RFC 7673).
+"""DANE: what TLSA records say about the certificates that a server presented (RFC 6698, RFC 7671, RFC 7673).
 
-usage  the certificate of    needs besides
-3      the server itself     nothing: neither a name nor a date                                     RFC 7671 §5.1
-2      its authority         a path to that certificate, and the name of the domain or the server   §5.2
-1      the server itself     a path to an authority of ours, and such a name                        §5.3
-0      its authority         the same; the record has to match on that path                         §5.4
+    usage  the certificate of    also required
+    3      the server itself     nothing: neither a name nor a date                                     RFC 7671 §5.1
+    2      its authority         a path to that certificate, and the name of the domain or the server   §5.2
+    1      the server itself     a path to an authority of ours, and such a name                        §5.3
+    0      its authority         the same; the record has to match on that path                         §5.4
 
-A record that nobody can use counts as absent. Of those with the same usage and selector only the ones with the best
-digest count, beside whole certificates (§9). One record that matches is enough. If there are usable ones and none
-matches, the certificate is not the server's, whatever an authority says.
+An unusable record counts as absent. Of those with the same usage and selector only the ones with the best digest count,
+beside whole certificates (§9). One matching record is enough. If there are usable records and none matches, the
+certificate is not the server's, whatever an authority says.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Circumstances:
         self.moment = moment
 
     def wrong_name(self, leaf: x509.Certificate) -> str:
-        """Why the certificate has none of the names; empty when it has one."""
+        """Return why the certificate has none of the names; empty if it has one."""
         names = CertificateNames.of(leaf)
         if any(names.prove(Domain(host)) for host in self._hosts):
             return ""
@@ -51,7 +51,7 @@ class Circumstances:
 def judge_by_tlsa(
     domain: Domain, chain: CertificateChain, tlsa: TLSASet, *, trust: TrustStore, moment: datetime
 ) -> Attestation | None:
-    """Return what the records say about the certificates as proof of the domain; None where none can be used."""
+    """Return what the records say about the certificates as proof of the domain; None if none can be used."""
     records = best_records(tlsa.usable)
     if not records:
         return None
@@ -59,7 +59,9 @@ def judge_by_tlsa(
     problems: dict[str, None] = {}
     for record in records:
         try:
-            problem = _RULES[Usage(record.usage)](record, chain, circumstances) if chain else "no certificate was shown"
+            problem = (
+                _RULES[Usage(record.usage)](record, chain, circumstances) if chain else "no certificate was presented"
+            )
         except PathError as error:
             problem = error.problem
         except UNREADABLE:
@@ -77,7 +79,7 @@ def judge_by_tlsa(
 
 
 def best_records(records: Iterable[TLSARecord]) -> tuple[TLSARecord, ...]:
-    """Leave out digests where there is a better one of the same usage and selector (RFC 7671 §9)."""
+    """Leave out digests if there is a better one of the same usage and selector (RFC 7671 §9)."""
     records = tuple(records)
     best: dict[tuple[int, int], int] = {}
     for record in records:
@@ -89,7 +91,7 @@ def best_records(records: Iterable[TLSARecord]) -> tuple[TLSARecord, ...]:
 
 
 def association(certificate: x509.Certificate, selector: int, matching: int) -> bytes:
-    """Return the data that a record of these kinds has for a certificate (RFC 6698 §2.1)."""
+    """Return a certificate's data for a record of these kinds (RFC 6698 §2.1)."""
     if selector == Selector.KEY:
         data = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     else:
@@ -121,7 +123,7 @@ def _authority(record: TLSARecord, chain: CertificateChain, circumstances: Circu
 
 
 def _candidates(record: TLSARecord, chain: CertificateChain) -> Iterator[x509.Certificate]:
-    """The certificates that may be the anchor: those shown, and the record's own where it is a whole one."""
+    """Yield the certificates that may be the anchor: those presented, and the record's own if it is a whole one."""
     yield from chain
     if (record.selector, record.matching) == (Selector.CERTIFICATE, Matching.WHOLE):
         yield x509.load_der_x509_certificate(record.data)

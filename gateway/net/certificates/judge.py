@@ -1,13 +1,13 @@
-"""What the certificate that a peer showed is worth: trusted or not, and which domains it proves (RFC 6120 §13.7.2).
+"""The judgement on a peer's certificate: whether it is trusted, and which domains it proves (RFC 6120 §13.7.2).
 
-TLS is set up with any certificate, or none; the judgement comes after, so that a peer whose certificate fails can
-still be told why, and still prove its domain by dialback where that is allowed. A verdict has two halves that are
-never mixed up: the path to an authority (`valid`), and the names (`proves`), which count only on a valid path.
+TLS starts with any certificate, or none; it is judged afterwards, so that a peer whose certificate fails can still be
+told why, and can still prove its domain by dialback if that is allowed. A verdict has two separate parts: the path to
+an authority (`valid`), and the names (`proves`), which count only on a valid path.
 
-Judging costs some hundred microseconds of signatures, and peers come back with the same certificates. So verdicts are
-kept, bounded in number, by the certificates and by all that we trust; each until the next moment at which time could
-change it, which is where one of the certificates begins or ceases to be valid, and never longer than an hour. Anybody
-can make up certificates that lead nowhere; those push out only each other as soon as they are the greater part.
+Judging takes some hundred microseconds for signatures, and peers come back with the same certificates. So verdicts are
+cached, in bounded number, by the certificates and by everything that we trust; each until the next moment at which time
+could change it (when one of the certificates becomes valid or expires), and never longer than an hour. Anybody can make
+up certificates that lead nowhere; once those are the greater part, they push out only each other.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ LONGEST = timedelta(hours=1)
 class Attestation:
     """What a domain says elsewhere about one certificate: the means and the record, and why it does not prove it.
 
-    `needs_path`: it counts only while the certificate leads to an authority of ours as well.
+    `needs_path`: it counts only if the certificate also leads to an authority of ours.
     """
 
     means: Means
@@ -57,9 +57,9 @@ class Attestation:
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateVerdict:
-    """The judgement on one certificate: `reason` for tables, `problem` for people, empty when it is trusted.
+    """The judgement on one certificate: `reason` for tables, `problem` for people, empty if it is trusted.
 
-    What is known beside the authorities are the attestations: each is about one domain and one means of proof.
+    The attestations are other evidence than authorities: each is about one domain and one means of proof.
     """
 
     reason: Reason
@@ -70,48 +70,50 @@ class CertificateVerdict:
     fingerprint: str = ""
     key: str = ""  # SHA-256 of its subjectPublicKeyInfo, in hex
     issuer: str = ""
-    service: str = SERVER  # what the certificate has to be for, where a name in it is limited to one service
+    service: str = SERVER  # the service that the certificate must be for, if a name in it is limited to one
     attestations: tuple[Attestation, ...] = ()
 
     @property
     def valid(self) -> bool:
-        """Whether the certificate leads to an authority of ours, at that moment, and is not revoked."""
+        """Return whether the certificate leads to an authority of ours, at that moment, and is not revoked."""
         return self.reason is Reason.TRUSTED
 
     @property
     def has_expired(self) -> bool:
-        """Whether the fault is that a certificate is past its last day."""
+        """Return whether the fault is that a certificate has expired."""
         return self.reason is Reason.EXPIRED
 
     @property
     def is_revoked(self) -> bool:
-        """Whether an authority has revoked it."""
+        """Return whether an authority has revoked it."""
         return self.reason is Reason.REVOKED
 
     @cached_property
     def description(self) -> str:
-        """Whose certificate it is and until when, in words; what was shown may be anything, so this is bounded."""
+        """Return its names and its last day, in words; bounded, because certificates may contain anything."""
         if self.not_after is None:
             return self.problem
         return f"for {self.names}, valid until {self.not_after:%Y-%m-%d}"
 
     def accounts(self, domain: Domain) -> frozenset[str]:
-        """The bare JIDs of that domain that the certificate names, none unless it is valid (XEP-0178 §2)."""
+        """Return the bare JIDs of that domain that the certificate names, none unless it is valid (XEP-0178 §2)."""
         return self.names.accounts(domain) if self.valid else frozenset()
 
     def proves(self, domain: Domain, means: Means = Means.EXTERNAL) -> bool:
-        """Whether the certificate proves exactly that domain: by an authority and its names, or by an attestation."""
+        """Return whether the certificate proves exactly that domain: by an authority and its names, or by an
+        attestation.
+        """
         if means is Means.EXTERNAL:
             return self.valid and self.names.prove(domain, self.service)
         said = self._attestation(domain, means)
         return said is not None and not said.problem and (self.valid or not said.needs_path)
 
     def why_not(self, domain: Domain, means: Sequence[Means] = (Means.EXTERNAL,)) -> str:
-        """Why the certificate proves that domain by none of these means; empty when it does."""
+        """Return why the certificate proves that domain by none of these means; empty if it does."""
         if any(self.proves(domain, each) for each in means):
             return ""
         problems = dict.fromkeys(filter(None, (self._problem(domain, each) for each in means)))
-        return "; ".join(problems) or f"nothing was found that says so by {' or '.join(means)}"
+        return "; ".join(problems) or f"no proof by {' or '.join(means)} was found"
 
     def _problem(self, domain: Domain, means: Means) -> str:
         if means is Means.EXTERNAL:
@@ -120,7 +122,7 @@ class CertificateVerdict:
         return (said.problem or self.problem) if said is not None else ""
 
     def record(self, domain: Domain, means: Means) -> str:
-        """The record by which the certificate proves that domain; empty where it is an authority."""
+        """Return the record by which the certificate proves that domain; empty if it is an authority."""
         said = self._attestation(domain, means)
         return said.record if said is not None else ""
 
@@ -128,15 +130,15 @@ class CertificateVerdict:
         return next((said for said in self.attestations if said.means is means and said.domain == domain), None)
 
     def with_attestations(self, *attestations: Attestation) -> CertificateVerdict:
-        """The same verdict, with these beside what is known already."""
+        """Return the same verdict, with these added to its attestations."""
         return replace(self, attestations=(*self.attestations, *attestations)) if attestations else self
 
 
-NO_CERTIFICATE = CertificateVerdict(reason=Reason.ABSENT, problem="no certificate was shown")
+NO_CERTIFICATE = CertificateVerdict(reason=Reason.ABSENT, problem="no certificate was presented")
 
 
 class CertificateJudge:
-    """Judges certificates by what is trusted, and remembers its verdicts; `warn` hears of stale revocation lists."""
+    """Judges certificates and caches the verdicts; `warn` is called about stale revocation lists."""
 
     def __init__(
         self,
@@ -155,7 +157,7 @@ class CertificateJudge:
         self._remembered: Bounded[tuple[bytes, ...], _Remembered] = Bounded(capacity)
 
     def judge(self, chain: Sequence[x509.Certificate], moment: datetime) -> CertificateVerdict:
-        """The verdict on a chain as it was shown: the peer's certificate first, then others that may lead on."""
+        """Return the verdict on a chain as presented: the peer's certificate first, then others that may help."""
         if not chain:
             return NO_CERTIFICATE
         key = (self.trust.generation, *(certificate.fingerprint(SHA256()) for certificate in chain))
@@ -190,9 +192,9 @@ class _Remembered(NamedTuple):
 def _decide(
     chain: Sequence[x509.Certificate], trust: TrustStore, moment: datetime, holder: Holder
 ) -> tuple[CertificateVerdict, Sequence[x509.Certificate]]:
-    """Return the verdict, and the certificates whose validity it hangs on.
+    """Return the verdict, and the certificates whose validity it depends on.
 
-    The path comes first: of a certificate that leads to no authority of ours hardly any names are read.
+    The path comes first: if a certificate does not lead to an authority of ours, hardly any of its names are read.
     """
     leaf = chain[0]
     try:
@@ -231,16 +233,16 @@ def unreadable(error: Exception) -> CertificateVerdict:
 
 
 def _is_constrained(path: CertificationPath) -> bool:
-    """Whether an authority on the path may name only some hosts (nameConstraints, RFC 5280 §4.2.1.10).
+    """Return whether an authority on the path may name only some hosts (nameConstraints, RFC 5280 §4.2.1.10).
 
-    Constraints on dNSNames leave otherNames free. An authority that is limited to some hosts was not meant to speak for
-    every domain by SRVName or XmppAddr, so these do not count then.
+    Constraints on dNSNames do not apply to otherNames. An authority that is limited to some hosts was not meant to
+    certify any domain by SRVName or XmppAddr, so these do not count then.
     """
     return any(extension_of(authority, x509.NameConstraints) for authority in path[1:])
 
 
 def _next_change(judged: Sequence[x509.Certificate], moment: datetime) -> datetime:
-    """Until when a verdict reached at `moment` may be repeated; validity is counted in whole seconds."""
+    """Return until when a verdict reached at `moment` may be reused; validity is counted in whole seconds."""
     begins = [certificate.not_valid_before_utc for certificate in judged]
     ends = [certificate.not_valid_after_utc + timedelta(seconds=1) for certificate in judged]
     return min([moment + LONGEST, *(limit for limit in begins + ends if limit > moment)])

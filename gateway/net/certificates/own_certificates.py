@@ -1,9 +1,9 @@
-"""Our own identities: the certificates with which we prove our domains, and which of them to show.
+"""Our own identities: the certificates that prove our domains, and which of them to present.
 
-A certificate file holds the chain in PEM, our own certificate first, each signed by the next; its private key is
-in the same file or in one of its own. What makes them useless is a ConfigError, in words for the operator: a missing
-file, no key or one that does not fit, a chain out of order, an encrypted key (nobody is there to type a passphrase).
-What is only unwise is a warning: a certificate that expired over night must not keep the service from starting again.
+A certificate file contains the chain in PEM, our own certificate first, each signed by the next; its private key is in
+the same file or in one of its own. Files that cannot be used are a ConfigError, in words for the operator: a missing
+file, no key or a wrong one, a chain out of order, an encrypted key (nobody is there to type a passphrase). Files that
+are merely unwise cause a warning: a certificate that expired overnight must not keep the service from starting again.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Identity:
 
     @property
     def not_after(self) -> datetime:
-        """When the first certificate of the chain ceases to be valid."""
+        """The end of the validity of the first certificate of the chain."""
         return min(certificate.not_valid_after_utc for certificate in self.chain)
 
     @property
@@ -60,11 +60,11 @@ class Identity:
         return self.certificate.fingerprint(SHA256()).hex()
 
     def covers(self, domain: Domain) -> bool:
-        """Whether the certificate names that domain, so that other servers will believe it."""
+        """Return whether the certificate names that domain, so that other servers will accept it."""
         return self.names.prove(domain)
 
     def warnings(self, moment: datetime) -> tuple[str, ...]:
-        """What the operator should know about the files as they are now."""
+        """Return warnings for the operator about the files in their present state."""
         return tuple(filter(None, (self._validity(moment), key_exposure(self.key_file))))
 
     def _validity(self, moment: datetime) -> str:
@@ -78,7 +78,7 @@ class Identity:
 
 
 class Keyring:
-    """Which identity to show for which domain."""
+    """The choice of the identity to present for a domain."""
 
     def __init__(self, identities: Mapping[Domain, Identity], default: Identity | None = None) -> None:
         self.default = default if default is not None else next(iter(identities.values()), None)
@@ -86,13 +86,13 @@ class Keyring:
         self._by_name |= {to_ascii(domain): identity for domain, identity in identities.items()}
 
     def find(self, name: str) -> Identity | None:
-        """The identity for a domain with A-labels, as SNI has it: the one set for it, or else one that names it."""
+        """Return the identity for a domain with A-labels, as in SNI: the one set for it, or else one that names it."""
         name = name.lower()
         return self._by_name.get(name) or self._by_name.get(f"*.{name.partition('.')[2]}")
 
 
 def load_identity(certificate: Path, key: Path | None = None) -> Identity:
-    """Read an identity from its files; raise ConfigError for `certificate` or `key` with what is wrong."""
+    """Read an identity from its files; raise ConfigError for `certificate` or `key` with the problem."""
     chain = _load_chain(certificate)
     key_file = certificate if key is None else key
     private_key = _load_key(key_file)
@@ -110,7 +110,7 @@ def load_identity(certificate: Path, key: Path | None = None) -> Identity:
 
 
 def show(identity: Identity, context: SSL.Context) -> None:
-    """Have a TLS context show that identity; raise ConfigError where OpenSSL refuses to."""
+    """Make a TLS context present that identity; raise ConfigError if OpenSSL refuses."""
     try:
         context.use_certificate(identity.certificate)
         context.use_privatekey(identity.private_key)
@@ -122,7 +122,7 @@ def show(identity: Identity, context: SSL.Context) -> None:
 
 
 def key_exposure(file: Path) -> str:
-    """A warning when others than the owner and the group may read or change a file with a key; empty when not."""
+    """Return a warning if users other than the owner and the group can read or change a key file; else empty."""
     try:
         mode = file.stat().st_mode
     except OSError:
@@ -162,7 +162,7 @@ def _load_key(file: Path) -> PrivateKey:
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ConfigError("key", f"the private key in {file} cannot be read: {shown(str(error))}") from error
     if not isinstance(private_key, PrivateKey):
-        raise ConfigError("key", f"the private key in {file} is of a kind that TLS does not use")
+        raise ConfigError("key", f"the private key in {file} is of a type that TLS does not use")
     return private_key
 
 
@@ -178,6 +178,6 @@ def _read(key: str, file: Path) -> bytes:
 
 
 def _host_names(names: CertificateNames) -> Iterable[str]:
-    """What the certificate may be looked up by: hosts and wildcards, and the hosts of SRVNames."""
+    """Yield the names by which the certificate may be looked up: hosts and wildcards, and the hosts of SRVNames."""
     yield from (name.lower() for name in names.dns)
     yield from (name.partition(".")[2].lower() for name in names.services)

@@ -1,8 +1,8 @@
-"""What we trust: the authorities, and the lists of certificates that they have revoked.
+"""Trust: the authorities, and the lists of certificates that they have revoked.
 
 Both come as PEM, from one file or from a folder of files, in any mixture: blocks `CERTIFICATE` and `X509 CRL`. A
-certificate that is no authority's may stand there too; then that very certificate is trusted, with the names in it.
-Files that cannot be read are named among the problems and left out; if none can be read, that is an error.
+certificate that does not belong to an authority may be among them; then exactly that certificate is trusted, with its
+names. Unreadable files are listed among the problems and left out; if none can be read, that is an error.
 
 A store never changes. Reading the files again makes a new one, and its `generation` differs if the content does.
 """
@@ -50,7 +50,7 @@ class TrustStore:
 
     @classmethod
     def load(cls, authorities: Path | None = None, revocations: Path | None = None) -> TrustStore:
-        """Read authorities from a file or folder, or the system's; raise ConfigError when there is none."""
+        """Read authorities from a file or folder, or the system's; raise ConfigError if there are none."""
         source = system_authorities() if authorities is None else authorities
         found = _FoundRevocations()
         found.read(source, "authorities")
@@ -75,12 +75,12 @@ class TrustStore:
 
     @cached_property
     def store(self) -> Store:
-        """The authorities as the path builder takes them."""
+        """The authorities in the form for the path builder."""
         return Store(list(self.authorities))
 
     @cached_property
     def generation(self) -> bytes:
-        """A digest of all that is trusted and revoked: verdicts hold as long as it stays the same."""
+        """A digest of everything trusted and revoked: verdicts are valid as long as it stays the same."""
         digest = sha256()
         for authority in self.authorities:
             digest.update(authority.fingerprint(SHA256()))
@@ -89,18 +89,18 @@ class TrustStore:
         return digest.digest()
 
     def called(self, subject: x509.Name) -> tuple[x509.Certificate, ...]:
-        """The authorities of that name."""
+        """Return the authorities of that name."""
         return self._by_subject.get(subject, ())
 
     def revoked(self, certificate: x509.Certificate, issuer: x509.Certificate) -> datetime | None:
-        """When that issuer revoked its certificate, as far as the lists tell."""
+        """Return when that issuer revoked its certificate, according to the lists."""
         for revocations in self._lists_of(issuer):
             if entry := revocations.get_revoked_certificate_by_serial_number(certificate.serial_number):
                 return entry.revocation_date_utc
         return None
 
     def stale_lists(self, moment: datetime) -> tuple[str, ...]:
-        """A sentence for each revocation list whose successor is overdue; what it revokes stays revoked."""
+        """Return a sentence for each revocation list whose successor is overdue; its revocations remain in force."""
         return tuple(
             f"the revocation list of {name_of(revocations.issuer)} is stale: "
             f"the next one was due on {_due(revocations):%Y-%m-%d}"
@@ -120,14 +120,14 @@ class TrustStore:
         return named
 
     def _lists_of(self, issuer: x509.Certificate) -> Iterator[RevocationList]:
-        """The revocation lists that this authority signed (RFC 5280 §6.3.3 f, g)."""
+        """Yield the revocation lists that this authority signed (RFC 5280 §6.3.3 f, g)."""
         for revocations in self.revocation_lists:
             if revocations.issuer == issuer.subject and _signed_by(revocations, issuer):
                 yield revocations
 
 
 def system_authorities() -> Path:
-    """The file or folder in which this system keeps its authorities (Debian: of the package ca-certificates)."""
+    """Return the file or folder of this system's authorities (Debian: package ca-certificates)."""
     paths = ssl.get_default_verify_paths()
     for place in (paths.cafile, paths.capath):
         if place and Path(place).exists():
@@ -136,7 +136,7 @@ def system_authorities() -> Path:
 
 
 def name_of(name: x509.Name) -> str:
-    """The most telling part of a distinguished name, in quotes, safe for a log line."""
+    """Return the most useful part of a distinguished name, in quotes, safe for a log line."""
     for kind in (x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATIONAL_UNIT_NAME, x509.NameOID.ORGANIZATION_NAME):
         for attribute in name.get_attributes_for_oid(kind):
             return f"'{shown(str(attribute.value))}'"
@@ -144,7 +144,7 @@ def name_of(name: x509.Name) -> str:
 
 
 def extension_of(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
-    """An extension of a certificate, if it has one of that kind."""
+    """Return an extension of a certificate, if it has one of that kind."""
     try:
         return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
@@ -152,7 +152,7 @@ def extension_of(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
 
 
 class _FoundRevocations:
-    """What the files read so far hold, each certificate and list once."""
+    """The content of the files read so far, each certificate and list once."""
 
     def __init__(self) -> None:
         self.authorities: dict[bytes, x509.Certificate] = {}
@@ -195,7 +195,7 @@ class _FoundRevocations:
     def _add(self, kind: bytes, pem: bytes) -> None:
         if kind == b"CERTIFICATE":
             certificate = x509.load_pem_x509_certificate(pem)
-            _ = certificate.subject, certificate.extensions  # which are read late, and must be readable
+            _ = certificate.subject, certificate.extensions  # these are decoded late, and must be readable
             self.authorities[certificate.fingerprint(SHA256())] = certificate
         else:
             revocations = x509.load_pem_x509_crl(pem)
@@ -208,16 +208,16 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _due(revocations: RevocationList) -> datetime:
-    """When the successor of a revocation list is due; a list that does not say never becomes stale."""
+    """Return when the successor of a revocation list is due; a list without that date never becomes stale."""
     return revocations.next_update_utc or datetime.max.replace(tzinfo=UTC)
 
 
 def _signed_by(revocations: RevocationList, issuer: x509.Certificate) -> bool:
-    """Whether the authority signed that list, and may sign such lists."""
+    """Return whether the authority signed that list, and may sign such lists."""
     usage = extension_of(issuer, x509.KeyUsage)
     if usage and not usage.crl_sign:
         return False
     try:
         return revocations.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # of another kind of key: TypeError
-    except (TypeError, UnsupportedAlgorithm):  # a key that signs nothing
+    except (TypeError, UnsupportedAlgorithm):  # a key that cannot sign
         return False

@@ -1,4 +1,4 @@
-"""Reasons: why a connection was lost, in words."""
+"""Disconnect reasons: why a connection was lost, in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 
 
 def why_lost(failure: Failure, *, in_handshake: bool = False) -> str:
-    """What Twisted gives as the reason; a handshake that failed begins with `TLS failed`."""
+    """Return Twisted's reason in words; after a failed handshake it begins with `TLS failed`."""
     if in_handshake and failure.check(ConnectionDone, ConnectionLost):
         return "TLS failed: the other side closed the connection in the middle of the handshake"
     if failure.check(ConnectionDone):
@@ -21,6 +21,6 @@ def why_lost(failure: Failure, *, in_handshake: bool = False) -> str:
 
 
 def _told(error: BaseException) -> str:
-    """What OpenSSL says: a list of errors, each with its library and its reason."""
+    """Return OpenSSL's message: a list of errors, each with its library and its reason."""
     details = error.args[0] if error.args else ()
     return "; ".join(str(entry[-1]) for entry in details) if isinstance(details, list) else str(error)

@@ -1,7 +1,7 @@
-"""Greetings: what is spoken by somebody who does not speak XMPP, told from the first bytes.
+"""Foreign protocols, recognised by the first bytes of a peer that does not speak XMPP.
 
-Scanners come all the time, and a proxy or a port that was set up wrongly is found at once when the log says which
-protocol came, not only that it is not XML.
+Scanners come all the time, and a misconfigured proxy or port is found at once if the log names the protocol instead of
+merely saying that it is not XML.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 _LANGUAGES = (
     (
         rb"\x16\x03[\x00-\x04]",
-        "TLS from the first byte, where TLS comes by STARTTLS: server_tls and client_tls take that",
+        "TLS from the first byte, but this port uses STARTTLS: use server_tls or client_tls for it",
     ),
     (rb"(?:GET|HEAD|POST|PUT|OPTIONS|CONNECT|PRI) ", "HTTP"),
     (rb"HTTP/\d", "HTTP"),
@@ -23,7 +23,7 @@ _KNOWN = tuple((re.compile(pattern), language) for pattern, language in _LANGUAG
 
 
 def other_language(first: bytes) -> str:
-    """Which other protocol begins with these bytes, in words; empty where they may well be XMPP."""
+    """Return the other protocol that begins with these bytes, in words; empty if they may be XMPP."""
     if first.startswith(b"<"):
         return ""
     return next((language for known, language in _KNOWN if known.match(first)), "")

@@ -1,9 +1,9 @@
-"""Gathering: stanzas that are written to one connection soon after each other go out together.
+"""Gathering: stanzas written to one connection soon after each other are sent together.
 
-The first goes out at once. Writes within a moment after it come from other streams that have something to read
-in the same turn of the reactor, as when a thousand of them feed one component: that is gathered, and written at the end
-of the turn, with one system call and one TLS record instead of hundreds. So what comes alone does not wait, and what
-comes in crowds costs less.
+The first is sent at once. Writes within a moment after it come from other streams that have something to read in the
+same turn of the reactor, as when a thousand of them feed one component. These are gathered and written at the end of
+the turn, with one system call and one TLS record instead of hundreds. So single stanzas do not wait, and crowds cost
+less.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ MOST = 65536  # bytes
 
 
 class Gathering:
-    """What is on its way to one connection."""
+    """The bytes on their way to one connection."""
 
     __slots__ = ("_clock", "_last", "_pieces", "_send", "_size", "_turn")
 
     def __init__(self, clock: IReactorTime, send: Callable[[bytes], None]) -> None:
-        """`clock` is an IReactorTime; `send` is where everything goes."""
+        """`clock` is an IReactorTime; everything goes to `send`."""
         self._clock = clock
         self._send = send
         self._last = float("-inf")
@@ -46,7 +46,7 @@ class Gathering:
             self._turn = self._clock.callLater(0, self._turn_ends)
 
     def follow(self, data: bytes) -> None:
-        """Send at once what is not a stanza, behind all that was gathered."""
+        """Send bytes that are not a stanza, at once and behind everything that was gathered."""
         self.flush()
         self._send(data)
 
@@ -57,7 +57,7 @@ class Gathering:
             self._send(b"".join(pieces))
 
     def end(self) -> None:
-        """Nothing is sent any longer."""
+        """Send nothing more."""
         self._pieces.clear()
         if self._turn is not None:
             self._turn.cancel()

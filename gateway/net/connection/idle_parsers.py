@@ -1,10 +1,10 @@
-"""Slumber: connections on which nothing comes give back what only reading needs.
+"""Idle parsers: quiet connections release what only reading needs.
 
-What a stream keeps to read on, its XML parser above all, takes as much memory as all the rest of it but TLS, and most
+A stream's means of reading, above all its XML parser, take as much memory as all the rest of it but TLS, and most
 streams between servers are silent most of the time. So a stream rests from the moment it is established, wakes with the
-first bytes, and rests again when none have come for a while. Waking costs it about as much as a stanza.
+first bytes, and rests again when none have come for a while. Waking costs about as much as a stanza.
 
-Only those that are awake are looked at, all of them by one timer, which runs only while there are some.
+One timer examines all streams that are awake, and runs only while there are some.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Sleeper(Protocol):
     last_activity: float
 
     def rest(self) -> None:
-        """Nothing has happened for a while."""
+        """Release what is not needed, because nothing has happened for a while."""
 
 
 class Slumber:
-    """Has connections rest."""
+    """Makes quiet connections rest."""
 
     def __init__(self, clock: IReactorTime, seconds: float = QUIET_SECONDS) -> None:
         self._clock = clock
@@ -35,13 +35,13 @@ class Slumber:
         self._timer: Any = None
 
     def awake(self, sleeper: Sleeper) -> None:
-        """Something has come on this connection: it rests when nothing more happens on it."""
+        """Note that something has come on this connection: it rests when nothing more happens on it."""
         self._awake.add(sleeper)
         if self._timer is None:
             self._timer = self._clock.callLater(self._seconds, self._look)
 
     def forget(self, sleeper: Sleeper) -> None:
-        """The connection is gone."""
+        """Forget a connection that is gone."""
         self._awake.discard(sleeper)
         if not self._awake and self._timer is not None:
             self._timer.cancel()

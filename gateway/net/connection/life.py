@@ -1,12 +1,12 @@
 """The life of a connection, as one table.
 
 A connection negotiates from its first byte until stanzas may pass, and is open from then on. When the other side closes
-its stream, ours stays open until what it asked for is answered (RFC 6120 §4.4). Once our closing tag has gone out, the
-other side has some seconds for its own. Then TCP is ended: everything written is still sent, if it is taken in time.
+its stream, ours stays open until its requests are answered (RFC 6120 §4.4). Once our closing tag has been sent, the
+other side has some seconds for its own. Then TCP is ended: everything written is still sent, if it is read in time.
 
-A state has at most one timer, which runs until it is left: what it waits for must happen before the timer fires.
+A state has at most one timer, which runs until the state is left: what the state waits for must happen before it fires.
 
-| state | waits for | and if it does not happen |
+| state | waits for | otherwise |
 |---|---|---|
 | NEGOTIATING | the end of the negotiation | the stream is closed with an error |
 | OPEN | stanzas, in either direction | an idle stream is closed |
@@ -15,8 +15,8 @@ A state has at most one timer, which runs until it is left: what it waits for mu
 | ENDING | the end of TCP | the connection is cut |
 | LOST | nothing | |
 
-A stream can be closed after TCP was told to end, since bytes that had come are still read. Orders that come from
-somewhere else, a store or another server, may find the connection lost: they change nothing.
+A stream can be closed after TCP was told to end, because bytes that had arrived are still read. Orders that come from
+elsewhere, a store or another server, may find the connection lost: then they change nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from enum import StrEnum
 
 
 class Life(StrEnum):
-    """What a connection waits for."""
+    """The states, each by what a connection waits for."""
 
     NEGOTIATING = "negotiating"
     OPEN = "open"
@@ -36,7 +36,7 @@ class Life(StrEnum):
 
 
 class Move(StrEnum):
-    """What takes a connection from one state to another."""
+    """The moves from one state to another."""
 
     ESTABLISH = "the end of the negotiation"
     ANSWER = "their closing tag, before the last answers"

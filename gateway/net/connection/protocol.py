@@ -1,8 +1,8 @@
 """StreamProtocol: one TCP connection that feeds a Stream and carries out its orders.
 
-Bytes that come go to the stream, and each of the stream's outputs to its handler, a row of the table `_handlers` at the
-end. Everything with a meaning goes to the owner of the connection, a session, which knows no transport. What the
-connection waits for, and for how long, is its `life`.
+Incoming bytes go to the stream, and each of the stream's outputs to its handler, a row of the table `_handlers` at the
+end. Everything with a meaning goes to the owner of the connection, a session, which knows no transport. The state
+`life` says what the connection waits for, and for how long.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from gateway.xmpp.errors import StreamCondition, StreamError
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """The patience of a connection, in seconds; 0 is endless where it makes sense."""
+    """The patience of a connection, in seconds; 0 means endless where that makes sense."""
 
     negotiate: float = 30
     close: float = 5
@@ -72,9 +72,9 @@ _NEGOTIATING = Life.NEGOTIATING  # looked up once, not with every read
 
 
 class StreamProtocol(Protocol):
-    """The I/O of one stream."""
+    """The input and output of one stream."""
 
-    transport: Any  # that of TCP, and from the start of TLS on the layer above it
+    transport: Any  # TCP's, and from the start of TLS the layer above it
 
     def __init__(
         self,
@@ -102,9 +102,9 @@ class StreamProtocol(Protocol):
         self.bytes_in = 0
         self.bytes_out = 0
         self._clock = clock
-        self._deadline = Timer(clock)  # of the state that the connection is in
+        self._deadline = Timer(clock)  # for the present state
         self._securing = Securing(judge, tls, from_first_byte=direct_tls, witness=witness)
-        self._layer: TLSLayer | None = None  # once TLS was started
+        self._layer: TLSLayer | None = None  # once TLS has started
         self._watcher = watcher
         self._slumber = slumber
         self._is_resting = False
@@ -115,7 +115,7 @@ class StreamProtocol(Protocol):
         self._ended_because = ""
         self._lost_waits: list[Deferred[None]] = []
 
-    # -- Twisted calls us --------------------------------------------------------------------------------------------
+    # -- called by Twisted ------------------------------------------------------------------------------------------
 
     def connectionMade(self) -> None:
         self._deadline.start(self.timing.negotiate, self._negotiation_timed_out)
@@ -123,7 +123,7 @@ class StreamProtocol(Protocol):
         transport = self.transport
         self.peer_address = _address(transport.getPeer())
         transport.setTcpNoDelay(True)  # stanzas are small and must not wait for each other
-        transport.setTcpKeepAlive(True)  # a peer that is gone must be noticed some time
+        transport.setTcpKeepAlive(True)  # so that a dead peer is noticed eventually
         give_up_after(transport, self.timing.silence)
         self._readable.begin(transport)
         self._writable.begin(transport)
@@ -156,7 +156,7 @@ class StreamProtocol(Protocol):
         layer.flush()
         if layer.has_ended:
             self._out.flush()
-            layer.unregisterProducer()  # or TCP would wait for it
+            layer.unregisterProducer()  # otherwise TCP would wait for it
             layer.loseConnection()
 
     def _read(self, data: bytes) -> None:
@@ -176,7 +176,7 @@ class StreamProtocol(Protocol):
         ending = ending_of(
             self.stream,
             self._ended_because or self._securing.in_words(reason),
-            # Its system ends a connection in good order only if everything that had come was read.
+            # The peer's system ends a connection properly only if everything that had arrived was read.
             answered=self.life is Life.CLOSE_SENT and reason.check(ConnectionDone) is not None,
             stalled=self._stall.has_stalled,
             stuck=self._stall.is_stuck,
@@ -192,15 +192,15 @@ class StreamProtocol(Protocol):
         lost, self._lost_waits = self._lost_waits, []
         for wait in lost:
             wait.callback(None)
-        session, self.session = self.session, None  # nothing of us refers to itself: all of it is freed at once
+        session, self.session = self.session, None  # no reference cycles: everything is freed at once
         if session is not None:
             session.lost(ending)
         self._writable.release()  # nobody has to wait for room any longer
 
-    # -- the session calls us ----------------------------------------------------------------------------------------
+    # -- called by the session --------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Stanzas as bytes, on an established stream."""
+        """Write stanzas as bytes, on an established stream."""
         if self.session is not None:
             self.bytes_out += len(data)
             self.last_activity = now = self._clock.seconds()
@@ -208,25 +208,25 @@ class StreamProtocol(Protocol):
 
     @property
     def is_lost(self) -> bool:
-        """Whether the connection is gone."""
+        """Return whether the connection is gone."""
         return self.life is Life.LOST
 
     @property
     def has_room(self) -> bool:
-        """Whether stanzas may be written, and the transport takes more without its buffer growing beyond bounds."""
+        """Return whether stanzas may be written, and the transport takes more without its buffer growing too large."""
         return self._writable.is_open
 
     def room(self) -> Deferred[None] | None:
-        """None when there is room; else a Deferred that fires when there is, or the connection is gone."""
+        """Return None if there is room, else a Deferred that fires when there is, or the connection is gone."""
         return self._writable.wait()
 
     def answer(self, answer: object) -> None:
-        """The answer to an order that was a question; one that comes too late is for nobody."""
+        """Take the answer to an order that was a question; ignore one that comes too late."""
         if self.session is not None:
             self._carry_out(self.stream.answer(answer))
 
     def perform(self, step: Callable[[Facts], Step]) -> None:
-        """Have a feature do something of its own accord."""
+        """Have a feature act on its own initiative."""
         self._carry_out(self.stream.perform(step))
 
     def close(self, error: StreamError | None = None) -> None:
@@ -237,7 +237,7 @@ class StreamProtocol(Protocol):
         self._carry_out(self.stream.close(error))
 
     def finish(self, because: str) -> None:
-        """End the connection in good order, as soon as everything is written, without waiting for the other side."""
+        """End the connection properly, as soon as everything is written, without waiting for the other side."""
         self._end_for(because)
         self._end()
 
@@ -247,7 +247,7 @@ class StreamProtocol(Protocol):
         self._end()
 
     def when_lost(self) -> Deferred[None]:
-        """Fires when the connection is gone."""
+        """Return a Deferred that fires when the connection is gone."""
         wait: Deferred[None] = Deferred()
         if self.is_lost:
             wait.callback(None)
@@ -271,7 +271,7 @@ class StreamProtocol(Protocol):
         for output in outputs:
             session = self.session
             if session is None:
-                return  # the connection is lost: there is nobody to hear it
+                return  # the connection is lost, and so is the session
             self._handlers.get(type(output), _happened)(self, session, output)
         stream = self.stream
         if self.life is _NEGOTIATING and stream.is_established:
@@ -279,7 +279,7 @@ class StreamProtocol(Protocol):
         if stream.end_waits:
             self._answer_and_end()
         if stream.state is State.CLOSED:
-            self._end()  # not before our own closing tag is written
+            self._end()  # only after our own closing tag is written
 
     def _stanzas_received(self, session: Session, received: StanzasReceived) -> None:
         wait = session.stanzas_received(received.stanzas)
@@ -298,9 +298,9 @@ class StreamProtocol(Protocol):
             self._end_for(f"closed by us: {order.error}")
         self._writable.end()
         if self._move(Move.CLOSE):
-            # The other side is given some time for its own closing tag (RFC 6120 §4.4).
+            # The other side has some time for its own closing tag (RFC 6120 §4.4).
             self._deadline.start(self.timing.close, self._end)
-        self._readable.release()  # what is on its way is read to the end
+        self._readable.release()  # everything on its way is read to the end
         session.happened(order)
 
     def _stream_closed(self, session: Session, event: StreamClosed) -> None:
@@ -310,7 +310,7 @@ class StreamProtocol(Protocol):
     # -- from state to state -----------------------------------------------------------------------------------------
 
     def _move(self, move: Move) -> bool:
-        """Make a move, and return whether it has led to another state; the deadline of the old one is off then."""
+        """Make a move; return whether it led to another state, whose predecessor's deadline is then off."""
         before, self.life = self.life, after(TRANSITIONS, self.life, move)
         if self.life is before:
             return False
@@ -326,7 +326,7 @@ class StreamProtocol(Protocol):
             self.rest()
 
     def _answer_and_end(self) -> None:
-        """The other side has closed its stream: close ours once what it asked for is answered (RFC 6120 §4.4)."""
+        """Close our stream, after the other side has closed its own, once its requests are answered (RFC 6120 §4.4)."""
         if self.life is Life.ANSWERING or self.session is None:
             return
         wait = self.session.outstanding() if self.life is Life.OPEN else None
@@ -342,12 +342,13 @@ class StreamProtocol(Protocol):
             self._carry_out(self.stream.finish())
 
     def _end(self) -> None:
-        """End TCP once everything is written, or soon: a TLS connection waits for the other side's goodbye."""
+        """End TCP once everything is written, or soon: a TLS connection waits for the other side's close_notify."""
         if not self._move(Move.END):
             return
         self._out.flush()
         if self._securing.has_to_finish(self.stream.facts):
-            self.abort("closed by us in the middle of the TLS handshake")  # in which nothing can be said
+            # nothing can be sent in the middle of a handshake
+            self.abort("closed by us in the middle of the TLS handshake")
             return
         transport = self.transport
         transport.unregisterProducer()
@@ -414,7 +415,7 @@ class StreamProtocol(Protocol):
     # -- rest --------------------------------------------------------------------------------------------------------
 
     def rest(self) -> None:
-        """Nothing comes for now: keep what is needed to read on only when it does."""
+        """Release what is needed only for reading, because nothing comes for now."""
         self._is_resting = True
         self.stream.rest()
 
@@ -429,7 +430,7 @@ class StreamProtocol(Protocol):
         if self.stream.is_open:
             self._readable.wait_for(wait)
 
-    # What becomes of each output of the stream; all others go to the session.
+    # The handler of each output of the stream; all others go to the session.
     _handlers: ClassVar[Mapping[type, Callable[..., None]]] = {
         StanzasReceived: _stanzas_received,
         Send: _send,

@@ -1,6 +1,6 @@
 """Readable: whether a transport is read from (back-pressure, where we read).
 
-While a destination of what has come has no room, nothing more is read, and TCP makes the other side wait.
+While a destination of incoming stanzas has no room, nothing more is read, and TCP makes the other side wait.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 
 class Readable:
-    """How many things have to happen before we read on."""
+    """The number of things that must happen before reading continues."""
 
     def __init__(self) -> None:
         self._transport: Any = None  # while it may be read from
@@ -19,7 +19,7 @@ class Readable:
 
     @property
     def is_paused(self) -> bool:
-        """Whether nothing is read for now."""
+        """Return whether nothing is read for now."""
         return self._waits > 0
 
     def begin(self, transport: Any) -> None:
@@ -27,20 +27,20 @@ class Readable:
         self._transport = transport
 
     def wait_for(self, wait: Deferred[None]) -> None:
-        """Read nothing more before this has fired."""
+        """Read nothing more until this has fired."""
         self._waits += 1
         if self._waits == 1:
             self._transport.pauseProducing()
         wait.addCallback(lambda _: self._waited())
 
     def release(self) -> None:
-        """Read on, whatever was to be waited for."""
+        """Continue reading, whatever was to be waited for."""
         if self._waits:
             self._waits = 0
             self._read_on()
 
     def close(self) -> None:
-        """Read nothing more: the connection is lost."""
+        """Read nothing more, because the connection is lost."""
         self._transport = None
 
     def _waited(self) -> None:

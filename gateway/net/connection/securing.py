@@ -1,4 +1,4 @@
-"""Securing: how TLS begins on one connection, what it shows, and what its failure means."""
+"""Securing: how TLS starts on one connection, what it shows, and what its failure means."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Securing:
         self._layer: TLSLayer | None = None
 
     def start(self, transport: Any, facts: Facts, write: Callable[[bytes], object]) -> TLSLayer:
-        """Return the layer above a transport, whose handshake has begun where we speak first."""
+        """Return the layer above a transport; if we speak first, its handshake has begun."""
         self._layer = layer = TLSLayer(transport, self._tls(facts), write)
         return layer
 
@@ -52,7 +52,7 @@ class Securing:
         )
 
     def evidence(self, facts: Facts, order: FindEvidence) -> Deferred[EvidenceFound]:
-        """Fire with the verdict on the certificate and what is known of it elsewhere."""
+        """Return a Deferred of the verdict on the certificate, with what is known about it elsewhere."""
         certificate = facts.certificate
         if self._witness is None or not isinstance(certificate, CertificateVerdict):
             assert certificate is not None
@@ -62,11 +62,11 @@ class Securing:
         return found.addCallback(lambda said: EvidenceFound(certificate=certificate.with_attestations(*said)))
 
     def has_to_finish(self, facts: Facts) -> bool:
-        """Whether a handshake is under way, in which a stream can say nothing."""
+        """Return whether a handshake is under way, during which a stream can send nothing."""
         return self._layer is not None and facts.tls is None
 
     def true_reason(self, reason: Failure) -> Failure:
-        """Return why the connection was lost, when this is what TCP says."""
+        """Return the real reason why the connection was lost, given TCP's."""
         return self._layer.why_lost(reason) if self._layer is not None else reason
 
     def in_words(self, reason: Failure) -> str:

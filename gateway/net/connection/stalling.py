@@ -1,4 +1,4 @@
-"""StallWatch: cuts a connection whose other side takes nothing for too long."""
+"""StallWatch: cuts a connection whose other side reads nothing for too long."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ class Cuttable(Protocol):
 
 
 class StallWatch:
-    """What a Writable tells of its transport, and how long that has lasted."""
+    """The state of a transport, as its Writable reports it, and how long it has lasted."""
 
     def __init__(self, connection: Cuttable, clock: Any, seconds: float) -> None:
         self.has_stalled = False  # the connection was cut
-        self._connection = proxy(connection)  # which refers to us, and shall be freed without the garbage collector
+        # it refers to us; a proxy lets both be freed without the garbage collector
+        self._connection = proxy(connection)
         self._seconds = seconds
         self._timer = Timer(clock)
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the other side takes nothing now, or took nothing when the connection was cut."""
+        """Return whether the other side reads nothing now, or read nothing when the connection was cut."""
         return self.has_stalled or self._timer.is_running
 
     def write_paused(self) -> None:
@@ -34,11 +35,11 @@ class StallWatch:
         self._timer.start(self._seconds, self._give_up)
 
     def write_resumed(self) -> None:
-        """Note that it has read all that waited."""
+        """Note that it has read everything that waited."""
         self._timer.stop()
 
     def end(self) -> None:
-        """Stop watching: the connection is lost."""
+        """Stop watching, because the connection is lost."""
         self._timer.stop()
 
     def _give_up(self) -> None:

@@ -1,7 +1,7 @@
-"""Silence: connections whose other end is no longer there, and nobody says so (RFC 5482).
+"""User timeout: connections whose other end disappeared without a sign (RFC 5482).
 
 When the network between two machines is cut, nothing comes back, and a system goes on sending the same bytes for a
-quarter of an hour. It is told how long to try, so that what was written and never arrived was written lately.
+quarter of an hour. This limits how long it tries, so that bytes that never arrived were written recently.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux h
 
 
 def give_up_after(transport: Any, seconds: float) -> None:
-    """Have the system end this connection when what was written has not been taken for so long."""
+    """Make the system end this connection when written bytes have not been acknowledged for this long."""
     handle = transport.getHandle() if hasattr(transport, "getHandle") else None
     if _USER_TIMEOUT is not None and isinstance(handle, socket.socket) and handle.family != socket.AF_UNIX:
         handle.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, round(seconds * 1000))

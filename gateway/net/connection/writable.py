@@ -1,14 +1,14 @@
 """Writable: what is written to a transport, and whether it takes more (back-pressure, where we write).
 
-What is written goes to the system at once, which nearly always takes it, so that the reactor need not be asked to come
-back for it. What the system does not take waits in the transport: then there is no room until all of that is gone.
-Where something stands between us and the system, as with `haproxy:` endpoints, everything goes through it, and there is
-room until it says otherwise.
+Bytes go to the system at once, which nearly always takes them, so the reactor need not report when it can. Bytes that
+the system does not take wait in the transport: then there is no room until all of them are gone. If something is
+between us and the system, as with `haproxy:` endpoints, everything goes through it, and there is room until it says
+otherwise.
 
-Stanzas are not written while there is no room. The answers of the stream itself are: those of the negotiation, of
-stream management, of TLS. A peer that asks and never reads could make us gather them without end, so they are counted,
-and `is_overfull` says when no further question should be read. Honest peers stay far below that: two busy servers that
-stopped reading for every answer that has to wait would wait for each other.
+Stanzas are not written while there is no room. The stream's own answers are: those of the negotiation, of stream
+management, of TLS. A peer that asks and never reads could make us gather them without end, so they are counted, and
+`is_overfull` says when no further question should be read. Honest peers stay far below that limit. Two busy servers
+that stopped reading for every answer that has to wait would wait for each other.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
 MOST_ANSWERS = 1 << 16
-"""Bytes that are written while there is no room before nothing more should be read."""
+"""The bytes written while there is no room, beyond which nothing more should be read."""
 
 
 class Owner(Protocol):
     """The owner of the connection."""
 
     def write_paused(self) -> None:
-        """Nothing more is taken for now."""
+        """Note that nothing more is taken for now."""
 
     def write_resumed(self) -> None:
-        """What waited has been taken."""
+        """Note that everything that waited has been taken."""
 
 
 @implementer(IPullProducer, IPushProducer)
@@ -44,28 +44,28 @@ class Writable:
         self._is_direct = False
         self._is_full = False
         self._excess = 0  # bytes written while there was no room
-        self._owner = proxy(owner)  # which refers to us, and shall be freed without the garbage collector
+        self._owner = proxy(owner)  # it refers to us; a proxy lets both be freed without the garbage collector
         self._waiting: list[Deferred[None]] = []
 
     @property
     def is_open(self) -> bool:
-        """Whether there is room."""
+        """Return whether there is room."""
         return not (self._is_full or self._has_ended)
 
     @property
     def is_overfull(self) -> bool:
-        """Whether so much was written while there was no room that nothing more should be read for now."""
+        """Return whether so much was written while there was no room that nothing more should be read for now."""
         return self._excess > MOST_ANSWERS
 
     def begin(self, transport: Any) -> None:
         """Write to this transport from now on."""
         self._transport = transport
-        # A wrapper hands out what it wraps, too, which would lead past its TLS; so it is the class that counts.
+        # A wrapper also passes through the methods of what it wraps, which would bypass its TLS; so check the class.
         self._is_direct = hasattr(type(transport), "writeSomeData")
-        transport.registerProducer(self, not self._is_direct)  # a pull producer hears when nothing waits any longer
+        transport.registerProducer(self, not self._is_direct)  # a pull producer is called when nothing waits any longer
 
     def write(self, data: bytes) -> None:
-        """Send it, or as much as the system takes, and have the transport send the rest."""
+        """Send the bytes, or as many as the system takes, and have the transport send the rest."""
         transport = self._transport
         if transport is None:
             return
@@ -73,7 +73,7 @@ class Writable:
             sent = transport.writeSomeData(data)
             if sent == len(data):
                 return
-            if isinstance(sent, int):  # else the connection is lost, as the transport will find
+            if isinstance(sent, int):  # otherwise the connection is lost, as the transport will find out
                 data = data[sent:]
             self.pauseProducing()
         elif self._is_full:
@@ -81,7 +81,7 @@ class Writable:
         transport.write(data)
 
     def wait(self) -> Deferred[None] | None:
-        """None when there is room; else a Deferred that fires when there is, or never will be."""
+        """Return None if there is room, else a Deferred that fires when there is, or never will be."""
         if self.is_open:
             return None
         wait: Deferred[None] = Deferred()
@@ -89,16 +89,16 @@ class Writable:
         return wait
 
     def end(self) -> None:
-        """Our closing tag goes out: there will never be room behind it (RFC 6120 §4.4)."""
+        """Note that our closing tag is sent: there will never be room behind it (RFC 6120 §4.4)."""
         self._has_ended = True
 
     def close(self) -> None:
-        """Nothing is written any longer: the connection is lost, or cut."""
+        """Write nothing more, because the connection is lost, or cut."""
         self._transport = None
         self.end()
 
     def release(self) -> None:
-        """Nobody has to wait any longer."""
+        """Release everybody who waits."""
         waiting, self._waiting = self._waiting, []
         for wait in waiting:
             wait.callback(None)

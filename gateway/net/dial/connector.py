@@ -1,8 +1,7 @@
-"""Connector: opens streams to other servers. Resolve, dial, negotiate; give up in words (RFC 6120 §3.2, XEP-0368).
+"""Connector: opens streams to other servers. Resolve, dial, negotiate; give up with a reason (RFC 6120 §3.2, XEP-0368).
 
 The time for opening a stream is shared among the servers of the domain, so that one that stays silent leaves some for
-the others. `tries` decides what follows a failure. Each stream leaves an attempt record with the steps that led
-to it.
+the others. `tries` decides what follows a failure. Each stream leaves an attempt record with the steps that led to it.
 """
 
 from __future__ import annotations
@@ -44,14 +43,14 @@ from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import DiallingFailed, ResolutionFailed, StreamCondition, StreamError
 
 _MOST_TRIES = 16  # for one stream
-_MOST_FOR_QUESTIONS = 4  # which strangers can have us ask
-_LEAST_SHARE = 2.0  # seconds; less would give nobody a chance
-_WITHOUT_TLS = frozenset({"starttls"})  # what has been tried is not tried again
+_MOST_FOR_QUESTIONS = 4  # because strangers can make us ask
+_LEAST_SHARE = 2.0  # seconds; less would give no server a chance
+_WITHOUT_TLS = frozenset({"starttls"})  # a feature that has been tried is not tried again
 
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """How a remote domain is to be reached: a configured place or DNS, on what terms, and in how many seconds."""
+    """How to reach a remote domain: a configured place or the DNS, on what terms, and in how many seconds."""
 
     terms: Terms
     connect: str | None = None
@@ -60,10 +59,10 @@ class Way:
 
 
 class _Share:
-    """The time that one server gets of what is left until the stream must be up, as one of `count`.
+    """One server's share, as one of `parts`, of the time that is left for opening the stream.
 
-    A server that is at work on our dialback key gets half of what is left: any other server of the domain would have
-    to do the same work.
+    A server that is checking our dialback key gets half of what is left: any other server of the domain would have to
+    do the same work.
     """
 
     def __init__(self, reactor: Any, until: float, parts: int) -> None:
@@ -76,7 +75,7 @@ class _Share:
         self._timer: Any = None
 
     def begin(self, expire: Callable[[], object], is_busy: Callable[[], bool] = lambda: False) -> None:
-        """Call `expire` when the time is over, unless this is ended before."""
+        """Call `expire` when the time is over, unless it is ended before."""
         left = max(0.0, self._ends_at - self._reactor.seconds())
         self._timer = self._reactor.callLater(left, self._over, expire, is_busy)
 
@@ -95,7 +94,7 @@ class _Share:
 
 
 class _Ways:
-    """The ways to a domain that are still ahead, at most this many in all, and what has failed so far."""
+    """The remaining ways to a domain, at most this many in all, and what has failed so far."""
 
     def __init__(self, resolution: Resolution, terms: Terms, most: int) -> None:
         self._definite = resolution.definite
@@ -104,7 +103,7 @@ class _Ways:
         self._failures: list[DeliveryFailed] = []
 
     def next(self) -> AddressTry | None:
-        """The way to be taken now; None when there is no other."""
+        """Return the way to take now; None if there is no other."""
         if self._is_over:
             return None
         self._left -= 1
@@ -115,21 +114,21 @@ class _Ways:
         return not (self._ahead and self._left)
 
     def parts(self, this: AddressTry) -> int:
-        """Among how many the time that is left is to be shared, this way included."""
+        """Return among how many ways the remaining time is to be shared, including this one."""
         return 1 + len(self._ahead) if self._ahead else min(2, len(this.target.addresses))
 
     def not_reached(self, failure: DiallingFailed) -> bool:
-        """No address of this way took a connection; whether that was the last way."""
+        """Record that no address of this way accepted a connection; return whether that was the last way."""
         verdict = Verdict.NO_SUCH_DOMAIN if failure.permanent else Verdict.UNREACHABLE
         self._failures.append(failure_of(verdict, failure.sentence))
         return self._is_over
 
     def crowded(self, why: str) -> None:
-        """Too many streams are being opened to this way already."""
+        """Record that too many streams are already being opened to this way."""
         self._failures.append(DeliveryFailed(why, TOO_BUSY))
 
     def failed(self, this: AddressTry, ending: TryEnding, failure: DeliveryFailed) -> None:
-        """The stream on this way came to nothing."""
+        """Record that the stream on this way failed."""
         self._failures.append(failure.afresh())
         otherwise = at_once(this, ending)
         if is_definite(ending) and not otherwise:
@@ -139,12 +138,12 @@ class _Ways:
         self._ahead.extend(at_last(this, ending))
 
     def timed_out(self, reason: str) -> None:
-        """Give up: the caller no longer wants the stream."""
+        """Give up, because the caller no longer wants the stream."""
         self._failures.append(failure_of(Verdict.TIMEOUT, reason))
         self._ahead.clear()
 
     def outcome(self) -> DeliveryFailed:
-        """What all the failures amount to."""
+        """Return the combined failure."""
         return combined(self._failures, definite=self._definite)
 
 
@@ -170,7 +169,7 @@ class Connector:
         places: Places,
         witnesses: Witnesses,
     ) -> None:
-        """`profiles`: for stanzas, and for questions about keys only; `numbers` tells attempts from each other."""
+        """`profiles` are for stanzas, and for questions about keys only; `numbers` identifies attempts."""
         self._reactor = reactor
         self._resolver = resolver
         self._contexts = contexts
@@ -193,7 +192,7 @@ class Connector:
     def open(
         self, pair: DomainPair, gone: WhenGone, *, only_questions: bool, resuming: BrokenStream | None = None
     ) -> Deferred[OutboundSession]:
-        """A session whose stream is established; fails with DeliveryFailed, also when it is cancelled."""
+        """Return a session whose stream is established; fail with DeliveryFailed, also when cancelled."""
         if not self._places.are_left_for_us:
             why = f"{self._places.taken} of {self._places.most} streams are open ([limits] streams)"
             self._complaints.tell(pair.target, why, self._reactor.seconds())
@@ -227,19 +226,19 @@ class Connector:
         until = self._reactor.seconds() + way.seconds
         resolution = await self._resolve(attempt, pair.target, way, only_questions)
         ways = _Ways(resolution, way.terms, _MOST_FOR_QUESTIONS if only_questions else _MOST_TRIES)
-        steps: list[str] = []  # of connecting, in the attempt under way
-        silent = True  # nothing came back to them
+        steps: list[str] = []  # of connecting, in the present attempt
+        silent = True  # no server has sent anything
         while (this := ways.next()) is not None:
             if not attempt.is_open:
                 attempt, steps, silent = self._attempt(pair, kind, this.why), [], True
             first = this.target.addresses[0]
             if not self._underway.begin(first):
-                why = f"{self._underway.most} streams to {first} are being opened already"
+                why = f"{self._underway.most} streams to {first} are already being opened"
                 attempt.end(Verdict.UNREACHABLE, why)
                 ways.crowded(why)
                 continue
             if this.in_clear:
-                attempt.step(AttemptStep.TLS, "left out: the handshake failed before, and require_tls = false")
+                attempt.step(AttemptStep.TLS, "skipped: the handshake failed before, and require_tls = false")
             new_session = partial(self._session, attempt, pair, gone, resuming)
             facts = _facts(pair, this, resuming)
             share = _Share(self._reactor, until, ways.parts(this))
@@ -266,7 +265,7 @@ class Connector:
     async def _negotiated(
         self, protocol: StreamProtocol, session: OutboundSession, pair: DomainPair, share: _Share
     ) -> OutboundSession:
-        """The session once the pair is proved on it; a server that takes longer than its share is left."""
+        """Return the session once the pair is proved on it; leave a server that takes longer than its share."""
         why = f"it did not answer in its share of the time, {share.seconds:.3g} s ([peers] connect_seconds)"
         error = StreamError(StreamCondition.CONNECTION_TIMEOUT, "negotiation took too long", reason=why)
         share.begin(lambda: protocol.dismiss(error), is_busy=lambda: bool(protocol.stream.facts.asserted))
@@ -357,14 +356,14 @@ class Connector:
 
 
 def _session_of(protocol: StreamProtocol) -> OutboundSession:
-    """Return the session that was born with a connection that we have just made."""
+    """Return the session that was made with a connection of ours."""
     session = protocol.session
     assert isinstance(session, OutboundSession)
     return session
 
 
 def _facts(pair: DomainPair, this: AddressTry, resuming: BrokenStream | None) -> Facts:
-    """What is known when a stream is opened."""
+    """Return the facts at the start of a stream that we open."""
     return Facts(
         role=Role.INITIATING,
         local=pair.sender,
@@ -376,7 +375,7 @@ def _facts(pair: DomainPair, this: AddressTry, resuming: BrokenStream | None) ->
 
 
 def _ending(this: AddressTry, session: OutboundSession, dialled: Dialled) -> TryEnding:
-    """How a try ended whose connection stood."""
+    """Return how an attempt ended that had a connection."""
     record, narrator, facts = session.attempt.record, session.narrator, session.facts
     assert record is not None
     return TryEnding(

@@ -2,12 +2,12 @@
 
     dialled = await dial(reactor, resolution.targets, lambda target: StreamProtocol(...))
 
-The targets are taken in their order; the next one's turn comes when every address of the one before has failed. The
-addresses of one target race: a new attempt starts when the last one failed or has not answered for a quarter of a
-second, the first connection wins, and the attempts that are still open are given up. Cancelling the Deferred gives up
-everything. Each attempt and its end becomes a sentence for the operator.
+The targets are tried in order; the next one's turn comes when every address of the one before has failed. The addresses
+of one target race: a new attempt starts when the last one failed or has not answered for a quarter of a second, the
+first connection wins, and the open attempts are given up. Cancelling the Deferred gives up everything. Each attempt and
+its end becomes a sentence for the operator.
 
-Twisted's HostnameEndpoint runs such a race, too, but does not tell how each address fared.
+Twisted's HostnameEndpoint runs such a race, too, but does not report the result for each address.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ async def dial(
     attempt_delay: float = ATTEMPT_DELAY,
     attempt_seconds: float = ATTEMPT_SECONDS,
 ) -> Dialled:
-    """Connect to the first target that lets us; `build` makes the protocol for the connection that won.
+    """Connect to the first target that accepts; `build` makes the protocol for the connection that won.
 
-    Raises DiallingFailed when no address took a connection. That is `permanent` when none of the targets came from a
-    service record or from the configuration, i.e. when port 5269 was only the convention (RFC 6120 §8.3.3.16).
+    Raise DiallingFailed if no address accepted a connection. It is `permanent` if none of the targets came from a
+    service record or from the configuration, so that port 5269 was only the convention (RFC 6120 §8.3.3.16).
     """
     steps: list[str] = []
 
@@ -99,7 +99,7 @@ class Race:
         self._target = target
         self._factory: Any = Factory.forProtocol(partial(build, target))
         self._factory.noisy = False
-        self.silent = True  # until anything comes back from any address
+        self.silent = True  # until any address answers in any way
         self.failed: list[str] = []
         self._say = say
         self._delay = attempt_delay
@@ -110,7 +110,9 @@ class Race:
         self._end: Deferred[tuple[Protocol, str] | None] = Deferred(lambda end: self._give_up())
 
     def run(self) -> Deferred[tuple[Protocol, str] | None]:
-        """Start; fires with the protocol and address of the winner, or with None when all attempts failed."""
+        """Start; the Deferred fires with the protocol and address of the winner, or with None
+        if all attempts failed.
+        """
         self._start_next()
         return self._end
 
@@ -141,20 +143,20 @@ class Race:
             return  # given up
         error = failure.value
         if not isinstance(error, ConnectError):
-            failure.raiseException()  # our own bug
+            failure.raiseException()  # a bug of our own
         self.failed.append(address)
         self.silent = self.silent and isinstance(error, TimeoutError)
         self._tell(address, self._in_words(error))
         self._start_next()
 
     def _broke(self, failure: Failure) -> None:
-        """Not the network but our own code failed."""
+        """Fail, because not the network but our own code failed."""
         self._give_up()
         self._end.errback(failure)
 
     def _give_up(self) -> None:
         self._stop_timer()
-        self._factory.protocol = None  # nothing more is built; Twisted's parts of the connection refer to the factory
+        self._factory.protocol = None  # build nothing more; Twisted's parts of the connection refer to the factory
         attempts, self._attempts = self._attempts, {}
         for address, attempt in attempts.items():
             self._tell(address, "had not answered yet, so it was given up")

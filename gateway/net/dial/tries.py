@@ -1,9 +1,9 @@
-"""Tries: which way is taken to a domain after one has failed. No sockets, no clock.
+"""Tries: the next way to a domain after one has failed. No sockets, no clock.
 
-A domain has several servers, a server several addresses, and a server may take one proof and not another. What one of
-them says is its own affair: it may be shutting down, be set up wrongly, or be no XMPP server at all. So a failure leads
-to the next way, unless it is the domain's decision. That takes two things: the server has shown a certificate for the
-domain, and it refuses us by rule. A server that has not proved the domain cannot speak for it.
+A domain has several servers, a server several addresses, and a server may accept one proof and not another. A server's
+refusal concerns only itself: it may be shutting down, be misconfigured, or not be an XMPP server at all. So a failure
+leads to the next way, unless it is the domain's decision. For that, the server must have presented a certificate for
+the domain, and must refuse us by rule. A server that has not proved the domain cannot speak for it.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.facts import BY_CERTIFICATE, Means, Terms
 from gateway.xmpp.errors import StreamCondition
 
-# With these a server ends a stream for what we are, and any other server of the domain would do the same. All other
+# Conditions by which a server refuses what we are, so that any other server of the domain would do the same. All other
 # conditions are about this server (system-shutdown, host-unknown), about this stream, or about what was written on it.
 DECISIONS = frozenset({StreamCondition.INVALID_FROM, StreamCondition.NOT_AUTHORIZED, StreamCondition.POLICY_VIOLATION})
 
 
-# Of these, the ones that another proof would not change.
+# Those of them that another proof would not change.
 _WHATEVER_THE_PROOF = DECISIONS - {StreamCondition.NOT_AUTHORIZED}
 
 
 @dataclass(frozen=True, kw_only=True)
 class AddressTry:
-    """One way to a domain: where, on what terms, whether TLS is left out, and why it is taken, in words."""
+    """One way to a domain: where, on what terms, whether without TLS, and why it is taken, in words."""
 
     target: Target
     terms: Terms
@@ -37,22 +37,22 @@ class AddressTry:
 
 @dataclass(frozen=True, kw_only=True)
 class TryEnding:
-    """How a try ended that had reached a server."""
+    """How an attempt ended that had reached a server."""
 
     verdict: Verdict
-    their_error: StreamCondition | None = None  # with which the server ended the stream
+    their_error: StreamCondition | None = None  # the stream error with which the server ended the stream
     by_them: bool = False  # they closed the stream, or cut the connection
-    proved: bool = False  # their certificate is one for the domain
-    broke_tls: bool = False  # STARTTLS was agreed on, and the handshake never ended
-    external_failed: bool = False  # our certificate was refused, or was being looked at when the stream ended
+    proved: bool = False  # their certificate proves the domain
+    broke_tls: bool = False  # STARTTLS was agreed on, but the handshake never ended
+    external_failed: bool = False  # our certificate was refused, or was being checked when the stream ended
     dialback_failed: bool = False  # our dialback was refused
     untried: tuple[str, ...] = ()  # further addresses of the same target
 
 
 def terms_at(target: Target, terms: Terms) -> Terms:
-    """Return the terms for one server, as the TLSA records of its owner tighten them (RFC 7673 §4).
+    """Return the terms for one server, tightened by the TLSA records of its owner (RFC 7673 §4).
 
-    Records that can be used require TLS and one of the certificates that they name; the others require TLS alone.
+    Usable records require TLS and one of the certificates that they name; unusable ones require only TLS.
     """
     if target.tlsa is None:
         return terms
@@ -61,12 +61,12 @@ def terms_at(target: Target, terms: Terms) -> Terms:
 
 
 def is_definite(ending: TryEnding) -> bool:
-    """Whether the domain itself has decided, so that its other servers need not be asked."""
+    """Return whether the domain itself has decided, so that its other servers need not be tried."""
     return ending.verdict is Verdict.CLOSED_BY_US or (ending.proved and ending.their_error in DECISIONS)
 
 
 def at_once(failed: AddressTry, ending: TryEnding) -> Sequence[AddressTry]:
-    """What the same server may take: dialback on a new stream, where it ended the one on which we tried EXTERNAL."""
+    """Return what the same server may accept: dialback on a new stream, if it ended the one with EXTERNAL."""
     terms = failed.terms
     if ending.their_error in _WHATEVER_THE_PROOF:
         return ()
@@ -74,25 +74,25 @@ def at_once(failed: AddressTry, ending: TryEnding) -> Sequence[AddressTry]:
         return ()
     others = tuple(means for means in terms.means if means not in BY_CERTIFICATE)
     if terms.required is not None:
-        others += terms.by_certificate  # by which the other server still has to be proved
+        others += terms.by_certificate  # which must still prove the other server
     if others == terms.means:
         return ()
-    why = "trying dialback on a new stream, since it ended the one on which our certificate was to prove us"
+    why = "trying dialback on a new stream, because it ended the one on which our certificate was to prove us"
     return (replace(failed, terms=replace(terms, means=others), why=why),)
 
 
 def at_last(failed: AddressTry, ending: TryEnding) -> Sequence[AddressTry]:
-    """What is tried after all other servers: other addresses of this one, then the same one without TLS."""
+    """Return what to try after all other servers: other addresses of this one, then this one without TLS."""
     tries: list[AddressTry] = []
     if ending.untried:
         elsewhere = replace(failed.target, addresses=ending.untried)
         tries.append(replace(failed, target=elsewhere, why="trying another address of the same server"))
     if ending.broke_tls and may_be_in_clear(failed.terms):
-        why = "trying again without TLS, since the handshake failed and require_tls = false"
+        why = "trying again without TLS, because the handshake failed and require_tls = false"
         tries.append(replace(failed, in_clear=True, why=why))
     return tries
 
 
 def may_be_in_clear(terms: Terms) -> bool:
-    """Whether the terms let us go on without TLS, and list a proof that needs none."""
+    """Return whether the terms allow a stream without TLS, and list a proof that does not need it."""
     return not (terms.require_tls or terms.needs_certificate)

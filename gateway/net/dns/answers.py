@@ -1,7 +1,7 @@
-"""What the DNS says to one question, read and checked: no sockets, no clock.
+"""The answer of the DNS to one question, read and checked: no sockets, no clock.
 
-Records count only when they belong to the name that was asked, or to where its aliases lead (RFC 1034 §3.6.2); aliases
-that go round in circles, are too many or lead to no host name are trouble, told as such.
+Records count only if they belong to the name that was asked, or to the end of its aliases (RFC 1034 §3.6.2). Aliases
+that form a loop, are too many or lead to something other than a host name are reported as trouble.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ class LookupOutcome(Enum):
 
 
 class Security(Enum):
-    """What DNSSEC says about an answer (RFC 4035 §4.3)."""
+    """The DNSSEC status of an answer (RFC 4035 §4.3)."""
 
     SECURE = "secure"
-    INSECURE = "insecure"  # not signed, or checked by nobody whom we believe
-    BOGUS = "bogus"  # signed, and the signatures are wrong: nothing in it is ever used
+    INSECURE = "insecure"  # not signed, or not checked by anybody whom we believe
+    BOGUS = "bogus"  # signed, but the signatures are wrong: its content is never used
 
 
 @dataclass(frozen=True, kw_only=True)
 class DNSAnswer:
-    """What came of a question; it is good for this many seconds.
+    """The answer to a question, and for how many seconds it is valid.
 
-    `values` are what was FOUND: ServiceRecords, addresses, TLSARecords or names of nameservers.
+    `values` is the content of a FOUND answer: ServiceRecords, addresses, TLSARecords or names of nameservers.
     """
 
     question: DNSQuestion
@@ -65,22 +65,22 @@ class DNSAnswer:
     values: tuple[Any, ...] = ()
     seconds: float = 0
     remembered: bool = False
-    canonical: str = ""  # where the aliases of the name lead
+    canonical: str = ""  # the end of the name's aliases
     security: Security = Security.INSECURE
 
     @property
     def is_secure(self) -> bool:
-        """Whether DNSSEC proves the answer, also where it says that there is nothing."""
+        """Return whether DNSSEC proves the answer, even one that says that there is nothing."""
         return self.security is Security.SECURE
 
     @property
     def is_bogus(self) -> bool:
-        """Whether somebody has tampered with the answer, or its owner has signed it wrongly."""
+        """Return whether the answer was tampered with, or wrongly signed by its owner."""
         return self.security is Security.BOGUS
 
     @property
     def definite(self) -> bool:
-        """Whether the DNS has said what there is, so that asking again would not help."""
+        """Return whether the DNS has said what exists, so that asking again would not help."""
         return self.outcome in (LookupOutcome.FOUND, LookupOutcome.NONE, LookupOutcome.NO_NAME)
 
     @property
@@ -91,13 +91,13 @@ class DNSAnswer:
 
 
 class AliasTrouble(GatewayError):
-    """Aliases that lead nowhere."""
+    """Aliases that do not lead to a usable name."""
 
 
 def follow_aliases(
     answers: Iterable[dns.RRHeader], names: list[str], record_type: int, most: int
 ) -> list[dns.RRHeader]:
-    """The records of that type where the aliases of one answer lead; those that were followed are added to `names`."""
+    """Return the records of that type at the end of one answer's aliases; the aliases are added to `names`."""
     ours = [record for record in answers if record.cls == dns.IN]
     aliases = {_text(record.name): _text(_payload(record).name) for record in ours if record.type == dns.CNAME}
     while names[-1] in aliases:
@@ -113,13 +113,13 @@ def follow_aliases(
 
 
 def read_records(kind: RecordType, records: Iterable[dns.RRHeader]) -> tuple[Any, ...]:
-    """The values in records of one kind, each once, without those that are of no use to anybody."""
+    """Return the values in records of one kind, each once, without useless ones."""
     values = map(_READERS[kind], records)
     return tuple(value for value in dict.fromkeys(values) if value is not None)
 
 
 def in_words(kind: RecordType, values: Sequence[Any]) -> str:
-    """What was found, for the sentence of an answer."""
+    """Return what was found, for the sentence of an answer."""
     if not values:
         return "nothing that can be used"
     if kind != "SRV":
@@ -130,7 +130,7 @@ def in_words(kind: RecordType, values: Sequence[Any]) -> str:
 
 
 def _service(record: dns.RRHeader) -> ServiceRecord:
-    """An SRV record; one that names no server that could be asked is taken as target `.`."""
+    """Return an SRV record; one that names no usable server becomes target `.`."""
     payload = _payload(record)
     target = _text(payload.target)
     usable = payload.port > 0 and is_host_name(target)
@@ -140,7 +140,7 @@ def _service(record: dns.RRHeader) -> ServiceRecord:
 
 
 def _address(record: dns.RRHeader) -> str | None:
-    """The address in an A or AAAA record, unless no server can have it."""
+    """Return the address in an A or AAAA record, unless no server can have it."""
     address = ip_address(_payload(record).address)
     return None if address.is_unspecified or address.is_multicast else address.compressed
 

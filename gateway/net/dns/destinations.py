@@ -1,13 +1,13 @@
-"""Destinations: the addresses to which we let no other domain lead us.
+"""Destinations: the addresses to which other domains must not lead us.
 
-The DNS of any domain that writes to us decides where we connect, so it must not decide everything. An address at which
-no server can be is never dialled: one that is unspecified, multicast, broadcast or reserved. Nor is a door of our own,
-behind which we would meet ourselves. Loopback and link-local addresses are not dialled either, since services there,
-from a database to the metadata of a cloud, trust whoever can reach them; the operator may allow some of them
-(`[dns] allow_networks`), and may refuse any other network (`[dns] refuse_networks`). What the operator has configured
-with `connect` is always dialled. The hosts file makes no difference: a stranger can name `localhost`, too.
+The DNS of any domain that writes to us decides where we connect, so it must not decide everything. Addresses where no
+server can be are never dialled: unspecified, multicast, broadcast or reserved ones. Nor are our own ports, where we
+would meet ourselves. Loopback and link-local addresses are not dialled either, because services there, from a database
+to a cloud's metadata, trust anybody who can reach them; the operator may allow some of them (`[dns] allow_networks`),
+and may refuse any other network (`[dns] refuse_networks`). Addresses that the operator has configured with `connect`
+are always dialled. The hosts file is not exempt: a stranger can name `localhost`, too.
 
-An IPv4 address counts as such in every dress that the operating system would take off (RFC 4291 §2.5.5).
+An IPv4 address is recognised in every form that the operating system would convert (RFC 4291 §2.5.5).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _THIS_NETWORK = IPv4Network("0.0.0.0/8")  # RFC 1122 §3.2.1.3: never a destinat
 
 
 def is_of_this_machine(address: str) -> bool:
-    """Whether an interface of ours has that address: only then a socket can be bound to it."""
+    """Return whether an interface of ours has that address, because only then can a socket be bound to it."""
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind((address, 0))
@@ -34,7 +34,7 @@ def is_of_this_machine(address: str) -> bool:
 
 
 class Destinations:
-    """Says of an address why it is not dialled."""
+    """Says why an address is not dialled."""
 
     def __init__(
         self,
@@ -44,9 +44,10 @@ class Destinations:
         doors: Callable[[], Iterable[tuple[str, int]]] = tuple,
         is_ours: Callable[[str], bool] = is_of_this_machine,
     ) -> None:
-        """`doors` are the addresses and ports at which we listen now; `is_ours` is asked about doors at any address.
+        """`doors` returns the addresses and ports on which we listen; `is_ours` is used for ports on all addresses.
 
-        `allowed` are the loopback and link-local networks that may be dialled; `refused` are any, and win.
+        `allowed` are loopback and link-local networks that may be dialled; `refused` are any networks, and take
+        precedence.
         """
         self._refused = tuple(refused)
         self._allowed = tuple(allowed)
@@ -54,7 +55,7 @@ class Destinations:
         self._is_ours = is_ours
 
     def objection(self, address: str, port: int) -> str:
-        """Why it is not dialled, in words; empty when it may be."""
+        """Return why it is not dialled, in words; empty if it may be."""
         target = _read(address)
         if (kind := _never_a_server(target)) is not None:
             return f"no server can be at {kind} address"
@@ -73,7 +74,7 @@ class Destinations:
 
 @lru_cache
 def _read(text: str) -> IPAddress:
-    """An address; of an IPv6 address that an IPv4 address is mapped to, that one."""
+    """Return an address; for an IPv4-mapped IPv6 address, the IPv4 address."""
     address = ip_address(text)
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
@@ -86,7 +87,7 @@ def _never_a_server(address: IPAddress) -> str | None:
         return "an unspecified"
     if address.is_multicast:
         return "a multicast"
-    if address.version == 4 and address.is_reserved:  # 240.0.0.0/4, with the broadcast address
+    if address.version == 4 and address.is_reserved:  # 240.0.0.0/4, including the broadcast address
         return "a reserved"
     return None
 
@@ -101,4 +102,4 @@ def _near(address: IPAddress) -> str | None:
 
 
 ANYWHERE = Destinations(allowed=map(ip_network, ("127.0.0.0/8", "169.254.0.0/16", "::1", "fe80::/10")))
-"""Wherever a server can be: for a name that was chosen here, and not by a stranger."""
+"""Allows every address where a server can be: for names chosen here, and not by a stranger."""

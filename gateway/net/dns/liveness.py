@@ -1,4 +1,4 @@
-"""Whether any nameserver answers at all."""
+"""Liveness of the nameservers: whether any of them answers at all."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from gateway.net.dns.nameservers import Asks, NameserverSilent
 class WatchedNameservers:
     """Nameservers that know whether any of them answers at all.
 
-    Silence about one name says little: the nameservers of that name may be the ones that are silent. So after it the
-    root is asked for, which every nameserver answers in some way; only when that question gets no answer either are the
-    nameservers taken for dead. From then on they are asked again with each `look`, until one answers.
+    Silence about one name says little: the nameservers of that name may be the silent ones. So after it the root is
+    asked for, which every nameserver answers in some way; only if that question gets no answer either are the
+    nameservers considered dead. From then on they are asked again with each `look`, until one answers.
     """
 
     def __init__(self, asks: Asks) -> None:
         self._asks = asks
         self._is_asking = False
-        self.dead = ""  # the complaints of all of them, once none answers
+        self.dead = ""  # the complaints of all of them, when none answers
 
     async def ask(self, query: dns.Query) -> dns.Message:
-        """As `Asks.ask`."""
+        """Ask a question, as `Asks.ask`."""
         try:
             answer = await self._asks.ask(query)
         except NameserverSilent as silence:

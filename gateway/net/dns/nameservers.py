@@ -1,14 +1,14 @@
-"""One question to the nameservers, until one of them gives an answer that can be used (RFC 1035 §7).
+"""One question to the nameservers, until one of them gives a usable answer (RFC 1035 §7).
 
-Each server gets the question over UDP, from a random port of its own and with a random id (RFC 5452 §9). An answer that
-was cut short is asked for again over TCP, on a connection of its own. A server that is silent, cannot be
-reached, reports a failure or answers another question is passed over; then comes the next, and after the last one a
-second round with more patience. Only "here it is" and "no such name" are answers.
+Each server gets the question over UDP, from a random port of its own and with a random id (RFC 5452 §9). A truncated
+answer is requested again over TCP, on a connection of its own. A server that is silent, cannot be reached, reports a
+failure or answers another question is passed over; then comes the next, and after the last one a second round with more
+patience. Only "found" and "no such name" are answers.
 
-Nameservers that check signatures (DNSSEC) and whose word we believe are asked for it by the AD bit of the question, as
-without it some of them say nothing (RFC 6840 §5.7), and the same bit of the answer counts. From all others it does not.
-When one of them fails, it is asked once more for the answer as it is, unchecked (CD): if there is one, its signatures
-are wrong. Then no other nameserver is asked, as the next one may not check them.
+Nameservers that check signatures (DNSSEC) and that we believe get questions with the AD bit, because without it some of
+them report nothing (RFC 6840 §5.7), and the same bit of the answer counts. From all others it does not. If one of them
+fails, it is asked once more for the unchecked answer (CD): if there is one, its signatures are wrong. Then no other
+nameserver is asked, because the next one may not check them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FAILURES = {
 
 
 class NameserverSilent(GatewayError):
-    """No nameserver gave a usable answer; `silent` when none gave any, `bogus` when its signatures are wrong."""
+    """No nameserver gave a usable answer; `silent` if none gave any, `bogus` if its signatures are wrong."""
 
     def __init__(self, sentence: str, *, silent: bool, bogus: bool = False) -> None:
         super().__init__(sentence)
@@ -49,17 +49,17 @@ class NameserverSilent(GatewayError):
 
 
 class Asks(Protocol):
-    """The place where one question is asked: the nameservers, or a table in a test."""
+    """Asks one question: of the nameservers, or of a table in a test."""
 
     async def ask(self, query: dns.Query) -> dns.Message:
-        """The answer, with result code OK or ENAME; NameserverSilent when there is none.
+        """Return the answer, with result code OK or ENAME; raise NameserverSilent if there is none.
 
-        Its `authenticData` is set only where DNSSEC proves it.
+        Its `authenticData` is set only if DNSSEC proves it.
         """
 
 
 class Nameservers:
-    """The nameservers of the system or of the configuration, asked in their order."""
+    """The nameservers of the system or of the configuration, asked in order."""
 
     def __init__(
         self,
@@ -69,14 +69,14 @@ class Nameservers:
         *,
         believes: Callable[[Nameserver], bool] = lambda server: False,
     ) -> None:
-        """`believes`: whether a nameserver is taken at its word that it has checked the signatures."""
+        """`believes` returns whether we trust a nameserver's claim that it has checked the signatures."""
         self._reactor = reactor
         self._servers = servers
         self._rounds = rounds
         self._believes = believes
 
     async def ask(self, query: dns.Query) -> dns.Message:
-        """The answer of the first nameserver that has a usable one."""
+        """Return the answer of the first nameserver that has a usable one."""
         complaints: list[NameserverSilent] = []
         for seconds in self._rounds:
             for server in self._servers():
@@ -101,7 +101,7 @@ class Nameservers:
         return _checked(answer, query, where)
 
     async def _has_unchecked(self, server: Nameserver, query: dns.Query, seconds: float) -> bool:
-        """Whether there is an answer when nobody checks its signatures."""
+        """Return whether there is an answer if nobody checks its signatures."""
         try:
             _checked(await self._exchange(server, query, seconds, _UNCHECKED), query, "")
         except NameserverSilent:
@@ -124,7 +124,7 @@ class Nameservers:
 
 
 class QuestionFlags(NamedTuple):
-    """The bits of a question about DNSSEC: whether to tell if it was checked (AD), and not to check at all (CD)."""
+    """The DNSSEC bits of a question: report whether it was checked (AD), and do not check it (CD)."""
 
     authentic: int = 0
     unchecked: int = 0
@@ -161,7 +161,7 @@ class _Stream(dns.DNSProtocol):
 async def ask_over_udp(
     reactor: Any, server: Nameserver, query: dns.Query, seconds: float, flags: QuestionFlags = _PLAIN
 ) -> dns.Message:
-    """Put one question in a datagram, on a port that is open for this question only."""
+    """Send one question in a datagram, from a port that is open for this question only."""
     conversation: Any = _Datagrams(_Conversation(), reactor)
     conversation.flags = flags
     conversation.noisy = False
@@ -174,7 +174,7 @@ async def ask_over_udp(
 
 
 def _open_random_port(reactor: Any, conversation: Any, interface: str) -> Any:
-    """One that an attacker cannot guess; when the few we name are all taken, one that the system chooses."""
+    """Open a port that an attacker cannot guess; if the few that we try are taken, one that the system chooses."""
     for _ in range(PORT_ATTEMPTS):
         port = dns.randomSource()
         if port < FIRST_UNPRIVILEGED_PORT:
@@ -189,7 +189,7 @@ def _open_random_port(reactor: Any, conversation: Any, interface: str) -> Any:
 async def ask_over_tcp(
     reactor: Any, server: Nameserver, query: dns.Query, seconds: float, flags: QuestionFlags = _PLAIN
 ) -> dns.Message:
-    """Put one question on a TCP connection that serves no other, so that none can hang on a connection long dead."""
+    """Send one question on a TCP connection of its own, so that none can hang on a connection long dead."""
     endpoint = TCP6ClientEndpoint if ":" in server[0] else TCP4ClientEndpoint
     conversation: Any = _Stream(_Conversation(), reactor)
     conversation.flags = flags
@@ -202,7 +202,7 @@ async def ask_over_tcp(
 
 
 class _Conversation:
-    """What the DNS protocols report to: a connection that is lost ends the questions on it."""
+    """The owner of the DNS protocols: a lost connection ends the questions on it."""
 
     def connectionMade(self, protocol: Any) -> None:
         pass
@@ -214,11 +214,11 @@ class _Conversation:
             answer.errback(ConnectionLost("the connection was closed before the answer"))
 
     def messageReceived(self, message: dns.Message, protocol: Any, address: Any = None) -> None:
-        """An answer to nothing that was asked is not read."""
+        """Ignore an answer to no open question."""
 
 
 def _checked(answer: dns.Message, query: dns.Query, where: str) -> dns.Message:
-    """The answer, when it is one and belongs to this question."""
+    """Return the answer, if it is one and belongs to this question."""
     if not answer.answer or answer.queries != [query]:
         raise NameserverSilent(f"{where} answered another question", silent=False)
     if answer.rCode not in (dns.OK, dns.ENAME):
@@ -228,7 +228,7 @@ def _checked(answer: dns.Message, query: dns.Query, where: str) -> dns.Message:
 
 
 def _worst(complaints: Sequence[NameserverSilent]) -> NameserverSilent:
-    """Prefer an answer to silence; report each complaint once."""
+    """Combine complaints: prefer an answer to silence; report each complaint once."""
     said = [complaint for complaint in complaints if not complaint.silent] or list(complaints)
     sentences = dict.fromkeys(complaint.sentence for complaint in said)
     return NameserverSilent("; ".join(sentences) or "there is no nameserver to ask", silent=all(c.silent for c in said))

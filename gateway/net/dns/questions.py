@@ -1,15 +1,15 @@
 """Questions to the DNS: each asked once, its answer kept for a while, everything within bounds.
 
-A question that is already on its way is not asked again: whoever asks it waits for the same answer. Each waits only as
-long as it likes; a question that was put goes on without them, and its answer is kept. One for which nobody waits any
-more when its turn comes is not put at all: names that nobody answers for must not hold up those that follow. Answers
-are kept for their time to live within a floor and a ceiling, absences and failures (RFC 2308 §5, §7) for a fixed short
-time. The number of answers kept, of questions under way, of questions at the nameservers at once and of records taken
-from an answer is bounded.
+A question that is under way is not asked again: everybody who asks it waits for the same answer. Each asker waits only
+as long as it likes; the question itself continues without it, and its answer is kept. A question for which nobody waits
+when its turn comes is not asked at all, so that names without answers do not hold up those behind them. Answers are
+kept for their time to live within a floor and a ceiling, absences and failures (RFC 2308 §5, §7) for a fixed short
+time. There are limits on answers kept, questions under way, questions at the nameservers at once, and records taken
+from an answer.
 
-Anybody can have us ask, by claiming a name whose key has to be verified, and some nameservers never answer. So our own
-questions go first; strangers' leave a quarter of the places free, and those about one domain and all below it take no
-more than an eighth.
+Anybody can make us ask, by claiming a name whose key has to be verified, and some nameservers never answer. So our own
+questions go first; strangers' questions leave a quarter of the places free, and those about one domain with its
+subdomains take no more than an eighth.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ RECORD_TYPES: dict[RecordType, int] = {"SRV": dns.SRV, "A": dns.A, "AAAA": dns.A
 
 @dataclass(frozen=True, kw_only=True)
 class ResolverBounds:
-    """How much is asked, taken and kept; times in seconds."""
+    """The limits of the resolver; times in seconds."""
 
     floor: float = 10
     ceiling: float = 3600
@@ -77,10 +77,10 @@ class AnswerWait:
             self._timer.reset(seconds)
 
     def end(self, answer: DNSAnswer | Failure) -> None:
-        """The answer is there; nothing happens when the wait is over already."""
+        """Pass on the answer; do nothing if the wait is already over."""
         if not self.answer.called:
             self._stop()
-            self.answer.callback(answer)  # a Failure takes the error path
+            self.answer.callback(answer)  # a Failure goes to the error callback
 
     def _expire(self) -> None:
         waited = self._reactor.seconds() - self._since
@@ -92,11 +92,11 @@ class AnswerWait:
 
 
 class NobodyWaitsError(Exception):
-    """A question's turn came too late for everybody who had it."""
+    """The turn of a question came too late for all its askers."""
 
 
 class DNSQuestions:
-    """All the questions that this process has for the DNS."""
+    """All DNS questions of this process."""
 
     def __init__(self, reactor: Any, nameservers: Asks, bounds: ResolverBounds) -> None:
         self._reactor = reactor
@@ -105,17 +105,17 @@ class DNSQuestions:
         self._memory = Memory(bounds.kept)
         self._under_way: dict[DNSQuestion, list[AnswerWait]] = {}
         self._lanes = Lanes(bounds.at_once)
-        self._ours: set[DNSQuestion] = set()  # of those under way
+        self._ours: set[DNSQuestion] = set()  # questions of our own under way
         self._turns: dict[DNSQuestion, Turn] = {}
 
     def remembered(self, questions: Sequence[DNSQuestion]) -> list[DNSAnswer] | None:
-        """The answers to all of these questions, where nobody has to be asked."""
+        """Return the answers to all of these questions if nobody has to be asked, else None."""
         now = self._reactor.seconds()
         answers = [self._memory.recall(question, now) for question in questions]
         return None if None in answers else cast("list[DNSAnswer]", answers)
 
     def ask(self, question: DNSQuestion, seconds: float, *, for_strangers: bool = False) -> AnswerWait:
-        """Begin to wait for the answer to a question, for this many seconds at most."""
+        """Start to wait for the answer to a question, for this many seconds at most."""
         wait = AnswerWait(self._reactor, question)
         under_way = self._bounds.under_way
         known = self._memory.recall(question, self._reactor.seconds())
@@ -136,7 +136,7 @@ class DNSQuestions:
         return wait
 
     def forget(self) -> None:
-        """Keep nothing of what was answered so far."""
+        """Forget all cached answers."""
         self._memory = Memory(self._bounds.kept)
 
     def _found(self, result: DNSAnswer | Failure, question: DNSQuestion) -> None:
@@ -161,9 +161,9 @@ class DNSQuestions:
             return _unanswered(question, LookupOutcome.SILENT, "not asked in time")
 
     async def _follow(self, question: DNSQuestion) -> DNSAnswer:
-        """Ask for the name, then for where its aliases lead, as long as an answer only brings more aliases.
+        """Ask for the name, then for the end of its aliases, as long as an answer only brings more aliases.
 
-        What is found is secure only when every answer on the way was.
+        The result is secure only if every answer on the way was.
         """
         names, record_type = [question.name], RECORD_TYPES[question.kind]
         security = Security.SECURE
@@ -194,7 +194,7 @@ class DNSQuestions:
             self._lanes.leave(turn)
 
     def _hasten(self, question: DNSQuestion) -> None:
-        """Somebody of ours wants to know as well what a stranger has asked."""
+        """Promote a stranger's question, because our own side now asks it, too."""
         self._ours.add(question)
         if question in self._turns:
             self._lanes.hasten(self._turns[question])
@@ -215,7 +215,7 @@ class DNSQuestions:
 
 
 class Turn:
-    """A question's turn at the nameservers; `whose` is the domain it is about, empty where it is ours."""
+    """A question's turn at the nameservers; `whose` is the domain it is about, empty if the question is ours."""
 
     def __init__(self, whose: str) -> None:
         self.whose = whose
@@ -223,14 +223,14 @@ class Turn:
 
 
 class Lanes:
-    """The places at the nameservers: ours first, then those of strangers, the domains by turns."""
+    """The places at the nameservers: our questions first, then strangers', taking turns by domain."""
 
     def __init__(self, places: int) -> None:
         self._free = places
         self._free_for_strangers = max(1, places - places // 4)
         self._share = max(1, places // 8)
         self._ours: deque[Turn] = deque()
-        self._theirs: dict[str, deque[Turn]] = {}  # by domain, whose turn it is first
+        self._theirs: dict[str, deque[Turn]] = {}  # by domain, the next turn first
         self._taken: Counter[str] = Counter()
         self._is_admitting = False
 
@@ -242,7 +242,7 @@ class Lanes:
         return turn
 
     def leave(self, turn: Turn) -> None:
-        """A question that had a place is answered."""
+        """Release the place of a question that is answered."""
         self._free += 1
         if turn.whose:
             self._free_for_strangers += 1
@@ -252,7 +252,7 @@ class Lanes:
         self._admit()
 
     def hasten(self, turn: Turn) -> None:
-        """A question that still waits is one of ours now."""
+        """Turn a waiting question into one of ours."""
         if turn.whose and not turn.begun.called:
             self._theirs[turn.whose].remove(turn)
             if not self._theirs[turn.whose]:
@@ -262,7 +262,7 @@ class Lanes:
             self._admit()
 
     def _admit(self) -> None:
-        """Let those in for whom there is a place. One that leaves at once is seen to by the loop."""
+        """Admit questions while there are places. The loop handles one that leaves at once."""
         if self._is_admitting:
             return
         self._is_admitting = True
@@ -285,7 +285,7 @@ class Lanes:
         return turn
 
     def _next_stranger(self) -> Turn | None:
-        """The next of a domain that has not got its share; few have it, so this does not take long."""
+        """Return the next question of a domain below its share; few domains have theirs, so this is quick."""
         whose = next((each for each in self._theirs if self._taken[each] < self._share), None)
         if whose is None:
             return None
@@ -297,18 +297,18 @@ class Lanes:
 
 
 class Memory:
-    """Answers until they are too old. Of the domain with most of them, the one least recently asked for makes room."""
+    """Cached answers. The domain with the most of them loses its least recently used one when there are too many."""
 
     def __init__(self, most: int) -> None:
         self._answers: Bounded[DNSQuestion, tuple[float, DNSAnswer]] = Bounded(most)
 
     def keep(self, answer: DNSAnswer, until: float) -> None:
-        """Remember an answer for its question until that time."""
+        """Remember an answer to its question until that time."""
         question = answer.question
         self._answers.put(question, (until, replace(answer, remembered=True)), family(question.name))
 
     def recall(self, question: DNSQuestion, now: float) -> DNSAnswer | None:
-        """The answer that is still good, if there is one."""
+        """Return the answer that is still valid, if there is one."""
         known = self._answers.get(question)
         if known is None:
             return None

@@ -72,17 +72,17 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long is waited, in seconds, and how much is looked at, for one domain."""
+    """The time limits, in seconds, and the number limits for one domain."""
 
     overall: float = 20
     services: float = 12  # of these, for the service records
-    other_service: float = 1  # for the records of one service, once there are records of the other
-    no_service: float = 3  # for the records of one service, once it is known that there are none of the other
+    other_service: float = 1  # for the records of one service, once the other's are known
+    no_service: float = 3  # for the records of one service, once the other is known to have none
     other_family: float = 1  # for addresses of one family, once there are addresses of the other
-    other_hosts: float = 3  # for the addresses of one host, once there are addresses of another
+    other_hosts: float = 3  # for the addresses of one host, once another has some
     targets: int = 16
     addresses: int = 8
-    for_strangers: int = 2  # targets, and addresses of each, where anybody can have us look
+    for_strangers: int = 2  # targets, and addresses of each, for questions that anybody can cause
 
 
 class Resolver:
@@ -124,11 +124,10 @@ class Resolver:
         for_strangers: bool = False,
         dane: bool = False,
     ) -> Resolution:
-        """The targets of a prepared domain; `note` hears of each step when it is taken.
+        """Return the targets of a prepared domain; `note` is called with each step.
 
-        With `dane`, the TLSA records of targets are asked for wherever DNSSEC proves the way there.
-        What is looked up `for_strangers` comes after our own, and leads to few targets.
-        Raises ResolutionFailed when that leads to no address.
+        With `dane`, the TLSA records of targets are requested wherever DNSSEC proves the way there. Look-ups
+        `for_strangers` come after our own, and return few targets. Raise ResolutionFailed if there is no address.
         """
         search = _Search(
             self._reactor,
@@ -151,13 +150,13 @@ class Resolver:
 
     @property
     def validates(self) -> bool:
-        """Whether any nameserver is believed about DNSSEC now."""
+        """Return whether any nameserver is believed about DNSSEC now."""
         return self._validates()
 
     async def associations(self, domain: str, service: SRVService = FOR_SERVERS) -> tuple[TLSASet, ...]:
-        """The TLSA records of a domain's servers, and of the domain as one that connects, where DNSSEC proves them.
+        """Return the TLSA records of a domain's servers, and of the domain as a client, where DNSSEC proves them.
 
-        Anybody can have us look, so few servers are looked at. Raises ResolutionFailed where there is no such name.
+        Anybody can cause this, so few servers are examined. Raise ResolutionFailed if there is no such name.
         """
         name = dns_name(domain)
         most = self._patience.for_strangers
@@ -177,20 +176,20 @@ class Resolver:
         )
 
     async def _answers(self, questions: Sequence[DNSQuestion]) -> list[DNSAnswer]:
-        """The answers to the questions of a stranger, put at once."""
+        """Return the answers to a stranger's questions, asked at once."""
         waits = [self._questions.ask(question, self._patience.overall, for_strangers=True) for question in questions]
         return await _all([wait.answer for wait in waits])
 
     def forget(self) -> None:
-        """Keep nothing of what was answered so far, so that the next questions are asked again."""
+        """Forget all cached answers, so that the next questions are asked again."""
         self._questions.forget()
 
 
 @dataclass(frozen=True, kw_only=True)
 class _FoundAddresses:
-    """The addresses of one host; `definite` when there are none and will be none.
+    """The addresses of one host; `definite` if there are none and will be none.
 
-    `proved` are the names for which DNSSEC proves them: the host's, after the one where its aliases lead.
+    `proved` are the names for which DNSSEC proves them: the end of the host's aliases, then the host.
     """
 
     addresses: tuple[str, ...]
@@ -214,7 +213,7 @@ class _Haste:
             self._limit(waits)
 
     def begin(self) -> None:
-        """Limit the waits from now on: a host has addresses."""
+        """Limit the waits from now on, because a host has addresses."""
         if not self._has_begun:
             self._has_begun = True
             self._limit(self._waits)
@@ -225,7 +224,7 @@ class _Haste:
 
 
 class _Search:
-    """The way from one domain to its targets."""
+    """The search for the targets of one domain."""
 
     def __init__(
         self,
@@ -257,7 +256,7 @@ class _Search:
         self._deadline = reactor.seconds() + patience.overall
 
     async def targets(self, domain: str, direct_tls: bool, connect: str | None) -> tuple[Target, ...]:
-        """The targets of the domain, by the first means that applies."""
+        """Return the targets of the domain, by the first means that applies."""
         if connect is not None:
             self._say(f"{domain} is configured to be at {connect}")
             self._domain = ascii_name(domain)
@@ -268,7 +267,7 @@ class _Search:
         return await self._looked_up(dns_name(domain), direct_tls)
 
     async def _looked_up(self, name: str, direct_tls: bool) -> tuple[Target, ...]:
-        """What the service records offer, or else the domain itself (RFC 6120 §3.2.1, §3.2.2)."""
+        """Return the targets in the service records, or else the domain itself (RFC 6120 §3.2.1, §3.2.2)."""
         self._domain = name
         answers = await self._services(name, direct_tls)
         proved = {tls for tls, answer in answers.items() if answer.is_secure}
@@ -281,7 +280,7 @@ class _Search:
             raise _no_service(name, permanent=self.definite)
         if any(answer.is_bogus for answer in answers.values()):
             raise ResolutionFailed(f"the service records of {name} are bogus (DNSSEC)", permanent=False)
-        self._say(f"{name} itself and port {self._service.port}, as no service record is known")
+        self._say(f"{name} itself and port {self._service.port}, because no service record is known")
         proved = proved if len(proved) == len(answers) else set()
         return await self._located([self._itself(name)], "fallback", name, proved)
 
@@ -319,7 +318,7 @@ class _Search:
     async def _located(
         self, places: Sequence[Place], source: Source, whose: str, proved: Collection[Tls] = ()
     ) -> tuple[Target, ...]:
-        """The places that have addresses, with these; ResolutionFailed without any.
+        """Return the places that have addresses, with these; raise ResolutionFailed if none has.
 
         `proved` are the services for which DNSSEC proves that these are the places.
         """
@@ -347,7 +346,7 @@ class _Search:
     async def _associated(
         self, targets: Sequence[Target], found: Mapping[str, _FoundAddresses], proved: Collection[Tls]
     ) -> list[Target]:
-        """The same targets with their TLSA records, but for those whose records cannot be had."""
+        """Return the targets with their TLSA records, except those whose records cannot be had."""
         asked = [target for target in targets if target.tls in proved and found[target.host].proved]
         answers = await _together([self._tlsa(target, found[target.host].proved) for target in asked])
         associated = dict(zip(asked, answers, strict=True))
@@ -358,7 +357,7 @@ class _Search:
         ]
 
     async def _tlsa(self, target: Target, names: Sequence[str]) -> DNSAnswer:
-        """What is said at the first of these names that says something, or cannot be asked (RFC 7671 §7)."""
+        """Return the answer at the first of these names that has one, or cannot be asked (RFC 7671 §7)."""
         for name in names:
             question = DNSQuestion(kind="TLSA", name=tlsa_name(name, target.port))
             answer = await self._ask(question, self._deadline - self._reactor.seconds()).answer
@@ -367,10 +366,12 @@ class _Search:
         return answer
 
     def _can_be_used(self, target: Target, answer: DNSAnswer) -> bool:
-        """Whether it is known which certificates the target may have: what says so may have been made silent."""
+        """Return whether it is known which certificates the target may have; an attacker may
+        have silenced the answer.
+        """
         self._say(answer.sentence)
         if not answer.definite:
-            self._say(f"{target.host} port {target.port} is left out, since its TLSA records cannot be had")
+            self._say(f"{target.host} port {target.port} is left out, because its TLSA records cannot be obtained")
         elif answer.values and not answer.is_secure:
             self._say(f"the TLSA records of {target.host} are not signed, so they are ignored")
         return answer.definite
@@ -382,7 +383,7 @@ class _Search:
         return TLSASet(name=answer.question.name, records=answer.values, hosts=hosts)
 
     def _allowed(self, place: Place, found: Mapping[str, _FoundAddresses], source: Source) -> tuple[str, ...]:
-        """The addresses there to which another domain may lead us."""
+        """Return the addresses there to which another domain may lead us."""
         allowed: list[str] = []
         for address in found[place.host].addresses:
             objection = "" if source == "configured" else self._destinations.objection(address, place.port)
@@ -393,7 +394,7 @@ class _Search:
         return tuple(allowed)
 
     async def _addresses(self, host: str, haste: _Haste) -> _FoundAddresses:
-        """The addresses of a host: itself, the hosts file, or the DNS."""
+        """Return the addresses of a host: itself, the hosts file, or the DNS."""
         most = self._patience.addresses
         if is_address(host):
             haste.begin()
@@ -447,7 +448,9 @@ class _Search:
 
 
 def _proved_names(host: str, answers: Sequence[DNSAnswer]) -> tuple[str, ...]:
-    """The names at which TLSA records may be: where the aliases lead, then the host; none unless all is secure."""
+    """Return the names at which TLSA records may be: the end of the aliases, then the host;
+    none unless all is secure.
+    """
     found = [answer for answer in answers if answer.values]
     if not found or not all(answer.is_secure for answer in found):
         return ()
@@ -460,14 +463,14 @@ def _less(patience: Patience) -> Patience:
 
 
 async def _together(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results of what is done side by side."""
+    """Return the results of coroutines that run concurrently."""
     if len(works) == 1:
         return [await works[0]]
     return await _all([Deferred.fromCoroutine(work) for work in works])
 
 
 async def _all(results: Sequence[Deferred[T]]) -> list[T]:
-    """The results of what has been started already; when one fails or we are cancelled, the rest is given up."""
+    """Return the results of work already started; if one fails or we are cancelled, the rest is cancelled."""
     try:
         return [await result for result in results]
     finally:
@@ -489,7 +492,7 @@ def _no_address(whose: str, permanent: bool) -> ResolutionFailed:
 
 
 def nameservers_of(nameservers: Sequence[str] | None) -> Callable[[], Sequence[Nameserver]]:
-    """The configured nameservers, or those of the system as they are at the time."""
+    """Return the configured nameservers, or the system's present ones."""
     if nameservers is None:
         return WatchedFile("/etc/resolv.conf", read_resolv_conf).content
     configured = tuple(parse_nameserver(nameserver) for nameserver in nameservers)

@@ -1,8 +1,8 @@
 """Service records, and the order in which their targets are tried (RFC 2782, XEP-0368 §3).
 
-The records for STARTTLS (`_xmpp-server`) and for TLS from the first byte (`_xmpps-server`) are one set: priorities and
-weights are compared across both. Within a priority, chance decides in proportion to the weights. Clients look for
-records of their own (`_xmpp-client`) in the same way.
+The records for STARTTLS (`_xmpp-server`) and for TLS from the first byte (`_xmpps-server`) form one set: priorities and
+weights are compared across both. Within a priority, chance decides in proportion to the weights. Clients use records of
+their own (`_xmpp-client`) in the same way.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Tls = Literal["direct", "starttls"]
 
 @dataclass(frozen=True, kw_only=True)
 class SRVService:
-    """What is looked for at a domain: the names of its service records, and its port where there are none."""
+    """A service to look up: the names of its service records, and its port if there are none."""
 
     names: Mapping[Tls, str]
     port: int
@@ -30,7 +30,7 @@ FOR_CLIENTS = SRVService(names={"direct": "_xmpps-client._tcp", "starttls": "_xm
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceRecord:
-    """One SRV record; an empty `target` says that the service is decidedly not there (RFC 2782, target `.`)."""
+    """One SRV record; an empty `target` says that the service does not exist (RFC 2782, target `.`)."""
 
     priority: int
     weight: int
@@ -47,7 +47,7 @@ class Offer:
 
 
 def in_order(offers: Sequence[Offer], random: Random, most: int) -> list[Offer]:
-    """At most this many offers, the ones of the best priorities, in the order in which they are to be tried."""
+    """Return at most this many offers, those of the best priorities, in the order in which to try them."""
     kept = sorted(offers, key=lambda offer: offer.record.priority)[:most]
     ordered: list[Offer] = []
     for priority in sorted({offer.record.priority for offer in kept}):
@@ -56,7 +56,7 @@ def in_order(offers: Sequence[Offer], random: Random, most: int) -> list[Offer]:
 
 
 def _weighted(offers: Iterable[Offer], random: Random) -> list[Offer]:
-    """Draw one after the other; those of weight 0 stand first, which leaves them a small chance (RFC 2782, Weight)."""
+    """Draw one after the other; those of weight 0 come first, which leaves them a small chance (RFC 2782, Weight)."""
     pool = sorted(offers, key=lambda offer: offer.record.weight > 0)
     drawn: list[Offer] = []
     while len(pool) > 1:
@@ -66,6 +66,6 @@ def _weighted(offers: Iterable[Offer], random: Random) -> list[Offer]:
 
 
 def _first_reaching(mark: int, pool: Sequence[Offer]) -> int:
-    """The first place at which the running sum of the weights is no less than the mark."""
+    """Return the first place at which the running sum of the weights is no less than the mark."""
     sums = accumulate(offer.record.weight for offer in pool)
     return next(index for index, running in enumerate(sums) if running >= mark)

@@ -1,7 +1,7 @@
-"""What this machine itself says about names: the hosts file and the system's nameservers (hosts(5), resolv.conf(5)).
+"""The machine's own configuration of names: hosts file and nameservers (hosts(5), resolv.conf(5)).
 
-Both files may change while we run. They are looked at whenever they are asked, and read again only when their time,
-size or inode has changed. A file that is missing or cannot be read counts as empty, as it does for the C library.
+Both files may change at run time. They are checked at each use, and read again only if their time, size or inode has
+changed. A file that is missing or cannot be read counts as empty, as it does for the C library.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 DNS_PORT = 53
-MOST_NAMESERVERS = 3  # what the C library takes from resolv.conf, too
+MOST_NAMESERVERS = 3  # as many as the C library takes from resolv.conf
 
 Nameserver = tuple[str, int]
 
@@ -23,17 +23,17 @@ Nameserver = tuple[str, int]
 class Validating(StrEnum):
     """Which nameservers are believed when they say that DNSSEC proves an answer."""
 
-    AUTO = "auto"  # those on loopback: nobody on the way can have said it in their place (RFC 6698 §A.3)
+    AUTO = "auto"  # those on loopback, for which nobody in between can answer (RFC 6698 §A.3)
     YES = "true"
     NO = "false"
 
     def believes(self, server: Nameserver) -> bool:
-        """Whether this nameserver is."""
+        """Return whether this nameserver is believed."""
         return self is Validating.YES or (self is Validating.AUTO and ip_address(server[0]).is_loopback)
 
 
 class WatchedFile(Generic[T]):
-    """What `read` makes of the text of a file, kept until the file changes."""
+    """The result of `read` for the text of a file, kept until the file changes."""
 
     def __init__(self, path: str, read: Callable[[str], T]) -> None:
         self._path = path
@@ -42,7 +42,7 @@ class WatchedFile(Generic[T]):
         self._content = read("")
 
     def content(self) -> T:
-        """What the file says now."""
+        """Return the present content of the file."""
         stamp = self._stamp()
         if stamp != self._seen:
             self._content = self._read(self._text())
@@ -65,7 +65,7 @@ class WatchedFile(Generic[T]):
 
 
 def read_hosts(text: str) -> dict[str, tuple[str, ...]]:
-    """The addresses of each name in a hosts file, the name in lower case."""
+    """Return the addresses of each name in a hosts file, the name in lower case."""
     hosts: dict[str, tuple[str, ...]] = {}
     for address, *names in _fields(text):
         if not is_address(address):
@@ -76,14 +76,14 @@ def read_hosts(text: str) -> dict[str, tuple[str, ...]]:
 
 
 def read_resolv_conf(text: str) -> tuple[Nameserver, ...]:
-    """The nameservers that a resolv.conf names; without any, the one on this machine."""
+    """Return the nameservers in a resolv.conf; if there are none, the one on this machine."""
     named = [fields[1] for fields in _fields(text) if fields[0] == "nameserver" and len(fields) > 1]
     usable = [(canonical(address), DNS_PORT) for address in named if is_address(address)]
     return tuple(usable[:MOST_NAMESERVERS]) or (("127.0.0.1", DNS_PORT),)
 
 
 def parse_nameserver(text: str) -> Nameserver:
-    """Read `192.0.2.1`, `192.0.2.1:5300`, `2001:db8::1` or `[2001:db8::1]:5300`; a ValueError says what is wrong."""
+    """Read `192.0.2.1`, `192.0.2.1:5300`, `2001:db8::1` or `[2001:db8::1]:5300`; the ValueError says what is wrong."""
     host, _, port = text.rpartition(":")
     if is_address(text.strip("[]")):
         host, port = text, str(DNS_PORT)
@@ -95,9 +95,9 @@ def parse_nameserver(text: str) -> Nameserver:
 
 
 def is_address(text: str) -> bool:
-    """Whether this is an IPv4 or IPv6 address, without brackets and without a zone."""
+    """Return whether this is an IPv4 or IPv6 address, without brackets and without a zone."""
     if not (":" in text or text[-1:].isdigit()):
-        return False  # almost every name, and found out faster
+        return False  # almost every name, and faster
     try:
         canonical(text)
     except ValueError:
@@ -106,11 +106,11 @@ def is_address(text: str) -> bool:
 
 
 def canonical(address: str) -> str:
-    """The one spelling of an IP address in which answers can be compared."""
+    """Return an IP address in the form in which answers can be compared."""
     return ip_address(address).compressed
 
 
 def _fields(text: str) -> list[list[str]]:
-    """The words of each line that says something."""
+    """Return the words of each line that has any."""
     lines = (line.partition("#")[0].split() for line in text.splitlines())
     return [line for line in lines if line]

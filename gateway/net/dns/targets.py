@@ -1,6 +1,6 @@
-"""Where a stream to a remote domain may be opened: targets, and the names and strings that lead to them.
+"""Targets: where a stream to a remote domain may be opened, and the names and strings that lead there.
 
-A configured `connect` takes the place of the DNS. It is written as Twisted writes client endpoints:
+A configured `connect` replaces the DNS. It is written like Twisted's client endpoints:
 
     tcp:127.0.0.2:5269              STARTTLS
     tcp:host=10.0.0.5:port=5269     the same, with keywords
@@ -40,9 +40,9 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """One server of a remote domain: a place, its addresses in the order of RFC 8305, and how we came to it.
+    """One server of a remote domain: a place, its addresses in the order of RFC 8305, and where it came from.
 
-    `tlsa` is there when DNSSEC proves the way to it and that there are such records.
+    `tlsa` is set if DNSSEC proves the way to it and such records exist.
     """
 
     host: str
@@ -55,10 +55,10 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """What a domain led to: the targets in the order to be tried, and what was asked and answered on the way.
+    """The result for a domain: the targets in the order to try, and the questions and answers on the way.
 
-    `definite` is False when the DNS did not answer every question about the domain's services, so that its real
-    servers may be others than these.
+    `definite` is False if the DNS did not answer every question about the domain's services, so its real servers may be
+    others than these.
     """
 
     domain: str
@@ -68,7 +68,7 @@ class Resolution:
 
 
 def parse_connect(text: str) -> Place:
-    """Read a configured `connect`; a ValueError says what is wrong with it."""
+    """Read a configured `connect`; the ValueError says what is wrong with it."""
     match = _CONNECT.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not of the form tcp:HOST:PORT, nor tls:HOST:PORT for TLS from the first byte")
@@ -82,7 +82,7 @@ def parse_connect(text: str) -> Place:
 
 
 def literal_address(domain: str) -> str | None:
-    """The address that a domainpart itself is: `192.0.2.1` or `[2001:db8::1]` (RFC 7622 §3.2)."""
+    """Return the address that a domainpart itself is: `192.0.2.1` or `[2001:db8::1]` (RFC 7622 §3.2)."""
     bare = domain[1:-1] if domain.startswith("[") and domain.endswith("]") else domain
     bracketed = bare != domain
     if is_address(bare) and bracketed == (":" in bare):
@@ -91,32 +91,30 @@ def literal_address(domain: str) -> str | None:
 
 
 def ascii_name(domain: str) -> str:
-    """The name under which the DNS knows a prepared domainpart: its A-labels (RFC 5890), in lower case."""
+    """Return the DNS name of a prepared domainpart: its A-labels (RFC 5890), in lower case."""
     if domain.isascii():
         return domain.lower()
     try:
         return idna.encode(domain).decode("ascii").lower()
     except idna.IDNAError:
-        return ""  # no name at all, as is_host_name() will say
+        return ""  # not a name at all, as is_host_name() will report
 
 
 def is_host_name(name: str) -> bool:
-    """Whether the DNS could know such a name: its length, its labels, and only characters of host names."""
+    """Return whether the DNS could have such a name: its length, its labels, and only characters of host names."""
     return _HOST_NAME.fullmatch(name) is not None
 
 
 def dns_name(domain: str) -> str:
-    """The name to ask the DNS for; a domain that cannot have one is not found for good."""
+    """Return the name to ask the DNS for; a domain that cannot have one is definitely not found."""
     name = ascii_name(domain)
     if not is_host_name(name):
-        raise ResolutionFailed(
-            f"{domain} cannot be looked up: it is not a name that the DNS could hold", permanent=True
-        )
+        raise ResolutionFailed(f"{domain} cannot be looked up: it is not a valid name in the DNS", permanent=True)
     return name
 
 
 def interleaved(addresses: Iterable[str], most: int) -> tuple[str, ...]:
-    """At most this many addresses, IPv6 and IPv4 by turns, IPv6 first (RFC 8305 §4)."""
+    """Return at most this many addresses, alternating IPv6 and IPv4, IPv6 first (RFC 8305 §4)."""
     once = list(dict.fromkeys(addresses))
     six = [address for address in once if ":" in address]
     four = [address for address in once if ":" not in address]
@@ -125,5 +123,5 @@ def interleaved(addresses: Iterable[str], most: int) -> tuple[str, ...]:
 
 
 def endpoint_text(address: str, port: int) -> str:
-    """An address and a port as people write them."""
+    """Return an address and a port as people write them."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-MOST_DATA = 4096  # bytes of one record; a whole certificate may stand there, and is rarely half as long
+MOST_DATA = 4096  # bytes of one record; a whole certificate may be in it, and is rarely half as long
 
 
 class Usage(IntEnum):
-    """What the record is about: an authority or the server itself, with the usual authorities or without them."""
+    """The subject of the record: an authority or the server itself, with or without the usual authorities."""
 
     PKIX_TA = 0
     PKIX_EE = 1
@@ -21,7 +21,7 @@ class Usage(IntEnum):
 
 
 class Selector(IntEnum):
-    """Which part of a certificate is compared."""
+    """The part of a certificate that is compared."""
 
     CERTIFICATE = 0
     KEY = 1
@@ -49,7 +49,7 @@ class TLSARecord:
 
     @property
     def is_usable(self) -> bool:
-        """Whether we know what it asks for; one that is not counts as if it were not there (RFC 7671 §4.1)."""
+        """Return whether we know its meaning; a record that is not usable counts as absent (RFC 7671 §4.1)."""
         if self.usage not in list(Usage) or self.selector not in list(Selector) or self.matching not in list(Matching):
             return False
         size = len(self.data)
@@ -78,7 +78,7 @@ class TLSASet:
 
     @property
     def usable(self) -> tuple[TLSARecord, ...]:
-        """The records that we know how to use."""
+        """The usable records."""
         return tuple(record for record in self.records if record.is_usable)
 
 
@@ -88,7 +88,7 @@ def tlsa_name(host: str, port: int) -> str:
 
 
 def read_tlsa(data: bytes) -> TLSARecord | None:
-    """Read the data of a record from the wire; None where it is too short to be one."""
+    """Read the data of a record from the wire; return None if it is too short to be one."""
     if len(data) < 3:
         return None
     return TLSARecord(usage=data[0], selector=data[1], matching=data[2], data=data[3:])

@@ -1,4 +1,4 @@
-"""Whether nameservers check signatures: asked by a command, which has no event loop and may wait."""
+"""Checks whether nameservers validate signatures, for a command, which has no event loop and may block."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ROOT = dns.Query(b"", dns.NS, dns.IN)
 
 
 def about_dnssec(servers: Sequence[Nameserver], validating: Validating) -> Iterator[tuple[str, str]]:
-    """Yield each nameserver and what DNSSEC gains by it, in words."""
+    """Yield each nameserver and its DNSSEC status, in words."""
     for server in servers:
         where = endpoint_text(*server)
         if not validating.believes(server):
@@ -35,7 +35,7 @@ def about_dnssec(servers: Sequence[Nameserver], validating: Validating) -> Itera
 
 
 def why_not_validating(server: Nameserver, seconds: float = _SECONDS) -> str | None:
-    """Ask for the nameservers of the root, which are signed; None when they come as proved (RFC 6840 §5.7)."""
+    """Ask for the signed nameservers of the root; return why they did not come as proved, else None (RFC 6840 §5.7)."""
     question = dns.Message(secrets.randbits(16), recDes=1, authenticData=1)
     question.queries = [_ROOT]
     answer = dns.Message()

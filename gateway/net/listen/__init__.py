@@ -1,1 +1,1 @@
-"""Listening: the ports, and how much may come in on them."""
+"""Listening ports, and the limits on incoming connections."""

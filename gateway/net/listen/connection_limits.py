@@ -1,13 +1,13 @@
-"""The porter: which connections are let in, before anything is spent on them.
+"""Connection limits: which connections are let in, before anything is spent on them.
 
-It counts connections: in all, by address, and those that have proved nothing yet. It limits how fast one address may
-come back, so that a server that reconnects in a tight loop costs next to nothing. An IPv6 address counts as its /64,
-which is what one customer is given. Many domains of one hoster share an address, so a stream that has proved something
-no longer counts among those of its address that have not, but among ten times as many. A stream error tells
-a connection that is turned away why.
+Connections are counted: in all, by address, and those that have proved nothing yet. The rate at which one address may
+come back is limited, so that a server that reconnects in a tight loop costs next to nothing. An IPv6 address counts as
+its /64, which is what one customer gets. Many domains of one hoster share an address, so a stream that has proved
+something no longer counts among the unproved ones of its address, but against a limit ten times as high. A connection
+that is turned away gets a stream error that says why.
 
-When too many have proved nothing, the newcomer is let in and the oldest of those of the most crowded address has to
-leave: an address that fills us with half-open connections pushes out its own, and a server that comes to prove itself
+When too many have proved nothing, the new connection is let in and the oldest of the address with the most has to
+leave: an address that fills us with half-open connections pushes out its own, and a server that wants to prove itself
 has its chance.
 """
 
@@ -24,12 +24,12 @@ from gateway.xmpp.errors import StreamCondition, StreamError
 
 _TELL_SECONDS = 10.0
 PROVED_FACTOR = 10
-"""How many times as many proved streams as unproved ones one address may have."""
+"""How many proved streams one address may have for each unproved one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Complaint(Notice):
-    """Somebody gets nothing for now; `untold` did not either since this was told last."""
+    """Somebody is refused for now; `untold` counts those left out since the last such notice."""
 
     address: str
     why: str
@@ -39,7 +39,7 @@ class Complaint(Notice):
 
     @property
     def cause(self) -> str:
-        """All of them together, since there are as many addresses as somebody likes."""
+        """One cause for all of them together, because there can be any number of addresses."""
         return "connections that were turned away"
 
 
@@ -55,7 +55,7 @@ class TurnedAway(Complaint):
 
 @dataclass(frozen=True, kw_only=True)
 class NotDialled(Complaint):
-    """We opened no stream to the domain `address`, since there are too many."""
+    """We opened no stream to the domain `address`, because there are too many."""
 
     @property
     def sentence(self) -> str:
@@ -65,7 +65,7 @@ class NotDialled(Complaint):
 
 @dataclass(frozen=True, kw_only=True)
 class Crowd:
-    """How many connections are let in, and how fast they may come; 0 connections a minute: as fast as they like."""
+    """The limits on connections, and on their rate; 0 connections a minute means unlimited."""
 
     per_address: int = 100
     unauthenticated: int = 1000
@@ -73,46 +73,49 @@ class Crowd:
 
 
 MOST_REFUSALS = 100
-"""Connections that are given a reason for their refusal at the same time; fewer where few streams are allowed, as each
-takes a file descriptor."""
+"""The refused connections that get a reason at the same time; fewer if few streams are allowed, because each takes a
+file descriptor.
+"""
 
 
 class Places:
-    """What all streams share, those that others open to us and those that we open."""
+    """The places shared by all streams, those that others open to us and those that we open."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.taken = 0
-        self.ours = 0  # of these, those that we have opened
+        self.ours = 0  # the number that we have opened
 
     @property
     def are_left(self) -> bool:
-        """Whether others may open one more stream."""
+        """Return whether others may open one more stream."""
         return self.taken < self.most
 
     @property
     def are_left_for_us(self) -> bool:
-        """Whether we may open one more: others make us do that, so a quarter is kept for those who come."""
+        """Return whether we may open one more: others can make us do that, so a quarter is reserved for incoming
+        streams.
+        """
         return self.are_left and self.ours < self.most - self.most // 4
 
     def take(self) -> None:
-        """There is one more."""
+        """Take a place."""
         self.taken += 1
 
     def give_back(self) -> None:
-        """There is one less."""
+        """Release a place."""
         self.taken -= 1
 
 
 class Underway:
-    """How many connections we are opening to each address: somebody may lead us to one server under many names."""
+    """The connections that we are opening, by address: somebody may lead us to one server under many names."""
 
     def __init__(self, most: int = 100) -> None:
         self.most = most
         self._opening: Counter[str] = Counter()
 
     def begin(self, host: str) -> bool:
-        """Begin one more, unless there are too many; the answer says which."""
+        """Begin one more, unless there are too many; return whether it was begun."""
         address = neighbourhood(host)
         if self._opening[address] >= self.most:
             return False
@@ -120,7 +123,7 @@ class Underway:
         return True
 
     def end(self, host: str) -> None:
-        """One stands, or has failed."""
+        """Note that one is established, or has failed."""
         address = neighbourhood(host)
         self._opening[address] -= 1
         if not self._opening[address]:
@@ -128,7 +131,7 @@ class Underway:
 
 
 class Guest(Protocol):
-    """A connection, as the porter sees it."""
+    """A connection, as it is counted here."""
 
     @property
     def peer_address(self) -> str: ...
@@ -136,12 +139,12 @@ class Guest(Protocol):
 
 
 class Porter:
-    """Counts the connections of all doors together."""
+    """Counts the connections on all ports together."""
 
     def __init__(self, crowd: Crowd, places: Places, publish: Publish, seconds: Callable[[], float]) -> None:
         self.crowd = crowd
         self.connections: set[Guest] = set()
-        self.being_refused = 0  # connections at all doors that are being told that there is no room
+        self.being_refused = 0  # connections on all ports that are being sent the reason for their refusal
         self.unproved = Unproved()
         self._places = places
         self._addresses: dict[Guest, str] = {}
@@ -151,7 +154,7 @@ class Porter:
         self._seconds = seconds
 
     def objection(self, host: str) -> str:
-        """Return why no further connection is let in from that IP address; empty when one is."""
+        """Return why no further connection is let in from that IP address; empty if one is."""
         address, crowd = neighbourhood(host), self.crowd
         why = ""
         if not self._places.are_left:
@@ -168,7 +171,7 @@ class Porter:
 
     @property
     def can_explain(self) -> bool:
-        """Whether one more connection may be told why it is refused, instead of being closed without a word."""
+        """Return whether one more refused connection may be sent a reason, instead of being closed silently."""
         return self.being_refused < min(MOST_REFUSALS, self._places.most // 8)
 
     def entered(self, connection: Guest) -> None:
@@ -183,11 +186,11 @@ class Porter:
         self._by_address[address] += 1
 
     def established(self, connection: Guest) -> None:
-        """Stanzas may pass on it."""
+        """Note that stanzas may pass on it."""
         self.unproved.remove(connection)
 
     def left(self, connection: Guest) -> None:
-        """A connection is gone."""
+        """Note that a connection is gone."""
         if connection in self.connections:
             self._places.give_back()
             self.connections.remove(connection)
@@ -205,7 +208,7 @@ class Porter:
 
 
 class Unproved:
-    """The connections that have proved nothing yet, by address, and each address under how many it has.
+    """The connections that have proved nothing yet, by address, and the addresses by how many they have.
 
     In a flood one connection must leave whenever one comes, so finding it must not take longer the more there are.
     """
@@ -213,7 +216,7 @@ class Unproved:
     def __init__(self) -> None:
         self._address_of: dict[Guest, str] = {}
         self._at: dict[str, dict[Guest, None]] = {}  # in the order in which they came
-        self._crowds: dict[int, dict[str, None]] = {}  # the addresses that have this many
+        self._crowds: dict[int, dict[str, None]] = {}  # by the number that an address has
         self._largest = 0
 
     def __len__(self) -> int:
@@ -227,7 +230,7 @@ class Unproved:
         return len(self._at.get(address, ()))
 
     def add(self, guest: Guest, address: str) -> None:
-        """One more has come from there."""
+        """Add one that has come from there."""
         self._address_of[guest] = address
         there = self._at.setdefault(address, {})
         there[guest] = None
@@ -264,7 +267,7 @@ class Unproved:
 
 
 class Complaints:
-    """What is told of those who get nothing: once in a while for each address, with how many there were."""
+    """Notices about refused connections: once in a while for each address, with the number of those left out."""
 
     def __init__(self, publish: Publish, kind: type[Complaint] = TurnedAway) -> None:
         self._publish = publish
@@ -272,7 +275,7 @@ class Complaints:
         self._seldom = Seldom(_TELL_SECONDS)
 
     def tell(self, address: str, why: str, now: float) -> None:
-        """One more was turned away."""
+        """Report that one more was turned away."""
         untold = self._seldom.say(address, now)
         if untold is not None:
             self._publish(self._kind(address=address, why=why, untold=untold))

@@ -1,11 +1,11 @@
-"""File descriptors: how many the system lets us have, and what is told when they do not suffice (getrlimit(2)).
+"""File descriptors: how many the system allows, and what is logged when they run out (getrlimit(2)).
 
-Every connection takes one. The soft limit, often 1024 for the sake of select(2), is raised as far as it may be at the
-start. Where that is too little for `[limits] streams`, fewer streams are let in, so that something is always left for
-what is not a stream of somebody else: files, the operator's commands, questions to the DNS.
+Every connection takes one. The soft limit, often 1024 for the sake of select(2), is raised as far as possible at the
+start. If that is too little for `[limits] streams`, fewer streams are let in, so that some descriptors are always left
+for other purposes: files, the operator's commands, DNS questions.
 
-Should they run out anyway, Twisted closes those who wait at a door and keeps the door. It says so in its own log
-only, so this module writes it to ours, once in a while.
+If they run out anyway, Twisted closes waiting connections and keeps the port open. It reports that only in its own log,
+so this module reports it in ours, once in a while.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from gateway.bounds.tables import Seldom
 from gateway.notices.notices import Level, Notice, Publish
 
 RESERVE = 200
-"""Descriptors for all that is not a stream."""
+"""The descriptors reserved for everything that is not a stream."""
 _TELL_SECONDS = 10.0
 _DOORS = "twisted.internet.tcp.Port"
 
 
 def allow(streams: int) -> None:
-    """Raise the descriptor limit to what this many streams need, or as far as it may be raised."""
+    """Raise the descriptor limit to what this many streams need, or as far as possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = streams + RESERVE if hard == resource.RLIM_INFINITY else min(streams + RESERVE, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(ValueError, OSError):  # some systems have a limit that they do not tell
+        with suppress(ValueError, OSError):  # some systems have a limit that they do not report
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def descriptors() -> int | None:
-    """How many this process may have; None: there is no limit."""
+    """Return how many this process may have; None if there is no limit."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if soft == resource.RLIM_INFINITY else soft
 
@@ -49,7 +49,7 @@ def room_for(streams: int) -> int:
 
 
 def shortfall(streams: int) -> Iterator[str]:
-    """Return a warning for the operator when there are too few descriptors for this many streams."""
+    """Yield a warning for the operator if there are too few descriptors for this many streams."""
     if (room := room_for(streams)) < streams:
         yield (
             f"this process may have {descriptors()} file descriptors, too few for {streams} streams ([limits] streams):"
@@ -59,7 +59,7 @@ def shortfall(streams: int) -> Iterator[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Shortage(Notice):
-    """Connections could not be accepted, since the process or the system has no descriptors or memory left."""
+    """Connections could not be accepted, because the process or the system ran out of descriptors or memory."""
 
     why: str
     untold: int
@@ -68,7 +68,7 @@ class Shortage(Notice):
 
     @property
     def sentence(self) -> str:
-        more = f" ({self.untold} times more since this was told last)" if self.untold else ""
+        more = f" ({self.untold} more times since the last report)" if self.untold else ""
         return (
             f"connections cannot be accepted: {self.why}{more}; waiting connections are closed, and the ports stay open"
         )
@@ -76,7 +76,7 @@ class Shortage(Notice):
 
 @implementer(ILogObserver)
 class ShortageWatch:
-    """An observer of Twisted's log, which tells a shortage at its first sign and then once in a while."""
+    """An observer of Twisted's log that reports a shortage at its first sign and then once in a while."""
 
     def __init__(self, publish: Publish, seconds: Callable[[], float]) -> None:
         self._publish = publish
@@ -91,7 +91,7 @@ class ShortageWatch:
 
 
 def _shortage(event: LogEvent) -> str:
-    """What an event of a door says about a shortage; empty when it is about something else."""
+    """Return the shortage that an event of a port reports; empty for any other event."""
     if "EMFILE encountered" in str(event.get("log_format")):
         return f"all {descriptors()} file descriptors of this process are in use"
     return str(event.get("acceptError", ""))

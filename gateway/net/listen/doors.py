@@ -1,7 +1,7 @@
-"""Doors: where others connect to us, one factory for each kind of door.
+"""Doors: the factories of incoming streams, one for each kind of port.
 
-A door asks the porter who may come in. Behind it, each connection gets a stream of the door's profile and a session.
-A connection that is turned away gets a stream error before it is closed, unless TLS would have to come first.
+The Porter decides which connections come in. Each gets a stream with the door's profile, and a session. A connection
+that is turned away gets a stream error before it is closed, unless TLS would have to come first.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ REFUSAL_SECONDS = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Behind:
-    """What is behind a door: the kind of stream, who judges its headers, and a session for each connection."""
+    """What is behind a door: the kind of stream, the policy for its headers, and a session for each connection."""
 
     profile: Profile
     accept: Acceptor
     session: NewSession
-    terms: Callable[[], Terms]  # until the other side has said who it is
+    terms: Callable[[], Terms]  # until the other side has identified itself
     tls: Callable[[Facts], Any]
     witness: Witness | None = None
 
 
 class Refusal(Protocol):
-    """Says that there is no room, and closes the connection. Nothing that comes is looked at."""
+    """Reports that there is no room, and closes the connection. Incoming bytes are ignored."""
 
     transport: ITCPTransport
 
@@ -74,7 +74,7 @@ class Refusal(Protocol):
 
 
 class Door(ServerFactory):
-    """Makes a stream for each connection to one kind of door."""
+    """Makes a stream for each connection to one kind of port."""
 
     noisy = False
 

@@ -1,8 +1,8 @@
-"""Listening: one endpoint of `[listen]`, opened when the service starts, before privileges are shed.
+"""Listening: one endpoint of `[listen]`, opened when the service starts, before privileges are dropped.
 
-An endpoint that cannot be opened is an error that names it as configured; the owner decides whether to go on without
-it. An endpoint of systemd's (`systemd:domain=INET:name=server`) is a socket that is open already. Many may connect at
-once, after a failure of the network or in a flood, so a longer queue than usual is asked for, unless the endpoint says.
+An endpoint that cannot be opened is an error that names it as configured; the owner decides whether to continue without
+it. A systemd endpoint (`systemd:domain=INET:name=server`) is a socket that is already open. Many may connect at once,
+after a network failure or in a flood, so a longer queue than usual is requested, unless the endpoint sets one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BACKLOG = 1024
 
 
 class NotOpened(GatewayError):
-    """A door could not be opened; says which, and why."""
+    """A port could not be opened; says which, and why."""
 
 
 class Endpoints(MultiService):
@@ -43,7 +43,7 @@ class Endpoints(MultiService):
 
 
 class Listening(Service):
-    """A door at an endpoint."""
+    """An endpoint with the factory that serves it."""
 
     def __init__(self, door: str, endpoint: str, factory: IProtocolFactory, reactor: Any) -> None:
         """`door` is the key of `[listen]`, `endpoint` the Twisted server endpoint string."""
@@ -58,12 +58,12 @@ class Listening(Service):
 
     @property
     def is_open(self) -> bool:
-        """Whether others can connect."""
+        """Return whether others can connect."""
         return self._port is not None
 
     @property
     def addresses(self) -> Iterator[tuple[str, int]]:
-        """The IP address and port at which others connect, once it is open and if it is one of TCP."""
+        """Yield the IP address and port at which others connect, if it is open and uses TCP."""
         if isinstance(self._at, IPv4Address | IPv6Address):
             yield self._at.host, self._at.port
 
@@ -108,7 +108,7 @@ def _why(failure: Failure) -> str:
 
 
 def with_backlog(endpoint: str) -> str:
-    """The endpoint with room for many that have connected and not been accepted yet."""
+    """Return the endpoint with room for many connections that have not been accepted yet."""
     if not endpoint.startswith(("tcp:", "tcp6:")) or ":backlog=" in endpoint:
         return endpoint
     return f"{endpoint}:backlog={BACKLOG}"

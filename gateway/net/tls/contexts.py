@@ -1,15 +1,15 @@
-"""TLS contexts: what we offer, and which identity we show, on each side of a handshake (RFC 7590, BCP 195).
+"""TLS contexts: what we offer, and which identity we present, on each side of a handshake (RFC 7590, BCP 195).
 
-Both sides ask for the other's certificate and accept any, or none: what it is worth is judged after the handshake (see
-`gateway.net.certificates.judge`), when it can be refused in words, or dialback can take its place. So OpenSSL is given
-no authorities, and its own verification decides nothing.
+Both sides request the other's certificate and accept any, or none: it is judged after the handshake (see
+`gateway.net.certificates.judge`), when it can be refused with a reason, or dialback can replace it. So OpenSSL gets no
+authorities, and its own verification decides nothing.
 
 - TLS 1.2 or newer, forward secrecy and AEAD unless the operator lists other ciphers; no compression, no renegotiation.
-- No session resumption. A ticket carries the peer's own certificate but not the chain, which could then not be judged
-  again; a store of sessions would keep chains, for everybody who ever shook hands, out of our bounds.
-- An accepted connection gets the identity that SNI asks for, else the one of the domain that its stream named.
-- ALPN (XEP-0368): a client that offers protocols must offer ours, or the handshake ends (RFC 7301 §3.2): then it is
-  speaking to the wrong door. A peer that offers none is welcome; real servers select none either.
+- No session resumption. A ticket contains the peer's own certificate but not the chain, which could then not be judged
+  again; a store of sessions would keep chains, for everybody who ever shook hands, beyond our bounds.
+- An accepted connection gets the identity that SNI requests, else the one of the domain that its stream named.
+- ALPN (XEP-0368): a client that offers protocols must offer ours, or the handshake ends (RFC 7301 §3.2), because it is
+  on the wrong port. A peer that offers none is accepted; real servers select none either.
 
 Making a context costs more than a handshake, so each is made once for each identity and kept.
 """
@@ -29,14 +29,14 @@ from gateway.xmpp.addresses import Domain, to_ascii
 from gateway.xmpp.errors import ConfigError, Misuse
 
 BCP_195_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""Of TLS 1.2, what RFC 9325 §4.2 recommends; TLS 1.3 has no others."""
+"""The TLS 1.2 ciphers that RFC 9325 §4.2 recommends; TLS 1.3 has no others."""
 
 VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TLSRules:
-    """The operator's part: the oldest version, and an OpenSSL cipher list where BCP 195 is not what is wanted."""
+    """The operator's settings: the oldest version, and an OpenSSL cipher list to replace that of BCP 195."""
 
     minimum: str = "1.2"
     ciphers: str | None = None
@@ -48,24 +48,24 @@ class NoCommonProtocol(SSL.Error):
 
 @dataclass(frozen=True, kw_only=True)
 class _Side:
-    """What contexts of one kind have in common; `service` only where we accept."""
+    """The common part of contexts of one kind; `service` only where we accept."""
 
     service: str = ""
     ask_certificate: bool = True
 
 
 class TLSContexts:
-    """Makes OpenSSL's connections: `accepting` for doors, `connecting` for streams that we open."""
+    """Makes OpenSSL's connections: `accepting` for ports, `connecting` for streams that we open."""
 
     def __init__(self, keyring: Keyring, rules: TLSRules = TLSRules()) -> None:
         self._rules = rules
         self._contexts: dict[tuple[_Side, Identity | None], SSL.Context] = {}
         self.keyring = keyring
-        self._context(_CONNECTING, None)  # which reads the rules: a mistake in them is a mistake of now
+        self._context(_CONNECTING, None)  # applies the rules now, so that a mistake in them is reported now
 
     @property
     def keyring(self) -> Keyring:
-        """The identities to show; a new one serves the connections that are made from then on."""
+        """The identities to present; new ones apply to later connections."""
         return self._keyring
 
     @keyring.setter
@@ -74,14 +74,16 @@ class TLSContexts:
         self._contexts.clear()
 
     def renew(self, keyring: Keyring, rules: TLSRules) -> None:
-        """Other identities and rules for the connections that are made from then on."""
+        """Use other identities and rules for later connections."""
         self._rules = rules
         self.keyring = keyring
 
     def accepting(
         self, domain: Domain | None = None, *, service: str = SERVER, ask_certificate: bool = True
     ) -> SSL.Connection:
-        """For a connection that we accepted: the identity of the domain that its stream named, unless SNI names one."""
+        """Return a connection that we accept, with the identity of the domain that its stream named, unless SNI names
+        one.
+        """
         named = self.keyring.find(to_ascii(domain)) if domain else None
         identity = named or self.keyring.default
         if identity is None:
@@ -91,11 +93,11 @@ class TLSContexts:
         return connection
 
     def connecting(self, own: Domain, peer: Domain, *, direct: bool) -> SSL.Connection:
-        """For a connection from a domain of ours to a peer's; `direct` where TLS begins with the first byte."""
+        """Return a connection from a domain of ours to a peer's; `direct` if TLS begins with the first byte."""
         return self._connect(self.keyring.find(to_ascii(own)) or self.keyring.default, peer, direct, SERVER)
 
     def logging_in(self, identity: Identity | None, peer: Domain, *, direct: bool) -> SSL.Connection:
-        """For a connection on which we are a client, with a certificate of our own or none."""
+        """Return a connection on which we are a client, with a certificate of our own or none."""
         return self._connect(identity, peer, direct, CLIENT)
 
     def _connect(self, identity: Identity | None, peer: Domain, direct: bool, service: str) -> SSL.Connection:
@@ -116,14 +118,14 @@ class TLSContexts:
         return context
 
     def _switch(self, side: _Side, connection: SSL.Connection) -> None:
-        """Show the identity that SNI asks for, where we have it; else go on with what the stream asked for."""
+        """Present the identity that SNI requests, if we have it; else keep the one for the stream."""
         name = (connection.get_servername() or b"").decode("ascii", "replace")
         if identity := self.keyring.find(name):
             connection.set_context(self._context(side, identity))
 
 
 def unknown_ciphers(ciphers: str) -> tuple[str, ...]:
-    """Those names in an OpenSSL cipher list that this OpenSSL has no cipher for."""
+    """Return those names in an OpenSSL cipher list that match no cipher of this OpenSSL."""
     names = (name for name in re.split("[:, ]+", ciphers) if name and name[0] not in "!-@")
     return tuple(name for name in names if not _selects_any(name.removeprefix("+")))
 
@@ -148,7 +150,8 @@ def _make_context(rules: TLSRules, side: _Side, identity: Identity | None) -> SS
     context.set_session_id(b"xmpp-gateway")
     if side.service:
         context.set_alpn_select_callback(partial(_select_protocol, side.service.encode("ascii")))
-        if side.ask_certificate:  # Servers have to ask; a client is always shown one, and OpenSSL's opinion costs time.
+        # Only the accepting side must request a certificate; CertificateJudge verifies it later.
+        if side.ask_certificate:
             context.set_verify(SSL.VERIFY_PEER, _judged_later)
     if identity is not None:
         show(identity, context)
@@ -178,7 +181,7 @@ def _select_protocol(ours: bytes, _connection: SSL.Connection, offered: list[byt
 
 def _connection(context: SSL.Context) -> SSL.Connection:
     connection = SSL.Connection(context, None)
-    # SNI may put another context in its place, from within a callback of the first one, which must stay alive.
+    # SNI may replace the context in a callback of the first one, which must stay alive.
     connection.set_app_data(context)
     return connection
 

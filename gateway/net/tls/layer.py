@@ -1,15 +1,15 @@
 """TLS: the layer between a TCP connection and its stream, for either side.
 
-    layer = TLSLayer(transport, connection, write)      # it writes where `write` leads to
+    layer = TLSLayer(transport, connection, write)      # it writes with `write`
     layer.begin()                                       # as the initiating side
-    data = layer.received(data)                         # all that one read of the socket holds
+    data = layer.received(data)                         # everything that one read of the socket brought
     layer.write(answer)
     layer.flush()
 
-It stands where the transport stood and is spoken to in the same words. What one read has brought is handed on as one
-piece, however many records it is made of; what is written goes out at once, as one piece, too. Both matter: a peer that
-writes stanza by stanza makes a record of each, and Twisted's own layer has every record handed on and every write wait
-for the next turn of the reactor (docs/decisions/0011-tls-layer.md).
+It takes the place of the transport and has the same methods. The content of one read is returned as one piece, no
+matter how many records it consists of; what is written is sent at once, as one piece, too. Both matter: a peer that
+writes stanza by stanza makes a record of each, and Twisted's own layer passes on every record separately and makes
+every write wait for the next turn of the reactor (docs/decisions/0011-tls-layer.md).
 
 A connection ends as RFC 8446 §6.1 requires: each side says that it sends nothing more. A peer that only ends TCP may
 have been cut off, so that connection counts as lost, not done.
@@ -26,8 +26,8 @@ from twisted.python.failure import Failure
 
 from gateway.net.tls.records import RECORD_BYTES, read_records
 
-_APPLICATION_DATA = b"\x17\x03\x03"  # begins a record of it; its length follows (RFC 8446 §5.2)
-_OWN_WORDS = 4096  # more than TLS usually says of itself at a time
+_APPLICATION_DATA = b"\x17\x03\x03"  # the start of a record of it; its length follows (RFC 8446 §5.2)
+_OWN_WORDS = 4096  # more than TLS itself usually sends at a time
 _RECORD_OVERHEAD = 64  # and no cipher of ours adds more to a record
 
 
@@ -35,7 +35,7 @@ class TLSLayer:
     """A transport that encrypts."""
 
     def __init__(self, transport: Any, connection: SSL.Connection, write: Callable[[bytes], object]) -> None:
-        """`connection` knows which side it is on and has not begun; `write` is for what it has to say."""
+        """`connection` is that of our side and has not begun; `write` sends its output."""
         self.is_established = False
         self.has_ended = False  # the other side sends nothing more, or nothing that could be read
         self._transport = transport
@@ -44,23 +44,23 @@ class TLSLayer:
         self._early: list[bytes] = []  # written before the handshake was done
         self._error: SSL.Error | None = None
         self._is_closing = False
-        self._may_answer = False  # TLS itself, to what has come since it spoke last
+        self._may_answer = False  # TLS itself may have an answer to what has come since it last sent something
 
     def getHandle(self) -> SSL.Connection:
-        """As Twisted's transports under TLS."""
+        """Return OpenSSL's connection, as Twisted's transports under TLS do."""
         return self._connection
 
     def begin(self) -> None:
-        """Start the handshake, as the side that speaks first."""
+        """Start the handshake, as the initiating side."""
         self._shake_hands()
         self._send()
 
-    # -- what comes --------------------------------------------------------------------------------------------------
+    # -- receiving ---------------------------------------------------------------------------------------------------
 
     def received(self, data: bytes) -> bytes:
-        """What was in these bytes for the stream; perhaps they have only led on the handshake, or ended TLS.
+        """Return the bytes for the stream; there may be none if these only continued the handshake, or ended TLS.
 
-        What TLS has to answer waits for the next `write` or `flush`.
+        Answers of TLS itself wait for the next `write` or `flush`.
         """
         if self.has_ended:
             return b""
@@ -72,8 +72,8 @@ class TLSLayer:
             return b""
         decrypted = self._decrypted()
         if not decrypted:
-            # A record that held nothing for the stream was a word of TLS itself, perhaps a request for new keys
-            # (RFC 8446 §4.6.3). Its answer must not wait for us to have something to say, or answers would gather.
+            # A record without content for the stream belongs to TLS itself, perhaps a request for new keys (RFC 8446
+            # §4.6.3). Its answer must not wait until we have something to send, or answers would pile up.
             self._may_answer = True
         return decrypted
 
@@ -101,23 +101,23 @@ class TLSLayer:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _fail(self, error: SSL.Error) -> None:
-        """TLS cannot go on: it says so, and we say nothing more."""
+        """End TLS after a failure: send its alert, and nothing more."""
         self.has_ended = self._is_closing = True
-        self._error = error.with_traceback(None)  # which would refer to us
+        self._error = error.with_traceback(None)  # its frames would refer to us
         self._send()
 
     def why_lost(self, reason: Failure) -> Failure:
-        """Why the connection was lost, when this is what TCP says."""
+        """Return the real reason why the connection was lost, given TCP's."""
         if self._error is not None:
             return Failure(self._error)
         if not self.has_ended and reason.check(ConnectionDone):
             return Failure(ConnectionLost())
         return reason
 
-    # -- what goes ---------------------------------------------------------------------------------------------------
+    # -- sending -----------------------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Encrypt and send; what is written during the handshake follows it."""
+        """Encrypt and send; bytes written during the handshake follow it."""
         if self._is_closing:
             return
         if self.is_established:
@@ -136,12 +136,12 @@ class TLSLayer:
             self._send(_OWN_WORDS + len(data) + len(data) // RECORD_BYTES * _RECORD_OVERHEAD)
 
     def flush(self) -> None:
-        """Send what TLS has to answer, unless something was written behind it, and has taken it along."""
+        """Send the answers of TLS itself, unless a later write has already sent them."""
         if self._may_answer:
             self._send()
 
     def _send(self, most: int = _OWN_WORDS) -> None:
-        """Send what OpenSSL has made, which is hardly ever as many as `most` bytes."""
+        """Send OpenSSL's output, which is hardly ever as long as `most` bytes."""
         self._may_answer = False
         try:
             while len(data := self._connection.bio_read(most)) == most:
@@ -159,7 +159,7 @@ class TLSLayer:
             try:
                 self._connection.shutdown()
             except SSL.Error:
-                self.has_ended = True  # there is nobody to say it to
+                self.has_ended = True  # there is nobody to send it to
             self._send()
         if self.has_ended:
             self._transport.loseConnection()
@@ -183,5 +183,5 @@ class TLSLayer:
 
 
 def _is_one_record(data: bytes) -> bool:
-    """Whether this looks like one record of what a peer writes, to which TLS itself has nothing to answer."""
+    """Return whether this looks like one record of a peer's data, to which TLS itself has nothing to answer."""
     return len(data) > 5 and data[:3] == _APPLICATION_DATA and len(data) == 5 + (data[3] << 8 | data[4])

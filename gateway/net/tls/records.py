@@ -1,9 +1,9 @@
-"""What OpenSSL can decrypt of the bytes that it was given: every record, by one call.
+"""Decrypting: all records in the bytes that OpenSSL was given, in one call.
 
-A peer that writes stanza by stanza makes a record of each. For each record, pyOpenSSL's `recv` takes new memory, looks
-in three places for what a callback may have raised, and asks OpenSSL how it went: together more than the decrypting
-costs. So records are read here by the binding that pyOpenSSL is made of, and only what is no record is left to
-pyOpenSSL, which has the words for it. That binding is not public: where it is not what we know, `recv` does.
+A peer that writes stanza by stanza makes a record of each. For each record, pyOpenSSL's `recv` allocates memory, checks
+three places for exceptions of callbacks, and asks OpenSSL for the outcome: together more than decrypting costs. So
+records are read here with the binding that pyOpenSSL is made of, and only other cases are left to pyOpenSSL, which has
+the error messages for them. That binding is not public: where it is missing or different, `recv` is used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ RECORD_BYTES = 1 << 14
 
 
 def read_by_recv(connection: SSL.Connection, pieces: list[bytes]) -> None:
-    """Append what each record holds, until OpenSSL needs more bytes; raises what `recv` raises else."""
+    """Append the content of each record until OpenSSL needs more bytes; otherwise raise what `recv` raises."""
     receive = connection.recv
     try:
         while True:
@@ -27,7 +27,8 @@ def read_by_recv(connection: SSL.Connection, pieces: list[bytes]) -> None:
 try:
     from OpenSSL._util import ffi, lib
 
-    _MEMORY = ffi.new("char[]", RECORD_BYTES)  # one for all: what a record held is copied before the next is read
+    # shared by all: the content of a record is copied before the next is read
+    _MEMORY = ffi.new("char[]", RECORD_BYTES)
     _CONTENT = ffi.buffer(_MEMORY)
     _read, _error_of, _WANTS_MORE = lib.SSL_read, lib.SSL_get_error, lib.SSL_ERROR_WANT_READ
     _raise_error = SSL.Connection._raise_ssl_error
@@ -36,7 +37,7 @@ except (ImportError, AttributeError):
 else:
 
     def read_records(connection: SSL.Connection, pieces: list[bytes]) -> None:
-        """Append what each record holds, until OpenSSL needs more bytes; raises what `recv` raises else."""
+        """Append the content of each record until OpenSSL needs more bytes; otherwise raise what `recv` raises."""
         ssl = connection._ssl
         while (count := _read(ssl, _MEMORY, RECORD_BYTES)) > 0:
             pieces.append(_CONTENT[:count])

@@ -1,7 +1,7 @@
-"""What a finished TLS handshake shows: the peer's certificates, the session in words, and what binds a channel to it.
+"""The results of a finished TLS handshake: the peer's certificates, the session in words, and the channel bindings.
 
-Every function takes the transport of a Twisted protocol once TLS is up on it, whether it was there from the first byte
-or came by STARTTLS.
+Every function takes the transport of a Twisted protocol once TLS is up on it, either from the first byte or by
+STARTTLS.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EXPORTER_BYTES = 32
 
 @dataclass(frozen=True, kw_only=True)
 class TLSSession:
-    """What was agreed: all as people and logs name it, empty where it was not used."""
+    """The negotiated parameters, as people and logs name them; empty if not used."""
 
     version: str
     cipher: str
@@ -37,7 +37,7 @@ class TLSSession:
 
 
 def describe_tls(transport: object) -> TLSSession:
-    """The protocol version, cipher and ALPN protocol of a transport."""
+    """Return the protocol version, cipher and ALPN protocol of a transport."""
     connection = _connection(transport)
     return TLSSession(
         version=connection.get_protocol_version_name(),
@@ -47,7 +47,9 @@ def describe_tls(transport: object) -> TLSSession:
 
 
 def peer_chain(transport: object) -> tuple[x509.Certificate, ...]:
-    """The certificates that the peer showed, its own first, or none; ValueError where they cannot be read."""
+    """Return the certificates that the peer presented, its own first, or none; raise
+    ValueError if one is unreadable.
+    """
     connection = _connection(transport)
     own = connection.get_peer_certificate(as_cryptography=True)
     if own is None:
@@ -58,9 +60,9 @@ def peer_chain(transport: object) -> tuple[x509.Certificate, ...]:
 
 
 def what_tls_shows(transport: object, judge: CertificateJudge, *, accepted: bool, binds_channels: bool) -> Secured:
-    """The TLS of this transport in words, and the verdict on the peer's certificate as of now.
+    """Return the TLS of this transport in words, and the present verdict on the peer's certificate.
 
-    `accepted`: the other side has connected to us; `binds_channels`: whether SASL may ask what binds the channel.
+    `accepted`: the other side has connected to us; `binds_channels`: SASL may use channel bindings.
     """
     session = describe_tls(transport)
     tls = TLSFacts(
@@ -73,7 +75,7 @@ def what_tls_shows(transport: object, judge: CertificateJudge, *, accepted: bool
 
 
 def judge_peer(judge: CertificateJudge, transport: object, moment: datetime) -> CertificateVerdict:
-    """Return the verdict on what the peer showed in the TLS handshake of this transport."""
+    """Return the verdict on what the peer presented in the TLS handshake of this transport."""
     try:
         chain = peer_chain(transport)
     except UNREADABLE as error:
@@ -82,7 +84,7 @@ def judge_peer(judge: CertificateJudge, transport: object, moment: datetime) -> 
 
 
 def channel_bindings(transport: object, *, accepted: bool) -> dict[str, bytes]:
-    """All that binds a channel to this TLS connection, by type; `accepted`: the server, and its certificate, is us."""
+    """Return the channel bindings of this TLS connection, by type; `accepted`: we are the server."""
     connection = _connection(transport)
     certificate = (
         connection.get_certificate(as_cryptography=True)
@@ -97,7 +99,7 @@ def channel_bindings(transport: object, *, accepted: bool) -> dict[str, bytes]:
 
 
 def tls_exporter(transport: object) -> bytes | None:
-    """The channel binding `tls-exporter` (RFC 9266); none before TLS 1.3.
+    """Return the channel binding `tls-exporter` (RFC 9266); None before TLS 1.3.
 
     Under TLS 1.2 it is unique only with the extended master secret (RFC 9266 §4.2), about which OpenSSL is not asked.
     """
@@ -108,7 +110,9 @@ def tls_exporter(transport: object) -> bytes | None:
 
 
 def server_end_point(certificate: x509.Certificate) -> bytes | None:
-    """The channel binding `tls-server-end-point` of a server's certificate; none where RFC 5929 §4.1 defines none."""
+    """Return the channel binding `tls-server-end-point` of a server's certificate; None if RFC
+    5929 §4.1 defines none.
+    """
     try:
         algorithm = certificate.signature_hash_algorithm
     except UnsupportedAlgorithm:

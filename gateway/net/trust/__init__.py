@@ -1,1 +1,1 @@
-"""Proof of a certificate besides the authorities: what its domain says elsewhere."""
+"""Evidence for a certificate besides the authorities: what its domain says elsewhere."""

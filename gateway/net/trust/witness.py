@@ -1,7 +1,7 @@
-"""Witnesses: who is asked whether a certificate is a domain's, where no authority has said so.
+"""Witnesses: sources of evidence that a certificate belongs to a domain, if no authority says so.
 
-A stream that we open knows the TLSA records of its target from the resolution that led there. About a stream that
-others open, the domain that they claim is looked up while the stream waits, and never longer than a few seconds.
+A stream that we open knows the TLSA records of its target from the resolution that led there. For a stream that others
+open, the domain that they claim is looked up while the stream waits, and never longer than a few seconds.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from gateway.stream.facts import Means
 from gateway.xmpp.addresses import Domain
 
 LOOKUP_SECONDS = 5.0
-"""How long a stream waits for what is said about its certificate; then it goes on without."""
+"""How long a stream waits for evidence about its certificate; then it continues without."""
 
 Attestations = tuple[Attestation, ...]
 Witness = Callable[[Domain, Sequence[Means], CertificateChain], "Deferred[Attestations]"]
-"""Tells what is said about the certificates of a chain as proof of a domain, by some means; never fails."""
+"""Returns what is said about the certificates of a chain as proof of a domain, by some means; never fails."""
 
 
 class Witnesses:
@@ -36,7 +36,7 @@ class Witnesses:
         self._judge = judge
 
     def at_target(self, tlsa: TLSASet | None) -> Witness:
-        """For a stream that we open: the records of its target are known."""
+        """Return the witness for a stream that we open, with the known records of its target."""
 
         def witness(domain: Domain, means: Sequence[Means], chain: CertificateChain) -> Deferred[Attestations]:
             known = (tlsa,) if tlsa is not None and Means.DANE in means else ()
@@ -45,7 +45,7 @@ class Witnesses:
         return witness
 
     def of_caller(self, domain: Domain, means: Sequence[Means], chain: CertificateChain) -> Deferred[Attestations]:
-        """For a stream that others open to us: its domain is looked up."""
+        """Look up the domain of a stream that others open to us."""
         if Means.DANE not in means or not chain or not self._resolver.validates:
             return succeed(())
         looking = Deferred.fromCoroutine(self._resolver.associations(domain))
@@ -53,7 +53,7 @@ class Witnesses:
         return looking.addCallbacks(lambda sets: self._judged(domain, chain, sets), lambda failure: ())
 
     def _judged(self, domain: Domain, chain: CertificateChain, sets: Iterable[TLSASet]) -> Attestations:
-        """What the sets say; the first one that proves the domain is enough."""
+        """Return what the records say; the first set that proves the domain is enough."""
         said = [
             attestation
             for tlsa in sets

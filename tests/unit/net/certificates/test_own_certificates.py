@@ -101,13 +101,13 @@ MISTAKES = [
         "key of another kind",
         lambda: (issued().pem, pem(x25519.X25519PrivateKey.generate())),
         "key",
-        "the private key in {key} is of a kind that TLS does not use",
+        "the private key in {key} is of a type that TLS does not use",
     ),
     Mistake(
         "DSA key",
         lambda: (issued().pem, pem(dsa.generate_private_key(2048))),
         "key",
-        "the private key in {key} is of a kind that TLS does not use",
+        "the private key in {key} is of a type that TLS does not use",
     ),
     Mistake(
         "RSA key that OpenSSL finds too small",

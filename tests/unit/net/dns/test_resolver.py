@@ -151,7 +151,7 @@ def test_no_such_domain_is_permanent_and_tells_what_was_asked() -> None:
     assert failure.steps == (
         f"SRV {DIRECT}: no such name",
         f"SRV {STARTTLS}: no such name",
-        "example.test itself and port 5269, as no service record is known",
+        "example.test itself and port 5269, because no service record is known",
         "AAAA example.test: no such name",
         "A example.test: no such name",
     )
@@ -461,7 +461,7 @@ def test_a_server_whose_tlsa_records_cannot_be_had_is_left_out(fault: str) -> No
 def test_a_domain_whose_only_server_is_left_out_fails_for_now() -> None:
     failure = Finding({**SIGNED, "_5269._tcp.a.example.test": "BOGUS"}).failure(dane=True)
     assert not failure.permanent
-    assert "TLSA records cannot be had" in failure.sentence
+    assert "TLSA records cannot be obtained" in failure.sentence
 
 
 def test_bogus_service_records_do_not_lead_to_the_domain_itself() -> None:

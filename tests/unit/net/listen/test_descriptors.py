@@ -72,4 +72,4 @@ def test_a_shortage_at_a_door_is_told_once_in_a_while() -> None:
     log.info("Could not accept new connection ({acceptError})", acceptError="ENFILE")
     first, second = told
     assert "file descriptors of this process are in use" in first.sentence
-    assert "ENFILE (3 times more since this was told last)" in second.sentence
+    assert "ENFILE (3 more times since the last report)" in second.sentence
