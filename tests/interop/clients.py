@@ -126,6 +126,11 @@ class Entity:
         self._inbox.remove(found)
         return found
 
+    def take_all(self) -> list[Stanza]:
+        """Take all that has come out of the inbox."""
+        taken, self._inbox = self._inbox, []
+        return taken
+
     async def expect_message(self, body: str, timeout: float = EXPECT_SECONDS) -> Stanza:
         """Wait for the message that says so."""
         return await self.expect(

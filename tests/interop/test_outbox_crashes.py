@@ -1,14 +1,18 @@
 """With `keep = "all"`, a gateway that dies at any moment loses nothing that it has acknowledged to its sender.
 
-The sender is a client with stream management (XEP-0198), so the test knows what was acknowledged. The far side stays
-up. `make soak` kills the gateway 50 times for each kind of far side, and prints the account.
+It dies by SIGKILL at random moments, or inside a certain fdatasync; or that fdatasync fails. The far side stays up. The
+sender is a client with stream management (XEP-0198), so the test knows what was acknowledged. `make soak` does each
+50 times, in rounds of five, and prints the accounts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -16,27 +20,75 @@ from typing import Any
 import pytest
 
 from gateway.outbox.window import MOST
-from tests.interop.clients import PASSWORD, Client, Entity, user
+from tests.interop.clients import PASSWORD, Client, Entity, LoginError, user
 from tests.interop.fixtures import Starter
-from tests.interop.peers import Ejabberd, Gateway, Peer, Prosody
+from tests.interop.peers import Ejabberd, Gateway, Peer, PeerError, Prosody
 
-KILLS = int(os.environ.get("OUTBOX_KILLS", "3"))
+TIMES = int(os.environ.get("OUTBOX_KILLS", "0"))  # 0: a handful
 SEED = int(os.environ.get("OUTBOX_SEED", "14"))
-LONGEST_SECONDS = 1.5  # of sending before a kill
+ROUND = 5
+LONGEST_SECONDS = 1.0  # of sending before a kill
 BLOCK = 20  # messages sent at a time
-QUIET_SECONDS = 5.0  # without a message, and nothing more will come
+QUIET_SECONDS = 4.0  # without a message, and nothing more will come
 ARRIVAL_SECONDS = 60.0  # on a busy machine
 OURS = "crash.test"
+MANAGED = {"stream_management": True}
+
+RANDOM = ""  # SIGKILL at a random moment; others are what strace injects into an fdatasync
+
+
+def rounds(kind: type[Peer], demands: dict[str, Any], endings: Sequence[str]) -> list[Any]:
+    """Return the parameters of some tests, each with a few endings."""
+    name = endings[0].partition(":")[0] or "kill"
+    return [
+        pytest.param(kind, demands, endings[at : at + ROUND], SEED + at, id=f"{kind.name}-{len(demands)}-{name}-{at}")
+        for at in range(0, len(endings), ROUND)
+    ]
+
+
+def inside(fault: str, places: Sequence[int]) -> list[str]:
+    """Return endings inside an fdatasync of a thread: the first, the second ..."""
+    return [f"{fault}:when={place}" for place in places]
+
+
+KILL, FAIL = "signal=KILL", "error=EIO"
+CASES = (
+    [
+        *rounds(Prosody, MANAGED, [RANDOM] * TIMES),
+        *rounds(Prosody, {}, [RANDOM] * TIMES),
+        *rounds(Ejabberd, {}, [RANDOM] * TIMES),
+        *rounds(Prosody, MANAGED, inside(KILL, range(1, TIMES + 1))),
+        *rounds(Prosody, MANAGED, inside(FAIL, range(1, TIMES + 1))),
+    ]
+    if TIMES
+    else [
+        *rounds(Prosody, MANAGED, [RANDOM, RANDOM, *inside(KILL, [4, 17]), *inside(FAIL, [6])]),
+        *rounds(Ejabberd, {}, [RANDOM, RANDOM]),
+    ]
+)
+
+
+class Faulty(Gateway):
+    """A gateway into whose fdatasync something is injected."""
+
+    ending = RANDOM
+
+    def command(self) -> list[str]:
+        if not self.ending:
+            return super().command()
+        inject = ["-e", "trace=fdatasync", "-e", f"inject=fdatasync:{self.ending}"]
+        return ["strace", "-D", "-f", "-qq", "-o", "/dev/null", *inject, *super().command()]
 
 
 @dataclass
 class Account:
-    """What was sent, what of it was not acknowledged, what has arrived, and how much had at each kill."""
+    """What was sent, what of it was not acknowledged, refused, has arrived, and how much had at each end."""
 
     sent: list[str] = field(default_factory=list)
     unacknowledged: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
     arrived: list[str] = field(default_factory=list)
-    at_kills: list[int] = field(default_factory=list)
+    at_ends: list[int] = field(default_factory=list)
 
     def watch(self, receiver: Entity) -> None:
         """Note all that arrives there from now on."""
@@ -51,20 +103,20 @@ class Account:
 
     @property
     def lost(self) -> list[str]:
-        """What was acknowledged and has not arrived."""
-        there = set(self.arrived)
-        return [each for each in self.sent if each not in self.unacknowledged and each not in there]
+        """What was acknowledged, has not arrived, and was not refused."""
+        ended = {*self.arrived, *self.refused}
+        return [each for each in self.sent if each not in self.unacknowledged and each not in ended]
 
     @property
     def doubles(self) -> list[int]:
-        """How many stanzas arrived again: before the first kill, and after each."""
+        """How many stanzas arrived again: before the first end, and after each."""
         known: set[str] = set()
         again: Counter[int] = Counter()
         for place, each in enumerate(self.arrived):
             if each in known:
-                again[sum(before <= place for before in self.at_kills)] += 1
+                again[sum(before <= place for before in self.at_ends)] += 1
             known.add(each)
-        return [again[kill] for kill in range(len(self.at_kills) + 1)]
+        return [again[end] for end in range(len(self.at_ends) + 1)]
 
     @property
     def is_in_order(self) -> bool:
@@ -73,39 +125,64 @@ class Account:
         return first == [each for each in self.sent if each in set(first)]
 
     def __str__(self) -> str:
+        doubles, order = self.doubles, "in order" if self.is_in_order else "OUT OF ORDER"
         return (
-            f"{len(self.at_kills)} kills; {len(self.sent)} sent, {len(self.unacknowledged)} never acknowledged,"
-            f" {len(self.lost)} lost, {sum(self.doubles)} twice, at most {max(self.doubles)} after one kill;"
-            f" {'in order' if self.is_in_order else 'OUT OF ORDER'}"
+            f"{len(self.at_ends)} ends; {len(self.sent)} sent, {len(self.unacknowledged)} never acknowledged,"
+            f" {len(self.refused)} refused, {len(self.lost)} lost, {sum(doubles)} twice, at most {max(doubles)} after"
+            f" one end; {order}"
         )
 
 
-def gateway(start: Starter) -> Gateway:
+def gateway(start: Starter) -> Faulty:
     """Return a gateway with an account, which keeps everything before it sends it."""
     options = {"domains": {OURS: {"serve": "im"}}, "peers": {"any": {"keep": "all"}}}
-    ours = start(Gateway, OURS, options=options, verbose=False)
-    assert isinstance(ours, Gateway)
+    ours = start(Faulty, OURS, options=options, verbose=False)
+    assert isinstance(ours, Faulty)
     ours.register(f"juliet@{OURS}", PASSWORD)
     return ours
 
 
 def juliet(ours: Peer, account: Account) -> Client:
-    """Return a client that learns what of its messages was acknowledged, and sends nothing again."""
+    """Return a client that learns what becomes of its messages, and sends nothing again."""
     client = user(ours, "juliet", available=False)
     client.xmpp.register_plugin("xep_0198", {"allow_resume": False})
-    client.xmpp.add_event_handler("stanza_acked", lambda stanza: account.unacknowledged.discard(stanza["body"]))
+    client.xmpp.add_event_handler("stanza_acked", lambda stanza: account.unacknowledged.discard(stanza["id"]))
+    client.xmpp.add_event_handler("message_error", lambda message: account.refused.add(message["id"]))
     return client
 
 
 async def talk(client: Client, to: str, life: int, account: Account) -> None:
-    """Send messages as fast as the connection takes them."""
-    while True:
+    """Send messages as fast as the connection takes them, while there is one."""
+    while client.xmpp.is_connected():
         for body in account.block(life):
-            client.send_message(to, body)
+            message = client.xmpp.make_message(mto=to, mbody=body, mtype="chat")
+            message["id"] = body
+            message.send()
         await asyncio.sleep(0.005)
 
 
-async def arrival(ours: Peer, account: Account) -> None:
+async def live(ours: Faulty, to: str, life: int, account: Account, chance: Random) -> None:
+    """Let the gateway live once: start it, send, and see it end; it may end before it has started."""
+    try:
+        await asyncio.to_thread(ours.start)
+        async with juliet(ours, account) as sender:
+            talking = asyncio.create_task(talk(sender, to, life, account))
+            longest = LONGEST_SECONDS if KILL not in ours.ending else 10 * LONGEST_SECONDS
+            seconds = chance.uniform(0.05, longest) if ours.ending == RANDOM else longest
+            with suppress(TimeoutError):
+                await sender.disconnected(seconds)
+            ours.kill()
+            account.at_ends.append(len(account.arrived))
+            await asyncio.sleep(0.05)  # what it has said before is heard
+            talking.cancel()
+            sender.abort()
+    except (PeerError, LoginError, OSError):
+        assert KILL in ours.ending
+        ours.kill()
+        account.at_ends.append(len(account.arrived))
+
+
+async def arrival(account: Account) -> None:
     """Wait until all that was acknowledged has arrived, and nothing more comes."""
     loop = asyncio.get_running_loop()
     deadline, since, before = loop.time() + ARRIVAL_SECONDS, loop.time(), -1
@@ -115,27 +192,26 @@ async def arrival(ours: Peer, account: Account) -> None:
         await asyncio.sleep(0.2)
 
 
-@pytest.mark.parametrize(("kind", "demands"), [(Prosody, {"stream_management": True}), (Ejabberd, {})])
-async def test_kills_at_random_moments_lose_nothing_and_double_no_more_than_a_window(
-    start: Starter, kind: type[Peer], demands: dict[str, Any]
+@pytest.mark.parametrize(("kind", "demands", "endings", "seed"), CASES)
+async def test_nothing_is_lost_and_at_most_a_window_comes_twice(
+    start: Starter, kind: type[Peer], demands: dict[str, Any], endings: Sequence[str], seed: int
 ) -> None:
-    chance, account = Random(SEED), Account()
+    if any(endings) and shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    chance, account = Random(seed), Account()
     far = start(kind, f"far.{kind.name.lower()}.test", verbose=False, **demands)
     ours = gateway(start)
+    ours.stop()
     async with user(far, "romeo") as romeo:
         account.watch(romeo)
-        for life in range(KILLS):
-            async with juliet(ours, account) as sender:
-                talking = asyncio.create_task(talk(sender, romeo.jid, life, account))
-                await asyncio.sleep(chance.uniform(0.05, LONGEST_SECONDS))
-                ours.kill()
-                account.at_kills.append(len(account.arrived))
-                talking.cancel()
-                sender.abort()
-            await asyncio.to_thread(ours.start)
-        await arrival(ours, account)
-    print(f"\n{kind.name} {demands or ''}: {account}")
-    assert len(account.sent) - len(account.unacknowledged) > KILLS * BLOCK
+        for life, ours.ending in enumerate(endings):
+            await live(ours, romeo.jid, life, account, chance)
+        ours.ending = RANDOM
+        await asyncio.to_thread(ours.start)
+        await arrival(account)
+    print(f"\n{kind.name} {'with' if demands else 'without'} XEP-0198, {', '.join(filter(None, endings))}: {account}")
+    assert len(account.sent) - len(account.unacknowledged) > BLOCK
     assert account.lost == []
     assert account.is_in_order
+    assert not account.refused.intersection(account.arrived), "what was refused does not come back"
     assert max(account.doubles) <= MOST

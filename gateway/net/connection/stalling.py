@@ -8,6 +8,10 @@ from weakref import proxy
 from gateway.timing.timers import Timer
 
 
+STUCK_SECONDS = 1.0
+"""A connection that takes nothing for less than this is only busy: TLS pauses for a moment with every large write."""
+
+
 class Cuttable(Protocol):
     """A connection."""
 
@@ -20,18 +24,21 @@ class StallWatch:
 
     def __init__(self, connection: Cuttable, clock: Any, seconds: float) -> None:
         self.has_stalled = False  # the connection was cut
-        # it refers to us; a proxy lets both be freed without the garbage collector
-        self._connection = proxy(connection)
+        self._connection = proxy(connection)  # which refers to us, and shall be freed without the garbage collector
+        self._clock = clock
         self._seconds = seconds
+        self._since = 0.0  # when the other side stopped reading
         self._timer = Timer(clock)
 
     @property
     def is_stuck(self) -> bool:
-        """Return whether the other side reads nothing now, or read nothing when the connection was cut."""
-        return self.has_stalled or self._timer.is_running
+        """Whether the other side has taken nothing for a while, or took nothing when the connection was cut."""
+        is_waiting = self._timer.is_running and self._clock.seconds() - self._since >= STUCK_SECONDS
+        return self.has_stalled or is_waiting
 
     def write_paused(self) -> None:
         """Note that the other side reads nothing for now."""
+        self._since = self._clock.seconds()
         self._timer.start(self._seconds, self._give_up)
 
     def write_resumed(self) -> None:

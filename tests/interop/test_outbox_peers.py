@@ -1,0 +1,97 @@
+"""The outbox beside peers that are bad for it: one that dies over one stanza, and a thousand that are dead."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+from typing import Any
+
+import pytest
+
+from tests.interop.clients import Entity, attached, condition, user
+from tests.interop.fixtures import Starter
+from tests.interop.peers import Gateway, Prosody
+from tests.interop.test_outbox import COMPONENT, bodies, kept, send, until, waiting
+from tests.interop.world import World
+
+DEAD = int(os.environ.get("OUTBOX_DEAD", "300"))
+ROUND_TRIPS = 200  # of which the 99th percentile is taken
+ROUNDS = 3
+DIES = """
+module:hook("message/full", function(event)
+    if event.stanza:get_child_text("body") == "poison" then
+        module:log("error", "dies over the poison");
+        event.origin.conn:close();
+        return true;
+    end
+end, 1000);
+"""
+
+
+@pytest.mark.parametrize("demands", [{}, {"stream_management": True}], ids=["pinged", "managed"])
+async def test_stanza_over_which_a_server_dies_is_answered_after_three_deaths_and_all_others_arrive(
+    world: World, start: Starter, demands: dict[str, Any]
+) -> None:
+    plugins = world.folder / "plugins"
+    plugins.mkdir(exist_ok=True)
+    (plugins / "mod_dies.lua").write_text(DIES)
+    usual = ["disco", "ping", "posix", "roster", "saslauth", "tls", "dialback", "dies"]
+    modules = [*usual, "smacks"] if demands else usual
+    far = start(Prosody, "far.dies.test", options={"plugin_paths": [str(plugins)], "modules_enabled": modules})
+    options = {"peers": {"any": {"keep": "all"}}}
+    ours = start(Gateway, "outbox.test", components={COMPONENT: "secret"}, options=options)
+    assert isinstance(ours, Gateway)
+    said = [str(number) for number in range(8)]
+    async with attached(ours) as component, user(far, "romeo") as romeo:
+        send(component, romeo.jid, *said[:2], "poison", *said[2:])
+        error = await component.expect(lambda each: each.name == "message", 120)
+        assert (error["id"], condition(error)) == ("poison", "not-acceptable")
+        assert far.log().count("dies over the poison") == 3
+        heard: list[str] = []
+        while set(heard) != set(said):
+            heard += await bodies(romeo, 1)
+        assert list(dict.fromkeys(heard)) == said
+        await until(lambda: waiting(ours) == 0)
+        shown = ours.operate("queues", "show", "far.dies.test")
+        assert "set aside" in shown
+        assert "poison" not in shown, "a body is not for everybody"
+        assert not [each for each in component.inbox if each.name == "message"]
+
+
+async def percentile(component: Entity, to: str) -> float:
+    """Return the 99th percentile of round trips to a server, in seconds."""
+    loop = asyncio.get_running_loop()
+    taken = []
+    for _ in range(ROUND_TRIPS):
+        began = loop.time()
+        await component.request(to, "<ping xmlns='urn:xmpp:ping'/>")
+        taken.append(loop.time() - began)
+    return statistics.quantiles(taken, n=100)[-1]
+
+
+async def test_dead_domains_do_not_slow_a_live_one_down(world: World, start: Starter) -> None:
+    nowhere = f"tcp:{world.address()}:9"  # nothing listens there
+    options = {"peers": {"any": {"keep": "waiting"}, "*.dead.test": {"connect": nowhere}}}
+    ours = start(Gateway, "outbox.test", components={COMPONENT: "secret"}, options=options, verbose=False)
+    far = start(Prosody, "far.live.test", verbose=False)
+    live = far.site.domains[0]
+    async with attached(ours) as component:
+        await percentile(component, live)
+        before = [await percentile(component, live) for _ in range(ROUNDS)]
+        for number in range(DEAD):
+            send(component, f"a@{number}.dead.test", "dead")
+        await kept(ours, DEAD)
+        after = [await percentile(component, live) for _ in range(ROUNDS)]
+        assert waiting(ours) == DEAD
+        ours.restart()
+    async with attached(ours) as component:
+        await component.request(live, "<ping xmlns='urn:xmpp:ping'/>")
+        waking = [await percentile(component, live) for _ in range(ROUNDS)]
+    figures = [1000 * min(each) for each in (before, after, waking)]
+    print(
+        "\n{} dead domains: p99 of a live one {:.2f} ms before, {:.2f} with them, {:.2f} after a start".format(
+            DEAD, *figures
+        )
+    )
+    assert figures[1] < 2 * figures[0], "a fifth more is the aim, and other work of this machine comes on top"
