@@ -66,11 +66,11 @@ class Waiting(Stanza):
     number: int
 
     @classmethod
-    def of(cls, stanza: Stanza, kept: KeptStanza, backlog: KeptBacklog) -> Waiting:
+    def of(cls, stanza: Stanza, backlog: KeptBacklog, *, number: int, accepted: float, expires: float) -> Waiting:
         """Return a stanza with its number and times in the outbox."""
         waiting = cls(stanza.name, stanza.raw, stanza.to, stanza.from_, stanza.type, stanza._id)
-        waiting.accepted, waiting.expires = kept.accepted, kept.expires
-        waiting.number, waiting.backlog = kept.number, backlog
+        waiting.accepted, waiting.expires = accepted, expires
+        waiting.number, waiting.backlog = number, backlog
         return waiting
 
 
@@ -283,9 +283,12 @@ class KeptBacklog:
             if doubtful or self._stream <= 0 or is_behind or self._page_bytes + size > _PAGE_BYTES:
                 self._is_unread = True
             else:
-                for stanza, number in zip(stanzas, numbers, strict=True):
-                    kept = KeptStanza(number, stanza.raw, accepted, expires)
-                    self._page.append(Waiting.of(stanza, kept, self))
+                self._page.extend(
+                    [
+                        Waiting.of(stanza, self, number=number, accepted=accepted, expires=expires)
+                        for stanza, number in zip(stanzas, numbers, strict=True)
+                    ]
+                )
                 self._page_bytes += size
                 self._read_upto = numbers[-1]
             self._send()
@@ -353,9 +356,12 @@ class KeptBacklog:
 
     def acknowledged(self, stanzas: Sequence[Stanza]) -> None:
         """Note that the other side has taken responsibility for these, of all that was sent on the stream."""
-        upto = max([each.number for each in stanzas if type(each) is Waiting and each.backlog is self], default=0)
-        if upto and self.settlement is not None:
-            self._settled(self.settlement.acknowledged(upto) or Settled(upto=upto))
+        if not self._in_flight or self.settlement is None:
+            return
+        for each in reversed(stanzas):
+            if type(each) is Waiting and each.backlog is self:
+                self._settled(self.settlement.acknowledged(each.number) or Settled(upto=each.number))
+                return
 
     def broke(
         self, made: Break | None, unacknowledged: Sequence[Stanza], *, resuming: bool, blamed: Stanza | None = None
@@ -520,6 +526,7 @@ class KeptBacklog:
         now = self._keeper.time_of_day()
         barrier = self._followers.barrier
         batch: list[Stanza] = []
+        prompt: list[int] = []
         size = 0
         while self._page and len(batch) < most and size < _BATCH_BYTES:
             if barrier is not None and self._page[0].number > barrier:
@@ -531,9 +538,15 @@ class KeptBacklog:
             if stanza.expires <= now:
                 self._expire(stanza)
                 continue
-            self._stamp(stanza, now)
+            if is_late(stanza.accepted, now):
+                self._stamp(stanza)
+            else:
+                prompt.append(stanza.number)
             batch.append(stanza)
             size += len(stanza.raw)
+        if prompt:
+            first = prompt[0] if self._plain is None else self._plain[0]
+            self._plain = (first, max(prompt[-1], self._plain[1] if self._plain is not None else 0))
         self._release()
         refused = self._owner.write_kept(batch) if batch else ()
         if refused:
@@ -549,13 +562,10 @@ class KeptBacklog:
         self._prove()
         return len(batch)
 
-    def _stamp(self, stanza: Waiting, now: float) -> None:
-        number = stanza.number
-        was_plain = self._plain is not None and self._plain[0] <= number <= self._plain[1]
-        if is_late(stanza.accepted, now) and not was_plain:
+    def _stamp(self, stanza: Waiting) -> None:
+        """Have a late stanza say so, unless it went out without a stamp before."""
+        if self._plain is None or not self._plain[0] <= stanza.number <= self._plain[1]:
             stanza.raw = delayed(stanza.raw, self._owner.stamps_as, stanza.accepted)
-        elif not was_plain:
-            self._plain = (number if self._plain is None else self._plain[0], number)
 
     def _read(self) -> None:
         if self._is_reading:
@@ -576,8 +586,10 @@ class KeptBacklog:
             self._is_unread = True
             self._read_upto = kept[-1].number
             for each in kept:
-                stanza = Waiting.of(restored(_name(each.raw), each.raw), each, self)
-                self._page.append(stanza)
+                stanza = restored(_name(each.raw), each.raw)
+                self._page.append(
+                    Waiting.of(stanza, self, number=each.number, accepted=each.accepted, expires=each.expires)
+                )
                 self._page_bytes += len(each.raw)
         self._send()
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 
-from gateway.outbox.conditions import Condition, Works
+from gateway.outbox.conditions import Condition
 from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.followers import Space
 from gateway.outbox.interfaces import IOutbox
@@ -46,7 +46,7 @@ class Keeper:
     @property
     def takes(self) -> bool:
         """Return whether stanzas are accepted now."""
-        return self.outbox is not None and self.outbox.condition.works >= Works.TAKES
+        return self.outbox is not None and self.outbox.condition is Condition.READY
 
     def refusal(self) -> OutboxUnavailable:
         """Return why stanzas are refused."""

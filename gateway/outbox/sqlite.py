@@ -52,6 +52,8 @@ T = TypeVar("T")
 Tell = Callable[[Condition, str], None]
 """Called at each change of the condition, with the system's message."""
 
+STEADY_SECONDS = 5.0
+"""How long all has to be well again before that is told: a disk that fills again at once is one story."""
 IDLE_SECONDS = 1.0
 """Seconds without a transaction after which the log is emptied."""
 LONGEST_SECONDS = 30.0
@@ -108,6 +110,8 @@ class SqliteOutbox:
         self._earliest_expiry = float("inf")
         self._admissions = 0
         self._gathered: _Gathered | None = None
+        self._told: Condition | None = None
+        self._telling: Any = None  # that all is well again
         self._looks = 0
         self._look: Any = None
         self._tidying: Any = None
@@ -457,17 +461,33 @@ class SqliteOutbox:
         return condition.works > Works.NOTHING
 
     def _enter(self, condition: Condition, detail: str) -> None:
-        changed = condition is not self.condition
         self.condition, self._detail = condition, detail
         if self._gathered is not None and not condition.is_ready and condition is not Condition.CLOSED:
             self._gathered.refused = self._unavailable()
             self._gathered = None
-        if changed:
-            self._tell(condition, detail)
+        self._tell_once(condition, detail)
         if not condition.is_ready and condition is not Condition.CLOSED and self._look is None:
             pause = PAUSES[min(self._looks, len(PAUSES) - 1)]
             self._looks += 1
             self._look = self._clock.callLater(pause, self._look_again)
+
+    def _tell_once(self, condition: Condition, detail: str) -> None:
+        """Tell of a condition that was not the last one told; that all is well again only when it stays so."""
+        if condition.is_ready and self._told is not None and self._told is not condition:
+            if self._telling is None:
+                self._telling = self._clock.callLater(STEADY_SECONDS, self._tell_ready)
+            return
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        if condition is not self._told:
+            self._told = condition
+            self._tell(condition, detail)
+
+    def _tell_ready(self) -> None:
+        self._telling = None
+        self._told = Condition.READY
+        self._tell(Condition.READY, "")
 
     def _look_again(self) -> None:
         self._look = None
@@ -509,11 +529,11 @@ class SqliteOutbox:
         self._queue.maintain(self._database.tidy).addErrback(_ignore)
 
     def _cancel_timers(self) -> None:
-        for timer in (self._look, self._tidying):
+        for timer in (self._look, self._tidying, self._telling):
             if timer is not None:
                 with suppress(Exception):
                     timer.cancel()
-        self._look = self._tidying = None
+        self._look = self._tidying = self._telling = None
 
 
 def _ignore(failure: Failure) -> None:

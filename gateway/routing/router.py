@@ -73,9 +73,15 @@ class Router:
         if not passing:
             return
         route = self._way(sender, target)
-        if IStreamRoute.providedBy(route) and route.outflow.take(passing):
-            self._unflushed.add(route)
-            return
+        if IStreamRoute.providedBy(route):
+            if route.outflow.take(passing):
+                self._unflushed.add(route)
+                return
+            if route.outflow.is_diverted:  # what is kept goes first, so the route is not forgotten meanwhile
+                for stanza in passing:
+                    route.deliver(stanza)
+                self._unflushed.add(route)
+                return
         for stanza in passing:  # a route may be forgotten after one stanza, and made again for the next
             self._deliver(stanza)
 

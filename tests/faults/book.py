@@ -8,7 +8,7 @@ and then a gateway names it in its log, as it names the answer that it drops.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -18,6 +18,7 @@ KINDS = (
     *(("presence", type_) for type_ in ("subscribe", "subscribed", "unsubscribe", "unsubscribed")),
     *(("iq", type_) for type_ in ("get", "set", "result", "error")),
 )
+KEPT = tuple(("message", type_) for type_ in ("", "normal", "chat"))  # what an outbox keeps, each of them
 _NOT_ANSWERED = {("presence", ""), ("presence", "unavailable"), ("presence", "probe"), ("iq", "result")}
 _ERROR = (
     "<error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
@@ -69,6 +70,7 @@ class Book:
 
     sender: str
     target: str
+    kinds: Sequence[tuple[str, str]] = KINDS
     lines: dict[str, Line] = field(default_factory=dict)
     garbled: list[str] = field(default_factory=list)  # not as they were sent
     overtaken: list[str] = field(default_factory=list)  # delivered after one that was sent later
@@ -76,7 +78,7 @@ class Book:
 
     def stanza(self, number: int, random: Random) -> bytes:
         """The next stanza, any kind of it, and its line."""
-        name, kind = KINDS[number % len(KINDS)]
+        name, kind = self.kinds[number % len(self.kinds)]
         id_ = f"{self.sender}-{number}"
         filler = _size(random)
         self.lines[id_] = Line(number, name, kind, filler)
@@ -126,6 +128,11 @@ class Book:
     def delivered(self) -> int:
         """How many deliveries there were."""
         return sum(line.delivered for line in self.lines.values())
+
+    @property
+    def doubles(self) -> int:
+        """How many deliveries were one too many."""
+        return sum(line.delivered - 1 for line in self.lines.values() if line.delivered)
 
     @property
     def twice(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sqlite3
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -17,7 +18,7 @@ import pytest
 from gateway.outbox.conditions import Condition
 from tests.interop.clients import Entity, attached, condition, user
 from tests.interop.fixtures import Starter
-from tests.interop.peers import Gateway, Prosody
+from tests.interop.peers import Gateway, PeerError, Prosody
 from tests.interop.peers.site import HTTP
 from tests.interop.test_outbox import COMPONENT, PUT_SECONDS, until, waiting
 from tests.interop.world import World
@@ -85,7 +86,8 @@ class Scene:
         """See that an operator can read what is wrong, and the streams go on."""
         lines = [line for line in self.ours.log().splitlines() if " error " in line and cause.sentence in line]
         assert len(lines) == times
-        assert cause.sentence in self.ours.operate("status")
+        with pytest.raises(PeerError, match=f"one thing is wrong\n *- {re.escape(cause.sentence)}"):
+            self.ours.operate("status")
         assert cause.sentence in await self.get("healthz")
         assert f'xmpp_gateway_outbox_ready{{condition="{cause.word}"}} 0.0' in await self.get("metrics")
         self.component.send_message(self.romeo.jid, f"in spite of {cause.word}")
@@ -94,6 +96,7 @@ class Scene:
     async def recovers(self, times: int) -> None:
         """See that it takes stanzas again by itself."""
         await until(lambda: self.ours.log().count(Condition.READY.sentence) == times)
+        self.component.take_all()
         before = waiting(self.ours)
         self.send_away(3)
         await until(lambda: waiting(self.ours) == before + 3)
@@ -117,7 +120,7 @@ async def scene(world: World, start: Starter) -> AsyncIterator[Scene]:
     world.nameserver.publish(world.address(), AWAY)  # nothing listens there
     address = world.address()
     options = {
-        "gateway": {"state": str(world.folder / "small")},
+        "outbox": {"url": f"sqlite:{world.folder / 'small' / 'outbox.db'}"},
         "listen": {"http": [f"tcp:{HTTP}:interface={address}"]},
         "peers": {"any": {"keep": "waiting", "connect_seconds": 2}},
     }

@@ -7,7 +7,6 @@ from weakref import proxy
 
 from gateway.timing.timers import Timer
 
-
 STUCK_SECONDS = 1.0
 """A connection that takes nothing for less than this is only busy: TLS pauses for a moment with every large write."""
 

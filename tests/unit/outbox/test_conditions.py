@@ -22,7 +22,7 @@ from gateway.outbox.database import KIND, RESERVE_BYTES, Database, condition_of
 from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.records import OutboxLimits
 from gateway.outbox.sealing import KEY_BYTES, Seal
-from gateway.outbox.sqlite import IDLE_SECONDS, SqliteOutbox
+from gateway.outbox.sqlite import IDLE_SECONDS, STEADY_SECONDS, SqliteOutbox
 from gateway.storage.files import open_file
 from gateway.xmpp.errors import StanzaCondition
 from tests.unit.outbox.contract import FAR, NOW, OTHER_PAIR, PAIR, lines, now
@@ -115,12 +115,12 @@ def test_files_are_the_owners_alone(scene: Scene) -> None:
 def test_folder_that_cannot_be_made_and_then_can(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file in place of the folder")
     scene = Scene(tmp_path / "state")
-    assert scene.told == []  # it was UNREACHABLE, and is
+    assert scene.told == [Condition.UNREACHABLE]
     assert scene.outbox.condition is Condition.UNREACHABLE
     scene.refusal()
     (tmp_path / "state").unlink()
     scene.wait()
-    assert scene.told == [Condition.READY]
+    assert scene.told == [Condition.UNREACHABLE, Condition.READY]
     scene.put(*lines(1))
 
 
@@ -260,6 +260,19 @@ def test_what_is_settled_and_removed_while_the_disk_fails_is_so_when_it_works_ag
     assert scene.outbox.condition is Condition.READY
     assert (scene.kept(), scene.kept(OTHER_PAIR)) == (lines(3), [])
     assert [each.pair for each in now(scene.outbox.pairs())] == [PAIR]
+
+
+def test_fault_that_comes_again_at_once_is_told_once_and_its_end_when_it_lasts(scene: Scene) -> None:
+    for _ in range(3):
+        Failing(scene, sqlite3.SQLITE_FULL, "database or disk is full")
+        scene.refusal()
+        assert scene.outbox.condition is Condition.DISK_FULL
+        scene.clock.pump([0.5] * 5)
+        assert scene.outbox.condition is Condition.READY
+        scene.put(*lines(1))
+    assert scene.told == [Condition.READY, Condition.DISK_FULL]
+    scene.clock.advance(STEADY_SECONDS)
+    assert scene.told == [Condition.READY, Condition.DISK_FULL, Condition.READY]
 
 
 def test_looks_become_rarer_and_a_disk_that_fails_again_at_once_does_not_begin_anew(
