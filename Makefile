@@ -1,6 +1,7 @@
 # make run       a gateway at work, beside a second one that plays the outside world
 # make test      every test; those with real servers need Debian's prosody and ejabberd, which root installs on the way
-# make soak      what is long by nature: 100,000 stanzas under faults, a million fuzzed inputs, 10,000 streams
+# make soak      what is long by nature: 100,000 stanzas under faults, 250 deaths of the gateway, a million fuzzed
+#                inputs, 10,000 streams
 # make coverage  `make test` again, with the lines and branches that it has not reached
 # make check     format, lint, types, docs
 # make bench     the gateway beside Prosody and ejabberd, as a table; `make profile` shows where the time goes
@@ -25,6 +26,7 @@ SEED ?= 1
 INPUTS ?= 1000000
 STANZAS ?= 100000
 STREAMS ?= 10000
+KILLS ?= 50
 
 # Tests start the gateway hundreds of times. Where Python may not keep what it has compiled, that takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
@@ -40,6 +42,9 @@ test: $(TESTED) peers
 soak: $(TESTED) peers
 	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
 	FAULTS=$(STANZAS) FAULTS_SEED=$(SEED) $(BIN)/python -m pytest tests/faults
+	OUTBOX_KILLS=$(KILLS) OUTBOX_SEED=$(SEED) OUTBOX_STANZAS=10000 OUTBOX_DEAD=1000 \
+		$(BIN)/python -m pytest -s tests/interop/test_outbox.py tests/interop/test_outbox_crashes.py \
+		tests/interop/test_outbox_peers.py
 	H33_STREAMS=$(STREAMS) $(BIN)/python -m pytest tests/hardening/test_h_33_on_the_wire.py
 	$(BIN)/python -m tests.load --streams $(STREAMS)
 
@@ -60,6 +65,8 @@ check: $(TESTED)
 
 bench: $(TESTED) peers
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.levels
+	$(BIN)/python -m benchmarks.outbox
 
 profile: $(TESTED)
 	$(BIN)/python -m benchmarks.profile

@@ -7,7 +7,6 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
-from random import Random
 from typing import Any
 
 import pytest
@@ -17,8 +16,7 @@ from tests.interop.fixtures import Starter
 from tests.interop.peers import Ejabberd, Gateway, Peer, Prosody
 
 COMPONENT = "component.outbox.test"
-KILLS = int(os.environ.get("XMPP_GATEWAY_KILLS", "3"))
-SEED = 14
+STANZAS = int(os.environ.get("OUTBOX_STANZAS", "2000"))
 MARK = "Wherefore-art-thou-marked"
 LATE_HOURS = 0.01  # the least that the configuration takes
 PUT_SECONDS = 0.3  # several times what a put may take
@@ -90,7 +88,7 @@ def schema_version(ours: Peer, new: int | None = None) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-@pytest.mark.parametrize(("kind", "count"), [(Prosody, 2000), (Ejabberd, 500)])
+@pytest.mark.parametrize(("kind", "count"), [(Prosody, STANZAS), (Ejabberd, 300)])
 async def test_all_that_waited_arrives_in_order_after_a_crash(start: Starter, kind: type[Peer], count: int) -> None:
     ours = gateway(start)
     far = start(kind, f"far.{kind.name.lower()}.test")
@@ -187,38 +185,13 @@ async def test_a_stream_from_there_sends_what_waits_within_two_seconds(start: St
         await until(lambda: ours.log().count("far.hello.test") > 2)
         far.start()
         async with user(far, "romeo") as romeo:
-            began = asyncio.get_running_loop().time()
+            clock = asyncio.get_running_loop().time
+            began = clock()
             await romeo.request(ours.site.domains[0], "<ping xmlns='urn:xmpp:ping'/>")
+            answered = clock()
             assert await bodies(romeo, 1) == ["hello"]
-            delay = asyncio.get_running_loop().time() - began
-            assert delay < 2 * 5, "two seconds, with the patience that a busy machine asks for"
-
-
-async def test_with_all_nothing_is_lost_by_crashes_at_random_moments(start: Starter) -> None:
-    """The far side is up all the time; what was kept arrives, and comes twice only as it was in flight."""
-    chance = Random(SEED)
-    ours = gateway(start, keep="all")
-    far = start(Prosody, "far.all.test")
-    async with user(far, "romeo") as romeo:
-        said: list[str] = []
-        for life in range(KILLS):
-            async with attached(ours) as component:
-                block = [f"{life}-{number}" for number in range(200)]
-                send(component, romeo.jid, *block)
-                answer = await component.request(ours.site.domains[0], "<ping xmlns='urn:xmpp:ping'/>")
-                assert answer["type"] == "result"
-                await asyncio.sleep(PUT_SECONDS * (1 + chance.random()))  # kept by now, not settled perhaps
-                said += block
-                ours.kill()
-                component.abort()
-            ours.start()
-        heard: list[str] = []
-        async with asyncio.timeout(BACK_SECONDS):
-            while not set(said) <= set(heard):
-                heard += await bodies(romeo, 1)
-        await until(lambda: waiting(ours) == 0)
-    first = list(dict.fromkeys(heard))
-    assert first == said, "all of it, in the order in which it was sent"
+            # On a busy machine, two seconds and as long as it took to open the streams for the answer.
+            assert clock() - answered < 2 + (answered - began)
 
 
 async def test_what_is_held_waits_over_a_restart_until_it_is_released_and_what_is_dropped_is_gone(
@@ -233,19 +206,29 @@ async def test_what_is_held_waits_over_a_restart_until_it_is_released_and_what_i
         ours.operate("queues", "hold", "far.held.test")
         send(component, romeo.jid, "held")
         await kept(ours, 1)
-        assert "held" in ours.operate("queues")
+        by_age = ours.operate("queues").split("kept for", 1)[1].splitlines()
+        assert by_age[0].split()[:5] == ["all", "KiB", "<5", "<10", "<20"]
+        assert [line.split()[:4] + line.split()[-1:] for line in by_age[1:]] == [
+            ["far.held.test", "1", "0", "1", "held"]
+        ]
         ours.restart()
         await romeo.request(ours.site.domains[0], "<ping xmlns='urn:xmpp:ping'/>")
         assert waiting(ours) == 1
         ours.operate("queues", "release", "far.held.test")
         assert await bodies(romeo, 1) == ["held"]
         await until(lambda: waiting(ours) == 0)  # it has been acknowledged, too
+        ours.restart()
+    async with attached(ours) as component, user(far, "romeo") as romeo:
+        send(component, romeo.jid, "released for good")
+        assert await bodies(romeo, 1) == ["released for good"]
     ours.operate("queues", "hold", "far.held.test")
     async with attached(ours) as component:
         send(component, "romeo@far.held.test", "never")
         await kept(ours, 1)
         assert "1 stanza dropped" in ours.operate("queues", "drop", "far.held.test")
         assert waiting(ours) == 0
+    ours.restart()
+    assert waiting(ours) == 0
 
 
 async def test_an_outbox_that_cannot_be_used_stops_no_stream_and_is_told_once(start: Starter) -> None:
