@@ -15,23 +15,28 @@ StreamLabels = tuple[str, str, str, str, str, str]
 """Direction, kind, state, proof of theirs, proof of ours, and TLS version of a stream."""
 
 
-class Census:
-    """All connections, counted in one pass: streams between servers by domain and direction, clients by domain."""
+class Presences:
+    """All connections, those between servers counted by domain and direction, those of clients by domain."""
 
     def __init__(self, connections: Iterable[Any]) -> None:
         self.connections = list(connections)
-        self.streams: Counter[StreamLabels] = Counter()
         self.between: Counter[tuple[str, str]] = Counter()
         self.clients: Counter[str] = Counter()
         for connection in self.connections:
-            facts = connection.stream.facts
-            labels = labels_of(connection)
-            self.streams[labels] += 1
-            direction, kind, *_ = labels
+            facts, attempt = connection.stream.facts, attempt_of(connection)
+            kind = attempt.kind if attempt is not None else Kind.CLIENT
             if kind == Kind.CLIENT:
                 self.clients[facts.local or ""] += 1
             elif kind != Kind.COMPONENT and facts.remote is not None:
-                self.between[facts.remote, direction] += 1
+                self.between[facts.remote, direction_of(facts)] += 1
+
+
+class Census(Presences):
+    """The same, and all streams counted by what an operator asks about."""
+
+    def __init__(self, connections: Iterable[Any]) -> None:
+        super().__init__(connections)
+        self.streams: Counter[StreamLabels] = Counter(map(labels_of, self.connections))
 
     def latest(self, most: int | None) -> Iterable[Any]:
         """Return the `most` connections that were active last."""
@@ -44,11 +49,15 @@ def labels_of(connection: Any) -> StreamLabels:
     """Return the labels of the stream on a connection."""
     facts: Facts = connection.stream.facts
     attempt = attempt_of(connection)
-    direction = Direction.OUT if facts.role is Role.INITIATING else Direction.IN
     kind = attempt.kind if attempt is not None else Kind.CLIENT
     proofs = proofs_on(facts)
     tls = facts.tls.version if facts.tls else "none"
-    return direction, kind, connection.stream.state.value, proofs.they_to_us, proofs.we_to_them, tls
+    return direction_of(facts), kind, connection.stream.state.value, proofs.they_to_us, proofs.we_to_them, tls
+
+
+def direction_of(facts: Facts) -> Direction:
+    """Return which side opened the stream."""
+    return Direction.OUT if facts.role is Role.INITIATING else Direction.IN
 
 
 def attempt_of(connection: Any) -> AttemptLog | None:

@@ -1,19 +1,20 @@
-"""Fates: for each other domain and direction, how the last stream fared, and since when.
+"""Fates: for each other domain, the streams that are open, and how the last one in each direction fared, since when.
 
 History keeps attempts with their steps, and forgets them when it has no room. A fate is small, so there is room for all
-domains: the verdict, its reason, and since when it has been so. A failure is not over because the other side
-accepts a stream again, if it had accepted the last one too and then ended it: the new stream has to last for a while.
+domains, and it is brought up to date when something happens: thousands of them can be counted at any time.
 
-A name that nobody has proved says nothing about its domain: such a refusal is kept apart, and never makes a domain
-that is known look as if it failed.
+A failure is not over because the other side accepts a stream again, if it had accepted the last one too and then ended
+it: the new stream has to last for a while. A name that nobody has proved says nothing about its domain: such a refusal
+is kept apart, and never makes a domain that is known look as if it failed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Set
+from dataclasses import dataclass, field, replace
 
 from gateway.bounds.tables import Bounded, family
+from gateway.notices.attempts.proofs import Proofs
 from gateway.notices.attempts.records import Attempt, Direction, Kind, StreamEnded
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Notice
@@ -43,12 +44,29 @@ class Fate:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenStream:
+    """An established stream with another domain, and what each side proved when it was established."""
+
+    direction: Direction
+    proofs: Proofs | None
+
+
+@dataclass(frozen=True, slots=True)
 class DomainFate:
-    """The fates of one domain: of streams to it, and of streams from it."""
+    """The fates of one domain: of streams to it, and of streams from it; `streams` are open, by number of attempt."""
 
     outgoing: Fate | None = None
     incoming: Fate | None = None
     is_known: bool = True  # it has proved itself, or we have tried to reach it
+    streams: Mapping[int, OpenStream] = field(default_factory=dict)
+
+    @property
+    def has_failed(self) -> bool:
+        """Return whether there is a failure in either direction, over or not."""
+        return bool(
+            (self.outgoing is not None and self.outgoing.failures)
+            or (self.incoming is not None and self.incoming.failures)
+        )
 
     def failing(self, now: float) -> Fate | None:
         """Return the fate that fails, the outgoing one first."""
@@ -71,8 +89,12 @@ class Fates:
         self, time_of_day: Callable[[], float], domains: int = MOST_DOMAINS, strangers: int = MOST_STRANGERS
     ) -> None:
         self._time_of_day = time_of_day
+        self._most = domains
         self._known: Bounded[str, DomainFate] = Bounded(domains)
         self._strangers: Bounded[str, DomainFate] = Bounded(strangers)
+        self._failed: set[str] = set()
+        self._open: set[str] = set()
+        self._is_stale = False  # a domain may have been forgotten that is still in one of the sets
 
     def notice(self, notice: Notice) -> None:
         """Keep how a stream between servers fared."""
@@ -86,10 +108,33 @@ class Fates:
         """Return the fates of a domain."""
         return self._known.get(domain) or self._strangers.get(domain)
 
-    def items(self) -> Iterator[tuple[str, DomainFate]]:
-        """Yield each domain with its fates; one that is known comes last and counts."""
-        yield from self._strangers.items()
-        yield from self._known.items()
+    @property
+    def known(self) -> Collection[str]:
+        """The domains that have proved themselves or that we have tried to reach."""
+        return self._known
+
+    @property
+    def strangers(self) -> Collection[str]:
+        """The names that nobody has proved."""
+        return self._strangers
+
+    @property
+    def failed(self) -> Set[str]:
+        """The known domains of which some direction has failed, and may do so still."""
+        self._tidy_up()
+        return self._failed
+
+    @property
+    def open(self) -> Set[str]:
+        """The domains with open streams."""
+        self._tidy_up()
+        return self._open
+
+    def _tidy_up(self) -> None:
+        if self._is_stale:
+            self._failed &= set(self._known)
+            self._open &= set(self._known)
+            self._is_stale = False
 
     def _tried(self, attempt: Attempt) -> None:
         verdict, domain = attempt.verdict, attempt.remote
@@ -101,6 +146,10 @@ class Fates:
                 fate = self._next(None, verdict, attempt.what_happened)
                 self._strangers.put(domain, DomainFate(incoming=fate, is_known=False), attempt.cause)
             return
+        if verdict is Verdict.ESTABLISHED:
+            known = self._known.get(domain) or DomainFate()
+            opened = {**known.streams, attempt.number: OpenStream(attempt.direction, attempt.proofs)}
+            self._put(domain, replace(known, streams=opened))
         before = self._before(domain, attempt.direction)
         if verdict is Verdict.ESTABLISHED and before is not None and before.is_ending and before.verdict.is_failure:
             self._keep(domain, attempt.direction, replace(before, again=self._time_of_day()))
@@ -109,6 +158,9 @@ class Fates:
 
     def _ended(self, end: StreamEnded) -> None:
         domain, direction = end.attempt.remote, end.attempt.direction
+        if (known := self._known.get(domain)) is not None and end.attempt.number in known.streams:
+            left = {number: each for number, each in known.streams.items() if number != end.attempt.number}
+            self._put(domain, replace(known, streams=left))
         before = self._before(domain, direction)
         if end.verdict.is_failure:
             self._keep(domain, direction, replace(self._next(before, end.verdict, end.reason), is_ending=True))
@@ -130,6 +182,12 @@ class Fates:
 
     def _keep(self, domain: str, direction: Direction, fate: Fate) -> None:
         known = self._known.get(domain) or DomainFate()
+        is_out = direction is Direction.OUT
+        self._put(domain, replace(known, outgoing=fate) if is_out else replace(known, incoming=fate))
+
+    def _put(self, domain: str, fate: DomainFate) -> None:
         self._strangers.pop(domain)
-        out, into = (fate, known.incoming) if direction is Direction.OUT else (known.outgoing, fate)
-        self._known.put(domain, DomainFate(out, into), family(domain))
+        self._is_stale = self._is_stale or len(self._known) >= self._most
+        self._known.put(domain, fate, family(domain))
+        (self._failed.add if fate.has_failed else self._failed.discard)(domain)
+        (self._open.add if fate.streams else self._open.discard)(domain)

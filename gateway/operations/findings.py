@@ -10,14 +10,13 @@ from typing import Any
 
 from gateway.components.route import ComponentRoute
 from gateway.config.settings import ComponentDomain, RelayDomain, Settings
-from gateway.federation.route import RemoteRoute
 from gateway.net.certificates.own_certificates import Identity
 from gateway.notices.notices import counted
 from gateway.operations.fates import Fates
 from gateway.operations.troubles import Trouble, TroubleKind
 from gateway.outbox.conditions import Condition
 from gateway.outbox.keeper import Keeper
-from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.addresses import Domain
 
 FEW_DAYS = 14
 """A certificate of ours that ends within this many days is a trouble."""
@@ -113,12 +112,9 @@ def certificates_ending(identities: Mapping[Domain, Identity], now: float) -> It
         yield Trouble(kind=TroubleKind.CERTIFICATE, subject=file, sentence=sentence, remedy=remedy)
 
 
-def undelivered(routes: Mapping[DomainPair, RemoteRoute], fates: Fates, now: float) -> Iterator[Trouble]:
+def undelivered(waiting: Mapping[str, int], fates: Fates, now: float) -> Iterator[Trouble]:
     """Stanzas that wait for domains which cannot be reached: one trouble, however many domains there are."""
-    waiting: dict[str, int] = {}
-    for pair, route in routes.items():
-        if (queued := route.queued) and (pair.target in waiting or _failing(fates, pair.target, now) is not None):
-            waiting[pair.target] = waiting.get(pair.target, 0) + queued
+    waiting = {name: count for name, count in waiting.items() if _failing(fates, name, now) is not None}
     if waiting:
         names = sorted(waiting, key=lambda name: -waiting[name])
         cannot = "which cannot be reached" if len(names) == 1 else f"{len(names)} domains that cannot be reached"

@@ -58,6 +58,8 @@ _ORDER = list(Level)
 
 def harmless(text: str, most: int = MOST_CHARACTERS) -> str:
     """Return the text on one line, without anything a terminal would obey, cut to `most` characters and a note."""
+    if len(text) <= most and text.isascii() and text.isprintable():
+        return text
     cut = text if len(text) <= most else f"{text[:most]}... ({len(text) - most} more)"
     return _HARMFUL.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode("ascii"), cut)
 

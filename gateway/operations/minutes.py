@@ -8,7 +8,7 @@ minutes of a few numbers; the hours of other domains are bounded, with a share f
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
 from typing import Any
@@ -57,6 +57,8 @@ class Minutes:
         self._days = {series: array("L", bytes(8 * DAY_MINUTES)) for series in Series}
         self._last: Mapping[Series, int] = {}
         self._hours: Bounded[str, _Hour] = Bounded(domains)
+        self._traffic: Mapping[str, int] = {}
+        self._busiest: list[str] | None = None
         self._read: dict[int, int] = {}  # bytes of each open stream, by its number, that are in some minute already
 
     def notice(self, notice: Notice) -> None:
@@ -85,6 +87,7 @@ class Minutes:
         levels = self._days[Series.WAITING]
         levels[now % DAY_MINUTES] = max(levels[now % DAY_MINUTES], waiting)
         self._read_connections()
+        self._sum_up()
 
     def _read_connections(self) -> None:
         before, self._read = self._read, {}
@@ -124,10 +127,20 @@ class Minutes:
         length = HOUR_MINUTES // parts
         return [sum(islice(values, length)) for _ in range(parts)]
 
-    def traffic(self) -> dict[str, int]:
-        """Return the bytes that passed with each domain in the last hour, of those where any did."""
+    def traffic(self) -> Mapping[str, int]:
+        """Return the bytes of the last hour for each domain with which any passed, as of the last reading."""
+        return self._traffic
+
+    def busiest(self) -> Sequence[str]:
+        """Return these domains, those with the most bytes first."""
+        if self._busiest is None:
+            self._busiest = sorted(self._traffic, key=self._traffic.__getitem__, reverse=True)
+        return self._busiest
+
+    def _sum_up(self) -> None:
         now = self._turn()
-        return {domain: hour.total for domain, hour in self._hours.items() if hour.at > now - HOUR_MINUTES}
+        self._busiest = None
+        self._traffic = {domain: hour.total for domain, hour in self._hours.items() if hour.at > now - HOUR_MINUTES}
 
     def _carried(self, domain: str, size: int) -> None:
         if size <= 0:

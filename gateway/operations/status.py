@@ -21,7 +21,7 @@ from gateway.net.certificates.own_certificates import Identity
 from gateway.notices.attempts.proofs import proofs_on
 from gateway.notices.attempts.records import Direction, Kind
 from gateway.notices.notices import counted
-from gateway.operations.census import Census, attempt_of, labels_of
+from gateway.operations.census import Census, Presences, attempt_of, labels_of
 from gateway.operations.history import History
 from gateway.operations.peers import OtherDomains, PeerSources, waits_by_domain
 from gateway.operations.status_records import (
@@ -76,7 +76,7 @@ class StatusReader:
         """Return everything at once; at most `most` streams, peers and queues, those in trouble or in use first."""
         census = Census(self._observed.connections())
         streams = [self._stream(connection) for connection in census.latest(most)]
-        peers = self.peers(census)
+        peers = self.peers()
         shown = list(peers.records()) if most is None else peers.choose(0, most)[1]
         return self._status(census, streams, peers, shown, list(self.queues(most)))
 
@@ -84,7 +84,7 @@ class StatusReader:
         """Return everything, read in turns; a large status is therefore not of a single moment."""
         census = Census(self._observed.connections())
         streams = await turns.gather(self._stream(each) for each in census.connections if not each.is_lost)
-        others = self.peers(census)
+        others = self.peers()
         peers = await turns.gather(others.records())
         return self._status(census, streams, others, peers, await turns.gather(self.queues()))
 
@@ -115,6 +115,16 @@ class StatusReader:
             queue_count=len(self._ways()),
         )
 
+    def about(self) -> dict[str, Any]:
+        """Return what has no length: version, times, whether the gateway is ready, open ports."""
+        return {
+            "version": self._version,
+            "time": self._time_of_day(),
+            "started": self._observed.started_at,
+            "ready": not self._observed.missing(),
+            "doors": [f"{door} {endpoint}" for door, endpoint in self._observed.settings().listen.opened()],
+        }
+
     def troubles(self) -> list[TroubleStatus]:
         """Return what does not work, the longest lasting first."""
         return [
@@ -132,7 +142,7 @@ class StatusReader:
             version=self._version,
             ready=not self._observed.missing(),
             troubles=Counter(str(each.kind) for each in self._observed.troubles()),
-            peers=self.peers(census).counts,
+            peers=self.peers().counts,
             streams=census.streams,
             queued_stanzas=sum(route.queued for route in routes),
             routes=Counter(route.disposition.value for route in routes),
@@ -158,9 +168,15 @@ class StatusReader:
 
     def own(self, name: str) -> list[DomainStatus]:
         """Return the status of a domain, if it is one of ours."""
-        return [each for each in self.domains(Census(self._observed.connections())) if each.domain == name]
+        if name not in self._observed.settings().domains:
+            return []
+        return [each for each in self.own_domains() if each.domain == name]
 
-    def domains(self, census: Census) -> Iterator[DomainStatus]:
+    def own_domains(self) -> Iterator[DomainStatus]:
+        """Yield our own domains, in the order of the configuration."""
+        return self.domains(Presences(self._observed.connections()))
+
+    def domains(self, census: Presences) -> Iterator[DomainStatus]:
         """Yield our domains, in the order of the configuration."""
         for name, settings in self._observed.settings().domains.items():
             match settings:
@@ -197,10 +213,14 @@ class StatusReader:
                 days_left=round((identity.not_after - now).total_seconds() / DAY_SECONDS, 2),
             )
 
-    def queues(self, most: int | None = None) -> Iterator[QueueStatus]:
-        """Yield every domain pair with stanzas sent or waiting; with `most`, those for which most wait."""
+    def queues(self, most: int | None = None, target: str | None = None) -> Iterator[QueueStatus]:
+        """Yield every domain pair with stanzas sent or waiting; with `most`, those for which most wait.
+
+        With `target`, only the pairs with that domain.
+        """
         waiting = waits_by_domain(self._observed.peers.backoff, self._seconds())
-        for pair, way, queued, sent in _the_most_telling(self._ways(), most, lambda way: way[2], lambda way: way[0][1]):
+        ways = [way for way in self._ways() if target is None or way[0].target == target]
+        for pair, way, queued, sent in _the_most_telling(ways, most, lambda way: way[2], lambda way: way[0][1]):
             yield QueueStatus(
                 sender=pair.sender,
                 target=pair.target,
@@ -219,14 +239,17 @@ class StatusReader:
             ways += ((pair, component, count, 0) for pair, count in component.kept_by_pair.items())
         return ways
 
-    def peers(self, census: Census | None = None) -> OtherDomains:
-        """Return every other domain with which there is something."""
-        connections = self._observed.connections() if census is None else census.connections
-        return OtherDomains(self._observed.peers, connections, self._seconds(), self._time_of_day())
+    def peers(self, waiting: Mapping[str, int] | None = None) -> OtherDomains:
+        """Return every other domain with which there is something; `waiting` if it is known what waits for each."""
+        sources = self._observed.peers
+        now = sources.waiting() if waiting is None else waiting
+        return OtherDomains(sources, now, self._seconds(), self._time_of_day())
 
     def peer(self, name: str) -> PeerStatus | None:
         """Return one other domain, if there is anything with it."""
-        return self.peers().find(name)
+        sources = self._observed.peers
+        queued = sum(route.queued for pair, route in sources.remote_routes.items() if pair.target == name)
+        return self.peers({name: queued} if queued else {}).find(name)
 
     def _stream(self, connection: Any) -> StreamStatus:
         facts: Facts = connection.stream.facts

@@ -79,6 +79,7 @@ class Troubles:
         self._time_of_day = time_of_day
         self._publish = publish
         self._known: dict[tuple[TroubleKind, str], Trouble] = {}
+        self._found: list[Trouble] | None = None
 
     def now(self) -> list[Trouble]:
         """Return what does not work now, what has lasted longest first; a change is published."""
@@ -93,7 +94,12 @@ class Troubles:
         for key, trouble in before.items():
             if key not in found:
                 self._tell(trouble, is_over=True)
-        return sorted(self._known.values(), key=lambda each: each.since)
+        self._found = sorted(self._known.values(), key=lambda each: each.since)
+        return self._found
+
+    def latest(self) -> list[Trouble]:
+        """Return what the last look has found: for those who ask often."""
+        return self._found if self._found is not None else self.now()
 
     def _tell(self, trouble: Trouble, *, is_over: bool = False) -> None:
         if trouble.kind not in _LOGGED_ELSEWHERE:

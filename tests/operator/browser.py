@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.support.ui import WebDriverWait
+
+DESK, PHONE, WIDE = (1366, 900), (390, 844), (2560, 1300)
+PATIENCE = 20
+IMAGES = os.environ.get("XMPP_GATEWAY_IMAGES")  # a folder: the screenshots are put there
+READ = """
+const [selector, attribute] = arguments;
+return [...document.querySelectorAll(selector)].map(
+    each => attribute ? each.getAttribute(attribute) : each.innerText ?? each.textContent);
+"""
 
 # Without these the browser would call home at every start.
 QUIET = (
@@ -48,3 +60,31 @@ def chromium(profile: Path, *, width: int, height: int, dark: bool = False) -> I
         yield driver
     finally:
         driver.quit()
+
+
+def wait(browser: Chrome, condition: Any) -> None:
+    """Wait until something is so on the page."""
+    WebDriverWait(browser, PATIENCE, 0.1).until(lambda _: condition())
+
+
+def text(browser: Chrome, selector: str) -> str:
+    """Return what the first of these elements says."""
+    return str(read(browser, selector)[0])
+
+
+def read(browser: Chrome, selector: str, attribute: str = "") -> list[Any]:
+    """Return what all these elements say, or have as an attribute.
+
+    They are read in one go: the page is brought up to date every second, and an element that we hold may be gone.
+    """
+    found: list[Any] = browser.execute_script(READ, selector, attribute)
+    return found
+
+
+def picture(browser: Chrome, name: str, height: int = 900) -> None:
+    """Take a screenshot of the top of the page, where somebody wants it."""
+    if IMAGES:
+        width = browser.execute_script("return innerWidth")
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+        (Path(IMAGES) / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))

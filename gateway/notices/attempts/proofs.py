@@ -25,28 +25,37 @@ class Proven(StrEnum):
 
 @dataclass(frozen=True)
 class Proofs:
-    """The weakest proof of each side, and why the other side's certificate proves nothing, if it does not."""
+    """The weakest proof of each side, and why the other side's certificate proves nothing, if it does not.
+
+    `tls` is the version, or `none`; `until` is the time of day at which the other side's certificate ends.
+    """
 
     they_to_us: str
     we_to_them: str
     certificate_fault: str = ""
-
-
-UNKNOWN = Proofs(Proven.NOTHING, Proven.NOTHING)
+    tls: str = "none"
+    until: float | None = None
 
 
 def proofs_on(facts: Facts) -> Proofs:
     """Return what each side has proved to the other on a stream."""
+    they, we, fault = _proved(facts)
+    certificate = facts.certificate
+    end = certificate.not_after if certificate is not None else None
+    return Proofs(they, we, fault, facts.tls.version if facts.tls else "none", end.timestamp() if end else None)
+
+
+def _proved(facts: Facts) -> tuple[str, str, str]:
     means = _weakest(facts)
     if facts.role is Role.RECEIVING:
         shown = Proven.SHOWN if facts.encrypted else Proven.NOTHING
-        return Proofs(means or Proven.NOTHING, shown, _fault(facts) if means is Means.DIALBACK else "")
+        return means or Proven.NOTHING, shown, _fault(facts) if means is Means.DIALBACK else ""
     if means is None:
-        return UNKNOWN
+        return Proven.NOTHING, Proven.NOTHING, ""
     if means is Means.DIGEST_MD5:  # both sides prove that they know the secret
-        return Proofs(means, means)
+        return means, means, ""
     fault = _fault(facts)
-    return Proofs(Proven.ADDRESS if fault else _by_certificate(facts), means, fault)
+    return Proven.ADDRESS if fault else _by_certificate(facts), means, fault
 
 
 def _by_certificate(facts: Facts) -> str:

@@ -33,8 +33,6 @@ from gateway.xmpp.addresses import Address, Domain, prepare_domain
 from gateway.xmpp.errors import MalformedAddress
 
 MOST_LETTERS = 1000
-MOST_SHOWN = 200
-MOST_FAILURES = 30  # shown at once
 _LISTS = ("troubles", "domains", "certificates", "streams", "peers", "queues")
 
 
@@ -92,7 +90,6 @@ class Operator:
             self.peers,
             self.queues,
             self.explain,
-            self.failures,
             self.close,
             self.retry,
             self.close_account,
@@ -112,18 +109,12 @@ class Operator:
     async def _status(self) -> dict[str, Any]:
         return _as_mapping(await self._steered.status.whole(self._turns))
 
-    def glance(self) -> dict[str, Any]:
-        """Return a short status, to be read at a glance."""
-        shown: dict[str, Any] = _shown(_as_mapping(self._steered.status.status(MOST_SHOWN)))
-        return shown
-
     def peers(self) -> Deferred[list[dict[str, Any]]]:
         """Return the other domains, and the state of federation with each."""
         return Deferred.fromCoroutine(self._peers())
 
     async def _peers(self) -> list[dict[str, Any]]:
-        peers: list[dict[str, Any]] = (await self._status())["peers"]
-        return peers
+        return [vars(each) for each in await self._turns.gather(self._steered.status.peers().records())]
 
     def queues(self) -> list[dict[str, Any]]:
         """Return the routes to other domains, and the stanzas that wait on them."""
@@ -144,12 +135,6 @@ class Operator:
             "streams": [vars(each) for each in status.streams_of(name)],
             "attempts": [attempt_record(attempt) for attempt in self._steered.history.of(name)],
         }
-
-    def failures(self) -> list[dict[str, Any]]:
-        """Return the latest failures of all domains."""
-        latest = self._steered.history.failures()[:MOST_FAILURES]
-        shown: list[dict[str, Any]] = _shown([attempt_record(attempt) for attempt in latest])
-        return shown
 
     def close(self, domain: str) -> dict[str, Any]:
         """Close the streams with a domain properly; they come back when there is something to send."""
@@ -284,12 +269,12 @@ def _rules(peer: PeerSettings) -> dict[str, Any]:
     }
 
 
-def _shown(value: Any) -> Any:
+def shown(value: Any) -> Any:
     """Return the value with every string made harmless for a terminal or page."""
     if isinstance(value, dict):
-        return {_shown(key): _shown(each) for key, each in value.items()}
+        return {shown(key): shown(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_shown(each) for each in value]
+        return [shown(each) for each in value]
     return harmless(value, MOST_LETTERS) if isinstance(value, str) else value
 
 

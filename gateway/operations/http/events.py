@@ -1,15 +1,15 @@
-"""/events: the data of the page, as server-sent events (HTML Living Standard, 9.2).
+"""/events: what the page shows, as server-sent events (HTML Living Standard, section 9.2).
 
-Every two seconds each reader gets the status, and the latest failures if they have changed. Nothing is computed while
-there are no readers. The number of readers is bounded, and a reader that has not taken what it was sent gets nothing
-more until it has.
+The query of the request names the view. Every two seconds each reader gets what has changed in its view; readers of the
+same view share what is made. Nothing is produced while nobody reads. The number of readers is limited. A reader that
+does not take what it was sent gets nothing more until it has.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.web.http import SERVICE_UNAVAILABLE
@@ -19,19 +19,24 @@ from zope.interface import implementer
 
 PERIOD = 2.0
 MOST_READERS = 50
+BEAT = b"event: beat\ndata: {}\n\n"
+"""Sent when nothing has changed, so that the page knows that it still has contact."""
 
-Snapshot = Callable[[], Any]
+Q = TypeVar("Q")
 
 
 class EventStream(Resource):
-    """A response that never ends."""
+    """The response that does not end."""
 
     isLeaf = True
 
-    def __init__(self, sources: dict[str, Snapshot], clock: IReactorTime) -> None:
-        """Each source makes the data of the event with its name; an event is sent when its data has changed."""
+    def __init__(
+        self, read: Callable[[Mapping[str, str]], Q], make: Callable[[Q], Mapping[str, Any]], clock: IReactorTime
+    ) -> None:
+        """`read` makes a hashable query of the words in an address, `make` the data of each event for a query."""
         super().__init__()
-        self._sources = sources
+        self._read = read
+        self._make = make
         self._clock = clock
         self._readers: set[_Reader] = set()
         self._next: Any = None
@@ -43,21 +48,26 @@ class EventStream(Resource):
         request.setHeader("Content-Type", "text/event-stream; charset=utf-8")
         if request.method == b"HEAD":
             return b""
-        reader = _Reader(request)
+        reader = _Reader(request, self._read(_words(request)))
         self._readers.add(reader)
         request.notifyFinish().addBoth(self._left, reader)
         request.registerProducer(reader, True)
-        reader.send({name: _encoded(source()) for name, source in self._sources.items()})
+        reader.send(self._events(reader.query))
         if self._next is None:
             self._next = self._clock.callLater(PERIOD, self._send)
         return NOT_DONE_YET
 
+    def _events(self, query: Any) -> dict[str, bytes]:
+        return {name: _encoded(data) for name, data in self._make(query).items()}
+
     def _send(self) -> None:
         self._next = None
         if self._readers:
-            events = {name: _encoded(source()) for name, source in self._sources.items()}
+            made: dict[Any, dict[str, bytes]] = {}
             for reader in list(self._readers):
-                reader.send(events)
+                if reader.query not in made:
+                    made[reader.query] = self._events(reader.query)
+                reader.send(made[reader.query])
             self._next = self._clock.callLater(PERIOD, self._send)
 
     def _left(self, _: object, reader: _Reader) -> None:
@@ -69,20 +79,21 @@ class EventStream(Resource):
 
 @implementer(IPushProducer)
 class _Reader:
-    """One open page; nothing is added to what it has not taken yet."""
+    """One open page; it gets nothing new until it has taken what it was sent."""
 
-    def __init__(self, request: Any) -> None:
+    def __init__(self, request: Any, query: Any) -> None:
+        self.query = query
         self._request = request
         self._may_send = True
         self._sent: dict[str, bytes] = {}
 
-    def send(self, events: dict[str, bytes]) -> None:
+    def send(self, events: Mapping[str, bytes]) -> None:
         if not self._may_send:
             return
         news = {name: data for name, data in events.items() if self._sent.get(name) != data}
         self._sent |= news
         written = b"".join(b"event: %s\ndata: %s\n\n" % (name.encode("ascii"), data) for name, data in news.items())
-        self._request.write(written or b":\n\n")
+        self._request.write(written or BEAT)
 
     def pauseProducing(self) -> None:
         self._may_send = False
@@ -94,6 +105,13 @@ class _Reader:
         self._may_send = False
 
 
+def _words(request: Any) -> dict[str, str]:
+    """Return the words of the request's query; of a word that comes several times, the first counts."""
+    return {
+        name.decode("utf-8", "replace"): values[0].decode("utf-8", "replace") for name, values in request.args.items()
+    }
+
+
 def _encoded(value: Any) -> bytes:
-    """Return JSON on one line of ASCII, as an event needs it."""
+    """Return JSON on one line of ASCII, as an event requires."""
     return json.dumps(value, separators=(",", ":")).encode("ascii")

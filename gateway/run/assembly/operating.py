@@ -19,6 +19,7 @@ from gateway.operations.http.door import HTTPDoor, Page, Response
 from gateway.operations.http.events import EventStream
 from gateway.operations.http.files import page_files
 from gateway.operations.http.health import alive, ready
+from gateway.operations.http.views import ViewQuery, Views
 from gateway.operations.lag import LagMeter
 from gateway.operations.metrics import CONTENT_TYPE, FilterGauges, Metrics
 from gateway.operations.minutes import Minutes
@@ -48,6 +49,7 @@ class Observation:
     status: StatusReader
     fates: Fates
     minutes: Minutes
+    peers: PeerSources
     troubles: Troubles
     metrics: Metrics
     rounds: Rounds
@@ -74,10 +76,11 @@ def observe(
     refused_reload: Callable[[], str],
 ) -> Observation:
     """Return the reader of the present state, and what counts and looks around from now on."""
-    board, now, routes = shared.board, shared.time_of_day, routing.routes.by_pair
+    board, now = shared.board, shared.time_of_day
     fates = Fates(now)
     minutes = Minutes(now, totals=lambda: metrics.totals(), connections=connections)
     nameservers = federation.resolver.nameservers
+    peers = PeerSources(fates=fates, minutes=minutes, backoff=routing.backoff, remote_routes=routing.routes.by_pair)
     troubles = Troubles(
         [
             lambda: findings.ports(shared.endpoints.missing),
@@ -88,7 +91,7 @@ def observe(
             lambda: findings.refused_reload(refused_reload()),
             lambda: findings.domains_down(shared.settings, served.components, fates, now()),
             lambda: findings.certificates_ending(trust.identities, now()),
-            lambda: findings.undelivered(routes, fates, now()),
+            lambda: findings.undelivered(peers.waiting(), fates, now()),
         ],
         now,
         board.publish,
@@ -99,7 +102,7 @@ def observe(
         identities=trust.identities,
         components=served.components,
         keeper=routing.keeper,
-        peers=PeerSources(fates=fates, minutes=minutes, backoff=routing.backoff, remote_routes=routes),
+        peers=peers,
         started_at=shared.started_at,
         connections=connections,
         missing=shared.endpoints.missing,
@@ -110,7 +113,7 @@ def observe(
     for reader in (fates, minutes, metrics):
         board.subscribe(reader.notice, *reader.KINDS)
     looks = [
-        Look(lambda: minutes.read(sum(route.queued for route in routes.values()))),
+        Look(lambda: minutes.read(sum(peers.waiting().values()))),
         Look(nameservers.look),
         Look(lambda: _look_at(people.store), every=_STORE_ROUNDS),
         Look(troubles.now),
@@ -119,6 +122,7 @@ def observe(
         status=status,
         fates=fates,
         minutes=minutes,
+        peers=peers,
         troubles=troubles,
         metrics=metrics,
         rounds=Rounds(looks, shared.reactor),
@@ -140,16 +144,19 @@ def let_operators_in(shared: Shared, steered: Steered, observation: Observation,
     return Operating(
         control=ControlDoor(partial(socket_path, settings.gateway.state), actions, reactor),
         lag=LagMeter(reactor, metrics.notice),
-        page=_page(shared, operator, observation),
+        page=_page(shared, steered, operator, observation),
         supervised=Supervised(os.environ, shared.endpoints.missing, reactor),
     )
 
 
-def _page(shared: Shared, operator: Operator, observation: Observation) -> HTTPDoor:
+def _page(shared: Shared, steered: Steered, operator: Operator, observation: Observation) -> HTTPDoor:
     metrics, troubles = observation.metrics, observation.troubles
+    views = Views(
+        steered, operator, observation.minutes, troubles.latest, observation.peers.waiting, shared.reactor.seconds
+    )
     pages = {
         **dict(page_files()),
-        "/events": EventStream({"status": operator.glance, "failures": operator.failures}, shared.reactor),
+        "/events": EventStream(ViewQuery.read, views.events, shared.reactor),
         "/metrics": Page(lambda: Response(body=metrics.text(), kind=CONTENT_TYPE)),
         "/healthz": Page(ready(shared.endpoints.missing, troubles.now)),
         "/healthz/alive": Page(alive),

@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 
 from gateway.notices.attempts.records import AttemptLog, Direction
 from gateway.notices.attempts.verdicts import Verdict
-from gateway.operations.fates import CALM_SECONDS, DomainFate, Fates
+from gateway.operations.fates import CALM_SECONDS, Fates
 
 
 class Watched:
@@ -94,5 +94,17 @@ def test_a_name_that_nobody_has_proved_is_kept_apart_until_it_is(watched: Watche
     assert fate is not None
     assert not fate.is_known
     watched.stream(direction=Direction.IN)
-    assert watched.fates.of("far.test") == DomainFate(None, watched.fates.of("far.test").incoming)  # type: ignore[union-attr]
-    assert dict(watched.fates.items())["far.test"].is_known
+    proved = watched.fates.of("far.test")
+    assert proved is not None
+    assert proved.is_known
+    assert list(watched.fates.strangers) == []
+
+
+def test_open_streams_are_known_until_they_end(watched: Watched) -> None:
+    log = watched.stream(direction=Direction.IN)
+    fate = watched.fates.of("far.test")
+    assert fate is not None
+    assert [each.direction for each in fate.streams.values()] == ["in"]
+    assert set(watched.fates.open) == {"far.test"}
+    end(log, Verdict.ENDED)
+    assert set(watched.fates.open) == set()

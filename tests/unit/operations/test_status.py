@@ -9,8 +9,10 @@ from typing import Any
 
 from gateway.config.settings import ComponentDomain, Doors, HandlerDomain, PeerSettings, RelayDomain, Secret
 from gateway.federation.backoff import Backoff, Waits
+from gateway.net.certificates.judge import NO_CERTIFICATE
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.notices.attempts.verdicts import Verdict
+from gateway.notices.notices import Notice
 from gateway.operations.fates import Fates
 from gateway.operations.history import History
 from gateway.operations.minutes import Minutes
@@ -19,6 +21,7 @@ from gateway.operations.status import Observed, StatusReader
 from gateway.outbox.keeper import Keeper
 from gateway.routing.disposition import Disposition
 from gateway.stream.facts import Facts, Means, Role, TLSFacts
+from gateway.stream.records import replace
 from gateway.stream.states import State
 from gateway.xmpp.addresses import Domain, DomainPair
 
@@ -76,6 +79,11 @@ class GatewayAtRest:
         self.started_at = NOW - 500
         self.keeper = Keeper(None, lambda: NOW)
         self._connections = connections
+
+    def publish(self, notice: Notice) -> None:
+        for reader in (self.history, self.fates):
+            if isinstance(notice, reader.KINDS):
+                reader.notice(notice)
 
     def connections(self) -> Any:
         return self._connections
@@ -147,26 +155,14 @@ def test_a_stream_tells_who_proved_what_by_which_means() -> None:
     assert (stream.tls, stream.state, stream.idle_seconds, stream.began) == ("TLSv1.3", "established", 5, NOW - 60)
 
 
-def test_a_peer_is_its_streams_its_queue_its_wait_and_its_last_attempt() -> None:
-    gateway = GatewayAtRest(connection(1, "far.test"), connection(2, "far.test", Role.INITIATING))
-    route = SimpleNamespace(queued=4, sent=9, disposition=SimpleNamespace(value="queueing"))
-    gateway.remote_routes = {DomainPair(OURS, Domain("slow.test")): route}
-    gateway.backoff.failed("slow.test", NOW)
-    log = AttemptLog(gateway.fates.notice, lambda: NOW - 1, 3, Direction.OUT, remote="slow.test")
-    log.end(Verdict.NO_ANSWER, "nothing came back")
-    far, slow = read(gateway).status().peers
-    assert (far.domain, far.state, far.streams_in, far.streams_out, far.verdict) == ("far.test", "connected", 1, 1, "")
-    assert (slow.state, slow.queued, slow.verdict, slow.told) == ("failing", 4, "no-answer", "nothing came back")
-    assert (slow.since, slow.failures) == (NOW, 1)
-    assert slow.retry_in is not None
-    assert slow.retry_in > 0
-
-
-def test_at_a_glance_the_streams_in_use_are_shown_and_all_are_counted() -> None:
-    gateway = GatewayAtRest(*(connection(number, f"{number}.test", active=NOW - number) for number in range(50)))
-    status = read(gateway).status(3)
-    assert [stream.number for stream in status.streams] == [0, 1, 2]
-    assert (status.stream_count, status.peer_count, len(status.peers)) == (50, 50, 3)
+def test_a_stream_and_its_peer_are_not_proved_by_a_certificate_that_proves_nothing() -> None:
+    outgoing = connection(1, "far.test", Role.INITIATING)
+    facts = outgoing.stream.facts
+    pair = DomainPair(OURS, Domain("far.test"))
+    outgoing.stream.facts = replace(facts, proofs=MappingProxyType({pair: Means.EXTERNAL}), certificate=NO_CERTIFICATE)
+    [stream] = read(GatewayAtRest(outgoing)).status().streams
+    assert (stream.they_to_us, stream.we_to_them) == ("address", "external")
+    assert stream.certificate_fault == "no certificate was shown"
 
 
 def test_the_streams_of_a_domain_are_found_from_both_ends() -> None:

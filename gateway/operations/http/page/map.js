@@ -1,182 +1,97 @@
-// The map: our domains on the left, the gateway, other domains on the right, and every stream a line between them.
+// The map: our domains on the left, the gateway a line in the middle, and on the right the domains that matter now.
 
-import { count, draw, proofClass, proofWords, size } from "./words.js";
+import { draw } from "./dom.js";
+import { count, proof, size, STATES, worth } from "./words.js";
 
-const ROW = 46, NODE = 36, TOP = 8, MOST = 40;
+const ROW = 38, TOP = 14;
 
-/** Redraws the map in its place; `chosen` is called with the domain whose node was chosen. */
-export class FederationMap {
-  constructor(place, words, chosen) {
-    this.place = place;
-    this.words = words;
-    this.chosen = chosen;
-    this.traffic = new Map();
-    new ResizeObserver(() => this.last && this.show(this.last)).observe(place);
-  }
-
-  show(status) {
-    this.last = status;
-    const width = Math.max(300, this.place.clientWidth);
-    const column = Math.min(260, width * 0.36);
-    const ours = status.domains.slice(0, MOST);
-    const peers = choose(status, ours);
-    const height = TOP * 2 + Math.max(ours.length, peers.length, 2) * ROW;
-    const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": this.say(status, peers) });
-    const gap = width - 2 * column;
-    const hub = { x: column + gap * (gap > 300 ? 0.32 : 0.5), width: Math.min(gap * 0.28, 90) };
-    const left = places(ours.map((each) => each.domain), height, column);
-    const right = places(peers.map((each) => each.domain), height, width - column);
-    svg.append(...this.lines(status, left, right, peers, hub));
-    svg.classList.toggle("dense", status.streams.length > 24);
-    svg.append(gate(hub, height));
-    svg.append(...ours.map((each) => this.node(each.domain, `${each.serve}: ${each.told}`, each.up ? "" : "down", 0, left, column)));
-    svg.append(...peers.map((each) => this.node(each.domain, peerWords(each, status.streams), isFailing(each) ? "failed" : "", width - column, right, column)));
-    // A chosen node keeps the focus when the map is redrawn.
-    const focused = document.activeElement?.dataset?.domain;
-    this.place.replaceChildren(svg);
-    this.heat(this.hot);
-    if (focused) [...svg.querySelectorAll("a")].find((link) => link.dataset.domain === focused)?.focus();
-  }
-
-  node(domain, told, state, x, positions, width) {
-    const y = positions.get(domain).y;
-    const letters = Math.floor((width - 16) / 7.4);
-    const link = draw("a", { href: "#streams-section", class: `node ${state}`, "aria-label": `${domain}: ${told}; show its streams` },
-      draw("title", { "aria-hidden": "true" }, `${domain}: ${told}`),
-      draw("rect", { x: x + 1, y: y - NODE / 2, width: width - 2, height: NODE, rx: 8 }),
-      draw("text", { x: x + 9, y: y - 3, "aria-hidden": "true" }, short(domain, letters)),
-      draw("text", { x: x + 9, y: y + 12, class: "small", "aria-hidden": "true" }, short(told, Math.floor(letters * 1.2))));
-    link.dataset.domain = domain;
-    link.addEventListener("click", () => this.chosen(domain));
-    for (const event of ["mouseenter", "focus"]) link.addEventListener(event, () => this.heat(domain));
-    for (const event of ["mouseleave", "blur"]) link.addEventListener(event, () => this.heat(null));
-    return link;
-  }
-
-  /** Highlights the streams of one domain. */
-  heat(domain) {
-    this.hot = domain;
-    for (const group of this.place.querySelectorAll("g[data-ours]"))
-      group.classList.toggle("cold", Boolean(domain) && group.dataset.ours !== domain && group.dataset.theirs !== domain);
-  }
-
-  lines(status, left, right, peers, hub) {
-    const lines = [];
-    const abreast = new Map();
-    for (const stream of status.streams) {
-      const ours = left.get(stream.local), theirs = right.get(stream.remote) ?? left.get(stream.remote);
-      if (!theirs) continue;
-      const key = `${stream.local} ${stream.remote}`;
-      const lane = abreast.get(key) ?? 0;
-      abreast.set(key, lane + 1);
-      const shift = (lane % 2 ? -1 : 1) * Math.ceil(lane / 2) * 7;
-      lines.push(this.line(stream, ours, theirs, right.has(stream.remote), hub, shift));
-    }
-    for (const peer of peers.filter(isFailing)) {
-      if (peer.streams_in + peer.streams_out) continue;
-      const to = right.get(peer.domain);
-      lines.push(draw("path", { class: "line failed", d: curve(hub.x + hub.width / 2, to.y, to.x, to.y) }));
-    }
-    for (const domain of status.domains) {
-      const at = left.get(domain.domain);
-      if (at && domain.serve !== "relay" && domain.up)
-        lines.unshift(draw("path", { class: "line unproved", d: curve(at.x, at.y, hub.x - hub.width / 2, at.y), opacity: 0.45 }));
-    }
-    return lines;
-  }
-
-  line(stream, ours, theirs, isOutside, hub, shift) {
-    const kind = `${proofClass(stream)}${stream.tls === "none" ? " plain" : ""}`;
-    const y = (ours ?? theirs).y + shift;
-    const path = isOutside
-      ? curve(hub.x + hub.width / 2, y, theirs.x, theirs.y + shift)
-      : curve(theirs.x, theirs.y + shift, hub.x - hub.width / 2, theirs.y + shift);
-    const isRightward = (stream.direction === "out") === isOutside;
-    const ends = isOutside ? [[hub.x + hub.width / 2, y], [theirs.x, theirs.y + shift]]
-      : [[theirs.x, theirs.y + shift], [hub.x - hub.width / 2, theirs.y + shift]];
-    const [tail, tip] = isRightward ? ends : ends.reverse();
-    const back = isRightward ? -9 : 9;
-    const group = draw("g", { class: kind, "data-ours": stream.local, "data-theirs": stream.remote },
-      draw("title", {}, `${stream.direction === "out" ? "from us" : "to us"}: ${stream.local} and ${stream.remote}, ${stream.state}, proof ${proofWords(stream)}, ${stream.tls === "none" ? "no TLS" : stream.tls}, ${size(stream.bytes_in)} in, ${size(stream.bytes_out)} out`),
-      draw("path", { class: `line ${kind}`, d: path }),
-      draw("path", { class: "head", d: `M${tip[0]} ${tip[1]} l${back} -4.5 v9 z` }));
-    if (stream.both_ways) group.append(draw("path", { class: "head", d: `M${tail[0]} ${tail[1]} l${-back} -4.5 v9 z` }));
-    group.append(...this.dots(stream, path, isRightward));
-    return group;
-  }
-
-  /** Runs a dot along a stream that has carried data since the last update. */
-  dots(stream, path, isForward) {
-    const before = this.traffic.get(stream.number);
-    const now = stream.bytes_in + stream.bytes_out;
-    this.traffic.set(stream.number, now);
-    if (before === undefined || before === now) return [];
-    const move = { dur: "1.1s", path, repeatCount: "2", fill: "remove", begin: "indefinite" };
-    if (!isForward) Object.assign(move, { keyPoints: "1;0", keyTimes: "0;1", calcMode: "linear" });
-    const motion = draw("animateMotion", move);
-    const dot = draw("circle", { class: "dot", r: 4, cx: 0, cy: 0, opacity: 0 }, motion,
-      draw("set", { attributeName: "opacity", to: "1", begin: "indefinite", dur: "2.2s" }));
-    requestAnimationFrame(() => dot.isConnected && dot.querySelectorAll("animateMotion, set").forEach((each) => each.beginElement()));
-    return [dot];
-  }
-
-  say(status, peers) {
-    const failing = peers.filter(isFailing).length;
-    const told = `${count(status.domains.length, "domain")} of ours, ${count(status.stream_count, "stream")}`
-      + ` with ${count(status.peer_count, "other domain")}`
-      + (peers.length < status.peer_count ? `, ${peers.length} of them drawn` : "")
-      + (failing ? `, ${failing === 1 ? "one of them failing" : `${failing} of them failing`}` : "");
-    if (this.words.textContent !== told) this.words.textContent = told;
-    return `${told}. The tables below say the same in words.`;
-  }
+/** The picture for a width in pixels; domains are links to their pages. */
+export function picture(whole, width, most) {
+  const map = fewer(whole, most);
+  const isNarrow = width < 420;
+  const rows = map.peers.length + (map.more ? 1 : 0);
+  const lefts = isNarrow ? [] : [...map.ours, ...(map.ours_more ? [null] : [])];
+  const height = TOP * 2 + Math.max(rows, lefts.length, 2) * ROW;
+  const hub = isNarrow ? 7 : Math.round(width * 0.39), right = isNarrow ? 64 : Math.round(width * 0.55);
+  const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": words(map) });
+  const place = (at, all) => TOP + (height - TOP * 2) / Math.max(all, 1) * (at + 0.5);
+  lefts.forEach((each, at) => svg.append(...ours(each, map, place(at, lefts.length), hub, height)));
+  svg.append(draw("path", { class: "hub", d: `M${hub} ${TOP - 6} V${height - TOP + 6}` }));
+  map.peers.forEach((peer, at) => svg.append(...theirs(peer, place(at, rows), hub, right, width, height, place(at, rows))));
+  if (map.more) svg.append(...rest(map, place(rows - 1, rows), hub, right, width));
+  return svg;
 }
 
-const ok = new Set(["", "established", "under-way", "questions-answered", "closed-by-us", "said-nothing"]);
-
-export function isFailing(peer) {
-  return !ok.has(peer.verdict);
+/** The map with fewer domains, half of them the worst. */
+function fewer(map, most) {
+  if (map.peers.length <= most) return map;
+  const bad = map.peers.filter((each) => each.state === "failing" || each.queued), good = map.peers.filter((each) => !bad.includes(each));
+  const worst = bad.slice(0, Math.max(most / 2, most - good.length));
+  const peers = [...worst, ...good.slice(0, most - worst.length)];
+  const failing = (some) => some.filter((each) => each.state === "failing").length;
+  return { ...map, peers, more: map.more + map.peers.length - peers.length, more_failing: map.more_failing + failing(map.peers) - failing(peers) };
 }
 
-/** The peers to draw: those with streams, queues or problems first. */
-function choose(status, ours) {
-  const names = new Set(ours.map((each) => each.domain));
-  const weight = (peer) => (peer.streams_in + peer.streams_out) * 4 + (peer.queued ? 3 : 0) + (isFailing(peer) ? 2 : 0);
-  const outside = status.peers.filter((peer) => !names.has(peer.domain));
-  return outside.sort((a, b) => weight(b) - weight(a) || (b.when ?? 0) - (a.when ?? 0)).slice(0, MOST)
-    .sort((a, b) => a.domain.localeCompare(b.domain));
+function ours(domain, map, y, hub) {
+  const end = hub - 20, room = end - 8;
+  if (domain === null) {
+    const told = `and ${map.ours_more} more, ${map.ours_down ? `${map.ours_down} down` : "all up"}`;
+    return [draw("a", { href: "#ours", class: "node", "data-key": "ours-rest" }, draw("text", { x: end - 8, y: y + 4, class: "small end" }, cut(told, room, 6.2)))];
+  }
+  const look = domain.up ? "" : "down";
+  return [
+    draw("path", { class: `line own ${look}`, d: curve(end, y, hub, y), "data-key": `line ${domain.domain}` }),
+    draw("circle", { class: `dot ${look}`, cx: end, cy: y, r: 3.5, "data-key": `dot ${domain.domain}` }),
+    draw("a", { href: `#/${encodeURIComponent(domain.domain)}`, class: `node ${look}`, "data-key": `ours ${domain.domain}`, "data-domain": domain.domain, "aria-label": `${domain.domain}, ours, ${domain.serve}: ${domain.told}` },
+      draw("title", {}, `${domain.domain}: ${domain.told}`),
+      draw("text", { x: end - 9, y: y - 1, class: "end", "aria-hidden": "true" }, cut(domain.domain, room, 7.2)),
+      draw("text", { x: end - 9, y: y + 13, class: "small end", "aria-hidden": "true" }, cut(domain.up ? domain.serve : domain.told, room, 6.1))),
+  ];
 }
 
-/** What the streams with a domain have in common: direction, proof, TLS, traffic. */
-function peerWords(peer, all) {
-  const streams = all.filter((each) => each.remote === peer.domain);
+function theirs(peer, y, hub, right, width) {
+  const isFailing = peer.state === "failing", isOpen = peer.streams_in + peer.streams_out > 0;
+  const look = isFailing ? "failing" : isOpen ? worth(peer.they_to_us) : "nothing";
+  const told = said(peer), room = width - right - 14;
+  const thick = isOpen ? Math.min(1.4 + Math.log10(1 + peer.bytes / 2000), 4.5) : 1.2;
+  const line = draw("path", { class: `line ${look}${peer.tls === "none" ? " clear" : ""}${isOpen ? "" : " away"}`, d: curve(hub, y, right, y), "stroke-width": thick.toFixed(1), "data-key": `line ${peer.domain}` });
+  const flow = peer.moving && isOpen ? draw("path", { class: `flow ${look}`, d: curve(hub, y, right, y), "data-key": `flow ${peer.domain}` }) : null;
+  return [line, flow,
+    draw("circle", { class: `dot ${look}`, cx: right, cy: y, r: 4, "data-key": `dot ${peer.domain}` }),
+    draw("a", { href: `#/${encodeURIComponent(peer.domain)}`, class: `node ${look}`, "data-key": `peer ${peer.domain}`, "data-domain": peer.domain, "aria-label": `${peer.domain}, ${STATES[peer.state]}: ${told}` },
+      draw("title", {}, `${peer.domain}: ${told}`),
+      draw("text", { x: right + 11, y: y - 1, "aria-hidden": "true" }, cut(peer.domain, room, 7.2)),
+      draw("text", { x: right + 11, y: y + 13, class: "small", "aria-hidden": "true" }, cut(told, room, 6.1))),
+  ].filter(Boolean);
+}
+
+function rest(map, y, hub, right, width) {
+  const told = `and ${map.more} more, ${map.more_failing ? `${map.more_failing} failing` : "all well"}`;
+  return [
+    draw("path", { class: "line nothing", d: curve(hub, y, right, y), "stroke-width": 1.2, "data-key": "line rest" }),
+    draw("a", { href: "#?page=2", class: "node", "data-key": "rest" }, draw("text", { x: right + 11, y: y + 4, class: "small" }, cut(told, width - right - 14, 5.9))),
+  ];
+}
+
+function said(peer) {
   const waiting = peer.queued ? `${peer.queued} waiting` : "";
-  if (!streams.length) return [isFailing(peer) ? peer.verdict : "no stream", waiting].filter(Boolean).join(" · ");
-  const ways = new Set(streams.flatMap((each) => each.both_ways ? ["in", "out"] : [each.direction]));
-  const way = ways.size === 2 ? "⇄" : ways.has("out") ? "→" : "←";
-  const proofs = [...new Set(streams.map(proofWords))].sort().join(", ");
-  const versions = [...new Set(streams.map((each) => each.tls.replace("TLSv", "")))].sort().join("/");
-  const tls = versions === "none" ? "no TLS" : `TLS ${versions}`;
-  const bytes = streams.reduce((sum, each) => sum + each.bytes_in + each.bytes_out, 0);
-  return [`${way} ${proofs}`, tls, size(bytes), waiting].filter(Boolean).join(" · ");
+  if (peer.state === "failing") return [peer.verdict, waiting].filter(Boolean).join(" · ");
+  if (!(peer.streams_in + peer.streams_out)) return [STATES[peer.state], waiting].filter(Boolean).join(" · ");
+  const way = peer.streams_in && peer.streams_out ? "⇄" : peer.streams_out ? "→" : "←";
+  return [`${way} ${proof(peer.they_to_us)}`, peer.tls === "none" ? "no TLS" : "", peer.bytes ? `${size(peer.bytes)}/h` : "", waiting].filter(Boolean).join(" · ");
 }
 
-function places(names, height, x) {
-  const room = (height - TOP * 2) / Math.max(names.length, 1);
-  return new Map(names.map((name, row) => [name, { x, y: TOP + room * (row + 0.5) }]));
-}
-
-function gate(hub, height) {
-  const group = draw("g", { class: "hub" }, draw("rect", { x: hub.x - hub.width / 2, y: TOP, width: hub.width, height: height - TOP * 2, rx: 10 }));
-  const label = hub.width > 70 ? "gateway" : "";
-  if (label) group.append(draw("text", { x: hub.x, y: height / 2 + 5, "aria-hidden": "true" }, label));
-  return group;
+function words(map) {
+  return `${count(map.peers.length, "other domain")} drawn, the worst and then the busiest`
+    + (map.more ? `, and ${map.more} more` : "") + ". The table says the same in words.";
 }
 
 function curve(x1, y1, x2, y2) {
-  const bend = (x2 - x1) * 0.45;
+  const bend = (x2 - x1) * 0.5;
   return `M${x1} ${y1} C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
 }
 
-function short(text, letters) {
-  return text.length > letters ? `${text.slice(0, Math.max(letters - 1, 3))}…` : text;
+function cut(text, room, letter) {
+  const most = Math.max(Math.floor(room / letter), 4);
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 }

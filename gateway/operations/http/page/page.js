@@ -1,19 +1,76 @@
-// The page: it shows what arrives as server-sent events; it requests nothing else and can change nothing.
+// The page: it shows what arrives as server-sent events for the view that its address names, and can change nothing.
+//
+//   #?search=&state=&order=&page=&range=   all other domains
+//   #/DOMAIN                               one domain
+//   #ours?search=&page=                    our own domains
 
-import { FederationMap, isFailing } from "./map.js";
-import { clock, count, duration, make, proofClass, proofWords, size } from "./words.js";
+import { make, show } from "./dom.js";
+import { domainPage } from "./domain.js";
+import { oursPage } from "./ours.js";
+import { overview } from "./overview.js";
+import { clock, count, duration } from "./words.js";
 
+const SILENCE = 7000; // milliseconds: updates come every two seconds
 const at = (id) => document.getElementById(id);
-const filter = at("filter");
-const map = new FederationMap(at("map"), at("map-words"), (domain) => { filter.value = domain; showStreams(); });
-let status = null;
-let traffic = null;
+const main = at("main");
+let data = {};
+let view = read();
+let events = null;
+let heard = Date.now();
+let contact = null; // when an update came last
 
-const events = new EventSource("events");
-events.addEventListener("status", (event) => show(JSON.parse(event.data)));
-events.addEventListener("failures", (event) => showFailures(JSON.parse(event.data)));
-events.addEventListener("error", () => live("lost", "the gateway does not answer; trying again"));
-filter.addEventListener("input", showStreams);
+function read() {
+  const hash = decodeURI(location.hash.slice(1));
+  if (hash.startsWith("/")) return { name: "domain", query: { domain: decodeURIComponent(location.hash.slice(2)).toLowerCase() } };
+  const [name, words = ""] = location.hash.slice(1).split("?");
+  return { name: name === "ours" ? "ours" : "overview", query: Object.fromEntries(new URLSearchParams(words)) };
+}
+
+/** The address of this view with some of its words changed; an empty one is left out. */
+function to(changes) {
+  const words = new URLSearchParams(Object.entries({ ...view.query, ...changes }).filter(([, value]) => value !== ""));
+  const text = words.toString();
+  return `#${view.name === "ours" ? "ours" : ""}${text || view.name === "overview" ? "?" : ""}${text}`;
+}
+
+function listen() {
+  events?.close();
+  const words = new URLSearchParams({ view: view.name, ...view.query });
+  events = new EventSource(`events?${words}`);
+  for (const name of ["head", "strip", "peers", "map", "failures", "domain", "streams", "queues", "attempts", "ours"])
+    events.addEventListener(name, (event) => { data[name] = JSON.parse(event.data); came(); });
+  events.addEventListener("beat", came);
+  events.addEventListener("error", () => lost());
+}
+
+let isDrawing = false;
+function came() {
+  heard = Date.now();
+  if (data.head) contact = data.head.time;
+  if (isDrawing) return;
+  isDrawing = true;
+  requestAnimationFrame(() => { isDrawing = false; draw(); });
+}
+
+function lost() {
+  if (!document.body.classList.contains("away")) {
+    document.body.classList.add("away");
+    const since = contact === null ? "" : ` since ${clock(heard / 1000)}`;
+    at("lost").hidden = false;
+    at("lost").textContent = `No contact with the gateway${since}. ${contact === null ? "" : "What is shown here is from then and may no longer be so. "}Trying again.`;
+    set(at("verdict"), `no contact${since}`);
+    at("verdict").dataset.state = "lost";
+    live("lost", "no contact");
+    document.title = `(no contact${since}) xmpp-gateway`;
+  }
+}
+
+function found() {
+  document.body.classList.remove("away");
+  at("lost").hidden = true;
+}
+
+setInterval(() => { if (Date.now() - heard > SILENCE) lost(); }, 1000);
 
 function live(state, words) {
   at("live").dataset.state = state;
@@ -25,133 +82,71 @@ function set(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-function show(news) {
-  const before = status;
-  status = news;
-  live("live", `live, ${clock(status.time)}`);
-  const wrong = troubles();
-  set(at("verdict"), wrong.length ? (wrong.length === 1 ? "one thing is wrong" : `${wrong.length} things are wrong`) : "all is well");
-  at("verdict").dataset.state = wrong.length ? "wrong" : "well";
-  document.title = wrong.length ? `(${wrong.length}) xmpp-gateway` : "xmpp-gateway";
-  set(at("about"), `version ${status.version}, running for ${duration(status.time - status.started)}`);
-  at("problems").replaceChildren(...wrong.map((text) => make("li", {}, text)));
-  showTiles(before);
-  map.show(status);
-  showStreams();
-  showQueues();
-  showCertificates();
+function draw() {
+  const { head } = data;
+  if (!head) return;
+  found();
+  const failing = head.peers.failing ?? 0, wrong = head.trouble_count;
+  const verdict = wrong ? (wrong === 1 ? "one thing is wrong" : `${wrong} things are wrong`)
+    : failing ? `${count(failing, "domain")} failing` : "all is well";
+  set(at("verdict"), verdict);
+  at("verdict").dataset.state = wrong ? "wrong" : failing ? "failing" : "well";
+  document.title = `${wrong || failing ? `(${verdict}) ` : ""}${view.name === "domain" ? `${view.query.domain} · ` : ""}xmpp-gateway`;
+  live("live", `live, ${clock(head.time)}`);
+  set(at("about"), `Version ${head.version}, running for ${duration(head.time - head.started)}.`);
+  for (const link of document.querySelectorAll("nav a"))
+    link.toggleAttribute("aria-current", link.dataset.view === view.name);
+  let width = mapWidth();
+  const parts = {
+    overview: () => overview(data, view.query, to, width),
+    domain: () => domainPage(data, view.query.domain),
+    ours: () => oursPage(data, view.query, to),
+  };
+  show(main, ...parts[view.name]());
+  if (view.name === "overview" && width !== mapWidth()) {
+    width = mapWidth(); // of the place that there is now
+    show(main, ...parts[view.name]());
+  }
 }
 
-function troubles() {
-  return status.troubles.map((each) => each.sentence);
+function mapWidth() {
+  const place = at("map") ?? document.querySelector(".side");
+  return Math.max(280, Math.round((place ?? main).clientWidth - (place?.id === "map" ? 0 : 34)));
 }
 
-function showTiles(before) {
-  const servers = status.streams.filter((each) => each.kind === "server");
-  const proved = servers.filter((each) => proofClass(each) === "certificate").length;
-  const failing = status.peers.filter(isFailing).length;
-  const waiting = status.queues.reduce((sum, queue) => sum + queue.stanzas, 0);
-  const bytes = status.streams.reduce((sum, each) => sum + each.bytes_in + each.bytes_out, 0);
-  const rate = traffic && before && status.time > before.time ? Math.max(0, bytes - traffic) / (status.time - before.time) : 0;
-  traffic = bytes;
-  const tiles = [
-    ["streams between servers", servers.length, `${servers.filter((each) => each.direction === "in").length} in, ${servers.filter((each) => each.direction === "out").length} out`],
-    ["proved by certificate", proved, `of ${servers.length}`],
-    ["other domains", status.peer_count, ""],
-    ["failing", failing, "", failing],
-    ["stanzas waiting", waiting, ""],
-    ["traffic", `${size(rate)}/s`, ""],
-  ];
-  at("tiles").replaceChildren(...tiles.map(([name, value, more, isBad]) =>
-    make("div", { class: isBad ? "bad" : "" }, make("dt", {}, name), make("dd", {}, String(value), " ", make("small", {}, more)))));
+function go() {
+  const before = view;
+  view = read();
+  const keep = before.name === view.name && view.name !== "domain";
+  data = keep ? data : { head: data.head };
+  if (!keep) {
+    scrollTo(0, 0);
+    main.replaceChildren();
+    main.focus({ preventScroll: true });
+  }
+  if (document.activeElement !== at("search")) at("search").value = view.query.search ?? "";
+  listen();
+  draw();
 }
 
-function showStreams() {
-  if (!status) return;
-  const wanted = filter.value.trim().toLowerCase();
-  const found = status.streams.filter((each) => !wanted || each.local.includes(wanted) || each.remote.includes(wanted));
-  const unseen = status.stream_count - status.streams.length;
-  set(at("streams-more"), unseen > 0 ? `and ${count(unseen, "stream")} more, idle for longer: xmpp-gateway status` : "");
-  fill(at("streams"), ["direction", "ours", "theirs", "state", "proof", "TLS", "age", "in", "out", "address"], found.map((each) => [
-    `${each.both_ways ? "⇄" : each.direction === "out" ? "→" : "←"} ${each.direction}`,
-    each.local,
-    each.kind === "component" ? "component" : each.remote + (each.kind === "keys" ? " (keys)" : ""),
-    each.state,
-    make("span", { class: `proof ${proofClass(each)}` }, proofWords(each)),
-    each.tls === "none" ? cell("none", each.kind === "server" ? "bad" : "") : make("span", { title: each.cipher }, each.tls),
-    duration(status.time - each.began),
-    size(each.bytes_in),
-    size(each.bytes_out),
-    each.address,
-  ]), wanted ? `no stream with ${wanted}` : "no stream at the moment");
-}
-
-function showQueues() {
-  const unseen = status.queue_count - status.queues.length;
-  set(at("queues-more"), unseen > 0 ? `and ${unseen} more with fewer stanzas waiting: xmpp-gateway queues` : "");
-  fill(at("queues"), ["from", "to", "now", "waiting", "sent", "next attempt"], status.queues.map((each) => [
-    each.sender,
-    each.target,
-    each.disposition,
-    each.stanzas ? cell(String(each.stanzas), "warn") : "0",
-    String(each.sent),
-    each.retry_in ? `in ${duration(each.retry_in)}` : "",
-  ]), "no stanza is waiting, and none was sent yet");
-}
-
-function showCertificates() {
-  fill(at("certificates"), ["domain", "days left", "until", "names"], status.certificates.map((each) => {
-    const days = Math.floor(each.days_left);
-    const bar = make("meter", { min: 0, max: 90, low: 14, high: 30, optimum: 90, value: Math.max(0, Math.min(90, days)), "aria-hidden": "true" });
-    return [each.domain, cell([bar, String(days)], days < 14 ? "bad" : ""), each.not_after, each.names];
-  }), "no certificate: our domains can prove themselves by dialback only");
-}
-
-function showFailures(failures) {
-  const place = at("failures");
-  const open = new Set([...place.querySelectorAll("details[open]")].map((each) => each.dataset.number));
-  place.replaceChildren(...failures.map((failure) => {
-    const details = make("details", { "data-number": failure.number }, summary(failure), steps(failure), mend(failure));
-    details.open = open.has(String(failure.number));
-    return details;
-  }));
-  if (!failures.length) place.append(make("p", { class: "quiet" }, "Nothing has failed since the start."));
-}
-
-function summary(failure) {
-  return make("summary", {},
-    make("span", { class: "quiet" }, `${clock(failure.began)} `),
-    make("span", { class: "who" }, failure.who),
-    make("span", { class: "tag" }, failure.verdict),
-    make("span", { class: "what" }, failure.what_happened));
-}
-
-function steps(failure) {
-  return make("ol", { class: "steps", "aria-label": "Steps" }, ...failure.steps.map((step) =>
-    make("li", { class: step.ok ? "ok" : "no" },
-      make("b", {}, step.step),
-      step.told,
-      make("span", { class: "time" }, `${step.seconds.toFixed(3)} s`),
-      ...["offered", "required"].filter((name) => step[name]).map((name) => make("span", { class: "more" }, `${name}: ${step[name]}`)))));
-}
-
-function mend(failure) {
-  return make("p", { class: "mend" },
-    `${failure.meaning[0].toUpperCase()}${failure.meaning.slice(1)}. The cause is `, make("b", {}, failure.side), `. ${failure.mend}`);
-}
-
-/** A value for a highlighted cell. */
-function cell(content, look) {
-  return { content: [content].flat(), look };
-}
-
-function fill(table, headings, rows, none) {
-  table.className = "stacks";
-  const head = make("thead", {}, make("tr", {}, ...headings.map((name) => make("th", { scope: "col" }, name))));
-  const body = make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((value, place) => {
-    const { content, look } = value?.content ? value : { content: [value ?? ""], look: "" };
-    return make("td", { class: look, "data-name": headings[place] }, ...content);
-  }))));
-  if (!rows.length) body.append(make("tr", {}, make("td", { class: "quiet", colspan: headings.length }, none)));
-  table.replaceChildren(head, body);
-}
+let typing = 0;
+at("search").addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => {
+    if (view.name === "domain") view = { name: "overview", query: {} };
+    location.replace(to({ search: at("search").value.trim().toLowerCase(), page: "" }));
+  }, 200);
+});
+at("find").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const only = data.peers?.rows.length === 1 ? data.peers.rows[0].domain : at("search").value.trim().toLowerCase();
+  if (only) location.hash = `/${encodeURIComponent(only)}`;
+});
+at("skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
+addEventListener("keydown", (event) => {
+  if (event.key === "/" && event.target.localName !== "input") { event.preventDefault(); at("search").focus(); }
+});
+addEventListener("hashchange", go);
+addEventListener("resize", () => came());
+at("search").value = view.query.search ?? "";
+listen();

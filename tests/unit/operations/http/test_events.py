@@ -31,11 +31,11 @@ class Source:
 class Reader:
     """An open page."""
 
-    def __init__(self, door: HTTPDoor) -> None:
+    def __init__(self, door: HTTPDoor, query: str = "") -> None:
         self.transport = StringTransport(hostAddress=IPv4Address("TCP", "127.0.0.1", 5280))
         self.channel: Any = door.buildProtocol(None)
         self.channel.makeConnection(self.transport)
-        self.channel.dataReceived(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        self.channel.dataReceived(f"GET /events{query} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
 
     def heard(self) -> list[tuple[str, Any]]:
         said = self.transport.value()
@@ -67,7 +67,11 @@ def failures() -> Source:
 
 @pytest.fixture
 def door(clock: Clock, status: Source, failures: Source) -> HTTPDoor:
-    return HTTPDoor({"/events": EventStream({"status": status, "failures": failures}, clock)}, lambda: [], clock)
+    def make(query: str) -> dict[str, Any]:
+        return {"status": status(), "failures": failures()} if query != "other" else {"status": query}
+
+    events = EventStream(lambda words: words.get("view", ""), make, clock)
+    return HTTPDoor({"/events": events}, lambda: [], clock)
 
 
 def test_everything_is_sent_at_first_and_then_what_has_changed(door: HTTPDoor, clock: Clock, status: Source) -> None:
@@ -75,7 +79,7 @@ def test_everything_is_sent_at_first_and_then_what_has_changed(door: HTTPDoor, c
     assert b"Content-Type: text/event-stream" in reader.transport.value()
     assert [name for name, _ in reader.heard()] == ["status", "failures"]
     clock.advance(PERIOD)
-    assert reader.heard() == []
+    assert reader.heard() == [("beat", {})]
     status.value = {"streams": 2}
     clock.advance(PERIOD)
     assert reader.heard() == [("status", {"streams": 2})]
@@ -98,6 +102,15 @@ def test_many_readers_cost_one_reading(door: HTTPDoor, clock: Clock, status: Sou
     assert status.asked == asked + 1
     for reader in readers:
         reader.leave()
+
+
+def test_each_reader_gets_the_view_that_its_address_names(door: HTTPDoor, clock: Clock, status: Source) -> None:
+    one, other = Reader(door), Reader(door, "?view=other&view=second")
+    assert other.heard() == [("status", "other")]
+    one.heard()
+    status.value = {"streams": 2}
+    clock.advance(PERIOD)
+    assert (one.heard(), other.heard()) == ([("status", {"streams": 2})], [("beat", {})])
 
 
 def test_a_reader_that_takes_nothing_is_sent_nothing_more(door: HTTPDoor, clock: Clock, status: Source) -> None:

@@ -1,0 +1,195 @@
+"""The page with three hundred other domains of sixteen kinds, at three widths, light and dark, in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver.common.by import By
+
+from tests.operator.browser import DESK, PHONE, WIDE, chromium, picture, read, text, wait
+
+PEERS = 300
+FOCUSED = """
+const focused = document.activeElement;
+return [focused.getAttribute('class') || focused.id || focused.localName, focused.getAttribute('href')];
+"""
+SELECT = """
+const range = document.createRange();
+range.selectNodeContents(document.querySelector(arguments[0]));
+getSelection().removeAllRanges(); getSelection().addRange(range);
+"""
+
+
+class Served:
+    """The page with its crowd, in a process of its own."""
+
+    def __init__(self, peers: int) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        self.page = f"http://127.0.0.1:{port}/"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.operator.crowd", str(port), str(peers)], stdout=subprocess.PIPE
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == b"ready\n"
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    found = Served(PEERS)
+    yield found
+    found.end()
+
+
+@pytest.fixture(scope="module")
+def desk(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    with chromium(tmp_path_factory.mktemp("desk"), width=DESK[0], height=DESK[1]) as browser:
+        yield browser
+
+
+@pytest.fixture
+def overview(desk: Chrome, served: Served) -> Chrome:
+    return opened(desk, served.page)
+
+
+def opened(browser: Chrome, page: str, ready: str = ".peers tbody tr") -> Chrome:
+    browser.get("about:blank")
+    browser.get(page)
+    wait(browser, lambda: read(browser, ready))
+    wait(browser, lambda: browser.find_element(By.ID, "live").get_attribute("data-state") == "live")
+    return browser
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "dark"),
+    [("page-light", DESK, False), ("page-dark", DESK, True), ("page-phone", PHONE, False), ("page-wide", WIDE, False)],
+)
+def test_at_every_width_and_in_both_themes_nothing_is_cut_off_and_the_room_is_used(
+    served: Served, tmp_path: Path, name: str, size: tuple[int, int], dark: bool
+) -> None:
+    with chromium(tmp_path, width=size[0], height=size[1], dark=dark) as browser:
+        opened(browser, served.page, "#map circle")
+        wait(browser, lambda: map_fits(browser))
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0]
+        used = browser.execute_script("return document.querySelector('main').lastElementChild.getBoundingClientRect()")
+        assert used["width"] > size[0] * 0.9
+        ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 200) == dark
+        assert browser.execute_script("return document.documentElement.scrollHeight") < 6000
+        picture(browser, name, height=min(1500, size[1] + 350))
+
+
+def map_fits(browser: Chrome) -> bool:
+    found = browser.execute_script(
+        "const map = document.getElementById('map'); return [map.clientWidth, +map.firstChild.getAttribute('width')]"
+    )
+    return bool(abs(found[0] - found[1]) <= 2)
+
+
+def test_numbers_are_of_everything_and_rows_of_a_page(overview: Chrome) -> None:
+    assert f"all {PEERS}" in read(overview, ".filter")[0]
+    assert len(read(overview, ".peers tbody tr")) == 25
+    assert f"1 to 25 of {PEERS}" in text(overview, ".pages")
+    more = read(overview, "#map .node")[-1]
+    assert re.fullmatch(r"and 280 more, (all well|\d+ failing)", more)
+
+
+def test_every_view_has_an_address(overview: Chrome, served: Served) -> None:
+    overview.find_element(By.CSS_SELECTOR, ".filter.failing").click()
+    wait(overview, lambda: set(read(overview, ".peers tbody tr", "class")) == {"failing"})
+    assert overview.current_url.endswith("#?state=failing")
+    overview.find_element(By.ID, "search").send_keys("silver")
+    wait(overview, lambda: all("silver" in each for each in read(overview, ".peers tbody tr")))
+    address = overview.current_url
+    opened(overview, address)
+    assert all("silver" in each for each in read(overview, ".peers tbody tr"))
+    opened(overview, f"{served.page}#?page=3&order=name")
+    assert "51 to 75" in text(overview, ".pages")
+    names = read(overview, ".peers tbody tr", "data-key")
+    assert names == sorted(names)
+
+
+def test_a_selected_text_stays_selected_while_the_page_goes_on(overview: Chrome) -> None:
+    overview.execute_script(SELECT, ".peers tbody tr:nth-child(3) .domain")
+    selected = overview.execute_script("return getSelection().toString()")
+    before = text(overview, "#live")
+    wait(overview, lambda: text(overview, "#live") != before)
+    assert selected
+    assert overview.execute_script("return getSelection().toString()") == selected
+
+
+def test_everything_can_be_reached_by_keyboard(overview: Chrome) -> None:
+    overview.execute_script("document.activeElement.blur()")
+    seen = []
+    for _ in range(80):
+        ActionChains(overview).send_keys(Keys.TAB).perform()
+        name, href = overview.execute_script(FOCUSED)
+        seen.append(name)
+        if href and href.startswith("#?page=2"):
+            break
+    assert seen[0] == "skip"
+    assert "search" in seen
+    assert sum("filter" in each for each in seen) >= 5
+    assert seen.count("domain") == 25
+    ActionChains(overview).send_keys("/").perform()
+    assert overview.execute_script(FOCUSED)[0] == "search"
+
+
+def test_a_screen_reader_hears_states_and_both_proofs_in_words(overview: Chrome, served: Served) -> None:
+    opened(overview, f"{served.page}#?state=connected")
+    row = overview.execute_script("return document.querySelector('.peers tbody tr').textContent")
+    assert "connected" in row
+    assert "they to us: ←certificate" in row
+    assert "we to them: →" in row
+    assert all(read(overview, "svg.spark, svg.bars", "aria-label"))
+    assert read(overview, "h1, h2, h3")[0] == "Other domains"
+
+
+def test_an_open_record_stays_open_and_the_domain_page_goes_on(overview: Chrome, served: Served) -> None:
+    [name, *_] = read(overview, "tr.failing", "data-key")
+    opened(overview, f"{served.page}#/{name}", ".attempt")
+    assert name in overview.title
+    overview.execute_script("document.querySelector('.attempt').open = false")
+    before = text(overview, "#live")
+    wait(overview, lambda: text(overview, "#live") != before)
+    assert overview.execute_script("return document.querySelector('.attempt').open") is False
+
+
+def test_our_own_domains_have_a_view(overview: Chrome, served: Served) -> None:
+    opened(overview, f"{served.page}#ours", ".ours tbody tr")
+    assert "no component is attached" in read(overview, ".ours tbody tr")[0]
+
+
+def test_a_page_that_has_lost_contact_turns_grey_and_says_since_when(tmp_path: Path) -> None:
+    served = Served(3)
+    try:
+        with chromium(tmp_path, width=DESK[0], height=DESK[1]) as browser:
+            opened(browser, served.page)
+            os.kill(served.process.pid, signal.SIGSTOP)  # it hangs: the connection stays up, and nothing comes
+            wait(browser, lambda: "away" in read(browser, "body", "class")[0])
+            assert re.match(r"no contact since \d\d:\d\d:\d\d$", text(browser, "#verdict"))
+            assert browser.title.startswith("(no contact since ")
+            assert "may no longer be so" in text(browser, "#lost")
+            filtered = browser.execute_script("return getComputedStyle(document.querySelector('main')).filter")
+            assert filtered == "grayscale(1)"
+            os.kill(served.process.pid, signal.SIGCONT)
+            wait(browser, lambda: "away" not in (read(browser, "body", "class")[0] or ""))
+            served.end()
+            wait(browser, lambda: "away" in (read(browser, "body", "class")[0] or ""))
+            assert browser.title.startswith("(no contact since ")
+    finally:
+        served.end()
