@@ -15,7 +15,7 @@ StreamLabels = tuple[str, str, str, str, str, str]
 """Direction, kind, state, proof of theirs, proof of ours, and TLS version of a stream."""
 
 
-class Presences:
+class ConnectionCounts:
     """All connections, those between servers counted by domain and direction, those of clients by domain."""
 
     def __init__(self, connections: Iterable[Any]) -> None:
@@ -31,7 +31,7 @@ class Presences:
                 self.between[facts.remote, direction_of(facts)] += 1
 
 
-class Census(Presences):
+class Census(ConnectionCounts):
     """The same, and all streams counted by what an operator asks about."""
 
     def __init__(self, connections: Iterable[Any]) -> None:

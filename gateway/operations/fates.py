@@ -44,7 +44,7 @@ class Fate:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenStream:
+class EstablishedStream:
     """An established stream with another domain, and what each side proved when it was established."""
 
     direction: Direction
@@ -58,7 +58,7 @@ class DomainFate:
     outgoing: Fate | None = None
     incoming: Fate | None = None
     is_known: bool = True  # it has proved itself, or we have tried to reach it
-    streams: Mapping[int, OpenStream] = field(default_factory=dict)
+    streams: Mapping[int, EstablishedStream] = field(default_factory=dict)
 
     @property
     def has_failed(self) -> bool:
@@ -148,7 +148,7 @@ class Fates:
             return
         if verdict is Verdict.ESTABLISHED:
             known = self._known.get(domain) or DomainFate()
-            opened = {**known.streams, attempt.number: OpenStream(attempt.direction, attempt.proofs)}
+            opened = {**known.streams, attempt.number: EstablishedStream(attempt.direction, attempt.proofs)}
             self._put(domain, replace(known, streams=opened))
         before = self._before(domain, attempt.direction)
         if verdict is Verdict.ESTABLISHED and before is not None and before.is_ending and before.verdict.is_failure:

@@ -21,7 +21,7 @@ from gateway.net.certificates.own_certificates import Identity
 from gateway.notices.attempts.proofs import proofs_on
 from gateway.notices.attempts.records import Direction, Kind
 from gateway.notices.notices import counted
-from gateway.operations.census import Census, Presences, attempt_of, labels_of
+from gateway.operations.census import Census, ConnectionCounts, attempt_of, labels_of
 from gateway.operations.history import History
 from gateway.operations.peers import OtherDomains, PeerSources, waits_by_domain
 from gateway.operations.status_records import (
@@ -174,9 +174,9 @@ class StatusReader:
 
     def own_domains(self) -> Iterator[DomainStatus]:
         """Yield our own domains, in the order of the configuration."""
-        return self.domains(Presences(self._observed.connections()))
+        return self.domains(ConnectionCounts(self._observed.connections()))
 
-    def domains(self, census: Presences) -> Iterator[DomainStatus]:
+    def domains(self, census: ConnectionCounts) -> Iterator[DomainStatus]:
         """Yield our domains, in the order of the configuration."""
         for name, settings in self._observed.settings().domains.items():
             match settings:

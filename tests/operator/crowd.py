@@ -21,6 +21,7 @@ from gateway.config.settings import ComponentDomain, Doors, HandlerDomain, PeerS
 from gateway.federation.backoff import Backoff, Waits
 from gateway.net.certificates.certificate_names import CertificateNames
 from gateway.net.certificates.judge import CertificateVerdict, Reason
+from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.proofs import proofs_on
 from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction
 from gateway.notices.attempts.verdicts import Verdict
@@ -138,6 +139,7 @@ class Crowd:
         self.minutes = Minutes(self.clock.now, totals=lambda: self.totals, connections=lambda: self.connections)
         self.routes: dict[DomainPair, Any] = {}
         self.backoff = Backoff(Waits(), self.chance)
+        self.known_keys = KnownKeys(self.clock.now)
         self._number = 0
         self._live_a_day(list(zip(names(count), kinds(count), strict=True)))
         own = [
@@ -189,6 +191,9 @@ class Crowd:
 
     def peer(self, domain: str) -> PeerSettings:
         return PeerSettings()
+
+    def filters_about(self, domain: str) -> list[str]:
+        return []
 
     def publish(self, notice: Notice) -> None:
         for reader in (self.history, self.fates, self.minutes):

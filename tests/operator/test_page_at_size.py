@@ -180,7 +180,7 @@ def test_a_page_that_has_lost_contact_turns_grey_and_says_since_when(tmp_path: P
         with chromium(tmp_path, width=DESK[0], height=DESK[1]) as browser:
             opened(browser, served.page)
             os.kill(served.process.pid, signal.SIGSTOP)  # it hangs: the connection stays up, and nothing comes
-            wait(browser, lambda: "away" in read(browser, "body", "class")[0])
+            wait(browser, lambda: "away" in (read(browser, "body", "class")[0] or ""))
             assert re.match(r"no contact since \d\d:\d\d:\d\d$", text(browser, "#verdict"))
             assert browser.title.startswith("(no contact since ")
             assert "may no longer be so" in text(browser, "#lost")
