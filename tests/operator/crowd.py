@@ -157,8 +157,8 @@ class Crowd:
         )
         self.identities = {each.domain: identity(74) for each in own[:-1]} | {own[-1].domain: identity(9)}
         self.components: Any = {
-            ROOMS: SimpleNamespace(session=SimpleNamespace(address="127.0.0.1:40112")),
-            GONE: SimpleNamespace(session=None),
+            ROOMS: SimpleNamespace(session=SimpleNamespace(address="127.0.0.1:40112"), kept_by_pair={}),
+            GONE: SimpleNamespace(session=None, kept_by_pair={}),
         }
         self.peers = PeerSources(
             fates=self.fates, minutes=self.minutes, backoff=self.backoff, remote_routes=self.routes

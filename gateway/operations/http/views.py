@@ -214,7 +214,8 @@ class Views:
         routes = [vars(each) for each in self._viewed.status.queues(target=name)]
         return {
             "domain": shown(
-                {key: explained[key] for key in ("ours", "rules", "filters", "keys", "peer")} | {"domain": query.domain, "name": name}
+                {key: explained[key] for key in ("ours", "rules", "filters", "keys", "peer")}
+                | {"domain": query.domain, "name": name}
             ),
             "streams": {"rows": shown(streams[-MOST_STREAMS:]), "more": max(0, len(streams) - MOST_STREAMS)},
             "queues": shown(routes[:MOST_STREAMS]),

@@ -3,7 +3,7 @@
 import { spark } from "./charts.js";
 import { make } from "./dom.js";
 import { proofs } from "./overview.js";
-import { capital, clock, count, duration, proof, size, STATES, worth } from "./words.js";
+import { capital, clock, count, day, duration, proof, size, STATES, worth } from "./words.js";
 
 export function domainPage({ head, domain, streams, queues, attempts }, name) {
   if (!domain || domain.domain !== name) return [make("p", { class: "quiet", "data-key": "wait" }, `Asking about ${name} …`)];
@@ -47,7 +47,7 @@ function remedy(attempt) {
     make("p", {}, make("b", {}, `The cause is ${attempt.side}. `), attempt.mend));
 }
 
-function facts({ peer, rules, domain, ours }, head) {
+function facts({ peer, rules, filters, keys, domain, ours }, head) {
   const rows = [];
   const add = (name, ...value) => rows.push(make("div", { "data-key": name }, make("dt", {}, name), make("dd", {}, ...value)));
   if (peer) {
@@ -63,6 +63,9 @@ function facts({ peer, rules, domain, ours }, head) {
     add("last hour", passed ? spark(peer.hour, `${size(passed)} in the last hour`, "large") : "nothing passed", passed ? size(passed) : "");
   }
   if (!ours.length) add("our rules", ...rulesOf(rules));
+  if (filters?.length) add("filters", filters.join(", "));
+  for (const [at, key] of (keys ?? []).slice(0, 3).entries())
+    add(at ? `its key before` : "its key", make("code", { title: `sha256:${key.key}` }, `${key.key.slice(0, 16)}…`), ` by ${key.issuer}, since ${day(key.since)}`);
   return make("dl", { class: "facts card", "data-key": "facts" }, ...rows);
 }
 

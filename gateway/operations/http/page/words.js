@@ -25,6 +25,10 @@ export function clock(moment, withSeconds = true) {
   return Date.now() - date < 43200000 ? time : `${date.toLocaleDateString([], { month: "short", day: "numeric" })} ${time}`;
 }
 
+export function day(moment) {
+  return new Date(moment * 1000).toLocaleDateString([], { year: "numeric", month: "short", day: "numeric" });
+}
+
 /** A stretch of time by its ends, or one moment where both are the same minute. */
 export function stretch(first, last) {
   const [from, until] = [clock(first, false), clock(last, false)];

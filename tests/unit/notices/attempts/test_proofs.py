@@ -81,7 +81,7 @@ def test_a_certificate_that_counts_by_a_record_of_its_domain_is_named_so() -> No
     certificate = Certificate(by=Means.DANE)
     terms = Terms(means=(Means.EXTERNAL, Means.DANE, Means.DIALBACK))
     facts = replace(stream(Role.INITIATING, Means.DIALBACK), certificate=certificate, terms=terms)
-    assert proofs_on(facts) == Proofs("dane", "dialback")
+    assert proved(facts) == ("dane", "dialback", "")
     assert sentence(proofs_on(facts)) == "they to us: certificate (DANE); we to them: dialback"
 
 
