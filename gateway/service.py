@@ -41,8 +41,11 @@ from gateway.run.assembly.state import prepare_state
 from gateway.run.reloading import Reload
 from gateway.run.shutdown import close_in_order
 from gateway.timing.steady_time import keep_steady
+from gateway.timing.timers import Timer
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.errors import ConfigError
+
+REVIEW_SECONDS = 1.0
 
 
 class Gateway(MultiService):
@@ -52,6 +55,7 @@ class Gateway(MultiService):
         """Assemble the gateway step by step; each step returns parts made from the earlier ones."""
         super().__init__()
         shared = self.shared = share(settings, reactor)
+        self._review = Timer(reactor)
         keys = prepare_state(shared)
         trust = self.trust = load_certificates(shared)
         # Domains that the filters shut out are refused at the header. The filters are made below, before any stream.
@@ -62,7 +66,7 @@ class Gateway(MultiService):
         self.kept = Kept(shared, routing, served)
         people = self.people = host_accounts(shared, routing)
         filters = self.filters = Filters(shared, routing, store=lambda: people.store)
-        federation = self.federation = federate(shared, trust, policies, routing)
+        federation = self.federation = federate(shared, trust, policies, routing, self._revoked)
         self.reception = make_doors(shared, trust, policies, routing, served, people, federation)
         self.refused_reload = ""  # why the last reload was refused, until one succeeds
         observation = observe(
@@ -75,6 +79,7 @@ class Gateway(MultiService):
         for service in (self.kept, people, filters, operating.control, operating.lag, endpoints, operating.supervised):
             self.addService(service)
         self.addService(observation.rounds)
+        self.addService(federation.revocations)
         keys_file = settings.gateway.state / KNOWN_KEYS
         self.addService(KnownKeysFile(federation.known_keys, keys_file, reactor, shared.board.publish))
 
@@ -113,6 +118,7 @@ class Gateway(MultiService):
         for service in self.served.handlers.values():
             service.stop()  # while the last stanzas of the handlers can still be sent
         self.routing.routes.leave()
+        self._review.stop()
         await MultiService.stopService(self)
         self.federation.streams.broken.stop()
         self.routing.routes.close()
@@ -182,6 +188,13 @@ class Gateway(MultiService):
 
         supervised.reloading()
         return Deferred.fromCoroutine(self._new_reload().run()).addBoth(done)
+
+    def _revoked(self) -> None:
+        """Check the open streams soon, as a revocation list has come: more may come with it."""
+        self._review.start(REVIEW_SECONDS, self._review_streams)
+
+    def _review_streams(self) -> None:
+        Deferred.fromCoroutine(self._new_reload().review())
 
     def _new_reload(self) -> Reload:
         return Reload(

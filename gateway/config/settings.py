@@ -120,6 +120,9 @@ class TLSSettings:
     """`[tls]`: trusted authorities, and the protocol versions and ciphers in use."""
 
     authorities: Path | None = option("trusted authorities in PEM, a file or a folder; left out: the system's", None)
+    fetch_crls: bool = option(
+        "whether to fetch, over HTTP, the revocation lists that the certificates of other servers name", False
+    )
     crls: Path | None = option("revocation lists in PEM, a file or a folder; left out: none", None)
     minimum: str = option("the oldest TLS version allowed", "1.2", one_of=("1.2", "1.3"))
     ciphers: str | None = option("TLS 1.2 ciphers, an OpenSSL list; left out: as BCP 195 recommends", None)
@@ -141,6 +144,12 @@ class PeerSettings:
         "of these, the one without which nothing passes; TLS is required then; left out: any of them is enough",
         None,
         one_of=BY_CERTIFICATE,
+    )
+    revocation: str = option(
+        "what a revocation list means that a certificate names and that is not at hand: `soft`: the certificate counts;"
+        " `hard`: it does not",
+        "soft",
+        one_of=("soft", "hard"),
     )
     pin: tuple[KeyPin, ...] = option(
         "the only keys that its servers may have, as `sha256:` and the digest that `explain` shows; TLS is required"

@@ -64,6 +64,7 @@ _TOLD: dict[Verdict | StreamCondition, Told] = {
     Verdict.NO_SUCH_DOMAIN: NOT_THERE,
     Verdict.NO_TLS: UNWILLING,
     Verdict.CERTIFICATE_EXPIRED: UNWILLING,
+    Verdict.REVOKED: UNWILLING,
     Verdict.NOT_TRUSTED: UNWILLING,
     Verdict.NOT_IN_TLSA: UNWILLING,
     Verdict.NOT_PINNED: UNWILLING,

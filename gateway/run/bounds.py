@@ -18,8 +18,10 @@ from gateway.handlers.route import MOST_OPEN
 from gateway.im.accounts import MOST_WAITING
 from gateway.im.client_state import MOST as MOST_HELD
 from gateway.net.certificates.judge import MOST_VERDICTS
+from gateway.net.certificates.revocation import MOST_BYTES, MOST_LISTS
 from gateway.net.connection.writable import MOST_ANSWERS
 from gateway.net.listen.connection_limits import MOST_REFUSALS
+from gateway.net.trust.revocations import MOST_LIST_BYTES
 from gateway.notices.attempts.elsewhere import MOST_WAYS
 from gateway.notices.attempts.known_keys import MOST_DOMAINS_WITH_KEYS, MOST_KEYS
 from gateway.notices.attempts.records import MOST_STEPS
@@ -58,6 +60,9 @@ TABLE = (
     Row("domains whose keys are remembered", f"{MOST_DOMAINS_WITH_KEYS:,}", "domain with subdomains",
         "its oldest is forgotten, and noticed no more when it changes"),
     Row("keys of one domain", f"{MOST_KEYS:,}", "domain", "the one seen least lately is forgotten"),
+    Row("revocation lists that were fetched", f"{MOST_LISTS:,}, {MOST_BYTES:,} bytes", "",
+        "the oldest is fetched again when it is needed"),
+    Row("one document from the web", f"{MOST_LIST_BYTES:,} bytes", "", "it is not used, and this is logged"),
     Row("verdicts on certificates", f"{MOST_VERDICTS:,}", "", "the oldest certificate is judged again"),
     Row("addresses and domains whose rates, failures and complaints are counted", f"{MOST_CAUSES:,}", "",
         "the oldest is counted from the start"),

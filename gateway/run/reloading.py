@@ -83,12 +83,16 @@ class Reload:
         if material.trust.generation != self._trust.judge.trust.generation:
             changed.append(f"we trust {material.trust}")
         self._put_in_place(new, material, routes, opened)
-        closed = sum(await Turns(self._shared.reactor).gather(self._close_what_is_not_allowed()))
+        closed = await self.review()
         needs_restart = [*(f"[{table}]" for table in FIXED if getattr(self._old, table) != getattr(wanted, table))]
         if _accounts(self._old) != _accounts(wanted):
             needs_restart.append('which domains have accounts (serve = "im")')
         self._tell(f"reloaded: {'; '.join(changed) or 'nothing has changed'}; streams closed: {closed}")
         return {"changed": changed, "closed": closed, "needs_restart": needs_restart}
+
+    async def review(self) -> int:
+        """Close the streams that would no longer be let in; return how many there were."""
+        return sum(await Turns(self._shared.reactor).gather(self._close_what_is_not_allowed()))
 
     # -- what may fail -----------------------------------------------------------------------------------------------
 

@@ -19,7 +19,12 @@ def sought_means(facts: Facts) -> tuple[Means, ...]:
     """Return by which means the other side may still be proved; none when there is nothing to look for."""
     if not facts.encrypted or facts.remote is None or facts.certificate is None or SOUGHT in facts.tried:
         return ()
-    sought = tuple(means for means in facts.terms.by_certificate if means in _ELSEWHERE)
+    awaits_lists = facts.terms.needs_revocation_lists and facts.certificate.valid and facts.certificate.unchecked
+    sought = tuple(
+        means
+        for means in facts.terms.by_certificate
+        if means in _ELSEWHERE or (means is Means.EXTERNAL and awaits_lists)
+    )
     return sought if sought and facts.proof_by_certificate(facts.remote, facts.terms) is None else ()
 
 

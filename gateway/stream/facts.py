@@ -69,6 +69,8 @@ class PeerCertificate(Protocol):
     @property
     def is_revoked(self) -> bool: ...
     @property
+    def unchecked(self) -> str: ...  # whose revocation list is not at hand; empty where all is known
+    @property
     def description(self) -> str: ...
     def proves(self, domain: Domain, means: Means = Means.EXTERNAL) -> bool: ...
     def why_not(self, domain: Domain, means: Sequence[Means] = (Means.EXTERNAL,)) -> str: ...
@@ -83,6 +85,7 @@ class Terms:
     require_tls: bool = True
     means: tuple[Means, ...] = (Means.EXTERNAL, Means.DIALBACK)
     required: Means | None = None  # of those by certificate: without this one nothing passes
+    needs_revocation_lists: bool = False  # a certificate counts only with the lists that it names at hand
     pins: frozenset[str] = frozenset()  # digests of the keys that the other side may have; empty: any
     shared_secret: str | None = field(default=None, repr=False)  # for DIGEST-MD5
 
@@ -213,13 +216,19 @@ class Facts:
         """Return by which of the means that these terms accept the certificate proves the domain."""
         if self.certificate is None:
             return None
-        return next((means for means in terms.by_certificate if self.certificate.proves(domain, means)), None)
+        found = next((means for means in terms.by_certificate if self.certificate.proves(domain, means)), None)
+        return None if found is Means.EXTERNAL and self._is_unchecked(terms) else found
+
+    def _is_unchecked(self, terms: Terms) -> bool:
+        """Whether the certificate may have been revoked, and that matters."""
+        return terms.needs_revocation_lists and self.certificate is not None and bool(self.certificate.unchecked)
 
     def why_not_by_certificate(self, domain: Domain) -> str:
         """Why the certificate does not prove that domain, in words; empty when it does."""
         if self.certificate is None:
             return "no certificate was presented"
-        return self.certificate.why_not(domain, self.terms.by_certificate or (Means.EXTERNAL,))
+        why_not = self.certificate.why_not(domain, self.terms.by_certificate or (Means.EXTERNAL,))
+        return why_not or (self.certificate.unchecked if self._is_unchecked(self.terms) else "")
 
     def with_proof(self, pair: DomainPair, means: Means) -> Facts:
         """Return these facts with one more proved pair."""

@@ -33,6 +33,7 @@ from gateway.net.certificates.certificate_paths import (
     Reason,
     find_path,
 )
+from gateway.net.certificates.revocation import FetchedLists
 from gateway.net.certificates.trust import TrustStore, extension_of, name_of
 from gateway.stream.facts import Means
 from gateway.xmpp.addresses import Domain
@@ -72,6 +73,7 @@ class CertificateVerdict:
     issuer: str = ""
     service: str = SERVER  # the service that the certificate must be for, if a name in it is limited to one
     attestations: tuple[Attestation, ...] = ()
+    unchecked: str = ""  # which revocation list, of those that the certificates name, is not at hand
 
     @property
     def valid(self) -> bool:
@@ -147,9 +149,11 @@ class CertificateJudge:
         holder: Holder = Holder.SERVER,
         service: str = SERVER,
         warn: Callable[[str], None] = lambda warning: None,
+        lists: FetchedLists | None = None,
         capacity: int = MOST_VERDICTS,
     ) -> None:
         self.trust = trust
+        self.lists = lists or FetchedLists()
         self._holder = holder
         self._service = service
         self._warn = warn
@@ -160,14 +164,18 @@ class CertificateJudge:
         """Return the verdict on a chain as presented: the peer's certificate first, then others that may help."""
         if not chain:
             return NO_CERTIFICATE
-        key = (self.trust.generation, *(certificate.fingerprint(SHA256()) for certificate in chain))
+        generation = b"%s%d" % (self.trust.generation, self.lists.generation)
+        key = (generation, *(certificate.fingerprint(SHA256()) for certificate in chain))
         remembered = self._remembered.get(key)
         if remembered and remembered.since <= moment < remembered.until:
             self._remembered.touch(key)
             return remembered.verdict
         self._warn_of_stale_lists(moment)
-        verdict, judged = _decide(chain, self.trust, moment, self._holder)
-        return self._remember(key, moment, replace(verdict, service=self._service), judged)
+        verdict, judged = _decide(chain, self.trust, self.lists, moment, self._holder)
+        verdict = self._remember(key, moment, replace(verdict, service=self._service), judged)
+        if verdict.valid:
+            self.lists.want(tuple(judged))
+        return verdict
 
     def _remember(
         self, key: tuple[bytes, ...], moment: datetime, verdict: CertificateVerdict, judged: Sequence[x509.Certificate]
@@ -190,7 +198,7 @@ class _Remembered(NamedTuple):
 
 
 def _decide(
-    chain: Sequence[x509.Certificate], trust: TrustStore, moment: datetime, holder: Holder
+    chain: Sequence[x509.Certificate], trust: TrustStore, lists: FetchedLists, moment: datetime, holder: Holder
 ) -> tuple[CertificateVerdict, Sequence[x509.Certificate]]:
     """Return the verdict, and the certificates whose validity it depends on.
 
@@ -200,13 +208,16 @@ def _decide(
     try:
         try:
             path = find_path(chain, trust, moment, holder)
+            if problem := lists.revoked(path):
+                raise PathError(Reason.REVOKED, problem)
         except PathError as error:
             return _verdict(leaf, error.reason, error.problem, CertificateNames.for_display(leaf)), chain
         names = CertificateNames.of(leaf)
         believed = names.of_hosts_only() if _is_constrained(path) else names
     except UNREADABLE as error:
         return unreadable(error), chain
-    return _verdict(leaf, Reason.TRUSTED, "", believed), path
+    verdict = _verdict(leaf, Reason.TRUSTED, "", believed)
+    return replace(verdict, unchecked=lists.unchecked(path, moment)), path
 
 
 def _verdict(leaf: x509.Certificate, reason: Reason, problem: str, names: CertificateNames) -> CertificateVerdict:

@@ -122,7 +122,7 @@ class TrustStore:
     def _lists_of(self, issuer: x509.Certificate) -> Iterator[RevocationList]:
         """Yield the revocation lists that this authority signed (RFC 5280 §6.3.3 f, g)."""
         for revocations in self.revocation_lists:
-            if revocations.issuer == issuer.subject and _signed_by(revocations, issuer):
+            if revocations.issuer == issuer.subject and signed_by(revocations, issuer):
                 yield revocations
 
 
@@ -212,7 +212,7 @@ def _due(revocations: RevocationList) -> datetime:
     return revocations.next_update_utc or datetime.max.replace(tzinfo=UTC)
 
 
-def _signed_by(revocations: RevocationList, issuer: x509.Certificate) -> bool:
+def signed_by(revocations: RevocationList, issuer: x509.Certificate) -> bool:
     """Return whether the authority signed that list, and may sign such lists."""
     usage = extension_of(issuer, x509.KeyUsage)
     if usage and not usage.crl_sign:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from OpenSSL import SSL
@@ -12,10 +13,10 @@ from twisted.python.failure import Failure
 from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict
 from gateway.net.connection.disconnect_reasons import why_lost
 from gateway.net.tls.layer import TLSLayer
-from gateway.net.tls.session import peer_chain, what_tls_shows
-from gateway.net.trust.witness import Witness
+from gateway.net.tls.session import judge_peer, peer_chain, what_tls_shows
+from gateway.net.trust.witness import Attestations, Witness
 from gateway.stream.events import EvidenceFound, FindEvidence, Secured
-from gateway.stream.facts import Facts, Role
+from gateway.stream.facts import Facts, Means, Role
 from gateway.stream.stream import Stream
 
 
@@ -59,7 +60,13 @@ class Securing:
             return succeed(EvidenceFound(certificate=certificate))
         chain = peer_chain(self._layer)
         found = self._witness(order.domain, order.means, chain)
-        return found.addCallback(lambda said: EvidenceFound(certificate=certificate.with_attestations(*said)))
+
+        def judged(said: Attestations) -> EvidenceFound:
+            anew = Means.EXTERNAL in order.means
+            verdict = judge_peer(self._judge, self._layer, datetime.now(UTC)) if anew else certificate
+            return EvidenceFound(certificate=verdict.with_attestations(*said))
+
+        return found.addCallback(judged)
 
     def has_to_finish(self, facts: Facts) -> bool:
         """Return whether a handshake is under way, during which a stream can send nothing."""

@@ -129,7 +129,16 @@ class Resolver:
         With `dane`, the TLSA records of targets are requested wherever DNSSEC proves the way there. Look-ups
         `for_strangers` come after our own, and return few targets. Raise ResolutionFailed if there is no address.
         """
-        search = _Search(
+        search = self._search(service, note, for_strangers=for_strangers, dane=dane)
+        try:
+            targets = await search.targets(domain, direct_tls, connect)
+        except ResolutionFailed as failure:
+            sentence, permanent = failure.sentence, failure.permanent
+            raise ResolutionFailed(sentence, permanent=permanent, steps=search.steps, bogus=search.met_bogus) from None
+        return Resolution(domain=domain, targets=targets, steps=tuple(search.steps), definite=search.definite)
+
+    def _search(self, service: SRVService, note: Note, *, for_strangers: bool, dane: bool) -> _Search:
+        return _Search(
             self._reactor,
             self._questions,
             self._hosts.content(),
@@ -141,12 +150,6 @@ class Resolver:
             for_strangers,
             dane,
         )
-        try:
-            targets = await search.targets(domain, direct_tls, connect)
-        except ResolutionFailed as failure:
-            sentence, permanent = failure.sentence, failure.permanent
-            raise ResolutionFailed(sentence, permanent=permanent, steps=search.steps, bogus=search.met_bogus) from None
-        return Resolution(domain=domain, targets=targets, steps=tuple(search.steps), definite=search.definite)
 
     @property
     def validates(self) -> bool:
@@ -174,6 +177,14 @@ class Resolver:
             for (owner, host), answer in zip(hosts.items(), sets, strict=True)
             if answer.is_secure and answer.values
         )
+
+    async def addresses(self, host: str, port: int) -> tuple[str, ...]:
+        """The addresses of a host that a stranger has named to which other domains may lead us.
+
+        Raises ResolutionFailed when there is none.
+        """
+        search = self._search(FOR_SERVERS, lambda step: None, for_strangers=True, dane=False)
+        return await search.addresses_of(host, port)
 
     async def _answers(self, questions: Sequence[DNSQuestion]) -> list[DNSAnswer]:
         """Return the answers to a stranger's questions, asked at once."""
@@ -254,6 +265,12 @@ class _Search:
         self._service = service
         self._note = note
         self._deadline = reactor.seconds() + patience.overall
+
+    async def addresses_of(self, host: str, port: int) -> tuple[str, ...]:
+        """The addresses of one host to which other domains may lead us."""
+        place = Place(host=host if is_address(host) else dns_name(host), port=port, tls="direct")
+        (target,) = await self._located([place], "srv", host)
+        return target.addresses
 
     async def targets(self, domain: str, direct_tls: bool, connect: str | None) -> tuple[Target, ...]:
         """Return the targets of the domain, by the first means that applies."""

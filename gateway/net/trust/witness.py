@@ -6,11 +6,12 @@ open, the domain that they claim is looked up while the stream waits, and never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, TimeoutError, succeed
+from twisted.python.failure import Failure
 
 from gateway.net.certificates.dane import CertificateChain, judge_by_tlsa
 from gateway.net.certificates.judge import Attestation, CertificateJudge
@@ -18,6 +19,7 @@ from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.tlsa import TLSASet
 from gateway.stream.facts import Means
 from gateway.xmpp.addresses import Domain
+from gateway.xmpp.errors import GatewayError
 
 LOOKUP_SECONDS = 5.0
 """How long a stream waits for evidence about its certificate; then it continues without."""
@@ -30,27 +32,48 @@ Witness = Callable[[Domain, Sequence[Means], CertificateChain], "Deferred[Attest
 class Witnesses:
     """Makes the witnesses of all streams."""
 
-    def __init__(self, reactor: Any, resolver: Resolver, judge: CertificateJudge) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        resolver: Resolver,
+        judge: CertificateJudge,
+        lists_settled: Callable[[CertificateChain], Deferred[Any]] = lambda chain: succeed(None),
+    ) -> None:
+        """`lists_settled` fires when no revocation list that these certificates name is being fetched."""
         self._reactor = reactor
         self._resolver = resolver
         self._judge = judge
+        self._lists_settled = lists_settled
 
     def at_target(self, tlsa: TLSASet | None) -> Witness:
         """Return the witness for a stream that we open, with the known records of its target."""
 
-        def witness(domain: Domain, means: Sequence[Means], chain: CertificateChain) -> Deferred[Attestations]:
-            known = (tlsa,) if tlsa is not None and Means.DANE in means else ()
-            return succeed(self._judged(domain, chain, known))
+        async def known(domain: Domain, means: Sequence[Means], chain: CertificateChain) -> Attestations:
+            await self._settle(means, chain)
+            sets = (tlsa,) if tlsa is not None and Means.DANE in means else ()
+            return self._judged(domain, chain, sets)
 
-        return witness
+        return lambda domain, means, chain: self._in_time(known(domain, means, chain))
 
     def of_caller(self, domain: Domain, means: Sequence[Means], chain: CertificateChain) -> Deferred[Attestations]:
         """Look up the domain of a stream that others open to us."""
-        if Means.DANE not in means or not chain or not self._resolver.validates:
-            return succeed(())
-        looking = Deferred.fromCoroutine(self._resolver.associations(domain))
-        looking.addTimeout(LOOKUP_SECONDS, self._reactor)
-        return looking.addCallbacks(lambda sets: self._judged(domain, chain, sets), lambda failure: ())
+        return self._in_time(self._looked_up(domain, means, chain)) if chain else succeed(())
+
+    async def _looked_up(self, domain: Domain, means: Sequence[Means], chain: CertificateChain) -> Attestations:
+        await self._settle(means, chain)
+        if Means.DANE not in means or not self._resolver.validates:
+            return ()
+        return self._judged(domain, chain, await self._resolver.associations(domain))
+
+    async def _settle(self, means: Sequence[Means], chain: CertificateChain) -> None:
+        """An authority's word is waited for only where its revocation lists are lacking, and needed."""
+        if Means.EXTERNAL in means:
+            await self._lists_settled(chain)
+
+    def _in_time(self, looking: Coroutine[Any, Any, Attestations]) -> Deferred[Attestations]:
+        found = Deferred.fromCoroutine(looking)
+        found.addTimeout(LOOKUP_SECONDS, self._reactor)
+        return found.addErrback(_nothing)
 
     def _judged(self, domain: Domain, chain: CertificateChain, sets: Iterable[TLSASet]) -> Attestations:
         """Return what the records say; the first set that proves the domain is enough."""
@@ -60,3 +83,9 @@ class Witnesses:
             if (attestation := judge_by_tlsa(domain, chain, tlsa, trust=self._judge.trust, moment=datetime.now(UTC)))
         ]
         return tuple([each for each in said if not each.problem][:1] or said[:1])
+
+
+def _nothing(failure: Failure) -> Attestations:
+    """What is found where nothing could be, in time or at all."""
+    failure.trap(TimeoutError, GatewayError)
+    return ()

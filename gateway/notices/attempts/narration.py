@@ -58,6 +58,7 @@ _REFUSALS = (
     Verdict.PROOF_REFUSED,
     Verdict.NOT_TRUSTED,
     Verdict.CERTIFICATE_EXPIRED,
+    Verdict.REVOKED,
     Verdict.NOT_IN_TLSA,
     Verdict.NOT_PINNED,
 )
@@ -228,11 +229,11 @@ class Narrator:
             self._write_verdict(facts.certificate)
 
     def _write_verdict(self, certificate: PeerCertificate) -> None:
-        facts = self._facts
+        facts = replace(self._facts, certificate=certificate)
         remote, terms = facts.remote, facts.terms
         assert remote is not None
-        why_not = certificate.why_not(remote, terms.by_certificate or (Means.EXTERNAL,))
-        means = next((each for each in terms.by_certificate if certificate.proves(remote, each)), Means.EXTERNAL)
+        why_not = facts.why_not_by_certificate(remote)
+        means = facts.proof_by_certificate(remote, terms) or Means.EXTERNAL
         record = certificate.record(remote, means)
         required = (
             f"a certificate that TLSA records of {remote} name"
@@ -365,6 +366,8 @@ class Narrator:
             return Verdict.NOT_PINNED
         if self._facts.terms.required is Means.DANE:
             return Verdict.NOT_IN_TLSA
+        if certificate is not None and certificate.is_revoked:
+            return Verdict.REVOKED
         expired = certificate is not None and certificate.has_expired
         return Verdict.CERTIFICATE_EXPIRED if expired else Verdict.NOT_TRUSTED
 

@@ -27,6 +27,7 @@ class Verdict(StrEnum):
     NO_TLS = "no-tls"
     TLS_FAILED = "tls-failed"
     CERTIFICATE_EXPIRED = "certificate-expired"
+    REVOKED = "certificate-revoked"
     NOT_TRUSTED = "not-trusted"
     NOT_IN_TLSA = "not-in-tlsa"
     NOT_PINNED = "not-pinned"
@@ -132,6 +133,12 @@ ADVICE = {
         side="theirs",
         mend="Its owner must renew the certificate and reload the server. Until then, 'dialback' in"
         ' [peers."DOMAIN"] authenticate lets the domain prove itself through the DNS instead.',
+    ),
+    Verdict.REVOKED: Advice(
+        meaning="the other server's certificate was revoked by its authority",
+        side="theirs",
+        mend="Its owner must get another certificate with another key. If the owner did not ask for the revocation, the"
+        " authority knows the reason. Until then, do not go around it: somebody else may have the key.",
     ),
     Verdict.NOT_TRUSTED: Advice(
         meaning="the other server did not prove that it is that domain by any means that we accept",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_network
 from itertools import chain
@@ -24,6 +25,8 @@ from gateway.net.dial.connector import Connector
 from gateway.net.dns.destinations import Destinations
 from gateway.net.dns.questions import ResolverBounds
 from gateway.net.dns.resolver import Resolver
+from gateway.net.trust.fetching import Fetcher
+from gateway.net.trust.revocations import Revocations
 from gateway.net.trust.witness import Witnesses
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.records import Attempt, AttemptLog
@@ -43,13 +46,16 @@ class Federation:
     session_tools: SessionTools
     known_keys: KnownKeys
     resolver: Resolver
+    revocations: Revocations
     witnesses: Witnesses
     connector: Connector
     streams: OutboundStreams
 
 
-def federate(shared: Shared, trust: Trust, policies: Policies, routing: Routing) -> Federation:
-    """Make the parts that open streams to other servers and keep them."""
+def federate(
+    shared: Shared, trust: Trust, policies: Policies, routing: Routing, revoked: Callable[[], object]
+) -> Federation:
+    """Make the parts that open streams to other servers and keep them; a new revocation list leads to `revoked`."""
     limits = shared.settings.limits
     known_keys = KnownKeys(shared.time_of_day)
     session_tools = SessionTools(
@@ -62,13 +68,22 @@ def federate(shared: Shared, trust: Trust, policies: Policies, routing: Routing)
     )
     shared.board.subscribe(session_tools.elsewhere.notice, Attempt)
     resolver = _resolver(shared)
-    witnesses = Witnesses(shared.reactor, resolver, trust.judge)
+    revocations = Revocations(
+        shared.reactor,
+        trust.judge.lists,
+        Fetcher(shared.reactor, resolver).fetch,
+        shared.board.publish,
+        changed=revoked,
+        is_wanted=lambda: shared.settings.tls.fetch_crls,
+    )
+    witnesses = Witnesses(shared.reactor, resolver, trust.judge, revocations.settled)
     connector = _connector(shared, trust, policies, session_tools, resolver, witnesses)
     backoff = Backoff(Waits(first=5, longest=300), SystemRandom())
     return Federation(
         session_tools=session_tools,
         known_keys=known_keys,
         resolver=resolver,
+        revocations=revocations,
         witnesses=witnesses,
         connector=connector,
         streams=OutboundStreams(connector, shared.reactor, limits.verifications, backoff),

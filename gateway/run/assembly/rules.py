@@ -126,6 +126,7 @@ def terms_of(peer: PeerSettings) -> Terms:
     """Return the terms for streams from a peer's settings."""
     return Terms(
         require_tls=peer.require_tls or peer.require is not None or bool(peer.pin),
+        needs_revocation_lists=peer.revocation == "hard",
         pins=frozenset(peer.pin),
         means=tuple(Means(means) for means in peer.authenticate),
         required=Means(peer.require) if peer.require is not None else None,

@@ -57,6 +57,8 @@ class Certificate:
         self.problem = problem
         self.has_expired = has_expired
         self.valid = not problem
+        self.is_revoked = False
+        self.unchecked = ""
 
     def proves(self, domain: Domain, means: Means = Means.EXTERNAL) -> bool:
         return self.valid and means is Means.EXTERNAL

@@ -1,0 +1,94 @@
+"""Documents from the web: what is taken, and what is refused, on real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from twisted.internet.protocol import Factory, Protocol
+
+from gateway.net.dns.destinations import Destinations
+from gateway.net.dns.resolver import Resolver
+from gateway.net.trust.fetching import Fetcher, FetchFailed
+from tests.support.dns import Table
+from tests.support.reactor import run_in_reactor, running_reactor
+
+HERE = Destinations(allowed=[ip_network("127.0.0.0/8")])
+NAMES = {"web.test": {"A": ["127.0.0.1"]}, "near.test": {"A": ["127.0.0.1"]}}
+
+
+class Web(Protocol):
+    """Answers every request with the same bytes."""
+
+    answer = b""
+    requests: list[bytes]
+
+    def dataReceived(self, data: bytes) -> None:
+        self.requests.append(data)
+        self.transport.write(self.answer)  # type: ignore[union-attr]
+
+
+def fetch(answer: bytes, url: Callable[[int], str], destinations: Destinations = HERE) -> tuple[Any, list[bytes]]:
+    """Fetch from a server that answers so; returns the document or the problem, and what the server was asked."""
+    requests: list[bytes] = []
+
+    def build() -> Web:
+        web = Web()
+        web.answer, web.requests = answer, requests
+        return web
+
+    async def scenario() -> Any:
+        reactor = running_reactor()
+        port = reactor.listenTCP(0, Factory.forProtocol(build), interface="127.0.0.1")
+        resolver = Resolver(reactor, hosts_file="/dev/null", asks=Table(NAMES), destinations=destinations)
+        try:
+            return await Fetcher(reactor, resolver).fetch(url(port.getHost().port), most=100, seconds=1)
+        except FetchFailed as problem:
+            return problem
+        finally:
+            await port.stopListening()
+
+    return run_in_reactor(scenario), requests
+
+
+def at(name: str, scheme: str = "http") -> Callable[[int], str]:
+    return lambda port: f"{scheme}://{name}:{port}/list.crl"
+
+
+def answered(body: bytes, status: str = "200 OK", more: str = "") -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode() + body
+
+
+def test_a_document_is_fetched() -> None:
+    found, (request,) = fetch(answered(b"a list"), at("web.test"))
+    assert found == b"a list"
+    assert request.startswith(b"GET /list.crl HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (answered(b"a" * 101), "too long"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"a" * 101, "too long"),
+        (answered(b"", "404 Not Found"), "answered with 404"),
+        (answered(b"", "302 Found", "Location: http://web.test/\r\n"), "answered with 302"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X-More: and more\r\n" * 20_000, "cannot be had"),
+        (b"SSH-2.0-OpenSSH\r\n", "cannot be had"),
+        (b"", "no answer within 1 s"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart", "no answer within 1 s"),
+    ],
+    ids=["long", "endless", "absent", "redirect", "headers without end", "no web", "silent", "half"],
+)
+def test_anything_else_is_refused(answer: bytes, why: str) -> None:
+    found, _ = fetch(answer, at("web.test"))
+    assert isinstance(found, FetchFailed)
+    assert why in str(found)
+
+
+@pytest.mark.parametrize("host", ["near.test", "127.0.0.1", "gone.test"])
+def test_nothing_is_fetched_where_other_domains_may_not_lead_us(host: str) -> None:
+    found, requests = fetch(answered(b"a secret"), at(host), Destinations())
+    assert isinstance(found, FetchFailed)
+    assert requests == []
