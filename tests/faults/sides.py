@@ -35,12 +35,14 @@ async def side(
 ) -> AsyncIterator[Side]:
     """Start a server whose components write down what `comes`, and send what `goes`."""
     domains = [f"{part}.{name}" for part in ("source", "sink")]
+    filters = peers.pop("filters", [])
     demands: dict[str, Any] = {"bidi": peers.get("bidi", False), "stream_management": peers["stream_management"]}
     if kind is Gateway:
         options = {
             "peers": {"any": {"connect_seconds": PATIENCE_SECONDS, "keep": "no", **peers}},
             "limits": {"stall_seconds": PATIENCE_SECONDS},
             "log": {"level": "debug"},
+            "filter": filters,
         }
         demands = {"options": options}
     server = start(kind, name, components=dict.fromkeys(domains, SECRET), verbose=False, **demands)

@@ -8,6 +8,8 @@ Each test prints its account. The full run: FAULTS=100000 pytest -s tests/faults
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -122,6 +124,39 @@ async def test_nothing_is_lost_and_nothing_comes_twice_between_gateways_that_ack
         assert it.came_twice == []
         assert it.altered == []
         assert it.one.wire.opened + it.other.wire.opened > 2
+
+
+RULES = [
+    {"name": "mark", "when": {"larger_than": 300}, "then": "mark:large"},
+    {"name": "trial", "when": {"kind": "message"}, "then": "drop", "dry_run": True},
+    {"name": "report", "when": {"marked": "large", "type": "chat"}, "then": "report"},
+    {"name": "drop", "when": {"direction": "in", "type": ["headline", "get"]}, "then": "drop"},
+    {"name": "bounce", "when": {"type": ["groupchat", "set", "error"]}, "then": "bounce:not-acceptable"},
+    {"name": "no room", "when": {"direction": "out", "type": "subscribe"}, "then": "hold"},
+    {"name": "rate", "when": {"rate": "200/second per pair", "kind": "message"}, "then": "bounce:resource-constraint"},
+    {"name": "slow", "when": {"direction": "in"}, "then": "tests.faults.slow_filter.SlowFilter"},
+]
+
+
+async def test_with_rules_of_every_kind_each_stanza_still_has_one_end(
+    world: World, start: Starter, count: int, per_second: float, seed: int
+) -> None:
+    """What is held back ends in the gateway's outbox, where as many are found as were neither heard of nor dropped."""
+    async with border(world, start, bidi=True, filters=RULES) as it:
+        network = [*it.network, faults.silences(it.one.wire, it.other.wire)]
+        await under_faults(it.traffic, network, count=count // 2, per_second=per_second, seed=seed)
+        it.tell()
+        held = [
+            stanza
+            for side in (it.one, it.other)
+            for stanza in json.loads(await asyncio.to_thread(side.server.operate, "held", "--json"))  # type: ignore[attr-defined]
+        ]
+        assert len(it.unaccounted) == len(held) > 0
+        assert it.came_twice == []
+        assert it.altered == []
+        for rule in RULES:
+            acts = ("would have been", "mark", "report", "drop", "bounce", "hold", "pass")
+            assert log.filtered(it.one.server, str(rule["name"]), acts), rule
 
 
 async def test_what_was_handled_comes_once_though_nobody_heard_its_acknowledgement(
