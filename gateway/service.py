@@ -70,7 +70,7 @@ class Gateway(MultiService):
         self.reception = make_doors(shared, trust, policies, routing, served, people, federation)
         self.refused_reload = ""  # why the last reload was refused, until one succeeds
         observation = observe(
-            shared, trust, routing, served, people, federation, self.connections, lambda: self.refused_reload
+            shared, trust, routing, served, people, federation, filters, self.connections, lambda: self.refused_reload
         )
         self.status = observation.status
         operating = self.operating = let_operators_in(shared, steered=self, observation=observation, filters=filters)

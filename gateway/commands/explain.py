@@ -58,6 +58,8 @@ def _state(name: str, explained: Mapping[str, Any]) -> Iterator[str]:
         yield f"nothing is known about {name} yet"
     if not explained["ours"]:
         yield f"our rules for it: {_rules(explained['rules'])}"
+        if explained["filters"]:
+            yield f"filters that can apply to it: {', '.join(explained['filters'])}"
 
 
 def _rules(rules: Mapping[str, Any]) -> str:

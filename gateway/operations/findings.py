@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.components.route import ComponentRoute
 from gateway.config.settings import ComponentDomain, RelayDomain, Settings
+from gateway.filters.lists import ListState
 from gateway.net.certificates.own_certificates import Identity
 from gateway.notices.notices import counted
 from gateway.operations.fates import Fates
@@ -110,6 +111,15 @@ def certificates_ending(identities: Mapping[Domain, Identity], now: float) -> It
         sentence = f"the certificate for {_some(names)} {when}: {file}"
         remedy = "renew it, then run xmpp-gateway reload"
         yield Trouble(kind=TroubleKind.CERTIFICATE, subject=file, sentence=sentence, remedy=remedy)
+
+
+def lists(states: Iterable[ListState]) -> Iterator[Trouble]:
+    """Lists for filters that cannot be read, or whose service fails."""
+    for each in states:
+        if not each.is_well:
+            sentence = f"the list {each.name!r} for filters is not current: {each.state}"
+            remedy = f"see [lists.{each.name}]; the entries that are known remain in use"
+            yield Trouble(kind=TroubleKind.LIST, subject=each.name, sentence=sentence, remedy=remedy)
 
 
 def undelivered(waiting: Mapping[str, int], fates: Fates, now: float) -> Iterator[Trouble]:

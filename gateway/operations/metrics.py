@@ -213,7 +213,9 @@ class FilterGauges(Collector):
             GaugeMetricFamily(
                 "xmpp_gateway_filter_list_entries", "Entries of a list that filters ask", labels=["list"]
             ),
-            GaugeMetricFamily("xmpp_gateway_filter_list_ready", "1 when a list is current", labels=["list"]),
+            GaugeMetricFamily(
+                "xmpp_gateway_filter_list_ready", "1 unless something is wrong with a list", labels=["list"]
+            ),
         )
 
 

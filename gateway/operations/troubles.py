@@ -25,6 +25,7 @@ class TroubleKind(StrEnum):
     RELOAD = "reload"
     DOMAIN = "domain"
     CERTIFICATE = "certificate"
+    LIST = "list"
     UNDELIVERED = "undelivered"
 
 

@@ -194,9 +194,10 @@ class Filters(Service):
         try:
             named.entries, _ = read_list_file(file)
             named.since = file.stat().st_mtime
+            named.is_well = True
             named.state = f"{len(named.entries)} entries of before are used until the service has answered"
         except FileNotFoundError:
-            named.state = "the service has not answered yet"
+            named.state, named.is_well = "the service has not answered yet", True
         except (OSError, UnicodeDecodeError) as error:
             named.state = f"the service has not answered yet, and {file} cannot be read: {error}"
 

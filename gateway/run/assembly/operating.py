@@ -72,6 +72,7 @@ def observe(
     served: Served,
     people: People,
     federation: Federation,
+    filters: Filters,
     connections: Callable[[], list[Any]],
     refused_reload: Callable[[], str],
 ) -> Observation:
@@ -91,6 +92,7 @@ def observe(
             lambda: findings.refused_reload(refused_reload()),
             lambda: findings.domains_down(shared.settings, served.components, fates, now()),
             lambda: findings.certificates_ending(trust.identities, now()),
+            lambda: findings.lists(filters.border.lists_now()),
             lambda: findings.undelivered(peers.waiting(), fates, now()),
         ],
         now,

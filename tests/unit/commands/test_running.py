@@ -29,7 +29,7 @@ RULES = {
     "pin": [],
     "connect": None,
 }
-KNOWN = {"domain": "old.test", "ours": [], "rules": RULES, "keys": [], "peer": None, "streams": []}
+KNOWN = {"domain": "old.test", "ours": [], "rules": RULES, "filters": [], "keys": [], "peer": None, "streams": []}
 
 STATUS: dict[str, Any] = {
     "version": "1.0",
@@ -126,6 +126,7 @@ def test_explain_shows_steps_side_and_remedy(config: Path, capsys: pytest.Captur
         "domain": "old.test",
         "ours": [],
         "rules": RULES,
+        "filters": ["no links", "spammers"],
         "keys": [],
         "peer": None,
         "streams": [],
@@ -135,6 +136,7 @@ def test_explain_shows_steps_side_and_remedy(config: Path, capsys: pytest.Captur
         assert main(["explain", "old.test", "--config", str(config)]) == SOMETHING_IS_WRONG
     out = capsys.readouterr().out
     assert "our rules for it: proved by external or dane or dialback, over TLS" in out
+    assert "filters that can apply to it: no links, spammers" in out
     assert "FAIL  certificate" in out
     assert "required: a valid certificate for old.test" in out
     assert "whose side:    theirs" in out

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
+from gateway.filters.lists import NamedList
 from gateway.notices.attempts.records import AttemptLog, Direction
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Notice
@@ -119,3 +120,12 @@ def test_a_disk_that_is_nearly_full_is_a_trouble(
 def test_a_state_folder_that_is_gone_is_a_trouble(tmp_path: Path) -> None:
     [trouble] = findings.disk(tmp_path / "away")
     assert "cannot be read" in trouble.sentence
+
+
+def test_a_list_that_is_not_current_is_a_trouble() -> None:
+    fine, failing = NamedList("fine", "a file"), NamedList("bad", "rtbl.test muc_bans_sha256")
+    fine.is_well, failing.is_well = True, False
+    failing.state = "rtbl.test has not answered within 60 s"
+    [trouble] = findings.lists([fine.look(), failing.look()])
+    assert "'bad'" in trouble.sentence
+    assert failing.state in trouble.sentence
