@@ -112,6 +112,16 @@ class InboundSession(ServerSession):
         self._lenders.broken.forgotten(self.facts.pair)
 
     def _resume_stream(self, order: ResumeStream) -> None:
+        """Answer with what has been handled, and what is just being kept counts too, or it would come twice."""
+        unsafe = self._tools.unsafe()
+        if unsafe is None:
+            self._resume_now(order)
+        else:
+            unsafe.addCallback(lambda _: self._resume_now(order))
+
+    def _resume_now(self, order: ResumeStream) -> None:
+        if self._life is Life.GONE:
+            return
         acknowledgements = self._resumables.resume(order.id, self.facts.pair, self)
         if acknowledgements is None:
             self.connection.answer(ResumptionDecided(id=order.id, resumed=False))

@@ -32,6 +32,8 @@ PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0)
 ATTEMPT_SECONDS = 10.0
 """The time for one attempt: on a network that loses connections, one that hangs must not be the last."""
 
+Unsafe = Callable[[], "Deferred[None] | None"]
+"""None where everything that came is kept; else a Deferred that fires when what came until now is."""
 TakeBack = Callable[[Sequence[Stanza]], None]
 
 
@@ -106,8 +108,17 @@ def _given_up(wait: Deferred[None]) -> None:
 class BrokenStreams:
     """All broken streams that may still be resumed."""
 
-    def __init__(self, clock: IReactorTime, reopen: Callable[[BrokenStream], Deferred[Any]]) -> None:
-        """`reopen` opens a stream that resumes a broken one of ours; it fails with DeliveryFailed."""
+    def __init__(
+        self,
+        clock: IReactorTime,
+        reopen: Callable[[BrokenStream], Deferred[Any]],
+        unsafe: Unsafe = lambda: None,
+    ) -> None:
+        """`reopen` opens a stream that resumes a broken one of ours; it fails with DeliveryFailed.
+
+        Before a stream is resumed, `unsafe` is waited for, so that its h counts everything that came.
+        """
+        self._unsafe = unsafe
         self._clock = clock
         self._reopen = reopen
         self._by_pair: dict[DomainPair, BrokenStream] = {}
@@ -188,6 +199,8 @@ class BrokenStreams:
         with suppress(CancelledError):
             for pause in PAUSES:
                 await self._pause(broken, pause)
+                if (unsafe := self._unsafe()) is not None:
+                    await unsafe
                 with suppress(DeliveryFailed, TimeoutError):
                     await self._reopen(broken).addTimeout(ATTEMPT_SECONDS, self._clock)
                     break

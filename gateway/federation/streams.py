@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from gateway.federation.backoff import Backoff
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.outbound import OutboundSession, WhenGone
-from gateway.federation.resumable_streams import BrokenStream, BrokenStreams
+from gateway.federation.resumable_streams import BrokenStream, BrokenStreams, Unsafe
 from gateway.federation.session import ServerSession
 from gateway.federation.verification import Asker, QuestionPlaces, unanswered
 from gateway.stream.events import PairChecked, VerifyPair
@@ -43,7 +43,12 @@ class OutboundStreams:
     """All streams on which we may send to other servers."""
 
     def __init__(
-        self, opener: StreamOpener, clock: IReactorTime, most_verifications: int = 1000, backoff: Backoff | None = None
+        self,
+        opener: StreamOpener,
+        clock: IReactorTime,
+        most_verifications: int = 1000,
+        backoff: Backoff | None = None,
+        unsafe: Unsafe = lambda: None,
     ) -> None:
         """`most_verifications` keys are verified at a time; `backoff` is for servers that could not be asked.
 
@@ -55,7 +60,7 @@ class OutboundStreams:
         self._backoff = backoff
         self._sessions: dict[Domain, list[OutboundSession]] = {}
         self._lent: dict[DomainPair, ServerSession] = {}
-        self.broken = BrokenStreams(clock, self._reopen)
+        self.broken = BrokenStreams(clock, self._reopen, unsafe)
         self._asking: dict[DomainPair, list[Deferred[OutboundSession]]] = {}
         self._questions: dict[DomainPair, OutboundSession] = {}
 

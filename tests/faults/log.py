@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from tests.interop.peers import Peer
@@ -19,11 +18,6 @@ _STARTED = re.compile(r"^\S+ info  answering for .*\n", re.MULTILINE)
 def dropped(server: Peer) -> set[str]:
     """The ids of the stanzas that it did not deliver, and told nobody: errors, results and presence."""
     return set(_DROPPED.findall(server.log()))
-
-
-def filtered(server: Peer, rule: str, acts: Sequence[str]) -> int:
-    """How many of its decisions the log has of a rule."""
-    return len(re.findall(rf"filter '{re.escape(rule)}': (?:{'|'.join(acts)})", server.log()))
 
 
 def bounced(server: Peer, domain: str) -> int:

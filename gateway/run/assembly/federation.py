@@ -86,7 +86,7 @@ def federate(
         revocations=revocations,
         witnesses=witnesses,
         connector=connector,
-        streams=OutboundStreams(connector, shared.reactor, limits.verifications, backoff),
+        streams=OutboundStreams(connector, shared.reactor, limits.verifications, backoff, routing.keeper.unsafe),
     )
 
 

@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from gateway.dialback.keys import KeyMaker
 from gateway.features.dialback import Dialback
 from gateway.federation.admission import Admission
+from gateway.federation.resumable_streams import Unsafe
 from gateway.federation.session import SessionTools
 from gateway.notices.attempts.records import AttemptLog, Direction
 from gateway.notices.notices import Notice
@@ -100,7 +101,8 @@ def attempt(direction: Direction, notices: list[Notice] | None = None) -> Attemp
     return AttemptLog((notices if notices is not None else []).append, lambda: 0.0, 1, direction)
 
 
-def tools(neighbours: Neighbours, clock: Clock | None = None) -> SessionTools:
+def tools(neighbours: Neighbours, clock: Clock | None = None, unsafe: Unsafe = lambda: None) -> SessionTools:
     """What sessions share, with the way to that router."""
     router = neighbours.router
-    return SessionTools(admission=Admission(router.domains, router, lambda notice: None), clock=clock or Clock())
+    admission = Admission(router.domains, router, lambda notice: None)
+    return SessionTools(admission=admission, clock=clock or Clock(), unsafe=unsafe)

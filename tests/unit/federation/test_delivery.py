@@ -14,6 +14,8 @@ UNWILLING_VERDICTS = {
     Verdict.NO_TLS,
     Verdict.CERTIFICATE_EXPIRED,
     Verdict.NOT_TRUSTED,
+    Verdict.NOT_IN_TLSA,
+    Verdict.NOT_PINNED,
     Verdict.NO_COMMON_PROOF,
     Verdict.PROOF_REFUSED,
 }

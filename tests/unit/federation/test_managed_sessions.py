@@ -70,6 +70,7 @@ class World:
         self.broken = BrokenStreams(self.clock, lambda broken: Deferred())
         self.resumables = Resumables(lambda: "mantua", self.clock.seconds)
         self.lent: list[DomainPair] = []
+        self.keeping: Deferred[None] | None = None  # until it fires, what came would not survive a crash
 
     def ours(self, facts: Facts = OURS, resuming: BrokenStream | None = None) -> tuple[OutboundSession, Line]:
         """A stream that we have opened, as far as the end of its negotiation."""
@@ -90,7 +91,7 @@ class World:
             line,
             attempt(Direction.IN),
             DIALBACK,
-            tools(self.neighbours, self.clock),
+            tools(self.neighbours, self.clock, lambda: self.keeping),
             verify=lambda order, asker: Deferred(),
             reached=lambda pair: None,
             lenders=self,
@@ -346,6 +347,31 @@ def test_a_broken_stream_is_resumed_on_another(world: World) -> None:
     later.stanzas_received([message(3, BACK)])
     line.happens(AcknowledgementRequested())
     assert line.log[1:] == [a(3)]
+
+
+def test_what_is_being_kept_when_the_stream_breaks_counts_as_handled_when_it_is_resumed(world: World) -> None:
+    """Otherwise the other side would send it again, and it would come twice."""
+    session, first = granted(world)
+    keeping = world.keeping = Deferred()
+    session.stanzas_received([message(1, BACK)])
+    first.lost("cut")
+    world.keeping = second = Deferred()
+    _, line = world.theirs()
+    line.happens(ResumeStream(id="mantua", h=0))
+    assert line.log == []
+    keeping.callback(None)
+    second.callback(None)
+    assert line.log == [ResumptionDecided(id="mantua", resumed=True, h=1)]
+
+
+def test_a_resumption_whose_connection_is_gone_by_then_takes_nothing(world: World) -> None:
+    granted(world)[1].lost("cut")
+    world.keeping = Deferred()
+    _, line = world.theirs()
+    line.happens(ResumeStream(id="mantua", h=0))
+    line.lost("cut")
+    world.keeping.callback(None)
+    assert line.log == []
 
 
 def test_one_that_is_half_dead_is_taken_over_and_handles_nothing_more(world: World) -> None:

@@ -31,7 +31,8 @@ class World:
         self.clock = Clock()
         self.log: list[str] = []
         self.attempts: list[Deferred[object]] = []
-        self.streams = BrokenStreams(self.clock, self.reopen)
+        self.keeping: Deferred[None] | None = None
+        self.streams = BrokenStreams(self.clock, self.reopen, lambda: self.keeping)
 
     def reopen(self, broken: BrokenStream) -> Deferred[object]:
         self.log.append(f"reopen at {self.clock.seconds():g}")
@@ -220,3 +221,12 @@ def test_at_shutdown_nothing_is_waited_for(world: World) -> None:
     world.breaks(world.broken(message(2)))
     assert world.log[2:] == ["back 2"]
     assert world.clock.getDelayedCalls() == []
+
+
+def test_what_came_is_kept_before_the_other_side_is_told_how_much_was_handled(world: World) -> None:
+    keeping = world.keeping = Deferred()
+    world.breaks(world.broken(message(1)))
+    assert world.log == []
+    world.keeping = None
+    keeping.callback(None)
+    assert world.log == ["reopen at 0"]
