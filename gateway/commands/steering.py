@@ -75,14 +75,18 @@ class Queues(Steering):
         super().add_arguments(parser)
         parser.add_argument("action", nargs="?", choices=sorted(ACTIONS), metavar="ACTION", help=", ".join(ACTIONS))
         parser.add_argument("domain", nargs="?", metavar="DOMAIN", help="the domain whose kept stanzas to act on")
+        parser.add_argument("--bodies", action="store_true", help="with show: print the stanzas themselves, too")
 
     def run(self, arguments: argparse.Namespace) -> int:
-        if arguments.action is None:
+        action = arguments.action
+        if action is None:
             return self._both(arguments)
         if arguments.domain is None:
-            return _complain(f"queues {arguments.action}: no domain given", 2)
-        render = ACTIONS[arguments.action]
-        return Steering(name=arguments.action, render=render, takes_domain=True).run(arguments)
+            return self._kept(arguments) if action == "show" else _complain(f"queues {action}: no domain given", 2)
+        request = {"domain": arguments.domain}
+        if action == "show" and arguments.bodies:
+            request["bodies"] = "yes"
+        return Steering(name=action, render=ACTIONS[action], request=request).run(arguments)
 
     def _both(self, arguments: argparse.Namespace) -> int:
         """Show the routes, then the kept stanzas; with --json only the routes, as before."""
@@ -90,6 +94,10 @@ class Queues(Steering):
         if status != DONE or arguments.json:
             return status
         print()
+        return self._kept(arguments)
+
+    def _kept(self, arguments: argparse.Namespace) -> int:
+        """Show the kept stanzas of all domains."""
         return Steering(name="waiting", render=waiting, is_well=lambda answer: answer["condition"] == "ready").run(
             arguments
         )
@@ -188,6 +196,8 @@ def waiting(answer: Mapping[str, Any]) -> Iterator[str]:
     if answer["condition"] != "ready":
         yield f"OUTBOX {answer['condition']}: {answer['sentence']}; {answer['remedy']}"
     yield from table(headings, rows, "nothing is kept in the outbox")
+    if empty := sorted({*answer["held"]} - {each["domain"] for each in answer["domains"]}):
+        yield f"held, with nothing waiting: {', '.join(empty)}"
 
 
 def show(answer: Mapping[str, Any]) -> Iterator[str]:
@@ -199,6 +209,10 @@ def show(answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"{failing['failures']} attempts failed since {clock(failing['since'])}; the last: {failing['reason']}"
     for each in answer["aside"]:
         yield f"set aside: {each['bytes']} bytes from {each['sender']}, {clock(each['accepted'])}: {each['reason']}"
+        if "raw" in each:
+            yield f"  {each['raw']}"
+    for each in answer["stanzas"]:
+        yield f"{clock(each['accepted'])} from {each['sender']}: {each['raw']}"
 
 
 def _done(what: str) -> Callable[[Mapping[str, Any]], Iterator[str]]:

@@ -165,6 +165,11 @@ class ComponentRoute:
     # -- what is kept ------------------------------------------------------------------------------------------------
 
     @property
+    def target(self) -> Domain:
+        """Return the domain to which the route leads."""
+        return self.domain
+
+    @property
     def disposition(self) -> Disposition:
         """Return what becomes of a stanza that is to be kept."""
         if self.session is None:

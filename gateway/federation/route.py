@@ -123,6 +123,11 @@ class RemoteRoute:
         return self._keeper.waiting(self.pair) if self._keeper is not None else 0
 
     @property
+    def target(self) -> Domain:
+        """Return the domain to which the route leads."""
+        return self.pair.target
+
+    @property
     def in_memory(self) -> int:
         """How many stanzas wait in memory alone."""
         return len(self.outflow) + (self._backlog.following if self._backlog is not None else 0)

@@ -249,6 +249,7 @@ class OutboxCounters(Collector):
 _COUNTED = (
     ("kept", "Stanzas put into the outbox"),
     ("refused", "Stanzas that the outbox did not accept"),
+    ("in_doubt", "Stanzas that count as delivered although only time speaks for it"),
     ("maybe_twice", "Stanzas in flight when a stream broke: they may arrive twice"),
 )
 
@@ -286,6 +287,7 @@ class FigureGauges(Collector):
         if (outbox := figures.outbox) is not None:
             add("outbox_stanzas", outbox.stanzas)
             add("outbox_bytes", outbox.bytes)
+            add("outbox_oldest_seconds", outbox.oldest_seconds)
             add("outbox_ready", float(outbox.condition == "ready"), outbox.condition)
         for domain in figures.domains:
             add("domain_up", float(domain.up), domain.domain, domain.serve)
@@ -308,6 +310,7 @@ def _empty_gauges() -> dict[str, GaugeMetricFamily]:
             ("waiting_domains", "Domains not tried for a while because the last attempt failed", []),
             ("outbox_stanzas", "Stanzas kept in the outbox, including those in flight", []),
             ("outbox_bytes", "The bytes of these stanzas", []),
+            ("outbox_oldest_seconds", "How long the oldest of them has waited; 0 when none waits", []),
             ("outbox_ready", "1 when the outbox accepts stanzas; the label is its condition", ["condition"]),
             ("domain_up", "1 when the service behind one of our domains is there", ["domain", "serve"]),
             ("certificate_days_left", "Days until a certificate of ours expires", ["domain"]),

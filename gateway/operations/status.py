@@ -113,6 +113,7 @@ class StatusReader:
             peer_states=dict(others.counts),
             waiting=others.waiting,
             queue_count=len(self._ways()),
+            outbox=self._outbox(),
         )
 
     def about(self) -> dict[str, Any]:
@@ -157,8 +158,14 @@ class StatusReader:
         if keeper.outbox is None:
             return None
         outbox = keeper.outbox
+        waits = keeper.oldest is not None and outbox.stanzas > 0
         return OutboxFigures(
-            stanzas=outbox.stanzas, bytes=outbox.size, condition=outbox.condition.word, counts=dict(keeper.counts)
+            stanzas=outbox.stanzas,
+            bytes=outbox.size,
+            condition=outbox.condition.word,
+            oldest_seconds=max(0.0, round(self._time_of_day() - (keeper.oldest or 0), 1)) if waits else 0.0,
+            held=sorted(keeper.held),
+            counts=dict(keeper.counts),
         )
 
     def streams_of(self, domain: str) -> list[StreamStatus]:

@@ -110,6 +110,21 @@ class CertificateStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutboxFigures:
+    """The stanzas kept now, the age of the oldest, the outbox's condition in a word, and the counts since the start.
+
+    `held` are the domains that an operator has held, whether anything waits for them or not.
+    """
+
+    stanzas: int
+    bytes: int
+    condition: str
+    oldest_seconds: float = 0.0
+    held: Sequence[str] = ()
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Status:
     """The whole status. Streams, peers and queues may be shortened; their totals are complete.
 
@@ -132,21 +147,12 @@ class Status:
     peer_states: Mapping[str, int]
     waiting: int
     queue_count: int
+    outbox: OutboxFigures | None = None  # None until it is opened
 
     @property
     def ready(self) -> bool:
         """Whether the gateway does its work."""
         return not self.missing
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutboxFigures:
-    """The stanzas kept now, the word for the outbox's condition, and the counts since the start."""
-
-    stanzas: int
-    bytes: int
-    condition: str
-    counts: Mapping[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)

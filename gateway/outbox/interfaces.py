@@ -78,6 +78,9 @@ class IOutbox(Interface):
     def release(domain: Domain) -> Deferred[None]:
         """Release the domain."""
 
+    def held() -> Deferred[frozenset[Domain]]:
+        """Read the domains that are held, whether anything waits for them or not."""
+
     def drop(domain: Domain) -> Deferred[int]:
         """Forget everything that waits for the domain, and what was set aside; return the number of stanzas."""
 
@@ -103,6 +106,9 @@ class IOutbox(Interface):
 
     def summary(now: float) -> Deferred[tuple[DomainSummary, ...]]:
         """Return how many stanzas wait for each domain, by age; those with the most stanzas first."""
+
+    def oldest() -> Deferred[float | None]:
+        """Read when the oldest row was put that still has a stanza; None when there is none."""
 
     # For routes
 

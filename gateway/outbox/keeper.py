@@ -37,6 +37,7 @@ class Keeper:
         self.space = space
         self.outbox: IOutbox | None = None
         self.held: set[Domain] = set()  # by the operator: kept stanzas are not sent there
+        self.oldest: float | None = None  # when the oldest stanza was accepted; read every few seconds
         self.counts: dict[str, int] = dict.fromkeys(COUNTED, 0)
         self._name = name
         self._numbers = count(1)

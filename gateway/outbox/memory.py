@@ -154,6 +154,14 @@ class MemoryOutbox:
         self._held.discard(domain)
 
     @_deferred
+    def held(self) -> frozenset[Domain]:
+        return frozenset(self._held)
+
+    @_deferred
+    def oldest(self) -> float | None:
+        return next((chunk.accepted for chunk in self._chunks.values()), None)
+
+    @_deferred
     def drop(self, domain: Domain) -> int:
         chunks = [chunk for chunk in self._chunks.values() if chunk.pair.target == domain]
         aside = [number for number, each in self._aside.items() if each.pair.target == domain]

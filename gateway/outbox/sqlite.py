@@ -256,6 +256,12 @@ class SqliteOutbox:
     def release(self, domain: Domain) -> Deferred[None]:
         return self._write(statements.set_held, domain, False)
 
+    def held(self) -> Deferred[frozenset[Domain]]:
+        return self._read(statements.held)
+
+    def oldest(self) -> Deferred[float | None]:
+        return self._read(statements.oldest)
+
     def drop(self, domain: Domain) -> Deferred[int]:
         def dropped(result: tuple[int, list[Gone]]) -> int:
             aside, gone = result

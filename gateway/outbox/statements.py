@@ -240,6 +240,17 @@ def set_held(db: Connection, domain: Domain, held: bool) -> None:
     _forget_usual(db, domain)
 
 
+def held(db: Connection) -> frozenset[Domain]:
+    """IOutbox.held."""
+    return frozenset(Domain(name) for (name,) in db.execute("SELECT name FROM domain WHERE held"))
+
+
+def oldest(db: Connection) -> float | None:
+    """IOutbox.oldest."""
+    row = db.execute("SELECT accepted FROM chunk ORDER BY sequence LIMIT 1").fetchone()
+    return row[0] if row is not None else None
+
+
 def drop(db: Connection, domain: Domain) -> tuple[int, list[Gone]]:
     """Do IOutbox.drop; return how many stanzas were set aside, and what waited."""
     rows = db.execute(

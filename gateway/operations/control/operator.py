@@ -26,13 +26,15 @@ from gateway.operations.status_records import Status
 from gateway.outbox.errors import OutboxError
 from gateway.outbox.interfaces import IOutbox
 from gateway.outbox.keeper import Keeper
-from gateway.outbox.records import AGES, AsideStanza, DomainState, DomainSummary
+from gateway.outbox.records import AGES, AsideStanza, DomainSummary
 from gateway.stream.facts import Facts
 from gateway.timing.turns import Turns
 from gateway.xmpp.addresses import Address, Domain, prepare_domain
 from gateway.xmpp.errors import MalformedAddress
 
 MOST_LETTERS = 1000
+MOST_BODIES = 100
+MOST_BODY_LETTERS = 4000
 _LISTS = ("troubles", "domains", "certificates", "streams", "peers", "queues")
 
 
@@ -61,6 +63,11 @@ class Steered(Protocol):
 def _not_now(failure: Failure) -> Any:
     failure.trap(OutboxError)
     raise CommandRefused(str(failure.value))
+
+
+def _text(raw: bytes) -> str:
+    """Return a stanza as text for a terminal; a longer one is cut."""
+    return harmless(raw.decode("utf-8", "replace"), MOST_BODY_LETTERS)
 
 
 def _about(stanza: AsideStanza) -> dict[str, Any]:
@@ -176,28 +183,36 @@ class Operator:
                 "bytes": outbox.size,
                 "ages": list(AGES),
                 "domains": [{**asdict(each), "age": now - each.oldest} for each in domains],
+                "held": sorted(keeper.held),
                 "counts": keeper.counts,
             }
 
         now = keeper.time_of_day()
         return outbox.summary(now).addCallbacks(told, _not_now)
 
-    def show(self, domain: str) -> Deferred[dict[str, Any]]:
-        """Return what is kept for one domain: how much from which sender, the last failure, and what was set aside."""
-        name, outbox = _prepared(domain), self._outbox
+    def show(self, domain: str, bodies: str = "") -> Deferred[dict[str, Any]]:
+        """Return what is kept for one domain, by sender, with the last failure and the stanzas that were set aside.
 
-        def told(state: DomainState) -> Deferred[dict[str, Any]]:
-            return outbox.aside(name).addCallback(
-                lambda aside: {
-                    "domain": name,
-                    "is_held": state.is_held,
-                    "pairs": [{**asdict(each), "pair": list(each.pair)} for each in state.pairs],
-                    "failing": asdict(state.failing) if state.failing is not None else None,
-                    "aside": [_about(each) for each in aside],
-                }
-            )
+        With `bodies` the oldest stanzas of each sender are in it as they are, and those set aside as well.
+        """
+        return Deferred.fromCoroutine(self._show(_prepared(domain), self._outbox, bool(bodies))).addErrback(_not_now)
 
-        return outbox.state(name).addCallback(told).addErrback(_not_now)
+    async def _show(self, name: Domain, outbox: IOutbox, bodies: bool) -> dict[str, Any]:
+        state = await outbox.state(name)
+        stanzas: list[dict[str, Any]] = []
+        for pair in [each.pair for each in state.pairs] if bodies else []:
+            room = MOST_BODIES - len(stanzas)
+            if room > 0:
+                page = await outbox.page(pair, 0, room)
+                stanzas += ({"sender": pair.sender, "accepted": each.accepted, "raw": _text(each.raw)} for each in page)
+        return {
+            "domain": name,
+            "is_held": state.is_held,
+            "pairs": [{**asdict(each), "pair": list(each.pair)} for each in state.pairs],
+            "failing": asdict(state.failing) if state.failing is not None else None,
+            "aside": [_about(each) | ({"raw": _text(each.raw)} if bodies else {}) for each in await outbox.aside(name)],
+            "stanzas": stanzas[:MOST_BODIES],
+        }
 
     def hold(self, domain: str) -> Deferred[dict[str, Any]]:
         """Send none of the stanzas kept for a domain until it is released; this survives a restart."""
@@ -281,7 +296,8 @@ def shown(value: Any) -> Any:
 def _as_mapping(status: Status) -> dict[str, Any]:
     """Return the status as mappings; its records are flat, so nothing has to be copied."""
     lists = {name: [vars(each) for each in getattr(status, name)] for name in _LISTS}
-    return {**vars(status), **lists, "ready": status.ready}
+    outbox = asdict(status.outbox) if status.outbox is not None else None
+    return {**vars(status), **lists, "outbox": outbox, "ready": status.ready}
 
 
 def _prepared(domain: str) -> Domain:

@@ -17,8 +17,9 @@ from gateway.notices.notices import Level, OutboxChanged, Remark, counted
 from gateway.outbox.conditions import Condition
 from gateway.outbox.endings import expired
 from gateway.outbox.errors import OutboxError
+from gateway.outbox.interfaces import IOutbox
 from gateway.outbox.opening import open_outbox
-from gateway.outbox.records import DomainSummary, ExpiredStanza, OutboxLimits, PairState
+from gateway.outbox.records import ExpiredStanza, OutboxLimits, PairState
 from gateway.routing.disposition import Disposition
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served
@@ -30,6 +31,7 @@ OPENINGS = 50
 """The number of domains tried at a time after the start."""
 _TURN_SECONDS = 0.25
 _REST_SECONDS = 60.0
+_AGE_SECONDS = 5.0  # between two looks how old the oldest stanza is
 _SLICE = 50  # stanzas that expire in one turn: two hundred a second
 
 
@@ -50,6 +52,7 @@ class Kept(Service):
         self._turns = LoopingCall(self._turn)
         self._turns.clock = shared.reactor
         self._next_look = 0.0
+        self._next_age = 0.0
         self._is_looking = False
 
     def startService(self) -> None:
@@ -120,17 +123,19 @@ class Kept(Service):
                 component.know(pair)
         outbox = self._keeper.outbox
         assert outbox is not None
-        outbox.summary(self._shared.time_of_day()).addCallbacks(self._found_held, _told_elsewhere).addCallback(
-            lambda _: self._wake()
-        )
+        outbox.held().addCallbacks(self._found_held, _told_elsewhere).addCallback(lambda _: self._wake())
 
     def _leads_out(self, target: Domain) -> bool:
         """Return whether a stream to that domain is ours to open: a component connects by itself."""
         domains = self._shared.rules.domains
         return not domains.is_own(target) or domains.relayed_terms(target) is not None
 
-    def _found_held(self, domains: Sequence[DomainSummary]) -> None:
-        self._keeper.held.update(each.domain for each in domains if each.is_held)
+    def _found_held(self, domains: frozenset[Domain]) -> None:
+        """Hold what an operator has held before, also where a route was faster than we."""
+        self._keeper.held |= domains
+        for route in [*self._routing.routes, *self._served.components.values()]:
+            if route.target in domains:
+                route.hold()
 
     def _wake(self) -> None:
         self._woken = [route for route in self._woken if route.disposition is Disposition.QUEUEING]
@@ -154,12 +159,25 @@ class Kept(Service):
             self._wake()
         now = self._shared.reactor.seconds()
         outbox = self._keeper.outbox
+        if outbox is not None and now >= self._next_age:
+            self._next_age = now + _AGE_SECONDS
+            self._look_for_oldest(outbox)
         if outbox is None or self._is_looking or now < self._next_look:
             return
         self._is_looking = True
         outbox.expired(self._shared.time_of_day(), _SLICE).addCallbacks(self._expire, _told_elsewhere).addBoth(
             self._looked
         )
+
+    def _look_for_oldest(self, outbox: IOutbox) -> None:
+        if not outbox.stanzas:
+            self._keeper.oldest = None
+            return
+
+        def found(accepted: float | None) -> None:
+            self._keeper.oldest = accepted
+
+        outbox.oldest().addCallbacks(found, _told_elsewhere)
 
     def _looked(self, result: Any) -> Any:
         self._is_looking = False

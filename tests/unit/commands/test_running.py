@@ -173,3 +173,32 @@ def test_durations_have_a_fitting_unit(seconds: float, told: str) -> None:
 @pytest.mark.parametrize(("count", "told"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2e9, "2.0 GB")])
 def test_sizes_have_a_fitting_unit(count: float, told: str) -> None:
     assert size(count) == told
+
+
+SHOWN = {"domain": "far.test", "is_held": True, "pairs": [], "failing": None, "aside": [], "stanzas": []}
+WAITING = {"condition": "ready", "ages": [300], "domains": [], "held": ["later.test"]}
+
+
+def test_bodies_of_kept_stanzas_are_printed_only_when_they_are_asked_for(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def show(domain: str, bodies: str = "") -> dict[str, object]:
+        asked.append(bodies)
+        return SHOWN | {"stanzas": [{"sender": "im.test", "accepted": 0, "raw": "<message/>"}] if bodies else []}
+
+    with service(config, show=show):
+        assert main(["queues", "show", "far.test", "--config", str(config)]) == 0
+        assert "<message/>" not in capsys.readouterr().out
+        assert main(["queues", "show", "far.test", "--bodies", "--config", str(config)]) == 0
+    assert "from im.test: <message/>" in capsys.readouterr().out
+    assert asked == ["", "yes"]
+
+
+def test_queues_show_without_a_domain_is_of_all_domains(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with service(config, waiting=lambda: WAITING):
+        assert main(["queues", "show", "--config", str(config)]) == 0
+        assert "held, with nothing waiting: later.test" in capsys.readouterr().out
+        assert main(["queues", "show", "--json", "--config", str(config)]) == 0
+    assert json.loads(capsys.readouterr().out) == WAITING

@@ -37,7 +37,7 @@ FIGURES = Figures(
         }
     ),
     queued_stanzas=7,
-    outbox=OutboxFigures(stanzas=5, bytes=50, condition="ready", counts=dict.fromkeys(COUNTED, 3)),
+    outbox=OutboxFigures(stanzas=5, bytes=50, oldest_seconds=7.5, condition="ready", counts=dict.fromkeys(COUNTED, 3)),
     routes=Counter({"queueing": 2}),
     waiting_domains=1,
     domains=[DomainStatus(domain="bridge.test", serve="component", up=False, told="no component is attached")],

@@ -335,6 +335,22 @@ class OutboxContract:
         assert not self.ask(outbox.state, FAR).is_held
         assert not self.ask(outbox.summary, NOW)[0].is_held
 
+    def test_domain_is_held_with_nothing_waiting(self, outbox: Any) -> None:
+        assert self.ask(outbox.held) == frozenset()
+        self.ask(outbox.hold, FAR)
+        self.ask(outbox.hold, FARTHER)
+        self.ask(outbox.release, FARTHER)
+        self.ask(outbox.remember, FAR, None)
+        assert self.ask(outbox.held) == {FAR}
+
+    def test_oldest_is_that_of_what_still_waits(self, outbox: Any) -> None:
+        assert self.ask(outbox.oldest) is None
+        (number,) = self.put(outbox, lines(1))
+        self.put(outbox, lines(2), OTHER_PAIR, accepted=NOW + 5)
+        assert self.ask(outbox.oldest) == NOW
+        self.ask(outbox.settle, PAIR, number)
+        assert self.ask(outbox.oldest) == NOW + 5
+
     def test_dropping_forgets_what_waits_for_one_domain(self, outbox: Any) -> None:
         numbers = self.put(outbox, lines(1, 2, 3))
         self.put(outbox, lines(4), OTHER_PAIR)

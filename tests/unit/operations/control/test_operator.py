@@ -15,10 +15,14 @@ from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.records import AttemptLog, Direction
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.operations.control.door import CommandRefused
-from gateway.operations.control.operator import Operator
+from gateway.operations.control.operator import MOST_BODIES, MOST_BODY_LETTERS, Operator
 from gateway.operations.history import History
+from gateway.outbox.memory import MemoryOutbox
+from gateway.outbox.records import OutboxLimits
 from gateway.timing.turns import Turns
+from gateway.xmpp.addresses import Domain, DomainPair
 from tests.unit.operations.test_status import Fixed, GatewayAtRest, connection, read
+from tests.unit.outbox.contract import now
 
 NOW = 1000.0
 
@@ -33,6 +37,7 @@ class Steered:
         self.backoff = Backoff(Waits(), Fixed())  # type: ignore[arg-type]
         self.known_keys = KnownKeys(lambda: NOW)
         self.did: list[str] = []
+        self.keeper = self.gateway.keeper
         self.routes: list[Any] = []
         for each in connections:
             each.stream.facts = each.stream.facts
@@ -100,3 +105,37 @@ def test_retry_forgets_and_tries_what_waits() -> None:
     assert Operator(steered, Turns(Clock())).retry("far.test") == {"domain": "far.test", "tried": 1, "stanzas": 3}
     assert steered.did == ["asks the DNS again", "tried"]
     assert steered.backoff.waiting(NOW) == {}
+
+
+def kept(*raws: bytes) -> Steered:
+    """A gateway whose outbox has these for far.test."""
+    steered = Steered()
+    outbox = steered.keeper.outbox = MemoryOutbox(limits=OutboxLimits())
+    outbox.put(DomainPair(Domain("im.test"), Domain("far.test")), raws, accepted=NOW - 60, expires=NOW + 60)
+    return steered
+
+
+def test_what_is_kept_is_shown_without_what_it_says_unless_that_is_asked_for() -> None:
+    operator = Operator(kept(b"<message><body>\x1b[2Jpsst</body></message>"), Turns(Clock()))
+    shown = now(operator.show("far.test"))
+    assert shown["pairs"][0]["stanzas"] == 1
+    assert "psst" not in str(shown)
+    (stanza,) = now(operator.show("far.test", "yes"))["stanzas"]
+    assert (stanza["sender"], stanza["accepted"]) == ("im.test", NOW - 60)
+    assert "psst" in stanza["raw"]
+    assert "\x1b" not in stanza["raw"]
+
+
+def test_not_more_than_a_hundred_bodies_are_shown_each_of_bounded_length() -> None:
+    operator = Operator(kept(*(b"<message>%s</message>" % (b"x" * 9000) for _ in range(150))), Turns(Clock()))
+    stanzas = now(operator.show("far.test", "yes"))["stanzas"]
+    assert len(stanzas) == MOST_BODIES
+    assert max(len(each["raw"]) for each in stanzas) < MOST_BODY_LETTERS + 50
+
+
+def test_domains_that_are_held_with_nothing_waiting_are_told() -> None:
+    steered = kept()
+    steered.keeper.held.add(Domain("later.test"))
+    told = now(Operator(steered, Turns(Clock())).waiting())
+    assert told["held"] == ["later.test"]
+    assert told["domains"] == []

@@ -1,0 +1,195 @@
+"""The outbox of an assembled gateway: what operators see when its file fails, and that it recovers by itself."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.testing import MemoryReactorClock
+
+from gateway.config import load
+from gateway.outbox import opening
+from gateway.outbox.conditions import PAUSES, Condition
+from gateway.outbox.database import KIND
+from gateway.run.assembly import outbox as assembly
+from gateway.service import Gateway, build
+from gateway.storage.files import open_file
+from gateway.xmpp.addresses import Domain, DomainPair
+from tests.support.configuration import Folder
+from tests.support.http import ask
+from tests.unit.outbox.contract import now
+
+PAIR = DomainPair(Domain("im.test"), Domain("far.test"))
+DAY = 86_400.0
+
+
+class Running:
+    """A gateway of which only the outbox is started, in the thread of the test."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.path = folder / "state" / "outbox.db"
+        self.reactor = MemoryReactorClock()
+        monkeypatch.setattr(assembly, "open_outbox", partial(opening.open_outbox, in_thread=False))
+        file = Folder(folder).complete('[log]\nlevel = "error"\n')
+        self.gateway: Gateway = build(load(file), self.reactor)
+        self.gateway.shared.settings.gateway.state.mkdir(mode=0o700, exist_ok=True)
+        self.lines: list[str] = []
+        self.gateway.shared.board.subscribe(lambda notice: self.lines.append(notice.sentence), assembly.OutboxChanged)
+
+    def start(self) -> Running:
+        self.gateway.kept.startService()
+        return self
+
+    def stop(self) -> None:
+        self.gateway.kept.stopService()
+        outbox = self.gateway.keeper.outbox
+        if outbox is not None:
+            now(outbox.close())
+
+    def put(self, text: bytes = b"<message/>") -> None:
+        outbox, when = self.gateway.keeper.outbox, self.gateway.shared.time_of_day()
+        assert outbox is not None
+        outbox.put(PAIR, [text], accepted=when, expires=when + DAY).addErrback(lambda failure: None)
+
+    def wait(self) -> None:
+        """Let the longest pause go by."""
+        self.reactor.pump([1.0] * int(max(PAUSES) + 1))
+
+    def seen(self) -> tuple[str, bool, bool]:
+        """The condition in the metrics; whether /healthz warns of it; whether the status names it as a trouble."""
+        page = self.gateway.operating.page
+        metrics = ask(page, "/metrics")[2].decode().splitlines()
+        (figure,) = [line for line in metrics if line.startswith("xmpp_gateway_outbox_ready{")]
+        word = figure.split('"')[1]
+        assert figure.endswith("1.0" if word == "ready" else "0.0")
+        health = json.loads(ask(page, "/healthz")[2])
+        troubles = [each for each in self.gateway.status.status().troubles if each.kind == "outbox"]
+        sentence = next(each.sentence for each in Condition if each.word == word)
+        return word, any(sentence in each for each in health["warnings"]), sentence in [e.sentence for e in troubles]
+
+
+@pytest.fixture
+def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    running = Running(tmp_path, monkeypatch)
+    yield running
+    running.stop()
+
+
+def newer(path: Path) -> None:
+    connection = open_file(path, KIND)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+
+def damaged(path: Path) -> None:
+    connection = open_file(path, KIND)
+    connection.execute("CREATE TABLE filler AS SELECT zeroblob(60000) AS zero")
+    connection.close()
+    content = bytearray(path.read_bytes())
+    content[4096 : 3 * 4096] = b"\xff" * 2 * 4096
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("word", "spoil"),
+    [
+        ("newer-schema", newer),
+        ("corrupt", damaged),
+        ("foreign", lambda path: path.write_bytes(b"This is a letter, not a database. " * 100)),
+    ],
+)
+def test_file_that_cannot_be_opened_is_seen_and_over_when_it_is_moved_away(
+    running: Running, word: str, spoil: Callable[[Path], None]
+) -> None:
+    spoil(running.path)
+    running.start()
+    assert running.seen() == (word, True, True)
+    running.wait()
+    assert len(running.lines) == 1, "told once"
+    for each in running.path.parent.glob("outbox.db*"):
+        each.unlink()
+    running.wait()
+    assert running.seen() == ("ready", False, False)
+    running.put()
+    assert running.gateway.keeper.waiting(PAIR) == 1
+    assert len(running.lines) == 2
+
+
+class Failing:
+    """Stands in for the connection, whose commits fail like the system's."""
+
+    def __init__(self, real: Any, code: int) -> None:
+        self.real = real
+        self.error = sqlite3.OperationalError("the system said so")
+        self.error.sqlite_errorcode = code
+
+    def execute(self, statement: str, *values: Any) -> Any:
+        if statement == "COMMIT":
+            raise self.error
+        return self.real.execute(statement, *values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [
+        ("disk-full", sqlite3.SQLITE_FULL),
+        ("read-only", sqlite3.SQLITE_READONLY),
+        ("io-error", sqlite3.SQLITE_IOERR_FSYNC),
+        ("locked", sqlite3.SQLITE_BUSY),
+    ],
+)
+def test_file_that_cannot_be_written_is_seen_and_over_when_the_cause_is(running: Running, word: str, code: int) -> None:
+    running.start()
+    running.put()
+    outbox: Any = running.gateway.keeper.outbox
+    queue = outbox._queue
+    real, queue._connection = queue._connection, Failing(queue._connection, code)
+    running.put()
+    assert running.seen() == (word, True, True)
+    assert running.gateway.keeper.waiting(PAIR) == 1, "it was refused, and is not counted"
+    if outbox._queue is queue:
+        queue._connection = real
+    running.wait()
+    assert running.seen() == ("ready", False, False)
+    running.put()
+    assert running.gateway.keeper.waiting(PAIR) == 2
+    assert len(running.lines) == 2
+
+
+def test_domain_that_was_held_with_nothing_waiting_is_held_by_the_next_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Running(tmp_path, monkeypatch).start()
+    outbox = first.gateway.keeper.outbox
+    assert outbox is not None
+    now(outbox.hold(PAIR.target))
+    first.stop()
+    second = Running(tmp_path, monkeypatch).start()
+    assert second.gateway.keeper.held == {PAIR.target}
+    assert second.gateway.status.status().outbox.held == [PAIR.target]  # type: ignore[union-attr]
+    second.stop()
+
+
+def test_age_of_the_oldest_stanza_is_seen(running: Running) -> None:
+    running.start()
+    running.put()
+    running.reactor.pump([1.0] * 20)
+    figures = running.gateway.status.figures().outbox
+    assert figures is not None
+    assert figures.stanzas == 1
+    assert 15 <= figures.oldest_seconds <= 20
+    outbox = running.gateway.keeper.outbox
+    assert outbox is not None
+    now(outbox.drop(PAIR.target))
+    running.reactor.pump([1.0] * 6)
+    figures = running.gateway.status.figures().outbox
+    assert figures is not None
+    assert figures.oldest_seconds == 0
