@@ -8,13 +8,13 @@ import pytest
 
 from tests.interop.peers import Peer
 from tests.interop.peers.site import SERVER
-from tests.interop.probe import header
+from tests.interop.probe import READ_SECONDS, header
 
 
 @pytest.mark.parametrize("to", ["gateway.test", "nobody.test"])
 async def test_the_connection_ends_with_the_stream(gateway: Peer, to: str) -> None:
     reader, writer = await asyncio.open_connection(gateway.address, SERVER)
     writer.write(f"{header('probe.test', to)}</stream:stream>".encode())
-    said = await asyncio.wait_for(reader.read(), 2)  # up to the end of the connection
+    said = await asyncio.wait_for(reader.read(), READ_SECONDS)  # up to the end of the connection
     assert said.endswith(b"</stream:stream>")
     writer.close()

@@ -87,7 +87,7 @@ def test_f_b_16_a_service_on_this_machine_is_not_reached_through_a_service_recor
             await names.stop()
             return came
 
-    assert bool(run_in_reactor(scenario, timeout=20)) == allowed
+    assert bool(run_in_reactor(scenario)) == allowed
 
 
 def test_f_b_16_a_domain_that_is_such_an_address_is_refused_for_good(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ async def test_their_dialback_tells_how_our_question_ended(world: World, gateway
         answer = await probe.element()
         assert answer.get("type") == "error"
         assert b"not from there" not in probe.received  # which stays between that server and us
-        await asyncio.wait_for(probe.error(), 10)
+        await asyncio.wait_for(probe.error(), 30)
     line = verdict(gateway, domain)
     assert "(not-trusted;" in line
     assert "to verify a key had failed: the other side ended the stream with policy-violation: not from there" in line

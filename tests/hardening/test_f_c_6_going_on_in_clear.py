@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 
 import pytest
@@ -72,4 +73,4 @@ async def test_nothing_goes_in_clear_where_tls_is_required(world: World, gateway
     async with wanted(world, gateway, "required.script.test") as script:
         await without_certificate(script)
         with pytest.raises(TimeoutError):
-            await script.connection()
+            await asyncio.wait_for(script.connection(), 3)

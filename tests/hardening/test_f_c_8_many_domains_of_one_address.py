@@ -70,7 +70,7 @@ def test_f_c_8_a_refusal_says_why_on_the_wire(tmp_path: Path) -> None:
         finally:
             await gateway.stopService()
 
-    let_in, told = run_in_reactor(scenario, timeout=20)
+    let_in, told = run_in_reactor(scenario)
     assert b"stream:error" not in let_in
     assert b"<resource-constraint" in told
     assert told.endswith(b"</stream:stream>")

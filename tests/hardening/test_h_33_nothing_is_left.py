@@ -116,7 +116,7 @@ def test_h_33_a_connection_that_is_lost_is_freed_at_once(tmp_path: Path, visit: 
         finally:
             await gateway.stopService()
 
-    left = run_in_reactor(scenario, timeout=20)
+    left = run_in_reactor(scenario)
     assert left == [None]
 
 

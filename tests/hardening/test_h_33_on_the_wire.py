@@ -93,7 +93,7 @@ async def test_h_33_half_open_streams_cost_little_and_keep_nobody_out(
         print(f"{STREAMS} half-open streams: grown by {grown >> 20} MB, {connections(gateway)} are open")
         assert grown < MOST_MEMORY
         assert connections(gateway) <= LIMITS["unauthenticated_streams"] + 1
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while connections(gateway):
             await asyncio.sleep(0.2)
 
@@ -106,7 +106,7 @@ async def test_h_33_a_stanza_that_is_never_closed_ends_at_its_limit(world: World
         await probe.type(f"<message from='a@endless.test' to='{DOMAIN}'><body>")
         assert await flooded(probe, "x" * 65536) < 1000  # 64 MB, if they were taken
     assert memory(gateway) - before < 16 << 20
-    gateway.wait_until(lambda: "policy-violation" in gateway.log(), 10, "telling of it")
+    gateway.wait_until(lambda: "policy-violation" in gateway.log(), 30, "telling of it")
 
 
 async def test_h_33_slow_drips_end_when_negotiation_has_taken_too_long(start: Starter) -> None:
@@ -115,7 +115,7 @@ async def test_h_33_slow_drips_end_when_negotiation_has_taken_too_long(start: St
     )
     slow = iter(header("flood.test", "drip.h33.test"))
     async with half_open(gateway, 100, "") as writers:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not all(writer.transport.is_closing() for writer in writers):
                 said = next(slow, " ")
                 for writer in writers:

@@ -40,7 +40,7 @@ def search(
         finally:
             await server.stop()
 
-    return run_in_reactor(scenario, timeout=20)
+    return run_in_reactor(scenario)
 
 
 @pytest.mark.parametrize(

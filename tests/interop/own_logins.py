@@ -38,7 +38,7 @@ from tests.interop.peers import Peer
 from tests.interop.world import World
 from tests.support.reactor import run_in_reactor, running_reactor
 
-PATIENCE = 10
+PATIENCE = 30  # of a busy machine
 
 
 def login_tools(world: World) -> LoginTools:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 from xml.etree.ElementTree import Element, XMLPullParser
 
-READ_SECONDS = 10
+READ_SECONDS = 30  # of a busy machine
 READ_BYTES = 65536
 STREAM = "{http://etherx.jabber.org/streams}"
 STREAM_ERRORS = "{urn:ietf:params:xml:ns:xmpp-streams}"

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-PATIENCE = 15
+PATIENCE = 30  # of a busy machine
 POLL_SECONDS = 0.1
 ACCOUNT = """[{jid}]
 enabled=true

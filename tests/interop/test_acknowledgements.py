@@ -121,7 +121,7 @@ async def test_what_was_on_its_way_on_a_stream_in_both_directions_arrives(
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait, and let everything else go on."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.02)
 

@@ -24,7 +24,7 @@ from tests.interop.world import World
 HERE = Path(__file__).parent / "node"
 INSTALLED = HERE / "node_modules" / "@xmpp" / "client"
 INSTALL = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-PATIENCE = 10
+PATIENCE = 30  # of a busy machine
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def test_logins_meet(world: World, host: Peer) -> None:
             await juliet.expect_presence("unsubscribe", romeo_.full)
             await juliet.messaging.remove_contact(romeo_)
 
-    run_in_reactor(scenario, timeout=30)
+    run_in_reactor(scenario)
 
 
 def test_requests_are_answered_both_ways(world: World, host: Peer) -> None:

@@ -110,7 +110,7 @@ async def test_broken_stream_is_resumed_and_nothing_is_lost(house: Peer) -> None
         juliet.abort()
         romeo.send_message(address, "meanwhile")
         juliet.xmpp.connect(*house.at(CLIENT))
-        await asyncio.wait_for(resumed, 10)
+        await asyncio.wait_for(resumed, 30)
         assert juliet.jid == address
         await juliet.expect_message("meanwhile")
         romeo.send_message(address, "after")

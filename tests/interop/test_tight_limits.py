@@ -83,7 +83,7 @@ async def test_keys_that_are_verified_at_a_time(world: World, gateway: Gateway) 
                 await probe.open(domain, DOMAIN)
                 await probe.element()
                 await probe.type(f"<db:result from='{domain}' to='{DOMAIN}'>0123456789</db:result>")
-            answer = await probe.element(timeout=3)
+            answer = await probe.element()
             assert answer.get("type") == "error"
             assert "resource-constraint" in answer[0][0].tag
     gateway.wait_until(lambda: "3 keys are being verified ([limits] verifications)" in gateway.log(), 10, "telling")
@@ -96,7 +96,7 @@ async def test_keys_that_are_verified_at_a_time_for_one_stream(world: World, gat
             await probe.prove(client_tls(world.bundle(world.authority.issue(PEER))), PEER, DOMAIN)
             for number in range(2):
                 await probe.type(f"<db:result from='slow-{number}.test' to='{DOMAIN}'>0123456789</db:result>")
-            answer = await probe.element(timeout=3)
+            answer = await probe.element()
     assert (answer.get("to"), answer.get("type")) == ("slow-1.test", "error")
     assert "resource-constraint" in answer[0][0].tag
 
@@ -135,7 +135,7 @@ async def test_ways_to_other_domains(world: World, gateway: Gateway) -> None:
         async with attached(gateway) as component:
             numbers = [component.send_message(f"a@far-{number}.test", "hello") for number in range(4)]
             for number in numbers[2:]:
-                assert await component.expect_error(number, timeout=3) == "resource-constraint"
+                assert await component.expect_error(number) == "resource-constraint"
     told = "stanzas for far-2.test are answered with resource-constraint: 2 other routes are in use ([limits] routes)"
     assert gateway.log().count("([limits] routes)") == gateway.log().count(told) == 1
 
@@ -146,7 +146,7 @@ async def test_stanzas_that_wait_for_a_domain(world: World, gateway: Gateway) ->
         async with attached(gateway) as component:
             numbers = [component.send_message("a@silent.test", "hello") for _ in range(5)]
             for number in numbers[2:]:
-                assert await component.expect_error(number, timeout=3) == "resource-constraint"
+                assert await component.expect_error(number) == "resource-constraint"
     assert (
         gateway.log().count("stanzas for silent.test are answered with resource-constraint: 2 are waiting already") == 1
     )

@@ -30,7 +30,7 @@ def query(address: str, kind: int, name: str) -> dns.Message:
         asking = client.Resolver(servers=[parse_nameserver(address)], reactor=running_reactor())
         return await asking.queryUDP([dns.Query(name, kind)], (2,))
 
-    return run_in_reactor(scenario, timeout=5)
+    return run_in_reactor(scenario)
 
 
 def answer(kind: int, name: str) -> dns.Message:

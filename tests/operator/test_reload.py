@@ -27,7 +27,7 @@ from tests.interop.world import World
 
 COMMAND = Path(sys.executable).with_name("xmpp-gateway")
 OURS, PEER, ROOMS = "reload.test", "stays.test", "rooms.reload.test"
-PATIENCE = 10
+PATIENCE = 30  # of a busy machine
 
 
 class Reloaded:

@@ -16,7 +16,7 @@ import pytest
 from tests.support.configuration import Folder
 
 TWISTD = Path(sys.executable).with_name("twistd")
-PATIENCE = 15
+PATIENCE = 30  # of a busy machine
 
 
 @pytest.fixture

@@ -84,13 +84,13 @@ def run_until_it_answers(folder: Path, *arguments: str | Path) -> list[str]:
     log = folder / "service.log"
     process = subprocess.Popen([TWISTD, *arguments], cwd=folder)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (log.exists() and "answering for" in log.read_text()):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.terminate()
-        assert process.wait(timeout=5) == -signal.SIGTERM, "streams are closed within 5 s"
+        assert process.wait(timeout=30) == -signal.SIGTERM
     finally:
         process.kill()
     return log.read_text().splitlines()

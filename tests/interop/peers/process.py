@@ -22,9 +22,9 @@ from typing import Any, ClassVar, Self
 from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, SERVER, SERVER_TLS, Site
 
 START_SECONDS = 90  # of a busy machine; a server that ends before it is ready is noticed at once
-STOP_SECONDS = 10
+STOP_SECONDS = 30
 POLL_SECONDS = 0.02
-LOG_SECONDS = 5
+LOG_SECONDS = 30
 LOG_TAIL = 4000
 
 
