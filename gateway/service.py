@@ -7,7 +7,7 @@ bound, dialled or read from the network before the service is started.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
@@ -18,6 +18,7 @@ from gateway.components.route import ComponentRoute
 from gateway.config.settings import PeerSettings, Settings
 from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
+from gateway.net.connection.protocol import StreamProtocol
 from gateway.net.listen.listening import NotOpened
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.notices import Level, Remark, counted
@@ -40,6 +41,7 @@ from gateway.run.assembly.shared import share
 from gateway.run.assembly.state import prepare_state
 from gateway.run.reloading import Reload
 from gateway.run.shutdown import close_in_order
+from gateway.timing.reactor import IReactor
 from gateway.timing.steady_time import keep_steady
 from gateway.timing.timers import Timer
 from gateway.xmpp.addresses import Address, Domain
@@ -51,7 +53,7 @@ REVIEW_SECONDS = 1.0
 class Gateway(MultiService):
     """The running gateway: started, controlled and stopped."""
 
-    def __init__(self, settings: Settings, reactor: Any) -> None:
+    def __init__(self, settings: Settings, reactor: IReactor) -> None:
         """Assemble the gateway step by step; each step returns parts made from the earlier ones."""
         super().__init__()
         shared = self.shared = share(settings, reactor)
@@ -127,9 +129,10 @@ class Gateway(MultiService):
         await self.kept.close()
         self._remark("stopped")
 
-    def connections(self) -> list[Any]:
+    def connections(self) -> list[StreamProtocol]:
         """Return all connections, incoming ones first."""
-        return [*self.reception.porter.connections, *outbound_connections(self.federation.streams)]
+        known = [*self.reception.porter.connections, *outbound_connections(self.federation.streams)]
+        return cast(list[StreamProtocol], known)  # doors and connectors make no others
 
     # -- steered -----------------------------------------------------------------------------------------------------
 
@@ -208,7 +211,7 @@ class Gateway(MultiService):
         )
 
 
-def build(settings: Settings, reactor: Any) -> Gateway:
+def build(settings: Settings, reactor: IReactor) -> Gateway:
     """Return the service for these settings; starting it opens the ports."""
     keep_steady(reactor)
     return Gateway(settings, reactor)

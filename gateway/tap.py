@@ -28,6 +28,7 @@ from gateway.notices.notices import Level, Remark
 from gateway.operations.control.door import CommandRefused
 from gateway.operations.log import Shares, log_observer, notice_log, open_log
 from gateway.service import Gateway, build
+from gateway.timing.reactor import IReactor, installed_reactor
 from gateway.xmpp.errors import ConfigError
 
 OBJECTS_BETWEEN_COLLECTIONS = 10_000
@@ -73,9 +74,7 @@ class Logged(MultiService):
 
 def makeService(options: Options) -> Logged:
     """Return the service for a command line whose configuration has been read."""
-    from twisted.internet import reactor as installed
-
-    reactor: Any = installed
+    reactor = installed_reactor()
     settings = options.settings
     allow(settings.limits.streams)
     try:
@@ -110,7 +109,7 @@ def reload_by_signal(gateway: Gateway) -> None:
     gateway.reload().addErrback(lambda failure: failure.trap(CommandRefused) and None)
 
 
-def _observer(twistd: Any, settings: Settings, reactor: Any, shares: Shares | None) -> ILogObserver | None:
+def _observer(twistd: Any, settings: Settings, reactor: IReactor, shares: Shares | None) -> ILogObserver | None:
     """Return the log observer that the command line asks for; None when twistd is to make its own."""
     if twistd.get("syslog") or twistd["logger"]:
         return None

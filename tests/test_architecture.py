@@ -153,3 +153,32 @@ def test_a_name_of_a_type_means_one_thing() -> None:
         for name in types_defined(path):
             homes.setdefault(name, []).append(dotted(path))
     assert {name: where for name, where in homes.items() if len(where) > 1 and name not in LIVES} == {}
+
+
+# Who may say of a stanza that came from outside that it is an AddressedStanza, beside those who make one.
+ADMITTING = {
+    "routing.policy",  # other servers and components
+    "im.edits",
+    "im.outbound",  # clients, whose stanzas are stamped with their addresses
+    "handlers.route",  # handlers in Python
+    "commands.filter",  # a stanza on which rules are tried, and which goes nowhere
+}
+
+
+def narrows(path: Path) -> bool:
+    """Return whether a module takes a stanza for an AddressedStanza that it did not make: by a test, guard or cast."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Call(func=ast.Name(id="isinstance" | "cast"), args=arguments):
+                about: list[ast.expr] = arguments
+            case ast.Subscript(value=ast.Name(id="TypeGuard" | "TypeIs"), slice=guarded):
+                about = [guarded]
+            case _:
+                continue
+        if any(isinstance(each, ast.Name) and each.id == "AddressedStanza" for top in about for each in ast.walk(top)):
+            return True
+    return False
+
+
+def test_only_policy_admits_a_stanza_to_the_routes() -> None:
+    assert {dotted(path) for path in modules() if narrows(path)} - {"xmpp.stanzas"} == ADMITTING

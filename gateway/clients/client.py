@@ -16,7 +16,6 @@ ended, and the messages wait in the store instead.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -34,9 +33,11 @@ from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.lives import after
 from gateway.stream.sessions import Connection
+from gateway.timing.timers import Timer
+from gateway.timing.waiters import Waiters
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import Misuse, StreamCondition, StreamError
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
 ACKNOWLEDGE_SECONDS = 60.0
 PARKED_BYTES = 1 << 20
@@ -57,14 +58,13 @@ class Client:
         self._clock = clock
         self._connection: Connection | None = None
         self._error: StreamError | None = None  # the error to close its next connection with
-        self._outgoing: list[Stanza] = []
+        self._outgoing: list[AddressedStanza] = []
         self._outgoing_bytes = 0  # counted while it is parked
-        self._acknowledgements: Acknowledgements[Stanza] | None = None
-        self._asked_at: int | None = None  # how many had been sent when an acknowledgement was requested
+        self._acknowledgements: Acknowledgements[AddressedStanza] | None = None
         self._holding: HoldingBack | None = None  # while nobody looks at the client
         self._handover: Handover | None = None
-        self._full: Deferred[None] | None = None
-        self._patience: Any = None
+        self._until_acknowledged = Waiters()
+        self._patience = Timer(clock)
         self._resource: Resource = domain.bind(account, self, wish)
 
     @property
@@ -96,7 +96,7 @@ class Client:
 
     # -- ISession ----------------------------------------------------------------------------------------------------
 
-    def deliver(self, stanza: Stanza) -> None:
+    def deliver(self, stanza: AddressedStanza) -> None:
         """Gather a stanza for the next flush."""
         if self._connection is not None and self._holding is None:
             self._outgoing.append(stanza)
@@ -125,7 +125,7 @@ class Client:
         if self._handover is not None and self._is_written():
             self._handover.confirm()
 
-    def _gather(self, stanzas: Sequence[Stanza]) -> None:
+    def _gather(self, stanzas: Sequence[AddressedStanza]) -> None:
         self._outgoing.extend(stanzas)
         self._outgoing_bytes += _size(stanzas)
         if self.is_resumable and self.is_parked and self._outgoing_bytes > PARKED_BYTES:
@@ -169,7 +169,8 @@ class Client:
         """Note that the connection is gone."""
         self._connection = None
         self._outgoing_bytes = _size(self._outgoing)
-        self._asked_at = None
+        if self._acknowledgements is not None:
+            self._acknowledgements.forget_question()
         self._stop_waiting()
 
     def end(self) -> None:
@@ -216,7 +217,7 @@ class Client:
             self._holding = HoldingBack()
             self._holding.deactivate()
 
-    def _held_back(self) -> Sequence[Stanza]:
+    def _held_back(self) -> Sequence[AddressedStanza]:
         holding, self._holding = self._holding, None
         return holding.activate() if holding is not None else ()
 
@@ -241,17 +242,17 @@ class Client:
         """Take an acknowledgement of the stanzas up to `h`; raise StreamError if it is impossible."""
         if self._acknowledgements is None:
             raise Misuse("nothing is counted on a stream that is not managed")
+        sent_since = self._acknowledgements.sent_since_asked
         handled = self._acknowledgements.acknowledge(h)
         kept = [stanza for stanza in handled if isinstance(stanza, KeptMessage)]
         if kept:
             self._taken(kept)
-        asked_at, self._asked_at = self._asked_at, None
         if not self._acknowledgements.is_full:
             self._stop_waiting()
-        if asked_at is not None and self._acknowledgements.sent > asked_at:
+        if sent_since:
             self._ask()
 
-    def _write(self, stanzas: Sequence[Stanza]) -> None:
+    def _write(self, stanzas: Sequence[AddressedStanza]) -> None:
         assert self._connection is not None
         data = b"".join([stanza.raw for stanza in stanzas])
         if self.log is not None:
@@ -266,32 +267,22 @@ class Client:
             self._connection.write(question)
 
     def _question(self) -> bytes:
-        """Return a request for an acknowledgement, unless one is already open."""
-        assert self._acknowledgements is not None
-        if self._asked_at is not None:
-            return b""
-        self._asked_at = self._acknowledgements.sent
-        return REQUEST
+        """Return a request for an acknowledgement, unless one is already open or nothing is counted."""
+        return REQUEST if self._acknowledgements is not None and self._acknowledgements.ask() else b""
 
     def _wait_for_acknowledgement(self) -> Deferred[None]:
-        if self._full is None:
-            self._full = Deferred()
-            self._patience = self._clock.callLater(ACKNOWLEDGE_SECONDS, self._lose_patience)
-        waiting: Deferred[None] = Deferred()
-        self._full.addCallback(lambda _: waiting.callback(None))
-        return waiting
+        if not self._patience.is_running:
+            self._patience.start(ACKNOWLEDGE_SECONDS, self._lose_patience)
+        return self._until_acknowledged.wait()
 
     def _stop_waiting(self) -> None:
-        full, self._full = self._full, None
-        if full is not None:
-            if self._patience.active():
-                self._patience.cancel()
-            full.callback(None)
+        self._patience.stop()
+        self._until_acknowledged.release()
 
     def _lose_patience(self) -> None:
         seconds = f"{ACKNOWLEDGE_SECONDS:g} s"
         self.close(StreamError(StreamCondition.CONNECTION_TIMEOUT, f"nothing was acknowledged for {seconds}"))
 
 
-def _size(stanzas: Sequence[Stanza]) -> int:
+def _size(stanzas: Sequence[AddressedStanza]) -> int:
     return sum([len(stanza.raw) for stanza in stanzas])

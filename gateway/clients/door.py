@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gateway.stream.facts import Facts
+from gateway.stream.facts import ClientFacts
 from gateway.stream.header import StreamHeader
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import StreamCondition, StreamError
@@ -19,7 +19,7 @@ class ClientDoor:
 
     domains: frozenset[Domain]
 
-    def accept(self, header: StreamHeader, facts: Facts) -> Facts:
+    def accept(self, header: StreamHeader, facts: ClientFacts) -> ClientFacts:
         """Check a client's header; it must name a domain of ours that has accounts."""
         if header.to_domain is None:
             raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "the stream header needs a 'to'")

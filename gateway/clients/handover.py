@@ -8,9 +8,8 @@ fills up before that; if it does not, nobody can know. Clients that want certain
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gateway.im.kept import KeptMessage
 
@@ -28,7 +27,7 @@ class Handover:
         self._is_written = is_written
         self._taken = taken
         self._messages: list[KeptMessage] = []
-        self._timer: Any = None
+        self._timer: IDelayedCall | None = None
 
     def add(self, messages: Sequence[KeptMessage]) -> None:
         """Add messages that are being written; the seconds start again for all."""

@@ -6,11 +6,11 @@ A connection on which nothing came for some minutes is asked for a sign of life;
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
 from gateway.stream.sessions import Connection
+from gateway.timing.timers import Timer
 from gateway.xmpp.errors import StreamCondition, StreamError
 
 QUIET_SECONDS = 300.0
@@ -22,16 +22,15 @@ class Liveness:
 
     def __init__(self, connection: Connection, clock: IReactorTime, ask: Callable[[], None]) -> None:
         self._connection = connection
-        self._clock = clock
         self._ask = ask
         self._seen = connection.bytes_in
         self._asked = False
-        self._timer: Any = clock.callLater(QUIET_SECONDS, self._look)
+        self._timer = Timer(clock)
+        self._timer.start(QUIET_SECONDS, self._look)
 
     def stop(self) -> None:
         """Stop, because the connection is gone."""
-        if self._timer.active():
-            self._timer.cancel()
+        self._timer.stop()
 
     def _look(self) -> None:
         quiet = self._connection.bytes_in == self._seen
@@ -42,4 +41,4 @@ class Liveness:
         self._asked = quiet
         if quiet:
             self._ask()
-        self._timer = self._clock.callLater(ANSWER_SECONDS if quiet else QUIET_SECONDS, self._look)
+        self._timer.start(ANSWER_SECONDS if quiet else QUIET_SECONDS, self._look)

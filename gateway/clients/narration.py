@@ -7,6 +7,7 @@ from gateway.notices.attempts.narration import Narrator
 from gateway.notices.attempts.records import AttemptLog, AttemptStep
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.events import ClientBound, ProofFailed, StreamOpened
+from gateway.stream.facts import ClientFacts
 from gateway.xmpp.errors import StreamCondition, StreamError
 
 
@@ -19,8 +20,9 @@ class ClientNarrator(Narrator):
 
     def _opened(self, opened: StreamOpened) -> None:
         facts = self._facts
+        client = facts.client if isinstance(facts, ClientFacts) else None
         self.attempt.local = facts.local or ""
-        self.attempt.remote = facts.client.full if facts.client is not None else ""
+        self.attempt.remote = client.full if client is not None else ""
 
     def _authenticated(self, authenticated: ClientAuthenticated) -> None:
         self._login_refused = ""

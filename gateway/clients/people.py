@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -37,8 +36,10 @@ from gateway.sasl.keys import Decoys
 from gateway.storage.interfaces import IStore
 from gateway.storage.opening import open_store
 from gateway.stream.codec import AddressLookup
+from gateway.stream.facts import ClientFacts
 from gateway.stream.profiles import Profile, client_profile
 from gateway.stream.sessions import Connection
+from gateway.timing.reactor import IReactor
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.errors import StreamCondition, StreamError
 
@@ -60,7 +61,7 @@ class People(Service):
         addresses: AddressLookup,
         new_id: Callable[[], str],
         attempt: Callable[[], AttemptLog],
-        reactor: Any,
+        reactor: IReactor,
         login_failures: int,
         unsafe: Callable[[], Deferred[None] | None] = lambda: None,
     ) -> None:
@@ -142,7 +143,7 @@ class People(Service):
 
 def client_features(decoys: Decoys, new_id: Callable[[], str]) -> Profile:
     """Return the features that a client port negotiates, in this order."""
-    management = StreamManagement(
+    management = StreamManagement[ClientFacts](
         offers=lambda facts: facts.awaits_resource,
         may_enable=lambda facts: facts.is_bound,
         may_resume=lambda facts: facts.awaits_resource,

@@ -7,9 +7,8 @@ it. The number of parked clients is limited; beyond it, the one parked longest e
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gateway.clients.client import Client
 from gateway.xmpp.addresses import Address
@@ -35,7 +34,7 @@ class Resumptions:
         self._most_parked = most_parked
         self._clients: dict[str, Client] = {}
         self._ids: dict[Client, str] = {}
-        self._parked: dict[Client, Any] = {}  # with its timer, the one parked longest first
+        self._parked: dict[Client, IDelayedCall] = {}  # with its timer, the one parked longest first
 
     def grant(self, client: Client) -> str:
         """Make a client resumable; return the id to do so."""

@@ -40,7 +40,7 @@ from gateway.features.stream_management import (
 from gateway.im.domain import AccountDomain
 from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.events import CloseTransport, NegotiationCompleted, StreamClosed
-from gateway.stream.facts import Management
+from gateway.stream.facts import ClientFacts, Management
 from gateway.stream.lives import after
 from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
@@ -186,6 +186,10 @@ class ClientSession:
         """Return the client, unless another session has taken it over."""
         return self.client if self.client is not None and self.client.owner is self else None
 
+    @property
+    def _facts(self) -> ClientFacts:
+        return ClientFacts.of(self.connection.stream.facts)
+
     def _established(self, _: NegotiationCompleted) -> None:
         client = self._owned
         assert client is not None
@@ -193,13 +197,14 @@ class ClientSession:
         client.attach(self.connection)
 
     def _ask_for_life(self) -> None:
-        facts = self.connection.stream.facts
-        assert facts.client is not None
+        facts = self._facts
         if facts.management is Management.ON:
             self._write(REQUEST)
             return
-        to, from_ = facts.client.full, facts.local
-        ping = Element(CONTENT, "iq", {"type": "get", "id": "alive", "from": from_, "to": to}, [Element(PING, "ping")])
+        to = facts.client.full if facts.client is not None else None
+        ping = Element(
+            CONTENT, "iq", {"type": "get", "id": "alive", "from": facts.local, "to": to}, [Element(PING, "ping")]
+        )
         self._write(ping.serialize(CONTENT))
 
     def _state_changed(self, changed: ClientStateChanged) -> None:
@@ -230,7 +235,7 @@ class ClientSession:
     def _resumable(self, id_: str) -> Client | None:
         if self._is_gone:
             return None
-        account = self.connection.stream.facts.client
+        account = self._facts.client
         return self._services.resumptions.find(id_, account) if account is not None else None
 
     def _decide(self, order: ResumeStream) -> None:

@@ -29,7 +29,7 @@ from gateway.stream.budget import Budget
 from gateway.stream.codec import Codec
 from gateway.xmpp.addresses import AddressCache
 from gateway.xmpp.errors import GatewayError
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
 _OPENING = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
 
@@ -87,7 +87,7 @@ class Rehearsal:
         """Return what becomes of a stanza, and which rules held for it."""
         self._decided.clear()
         passes = True
-        if stanza.from_ is not None and stanza.to is not None:
+        if isinstance(stanza, AddressedStanza):
             plan = self._border.plan(stanza.from_.domain, stanza.to.domain)
             passes = plan is None or self._border.lets_through(plan, stanza)
         decided = self._decided[-1] if self._decided and not self._decided[-1].dry_run else None

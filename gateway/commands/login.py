@@ -12,7 +12,6 @@ import secrets
 import sys
 from functools import partial
 from getpass import getpass
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
@@ -30,6 +29,7 @@ from gateway.net.certificates.trust import TrustStore
 from gateway.net.dns.resolver import Resolver
 from gateway.net.tls.contexts import TLSContexts
 from gateway.stream.tools import StreamTools
+from gateway.timing.reactor import IReactor, installed_reactor
 from gateway.xmpp.addresses import Address, AddressCache
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import GatewayError, MalformedAddress
@@ -52,8 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Log in, show each step, and log out."""
-    from twisted.internet import reactor
-
+    reactor = installed_reactor()
     try:
         account = Address.parse(arguments.jid)
     except MalformedAddress as problem:
@@ -76,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     return statuses[0] if statuses else NOT_DONE
 
 
-def login_tools(reactor: Any, tls: TLSSettings, dns: DNSSettings) -> LoginTools:
+def login_tools(reactor: IReactor, tls: TLSSettings, dns: DNSSettings) -> LoginTools:
     """Return what a login needs besides the account."""
     return LoginTools(
         reactor=reactor,

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from twisted.internet.defer import Deferred
 
@@ -32,6 +31,7 @@ from gateway.notices.notices import Notice
 from gateway.operations.control.operator import attempt_record
 from gateway.operations.log import harmless
 from gateway.service import Gateway, build
+from gateway.timing.reactor import IReactor, installed_reactor
 from gateway.xmpp.addresses import Domain, DomainPair, prepare_domain
 from gateway.xmpp.errors import MalformedAddress
 
@@ -49,8 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make one attempt and show each step."""
-    from twisted.internet import reactor
-
+    reactor = installed_reactor()
     try:
         target = prepare_domain(arguments.domain)
         sender = prepare_domain(arguments.sender) if arguments.sender else None
@@ -80,7 +79,7 @@ class Probe:
         self._doing = ""
         gateway.shared.board.subscribe(self._notice)
 
-    def run(self, reactor: Any) -> None:
+    def run(self, reactor: IReactor) -> None:
         """Run until the attempt has succeeded or failed."""
         reactor.callWhenRunning(lambda: Deferred.fromCoroutine(self._try(reactor)).addBoth(lambda _: reactor.stop()))
         reactor.run()
@@ -100,7 +99,7 @@ class Probe:
             return False
         return not self._only_look or all(each.ok for each in self._attempts[-1].steps)
 
-    async def _try(self, reactor: Any) -> None:
+    async def _try(self, reactor: IReactor) -> None:
         seconds = self._gateway.peer(self._pair.target).connect_seconds
         opening = self._gateway.federation.connector.open(self._pair, _gone, only_questions=self._only_look)
         deadline = reactor.callLater(seconds, opening.cancel)
@@ -142,7 +141,7 @@ def _problem(settings: Settings, sender: Domain | None, target: Domain) -> str:
 
 
 @contextmanager
-def _gateway(settings: Settings | None, reactor: Any) -> Iterator[Gateway]:
+def _gateway(settings: Settings | None, reactor: IReactor) -> Iterator[Gateway]:
     """Yield a gateway that is assembled but not started, with the service's secrets if they can be read."""
     with tempfile.TemporaryDirectory(prefix="xmpp-gateway-probe-") as folder:
         elsewhere = GatewaySettings(state=Path(folder))

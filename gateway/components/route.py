@@ -20,10 +20,10 @@ component has closed its stream, or has at least ended the connection after we h
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from gateway.notices.attempts.records import Kind
@@ -51,7 +51,7 @@ from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import PING
-from gateway.xmpp.stanzas import CONTENT, Stanza
+from gateway.xmpp.stanzas import CONTENT, AddressedStanza
 
 SIGN_OF_LIFE_SECONDS = 5.0
 SETTLED_SECONDS = 3600.0
@@ -111,7 +111,7 @@ class ComponentRoute:
         self._publish = publish
         self._silence_seconds = silence_seconds
         self._candidate: Attachable | None = None
-        self._waiting_for_life: Any = None
+        self._waiting_for_life: IDelayedCall | None = None
         self._settled_until: float | None = None  # after a takeover: who is attached keeps the domain
         self._keep_rules = keep
         self._soon = Timer(clock)
@@ -121,7 +121,7 @@ class ComponentRoute:
 
     # -- as an IRoute ------------------------------------------------------------------------------------------------
 
-    def deliver(self, stanza: Stanza) -> None:
+    def deliver(self, stanza: AddressedStanza) -> None:
         """Write it with the next flush, let it wait for room, keep it, or tell the sender that nobody is there."""
         if self.outflow.flows:
             self.outflow.add(stanza)
@@ -143,7 +143,7 @@ class ComponentRoute:
         for_the_disk = self._backlogs.flush() if self._backlogs is not None else None
         return for_the_disk or wait
 
-    def sending(self, batch: Sequence[Stanza]) -> bytes:
+    def sending(self, batch: Sequence[AddressedStanza]) -> bytes:
         """Record a batch that is being written; return its bytes."""
         assert self.session is not None
         data = b"".join([stanza.raw for stanza in batch])
@@ -153,7 +153,7 @@ class ComponentRoute:
         self.session.written.add(len(batch), self._clock.seconds())
         return self._counted(batch, data)
 
-    def _counted(self, batch: Sequence[Stanza], data: bytes) -> bytes:
+    def _counted(self, batch: Sequence[AddressedStanza], data: bytes) -> bytes:
         self.sent += len(batch)
         self._publish(
             StanzasPassed(
@@ -238,7 +238,7 @@ class ComponentRoute:
         """As `BacklogsOwner.keep_rules`."""
         return self._keep_rules()
 
-    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
+    def bounce(self, stanza: AddressedStanza, error: StanzaError) -> None:
         """As `BacklogsOwner.bounce`."""
         self._router.bounce(stanza, error)
         if not self._soon.is_running:
@@ -252,13 +252,13 @@ class ComponentRoute:
         assert self.session is not None
         return self.session.room()
 
-    def write_kept(self, batch: Sequence[Stanza]) -> Collection[Stanza]:
+    def write_kept(self, batch: Sequence[AddressedStanza]) -> Collection[AddressedStanza]:
         """As `BacklogsOwner.write_kept`: what is kept is not lost with the stream, so no doubt about it is noted."""
         assert self.session is not None
         self.session.write(self._counted(batch, b"".join([stanza.raw for stanza in batch])))
         return ()
 
-    def write_follower(self, stanza: Stanza) -> None:
+    def write_follower(self, stanza: AddressedStanza) -> None:
         """As `BacklogsOwner.write_follower`."""
         self.outflow.add(stanza)
         self.outflow.flush()
@@ -268,7 +268,7 @@ class ComponentRoute:
         assert self.session is not None
         sender = Address.make("", self.domain, resource).full
         attributes = {"type": "get", "id": resource, "from": sender, "to": self.domain}
-        ping = Stanza.from_element(Element(CONTENT, "iq", attributes, [Element(PING, "ping")]))
+        ping = AddressedStanza.from_element(Element(CONTENT, "iq", attributes, [Element(PING, "ping")]))
         self._router.own_questions.ask(ping, lambda _: answered())
         self.session.write(ping.raw)
 
@@ -276,7 +276,7 @@ class ComponentRoute:
         """As `BacklogsOwner.doubted`."""
         self._publish(TakenForDelivered(domain=self.domain, count=count))
 
-    def remember_only(self, stanzas: Sequence[Stanza]) -> None:
+    def remember_only(self, stanzas: Sequence[AddressedStanza]) -> None:
         """As `BacklogsOwner.remember_only`."""
         for stanza in stanzas:
             if self.session is None:

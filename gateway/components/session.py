@@ -15,7 +15,7 @@ from gateway.notices.attempts.records import AttemptLog, Kind
 from gateway.notices.notices import Publish, StanzasPassed
 from gateway.outbox.window import Break
 from gateway.routing.outflow import Lately
-from gateway.routing.policy import check_component
+from gateway.routing.policy import are_from, check_component
 from gateway.routing.requests import RequestKey
 from gateway.routing.router import Router
 from gateway.stream.events import CloseTransport, StreamOpened
@@ -24,9 +24,9 @@ from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import StanzaDropped, StanzaError, StreamCondition, StreamError
+from gateway.xmpp.errors import Misuse, StanzaDropped, StanzaError, StreamCondition, StreamError
 from gateway.xmpp.namespaces import PING
-from gateway.xmpp.stanzas import CONTENT, Stanza, domains_of
+from gateway.xmpp.stanzas import CONTENT, AddressedStanza, Stanza, domains_of
 
 _LIFE = "alive"
 _ASKED = Life.ASKED  # looked up once, not with every batch
@@ -61,11 +61,9 @@ class ComponentSession:
     def happened(self, output: Output) -> None:
         self.narrator.happened(output)
         if isinstance(output, StreamOpened):
-            assert self.connection.stream.facts.local is not None
-            self._route = self._routes(self.connection.stream.facts.local)
+            self._route = self._routes(self.connection.stream.facts.our_domain)
         elif isinstance(output, AttachComponent):
-            assert self._route is not None
-            self._route.attach(self)
+            self._own_route.attach(self)
         elif isinstance(output, CloseTransport):
             stream = self.connection.stream
             is_theirs = stream.closed_by_them or stream.their_error is not None
@@ -73,8 +71,7 @@ class ComponentSession:
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Admit and route a batch; the first stanza that breaks a rule of the stream ends it, after those before it."""
-        route = self._route
-        assert route is not None
+        route = self._own_route
         self.attempt.stanzas("came in")
         route.heard(self)
         if self._life not in SPEAKING:
@@ -82,11 +79,12 @@ class ComponentSession:
         if self._life is _ASKED:
             stanzas = self._without_sign_of_life(stanzas, route.domain)
         try:
-            for pair, run in groupby(stanzas, domains_of):
-                if pair is not None and pair[0] == route.domain:
-                    self._router.route_all(*pair, run)
+            for way, run in groupby(stanzas, domains_of):
+                together = list(run)
+                if are_from(together, way, route.domain):
+                    self._router.route_all(together)
                 else:
-                    self._route_checked(run, route.domain)
+                    self._route_checked(together, route.domain)
         except StreamError as error:
             self.connection.close(error)
         size = sum([len(stanza.raw) for stanza in stanzas])
@@ -97,14 +95,20 @@ class ComponentSession:
         )
         return self._router.flush()
 
+    @property
+    def _own_route(self) -> ComponentRoute:
+        if self._route is None:
+            raise Misuse("this component has named no domain that has a route")
+        return self._route
+
     def _route_checked(self, stanzas: Iterable[Stanza], domain: Domain) -> None:
         for stanza in stanzas:
             try:
-                check_component(stanza, domain, self._router.domains)
+                admitted = check_component(stanza, domain, self._router.domains)
             except (StanzaError, StanzaDropped) as error:
                 self._router.refuse(stanza, error, Address.make("", domain, ""))
             else:
-                self._router.route(stanza)
+                self._router.route(admitted)
 
     def _without_sign_of_life(self, stanzas: Sequence[Stanza], domain: Domain) -> Sequence[Stanza]:
         """Return the stanzas without the answer to our own question, which is for nobody else."""
@@ -140,10 +144,9 @@ class ComponentSession:
         """As `Channel.has_room`."""
         return self.connection.has_room
 
-    def send(self, batch: Sequence[Stanza]) -> None:
+    def send(self, batch: Sequence[AddressedStanza]) -> None:
         """As `Channel.send`."""
-        assert self._route is not None
-        self.connection.write(self._route.sending(batch))
+        self.connection.write(self._own_route.sending(batch))
 
     def write(self, data: bytes) -> None:
         """As `Attachable.write`."""
@@ -164,13 +167,12 @@ class ComponentSession:
 
     def ping(self) -> None:
         """Ask for a sign of life."""
-        assert self._route is not None
-        domain = self._route.domain
+        domain = self._own_route.domain
         ping = Element(
             CONTENT, "iq", {"type": "get", "from": domain, "to": domain, "id": _LIFE}, [Element(PING, "ping")]
         )
         self._move(Move.ASK)
-        self.connection.write(Stanza.from_element(ping).raw)
+        self.connection.write(ping.serialize(CONTENT))
 
     def replaced(self) -> None:
         """End this connection, because another one has taken over."""

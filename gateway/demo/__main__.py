@@ -8,10 +8,11 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
+from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.task import react
 from twisted.logger import globalLogBeginner
 
@@ -20,15 +21,16 @@ from gateway.demo import material, outside
 from gateway.demo.narrator import Alarm, DemoNarrator
 from gateway.demo.story import Story
 from gateway.operations.log import log_observer
+from gateway.timing.reactor import IReactor
 from gateway.xmpp.errors import GatewayError
 
 ROOT = Path(__file__).parents[2]
 
 
-async def demo(reactor: Any, folder: Path) -> None:
+async def demo(reactor: IReactor, folder: Path) -> None:
     """Run the demo until something fails or the reactor is stopped."""
     # nohup and some CI runners start programs with SIGINT ignored, and Twisted leaves that alone; Ctrl-C must end us.
-    signal.signal(signal.SIGINT, lambda number, frame: reactor.sigInt(number, frame))
+    signal.signal(signal.SIGINT, cast(PosixReactorBase, reactor).sigInt)
     narrator = DemoNarrator()
     state = folder / "state" / "demo"
     if material.prepare(state):
@@ -51,7 +53,7 @@ async def demo(reactor: Any, folder: Path) -> None:
     await Deferred()
 
 
-def main(reactor: Any, *words: str) -> Deferred[None]:
+def main(reactor: IReactor, *words: str) -> Deferred[None]:
     """Run the demo, or with the word `outside` and a configuration its other side."""
     match words:
         case ("outside", configuration):

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol, Protocol
@@ -17,6 +16,7 @@ from twisted.python.failure import Failure
 from gateway.config import load
 from gateway.operations.log import log_observer, notice_log
 from gateway.service import build
+from gateway.timing.reactor import IReactor
 from gateway.xmpp.errors import GatewayError
 
 READY = b"ready\n"
@@ -31,7 +31,7 @@ class Outside(ProcessProtocol):
         self._configuration = configuration
         self._log = state / "outside.log"
 
-    def start(self, reactor: Any) -> Deferred[None]:
+    def start(self, reactor: IReactor) -> Deferred[None]:
         """Start it; return a Deferred that fires when its ports are open."""
         command = [sys.executable, "-m", "gateway.demo", "outside", str(self._configuration)]
         with self._log.open("ab") as log:
@@ -56,7 +56,7 @@ class Outside(ProcessProtocol):
         self.ended.callback(None)
 
 
-def serve(reactor: Any, configuration: Path) -> Deferred[None]:
+def serve(reactor: IReactor, configuration: Path) -> Deferred[None]:
     """Run the second gateway."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the demo, which then stops this process
     settings = load(configuration)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString
@@ -19,6 +18,7 @@ from gateway.demo.visitor import Visitor
 from gateway.net.dns.system_names import parse_nameserver
 from gateway.operations.log import notice_log
 from gateway.service import build
+from gateway.timing.reactor import IReactor
 
 ATTACHES = "bridge.demo.test"
 TO_BE_TRIED = {
@@ -34,7 +34,7 @@ TO_BE_TRIED = {
 class Story:
     """Both gateways and the visitor, from the first line to the last."""
 
-    def __init__(self, reactor: Any, configuration: Path, narrator: DemoNarrator) -> None:
+    def __init__(self, reactor: IReactor, configuration: Path, narrator: DemoNarrator) -> None:
         self._reactor = reactor
         self._narrator = narrator
         self._configuration = configuration

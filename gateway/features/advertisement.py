@@ -6,18 +6,18 @@ account and are about to bind.
 
 from __future__ import annotations
 
-from gateway.stream.facts import Facts
+from gateway.stream.facts import ClientFacts
 from gateway.stream.negotiation import StreamFeature
 from gateway.xmpp.elements import Element
 
 
-class Advertisement(StreamFeature):
+class Advertisement(StreamFeature[ClientFacts]):
     """One such announcement."""
 
     def __init__(self, announced: Element) -> None:
         self.name = announced.namespace
         self._announced = announced
 
-    def offer(self, facts: Facts) -> Element | None:
+    def offer(self, facts: ClientFacts) -> Element | None:
         """Announce it together with resource binding."""
         return self._announced if facts.awaits_resource else None

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.stream.events import ClientBound, Event, Order
-from gateway.stream.facts import Facts
+from gateway.stream.facts import ClientFacts
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
 from gateway.xmpp.addresses import Address
@@ -46,24 +46,24 @@ class ResourceBound(Event):
     address: Address | StanzaError
 
 
-class Bind(StreamFeature):
+class Bind(StreamFeature[ClientFacts]):
     """Receiving entity: gives a client its resource."""
 
     name = "bind"
     handles = _IQ
     answers = (ResourceBound,)
 
-    def offer(self, facts: Facts) -> Element | None:
+    def offer(self, facts: ClientFacts) -> Element | None:
         """Offer it to an authenticated client without a resource; it is mandatory (RFC 6120 §7.4)."""
         if not facts.awaits_resource:
             return None
         return Element(BIND, "bind", {}, [Element(BIND, "required")])
 
-    def receive(self, facts: Facts, element: Element) -> Step:
+    def receive(self, facts: ClientFacts, element: Element) -> Step:
         """Take an iq before negotiation is complete: it must be the request to bind."""
         if facts.client is None:
             raise StreamError(StreamCondition.NOT_AUTHORIZED, "stanzas are not allowed before authentication")
-        if not _is_for_the_server(element, facts):
+        if not _is_for_the_server(element, facts, facts.client):
             raise StreamError(
                 StreamCondition.NOT_AUTHORIZED, "stanzas to others are not allowed before a resource is bound"
             )
@@ -75,9 +75,8 @@ class Bind(StreamFeature):
         question = BindResource(account=facts.client, wish=wish or None, id=element.get("id") or "")
         return Step(facts=facts, outputs=[question], then=Then.SUSPEND)
 
-    def answered(self, facts: Facts, answer: object) -> Step:
+    def answered(self, facts: ClientFacts, answer: ResourceBound) -> Step:
         """Bind the resource, or let the client try again."""
-        assert isinstance(answer, ResourceBound)
         if isinstance(answer.address, StanzaError):
             return _refused(facts, answer.id, answer.address)
         jid = Element(BIND, "jid", {}, [answer.address.full])
@@ -85,24 +84,24 @@ class Bind(StreamFeature):
         bound = replace(facts, client=answer.address)
         return Step(facts=bound, outputs=[result, ClientBound(address=answer.address)], then=Then.CONTINUE)
 
-    def is_complete(self, facts: Facts) -> bool:
+    def is_complete(self, facts: ClientFacts) -> bool:
         """Hold stanzas until there is a resource."""
         return facts.is_bound
 
 
-class LegacySession(StreamFeature):
+class LegacySession(StreamFeature[ClientFacts]):
     """Announces that a client may establish a session, as RFC 3921 required, but need not; a request does nothing."""
 
     name = "session"
 
-    def offer(self, facts: Facts) -> Element | None:
+    def offer(self, facts: ClientFacts) -> Element | None:
         """Offer it together with binding."""
         if not facts.awaits_resource:
             return None
         return Element(SESSION, "session", {}, [Element(SESSION, "optional")])
 
 
-class BindOurselves(StreamFeature):
+class BindOurselves(StreamFeature[ClientFacts]):
     """Initiating entity: requests a resource, usually whichever the server makes (RFC 6120 §7.6)."""
 
     name = "bind"
@@ -111,7 +110,7 @@ class BindOurselves(StreamFeature):
     def __init__(self, wish: str | None = None) -> None:
         self._wish = wish
 
-    def begin(self, facts: Facts, offered: Element) -> Step | None:
+    def begin(self, facts: ClientFacts, offered: Element) -> Step | None:
         """Request it once we are authenticated."""
         if facts.client is None or offered.first(BIND, "bind") is None:
             return None
@@ -119,7 +118,7 @@ class BindOurselves(StreamFeature):
         request = Element(CLIENT, "iq", {"type": "set", "id": _REQUEST_ID}, [Element(BIND, "bind", {}, wish)])
         return Step(facts=facts, outputs=[request])
 
-    def receive(self, facts: Facts, element: Element) -> Step:
+    def receive(self, facts: ClientFacts, element: Element) -> Step:
         """Take the answer: our full JID, or a refusal."""
         bind = element.first(BIND, "bind")
         jid = bind.first(BIND, "jid") if bind is not None else None
@@ -127,11 +126,11 @@ class BindOurselves(StreamFeature):
             raise StreamError(StreamCondition.NOT_AUTHORIZED, "stanzas are not allowed before a resource is bound")
         if element.get("type") != "result" or jid is None:
             raise StreamError(StreamCondition.UNDEFINED_CONDITION, reason="the server did not bind a resource for us")
-        address = _own_address(facts, jid.text)
+        address = _own_address(jid.text)
         bound = replace(facts, client=address)
         return Step(facts=bound, outputs=[ClientBound(address=address)], then=Then.CONTINUE)
 
-    def is_complete(self, facts: Facts) -> bool:
+    def is_complete(self, facts: ClientFacts) -> bool:
         """Hold stanzas until there is a resource."""
         return facts.is_bound
 
@@ -139,7 +138,7 @@ class BindOurselves(StreamFeature):
 _NOT_YET = StanzaError(StanzaCondition.NOT_AUTHORIZED, "bind a resource first")
 
 
-def _is_for_the_server(iq: Element, facts: Facts) -> bool:
+def _is_for_the_server(iq: Element, facts: ClientFacts, client: Address) -> bool:
     to = iq.get("to")
     if to is None:
         return True
@@ -147,17 +146,15 @@ def _is_for_the_server(iq: Element, facts: Facts) -> bool:
         address = Address.parse(to)
     except MalformedAddress:
         return False
-    assert facts.client is not None
-    return address.full == facts.local or address == facts.client
+    return address.full == facts.local or address == client
 
 
-def _refused(facts: Facts, id_: str, error: StanzaError) -> Step:
+def _refused(facts: ClientFacts, id_: str, error: StanzaError) -> Step:
     reply = Element(CLIENT, "iq", {"type": "error", "id": id_ or None}, [stanza_error(error)])
     return Step(facts=facts, outputs=[reply])
 
 
-def _own_address(facts: Facts, text: str) -> Address:
-    assert facts.client is not None
+def _own_address(text: str) -> Address:
     try:
         address = Address.parse(text.strip())
     except MalformedAddress as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.stream.events import Event
-from gateway.stream.facts import Facts
+from gateway.stream.facts import ClientFacts
 from gateway.stream.negotiation import Step, StreamFeature
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import CLIENT_STATE
@@ -21,17 +21,17 @@ class ClientStateChanged(Event):
     active: bool
 
 
-class ClientState(StreamFeature):
+class ClientState(StreamFeature[ClientFacts]):
     """Listens for a client's state."""
 
     name = "client-state"
     handles = frozenset({(CLIENT_STATE, "active"), (CLIENT_STATE, "inactive")})
 
-    def offer(self, facts: Facts) -> Element | None:
+    def offer(self, facts: ClientFacts) -> Element | None:
         """Offer it together with resource binding."""
         return Element(CLIENT_STATE, "csi") if facts.awaits_resource else None
 
-    def receive(self, facts: Facts, element: Element) -> Step:
+    def receive(self, facts: ClientFacts, element: Element) -> Step:
         """Take `<active/>` or `<inactive/>`; before binding they have no effect."""
         if not facts.is_bound:
             return Step(facts=facts)

@@ -34,7 +34,7 @@ from gateway.stream.events import (
     VerificationAnswered,
     VerifyPair,
 )
-from gateway.stream.facts import Facts, Means, Role, Terms
+from gateway.stream.facts import Means, Role, ServerFacts, Terms
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -56,7 +56,7 @@ class DialbackBounds:
     checks: int = 100  # at a time
 
 
-class Dialback(StreamFeature):
+class Dialback(StreamFeature[ServerFacts]):
     """Proves domain pairs by asking the server that DNS names."""
 
     name = "dialback"
@@ -76,7 +76,7 @@ class Dialback(StreamFeature):
         self._terms_for = terms_for
         self._bounds = bounds
 
-    def offer(self, facts: Facts) -> Element | None:
+    def offer(self, facts: ServerFacts) -> Element | None:
         """Offer it, with errors, on every stream on which we would accept it (XEP-0220 §2.3.1)."""
         if facts.terms.require_tls and not facts.encrypted:
             return None
@@ -84,7 +84,7 @@ class Dialback(StreamFeature):
             return None
         return _OFFER
 
-    def begin(self, facts: Facts, offered: Element) -> Step | None:
+    def begin(self, facts: ServerFacts, offered: Element) -> Step | None:
         """Assert the pair of the stream, even if dialback is not offered: many servers accept it anyway."""
         feature = offered.first(DIALBACK_FEATURE, "dialback")
         errors = feature is not None and feature.first(DIALBACK_FEATURE, "errors") is not None
@@ -95,7 +95,7 @@ class Dialback(StreamFeature):
             return None
         return self.assert_pair(facts, facts.pair)
 
-    def assert_pair(self, facts: Facts, pair: DomainPair) -> Step:
+    def assert_pair(self, facts: ServerFacts, pair: DomainPair) -> Step:
         """Initiating server, step 1 (XEP-0220 §2.1.1)."""
         _require_protection(facts)
         if not facts.stream_id:
@@ -104,13 +104,13 @@ class Dialback(StreamFeature):
         asserting = replace(facts, asserted=facts.asserted | {pair})
         return Step(facts=asserting, outputs=[result_request(pair, key)])
 
-    def ask(self, facts: Facts, pair: DomainPair, stream_id: str, key: str) -> Step:
+    def ask(self, facts: ServerFacts, pair: DomainPair, stream_id: str, key: str) -> Step:
         """Receiving server, step 2: ask on this stream, which leads to the authoritative server (XEP-0220 §2.1.2)."""
         _require_protection(facts)
         asking = replace(facts, asked=facts.asked | {(pair, stream_id)})
         return Step(facts=asking, outputs=[verify_request(pair, stream_id, key)])
 
-    def receive(self, facts: Facts, element: Element) -> Step:
+    def receive(self, facts: ServerFacts, element: Element) -> Step:
         """Take any dialback element, and read it for the role that it concerns."""
         _require_protection(facts)
         message = read_result(element) if (element.namespace, element.name) == RESULT else read_verify(element)
@@ -129,14 +129,14 @@ class Dialback(StreamFeature):
             return Step(facts=facts)  # an unsolicited answer changes nothing
         return self._take_answer(facts, message) if message.stream_id else self._take_verdict(facts, message)
 
-    def _answer_question(self, facts: Facts, question: Question) -> Step:
+    def _answer_question(self, facts: ServerFacts, question: Question) -> Step:
         """Authoritative server, step 3 (XEP-0220 §2.1.3)."""
         known = self._speaks_for(question.pair.sender)
         valid = known and self._keys.is_key(question.pair, question.stream_id, question.key)
         answer = verify_answer(question, valid if known else StanzaCondition.ITEM_NOT_FOUND)
         return Step(facts=facts, outputs=[answer, KeyAnswered(pair=question.pair, known=known, valid=valid)])
 
-    def _check_assertion(self, facts: Facts, assertion: Assertion) -> Step:
+    def _check_assertion(self, facts: ServerFacts, assertion: Assertion) -> Step:
         """Receiving server, steps 1 and 2."""
         pair = assertion.pair
         terms = self._terms_for(pair)
@@ -161,13 +161,12 @@ class Dialback(StreamFeature):
         question = VerifyPair(pair=pair, stream_id=facts.stream_id, key=assertion.key)
         return Step(facts=replace(facts, checking=facts.checking | {pair}), outputs=[question])
 
-    def _is_too_much(self, facts: Facts) -> bool:
+    def _is_too_much(self, facts: ServerFacts) -> bool:
         checks = len(facts.checking)
         return checks >= self._bounds.checks or len(facts.proofs) + checks >= self._bounds.pairs
 
-    def answered(self, facts: Facts, answer: object) -> Step:
+    def answered(self, facts: ServerFacts, answer: PairChecked) -> Step:
         """Receiving server, step 4: pass on the authoritative server's answer (XEP-0220 §2.1.4)."""
-        assert isinstance(answer, PairChecked)
         if answer.pair not in facts.checking:
             return Step(facts=facts)  # asserted before TLS was started, and forgotten with everything else
         facts = replace(facts, checking=facts.checking - {answer.pair})
@@ -182,14 +181,14 @@ class Dialback(StreamFeature):
         then = Then.AWAIT if facts.proofs or facts.checking else Then.CLOSE
         return Step(facts=facts, outputs=[result_answer(answer.pair, False), refused], then=then)
 
-    def _take_answer(self, facts: Facts, verdict: KeyVerdict) -> Step:
+    def _take_answer(self, facts: ServerFacts, verdict: KeyVerdict) -> Step:
         """Receiving server, step 3: take the authoritative server's answer to a question sent on this stream."""
         question = (verdict.pair, verdict.stream_id)
         if question not in facts.asked:
             return Step(facts=facts)  # nobody asked (CVE-2012-3525)
         return Step(facts=replace(facts, asked=facts.asked - {question}), outputs=[_verification(verdict)])
 
-    def _take_verdict(self, facts: Facts, verdict: KeyVerdict) -> Step:
+    def _take_verdict(self, facts: ServerFacts, verdict: KeyVerdict) -> Step:
         """Initiating server, step 4: take the receiving server's decision about one of our pairs."""
         if verdict.pair not in facts.asserted:
             return Step(facts=facts)  # nobody asked (CVE-2012-3525)
@@ -203,12 +202,12 @@ class Dialback(StreamFeature):
         then = Then.CONTINUE if verdict.pair == facts.pair else Then.AWAIT
         return Step(facts=facts, outputs=[refused], then=then)
 
-    def is_complete(self, facts: Facts) -> bool:
+    def is_complete(self, facts: ServerFacts) -> bool:
         """Hold stanzas until the first proof."""
         return bool(facts.proofs)
 
 
-class DialbackQuestions(StreamFeature):
+class DialbackQuestions(StreamFeature[ServerFacts]):
     """For a stream that is opened only to ask an authoritative server: it proves nothing, so no stanza may pass."""
 
     name = "dialback-questions"
@@ -217,17 +216,17 @@ class DialbackQuestions(StreamFeature):
     def __init__(self, dialback: Dialback) -> None:
         self._dialback = dialback
 
-    def receive(self, facts: Facts, element: Element) -> Step:
+    def receive(self, facts: ServerFacts, element: Element) -> Step:
         """Take an answer to one of our questions."""
         return self._dialback.receive(facts, element)
 
 
-def _require_protection(facts: Facts) -> None:
+def _require_protection(facts: ServerFacts) -> None:
     if facts.terms.require_tls and not facts.encrypted:
         raise TLSRequired("TLS is required here before dialback")
 
 
-def _accepted(facts: Facts, pair: DomainPair, means: Means) -> Step:
+def _accepted(facts: ServerFacts, pair: DomainPair, means: Means) -> Step:
     return Step(
         facts=facts.with_proof(pair, means),
         outputs=[result_answer(pair, True), PairVerified(pair=pair, means=means)],
@@ -235,7 +234,7 @@ def _accepted(facts: Facts, pair: DomainPair, means: Means) -> Step:
     )
 
 
-def _refused(facts: Facts, pair: DomainPair, condition: StanzaCondition, text: str) -> Step:
+def _refused(facts: ServerFacts, pair: DomainPair, condition: StanzaCondition, text: str) -> Step:
     refused = PairRefused(pair=pair, condition=str(condition), text=text)
     return Step(facts=facts, outputs=[result_answer(pair, condition, text), refused])
 

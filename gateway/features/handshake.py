@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.stream.events import Event, Order
-from gateway.stream.facts import Facts, Means
+from gateway.stream.facts import ComponentFacts
 from gateway.stream.negotiation import Step, StreamFeature, Then
-from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.stream.records import replace
+from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.namespaces import COMPONENT_ACCEPT
@@ -34,7 +35,7 @@ class ComponentAttached(Event):
     accepted: bool
 
 
-class Handshake(StreamFeature):
+class Handshake(StreamFeature[ComponentFacts]):
     """Authenticates a component."""
 
     name = "handshake"
@@ -44,9 +45,9 @@ class Handshake(StreamFeature):
     def __init__(self, secret_of: Callable[[Domain], str | None]) -> None:
         self._secret_of = secret_of
 
-    def receive(self, facts: Facts, element: Element) -> Step:
+    def receive(self, facts: ComponentFacts, element: Element) -> Step:
         """Take `<handshake/>` with the digest, in lower-case hexadecimal."""
-        if facts.proofs or facts.local is None:
+        if facts.attached is not None or facts.local is None:
             raise StreamError(
                 StreamCondition.UNSUPPORTED_STANZA_TYPE, "this component has already completed its handshake"
             )
@@ -58,15 +59,13 @@ class Handshake(StreamFeature):
             )
         return Step(facts=facts, outputs=[AttachComponent(domain=facts.local)], then=Then.SUSPEND)
 
-    def answered(self, facts: Facts, answer: object) -> Step:
+    def answered(self, facts: ComponentFacts, answer: ComponentAttached) -> Step:
         """Attach the component, or refuse it because another one keeps the domain."""
-        assert isinstance(answer, ComponentAttached)
-        assert facts.local is not None
         if not answer.accepted:
             raise StreamError(StreamCondition.CONFLICT, "another connection of this component is alive")
-        attached = facts.with_proof(DomainPair(facts.local, facts.local), Means.HANDSHAKE)
+        attached = replace(facts, attached=facts.local)
         return Step(facts=attached, outputs=[Element(COMPONENT_ACCEPT, "handshake")], then=Then.CONTINUE)
 
-    def is_complete(self, facts: Facts) -> bool:
+    def is_complete(self, facts: ComponentFacts) -> bool:
         """Hold stanzas until the handshake."""
-        return bool(facts.proofs)
+        return facts.attached is not None

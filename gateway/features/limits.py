@@ -6,22 +6,22 @@ The receiving entity announces its limits in its stream features, the initiating
 
 from __future__ import annotations
 
-from gateway.stream.facts import Facts
+from gateway.stream.facts import NegotiatedFacts
 from gateway.stream.limits import our_limits, their_limits
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
 from gateway.xmpp.elements import Element
 
 
-class StreamLimits(StreamFeature):
+class StreamLimits(StreamFeature[NegotiatedFacts]):
     """Announces our limits, and records theirs."""
 
     name = "limits"
 
-    def offer(self, facts: Facts) -> Element | None:
+    def offer(self, facts: NegotiatedFacts) -> Element | None:
         """Offer the limits for stanzas, wherever stanzas may follow without starting TLS first."""
         return None if facts.terms.require_tls and not facts.encrypted else our_limits(facts)
 
-    def begin(self, facts: Facts, offered: Element) -> Step | None:
+    def begin(self, facts: NegotiatedFacts, offered: Element) -> Step | None:
         """Record the limits, without requesting anything."""
         return Step(facts=replace(facts, peer_limits=their_limits(offered)), then=Then.CONTINUE)

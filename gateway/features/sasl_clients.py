@@ -18,7 +18,7 @@ from functools import partial
 from types import MappingProxyType
 
 from gateway.features.sasl import Token
-from gateway.features.sasl_initiating import SaslInitiating, Usable, offered_mechanisms
+from gateway.features.sasl_initiating import SaslInitiating, offered_mechanisms
 from gateway.features.sasl_receiving import Accepted, SaslReceiving
 from gateway.sasl import external, plain
 from gateway.sasl.external import ExternalClient, ExternalServer, client_rule
@@ -27,7 +27,7 @@ from gateway.sasl.mechanism import ServerMechanism
 from gateway.sasl.plain import PlainClient, PlainServer
 from gateway.sasl.scram import BindingType, ChannelBinding, ScramClient, ScramMechanism, ScramServer
 from gateway.stream.events import Event
-from gateway.stream.facts import Facts, Means
+from gateway.stream.facts import ClientFacts, Means, Usable
 from gateway.stream.negotiation import StreamFeature
 from gateway.stream.records import replace
 from gateway.xmpp.addresses import Address
@@ -49,17 +49,15 @@ class ClientAuthenticated(Event):
 _NO_BINDINGS: Mapping[str, bytes] = MappingProxyType({})
 
 
-def accepting_clients(decoys: Decoys, token: Token) -> SaslReceiving:
+def accepting_clients(decoys: Decoys, token: Token) -> SaslReceiving[ClientFacts]:
     """Return the feature for ports for clients; `token` makes nonces from a strong source."""
 
-    def scram(mechanism: ScramMechanism, facts: Facts) -> ServerMechanism:
-        assert facts.local is not None
+    def scram(mechanism: ScramMechanism, facts: ClientFacts) -> ServerMechanism:
         bindings = bindings_of(facts)
-        return ScramServer(mechanism, domain=facts.local, decoys=decoys, token=token, bindings=bindings)
+        return ScramServer(mechanism, domain=facts.our_domain, decoys=decoys, token=token, bindings=bindings)
 
-    def plain_server(facts: Facts) -> ServerMechanism:
-        assert facts.local is not None
-        return PlainServer(domain=facts.local, decoys=decoys)
+    def plain_server(facts: ClientFacts) -> ServerMechanism:
+        return PlainServer(domain=facts.our_domain, decoys=decoys)
 
     table = [
         Accepted(
@@ -75,12 +73,12 @@ def accepting_clients(decoys: Decoys, token: Token) -> SaslReceiving:
     return SaslReceiving(table, is_done=is_authenticated, proved=_client_proved, pauses=True)
 
 
-class ChannelBindingTypes(StreamFeature):
+class ChannelBindingTypes(StreamFeature[ClientFacts]):
     """Announces the channel bindings that a client may use (XEP-0440); there is nothing to negotiate."""
 
     name = "channel-binding-types"
 
-    def offer(self, facts: Facts) -> Element | None:
+    def offer(self, facts: ClientFacts) -> Element | None:
         """Offer all types that this connection has, while the client still has to authenticate."""
         bindings = bindings_of(facts)
         if is_authenticated(facts) or not bindings:
@@ -89,39 +87,39 @@ class ChannelBindingTypes(StreamFeature):
         return Element(CHANNEL_BINDING_TYPES, "sasl-channel-binding", {}, types)
 
 
-def is_authenticated(facts: Facts) -> bool:
+def is_authenticated(facts: ClientFacts) -> bool:
     """Return whether the client has proved an account."""
     return facts.client is not None
 
 
-def bindings_of(facts: Facts) -> tuple[ChannelBinding, ...]:
+def bindings_of(facts: ClientFacts) -> tuple[ChannelBinding, ...]:
     """Return the channel bindings of a stream's TLS connection, the best first."""
     known = facts.tls.channel_bindings if facts.tls is not None else {}
     return tuple(ChannelBinding(type=kind, data=known[kind]) for kind in BindingType if kind in known)
 
 
-def _external_server(facts: Facts) -> ServerMechanism:
+def _external_server(facts: ClientFacts) -> ServerMechanism:
     return ExternalServer(client_rule(sorted(_certified(facts))), of_account=True)
 
 
-def _certified(facts: Facts) -> frozenset[str]:
+def _certified(facts: ClientFacts) -> frozenset[str]:
     """Return the accounts here that the client's certificate names."""
     if facts.certificate is None or facts.local is None:
         return frozenset()
     return facts.certificate.accounts(facts.local)
 
 
-def _no_tls(facts: Facts) -> SaslFailure | None:
+def _no_tls(facts: ClientFacts) -> SaslFailure | None:
     return None if facts.encrypted else SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS must be started first")
 
 
-def _no_binding(facts: Facts) -> SaslFailure | None:
+def _no_binding(facts: ClientFacts) -> SaslFailure | None:
     if facts.encrypted and not bindings_of(facts):
         return SaslFailure(SaslCondition.INVALID_MECHANISM)
     return _no_tls(facts)
 
 
-def _no_external(facts: Facts) -> SaslFailure | None:
+def _no_external(facts: ClientFacts) -> SaslFailure | None:
     if not facts.encrypted:
         return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS must be started first")
     if not _certified(facts):
@@ -129,7 +127,9 @@ def _no_external(facts: Facts) -> SaslFailure | None:
     return None
 
 
-def _client_proved(facts: Facts, accepted: Accepted, identity: str) -> tuple[Facts, Sequence[Event]]:
+def _client_proved(
+    facts: ClientFacts, accepted: Accepted[ClientFacts], identity: str
+) -> tuple[ClientFacts, Sequence[Event]]:
     account = Address.parse(identity)
     # Nothing will be bound to the channel any longer, and the stream may stay open for months.
     tls = replace(facts.tls, channel_bindings=_NO_BINDINGS) if facts.tls is not None else None
@@ -149,16 +149,16 @@ class Credentials:
     mechanisms: frozenset[str] | None = None  # None: any that is offered
 
 
-def logging_in(credentials: Credentials, token: Token) -> SaslInitiating:
+def logging_in(credentials: Credentials, token: Token) -> SaslInitiating[ClientFacts]:
     """Return the feature for a stream on which we are a client."""
 
-    def choose(facts: Facts, offered: Element) -> Sequence[Usable]:
+    def choose(facts: ClientFacts, offered: Element) -> Sequence[Usable]:
         if not facts.encrypted:
             return ()
         usable = [*_by_certificate(credentials), *_by_password(credentials, token, facts, offered)]
         return [each for each in usable if credentials.mechanisms is None or each.name in credentials.mechanisms]
 
-    def proved(facts: Facts, usable: Usable) -> tuple[Facts, Sequence[Event]]:
+    def proved(facts: ClientFacts, usable: Usable) -> tuple[ClientFacts, Sequence[Event]]:
         account = credentials.account.bare_address
         return replace(facts, client=account), [ClientAuthenticated(account=account, mechanism=usable.name)]
 
@@ -172,7 +172,7 @@ def _by_certificate(credentials: Credentials) -> Sequence[Usable]:
     return [Usable(name=external.NAME, means=Means.EXTERNAL, begin=lambda: ExternalClient(authzid=account))]
 
 
-def _by_password(credentials: Credentials, token: Token, facts: Facts, offered: Element) -> Sequence[Usable]:
+def _by_password(credentials: Credentials, token: Token, facts: ClientFacts, offered: Element) -> Sequence[Usable]:
     if credentials.password is None:
         return ()
     username, password = credentials.account.local, credentials.password
@@ -197,7 +197,7 @@ def _by_password(credentials: Credentials, token: Token, facts: Facts, offered: 
     return usable
 
 
-def _bindings_in_common(facts: Facts, offered: Element, offers_plus: bool) -> Sequence[ChannelBinding]:
+def _bindings_in_common(facts: ClientFacts, offered: Element, offers_plus: bool) -> Sequence[ChannelBinding]:
     """Return the bindings of both sides; a server without any that we know has been tampered with (XEP-0440 §3)."""
     ours = bindings_of(facts)
     listed = offered.first(CHANNEL_BINDING_TYPES, "sasl-channel-binding")

@@ -7,59 +7,43 @@ exchange, or by ending the stream if it claims success.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
 from gateway.features.sasl import HANDLED, Compute, Computed, payload_element, read_failure
-from gateway.sasl.mechanism import ClientMechanism
 from gateway.sasl.payload import decode_optional_payload, decode_payload, encode_optional_payload
 from gateway.stream.events import Event, ProofFailed
-from gateway.stream.facts import Facts, Means
+from gateway.stream.facts import NegotiatedFacts, NegotiatedT, Trying, Usable
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import SaslCondition, SaslFailure, StreamCondition, StreamError
+from gateway.xmpp.errors import Misuse, SaslCondition, SaslFailure, StreamCondition, StreamError
 from gateway.xmpp.namespaces import SASL
 
-
-@dataclass(frozen=True, kw_only=True)
-class Usable:
-    """A mechanism that we can use: its name on the wire, its name in logs, and the function that begins it."""
-
-    name: str
-    means: Means
-    begin: Callable[[], ClientMechanism]
-
-
 # Returns the mechanisms that we would use on this stream, best first, given the other side's offer.
-Choose = Callable[[Facts, Element], Sequence[Usable]]
+Choose = Callable[[NegotiatedT, Element], Sequence[Usable]]
 # Returns the facts after a success with a mechanism, and the events for the session.
-InitiatingProved = Callable[[Facts, Usable], tuple[Facts, Sequence[Event]]]
+InitiatingProved = Callable[[NegotiatedT, Usable], tuple[NegotiatedT, Sequence[Event]]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trying:
-    """The state of SASL on one stream, kept in the facts: the mechanism under way, and those to try after it."""
-
-    by: Usable | None = None
-    running: ClientMechanism | None = field(default=None, repr=False)
-    refusal: SaslFailure | None = None  # our refusal of a message from the server
-    untried: tuple[Usable, ...] = ()
-
-
-class SaslInitiating(StreamFeature):
+class SaslInitiating(StreamFeature[NegotiatedT]):
     """Proves our identity to the other side."""
 
     name = "sasl"
     handles = HANDLED
     answers = (Computed,)
 
-    def __init__(self, choose: Choose, *, is_done: Callable[[Facts], bool], proved: InitiatingProved) -> None:
+    def __init__(
+        self,
+        choose: Choose[NegotiatedT],
+        *,
+        is_done: Callable[[NegotiatedT], bool],
+        proved: InitiatingProved[NegotiatedT],
+    ) -> None:
         self._choose = choose
         self._is_done = is_done
         self._proved = proved
 
-    def begin(self, facts: Facts, offered: Element) -> Step | None:
+    def begin(self, facts: NegotiatedT, offered: Element) -> Step | None:
         """Try the best of the offered mechanisms, if there is one that we would use."""
         if self._is_done(facts):
             return None
@@ -67,7 +51,7 @@ class SaslInitiating(StreamFeature):
         usable = tuple(each for each in self._choose(facts, offered) if each.name in names)
         return self._try(facts, usable) if usable else None
 
-    def _try(self, facts: Facts, usable: Sequence[Usable]) -> Step:
+    def _try(self, facts: NegotiatedT, usable: Sequence[Usable]) -> Step:
         first, *others = usable
         running = first.begin()
         initial = encode_optional_payload(running.begin())
@@ -75,34 +59,33 @@ class SaslInitiating(StreamFeature):
         trying = Trying(by=first, running=running, untried=tuple(others))
         return Step(facts=_having(facts, trying), outputs=[auth])
 
-    def receive(self, facts: Facts, element: Element) -> Step:
+    def receive(self, facts: NegotiatedT, element: Element) -> Step:
         """Take `<challenge/>`, `<success/>` or `<failure/>`."""
         trying = _trying(facts)
-        expected = ("failure",) if trying.refusal is not None else ("challenge", "success", "failure")
-        if trying.running is None or element.name not in expected:
+        if trying is None or element.name not in (_AFTER_REFUSAL if trying.refusal is not None else _EXPECTED):
             raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> is not expected here")
         if element.name == "failure":
-            return self._failed(facts, read_failure(element))
+            return self._failed(facts, trying, read_failure(element))
         if element.name == "success":
             return self._succeeded(facts, trying, element)
         try:
             challenge = decode_payload(element.text)
         except SaslFailure as refusal:
-            return self._abort(facts, refusal)
+            return self._abort(facts, trying, refusal)
         work = partial(trying.running.respond, challenge)
         return Step(facts=facts, outputs=[Compute(work=work)], then=Then.SUSPEND)
 
-    def answered(self, facts: Facts, answer: object) -> Step:
+    def answered(self, facts: NegotiatedT, answer: Computed) -> Step:
         """Send the computed response to a challenge, or refuse the challenge."""
-        assert isinstance(answer, Computed)
-        if isinstance(answer.outcome, SaslFailure):
-            return self._abort(facts, answer.outcome)
-        assert isinstance(answer.outcome, bytes)
-        return Step(facts=facts, outputs=[payload_element("response", answer.outcome)])
+        trying = _trying(facts)
+        match answer:
+            case Computed(outcome=SaslFailure() as refusal) if trying is not None:
+                return self._abort(facts, trying, refusal)
+            case Computed(outcome=bytes() as response):
+                return Step(facts=facts, outputs=[payload_element("response", response)])
+        raise Misuse(f"{answer!r} answers nothing that was asked")
 
-    def _succeeded(self, facts: Facts, trying: Trying, element: Element) -> Step:
-        assert trying.running is not None
-        assert trying.by is not None
+    def _succeeded(self, facts: NegotiatedT, trying: Trying, element: Element) -> Step:
         try:
             trying.running.succeed(decode_optional_payload(element.text))
         except SaslFailure as refusal:
@@ -112,20 +95,18 @@ class SaslInitiating(StreamFeature):
         facts, events = self._proved(replace(facts, conversation=None), trying.by)
         return Step(facts=facts, outputs=events, then=Then.RESTART)
 
-    def _abort(self, facts: Facts, refusal: SaslFailure) -> Step:
+    def _abort(self, facts: NegotiatedT, trying: Trying, refusal: SaslFailure) -> Step:
         """Refuse the server's message; its answer will be a failure without further information (RFC 6120 §6.4.4)."""
-        facts = _having(facts, replace(_trying(facts), refusal=refusal))
+        facts = _having(facts, replace(trying, refusal=refusal))
         return Step(facts=facts, outputs=[Element(SASL, "abort")])
 
-    def _failed(self, facts: Facts, failure: SaslFailure) -> Step:
-        trying = _trying(facts)
-        assert trying.by is not None
+    def _failed(self, facts: NegotiatedT, trying: Trying, failure: SaslFailure) -> Step:
         told = trying.refusal or failure
         failed = ProofFailed(means=trying.by.means, condition=str(told.condition), text=told.reason)
         if usable := _worth_trying(trying, failure):
             step = self._try(facts, usable)
             return replace(step, outputs=[failed, *step.outputs])
-        return Step(facts=_having(facts, Trying()), outputs=[failed], then=Then.CONTINUE)
+        return Step(facts=_having(facts, None), outputs=[failed], then=Then.CONTINUE)
 
 
 def _worth_trying(trying: Trying, failure: SaslFailure) -> Sequence[Usable]:
@@ -136,10 +117,11 @@ def _worth_trying(trying: Trying, failure: SaslFailure) -> Sequence[Usable]:
     if trying.refusal is not None or failure.condition in _NOT_NOW:
         return ()
     if failure.condition in _OUR_FAULT:
-        return [usable for usable in trying.untried if trying.by is None or usable.means is not trying.by.means]
+        return [usable for usable in trying.untried if usable.means is not trying.by.means]
     return trying.untried
 
 
+_EXPECTED, _AFTER_REFUSAL = ("challenge", "success", "failure"), ("failure",)
 _NOT_NOW = frozenset({SaslCondition.TEMPORARY_AUTH_FAILURE, SaslCondition.ENCRYPTION_REQUIRED})
 _OUR_FAULT = frozenset(
     {
@@ -151,11 +133,11 @@ _OUR_FAULT = frozenset(
 )
 
 
-def _trying(facts: Facts) -> Trying:
-    return facts.conversation if isinstance(facts.conversation, Trying) else Trying()
+def _trying(facts: NegotiatedFacts) -> Trying | None:
+    return facts.conversation if isinstance(facts.conversation, Trying) else None
 
 
-def _having(facts: Facts, trying: Trying) -> Facts:
+def _having(facts: NegotiatedT, trying: Trying | None) -> NegotiatedT:
     return replace(facts, conversation=trying)
 
 

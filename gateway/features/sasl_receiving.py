@@ -20,8 +20,9 @@ pause of the same length, so that guessing is slow and the time reveals nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Generic
 
 from gateway.features.sasl import (
     HANDLED,
@@ -34,10 +35,11 @@ from gateway.features.sasl import (
     failure_element,
     payload_element,
 )
+from gateway.sasl.keys import ScramKeys
 from gateway.sasl.mechanism import Challenge, NeedCredentials, ServerMechanism, ServerStep, Success
 from gateway.sasl.payload import decode_optional_payload, decode_payload, encode_optional_payload
 from gateway.stream.events import Event, ProofFailed
-from gateway.stream.facts import Facts, Means
+from gateway.stream.facts import Exchange, Means, NegotiatedFacts, NegotiatedT
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
 from gateway.xmpp.elements import Element
@@ -49,32 +51,20 @@ TOO_WEAK = frozenset({"CRAM-MD5", "DIGEST-MD5", "LOGIN"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Accepted:
+class Accepted(Generic[NegotiatedT]):
     """A mechanism that we accept; `obstacle` is the failure that refuses it on this stream, if any."""
 
     name: str
     means: Means
-    obstacle: Callable[[Facts], SaslFailure | None]
-    begin: Callable[[Facts], ServerMechanism]
+    obstacle: Callable[[NegotiatedT], SaslFailure | None]
+    begin: Callable[[NegotiatedT], ServerMechanism]
 
 
 # Returns the facts after a success, and the events for the session, from the mechanism and the proved identity.
-ReceivingProved = Callable[[Facts, Accepted, str], tuple[Facts, Sequence[Event]]]
+ReceivingProved = Callable[[NegotiatedT, Accepted[NegotiatedT], str], tuple[NegotiatedT, Sequence[Event]]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Exchange:
-    """The state of SASL on one stream, kept in the facts: the mechanism under way, and the
-    number of failed attempts.
-    """
-
-    name: str = ""
-    running: ServerMechanism | None = field(default=None, repr=False)
-    failures: int = 0
-    refusal: SaslFailure | None = None  # sent when the pause is over
-
-
-class SaslReceiving(StreamFeature):
+class SaslReceiving(StreamFeature[NegotiatedT]):
     """Makes the other side prove its identity."""
 
     name = "sasl"
@@ -83,10 +73,10 @@ class SaslReceiving(StreamFeature):
 
     def __init__(
         self,
-        table: Sequence[Accepted],
+        table: Sequence[Accepted[NegotiatedT]],
         *,
-        is_done: Callable[[Facts], bool],
-        proved: ReceivingProved,
+        is_done: Callable[[NegotiatedT], bool],
+        proved: ReceivingProved[NegotiatedT],
         pauses: bool = False,
     ) -> None:
         """`is_done`: whether the stream is authenticated already; `pauses`: whether refusals wait for a pause."""
@@ -95,14 +85,14 @@ class SaslReceiving(StreamFeature):
         self._proved = proved
         self._pauses = pauses
 
-    def offer(self, facts: Facts) -> Element | None:
+    def offer(self, facts: NegotiatedT) -> Element | None:
         """Offer the mechanisms that may be used on this stream now."""
         if self._is_done(facts):
             return None
         offered = [accepted.name for accepted in self._table.values() if accepted.obstacle(facts) is None]
         return _mechanisms(*offered) if offered else None
 
-    def receive(self, facts: Facts, element: Element) -> Step:
+    def receive(self, facts: NegotiatedT, element: Element) -> Step:
         """Take `<auth/>`, `<response/>` or `<abort/>`."""
         exchange = _exchange(facts)
         if self._is_done(facts):
@@ -123,26 +113,25 @@ class SaslReceiving(StreamFeature):
             StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> may be sent only by the receiving entity"
         )
 
-    def _begin(self, facts: Facts, element: Element, exchange: Exchange) -> Step:
+    def _begin(self, facts: NegotiatedT, element: Element, exchange: Exchange) -> Step:
         name = element.get("mechanism") or ""
         accepted = self._table.get(name)
         obstacle = accepted.obstacle(facts) if accepted is not None else _unknown(name)
         if exchange.running is not None:
             obstacle = SaslFailure(SaslCondition.MALFORMED_REQUEST, "another mechanism is under way")
-        if obstacle is not None:
-            return self._refuse(_having(facts, replace(exchange, name=name)), obstacle)
-        assert accepted is not None
+        if accepted is None or obstacle is not None:
+            return self._refuse(_having(facts, replace(exchange, name=name)), obstacle or _unknown(name))
         running = accepted.begin(facts)
         facts = _having(facts, replace(exchange, name=name, running=running))
         return self._advance(facts, lambda: running.begin(decode_optional_payload(element.text)))
 
-    def _advance(self, facts: Facts, work: Callable[[], ServerStep]) -> Step:
+    def _advance(self, facts: NegotiatedT, work: Callable[[], ServerStep]) -> Step:
         try:
             return self._go_on(facts, work())
         except SaslFailure as failure:
             return self._refuse(facts, failure)
 
-    def _go_on(self, facts: Facts, step: ServerStep) -> Step:
+    def _go_on(self, facts: NegotiatedT, step: ServerStep) -> Step:
         match step:
             case Challenge():
                 return Step(facts=facts, outputs=[payload_element("challenge", step.payload)])
@@ -152,40 +141,35 @@ class SaslReceiving(StreamFeature):
             case Success():
                 return self._succeed(facts, step)
 
-    def _succeed(self, facts: Facts, success: Success) -> Step:
+    def _succeed(self, facts: NegotiatedT, success: Success) -> Step:
         accepted = self._table[_exchange(facts).name]
         facts, events = self._proved(replace(facts, conversation=None), accepted, success.identity)
         text = encode_optional_payload(success.payload)
         told = Element(SASL, "success", {}, [text] if text else [])
         return Step(facts=facts, outputs=[told, *events], then=Then.RESTART)
 
-    def answered(self, facts: Facts, answer: object) -> Step:
+    def answered(self, facts: NegotiatedT, answer: CredentialsFound | Computed | Paused) -> Step:
         """Take the keys that were looked up, the result of the work, or the end of the pause."""
+        exchange = _exchange(facts)
         match answer:
-            case Paused():
-                return self._tell_refusal(facts)
+            case Paused() if exchange.refusal is not None:
+                return self._tell_refusal(facts, exchange, exchange.refusal)
             case CredentialsFound(keys=SaslFailure() as failure) | Computed(outcome=SaslFailure() as failure):
                 return self._refuse(facts, failure)
-            case CredentialsFound():
-                running = _exchange(facts).running
-                assert running is not None
-                assert not isinstance(answer.keys, SaslFailure)
-                work = partial(running.supply, answer.keys)
+            case CredentialsFound(keys=ScramKeys() | None as keys) if exchange.running is not None:
+                work = partial(exchange.running.supply, keys)
                 return Step(facts=facts, outputs=[Compute(work=work)], then=Then.SUSPEND)
             case Computed(outcome=Challenge() | NeedCredentials() | Success() as step):
                 return self._go_on(facts, step)
         raise Misuse(f"{answer!r} answers nothing that was asked")
 
-    def _refuse(self, facts: Facts, refusal: SaslFailure) -> Step:
-        facts = _having(facts, replace(_exchange(facts), running=None, refusal=refusal))
+    def _refuse(self, facts: NegotiatedT, refusal: SaslFailure) -> Step:
+        exchange = replace(_exchange(facts), running=None, refusal=refusal)
         if self._pauses:
-            return Step(facts=facts, outputs=[Pause()], then=Then.SUSPEND)
-        return self._tell_refusal(facts)
+            return Step(facts=_having(facts, exchange), outputs=[Pause()], then=Then.SUSPEND)
+        return self._tell_refusal(facts, exchange, refusal)
 
-    def _tell_refusal(self, facts: Facts) -> Step:
-        exchange = _exchange(facts)
-        refusal = exchange.refusal
-        assert refusal is not None
+    def _tell_refusal(self, facts: NegotiatedT, exchange: Exchange, refusal: SaslFailure) -> Step:
         accepted = self._table.get(exchange.name)
         failed = ProofFailed(
             means=accepted.means if accepted is not None else Means.PASSWORD,
@@ -207,9 +191,9 @@ def _unknown(name: str) -> SaslFailure:
     return SaslFailure(SaslCondition.INVALID_MECHANISM)
 
 
-def _exchange(facts: Facts) -> Exchange:
+def _exchange(facts: NegotiatedFacts) -> Exchange:
     return facts.conversation if isinstance(facts.conversation, Exchange) else Exchange()
 
 
-def _having(facts: Facts, exchange: Exchange) -> Facts:
+def _having(facts: NegotiatedT, exchange: Exchange) -> NegotiatedT:
     return replace(facts, conversation=exchange)

@@ -13,28 +13,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.features.sasl import Token
-from gateway.features.sasl_initiating import SaslInitiating, Usable
+from gateway.features.sasl_initiating import SaslInitiating
 from gateway.features.sasl_receiving import Accepted, SaslReceiving
 from gateway.sasl import digest_md5, external
 from gateway.sasl.digest_md5 import DigestMd5Client, DigestMd5Server
 from gateway.sasl.external import ExternalClient, ExternalServer, server_rule
 from gateway.sasl.mechanism import ServerConversation, ServerMechanism
 from gateway.stream.events import Event, PairVerified
-from gateway.stream.facts import BY_CERTIFICATE, Facts, Means
+from gateway.stream.facts import BY_CERTIFICATE, Means, ServerFacts, Usable
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import SaslCondition, SaslFailure
+from gateway.xmpp.errors import Misuse, SaslCondition, SaslFailure
 
 
-def accepting_servers(token: Token) -> SaslReceiving:
+def accepting_servers(token: Token) -> SaslReceiving[ServerFacts]:
     """Return the feature for ports for servers; `token` makes nonces from a strong source."""
 
-    def digest_server(facts: Facts) -> ServerMechanism:
-        secret = facts.terms.shared_secret
-        assert facts.local is not None
-        assert facts.remote is not None
-        assert secret is not None
-        return DigestMd5Server(realm=facts.local, peer=facts.remote, secret=secret, token=token)
+    def digest_server(facts: ServerFacts) -> ServerMechanism:
+        if (secret := facts.terms.shared_secret) is None:
+            raise Misuse("DIGEST-MD5 was begun without a secret")
+        return DigestMd5Server(realm=facts.our_domain, peer=facts.their_domain, secret=secret, token=token)
 
     table = (
         Accepted(name=external.NAME, means=Means.EXTERNAL, obstacle=_no_external, begin=_external_server),
@@ -43,13 +41,11 @@ def accepting_servers(token: Token) -> SaslReceiving:
     return SaslReceiving(table, is_done=lambda facts: bool(facts.proofs), proved=_they_proved)
 
 
-def proving_to_servers(token: Token) -> SaslInitiating:
+def proving_to_servers(token: Token) -> SaslInitiating[ServerFacts]:
     """Return the feature for streams that we open to other servers."""
 
-    def choose(facts: Facts, offered: Element) -> Sequence[Usable]:
-        local, remote, secret = facts.local, facts.remote, facts.terms.shared_secret
-        assert local is not None
-        assert remote is not None
+    def choose(facts: ServerFacts, offered: Element) -> Sequence[Usable]:
+        (local, remote), secret = facts.pair, facts.terms.shared_secret
         known = {}
         if facts.encrypted:
             # The authorization identity is our domain, because some peers refuse an empty one (XEP-0178 §3, 9).
@@ -67,7 +63,7 @@ def proving_to_servers(token: Token) -> SaslInitiating:
     return SaslInitiating(choose, is_done=lambda facts: facts.proves(facts.pair), proved=_we_proved)
 
 
-def _wanted_now(facts: Facts) -> tuple[Means, ...]:
+def _wanted_now(facts: ServerFacts) -> tuple[Means, ...]:
     """The means that our terms list, in their order: those behind dialback once dialback has been tried.
 
     To show our certificate is one of them, whatever the other side looks up about it.
@@ -84,14 +80,14 @@ class _External(ExternalServer):
         return super().converse(initial or b"")
 
 
-def _external_server(facts: Facts) -> ServerMechanism:
+def _external_server(facts: ServerFacts) -> ServerMechanism:
     def is_proved(domain: str) -> bool:
         return facts.proof_by_certificate(Domain(domain), facts.terms) is not None
 
     return _External(server_rule(facts.remote, is_proved))
 
 
-def _no_external(facts: Facts) -> SaslFailure | None:
+def _no_external(facts: ServerFacts) -> SaslFailure | None:
     if not facts.encrypted:
         return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS must be started first")
     if facts.remote is None:
@@ -103,7 +99,7 @@ def _no_external(facts: Facts) -> SaslFailure | None:
     return None
 
 
-def _no_digest(facts: Facts) -> SaslFailure | None:
+def _no_digest(facts: ServerFacts) -> SaslFailure | None:
     if not _protected(facts):
         return SaslFailure(SaslCondition.ENCRYPTION_REQUIRED, "TLS must be started first")
     if facts.remote is None or facts.terms.shared_secret is None or not facts.terms.allow(Means.DIGEST_MD5):
@@ -111,15 +107,17 @@ def _no_digest(facts: Facts) -> SaslFailure | None:
     return None
 
 
-def _protected(facts: Facts) -> bool:
+def _protected(facts: ServerFacts) -> bool:
     return facts.encrypted or not facts.terms.require_tls
 
 
-def _they_proved(facts: Facts, accepted: Accepted, identity: str) -> tuple[Facts, Sequence[Event]]:
+def _they_proved(
+    facts: ServerFacts, accepted: Accepted[ServerFacts], identity: str
+) -> tuple[ServerFacts, Sequence[Event]]:
     by_certificate = facts.proof_by_certificate(facts.pair.sender, facts.terms)
     means = by_certificate if accepted.means is Means.EXTERNAL and by_certificate is not None else accepted.means
     return facts.with_proof(facts.pair, means), [PairVerified(pair=facts.pair, means=means)]
 
 
-def _we_proved(facts: Facts, usable: Usable) -> tuple[Facts, Sequence[Event]]:
+def _we_proved(facts: ServerFacts, usable: Usable) -> tuple[ServerFacts, Sequence[Event]]:
     return facts.with_proof(facts.pair, usable.means), [PairVerified(pair=facts.pair, means=usable.means)]

@@ -19,7 +19,7 @@ _OPTIONAL = Element(TLS, "starttls")
 _REQUIRED = Element(TLS, "starttls", {}, [Element(TLS, "required")])
 
 
-class StartTLS(StreamFeature):
+class StartTLS(StreamFeature[Facts]):
     """Protects the stream before anything else is sent."""
 
     name = "starttls"
@@ -55,20 +55,9 @@ class StartTLS(StreamFeature):
             raise TLSFailed("the other server offered STARTTLS and then failed to start it")
         raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> is not expected here")
 
-    def answered(self, facts: Facts, answer: object) -> Step:
+    def answered(self, facts: Facts, answer: Secured) -> Step:
         """Restart the stream under TLS, with no facts but our own and those of TLS."""
-        assert isinstance(answer, Secured)
-        fresh = Facts(
-            role=facts.role,
-            local=facts.local,
-            remote=facts.remote,
-            terms=facts.terms,
-            resuming=facts.resuming,
-            tried=_TRIED,
-            tls=answer.tls,
-            certificate=answer.certificate,
-        )
-        return Step(facts=fresh, then=Then.RESTART)
+        return Step(facts=facts.under_tls(answer.tls, answer.certificate, _TRIED), then=Then.RESTART)
 
     def is_complete(self, facts: Facts) -> bool:
         """Hold stanzas until TLS, if it is required."""

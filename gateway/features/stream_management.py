@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from gateway.stream.acknowledgements import MODULUS
 from gateway.stream.events import Event, Order
-from gateway.stream.facts import Facts, Management, Role
+from gateway.stream.facts import Management, NegotiatedFacts, NegotiatedT, Role, ServerFacts
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.stream.records import replace
 from gateway.xmpp.addresses import Address
@@ -121,7 +121,7 @@ class Acknowledged(Event):
 _OFFER = Element(STREAM_MANAGEMENT, "sm")
 
 
-class StreamManagement(StreamFeature):
+class StreamManagement(StreamFeature[NegotiatedT]):
     """Enables acknowledgements, and resumes streams."""
 
     name = "stream-management"
@@ -132,20 +132,20 @@ class StreamManagement(StreamFeature):
 
     def __init__(
         self,
-        offers: Callable[[Facts], bool],
-        may_enable: Callable[[Facts], bool],
-        may_resume: Callable[[Facts], bool] | None = None,
+        offers: Callable[[NegotiatedT], bool],
+        may_enable: Callable[[NegotiatedT], bool],
+        may_resume: Callable[[NegotiatedT], bool] | None = None,
     ) -> None:
         """The arguments say under which facts to offer, enable and resume it; for clients they differ."""
         self._offers = offers
         self._may_enable = may_enable
         self._may_resume = may_resume or may_enable
 
-    def offer(self, facts: Facts) -> Element | None:
+    def offer(self, facts: NegotiatedT) -> Element | None:
         """Offer `<sm/>` where it may follow without a further restart."""
         return _OFFER if self._offers(facts) else None
 
-    def begin(self, facts: Facts, offered: Element) -> Step | None:
+    def begin(self, facts: NegotiatedT, offered: Element) -> Step | None:
         """Resume a broken stream if there is one, else enable."""
         if offered.first(STREAM_MANAGEMENT, "sm") is None or not self._may_enable(facts):
             return None
@@ -156,7 +156,7 @@ class StreamManagement(StreamFeature):
         )
         return Step(facts=replace(facts, management=Management.RESUMING), outputs=[resume], then=Then.CONTINUE)
 
-    def receive(self, facts: Facts, element: Element) -> Step:
+    def receive(self, facts: NegotiatedT, element: Element) -> Step:
         """Take any element of stream management, if its role and time are right."""
         if element.name in ("r", "a"):
             return _acknowledging(facts, element)
@@ -166,7 +166,7 @@ class StreamManagement(StreamFeature):
             return _answered(facts, element)
         raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> is not expected here")
 
-    def _asked(self, facts: Facts, element: Element) -> Step:
+    def _asked(self, facts: NegotiatedT, element: Element) -> Step:
         """Receiving entity: leave the decision to the session."""
         if facts.management is not Management.NONE:
             raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, "this stream is already managed")
@@ -180,26 +180,23 @@ class StreamManagement(StreamFeature):
             order = GrantManagement(resumable=element.get("resume") in ("true", "1"))
         return Step(facts=facts, outputs=[order], then=Then.SUSPEND)
 
-    def answered(self, facts: Facts, answer: object) -> Step:
+    def answered(self, facts: NegotiatedT, answer: ManagementGranted | ResumptionDecided) -> Step:
         """Receiving entity: send the session's decision."""
         if isinstance(answer, ManagementGranted):
             granted = {"id": answer.id, "resume": "true", "max": str(answer.seconds)} if answer.id is not None else {}
             enabled = Element(STREAM_MANAGEMENT, "enabled", granted)
             return Step(facts=replace(facts, management=Management.ON), outputs=[enabled])
-        assert isinstance(answer, ResumptionDecided)
         if not answer.resumed:
             return _failed(facts, StanzaCondition.ITEM_NOT_FOUND, answer.h)
-        assert answer.h is not None
         resumed = Element(STREAM_MANAGEMENT, "resumed", {"h": str(answer.h), "previd": answer.id})
-        on = replace(facts, management=Management.ON, client=answer.client or facts.client)
-        return Step(facts=on, outputs=[resumed], then=Then.CONTINUE)
+        return Step(facts=facts.resumed(answer.client), outputs=[resumed], then=Then.CONTINUE)
 
-    def closing(self, facts: Facts) -> Sequence[Event]:
+    def closing(self, facts: NegotiatedT) -> Sequence[Event]:
         """Acknowledge what was handled before the stream is closed, or it would be sent again (XEP-0198 §4)."""
         return [LastAcknowledgement()] if facts.management is Management.ON else []
 
 
-def between_servers() -> StreamManagement:
+def between_servers() -> StreamManagement[ServerFacts]:
     """Return the feature for streams between servers: once the stream's pair is proved, if our terms allow it.
 
     It is already offered beside dialback, because no further features are sent after that.
@@ -207,23 +204,23 @@ def between_servers() -> StreamManagement:
     return StreamManagement(_offered_to_servers, _is_proved)
 
 
-def _offered_to_servers(facts: Facts) -> bool:
+def _offered_to_servers(facts: ServerFacts) -> bool:
     protected = facts.encrypted or not facts.terms.require_tls
     proof = facts.proof_by_certificate(facts.remote, facts.terms) if facts.remote is not None else None
     restarts = not facts.proofs and proof is not None
     return facts.terms.managed and protected and not restarts
 
 
-def _is_proved(facts: Facts) -> bool:
+def _is_proved(facts: ServerFacts) -> bool:
     return facts.terms.managed and facts.remote is not None and facts.proves(facts.pair)
 
 
-def _enabling(facts: Facts) -> Step:
+def _enabling(facts: NegotiatedFacts) -> Step:
     enable = Element(STREAM_MANAGEMENT, "enable", {"resume": "true"})
     return Step(facts=replace(facts, management=Management.ON), outputs=[enable], then=Then.CONTINUE)
 
 
-def _answered(facts: Facts, element: Element) -> Step:
+def _answered(facts: NegotiatedFacts, element: Element) -> Step:
     """Initiating entity: take the other side's decision."""
     if element.name == "enabled" and facts.management is Management.ON:
         resumable = element.get("resume") in ("true", "1")
@@ -245,14 +242,14 @@ def _answered(facts: Facts, element: Element) -> Step:
     raise StreamError(StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{element.name}/> is not expected here")
 
 
-def _acknowledging(facts: Facts, element: Element) -> Step:
+def _acknowledging(facts: NegotiatedFacts, element: Element) -> Step:
     if facts.management is not Management.ON:
         return Step(facts=facts)  # there is nothing that it could be about
     event = AcknowledgementRequested() if element.name == "r" else Acknowledged(h=_count(element))
     return Step(facts=facts, outputs=[event])
 
 
-def _failed(facts: Facts, condition: StanzaCondition, h: int | None = None) -> Step:
+def _failed(facts: NegotiatedFacts, condition: StanzaCondition, h: int | None = None) -> Step:
     counted = {"h": str(h)} if h is not None else {}
     failed = Element(STREAM_MANAGEMENT, "failed", counted, [Element(STANZA_ERRORS, str(condition))])
     return Step(facts=facts, outputs=[failed])

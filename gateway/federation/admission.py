@@ -14,9 +14,9 @@ from twisted.internet.defer import Deferred
 
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import Publish, StanzasPassed
-from gateway.routing.policy import Domains, check_inbound
+from gateway.routing.policy import Domains, are_between, check_inbound
 from gateway.routing.router import Router
-from gateway.stream.facts import Facts
+from gateway.stream.facts import ServerFacts
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import StanzaDropped, StanzaError, StreamError
 from gateway.xmpp.faults import Fault, StreamKind, refusal
@@ -31,18 +31,18 @@ class Admission:
         self._router = router
         self._publish = publish
 
-    def admit(self, stanzas: Sequence[Stanza], facts: Facts) -> tuple[int, StreamError | None]:
+    def admit(self, stanzas: Sequence[Stanza], facts: ServerFacts) -> tuple[int, StreamError | None]:
         """Route a batch; return how many stanzas were dealt with, and the error of the one that ends the stream."""
         admitted = facts.admitted
         handled, ended = 0, None
         try:
-            for pair, run in groupby(stanzas, domains_of):
-                if pair is not None and pair in admitted:
-                    of_pair = list(run)
-                    self._router.route_all(*pair, of_pair)
-                    handled += len(of_pair)
+            for way, run in groupby(stanzas, domains_of):
+                together = list(run)
+                if are_between(together, way, admitted):
+                    self._router.route_all(together)
+                    handled += len(together)
                     continue
-                for stanza in run:
+                for stanza in together:
                     self._refuse(stanza, facts)
                     handled += 1
         except StreamError as error:
@@ -59,21 +59,19 @@ class Admission:
         )
         return handled, ended
 
-    def drop(self, stanzas: Sequence[Stanza], facts: Facts) -> None:
+    def drop(self, stanzas: Sequence[Stanza], facts: ServerFacts) -> None:
         """Drop a batch that came in on a one-way stream of ours."""
-        assert facts.local is not None
         error = refusal(Fault.ONE_WAY, StreamKind.SERVER, "stanzas are not accepted on this stream")
         assert isinstance(error, StanzaError | StanzaDropped)
         for stanza in stanzas:
-            self._router.refuse(stanza, error, Address.make("", facts.local, ""))
+            self._router.refuse(stanza, error, Address.make("", facts.our_domain, ""))
 
     def flush(self) -> Deferred[None] | None:
         """Write everything that was routed; return as `IRouter.flush` does."""
         return self._router.flush()
 
-    def _refuse(self, stanza: Stanza, facts: Facts) -> None:
+    def _refuse(self, stanza: Stanza, facts: ServerFacts) -> None:
         try:
             check_inbound(stanza, facts, self._domains)
         except (StanzaError, StanzaDropped) as error:
-            assert facts.local is not None
-            self._router.refuse(stanza, error, Address.make("", facts.local, ""))
+            self._router.refuse(stanza, error, Address.make("", facts.our_domain, ""))

@@ -15,7 +15,7 @@ from gateway.notices.notices import Publish, TooMuch
 from gateway.routing.interfaces import IRoute
 from gateway.routing.router import Router
 from gateway.xmpp.errors import StanzaCondition, StanzaError
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 _TELL_SECONDS = 10.0
 
@@ -32,9 +32,8 @@ class CrowdedOut:
         self._seconds = seconds
         self._complaints = Seldom(_TELL_SECONDS)
 
-    def deliver(self, stanza: Stanza) -> None:
+    def deliver(self, stanza: AddressedStanza) -> None:
         """Bounce the stanza."""
-        assert stanza.to is not None
         if self._complaints.say("", self._seconds()) is not None:  # for all domains together
             why = f"{self._most} other routes are in use ([limits] routes)"
             self._publish(TooMuch(domain=stanza.to.domain, why=why))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import GatewayError, StanzaCondition, StanzaError, StreamCondition
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +137,9 @@ def combined(failures: Sequence[DeliveryFailed], *, definite: bool = True) -> De
     return DeliveryFailed("; then ".join(reasons), told, of_the_pair=of_the_pair)
 
 
+ByPair = Mapping[DomainPair, list[AddressedStanza]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StreamEnd:
     """How a stream ended, for the routes that sent on it."""
@@ -148,17 +151,15 @@ class StreamEnd:
     in_vain: bool = False  # something was sent, and nothing was acknowledged although it could have been
     led_on: bool = False  # something was acknowledged
     resuming: bool = False  # what was not acknowledged is returned later
-    returned: Mapping[DomainPair, list[Stanza]] = field(default_factory=dict)  # not acknowledged: to be sent again
-    in_doubt: Mapping[DomainPair, list[Stanza]] = field(default_factory=dict)  # not acknowledged, while `resuming`
+    returned: ByPair = field(default_factory=dict)  # not acknowledged: to be sent again
+    in_doubt: ByPair = field(default_factory=dict)  # not acknowledged, while `resuming`
     theirs: bool = False  # the other side ended it, or it broke
-    blamed: Stanza | None = None  # most likely the stanza over which the other side ended the stream
+    blamed: AddressedStanza | None = None  # most likely the stanza over which the other side ended the stream
 
 
-def by_pair(stanzas: Sequence[Stanza]) -> dict[DomainPair, list[Stanza]]:
+def by_pair(stanzas: Sequence[AddressedStanza]) -> dict[DomainPair, list[AddressedStanza]]:
     """Return stanzas by their pair of domains."""
-    sorted_: defaultdict[DomainPair, list[Stanza]] = defaultdict(list)
+    sorted_: defaultdict[DomainPair, list[AddressedStanza]] = defaultdict(list)
     for stanza in stanzas:
-        assert stanza.from_ is not None
-        assert stanza.to is not None
-        sorted_[DomainPair(stanza.from_.domain, stanza.to.domain)].append(stanza)
+        sorted_[stanza.pair].append(stanza)
     return dict(sorted_)

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gateway.features.stream_management import REQUEST
 from gateway.stream.acknowledgements import Acknowledgements
-from gateway.xmpp.stanzas import Stanza
+from gateway.timing.waiters import Waiters
+from gateway.xmpp.stanzas import AddressedStanza
 
 
 class _Unsafe:
@@ -36,7 +36,7 @@ class Ledger:
 
     def __init__(
         self,
-        acknowledgements: Acknowledgements[Stanza],
+        acknowledgements: Acknowledgements[AddressedStanza],
         clock: IReactorTime,
         patience: float,
         silent: Callable[[], None],
@@ -47,19 +47,20 @@ class Ledger:
         `acknowledged_before` is the number of stanzas acknowledged when an earlier connection of this stream broke.
         """
         self.acknowledgements = acknowledgements
+        acknowledgements.forget_question()  # of an earlier connection
         self.id: str | None = None  # by which the stream can be resumed
         self.careful_for = 0  # send this many stanzas one by one, each when the one before was acknowledged
         self._acknowledged_before = acknowledged_before
         self.has_given_up = False  # the other side did not answer
         self.was_resumed = False  # it resumes a stream that broke
-        self.latest: Sequence[Stanza] = ()  # the stanzas acknowledged last
+        self.latest: Sequence[AddressedStanza] = ()  # the stanzas acknowledged last
         self.counts = False  # incoming stanzas are counted, since both sides enabled it
         self._clock = clock
         self._patience = patience
         self._silent = silent
         self._asked_at: float | None = None
-        self._watch: Any = None
-        self._waiting: list[Deferred[None]] = []
+        self._watch: IDelayedCall | None = None
+        self._waiting = Waiters()
         self._unsafe: deque[_Unsafe] = deque()  # counted when they are safe
         self._is_short = False  # an answer was given that left out unsafe stanzas
 
@@ -70,9 +71,7 @@ class Ledger:
 
     def room(self) -> Deferred[None]:
         """Return a Deferred that fires when there is room again."""
-        wait: Deferred[None] = Deferred()
-        self._waiting.append(wait)
-        return wait
+        return self._waiting.wait()
 
     @property
     def led_on(self) -> bool:
@@ -84,7 +83,7 @@ class Ledger:
         """Return whether something was sent on this connection, and none of it was acknowledged."""
         return len(self.acknowledgements) > 0 and not self.led_on
 
-    def sending(self, batch: Sequence[Stanza], data: bytes) -> bytes:
+    def sending(self, batch: Sequence[AddressedStanza], data: bytes) -> bytes:
         """Record a batch that is being sent; return the bytes to write."""
         self.acknowledgements.add(batch, len(data))
         return data + self._question()
@@ -129,7 +128,7 @@ class Ledger:
         self.careful_for = max(0, self.careful_for - len(new))
         self._asked_at = None
         if self.has_room:
-            self._release()
+            self._waiting.release()
         return self._question() if len(self.acknowledgements) else b""
 
     def close(self) -> None:
@@ -137,10 +136,10 @@ class Ledger:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        self._release()
+        self._waiting.release()
 
     def _question(self) -> bytes:
-        if self._asked_at is not None:
+        if not self.acknowledgements.ask():
             return b""
         self._asked_at = self._clock.seconds()
         if self._watch is None:
@@ -158,8 +157,3 @@ class Ledger:
             self._silent()
         else:
             self._watch = self._clock.callLater(left, self._look)
-
-    def _release(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for wait in waiting:
-            wait.callback(None)

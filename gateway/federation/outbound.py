@@ -166,16 +166,15 @@ class OutboundSession(ServerSession):
             self._ledger = None
 
     def _resumed(self, resumed: StreamResumed) -> None:
-        assert self._resuming is not None
-        acknowledgements = self._resuming.acknowledgements
-        before = acknowledgements.acknowledged
-        self._resuming.settle(resumed.h)
-        self._manage(acknowledgements, self._resuming.id, before)
+        if (broken := self._resuming) is not None:
+            before = broken.acknowledgements.acknowledged
+            broken.settle(resumed.h)
+            self._manage(broken.acknowledgements, broken.id, before)
         self._settle(self.pair)
 
     def _resumption_refused(self, refused: ResumptionRefused) -> None:
-        assert self._resuming is not None
-        self._resuming.settle(refused.h)
+        if self._resuming is not None:
+            self._resuming.settle(refused.h)
         self._manage(Acknowledgements())
         self._settle(self.pair)
 

@@ -16,14 +16,15 @@ from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gateway.federation.delivery import DeliveryFailed, by_pair
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.facts import Resumable
+from gateway.timing.waiters import Waiters
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StreamError
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 RESUME_SECONDS = 60.0
 """The time for which a broken stream is kept."""
@@ -34,7 +35,7 @@ ATTEMPT_SECONDS = 10.0
 
 Unsafe = Callable[[], "Deferred[None] | None"]
 """None where everything that came is kept; else a Deferred that fires when what came until now is."""
-TakeBack = Callable[[Sequence[Stanza]], None]
+TakeBack = Callable[[Sequence[AddressedStanza]], None]
 
 
 class BrokenStream:
@@ -44,7 +45,7 @@ class BrokenStream:
         self,
         pair: DomainPair,
         id_: str,
-        acknowledgements: Acknowledgements[Stanza],
+        acknowledgements: Acknowledgements[AddressedStanza],
         routes: Mapping[DomainPair, TakeBack],
         *,
         is_ours: bool,
@@ -58,7 +59,7 @@ class BrokenStream:
         self.is_over = False
         self._routes = dict(routes)
         self._bidirectional = bidirectional
-        self._waiting: list[Deferred[None]] = []
+        self._waiting = Waiters()
 
     @property
     def pairs(self) -> Sequence[DomainPair]:
@@ -88,17 +89,12 @@ class BrokenStream:
 
     def wait(self) -> Deferred[None]:
         """Return a Deferred that fires when the outcome is known; it fails with DeliveryFailed when it is cancelled."""
-        wait: Deferred[None] = Deferred(_given_up)
-        self._waiting.append(wait)
-        return wait
+        return self._waiting.wait(_given_up)
 
     def end(self) -> None:
         """Let everybody continue, because the outcome is known."""
         self.is_over = True
-        waiting, self._waiting = self._waiting, []
-        for wait in waiting:
-            if not wait.called:
-                wait.callback(None)
+        self._waiting.release()
 
 
 def _given_up(wait: Deferred[None]) -> None:
@@ -123,9 +119,9 @@ class BrokenStreams:
         self._reopen = reopen
         self._by_pair: dict[DomainPair, BrokenStream] = {}
         self._by_id: dict[str, BrokenStream] = {}
-        self._timers: dict[BrokenStream, Any] = {}
+        self._timers: dict[BrokenStream, IDelayedCall] = {}
         self._attempts: dict[BrokenStream, Deferred[Any]] = {}
-        self._pauses: dict[BrokenStream, Any] = {}
+        self._pauses: dict[BrokenStream, IDelayedCall] = {}
         self._is_stopped = False
 
     def __len__(self) -> int:

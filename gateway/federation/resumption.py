@@ -13,7 +13,7 @@ from typing import Protocol
 from gateway.bounds.tables import Bounded, family
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.xmpp.addresses import DomainPair
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 MOST_BROKEN = 10_000
 """The most broken streams that can be resumed."""
@@ -32,7 +32,7 @@ class Superseded(Protocol):
 @dataclass(kw_only=True)
 class _Kept:
     pair: DomainPair
-    acknowledgements: Acknowledgements[Stanza]
+    acknowledgements: Acknowledgements[AddressedStanza]
     session: Superseded | None
     until: float
 
@@ -50,7 +50,7 @@ class Resumables:
     def __len__(self) -> int:
         return len(self._living) + len(self._broken)
 
-    def keep(self, pair: DomainPair, acknowledgements: Acknowledgements[Stanza], session: Superseded) -> str:
+    def keep(self, pair: DomainPair, acknowledgements: Acknowledgements[AddressedStanza], session: Superseded) -> str:
         """Make a stream resumable from now on; return its id."""
         id_ = self._new_id()
         self._living[id_] = _Kept(pair=pair, acknowledgements=acknowledgements, session=session, until=0)
@@ -72,7 +72,7 @@ class Resumables:
         if kept is not None and kept.session is session:
             del self._living[id_]
 
-    def resume(self, id_: str, pair: DomainPair, session: Superseded) -> Acknowledgements[Stanza] | None:
+    def resume(self, id_: str, pair: DomainPair, session: Superseded) -> Acknowledgements[AddressedStanza] | None:
         """Resume the stream of that id, if it is one of exactly this pair; its old connection handles nothing more."""
         self._forget_late()
         kept = self._living.get(id_) or self._broken.get(id_)

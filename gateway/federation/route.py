@@ -41,9 +41,9 @@ from gateway.routing.router import Router
 from gateway.timing.timers import Timers
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.errors import Misuse, StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import PING
-from gateway.xmpp.stanzas import CONTENT, Stanza
+from gateway.xmpp.stanzas import CONTENT, AddressedStanza
 
 RETRY_SECONDS = 15.0
 """Seconds before the next attempt, unless something else determines it."""
@@ -105,7 +105,7 @@ class RemoteRoute:
         self._opening: Deferred[ServerSession] | None = None
         self._timers = Timers(clock)
         self._careful_for = 0  # returned stanzas, which the next managed stream sends one by one
-        self._suspect: Stanza | None = None  # the stanza that came back alone
+        self._suspect: AddressedStanza | None = None  # the stanza that came back alone
         self._unanswered: frozenset[RequestKey] = frozenset()  # sent on a stream that has ended
         self._keeper = keeper
         self._backlog = KeptBacklog(pair, keeper, self) if keeper is not None else None
@@ -142,7 +142,7 @@ class RemoteRoute:
 
     # -- as an IRoute ------------------------------------------------------------------------------------------------
 
-    def deliver(self, stanza: Stanza) -> None:
+    def deliver(self, stanza: AddressedStanza) -> None:
         """Write it with the next flush, or let it wait for a stream."""
         if self.outflow.flows:
             self.outflow.add(stanza)
@@ -150,7 +150,7 @@ class RemoteRoute:
             text = f"nothing is exchanged with {self.pair.target}"
             self._router.bounce(stanza, StanzaError(StanzaCondition.NOT_ALLOWED, text))
             self._leave_when_at_rest()
-        elif self._keeps and self._keep(stanza):
+        elif self._backlog is not None and self._keeps and self._keep(stanza, self._backlog):
             pass
         elif self.disposition is Disposition.CATCHING_UP and not len(self.outflow):
             self.outflow.add(stanza)
@@ -159,27 +159,26 @@ class RemoteRoute:
         elif self.disposition in (Disposition.IDLE, Disposition.WAITING):
             self._begin()
 
-    def _keep(self, stanza: Stanza) -> bool:
+    def _keep(self, stanza: AddressedStanza, backlog: KeptBacklog) -> bool:
         """Keep a stanza that cannot be written at once, or have it follow what is kept.
 
         False where it waits in memory, as without an outbox; so it does on an open stream, until it is overdue.
         """
         if self.disposition is Disposition.SENDING:
             return False
-        assert self._backlog is not None
         if self.disposition in (Disposition.IDLE, Disposition.WAITING):
             failed = self._failed_lately()
             if failed is not None and failed.told in _DEFINITE:
                 self._router.bounce(stanza, failed.stanza_error(self.pair.target))
                 self._leave_when_at_rest()
                 return True
-        if self._backlog.takes(stanza):
+        if backlog.takes(stanza):
             if self.disposition is Disposition.IDLE:
                 self._begin()
             return True
-        if self._is_held or not self._backlog.must_follow:
+        if self._is_held or not backlog.must_follow:
             return False
-        if not self._backlog.follow(stanza):
+        if not backlog.follow(stanza):
             self.outflow.refused += 1
             self._refuse(stanza)
         elif self.disposition in (Disposition.IDLE, Disposition.WAITING):
@@ -188,9 +187,8 @@ class RemoteRoute:
 
     def _spill(self) -> None:
         """Something waits for room on an open stream for too long to be left in memory alone."""
-        session, backlog = self._session, self._backlog
-        assert self._keeper is not None
-        if session is None or backlog is None or self.rules.keep.level == "no" or not self._keeper.takes:
+        session, backlog, keeper = self._session, self._backlog, self._keeper
+        if session is None or backlog is None or keeper is None or self.rules.keep.level == "no" or not keeper.takes:
             return
         self.disposition = Disposition.CATCHING_UP
         self.outflow.divert(True)
@@ -199,7 +197,7 @@ class RemoteRoute:
             self._begin_backlog(session, backlog)
         backlog.spill(waiting)
 
-    def _refuse(self, stanza: Stanza) -> None:
+    def _refuse(self, stanza: AddressedStanza) -> None:
         """Bounce a stanza because too many wait; that is logged once until all have been sent or bounced."""
         domain = self.pair.target
         if self.outflow.refused == 1:
@@ -216,6 +214,12 @@ class RemoteRoute:
         for_the_disk = self._backlog.flush()
         return wait if for_the_disk is None else for_the_disk
 
+    @property
+    def _open_session(self) -> ServerSession:
+        if self._session is None:
+            raise Misuse(f"there is no stream for {self.pair}")
+        return self._session
+
     # -- as the outflow's channel ------------------------------------------------------------------------------------
 
     @property
@@ -225,13 +229,11 @@ class RemoteRoute:
 
     def room(self) -> Deferred[None] | None:
         """As `Channel.room`."""
-        assert self._session is not None
-        return self._session.room()
+        return self._open_session.room()
 
-    def send(self, batch: Sequence[Stanza]) -> None:
+    def send(self, batch: Sequence[AddressedStanza]) -> None:
         """As `Channel.send`."""
-        session = self._session
-        assert session is not None
+        session = self._open_session
         data = b"".join([stanza.raw for stanza in batch])
         if session.largest is not None and len(data) > session.largest:
             batch = self._without_larger(batch, session.largest)
@@ -247,7 +249,7 @@ class RemoteRoute:
         session.send(batch, data)
         self._tell_passed(batch, len(data))
 
-    def _tell_passed(self, batch: Sequence[Stanza], size: int) -> None:
+    def _tell_passed(self, batch: Sequence[AddressedStanza], size: int) -> None:
         sender, target = self.pair
         self._publish(
             StanzasPassed(came_in=False, via=Kind.SERVER, source=sender, target=target, stanzas=batch, size=size)
@@ -270,7 +272,7 @@ class RemoteRoute:
         """As `Owner.stamps_as`: towards a server behind us we speak for others, but have no right to their names."""
         return self.pair.target if self._router.is_own(self.pair.target) else self.pair.sender
 
-    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
+    def bounce(self, stanza: AddressedStanza, error: StanzaError) -> None:
         """As `Owner.bounce`."""
         self._router.bounce(stanza, error)
         self._flush_soon()
@@ -283,13 +285,12 @@ class RemoteRoute:
         self._router.flush()
         self._leave_when_at_rest()
 
-    def write_kept(self, batch: Sequence[Stanza]) -> Collection[Stanza]:
+    def write_kept(self, batch: Sequence[AddressedStanza]) -> Collection[AddressedStanza]:
         """Write kept stanzas, as `BacklogOwner.write_kept`: they are not lost with the stream,
         so they cause no doubt.
         """
-        session = self._session
-        assert session is not None
-        refused: Collection[Stanza] = ()
+        session = self._open_session
+        refused: Collection[AddressedStanza] = ()
         if session.largest is not None and any(len(stanza.raw) > session.largest for stanza in batch):
             fitting = self._without_larger(batch, session.largest)
             refused = [stanza for stanza in batch if stanza not in fitting]
@@ -301,7 +302,7 @@ class RemoteRoute:
             self._tell_passed(batch, len(data))
         return refused
 
-    def write_follower(self, stanza: Stanza) -> None:
+    def write_follower(self, stanza: AddressedStanza) -> None:
         """As `Owner.write_follower`."""
         self.outflow.add(stanza)
         self.outflow.flush()
@@ -312,14 +313,13 @@ class RemoteRoute:
 
     def ask(self, resource: str, answered: Callable[[], None]) -> None:
         """As `Owner.ask`."""
-        assert self._session is not None
         sender = Address.make("", self.pair.sender, resource).full
         attributes = {"type": "get", "id": resource, "from": sender, "to": self.pair.target}
-        ping = Stanza.from_element(Element(CONTENT, "iq", attributes, [Element(PING, "ping")]))
+        ping = AddressedStanza.from_element(Element(CONTENT, "iq", attributes, [Element(PING, "ping")]))
         self._router.own_questions.ask(ping, lambda _: answered())
-        self._session.send([ping], ping.raw)
+        self._open_session.send([ping], ping.raw)
 
-    def remember_only(self, stanzas: Sequence[Stanza]) -> None:
+    def remember_only(self, stanzas: Sequence[AddressedStanza]) -> None:
         """As `Owner.remember_only`."""
         for stanza in stanzas:
             if self.outflow.flows:
@@ -384,7 +384,7 @@ class RemoteRoute:
         if self.disposition is Disposition.IDLE and self._has_kept:
             self._begin()
 
-    def _without_larger(self, batch: Sequence[Stanza], largest: int) -> Sequence[Stanza]:
+    def _without_larger(self, batch: Sequence[AddressedStanza], largest: int) -> Sequence[AddressedStanza]:
         """Return to their senders the stanzas that are larger than the other side accepts (XEP-0478 §5)."""
         text = f"the server of {self.pair.target} accepts no more than {largest} bytes in one stanza"
         error = StanzaError(StanzaCondition.POLICY_VIOLATION, text)
@@ -541,7 +541,9 @@ class RemoteRoute:
             self._publish(
                 MaybeLost(domain=self.pair.target, count=doubt.count, seconds=doubt.seconds, reason=end.reason)
             )
-        returned = self._keep_rest(end) if self._keeps else end.returned.get(self.pair, ())
+        returned: Sequence[AddressedStanza] = end.returned.get(self.pair, [])
+        if self._backlog is not None and self._keeps:
+            returned = self._keep_rest(end, self._backlog)
         if end.stalled:
             self._bounce_waiting(DeliveryFailed(end.reason))
         self._answer_unanswered()
@@ -550,7 +552,7 @@ class RemoteRoute:
             self._timers.start("doubt", RESUME_SECONDS, self._await_answers)
         else:
             self._await_answers()
-        if end.blamed is not None and _pair_of(end.blamed) == self.pair:
+        if end.blamed is not None and end.blamed.pair == self.pair:
             text = f"the server of {self.pair.target} does not accept it"
             self._router.bounce(end.blamed, StanzaError(StanzaCondition.NOT_ACCEPTABLE, text, reason=end.reason))
             self._router.flush()
@@ -563,10 +565,8 @@ class RemoteRoute:
         elif end.resuming or len(self.outflow) or self._has_kept:
             self._begin()
 
-    def _keep_rest(self, end: StreamEnd) -> Sequence[Stanza]:
+    def _keep_rest(self, end: StreamEnd, backlog: KeptBacklog) -> Sequence[AddressedStanza]:
         """Keep unacknowledged stanzas of a broken stream, and those that waited; return those that are not kept."""
-        backlog = self._backlog
-        assert backlog is not None
         returned = end.returned.get(self.pair, [])
         waiting = self.outflow.take_all()
         kept = backlog.broke(
@@ -575,23 +575,23 @@ class RemoteRoute:
             resuming=end.resuming,
             blamed=end.blamed,
         )
-        self.outflow.put_first([each for each in waiting if not backlog.takes(each) and not self._follows(each)])
+        left = [each for each in waiting if not backlog.takes(each) and not self._follows(each, backlog)]
+        self.outflow.put_first(left)
         backlog.flush()
         return [each for each in returned if id(each) not in kept]
 
-    def _follows(self, stanza: Stanza) -> bool:
+    def _follows(self, stanza: AddressedStanza, backlog: KeptBacklog) -> bool:
         """Have a stanza that is not kept follow what is, where there is something to follow."""
-        assert self._backlog is not None
-        return not self._is_held and self._backlog.must_follow and self._backlog.follow(stanza)
+        return not self._is_held and backlog.must_follow and backlog.follow(stanza)
 
-    def _take_back(self, stanzas: Sequence[Stanza]) -> None:
+    def _take_back(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Take the stanzas that a broken stream turned out to have lost."""
         if self._backlog is not None:
             stanzas = self._backlog.returned(stanzas)
         if stanzas:
             self._send_again(stanzas)
 
-    def _send_again(self, stanzas: Sequence[Stanza]) -> None:
+    def _send_again(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Send stanzas again, before everything else, because a broken stream did not acknowledge them."""
         for stanza in stanzas:
             if stanza.is_request:  # it will be registered again
@@ -607,7 +607,7 @@ class RemoteRoute:
         if self.disposition is Disposition.IDLE:
             self._begin()
 
-    def _without_blamed(self, stanzas: Sequence[Stanza]) -> Sequence[Stanza]:
+    def _without_blamed(self, stanzas: Sequence[AddressedStanza]) -> Sequence[AddressedStanza]:
         """Bounce the stanza that came back alone for the second time: streams end over it, and others wait."""
         if len(stanzas) > 1:
             self._suspect = None
@@ -656,12 +656,6 @@ class RemoteRoute:
         self._failed(DeliveryFailed("this gateway is being shut down"))
 
 
-def _mirrored(request: Stanza) -> Stanza:
+def _mirrored(request: AddressedStanza) -> AddressedStanza:
     """Return a response to a request, with only its addresses and id."""
-    return Stanza("iq", b"", request.from_, request.to, "error", request.id)
-
-
-def _pair_of(stanza: Stanza) -> DomainPair:
-    assert stanza.from_ is not None
-    assert stanza.to is not None
-    return DomainPair(stanza.from_.domain, stanza.to.domain)
+    return AddressedStanza("iq", b"", request.from_, request.to, "error", request.id)

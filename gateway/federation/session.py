@@ -36,13 +36,13 @@ from gateway.notices.attempts.narration import Narrator
 from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.stream.events import PairChecked, VerificationAnswered
-from gateway.stream.facts import Facts, Role
+from gateway.stream.facts import Role, ServerFacts
 from gateway.stream.lives import after
 from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import StreamCondition, StreamError
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
 # Errors that end a stream although nothing sent on it was wrong.
 _BLAMELESS = {
@@ -78,7 +78,7 @@ class StreamUser:
     """A route that sends on a stream: it learns how the stream ended, and gets back what must be sent again."""
 
     ended: Callable[[StreamEnd], None]
-    take_back: Callable[[Sequence[Stanza]], None]
+    take_back: Callable[[Sequence[AddressedStanza]], None]
 
 
 class ServerSession:
@@ -95,14 +95,13 @@ class ServerSession:
         self._ledger: Ledger | None = None
         self._pace: Pace | None = None
         self._users: dict[DomainPair, StreamUser] = {}
-        # called with the stanzas that are acknowledged
-        self._told: dict[DomainPair, Callable[[Sequence[Stanza]], None]] = {}
+        self._told: dict[DomainPair, Callable[[Sequence[AddressedStanza]], None]] = {}  # of what is acknowledged
         self._life = Life.HEARING
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> ServerFacts:
         """The facts that the stream has proved and negotiated."""
-        return self.connection.stream.facts
+        return ServerFacts.of(self.connection.stream.facts)
 
     @property
     def is_usable(self) -> bool:
@@ -122,7 +121,7 @@ class ServerSession:
         """Register a route of this pair that sends on this stream from now on."""
         self._users[pair] = user
 
-    def watch(self, pair: DomainPair, acknowledged: Callable[[Sequence[Stanza]], None]) -> None:
+    def watch(self, pair: DomainPair, acknowledged: Callable[[Sequence[AddressedStanza]], None]) -> None:
         """Call `acknowledged` with every acknowledged stanza of this pair, of all that is sent on this stream."""
         self._told[pair] = acknowledged
 
@@ -164,7 +163,7 @@ class ServerSession:
             return self._ledger.room()
         return self.connection.room()
 
-    def send(self, batch: Sequence[Stanza], data: bytes | None = None) -> None:
+    def send(self, batch: Sequence[AddressedStanza], data: bytes | None = None) -> None:
         """Write a batch; `data` are its bytes, if the caller has joined them already."""
         if data is None:
             data = b"".join([stanza.raw for stanza in batch])
@@ -255,7 +254,10 @@ class ServerSession:
     # -- stream management -------------------------------------------------------------------------------------------
 
     def _manage(
-        self, acknowledgements: Acknowledgements[Stanza], resumed: str | None = None, acknowledged_before: int = 0
+        self,
+        acknowledgements: Acknowledgements[AddressedStanza],
+        resumed: str | None = None,
+        acknowledged_before: int = 0,
     ) -> Ledger:
         """Start a ledger, or continue that of a stream that is resumed by its id."""
         silent = f"it acknowledged nothing for {self._tools.patience:g} s ([peers] stream_management)"

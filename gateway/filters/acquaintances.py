@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from gateway.bounds.tables import Bounded
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 MOST_ACQUAINTANCES = 200_000
 REMEMBERED_SECONDS = 30 * 86400.0
@@ -28,7 +28,7 @@ class Acquaintances:
     def __len__(self) -> int:
         return len(self._pairs)
 
-    def note(self, stanza: Stanza, now: float) -> None:
+    def note(self, stanza: AddressedStanza, now: float) -> None:
         """Remember whom one of ours writes to."""
         ours, theirs = stanza.from_, stanza.to
         if ours is None or theirs is None or stanza.type in _NOT_OF_ACCORD or stanza.is_response:

@@ -29,7 +29,7 @@ from gateway.notices.notices import Publish
 from gateway.routing.interfaces import IBorder
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition, StanzaDropped, StanzaError
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 MOST_PLANS = 20_000
 """Pairs of domains whose plan is remembered; when there are more, all plans are made again as they are needed."""
@@ -43,20 +43,20 @@ RULE = "filter"
 class Passing(Protocol):
     """What the border needs of the router."""
 
-    def pass_on(self, stanza: Stanza) -> None: ...
-    def bounce(self, stanza: Stanza, error: StanzaError) -> None: ...
-    def end(self, stanza: Stanza, why: StanzaDropped) -> None: ...
+    def pass_on(self, stanza: AddressedStanza) -> None: ...
+    def bounce(self, stanza: AddressedStanza, error: StanzaError) -> None: ...
+    def end(self, stanza: AddressedStanza, why: StanzaDropped) -> None: ...
     def flush(self) -> Deferred[None] | None: ...
 
 
 class Holding(Protocol):
     """Where stanzas are held back for an operator to look at."""
 
-    def hold(self, pair: DomainPair, stanza: Stanza, rule: str) -> bool:
+    def hold(self, pair: DomainPair, stanza: AddressedStanza, rule: str) -> bool:
         """Hold one back; False where there is no room."""
 
 
-Report = Callable[[FilterRule, Stanza], None]
+Report = Callable[[FilterRule, AddressedStanza], None]
 _Decided = Generator[Deferred[Any], Any, tuple[FilterRule | None, Decision]]
 _PASSED = (None, Decision(act=Act.PASS))
 _BUSY = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too many stanzas are waiting to be let in")
@@ -80,7 +80,7 @@ class Border:
         publish: Publish,
         holding: Holding,
         report: Report,
-        taken: Callable[[Stanza], bool] = lambda stanza: False,
+        taken: Callable[[AddressedStanza], bool] = lambda stanza: False,
     ) -> None:
         """`taken` says whether a stanza is for ourselves: the word of a block list."""
         self.acquaintances = acquaintances
@@ -101,7 +101,7 @@ class Border:
         self._filters: Mapping[str, IFilter] = {}
         self._planner = Planner((), self._surroundings(), {})
         self._plans: dict[tuple[Domain, Domain], Plan | bool] = {}  # False: there is none
-        self._behind: dict[DomainPair, deque[tuple[Plan, Stanza]]] = {}
+        self._behind: dict[DomainPair, deque[tuple[Plan, AddressedStanza]]] = {}
         self._rooms: list[Deferred[None]] = []
 
     # -- the rules in force ------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ class Border:
             return Crossing.IN
         return Crossing.INSIDE if self._is_own(pair.target) else Crossing.OUT
 
-    def lets_through(self, plan: Plan, stanza: Stanza) -> bool:
+    def lets_through(self, plan: Plan, stanza: AddressedStanza) -> bool:
         """Return whether the router may have the stanza now."""
         behind = self._behind.get(plan.pair) if self._behind else None
         if behind is None:
@@ -192,7 +192,7 @@ class Border:
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 
-    def _look_at(self, plan: Plan, stanza: Stanza) -> bool:
+    def _look_at(self, plan: Plan, stanza: AddressedStanza) -> bool:
         steps = self._decide(plan, stanza)
         try:
             wait = next(steps)
@@ -204,7 +204,9 @@ class Border:
         self._await(wait, steps, plan, stanza, room)
         return False
 
-    def _await(self, wait: Deferred[Any], steps: _Decided, plan: Plan, stanza: Stanza, room: Deferred[None]) -> None:
+    def _await(
+        self, wait: Deferred[Any], steps: _Decided, plan: Plan, stanza: AddressedStanza, room: Deferred[None]
+    ) -> None:
         def resume(result: Any) -> None:
             try:
                 further = steps.send(result)
@@ -232,7 +234,7 @@ class Border:
             room.callback(None)
         self._router.flush()
 
-    def _decide(self, plan: Plan, stanza: Stanza) -> _Decided:
+    def _decide(self, plan: Plan, stanza: AddressedStanza) -> _Decided:
         """Ask the rules in turn; yield every Deferred that has to be waited for, and take its result, or a Failure."""
         if plan.is_noted:
             self.acquaintances.note(stanza, self._time_of_day())
@@ -263,7 +265,7 @@ class Border:
                 self._take_note(rule, decision, seen, plan)
         return _PASSED
 
-    def _ask(self, rule: FilterRule, judge: Callable[[Stanza], Any], stanza: Stanza) -> Any:
+    def _ask(self, rule: FilterRule, judge: Callable[[AddressedStanza], Any], stanza: AddressedStanza) -> Any:
         try:
             return judge(stanza)
         except Exception:  # an operator's own code
@@ -285,7 +287,7 @@ class Border:
                 self._report(rule, seen.stanza)
         self._tell(rule, decision, lawful(decision.act, seen.stanza, plan.direction), seen.stanza)
 
-    def _carry_out(self, plan: Plan, stanza: Stanza, rule: FilterRule | None, decision: Decision) -> bool:
+    def _carry_out(self, plan: Plan, stanza: AddressedStanza, rule: FilterRule | None, decision: Decision) -> bool:
         """Do what was decided; return whether the stanza passes."""
         if rule is None:
             return True
@@ -301,7 +303,7 @@ class Border:
             self._router.end(stanza, StanzaDropped(RULE, f"dropped by the filter {rule.name!r}"))
         return False
 
-    def _tell(self, rule: FilterRule, decision: Decision, act: Act, stanza: Stanza) -> None:
+    def _tell(self, rule: FilterRule, decision: Decision, act: Act, stanza: AddressedStanza) -> None:
         self.counts[rule.name, "dry_run" if rule.dry_run else str(act)] += 1
         self._publish(
             FilterDecided(rule=rule.name, decision=str(decision), act=str(act), dry_run=rule.dry_run, stanza=stanza)

@@ -18,7 +18,7 @@ from gateway.filters.lists import Digests, NamedList
 from gateway.filters.rules import Crossing, FilterRule, Party, Per, Rate, When
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.namespaces import CLIENT
-from gateway.xmpp.stanzas import NAMES, Stanza
+from gateway.xmpp.stanzas import NAMES, AddressedStanza
 
 
 class Seen:
@@ -26,7 +26,7 @@ class Seen:
 
     __slots__ = ("_content", "marks", "stanza")
 
-    def __init__(self, stanza: Stanza) -> None:
+    def __init__(self, stanza: AddressedStanza) -> None:
         self.stanza = stanza
         self.marks: frozenset[str] = frozenset()
         self._content: Content | None = None
@@ -34,13 +34,11 @@ class Seen:
     @property
     def sender(self) -> Address:
         """The address it comes from."""
-        assert self.stanza.from_ is not None
         return self.stanza.from_
 
     @property
     def recipient(self) -> Address:
         """The address it is for."""
-        assert self.stanza.to is not None
         return self.stanza.to
 
     @property
@@ -51,7 +49,7 @@ class Seen:
         return self._content
 
 
-QuickTest = Callable[[Stanza], bool]
+QuickTest = Callable[[AddressedStanza], bool]
 Test = Callable[[Seen], "bool | Deferred[bool]"]
 IsContact = Callable[[Address, Address], "Deferred[bool] | bool"]
 """Whether the second address is a contact of the first, where that is an account of ours."""
@@ -137,7 +135,7 @@ def _tests(rule: FilterRule, pair: DomainPair, direction: Crossing, around: Surr
         yield around.excesses[rule.name]
 
 
-def _type_of(stanza: Stanza) -> str:
+def _type_of(stanza: AddressedStanza) -> str:
     return stanza.type or ("normal" if stanza.name == "message" else "available" if stanza.name == "presence" else "")
 
 

@@ -9,11 +9,11 @@ from zope.interface import Interface
 
 from gateway.filters.rules import Decision
 from gateway.xmpp.addresses import DomainPair
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 Opinion = Decision | None
 """What a filter says of a stanza; None leaves it to the rules behind it."""
-Judge = Callable[[Stanza], "Opinion | Deferred[Opinion]"]
+Judge = Callable[[AddressedStanza], "Opinion | Deferred[Opinion]"]
 
 
 class IFilter(Interface):

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from gateway.filters.rules import Act, Crossing
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 
 class Sort(Enum):
@@ -46,7 +46,7 @@ LAWS: Mapping[Sort, Mapping[Act, Act]] = MappingProxyType(
 _SUBSCRIPTIONS = frozenset({"subscribe", "subscribed", "unsubscribe", "unsubscribed"})
 
 
-def sort_of(stanza: Stanza, direction: Crossing) -> Sort:
+def sort_of(stanza: AddressedStanza, direction: Crossing) -> Sort:
     """Return what the laws take a stanza for."""
     if stanza.name == "iq":
         return Sort.REQUEST if stanza.is_request else Sort.ANSWER
@@ -57,6 +57,6 @@ def sort_of(stanza: Stanza, direction: Crossing) -> Sort:
     return Sort.GROUPCHAT if stanza.type == "groupchat" and direction is Crossing.IN else Sort.MESSAGE
 
 
-def lawful(act: Act, stanza: Stanza, direction: Crossing) -> Act:
+def lawful(act: Act, stanza: AddressedStanza, direction: Crossing) -> Act:
     """Return what is done in place of an act that a law forbids for this stanza."""
     return LAWS[sort_of(stanza, direction)].get(act, act)

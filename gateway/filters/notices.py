@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from gateway.bounds.tables import family
 from gateway.notices.notices import Notice
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class FilterDecided(Notice):
     decision: str
     act: str
     dry_run: bool
-    stanza: Stanza = field(repr=False)
+    stanza: AddressedStanza = field(repr=False)
 
     @property
     def cause(self) -> str:

@@ -22,7 +22,7 @@ from gateway.filters.conditions import (
 from gateway.filters.interfaces import IFilter, Judge
 from gateway.filters.rules import ENDS, Act, Crossing, FilterRule
 from gateway.xmpp.addresses import Domain, DomainPair
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 
 class PlanStep(NamedTuple):
@@ -47,7 +47,7 @@ class Plan:
     is_noted: bool = False
     may_be_ours: bool = False
 
-    def passes_unseen(self, stanza: Stanza) -> bool:
+    def passes_unseen(self, stanza: AddressedStanza) -> bool:
         """Return whether its start tag and its size say already that no rule holds."""
         for step in self.steps:
             if step.quick_test is None or step.quick_test(stanza):

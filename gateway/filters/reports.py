@@ -10,7 +10,7 @@ from gateway.filters.rules import FilterRule
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import REPORTING
-from gateway.xmpp.stanzas import CONTENT, Stanza
+from gateway.xmpp.stanzas import CONTENT, AddressedStanza
 
 REPORT_SECONDS = 600.0
 """Seconds between two reports about one domain; what is left out is counted."""
@@ -29,10 +29,8 @@ class Reports:
         self._seconds = seconds
         self._seldom = Seldom(REPORT_SECONDS)
 
-    def report(self, rule: FilterRule, stanza: Stanza) -> None:
+    def report(self, rule: FilterRule, stanza: AddressedStanza) -> None:
         """Tell the contacts of the domain of ours that the stanza is for, or comes from."""
-        assert stanza.from_ is not None
-        assert stanza.to is not None
         ours, theirs = stanza.to.domain, stanza.from_
         contacts = self._contacts_of(ours)
         if contacts is None:
@@ -45,10 +43,12 @@ class Reports:
             self._router.pass_on(_report_to(contact, ours, rule.name, theirs, left_out))
 
 
-def _report_to(contact: Address, ours: Domain, rule: str, theirs: Address, left_out: int) -> Stanza:
+def _report_to(contact: Address, ours: Domain, rule: str, theirs: Address, left_out: int) -> AddressedStanza:
     """Return a message that people can read, with a spam report in it (XEP-0377)."""
     more = f" {left_out} earlier ones were left out." if left_out else ""
     text = f"The filter {rule!r} reports {theirs.bare}, in a stanza to or from {ours}.{more}"
     report = Element(REPORTING, "report", {"reason": _SPAM}, [Element(REPORTING, "jid", {}, [theirs.bare])])
     attributes = {"from": ours, "to": contact.full, "type": "normal"}
-    return Stanza.from_element(Element(CONTENT, "message", attributes, [Element(CONTENT, "body", {}, [text]), report]))
+    return AddressedStanza.from_element(
+        Element(CONTENT, "message", attributes, [Element(CONTENT, "body", {}, [text]), report])
+    )

@@ -25,14 +25,14 @@ from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import MalformedAddress
 from gateway.xmpp.namespaces import PUBSUB, PUBSUB_EVENT, STANZA_ERRORS
-from gateway.xmpp.stanzas import CONTENT, Stanza
+from gateway.xmpp.stanzas import CONTENT, AddressedStanza
 
 ANSWER_SECONDS = 60.0
 REFRESH_SECONDS = 86400.0
 FIRST_SLEEP, LONGEST_SLEEP = 60.0, 3600.0
 MOST_NEW_AN_HOUR = 1000
 
-Ask = Callable[[Stanza, Callable[[Stanza], None]], None]
+Ask = Callable[[AddressedStanza, Callable[[AddressedStanza], None]], None]
 """Sends a request of ours, and calls back with the result or the error, whichever way it comes."""
 
 
@@ -102,7 +102,7 @@ class BlockListSubscription:
             self._say_current()
             self._changed(self)
 
-    def take(self, stanza: Stanza) -> bool:
+    def take(self, stanza: AddressedStanza) -> bool:
         """Return whether a stanza was a word of the service to us; it is worked in then."""
         if stanza.name != "message" or stanza.to != self._ours or stanza.from_ is None:
             return False
@@ -154,7 +154,7 @@ class BlockListSubscription:
         attributes = {"type": type_, "id": f"list-{turn}", "from": self._ours.full, "to": self.service}
         request = Element(CONTENT, "iq", attributes, [Element(PUBSUB, "pubsub", {}, [wish])])
 
-        def answered(response: Stanza) -> None:
+        def answered(response: AddressedStanza) -> None:
             if turn != self._turn:
                 return
             if response.type == "result":
@@ -162,7 +162,7 @@ class BlockListSubscription:
             else:
                 self._failed(f"refuses: {_condition(response.element)}")
 
-        self._ask(Stanza.from_element(request), answered)
+        self._ask(AddressedStanza.from_element(request), answered)
 
     def _not_answered(self) -> None:
         self._failed(f"has not answered within {ANSWER_SECONDS:g} s")

@@ -14,7 +14,7 @@ from gateway.outbox.errors import Bound, OutboxError, OutboxFull
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.records import WithheldStanza
 from gateway.xmpp.addresses import DomainPair
-from gateway.xmpp.stanzas import Stanza, restored
+from gateway.xmpp.stanzas import AddressedStanza, restored
 
 HELD_SECONDS = 7 * 86400.0
 
@@ -29,7 +29,7 @@ class Withheld:
         self._time_of_day = time_of_day
         self._publish = publish
 
-    def hold(self, pair: DomainPair, stanza: Stanza, rule: str) -> bool:
+    def hold(self, pair: DomainPair, stanza: AddressedStanza, rule: str) -> bool:
         """Hold a stanza back; False where the outbox takes none. Its sender gets an error when it could not be kept."""
         if not self._keeper.takes:
             return False

@@ -14,7 +14,7 @@ from gateway.routing.interfaces import Answer, Declined, Handled, IDiscoverable,
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import DATA_FORMS, DISCO_INFO, DISCO_ITEMS, SERVER_INFO
-from gateway.xmpp.stanzas import Stanza, result_reply
+from gateway.xmpp.stanzas import AddressedStanza, result_reply
 
 DiscoIdentity = tuple[str, str, str]  # category, type, name
 BOT: tuple[DiscoIdentity, ...] = (("client", "bot", ""),)
@@ -48,7 +48,7 @@ class Disco:
         self._items = items
         self._contacts = tuple(contacts)
 
-    def handle(self, stanza: Stanza) -> Answer:
+    def handle(self, stanza: AddressedStanza) -> Answer:
         """Answer an iq of type get with a disco query in it."""
         if stanza.name != "iq" or stanza.type != "get":
             return Declined()

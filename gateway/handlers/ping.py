@@ -6,7 +6,7 @@ from zope.interface import implementer
 
 from gateway.routing.interfaces import Answer, Declined, Handled, IDiscoverable, ILocalHandler
 from gateway.xmpp.namespaces import PING
-from gateway.xmpp.stanzas import Stanza, result_reply
+from gateway.xmpp.stanzas import AddressedStanza, result_reply
 
 
 @implementer(ILocalHandler, IDiscoverable)
@@ -16,7 +16,7 @@ class Ping:
     features = (PING,)
     identities = ()
 
-    def handle(self, stanza: Stanza) -> Answer:
+    def handle(self, stanza: AddressedStanza) -> Answer:
         """Answer an iq of type get with a ping in it."""
         if stanza.name != "iq" or stanza.type != "get" or stanza.element.first(PING, "ping") is None:
             return Declined()

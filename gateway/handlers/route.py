@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -36,7 +36,7 @@ from gateway.routing.interfaces import (
 from gateway.routing.requests import RequestKey
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import ConfigError, Misuse, StanzaCondition, StanzaError
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
 VIA = "handler"
 _NOT_SERVED = StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)
@@ -72,10 +72,10 @@ class HandlerRoute:
         self._clock = clock
         self._attached: list[ILocalHandler] = []
         self._may_send = False
-        self._open: OrderedDict[RequestKey, tuple[float, Stanza]] = (
+        self._open: OrderedDict[RequestKey, tuple[float, AddressedStanza]] = (
             OrderedDict()
         )  # open requests, and when they are given up
-        self._timer: Any = None
+        self._timer: IDelayedCall | None = None
 
     # -- its life ----------------------------------------------------------------------------------------------------
 
@@ -112,7 +112,7 @@ class HandlerRoute:
 
     # -- as an IRoute ------------------------------------------------------------------------------------------------
 
-    def deliver(self, stanza: Stanza) -> None:
+    def deliver(self, stanza: AddressedStanza) -> None:
         """Ask the handlers in order."""
         self._given.append(stanza)
         if stanza.is_request:
@@ -140,7 +140,7 @@ class HandlerRoute:
         size = sum([len(stanza.raw) for stanza in stanzas])
         self._publish(StanzasPassed(came_in=came_in, via=VIA, source=source, target=target, stanzas=stanzas, size=size))
 
-    def _ask(self, stanza: Stanza, handlers: Sequence[ILocalHandler]) -> None:
+    def _ask(self, stanza: AddressedStanza, handlers: Sequence[ILocalHandler]) -> None:
         if not handlers:
             self._bounce(stanza, _NOT_SERVED)
             self._flush_router()
@@ -149,7 +149,7 @@ class HandlerRoute:
         answer.addCallback(self._answered, stanza, handlers)
         answer.addErrback(self._broke, stanza, handlers[0])
 
-    def _answered(self, answer: Answer, stanza: Stanza, handlers: Sequence[ILocalHandler]) -> None:
+    def _answered(self, answer: Answer, stanza: AddressedStanza, handlers: Sequence[ILocalHandler]) -> None:
         match answer:
             case Declined():
                 self._ask(stanza, handlers[1:])
@@ -174,7 +174,7 @@ class HandlerRoute:
 
     # -- requests that wait for an answer ----------------------------------------------------------------------------
 
-    def _wait_for_answer(self, request: Stanza) -> None:
+    def _wait_for_answer(self, request: AddressedStanza) -> None:
         key = _key(request.from_, request.to, request.id)
         self._open.pop(key, None)  # an id may be used again
         self._open[key] = self._clock.seconds() + ANSWER_SECONDS, request
@@ -195,7 +195,7 @@ class HandlerRoute:
             self._bounce(request, _TOO_SLOW)
         self._flush_router()
 
-    def _bounce(self, stanza: Stanza, error: StanzaError) -> None:
+    def _bounce(self, stanza: AddressedStanza, error: StanzaError) -> None:
         """Answer with an error, unless the stanza has already been answered."""
         if stanza.is_request and self._open.pop(_key(stanza.from_, stanza.to, stanza.id), None) is None:
             return
@@ -209,7 +209,7 @@ class HandlerRoute:
 
     def _send(self, stanza: Stanza) -> None:
         """Send a handler's stanza; it may speak only for its domain."""
-        if stanza.to is None or stanza.from_ is None or stanza.from_.domain != self.domain:
+        if not isinstance(stanza, AddressedStanza) or stanza.from_.domain != self.domain:
             raise Misuse(f"a handler of {self.domain} must not send from {stanza.from_} to {stanza.to}")
         is_answer = stanza.name == "iq" and stanza.is_response
         if is_answer and self._open.pop(_key(stanza.to, stanza.from_, stanza.id), None) is None:
@@ -229,7 +229,7 @@ class HandlerRoute:
         self._send(stanza)
         self._flush_router()
 
-    def _broke(self, failure: Failure, stanza: Stanza, handler: object) -> None:
+    def _broke(self, failure: Failure, stanza: AddressedStanza, handler: object) -> None:
         self._log.failure(
             "{handler} failed on a stanza: {name}", failure, handler=type(handler).__name__, name=stanza.name
         )

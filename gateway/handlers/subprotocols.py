@@ -29,7 +29,7 @@ from gateway.routing.interfaces import Answer, Declined, Handled, IDetachableHan
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import XML
-from gateway.xmpp.stanzas import CONTENT, Stanza
+from gateway.xmpp.stanzas import CONTENT, AddressedStanza, Stanza
 
 _MOST_REQUESTS = 1000
 
@@ -54,7 +54,7 @@ class Subprotocols:
         """Detach the handlers; to them, the stream has ended."""
         self._manager.end()
 
-    def handle(self, stanza: Stanza) -> Answer:
+    def handle(self, stanza: AddressedStanza) -> Answer:
         """Dispatch a stanza; the handlers' answers are sent separately."""
         return Handled() if self._manager.dispatch(to_domish(stanza.element)) else Declined()
 

@@ -10,7 +10,7 @@ from zope.interface import implementer
 from gateway.routing.interfaces import Answer, Declined, Handled, IDiscoverable, ILocalHandler
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import TIME
-from gateway.xmpp.stanzas import Stanza, result_reply
+from gateway.xmpp.stanzas import AddressedStanza, result_reply
 
 
 @implementer(ILocalHandler, IDiscoverable)
@@ -24,7 +24,7 @@ class Time:
         """`now` returns the local time, with its zone."""
         self._now = now
 
-    def handle(self, stanza: Stanza) -> Answer:
+    def handle(self, stanza: AddressedStanza) -> Answer:
         """Answer an iq of type get with a time query in it."""
         if stanza.name != "iq" or stanza.type != "get" or stanza.element.first(TIME, "time") is None:
             return Declined()

@@ -9,7 +9,7 @@ from zope.interface import implementer
 from gateway.routing.interfaces import Answer, Declined, Handled, IDiscoverable, ILocalHandler
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import VERSION
-from gateway.xmpp.stanzas import Stanza, result_reply
+from gateway.xmpp.stanzas import AddressedStanza, result_reply
 
 
 @implementer(ILocalHandler, IDiscoverable)
@@ -22,7 +22,7 @@ class Version:
     def __init__(self) -> None:
         self._version = version("xmpp-gateway")
 
-    def handle(self, stanza: Stanza) -> Answer:
+    def handle(self, stanza: AddressedStanza) -> Answer:
         """Answer an iq of type get with a version query in it."""
         if stanza.name != "iq" or stanza.type != "get" or stanza.element.first(VERSION, "query") is None:
             return Declined()

@@ -15,7 +15,7 @@ from gateway.im.throttle import Throttle
 from gateway.im.work import WorkQueue
 from gateway.storage.records import RosterItem
 from gateway.xmpp.addresses import Address
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza, SentStanza
 
 
 class Resource:
@@ -45,7 +45,7 @@ class Resource:
         self.session = session
         self.from_attribute = attribute("from", address)
         self.is_bound = True
-        self.presence: Stanza | None = None  # the last one broadcast, with 'from' and without 'to'
+        self.presence: SentStanza | None = None  # the last one broadcast, without 'to'
         self.priority = 0
         self.directed: dict[Address, None] = {}  # those who have seen this resource without being subscribers
         self.wants_roster = False  # an "interested resource" (RFC 6121 §2.2)
@@ -54,7 +54,7 @@ class Resource:
         self.throttle = throttle
         self._unflushed = unflushed
 
-    def send(self, stanza: Stanza) -> None:
+    def send(self, stanza: AddressedStanza) -> None:
         """Deliver a stanza to the client; it is written with the next flush of the domain."""
         self.session.deliver(stanza)
         self._unflushed[self.session] = None
@@ -106,6 +106,10 @@ class Account:
     def available(self) -> Iterator[Resource]:
         """Yield the resources that have sent presence."""
         return (resource for resource in self.resources.values() if resource.presence is not None)
+
+    def shown(self) -> Iterator[tuple[Resource, SentStanza]]:
+        """Yield each of these with the presence that it sent last."""
+        return ((each, each.presence) for each in self.resources.values() if each.presence is not None)
 
     def interested(self) -> Iterator[Resource]:
         """Yield the resources that have requested the roster."""

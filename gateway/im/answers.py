@@ -7,7 +7,16 @@ from gateway.im.edits import attribute, to_recipient
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StanzaError
-from gateway.xmpp.stanzas import CONTENT, Stanza, bare_recipient, error_stanza, result_reply, stanza_error
+from gateway.xmpp.stanzas import (
+    CONTENT,
+    AddressedStanza,
+    SentStanza,
+    Stanza,
+    bare_recipient,
+    error_stanza,
+    result_reply,
+    stanza_error,
+)
 
 
 def request_element(sender: Address, recipient: Address, id_: str, payload: Element) -> Element:
@@ -16,7 +25,7 @@ def request_element(sender: Address, recipient: Address, id_: str, payload: Elem
     return Element(CONTENT, "iq", attributes, [payload])
 
 
-def result_for(account: Account, stanza: Stanza, payload: Element | None) -> Stanza:
+def result_for(account: Account, stanza: SentStanza, payload: Element | None) -> AddressedStanza:
     """Return the result from the account's server; a request without 'to' was to the account (RFC 6120 §10.3.3)."""
     return result_reply(to_recipient(stanza, account.address), payload)
 
@@ -35,9 +44,12 @@ def refuse(resource: Resource, stanza: Stanza, error: StanzaError, *, detail: El
     resource.send(error_stanza(stanza, explanation, to=resource.address, from_=sender))
 
 
-def presence(type_: str | None, sender: Address, recipient: Address | None = None) -> Stanza:
-    """Return presence with nothing but its type."""
+def presence(type_: str | None, sender: Address) -> SentStanza:
+    """Return presence with nothing but its type, and no recipient yet."""
     typed = f" type='{type_}'".encode() if type_ else b""
-    to = attribute("to", recipient) if recipient else b""
-    raw = b"<presence%b%b%b/>" % (attribute("from", sender), to, typed)
-    return Stanza("presence", raw, recipient, sender, type_, None)
+    return SentStanza("presence", b"<presence%b%b/>" % (attribute("from", sender), typed), None, sender, type_, None)
+
+
+def presence_to(type_: str | None, sender: Address, recipient: Address) -> AddressedStanza:
+    """Return presence with nothing but its type, to one address."""
+    return to_recipient(presence(type_, sender), recipient)

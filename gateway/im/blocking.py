@@ -19,7 +19,7 @@ from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import MalformedAddress, StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import BLOCKING, BLOCKING_ERRORS
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 
 class Blocked(StanzaError):
@@ -109,7 +109,7 @@ class Blocking:
         for resource in account.resources.values():
             if resource.wants_blocklist:
                 element = request_element(account.address, resource.address, self._tokens(), change)
-                resource.send(Stanza.from_element(element))
+                resource.send(AddressedStanza.from_element(element))
 
 
 def _listing(name: str, addresses: Collection[str]) -> Element:

@@ -14,7 +14,7 @@ from gateway.im.edits import attribute, standing_alone
 from gateway.im.services import AccountService, Audience, Request
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import CARBONS, CLIENT, FORWARD, HINTS
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
 RECEIVED, SENT = "received", "sent"
 MUC_USER = "http://jabber.org/protocol/muc#user"
@@ -61,7 +61,7 @@ def send_copies(account: Account, stanza: Stanza, direction: str, without: Colle
     inside = (_HEAD % direction).encode() + standing_alone(stanza) + (_TAIL % direction).encode()
     for resource in wanting:
         raw = start + attribute("to", resource.address) + inside
-        resource.send(Stanza("message", raw, resource.address, account.address, stanza.type, None))
+        resource.send(AddressedStanza("message", raw, resource.address, account.address, stanza.type, None))
 
 
 async def enable(request: Request) -> Element | None:

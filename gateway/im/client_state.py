@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.im.offline import CHAT_STATES
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 MOST = 500
 
@@ -23,9 +23,9 @@ class HoldingBack:
     def __init__(self, most: int = MOST) -> None:
         self.is_active = True
         self._most = most
-        self._held: dict[tuple[str, str], Stanza] = {}
+        self._held: dict[tuple[str, str], AddressedStanza] = {}
 
-    def pass_on(self, stanza: Stanza) -> Sequence[Stanza]:
+    def pass_on(self, stanza: AddressedStanza) -> Sequence[AddressedStanza]:
         """Return the stanzas to write now that this one has come, in order."""
         if self.is_active:
             return (stanza,)
@@ -36,7 +36,7 @@ class HoldingBack:
         self._held[key] = stanza
         return () if len(self._held) <= self._most else self._release()
 
-    def activate(self) -> Sequence[Stanza]:
+    def activate(self) -> Sequence[AddressedStanza]:
         """Note that the client is active; return the stanzas to write now."""
         self.is_active = True
         return self._release()
@@ -45,12 +45,12 @@ class HoldingBack:
         """Note that the client is inactive."""
         self.is_active = False
 
-    def _release(self) -> tuple[Stanza, ...]:
+    def _release(self) -> tuple[AddressedStanza, ...]:
         held, self._held = tuple(self._held.values()), {}
         return held
 
 
-def _can_wait(stanza: Stanza) -> bool:
+def _can_wait(stanza: AddressedStanza) -> bool:
     if stanza.name == "presence":
         return stanza.type in (None, "unavailable")
     if stanza.name != "message" or stanza.type == "error" or _MARK not in stanza.raw or b"<body" in stanza.raw:

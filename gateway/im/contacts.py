@@ -12,7 +12,7 @@ from functools import partial
 
 from gateway.im import roster
 from gateway.im.account import Account, Resource
-from gateway.im.answers import presence, request_element
+from gateway.im.answers import presence_to, request_element
 from gateway.im.limits import AccountLimits
 from gateway.im.presence import Presences
 from gateway.im.relations import after_removal, after_setting, state_of
@@ -25,7 +25,7 @@ from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import ROSTER
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 
 class Contacts:
@@ -89,7 +89,7 @@ class Contacts:
         if state.has_from:
             self._presences.hide_from(account, contact)
         for type_ in on_removal(state):
-            self._router.route(presence(type_, account.address, contact))
+            self._router.route(presence_to(type_, account.address, contact))
         self.push(account, contact.bare, update)
 
     def push(self, account: Account, contact: str, update: RelationUpdate) -> None:
@@ -101,6 +101,6 @@ class Contacts:
         for resource in account.interested():
             resource.send(self._push(resource, query))
 
-    def _push(self, resource: Resource, query: Element) -> Stanza:
+    def _push(self, resource: Resource, query: Element) -> AddressedStanza:
         sender = resource.account.address
-        return Stanza.from_element(request_element(sender, resource.address, self._tokens(), query))
+        return AddressedStanza.from_element(request_element(sender, resource.address, self._tokens(), query))

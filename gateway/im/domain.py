@@ -35,7 +35,7 @@ from gateway.storage.interfaces import IStore
 from gateway.stream.codec import AddressLookup
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.errors import MalformedAddress, StanzaCondition, StanzaError, StreamCondition, StreamError
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
 
 @implementer(IRoute)
@@ -78,9 +78,8 @@ class AccountDomain:
 
     # Stanzas to accounts
 
-    def deliver(self, stanza: Stanza) -> None:
+    def deliver(self, stanza: AddressedStanza) -> None:
         """Take a stanza to an account."""
-        assert stanza.to is not None
         local = stanza.to.local
         if not local:
             self._itself.deliver(stanza)
@@ -94,17 +93,17 @@ class AccountDomain:
         if not account.resources:
             self._accounts.forget_if_idle(account)
 
-    def _ends_before_it_begins(self, stanza: Stanza) -> bool:
+    def _ends_before_it_begins(self, stanza: AddressedStanza) -> bool:
         """Drop stanzas that have no effect while the account is offline, whether it exists or not.
 
         That includes a probe from an account here: that account already takes the other to be unavailable, so the store
         need not be asked about every contact of everybody who comes online.
         """
         if stanza.name == "presence" and stanza.type == "probe":
-            return stanza.from_ is not None and stanza.from_.domain == self._domain
+            return stanza.from_.domain == self._domain
         return (stanza.name, stanza.type) in FOR_THE_PRESENT
 
-    def _receive(self, account: Account, stanza: Stanza) -> Later:
+    def _receive(self, account: Account, stanza: AddressedStanza) -> Later:
         if account.exists:
             return self._inbound.receive(account, stanza)
         if account.exists is None:
@@ -114,7 +113,7 @@ class AccountDomain:
         self._inbound.receive_for_nobody(stanza)
         return None
 
-    def _undelivered(self, account: Account, stanza: Stanza, failure: Failure) -> None:
+    def _undelivered(self, account: Account, stanza: AddressedStanza, failure: Failure) -> None:
         if failure.check(NoSuchAccount):
             self._vanished(account)
             self._inbound.receive_for_nobody(stanza)
@@ -167,7 +166,7 @@ class AccountDomain:
             detail = Blocked.detail if failure.check(Blocked) else None
             refuse(resource, stanza, explain(failure), detail=detail)
 
-    def unbind(self, resource: Resource, unread: Sequence[Stanza] = ()) -> None:
+    def unbind(self, resource: Resource, unread: Sequence[AddressedStanza] = ()) -> None:
         """Unbind a client that is gone, whether it said so or not; `unread` are stanzas that it never received."""
         account = resource.account
         if account.resources.pop(resource.address.resource, None) is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element, quote_attribute
 from gateway.xmpp.namespaces import CLIENT
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza, SentStanza, Stanza, with_attributes
 
 _NAMESPACE = f" xmlns='{CLIENT}'".encode()
 
@@ -20,18 +20,20 @@ def attribute(name: str, address: Address) -> bytes:
     return f" {name}={quote_attribute(address.full)}".encode()
 
 
-def from_sender(stanza: Stanza, sender: Address, written: bytes) -> Stanza:
+def from_sender(stanza: Stanza, sender: Address, written: bytes) -> SentStanza:
     """Return the stanza with this 'from', in its prepared form; `written` is what `attribute` returns for it."""
     if stanza.from_ is not None:
-        return stanza.readdressed(from_=sender)
-    return stanza.rewritten(_put_in(stanza, written), from_=sender)
+        return stanza.sent_by(sender, with_attributes(stanza.raw, {b"from": sender.full}))
+    return stanza.sent_by(sender, _put_in(stanza, written))
 
 
-def to_recipient(stanza: Stanza, recipient: Address) -> Stanza:
+def to_recipient(stanza: SentStanza, recipient: Address) -> AddressedStanza:
     """Return the stanza with this 'to'."""
-    if stanza.to is not None:
-        return stanza if stanza.to == recipient else stanza.readdressed(to=recipient)
-    return stanza.rewritten(_put_in(stanza, attribute("to", recipient)), to=recipient)
+    if not isinstance(stanza, AddressedStanza):
+        return stanza.sent_to(recipient, _put_in(stanza, attribute("to", recipient)))
+    if stanza.to == recipient:
+        return stanza
+    return stanza.sent_to(recipient, with_attributes(stanza.raw, {b"to": recipient.full}))
 
 
 def standing_alone(stanza: Stanza) -> bytes:
@@ -39,15 +41,13 @@ def standing_alone(stanza: Stanza) -> bytes:
     return _put_in(stanza, _NAMESPACE)
 
 
-def with_child(stanza: Stanza, child: Element) -> Stanza:
-    """Return the stanza with one more child, at the end."""
+def with_child(stanza: Stanza, child: Element) -> bytes:
+    """Return the bytes of a stanza with one more child, at the end."""
     raw, added = stanza.raw, child.serialize(CLIENT)
     if raw.endswith(b"/>"):
-        raw = b"%b>%b</%b>" % (raw[:-2], added, stanza.name.encode())
-    else:
-        end = raw.rindex(b"</")
-        raw = raw[:end] + added + raw[end:]
-    return stanza.rewritten(raw)
+        return b"%b>%b</%b>" % (raw[:-2], added, stanza.name.encode())
+    end = raw.rindex(b"</")
+    return raw[:end] + added + raw[end:]
 
 
 def _put_in(stanza: Stanza, written: bytes) -> bytes:

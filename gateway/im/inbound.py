@@ -22,7 +22,7 @@ from gateway.im.work import Later
 from gateway.routing.interfaces import IRouter
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import BLOCKING, ROSTER
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 # Payloads that a client trusts as its server's when they come in an iq of type set.
 _PUSHES = {ROSTER: ROSTER.encode(), BLOCKING: BLOCKING.encode()}
@@ -60,9 +60,8 @@ class Inbound:
             }
         )
 
-    def receive(self, account: Account, stanza: Stanza) -> Later:
+    def receive(self, account: Account, stanza: AddressedStanza) -> Later:
         """Bring a stanza to its end, now or later; raise StanzaError if it must be bounced."""
-        assert stanza.to is not None
         if account.blocked.addresses and account.blocks(stanza.from_):
             self._refuse_blocked(stanza)
             return None
@@ -77,7 +76,7 @@ class Inbound:
             finds = Finds.ACCOUNT if account.receivers else Finds.ACCOUNT_ALONE
         return self._ends.get(stanza.name, stanza.type, finds)(account, resource, stanza)
 
-    def receive_for_nobody(self, stanza: Stanza) -> None:
+    def receive_for_nobody(self, stanza: AddressedStanza) -> None:
         """End a stanza to an account that does not exist (§8.5.1)."""
         try:
             _check_claims(stanza)
@@ -85,9 +84,7 @@ class Inbound:
         except StanzaError as error:
             self._router.bounce(stanza, error)
 
-    def _end_for_nobody(self, stanza: Stanza) -> None:
-        assert stanza.from_ is not None
-        assert stanza.to is not None
+    def _end_for_nobody(self, stanza: AddressedStanza) -> None:
         end = action(stanza.name, stanza.type, Finds.NO_ACCOUNT)
         if end is Action.PROBE:
             self._probes.answer_for_nobody(stanza.from_, stanza.to)
@@ -96,23 +93,23 @@ class Inbound:
         elif end is not Action.DROP and not _leaves_nothing(stanza):
             self._router.bounce(stanza, BOUNCED.get(end, BOUNCED[Action.BOUNCE]))
 
-    def return_unread(self, account: Account, stanza: Stanza) -> Later:
+    def return_unread(self, account: Account, stanza: AddressedStanza) -> Later:
         """Take back a stanza that its client never received: as if it had just come, except for copies.
 
         A stanza that went to several resources has reached the others; copies and broadcast presence end here.
         """
-        if stanza.name == "presence" or stanza.to is None or carbons.looks_like_a_copy(stanza):
+        if stanza.name == "presence" or carbons.looks_like_a_copy(stanza):
             return None
         if stanza.to.is_bare and account.receivers:
             return None
         return self.receive(account, stanza)
 
-    def _refuse_blocked(self, stanza: Stanza) -> None:
+    def _refuse_blocked(self, stanza: AddressedStanza) -> None:
         """Refuse a stanza from a blocked sender, to whom the account looks unavailable (XEP-0191 §3.3)."""
         if stanza.name != "presence":
             self._router.bounce(stanza, BOUNCED[Action.BOUNCE])
 
-    def _deliver(self, account: Account, resource: Resource | None, stanza: Stanza) -> Later:
+    def _deliver(self, account: Account, resource: Resource | None, stanza: AddressedStanza) -> Later:
         assert resource is not None
         if stanza.name == "message":
             resource.send(stanza)
@@ -121,74 +118,73 @@ class Inbound:
             return None
         if stanza.is_request:
             self._check_presence_leak(account, resource, stanza)
-        elif stanza.name == "presence" and stanza.type == "error" and stanza.from_ is not None:
+        elif stanza.name == "presence" and stanza.type == "error":
             resource.directed.pop(stanza.from_, None)
         resource.send(stanza)
         return None
 
-    def _check_presence_leak(self, account: Account, resource: Resource, stanza: Stanza) -> None:
+    def _check_presence_leak(self, account: Account, resource: Resource, stanza: AddressedStanza) -> None:
         """Refuse a request from an outside stranger, because any answer would reveal the resource (§8.5.3.1).
 
         Accounts and components of this gateway are not strangers: pings, version queries and file transfers between
         them work without a subscription, as on any single server.
         """
         sender = stanza.from_
-        if sender is None or not (account.shows_itself_to(sender, resource) or self._router.is_own(sender.domain)):
+        if not (account.shows_itself_to(sender, resource) or self._router.is_own(sender.domain)):
             raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)
 
-    def _spread(self, account: Account, resource: Resource | None, stanza: Stanza) -> Later:
+    def _spread(self, account: Account, resource: Resource | None, stanza: AddressedStanza) -> Later:
         for each in account.receivers:
             each.send(stanza)
         if len(account.resources) > len(account.receivers):
             carbons.send_copies(account, stanza, carbons.RECEIVED, without=account.receivers)
         return None
 
-    def _show(self, account: Account, resource: Resource | None, stanza: Stanza) -> Later:
+    def _show(self, account: Account, resource: Resource | None, stanza: AddressedStanza) -> Later:
         for each in account.available():
             each.send(stanza)
         return None
 
-    def _store(self, account: Account, resource: Resource | None, stanza: Stanza) -> Later:
+    def _store(self, account: Account, resource: Resource | None, stanza: AddressedStanza) -> Later:
         carbons.send_copies(account, stanza, carbons.RECEIVED, without=())
         return self._offline.keep(account, stanza) if is_worth_keeping(stanza) else self._not_kept(account, stanza)
 
-    async def _not_kept(self, account: Account, stanza: Stanza) -> None:
+    async def _not_kept(self, account: Account, stanza: AddressedStanza) -> None:
         """Tell senders who may know it that nobody is there."""
-        assert stanza.from_ is not None
         if await self._services.may_see(account, stanza.from_):
             raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE, "nobody is there, and this is not kept for later")
 
-    def _bounce(self, account: Account, resource: Resource | None, stanza: Stanza) -> Later:
+    def _bounce(self, account: Account, resource: Resource | None, stanza: AddressedStanza) -> Later:
         if _leaves_nothing(stanza):
             return self._not_kept(account, stanza)
         self._router.bounce(stanza, BOUNCED[Action.BOUNCE])
         return None
 
-    def _refuse(self, account: Account, resource: Resource | None, stanza: Stanza) -> Later:
+    def _refuse(self, account: Account, resource: Resource | None, stanza: AddressedStanza) -> Later:
         self._router.bounce(stanza, BOUNCED[Action.REFUSE])
         return None
 
-    def _drop(self, account: Account, resource: Resource | None, stanza: Stanza) -> Later:
+    def _drop(self, account: Account, resource: Resource | None, stanza: AddressedStanza) -> Later:
         return None
 
-    def _serve(self, account: Account, resource: Resource | None, stanza: Stanza) -> Later:
+    def _serve(self, account: Account, resource: Resource | None, stanza: AddressedStanza) -> Later:
         return self._services.serve(account, None, stanza)
 
-    def _subscribe(self, account: Account, resource: Resource | None, stanza: Stanza) -> Later:
+    def _subscribe(self, account: Account, resource: Resource | None, stanza: AddressedStanza) -> Later:
         return self._subscribing.receive(account, stanza)
 
-    def _probe(self, account: Account, resource: Resource | None, stanza: Stanza) -> Later:
+    def _probe(self, account: Account, resource: Resource | None, stanza: AddressedStanza) -> Later:
         return self._probes.answer(account, stanza)
 
 
-def _leaves_nothing(stanza: Stanza) -> bool:
+def _leaves_nothing(stanza: AddressedStanza) -> bool:
     """Return whether a message may be dropped unseen; groupchat to a bare address never is (§8.5.2.1.1)."""
-    if stanza.name != "message" or (stanza.type == "groupchat" and stanza.to is not None and stanza.to.is_bare):
+    if stanza.name != "message" or (stanza.type == "groupchat" and stanza.to.is_bare):
         return False
     return not is_worth_keeping(stanza)
 
 
-def _check_claims(stanza: Stanza) -> None:
+def _check_claims(stanza: AddressedStanza) -> None:
     """Refuse stanzas that clients would trust as their own server's, if they come from anybody else.
 
     Clients should check that themselves, but some did not (CVE-2015-8688, CVE-2017-5589).
@@ -196,11 +192,9 @@ def _check_claims(stanza: Stanza) -> None:
     if stanza.name == "message":
         forged = carbons.looks_like_a_copy(stanza)
     elif stanza.type == "set" and any(mark in stanza.raw for mark in _PUSHES.values()):
-        assert stanza.to is not None
         payload = stanza.element.first()
         forged = bool(stanza.to.resource) and payload is not None and payload.namespace in _PUSHES
     else:
         return
-    assert stanza.to is not None
-    if forged and (stanza.from_ is None or stanza.from_.bare != stanza.to.bare):
+    if forged and stanza.from_.bare != stanza.to.bare:
         raise StanzaError(StanzaCondition.FORBIDDEN, "only an account's own server may send this to its clients")

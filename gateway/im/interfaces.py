@@ -13,13 +13,13 @@ from zope.interface import Interface
 
 from gateway.im.kept import KeptMessage
 from gateway.xmpp.errors import StreamError
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 
 class ISession(Interface):
     """A client's stream with a bound resource. It never calls back into the domain while it is being called."""
 
-    def deliver(stanza: Stanza) -> None:
+    def deliver(stanza: AddressedStanza) -> None:
         """Take over a stanza for this client. Nothing need be written before `flush`. After the end: do nothing."""
 
     def deliver_kept(messages: Sequence[KeptMessage]) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 
-class KeptMessage(Stanza):
+class KeptMessage(AddressedStanza):
     """A message that waited for its account; `number` is its id in the store."""
 
     __slots__ = ("number",)
 
-    def __init__(self, number: int, message: Stanza) -> None:
+    def __init__(self, number: int, message: AddressedStanza) -> None:
         super().__init__(message.name, message.raw, message.to, message.from_, message.type, message.id)
         self.number = number

@@ -58,7 +58,7 @@ class Offline:
     async def keep(self, account: Account, stanza: Stanza) -> None:
         """Keep a message that is worth it; the sender gets an error only if it cannot be kept."""
         try:
-            await self._store.add_offline(account.address.bare, self._stamped(stanza).raw)
+            await self._store.add_offline(account.address.bare, self._stamped(stanza))
         except StoreFull as error:
             raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE, reason=str(error)) from error
 
@@ -94,8 +94,8 @@ class Offline:
         account.handed_out -= {message.number for message in messages}
         return self.deliver(account.receivers[0]) if account.receivers else None
 
-    def _stamped(self, stanza: Stanza) -> Stanza:
-        """Return the message with the time at which it came."""
+    def _stamped(self, stanza: Stanza) -> bytes:
+        """Return the bytes of a message with the time at which it came."""
         moment = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return with_child(stanza, Element(DELAY, "delay", {"from": self._domain, "stamp": moment}))
 

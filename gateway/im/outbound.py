@@ -15,7 +15,7 @@ from gateway.routing.interfaces import IRouter
 from gateway.routing.policy import check_client
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.faults import Fault, StreamKind, refusal
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza, SentStanza, Stanza
 
 
 class Outbound:
@@ -39,19 +39,18 @@ class Outbound:
             raise Blocked()
         return self._kinds[stanza.name](resource, from_sender(stanza, resource.address, resource.from_attribute))
 
-    def _message(self, resource: Resource, stanza: Stanza) -> Later:
+    def _message(self, resource: Resource, stanza: SentStanza) -> Later:
         account = resource.account
-        if stanza.to is None:
+        if not isinstance(stanza, AddressedStanza):
             stanza = to_recipient(stanza, account.address)  # RFC 6120 §10.3.1
         self._router.route(stanza)
-        assert stanza.to is not None
         if len(account.resources) > 1 and stanza.to.bare != account.address.bare:
             carbons.send_copies(account, stanza, carbons.SENT, without=(resource,))
         return None
 
-    def _presence(self, resource: Resource, stanza: Stanza) -> Later:
+    def _presence(self, resource: Resource, stanza: SentStanza) -> Later:
         informs = stanza.type in (None, UNAVAILABLE)
-        if stanza.to is None:
+        if not isinstance(stanza, AddressedStanza):
             if not informs:
                 raise StanzaError(StanzaCondition.BAD_REQUEST, "presence of this type needs a 'to'")
             return self._presences.update(resource, stanza)
@@ -65,9 +64,9 @@ class Outbound:
             raise refusal(Fault.UNKNOWN_PRESENCE, StreamKind.CLIENT, "there is no such type of presence")
         return None
 
-    def _iq(self, resource: Resource, stanza: Stanza) -> Later:
+    def _iq(self, resource: Resource, stanza: SentStanza) -> Later:
         account = resource.account
-        if stanza.to is not None and stanza.to != account.address:
+        if isinstance(stanza, AddressedStanza) and stanza.to != account.address:
             self._router.route(stanza)
             return None
         if stanza.is_response:

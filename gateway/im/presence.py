@@ -23,7 +23,7 @@ from gateway.xmpp.addresses import Address
 from gateway.xmpp.digits import read_signed
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import CLIENT
-from gateway.xmpp.stanzas import DirectedPresence, Stanza
+from gateway.xmpp.stanzas import AddressedStanza, DirectedPresence, SentStanza, Stanza
 
 UNAVAILABLE = "unavailable"
 
@@ -63,7 +63,7 @@ class Presences:
         self._arrived = arrived
         self._later = later
 
-    def update(self, resource: Resource, stanza: Stanza) -> Later:
+    def update(self, resource: Resource, stanza: SentStanza) -> Later:
         """Take presence without 'to': the resource comes, has another state, or goes (§4.2, §4.4, §4.5)."""
         if len(stanza.raw) > self._limits.presence_bytes:
             limit = self._limits.presence_bytes
@@ -74,7 +74,7 @@ class Presences:
         resource.throttle.hold(partial(self._later, resource, step))
         return None
 
-    def _announce(self, resource: Resource, stanza: Stanza, priority: int) -> Later:
+    def _announce(self, resource: Resource, stanza: SentStanza, priority: int) -> Later:
         if not resource.is_bound:
             return None
         if stanza.type == UNAVAILABLE:
@@ -94,7 +94,7 @@ class Presences:
         resource.throttle.stop()
         self._withdraw(resource, presence(UNAVAILABLE, resource.address))
 
-    def _withdraw(self, resource: Resource, stanza: Stanza) -> None:
+    def _withdraw(self, resource: Resource, stanza: SentStanza) -> None:
         account, was_available = resource.account, resource.presence is not None
         directed, resource.directed = resource.directed, {}
         resource.presence, resource.priority = None, 0
@@ -107,12 +107,11 @@ class Presences:
         told = roster.has_subscriber if roster is not None and was_available else lambda address: False
         self._tell(account, (address for address in directed if not told(address)), stanza)
 
-    def direct(self, resource: Resource, stanza: Stanza) -> None:
+    def direct(self, resource: Resource, stanza: AddressedStanza) -> None:
         """Send presence with 'to' to that entity alone, and remember the entity until it gets unavailable presence
         (§4.6).
         """
         target = stanza.to
-        assert target is not None
         if stanza.type == UNAVAILABLE:
             resource.directed.pop(target, None)
         elif target.bare != resource.account.address.bare:
@@ -122,7 +121,7 @@ class Presences:
             resource.directed[target] = None
         self._router.route(DirectedPresence.of(stanza))
 
-    def _tell_subscribers(self, account: Account, stanza: Stanza) -> None:
+    def _tell_subscribers(self, account: Account, stanza: SentStanza) -> None:
         """Send a stanza to subscribers and the account's own available resources, which count
         as subscribers (§4.2.2).
         """
@@ -132,7 +131,7 @@ class Presences:
         for each in account.available():
             each.send(to_ourselves)
 
-    def _tell(self, account: Account, recipients: Iterable[Address], stanza: Stanza) -> None:
+    def _tell(self, account: Account, recipients: Iterable[Address], stanza: SentStanza) -> None:
         for recipient in recipients:
             if not account.blocks(recipient):
                 self._router.route(to_recipient(stanza, recipient))
@@ -140,18 +139,17 @@ class Presences:
     def _look_around(self, resource: Resource) -> None:
         """Send a new resource the presence of the others, and probe the contacts (§4.2.2)."""
         account = resource.account
-        for each in account.available():
-            if each is not resource and each.presence is not None:
-                resource.send(to_recipient(each.presence, account.address))
+        for each, said in account.shown():
+            if each is not resource:
+                resource.send(to_recipient(said, account.address))
         if account.roster is not None:
             probe = presence("probe", account.address)
             self._tell(account, map(self._lookup, account.roster.subscriptions()), probe)
 
     def show_to(self, account: Account, contact: Address) -> None:
         """Send somebody who may now see the account the last presence of each available resource (§3.1.5)."""
-        for resource in account.available():
-            assert resource.presence is not None
-            self._tell(account, (contact,), resource.presence)
+        for _, said in account.shown():
+            self._tell(account, (contact,), said)
 
     def hide_from(self, account: Account, contact: Address) -> None:
         """Send somebody who may no longer see the account unavailable presence (§3.2.2,

@@ -21,7 +21,7 @@ from gateway.storage.interfaces import IStore
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import Misuse, StanzaCondition, StanzaError
-from gateway.xmpp.stanzas import Stanza, check_iq, result_reply
+from gateway.xmpp.stanzas import AddressedStanza, SentStanza, Stanza, check_iq, result_reply
 
 
 class Audience(Enum):
@@ -42,7 +42,7 @@ ANSWERED = Answered()
 class Request:
     """One request to an account; `resource` is the account's client that makes it, None for anybody else."""
 
-    def __init__(self, account: Account, resource: Resource | None, stanza: Stanza, router: IRouter) -> None:
+    def __init__(self, account: Account, resource: Resource | None, stanza: SentStanza, router: IRouter) -> None:
         self.account = account
         self.resource = resource
         self.stanza = stanza
@@ -63,7 +63,6 @@ class Request:
         """The sender of the request."""
         if self.resource is not None:
             return self.resource.address
-        assert self.stanza.from_ is not None
         return self.stanza.from_
 
     def answer(self, payload: Element | None) -> None:
@@ -99,7 +98,7 @@ class Services:
         self._store = store
         self._table = table
 
-    async def serve(self, account: Account, resource: Resource | None, stanza: Stanza) -> None:
+    async def serve(self, account: Account, resource: Resource | None, stanza: SentStanza) -> None:
         """Answer a request to the account; raise StanzaError for the caller to answer with."""
         if (problem := check_iq(stanza)) is not None:
             raise problem
@@ -111,7 +110,7 @@ class Services:
         if not isinstance(payload, Answered):
             request.answer(payload)
 
-    def serve_for_nobody(self, stanza: Stanza) -> None:
+    def serve_for_nobody(self, stanza: AddressedStanza) -> None:
         """Answer a request to an address without an account as any account answers a stranger; raise StanzaError."""
         if (problem := check_iq(stanza)) is not None:
             raise problem
@@ -123,8 +122,7 @@ class Services:
         self._router.route(result_reply(stanza, service.of_nobody))
 
     def _find(self, stanza: Stanza, payload: Element) -> AccountService:
-        assert stanza.type is not None
-        service = self._table.get((stanza.type, payload.namespace, payload.name))
+        service = self._table.get((stanza.type or "", payload.namespace, payload.name))
         if service is None:
             raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)
         return service

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from gateway.im.account import Account, Resource
-from gateway.im.answers import presence
+from gateway.im.answers import presence_to
 from gateway.im.contacts import Contacts
 from gateway.im.presence import Presences
 from gateway.im.relations import after_receiving, after_sending, row_of_received, row_of_sent, state_of
@@ -19,7 +19,7 @@ from gateway.storage.interfaces import IStore
 from gateway.stream.codec import AddressLookup
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import StanzaCondition, StanzaError
-from gateway.xmpp.stanzas import Stanza, restored
+from gateway.xmpp.stanzas import AddressedStanza, restored
 
 # A longer request is kept without its content, because only its sender matters.
 LONGEST_REQUEST = 4096
@@ -37,30 +37,26 @@ class Subscribing:
         self._contacts = contacts
         self._lookup = addresses.lookup
 
-    async def send(self, account: Account, stanza: Stanza) -> None:
+    async def send(self, account: Account, stanza: AddressedStanza) -> None:
         """Take a subscription stanza from a client of the account (§3.1.2, §3.1.5, §3.2.2, §3.3.2, §3.4)."""
-        assert stanza.type is not None
-        assert stanza.to is not None
-        contact = stanza.to.bare_address
+        contact, type_ = stanza.to.bare_address, stanza.type or ""
         if contact == account.address:
             raise StanzaError(StanzaCondition.NOT_ALLOWED, "an account is always subscribed to itself")
-        change = partial(after_sending, stanza.type, contact.bare)
+        change = partial(after_sending, type_, contact.bare)
         update = await self._store.update_relation(account.address.bare, contact.bare, change)
         before, after = state_of(update.before), state_of(update.after)
         if before.has_from and not after.has_from:
             self._presences.hide_from(account, contact)  # while they are still subscribed (§3.2.2)
-        if row_of_sent(stanza.type, update.before).goes_on:
+        if row_of_sent(type_, update.before).goes_on:
             # Between bare addresses, whatever the client wrote (§3.1.2).
             self._router.route(stanza.readdressed(to=contact, from_=account.address))
         self._contacts.push(account, contact.bare, update)
         if after.has_from and not before.has_from:
             self._presences.show_to(account, contact)
 
-    async def receive(self, account: Account, stanza: Stanza) -> None:
+    async def receive(self, account: Account, stanza: AddressedStanza) -> None:
         """Take a subscription stanza from a contact (§3.1.3, §3.1.6, §3.2.3, §3.3.3, §3.4.3)."""
-        assert stanza.type is not None
-        assert stanza.from_ is not None
-        contact, type_ = stanza.from_.bare_address, stanza.type
+        contact, type_ = stanza.from_.bare_address, stanza.type or ""
         change = partial(after_receiving, type_, contact.bare, _to_keep(stanza, account.address))
         update = await self._store.update_relation(account.address.bare, contact.bare, change)
         row = row_of_received(type_, update.before)
@@ -70,11 +66,11 @@ class Subscribing:
         if state_of(update.before).has_from and not state_of(update.after).has_from:
             self._presences.hide_from(account, contact)
         if row.answer is not None:
-            self._router.route(presence(row.answer, account.address, contact))
+            self._router.route(presence_to(row.answer, account.address, contact))
             if row.answer != UNSUBSCRIBED:
                 self._presences.show_to(account, contact)
 
-    def _deliver(self, account: Account, stanza: Stanza) -> None:
+    def _deliver(self, account: Account, stanza: AddressedStanza) -> None:
         """Deliver requests to available resources; the rest to those that get roster pushes, before the push."""
         concerned = account.available() if stanza.type == SUBSCRIBE else account.interested()
         for resource in concerned:
@@ -90,11 +86,10 @@ class Subscribing:
             return
         for contact, item in account.roster.items.items():
             if item.ask and not account.blocks(self._lookup(contact)):
-                self._router.route(presence(SUBSCRIBE, account.address, self._lookup(contact)))
+                self._router.route(presence_to(SUBSCRIBE, account.address, self._lookup(contact)))
 
 
-def _to_keep(stanza: Stanza, account: Address) -> bytes:
+def _to_keep(stanza: AddressedStanza, account: Address) -> bytes:
     if len(stanza.raw) <= LONGEST_REQUEST:
         return stanza.raw
-    assert stanza.from_ is not None
-    return presence(SUBSCRIBE, stanza.from_.bare_address, account).raw
+    return presence_to(SUBSCRIBE, stanza.from_.bare_address, account).raw

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
+from gateway.timing.waiters import Waiters
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 
 Later: TypeAlias = Coroutine[Deferred[Any], Any, None] | None
@@ -30,23 +31,19 @@ class Backlog:
         self.waiting = 0
         self.busy: set[WorkQueue] = set()  # the queues in which something waits for the store
         self._most = most
-        self._paused: list[Deferred[None]] = []
+        self._paused = Waiters()
 
     def changed(self, by: int) -> None:
         """Change the number of waiting steps."""
         self.waiting += by
         if self._paused and self.waiting <= self._most // 2:
-            paused, self._paused = self._paused, []
-            for each in paused:
-                each.callback(None)
+            self._paused.release()
 
     def room(self) -> Deferred[None] | None:
         """Return None while there is room, else a Deferred that fires when there is room again."""
         if self.waiting < self._most:
             return None
-        pause: Deferred[None] = Deferred()
-        self._paused.append(pause)
-        return pause
+        return self._paused.wait()
 
     def cleared(self, rounds: int = 2) -> Deferred[None] | None:
         """Return None if nothing is under way, else a Deferred that fires when everything under way now is done.

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
 
 from twisted.internet.defer import Deferred
 
@@ -35,13 +34,14 @@ from gateway.net.dns.targets import Target
 from gateway.net.tls.contexts import TLSContexts
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.stream.budget import Budget
-from gateway.stream.facts import Facts, Means, Role, Terms
+from gateway.stream.facts import ClientFacts, Means, Role, Terms
 from gateway.stream.header import StreamHeader
 from gateway.stream.profiles import client_profile
 from gateway.stream.sessions import Connection
 from gateway.stream.stream import Stream
 from gateway.stream.tools import StreamTools
-from gateway.xmpp.addresses import Address, Domain
+from gateway.timing.reactor import IReactor
+from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.stanzas import CONTENT, Stanza
@@ -53,7 +53,7 @@ TERMS = Terms(means=(Means.EXTERNAL, Means.PASSWORD))
 class LoginTools:
     """The tools that all logins of a process share."""
 
-    reactor: Any
+    reactor: IReactor
     resolver: Resolver
     contexts: TLSContexts
     judge: CertificateJudge  # for checking servers: `CertificateJudge(trust, service=CLIENT)`
@@ -143,7 +143,7 @@ class Visit:
         profile = client_profile(
             StartTLS(), logging_in(self._credentials, login_tools.tools.new_id), BindOurselves(self._wish)
         )
-        facts = Facts(role=Role.INITIATING, remote=domain, terms=TERMS)
+        facts = ClientFacts(role=Role.INITIATING, remote=domain, terms=TERMS)
         return StreamProtocol(
             Stream(profile, facts, accept_server, login_tools.tools, login_tools.budget),
             self._new_session,
@@ -167,11 +167,10 @@ class Visit:
         return Messaging(own, write, self._hear, self._login_tools.tools.new_id, self._login_tools.reactor)
 
 
-def accept_server(header: StreamHeader, facts: Facts) -> Facts:
+def accept_server(header: StreamHeader, facts: ClientFacts) -> ClientFacts:
     """Check the header of the server that we called: it must answer for that domain, and under TLS prove it."""
-    assert facts.remote is not None
-    if header.from_domain not in (None, facts.remote):
+    if header.from_domain not in (None, facts.their_domain):
         raise StreamError(StreamCondition.INVALID_FROM, "this is not the domain that was called")
-    if facts.encrypted and (why_not := facts.why_not_by_certificate(Domain(facts.remote))):
+    if facts.encrypted and (why_not := facts.why_not_by_certificate(facts.their_domain)):
         raise StreamError(StreamCondition.NOT_AUTHORIZED, "a valid certificate is required here", reason=why_not)
     return facts

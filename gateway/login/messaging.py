@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import GatewayError, StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import DISCO_INFO, PING, ROSTER, STANZA_ERRORS
-from gateway.xmpp.stanzas import CONTENT, Stanza, check_iq, error_reply, result_reply
+from gateway.xmpp.stanzas import CONTENT, AddressedStanza, Stanza, check_iq, error_reply, result_reply
 
 ANSWER_SECONDS = 30.0
 MOST_CONTACTS_SEEN = 10_000
@@ -78,7 +77,7 @@ class Messaging:
         self._hear = hear
         self._new_id = new_id
         self._clock = clock
-        self._waiting: dict[tuple[str, str], tuple[Deferred[Element], Any]] = {}  # by responder and id
+        self._waiting: dict[tuple[str, str], tuple[Deferred[Element], IDelayedCall]] = {}  # by responder and id
 
     # -- sending -----------------------------------------------------------------------------------------------------
 
@@ -156,10 +155,11 @@ class Messaging:
 
     def _asked(self, stanza: Stanza) -> None:
         """Answer a request, as every request must be (RFC 6120 §8.2.3)."""
+        request = _addressed(stanza, self.own)
         try:
-            reply: Stanza | None = result_reply(stanza, self._answer(stanza))
+            reply: AddressedStanza | None = result_reply(request, self._answer(stanza))
         except StanzaError as error:
-            reply = error_reply(_with_sender(stanza, self.own), error, from_=self.own)
+            reply = error_reply(request, error)
         if reply is not None:
             self._write(reply.element.replace(attributes={"from": None}))
 
@@ -228,6 +228,6 @@ def _refusal(iq: Element) -> RequestRefused:
     return RequestRefused(named, text.text if text is not None else "")
 
 
-def _with_sender(stanza: Stanza, own: Address) -> Stanza:
-    """Return a request with a sender: one without 'from' is from our server, for our account (RFC 6120 §8.1.2.1)."""
-    return stanza if stanza.from_ is not None else stanza.readdressed(from_=own.bare_address)
+def _addressed(stanza: Stanza, own: Address) -> AddressedStanza:
+    """A request without 'from' is our server's, in our account's name (RFC 6120 §8.1.2.1); without 'to' it is ours."""
+    return stanza.readdressed(to=stanza.to or own, from_=stanza.from_ or own.bare_address)

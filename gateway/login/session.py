@@ -18,6 +18,7 @@ from gateway.stream.events import (
     Secured,
     StreamErrorReceived,
 )
+from gateway.stream.facts import ClientFacts
 from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
 from gateway.xmpp.addresses import Address
@@ -103,7 +104,7 @@ class LoginSession:
         self.connection.answer(computed)
 
     def _enter(self) -> None:
-        address = self.connection.stream.facts.client
+        address = ClientFacts.of(self.connection.stream.facts).client
         assert address is not None
         self.messaging = self._make_messaging(address, self.connection)
         self.entered.callback(self.messaging)

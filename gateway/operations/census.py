@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from heapq import nlargest
-from typing import Any
 
+from gateway.net.connection.protocol import StreamProtocol
 from gateway.notices.attempts.proofs import proofs_on
-from gateway.notices.attempts.records import AttemptLog, Direction, Kind
+from gateway.notices.attempts.records import Direction, Kind
 from gateway.stream.facts import Facts, Role
+from gateway.stream.sessions import AttemptRecord
 
 StreamLabels = tuple[str, str, str, str, str, str]
 """Direction, kind, state, proof of theirs, proof of ours, and TLS version of a stream."""
@@ -18,7 +19,7 @@ StreamLabels = tuple[str, str, str, str, str, str]
 class ConnectionCounts:
     """All connections, those between servers counted by domain and direction, those of clients by domain."""
 
-    def __init__(self, connections: Iterable[Any]) -> None:
+    def __init__(self, connections: Iterable[StreamProtocol]) -> None:
         self.connections = list(connections)
         self.between: Counter[tuple[str, str]] = Counter()
         self.clients: Counter[str] = Counter()
@@ -34,18 +35,18 @@ class ConnectionCounts:
 class Census(ConnectionCounts):
     """The same, and all streams counted by what an operator asks about."""
 
-    def __init__(self, connections: Iterable[Any]) -> None:
+    def __init__(self, connections: Iterable[StreamProtocol]) -> None:
         super().__init__(connections)
         self.streams: Counter[StreamLabels] = Counter(map(labels_of, self.connections))
 
-    def latest(self, most: int | None) -> Iterable[Any]:
+    def latest(self, most: int | None) -> Iterable[StreamProtocol]:
         """Return the `most` connections that were active last."""
         if most is None or most >= len(self.connections):
             return self.connections
         return nlargest(most, self.connections, key=lambda connection: connection.last_activity)
 
 
-def labels_of(connection: Any) -> StreamLabels:
+def labels_of(connection: StreamProtocol) -> StreamLabels:
     """Return the labels of the stream on a connection."""
     facts: Facts = connection.stream.facts
     attempt = attempt_of(connection)
@@ -60,6 +61,6 @@ def direction_of(facts: Facts) -> Direction:
     return Direction.OUT if facts.role is Role.INITIATING else Direction.IN
 
 
-def attempt_of(connection: Any) -> AttemptLog | None:
+def attempt_of(connection: StreamProtocol) -> AttemptRecord | None:
     """Return the record of the stream on a connection; None once the connection is lost."""
     return connection.session.attempt if connection.session is not None else None

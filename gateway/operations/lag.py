@@ -6,12 +6,11 @@ too many for the log; only the metrics use them.
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 
 from gateway.notices.notices import LoopLag, Publish
+from gateway.timing.timers import Timer
 
 PERIOD = 1.0
 
@@ -22,7 +21,7 @@ class LagMeter(Service):
     def __init__(self, clock: IReactorTime, publish: Publish) -> None:
         self._clock = clock
         self._publish = publish
-        self._call: Any = None
+        self._timer = Timer(clock)
         self._wished = 0.0
 
     def startService(self) -> None:
@@ -31,11 +30,11 @@ class LagMeter(Service):
 
     def stopService(self) -> None:
         super().stopService()
-        self._call.cancel()
+        self._timer.stop()
 
     def _ask(self) -> None:
         self._wished = self._clock.seconds() + PERIOD
-        self._call = self._clock.callLater(PERIOD, self._called)
+        self._timer.start(PERIOD, self._called)
 
     def _called(self) -> None:
         self._publish(LoopLag(seconds=max(0.0, self._clock.seconds() - self._wished)))

@@ -41,6 +41,7 @@ from zope.interface import implementer
 
 from gateway.bounds.tables import MOST_CAUSES, Bounded
 from gateway.notices.notices import Level, Notice, Publish
+from gateway.timing.reactor import IReactor
 
 MOST_CHARACTERS = 4000
 """The longest message, in characters."""
@@ -184,7 +185,7 @@ def notice_log(level: str, logger: Logger | None = None, shares: Shares | None =
     return log
 
 
-def open_log(name: str | None, *, daemon: bool, reactor: Any) -> IO[Any]:
+def open_log(name: str | None, *, daemon: bool, reactor: IReactor) -> IO[Any]:
     """Open the log that twistd's `--logfile` names: a file, or standard output for a service in the foreground.
 
     The file does not rotate itself. SIGUSR1, which logrotate sends after moving the file, makes the gateway reopen it.

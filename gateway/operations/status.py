@@ -18,8 +18,9 @@ from gateway.config.settings import ComponentDomain, HandlerDomain, RelayDomain,
 from gateway.federation.outbound import OutboundSession
 from gateway.federation.route import RemoteRoute
 from gateway.net.certificates.own_certificates import Identity
+from gateway.net.connection.protocol import StreamProtocol
 from gateway.notices.attempts.proofs import proofs_on
-from gateway.notices.attempts.records import Direction, Kind
+from gateway.notices.attempts.records import Direction
 from gateway.notices.notices import counted
 from gateway.operations.census import Census, ConnectionCounts, attempt_of, labels_of
 from gateway.operations.history import History
@@ -37,7 +38,8 @@ from gateway.operations.status_records import (
 )
 from gateway.operations.troubles import Trouble
 from gateway.outbox.keeper import Keeper
-from gateway.stream.facts import Facts
+from gateway.stream.facts import ClientFacts, Facts, ServerFacts
+from gateway.stream.sessions import Connection
 from gateway.timing.turns import Turns
 from gateway.xmpp.addresses import Domain, DomainPair
 
@@ -55,7 +57,7 @@ class Observed:
     keeper: Keeper
     peers: PeerSources
     started_at: float
-    connections: Callable[[], Iterable[Any]]  # inbound and outbound
+    connections: Callable[[], Iterable[StreamProtocol]]  # inbound and outbound
     missing: Callable[[], list[str]]  # what the gateway lacks to do its work
     troubles: Callable[[], list[Trouble]]
 
@@ -258,10 +260,11 @@ class StatusReader:
         queued = sum(route.queued for pair, route in sources.remote_routes.items() if pair.target == name)
         return self.peers({name: queued} if queued else {}).find(name)
 
-    def _stream(self, connection: Any) -> StreamStatus:
+    def _stream(self, connection: StreamProtocol) -> StreamStatus:
         facts: Facts = connection.stream.facts
         direction, kind, state, *_, tls = labels_of(connection)
         proofs = proofs_on(facts)
+        client = facts.client if isinstance(facts, ClientFacts) else None
         attempt = attempt_of(connection)
         return StreamStatus(
             number=attempt.number if attempt else 0,
@@ -269,13 +272,13 @@ class StatusReader:
             direction=direction,
             state=state,
             local=facts.local or "",
-            remote=str(facts.client or facts.remote or (attempt.remote if attempt else "")),
+            remote=str(client or facts.remote or (attempt.remote if attempt else "")),
             address=connection.peer_address,
-            both_ways=facts.bidirectional or kind in (Kind.COMPONENT, Kind.CLIENT),
+            both_ways=not isinstance(facts, ServerFacts) or facts.bidirectional,
             they_to_us=proofs.they_to_us,
             we_to_them=proofs.we_to_them,
             certificate_fault=proofs.certificate_fault,
-            proofs={f"{pair.sender} to {pair.target}": str(means) for pair, means in facts.proofs.items()},
+            proofs={f"{pair.sender} to {pair.target}": str(means) for pair, means in facts.proved.items()},
             tls=tls,
             cipher=facts.tls.cipher if facts.tls else "",
             certificate=facts.certificate.description if facts.certificate else "",
@@ -286,7 +289,7 @@ class StatusReader:
         )
 
 
-def _ends(connection: Any) -> tuple[object, object]:
+def _ends(connection: StreamProtocol) -> tuple[object, object]:
     return connection.stream.facts.local, connection.stream.facts.remote
 
 
@@ -299,6 +302,6 @@ def _the_most_telling(
     return found if most is None or len(found) <= most else sorted(nlargest(most, found, key=weight), key=order)
 
 
-def outbound_connections(sessions: Iterable[OutboundSession]) -> Iterator[Any]:
+def outbound_connections(sessions: Iterable[OutboundSession]) -> Iterator[Connection]:
     """Yield the connections of the streams that we opened."""
     return (session.connection for session in sessions)

@@ -26,9 +26,10 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from gateway.outbox.delay import delayed, is_late
@@ -43,9 +44,10 @@ from gateway.outbox.retention import Keep, keeping, key_of
 from gateway.outbox.settlement import Settled, Settlement, SettlementMeans
 from gateway.outbox.window import MOST, Break
 from gateway.timing.timers import Timer
+from gateway.timing.waiters import Waiters
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition, StanzaError
-from gateway.xmpp.stanzas import Stanza, restored
+from gateway.xmpp.stanzas import AddressedStanza, restored
 
 _PAGE_BYTES = 1 << 20  # the most bytes in memory that wait to be sent
 _PAGE_STANZAS = 500
@@ -56,7 +58,7 @@ _BOUNCES = 50  # at a time, four times a second
 _BOUNCE_SECONDS = 0.25
 
 
-class Waiting(Stanza):
+class Waiting(AddressedStanza):
     """A kept stanza that is to be sent, or is in flight."""
 
     __slots__ = ("accepted", "backlog", "expires", "number")
@@ -66,7 +68,9 @@ class Waiting(Stanza):
     number: int
 
     @classmethod
-    def of(cls, stanza: Stanza, backlog: KeptBacklog, *, number: int, accepted: float, expires: float) -> Waiting:
+    def of(
+        cls, stanza: AddressedStanza, backlog: KeptBacklog, *, number: int, accepted: float, expires: float
+    ) -> Waiting:
         """Return a stanza with its number and times in the outbox."""
         waiting = cls(stanza.name, stanza.raw, stanza.to, stanza.from_, stanza.type, stanza._id)
         waiting.accepted, waiting.expires = accepted, expires
@@ -98,13 +102,13 @@ class BacklogOwner(Protocol):
     def stamps_as(self) -> Domain:
         """The domain of ours that says since when a stanza has waited (XEP-0203)."""
 
-    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
+    def bounce(self, stanza: AddressedStanza, error: StanzaError) -> None:
         """Answer a stanza with an error."""
 
-    def write_kept(self, batch: Sequence[Stanza]) -> Collection[Stanza]:
+    def write_kept(self, batch: Sequence[AddressedStanza]) -> Collection[AddressedStanza]:
         """Write these to the stream; return those that could not be written at all and have been bounced."""
 
-    def write_follower(self, stanza: Stanza) -> None:
+    def write_follower(self, stanza: AddressedStanza) -> None:
         """Write a stanza that is not kept: what was kept before it has been written."""
 
     def ask(self, resource: str, answered: Callable[[], None]) -> None:
@@ -116,7 +120,7 @@ class BacklogOwner(Protocol):
     def room(self) -> Deferred[None] | None:
         """Return None if there is room on the stream, else a Deferred that fires when there is."""
 
-    def remember_only(self, stanzas: Sequence[Stanza]) -> None:
+    def remember_only(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Let these wait in memory, as if there were no outbox, because it accepts none at the moment."""
 
     def caught_up(self) -> None:
@@ -136,10 +140,10 @@ class KeptBacklog:
         self.settlement: Settlement | None = None
         self._keeper = keeper
         self._owner = owner
-        self._gathered: list[tuple[Keep, Stanza]] = []
+        self._gathered: list[tuple[Keep, AddressedStanza]] = []
         self._putting_bytes = 0
         self._spilled: int | None = None  # bytes that wait on the disk for an open stream; None: it takes all there is
-        self._room: list[Deferred[None]] = []
+        self._room = Waiters()
         self._page: deque[Waiting] = deque()
         self._page_bytes = 0
         self._in_flight: deque[Waiting] = deque()
@@ -155,10 +159,10 @@ class KeptBacklog:
         self._plain: tuple[int, int] | None = None
         self._attempt = 0
         self._first_new: int | None = None  # the first stanza put since this attempt began
-        self._in_doubt: list[tuple[Stanza, int]] | None = None  # on a stream that may be resumed
+        self._in_doubt: list[tuple[AddressedStanza, int]] | None = None  # on a stream that may be resumed
         self._doubtful_puts = 0
         self._told_of_doubt: list[Callable[[], None]] = []
-        self._timer: Any = None
+        self._timer: IDelayedCall | None = None
         self._puts = Progress()
         self._newest: float = EVERYTHING if self._is_unread else 0  # the number of what was kept last
         self._followers = Followers(keeper.space)
@@ -176,7 +180,7 @@ class KeptBacklog:
     def _keeps_nothing(self) -> bool:
         return not self._gathered and not self._keeper.waiting(self.pair)
 
-    def takes(self, stanza: Stanza) -> bool:
+    def takes(self, stanza: AddressedStanza) -> bool:
         """Gather a stanza for the next flush; return False if it is never kept, or the outbox accepts none.
 
         While anything of the pair is kept, a stanza that cannot be kept is bounced: in memory it would be overtaken.
@@ -201,7 +205,7 @@ class KeptBacklog:
         is_known = self._in_doubt is None and not self._doubtful_puts and self._puts.is_complete
         return not is_known or bool(self._followers or self._gathered or self._page) or self.head is not None
 
-    def follow(self, stanza: Stanza) -> bool:
+    def follow(self, stanza: AddressedStanza) -> bool:
         """Let a stanza that is not kept wait for what was kept before it; False where too many wait already."""
         self._put_gathered()
         barrier = self._newest if self._puts.is_complete else None
@@ -219,7 +223,7 @@ class KeptBacklog:
         """Return how many stanzas wait in memory behind those that are kept."""
         return len(self._followers)
 
-    def take_followers(self) -> list[Stanza]:
+    def take_followers(self) -> list[AddressedStanza]:
         """Return the followers, and forget them: there is no stream for them, or nothing to wait for."""
         self._impatience.stop()
         return self._followers.take_all()
@@ -238,9 +242,7 @@ class KeptBacklog:
         self._put_gathered()
         if max(self._putting_bytes, self._spilled or 0) <= _PUTTING_BYTES:
             return None
-        wait: Deferred[None] = Deferred()
-        self._room.append(wait)
-        return wait
+        return self._room.wait()
 
     def _put_gathered(self) -> None:
         gathered, self._gathered = self._gathered, []
@@ -248,14 +250,14 @@ class KeptBacklog:
             run_ = list(run)
             self._put(run_[0][0], [stanza for _, stanza in run_])
 
-    def _put(self, keep: Keep, stanzas: Sequence[Stanza], *, doubtful: bool = False) -> None:
+    def _put(self, keep: Keep, stanzas: Sequence[AddressedStanza], *, doubtful: bool = False) -> None:
         if keep is Keep.NEWEST:
             for stanza in stanzas:
                 self._put_run((stanza,), key_of(stanza), doubtful)
         else:
             self._put_run(stanzas, None, doubtful)
 
-    def _put_run(self, stanzas: Sequence[Stanza], key: bytes | None, doubtful: bool) -> None:
+    def _put_run(self, stanzas: Sequence[AddressedStanza], key: bytes | None, doubtful: bool) -> None:
         size = sum([len(stanza.raw) for stanza in stanzas])
         accepted = self._keeper.time_of_day()
         expires = accepted + self._owner.keep_rules.hours * 3600
@@ -324,9 +326,7 @@ class KeptBacklog:
 
     def _release(self) -> None:
         if self._room and 2 * max(self._putting_bytes, self._spilled or 0) <= _PUTTING_BYTES:
-            room, self._room = self._room, []
-            for wait in room:
-                wait.callback(None)
+            self._room.release()
 
     # -- a stream ----------------------------------------------------------------------------------------------------
 
@@ -342,7 +342,7 @@ class KeptBacklog:
         self.flight.join(self)
         self._send()
 
-    def spill(self, stanzas: Sequence[Stanza]) -> None:
+    def spill(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Keep what has waited too long for room on an open stream; what comes from now on goes behind it.
 
         While more than a megabyte of it waits, those who send wait as well: the receiver is slow, and not away.
@@ -354,7 +354,7 @@ class KeptBacklog:
                 self._owner.bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
         self._put_gathered()
 
-    def acknowledged(self, stanzas: Sequence[Stanza]) -> None:
+    def acknowledged(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Note that the other side has taken responsibility for these, of all that was sent on the stream."""
         if not self._in_flight or self.settlement is None:
             return
@@ -364,7 +364,12 @@ class KeptBacklog:
                 return
 
     def broke(
-        self, made: Break | None, unacknowledged: Sequence[Stanza], *, resuming: bool, blamed: Stanza | None = None
+        self,
+        made: Break | None,
+        unacknowledged: Sequence[AddressedStanza],
+        *,
+        resuming: bool,
+        blamed: AddressedStanza | None = None,
     ) -> Collection[int]:
         """Note that the stream is gone, and keep those of `unacknowledged` that are to be kept; return their ids.
 
@@ -384,7 +389,7 @@ class KeptBacklog:
         self._is_unread = True
         if self.settlement is not None:
             self._keeper.counts["maybe_twice"] += self.settlement.broke() if not resuming else 0
-        fresh: list[tuple[Keep, Stanza]] = []
+        fresh: list[tuple[Keep, AddressedStanza]] = []
         if self._keeper.takes and self._owner.keep_rules.level != "no":
             fresh = [
                 (keep, each)
@@ -410,7 +415,7 @@ class KeptBacklog:
             id(each) for each in unacknowledged if type(each) is Waiting and each.backlog is self
         }
 
-    def returned(self, unacknowledged: Sequence[Stanza]) -> list[Stanza]:
+    def returned(self, unacknowledged: Sequence[AddressedStanza]) -> list[AddressedStanza]:
         """Take the stanzas of a broken stream that have not arrived; return those that are not kept here."""
         doubt = self._in_doubt
         if doubt is None and not self._doubtful_puts:
@@ -436,7 +441,7 @@ class KeptBacklog:
         settle()
         return [each for each in unacknowledged if id(each) not in kept]
 
-    def _doubt_kept(self, stanzas: Sequence[Stanza], numbers: Sequence[int]) -> None:
+    def _doubt_kept(self, stanzas: Sequence[AddressedStanza], numbers: Sequence[int]) -> None:
         self._doubtful_puts -= 1
         if self._in_doubt is not None:
             self._in_doubt.extend(zip(stanzas, numbers, strict=True))
@@ -525,7 +530,7 @@ class KeptBacklog:
         """Send up to `most` stanzas, as far as the next follower's place; return how many were sent."""
         now = self._keeper.time_of_day()
         barrier = self._followers.barrier
-        batch: list[Stanza] = []
+        batch: list[AddressedStanza] = []
         prompt: list[int] = []
         size = 0
         while self._page and len(batch) < most and size < _BATCH_BYTES:

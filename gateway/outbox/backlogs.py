@@ -28,7 +28,7 @@ from gateway.outbox.retention import Keep, keeping
 from gateway.outbox.window import Break
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition, StanzaError
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 
 class StreamState(Enum):
@@ -44,13 +44,13 @@ class BacklogsOwner(Protocol):
 
     @property
     def keep_rules(self) -> KeepRules: ...
-    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
+    def bounce(self, stanza: AddressedStanza, error: StanzaError) -> None:
         """Tell a sender that this is the end of a stanza."""
 
-    def write_kept(self, batch: Sequence[Stanza]) -> Collection[Stanza]:
+    def write_kept(self, batch: Sequence[AddressedStanza]) -> Collection[AddressedStanza]:
         """Write these to the stream; the answer is what could not be written at all, and has been bounced."""
 
-    def write_follower(self, stanza: Stanza) -> None:
+    def write_follower(self, stanza: AddressedStanza) -> None:
         """Write a stanza that is not kept: what was kept before it has been written."""
 
     def ask(self, resource: str, answered: Callable[[], None]) -> None:
@@ -62,7 +62,7 @@ class BacklogsOwner(Protocol):
     def room(self) -> Deferred[None] | None:
         """None when there is room on the stream; else a Deferred that fires when there is."""
 
-    def remember_only(self, stanzas: Sequence[Stanza]) -> None:
+    def remember_only(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Do with these as without an outbox: it takes none at the moment."""
 
     def caught_up(self) -> None:
@@ -107,9 +107,8 @@ class Backlogs:
 
     # -- what comes --------------------------------------------------------------------------------------------------
 
-    def takes(self, stanza: Stanza) -> bool:
+    def takes(self, stanza: AddressedStanza) -> bool:
         """Keep a stanza, or have it follow what is kept; False where it is the owner's, to be written or answered."""
-        assert stanza.from_ is not None
         pair = DomainPair(stanza.from_.domain, self.target)
         backlog = self._of.get(pair)
         if self.state is not StreamState.CLOSED and pair not in self._behind:
@@ -128,18 +127,17 @@ class Backlogs:
             self.owner.bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
         return True
 
-    def _gather(self, backlog: KeptBacklog, stanza: Stanza) -> bool:
+    def _gather(self, backlog: KeptBacklog, stanza: AddressedStanza) -> bool:
         if not backlog.takes(stanza):
             self._emptied(backlog.pair)
             return False
         self._gathered[backlog] = None
         return True
 
-    def spill(self, stanzas: Sequence[Stanza]) -> None:
+    def spill(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Keep what has waited too long for room on the stream, and what comes from the same domains from now on."""
-        by_pair: dict[DomainPair, list[Stanza]] = {}
+        by_pair: dict[DomainPair, list[AddressedStanza]] = {}
         for stanza in stanzas:
-            assert stanza.from_ is not None
             by_pair.setdefault(DomainPair(stanza.from_.domain, self.target), []).append(stanza)
         for pair, of_pair in by_pair.items():
             self._backlog_of(pair).spill(of_pair)
@@ -197,13 +195,13 @@ class Backlogs:
         failure.trap(OutboxError)  # it has been told as a condition; when that is over, it is looked at again
         self._found(DomainState(domain=self.target), stream)
 
-    def broke(self, made: Break) -> list[Stanza]:
+    def broke(self, made: Break) -> list[AddressedStanza]:
         """Note that the stream is gone; return the stanzas that waited in memory behind those that are kept."""
         self.state = StreamState.CLOSED
         self._behind.clear()
         self._asking, self._asked = [], None
         self._flight.broke(made)
-        following: list[Stanza] = []
+        following: list[AddressedStanza] = []
         for pair, backlog in [*self._of.items()]:
             backlog.broke(None, (), resuming=False)
             following += backlog.take_followers()

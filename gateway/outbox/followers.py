@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 EVERYTHING = float("inf")
 """The barrier of a stanza that comes after all that an earlier process has kept: its numbers are not known yet."""
@@ -28,7 +28,7 @@ class Space(Protocol):
 
 @dataclass(slots=True)
 class _Follower:
-    stanza: Stanza
+    stanza: AddressedStanza
     put: int  # the transaction that it waits for
     since: float
     barrier: float | None
@@ -44,7 +44,7 @@ class Followers:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def add(self, stanza: Stanza, *, put: int, since: float, barrier: float | None) -> bool:
+    def add(self, stanza: AddressedStanza, *, put: int, since: float, barrier: float | None) -> bool:
         """Let a stanza wait for a transaction, or for its barrier where that is known; False if there is no space."""
         if self._space is not None and not self._space.take(len(stanza.raw)):
             return False
@@ -69,13 +69,13 @@ class Followers:
         """Return since when the oldest has waited."""
         return self._queue[0].since if self._queue else None
 
-    def pop(self) -> Stanza:
+    def pop(self) -> AddressedStanza:
         """Take out the oldest."""
         stanza = self._queue.popleft().stanza
         if self._space is not None:
             self._space.give_back(1, len(stanza.raw))
         return stanza
 
-    def take_all(self) -> list[Stanza]:
+    def take_all(self) -> list[AddressedStanza]:
         """Take out all."""
         return [self.pop() for _ in range(len(self._queue))]

@@ -13,6 +13,7 @@ from itertools import count
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
 
 from gateway.outbox.conditions import Condition
 from gateway.outbox.errors import OutboxUnavailable
@@ -26,7 +27,7 @@ class Keeper:
     """The outbox, once it is open, and the transactions under way to it."""
 
     def __init__(
-        self, clock: Any, time_of_day: Callable[[], float], name: str = "xg", *, space: Space | None = None
+        self, clock: IReactorTime, time_of_day: Callable[[], float], name: str = "xg", *, space: Space | None = None
     ) -> None:
         """`name` begins the resource from which we ask whether what was sent has arrived.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from twisted.internet.defer import execute
 
@@ -14,6 +13,7 @@ from gateway.outbox.records import OutboxLimits
 from gateway.outbox.sealing import Seal, load_key
 from gateway.outbox.sqlite import SqliteOutbox, Tell
 from gateway.storage.opening import Worker
+from gateway.timing.reactor import IReactor
 from gateway.xmpp.errors import ConfigError
 
 KEY = "outbox.url"
@@ -22,7 +22,7 @@ KEY = "outbox.url"
 def open_outbox(
     url: str,
     state: Path,
-    reactor: Any,
+    reactor: IReactor,
     *,
     limits: OutboxLimits = OutboxLimits(),
     key_file: Path | None = None,

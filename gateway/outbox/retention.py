@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import CLIENT, HINTS
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 CHAT_STATES = "http://jabber.org/protocol/chatstates"
 
@@ -86,12 +86,12 @@ _SAYS_NOTHING = (HINTS.encode(), CHAT_STATES.encode())
 _REFERENCE = b"&#"  # can spell a namespace differently
 
 
-def rule(stanza: Stanza) -> Rule:
+def rule(stanza: AddressedStanza) -> Rule:
     """Return the row of a stanza."""
     return RULES[stanza.name].get(stanza.type, _UNKNOWN[stanza.name])
 
 
-def keeping(stanza: Stanza) -> Keep:
+def keeping(stanza: AddressedStanza) -> Keep:
     """Return whether a stanza is kept: NO, YES or NEWEST."""
     keep = RULES[stanza.name].get(stanza.type, _UNKNOWN[stanza.name]).keep
     if keep is not _BY_CONTENT:
@@ -120,14 +120,11 @@ def _by_content(message: Element) -> Keep:
     return _NO
 
 
-def key_of(presence: Stanza) -> bytes:
+def key_of(presence: AddressedStanza) -> bytes:
     """Return the key by which a newer presence replaces an older one: the direction, and the two people.
 
     It is a digest, so that addresses stay as secret at rest as the stanzas.
     """
-    assert presence.from_ is not None
-    assert presence.to is not None
-    assert presence.type is not None
-    about = _ABOUT[presence.type]
+    about = _ABOUT[presence.type or ""]
     people = b"\0".join((about, presence.from_.bare.encode(), presence.to.bare.encode()))
     return blake2b(people, digest_size=16).digest()

@@ -17,10 +17,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from itertools import count
+from sqlite3 import Connection
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -113,8 +114,8 @@ class SqliteOutbox:
         self._told: Condition | None = None
         self._telling: Any = None  # that all is well again
         self._looks = 0
-        self._look: Any = None
-        self._tidying: Any = None
+        self._look: IDelayedCall | None = None
+        self._tidying: IDelayedCall | None = None
         self._tidied_at = clock.seconds()
         self._not_kept: set[int] = set()  # chunks of failed transactions, which a log may still bring back
         self._late_settled: dict[DomainPair, int] = {}
@@ -179,7 +180,7 @@ class SqliteOutbox:
     def _promise(self, gathered: _Gathered, result: Any) -> Deferred[Any]:
         done: Deferred[Any] = Deferred()
         gathered.puts.append((done, result))
-        self._hand_over()
+        self._hand_over(gathered)
         return done
 
     def settle(self, pair: DomainPair, upto: int) -> Deferred[None]:
@@ -214,9 +215,9 @@ class SqliteOutbox:
 
     def _promise_other(self) -> Deferred[None]:
         done: Deferred[None] = Deferred()
-        assert self._gathered is not None
-        self._gathered.others.append(done)
-        self._hand_over()
+        gathered = self._gather()
+        gathered.others.append(done)
+        self._hand_over(gathered)
         return done
 
     def page(self, pair: DomainPair, after: int = 0, limit: int = 500) -> Deferred[tuple[KeptStanza, ...]]:
@@ -343,19 +344,16 @@ class SqliteOutbox:
             self._gathered = _Gathered(self._sequence)
         return self._gathered
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, gathered: _Gathered) -> None:
         """Have the gathered work written in the next transaction; more may join until that begins."""
-        gathered = self._gathered
-        assert gathered is not None
-        if len(gathered.puts) + len(gathered.others) > 1:
+        if len(gathered.puts) + len(gathered.others) > 1 or self._queue is None:
             return
-        assert self._queue is not None
         self._tidy_later()
         self._queue.write(self._write_gathered, gathered).addCallbacks(
             self._written, self._not_written, callbackArgs=(gathered,), errbackArgs=(gathered,)
         )
 
-    def _write_gathered(self, connection: Any, gathered: _Gathered) -> list[Gone]:
+    def _write_gathered(self, connection: Connection, gathered: _Gathered) -> list[Gone]:
         """Write everything that is gathered, in the thread of transactions."""
         tallies = gathered.tallies
         work = Work(

@@ -14,13 +14,13 @@ from zope.interface import Attribute, Interface
 
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import StanzaError
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
 
 class IRoute(Interface):
     """The owner of a domain: a remote domain, an attached component, local handlers, accounts, a relayed server."""
 
-    def deliver(stanza: Stanza) -> None:
+    def deliver(stanza: AddressedStanza) -> None:
         """Take over a stanza whose 'to' is in this route's domain.
 
         The route gives it exactly one end: written to its stream, handled, answered with an error through the router's
@@ -44,10 +44,10 @@ class IStreamRoute(IRoute):
 class IRouter(Interface):
     """The destination of all stanzas that this process has made or admitted."""
 
-    def route(stanza: Stanza) -> None:
-        """Hand an admitted stanza, with 'to' and 'from', to the route that owns its domain."""
+    def route(stanza: AddressedStanza) -> None:
+        """Hand an admitted stanza to the route that owns its domain."""
 
-    def bounce(stanza: Stanza, error: StanzaError) -> None:
+    def bounce(stanza: AddressedStanza, error: StanzaError) -> None:
         """Answer a stanza with an error, where it may be answered (RFC 6120 §8.3.1)."""
 
     def is_own(domain: Domain) -> bool:
@@ -63,7 +63,7 @@ class IBorder(Interface):
     def plan(sender: Domain, target: Domain) -> Any:
         """Return the plan that judges the stanzas between these domains; None if they pass unexamined."""
 
-    def lets_through(plan: Any, stanza: Stanza) -> bool:
+    def lets_through(plan: Any, stanza: AddressedStanza) -> bool:
         """Return whether the stanza passes now; if not, it has had its end, or passes later."""
 
     def undecided() -> list[Deferred[None]]:
@@ -97,7 +97,7 @@ Answer = Handled | Declined | Refused
 class ILocalHandler(Interface):
     """A service for the stanzas to a domain, written in Python. See docs/handlers.md."""
 
-    def handle(stanza: Stanza) -> Answer | Deferred[Answer]:
+    def handle(stanza: AddressedStanza) -> Answer | Deferred[Answer]:
         """Handle one stanza, whose 'from' has been verified; an exception becomes `internal-server-error`."""
 
 

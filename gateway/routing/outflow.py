@@ -26,9 +26,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from gateway.xmpp.stanzas import Stanza
+from gateway.timing.waiters import Waiters
+from gateway.xmpp.stanzas import AddressedStanza
 
 _CHUNK_BYTES = 65536
 _STANZA_BYTES = 512  # the approximate memory of a waiting stanza beside its own bytes
@@ -45,7 +46,7 @@ class Channel(Protocol):
     def has_room(self) -> bool:
         """Return whether more may be sent now."""
 
-    def send(self, batch: Sequence[Stanza]) -> None:
+    def send(self, batch: Sequence[AddressedStanza]) -> None:
         """Send these, in order."""
 
     def room(self) -> Deferred[None] | None:
@@ -144,42 +145,42 @@ class Outflow:
         self._overdue_at = 0  # when that many have been written, nothing waits that waited at the last look
         self._look: Any = None
         self._clock = clock
-        self._turn: Any = None
+        self._turn: IDelayedCall | None = None
         self._bounds = bounds
         self._space = space
         self._channel: Channel | None = None
-        self._batch: list[Stanza] = []
-        self._queue: deque[Stanza] = deque()
-        self._waits: deque[Deferred[None]] = deque()
+        self._batch: list[AddressedStanza] = []
+        self._queue: deque[AddressedStanza] = deque()
+        self._waits = Waiters()
 
     def __len__(self) -> int:
         """Return how many stanzas wait."""
         return len(self._queue)
 
-    def __iter__(self) -> Iterator[Stanza]:
+    def __iter__(self) -> Iterator[AddressedStanza]:
         """Iterate over the waiting stanzas, oldest first."""
         return iter(self._queue)
 
     # -- stanzas -----------------------------------------------------------------------------------------------------
 
-    def take(self, stanzas: Sequence[Stanza]) -> bool:
+    def take(self, stanzas: Sequence[AddressedStanza]) -> bool:
         """Take all of these, to be written or to wait; return False if there is no channel, or not room for all."""
         if self.flows:
             self._batch.extend(stanzas)
             return True
         return self._channel is not None and not self.is_diverted and self._hold(stanzas)
 
-    def add(self, stanza: Stanza) -> None:
+    def add(self, stanza: AddressedStanza) -> None:
         """While it `flows`: have the next flush write the stanza."""
         self._batch.append(stanza)
 
-    def hold(self, stanza: Stanza) -> bool:
+    def hold(self, stanza: AddressedStanza) -> bool:
         """While it does not flow: let the stanza wait. Return False if too much waits already."""
         held = self._hold((stanza,))
         self.refused += not held
         return held
 
-    def _hold(self, stanzas: Sequence[Stanza]) -> bool:
+    def _hold(self, stanzas: Sequence[AddressedStanza]) -> bool:
         size = sum([len(stanza.raw) for stanza in stanzas])
         if self._is_full(size) or not self._space.take(size, len(stanzas)):
             return False
@@ -193,7 +194,7 @@ class Outflow:
             return len(self._queue) >= self._bounds.most_stanzas
         return self.waiting_bytes + size > self._bounds.most_bytes
 
-    def put_first(self, stanzas: Sequence[Stanza]) -> None:
+    def put_first(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Put these before everything else that waits: they were accepted before it, and must be sent again."""
         self._append_batch()
         self._count(stanzas)
@@ -215,16 +216,14 @@ class Outflow:
                 self._drain(channel)
         if self.waiting_bytes <= self._bounds.wait_above:
             return None
-        wait: Deferred[None] = Deferred()
-        self._waits.append(wait)
-        return wait
+        return self._waits.wait()
 
     def drain(self) -> None:
         """Write of what waits as much as there is room for."""
         if self._channel is not None:
             self._drain(self._channel)
 
-    def take_all(self) -> list[Stanza]:
+    def take_all(self) -> list[AddressedStanza]:
         """Remove and return everything that waits, oldest first."""
         waiting = list(self._queue)
         self._queue.clear()
@@ -269,8 +268,8 @@ class Outflow:
             self.refused = 0
         self._release()
 
-    def _next_chunk(self) -> list[Stanza]:
-        chunk: list[Stanza] = []
+    def _next_chunk(self) -> list[AddressedStanza]:
+        chunk: list[AddressedStanza] = []
         size = 0
         while self._queue and (not chunk or size + len(self._queue[0].raw) <= _CHUNK_BYTES):
             chunk.append(self._queue.popleft())
@@ -287,7 +286,7 @@ class Outflow:
         self.flows = False
         self._look_soon()
 
-    def _count(self, stanzas: Sequence[Stanza]) -> None:
+    def _count(self, stanzas: Sequence[AddressedStanza]) -> None:
         size = sum([len(stanza.raw) for stanza in stanzas])
         self.waiting_bytes += size
         self._space.insist(len(stanzas), size)
@@ -314,9 +313,7 @@ class Outflow:
         if self._turn is not None or 2 * self.waiting_bytes > self._bounds.wait_above:
             return
         turns = max(1, (self._bounds.wait_above - self.waiting_bytes) // _READ_BYTES)
-        for _ in range(turns):
-            if self._waits:
-                self._waits.popleft().callback(None)
+        self._waits.release(turns)
         if self._waits:
             self._turn = self._clock.callLater(0, self._next_turn)
 
@@ -328,6 +325,4 @@ class Outflow:
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
-        waits, self._waits = self._waits, deque()
-        for wait in waits:
-            wait.callback(None)
+        self._waits.release()

@@ -9,17 +9,18 @@ refused stanza ends alone or takes the stream with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from gateway.stream.evidence import check_certificate
-from gateway.stream.facts import Facts, Terms
+from gateway.stream.facts import Facts, ServerFacts, Terms
 from gateway.stream.header import StreamHeader
 from gateway.stream.records import replace
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.errors import GatewayError, StanzaCondition, StreamCondition, StreamError
 from gateway.xmpp.faults import Fault, StreamKind, refusal
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +175,21 @@ def accept_answer(header: StreamHeader, facts: Facts) -> Facts:
     return check_certificate(facts)
 
 
-def check_inbound(stanza: Stanza, facts: Facts, domains: Domains) -> None:
+def are_between(
+    stanzas: list[Stanza], way: tuple[Domain, Domain] | None, admitted: Collection[DomainPair]
+) -> TypeGuard[list[AddressedStanza]]:
+    """Return whether stanzas of this way (see `domains_of`) may pass: the stream has proved the pair."""
+    return way is not None and way in admitted
+
+
+def are_from(
+    stanzas: list[Stanza], way: tuple[Domain, Domain] | None, domain: Domain
+) -> TypeGuard[list[AddressedStanza]]:
+    """Return whether stanzas of this way (see `domains_of`) are from this domain itself, to somebody."""
+    return way is not None and way[0] == domain
+
+
+def check_inbound(stanza: Stanza, facts: ServerFacts, domains: Domains) -> None:
     """Check a stanza from another server: it needs both addresses, of a proved pair (RFC 6120 §8.1.1.2, §8.1.2.2).
 
     Called only if the pair is not among the proofs, or there is no pair. Raises the outcome from `faults`.
@@ -183,7 +198,7 @@ def check_inbound(stanza: Stanza, facts: Facts, domains: Domains) -> None:
     raise _fault_between_servers(stanza, facts, domains, StreamKind.RELAYED if relayed else StreamKind.SERVER)
 
 
-def _fault_between_servers(stanza: Stanza, facts: Facts, domains: Domains, kind: StreamKind) -> GatewayError:
+def _fault_between_servers(stanza: Stanza, facts: ServerFacts, domains: Domains, kind: StreamKind) -> GatewayError:
     flaw, sender = stanza.flaw, stanza.sender
     if _has_no_from(stanza):
         return refusal(Fault.FROM_MISSING, kind, "a stanza between servers needs 'from'")
@@ -209,8 +224,8 @@ def _fault_between_servers(stanza: Stanza, facts: Facts, domains: Domains, kind:
     )
 
 
-def check_component(stanza: Stanza, domain: Domain, domains: Domains) -> None:
-    """Check a stanza from a component: from its own domain or below it, to somebody (XEP-0114 §3).
+def check_component(stanza: Stanza, domain: Domain, domains: Domains) -> AddressedStanza:
+    """Check a stanza from a component: it must be from its own domain or below it, to somebody (XEP-0114 §3).
 
     A name below it that is another domain of ours does not belong to it. Raises the outcome from `faults`.
     """
@@ -221,8 +236,9 @@ def check_component(stanza: Stanza, domain: Domain, domains: Domains) -> None:
         raise refusal(Fault.FROM_NOT_PROVED, kind, f"'from' must be in the domain {domain}")
     if flaw is not None:
         raise refusal(flaw.fault, kind, flaw.problem)
-    if stanza.to is None:
+    if not isinstance(stanza, AddressedStanza):
         raise refusal(Fault.TO_MISSING, kind, "a component's stanza needs a 'to'")
+    return stanza
 
 
 def check_client(stanza: Stanza, client: Address) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Hashable
 from hashlib import blake2b
 from sys import getsizeof
 
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 RequestKey = tuple[str, str, str | None]
 
@@ -38,7 +38,7 @@ class Requests:
         self._open: dict[Hashable, _Unanswered] = {}
         self._given_up: OrderedDict[bytes, None] = OrderedDict()
 
-    def asked(self, responder: Hashable, stanza: Stanza) -> None:
+    def asked(self, responder: Hashable, stanza: AddressedStanza) -> None:
         """Record that a request was passed to `responder`."""
         waiting = self._open.get(responder)
         if waiting is None:
@@ -47,13 +47,13 @@ class Requests:
         # This is what an error reply needs; payloads are not kept. Only an address beyond plain ASCII can be longer in
         # its prepared form than it was written.
         head = b"" if stanza.raw.isascii() and b"&" not in stanza.raw else stanza.head()
-        waiting.add(key, Stanza(stanza.name, head, stanza.to, stanza.from_, stanza.type, stanza.id))
+        waiting.add(key, AddressedStanza(stanza.name, head, stanza.to, stanza.from_, stanza.type, stanza.id))
         if self._given_up:
             self._given_up.pop(_digest(key), None)  # an id may be used again
         if len(waiting) > self._most_each or waiting.size > self._most_bytes_each:
             waiting.make_room(self._most_each, self._most_bytes_each)
 
-    def answered(self, responder: Hashable, response: Stanza) -> bool:
+    def answered(self, responder: Hashable, response: AddressedStanza) -> bool:
         """Take a result or error from `responder`; return False if the request has already
         been answered in its place.
         """
@@ -74,7 +74,7 @@ class Requests:
         waiting = self._open.get(responder)
         return frozenset(waiting.requests) if waiting is not None else frozenset()
 
-    def abandoned(self, responder: Hashable, among: frozenset[RequestKey] | None = None) -> list[Stanza]:
+    def abandoned(self, responder: Hashable, among: frozenset[RequestKey] | None = None) -> list[AddressedStanza]:
         """Forget and return the open requests of a lost `responder`, all or `among` these, oldest first."""
         waiting = self._open.get(responder)
         if waiting is None:
@@ -99,18 +99,18 @@ class OwnQuestions:
     """Our own questions, sent from a resource that nobody else has: the answers are for nobody else."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, str | None], Callable[[Stanza], None]] = {}
+        self._open: dict[tuple[str, str | None], Callable[[AddressedStanza], None]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._open)
 
-    def ask(self, question: Stanza, answered: Callable[[Stanza], None]) -> None:
+    def ask(self, question: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
         """Call `answered` with the result or the error when it comes, by whatever stream."""
         while len(self._open) >= _MOST_OWN:
             del self._open[next(iter(self._open))]
         self._open[str(question.from_), question.id] = answered
 
-    def take(self, response: Stanza) -> bool:
+    def take(self, response: AddressedStanza) -> bool:
         """Return whether a response was for us."""
         answered = self._open.pop((str(response.to), response.id), None)
         if answered is None:
@@ -125,19 +125,19 @@ class _Unanswered:
     __slots__ = ("requests", "size")
 
     def __init__(self) -> None:
-        self.requests: OrderedDict[RequestKey, Stanza] = OrderedDict()
+        self.requests: OrderedDict[RequestKey, AddressedStanza] = OrderedDict()
         self.size = 0
 
     def __len__(self) -> int:
         return len(self.requests)
 
-    def add(self, key: RequestKey, request: Stanza) -> None:
+    def add(self, key: RequestKey, request: AddressedStanza) -> None:
         """Remember one, as the latest."""
         if key not in self.requests:
             self.size += _size(key)
         self.requests[key] = request
 
-    def forget(self, key: RequestKey) -> Stanza | None:
+    def forget(self, key: RequestKey) -> AddressedStanza | None:
         """Forget one, if it is there."""
         request = self.requests.pop(key, None)
         if request is not None:

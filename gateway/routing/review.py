@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway.stream.facts import BY_CERTIFICATE, Facts, Means, PeerCertificate, Role, Terms
+from gateway.stream.facts import BY_CERTIFICATE, Means, PeerCertificate, Role, ServerFacts, Terms
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import StreamCondition, StreamError, TLSRequired
 
@@ -17,7 +17,7 @@ _BY_CERTIFICATE = BY_CERTIFICATE | {Means.CERTIFICATE}
 
 
 def review(
-    facts: Facts, certificate: PeerCertificate | None, terms: Terms | None, speaks_for: Callable[[Domain], bool]
+    facts: ServerFacts, certificate: PeerCertificate | None, terms: Terms | None, speaks_for: Callable[[Domain], bool]
 ) -> StreamError | None:
     """Return the error with which a stream between servers must end now; None if it may stay.
 
@@ -39,9 +39,8 @@ def review(
     return _proofs(replace(facts, certificate=certificate, terms=terms), terms)
 
 
-def _proofs(facts: Facts, terms: Terms) -> StreamError | None:
+def _proofs(facts: ServerFacts, terms: Terms) -> StreamError | None:
     """Return what is wrong now with the proofs of the stream."""
-    assert facts.remote is not None
     needs_certificate = facts.encrypted and terms.needs_certificate
     if facts.role is Role.RECEIVING:
         needs_certificate |= bool(_BY_CERTIFICATE & set(facts.proofs.values()))
@@ -50,12 +49,13 @@ def _proofs(facts: Facts, terms: Terms) -> StreamError | None:
             return StreamError(StreamCondition.NOT_AUTHORIZED, f"{refused[0]} is no longer accepted as proof")
     if not facts.is_pinned(terms):
         return StreamError(StreamCondition.NOT_AUTHORIZED, "that key is not accepted here any longer")
+    remote = facts.their_domain
     if terms.by_certificate:
-        is_proved = facts.proof_by_certificate(facts.remote, terms) is not None
+        is_proved = facts.proof_by_certificate(remote, terms) is not None
     else:
-        is_proved = facts.certificate_proves(facts.remote)
+        is_proved = facts.certificate_proves(remote)
     if needs_certificate and not is_proved:
-        why_not = facts.why_not_by_certificate(facts.remote)
+        why_not = facts.why_not_by_certificate(remote)
         return StreamError(StreamCondition.NOT_AUTHORIZED, f"a valid certificate is required here: {why_not}")
     return None
 

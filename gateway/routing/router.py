@@ -18,7 +18,7 @@ from gateway.routing.policy import Domains
 from gateway.routing.requests import OwnQuestions, RequestKey, Requests
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition, StanzaDropped, StanzaError
-from gateway.xmpp.stanzas import Stanza, check_iq, error_reply
+from gateway.xmpp.stanzas import AddressedStanza, Stanza, check_iq, error_reply
 
 RemoteRoutes = Callable[[DomainPair], IRoute]
 
@@ -52,27 +52,28 @@ class Router:
             route = self._local.get(owner)
         return route
 
-    def route(self, stanza: Stanza) -> None:
-        """Pass an admitted stanza to its route; it has both addresses, and its sender is proved."""
-        if (stanza.name != "iq" or self._may_pass(stanza)) and (self.border is None or self._is_let_through(stanza)):
+    def route(self, stanza: AddressedStanza) -> None:
+        """Pass an admitted stanza to its route."""
+        if (stanza.name != "iq" or self._may_pass(stanza)) and self._is_let_through(stanza):
             self._deliver(stanza)
 
-    def _is_let_through(self, stanza: Stanza) -> bool:
-        assert self.border is not None
-        assert stanza.from_ is not None
-        assert stanza.to is not None
+    def _is_let_through(self, stanza: AddressedStanza) -> bool:
+        if self.border is None:
+            return True
         plan = self.border.plan(stanza.from_.domain, stanza.to.domain)
         return plan is None or self.border.lets_through(plan, stanza)
 
-    def route_all(self, sender: Domain, target: Domain, stanzas: Iterable[Stanza]) -> None:
-        """Route stanzas that came one after the other and are all between these two domains."""
+    def route_all(self, stanzas: Iterable[AddressedStanza]) -> None:
+        """Route stanzas that came one after the other and are all between the same two domains."""
         passing = [stanza for stanza in stanzas if stanza.name != "iq" or self._may_pass(stanza)]
         border = self.border
-        if border is not None and (plan := border.plan(sender, target)) is not None:
-            passing = [stanza for stanza in passing if border.lets_through(plan, stanza)]
+        if border is not None and passing:
+            first = passing[0]
+            if (plan := border.plan(first.from_.domain, first.to.domain)) is not None:
+                passing = [stanza for stanza in passing if border.lets_through(plan, stanza)]
         if not passing:
             return
-        route = self._way(sender, target)
+        route = self._way(passing[0])
         if IStreamRoute.providedBy(route):
             if route.outflow.take(passing):
                 self._unflushed.add(route)
@@ -85,18 +86,16 @@ class Router:
         for stanza in passing:  # a route may be forgotten after one stanza, and made again for the next
             self._deliver(stanza)
 
-    def _deliver(self, stanza: Stanza) -> None:
-        assert stanza.from_ is not None
-        assert stanza.to is not None
-        route = self._way(stanza.from_.domain, stanza.to.domain)
+    def _deliver(self, stanza: AddressedStanza) -> None:
+        route = self._way(stanza)
         route.deliver(stanza)
         self._unflushed.add(route)
 
-    def _way(self, sender: Domain, target: Domain) -> IRoute:
-        local = self._local_route(target)
-        return local if local is not None else self._remote(DomainPair(sender, target))
+    def _way(self, stanza: AddressedStanza) -> IRoute:
+        local = self._local_route(stanza.to.domain)
+        return local if local is not None else self._remote(stanza.pair)
 
-    def _may_pass(self, iq: Stanza) -> bool:
+    def _may_pass(self, iq: AddressedStanza) -> bool:
         if (problem := check_iq(iq)) is not None:
             self.bounce(iq, problem)
             return False
@@ -107,22 +106,20 @@ class Router:
             return False
         return True
 
-    def _note_answer(self, stanza: Stanza) -> bool:
-        assert stanza.to is not None
-        assert stanza.from_ is not None
+    def _note_answer(self, stanza: AddressedStanza) -> bool:
         route = self._local_route(stanza.from_.domain)
         way = DomainPair(stanza.to.domain, stanza.from_.domain)
         return self.requests.answered(way if route is None else route, stanza)
 
-    def pass_on(self, stanza: Stanza) -> None:
+    def pass_on(self, stanza: AddressedStanza) -> None:
         """Pass on a stanza that the border has let through after all."""
         self._deliver(stanza)
 
-    def end(self, stanza: Stanza, why: StanzaDropped) -> None:
+    def end(self, stanza: AddressedStanza, why: StanzaDropped) -> None:
         """End a stanza here, without an answer, by a rule."""
         self._end(stanza, why, None)
 
-    def bounce(self, stanza: Stanza, error: StanzaError) -> None:
+    def bounce(self, stanza: AddressedStanza, error: StanzaError) -> None:
         """Answer a stanza with an error, if it may be answered; otherwise drop it."""
         self._end(stanza, error, error_reply(stanza, error))
 
@@ -130,7 +127,7 @@ class Router:
         """End a stanza that cannot be accepted as it came; if it has no usable 'to', `by` answers it."""
         self._end(stanza, error, error_reply(stanza, error, from_=by) if isinstance(error, StanzaError) else None)
 
-    def _end(self, stanza: Stanza, error: StanzaError | StanzaDropped, reply: Stanza | None) -> None:
+    def _end(self, stanza: Stanza, error: StanzaError | StanzaDropped, reply: AddressedStanza | None) -> None:
         self._publish(
             StanzaBounced(
                 name=stanza.name,

@@ -23,9 +23,9 @@ from gateway.config.settings import ComponentDomain, DomainSettings, HandlerDoma
 from gateway.handlers.route import HandlerRoute
 from gateway.net.certificates.judge import CertificateVerdict
 from gateway.net.certificates.own_certificates import Identity
+from gateway.net.connection.protocol import StreamProtocol
 from gateway.net.listen.listening import Listening, NotOpened
 from gateway.net.tls.session import judge_peer
-from gateway.notices.attempts.records import Direction, Kind
 from gateway.notices.notices import Level, Remark
 from gateway.operations.control.door import CommandRefused
 from gateway.routing.review import review
@@ -35,6 +35,7 @@ from gateway.run.assembly.doors import Factories
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served, local_route
 from gateway.run.assembly.shared import Shared
+from gateway.stream.facts import Role, ServerFacts
 from gateway.timing.turns import Turns
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import ConfigError, StreamCondition, StreamError
@@ -53,7 +54,7 @@ class Reload:
         routing: Routing,
         served: Served,
         factories: Factories,
-        connections: Callable[[], Iterable[Any]],
+        connections: Callable[[], Iterable[StreamProtocol]],
         filters: Filters,
     ) -> None:
         """`factories` are those behind each key of `[listen]`; `connections` are checked against the new rules."""
@@ -186,16 +187,13 @@ class Reload:
         now = datetime.now(UTC)
         for connection in self._connections():
             facts = connection.stream.facts
-            if connection.is_lost or facts.client is not None:
-                continue
-            attempt = connection.session.attempt
-            if attempt.kind not in (Kind.SERVER, Kind.KEYS):
+            if connection.is_lost or not isinstance(facts, ServerFacts):
                 continue
             certificate = judge_peer(self._trust.judge, connection.transport, now) if facts.encrypted else None
             if certificate is not None and isinstance(facts.certificate, CertificateVerdict):
                 certificate = certificate.with_attestations(*facts.certificate.attestations)
             terms = rules.terms_with(facts.remote) if facts.remote is not None else None
-            if attempt.direction is Direction.IN and facts.remote is not None and self._filters.shut_out(facts.remote):
+            if facts.role is Role.RECEIVING and facts.remote is not None and self._filters.shut_out(facts.remote):
                 terms = None
             error = review(facts, certificate, terms, partial(rules.speaks_for, facts.remote))
             if error is not None:

@@ -16,7 +16,9 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
+from gateway.net.connection.protocol import StreamProtocol
 from gateway.notices.attempts.records import Direction, Kind
+from gateway.stream.facts import ServerFacts
 from gateway.xmpp.errors import StreamCondition, StreamError
 
 TURN_SECONDS = 1.4
@@ -25,9 +27,9 @@ _NOT_CLOSED = "the gateway was shut down, and the other side did not close its s
 _SHUTDOWN = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
 
 
-async def close_in_order(connections: Iterable[Any], clock: IReactorTime) -> None:
+async def close_in_order(connections: Iterable[StreamProtocol], clock: IReactorTime) -> None:
     """Close all these connections properly, each in its turn."""
-    turns: tuple[list[Any], ...] = ([], [], [])
+    turns: tuple[list[StreamProtocol], ...] = ([], [], [])
     for connection in connections:
         turns[_turn(connection)].append(connection)
     for turn in turns:
@@ -44,17 +46,17 @@ async def close_in_order(connections: Iterable[Any], clock: IReactorTime) -> Non
     await DeferredList([connection.when_lost() for connection in left])
 
 
-def _turn(connection: Any) -> int:
-    if connection.is_lost:
+def _turn(connection: StreamProtocol) -> int:
+    if connection.session is None:
         return 1
     attempt = connection.session.attempt
     if attempt.kind in (Kind.COMPONENT, Kind.CLIENT):
         return 1
-    return 0 if attempt.direction is Direction.IN and not connection.stream.facts.bidirectional else 2
+    return 0 if attempt.direction is Direction.IN and not ServerFacts.of(connection.stream.facts).bidirectional else 2
 
 
-async def _close_with_room(connection: Any) -> None:
-    while not connection.is_lost and connection.stream.is_established:
+async def _close_with_room(connection: StreamProtocol) -> None:
+    while connection.session is not None and connection.stream.is_established:
         room = connection.session.room()
         if room is None:
             break

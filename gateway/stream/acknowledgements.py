@@ -2,6 +2,7 @@
 
 Two counters and a queue. `received` counts the stanzas that the other side sent and we handled: our h. The stanzas that
 we sent are kept, in order, until the other side acknowledges them. Counters are kept as integers and sent modulo 2^32.
+We ask for an acknowledgement behind what we send, and have one question open at a time.
 
 This outlives a connection. After a break, `acknowledge` takes the h with which the other side resumes, and the rest is
 sent again: either unchanged (`unacknowledged`, still counted), or by its owner (`take_back`, no longer counted). The
@@ -31,6 +32,7 @@ class Acknowledgements(Generic[T]):
         self._most_bytes = most_bytes
         self._received = 0
         self._acknowledged = 0
+        self._asked_at: int | None = None  # how many had been sent when the question that is open was asked
         self._waiting: deque[T] = deque()
         self._sizes: deque[tuple[int, int]] = deque()  # for each batch: the count of all sent up to its end, its bytes
 
@@ -71,6 +73,22 @@ class Acknowledgements(Generic[T]):
         self._sizes.append((self.sent, size))
         self.waiting_bytes += size
 
+    def ask(self) -> bool:
+        """Return whether to ask for an acknowledgement now: then the question counts as open."""
+        if self._asked_at is not None:
+            return False
+        self._asked_at = self.sent
+        return True
+
+    @property
+    def sent_since_asked(self) -> bool:
+        """Whether something was sent behind the question that is open."""
+        return self._asked_at is not None and self.sent > self._asked_at
+
+    def forget_question(self) -> None:
+        """The connection on which a question was open is gone."""
+        self._asked_at = None
+
     def acknowledge(self, h: int) -> list[T]:
         """Record that the other side has handled everything up to `h`; return what is newly acknowledged, oldest first.
 
@@ -79,6 +97,7 @@ class Acknowledgements(Generic[T]):
         new = (h - self._acknowledged) % MODULUS
         if new > len(self._waiting):
             raise _too_high(h, self.sent % MODULUS)
+        self._asked_at = None
         handled = [self._waiting.popleft() for _ in range(new)]
         self._acknowledged += new
         # The bytes of a batch are released when all of it is acknowledged.

@@ -26,7 +26,7 @@ from gateway.xmpp.elements import Element, Oversized, TreeReader, unescape
 from gateway.xmpp.errors import MalformedAddress, StreamError
 from gateway.xmpp.faults import Fault, stream_error
 from gateway.xmpp.markup import NEVER, QUOTED, rounds
-from gateway.xmpp.stanzas import NAMES, TYPES, Flaw, Stanza, with_attributes
+from gateway.xmpp.stanzas import NAMES, TYPES, AddressedStanza, Flaw, Stanza, new_stanza, with_attributes
 
 
 class EndOfStream:
@@ -459,7 +459,8 @@ class Codec:
             to_address = self._read_address(to) if to else None
         except (MalformedAddress, Respelled):
             return self._odd_stanza(raw, name, from_, to, type_, id_, lang)
-        return Stanza(
+        kind: type[Stanza] = AddressedStanza if from_ and to else Stanza
+        return kind(
             _NAME[name],
             raw if lang or not self._scope.language else self._scope.with_language(raw, 1 + len(name)),
             to_address,
@@ -485,7 +486,7 @@ class Codec:
         }
         if respelled:
             raw = with_attributes(raw, respelled)
-        return Stanza(
+        return new_stanza(
             _NAME[name],
             raw if lang or not self._scope.language else self._scope.with_language(raw, 1 + len(name)),
             _address(to_address),

@@ -33,15 +33,14 @@ def check_certificate(facts: Facts) -> Facts:
 
     Without TLS there is nothing to check (RFC 6120 §13.7).
     """
-    assert facts.remote is not None
     if facts.encrypted and not facts.is_pinned(facts.terms):
         shown = f"sha256:{facts.certificate.key}" if facts.certificate is not None and facts.certificate.key else "none"
         reason = f"its key is not one of those that are pinned ([peers] pin): {shown}"
         raise StreamError(StreamCondition.NOT_AUTHORIZED, "that key is not accepted here", reason=reason)
     if not (facts.encrypted and facts.terms.needs_certificate) or sought_means(facts):
         return facts
-    if facts.proof_by_certificate(facts.remote, facts.terms) is None:
-        why_not = facts.why_not_by_certificate(facts.remote)
+    if facts.proof_by_certificate(facts.their_domain, facts.terms) is None:
+        why_not = facts.why_not_by_certificate(facts.their_domain)
         raise StreamError(
             StreamCondition.NOT_AUTHORIZED, f"a valid certificate is required here: {why_not}", reason=why_not
         )

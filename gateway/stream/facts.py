@@ -1,20 +1,30 @@
 """Facts: what has been proved and negotiated on a stream so far, as one frozen record that is replaced, never changed.
 
+There is one type for each kind of stream, so that code for one kind cannot ask for what only another has:
+
+    Facts                    what every stream has: both ends, terms, TLS
+      NegotiatedFacts        SASL under way, stream management, limits
+        ServerFacts          pairs proved and asserted, dialback
+        ClientFacts          the account, then the full JID
+      ComponentFacts         the domain that a component has been given
+
 A state says what may come next (see `states`), a fact says what is known. Proof is a fact about a domain pair, never
 about a stream: one stream may carry many pairs (XEP-0220 §2.7).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Protocol, Self, TypeVar, cast
 
+from gateway.sasl.mechanism import ClientMechanism, ServerMechanism
 from gateway.stream.records import replace
 from gateway.xmpp.addresses import Address, Domain, DomainPair
+from gateway.xmpp.errors import Misuse, SaslFailure
 
 
 class Role(Enum):
@@ -137,9 +147,44 @@ class PeerLimits:
     idle_seconds: int | None = None
 
 
+# -- what is kept of SASL while it is under way ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """Receiving entity: the mechanism under way, and the number of failed attempts."""
+
+    name: str = ""
+    running: ServerMechanism | None = field(default=None, repr=False)
+    failures: int = 0
+    refusal: SaslFailure | None = None  # sent when the pause is over
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usable:
+    """A mechanism that we can use: its name on the wire, its name in logs, and the function that begins it."""
+
+    name: str
+    means: Means
+    begin: Callable[[], ClientMechanism]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trying:
+    """Initiating entity: the mechanism under way, and those to try after it."""
+
+    by: Usable
+    running: ClientMechanism = field(repr=False)
+    refusal: SaslFailure | None = None  # our refusal of a message from the server
+    untried: tuple[Usable, ...] = ()
+
+
+# -- the facts ---------------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """The facts of one stream."""
+    """The facts of a stream of any kind."""
 
     role: Role
     local: Domain | None = None  # our domain on this stream
@@ -149,18 +194,28 @@ class Facts:
     terms: Terms = Terms()
     tls: TLSFacts | None = None
     certificate: PeerCertificate | None = None
-    proofs: Mapping[DomainPair, Means] = field(default_factory=lambda: NOTHING_PROVED)  # inbound: theirs to ours
-    asserted: frozenset[DomainPair] = frozenset()  # outbound: pairs that wait for the other side's verdict
-    asked: frozenset[tuple[DomainPair, str]] = frozenset()  # outbound: keys, by stream id, that we have asked about
-    checking: frozenset[DomainPair] = frozenset()  # inbound: pairs whose key is being checked
     tried: frozenset[str] = frozenset()  # names of features that have been negotiated or have failed
-    peer_dialback_errors: bool = False
-    peer_limits: PeerLimits = PeerLimits()
-    bidirectional: bool = False  # stanzas pass both ways (XEP-0288)
-    management: Management = Management.NONE
-    resuming: Resumable | None = None  # the broken stream that this one is to resume
-    client: Address | None = None  # a bound client, or an authenticated one before binding
-    conversation: Any = None  # the SASL mechanism under way
+
+    @classmethod
+    def of(cls, facts: Facts) -> Self:
+        """Return facts of which the caller knows the kind; raises Misuse where it is another."""
+        if not isinstance(facts, cls):
+            raise Misuse(f"{type(facts).__name__} were taken for {cls.__name__}")
+        return facts
+
+    @property
+    def our_domain(self) -> Domain:
+        """The domain that we are on this stream; raises Misuse before the header that says so."""
+        if self.local is None:
+            raise Misuse("no stream header has named us yet")
+        return self.local
+
+    @property
+    def their_domain(self) -> Domain:
+        """The domain that the other side says it is; raises Misuse before the header that says so."""
+        if self.remote is None:
+            raise Misuse("the other side has not named itself yet")
+        return self.remote
 
     @property
     def encrypted(self) -> bool:
@@ -168,40 +223,14 @@ class Facts:
         return self.tls is not None
 
     @property
-    def is_bound(self) -> bool:
-        """Return whether a client has a resource."""
-        return self.client is not None and bool(self.client.resource)
+    def own_name(self) -> Address | Domain | None:
+        """The name by which we open the stream."""
+        return self.local
 
     @property
-    def awaits_resource(self) -> bool:
-        """Return whether a client has proved its account and has no resource yet."""
-        return self.client is not None and not self.client.resource
-
-    @property
-    def pair(self) -> DomainPair:
-        """The domain pair of the stream header: sender and target on this stream."""
-        assert self.local is not None
-        assert self.remote is not None
-        if self.role is Role.INITIATING:
-            return DomainPair(self.local, self.remote)
-        return DomainPair(self.remote, self.local)
-
-    def proves(self, pair: DomainPair) -> bool:
-        """Return whether exactly this pair has been proved on this stream."""
-        return pair in self.proofs
-
-    @property
-    def admitted(self) -> Collection[DomainPair]:
-        """The pairs whose stanzas the other side may send on this stream."""
-        if self.role is Role.RECEIVING:
-            return self.proofs
-        return {pair.reversed() for pair in self.proofs} if self.bidirectional else ()
-
-    def carries(self, pair: DomainPair) -> bool:
-        """Return whether we may send stanzas of this pair on this stream."""
-        if self.role is Role.INITIATING:
-            return pair in self.proofs
-        return self.bidirectional and pair.reversed() in self.proofs
+    def proved(self) -> Mapping[DomainPair, Means]:
+        """The domain pairs that are proved on this stream, for people to see."""
+        return NOTHING_PROVED
 
     def certificate_proves(self, domain: Domain) -> bool:
         """Whether the certificate proves exactly this domain, by whatever means."""
@@ -230,10 +259,125 @@ class Facts:
         why_not = self.certificate.why_not(domain, self.terms.by_certificate or (Means.EXTERNAL,))
         return why_not or (self.certificate.unchecked if self._is_unchecked(self.terms) else "")
 
-    def with_proof(self, pair: DomainPair, means: Means) -> Facts:
-        """Return these facts with one more proved pair."""
-        return replace(self, proofs=MappingProxyType({**self.proofs, pair: means}))
-
     def having_tried(self, feature: str) -> Facts:
         """Return these facts with this feature marked as tried."""
         return replace(self, tried=self.tried | {feature})
+
+    def under_tls(self, tls: TLSFacts, certificate: PeerCertificate | None, tried: frozenset[str]) -> Facts:
+        """What is known when TLS has been started: what we brought ourselves, and this (RFC 6120 §5.4.3.3)."""
+        return type(self)(
+            role=self.role,
+            local=self.local,
+            remote=self.remote,
+            terms=self.terms,
+            tls=tls,
+            certificate=certificate,
+            tried=tried,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NegotiatedFacts(Facts):
+    """What is known on a stream that negotiates its features: between servers, and of a client."""
+
+    conversation: Exchange | Trying | None = None  # SASL under way
+    management: Management = Management.NONE
+    resuming: Resumable | None = None  # the broken stream that this one is to resume
+    peer_limits: PeerLimits = PeerLimits()
+
+    def resumed(self, client: Address | None) -> NegotiatedFacts:
+        """Receiving entity: the other side goes on with a broken stream, of this client if of one (XEP-0198 §5)."""
+        return replace(self, management=Management.ON)
+
+    def under_tls(self, tls: TLSFacts, certificate: PeerCertificate | None, tried: frozenset[str]) -> NegotiatedFacts:
+        """As `Facts.under_tls`."""
+        fresh = super().under_tls(tls, certificate, tried)
+        return replace(cast(NegotiatedFacts, fresh), resuming=self.resuming)
+
+
+NegotiatedT = TypeVar("NegotiatedT", bound=NegotiatedFacts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerFacts(NegotiatedFacts):
+    """What is known on a stream between servers."""
+
+    proofs: Mapping[DomainPair, Means] = field(default_factory=lambda: NOTHING_PROVED)  # inbound: theirs to ours
+    asserted: frozenset[DomainPair] = frozenset()  # outbound: pairs that wait for the other side's verdict
+    asked: frozenset[tuple[DomainPair, str]] = frozenset()  # outbound: keys, by stream id, that we have asked about
+    checking: frozenset[DomainPair] = frozenset()  # inbound: pairs whose key is being checked
+    peer_dialback_errors: bool = False
+    bidirectional: bool = False  # stanzas pass both ways (XEP-0288)
+
+    @property
+    def proved(self) -> Mapping[DomainPair, Means]:
+        """As `Facts.proved`."""
+        return self.proofs
+
+    @property
+    def pair(self) -> DomainPair:
+        """The domain pair of the stream header: sender and target on this stream."""
+        if self.role is Role.INITIATING:
+            return DomainPair(self.our_domain, self.their_domain)
+        return DomainPair(self.their_domain, self.our_domain)
+
+    def proves(self, pair: DomainPair) -> bool:
+        """Return whether exactly this pair has been proved on this stream."""
+        return pair in self.proofs
+
+    @property
+    def admitted(self) -> Collection[DomainPair]:
+        """The pairs whose stanzas the other side may send on this stream."""
+        if self.role is Role.RECEIVING:
+            return self.proofs
+        return {pair.reversed() for pair in self.proofs} if self.bidirectional else ()
+
+    def carries(self, pair: DomainPair) -> bool:
+        """Return whether we may send stanzas of this pair on this stream."""
+        if self.role is Role.INITIATING:
+            return pair in self.proofs
+        return self.bidirectional and pair.reversed() in self.proofs
+
+    def with_proof(self, pair: DomainPair, means: Means) -> ServerFacts:
+        """Return these facts with one more proved pair."""
+        return replace(self, proofs=MappingProxyType({**self.proofs, pair: means}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientFacts(NegotiatedFacts):
+    """What is known on a stream of a client, of ours or us."""
+
+    client: Address | None = None  # a bound client, or an authenticated one before binding
+
+    @property
+    def own_name(self) -> Address | Domain | None:
+        """A client names itself once it has proved who it is (RFC 6120 §4.7.1)."""
+        return self.local or self.client
+
+    def resumed(self, client: Address | None) -> ClientFacts:
+        """As `NegotiatedFacts.resumed`; it takes the place of binding a resource."""
+        return replace(self, management=Management.ON, client=client or self.client)
+
+    @property
+    def is_bound(self) -> bool:
+        """Return whether a client has a resource."""
+        return self.client is not None and bool(self.client.resource)
+
+    @property
+    def awaits_resource(self) -> bool:
+        """Return whether a client has proved its account and has no resource yet."""
+        return self.client is not None and not self.client.resource
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentFacts(Facts):
+    """What is known on a stream of a component, which negotiates nothing (XEP-0114)."""
+
+    attached: Domain | None = None  # the domain that it has been given
+
+    @property
+    def proved(self) -> Mapping[DomainPair, Means]:
+        """As `Facts.proved`: a component has proved its domain by the handshake."""
+        if self.attached is None:
+            return NOTHING_PROVED
+        return {DomainPair(self.attached, self.attached): Means.HANDSHAKE}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any, Generic, TypeVar
 
 from gateway.stream.events import Event, Order
 from gateway.stream.facts import Facts
@@ -36,43 +37,46 @@ class Step:
     then: Then = Then.AWAIT
 
 
-class StreamFeature:
-    """One thing that can be negotiated. Subclasses override the methods that they need."""
+KnownT = TypeVar("KnownT", bound=Facts, contravariant=True)
+
+
+class StreamFeature(Generic[KnownT]):
+    """One thing that can be negotiated, on streams with facts of one kind. Subclasses override what they need."""
 
     name: str
     handles: frozenset[tuple[str, str]] = frozenset()  # the top-level elements it receives: (namespace, name)
     answers: tuple[type, ...] = ()  # the answers to its questions
 
-    def opened(self, facts: Facts) -> Step | None:
-        """The other side's header was accepted: a question to be answered before any feature, or None.
-
-        The feature has its answer followed by `Then.BEGIN`.
-        """
-        return None
-
-    def offer(self, facts: Facts) -> Element | None:
+    def offer(self, facts: KnownT) -> Element | None:
         """Receiving entity: return the element to advertise, or None if the feature does not apply now."""
         return None
 
-    def begin(self, facts: Facts, offered: Element) -> Step | None:
+    def begin(self, facts: KnownT, offered: Element) -> Step | None:
         """Initiating entity: start this feature, given the offered features, or return None to skip it.
 
         Raise StreamError if continuing without it is not acceptable.
         """
         return None
 
-    def receive(self, facts: Facts, element: Element) -> Step:
+    def opened(self, facts: KnownT) -> Step | None:
+        """The other side's header was accepted: a question to be answered before any feature, or None.
+
+        The feature has its answer followed by `Then.BEGIN`.
+        """
+        return None
+
+    def receive(self, facts: KnownT, element: Element) -> Step:
         """Take one of the elements in `handles`."""
         raise Misuse(f"{self.name} receives nothing")
 
-    def answered(self, facts: Facts, answer: object) -> Step:
-        """Take one of the `answers`."""
+    def answered(self, facts: KnownT, answer: Any) -> Step:
+        """Take one of the `answers`; a subclass names their types."""
         raise Misuse(f"{self.name} asks nothing")
 
-    def closing(self, facts: Facts) -> Sequence[Event]:
+    def closing(self, facts: KnownT) -> Sequence[Event]:
         """Return last events for the session before the closing tag is sent."""
         return ()
 
-    def is_complete(self, facts: Facts) -> bool:
+    def is_complete(self, facts: KnownT) -> bool:
         """Return whether stanzas may pass as far as this feature is concerned; they pass once all agree."""
         return True

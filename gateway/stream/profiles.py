@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+from gateway.stream.facts import ClientFacts, ComponentFacts, Facts, ServerFacts
 from gateway.stream.negotiation import StreamFeature
 from gateway.xmpp.namespaces import CLIENT, COMPONENT_ACCEPT, SERVER
 
@@ -18,7 +20,8 @@ class Profile:
     """One kind of stream."""
 
     content_namespace: str
-    features: tuple[StreamFeature, ...]
+    facts: type[Facts]  # what is known on such a stream; the features are for these
+    features: tuple[StreamFeature[Any], ...]
     negotiates: bool = True  # False: no version, no stream features, as in XEP-0114
     content_aliases: frozenset[str] = frozenset()
     binds_channels: bool = (
@@ -26,30 +29,34 @@ class Profile:
     )
 
     @cached_property
-    def receivers(self) -> Mapping[tuple[str, str], StreamFeature]:
+    def receivers(self) -> Mapping[tuple[str, str], StreamFeature[Any]]:
         """The feature that receives a top-level element, by namespace and name."""
         return {key: feature for feature in self.features for key in feature.handles}
 
     @cached_property
-    def answerers(self) -> Mapping[type, StreamFeature]:
+    def answerers(self) -> Mapping[type, StreamFeature[Any]]:
         """The feature that asked the question, by the type of its answer."""
         return {kind: feature for feature in self.features for kind in feature.answers}
 
 
-def server_profile(*features: StreamFeature) -> Profile:
+def server_profile(*features: StreamFeature[ServerFacts]) -> Profile:
     """Return the profile of a server-to-server stream."""
     # COMPAT servers that pass on their clients' stanzas unchanged, in jabber:client, which means the same
-    return Profile(content_namespace=SERVER, features=features, content_aliases=frozenset({CLIENT}))
+    return Profile(content_namespace=SERVER, facts=ServerFacts, features=features, content_aliases=frozenset({CLIENT}))
 
 
-def client_profile(*features: StreamFeature) -> Profile:
+def client_profile(*features: StreamFeature[ClientFacts]) -> Profile:
     """Return the profile of a client-to-server stream."""
-    return Profile(content_namespace=CLIENT, features=features, binds_channels=True)
+    return Profile(content_namespace=CLIENT, facts=ClientFacts, features=features, binds_channels=True)
 
 
-def component_profile(*features: StreamFeature) -> Profile:
+def component_profile(*features: StreamFeature[ComponentFacts]) -> Profile:
     """Return the profile of an external component's stream (XEP-0114 §3)."""
     # COMPAT jabberd2 2.7, slixmpp: stanzas in jabber:client on a component's stream
     return Profile(
-        content_namespace=COMPONENT_ACCEPT, features=features, negotiates=False, content_aliases=frozenset({CLIENT})
+        content_namespace=COMPONENT_ACCEPT,
+        facts=ComponentFacts,
+        features=features,
+        negotiates=False,
+        content_aliases=frozenset({CLIENT}),
     )

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
-from gateway.stream.facts import Facts
 from gateway.stream.negotiation import Step
 from gateway.stream.stream import Output, Stream
 from gateway.xmpp.errors import StreamCondition, StreamError
@@ -81,7 +80,7 @@ class Connection(Protocol):
     def answer(self, answer: object) -> None:
         """Answer an order that was a question."""
 
-    def perform(self, step: Callable[[Facts], Step]) -> None:
+    def perform(self, step: Callable[[Any], Step]) -> None:
         """Have a feature act on its own initiative."""
 
     def close(self, error: StreamError | None = None) -> None:
@@ -108,6 +107,14 @@ class AttemptRecord(Protocol):
     @property
     def direction(self) -> str:
         """The side that opened it."""
+
+    @property
+    def remote(self) -> str:
+        """The other side's name, as far as it is known."""
+
+    @property
+    def began(self) -> float:
+        """The time of day at which it began."""
 
 
 class Session(Protocol):

@@ -7,8 +7,8 @@ carries out the orders. Every fault becomes one StreamError and leaves in one pl
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import groupby
 from operator import methodcaller
+from typing import Any, cast
 
 from gateway.stream.bare_errors import HeaderLacking
 from gateway.stream.budget import Budget
@@ -70,8 +70,8 @@ class Stream:
         self._is_refused_at_once = False  # with an error that has no header
         self._unread: list[Item] = []  # taken from the codec, but must wait
         self._header_sent = False
-        self._suspended_by: StreamFeature | None = None
-        self._due: list[Callable[[Facts], Step]] = []  # steps that wait until the stream is ready for them
+        self._suspended_by: StreamFeature[Any] | None = None
+        self._due: list[Callable[[Any], Step]] = []  # until the stream is ready for them
         self.ends_later = False  # the owner calls `finish` once everything that the other side asked is answered
         self.end_waits = False  # their closing tag has come, and ours waits for `finish`
 
@@ -102,7 +102,7 @@ class Stream:
         self._read()
         return self._drained()
 
-    def perform(self, step: Callable[[Facts], Step]) -> list[Output]:
+    def perform(self, step: Callable[[Any], Step]) -> list[Output]:
         """Have a feature act on its own initiative, at once or when the current negotiation step has ended."""
         if self.is_open:
             self._due.append(step)
@@ -176,19 +176,19 @@ class Stream:
         return negotiating or self.state is State.ESTABLISHED
 
     def _take_items(self, items: list[Item]) -> None:
+        """Take what `Codec.take` gives at once: perhaps a root, then stanzas, then perhaps something else."""
         position = 0
         try:
-            for kind, run in groupby(items, type):
-                if kind is Stanza:
-                    stanzas = list(run)
-                    position += len(stanzas)
-                    self._deliver_stanzas(stanzas)  # type: ignore[arg-type]  # by type, as the run is
-                    continue
-                for item in run:
+            while position < len(items) and self._suspended_by is None:
+                item = items[position]
+                if not isinstance(item, Stanza):
                     position += 1
                     self._item(item)
-                    if self._suspended_by is not None:
-                        return
+                    continue
+                end = len(items) if isinstance(items[-1], Stanza) else -1
+                stanzas = cast(list[Stanza], items[position:end])
+                position += len(stanzas)
+                self._deliver_stanzas(stanzas)
         finally:
             self._unread = items[position:]  # waits if an item asked a question, and is still read if one was refused
 
@@ -237,6 +237,7 @@ class Stream:
         stream_id = self._tools.new_id() if receiving else header.id or ""
         self.facts = self._accept(header, replace(self.facts, peer_version=header.version, stream_id=stream_id))
         self._out.append(StreamOpened(header=header))
+
         if receiving:
             self._send_header(from_=header.to or self.facts.local, to=header.from_)
         for feature in self.profile.features:
@@ -324,7 +325,7 @@ class Stream:
                 reason="the other server offers no means of proof that we accept, or has refused them all",
             )
 
-    def _take(self, step: Step, feature: StreamFeature | None = None) -> None:
+    def _take(self, step: Step, feature: StreamFeature[Any] | None = None) -> None:
         """Carry out a feature's step; after we have closed the stream only facts and events count."""
         if step.then is Then.RESTART or any(isinstance(output, SecureTransport) for output in step.outputs):
             self._check_restart()
@@ -341,7 +342,7 @@ class Stream:
         if self.is_open:
             self._follow(step.then, feature)
 
-    def _follow(self, then: Then, feature: StreamFeature | None) -> None:
+    def _follow(self, then: Then, feature: StreamFeature[Any] | None) -> None:
         if then is Then.SUSPEND:
             self._suspended_by = feature
         elif then is Then.BEGIN:
@@ -371,8 +372,7 @@ class Stream:
         self._header_sent = False
         self.facts = replace(self.facts, stream_id="")
         if self.facts.role is Role.INITIATING:
-            # A client names itself once it has proved its account (RFC 6120 §4.7.1).
-            self._send_header(from_=self.facts.local or self.facts.client, to=self.facts.remote)
+            self._send_header(from_=self.facts.own_name, to=self.facts.remote)
 
     def _check_restart(self) -> None:
         if Move.RESTART not in TRANSITIONS[self.state]:

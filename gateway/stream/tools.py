@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.stream.budget import Budget
 from gateway.stream.codec import AddressLookup
@@ -15,7 +15,7 @@ from gateway.stream.header import StreamHeader
 class Acceptor(Protocol):
     """The policy of a port: turns a header into new facts; raises StreamError to refuse it."""
 
-    def __call__(self, header: StreamHeader, facts: Facts) -> Facts: ...
+    def __call__(self, header: StreamHeader, facts: Any) -> Facts: ...  # of the kind that the profile of the door has
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.base import ReactorBase
+
+from gateway.timing.reactor import IReactor
 
 
 class _Steady:
@@ -25,12 +26,12 @@ class _Steady:
         return time.monotonic() + self._ahead
 
 
-def keep_steady(reactor: Any) -> None:
+def keep_steady(reactor: IReactor) -> None:
     """Make a reactor measure its timers by monotonic time from now on. Running timers are not affected."""
     if isinstance(reactor, ReactorBase) and not isinstance(reactor.seconds, _Steady):
         reactor.seconds = _Steady()
 
 
-def time_of_day(reactor: Any) -> Callable[[], float]:
+def time_of_day(reactor: IReactor) -> Callable[[], float]:
     """Return the clock for timestamps: the system's, or that of a test, which has only one."""
     return time.time if isinstance(reactor, ReactorBase) else reactor.seconds

@@ -7,9 +7,8 @@ start it again. The clock is an IReactorTime that is passed in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
 class Timer:
@@ -17,9 +16,9 @@ class Timer:
 
     __slots__ = ("_call", "_clock")
 
-    def __init__(self, clock: Any) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._call: Any = None
+        self._call: IDelayedCall | None = None
 
     @property
     def is_running(self) -> bool:
@@ -49,7 +48,7 @@ class Timers:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._running: dict[str, Any] = {}
+        self._running: dict[str, IDelayedCall] = {}
         self._have_ended = False
 
     def __len__(self) -> int:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.elements import Element, parse_element, quote_attribute, unescape
-from gateway.xmpp.errors import MalformedAddress, StanzaError
+from gateway.xmpp.errors import MalformedAddress, Misuse, StanzaError
 from gateway.xmpp.faults import Fault
 from gateway.xmpp.faults import stanza_error as error_of
 from gateway.xmpp.markup import INSIDE_TAG
@@ -46,10 +46,6 @@ _FIRST_CHILD = re.compile(b"<iq" + INSIDE_TAG + rb">\s*+<([^\s/>]++)" + INSIDE_T
 _CDATA = re.compile(rb"<!\[CDATA\[.*?\]\]>", re.DOTALL)
 
 
-# A new address repairs a stanza whose old one was malformed.
-_HEALED_BY = {Fault.FROM_MALFORMED: b"from", Fault.TO_MALFORMED: b"to"}
-
-
 class Flaw(NamedTuple):
     """Why a stanza cannot be accepted as it came.
 
@@ -67,6 +63,8 @@ class Stanza:
 
     `to` and `from_` are None when absent or malformed; `to` is also None if only the start tag was kept. `flaw` says
     which. So a stanza with a flaw is never taken for one to deliver.
+
+    What passes becomes an `AddressedStanza`; what a client sends is a `SentStanza` on the way there.
     """
 
     __slots__ = ("_element", "_id", "flaw", "from_", "name", "raw", "to", "type")
@@ -97,7 +95,7 @@ class Stanza:
         addresses = {key: Address.parse(text) for key in ("to", "from") if (text := element.get(key)) is not None}
         if any(element.get(key) != address.full for key, address in addresses.items()):
             element = element.replace(attributes={key: address.full for key, address in addresses.items()})
-        stanza = cls(
+        stanza = new_stanza(
             element.name,
             element.serialize(CONTENT),
             addresses.get("to"),
@@ -150,37 +148,86 @@ class Stanza:
     def __repr__(self) -> str:
         return f"<Stanza {self.name} type={self.type} from={self.from_} to={self.to} {len(self.raw)} bytes>"
 
-    def rewritten(self, raw: bytes, *, to: Address | None = None, from_: Address | None = None) -> Stanza:
-        """Return the same stanza in these bytes, which contain the new 'to' or 'from', if any."""
-        return Stanza(self.name, raw, to or self.to, from_ or self.from_, self.type, self._id, self.flaw)
+    def sent_by(self, sender: Address, raw: bytes) -> SentStanza:
+        """Return the same stanza in these bytes, which name this sender."""
+        if self.to is None:
+            return SentStanza(self.name, raw, None, sender, self.type, self._id)
+        return AddressedStanza(self.name, raw, self.to, sender, self.type, self._id)
 
-    def readdressed(self, *, to: Address | None = None, from_: Address | None = None) -> Stanza:
-        """Return the same stanza with another 'to' or 'from'; only its start tag is rewritten."""
-        changes: dict[bytes, str] = {}
-        if to is not None:
-            changes[b"to"] = to.full
-        if from_ is not None:
-            changes[b"from"] = from_.full
-        return Stanza(
-            self.name,
-            with_attributes(self.raw, changes),
-            to or self.to,
-            from_ or self.from_,
-            self.type,
-            self.id,
-            None if self.flaw is None or _HEALED_BY.get(self.flaw.fault) in changes else self.flaw,
-        )
+    def readdressed(self, *, to: Address, from_: Address) -> AddressedStanza:
+        """Return the same stanza with these addresses; only its start tag is rewritten."""
+        raw = with_attributes(self.raw, {b"to": to.full, b"from": from_.full})
+        return AddressedStanza(self.name, raw, to, from_, self.type, self._id)
 
 
-class DirectedPresence(Stanza):
+class SentStanza(Stanza):
+    """A stanza of a known sender, without a flaw: what a client has sent, with the address that the client is bound to.
+
+    Without 'to' it is for the client's account.
+    """
+
+    __slots__ = ()
+    from_: Address
+
+    def sent_to(self, recipient: Address, raw: bytes) -> AddressedStanza:
+        """Return the same stanza in these bytes, which name this recipient."""
+        return AddressedStanza(self.name, raw, recipient, self.from_, self.type, self._id)
+
+
+class AddressedStanza(SentStanza):
+    """A stanza with both addresses, and without a flaw: all that routes take.
+
+    The codec and what we say ourselves make them. Statically the codec makes plain stanzas, and one that came from
+    outside is an AddressedStanza only after `routing.policy` has admitted it.
+    """
+
+    __slots__ = ()
+    to: Address
+
+    if TYPE_CHECKING:  # the same constructor, which need not be called through another one for each stanza that passes
+
+        def __init__(
+            self, name: str, raw: bytes, to: Address, from_: Address, type_: str | None, id_: str | bytes | None
+        ) -> None: ...
+
+    @classmethod
+    def from_element(cls, element: Element) -> AddressedStanza:
+        """As `Stanza.from_element`; raises Misuse for a tree that lacks an address."""
+        stanza = Stanza.from_element(element)
+        if not isinstance(stanza, AddressedStanza):
+            raise Misuse(f"{stanza} lacks an address")
+        return stanza
+
+    @property
+    def pair(self) -> DomainPair:
+        """The domains that it is from and to."""
+        return DomainPair(self.from_.domain, self.to.domain)
+
+
+class DirectedPresence(AddressedStanza):
     """Presence that one of our clients has sent to one address, and that must not be dropped silently."""
 
     __slots__ = ()
 
     @classmethod
-    def of(cls, stanza: Stanza) -> DirectedPresence:
+    def of(cls, stanza: AddressedStanza) -> DirectedPresence:
         """Return the same stanza as directed presence."""
-        return cls(stanza.name, stanza.raw, stanza.to, stanza.from_, stanza.type, stanza.id, stanza.flaw)
+        return cls(stanza.name, stanza.raw, stanza.to, stanza.from_, stanza.type, stanza.id)
+
+
+def new_stanza(
+    name: str,
+    raw: bytes,
+    to: Address | None,
+    from_: Address | None,
+    type_: str | None,
+    id_: str | bytes | None,
+    flaw: Flaw | None = None,
+) -> Stanza:
+    """Return a stanza of the type that its addresses make it."""
+    if to is None or from_ is None or flaw is not None:
+        return Stanza(name, raw, to, from_, type_, id_, flaw)
+    return AddressedStanza(name, raw, to, from_, type_, id_)
 
 
 def domains_of(stanza: Stanza) -> tuple[Domain, Domain] | None:
@@ -189,27 +236,17 @@ def domains_of(stanza: Stanza) -> tuple[Domain, Domain] | None:
     return None if from_ is None or to is None else (from_.domain, to.domain)
 
 
-def restored(name: str, raw: bytes) -> Stanza:
-    """Return a stanza that was stored as bytes, with its attributes read again."""
-    bare = Stanza(name, raw, None, None, None, None)
-    element = bare.element
-    to, from_ = element.get("to"), element.get("from")
-    return Stanza(
-        name,
-        raw,
-        Address.parse(to) if to is not None else None,
-        Address.parse(from_) if from_ is not None else None,
-        element.get("type"),
-        element.get("id"),
-    )
+def restored(name: str, raw: bytes) -> AddressedStanza:
+    """Return a stanza that was stored as bytes, with its attributes read again; MalformedAddress where it lacks one."""
+    element = Stanza(name, raw, None, None, None, None).element
+    to, from_ = (Address.parse(element.get(each) or "") for each in ("to", "from"))
+    return AddressedStanza(name, raw, to, from_, element.get("type"), element.get("id"))
 
 
 def with_attributes(raw: bytes, changes: dict[bytes, str]) -> bytes:
     """Return the bytes of an element with these unprefixed attributes set on its start tag."""
-    named = _START_TAG_NAME.match(raw)
-    assert named is not None
-    position = named.end()
-    kept = [named[0]]
+    position = _behind_name(raw)
+    kept = [raw[:position]]
     while attribute := _ATTRIBUTE.match(raw, position):
         if attribute[1] not in changes:
             kept.append(attribute[0])
@@ -219,9 +256,17 @@ def with_attributes(raw: bytes, changes: dict[bytes, str]) -> bytes:
     return b"".join(kept)
 
 
+def _behind_name(raw: bytes) -> int:
+    """Return the position behind the name of an element."""
+    name = _START_TAG_NAME.match(raw)
+    if name is None:
+        raise Misuse(f"no start tag: {raw[:20]!r}")
+    return name.end()
+
+
 def _attributes(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the attributes of an element's start tag, with their values as written, in their quotes."""
-    position = _START_TAG_NAME.match(raw).end()  # type: ignore[union-attr]
+    position = _behind_name(raw)
     while attribute := _ATTRIBUTE.match(raw, position):
         yield attribute[1], attribute[2]
         position = attribute.end()
@@ -252,7 +297,7 @@ def stanza_error(error: StanzaError, *, by: str | None = None) -> Element:
     return Element(CONTENT, "error", {"type": error.error_type, "by": by}, children)
 
 
-def error_reply(stanza: Stanza, error: StanzaError, *, from_: Address | None = None) -> Stanza | None:
+def error_reply(stanza: Stanza, error: StanzaError, *, from_: Address | None = None) -> AddressedStanza | None:
     """Return the error that answers a stanza, or None if it must not be answered.
 
     The answer comes from the stanza's 'to', or from `from_` if that is absent or invalid; it goes to the stanza's
@@ -268,11 +313,13 @@ def error_reply(stanza: Stanza, error: StanzaError, *, from_: Address | None = N
     if stanza.name == "presence" and not _is_awaited(stanza):
         return None
     sender = stanza.recipient or bare_recipient(stanza) or from_
+    if sender is None:
+        return None
     return error_stanza(stanza, stanza_error(error), to=to, from_=sender)
 
 
-def error_stanza(stanza: Stanza, error: Element, *, to: Address, from_: Address | None) -> Stanza:
-    """Return a stanza of type error about another one, for `to`; it is from `from_`, if there is one."""
+def error_stanza(stanza: Stanza, error: Element, *, to: Address, from_: Address) -> AddressedStanza:
+    """Return a stanza of type error about another one."""
     written = dict(_attributes(stanza.raw)) if stanza.raw else {}
     name = stanza.name.encode()
     pieces = [b"<%b type='error'" % name]
@@ -280,13 +327,12 @@ def error_stanza(stanza: Stanza, error: Element, *, to: Address, from_: Address 
         (b"from", from_, stanza.recipient, b"to"),
         (b"to", to, stanza.from_, b"from"),
     ):
-        if address is not None:
-            quoted = written.get(source) if address is echoed else None
-            pieces.append(b" %b=%b" % (attribute, quoted or quote_attribute(address.full).encode()))
+        quoted = written.get(source) if address is echoed else None
+        pieces.append(b" %b=%b" % (attribute, quoted or quote_attribute(address.full).encode()))
     if stanza.id is not None:
         pieces.append(b" id=%b" % (written.get(b"id") or quote_attribute(stanza.id).encode()))
     raw = b"%b>%b</%b>" % (b"".join(pieces), error.serialize(CONTENT), name)
-    return Stanza(stanza.name, raw, to, from_, "error", stanza.id)
+    return AddressedStanza(stanza.name, raw, to, from_, "error", stanza.id)
 
 
 def _is_awaited(presence: Stanza) -> bool:
@@ -315,21 +361,10 @@ def bare_recipient(stanza: Stanza) -> Address | None:
         return None
 
 
-def result_reply(stanza: Stanza, payload: Element | None = None) -> Stanza:
+def result_reply(stanza: AddressedStanza, payload: Element | None = None) -> AddressedStanza:
     """Return the result that answers an iq request, with at most one payload (RFC 6120 §8.2.3)."""
-    return Stanza.from_element(
-        Element(
-            CONTENT,
-            "iq",
-            {
-                "type": "result",
-                "from": stanza.to.full if stanza.to else None,
-                "to": stanza.from_.full if stanza.from_ else None,
-                "id": stanza.id,
-            },
-            [payload] if payload is not None else [],
-        )
-    )
+    attributes = {"type": "result", "from": stanza.to.full, "to": stanza.from_.full, "id": stanza.id}
+    return AddressedStanza.from_element(Element(CONTENT, "iq", attributes, [payload] if payload is not None else []))
 
 
 def check_iq(stanza: Stanza) -> StanzaError | None:

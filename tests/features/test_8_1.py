@@ -17,7 +17,7 @@ from gateway.dialback.keys import KeyMaker
 from gateway.features.dialback import Dialback, DialbackQuestions
 from gateway.features.starttls import StartTLS
 from gateway.stream.events import PairChecked, PairRefused, PairVerified, VerificationAnswered, VerifyPair
-from gateway.stream.facts import Facts, Means, Role, Terms
+from gateway.stream.facts import Means, Role, ServerFacts, Terms
 from gateway.stream.profiles import server_profile
 from gateway.stream.states import State
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -60,7 +60,7 @@ class Verona:
 
     @staticmethod
     def _end(role: Role, local: Domain | None, remote: Domain | None, feature: Dialback | DialbackQuestions) -> End:
-        facts = Facts(role=role, local=local, remote=remote, terms=TERMS)
+        facts = ServerFacts(role=role, local=local, remote=remote, terms=TERMS)
         return End(make_stream(server_profile(StartTLS(), feature), facts), Certificate())
 
     def _ask(self, question: VerifyPair) -> PairChecked:

@@ -46,7 +46,7 @@ from gateway.stream.events import (
     VerifyPair,
 )
 from gateway.stream.expat import XMLJudge
-from gateway.stream.facts import Facts, Role, Terms, TLSFacts
+from gateway.stream.facts import ClientFacts, ComponentFacts, Facts, Role, ServerFacts, Terms, TLSFacts
 from gateway.stream.profiles import Profile, component_profile, server_profile
 from gateway.stream.states import State
 from gateway.stream.stream import Output, Stream
@@ -81,18 +81,18 @@ class Kind:
 
 
 def _server(role: Role, terms: Terms) -> Facts:
-    return Facts(role=role, local=OURS if role is Role.INITIATING else None, terms=terms,
+    return ServerFacts(role=role, local=OURS if role is Role.INITIATING else None, terms=terms,
                  remote=THEIRS if role is Role.INITIATING else None)  # fmt: skip
 
 
 def _component(_: Terms) -> Facts:
-    return Facts(role=Role.RECEIVING, local=BRIDGE, remote=BRIDGE, terms=Terms(require_tls=False))
+    return ComponentFacts(role=Role.RECEIVING, local=BRIDGE, remote=BRIDGE, terms=Terms(require_tls=False))
 
 
 def _client(account: str | None, terms: Terms) -> Facts:
     if account is None:
-        return Facts(role=Role.RECEIVING, terms=terms)
-    return Facts(role=Role.RECEIVING, terms=terms, tls=TLSFacts(), client=Address.parse(account))
+        return ClientFacts(role=Role.RECEIVING, terms=terms)
+    return ClientFacts(role=Role.RECEIVING, terms=terms, tls=TLSFacts(), client=Address.parse(account))
 
 
 RECEIVING, INITIATING = (

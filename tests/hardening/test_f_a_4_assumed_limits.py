@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.config.settings import Limits, PeerSettings
-from gateway.stream.facts import Facts, PeerLimits, Role, Terms
+from gateway.stream.facts import PeerLimits, Role, ServerFacts, Terms
 from gateway.xmpp.addresses import Domain, DomainPair
 from tests.interop.clients import attached
 from tests.interop.fixtures import Starter
@@ -25,7 +25,7 @@ def test_f_a_4_what_is_announced_counts_else_what_is_assumed(
     announced: int | None, assumed: int, largest: int | None
 ) -> None:
     world = Outbound()
-    world.line.stream.facts = Facts(
+    world.line.stream.facts = ServerFacts(
         role=Role.INITIATING,
         local=PAIR.sender,
         remote=PAIR.target,

@@ -14,7 +14,7 @@ from gateway.features.stream_management import ManagementEnabled, _answered, _co
 from gateway.im.presence import read_priority
 from gateway.sasl.scram_messages import ServerFirst
 from gateway.storage.records import read_version
-from gateway.stream.facts import Facts, Management, Role
+from gateway.stream.facts import Management, Role, ServerFacts
 from gateway.stream.header import _version
 from gateway.stream.limits import their_limits
 from gateway.xmpp.digits import read_number, read_signed
@@ -50,7 +50,7 @@ READERS: dict[str, Callable[[str], object]] = {
 
 
 def enabled(text: str) -> int | None:
-    facts = Facts(role=Role.INITIATING, management=Management.ON)
+    facts = ServerFacts(role=Role.INITIATING, management=Management.ON)
     (event,) = _answered(facts, Element(STREAM_MANAGEMENT, "enabled", {"max": text})).outputs
     assert isinstance(event, ManagementEnabled)
     return event.seconds

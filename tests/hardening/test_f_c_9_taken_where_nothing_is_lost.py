@@ -6,7 +6,7 @@ import pytest
 
 from gateway.features.bidi import Bidirectional
 from gateway.features.starttls import StartTLS
-from gateway.stream.facts import Facts, Role, TLSFacts
+from gateway.stream.facts import Role, ServerFacts, TLSFacts
 from gateway.stream.profiles import server_profile
 from gateway.xmpp.namespaces import BIDI, BIDI_FEATURE
 from gateway.xmpp.stanzas import Stanza
@@ -27,7 +27,7 @@ CLIENTS = (
 @pytest.mark.parametrize("namespace", [BIDI, BIDI_FEATURE])
 def test_f_c_9_bidi_is_asked_for_in_either_namespace(namespace: str) -> None:
     profile = server_profile(StartTLS(), *server_features(Role.RECEIVING).features, Bidirectional())
-    talking = Talk(make_stream(profile, Facts(role=Role.RECEIVING, tls=TLSFacts())))
+    talking = Talk(make_stream(profile, ServerFacts(role=Role.RECEIVING, tls=TLSFacts())))
     talking.hear(header(), f"<bidi xmlns='{namespace}'/>")
     assert talking.error is None
     assert talking.stream.facts.bidirectional

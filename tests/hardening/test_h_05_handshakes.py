@@ -8,14 +8,14 @@ from unittest.mock import patch
 import pytest
 
 from gateway.features.handshake import Handshake
-from gateway.stream.facts import Facts, Role
+from gateway.stream.facts import ComponentFacts, Role
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StreamError
 from gateway.xmpp.namespaces import COMPONENT_ACCEPT
 
 BRIDGE = Domain("bridge.test")
-FACTS = Facts(role=Role.RECEIVING, local=BRIDGE, remote=BRIDGE, stream_id="id-1")
+FACTS = ComponentFacts(role=Role.RECEIVING, local=BRIDGE, remote=BRIDGE, stream_id="id-1")
 
 
 @pytest.mark.parametrize("digest", ["0" * 40, "", "x"])

@@ -39,7 +39,7 @@ from gateway.operations.peers import PeerSources
 from gateway.operations.status import Observed, StatusReader
 from gateway.operations.troubles import Troubles
 from gateway.outbox.keeper import Keeper
-from gateway.stream.facts import Facts, Means, Role, TLSFacts
+from gateway.stream.facts import Means, Role, ServerFacts, TLSFacts
 from gateway.stream.states import State
 from gateway.timing.turns import Turns
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -226,7 +226,7 @@ class Crowd:
         elif kind.streams:
             self.routes[DomainPair(CHATS, Domain(name))] = route(0, "sending")
 
-    def _attempt(self, name: str, direction: Direction, means: Means, kind: PeerKind) -> tuple[AttemptLog, Facts]:
+    def _attempt(self, name: str, direction: Direction, means: Means, kind: PeerKind) -> tuple[AttemptLog, ServerFacts]:
         self._number += 1
         log = AttemptLog(
             self.publish,
@@ -305,7 +305,7 @@ class Crowd:
         self.minutes.read(sum(each.queued for each in self.routes.values()))
 
 
-def facts_of(name: str, direction: Direction, means: Means, kind: PeerKind) -> Facts:
+def facts_of(name: str, direction: Direction, means: Means, kind: PeerKind) -> ServerFacts:
     """Return what is known on a stream of that kind."""
     pair = DomainPair(CHATS, Domain(name)) if direction is OUT else DomainPair(Domain(name), CHATS)
     proofs: Mapping[DomainPair, Means] = {pair: means}
@@ -315,7 +315,7 @@ def facts_of(name: str, direction: Direction, means: Means, kind: PeerKind) -> F
         names=CertificateNames(dns=(name,)),
         not_after=datetime.now(UTC) + timedelta(days=kind.days),
     )
-    return Facts(
+    return ServerFacts(
         role=Role.INITIATING if direction is OUT else Role.RECEIVING,
         local=CHATS,
         remote=Domain(name),

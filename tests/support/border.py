@@ -119,7 +119,7 @@ class BorderHarness:
         batch = [stanza(text) for text in texts]
         assert batch[0].from_ is not None
         assert batch[0].to is not None
-        self.router.route_all(batch[0].from_.domain, batch[0].to.domain, batch)
+        self.router.route_all(batch)
         return self.router.flush()
 
     def heard(self) -> list[str]:

@@ -26,7 +26,7 @@ class Case:
     """One row. `gets` is an element as text, an answer to a question, or `Offered(...)` for stream features."""
 
     name: str
-    feature: StreamFeature
+    feature: StreamFeature[Any]
     facts: Facts
     gets: object
     sends: str = ""
@@ -62,7 +62,7 @@ class Case:
     def _learned(self, after: Facts) -> dict[str, Any]:
         return {
             name: getattr(after, name)
-            for name in Facts.__dataclass_fields__
+            for name in self.facts.__dataclass_fields__
             if getattr(after, name) != getattr(self.facts, name)
         }
 
@@ -79,7 +79,7 @@ class Offer:
     """What a feature advertises under some facts; empty where it does not apply."""
 
     name: str
-    feature: StreamFeature
+    feature: StreamFeature[Any]
     facts: Facts
     offers: str = ""
 

@@ -27,7 +27,7 @@ from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.storage.records import StoreLimits
 from gateway.stream.budget import Budget
 from gateway.stream.events import CloseTransport, Secured, SecureTransport, Send, StanzasReceived, StreamClosed
-from gateway.stream.facts import Facts, Role, Terms, TLSFacts
+from gateway.stream.facts import ClientFacts, Facts, Role, Terms, TLSFacts
 from gateway.stream.negotiation import Step
 from gateway.stream.sessions import ending_of
 from gateway.stream.stream import Output, Stream, StreamTools
@@ -104,7 +104,7 @@ class Line:
         self._house = house
         self._certificate = certificate
         self._said = b""
-        facts = Facts(role=Role.RECEIVING, terms=Terms(stanza_bytes=262144))
+        facts = ClientFacts(role=Role.RECEIVING, terms=Terms(stanza_bytes=262144))
         self.stream = Stream(house.profile, facts, house.door.accept, house.tools, Budget())
         attempt = AttemptLog(
             house.notices.append, house.clock.seconds, next(house.numbers), Direction.IN, kind=Kind.CLIENT

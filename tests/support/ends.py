@@ -36,7 +36,7 @@ from gateway.routing.policy import DomainRule, Domains
 from gateway.routing.router import Router
 from gateway.stream.budget import Budget
 from gateway.stream.events import CloseTransport, Send, StanzasReceived
-from gateway.stream.facts import Facts, Means, Role, Terms, TLSFacts
+from gateway.stream.facts import ClientFacts, ComponentFacts, Means, Role, ServerFacts, Terms, TLSFacts
 from gateway.stream.profiles import component_profile, server_profile
 from gateway.stream.stream import Output, Stream
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -198,7 +198,7 @@ class ServerEnd(End):
         super().__init__()
         self.kind, self.sender, self.recipient = kind, f"somebody@{remote}", recipient
         pair = DomainPair(remote, OURS)
-        facts = Facts(
+        facts = ServerFacts(
             role=Role.RECEIVING,
             local=OURS,
             remote=remote,
@@ -242,7 +242,7 @@ class ComponentEnd(End):
         route = ComponentRoute(COMPONENT, self.router, outflow, self.clock, self.notices.append)
         self.router.attach(COMPONENT, route)
         terms = Terms(require_tls=False, stanza_bytes=STANZA_BYTES)
-        facts = Facts(role=Role.RECEIVING, local=COMPONENT, terms=terms)
+        facts = ComponentFacts(role=Role.RECEIVING, local=COMPONENT, terms=terms)
         profile = component_profile(Handshake({COMPONENT: "secret"}.get))
         self.stream = make_stream(profile, facts, lambda header, facts: facts, LIMITS)
         self.session = ComponentSession(
@@ -269,7 +269,7 @@ class ClientEnd(End):
         self._house = House("alice")
         line = self._house.connect()
         line.stream._budget = LIMITS
-        line.stream.facts = Facts(role=Role.RECEIVING, terms=Terms(stanza_bytes=STANZA_BYTES))
+        line.stream.facts = ClientFacts(role=Role.RECEIVING, terms=Terms(stanza_bytes=STANZA_BYTES))
         self._line = line.login("alice", resource="phone") if proves else line.secure()
         self.stream = line.stream
 

@@ -19,7 +19,7 @@ from gateway.features.sasl_clients import ChannelBindingTypes, Credentials, acce
 from gateway.features.starttls import StartTLS
 from gateway.sasl.keys import Decoys, ScramHash, ScramKeys
 from gateway.stream.events import CloseTransport, ProofFailed
-from gateway.stream.facts import Facts, Role, Terms
+from gateway.stream.facts import ClientFacts, Facts, Role, Terms
 from gateway.stream.header import StreamHeader
 from gateway.stream.negotiation import StreamFeature
 from gateway.stream.profiles import client_profile
@@ -78,11 +78,11 @@ class Login(Pair):
         )
         client = make_stream(
             client_profile(StartTLS(), logging_in(credentials, nonces("client")), BindOurselves(wish)),
-            Facts(role=Role.INITIATING, remote=OURS, terms=TERMS),
+            ClientFacts(role=Role.INITIATING, remote=OURS, terms=TERMS),
             accept=accept_answer,
         )
         door = make_stream(
-            client_profile(*server_features()), Facts(role=Role.RECEIVING, terms=TERMS), accept=accept_client
+            client_profile(*server_features()), ClientFacts(role=Role.RECEIVING, terms=TERMS), accept=accept_client
         )
         super().__init__(End(client, certificate=shown), End(door, certificate=server), bytewise=bytewise)
         self.taken: set[str] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.stream.facts import Facts, Role, TLSFacts
+from gateway.stream.facts import Facts, Role, ServerFacts, TLSFacts
 from gateway.stream.negotiation import Step, StreamFeature, Then
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element, parse_element
@@ -23,9 +23,9 @@ def element(text: str) -> Element:
     return parse_element(text.encode(), _ROOT.encode())
 
 
-def facts(role: Role = Role.RECEIVING, **known: Any) -> Facts:
+def facts(role: Role = Role.RECEIVING, kind: type[Facts] = ServerFacts, **known: Any) -> Any:
     """Facts of a stream between OURS and THEIRS, under TLS."""
-    return replace(Facts(role=role, local=OURS, remote=THEIRS, tls=UNDER_TLS, stream_id="id-1"), **known)
+    return replace(kind(role=role, local=OURS, remote=THEIRS, tls=UNDER_TLS, stream_id="id-1"), **known)
 
 
 @dataclass(frozen=True)

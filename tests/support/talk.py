@@ -144,11 +144,12 @@ def talk(
     **known: object,
 ) -> Talk:
     """A talk with a server's stream about which nothing is known but whom it calls."""
-    facts = Facts(role=role, terms=terms or Terms())
+    profile = profile or server_features(role)
+    facts = profile.facts(role=role, terms=terms or Terms())
     if role is Role.INITIATING:
         facts = replace(facts, local=OURS, remote=THEIRS)
     facts = replace(facts, **known)  # type: ignore[arg-type]
-    stream = make_stream(profile or server_features(role), facts, accept or accept_anything, budget)
+    stream = make_stream(profile, facts, accept or accept_anything, budget)
     return Talk(stream, bytewise=bytewise)
 
 

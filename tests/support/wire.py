@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from OpenSSL import SSL
@@ -103,11 +104,12 @@ class Wire:
         self.owes: Deferred[None] | None = None  # fires when the other side has been given every answer
         self.ending = Ending(reason="it has not ended")
         self.transport = Transport(self.log)
-        facts = Facts(role=role, terms=terms or Terms(require_tls=False, idle_seconds=0))
+        profile = profile or server_profile(StartTLS())
+        facts = profile.facts(role=role, terms=terms or Terms(require_tls=False, idle_seconds=0))
         if role is Role.INITIATING:
-            facts = Facts(role=role, local=OURS, remote=THEIRS, terms=facts.terms)
+            facts = replace(facts, local=OURS, remote=THEIRS)
         self.connection = StreamProtocol(
-            make_stream(profile or server_profile(StartTLS()), facts),
+            make_stream(profile, facts),
             self._born,
             clock=self.clock,
             judge=Judge(),  # type: ignore[arg-type]

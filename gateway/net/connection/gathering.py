@@ -9,9 +9,8 @@ less.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 SOON = 0.0005  # seconds
 MOST = 65536  # bytes
@@ -29,7 +28,7 @@ class Gathering:
         self._last = float("-inf")
         self._pieces: list[bytes] = []
         self._size = 0
-        self._turn: Any = None
+        self._turn: IDelayedCall | None = None
 
     def write(self, data: bytes, now: float) -> None:
         """Send stanzas, at once or at the end of this turn."""

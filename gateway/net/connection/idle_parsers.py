@@ -9,9 +9,9 @@ One timer examines all streams that are awake, and runs only while there are som
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 QUIET_SECONDS = 2.0
 
@@ -32,7 +32,7 @@ class Slumber:
         self._clock = clock
         self._seconds = seconds
         self._awake: set[Sleeper] = set()
-        self._timer: Any = None
+        self._timer: IDelayedCall | None = None
 
     def awake(self, sleeper: Sleeper) -> None:
         """Note that something has come on this connection: it rests when nothing more happens on it."""

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from OpenSSL import SSL
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -47,6 +48,7 @@ from gateway.stream.sessions import NewSession, Session, ending_of
 from gateway.stream.states import State
 from gateway.stream.stream import Output, Stream
 from gateway.timing.timers import Timer
+from gateway.timing.waiters import Waiters
 from gateway.xmpp.errors import StreamCondition, StreamError
 
 
@@ -81,7 +83,7 @@ class StreamProtocol(Protocol):
         stream: Stream,
         new_session: NewSession,
         *,
-        clock: Any,
+        clock: IReactorTime,
         judge: CertificateJudge,
         tls: Callable[[Facts], SSL.Connection],
         timing: Timing,
@@ -113,7 +115,7 @@ class StreamProtocol(Protocol):
         self._writable = Writable(self._stall)
         self._out = Gathering(clock, self._writable.write)
         self._ended_because = ""
-        self._lost_waits: list[Deferred[None]] = []
+        self._until_lost = Waiters()
 
     # -- called by Twisted ------------------------------------------------------------------------------------------
 
@@ -143,8 +145,8 @@ class StreamProtocol(Protocol):
             self._read_secured(layer, data)
         if self._writable.is_overfull and self.stream.is_open and not self._readable.is_paused:
             room = self._writable.wait()
-            assert room is not None
-            self._wait_before_reading(room)
+            if room is not None:
+                self._wait_before_reading(room)
 
     def _read_secured(self, layer: TLSLayer, data: bytes) -> None:
         was_established = layer.is_established
@@ -189,9 +191,7 @@ class StreamProtocol(Protocol):
             self._watcher.left(self)
         if self._slumber is not None:
             self._slumber.forget(self)
-        lost, self._lost_waits = self._lost_waits, []
-        for wait in lost:
-            wait.callback(None)
+        self._until_lost.release()
         session, self.session = self.session, None  # no reference cycles: everything is freed at once
         if session is not None:
             session.lost(ending)
@@ -248,12 +248,7 @@ class StreamProtocol(Protocol):
 
     def when_lost(self) -> Deferred[None]:
         """Return a Deferred that fires when the connection is gone."""
-        wait: Deferred[None] = Deferred()
-        if self.is_lost:
-            wait.callback(None)
-        else:
-            self._lost_waits.append(wait)
-        return wait
+        return succeed(None) if self.is_lost else self._until_lost.wait()
 
     def abort(self, because: str) -> None:
         """Cut the connection."""
@@ -420,9 +415,9 @@ class StreamProtocol(Protocol):
         self.stream.rest()
 
     def _wake(self) -> None:
-        assert self._slumber is not None
         self._is_resting = False
-        self._slumber.awake(self)
+        if self._slumber is not None:
+            self._slumber.awake(self)
 
     # -- back-pressure -----------------------------------------------------------------------------------------------
 

@@ -5,16 +5,16 @@ While a destination of incoming stanzas has no room, nothing more is read, and T
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.defer import Deferred
+
+from gateway.net.tls.transport import ITCPStream
 
 
 class Readable:
     """The number of things that must happen before reading continues."""
 
     def __init__(self) -> None:
-        self._transport: Any = None  # while it may be read from
+        self._transport: ITCPStream | None = None  # while it may be read from
         self._waits = 0
 
     @property
@@ -22,14 +22,14 @@ class Readable:
         """Return whether nothing is read for now."""
         return self._waits > 0
 
-    def begin(self, transport: Any) -> None:
+    def begin(self, transport: ITCPStream) -> None:
         """Read from this transport from now on."""
         self._transport = transport
 
     def wait_for(self, wait: Deferred[None]) -> None:
         """Read nothing more until this has fired."""
         self._waits += 1
-        if self._waits == 1:
+        if self._waits == 1 and self._transport is not None:
             self._transport.pauseProducing()
         wait.addCallback(lambda _: self._waited())
 

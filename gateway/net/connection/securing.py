@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred, succeed
@@ -14,6 +13,7 @@ from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict
 from gateway.net.connection.disconnect_reasons import why_lost
 from gateway.net.tls.layer import TLSLayer
 from gateway.net.tls.session import judge_peer, peer_chain, what_tls_shows
+from gateway.net.tls.transport import ITCPStream
 from gateway.net.trust.witness import Attestations, Witness
 from gateway.stream.events import EvidenceFound, FindEvidence, Secured
 from gateway.stream.facts import Facts, Means, Role
@@ -38,7 +38,7 @@ class Securing:
         self._tls = tls
         self._layer: TLSLayer | None = None
 
-    def start(self, transport: Any, facts: Facts, write: Callable[[bytes], object]) -> TLSLayer:
+    def start(self, transport: ITCPStream, facts: Facts, write: Callable[[bytes], object]) -> TLSLayer:
         """Return the layer above a transport; if we speak first, its handshake has begun."""
         self._layer = layer = TLSLayer(transport, self._tls(facts), write)
         return layer

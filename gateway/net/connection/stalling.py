@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 from weakref import proxy
+
+from twisted.internet.interfaces import IReactorTime
 
 from gateway.timing.timers import Timer
 
@@ -21,7 +23,7 @@ class Cuttable(Protocol):
 class StallWatch:
     """The state of a transport, as its Writable reports it, and how long it has lasted."""
 
-    def __init__(self, connection: Cuttable, clock: Any, seconds: float) -> None:
+    def __init__(self, connection: Cuttable, clock: IReactorTime, seconds: float) -> None:
         self.has_stalled = False  # the connection was cut
         self._connection = proxy(connection)  # which refers to us, and shall be freed without the garbage collector
         self._clock = clock

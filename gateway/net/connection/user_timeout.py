@@ -7,12 +7,13 @@ quarter of an hour. This limits how long it tries, so that bytes that never arri
 from __future__ import annotations
 
 import socket
-from typing import Any
+
+from gateway.net.tls.transport import ITCPStream
 
 _USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux has it, and others take their own time
 
 
-def give_up_after(transport: Any, seconds: float) -> None:
+def give_up_after(transport: ITCPStream, seconds: float) -> None:
     """Make the system end this connection when written bytes have not been acknowledged for this long."""
     handle = transport.getHandle() if hasattr(transport, "getHandle") else None
     if _USER_TIMEOUT is not None and isinstance(handle, socket.socket) and handle.family != socket.AF_UNIX:

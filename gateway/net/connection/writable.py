@@ -13,12 +13,17 @@ that stopped reading for every answer that has to wait would wait for each other
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol, cast
 from weakref import proxy
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
+
+from gateway.net.tls.transport import ITCPStream
+from gateway.timing.waiters import Waiters
 
 MOST_ANSWERS = 1 << 16
 """The bytes written while there is no room, beyond which nothing more should be read."""
@@ -40,12 +45,12 @@ class Writable:
 
     def __init__(self, owner: Owner) -> None:
         self._has_ended = False
-        self._transport: Any = None  # while it may be written to
-        self._is_direct = False
+        self._transport: ITCPStream | None = None  # while it may be written to
+        self._write_some: Callable[[bytes], int | BaseException] | None = None
         self._is_full = False
         self._excess = 0  # bytes written while there was no room
         self._owner = proxy(owner)  # it refers to us; a proxy lets both be freed without the garbage collector
-        self._waiting: list[Deferred[None]] = []
+        self._waiting = Waiters()
 
     @property
     def is_open(self) -> bool:
@@ -57,20 +62,21 @@ class Writable:
         """Return whether so much was written while there was no room that nothing more should be read for now."""
         return self._excess > MOST_ANSWERS
 
-    def begin(self, transport: Any) -> None:
+    def begin(self, transport: ITCPStream) -> None:
         """Write to this transport from now on."""
         self._transport = transport
         # A wrapper also passes through the methods of what it wraps, which would bypass its TLS; so check the class.
-        self._is_direct = hasattr(type(transport), "writeSomeData")
-        transport.registerProducer(self, not self._is_direct)  # a pull producer is called when nothing waits any longer
+        is_direct = hasattr(type(transport), "writeSomeData")
+        self._write_some = cast(FileDescriptor, transport).writeSomeData if is_direct else None
+        transport.registerProducer(self, not is_direct)  # a pull producer is called when nothing waits any longer
 
     def write(self, data: bytes) -> None:
         """Send the bytes, or as many as the system takes, and have the transport send the rest."""
         transport = self._transport
         if transport is None:
             return
-        if self._is_direct and not self._is_full:
-            sent = transport.writeSomeData(data)
+        if self._write_some is not None and not self._is_full:
+            sent = self._write_some(data)
             if sent == len(data):
                 return
             if isinstance(sent, int):  # otherwise the connection is lost, as the transport will find out
@@ -84,9 +90,7 @@ class Writable:
         """Return None if there is room, else a Deferred that fires when there is, or never will be."""
         if self.is_open:
             return None
-        wait: Deferred[None] = Deferred()
-        self._waiting.append(wait)
-        return wait
+        return self._waiting.wait()
 
     def end(self) -> None:
         """Note that our closing tag is sent: there will never be room behind it (RFC 6120 §4.4)."""
@@ -94,14 +98,12 @@ class Writable:
 
     def close(self) -> None:
         """Write nothing more, because the connection is lost, or cut."""
-        self._transport = None
+        self._transport = self._write_some = None
         self.end()
 
     def release(self) -> None:
         """Release everybody who waits."""
-        waiting, self._waiting = self._waiting, []
-        for wait in waiting:
-            wait.callback(None)
+        self._waiting.release()
 
     def pauseProducing(self) -> None:
         if not self._is_full:  # a transport may repeat itself with every write

@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from gateway.federation.delivery import TOO_BUSY, DeliveryFailed, combined, failure_of
@@ -33,11 +33,12 @@ from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Publish
 from gateway.routing.policy import accept_answer
 from gateway.stream.budget import Budget
-from gateway.stream.facts import Facts, Means, Role, Terms
+from gateway.stream.facts import Means, Role, ServerFacts, Terms
 from gateway.stream.profiles import Profile
 from gateway.stream.sessions import Connection, NewSession
 from gateway.stream.stream import Stream
 from gateway.stream.tools import StreamTools
+from gateway.timing.reactor import IReactor
 from gateway.timing.steady_time import time_of_day
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import DiallingFailed, ResolutionFailed, StreamCondition, StreamError
@@ -65,14 +66,14 @@ class _Share:
     do the same work.
     """
 
-    def __init__(self, reactor: Any, until: float, parts: int) -> None:
+    def __init__(self, reactor: IReactor, until: float, parts: int) -> None:
         self.is_over = False
         self._reactor = reactor
         self._until = until
         now = reactor.seconds()
         self.seconds = max(_LEAST_SHARE, (until - now) / parts)
         self._ends_at = now + self.seconds
-        self._timer: Any = None
+        self._timer: IDelayedCall | None = None
 
     def begin(self, expire: Callable[[], object], is_busy: Callable[[], bool] = lambda: False) -> None:
         """Call `expire` when the time is over, unless it is ended before."""
@@ -152,7 +153,7 @@ class Connector:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactor,
         *,
         resolver: Resolver,
         contexts: TLSContexts,
@@ -268,7 +269,7 @@ class Connector:
         """Return the session once the pair is proved on it; leave a server that takes longer than its share."""
         why = f"it did not answer in its share of the time, {share.seconds:.3g} s ([peers] connect_seconds)"
         error = StreamError(StreamCondition.CONNECTION_TIMEOUT, "negotiation took too long", reason=why)
-        share.begin(lambda: protocol.dismiss(error), is_busy=lambda: bool(protocol.stream.facts.asserted))
+        share.begin(lambda: protocol.dismiss(error), is_busy=lambda: bool(session.facts.asserted))
         try:
             return await session.when_proved(pair)
         except CancelledError:
@@ -325,7 +326,7 @@ class Connector:
             share.end()
 
     def _protocol(
-        self, target: Target, *, new_session: NewSession, facts: Facts, only_questions: bool
+        self, target: Target, *, new_session: NewSession, facts: ServerFacts, only_questions: bool
     ) -> StreamProtocol:
         profile = self._profiles[1] if only_questions else self._profiles[0]
         direct = target.tls == "direct"
@@ -334,7 +335,7 @@ class Connector:
             new_session,
             clock=self._reactor,
             judge=self._judge,
-            tls=lambda facts: self._contexts.connecting(*facts.pair, direct=direct),
+            tls=lambda _: self._contexts.connecting(*facts.pair, direct=direct),
             timing=self._timing,
             direct_tls=direct,
             slumber=self._slumber,
@@ -362,9 +363,9 @@ def _session_of(protocol: StreamProtocol) -> OutboundSession:
     return session
 
 
-def _facts(pair: DomainPair, this: AddressTry, resuming: BrokenStream | None) -> Facts:
+def _facts(pair: DomainPair, this: AddressTry, resuming: BrokenStream | None) -> ServerFacts:
     """Return the facts at the start of a stream that we open."""
-    return Facts(
+    return ServerFacts(
         role=Role.INITIATING,
         local=pair.sender,
         remote=pair.target,

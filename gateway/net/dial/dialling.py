@@ -22,12 +22,13 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionRefusedError, TCPTimedOutError, TimeoutError
-from twisted.internet.interfaces import IProtocol
+from twisted.internet.interfaces import IDelayedCall, IProtocol
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 
 from gateway.net.dns.resolver import Note
 from gateway.net.dns.targets import Target, endpoint_text
+from gateway.timing.reactor import IReactor
 from gateway.xmpp.errors import DiallingFailed
 
 ATTEMPT_DELAY = 0.25
@@ -51,7 +52,7 @@ class Dialled:
 
 
 async def dial(
-    reactor: Any,
+    reactor: IReactor,
     targets: Sequence[Target],
     build: Build,
     *,
@@ -93,7 +94,7 @@ class Race:
     """The attempts to connect to one target."""
 
     def __init__(
-        self, reactor: Any, target: Target, build: Build, say: Note, attempt_delay: float, attempt_seconds: float
+        self, reactor: IReactor, target: Target, build: Build, say: Note, attempt_delay: float, attempt_seconds: float
     ) -> None:
         self._reactor = reactor
         self._target = target
@@ -106,7 +107,7 @@ class Race:
         self._seconds = attempt_seconds
         self._ahead = deque(dict.fromkeys(target.addresses))
         self._attempts: dict[str, Deferred[IProtocol]] = {}
-        self._timer: Any = None
+        self._timer: IDelayedCall | None = None
         self._end: Deferred[tuple[Protocol, str] | None] = Deferred(lambda end: self._give_up())
 
     def run(self) -> Deferred[tuple[Protocol, str] | None]:

@@ -23,6 +23,7 @@ from twisted.names import dns
 
 from gateway.net.dns.system_names import Nameserver
 from gateway.net.dns.targets import endpoint_text
+from gateway.timing.reactor import IReactor
 from gateway.xmpp.errors import GatewayError
 
 ROUNDS = (1.5, 3.0)  # seconds for each server, round by round
@@ -63,7 +64,7 @@ class Nameservers:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactor,
         servers: Callable[[], Sequence[Nameserver]],
         rounds: Sequence[float] = ROUNDS,
         *,
@@ -159,7 +160,7 @@ class _Stream(dns.DNSProtocol):
 
 
 async def ask_over_udp(
-    reactor: Any, server: Nameserver, query: dns.Query, seconds: float, flags: QuestionFlags = _PLAIN
+    reactor: IReactor, server: Nameserver, query: dns.Query, seconds: float, flags: QuestionFlags = _PLAIN
 ) -> dns.Message:
     """Send one question in a datagram, from a port that is open for this question only."""
     conversation: Any = _Datagrams(_Conversation(), reactor)
@@ -173,7 +174,7 @@ async def ask_over_udp(
         port.stopListening()
 
 
-def _open_random_port(reactor: Any, conversation: Any, interface: str) -> Any:
+def _open_random_port(reactor: IReactor, conversation: Any, interface: str) -> Any:
     """Open a port that an attacker cannot guess; if the few that we try are taken, one that the system chooses."""
     for _ in range(PORT_ATTEMPTS):
         port = dns.randomSource()
@@ -187,7 +188,7 @@ def _open_random_port(reactor: Any, conversation: Any, interface: str) -> Any:
 
 
 async def ask_over_tcp(
-    reactor: Any, server: Nameserver, query: dns.Query, seconds: float, flags: QuestionFlags = _PLAIN
+    reactor: IReactor, server: Nameserver, query: dns.Query, seconds: float, flags: QuestionFlags = _PLAIN
 ) -> dns.Message:
     """Send one question on a TCP connection of its own, so that none can hang on a connection long dead."""
     endpoint = TCP6ClientEndpoint if ":" in server[0] else TCP4ClientEndpoint

@@ -17,9 +17,10 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.names import dns
 from twisted.python.failure import Failure
 
@@ -37,6 +38,7 @@ from gateway.net.dns.answers import (
     read_records,
 )
 from gateway.net.dns.nameservers import Asks, NameserverSilent
+from gateway.timing.reactor import IReactor
 
 LONGEST_NAME = 253
 RECORD_TYPES: dict[RecordType, int] = {"SRV": dns.SRV, "A": dns.A, "AAAA": dns.AAAA, "TLSA": TLSA, "NS": dns.NS}
@@ -60,12 +62,12 @@ class ResolverBounds:
 class AnswerWait:
     """One asker's wait for an answer: `answer` fires with it, or with a SILENT one when the time is over."""
 
-    def __init__(self, reactor: Any, question: DNSQuestion) -> None:
+    def __init__(self, reactor: IReactor, question: DNSQuestion) -> None:
         self.answer: Deferred[DNSAnswer] = Deferred(lambda answer: self._stop())
         self._reactor = reactor
         self._question = question
         self._since = reactor.seconds()
-        self._timer: Any = None
+        self._timer: IDelayedCall | None = None
 
     def last(self, seconds: float) -> None:
         """Wait no longer than this many seconds from now."""
@@ -98,7 +100,7 @@ class NobodyWaitsError(Exception):
 class DNSQuestions:
     """All DNS questions of this process."""
 
-    def __init__(self, reactor: Any, nameservers: Asks, bounds: ResolverBounds) -> None:
+    def __init__(self, reactor: IReactor, nameservers: Asks, bounds: ResolverBounds) -> None:
         self._reactor = reactor
         self._nameservers = nameservers
         self._bounds = bounds

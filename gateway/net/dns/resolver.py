@@ -63,6 +63,7 @@ from gateway.net.dns.targets import (
     parse_connect,
 )
 from gateway.net.dns.tlsa import TLSASet, tlsa_name
+from gateway.timing.reactor import IReactor
 from gateway.xmpp.errors import ResolutionFailed
 
 T = TypeVar("T")
@@ -90,7 +91,7 @@ class Resolver:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactor,
         nameservers: Sequence[str] | None = None,
         *,
         hosts_file: str = "/etc/hosts",
@@ -239,7 +240,7 @@ class _Search:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactor,
         questions: DNSQuestions,
         hosts: Mapping[str, tuple[str, ...]],
         patience: Patience,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
@@ -25,6 +25,7 @@ from gateway.stream.profiles import Profile
 from gateway.stream.sessions import NewSession
 from gateway.stream.stream import Stream
 from gateway.stream.tools import Acceptor, StreamTools
+from gateway.timing.timers import Timer
 
 NO_ROOM = (
     b"<?xml version='1.0'?><stream:stream xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
@@ -43,7 +44,7 @@ class Behind:
     accept: Acceptor
     session: NewSession
     terms: Callable[[], Terms]  # until the other side has identified itself
-    tls: Callable[[Facts], Any]
+    tls: Callable[[Facts], SSL.Connection]
     witness: Witness | None = None
 
 
@@ -53,24 +54,22 @@ class Refusal(Protocol):
     transport: ITCPTransport
 
     def __init__(self, clock: IReactorTime, porter: Porter) -> None:
-        self._clock = clock
         self._porter = porter
-        self._patience: Any = None
+        self._patience = Timer(clock)
 
     def connectionMade(self) -> None:
         self._porter.being_refused += 1
         self.transport.write(NO_ROOM)
         # Unread bytes would make the system drop our error, so read until the other side ends.
         self.transport.loseWriteConnection()
-        self._patience = self._clock.callLater(REFUSAL_SECONDS, self._end)
+        self._patience.start(REFUSAL_SECONDS, self._end)
 
     def _end(self) -> None:
         self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._porter.being_refused -= 1
-        if self._patience.active():
-            self._patience.cancel()
+        self._patience.stop()
 
 
 class Door(ServerFactory):
@@ -107,7 +106,7 @@ class Door(ServerFactory):
             is_told = not self._direct_tls and self._porter.can_explain
             return Refusal(self._clock, self._porter) if is_told else None
         behind = self._behind
-        facts = Facts(role=Role.RECEIVING, terms=behind.terms())
+        facts = behind.profile.facts(role=Role.RECEIVING, terms=behind.terms())
         return StreamProtocol(
             Stream(behind.profile, facts, behind.accept, self._tools, self._budget),
             behind.session,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -19,6 +18,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.python.failure import Failure
 
+from gateway.timing.reactor import IReactor
 from gateway.xmpp.errors import GatewayError
 
 BACKLOG = 1024
@@ -45,7 +45,7 @@ class Endpoints(MultiService):
 class Listening(Service):
     """An endpoint with the factory that serves it."""
 
-    def __init__(self, door: str, endpoint: str, factory: IProtocolFactory, reactor: Any) -> None:
+    def __init__(self, door: str, endpoint: str, factory: IProtocolFactory, reactor: IReactor) -> None:
         """`door` is the key of `[listen]`, `endpoint` the Twisted server endpoint string."""
         self.setName(f"{door} {endpoint}")
         self.door = door
@@ -53,8 +53,8 @@ class Listening(Service):
         self.factory = factory
         self._reactor = reactor
         self._port: IListeningPort | None = None
-        self._at: Any = None
-        self._opening: Deferred[Any] | None = None
+        self._at: object = None
+        self._opening: Deferred[None] | None = None
 
     @property
     def is_open(self) -> bool:

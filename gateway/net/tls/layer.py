@@ -18,13 +18,13 @@ have been cut off, so that connection counts as lost, not done.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
 from gateway.net.tls.records import RECORD_BYTES, read_records
+from gateway.net.tls.transport import ITCPStream
 
 _APPLICATION_DATA = b"\x17\x03\x03"  # the start of a record of it; its length follows (RFC 8446 §5.2)
 _OWN_WORDS = 4096  # more than TLS itself usually sends at a time
@@ -34,7 +34,7 @@ _RECORD_OVERHEAD = 64  # and no cipher of ours adds more to a record
 class TLSLayer:
     """A transport that encrypts."""
 
-    def __init__(self, transport: Any, connection: SSL.Connection, write: Callable[[bytes], object]) -> None:
+    def __init__(self, transport: ITCPStream, connection: SSL.Connection, write: Callable[[bytes], object]) -> None:
         """`connection` is that of our side and has not begun; `write` sends its output."""
         self.is_established = False
         self.has_ended = False  # the other side sends nothing more, or nothing that could be read

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from gateway.features.handshake import AttachComponent
-from gateway.features.sasl_initiating import Trying
 from gateway.notices.attempts.elsewhere import Elsewhere
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.proofs import proofs_on
@@ -30,12 +29,12 @@ from gateway.stream.events import (
     StreamOpened,
 )
 from gateway.stream.evidence import sought_means
-from gateway.stream.facts import Facts, Means, PeerCertificate
+from gateway.stream.facts import Facts, Means, NegotiatedFacts, PeerCertificate, ServerFacts, Trying
 from gateway.stream.records import replace
 from gateway.stream.sessions import Connection
-from gateway.stream.stream import Output
+from gateway.stream.stream import Output, Stream
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import StreamCondition, StreamError, TLSFailed, TLSRequired
+from gateway.xmpp.errors import Misuse, StreamCondition, StreamError, TLSFailed, TLSRequired
 from gateway.xmpp.namespaces import DIALBACK_FEATURE, SASL, TLS
 
 # The verdict for each of our own stream errors; all others are `refused-by-us`.
@@ -90,9 +89,22 @@ class Narrator:
         self._connection: Connection | None = None
 
     @property
+    def _stream(self) -> Stream:
+        if self._connection is None:
+            raise Misuse("there is no connection yet")
+        return self._connection.stream
+
+    @property
     def _facts(self) -> Facts:
-        assert self._connection is not None
-        return self._connection.stream.facts
+        return self._stream.facts
+
+    @property
+    def _is_asserting(self) -> bool:
+        return isinstance(self._facts, ServerFacts) and bool(self._facts.asserted)
+
+    @property
+    def _is_checking(self) -> bool:
+        return isinstance(self._facts, ServerFacts) and bool(self._facts.checking)
 
     def connected(self, connection: Connection) -> None:
         """Note that the connection is up."""
@@ -130,7 +142,7 @@ class Narrator:
         """Return how another connection between the two failed, if a dialback key waits to be verified on it."""
         if self._connection is None or self._elsewhere is None:
             return ""
-        concerns = self._facts.asserted or self._facts.checking or self.dialback_failed
+        concerns = self._is_asserting or self._is_checking or self.dialback_failed
         return self._elsewhere.said(self.attempt) if concerns else ""
 
     @property
@@ -143,8 +155,9 @@ class Narrator:
 
     def _note_certificate_under_way(self) -> None:
         """Note that the other side was checking our certificate, if it was, when the stream ended."""
-        trying = self._facts.conversation if self._connection is not None else None
-        if isinstance(trying, Trying) and trying.by is not None and trying.by.means is Means.EXTERNAL:
+        facts = self._facts if self._connection is not None else None
+        trying = facts.conversation if isinstance(facts, NegotiatedFacts) else None
+        if isinstance(trying, Trying) and trying.by.means is Means.EXTERNAL:
             self.external_failed = True
 
     def lost(self, reason: str) -> None:
@@ -198,9 +211,9 @@ class Narrator:
         """Return what the other side was deciding when the stream ended."""
         if self._connection is None:
             return ""
-        if self._facts.asserted:
+        if self._is_asserting:
             return ", while it was checking our dialback key"
-        if self._facts.checking:
+        if self._is_checking:
             return ", while we were asking its domain about its dialback key"
         return ", while it was checking our certificate" if self.external_failed else ""
 
@@ -230,8 +243,7 @@ class Narrator:
 
     def _write_verdict(self, certificate: PeerCertificate) -> None:
         facts = replace(self._facts, certificate=certificate)
-        remote, terms = facts.remote, facts.terms
-        assert remote is not None
+        remote, terms = facts.their_domain, facts.terms
         why_not = facts.why_not_by_certificate(remote)
         means = facts.proof_by_certificate(remote, terms) or Means.EXTERNAL
         record = certificate.record(remote, means)
@@ -331,8 +343,7 @@ class Narrator:
 
     def _name_the_refused(self) -> None:
         """Name both ends as in the refused header; neither is proved."""
-        assert self._connection is not None
-        header = self._connection.stream.header
+        header = self._stream.header
         if header is not None and not self.attempt.remote:
             self.attempt.remote = header.from_domain or ""
             self.attempt.local = header.to_domain or ""
@@ -373,8 +384,7 @@ class Narrator:
 
     def _offered(self) -> str:
         """Return what the other side offered last; only where we are the initiating server."""
-        assert self._connection is not None
-        offered = self._connection.stream.offered
+        offered = self._stream.offered
         return features_in_words(offered) if offered is not None else ""
 
     # The method that records each event; subclasses override entries.
@@ -400,8 +410,7 @@ class ComponentNarrator(Narrator):
 
     def _name_the_refused(self) -> None:
         """Name the domain that the component asks for, the only one in its header."""
-        assert self._connection is not None
-        header = self._connection.stream.header
+        header = self._stream.header
         if header is not None and not self.attempt.remote:
             self.attempt.local = self.attempt.remote = header.to_domain or ""
 

@@ -65,7 +65,7 @@ def _by_certificate(facts: Facts) -> str:
 
 
 def _weakest(facts: Facts) -> Means | None:
-    found = set(facts.proofs.values())
+    found = set(facts.proved.values())
     return Means.DIALBACK if Means.DIALBACK in found else min(found, default=None)
 
 

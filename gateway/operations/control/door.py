@@ -26,6 +26,8 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
 from gateway.net.listen.listening import NotOpened
+from gateway.timing.reactor import IReactor
+from gateway.timing.timers import Timer
 from gateway.timing.turns import Turns
 from gateway.xmpp.errors import GatewayError
 
@@ -52,22 +54,20 @@ class ControlProtocol(LineOnlyReceiver):
         self._actions = actions
         self._clock = clock
         self._turns = Turns(clock)
-        self._patience: Any = None
+        self._patience = Timer(clock)
         self._asked = False
 
     def connectionMade(self) -> None:
-        self._patience = self._clock.callLater(PATIENCE, self.transport.abortConnection)
+        self._patience.start(PATIENCE, self.transport.abortConnection)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
-        if self._patience.active():
-            self._patience.cancel()
+        self._patience.stop()
 
     def lineReceived(self, line: bytes) -> None:
         if self._asked:
             return
         self._asked = True
-        if self._patience.active():
-            self._patience.cancel()
+        self._patience.stop()
         result = maybeDeferred(self._carry_out, line)
         result.addCallbacks(lambda result: {"ok": True, "result": result}, self._failed)
         result.addCallback(self._answer)
@@ -129,7 +129,7 @@ class ControlDoor(Service, ServerFactory):
 
     noisy = False
 
-    def __init__(self, path: Callable[[], str], actions: Mapping[str, Command], reactor: Any) -> None:
+    def __init__(self, path: Callable[[], str], actions: Mapping[str, Command], reactor: IReactor) -> None:
         """`path` is called when the service starts and makes the socket."""
         self._path = path
         self._actions = actions

@@ -16,6 +16,7 @@ from gateway.components.route import ComponentRoute
 from gateway.config.settings import PeerSettings
 from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
+from gateway.net.connection.protocol import StreamProtocol
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.records import Attempt
 from gateway.operations.control.door import Command, CommandRefused
@@ -27,7 +28,7 @@ from gateway.outbox.errors import OutboxError
 from gateway.outbox.interfaces import IOutbox
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.records import AGES, AsideStanza, DomainSummary
-from gateway.stream.facts import Facts
+from gateway.stream.facts import ClientFacts, Facts
 from gateway.timing.turns import Turns
 from gateway.xmpp.addresses import Address, Domain, prepare_domain
 from gateway.xmpp.errors import MalformedAddress
@@ -52,7 +53,7 @@ class Steered(Protocol):
     @property
     def known_keys(self) -> KnownKeys: ...
     def peer(self, domain: Domain) -> PeerSettings: ...
-    def connections(self) -> Iterable[Any]: ...
+    def connections(self) -> Iterable[StreamProtocol]: ...
     def routes_to(self, domain: Domain) -> Iterable[RemoteRoute | ComponentRoute]: ...
     def forget_names(self) -> None: ...
     def close_account(self, account: Address) -> int: ...
@@ -308,6 +309,6 @@ def _prepared(domain: str) -> Domain:
 
 
 def _concerns(facts: Facts, domain: Domain) -> bool:
-    if facts.client is not None:
+    if isinstance(facts, ClientFacts):
         return False
     return domain == (facts.remote if facts.remote is not None else facts.local)

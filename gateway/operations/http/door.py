@@ -21,6 +21,8 @@ from twisted.web.http import NOT_FOUND, REQUEST_ENTITY_TOO_LARGE
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
+from gateway.timing.reactor import IReactor
+
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
@@ -77,7 +79,7 @@ class HTTPDoor(Site):
     displayTracebacks = False
     noisy = False
 
-    def __init__(self, pages: Mapping[str, IResource], names: Callable[[], Iterable[str]], reactor: Any) -> None:
+    def __init__(self, pages: Mapping[str, IResource], names: Callable[[], Iterable[str]], reactor: IReactor) -> None:
         """`pages` by path; `names` returns the domain names under which requests are accepted."""
         root = Page(lambda: NO_SUCH_PAGE)
         for path, page in pages.items():

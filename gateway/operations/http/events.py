@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
@@ -39,7 +39,7 @@ class EventStream(Resource):
         self._make = make
         self._clock = clock
         self._readers: set[_Reader] = set()
-        self._next: Any = None
+        self._next: IDelayedCall | None = None
 
     def render(self, request: Any) -> Any:
         if len(self._readers) >= MOST_READERS:

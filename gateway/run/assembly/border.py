@@ -30,7 +30,7 @@ from gateway.storage.interfaces import IStore
 from gateway.storage.records import Relation
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.errors import MalformedAddress
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza
 
 SAVE_SECONDS = 3600.0
 LOOK_SECONDS = 600.0
@@ -174,12 +174,12 @@ class Filters(Service):
         domains = self._shared.settings.domains
         return next((name for name, each in domains.items() if not isinstance(each, RelayDomain)), next(iter(domains)))
 
-    def _ask(self, question: Stanza, answered: Callable[[Stanza], None]) -> None:
+    def _ask(self, question: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
         self._router.own_questions.ask(question, answered)
         self._router.pass_on(question)
         self._router.flush()
 
-    def _taken(self, stanza: Stanza) -> bool:
+    def _taken(self, stanza: AddressedStanza) -> bool:
         return any(each.take(stanza) for each in self._block_lists.values())
 
     def _list_changed(self, changed: BlockListSubscription) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.interfaces import IProtocolFactory
 
 from gateway.clients.people import People
@@ -41,7 +41,7 @@ from gateway.stream.sessions import Connection
 from gateway.xmpp.errors import StreamCondition, StreamError
 
 Factories = Mapping[str, IProtocolFactory]  # the factory behind each key of `[listen]`
-Accepting = Callable[[Facts], Any]  # the TLS context for accepting a stream
+Accepting = Callable[[Facts], SSL.Connection]  # the TLS context for accepting a stream
 
 
 @dataclass(frozen=True, kw_only=True)

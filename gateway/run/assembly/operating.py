@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from gateway.clients.people import People
+from gateway.net.connection.protocol import StreamProtocol
 from gateway.operations import findings
 from gateway.operations.control.door import ControlDoor
 from gateway.operations.control.filters import FilterCommands
@@ -73,7 +73,7 @@ def observe(
     people: People,
     federation: Federation,
     filters: Filters,
-    connections: Callable[[], list[Any]],
+    connections: Callable[[], list[StreamProtocol]],
     refused_reload: Callable[[], str],
 ) -> Observation:
     """Return the reader of the present state, and what counts and looks around from now on."""

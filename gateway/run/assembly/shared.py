@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import Any
 
 from gateway.config.settings import Settings
 from gateway.net.connection.idle_parsers import Slumber
@@ -21,6 +20,7 @@ from gateway.operations.history import History
 from gateway.run.assembly.rules import Rules
 from gateway.stream.budget import Budget
 from gateway.stream.tools import StreamTools
+from gateway.timing.reactor import IReactor
 from gateway.timing.steady_time import time_of_day
 from gateway.xmpp.addresses import AddressCache
 
@@ -32,7 +32,7 @@ class Shared:
     """The parts that nearly every other part needs."""
 
     rules: Rules
-    reactor: Any
+    reactor: IReactor
     board: Board
     history: History
     time_of_day: Callable[[], float]
@@ -64,7 +64,7 @@ class Shared:
         )
 
 
-def share(settings: Settings, reactor: Any) -> Shared:
+def share(settings: Settings, reactor: IReactor) -> Shared:
     """Make what the other steps start from; from now on, notices are remembered."""
     limits = settings.limits
     board = Board()

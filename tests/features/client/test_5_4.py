@@ -8,7 +8,7 @@ import pytest
 
 from gateway.features.sasl_clients import Credentials, logging_in
 from gateway.stream.events import ProofFailed
-from gateway.stream.facts import Role
+from gateway.stream.facts import ClientFacts, Role
 from gateway.stream.negotiation import Then
 from gateway.xmpp.errors import SaslCondition
 from tests.interop.own_logins import refusal
@@ -41,7 +41,7 @@ AFTER = {
 @pytest.mark.parametrize("condition", [*SaslCondition, "x-something-new"])
 def test_what_a_client_does_after_each(condition: str) -> None:
     feature = logging_in(Credentials(account=ACCOUNT, password=PASSWORD), nonces())
-    known = facts(role=Role.INITIATING, certificate=OUR_CERTIFICATE, remote=OURS, local=None)
+    known = facts(Role.INITIATING, ClientFacts, certificate=OUR_CERTIFICATE, remote=OURS, local=None)
     begun = feature.begin(known, element(OFFER))
     assert begun is not None
     step = feature.receive(

@@ -20,7 +20,7 @@ from gateway.routing.outflow import Outflow, OutflowBounds, QueueSpace
 from gateway.routing.policy import DomainRule, Domains
 from gateway.routing.router import Router
 from gateway.stream.events import CloseTransport, StreamClosed, StreamErrorReceived, StreamOpened
-from gateway.stream.facts import Facts, Role
+from gateway.stream.facts import ComponentFacts, Role
 from gateway.stream.header import StreamHeader
 from gateway.stream.sessions import ending_of
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -80,7 +80,7 @@ class Line:
     def __init__(self, world: World, name: str) -> None:
         self.peer_address = f"192.0.2.1:{name}"
         self.stream: Any = SimpleNamespace(
-            facts=Facts(role=Role.RECEIVING, local=DOMAIN),
+            facts=ComponentFacts(role=Role.RECEIVING, local=DOMAIN),
             offered=None,
             header=None,
             is_open=True,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.features.bidi import Bidirectional
-from gateway.stream.facts import Facts, Means, PeerLimits, Role, Terms, TLSFacts
+from gateway.stream.facts import Means, PeerLimits, Role, ServerFacts, Terms, TLSFacts
 from gateway.stream.negotiation import Step, Then
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.elements import Element
@@ -18,8 +18,8 @@ from tests.support.pair import Certificate
 FEATURE = Bidirectional()
 PAIR = DomainPair(Domain("capulet.test"), Domain("montague.test"))
 TERMS = Terms(stanza_bytes=20000)
-INITIATING = Facts(role=Role.INITIATING, local=PAIR.sender, remote=PAIR.target, tls=TLSFacts(), terms=TERMS)
-RECEIVING = Facts(role=Role.RECEIVING, local=PAIR.target, remote=PAIR.sender, tls=TLSFacts(), terms=TERMS)
+INITIATING = ServerFacts(role=Role.INITIATING, local=PAIR.sender, remote=PAIR.target, tls=TLSFacts(), terms=TERMS)
+RECEIVING = ServerFacts(role=Role.RECEIVING, local=PAIR.target, remote=PAIR.sender, tls=TLSFacts(), terms=TERMS)
 OFFER = Element(STREAMS, "features", {}, [Element(BIDI_FEATURE, "bidi")])
 LIMITED = Element(BIDI, "bidi", {}, [Element(LIMITS, "limits", {}, [Element(LIMITS, "max-bytes", {}, ["20000"])])])
 UNTIMELY = [
@@ -92,7 +92,7 @@ def test_it_is_not_asked_by_the_receiving_server() -> None:
 @pytest.mark.parametrize("facts", [INITIATING, RECEIVING])
 @pytest.mark.parametrize("bidirectional", [True, False])
 def test_h_07_only_what_was_proved_passes_and_its_reverse_where_both_ways_are_open(
-    facts: Facts, bidirectional: bool
+    facts: ServerFacts, bidirectional: bool
 ) -> None:
     facts = replace(facts, bidirectional=bidirectional, proofs={PAIR: Means.EXTERNAL})
     forth, back = PAIR, PAIR.reversed()

@@ -12,7 +12,7 @@ from gateway.features.bind import Bind, BindOurselves, LegacySession, ResourceBo
 from gateway.features.client_state import ClientState
 from gateway.im.assembly import STREAM_FEATURES
 from gateway.stream.events import ClientBound, NegotiationCompleted
-from gateway.stream.facts import Facts, Role
+from gateway.stream.facts import ClientFacts, Facts, Role
 from gateway.stream.negotiation import Then
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import StanzaCondition, StanzaError
@@ -24,7 +24,7 @@ ANNOUNCED = [Bind(), LegacySession(), ClientState(), *map(Advertisement, STREAM_
 
 
 def door(**known: Any) -> Facts:
-    return facts(**{"remote": None, "client": ACCOUNT, **known})
+    return facts(**{"kind": ClientFacts, "remote": None, "client": ACCOUNT, **known})
 
 
 @pytest.mark.parametrize("feature", ANNOUNCED, ids=lambda feature: feature.name)
@@ -126,7 +126,7 @@ ANSWERS = [
 def test_client_leaves_a_server_that_binds_nothing(answer: str, condition: str) -> None:
     feature = BindOurselves()
     step = feature.begin(
-        facts(role=Role.INITIATING, remote=OURS, client=ACCOUNT),
+        facts(Role.INITIATING, ClientFacts, remote=OURS, client=ACCOUNT),
         element("<features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></features>"),
     )
     assert step is not None

@@ -15,7 +15,7 @@ from gateway.stream.events import (
     VerificationAnswered,
     VerifyPair,
 )
-from gateway.stream.facts import Facts, Means, Role, Terms, TLSFacts
+from gateway.stream.facts import Means, Role, ServerFacts, Terms, TLSFacts
 from gateway.stream.negotiation import Then
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition, StreamCondition
@@ -37,8 +37,8 @@ FEATURE = Dialback(KEYS, lambda domain: domain == OURS, lambda pair: BY_SENDER[p
 QUESTIONS = DialbackQuestions(FEATURE)
 
 TLS = {"tls": TLSFacts(version="TLSv1.3")}
-INBOUND_FACTS = Facts(role=Role.RECEIVING, local=OURS, remote=THEIRS, stream_id="id-1", **TLS)
-OUTBOUND_FACTS = Facts(role=Role.INITIATING, local=OURS, remote=THEIRS, stream_id="id-1", **TLS)
+INBOUND_FACTS = ServerFacts(role=Role.RECEIVING, local=OURS, remote=THEIRS, stream_id="id-1", **TLS)
+OUTBOUND_FACTS = ServerFacts(role=Role.INITIATING, local=OURS, remote=THEIRS, stream_id="id-1", **TLS)
 KEY = KEYS.key(OUTBOUND, "id-1")
 DIALBACK = "<dialback xmlns='urn:xmpp:features:dialback'/>"
 WITH_ERRORS = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>"

@@ -15,7 +15,7 @@ from gateway.features.sasl_servers import accepting_servers, proving_to_servers
 from gateway.features.starttls import StartTLS
 from gateway.stream.events import CloseTransport, EvidenceFound, FindEvidence, PairVerified, Send
 from gateway.stream.evidence import check_certificate, sought_means
-from gateway.stream.facts import Facts, Means, Role, Terms
+from gateway.stream.facts import Facts, Means, Role, ServerFacts, Terms
 from gateway.stream.profiles import server_profile
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StreamCondition, StreamError
@@ -95,8 +95,8 @@ def stream_pair(terms: Terms, shown: Certificate, found: Certificate | None) -> 
     def accept(header: Any, known: Facts) -> Facts:
         return check_certificate(replace(accept_anything(header, known), terms=terms))
 
-    out = Facts(role=Role.INITIATING, local=OURS, remote=THEIRS, terms=Terms())
-    receiving = End(make_stream(called, Facts(role=Role.RECEIVING, terms=terms), accept), answers=answers)
+    out = ServerFacts(role=Role.INITIATING, local=OURS, remote=THEIRS, terms=Terms())
+    receiving = End(make_stream(called, ServerFacts(role=Role.RECEIVING, terms=terms), accept), answers=answers)
     pair = Pair(End(make_stream(calling, out), certificate=shown), receiving)
     pair.start()
     return pair

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.features.handshake import AttachComponent, ComponentAttached, Handshake
-from gateway.stream.facts import Facts, Means, Role
+from gateway.stream.facts import ComponentFacts, Means, Role
 from gateway.stream.negotiation import Then
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StreamCondition
@@ -16,9 +16,8 @@ from gateway.xmpp.namespaces import COMPONENT_ACCEPT
 from tests.support.cases import Case, named
 
 DOMAIN = Domain("bridge.ours.test")
-OWN = {DomainPair(DOMAIN, DOMAIN): Means.HANDSHAKE}
 FEATURE = Handshake({DOMAIN: "sécret"}.get)
-FACTS = Facts(role=Role.RECEIVING, local=DOMAIN, remote=DOMAIN, stream_id="id-1")
+FACTS = ComponentFacts(role=Role.RECEIVING, local=DOMAIN, remote=DOMAIN, stream_id="id-1")
 
 
 def digest(secret: str, stream_id: str = "id-1") -> str:
@@ -43,9 +42,10 @@ CASES = [
     Case("a domain without secret", FEATURE, replace(FACTS, local=Domain("x.test")), handshake(digest("None")),
          then=StreamCondition.NOT_AUTHORIZED),
     Case("no domain", FEATURE, replace(FACTS, local=None), RIGHT, then=StreamCondition.UNSUPPORTED_STANZA_TYPE),
-    Case("a second time", FEATURE, replace(FACTS, proofs=OWN), RIGHT, then=StreamCondition.UNSUPPORTED_STANZA_TYPE),
+    Case("a second time", FEATURE, replace(FACTS, attached=DOMAIN), RIGHT,
+         then=StreamCondition.UNSUPPORTED_STANZA_TYPE),
     Case("attached", FEATURE, FACTS, ComponentAttached(accepted=True), f"<handshake xmlns='{COMPONENT_ACCEPT}'/>",
-         then=Then.CONTINUE, learns={"proofs": OWN}),
+         then=Then.CONTINUE, learns={"attached": DOMAIN}),
     Case("another one is attached", FEATURE, FACTS, ComponentAttached(accepted=False), then=StreamCondition.CONFLICT),
 ]  # fmt: skip
 
@@ -57,4 +57,9 @@ def test_a_component_is_let_in(case: Case) -> None:
 
 def test_stanzas_wait_for_it() -> None:
     assert not FEATURE.is_complete(FACTS)
-    assert FEATURE.is_complete(replace(FACTS, proofs=OWN))
+    assert FEATURE.is_complete(replace(FACTS, attached=DOMAIN))
+
+
+def test_what_a_component_has_proved_is_its_domain() -> None:
+    assert FACTS.proved == {}
+    assert replace(FACTS, attached=DOMAIN).proved == {DomainPair(DOMAIN, DOMAIN): Means.HANDSHAKE}

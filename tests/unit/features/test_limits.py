@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from gateway.features.limits import StreamLimits
-from gateway.stream.facts import Facts, PeerLimits, Role, Terms, TLSFacts
+from gateway.stream.facts import PeerLimits, Role, ServerFacts, Terms, TLSFacts
 from gateway.stream.negotiation import Step, Then
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import parse_element
 
 FEATURE = StreamLimits()
 TERMS = Terms(stanza_bytes=20000, idle_seconds=600)
-RECEIVING = Facts(role=Role.RECEIVING, local=Domain("here.test"), remote=Domain("there.test"), terms=TERMS)
+RECEIVING = ServerFacts(role=Role.RECEIVING, local=Domain("here.test"), remote=Domain("there.test"), terms=TERMS)
 
 
 def features(limits: str) -> bytes:

@@ -20,7 +20,7 @@ from gateway.features.sasl_clients import (
 )
 from gateway.features.sasl_receiving import MOST_TRIES
 from gateway.sasl.scram import ScramMechanism
-from gateway.stream.facts import Facts, Role, TLSFacts
+from gateway.stream.facts import ClientFacts, Facts, Role, TLSFacts
 from gateway.stream.negotiation import Then
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import SaslCondition, SaslFailure, StreamError
@@ -36,7 +36,7 @@ UNBOUND = TLSFacts(version="TLSv1.3")
 
 
 def door(**known: Any) -> Facts:
-    return facts(remote=None, **known)
+    return facts(kind=ClientFacts, remote=None, **known)
 
 
 def offered(known: Facts) -> list[str]:
@@ -216,7 +216,7 @@ def test_plain_is_not_used_where_the_server_has_not_proved_itself() -> None:
 
 
 def client(**known: Any) -> Facts:
-    return facts(role=Role.INITIATING, certificate=OUR_CERTIFICATE, remote=OURS, local=None, **known)
+    return facts(Role.INITIATING, ClientFacts, certificate=OUR_CERTIFICATE, remote=OURS, local=None, **known)
 
 
 def features(*names: str, bindings: tuple[str, ...] | None = None) -> str:

@@ -16,7 +16,7 @@ from gateway.features.sasl_receiving import MOST_TRIES
 from gateway.features.sasl_servers import accepting_servers, proving_to_servers
 from gateway.features.starttls import StartTLS
 from gateway.stream.events import CloseTransport, NegotiationCompleted, PairVerified, ProofFailed
-from gateway.stream.facts import Facts, Means, Role, Terms
+from gateway.stream.facts import Facts, Means, Role, ServerFacts, Terms
 from gateway.stream.negotiation import Then
 from gateway.stream.profiles import server_profile
 from gateway.xmpp.addresses import DomainPair
@@ -125,11 +125,11 @@ def between(ours: Terms, theirs: Terms, *, shown: Certificate | None = None, byt
     dialback = Dialback(keys, lambda domain: True, lambda pair: ours)
     initiating = make_stream(
         server_profile(StartTLS(), proving_to_servers(token()), dialback),
-        Facts(role=Role.INITIATING, local=THEIRS, remote=OURS, terms=theirs),
+        ServerFacts(role=Role.INITIATING, local=THEIRS, remote=OURS, terms=theirs),
         accept=lambda header, known: known,
     )
     receiving = make_stream(
-        server_profile(StartTLS(), accepting_servers(token()), dialback), Facts(role=Role.RECEIVING, terms=ours)
+        server_profile(StartTLS(), accepting_servers(token()), dialback), ServerFacts(role=Role.RECEIVING, terms=ours)
     )
     pair = Pair(End(initiating, certificate=shown), End(receiving), bytewise=bytewise)
     pair.initiating.answers[Compute] = carry_out

@@ -8,16 +8,27 @@ import pytest
 
 from gateway.features.starttls import StartTLS
 from gateway.stream.events import SecureTransport
-from gateway.stream.facts import Facts, Management, Means, PeerLimits, Role, Terms, TLSFacts
+from gateway.stream.facts import (
+    ClientFacts,
+    Exchange,
+    Management,
+    Means,
+    PeerLimits,
+    Role,
+    ServerFacts,
+    Terms,
+    TLSFacts,
+)
 from gateway.stream.negotiation import Then
+from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import StreamCondition
 from gateway.xmpp.namespaces import TLS
 from tests.support.cases import Case, Offer, Offered, named
 from tests.support.talk import GOOD, IN_CLEAR, INBOUND, OURS, THEIRS, secured
 
 FEATURE = StartTLS()
-RECEIVING = Facts(role=Role.RECEIVING, local=OURS, remote=THEIRS)
-INITIATING = Facts(role=Role.INITIATING, local=OURS, remote=THEIRS)
+RECEIVING = ServerFacts(role=Role.RECEIVING, local=OURS, remote=THEIRS)
+INITIATING = ServerFacts(role=Role.INITIATING, local=OURS, remote=THEIRS)
 ASKED = INITIATING.having_tried("starttls")
 UNDER_TLS = {"tls": TLSFacts(version="TLSv1.3"), "certificate": GOOD}
 STARTTLS, PROCEED, FAILURE = (f"<{name} xmlns='{TLS}'/>" for name in ("starttls", "proceed", "failure"))
@@ -65,7 +76,7 @@ def test_it_is_negotiated(case: Case) -> None:
 @pytest.mark.parametrize("role", Role)
 def test_what_was_learned_in_clear_is_forgotten(role: Role) -> None:
     """Every fact there is, but who we are, whom we called on what terms, and TLS itself."""
-    learned = Facts(
+    learned = ServerFacts(
         role=role,
         local=OURS,
         remote=THEIRS,
@@ -81,18 +92,24 @@ def test_what_was_learned_in_clear_is_forgotten(role: Role) -> None:
         peer_limits=PeerLimits(stanza_bytes=1),
         bidirectional=True,
         management=Management.ON,
-        conversation="SASL",
+        conversation=Exchange(name="EXTERNAL"),
     )
     step = FEATURE.answered(learned, secured())
     assert step.then is Then.RESTART
-    assert step.facts == Facts(
+    assert step.facts == ServerFacts(
         role=role, local=OURS, remote=THEIRS, terms=learned.terms, tried=frozenset({"starttls"}), **UNDER_TLS
     )
+
+
+def test_what_a_client_has_proved_in_clear_is_forgotten() -> None:
+    learned = ClientFacts(role=Role.RECEIVING, local=OURS, client=Address.parse("juliet@ours.test"))
+    step = FEATURE.answered(learned, secured())
+    assert step.facts == ClientFacts(role=Role.RECEIVING, local=OURS, tried=frozenset({"starttls"}), **UNDER_TLS)
 
 
 @pytest.mark.parametrize(
     ("facts", "complete"),
     [(RECEIVING, False), (replace(RECEIVING, terms=IN_CLEAR), True), (replace(RECEIVING, **UNDER_TLS), True)],
 )
-def test_stanzas_wait_for_it_where_it_is_required(facts: Facts, complete: bool) -> None:
+def test_stanzas_wait_for_it_where_it_is_required(facts: ServerFacts, complete: bool) -> None:
     assert FEATURE.is_complete(facts) == complete

@@ -22,7 +22,7 @@ from gateway.features.stream_management import (
     StreamResumed,
     acknowledgement,
 )
-from gateway.stream.facts import Facts, Management, Means, Resumable, Role
+from gateway.stream.facts import ClientFacts, Facts, Management, Means, Resumable, Role, ServerFacts
 from gateway.stream.negotiation import Step, Then
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.elements import Element
@@ -38,10 +38,10 @@ def proved(facts: Facts) -> bool:
 
 
 FEATURE = StreamManagement(offers=proved, may_enable=proved)
-NEW = Facts(role=Role.INITIATING, local=PAIR.sender, remote=PAIR.target)
+NEW = ServerFacts(role=Role.INITIATING, local=PAIR.sender, remote=PAIR.target)
 INITIATING = replace(NEW, proofs=PROVED)
 RESUMING = replace(INITIATING, resuming=Resumable(id="mantua", h=7), management=Management.RESUMING)
-RECEIVING = Facts(role=Role.RECEIVING, local=PAIR.target, remote=PAIR.sender, proofs=PROVED)
+RECEIVING = ServerFacts(role=Role.RECEIVING, local=PAIR.target, remote=PAIR.sender, proofs=PROVED)
 OFFER = Element(STREAMS, "features", {}, [Element(STREAM_MANAGEMENT, "sm")])
 
 
@@ -209,10 +209,16 @@ def test_a_granted_stream_says_how_it_can_be_resumed() -> None:
 
 
 def test_a_resumed_stream_says_what_was_handled() -> None:
-    client = Address.parse("romeo@montague.test/orchard")
-    step = FEATURE.answered(RECEIVING, ResumptionDecided(id="mantua", resumed=True, h=12, client=client))
+    step = FEATURE.answered(RECEIVING, ResumptionDecided(id="mantua", resumed=True, h=12))
     assert list(step.outputs) == [sm("resumed", h="12", previd="mantua")]
-    assert (step.facts.management, step.facts.client, step.then) == (Management.ON, client, Then.CONTINUE)
+    assert (step.facts, step.then) == (replace(RECEIVING, management=Management.ON), Then.CONTINUE)
+
+
+def test_a_resumed_stream_of_a_client_has_its_address() -> None:
+    client = Address.parse("romeo@montague.test/orchard")
+    known = ClientFacts(role=Role.RECEIVING, client=client.bare_address)
+    step = FEATURE.answered(known, ResumptionDecided(id="mantua", resumed=True, h=12, client=client))
+    assert step.facts == replace(known, management=Management.ON, client=client)
 
 
 def test_a_stream_that_is_not_resumed_may_still_be_managed() -> None:

@@ -17,14 +17,14 @@ from gateway.federation.session import SessionTools
 from gateway.notices.attempts.records import AttemptLog, Direction
 from gateway.notices.notices import Notice
 from gateway.stream.events import CloseTransport, StreamClosed, StreamErrorReceived
-from gateway.stream.facts import Facts, Role
+from gateway.stream.facts import Facts, Role, ServerFacts
 from gateway.stream.negotiation import Step
 from gateway.stream.sessions import ending_of
 from gateway.xmpp.errors import StreamError
 from tests.support.neighbours import Neighbours
 
 DIALBACK = Dialback(KeyMaker(b"0123456789abcdef"), lambda domain: True, lambda pair: OUR_TERMS)
-OUR_TERMS = Facts(role=Role.RECEIVING).terms
+OUR_TERMS = ServerFacts(role=Role.RECEIVING).terms
 
 
 class Line:

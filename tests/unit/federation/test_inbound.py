@@ -11,7 +11,7 @@ from gateway.federation.resumable_streams import BrokenStreams
 from gateway.federation.resumption import Resumables
 from gateway.notices.attempts.records import Direction
 from gateway.stream.events import PairChecked, PairVerified, VerifyPair
-from gateway.stream.facts import Facts, Means, Role
+from gateway.stream.facts import Means, Role, ServerFacts
 from gateway.xmpp.addresses import Domain, DomainPair
 from tests.support.neighbours import Neighbours
 from tests.support.trees import stanza
@@ -19,7 +19,7 @@ from tests.unit.federation.lines import DIALBACK, Line, attempt, tools
 
 PAIR = DomainPair(Domain("far.test"), Domain("ours.test"))
 SECOND = DomainPair(Domain("second.test"), PAIR.target)
-FACTS = Facts(role=Role.RECEIVING, local=PAIR.target, remote=PAIR.sender).with_proof(PAIR, Means.EXTERNAL)
+FACTS = ServerFacts(role=Role.RECEIVING, local=PAIR.target, remote=PAIR.sender).with_proof(PAIR, Means.EXTERNAL)
 MESSAGE = "<message from='{from_}' to='{to}'><body>Hi</body></message>"
 
 

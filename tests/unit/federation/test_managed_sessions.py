@@ -31,7 +31,7 @@ from gateway.federation.resumption import KEPT_SECONDS, Resumables
 from gateway.federation.session import ServerSession, StreamUser
 from gateway.notices.attempts.records import Direction
 from gateway.stream.events import NegotiationCompleted, PairVerified, StreamClosed, StreamErrorReceived
-from gateway.stream.facts import Facts, Management, Means, Role, Terms
+from gateway.stream.facts import Facts, Management, Means, Role, ServerFacts, Terms
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StreamCondition
 from gateway.xmpp.stanzas import Stanza
@@ -42,10 +42,10 @@ from tests.unit.federation.lines import DIALBACK, Line, attempt, tools
 FORTH = DomainPair(Domain("ours.test"), Domain("far.test"))
 BACK = FORTH.reversed()
 R = b"<r xmlns='urn:xmpp:sm:3'/>"
-OURS = Facts(role=Role.INITIATING, local=FORTH.sender, remote=FORTH.target, management=Management.ON).with_proof(
+OURS = ServerFacts(role=Role.INITIATING, local=FORTH.sender, remote=FORTH.target, management=Management.ON).with_proof(
     FORTH, Means.EXTERNAL
 )
-THEIRS = Facts(role=Role.RECEIVING, local=FORTH.sender, remote=FORTH.target).with_proof(BACK, Means.EXTERNAL)
+THEIRS = ServerFacts(role=Role.RECEIVING, local=FORTH.sender, remote=FORTH.target).with_proof(BACK, Means.EXTERNAL)
 
 
 def a(h: int) -> bytes:

@@ -12,7 +12,7 @@ from gateway.federation.outbound import OutboundSession
 from gateway.notices.attempts.records import Direction
 from gateway.notices.notices import StanzaBounced
 from gateway.stream.events import NegotiationCompleted, PairRefused, PairVerified, StreamClosed, StreamErrorReceived
-from gateway.stream.facts import Facts, Means, Role
+from gateway.stream.facts import Means, Role, ServerFacts
 from gateway.stream.records import replace
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.elements import Element
@@ -23,8 +23,8 @@ from tests.unit.federation.lines import DIALBACK, Line, attempt, tools
 
 PAIR = DomainPair(Domain("ours.test"), Domain("far.test"))
 FURTHER = DomainPair(Domain("more.ours.test"), PAIR.target)
-FACTS = Facts(role=Role.INITIATING, local=PAIR.sender, remote=PAIR.target, stream_id="1", tls=None)
-CLEAR = Facts(
+FACTS = ServerFacts(role=Role.INITIATING, local=PAIR.sender, remote=PAIR.target, stream_id="1", tls=None)
+CLEAR = ServerFacts(
     role=Role.INITIATING,
     local=PAIR.sender,
     remote=PAIR.target,

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from gateway.filters.acquaintances import REMEMBERED_SECONDS
 from gateway.filters.content import MOST_TEXT, read_content
 from gateway.filters.rules import PayloadName
+from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from tests.support.border import BorderHarness
 from tests.support.trees import stanza
@@ -206,7 +207,7 @@ def test_a_hundred_thousand_senders_take_bounded_memory() -> None:
     border.push("<message from='a@good.test' to='room@ours.test'/>")
     message = stanza("<message from='a@evil.test' to='room@ours.test'/>")
     for number in range(100_000):
-        border.router.route(message.readdressed(from_=message.from_.make(str(number), "evil.test", "")))  # type: ignore[union-attr]
+        border.router.route(message.readdressed(to=message.to, from_=Address.make(str(number), "evil.test", "")))
     border.heard()
     border.push("<message from='a@good.test' to='room@ours.test'/>")
     assert border.heard() == []

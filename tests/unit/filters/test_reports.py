@@ -46,7 +46,9 @@ def test_each_contact_gets_a_readable_message_with_a_report_in_it() -> None:
 def test_of_one_domain_there_is_one_report_in_ten_minutes_and_the_others_are_counted() -> None:
     sent = Sent()
     for number in range(5):
-        sent.reports.report(RULE, SPAM.readdressed(from_=Address.parse(f"eve{number}@sub{number}.evil.test")))
+        sent.reports.report(
+            RULE, SPAM.readdressed(to=SPAM.to, from_=Address.parse(f"eve{number}@sub{number}.evil.test"))
+        )
     assert len(sent.stanzas) == len(ADMINS)
     sent.clock.advance(REPORT_SECONDS)
     sent.reports.report(RULE, SPAM)

@@ -7,7 +7,7 @@ import pytest
 from gateway.im.edits import attribute, from_sender, standing_alone, to_recipient, with_child
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element, parse_element
-from gateway.xmpp.stanzas import restored
+from gateway.xmpp.stanzas import AddressedStanza, restored
 from tests.support.trees import stanza
 
 TEXTS = [
@@ -37,8 +37,9 @@ def test_sender_that_was_written_is_replaced(written: str) -> None:
 
 
 def test_recipient_that_was_written_otherwise_is_replaced() -> None:
-    before = stanza("<message to='bob@example.com/x'/>")
-    assert to_recipient(before, before.to) is before  # type: ignore[arg-type]
+    before = from_sender(stanza("<message to='bob@example.com/x'/>"), SENDER, attribute("from", SENDER))
+    assert isinstance(before, AddressedStanza)
+    assert to_recipient(before, before.to) is before
     assert to_recipient(before, SENDER).element.get("to") == SENDER.full
 
 
@@ -52,7 +53,8 @@ def test_stanza_stands_alone_in_its_own_namespace(text: str) -> None:
 def test_child_is_added_behind_the_others(text: str) -> None:
     before, child = stanza(text), Element("urn:c", "c", {"a": "<"}, ["&"])
     after = with_child(before, child)
-    assert after.element == before.element.replace(children=[*before.element.children, child])
+    whole = before.element.replace(children=[*before.element.children, child])
+    assert parse_element(after, b"<root xmlns='jabber:client'>") == whole
 
 
 @pytest.mark.parametrize("text", TEXTS)

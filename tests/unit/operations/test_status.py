@@ -20,7 +20,7 @@ from gateway.operations.peers import PeerSources
 from gateway.operations.status import Observed, StatusReader
 from gateway.outbox.keeper import Keeper
 from gateway.routing.disposition import Disposition
-from gateway.stream.facts import Facts, Means, Role, TLSFacts
+from gateway.stream.facts import Means, Role, ServerFacts, TLSFacts
 from gateway.stream.records import replace
 from gateway.stream.states import State
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -42,7 +42,7 @@ def connection(
     direction = Direction.OUT if role is Role.INITIATING else Direction.IN
     attempt = AttemptLog(lambda _: None, lambda: NOW - 60, number, direction, kind=kind)
     proofs: Mapping[DomainPair, Means] = {DomainPair(Domain(remote), OURS): Means.EXTERNAL}
-    facts = Facts(
+    facts = ServerFacts(
         role=role,
         local=OURS,
         remote=Domain(remote),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.routing.policy import DomainRule, Domains, OutsideRules, RelayRules, check_component, check_inbound
-from gateway.stream.facts import Facts, Means, Role, Terms, TLSFacts
+from gateway.stream.facts import Facts, Means, Role, ServerFacts, Terms, TLSFacts
 from gateway.stream.header import StreamHeader
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition, StanzaError, StreamCondition, StreamError
@@ -34,7 +34,7 @@ def terms_for(domain: Domain) -> Terms | None:
 
 
 OUTSIDE, INSIDE = OutsideRules(DOMAINS, terms_for), RelayRules(DOMAINS, terms_for)
-IN_CLEAR = Facts(role=Role.RECEIVING)
+IN_CLEAR = ServerFacts(role=Role.RECEIVING)
 
 
 def header(from_: str | None, to: str | None) -> StreamHeader:
@@ -47,7 +47,7 @@ def header(from_: str | None, to: str | None) -> StreamHeader:
 
 def under_tls(*names: Domain, problem: str = "") -> Facts:
     certificate = Certificate(names=frozenset(names), problem=problem)
-    return Facts(role=Role.RECEIVING, tls=TLSFacts(version="TLSv1.3"), certificate=certificate)
+    return ServerFacts(role=Role.RECEIVING, tls=TLSFacts(version="TLSv1.3"), certificate=certificate)
 
 
 # Whose is a domain?
@@ -204,7 +204,9 @@ def test_whose_keys_we_make(domain: Domain, outside: bool, inside: bool) -> None
 
 # Stanzas between servers.
 
-PROVED = Facts(role=Role.RECEIVING, local=SERVICE, remote=FAR).with_proof(DomainPair(FAR, SERVICE), Means.EXTERNAL)
+PROVED = ServerFacts(role=Role.RECEIVING, local=SERVICE, remote=FAR).with_proof(
+    DomainPair(FAR, SERVICE), Means.EXTERNAL
+)
 
 
 @pytest.mark.parametrize(

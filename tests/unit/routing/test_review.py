@@ -9,7 +9,7 @@ from types import MappingProxyType
 import pytest
 
 from gateway.routing.review import review
-from gateway.stream.facts import Facts, Means, Role, Terms, TLSFacts
+from gateway.stream.facts import Facts, Means, Role, ServerFacts, Terms, TLSFacts
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import StreamCondition
 
@@ -39,11 +39,11 @@ class Certificate:
 def inbound(*means: Means, encrypted: bool = True) -> Facts:
     proofs = {DomainPair(Domain(f"{number}.test"), OURS): each for number, each in enumerate(means)}
     tls = TLSFacts(version="TLSv1.3") if encrypted else None
-    return Facts(role=Role.RECEIVING, local=OURS, remote=THEIRS, tls=tls, proofs=MappingProxyType(proofs))
+    return ServerFacts(role=Role.RECEIVING, local=OURS, remote=THEIRS, tls=tls, proofs=MappingProxyType(proofs))
 
 
 def outbound(encrypted: bool = True) -> Facts:
-    return Facts(role=Role.INITIATING, local=OURS, remote=THEIRS, tls=TLSFacts() if encrypted else None)
+    return ServerFacts(role=Role.INITIATING, local=OURS, remote=THEIRS, tls=TLSFacts() if encrypted else None)
 
 
 GOOD, REVOKED = Certificate(), Certificate("the certificate was revoked")
@@ -72,7 +72,7 @@ BOTH, ONLY_CERTIFICATES, ONLY_DIALBACK = (
         (outbound(), REVOKED, ONLY_CERTIFICATES, StreamCondition.NOT_AUTHORIZED),
         (outbound(encrypted=False), None, BOTH, StreamCondition.POLICY_VIOLATION),
         (outbound(), GOOD, None, StreamCondition.POLICY_VIOLATION),
-        (Facts(role=Role.RECEIVING), None, None, None),
+        (ServerFacts(role=Role.RECEIVING), None, None, None),
     ],
 )
 def test_a_stream_stays_or_ends_as_the_rules_of_now_say(

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from gateway.notices.attempts.records import Direction, Kind
 from gateway.run.shutdown import LAST_SECONDS, TURN_SECONDS, close_in_order
+from gateway.stream.facts import Role, ServerFacts
 from gateway.xmpp.errors import StreamError
 
 
@@ -21,7 +22,8 @@ class Connection:
         self.is_stuck = False
         self.full: Deferred[None] | None = None
         self.session = SimpleNamespace(attempt=SimpleNamespace(kind=kind, direction=direction), room=self.room)
-        self.stream = SimpleNamespace(is_established=True, facts=SimpleNamespace(bidirectional=both_ways))
+        facts = ServerFacts(role=Role.RECEIVING, bidirectional=both_ways)
+        self.stream = SimpleNamespace(is_established=True, facts=facts)
         self._log = log
         self._name = name
         self._lost: list[Deferred[None]] = []

@@ -97,3 +97,21 @@ def test_nothing_is_lost_and_nothing_is_kept_twice(batches: list[int], steps: li
         assert acknowledgements.unacknowledged() == list(range(h, sent))
     acknowledgements.acknowledge(sent)
     assert acknowledgements.waiting_bytes == 0
+
+
+def test_one_question_is_open_at_a_time() -> None:
+    acknowledgements = filled("ab")
+    assert acknowledgements.ask()
+    assert not acknowledgements.ask()
+    assert not acknowledgements.sent_since_asked
+    acknowledgements.add("c", 1)
+    assert acknowledgements.sent_since_asked
+    acknowledgements.acknowledge(2)
+    assert acknowledgements.ask()
+
+
+def test_a_question_is_not_answered_on_another_connection() -> None:
+    acknowledgements = filled("ab")
+    acknowledgements.ask()
+    acknowledgements.forget_question()
+    assert acknowledgements.ask()

@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 
-from gateway.stream.facts import Facts, Role
+from gateway.stream.facts import Role, ServerFacts
 from gateway.stream.records import replace
 
-FACTS = Facts(role=Role.RECEIVING, stream_id="1")
+FACTS = ServerFacts(role=Role.RECEIVING, stream_id="1")
 
 
 def test_a_record_is_replaced_as_dataclasses_do_it() -> None:

@@ -10,9 +10,18 @@ from hypothesis import strategies as st
 
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import ERROR_TYPES, StanzaCondition, StanzaError
+from gateway.xmpp.errors import ERROR_TYPES, MalformedAddress, Misuse, StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import CLIENT, STANZA_ERRORS, XML
-from gateway.xmpp.stanzas import CONTENT, TYPES, Stanza, check_iq, error_reply, result_reply
+from gateway.xmpp.stanzas import (
+    CONTENT,
+    TYPES,
+    AddressedStanza,
+    Stanza,
+    check_iq,
+    error_reply,
+    restored,
+    result_reply,
+)
 from tests.support.elements import elements, xml_text
 from tests.support.trees import stanza
 
@@ -39,16 +48,34 @@ def test_only_the_addresses_change_when_a_stanza_is_readdressed(children: list[E
     ],
 )
 def test_an_address_is_replaced_wherever_it_stands(raw: str) -> None:
-    changed = stanza(raw).readdressed(to=BOB)
+    changed = stanza(raw).readdressed(to=BOB, from_=ALICE)
     assert changed.to is BOB
-    assert changed.element == stanza(raw).element.replace(attributes={"to": BOB.full})
+    assert changed.element == stanza(raw).element.replace(attributes={"to": BOB.full, "from": ALICE.full})
 
 
-def test_a_readdressed_stanza_keeps_the_flaw_that_it_still_has() -> None:
-    bad_to = stanza("<message from='a@b.test' to='@@'/>")
-    assert bad_to.flaw is not None
-    assert bad_to.readdressed(from_=ALICE).flaw == bad_to.flaw
-    assert bad_to.readdressed(to=BOB).flaw is None
+@pytest.mark.parametrize(
+    ("attributes", "is_addressed"),
+    [
+        ("from='a@b.test' to='c@d.test'", True),
+        ("from='a@B.test' to='c@D.test'", True),  # domains that are spelled otherwise go another way in the codec
+        ("from='a@b.test'", False),
+        ("to='c@d.test'", False),
+        ("from='a@b.test' to='@@'", False),
+        ("from='@@' to='c@d.test'", False),
+        ("", False),
+    ],
+)
+def test_a_stanza_is_addressed_when_it_has_both_addresses_and_no_flaw(attributes: str, is_addressed: bool) -> None:
+    came = stanza(f"<message {attributes}><body>Hi</body></message>")
+    assert isinstance(came, AddressedStanza) is is_addressed
+    assert came.readdressed(to=BOB, from_=ALICE).flaw is None
+
+
+def test_what_is_kept_or_made_must_have_both_addresses() -> None:
+    with pytest.raises(MalformedAddress):
+        restored("message", b"<message from='a@b.test'/>")
+    with pytest.raises(Misuse):
+        AddressedStanza.from_element(Element(CONTENT, "message", {"to": "a@b.test"}))
 
 
 NO_ANSWER = [

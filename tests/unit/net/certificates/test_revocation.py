@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.net.certificates.certificate_paths import Reason
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.certificates.revocation import FetchedList, FetchedLists, UnusableList, distribution_points, read_list
-from gateway.stream.facts import Facts, Means, Role, Terms, TLSFacts
+from gateway.stream.facts import Means, Role, ServerFacts, Terms, TLSFacts
 from gateway.xmpp.addresses import Domain
 from tests.support.ca import NOW, authority, trusting
 from tests.support.throwaway_ca import Authority, Issued
@@ -150,7 +150,7 @@ def test_a_list_that_is_lacking_or_overdue_is_told() -> None:
 def test_a_list_that_is_lacking_counts_where_it_is_needed(needed: bool, proved: Means | None) -> None:
     terms = Terms(needs_revocation_lists=needed)
     verdict = CertificateJudge(trusting(authority())).judge(ISSUED.chain, NOW)
-    facts = Facts(role=Role.RECEIVING, remote=DOMAIN, tls=TLSFacts(), terms=terms, certificate=verdict)
+    facts = ServerFacts(role=Role.RECEIVING, remote=DOMAIN, tls=TLSFacts(), terms=terms, certificate=verdict)
     assert facts.proof_by_certificate(DOMAIN, terms) is proved
     assert bool(facts.why_not_by_certificate(DOMAIN)) is needed
 

@@ -26,7 +26,7 @@ from gateway.stream.events import (
     StreamErrorReceived,
     StreamOpened,
 )
-from gateway.stream.facts import Facts, Means, Role, TLSFacts
+from gateway.stream.facts import Means, Role, ServerFacts, TLSFacts
 from gateway.stream.header import StreamHeader
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.elements import Element
@@ -82,7 +82,9 @@ class Scene:
         self.notices: list[Notice] = []
         self.log = AttemptLog(self.notices.append, Clock().seconds, 1, direction, kind=kind)
         role = Role.INITIATING if direction is Direction.OUT else Role.RECEIVING
-        self.stream = SimpleNamespace(facts=Facts(role=role, local=OURS, remote=THEIRS), offered=None, header=None)
+        self.stream = SimpleNamespace(
+            facts=ServerFacts(role=role, local=OURS, remote=THEIRS), offered=None, header=None
+        )
         self.connection: Any = SimpleNamespace(
             stream=self.stream, peer_address="192.0.2.1:5269", bytes_in=100, bytes_out=100
         )

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import pytest
 
 from gateway.notices.attempts.proofs import Proofs, proofs_on, sentence
-from gateway.stream.facts import Facts, Means, Role, Terms, TLSFacts
+from gateway.stream.facts import Means, Role, ServerFacts, Terms, TLSFacts
 from gateway.xmpp.addresses import Domain, DomainPair
 
 OURS, THEIRS = Domain("im.test"), Domain("far.test")
@@ -37,16 +37,16 @@ class Certificate:
         return frozenset()
 
 
-def proved(facts: Facts) -> tuple[str, str, str]:
+def proved(facts: ServerFacts) -> tuple[str, str, str]:
     proofs = proofs_on(facts)
     return proofs.they_to_us, proofs.we_to_them, proofs.certificate_fault
 
 
-def stream(role: Role, *means: Means, problem: str = "", tls: bool = True) -> Facts:
+def stream(role: Role, *means: Means, problem: str = "", tls: bool = True) -> ServerFacts:
     outgoing = role is Role.INITIATING
     pairs = [DomainPair(OURS, THEIRS), DomainPair(Domain("more.test"), THEIRS)][: len(means)]
     proofs = {pair if outgoing else pair.reversed(): each for pair, each in zip(pairs, means, strict=True)}
-    return Facts(
+    return ServerFacts(
         role=role,
         local=OURS,
         remote=THEIRS,

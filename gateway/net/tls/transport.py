@@ -1,0 +1,9 @@
+"""ITCPStream: what Twisted gives a protocol for a TCP connection, or for another socket in its place."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IConsumer, IPushProducer, ITCPTransport
+
+
+class ITCPStream(ITCPTransport, IPushProducer, IConsumer):
+    """It is written to, paused, resumed and ended."""
