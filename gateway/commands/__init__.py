@@ -32,6 +32,8 @@ COMMANDS = {
     "reload": "reload the configuration, certificates, authorities and revocation lists",
     "probe": "try to reach a domain without the service, and show each step",
     "login": "log in to an account on any server, as a client does, and show each step",
+    "dane": "print the TLSA records to publish for a domain of ours",
+    "posh": "print the file to publish on the web server of a domain of ours, for POSH",
     "completion": "print a completion script for bash or zsh",
 }
 

@@ -37,8 +37,8 @@ ContactAddress = NewType("ContactAddress", str)
 Words = NewType("Words", tuple)  # type: ignore[type-arg]  # of texts; NewType takes no parameters
 """A text, or a list of texts."""
 
-PROOFS = ("external", "dane", "dialback", "digest-md5")
-BY_CERTIFICATE = ("external", "dane")
+PROOFS = ("external", "dane", "posh", "dialback", "digest-md5")
+BY_CERTIFICATE = ("external", "dane", "posh")
 """The means by which a domain may prove itself to us, and we to it."""
 KEEP = ("no", "waiting", "all")
 """The stanzas to keep in the outbox: none; those that cannot be written at once; all, before they are sent."""

@@ -21,6 +21,7 @@ from gateway.net.certificates.judge import MOST_VERDICTS
 from gateway.net.certificates.revocation import MOST_BYTES, MOST_LISTS
 from gateway.net.connection.writable import MOST_ANSWERS
 from gateway.net.listen.connection_limits import MOST_REFUSALS
+from gateway.net.trust.posh import MOST_AT_ONCE, MOST_DOCUMENTS
 from gateway.net.trust.revocations import MOST_LIST_BYTES
 from gateway.notices.attempts.elsewhere import MOST_WAYS
 from gateway.notices.attempts.known_keys import MOST_DOMAINS_WITH_KEYS, MOST_KEYS
@@ -62,6 +63,8 @@ TABLE = (
     Row("keys of one domain", f"{MOST_KEYS:,}", "domain", "the one seen least lately is forgotten"),
     Row("revocation lists that were fetched", f"{MOST_LISTS:,}, {MOST_BYTES:,} bytes", "",
         "the oldest is fetched again when it is needed"),
+    Row("POSH documents of other domains", f"{MOST_DOCUMENTS:,}, {MOST_AT_ONCE} fetched at once",
+        "domain with subdomains", "the oldest is fetched again; what would be one more at once proves nothing"),
     Row("one document from the web", f"{MOST_LIST_BYTES:,} bytes", "", "it is not used, and this is logged"),
     Row("verdicts on certificates", f"{MOST_VERDICTS:,}", "", "the oldest certificate is judged again"),
     Row("addresses and domains whose rates, failures and complaints are counted", f"{MOST_CAUSES:,}", "",

@@ -12,7 +12,7 @@ from gateway.xmpp.errors import StreamCondition, StreamError
 SOUGHT = "evidence"
 """The name under which a stream has tried it."""
 
-_ELSEWHERE = frozenset({Means.DANE})
+_ELSEWHERE = frozenset({Means.DANE, Means.POSH})
 
 
 def sought_means(facts: Facts) -> tuple[Means, ...]:

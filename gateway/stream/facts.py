@@ -41,12 +41,13 @@ class Means(StrEnum):
     DIALBACK = "dialback"  # XEP-0220
     CERTIFICATE = "certificate"  # dialback answered from the certificate (XEP-0344)
     DANE = "dane"  # SASL EXTERNAL with a certificate that TLSA records name (RFC 7673)
+    POSH = "posh"  # SASL EXTERNAL with a certificate that the domain's web server names (RFC 7711)
     DIGEST_MD5 = "digest-md5"
     HANDSHAKE = "handshake"  # XEP-0114
     PASSWORD = "password"
 
 
-BY_CERTIFICATE = frozenset({Means.EXTERNAL, Means.DANE})
+BY_CERTIFICATE = frozenset({Means.EXTERNAL, Means.DANE, Means.POSH})
 """The means for which a server shows its certificate: what is asked about it differs."""
 
 

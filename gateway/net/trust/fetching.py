@@ -6,14 +6,17 @@ So it is bounded in time and size, follows no redirect, and goes only where othe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from cryptography import x509
+from OpenSSL.crypto import X509
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, ResponseDone, ResponseFailed
@@ -25,6 +28,7 @@ from gateway.net.dns.resolver import Resolver
 from gateway.xmpp.errors import GatewayError, ResolutionFailed
 
 CONNECT_SECONDS = 5.0
+Authorities = Callable[[], Iterable[x509.Certificate]]
 _HEADER_BYTES = 65536
 _OK = 200
 _AGENT = Headers({b"User-Agent": [b"xmpp-gateway"]})
@@ -37,9 +41,11 @@ class FetchFailed(GatewayError):
 class Fetcher:
     """Fetches documents."""
 
-    def __init__(self, reactor: Any, resolver: Resolver) -> None:
+    def __init__(self, reactor: Any, resolver: Resolver, authorities: Authorities = tuple) -> None:
+        """`authorities` are those that prove web servers, for HTTPS."""
         self._reactor = reactor
         self._resolver = resolver
+        self._authorities = authorities
 
     async def fetch(self, url: str, *, most: int, seconds: float) -> bytes:
         """Return what is at a URL; raise FetchFailed where that takes longer, is larger, or is anything but 200."""
@@ -51,7 +57,8 @@ class Fetcher:
         return await whole.addTimeout(seconds, self._reactor, too_late)
 
     async def _fetch(self, url: str, most: int) -> bytes:
-        agent = Agent.usingEndpointFactory(self._reactor, _Endpoints(self._reactor, self._resolver, most))
+        endpoints = _Endpoints(self._reactor, self._resolver, self._authorities, most)
+        agent = Agent.usingEndpointFactory(self._reactor, endpoints)
         try:
             response = await agent.request(b"GET", url.encode("ascii"), _AGENT)
             if response.code != _OK:
@@ -96,16 +103,19 @@ class _Body(Protocol):
 class _Endpoints:
     """Makes the endpoint for the host of a URL."""
 
-    def __init__(self, reactor: Any, resolver: Resolver, most: int) -> None:
+    def __init__(self, reactor: Any, resolver: Resolver, authorities: Authorities, most: int) -> None:
         self._reactor = reactor
         self._resolver = resolver
+        self._authorities = authorities
         self._most = most
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        if uri.scheme != b"http":
-            raise FetchFailed("only plain HTTP is fetched here")
         host = uri.host.decode("ascii").strip("[]")
-        return _Judged(self._reactor, self._resolver, host, uri.port, self._most + _HEADER_BYTES)
+        plain = _Judged(self._reactor, self._resolver, host, uri.port, self._most + _HEADER_BYTES)
+        if uri.scheme == b"http":
+            return plain
+        roots = trustRootFromCertificates([Certificate(X509.from_cryptography(each)) for each in self._authorities()])
+        return wrapClientTLS(optionsForClientTLS(host, roots), plain)
 
 
 @implementer(IStreamClientEndpoint)

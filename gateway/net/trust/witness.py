@@ -6,17 +6,19 @@ open, the domain that they claim is looked up while the stream waits, and never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from twisted.internet.defer import Deferred, TimeoutError, succeed
+from twisted.internet.defer import Deferred, TimeoutError, gatherResults, succeed
 from twisted.python.failure import Failure
 
 from gateway.net.certificates.dane import CertificateChain, judge_by_tlsa
 from gateway.net.certificates.judge import Attestation, CertificateJudge
+from gateway.net.certificates.posh import judge_by_posh
 from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.tlsa import TLSASet
+from gateway.net.trust.posh import PoshDocuments
 from gateway.stream.facts import Means
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import GatewayError
@@ -25,6 +27,7 @@ LOOKUP_SECONDS = 5.0
 """How long a stream waits for evidence about its certificate; then it continues without."""
 
 Attestations = tuple[Attestation, ...]
+_Lookup = Callable[[Domain, CertificateChain], Coroutine[Any, Any, Attestations]]
 Witness = Callable[[Domain, Sequence[Means], CertificateChain], "Deferred[Attestations]"]
 """Returns what is said about the certificates of a chain as proof of a domain, by some means; never fails."""
 
@@ -37,43 +40,61 @@ class Witnesses:
         reactor: Any,
         resolver: Resolver,
         judge: CertificateJudge,
+        documents: PoshDocuments,
         lists_settled: Callable[[CertificateChain], Deferred[Any]] = lambda chain: succeed(None),
     ) -> None:
         """`lists_settled` fires when no revocation list that these certificates name is being fetched."""
         self._reactor = reactor
         self._resolver = resolver
         self._judge = judge
+        self._documents = documents
         self._lists_settled = lists_settled
+        self._asked: Mapping[Means, _Lookup] = {
+            Means.EXTERNAL: self._by_lists,
+            Means.DANE: self._by_dane,
+            Means.POSH: self._by_posh,
+        }
 
     def at_target(self, tlsa: TLSASet | None) -> Witness:
         """Return the witness for a stream that we open, with the known records of its target."""
 
-        async def known(domain: Domain, means: Sequence[Means], chain: CertificateChain) -> Attestations:
-            await self._settle(means, chain)
-            sets = (tlsa,) if tlsa is not None and Means.DANE in means else ()
-            return self._judged(domain, chain, sets)
+        async def known(domain: Domain, chain: CertificateChain) -> Attestations:
+            return self._judged(domain, chain, (tlsa,) if tlsa is not None else ())
 
-        return lambda domain, means, chain: self._in_time(known(domain, means, chain))
+        return lambda domain, means, chain: self._ask({**self._asked, Means.DANE: known}, domain, means, chain)
 
     def of_caller(self, domain: Domain, means: Sequence[Means], chain: CertificateChain) -> Deferred[Attestations]:
-        """Look up the domain of a stream that others open to us."""
-        return self._in_time(self._looked_up(domain, means, chain)) if chain else succeed(())
+        """_Lookup up the domain of a stream that others open to us."""
+        return self._ask(self._asked, domain, means, chain)
 
-    async def _looked_up(self, domain: Domain, means: Sequence[Means], chain: CertificateChain) -> Attestations:
-        await self._settle(means, chain)
-        if Means.DANE not in means or not self._resolver.validates:
-            return ()
-        return self._judged(domain, chain, await self._resolver.associations(domain))
-
-    async def _settle(self, means: Sequence[Means], chain: CertificateChain) -> None:
-        """An authority's word is waited for only where its revocation lists are lacking, and needed."""
-        if Means.EXTERNAL in means:
-            await self._lists_settled(chain)
+    def _ask(
+        self, asked: Mapping[Means, _Lookup], domain: Domain, means: Sequence[Means], chain: CertificateChain
+    ) -> Deferred[Attestations]:
+        """Ask for every means at once, each within its time."""
+        if not chain:
+            return succeed(())
+        looks = [self._in_time(asked[each](domain, chain)) for each in means if each in asked]
+        return gatherResults(looks).addCallback(lambda found: tuple(said for each in found for said in each))
 
     def _in_time(self, looking: Coroutine[Any, Any, Attestations]) -> Deferred[Attestations]:
         found = Deferred.fromCoroutine(looking)
         found.addTimeout(LOOKUP_SECONDS, self._reactor)
         return found.addErrback(_nothing)
+
+    async def _by_lists(self, domain: Domain, chain: CertificateChain) -> Attestations:
+        """Wait for the revocation lists without which an authority's word does not count."""
+        await self._lists_settled(chain)
+        return ()
+
+    async def _by_dane(self, domain: Domain, chain: CertificateChain) -> Attestations:
+        if not self._resolver.validates:
+            return ()
+        return self._judged(domain, chain, await self._resolver.associations(domain))
+
+    async def _by_posh(self, domain: Domain, chain: CertificateChain) -> Attestations:
+        document, url = await self._documents.of(domain)
+        said = judge_by_posh(domain, chain, document, url) if document is not None else None
+        return (said,) if said is not None else ()
 
     def _judged(self, domain: Domain, chain: CertificateChain, sets: Iterable[TLSASet]) -> Attestations:
         """Return what the records say; the first set that proves the domain is enough."""

@@ -82,6 +82,7 @@ WORDS = {
     Proven.SHOWN: "certificate shown",
     Means.EXTERNAL: "certificate (EXTERNAL)",
     Means.DANE: "certificate (DANE)",
+    Means.POSH: "certificate (POSH)",
     Means.DIALBACK: "dialback",
     Means.DIGEST_MD5: "shared secret",
     Means.HANDSHAKE: "shared secret",

@@ -26,6 +26,7 @@ from gateway.net.dns.destinations import Destinations
 from gateway.net.dns.questions import ResolverBounds
 from gateway.net.dns.resolver import Resolver
 from gateway.net.trust.fetching import Fetcher
+from gateway.net.trust.posh import PoshDocuments
 from gateway.net.trust.revocations import Revocations
 from gateway.net.trust.witness import Witnesses
 from gateway.notices.attempts.known_keys import KnownKeys
@@ -68,15 +69,17 @@ def federate(
     )
     shared.board.subscribe(session_tools.elsewhere.notice, Attempt)
     resolver = _resolver(shared)
+    fetcher = Fetcher(shared.reactor, resolver, lambda: trust.judge.trust.authorities)
     revocations = Revocations(
         shared.reactor,
         trust.judge.lists,
-        Fetcher(shared.reactor, resolver).fetch,
+        fetcher.fetch,
         shared.board.publish,
         changed=revoked,
         is_wanted=lambda: shared.settings.tls.fetch_crls,
     )
-    witnesses = Witnesses(shared.reactor, resolver, trust.judge, revocations.settled)
+    documents = PoshDocuments(shared.reactor, fetcher.fetch)
+    witnesses = Witnesses(shared.reactor, resolver, trust.judge, documents, revocations.settled)
     connector = _connector(shared, trust, policies, session_tools, resolver, witnesses)
     backoff = Backoff(Waits(first=5, longest=300), SystemRandom())
     return Federation(

@@ -1,0 +1,86 @@
+"""POSH documents, fetched where streams need them, and kept as long as they say (RFC 7711 §4).
+
+Anybody can have us fetch, by claiming a domain. So few are fetched at once, each domain once, and failures are kept for
+a while, too. How far a document may lead: to one other, which has to have the fingerprints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from gateway.bounds.tables import Bounded, family
+from gateway.net.certificates.posh import (
+    MOST_DOCUMENT_BYTES,
+    PoshDocument,
+    UnusableDocument,
+    posh_url,
+    read_posh,
+)
+from gateway.net.trust.fetching import FetchFailed
+from gateway.xmpp.addresses import Domain
+
+MOST_DOCUMENTS = 1000
+MOST_AT_ONCE = 16
+FETCH_SECONDS = 4.0  # of each document; a stream waits a little longer for both
+FAILURE_SECONDS = 300.0
+
+Known = tuple[PoshDocument | None, str]
+"""A document with fingerprints and its URL, or nothing."""
+
+
+class PoshDocuments:
+    """The documents of other domains."""
+
+    def __init__(
+        self,
+        clock: Any,
+        fetch: Callable[..., Any],
+        url_of: Callable[[Domain], str] = posh_url,
+        most: int = MOST_DOCUMENTS,
+    ) -> None:
+        self._clock = clock
+        self._fetch = fetch
+        self._url_of = url_of
+        self._known: Bounded[Domain, tuple[float, Known]] = Bounded(most)
+        self._waiting: dict[Domain, list[Deferred[Known]]] = {}
+
+    async def of(self, domain: Domain) -> Known:
+        """Return the document of a domain; nothing where there is none, or too many are being fetched."""
+        until, known = self._known.get(domain) or (0.0, (None, ""))
+        if until > self._clock.seconds():
+            return known
+        if domain in self._waiting:
+            wait: Deferred[Known] = Deferred()
+            self._waiting[domain].append(wait)
+            return await wait
+        if len(self._waiting) >= MOST_AT_ONCE:
+            return None, ""
+        self._waiting[domain] = []
+        known, seconds = (None, ""), FAILURE_SECONDS
+        try:
+            known = await self._found(domain)
+            seconds = known[0].seconds if known[0] is not None else FAILURE_SECONDS
+        except (FetchFailed, UnusableDocument):
+            pass
+        finally:
+            self._known.put(domain, (self._clock.seconds() + seconds, known), family(domain))
+            for waiting in self._waiting.pop(domain):
+                waiting.callback(known)
+        return known
+
+    async def _found(self, domain: Domain) -> Known:
+        url = self._url_of(domain)
+        document = await self._read(url)
+        if not document.url:
+            return document, url
+        further = await self._read(document.url)
+        if further.url:
+            raise UnusableDocument("it leads to one that leads on")
+        seconds = min(document.seconds, further.seconds)
+        return PoshDocument(fingerprints=further.fingerprints, seconds=seconds), document.url
+
+    async def _read(self, url: str) -> PoshDocument:
+        return read_posh(await self._fetch(url, most=MOST_DOCUMENT_BYTES, seconds=FETCH_SECONDS))
