@@ -33,14 +33,17 @@ async def demo(reactor: IReactor, folder: Path) -> None:
     signal.signal(signal.SIGINT, cast(PosixReactorBase, reactor).sigInt)
     narrator = DemoNarrator()
     state = folder / "state" / "demo"
-    if material.prepare(state):
-        narrator.tell(f"made a throwaway authority, certificates and secrets in {state.relative_to(folder)}")
+    is_new = material.prepare(state)
     log = (state / "gateway.log").open("a")
     globalLogBeginner.beginLoggingTo(
         [log_observer(log, form="text", level="debug"), Alarm(narrator)], redirectStandardIO=False
     )
     try:
-        await Story(reactor, folder / "etc" / "demo.toml", narrator).play()
+        story = Story(reactor, folder / "etc" / "demo.toml", narrator)
+        narrator.tell(f"look at {story.page} in a browser: what happens here is shown there, live")
+        if is_new:
+            narrator.tell(f"made a throwaway authority, certificates and secrets in {state.relative_to(folder)}")
+        await story.play()
     except Mistakes as mistakes:
         narrator.show(str(mistakes))
         raise SystemExit(1) from None

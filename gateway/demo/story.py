@@ -27,7 +27,7 @@ TO_BE_TRIED = {
     "peers": "the domains it has streams with",
     "explain outside.test": "how its stream with outside.test came about",
     "probe outside.test": "a new attempt, step by step",
-    "probe nowhere.test": "an attempt that fails",
+    "probe nowhere.test": "an attempt that fails, step by step",
 }
 
 
@@ -47,6 +47,12 @@ class Story:
         self._gateway = build(self._settings, reactor)
         self._gateway.shared.board.subscribe(narrator.notice)
         self._gateway.shared.board.subscribe(notice_log("debug"))
+
+    @property
+    def page(self) -> str:
+        """The address of the page."""
+        (door,) = self._settings.listen.http
+        return f"http://{self._address}:{door.split(':')[1]}/"
 
     async def play(self) -> None:
         """Start everything, send a message and wait for the answer."""
@@ -82,7 +88,7 @@ class Story:
             if name in COMMANDS:
                 command = f".venv/bin/xmpp-gateway {name} --config {_short(self._configuration)} {rest}".rstrip()
                 show(f"  {command}\n      {what}")
-        show(f"  curl http://{self._address}:15280/healthz\n      whether it is healthy")
+        show(f"  curl {self.page}healthz\n      whether it is healthy")
         show(f"  tail -f {_short(self._settings.gateway.state)}/gateway.log\n      the log of this gateway, in full")
         for name in people.NAMES:
             file = _short(self._settings.gateway.state / f"{name}.password")
@@ -91,7 +97,8 @@ class Story:
             )
         show(f"      {_short(self._settings.gateway.state / 'ca.pem')} has the authority to trust\n")
         secret = _short(self._settings.gateway.state / "game.secret")
-        show(f"  a component of your own, as game.demo.test on {self._address}:15347, with the secret in {secret};")
+        show(f"  a component of your own, as game.demo.test on {self._address}:15347, with the secret in {secret}:")
+        show(f"      uncomment its table at the end of {_short(self._configuration)}, then run xmpp-gateway reload;")
         show("      what it writes to echo@outside.test comes back\n")
 
     async def _end(self) -> None:

@@ -22,6 +22,7 @@ from tests.interop.world import claim_network
 ROOT = Path(__file__).parents[3]
 
 TOLD = [
+    r"look at http://ADDRESS:15280/ in a browser",
     r"answering for demo\.test, echo\.demo\.test",
     r"component bridge\.demo\.test: attached",
     r"writes to echo@outside\.test: 'Hello!'",
@@ -104,6 +105,11 @@ def test_main_job_is_told_step_by_step_and_ctrl_c_ends_it(demo: Demo, folder: Pa
         folder / "etc" / "demo.toml",
         "list",
     ]
+    assert "look at http://" in next(line for line in demo.lines if line.strip())
+    status = subprocess.run(
+        [*command[:1], "status", *command[2:4]], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert status.stdout.splitlines()[0].endswith("all is well")  # a failure is shown only when somebody asks for one
     accounts = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert sorted(accounts.stdout.split()) == ["juliet@demo.test", "romeo@demo.test"]
     attach_with_a_wrong_secret(address)
@@ -126,7 +132,7 @@ def attach_with_a_wrong_secret(address: str) -> None:
     with socket.create_connection((address, 15347), timeout=20) as connection:
         connection.sendall(
             b"<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'"
-            b" to='game.demo.test'><handshake>0123</handshake>"
+            b" to='bridge.demo.test'><handshake>0123</handshake>"
         )
         while connection.recv(4096):
             pass
