@@ -99,6 +99,24 @@ async def test_dialback_proves_them_when_their_certificate_does_not(
     await converse("gateway.test", theirs)
     assert proofs(gateway, theirs)[0] == {"dialback"}
     assert any(domain in line and WHY[bad] in line for line in gateway.log().splitlines())
+    looks_unproved(gateway, domain, WHY[bad])
+
+
+def looks_unproved(gateway: Peer, domain: str, why: str) -> None:
+    """Its certificate proves nothing, so on a stream of ours to it nothing but its address does: wherever one looks."""
+    assert isinstance(gateway, Gateway)
+    explained = gateway.ask("explain", domain=domain)
+    streams = [each for each in explained["streams"] if each["kind"] == "server"]
+    proofs = {each["direction"]: (each["they_to_us"], each["certificate_fault"]) for each in streams}
+    assert proofs["in"][0] == "dialback"
+    assert proofs["out"][0] == "address"
+    assert why in proofs["out"][1]
+    assert explained["peer"]["they_to_us"] == "address"
+    line = next(line for line in gateway.log().splitlines() if f"to {domain} (" in line and ") established " in line)
+    assert "they to us: the address alone" in line
+    assert why in line
+    found = gateway.operate("explain", domain)
+    assert "they to us: the address alone" in found
 
 
 @pytest.mark.parametrize("kind", [Prosody, Ejabberd])

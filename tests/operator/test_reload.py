@@ -193,6 +193,17 @@ async def test_a_mistake_changes_nothing_and_is_told(reloaded: Reloaded, mistake
         assert told in refused.stderr
         assert reloaded.streams() == before
         await talk(component, reloaded.peer)
+        [trouble] = refused_reloads(reloaded)
+        assert told in trouble["sentence"]
+        reloaded.change()
+        reloaded.reload()
+        assert refused_reloads(reloaded) == []
+
+
+def refused_reloads(reloaded: Reloaded) -> list[dict[str, Any]]:
+    """What the status says is wrong with the last reload."""
+    status = json.loads(reloaded.operate("status", "--json").stdout)
+    return [each for each in status["troubles"] if each["kind"] == "reload"]
 
 
 async def test_a_new_component_may_come_and_an_old_one_has_to_go(reloaded: Reloaded) -> None:

@@ -297,8 +297,8 @@ class Narrator:
 
     def _established(self, _: NegotiationCompleted) -> None:
         self._remember_key()
-        between_servers = self.attempt.kind in (Kind.SERVER, Kind.KEYS)
-        self.attempt.end(Verdict.ESTABLISHED, proofs=proofs_on(self._facts) if between_servers else None)
+        is_for_stanzas = self.attempt.kind is Kind.SERVER
+        self.attempt.end(Verdict.ESTABLISHED, proofs=proofs_on(self._facts) if is_for_stanzas else None)
 
     def _remember_key(self) -> None:
         """Compare the key with those that the domain has shown before."""

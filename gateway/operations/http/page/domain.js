@@ -53,10 +53,12 @@ function facts({ peer, rules, filters, keys, domain, ours }, head) {
   if (peer) {
     const isOpen = peer.streams_in + peer.streams_out > 0, days = peer.certificate_days;
     add("streams", isOpen ? `${peer.streams_in} in, ${peer.streams_out} out` : "none");
-    add("they to us", make("span", { class: `proof ${worth(peer.they_to_us)}` }, isOpen ? proof(peer.they_to_us) : "–"));
-    add("we to them", isOpen ? proof(peer.we_to_them) : "–");
-    add("TLS", peer.tls ? peer.tls.replace("TLSv", "") : "–");
-    add("its certificate", days === null ? "–" : days < 0 ? `expired ${count(Math.ceil(-days), "day")} ago` : `${Math.floor(days)} days left`);
+    if (isOpen) {
+      add("they to us", make("span", { class: `proof ${worth(peer.they_to_us)}` }, proof(peer.they_to_us)));
+      add("we to them", proof(peer.we_to_them));
+      add("TLS", peer.tls.replace("TLSv", ""));
+      if (days !== null) add("its certificate", days < 0 ? `expired ${count(Math.ceil(-days), "day")} ago` : `${Math.floor(days)} days left`);
+    }
     add("waiting", count(peer.queued, "stanza"), peer.queued && peer.oldest ? `, the oldest for ${duration(peer.oldest)}` : "");
     add("next try", peer.retry_in ? `in ${duration(peer.retry_in)}; at once: ` : "when there is something to send", peer.retry_in ? make("code", {}, `xmpp-gateway retry ${domain}`) : "");
     const passed = peer.hour.reduce((all, each) => all + each, 0);
