@@ -162,7 +162,7 @@ def test_a_stream_and_its_peer_are_not_proved_by_a_certificate_that_proves_nothi
     outgoing.stream.facts = replace(facts, proofs=MappingProxyType({pair: Means.EXTERNAL}), certificate=NO_CERTIFICATE)
     [stream] = read(GatewayAtRest(outgoing)).status().streams
     assert (stream.they_to_us, stream.we_to_them) == ("address", "external")
-    assert stream.certificate_fault == "no certificate was shown"
+    assert stream.certificate_fault == NO_CERTIFICATE.problem
 
 
 def test_the_streams_of_a_domain_are_found_from_both_ends() -> None:
