@@ -137,6 +137,11 @@ class ComponentRoute:
                 self._publish(TooMuch(domain=self.domain, why=why))
             self._router.bounce(stanza, _TOO_MUCH)
 
+    def deliver_all(self, stanzas: Sequence[AddressedStanza]) -> None:
+        """As `IStreamRoute.deliver_all`."""
+        for stanza in stanzas:
+            self.deliver(stanza)
+
     def flush(self) -> Deferred[None] | None:
         """Write the batch, or put it into the outbox."""
         wait = self.outflow.flush()

@@ -159,6 +159,14 @@ class RemoteRoute:
         elif self.disposition in (Disposition.IDLE, Disposition.WAITING):
             self._begin()
 
+    def deliver_all(self, stanzas: Sequence[AddressedStanza]) -> None:
+        """As `IStreamRoute.deliver_all`: nearly always, all of them are kept."""
+        is_catching_up = self.disposition is Disposition.CATCHING_UP and self.rules.allow
+        if is_catching_up and self._backlog is not None and self._keeps and self._backlog.takes_all(stanzas):
+            return
+        for stanza in stanzas:
+            self.deliver(stanza)
+
     def _keep(self, stanza: AddressedStanza, backlog: KeptBacklog) -> bool:
         """Keep a stanza that cannot be written at once, or have it follow what is kept.
 

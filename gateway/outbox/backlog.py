@@ -67,15 +67,15 @@ class Waiting(AddressedStanza):
     expires: float
     number: int
 
-    @classmethod
-    def of(
-        cls, stanza: AddressedStanza, backlog: KeptBacklog, *, number: int, accepted: float, expires: float
-    ) -> Waiting:
-        """Return a stanza with its number and times in the outbox."""
-        waiting = cls(stanza.name, stanza.raw, stanza.to, stanza.from_, stanza.type, stanza._id)
-        waiting.accepted, waiting.expires = accepted, expires
-        waiting.number, waiting.backlog = number, backlog
-        return waiting
+    def __init__(
+        self, stanza: AddressedStanza, backlog: KeptBacklog, *, number: int, accepted: float, expires: float
+    ) -> None:
+        """Take over a stanza, with its number and times in the outbox."""
+        super().__init__(stanza.name, stanza.raw, stanza.to, stanza.from_, stanza.type, stanza._id)
+        self.accepted = accepted
+        self.expires = expires
+        self.number = number
+        self.backlog = backlog
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +197,15 @@ class KeptBacklog:
         self._gathered.append((keep, stanza))
         return True
 
+    def takes_all(self, stanzas: Sequence[AddressedStanza]) -> bool:
+        """Gather these for the next flush if all are kept in order; else gather none, and return False."""
+        if not self._keeper.takes:
+            return False
+        if any(keeping(stanza) is not Keep.YES for stanza in stanzas):
+            return False
+        self._gathered += [(Keep.YES, stanza) for stanza in stanzas]
+        return True
+
     @property
     def must_follow(self) -> bool:
         """Return whether a stanza that is not kept would overtake something, if it were written now."""
@@ -246,6 +255,10 @@ class KeptBacklog:
 
     def _put_gathered(self) -> None:
         gathered, self._gathered = self._gathered, []
+        if all(keep is Keep.YES for keep, _ in gathered):
+            if gathered:
+                self._put_run([stanza for _, stanza in gathered], None, doubtful=False)
+            return
         for _, run in groupby(gathered, key=lambda each: each[0]):
             run_ = list(run)
             self._put(run_[0][0], [stanza for _, stanza in run_])
@@ -253,11 +266,11 @@ class KeptBacklog:
     def _put(self, keep: Keep, stanzas: Sequence[AddressedStanza], *, doubtful: bool = False) -> None:
         if keep is Keep.NEWEST:
             for stanza in stanzas:
-                self._put_run((stanza,), key_of(stanza), doubtful)
+                self._put_run((stanza,), key_of(stanza), doubtful=doubtful)
         else:
-            self._put_run(stanzas, None, doubtful)
+            self._put_run(stanzas, None, doubtful=doubtful)
 
-    def _put_run(self, stanzas: Sequence[AddressedStanza], key: bytes | None, doubtful: bool) -> None:
+    def _put_run(self, stanzas: Sequence[AddressedStanza], key: bytes | None, *, doubtful: bool) -> None:
         size = sum([len(stanza.raw) for stanza in stanzas])
         accepted = self._keeper.time_of_day()
         expires = accepted + self._owner.keep_rules.hours * 3600
@@ -287,7 +300,7 @@ class KeptBacklog:
             else:
                 self._page.extend(
                     [
-                        Waiting.of(stanza, self, number=number, accepted=accepted, expires=expires)
+                        Waiting(stanza, self, number=number, accepted=accepted, expires=expires)
                         for stanza, number in zip(stanzas, numbers, strict=True)
                     ]
                 )
@@ -533,6 +546,15 @@ class KeptBacklog:
         batch: list[AddressedStanza] = []
         prompt: list[int] = []
         size = 0
+        page = self._page
+        if page and barrier is None and not self._spilled and not is_late(page[0].accepted, now):
+            # What came before it could be late or expire is sent as it is, and so is all behind it.
+            while page and len(batch) < most and size < _BATCH_BYTES:
+                stanza = page.popleft()
+                batch.append(stanza)
+                size += len(stanza.raw)
+                prompt.append(stanza.number)
+            self._page_bytes -= size
         while self._page and len(batch) < most and size < _BATCH_BYTES:
             if barrier is not None and self._page[0].number > barrier:
                 break
@@ -593,7 +615,7 @@ class KeptBacklog:
             for each in kept:
                 stanza = restored(_name(each.raw), each.raw)
                 self._page.append(
-                    Waiting.of(stanza, self, number=each.number, accepted=each.accepted, expires=each.expires)
+                    Waiting(stanza, self, number=each.number, accepted=each.accepted, expires=each.expires)
                 )
                 self._page_bytes += len(each.raw)
         self._send()

@@ -40,6 +40,9 @@ class IStreamRoute(IRoute):
 
     outflow = Attribute("The Outflow of the stream; stanzas that it takes at once need not be delivered one by one.")
 
+    def deliver_all(stanzas: Sequence[AddressedStanza]) -> None:
+        """Deliver stanzas of one domain pair in order, while something outside the outflow goes first."""
+
 
 class IRouter(Interface):
     """The destination of all stanzas that this process has made or admitted."""

@@ -79,8 +79,7 @@ class Router:
                 self._unflushed.add(route)
                 return
             if route.outflow.is_diverted:  # what is kept goes first, so the route is not forgotten meanwhile
-                for stanza in passing:
-                    route.deliver(stanza)
+                route.deliver_all(passing)
                 self._unflushed.add(route)
                 return
         for stanza in passing:  # a route may be forgotten after one stanza, and made again for the next

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from gateway.timing.timers import Timer
 
 STUCK_SECONDS = 1.0
-"""A connection that takes nothing for less than this is only busy: TLS pauses for a moment with every large write."""
+"""A pause that is shorter means nothing: TLS makes one with every large write."""
 
 
 class Cuttable(Protocol):
@@ -25,7 +25,8 @@ class StallWatch:
 
     def __init__(self, connection: Cuttable, clock: IReactorTime, seconds: float) -> None:
         self.has_stalled = False  # the connection was cut
-        self._connection = proxy(connection)  # which refers to us, and shall be freed without the garbage collector
+        # it refers to us; a proxy lets both be freed without the garbage collector
+        self._connection = proxy(connection)
         self._clock = clock
         self._seconds = seconds
         self._since = 0.0  # when the other side stopped reading
@@ -33,7 +34,7 @@ class StallWatch:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the other side has taken nothing for a while, or took nothing when the connection was cut."""
+        """Return whether the other side has read nothing for a while, or read nothing when the connection was cut."""
         is_waiting = self._timer.is_running and self._clock.seconds() - self._since >= STUCK_SECONDS
         return self.has_stalled or is_waiting
 
