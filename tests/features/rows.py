@@ -23,11 +23,17 @@ class Row:
     client: str
     feature: str
     alike: bool = False
+    tests: str = ""  # the file that proves it, where that is in another folder
 
     @property
     def file(self) -> str:
         """The name of the file of tests that carries the id."""
         return f"test_{self.id.lower().replace('.', '_').replace('-', '_')}.py"
+
+
+def _further(id: str, feature: str, tests: str) -> Row:
+    """Return a row of the appendix: what no row of the draft asks for."""
+    return Row(id=id, server="o", client="-", feature=feature, tests=tests)
 
 
 def _row(id: str, server: str, client: str, feature: str) -> Row:
@@ -147,6 +153,22 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         _row("13-3", "R", "R", "updates and priority"),
         _row("13-4", "R", "R", "unavailable, also when the connection just dies"),
         _row("13-5", "R", "R", "directed presence"),
+    ),
+    "Appendix: trust": (
+        _further(
+            "14-1",
+            "DNS answers are secure, insecure or bogus (DNSSEC)",
+            "tests/unit/net/dns/test_nameservers.py",
+        ),
+        _further("14-2", "DANE, outward and inward (RFC 7673, RFC 7712)", "tests/interop/test_dane.py"),
+        _further(
+            "14-3",
+            "TLSA records of every usage, selector and matching (RFC 7671)",
+            "tests/unit/net/certificates/test_dane.py",
+        ),
+        _further("14-4", "keys of other domains are remembered, and may be pinned", "tests/interop/test_keys.py"),
+        _further("14-5", "revocation lists are fetched; open streams are closed", "tests/interop/test_revocation.py"),
+        _further("14-6", "POSH, outward and inward (RFC 7711)", "tests/interop/test_posh.py"),
     ),
 }
 

@@ -18,7 +18,7 @@ INTRODUCTION = """# The feature set
 
 Every feature of *A Feature Set for XMPP* (draft-saintandre-xmpp-feature-set-01), and whether it holds. This page is
 written by `make features` from a run of the tests that carry the ids; `make features` fails when a row that held no
-longer does.
+longer does. The appendix has features that the draft does not ask for.
 
 - **S**, **C**: required (R), recommended (r) or optional (o) for the server and for the client role, or neither (-).
   The gateway is a server on every port, the initiating server towards other domains, and a client where it logs in
@@ -52,11 +52,12 @@ Tallies = Mapping[str, Tally]
 
 
 def tallies(junit: str) -> Tallies:
-    """Count how the tests of each file in the folders of features went, in results as `--junit-xml` writes them."""
+    """Count how the tests of each file that proves a row went, in results as `--junit-xml` writes them."""
+    elsewhere = {row.tests for row in ROWS if row.tests}
     counted: dict[str, Tally] = defaultdict(Tally)
     for case in ElementTree.fromstring(junit).iter("testcase"):
         file = _file(case.get("classname") or case.get("name") or "")
-        if not file.startswith(FOLDERS[SERVER]):
+        if not file.startswith(FOLDERS[SERVER]) and file not in elsewhere:
             continue
         if case.find("failure") is not None or case.find("error") is not None:
             counted[file].failed += 1
@@ -73,6 +74,8 @@ def _file(name: str) -> str:
 
 def files_of(row: Row, role: str) -> list[str]:
     """The files whose tests say something about a row in that role."""
+    if row.tests:
+        return [row.tests]
     folders = [FOLDERS[role]] if role == SERVER or not row.alike else [FOLDERS[SERVER], FOLDERS[CLIENT]]
     return [str(PurePosixPath(folder) / row.file) for folder in folders]
 
@@ -105,8 +108,8 @@ def _sections(tallies: Tallies) -> Iterator[str]:
 
 def _proof(row: Row, tallies: Tallies) -> str:
     files = dict.fromkeys(file for role in (SERVER, CLIENT) for file in files_of(row, role))
-    known = [(file.removeprefix(FOLDERS[SERVER] + "/"), tallies[file].passed) for file in files if file in tallies]
-    return ", ".join(f"[{name}](../{FOLDERS[SERVER]}/{name}) ({passed})" for name, passed in known)
+    known = [(file, tallies[file].passed) for file in files if file in tallies]
+    return ", ".join(f"[{file.removeprefix(f'{FOLDERS[SERVER]}/')}](../{file}) ({passed})" for file, passed in known)
 
 
 def _sum(tallies: Tallies) -> Iterator[str]:

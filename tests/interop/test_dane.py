@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from gateway.net.certificates.dane import association
-from tests.interop.clients import attached
+from tests.interop.clients import attached, user
 from tests.interop.fixtures import Starter, require_installed
-from tests.interop.peers import Gateway, Peer
+from tests.interop.peers import Gateway, Peer, Prosody
 from tests.interop.peers.site import SERVER
 from tests.interop.probe import StreamEndedError, client_tls, dial, listen
 from tests.interop.scripted import EXTERNAL, Script
@@ -216,3 +216,22 @@ async def test_a_caller_is_proved_by_its_record_until_it_is_gone(net: Net) -> No
     async with dial(net.gateway.address, SERVER) as probe:
         with pytest.raises(StreamEndedError, match="not let in"):
             await probe.prove(client_tls(home.bundle), home.domain, "component.asking.test")
+
+
+# -- a real server on the other side -----------------------------------------------------------------------------------
+
+
+async def test_prosody_with_a_certificate_of_its_own_is_proved_both_ways(net: Net, start: Starter) -> None:
+    domain = "prosody.signed.test"
+    issued = self_signed(domain)
+    theirs = start(Prosody, domain, certificate=issued)
+    zone: dict[str, Any] = net.validator.signed["signed.test"]  # type: ignore[assignment]
+    zone[domain] = {"A": [theirs.address]}
+    zone[f"_xmpp-server._tcp.{domain}"] = {"SRV": [f"10 0 {SERVER} {domain}"]}
+    zone[f"_{SERVER}._tcp.{domain}"] = {"TLSA": [tlsa("3 1 1", issued)]}
+    net.validator.restart()
+    async with user(theirs, "romeo") as romeo:
+        romeo.send_message("anybody@asking.test", "Ay me!")
+        await romeo.expect_message("Ay me!")
+    assert net.gateway.logged(f"to {domain}", "established", f"proves {domain} by TLSA 3 1 1")
+    assert net.gateway.logged(f"from {domain}", "established", "proof by dane")
