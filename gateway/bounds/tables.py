@@ -117,6 +117,10 @@ class Bounded(Generic[K, V]):
             del self._crowds[entry.cause]
         return entry.value
 
+    def first_to_go(self) -> K | None:
+        """Return the oldest key of the cause with the most entries, or None: for an owner that says goodbye itself."""
+        return next(iter(self._most_crowded(self._by_number).keys)) if self._entries else None
+
     def touch(self, key: K) -> None:
         """Make an entry in use the youngest, and its cause the youngest of those with as many entries."""
         entry = self._entries.pop(key, None)
@@ -155,11 +159,14 @@ class Bounded(Generic[K, V]):
             heapify(self._by_size)
 
     def _make_room(self, ranking: _Ranking) -> None:
+        self.pop(next(iter(self._most_crowded(ranking).keys)))
+
+    def _most_crowded(self, ranking: _Ranking) -> _Crowd[K]:
         _, stamp, cause = ranking[0]
         while (crowd := self._crowds.get(cause)) is None or crowd.stamp != stamp:
             heappop(ranking)
             _, stamp, cause = ranking[0]
-        self.pop(next(iter(crowd.keys)))
+        return crowd
 
 
 class Seldom:

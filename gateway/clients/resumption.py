@@ -1,7 +1,7 @@
 """Resumptions: the clients' streams that can be resumed, by ids that nobody can guess (XEP-0198 §5).
 
 A client whose connection breaks is parked for some minutes. Only a stream that has proved the same account may resume
-it. The number of parked clients is limited; beyond it, the one parked longest ends.
+it. The number of parked clients is limited; beyond it, the longest parked one of the account with most of them ends.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from gateway.bounds.tables import Bounded
 from gateway.clients.client import Client
 from gateway.xmpp.addresses import Address
 
@@ -34,7 +35,8 @@ class Resumptions:
         self._most_parked = most_parked
         self._clients: dict[str, Client] = {}
         self._ids: dict[Client, str] = {}
-        self._parked: dict[Client, IDelayedCall] = {}  # with its timer, the one parked longest first
+        # With its timer, the longest parked first. One that makes room is ended, so there is one place more.
+        self._parked: Bounded[Client, IDelayedCall] = Bounded(most_parked + 1)
 
     def grant(self, client: Client) -> str:
         """Make a client resumable; return the id to do so."""
@@ -58,13 +60,13 @@ class Resumptions:
     def park(self, client: Client) -> None:
         """Keep a client whose connection broke, for a while."""
         client.detach()
-        self._parked[client] = self._clock.callLater(self.seconds, self.end, client)
-        if len(self._parked) > self._most_parked:
-            self.end(next(iter(self._parked)))
+        self._parked.put(client, self._clock.callLater(self.seconds, self.end, client), client.account.bare)
+        if len(self._parked) > self._most_parked and (first := self._parked.first_to_go()) is not None:
+            self.end(first)
 
     def take_up(self, client: Client) -> None:
         """Note that a new connection has resumed the client."""
-        timer = self._parked.pop(client, None)
+        timer = self._parked.pop(client)
         if timer is not None and timer.active():
             timer.cancel()
 

@@ -11,7 +11,6 @@ everything around them is ready, and may send until they are detached by `stop`.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gateway.bounds.tables import Bounded, family
 from gateway.notices.notices import Publish, StanzasPassed
 from gateway.routing.interfaces import (
     Answer,
@@ -45,7 +45,8 @@ _TOO_SLOW = StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, "the service did 
 _STOPPED = StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, "the service was stopped")
 
 ANSWER_SECONDS = 60.0
-MOST_OPEN = 10_000  # requests to one domain that wait for an answer; beyond this the oldest is given up
+MOST_OPEN = 10_000
+"""Requests to one domain that wait for an answer; beyond it, the oldest of the domain that asks most is given up."""
 
 
 @implementer(IRoute)
@@ -72,9 +73,9 @@ class HandlerRoute:
         self._clock = clock
         self._attached: list[ILocalHandler] = []
         self._may_send = False
-        self._open: OrderedDict[RequestKey, tuple[float, AddressedStanza]] = (
-            OrderedDict()
-        )  # open requests, and when they are given up
+        # Open requests, and when they are given up. One that makes room for another is answered, so there is one place
+        # more.
+        self._open: Bounded[RequestKey, tuple[float, AddressedStanza]] = Bounded(MOST_OPEN + 1)
         self._timer: IDelayedCall | None = None
 
     # -- its life ----------------------------------------------------------------------------------------------------
@@ -176,10 +177,12 @@ class HandlerRoute:
 
     def _wait_for_answer(self, request: AddressedStanza) -> None:
         key = _key(request.from_, request.to, request.id)
-        self._open.pop(key, None)  # an id may be used again
-        self._open[key] = self._clock.seconds() + ANSWER_SECONDS, request
-        if len(self._open) > MOST_OPEN:
-            self._bounce(next(iter(self._open.values()))[1], _TOO_SLOW)
+        asker = family(request.from_.domain)
+        self._open.put(key, (self._clock.seconds() + ANSWER_SECONDS, request), asker)  # an id may be used again
+        if len(self._open) > MOST_OPEN and (first := self._open.first_to_go()) is not None:
+            given_up = self._open.get(first)
+            assert given_up is not None
+            self._bounce(given_up[1], _TOO_SLOW)
         if self._timer is None:
             self._timer = self._clock.callLater(ANSWER_SECONDS, self._give_up)
 
@@ -197,7 +200,7 @@ class HandlerRoute:
 
     def _bounce(self, stanza: AddressedStanza, error: StanzaError) -> None:
         """Answer with an error, unless the stanza has already been answered."""
-        if stanza.is_request and self._open.pop(_key(stanza.from_, stanza.to, stanza.id), None) is None:
+        if stanza.is_request and self._open.pop(_key(stanza.from_, stanza.to, stanza.id)) is None:
             return
         self._router.bounce(stanza, error)
 
@@ -212,7 +215,7 @@ class HandlerRoute:
         if not isinstance(stanza, AddressedStanza) or stanza.from_.domain != self.domain:
             raise Misuse(f"a handler of {self.domain} must not send from {stanza.from_} to {stanza.to}")
         is_answer = stanza.name == "iq" and stanza.is_response
-        if is_answer and self._open.pop(_key(stanza.to, stanza.from_, stanza.id), None) is None:
+        if is_answer and self._open.pop(_key(stanza.to, stanza.from_, stanza.id)) is None:
             return  # already answered: nobody must be answered twice
         self._said.append(stanza)
         self._router.route(stanza)

@@ -25,13 +25,14 @@ from twisted.words.xish import domish
 from twisted.words.xish.utility import EventDispatcher
 from zope.interface import implementer
 
+from gateway.bounds.tables import Bounded
 from gateway.routing.interfaces import Answer, Declined, Handled, IDetachableHandler
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import XML
 from gateway.xmpp.stanzas import CONTENT, AddressedStanza, Stanza
 
-_MOST_REQUESTS = 1000
+MOST_REQUESTS = 1000
 
 
 @implementer(IDetachableHandler)
@@ -73,7 +74,7 @@ class Manager:
         self.xmlstream: Any = None
         self._handlers: list[Any] = []
         # Open requests by recipient and id; with a Deferred if a Wokkel `Request` asked.
-        self._requests: dict[tuple[str | None, str | None], Deferred[Any] | None] = {}
+        self._requests: Bounded[tuple[str | None, str | None], Deferred[Any] | None] = Bounded(MOST_REQUESTS)
 
     def __iter__(self) -> Any:
         return iter(self._handlers)
@@ -100,8 +101,9 @@ class Manager:
         self.xmlstream = None
         for handler in self._handlers:
             handler.connectionLost(reason)
-        requests, self._requests = self._requests, {}
-        for answer in requests.values():
+        answers = list(self._requests.values())
+        self._requests.clear()
+        for answer in answers:
             if answer is not None:
                 answer.errback(reason)
 
@@ -111,9 +113,9 @@ class Manager:
         if stanza.get("from") is None:
             stanza = stanza.replace(attributes={"from": self._domain})
         if stanza.name == "iq" and stanza.get("type") in ("get", "set"):
-            self._requests.setdefault((stanza.get("to"), stanza.get("id")), None)
-            if len(self._requests) > _MOST_REQUESTS:
-                del self._requests[next(iter(self._requests))]
+            key = (stanza.get("to"), stanza.get("id"))
+            if key not in self._requests:
+                self._requests.put(key, None)
         self._send(Stanza.from_element(stanza))
 
     def request(self, request: Any) -> Deferred[Any]:
@@ -122,7 +124,7 @@ class Manager:
         if not element.getAttribute("id"):
             element.addUniqueId()
         answer: Deferred[Any] = Deferred()
-        self._requests[element["to"], element["id"]] = answer
+        self._requests.put((element["to"], element["id"]), answer)
         self.send(element)
         return answer
 

@@ -7,21 +7,22 @@ never by the id alone (CVE-2024-46957).
 
 The tables are bounded, in number and, because strangers choose the length of ids, in bytes. When one responder has too
 many open requests, the oldest ones of the domain with the most are forgotten: their askers may wait in vain if that
-responder disappears. Of requests that were given up, digests are kept, and the oldest are forgotten.
+responder disappears. Of requests that were given up, digests are kept, bounded in the same way.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Hashable
 from hashlib import blake2b
 from sys import getsizeof
 
+from gateway.bounds.tables import Bounded, family
 from gateway.xmpp.stanzas import AddressedStanza
 
 RequestKey = tuple[str, str, str | None]
 
-_MOST_OWN = 10_000  # our own questions that wait for an answer; the oldest is forgotten
+MOST_OWN = 10_000  # our own questions that wait for an answer
 _EACH = 512  # bytes of a request beside its id and its addresses
 
 MOST_EACH, MOST_BYTES_EACH = 10_000, 8 << 20
@@ -36,7 +37,7 @@ class Requests:
         self._most_each = most_each
         self._most_bytes_each = most_bytes_each
         self._open: dict[Hashable, _Unanswered] = {}
-        self._given_up: OrderedDict[bytes, None] = OrderedDict()
+        self._given_up: Bounded[bytes, None] = Bounded(most_each)
 
     def asked(self, responder: Hashable, stanza: AddressedStanza) -> None:
         """Record that a request was passed to `responder`."""
@@ -49,7 +50,7 @@ class Requests:
         head = b"" if stanza.raw.isascii() and b"&" not in stanza.raw else stanza.head()
         waiting.add(key, AddressedStanza(stanza.name, head, stanza.to, stanza.from_, stanza.type, stanza.id))
         if self._given_up:
-            self._given_up.pop(_digest(key), None)  # an id may be used again
+            self._given_up.pop(_digest(key))  # an id may be used again
         if len(waiting) > self._most_each or waiting.size > self._most_bytes_each:
             waiting.make_room(self._most_each, self._most_bytes_each)
 
@@ -66,7 +67,7 @@ class Requests:
         digest = _digest(key) if self._given_up else b""
         if digest not in self._given_up:
             return True
-        del self._given_up[digest]
+        self._given_up.pop(digest)
         return False
 
     def waiting(self, responder: Hashable) -> frozenset[RequestKey]:
@@ -87,9 +88,8 @@ class Requests:
         return requests
 
     def _give_up(self, keys: list[RequestKey]) -> None:
-        self._given_up.update(dict.fromkeys(map(_digest, keys)))
-        while len(self._given_up) > self._most_each:
-            self._given_up.popitem(last=False)
+        for key in keys:
+            self._given_up.put(_digest(key), None, family(_domain(key[0])))
 
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))
@@ -99,20 +99,18 @@ class OwnQuestions:
     """Our own questions, sent from a resource that nobody else has: the answers are for nobody else."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, str | None], Callable[[AddressedStanza], None]] = {}
+        self._open: Bounded[tuple[str, str | None], Callable[[AddressedStanza], None]] = Bounded(MOST_OWN)
 
     def __bool__(self) -> bool:
         return bool(self._open)
 
     def ask(self, question: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
         """Call `answered` with the result or the error when it comes, by whatever stream."""
-        while len(self._open) >= _MOST_OWN:
-            del self._open[next(iter(self._open))]
-        self._open[str(question.from_), question.id] = answered
+        self._open.put((str(question.from_), question.id), answered)
 
     def take(self, response: AddressedStanza) -> bool:
         """Return whether a response was for us."""
-        answered = self._open.pop((str(response.to), response.id), None)
+        answered = self._open.pop((str(response.to), response.id))
         if answered is None:
             return False
         answered(response)
@@ -125,7 +123,7 @@ class _Unanswered:
     __slots__ = ("requests", "size")
 
     def __init__(self) -> None:
-        self.requests: OrderedDict[RequestKey, AddressedStanza] = OrderedDict()
+        self.requests: dict[RequestKey, AddressedStanza] = {}
         self.size = 0
 
     def __len__(self) -> int:

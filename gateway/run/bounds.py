@@ -15,11 +15,13 @@ from gateway.clients.resumption import MOST_PARKED
 from gateway.federation.backoff import MOST_WAITS
 from gateway.federation.resumption import KEPT_SECONDS, MOST_BROKEN
 from gateway.handlers.route import MOST_OPEN
+from gateway.handlers.subprotocols import MOST_REQUESTS
 from gateway.im.accounts import MOST_WAITING
 from gateway.im.client_state import MOST as MOST_HELD
 from gateway.net.certificates.judge import MOST_VERDICTS
 from gateway.net.certificates.revocation import MOST_BYTES, MOST_LISTS
 from gateway.net.connection.writable import MOST_ANSWERS
+from gateway.net.dns.questions import ResolverBounds
 from gateway.net.listen.connection_limits import MOST_REFUSALS
 from gateway.net.trust.posh import MOST_AT_ONCE, MOST_DOCUMENTS
 from gateway.net.trust.revocations import MOST_LIST_BYTES
@@ -28,7 +30,8 @@ from gateway.notices.attempts.known_keys import MOST_DOMAINS_WITH_KEYS, MOST_KEY
 from gateway.notices.attempts.records import MOST_STEPS
 from gateway.operations.history import MOST_ATTEMPTS, MOST_DOMAINS, MOST_STRANGERS, MOST_UNDER_WAY
 from gateway.operations.http.events import MOST_READERS
-from gateway.routing.requests import MOST_BYTES_EACH, MOST_EACH
+from gateway.routing.requests import MOST_BYTES_EACH, MOST_EACH, MOST_OWN
+from gateway.xmpp.address_parts import MOST_LABELS
 from gateway.xmpp.addresses import MOST_ADDRESSES, ODD_BYTES
 
 INTRODUCTION = """\
@@ -40,52 +43,92 @@ most of these bounds; the following ones are fixed.
 
 
 class Row(NamedTuple):
-    """One table: what it holds, how much of it, who has a share, and what happens at the bound."""
+    """One table: what it holds, how much of it, who has a share, what happens at the bound, and where in the code it is."""
 
     kept: str
     most: str
     share: str
     then: str
+    where: str  # the modules of the package
 
 
 TABLE = (
-    Row("domains and pairs that could not be reached", f"{MOST_WAITS:,}", "domain", "the oldest wait ends early"),
-    Row("requests that wait for one responder", f"{MOST_EACH:,}", "asking domain", "the oldest may get no error"),
-    Row("memory of those requests", f"{MOST_BYTES_EACH:,} bytes", "asking domain", "the same"),
-    Row("requests to one handler", f"{MOST_OPEN:,}", "", "the oldest gets an error"),
+    Row("domains and pairs that could not be reached", f"{MOST_WAITS:,}", "domain", "the oldest wait ends early",
+        "federation.backoff"),
+    Row("requests that wait for one responder", f"{MOST_EACH:,}", "asking domain", "the oldest may get no error",
+        "routing.requests"),
+    Row("memory of those requests", f"{MOST_BYTES_EACH:,} bytes", "asking domain", "the same",
+        "routing.requests"),
+    Row("questions of our own that wait for an answer", f"{MOST_OWN:,}", "", "the oldest answer is not waited for",
+        "routing.requests"),
+    Row("requests to one handler", f"{MOST_OPEN:,}", "asking domain", "the oldest gets an error",
+        "handlers.route"),
+    Row("requests of the handlers' own subprotocols", f"{MOST_REQUESTS:,}", "", "the oldest answer is not waited for",
+        "handlers.subprotocols"),
     Row("streams of other servers that broke and can be resumed", f"{MOST_BROKEN:,}", "domain",
-        f"the oldest cannot be resumed; nor can any after {KEPT_SECONDS} s"),
-    Row("clients without a connection that can be resumed", f"{MOST_PARKED:,}", "", "the longest parked goes offline"),
-    Row("stanzas held for an inactive client", f"{MOST_HELD:,}", "client", "all of them are sent"),
-    Row("operations waiting for the store", f"{MOST_WAITING:,}", "", "nothing more is read until some are done"),
+        f"the oldest cannot be resumed; nor can any after {KEPT_SECONDS} s",
+        "federation.resumption"),
+    Row("clients without a connection that can be resumed", f"{MOST_PARKED:,}", "account",
+        "the longest parked goes offline",
+        "clients.resumption"),
+    Row("stanzas held for an inactive client", f"{MOST_HELD:,}", "client", "all of them are sent",
+        "im.client_state"),
+    Row("operations waiting for the store", f"{MOST_WAITING:,}", "", "nothing more is read until some are done",
+        "im.accounts"),
     Row("domains whose keys are remembered", f"{MOST_DOMAINS_WITH_KEYS:,}", "domain with subdomains",
-        "its oldest is forgotten, and noticed no more when it changes"),
-    Row("keys of one domain", f"{MOST_KEYS:,}", "domain", "the one seen least lately is forgotten"),
+        "its oldest is forgotten, and noticed no more when it changes",
+        "notices.attempts.known_keys"),
+    Row("keys of one domain", f"{MOST_KEYS:,}", "domain", "the one seen least lately is forgotten",
+        "notices.attempts.known_keys"),
     Row("revocation lists that were fetched", f"{MOST_LISTS:,}, {MOST_BYTES:,} bytes", "",
-        "the oldest is fetched again when it is needed"),
+        "the oldest is fetched again when it is needed",
+        "net.certificates.revocation"),
     Row("POSH documents of other domains", f"{MOST_DOCUMENTS:,}, {MOST_AT_ONCE} fetched at once",
-        "domain with subdomains", "the oldest is fetched again; what would be one more at once proves nothing"),
-    Row("one document from the web", f"{MOST_LIST_BYTES:,} bytes", "", "it is not used, and this is logged"),
-    Row("verdicts on certificates", f"{MOST_VERDICTS:,}", "", "the oldest certificate is judged again"),
+        "domain with subdomains", "the oldest is fetched again; what would be one more at once proves nothing",
+        "net.trust.posh"),
+    Row("one document from the web", f"{MOST_LIST_BYTES:,} bytes", "", "it is not used, and this is logged",
+        "net.trust.revocations"),
+    Row("verdicts on certificates", f"{MOST_VERDICTS:,}", "", "the oldest certificate is judged again",
+        "net.certificates.judge"),
     Row("addresses and domains whose rates, failures and complaints are counted", f"{MOST_CAUSES:,}", "",
-        "the oldest is counted from the start"),
+        "the oldest is counted from the start",
+        "bounds.tables net.listen.descriptors net.listen.connection_limits federation.crowded federation.verification"
+        " operations.log"),
     Row("failed logins that are counted, by address and by account", f"{MOST_COUNTED:,}", "address or account",
-        "the oldest is counted from the start"),
+        "the oldest is counted from the start",
+        "clients.login"),
     Row("accounts known to log in from an address", f"{MOST_CAUSES:,}", "",
-        "the oldest has to wait after failures like a stranger's"),
-    Row("cached addresses", f"{MOST_ADDRESSES:,}", "", "addresses not used recently are prepared again"),
-    Row("memory of long, odd and malformed addresses", f"{ODD_BYTES:,} bytes", "", "the same"),
+        "the oldest has to wait after failures like a stranger's",
+        "clients.login"),
+    Row("cached addresses", f"{MOST_ADDRESSES:,}", "", "addresses not used recently are prepared again",
+        "xmpp.addresses"),
+    Row("memory of long, odd and malformed addresses", f"{ODD_BYTES:,} bytes", "", "the same",
+        "xmpp.addresses"),
     Row("answers to one connection that has no room", f"{MOST_ANSWERS:,} bytes", "connection",
-        "nothing more is read from it"),
+        "nothing more is read from it",
+        "net.connection.writable"),
     Row("refused connections that are being sent the reason", f"{MOST_REFUSALS:,}", "",
-        "further ones are closed without a reason"),
-    Row("failed attempts remembered to explain a verdict", f"{MOST_WAYS:,}", "", "the oldest is forgotten"),
-    Row("steps of one attempt", f"{MOST_STEPS:,}", "attempt", "further ones are counted"),
-    Row("attempts of one domain in the history", f"{MOST_ATTEMPTS:,}", "domain", "the oldest is forgotten"),
-    Row("known domains in the history", f"{MOST_DOMAINS:,}", "domain with subdomains", "the oldest is forgotten"),
-    Row("unknown domains in the history", f"{MOST_STRANGERS:,}", "address", "the oldest is forgotten"),
-    Row("attempts under way in the history", f"{MOST_UNDER_WAY:,}", "", "the oldest is not shown"),
-    Row("readers of the status page's events", f"{MOST_READERS:,}", "", "further ones are refused"),
+        "further ones are closed without a reason",
+        "net.listen.connection_limits"),
+    Row("failed attempts remembered to explain a verdict", f"{MOST_WAYS:,}", "domain", "the oldest is forgotten",
+        "notices.attempts.elsewhere"),
+    Row("steps of one attempt", f"{MOST_STEPS:,}", "attempt", "further ones are counted",
+        "notices.attempts.records"),
+    Row("attempts of one domain in the history", f"{MOST_ATTEMPTS:,}", "domain", "the oldest is forgotten",
+        "operations.history"),
+    Row("known domains in the history", f"{MOST_DOMAINS:,}", "domain with subdomains", "the oldest is forgotten",
+        "operations.history"),
+    Row("unknown domains in the history", f"{MOST_STRANGERS:,}", "address", "the oldest is forgotten",
+        "operations.history"),
+    Row("attempts under way in the history", f"{MOST_UNDER_WAY:,}", "", "the oldest is not shown",
+        "operations.history"),
+    Row("readers of the status page's events", f"{MOST_READERS:,}", "", "further ones are refused",
+        "operations.http.events"),
+    Row("cached answers of nameservers", f"{ResolverBounds().kept:,}", "domain",
+        "questions not asked recently are asked again",
+        "net.dns.questions"),
+    Row("cached labels of names", f"{MOST_LABELS:,}", "", "labels not used recently are prepared again",
+        "xmpp.address_parts"),
 )  # fmt: skip
 
 

@@ -28,24 +28,29 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import stringprep
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from typing import NewType
 
-import idna
-from precis_i18n import get_profile
-
+from gateway.xmpp.code_points import (
+    check_code_points,
+    fold_case,
+    is_stringprep,
+    keeps_bidi_rule,
+    map_name,
+    precis_kinds,
+)
 from gateway.xmpp.errors import MalformedAddress
+from gateway.xmpp.precis import opaque_string, username
 from gateway.xmpp.preparation import normalised, visible
+from gateway.xmpp.punycode import LABEL_BYTES, PREFIX, fits_label, from_a_label, to_a_label
 
 Domain = NewType("Domain", str)
 """A prepared domainpart; only `prepare_domain` makes one."""
 
-_MOST_LABELS = 4096  # cached labels: a name may have hundreds, and each takes tens of microseconds
+MOST_LABELS = 4096  # cached labels: a name may have a hundred, and each takes tens of microseconds
 PART_BYTES = 1023  # RFC 7622 §3.1, for each part
-_LABEL_BYTES = 63
 _NAME_BYTES = 253  # RFC 1035 §2.3.4, for a name as DNS spells it, without the final dot
 
 # ASCII that only has to be lower-cased, or not even that. These are for speed: the slow path gives the same results.
@@ -68,9 +73,6 @@ _MOST_CONTEXTUAL_IN_NAMES = 16
 
 # Replaces an unassigned code point while the rest of a resourcepart is prepared; the code point itself is kept.
 _STAND_IN = "\ufffd"
-
-_username = get_profile("UsernameCaseMapped")
-_opaque_string = get_profile("OpaqueString")
 
 
 def prepare_domain(text: str) -> Domain:
@@ -104,8 +106,9 @@ def prepare_foreign_resource(text: str) -> str:
     """
     if _PLAIN_RESOURCE(text):
         return text
-    if len(text) > PART_BYTES or not (unknown := {each for each in text if _may_be_assigned(each)}):
+    if len(text) > PART_BYTES or "u" not in precis_kinds(text):
         return prepare_resource(text)
+    unknown = {each for each in text if _may_be_assigned(each)}
     stand_ins = dict.fromkeys(map(ord, unknown), _STAND_IN)
     prepared = prepare_resource(text.translate(stand_ins))
     written = (each for each in text if each in unknown or each == _STAND_IN)
@@ -123,25 +126,29 @@ def to_ascii(domain: Domain) -> str:
     """Return the domain as DNS, SNI and certificates spell it: with A-labels."""
     if domain.isascii():
         return domain
-    return ".".join(label if label.isascii() else idna.alabel(label).decode("ascii") for label in domain.split("."))
+    return ".".join(label if label.isascii() else to_a_label(label) for label in domain.split("."))
 
 
 def _prepare_name(text: str) -> str:
     """Prepare a name of labels, or an IPv4 address; both may be written in full-width characters."""
-    if len(_CONTEXTUAL(text)) > _MOST_CONTEXTUAL_IN_NAMES:
-        raise MalformedAddress(
-            f"the domainpart {_quote(text)} has more than {_MOST_CONTEXTUAL_IN_NAMES} digits or dots"
-        )
     try:
+        _check_contextual(text)
         if len(text) > _NAME_BYTES:
             _check_name_length(unicodedata.normalize("NFC", text).removesuffix("."))
-        labels = idna.uts46_remap(text, std3_rules=False).removesuffix(".").split(".")
+        labels = map_name(text).removesuffix(".").split(".")
         if labels[-1].isascii() and labels[-1].isdigit():
             return str(ipaddress.IPv4Address(".".join(labels)))
         _check_name_length(".".join(label if label.isascii() else f"xn--{label}" for label in labels))
-        return ".".join(map(_prepare_label, labels))
+        return _check_contextual(".".join(map(_prepare_label, labels)))
     except ValueError as error:  # IDNAError is a subclass
         raise MalformedAddress(f"the domainpart {_quote(text)} is not a domain: {_plain(str(error))}") from error
+
+
+def _check_contextual(name: str) -> str:
+    """Refuse a name with many of the code points that are judged by all others."""
+    if len(_CONTEXTUAL(name)) > _MOST_CONTEXTUAL_IN_NAMES:
+        raise ValueError(f"it has more than {_MOST_CONTEXTUAL_IN_NAMES} digits or dots")
+    return name
 
 
 def _check_name_length(shortest: str) -> None:
@@ -150,19 +157,41 @@ def _check_name_length(shortest: str) -> None:
         raise ValueError(f"it is longer than {_NAME_BYTES} bytes in its DNS form")
 
 
-@lru_cache(_MOST_LABELS)
+@lru_cache(MOST_LABELS)
 def _prepare_label(label: str) -> str:
     """Return the U-label of a mapped label, or the ASCII label if it has no U-label."""
-    if len(label) > _LABEL_BYTES:  # An A-label is longer than its U-label, never shorter.
-        raise ValueError(f"a label is longer than {_LABEL_BYTES} bytes")
-    if label.startswith("xn--"):
-        return idna.ulabel(label)
+    if len(label) > LABEL_BYTES:  # An A-label is longer than its U-label, never shorter.
+        raise ValueError(f"a label is longer than {LABEL_BYTES} bytes")
+    if label.startswith(PREFIX):
+        return _decode_label(label)
     if not label.isascii():
-        idna.alabel(label)  # checks the label, and the length of its A-label
+        _check_label(label)
+        if not fits_label(label):
+            raise ValueError(f"a label is longer than {LABEL_BYTES} bytes")
         return label
     if not _ASCII_LABEL(label):
         raise ValueError(f"{label!r} is not a label" if label else "a label is empty")
     return label
+
+
+def _decode_label(a_label: str) -> str:
+    """Return the U-label of an A-label; raise ValueError where it is not the one A-label of that (RFC 5891 §5.4)."""
+    u_label = from_a_label(a_label)
+    _check_label(u_label)
+    return u_label
+
+
+def _check_label(label: str) -> None:
+    """Raise ValueError where a label with characters beyond ASCII is not a U-label (RFC 5891 §5.4)."""
+    check_code_points(label)
+    if label.startswith("-") or label.endswith("-") or label[2:4] == "--":
+        raise ValueError("a label has hyphens at an end, or in third and fourth place")
+    if unicodedata.category(label[0]).startswith("M"):
+        raise ValueError("a label begins with a combining mark")
+    if not unicodedata.is_normalized("NFC", label):
+        raise ValueError("a label is not in Normalization Form C")
+    if not keeps_bidi_rule(label):
+        raise ValueError("a label breaks the Bidi Rule")
 
 
 def _prepare_ipv6(text: str) -> str:
@@ -181,7 +210,7 @@ def _enforce_local(text: str) -> str:
     """Apply RFC 7622 §3.3 to a localpart."""
     _check_input("localpart", text)
     try:
-        local = _username.enforce(text)
+        local = username.enforce(text)
     except UnicodeEncodeError as error:
         raise _disallowed("localpart", text, error) from error
     if forbidden := _FORBIDDEN_IN_LOCAL(local):
@@ -202,12 +231,12 @@ def _enforce_resource(text: str) -> str:
 def _enforce_opaque_string(text: str) -> str:
     """Apply OpaqueString; if it refuses, apply it to the text without the code points that Resourceprep drops."""
     try:
-        return _opaque_string.enforce(text)
+        return opaque_string.enforce(text)
     except UnicodeEncodeError:
         seen = visible(text)
         if seen == text:
             raise
-        return _opaque_string.enforce(seen)
+        return opaque_string.enforce(seen)
 
 
 def _prefer_stringprep(text: str, enforce: Callable[[str], str], fold: Callable[[str], str]) -> str:
@@ -215,7 +244,7 @@ def _prefer_stringprep(text: str, enforce: Callable[[str], str], fold: Callable[
     prepared = enforce(text)
     for spelling in dict.fromkeys((text, prepared)):  # Unicode 3.2 has no ẞ, only the ß that it becomes
         folded = fold(spelling)
-        if folded != prepared and _keeps(enforce, folded) and _is_stringprep(folded):
+        if folded != prepared and _keeps(enforce, folded) and is_stringprep(folded):
             return folded
     return prepared
 
@@ -229,19 +258,7 @@ def _keeps(enforce: Callable[[str], str], text: str) -> bool:
 
 def _map_nodeprep(text: str) -> str:
     """Fold case (B.2 of RFC 3454), drop and normalise (RFC 6122 §A.3, §A.4)."""
-    return normalised("".join(map(stringprep.map_table_b2, text)))
-
-
-def _is_stringprep(text: str) -> bool:
-    """Return whether stringprep allows a text that it has mapped; RFC 7622 forbids the rest of
-    its prohibited tables.
-    """
-    if any(stringprep.in_table_a1(c) or stringprep.in_table_c6(c) or stringprep.in_table_c7(c) for c in text):
-        return False
-    if not any(map(stringprep.in_table_d1, text)):  # else it contains right-to-left text (RFC 3454 §6)
-        return True
-    ends = stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])
-    return ends and not any(map(stringprep.in_table_d2, text))
+    return normalised(fold_case(text))
 
 
 def _check_input(part: str, text: str) -> None:
@@ -249,7 +266,7 @@ def _check_input(part: str, text: str) -> None:
     if not text:
         raise MalformedAddress(f"the {part} is empty")
     _check_length(part, text)
-    if any(unicodedata.category(character) == "Cn" for character in text):
+    if "u" in precis_kinds(text):
         raise MalformedAddress(f"the {part} {_quote(text)} contains an unassigned code point")
     if len(_CONTEXTUAL(text)) > _MOST_CONTEXTUAL:
         raise MalformedAddress(f"the {part} {_quote(text)} has more than {_MOST_CONTEXTUAL} digits or dots")

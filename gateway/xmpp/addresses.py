@@ -247,9 +247,10 @@ def readable_part(text: str) -> Address | None:
     The domain is the text behind the last at-sign, so `a@b@example.com` is somebody of example.com.
     """
     bare, domain = text.partition("/")[0], _written_domain(text)
-    for part in (bare, domain):
-        with suppress(MalformedAddress):
-            return Address.parse(part)
+    for part in dict.fromkeys((bare, domain)):
+        if part != text:
+            with suppress(MalformedAddress):
+                return Address.parse(part)
     return None
 
 

@@ -5,16 +5,18 @@ Resourceprep and Nodeprep (RFC 6122) use them for addresses, SASLprep (RFC 4013)
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from itertools import filterfalse
 from stringprep import in_table_b1
+
+_MAPPED_TO_NOTHING = re.compile("[" + "".join(filter(in_table_b1, map(chr, range(0x10000)))) + "]").sub
 
 
 def visible(text: str) -> str:
     """Return the text without the characters that are mapped to nothing (B.1): joiners, variation selectors, soft
     hyphens.
     """
-    return "".join(filterfalse(in_table_b1, text))
+    return _MAPPED_TO_NOTHING("", text)
 
 
 def normalised(text: str) -> str:

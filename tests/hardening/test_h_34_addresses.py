@@ -33,11 +33,11 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return call
 
     for owner, name in [
-        (address_parts._username, "enforce"),
-        (address_parts._opaque_string, "enforce"),
-        (address_parts.idna, "uts46_remap"),
-        (address_parts.idna, "alabel"),
-        (address_parts.idna, "ulabel"),
+        (address_parts.username, "enforce"),
+        (address_parts.opaque_string, "enforce"),
+        (address_parts, "map_name"),
+        (address_parts, "_decode_label"),
+        (address_parts, "_check_label"),
         (address_parts, "_map_nodeprep"),
         (address_parts, "normalised"),
     ]:

@@ -1,13 +1,12 @@
 """Elsewhere: why the last attempts between two domains failed, for an attempt that ends without a reason of its own.
 
 Dialback takes two connections. When the second one fails, the first may get no answer; its record then says what
-happened on the second. The table is bounded: the oldest failure is dropped first.
+happened on the second. The table is bounded, with a share for each domain: the oldest failure is dropped first.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
+from gateway.bounds.tables import Bounded, family
 from gateway.notices.attempts.records import Attempt, AttemptLog, Direction
 from gateway.notices.notices import Notice
 
@@ -22,17 +21,13 @@ class Elsewhere:
     """Remember the last failed attempt between any two domains, in each direction, from notices."""
 
     def __init__(self, most: int = MOST_WAYS) -> None:
-        self._most = most
-        self._failed: OrderedDict[StreamWay, Attempt] = OrderedDict()
+        self._failed: Bounded[StreamWay, Attempt] = Bounded(most)
 
     def notice(self, notice: Notice) -> None:
         """Keep an attempt that failed."""
         if isinstance(notice, Attempt) and notice.verdict.is_failure and notice.local and notice.remote:
             way = (notice.local, notice.remote, notice.direction)
-            self._failed[way] = notice
-            self._failed.move_to_end(way)
-            while len(self._failed) > self._most:
-                self._failed.popitem(last=False)
+            self._failed.put(way, notice, family(notice.remote))
 
     def said(self, attempt: AttemptLog) -> str:
         """Return how an attempt in the other direction failed, at most a minute before this one; empty if none did."""

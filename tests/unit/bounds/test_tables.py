@@ -28,6 +28,19 @@ def test_an_entry_that_is_put_again_or_touched_is_the_youngest() -> None:
     assert set(table) == {1, 2, 4}
 
 
+def test_the_first_to_go_is_the_oldest_of_the_most_crowded_cause() -> None:
+    table: Bounded[int, str] = Bounded(5)
+    assert table.first_to_go() is None
+    for key, cause in enumerate("abbab"):
+        table.put(key, "", cause)
+    assert table.first_to_go() == 1
+    table.touch(1)
+    assert table.first_to_go() == 2
+    table.pop(2)
+    table.pop(4)
+    assert table.first_to_go() == 0
+
+
 def test_who_floods_the_table_pushes_out_only_their_own() -> None:
     table: Bounded[str, int] = Bounded(10)
     for number in range(3):

@@ -190,6 +190,14 @@ def test_open_requests_are_bounded() -> None:
     assert stage.happened() == ["bounce 0 remote-server-timeout"]
 
 
+def test_the_domain_that_asks_most_makes_room() -> None:
+    stage = Stage(Handler([], "a", Handled))
+    stage.route.deliver(stanza(REQUEST.format("first").replace("far.test", "small.test")))
+    for number in range(MOST_OPEN):
+        stage.route.deliver(stanza(REQUEST.format(number)))
+    assert stage.happened() == ["bounce 0 remote-server-timeout"]
+
+
 @pytest.mark.parametrize("answer", [None, "Hello", 7, stanza(REPLY)])
 def test_what_is_no_answer_is_named_in_the_log(answer: Any, lines: list[str]) -> None:
     stage = Stage(Handler([], "a", lambda: answer))

@@ -221,7 +221,15 @@ class TestEveryText:
         "text", ["alice@example.com/phone", "a_b.c@xmpp-1.example.com/A b@c/d", "localhost", "a@sm"]
     )
     def test_ordinary_addresses_need_no_library(self, text: str) -> None:
-        libraries = ("idna", "stringprep", "unicodedata", "_username", "_opaque_string")
+        libraries = (
+            "map_name",
+            "check_code_points",
+            "unicodedata",
+            "username",
+            "opaque_string",
+            "fold_case",
+            "normalised",
+        )
         with mock.patch.multiple(address_parts, **dict.fromkeys(libraries)):
             assert Address.parse(text).full == text
 

@@ -1,0 +1,189 @@
+"""What the libraries say of each code point, asked once for each and remembered.
+
+The libraries judge a text in Python, one function call or more for each code point: a microsecond or two, each time.
+`Kinds` asks the same question once for each code point and keeps the answer, a letter, in a table; after that, the
+letters of a whole text are found in C. This decides speed only: the letters say what the libraries have said.
+"""
+
+from __future__ import annotations
+
+import re
+import stringprep
+import sys
+import unicodedata
+from collections.abc import Callable
+
+import idna
+from precis_i18n.derived import CONTEXTJ, CONTEXTO, FREE_PVAL, PVALID, derived_property
+from precis_i18n.unicode import UnicodeData
+
+_UNICODE = UnicodeData()
+
+
+class Kinds:
+    """The kind of each code point of a text, as a text of letters that is as long.
+
+    The table has a byte for each code point there is, so what strangers send cannot make it grow.
+    """
+
+    __slots__ = ("_letters", "_sort")
+
+    def __init__(self, sort: Callable[[str], str]) -> None:
+        """`sort` returns the letter of a character."""
+        self._sort = sort
+        self._letters = bytearray(sys.maxunicode + 1)
+
+    def __call__(self, text: str) -> str:
+        """Return the letters of a text."""
+        kinds = text.translate(self._letters)
+        if "\0" not in kinds:
+            return kinds
+        for character in set(text):
+            if not self._letters[ord(character)]:
+                self._letters[ord(character)] = ord(self._sort(character))
+        return text.translate(self._letters)
+
+
+def _precis_kind(character: str) -> str:
+    if unicodedata.category(character) == "Cn":
+        return "u"
+    if "\u0660" <= character <= "\u0669":
+        return "a"
+    if "\u06f0" <= character <= "\u06f9":
+        return "e"
+    if character == "\u30fb":
+        return "k"
+    return _PRECIS_LETTERS.get(derived_property(ord(character), _UNICODE)[0], "x")
+
+
+_PRECIS_LETTERS = {PVALID: "p", FREE_PVAL: "f", CONTEXTJ: "c", CONTEXTO: "c"}
+
+precis_kinds = Kinds(_precis_kind)
+"""Derived properties of RFC 8264 §8: p and f are PVALID and FREE_PVAL, x is disallowed, u is unassigned.
+
+The others depend on what is beside them: c on its neighbours; a, e and k (Arabic-Indic digits, the extended ones and
+the katakana middle dot) on the whole text, and not on their place in it.
+"""
+
+
+def _bidi_kind(character: str) -> str:
+    return _BIDI_LETTERS.get(unicodedata.bidirectional(character), "x")
+
+
+_BIDI_LETTERS = {"L": "l", "R": "r", "AL": "r", "AN": "a", "EN": "e", "NSM": "n"} | dict.fromkeys(
+    ("ES", "CS", "ET", "ON", "BN"), "o"
+)
+
+_bidi_kinds = Kinds(_bidi_kind)
+
+
+def keeps_bidi_rule(text: str) -> bool:
+    """Whether nothing runs from right to left in a text, or all does as the Bidi Rule wants it (RFC 5893 §2)."""
+    kinds = _bidi_kinds(text)
+    if "r" not in kinds and "a" not in kinds:
+        return True
+    core = kinds.rstrip("n")
+    return (
+        core[0] == "r"
+        and core[-1] in "rea"
+        and "l" not in core
+        and "x" not in core
+        and not ("e" in core and "a" in core)
+    )
+
+
+def _stringprep_kind(character: str) -> str:
+    if stringprep.in_table_a1(character) or stringprep.in_table_c6(character) or stringprep.in_table_c7(character):
+        return "x"
+    if stringprep.in_table_d1(character):
+        return "r"
+    return "l" if stringprep.in_table_d2(character) else "o"
+
+
+_stringprep_kinds = Kinds(_stringprep_kind)
+
+
+def is_stringprep(text: str) -> bool:
+    """Whether stringprep allows what it mapped; RFC 7622 keeps nothing of its other prohibited tables."""
+    kinds = _stringprep_kinds(text)
+    if "x" in kinds:
+        return False
+    return "r" not in kinds or (kinds[0] == kinds[-1] == "r" and "l" not in kinds)  # RFC 3454 §6
+
+
+def _case_kind(character: str) -> str:
+    return "k" if stringprep.map_table_b2(character) == character else "f"
+
+
+_case_kinds = Kinds(_case_kind)
+
+
+def fold_case(text: str) -> str:
+    """Map a text by table B.2 of RFC 3454."""
+    kinds = _case_kinds(text)
+    if "f" not in kinds:
+        return text
+    folded = {character: stringprep.map_table_b2(character) for character in _kind_of(text, kinds, "f")}
+    return "".join([folded.get(character, character) for character in text])
+
+
+def _kind_of(text: str, kinds: str, wanted: str) -> set[str]:
+    return {character for character, kind in zip(text, kinds, strict=True) if kind == wanted}
+
+
+def _name_kind(character: str) -> str:
+    try:
+        if _map_character(character) != character:
+            return "m"
+    except idna.IDNAError:
+        return "m"
+    precis = precis_kinds(character)
+    if precis in "aek":
+        return precis
+    if precis == "c":
+        return "j" if character in "\u200c\u200d" else "o"
+    if precis == "u":
+        return "x"
+    try:
+        idna.check_label(f"1{character}1")
+    except idna.IDNABidiError:  # the last of its rules, and one about the whole label
+        return "v"
+    except idna.IDNAError:
+        return "x"
+    return "s" if _UNICODE.hiragana_katakana_han_script(ord(character)) else "v"
+
+
+_name_kinds = Kinds(_name_kind)
+# m is changed or refused by the mapping of UTS 46; what it keeps is v where it is PVALID (RFC 5892), s where it is of a
+# script in which there may be middle dots, and x where the library has to say more. a, e and k are as above, and
+# j and o are joiners and others that depend on their neighbours.
+_BY_NEIGHBOURS = re.compile("[jo]")
+
+
+def map_name(text: str) -> str:
+    """Map a name as UTS 46 has it; raise IDNAError where it holds what that refuses."""
+    kinds = _name_kinds(text)
+    if "m" not in kinds:
+        return unicodedata.normalize("NFC", text)
+    try:
+        mapped = {character: _map_character(character) for character in _kind_of(text, kinds, "m")}
+    except idna.IDNAError:
+        return _map_character(text)  # which says where it is
+    return unicodedata.normalize("NFC", "".join([mapped.get(character, character) for character in text]))
+
+
+def _map_character(character: str) -> str:
+    return idna.uts46_remap(character, std3_rules=False)
+
+
+def check_code_points(label: str) -> None:
+    """Raise ValueError where a code point of a label may not be in it (RFC 5892)."""
+    kinds = _name_kinds(label)
+    if "x" in kinds or "m" in kinds:
+        idna.check_label(label)
+    if ("a" in kinds and "e" in kinds) or ("k" in kinds and "s" not in kinds):
+        raise ValueError("a label has digits or dots that may not be in it together with the rest")
+    for found in _BY_NEIGHBOURS.finditer(kinds):
+        check = idna.valid_contextj if found.group() == "j" else idna.valid_contexto
+        if not check(label, found.start()):
+            raise ValueError(f"U+{ord(label[found.start()]):04X} may not be in a label beside what it is beside")
