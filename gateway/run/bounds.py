@@ -43,13 +43,13 @@ most of these bounds; the following ones are fixed.
 
 
 class Row(NamedTuple):
-    """One table: what it holds, how much of it, who has a share, what happens at the bound, and where in the code it is."""
+    """One table: what it holds, how much of it, who has a share, what happens at the bound, and its module."""
 
     kept: str
     most: str
     share: str
     then: str
-    where: str  # the modules of the package
+    where: str  # the modules of the package that keep it
 
 
 TABLE = (
