@@ -14,6 +14,8 @@ from gateway.clients.login import MOST_COUNTED
 from gateway.clients.resumption import MOST_PARKED
 from gateway.federation.backoff import MOST_WAITS
 from gateway.federation.resumption import KEPT_SECONDS, MOST_BROKEN
+from gateway.filters.acquaintances import MOST_ACQUAINTANCES
+from gateway.filters.lists import MOST_DIGESTS
 from gateway.handlers.route import MOST_OPEN
 from gateway.handlers.subprotocols import MOST_REQUESTS
 from gateway.im.accounts import MOST_WAITING
@@ -28,8 +30,11 @@ from gateway.net.trust.revocations import MOST_LIST_BYTES
 from gateway.notices.attempts.elsewhere import MOST_WAYS
 from gateway.notices.attempts.known_keys import MOST_DOMAINS_WITH_KEYS, MOST_KEYS
 from gateway.notices.attempts.records import MOST_STEPS
+from gateway.operations.fates import MOST_DOMAINS as MOST_FATES
+from gateway.operations.fates import MOST_STRANGERS as MOST_FATES_OF_STRANGERS
 from gateway.operations.history import MOST_ATTEMPTS, MOST_DOMAINS, MOST_STRANGERS, MOST_UNDER_WAY
 from gateway.operations.http.events import MOST_READERS
+from gateway.operations.minutes import MOST_DOMAINS as MOST_HOURS
 from gateway.routing.requests import MOST_BYTES_EACH, MOST_EACH, MOST_OWN
 from gateway.xmpp.address_parts import MOST_LABELS
 from gateway.xmpp.addresses import MOST_ADDRESSES, ODD_BYTES
@@ -93,7 +98,7 @@ TABLE = (
     Row("addresses and domains whose rates, failures and complaints are counted", f"{MOST_CAUSES:,}", "",
         "the oldest is counted from the start",
         "bounds.tables net.listen.descriptors net.listen.connection_limits federation.crowded federation.verification"
-        " operations.log"),
+        " operations.log filters.conditions"),
     Row("failed logins that are counted, by address and by account", f"{MOST_COUNTED:,}", "address or account",
         "the oldest is counted from the start",
         "clients.login"),
@@ -129,6 +134,16 @@ TABLE = (
         "net.dns.questions"),
     Row("cached labels of names", f"{MOST_LABELS:,}", "", "labels not used recently are prepared again",
         "xmpp.address_parts"),
+    Row("how the last streams of a known domain fared", f"{MOST_FATES:,}", "domain with subdomains",
+        "the oldest is forgotten", "operations.fates"),
+    Row("how the last streams of an unknown domain fared", f"{MOST_FATES_OF_STRANGERS:,}", "address",
+        "the oldest is forgotten", "operations.fates"),
+    Row("domains whose last hour is counted by the minute", f"{MOST_HOURS:,}", "domain with subdomains",
+        "the oldest is counted from the start", "operations.minutes"),
+    Row("pairs of people who know each other, for filters", f"{MOST_ACQUAINTANCES:,}", "our account",
+        "the oldest are strangers again", "filters.acquaintances"),
+    Row("digests of senders, for lists that name people by digest", f"{MOST_DIGESTS:,}", "domain with subdomains",
+        "the oldest is computed again", "filters.lists"),
 )  # fmt: skip
 
 
