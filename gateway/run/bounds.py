@@ -15,7 +15,8 @@ from gateway.clients.resumption import MOST_PARKED
 from gateway.federation.backoff import MOST_WAITS
 from gateway.federation.resumption import KEPT_SECONDS, MOST_BROKEN
 from gateway.filters.acquaintances import MOST_ACQUAINTANCES
-from gateway.filters.lists import MOST_DIGESTS
+from gateway.filters.border import MOST_BEHIND, MOST_PLANS
+from gateway.filters.lists import MOST_DIGESTS, MOST_ENTRIES
 from gateway.handlers.route import MOST_OPEN
 from gateway.handlers.subprotocols import MOST_REQUESTS
 from gateway.im.accounts import MOST_WAITING
@@ -35,6 +36,7 @@ from gateway.operations.fates import MOST_STRANGERS as MOST_FATES_OF_STRANGERS
 from gateway.operations.history import MOST_ATTEMPTS, MOST_DOMAINS, MOST_STRANGERS, MOST_UNDER_WAY
 from gateway.operations.http.events import MOST_READERS
 from gateway.operations.minutes import MOST_DOMAINS as MOST_HOURS
+from gateway.outbox.records import OutboxLimits
 from gateway.routing.requests import MOST_BYTES_EACH, MOST_EACH, MOST_OWN
 from gateway.xmpp.address_parts import MOST_LABELS
 from gateway.xmpp.addresses import MOST_ADDRESSES, ODD_BYTES
@@ -98,7 +100,7 @@ TABLE = (
     Row("addresses and domains whose rates, failures and complaints are counted", f"{MOST_CAUSES:,}", "",
         "the oldest is counted from the start",
         "bounds.tables net.listen.descriptors net.listen.connection_limits federation.crowded federation.verification"
-        " operations.log filters.conditions"),
+        " operations.log filters.conditions filters.reports"),
     Row("failed logins that are counted, by address and by account", f"{MOST_COUNTED:,}", "address or account",
         "the oldest is counted from the start",
         "clients.login"),
@@ -140,6 +142,14 @@ TABLE = (
         "the oldest is forgotten", "operations.fates"),
     Row("domains whose last hour is counted by the minute", f"{MOST_HOURS:,}", "domain with subdomains",
         "the oldest is counted from the start", "operations.minutes"),
+    Row("pairs of domains whose rules are worked out", f"{MOST_PLANS:,}", "", "all are worked out again as needed",
+        "filters.border"),
+    Row("stanzas of one pair of domains behind one that a filter judges", f"{MOST_BEHIND:,}", "pair of domains",
+        "further ones are bounced: resource-constraint", "filters.border"),
+    Row("entries of one list for filters", f"{MOST_ENTRIES:,}", "", "further ones are left out, and this is logged",
+        "filters.lists"),
+    Row("stanzas that filters hold back", f"{OutboxLimits().withheld:,}, {OutboxLimits().withheld_each:,} each",
+        "sending domain", "further ones are bounced: resource-constraint", "outbox.statements"),
     Row("pairs of people who know each other, for filters", f"{MOST_ACQUAINTANCES:,}", "our account",
         "the oldest are strangers again", "filters.acquaintances"),
     Row("digests of senders, for lists that name people by digest", f"{MOST_DIGESTS:,}", "domain with subdomains",
