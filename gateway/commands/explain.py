@@ -43,7 +43,8 @@ def _state(name: str, explained: Mapping[str, Any]) -> Iterator[str]:
     peer = explained["peer"]
     if peer is not None:
         streams = f"{counted(peer['streams_in'], 'stream')} in, {peer['streams_out'] or 'none'} out"
-        yield f"{name}: {streams}, {counted(peer['queued'], 'stanza')} waiting"
+        oldest = f", the oldest for {duration(peer['oldest'])}" if peer["oldest"] else ""
+        yield f"{name}: {streams}, {counted(peer['queued'], 'stanza')} waiting{oldest}"
         if peer["state"] == "failing":
             times = f", {counted(peer['failures'], 'time')}" if peer["failures"] > 1 else ""
             yield f"it fails since {clock(peer['since'])}{times} ({peer['verdict']}): {harmless(peer['told'], 400)}"

@@ -151,6 +151,7 @@ def peers(answer: list[Mapping[str, Any]]) -> Iterator[str]:
             peer["streams_in"],
             peer["streams_out"],
             peer["queued"],
+            duration(peer["oldest"]) if peer["oldest"] else "",
             in_words(peer["they_to_us"]),
             in_words(peer["we_to_them"]),
             peer["verdict"],
@@ -159,7 +160,7 @@ def peers(answer: list[Mapping[str, Any]]) -> Iterator[str]:
         ]
         for peer in answer
     )
-    headings = ["domain", "state", "since", "in", "out", "waiting"]
+    headings = ["domain", "state", "since", "in", "out", "waiting", "oldest"]
     headings += ["they to us", "we to them", "verdict", "next try", "what happened"]
     return table(headings, rows, "no other domain has been seen since the service started")
 

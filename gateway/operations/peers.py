@@ -17,6 +17,7 @@ from gateway.federation.backoff import Backoff, target_of
 from gateway.federation.route import RemoteRoute
 from gateway.notices.attempts.proofs import Proofs, Proven
 from gateway.notices.attempts.records import Direction
+from gateway.operations.ages import Ages
 from gateway.operations.fates import DomainFate, Fate, Fates
 from gateway.operations.minutes import Minutes
 from gateway.operations.status_records import PeerStatus
@@ -60,6 +61,7 @@ class PeerSources:
     minutes: Minutes
     backoff: Backoff
     remote_routes: Mapping[DomainPair, RemoteRoute]
+    ages: Ages
 
     def waiting(self) -> dict[str, int]:
         """Return how many stanzas wait for each domain for which any do."""
@@ -201,6 +203,7 @@ class OtherDomains:
             streams_in=sum(each.direction is Direction.IN for each in streams),
             streams_out=sum(each.direction is Direction.OUT for each in streams),
             queued=self._queued.get(name, 0),
+            oldest=self._age(name),
             retry_in=self._waits.get(name),
             verdict=str(told.verdict) if told is not None else "",
             told=_told(told),
@@ -213,6 +216,11 @@ class OtherDomains:
             tls=proofs.tls if streams else "",
             hour=self._sources.minutes.hour(name),
         )
+
+    def _age(self, name: str) -> float | None:
+        """Return for how many seconds the oldest stanza has waited in the outbox, if any does."""
+        since = self._sources.ages.oldest.get(name) if name in self._queued else None
+        return max(0.0, round(self._now - since, 1)) if since is not None else None
 
     def _state(self, name: str, fate: DomainFate) -> PeerState:
         if name in self._failing:

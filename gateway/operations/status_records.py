@@ -64,8 +64,9 @@ class QueueStatus:
 class PeerStatus:
     """Another domain: its state and since when, its streams, what waits for it, and how the last attempt ended.
 
-    `failures` is how often in a row it failed. Proofs, TLS version and days of the certificate are the weakest of all
-    streams. `hour` has the bytes that passed in twenty equal parts of the last hour.
+    `oldest` is how many seconds the oldest stanza has waited in the outbox, `failures` how often in a row it failed.
+    Proofs, TLS version and days of the certificate are the weakest of all streams. `hour` has the bytes that passed in
+    twenty equal parts of the last hour.
     """
 
     domain: str
@@ -74,6 +75,7 @@ class PeerStatus:
     streams_in: int
     streams_out: int
     queued: int
+    oldest: float | None
     retry_in: float | None
     verdict: str
     told: str

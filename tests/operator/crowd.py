@@ -27,6 +27,7 @@ from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Notice, StanzaBounced
 from gateway.operations import findings
+from gateway.operations.ages import Ages
 from gateway.operations.control.operator import Operator
 from gateway.operations.fates import Fates
 from gateway.operations.history import History
@@ -140,6 +141,7 @@ class Crowd:
         self.routes: dict[DomainPair, Any] = {}
         self.backoff = Backoff(Waits(), self.chance)
         self.known_keys = KnownKeys(self.clock.now)
+        self.keeper = Keeper(None, self.clock.now)
         self._number = 0
         self._live_a_day(list(zip(names(count), kinds(count), strict=True)))
         own = [
@@ -161,7 +163,11 @@ class Crowd:
             GONE: SimpleNamespace(session=None, kept_by_pair={}),
         }
         self.peers = PeerSources(
-            fates=self.fates, minutes=self.minutes, backoff=self.backoff, remote_routes=self.routes
+            fates=self.fates,
+            minutes=self.minutes,
+            backoff=self.backoff,
+            remote_routes=self.routes,
+            ages=Ages(self.keeper),
         )
         self.troubles = Troubles(
             [
@@ -178,7 +184,7 @@ class Crowd:
                 history=self.history,
                 identities=self.identities,
                 components=self.components,
-                keeper=Keeper(None, self.clock.now),
+                keeper=self.keeper,
                 peers=self.peers,
                 started_at=self.clock.now() - 90_000,
                 connections=lambda: self.connections,

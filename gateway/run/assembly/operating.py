@@ -10,6 +10,7 @@ from functools import partial
 from gateway.clients.people import People
 from gateway.net.connection.protocol import StreamProtocol
 from gateway.operations import findings
+from gateway.operations.ages import Ages
 from gateway.operations.control.door import ControlDoor
 from gateway.operations.control.filters import FilterCommands
 from gateway.operations.control.operator import Operator, Steered
@@ -81,7 +82,10 @@ def observe(
     fates = Fates(now)
     minutes = Minutes(now, totals=lambda: metrics.totals(), connections=connections)
     nameservers = federation.resolver.nameservers
-    peers = PeerSources(fates=fates, minutes=minutes, backoff=routing.backoff, remote_routes=routing.routes.by_pair)
+    ages = Ages(routing.keeper)
+    peers = PeerSources(
+        fates=fates, minutes=minutes, backoff=routing.backoff, remote_routes=routing.routes.by_pair, ages=ages
+    )
     troubles = Troubles(
         [
             lambda: findings.ports(shared.endpoints.missing),
@@ -116,6 +120,7 @@ def observe(
         board.subscribe(reader.notice, *reader.KINDS)
     looks = [
         Look(lambda: minutes.read(sum(peers.waiting().values()))),
+        Look(ages.read),
         Look(nameservers.look),
         Look(lambda: _look_at(people.store), every=_STORE_ROUNDS),
         Look(troubles.now),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +143,45 @@ def test_explain_shows_steps_side_and_remedy(config: Path, capsys: pytest.Captur
     assert "required: a valid certificate for old.test" in out
     assert "whose side:    theirs" in out
     assert "remedy:        Its owner must renew the certificate" in out
+
+
+def test_a_stream_that_was_accepted_and_then_closed_over_something_is_a_failure(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found: list[Any] = []
+    log = AttemptLog(found.append, lambda: 0.0, 1, Direction.OUT, local="im.test", remote="old.test")
+    log.end(Verdict.ESTABLISHED)
+    log.stream_ended(10, 20, "policy-violation: you are on our list", Verdict.CLOSED_BY_PEER)
+    attempt = replace(found[-1].attempt, ended=found[-1].ending)
+    with service(config, explain=lambda domain: KNOWN | {"attempts": [attempt_record(attempt)]}):
+        assert main(["explain", "old.test", "--config", str(config)]) == SOMETHING_IS_WRONG
+    out = capsys.readouterr().out
+    assert "it ended:      after 0 s (closed-by-peer): policy-violation: you are on our list" in out
+    assert "whose side:    theirs" in out
+
+
+def test_peers_that_fail_are_an_exit_status(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    peer = {
+        "domain": "old.test",
+        "state": "failing",
+        "since": 0,
+        "streams_in": 0,
+        "streams_out": 0,
+        "queued": 3,
+        "oldest": 7300,
+        "they_to_us": "none",
+        "we_to_them": "none",
+        "verdict": "no-answer",
+        "retry_in": 5,
+        "told": "nothing came back",
+    }
+    with service(config, peers=lambda: [peer]):
+        assert main(["peers", "--config", str(config)]) == SOMETHING_IS_WRONG
+    assert re.search(
+        r"old.test +failing .* 3 +2 h 1 min .*no-answer +in 5 s +nothing came back", capsys.readouterr().out
+    )
+    with service(config, peers=lambda: [peer | {"state": "quiet"}]):
+        assert main(["peers", "--config", str(config)]) == 0
 
 
 def test_json_is_the_answer_as_it_came(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,3 +98,16 @@ def test_components_are_found_under_their_own_domain(history: History) -> None:
     log.local = "bridge.test"
     log.end(Verdict.WRONG_SECRET)
     assert [attempt.verdict for attempt in history.of("bridge.test")] == [Verdict.WRONG_SECRET]
+
+
+def test_how_a_stream_ended_is_kept_with_its_attempt_and_its_steps(history: History) -> None:
+    log = begin(history, "far.test")
+    log.step(AttemptStep.CONNECT, "to 192.0.2.1:5269")
+    log.end(Verdict.ESTABLISHED)
+    log.stanzas("went out")
+    log.stream_ended(10, 20, "policy-violation: you are on our list", Verdict.CLOSED_BY_PEER)
+    [kept] = history.of("far.test")
+    assert [step.step for step in kept.steps] == [AttemptStep.CONNECT, AttemptStep.FIRST_STANZA]
+    assert (kept.verdict, kept.outcome) == (Verdict.ESTABLISHED, Verdict.CLOSED_BY_PEER)
+    assert kept.what_happened == "policy-violation: you are on our list"
+    assert [each.number for each in history.failures()] == [kept.number]

@@ -12,9 +12,13 @@ from gateway.federation.backoff import Backoff, Waits
 from gateway.notices.attempts.proofs import Proofs
 from gateway.notices.attempts.records import AttemptLog, Direction
 from gateway.notices.attempts.verdicts import Verdict
+from gateway.operations.ages import Ages
 from gateway.operations.fates import Fates
 from gateway.operations.minutes import Minutes
 from gateway.operations.peers import OtherDomains, PeerOrder, PeerSources
+from gateway.outbox.keeper import Keeper
+from gateway.outbox.memory import MemoryOutbox
+from gateway.outbox.records import OutboxLimits
 from gateway.xmpp.addresses import Domain, DomainPair
 from tests.unit.operations.test_status import Fixed
 
@@ -31,6 +35,8 @@ class Neighbourhood:
         self.minutes = Minutes(self.clock.seconds, totals=dict, connections=list)
         self.routes: dict[DomainPair, Any] = {}
         self.backoff = Backoff(Waits(), Fixed())  # type: ignore[arg-type]
+        self.keeper = Keeper(None, self.clock.seconds)
+        self.ages = Ages(self.keeper)
         self._number = 0
 
     def stream(
@@ -61,7 +67,13 @@ class Neighbourhood:
         return AttemptLog(self.fates.notice, self.clock.seconds, self._number, direction, remote=name)
 
     def now(self) -> OtherDomains:
-        sources = PeerSources(fates=self.fates, minutes=self.minutes, backoff=self.backoff, remote_routes=self.routes)
+        sources = PeerSources(
+            fates=self.fates,
+            minutes=self.minutes,
+            backoff=self.backoff,
+            remote_routes=self.routes,
+            ages=self.ages,
+        )
         return OtherDomains(sources, sources.waiting(), self.clock.seconds(), self.clock.seconds())
 
 
@@ -138,3 +150,17 @@ def test_a_domain_that_was_forgotten_is_counted_nowhere() -> None:
         found.fail(f"p{number}.test")
     domains = found.now()
     assert (len(domains), domains.counts) == (3, {"failing": 3})
+
+
+def test_the_age_of_the_oldest_stanza_that_waits_is_read_from_the_outbox(around: Neighbourhood) -> None:
+    around.keeper.outbox = outbox = MemoryOutbox(limits=OutboxLimits(bytes=10_000))
+    for sender, accepted in (("im.test", 20.0), ("bridge.test", 10.0)):
+        outbox.put(DomainPair(Domain(sender), Domain("stuck.test")), [b"<message/>"], accepted=accepted, expires=1e9)
+    around.clock.advance(100)
+    ages = Ages(around.keeper)
+    ages.read()
+    assert ages.oldest == {"stuck.test": 10.0}
+    around.ages = ages
+    stuck = around.now().find("stuck.test")
+    assert stuck is not None
+    assert stuck.oldest == around.clock.seconds() - 10

@@ -13,6 +13,7 @@ from gateway.net.certificates.judge import NO_CERTIFICATE
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Notice
+from gateway.operations.ages import Ages
 from gateway.operations.fates import Fates
 from gateway.operations.history import History
 from gateway.operations.minutes import Minutes
@@ -104,6 +105,7 @@ def read(gateway: GatewayAtRest) -> StatusReader:
             minutes=gateway.minutes,
             backoff=gateway.backoff,
             remote_routes=gateway.remote_routes,
+            ages=Ages(gateway.keeper),
         ),
         started_at=gateway.started_at,
         connections=gateway.connections,

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 
 from gateway.features.handshake import AttachComponent
 from gateway.notices.attempts.narration import ComponentNarrator, Narrator, features_in_words
-from gateway.notices.attempts.records import Attempt, AttemptLog, AttemptStep, Direction, FurtherPair, Kind
+from gateway.notices.attempts.records import Attempt, AttemptLog, AttemptStep, Direction, FurtherPair, Kind, StreamEnded
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Level, Notice
 from gateway.stream.events import (
@@ -268,3 +268,26 @@ def test_a_further_pair_is_told_by_itself(event: PairVerified | PairRefused, lev
     assert isinstance(notice, FurtherPair)
     assert (notice.level, notice.sentence) == (level, sentence)
     assert scene.narrator.last_error == ""
+
+
+@pytest.mark.parametrize(
+    ("end", "verdict"),
+    [
+        (
+            StreamErrorReceived(condition=StreamCondition.POLICY_VIOLATION, text="you are on our list"),
+            Verdict.CLOSED_BY_PEER,
+        ),
+        (StreamErrorReceived(condition=StreamCondition.HOST_UNKNOWN, text=""), Verdict.CLOSED_BY_PEER),
+        (StreamErrorReceived(condition=StreamCondition.SYSTEM_SHUTDOWN, text=""), Verdict.ENDED),
+        (StreamErrorReceived(condition=StreamCondition.CONNECTION_TIMEOUT, text="idle"), Verdict.ENDED),
+        (we_end_it(StreamCondition.POLICY_VIOLATION), Verdict.REFUSED_BY_US),
+        (we_end_it(StreamCondition.SYSTEM_SHUTDOWN), Verdict.ENDED),
+        (CloseTransport(error=None), Verdict.ENDED),
+    ],
+)
+def test_an_established_stream_keeps_how_it_ended(end: Any, verdict: Verdict) -> None:
+    scene = Scene().happened(PairVerified(pair=PAIR, means=Means.EXTERNAL), NegotiationCompleted(), end)
+    scene.lost("the connection was closed")
+    [ended] = [notice for notice in scene.notices if isinstance(notice, StreamEnded)]
+    assert ended.verdict is verdict
+    assert (ended.level is Level.WARN) == verdict.is_failure
