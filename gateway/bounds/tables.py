@@ -186,6 +186,14 @@ class Seldom:
         return None
 
 
+def charged(paid_until: float, cost: float, *, holds: float, now: float) -> float:
+    """Return until when a bucket is paid for after a charge of `cost` seconds.
+
+    The bucket fills up steadily and holds what is due in `holds` seconds; paid for beyond `now`, it is in debt.
+    """
+    return max(paid_until, now - holds) + cost
+
+
 class Rates:
     """A limit on how often each cause may do something: a bucket that holds one minute's worth
     and fills up steadily.
@@ -198,8 +206,7 @@ class Rates:
         """Return whether the cause may do it once more now; 0 a minute means unlimited. Refusals are not counted."""
         if not per_minute:
             return True
-        paid_until = self._paid_until.get(cause)
-        before = now - 60 if paid_until is None else max(paid_until, now - 60)
+        before = charged(self._paid_until.get(cause) or now - 60, 0, holds=60, now=now)
         after = before + 60 / per_minute
         allowed = after <= now
         self._paid_until.put(cause, after if allowed else before)

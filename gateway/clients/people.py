@@ -41,7 +41,7 @@ from gateway.stream.profiles import Profile, client_profile
 from gateway.stream.sessions import Connection
 from gateway.timing.reactor import IReactor
 from gateway.xmpp.addresses import Address, Domain
-from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.errors import Misuse, StreamCondition, StreamError
 
 _THREADS = 2  # for salted hashes: as many logins at a time as do not slow down everything else
 
@@ -118,7 +118,8 @@ class People(Service):
 
     def session(self, connection: Connection) -> ClientSession:
         """Return the session for a new connection on a client port."""
-        assert self._services is not None
+        if self._services is None:
+            raise Misuse("there is no domain with accounts")
         return ClientSession(connection, self._services, self._attempt())
 
     def close_account(self, account: Address) -> int:

@@ -46,7 +46,7 @@ from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import MalformedAddress, StanzaError, StreamCondition, StreamError
+from gateway.xmpp.errors import MalformedAddress, Misuse, StanzaError, StreamCondition, StreamError
 from gateway.xmpp.namespaces import PING
 from gateway.xmpp.stanzas import CONTENT, Stanza
 
@@ -187,12 +187,17 @@ class ClientSession:
         return self.client if self.client is not None and self.client.owner is self else None
 
     @property
+    def _own_client(self) -> Client:
+        if (client := self._owned) is None:
+            raise Misuse("this stream has no client of its own")
+        return client
+
+    @property
     def _facts(self) -> ClientFacts:
         return ClientFacts.of(self.connection.stream.facts)
 
     def _established(self, _: NegotiationCompleted) -> None:
-        client = self._owned
-        assert client is not None
+        client = self._own_client
         self._liveness = Liveness(self.connection, self._services.clock, self._ask_for_life)
         client.attach(self.connection)
 
@@ -214,8 +219,7 @@ class ClientSession:
     # -- stream management -------------------------------------------------------------------------------------------
 
     def _grant_management(self, order: GrantManagement) -> None:
-        client = self._owned
-        assert client is not None
+        client = self._own_client
         client.manage()
         if not order.resumable:
             self._answer(ManagementGranted())

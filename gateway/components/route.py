@@ -49,7 +49,7 @@ from gateway.stream.sessions import Connection, Ending
 from gateway.timing.timers import Timer
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.errors import Misuse, StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import PING
 from gateway.xmpp.stanzas import CONTENT, AddressedStanza
 
@@ -150,12 +150,11 @@ class ComponentRoute:
 
     def sending(self, batch: Sequence[AddressedStanza]) -> bytes:
         """Record a batch that is being written; return its bytes."""
-        assert self.session is not None
         data = b"".join([stanza.raw for stanza in batch])
         for stanza in batch:
             if stanza.name == "iq" and stanza.is_request:
                 self._router.requests.asked(self, stanza)
-        self.session.written.add(len(batch), self._clock.seconds())
+        self._attached.written.add(len(batch), self._clock.seconds())
         return self._counted(batch, data)
 
     def _counted(self, batch: Sequence[AddressedStanza], data: bytes) -> bytes:
@@ -254,13 +253,11 @@ class ComponentRoute:
 
     def room(self) -> Deferred[None] | None:
         """As `BacklogsOwner.room`."""
-        assert self.session is not None
-        return self.session.room()
+        return self._attached.room()
 
     def write_kept(self, batch: Sequence[AddressedStanza]) -> Collection[AddressedStanza]:
         """As `BacklogsOwner.write_kept`: what is kept is not lost with the stream, so no doubt about it is noted."""
-        assert self.session is not None
-        self.session.write(self._counted(batch, b"".join([stanza.raw for stanza in batch])))
+        self._attached.write(self._counted(batch, b"".join([stanza.raw for stanza in batch])))
         return ()
 
     def write_follower(self, stanza: AddressedStanza) -> None:
@@ -270,12 +267,11 @@ class ComponentRoute:
 
     def ask(self, resource: str, answered: Callable[[], None]) -> None:
         """As `BacklogsOwner.ask`: in the component's own name, since no other domain's is ours to use."""
-        assert self.session is not None
         sender = Address.make("", self.domain, resource).full
         attributes = {"type": "get", "id": resource, "from": sender, "to": self.domain}
         ping = AddressedStanza.from_element(Element(CONTENT, "iq", attributes, [Element(PING, "ping")]))
         self._router.own_questions.ask(ping, lambda _: answered())
-        self.session.write(ping.raw)
+        self._attached.write(ping.raw)
 
     def doubted(self, count: int) -> None:
         """As `BacklogsOwner.doubted`."""
@@ -293,6 +289,12 @@ class ComponentRoute:
     def caught_up(self) -> None:
         """As `BacklogsOwner.caught_up`."""
         self.outflow.divert(False)
+
+    @property
+    def _attached(self) -> Attachable:
+        if self.session is None:
+            raise Misuse(f"no component is attached for {self.domain}")
+        return self.session
 
     # -- who is attached ---------------------------------------------------------------------------------------------
 
@@ -349,8 +351,7 @@ class ComponentRoute:
         return candidate
 
     def _replace(self) -> None:
-        old = self.session
-        assert old is not None
+        old = self._attached
         now = self._clock.seconds()
         is_settled = self._settled_until is not None and now < self._settled_until
         self._settled_until = now + SETTLED_SECONDS
@@ -365,13 +366,13 @@ class ComponentRoute:
     def _keep(self) -> None:
         """Refuse the candidate although the attached connection gave no sign of life."""
         candidate = self._stop_waiting()
-        assert candidate is not None
         self._tell(
             "a second connection was refused: the first one gives no sign of life, but took over from another"
             " less than an hour ago, so two processes seem to run; stop one of them",
             Level.WARN,
         )
-        candidate.refuse()
+        if candidate is not None:
+            candidate.refuse()
 
     def _take(self, session: Attachable) -> None:
         self.session = session

@@ -123,12 +123,12 @@ def _read_handler(reading: Reading, key: KeyPath, domain: Domain, table: dict[st
 def load_handler(name: str) -> Callable[..., Any]:
     """Return the ILocalHandler factory with a dotted name; the ValueError says why there is none."""
     try:
-        factory = namedAny(name)
+        factory: Callable[..., Any] = namedAny(name)
     except Exception as error:  # the operator's module may raise anything when it is imported
         raise ValueError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(factory) or not ILocalHandler.implementedBy(factory):
         raise ValueError(f"{name} is not a handler factory: it must be a class with @implementer(ILocalHandler)")
-    return factory  # type: ignore[no-any-return]
+    return factory
 
 
 def misfit(factory: Callable[..., Any], options: Mapping[str, Any]) -> str:

@@ -157,7 +157,7 @@ def _all_parsed(reading: Reading, key: KeyPath, texts: Any, parse: Callable[[str
 
 def _factory(reading: Reading, key: KeyPath, name: str, options: Mapping[str, Any]) -> Callable[..., Any] | None:
     try:
-        factory = namedAny(name)
+        factory: Callable[..., Any] = namedAny(name)
     except Exception as error:  # whatever a module of the operator's raises while it is imported
         reading.wrong((*key, "then"), f"{name} cannot be imported: {type(error).__name__}: {error}")
         return None
@@ -166,7 +166,7 @@ def _factory(reading: Reading, key: KeyPath, name: str, options: Mapping[str, An
         return None
     if problem := misfit(factory, options):
         reading.wrong((*key, "options"), f"{name} does not accept them: {problem}")
-    return factory  # type: ignore[no-any-return]
+    return factory
 
 
 def _check_marks(reading: Reading, rules: Any) -> None:

@@ -6,6 +6,8 @@ once the bucket is no longer in debt.
 
 from __future__ import annotations
 
+from gateway.bounds.tables import charged
+
 BURST_SECONDS = 1.0
 
 
@@ -18,5 +20,5 @@ class Pace:
 
     def took(self, count: int, now: float) -> float:
         """Count stanzas that have come; return the seconds for which nothing more is read."""
-        self._paid_until = max(self._paid_until, now - BURST_SECONDS) + count / self._per_second
+        self._paid_until = charged(self._paid_until, count / self._per_second, holds=BURST_SECONDS, now=now)
         return max(0.0, self._paid_until - now)

@@ -63,7 +63,7 @@ class Subprotocols:
 def _let_wokkel_be_imported() -> None:
     """COMPAT Wokkel 18.0.0: most of its modules import this name, which Twisted 25 dropped; remove when not needed."""
     if not hasattr(compat, "_PY3"):
-        compat._PY3 = True  # type: ignore[attr-defined]
+        compat._PY3 = True  # type: ignore[attr-defined]  # it is ours to add
 
 
 @implementer(IXMPPHandlerCollection)

@@ -21,7 +21,7 @@ from gateway.storage.interfaces import IStore
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import Misuse, StanzaCondition, StanzaError
-from gateway.xmpp.stanzas import AddressedStanza, SentStanza, Stanza, check_iq, result_reply
+from gateway.xmpp.stanzas import AddressedStanza, SentStanza, Stanza, check_iq, payload_of, result_reply
 
 
 class Audience(Enum):
@@ -47,9 +47,7 @@ class Request:
         self.resource = resource
         self.stanza = stanza
         self._router = router
-        payload = stanza.element.first()
-        assert payload is not None
-        self.payload = payload
+        self.payload = payload_of(stanza)
 
     @property
     def client(self) -> Resource:
@@ -114,8 +112,7 @@ class Services:
         """Answer a request to an address without an account as any account answers a stranger; raise StanzaError."""
         if (problem := check_iq(stanza)) is not None:
             raise problem
-        payload = stanza.element.first()
-        assert payload is not None
+        payload = payload_of(stanza)
         service = self._find(stanza, payload)
         if service.of_nobody is None:
             raise StanzaError(service.refusal)

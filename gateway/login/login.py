@@ -105,7 +105,7 @@ class Visit:
         targets = list(resolution.targets)
         while True:
             dialled = await dial(login_tools.reactor, targets, self._protocol, note=self._step)
-            session = dialled.protocol.session  # type: ignore[attr-defined]
+            session = dialled.protocol.session
             assert isinstance(session, LoginSession)
             try:
                 self._session = session

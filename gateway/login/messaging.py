@@ -16,7 +16,7 @@ from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import GatewayError, StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import DISCO_INFO, PING, ROSTER, STANZA_ERRORS
-from gateway.xmpp.stanzas import CONTENT, AddressedStanza, Stanza, check_iq, error_reply, result_reply
+from gateway.xmpp.stanzas import CONTENT, AddressedStanza, Stanza, check_iq, error_reply, payload_of, result_reply
 
 ANSWER_SECONDS = 30.0
 MOST_CONTACTS_SEEN = 10_000
@@ -166,8 +166,7 @@ class Messaging:
     def _answer(self, stanza: Stanza) -> Element | None:
         if (problem := check_iq(stanza)) is not None:
             raise problem
-        payload = stanza.element.first()
-        assert payload is not None
+        payload = payload_of(stanza)
         match stanza.type, payload.namespace, payload.name:
             case "set", namespace, "query" if namespace == ROSTER and self._is_our_server(stanza.from_):
                 self._push(payload)

@@ -47,6 +47,17 @@ class Notice:
         return ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class DomainNotice(Notice):
+    """A record of what another domain can cause, any number of times."""
+
+    domain: str
+
+    @property
+    def cause(self) -> str:
+        return family(self.domain)
+
+
 Publish = Callable[[Notice], None]
 
 
@@ -161,22 +172,17 @@ class LoopLag(Notice):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaybeLost(Notice):
+class MaybeLost(DomainNotice):
     """Stanzas were written to a connection that was not closed properly, and may not have arrived.
 
     The first of them was written `seconds` before the end, for which `reason` is given.
     """
 
-    domain: str
     count: int
     seconds: float
     reason: str
 
     level = Level.WARN
-
-    @property
-    def cause(self) -> str:
-        return family(self.domain)
 
     @property
     def sentence(self) -> str:
@@ -187,17 +193,12 @@ class MaybeLost(Notice):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TakenForDelivered(Notice):
+class TakenForDelivered(DomainNotice):
     """Kept stanzas count as delivered without a proof: they were written long ago, and the connection still stands."""
 
-    domain: str
     count: int
 
     level = Level.WARN
-
-    @property
-    def cause(self) -> str:
-        return family(self.domain)
 
     @property
     def sentence(self) -> str:
@@ -208,17 +209,12 @@ class TakenForDelivered(Notice):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TooMuch(Notice):
+class TooMuch(DomainNotice):
     """More is sent to a domain than may wait for it: from now on stanzas are answered with an error."""
 
-    domain: str
     why: str
 
     level = Level.WARN
-
-    @property
-    def cause(self) -> str:
-        return family(self.domain)
 
     @property
     def sentence(self) -> str:
@@ -251,15 +247,10 @@ class OutboxChanged(Notice):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SentAgain(Notice):
+class SentAgain(DomainNotice):
     """Stanzas were not acknowledged when a connection broke, and are sent again."""
 
-    domain: str
     count: int
-
-    @property
-    def cause(self) -> str:
-        return family(self.domain)
 
     @property
     def sentence(self) -> str:

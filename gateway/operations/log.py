@@ -204,7 +204,7 @@ def _time(event: LogEvent) -> str:
 
 
 def _level(event: LogEvent) -> str:
-    return event.get("log_level", LogLevel.info).name  # type: ignore[no-any-return]
+    return str(event.get("log_level", LogLevel.info).name)
 
 
 def _message(event: LogEvent) -> str:

@@ -30,7 +30,7 @@ class HeaderLacking:
         if self._held is None:
             return data
         data = self._held + data
-        start = _START.match(data).end()  # type: ignore[union-attr]
+        start = _START.match(data).end()  # type: ignore[union-attr]  # it always matches
         if _ERROR.match(data, start):
             self._held = None
             self.is_lacking = True

@@ -278,7 +278,7 @@ class Codec:
         may_borrow = self._may_borrow
         try:
             while len(items) != at_most and not self._ended:
-                self._position = _WHITESPACE.match(buffer, self._position).end()  # type: ignore[union-attr]
+                self._position = _WHITESPACE.match(buffer, self._position).end()  # type: ignore[union-attr]  # it always matches
                 if self._position >= passed:
                     self.budget.check_size(len(buffer) - self._position)
                     break

@@ -112,7 +112,7 @@ def tags(raw: bytes) -> Iterator[bytes]:
 
 def attributes(tag: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the attributes of a start tag, names and values as written; stop early if it is not well-formed."""
-    position = _TAG_NAME.match(tag).end()  # type: ignore[union-attr]
+    position = _TAG_NAME.match(tag).end()  # type: ignore[union-attr]  # it always matches
     while attribute := _ATTRIBUTE.match(tag, position):
         yield attribute[1], attribute[2][1:-1]
         position = attribute.end()

@@ -367,6 +367,14 @@ def result_reply(stanza: AddressedStanza, payload: Element | None = None) -> Add
     return AddressedStanza.from_element(Element(CONTENT, "iq", attributes, [payload] if payload is not None else []))
 
 
+def payload_of(request: Stanza) -> Element:
+    """Return the one child of a request that `check_iq` has passed."""
+    payload = request.element.first()
+    if payload is None:
+        raise Misuse(f"{request} has no child")
+    return payload
+
+
 def check_iq(stanza: Stanza) -> StanzaError | None:
     """Return the error for an iq that breaks RFC 6120 §8.2.3 (id, type, number of payloads), or None."""
     if stanza.id is None:

@@ -246,7 +246,7 @@ class Connector:
             try:
                 build = partial(self._protocol, new_session=new_session, facts=facts, only_questions=only_questions)
                 dialled = await self._dial(this.target, attempt, build, steps, share)
-                protocol: StreamProtocol = dialled.protocol  # type: ignore[assignment]
+                protocol = dialled.protocol
                 session = _session_of(protocol)
                 return await self._negotiated(protocol, session, pair, share)
             except DiallingFailed as failure:
@@ -302,8 +302,8 @@ class Connector:
         return resolution
 
     async def _dial(
-        self, target: Target, attempt: AttemptLog, build: Build, steps: list[str], share: _Share
-    ) -> Dialled:
+        self, target: Target, attempt: AttemptLog, build: Build[StreamProtocol], steps: list[str], share: _Share
+    ) -> Dialled[StreamProtocol]:
         attempt.doing(f"connecting to {target.host} port {target.port}")
         dialling = Deferred.fromCoroutine(
             dial(
@@ -375,7 +375,7 @@ def _facts(pair: DomainPair, this: AddressTry, resuming: BrokenStream | None) ->
     )
 
 
-def _ending(this: AddressTry, session: OutboundSession, dialled: Dialled) -> TryEnding:
+def _ending(this: AddressTry, session: OutboundSession, dialled: Dialled[StreamProtocol]) -> TryEnding:
     """Return how an attempt ended that had a connection."""
     record, narrator, facts = session.attempt.record, session.narrator, session.facts
     assert record is not None

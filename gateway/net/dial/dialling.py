@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
@@ -34,17 +34,18 @@ from gateway.xmpp.errors import DiallingFailed
 ATTEMPT_DELAY = 0.25
 ATTEMPT_SECONDS = 10.0
 
-Build = Callable[[Target], Protocol]
+ProtocolT = TypeVar("ProtocolT", bound=Protocol)
+Build = Callable[[Target], ProtocolT]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dialled:
+class Dialled(Generic[ProtocolT]):
     """An open connection: its protocol, its target, and everything tried before it.
 
     `untried` are the addresses of the same target that did not fail: another server may answer there.
     """
 
-    protocol: Protocol
+    protocol: ProtocolT
     target: Target
     address: str
     steps: tuple[str, ...]
@@ -54,12 +55,12 @@ class Dialled:
 async def dial(
     reactor: IReactor,
     targets: Sequence[Target],
-    build: Build,
+    build: Build[ProtocolT],
     *,
     note: Note = lambda step: None,
     attempt_delay: float = ATTEMPT_DELAY,
     attempt_seconds: float = ATTEMPT_SECONDS,
-) -> Dialled:
+) -> Dialled[ProtocolT]:
     """Connect to the first target that accepts; `build` makes the protocol for the connection that won.
 
     Raise DiallingFailed if no address accepted a connection. It is `permanent` if none of the targets came from a
@@ -90,11 +91,17 @@ async def dial(
     raise DiallingFailed(sentence, permanent=permanent, steps=steps, silent=silent)
 
 
-class Race:
+class Race(Generic[ProtocolT]):
     """The attempts to connect to one target."""
 
     def __init__(
-        self, reactor: IReactor, target: Target, build: Build, say: Note, attempt_delay: float, attempt_seconds: float
+        self,
+        reactor: IReactor,
+        target: Target,
+        build: Build[ProtocolT],
+        say: Note,
+        attempt_delay: float,
+        attempt_seconds: float,
     ) -> None:
         self._reactor = reactor
         self._target = target
@@ -108,9 +115,9 @@ class Race:
         self._ahead = deque(dict.fromkeys(target.addresses))
         self._attempts: dict[str, Deferred[IProtocol]] = {}
         self._timer: IDelayedCall | None = None
-        self._end: Deferred[tuple[Protocol, str] | None] = Deferred(lambda end: self._give_up())
+        self._end: Deferred[tuple[ProtocolT, str] | None] = Deferred(lambda end: self._give_up())
 
-    def run(self) -> Deferred[tuple[Protocol, str] | None]:
+    def run(self) -> Deferred[tuple[ProtocolT, str] | None]:
         """Start; the Deferred fires with the protocol and address of the winner, or with None
         if all attempts failed.
         """
@@ -133,7 +140,7 @@ class Race:
         attempt.addCallbacks(self._won, self._lost, callbackArgs=(address,), errbackArgs=(address,))
         attempt.addErrback(self._broke)
 
-    def _won(self, protocol: Protocol, address: str) -> None:
+    def _won(self, protocol: ProtocolT, address: str) -> None:
         del self._attempts[address]
         self._give_up()
         self._tell(address, "connected")

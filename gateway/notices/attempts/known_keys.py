@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.bounds.tables import Bounded, family
-from gateway.notices.notices import Level, Notice
+from gateway.notices.notices import DomainNotice, Level
 from gateway.stream.facts import PeerCertificate
 
 MOST_DOMAINS_WITH_KEYS = 10_000
@@ -42,10 +42,9 @@ class KnownKey:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyChanged(Notice):
+class KeyChanged(DomainNotice):
     """A domain has shown another key, or the same one certified by another issuer."""
 
-    domain: str
     before: KnownKey
     after: KnownKey
 
@@ -59,10 +58,6 @@ class KeyChanged(Notice):
     @property
     def level(self) -> Level:
         return Level.INFO if self.is_expected else Level.WARN
-
-    @property
-    def cause(self) -> str:
-        return family(self.domain)
 
     @property
     def sentence(self) -> str:

@@ -8,6 +8,7 @@ proves itself, and all that we know of our own proof is that our certificate was
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -75,7 +76,7 @@ def _fault(facts: Facts) -> str:
     return facts.why_not_by_certificate(facts.remote) if facts.encrypted else "there is no TLS"
 
 
-WORDS = {
+WORDS: Mapping[str, str] = {
     Proven.NOTHING: "nothing",
     Proven.CERTIFICATE: "certificate",
     Proven.ADDRESS: "the address alone",
@@ -93,7 +94,7 @@ WORDS = {
 
 def in_words(proof: str) -> str:
     """Return one of these values for people."""
-    return WORDS.get(proof, proof)  # type: ignore[call-overload, no-any-return]
+    return WORDS.get(proof, proof)
 
 
 def sentence(proofs: Proofs) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.bounds.tables import Bounded, Rates, Seldom, address_of, family, neighbourhood
+from gateway.bounds.tables import Bounded, Rates, Seldom, address_of, charged, family, neighbourhood
 
 
 def test_without_causes_the_oldest_entry_goes() -> None:
@@ -155,3 +155,10 @@ def test_what_is_no_ip_address_stands_for_itself() -> None:
 )
 def test_names_below_one_domain_count_as_one(domain: str, one: str) -> None:
     assert family(domain) == one
+
+
+def test_a_bucket_holds_no_more_than_it_may_and_can_be_in_debt() -> None:
+    long_ago = charged(0.0, 0.5, holds=1.0, now=100.0)
+    assert long_ago == 99.5
+    in_debt = charged(long_ago, 3.0, holds=1.0, now=100.0)
+    assert in_debt == 102.5
