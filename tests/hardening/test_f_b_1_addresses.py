@@ -19,7 +19,7 @@ from gateway.xmpp.addresses import prepare_domain, prepare_local, prepare_resour
 from gateway.xmpp.errors import MalformedAddress
 from tests.hardening.test_f_b_1_processor_time import MOST, TRIES, USUAL, cost, established, filled
 
-SIZE = 1 << 13  # of one read
+SIZE = 1 << 12  # of one read
 RUNS = 2
 MOST_OF_NAMES = 10  # 7 at the most where a name has to be mapped and encoded, and tests run beside each other
 
