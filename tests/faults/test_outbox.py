@@ -33,7 +33,7 @@ async def test_gateway_that_keeps_everything_is_killed_and_every_stanza_has_its_
 ) -> None:
     there, unused = Book("one.test", "sink.other.test", KEPT), Book("source.other.test", "s.one.test")
     kills: list[int] = []
-    count //= 4
+    count //= 2
     options = {
         "domains": {"one.test": {"serve": "im"}},
         "peers": {"any": {"keep": "all", "stream_management": acknowledges}},
