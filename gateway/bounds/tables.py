@@ -1,8 +1,8 @@
 """Bounds: tables that input can fill, each with a limit and a fair share for everybody who fills it.
 
 A table has a fixed size. Each entry belongs to a cause: the IP address or the domain that made us keep it. When the
-table is full, the oldest entry of the cause that takes the most room is dropped. So whoever floods a table pushes out
-only their own entries, and everybody else keeps theirs.
+table is full, the oldest entry of the cause that takes the most room is dropped. So somebody who floods a table pushes
+out only their own entries, and everybody else keeps theirs.
 
 `Bounded` is such a table. `Seldom` allows one log line at a time for each cause and counts those left out in between.
 `Rates` limits how often each cause may do something in a minute. None of them has a clock: the caller passes the time.

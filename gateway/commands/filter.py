@@ -1,7 +1,7 @@
-"""`filter test FILE.xml`: which rule would decide about these stanzas, and how, without the service.
+"""`filter test FILE.xml`: show which rule would decide about these stanzas, and how, without the service.
 
-Nothing is asked of the network: a block list has the entries that the service saved last, nobody of ours has written to
-anybody, and no rate is exceeded. The output says so where it matters.
+It does not use the network: a block list has the entries that the service saved last, our users have written to nobody,
+and no rate is exceeded. The output says so where it matters.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_config(parser)
     parser.add_argument("--json", action="store_true", help="print one line of JSON for scripts")
-    parser.add_argument("action", choices=["test"], metavar="test", help="the one action there is")
+    parser.add_argument("action", choices=["test"], metavar="test", help="the only action")
     parser.add_argument(
         "file", type=Path, metavar="FILE.xml", help="stanzas, one after the other, or - for standard input"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what becomes of each stanza, and return the exit status."""
+    """Print the outcome of each stanza, and return the exit status."""
     try:
         settings = load(config_of(arguments))
         stanzas = list(_read(arguments.file))
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class Rehearsal:
-    """The border of a configuration, with nobody behind it."""
+    """The border of a configuration, with nothing behind it."""
 
     def __init__(self, settings: Settings) -> None:
         domains = Domains(
@@ -84,7 +84,7 @@ class Rehearsal:
         self._border.replace(settings.filters, dict(_lists(settings)))
 
     def outcome(self, stanza: Stanza) -> dict[str, Any]:
-        """Return what becomes of a stanza, and which rules held for it."""
+        """Return the outcome of a stanza, and the rules that applied to it."""
         self._decided.clear()
         passes = True
         if isinstance(stanza, AddressedStanza):
@@ -105,19 +105,19 @@ class Rehearsal:
         if isinstance(notice, FilterDecided):
             self._decided.append(notice)
 
-    # -- what the border needs, where nothing is sent ------------------------------------------------------------------
+    # -- the border's surroundings, which send nothing --------------------------------------------------------------
 
     def pass_on(self, stanza: Stanza) -> None:
-        """Nobody is there to have it."""
+        """Discard the stanza: nothing is sent."""
 
     def bounce(self, stanza: Stanza, error: object) -> None:
-        """Nobody is there to hear of it."""
+        """Discard the stanza: nothing is sent."""
 
     def end(self, stanza: Stanza, why: object) -> None:
-        """It ends."""
+        """Discard the stanza: nothing is sent."""
 
     def flush(self) -> None:
-        """Nothing is written."""
+        """Write nothing."""
 
     def hold(self, pair: object, stanza: Stanza, rule: str) -> bool:
         """Say that there is room."""
@@ -147,11 +147,11 @@ def _read(file: Path) -> Iterator[Stanza]:
 def _told(outcomes: list[dict[str, Any]], settings: Settings) -> Iterator[str]:
     for each in outcomes:
         id_ = f" {each['id']!r}" if each["id"] else ""
-        by = f" by {each['rule']!r}" if each["rule"] else ", since no rule holds"
+        by = f" by {each['rule']!r}" if each["rule"] else ", because no rule applies"
         yield f"{each['kind']}{id_} from {each['from']} to {each['to']}: {each['outcome']}{by}"
         yield from (f"    {noted}" for noted in each["noted"])
     if not outcomes:
-        yield "the file holds no stanza"
+        yield "the file does not contain a stanza"
     asks = {name for rule in settings.filters for name in _unknown_here(rule)}
     if asks:
         yield f"not known without the service, and taken as false or as a stranger: {', '.join(sorted(asks))}"

@@ -105,7 +105,7 @@ class Queues(Steering):
 
 @dataclass(frozen=True, kw_only=True)
 class Held(Steering):
-    """`held`: the stanzas that filters have held back, and what becomes of them."""
+    """`held`: lists, shows, releases and drops the stanzas that filters have held back."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         super().add_arguments(parser)

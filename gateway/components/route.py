@@ -1,9 +1,9 @@
 """ComponentRoute: the route to the external component of one domain (XEP-0114).
 
-While nobody is attached, what is to be kept waits in the outbox, and all else is answered with
-`remote-server-timeout`. When a component goes away, the requests that it has not answered are answered with an error
-(RFC 6120 §8.2.3). When it is attached again, what was kept goes out before what comes, and is settled by a ping behind
-it (XEP-0199), or, by a component that answers none, with time.
+While no component is attached, stanzas to be kept wait in the outbox, and senders of others get
+`remote-server-timeout`. When a component goes away, its unanswered requests are answered with an error (RFC 6120
+§8.2.3). When it is attached again, kept stanzas are sent before new ones, and settled by a ping behind them (XEP-0199)
+or, if the component answers none, by time.
 
 A second connection that knows the secret is not simply refused, because a component whose old connection is half dead
 would be locked out. Nor does it simply win, because two would replace each other in turn. Instead the old connection is
@@ -79,7 +79,7 @@ class Attachable(Channel, Protocol):
         """End this connection, because another one has taken over."""
 
     def write(self, data: bytes) -> None:
-        """Write what has been noted already."""
+        """Write bytes that have already been recorded."""
 
 
 @implementer(IStreamRoute)
@@ -98,9 +98,9 @@ class ComponentRoute:
         keeper: Keeper | None = None,
         keep: Callable[[], KeepRules] = KeepRules,
     ) -> None:
-        """What was written more than `silence_seconds` ago has arrived, or the connection has been given up.
+        """Anything written more than `silence_seconds` ago has arrived, or the connection has been given up.
 
-        `keeper` has the outbox, and `keep` says what goes there; without one, nothing waits for a component.
+        `keeper` has the outbox, and `keep` returns what goes there; without one, nothing waits for a component.
         """
         self.domain = domain
         self.outflow = outflow
@@ -175,7 +175,7 @@ class ComponentRoute:
 
     @property
     def disposition(self) -> Disposition:
-        """Return what becomes of a stanza that is to be kept."""
+        """Return what happens to a stanza to be kept."""
         if self.session is None:
             return Disposition.WAITING
         return Disposition.CATCHING_UP if self.outflow.is_diverted else Disposition.SENDING
@@ -197,15 +197,15 @@ class ComponentRoute:
 
     @property
     def queued(self) -> int:
-        """Return how many stanzas wait, with those that are kept and not settled."""
+        """Return how many stanzas wait, including those that are kept and not settled."""
         return len(self.outflow) + self.kept
 
     def has_hold_of(self, pair: DomainPair, number: int) -> bool:
-        """Return whether a kept stanza is being sent, so that nobody else ends it."""
+        """Return whether a kept stanza is being sent, so that nobody else may end it."""
         return self._backlogs is not None and self._backlogs.has_hold_of(pair, number)
 
     def look(self) -> None:
-        """Ask the outbox what it has: it can be read again, and may have more than we know of."""
+        """Ask the outbox for its content, because it can be read again and may have more than we know of."""
         if self._backlogs is not None and self.session is not None:
             self.outflow.divert(True)
             self._backlogs.look()
@@ -214,12 +214,12 @@ class ComponentRoute:
         """Do nothing: a component comes by itself."""
 
     def hold(self) -> None:
-        """Send nothing that is kept, and keep what comes: the operator holds the domain."""
+        """Send no kept stanzas, and keep new ones, because the operator holds the domain."""
         if self._backlogs is not None and self.session is not None and self.keep_rules.level != "no":
             self.outflow.divert(True)
 
     def release(self) -> None:
-        """Send what is kept: the operator has released the domain."""
+        """Send kept stanzas, because the operator has released the domain."""
         if self._backlogs is not None:
             self._backlogs.release()
 
@@ -229,7 +229,7 @@ class ComponentRoute:
             self._backlogs.dropped()
 
     def _spill(self) -> None:
-        """Keep what waits for room on an open stream, since it has waited too long to be left in memory alone."""
+        """Keep stanzas that have waited too long in memory for room on an open stream."""
         backlogs = self._backlogs
         if backlogs is not None and self.keep_rules.level != "no" and backlogs.keeper.takes:
             self.outflow.divert(True)
@@ -316,7 +316,9 @@ class ComponentRoute:
             candidate.refuse()
 
     def detach(self, session: Attachable, reason: str, made: Break = Break.OTHER) -> None:
-        """Nothing more can be written to a connection; something may still come from it. `made` is who ended it."""
+        """Note that nothing more can be written to a connection; `made` says who ended it. Something may still come
+        from it.
+        """
         if session is self._candidate:
             self._stop_waiting()
         elif session is self.session:

@@ -133,7 +133,7 @@ class ComponentSession:
         self._life = after(TRANSITIONS, self._life, move)
 
     def _leave(self, reason: str, made: Break) -> None:
-        """Nothing more can be written to it."""
+        """Detach, because nothing more can be written."""
         if self._route is not None:
             self._route.detach(self, reason, made)
 

@@ -1,4 +1,4 @@
-"""`[[filter]]` and `[lists]`: the rules at the border, and the lists that they ask."""
+"""`[[filter]]` and `[lists]`: the rules at the border, and the lists that they use."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _KINDS = {kind: kind for kind in NAMES}
 _TYPES = {type_: type_ for types in (*TYPES.values(), {"get", "set", "result", "available"}) for type_ in types}
 _DIRECTIONS = {str(direction): direction for direction in Crossing}
 _NOTHING = Decision(act=Act.PASS)  # in place of a decision that cannot be read
-_MOST_SHOWN = 5  # wrong lines of one file
+_MOST_SHOWN = 5  # invalid lines of one file
 
 
 def read_lists(reading: Reading, tables: Any) -> dict[str, ListSettings]:
-    """The lists, by name; files are read here only to see whether they can be."""
+    """Return the lists, by name; files are read here only to check that they can be."""
     lists: dict[str, ListSettings] = {}
     for name, table in tables.items() if is_table(reading, ("lists",), tables) else ():
         key = ("lists", name)
         settings = ListSettings(**read_table(reading, key, table, ListSettings))
         if (settings.file is None) == (settings.rtbl is None):
-            reading.wrong(key, "needs one of the two: file, or rtbl with the service of a block list")
+            reading.wrong(key, "needs either file, or rtbl with the service of a block list")
         _check_file(reading, key, settings)
         if settings.rtbl is not None:
             rtbl = _parsed(reading, (*key, "rtbl"), settings.rtbl, prepare_domain)
@@ -72,7 +72,7 @@ def _check_file(reading: Reading, key: KeyPath, settings: ListSettings) -> None:
 
 
 def read_filters(reading: Reading, tables: Any, lists: Mapping[str, ListSettings]) -> tuple[FilterRule, ...]:
-    """The rules, in the order of the file."""
+    """Return the rules, in the order of the file."""
     if not isinstance(tables, list):
         reading.wrong(("filter",), "each rule is a table of its own: write [[filter]]")
         return ()
@@ -102,7 +102,7 @@ def _read_rule(reading: Reading, number: int, table: Any, lists: Mapping[str, Li
     if decision.act is Act.ASK:
         return replace(rule, factory=_factory(reading, key, decision.factory, rule.options))
     if rule.options:
-        reading.wrong((*key, "options"), "are for an IFilter: `then` names none")
+        reading.wrong((*key, "options"), "are only for an IFilter, but `then` does not name one")
     return rule
 
 
@@ -170,7 +170,7 @@ def _factory(reading: Reading, key: KeyPath, name: str, options: Mapping[str, An
 
 
 def _check_marks(reading: Reading, rules: Any) -> None:
-    """Check that a mark that is asked for has been set by a rule in front."""
+    """Check that an earlier rule sets each mark that a rule asks for."""
     known: set[str] = set()
     for rule in rules:
         for mark in rule.when.marked:

@@ -1,7 +1,7 @@
 """One value of the configuration file -> the value of a settings field.
 
 Each type of field has one reader here. A reader takes the folder of the configuration file, to which relative paths are
-relative, and the value as TOML has it; its ValueError says what is wrong, in words for the operator.
+relative, and the value from TOML; its ValueError says what is wrong, in words for the operator.
 """
 
 from __future__ import annotations

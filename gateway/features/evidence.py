@@ -1,4 +1,4 @@
-"""Evidence as a stream feature: asked for before all others, and never negotiated (see `stream.evidence`)."""
+"""Evidence as a stream feature: requested before all others, and never negotiated (see `stream.evidence`)."""
 
 from __future__ import annotations
 

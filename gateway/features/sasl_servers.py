@@ -1,9 +1,9 @@
 """SASL between servers: the mechanisms by which domains prove themselves to each other (RFC 6120 §6, XEP-0178 §3).
 
-EXTERNAL      the certificate that TLS has shown; offered only where it proves exactly the domain in the stream's
-              'from', by an authority or by other evidence that our terms accept, so that what is offered succeeds
-DIGEST-MD5    a secret shared with that very peer, for old servers; never without one, and never unless our terms for
-              the peer list it (RFC 6331)
+    EXTERNAL      the certificate of the TLS connection; offered only if it proves exactly the domain in the stream's
+                  'from', by an authority or by other evidence that our terms accept, so that an offer always succeeds
+    DIGEST-MD5    a secret shared with this peer, for old servers; never without one, and only if our terms for the peer
+                  list it (RFC 6331)
 
 If the other side refuses, dialback on the same stream is still possible.
 """
@@ -66,7 +66,7 @@ def proving_to_servers(token: Token) -> SaslInitiating[ServerFacts]:
 def _wanted_now(facts: ServerFacts) -> tuple[Means, ...]:
     """The means that our terms list, in their order: those behind dialback once dialback has been tried.
 
-    To show our certificate is one of them, whatever the other side looks up about it.
+    Presenting our certificate is one of them, whatever the other side looks up about it.
     """
     means = facts.terms.means
     if Means.DIALBACK in means and Means.DIALBACK not in facts.tried:

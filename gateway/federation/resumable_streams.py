@@ -34,7 +34,7 @@ ATTEMPT_SECONDS = 10.0
 """The time for one attempt: on a network that loses connections, one that hangs must not be the last."""
 
 Unsafe = Callable[[], "Deferred[None] | None"]
-"""None where everything that came is kept; else a Deferred that fires when what came until now is."""
+"""Returns None if everything received is kept, else a Deferred that fires when everything received so far is."""
 TakeBack = Callable[[Sequence[AddressedStanza]], None]
 
 
@@ -73,7 +73,7 @@ class BrokenStream:
 
     @property
     def resumable(self) -> Resumable:
-        """What to resume, in the terms of the other side."""
+        """The id and count with which the other side is asked to resume."""
         return Resumable(id=self.id, h=self.acknowledgements.h)
 
     def settle(self, h: int | None) -> None:

@@ -114,12 +114,12 @@ class RemoteRoute:
 
     @property
     def queued(self) -> int:
-        """How many stanzas wait, with those that are kept and not settled."""
+        """The number of waiting stanzas, including those that are kept and not settled."""
         return self.in_memory + self.kept
 
     @property
     def kept(self) -> int:
-        """How many stanzas are kept and not settled."""
+        """The number of stanzas that are kept and not settled."""
         return self._keeper.waiting(self.pair) if self._keeper is not None else 0
 
     @property
@@ -129,7 +129,7 @@ class RemoteRoute:
 
     @property
     def in_memory(self) -> int:
-        """How many stanzas wait in memory alone."""
+        """The number of stanzas that wait only in memory."""
         return len(self.outflow) + (self._backlog.following if self._backlog is not None else 0)
 
     @property
@@ -170,7 +170,7 @@ class RemoteRoute:
     def _keep(self, stanza: AddressedStanza, backlog: KeptBacklog) -> bool:
         """Keep a stanza that cannot be written at once, or have it follow what is kept.
 
-        False where it waits in memory, as without an outbox; so it does on an open stream, until it is overdue.
+        False if it waits in memory, as without an outbox; on an open stream it does so until it is overdue.
         """
         if self.disposition is Disposition.SENDING:
             return False

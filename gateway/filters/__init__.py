@@ -1,1 +1,1 @@
-"""Filters: what crosses the border between our domains and the others, and what becomes of it."""
+"""Filters: rules about the stanzas that cross the border between our domains and the others."""

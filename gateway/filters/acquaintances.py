@@ -1,7 +1,7 @@
-"""Acquaintances: who is no stranger, because one of ours has written to them lately.
+"""Acquaintances: people who are not strangers, because one of our users has written to them lately.
 
 A pair of bare JIDs, ours and theirs, is remembered for 30 days after ours last sent theirs a message, a presence or a
-request of their own accord. Each of our people has a share of the table, so a busy bridge pushes out only its own.
+request unprompted. Each of our users has a share of the table, so a busy bridge pushes out only its own pairs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NOT_OF_ACCORD = frozenset({"error", "unsubscribed", "unavailable"})
 
 
 class Acquaintances:
-    """Pairs of our people and theirs, with when ours last wrote; times are seconds since 1970."""
+    """Pairs of our users and their correspondents, with when ours last wrote; times are seconds since 1970."""
 
     def __init__(self, most: int = MOST_ACQUAINTANCES) -> None:
         self._pairs: Bounded[tuple[str, str], float] = Bounded(most)
@@ -40,7 +40,7 @@ class Acquaintances:
             self.has_changed = True
 
     def know(self, ours: str, theirs: str, now: float) -> bool:
-        """Return whether `ours` has written to `theirs` within the time."""
+        """Return whether `ours` has written to `theirs` within that time."""
         known = self._pairs.get((ours, theirs))
         return known is not None and now - known < REMEMBERED_SECONDS
 
@@ -51,7 +51,7 @@ class Acquaintances:
                 yield f"{int(when)}\t{ours}\t{theirs}\n"
 
     def restore(self, lines: Iterable[str], now: float) -> int:
-        """Take in what `dump` has yielded, and return how many lines could not be read."""
+        """Take over the lines that `dump` yielded; return how many could not be read."""
         wrong = 0
         for line in lines:
             try:

@@ -1,8 +1,7 @@
-"""Border: every stanza that crosses between our domains and the others passes the rules here, before the router has it.
+"""Border: every stanza that crosses between our domains and the others passes the rules here, before the router.
 
-`plan` says whether the stanzas between two domains are looked at; `lets_through` has one looked at, and returns False
-where it has had its end here, or waits for a verdict. Stanzas that come while one of their pair waits stay in order
-behind it.
+`plan` returns the rules for the stanzas between two domains; `lets_through` applies them to one stanza, and returns
+False if it has had its end here, or waits for a verdict. Later stanzas of a pair stay in order behind one that waits.
 """
 
 from __future__ import annotations
@@ -32,16 +31,16 @@ from gateway.xmpp.errors import StanzaCondition, StanzaDropped, StanzaError
 from gateway.xmpp.stanzas import AddressedStanza
 
 MOST_PLANS = 20_000
-"""Pairs of domains whose plan is remembered; when there are more, all plans are made again as they are needed."""
+"""The pairs of domains whose plan is cached; beyond this, all plans are made again as they are needed."""
 MOST_BEHIND = 1000
-"""Stanzas of one pair that wait behind one that is being judged; further ones are bounced: resource-constraint."""
+"""The stanzas of one pair that may wait behind one being judged; further ones are bounced: resource-constraint."""
 JUDGE_SECONDS = 2.0
 RULE = "filter"
-"""The name under which the log knows a stanza that a filter has dropped."""
+"""The name, in the log, of the rule that drops a stanza for a filter."""
 
 
 class Passing(Protocol):
-    """What the border needs of the router."""
+    """The router, as the border needs it."""
 
     def pass_on(self, stanza: AddressedStanza) -> None: ...
     def bounce(self, stanza: AddressedStanza, error: StanzaError) -> None: ...
@@ -50,16 +49,16 @@ class Passing(Protocol):
 
 
 class Holding(Protocol):
-    """Where stanzas are held back for an operator to look at."""
+    """Holds stanzas back for an operator to look at."""
 
     def hold(self, pair: DomainPair, stanza: AddressedStanza, rule: str) -> bool:
-        """Hold one back; False where there is no room."""
+        """Hold a stanza back; return False if there is no room."""
 
 
 Report = Callable[[FilterRule, AddressedStanza], None]
 _Decided = Generator[Deferred[Any], Any, tuple[FilterRule | None, Decision]]
 _PASSED = (None, Decision(act=Act.PASS))
-_BUSY = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too many stanzas are waiting to be let in")
+_BUSY = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too many stanzas are waiting to be checked")
 
 
 @implementer(IBorder)
@@ -82,7 +81,7 @@ class Border:
         report: Report,
         taken: Callable[[AddressedStanza], bool] = lambda stanza: False,
     ) -> None:
-        """`taken` says whether a stanza is for ourselves: the word of a block list."""
+        """`taken` returns whether a stanza is for the gateway itself: an update from a block list."""
         self.acquaintances = acquaintances
         self.lists: Mapping[str, NamedList] = {}
         self.counts: Counter[tuple[str, str]] = Counter()  # by rule and by what was done
@@ -108,11 +107,11 @@ class Border:
 
     @property
     def rules(self) -> Sequence[FilterRule]:
-        """The rules, in the order in which they are asked."""
+        """The rules, in order."""
         return self._planner.rules
 
     def replace(self, rules: Sequence[FilterRule], lists: Mapping[str, NamedList]) -> None:
-        """Go by these rules and lists from now on; rates go on counting where they stay as they were."""
+        """Use these rules and lists from now on; rates of unchanged rules keep their counts."""
         filters: dict[str, IFilter] = {}
         for rule in rules:
             if rule.factory is not None:
@@ -128,7 +127,7 @@ class Border:
         self.changed()
 
     def changed(self) -> None:
-        """Forget all plans: a list has changed, and with it which rules can hold."""
+        """Forget all plans, because a list has changed, and with it which rules can apply."""
         self._plans.clear()
 
     def _surroundings(self) -> Surroundings:
@@ -142,21 +141,21 @@ class Border:
         )
 
     def lists_now(self) -> list[ListState]:
-        """Return what an operator sees of each list."""
+        """Return the state of each list, for an operator."""
         return [each.look() for each in self.lists.values()]
 
     def shut_out_by(self, domain: Domain) -> FilterRule | None:
-        """Return the rule by which nothing that comes from a domain is wanted."""
+        """Return the rule that shuts out everything from a domain, if there is one."""
         return self._planner.shut_out_by(domain)
 
     def rules_about(self, domain: Domain) -> list[str]:
-        """Return the names of the rules that can hold for what comes from a domain outside, or goes there."""
+        """Return the names of the rules that can apply to stanzas from an outside domain, or to it."""
         return [rule.name for rule in self.rules if is_about(rule, domain)]
 
     # -- as an IBorder -----------------------------------------------------------------------------------------------
 
     def plan(self, sender: Domain, target: Domain) -> Plan | None:
-        """Return the rules for these stanzas; None when they pass unseen."""
+        """Return the rules for these stanzas; None if they pass unexamined."""
         plan = self._plans.get((sender, target))
         if plan is None:
             if len(self._plans) >= MOST_PLANS:
@@ -220,7 +219,7 @@ class Border:
         wait.addTimeout(JUDGE_SECONDS, self._clock).addBoth(resume)
 
     def _go_on(self, pair: DomainPair, room: Deferred[None]) -> None:
-        """Look at what came behind, until one of it has to wait."""
+        """Examine the stanzas behind it, until one of them has to wait."""
         behind = self._behind.pop(pair)
         while behind:
             plan, stanza = behind.popleft()
@@ -268,7 +267,7 @@ class Border:
     def _ask(self, rule: FilterRule, judge: Callable[[AddressedStanza], Any], stanza: AddressedStanza) -> Any:
         try:
             return judge(stanza)
-        except Exception:  # an operator's own code
+        except Exception:  # the operator's own code
             return Failure()
 
     def _failed(self, rule: FilterRule, failure: Failure) -> None:
@@ -311,6 +310,6 @@ class Border:
 
 
 def _refusal(decision: Decision) -> StanzaError:
-    """Return the error for the sender, who learns nothing of the rules."""
+    """Return the error for the sender, which reveals nothing about the rules."""
     condition = decision.condition if decision.act is Act.BOUNCE else StanzaCondition.SERVICE_UNAVAILABLE
     return StanzaError(condition, reason="refused by a filter")

@@ -1,7 +1,7 @@
-"""Conditions: what a rule asks, as small functions over one stanza, the cheap ones first.
+"""Conditions: the tests of a rule, as small functions over one stanza, the cheap ones first.
 
-What depends only on the two domains is decided once for each pair (`applies`); everything else becomes a test. A test
-returns True or False, or a Deferred where it has to ask the store.
+Conditions on the two domains alone are decided once for each pair (`applies`); all others become tests. A test returns
+True or False, or a Deferred if it has to ask the store.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ class Seen:
 QuickTest = Callable[[AddressedStanza], bool]
 Test = Callable[[Seen], "bool | Deferred[bool]"]
 IsContact = Callable[[Address, Address], "Deferred[bool] | bool"]
-"""Whether the second address is a contact of the first, where that is an account of ours."""
+"""Returns whether the second address is a contact of the first, if that is an account of ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What conditions ask beside the stanza itself."""
+    """The data that conditions use besides the stanza itself."""
 
     lists: Mapping[str, NamedList]
     digests: Digests
@@ -68,18 +68,18 @@ class Surroundings:
 
 
 def applies(rule: FilterRule, pair: DomainPair, direction: Crossing) -> bool:
-    """Return whether a rule can hold for a stanza between these domains."""
+    """Return whether a rule can apply to a stanza between these domains."""
     when = rule.when
     return direction in when.directions and covers(when.senders, pair.sender) and covers(when.targets, pair.target)
 
 
 def covers(parties: tuple[Party, ...], domain: Domain) -> bool:
-    """Return whether somebody in the domain is meant, or nobody in particular."""
+    """Return whether the rule names somebody in the domain, or nobody in particular."""
     return not parties or any(party.covers(domain) for party in parties)
 
 
 def holds_for_all(rule: FilterRule, sender: Domain, around: Surroundings) -> bool:
-    """Return whether a rule without targets holds for everything from a domain, by domains and lists alone."""
+    """Return whether a rule without targets applies to everything from a domain, by domains and lists alone."""
     when = rule.when
     if when.kinds or when.types or when.payloads or when.languages or when.marked or when.rate is not None:
         return False
@@ -98,7 +98,7 @@ def _is_meant_whole(party: Party, domain: Domain, around: Surroundings) -> bool:
 
 
 def quick_test_of(rule: FilterRule) -> QuickTest | None:
-    """Return one test for what the stanza's start tag and size say; None where the rule does not ask about them."""
+    """Return one test of the stanza's start tag and size; None if the rule has no such condition."""
     when = rule.when
     kinds, types, most = when.kinds or NAMES, when.types, when.larger_than
     if types:
@@ -110,7 +110,7 @@ def quick_test_of(rule: FilterRule) -> QuickTest | None:
 
 
 def tests_of(rule: FilterRule, pair: DomainPair, direction: Crossing, around: Surroundings) -> tuple[Test, ...]:
-    """Return the further tests that a stanza between these domains has to pass, the cheap ones first."""
+    """Return the further tests for a stanza between these domains, the cheap ones first."""
     return tuple(_tests(rule, pair, direction, around))
 
 
@@ -131,7 +131,7 @@ def _tests(rule: FilterRule, pair: DomainPair, direction: Crossing, around: Surr
         yield lambda seen: _has_urls(seen) is when.urls
     if when.stranger is not None:
         yield _stranger(when.stranger, direction, around)
-    if when.rate is not None:  # the last: only what meets all other conditions is counted
+    if when.rate is not None:  # last, because only stanzas that meet all other conditions are counted
         yield around.excesses[rule.name]
 
 
@@ -142,7 +142,7 @@ def _type_of(stanza: AddressedStanza) -> str:
 def _of_parties(
     parties: tuple[Party, ...], domain: Domain, whose: Callable[[Seen], Address], around: Surroundings
 ) -> Iterator[Test]:
-    """Yield a test unless everybody in the domain is meant."""
+    """Yield a test unless the rule names the whole domain."""
     meant = [party for party in parties if party.covers(domain)]
     if not parties or any(party.is_whole_domain for party in meant):
         return
@@ -190,7 +190,7 @@ def _stranger(wanted: bool, direction: Crossing, around: Surroundings) -> Test:
     def test(seen: Seen) -> bool | Deferred[bool]:
         known = is_known(seen)
         if isinstance(known, Deferred):
-            # Where the store does not answer, nobody is known.
+            # If the store does not answer, everybody is a stranger.
             return known.addErrback(lambda _: False).addCallback(lambda known: known is not wanted)
         return known is not wanted
 

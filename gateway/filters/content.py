@@ -1,7 +1,7 @@
-"""Content: what the conditions about content need to know of a stanza, read once, without a tree.
+"""Content: the parts of a stanza that conditions about content need, read once, without a tree.
 
-Reading is linear in the stanza's bytes, and only the first 64 KiB of its text are kept. Nothing that a stanza names is
-ever fetched.
+Reading is linear in the stanza's bytes, and only the first 64 KiB of its text are kept. Nothing that a stanza refers to
+is ever fetched.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from gateway.filters.rules import PayloadName
 from gateway.xmpp.namespaces import CLIENT, XML
 
 MOST_TEXT = 65536
-"""Characters of text that are searched."""
-_SEPARATOR = "\n"  # cannot stand in a namespace or a name
+"""The characters of text that are searched."""
+_SEPARATOR = "\n"  # cannot occur in a namespace or a name
 _ROOT = f"<root xmlns='{CLIENT}'>".encode()
 _LANG = f"{XML}{_SEPARATOR}lang"
 _URL = re.compile(r"\b(?:https?|ftp|ftps|magnet|geo|xmpp):[^\s]|\bwww\.[^\s]", re.IGNORECASE)
 
 
 class Content(NamedTuple):
-    """The text of all elements, the names of the stanza's children, and the languages that it names, in lower case."""
+    """The text of all elements, the names of the stanza's children, and its languages, in lower case."""
 
     text: str
     payloads: frozenset[PayloadName]
@@ -30,7 +30,7 @@ class Content(NamedTuple):
 
     @property
     def has_urls(self) -> bool:
-        """Return whether the text names a web address or another one that clients make a link of."""
+        """Return whether the text contains a web address, or another one that clients turn into a link."""
         return _URL.search(self.text) is not None
 
 
@@ -71,5 +71,5 @@ def read_content(raw: bytes) -> Content:
 
 
 def may_hold(raw: bytes, needle: bytes) -> bool:
-    """Return whether bytes of a stanza can hold this text; a character reference may hide it."""
+    """Return whether bytes of a stanza may contain this text; a character reference may hide it."""
     return needle in raw or b"&#" in raw

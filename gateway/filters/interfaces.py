@@ -19,13 +19,13 @@ Judge = Callable[[AddressedStanza], "Opinion | Deferred[Opinion]"]
 class IFilter(Interface):
     """A filter. It sees each stanza that meets the other conditions of its rule, and changes none.
 
-    Its decisions obey the same laws as those of every rule. While a Deferred is waited for, the stanzas of that pair
-    of domains wait behind it in order, and their senders are read no further. After two seconds `on_timeout` decides.
-    An exception is logged, and decides in the same way.
+    Its decisions obey the same laws as those of every rule. While a Deferred is pending, later stanzas of that pair of
+    domains wait in order behind it, and reading from their senders stops. After two seconds `on_timeout` decides. An
+    exception is logged, and then `on_timeout` decides as well.
     """
 
     def plan(pair: DomainPair) -> Judge | None:
-        """Return what judges the stanzas between these domains; None: this filter has nothing to say about them.
+        """Return the judge of the stanzas between these domains; None if this filter does not apply to them.
 
         The answer is remembered until the configuration or a list changes.
         """

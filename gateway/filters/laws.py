@@ -1,9 +1,9 @@
-"""Laws: what no rule can break, as a table.
+"""Laws: the limits of all rules, as a table.
 
-A rule says what its operator wants; XMPP says what the others rely on. An iq request has exactly one answer (RFC 6120
-§8.2.3), so it is bounced where others would be dropped. An error is never answered (§8.3.1). An error for a message
-from a room would throw our user out of it (XEP-0045 §9.3), so what a room sends is dropped instead. The answer to a
-request of ours passes: whoever wants none must stop the request.
+A rule expresses what its operator wants; XMPP defines what others rely on. An iq request has exactly one answer (RFC
+6120 §8.2.3), so it is bounced where other stanzas would be dropped. An error is never answered (§8.3.1). An error for a
+message from a room would remove our user from it (XEP-0045 §9.3), so messages from rooms are dropped instead. The
+answer to a request of ours passes: to avoid it, stop the request.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gateway.xmpp.stanzas import AddressedStanza
 
 
 class Sort(Enum):
-    """What the laws distinguish."""
+    """The kinds of stanzas that the laws distinguish."""
 
     REQUEST = auto()  # iq of type get or set
     ANSWER = auto()  # iq of type result or error
@@ -41,7 +41,7 @@ LAWS: Mapping[Sort, Mapping[Act, Act]] = MappingProxyType(
         Sort.PRESENCE: {_HOLD: _DROP},  # it would be stale by the time it is released
     }
 )
-"""What becomes of an act; one that is not named stays as it is."""
+"""The act in place of another; an act that is not listed stays."""
 
 _SUBSCRIPTIONS = frozenset({"subscribe", "subscribed", "unsubscribe", "unsubscribed"})
 

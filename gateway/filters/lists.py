@@ -1,7 +1,7 @@
-"""Lists: domains and people that rules ask for by name, from files and from real-time block lists.
+"""Lists: named domains and people for rules, from files and from real-time block lists.
 
 An entry is a domain, `*.suffix`, a bare JID, or the SHA-256 of a domain or a bare JID in hexadecimal, which is how
-block lists name people without publishing them. A sender is listed when its bare JID is, or its domain.
+block lists name people without publishing them. A sender is listed if its bare JID is, or its domain.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from gateway.xmpp.addresses import Address, Domain, prepare_domain
 from gateway.xmpp.errors import MalformedAddress
 
 MOST_ENTRIES = 1_000_000
-"""Entries that a list may have; what is beyond them is left out, and said."""
+"""The most entries of a list; further ones are left out, and reported."""
 MOST_LIST_FILE_BYTES = 64 << 20
 MOST_DIGESTS = 8192
-"""Bare JIDs and domains whose digests are remembered, with a share for each domain."""
+"""The bare JIDs and domains whose digests are cached, with a share for each domain."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Digests:
-    """SHA-256 of addresses, as a block list has them; the latest are remembered."""
+    """The SHA-256 of addresses, as block lists use them; the latest are cached."""
 
     def __init__(self, most: int = MOST_DIGESTS) -> None:
         self._known: Bounded[str, str] = Bounded(most)
 
     def of(self, text: str, domain: Domain) -> str:
-        """Return the digest of a bare JID or domain; `domain` is whose share of the memory it takes."""
+        """Return the digest of a bare JID or domain; `domain` is the one whose share of the cache it uses."""
         digest = self._known.get(text)
         if digest is None:
             digest = sha256(text.encode()).hexdigest()
@@ -41,7 +41,7 @@ class Digests:
 
 
 class Entries:
-    """The entries of one list, ready to be asked."""
+    """The entries of one list, prepared for look-ups."""
 
     def __init__(self, entries: Iterable[str] = ()) -> None:
         self.plain: set[str] = set()
@@ -62,12 +62,12 @@ class Entries:
         return entry in self._home(entry)[0] if not entry.startswith("*.") else entry[1:] in self.suffixes
 
     def add(self, entry: str) -> None:
-        """Take in one entry, prepared as `read_entry` returns it."""
+        """Add an entry, prepared as `read_entry` returns it."""
         where, what = self._home(entry)
         where.add(what)
 
     def remove(self, entry: str) -> None:
-        """Take out one entry, if it is there."""
+        """Remove an entry, if it is there."""
         where, what = self._home(entry)
         where.discard(what)
 
@@ -89,7 +89,7 @@ class Entries:
         return False
 
     def has(self, address: Address, digests: Digests) -> bool:
-        """Return whether somebody is listed, alone or with their domain."""
+        """Return whether somebody is listed, individually or with their domain."""
         if self.has_domain(address.domain, digests):
             return True
         if not address.local:
@@ -101,18 +101,18 @@ class Entries:
 
 @dataclass(frozen=True, kw_only=True)
 class ListState:
-    """What an operator sees of one list."""
+    """The state of one list, for an operator."""
 
     name: str
     source: str
     entries: int
-    state: str  # `ready`, or what is wrong, in words
+    state: str  # `ready`, or the problem in words
     is_well: bool
     since: float | None = None  # when it was last read or refreshed, in seconds since 1970
 
 
 class NamedList:
-    """One list as rules ask it; `never` are domains and bare JIDs that it does not cover, whatever its source says."""
+    """One list, as rules use it; `never` are domains and bare JIDs that it does not cover, whatever its source says."""
 
     def __init__(self, name: str, source: str, never: Iterable[str] = (), service: Domain | None = None) -> None:
         """`service` is that of a real-time block list."""
@@ -133,7 +133,7 @@ class NamedList:
         return self.entries.has_domain(domain, digests) and not self.never.has_domain(domain, digests)
 
     def look(self) -> ListState:
-        """Return what an operator sees of it."""
+        """Return its state, for an operator."""
         return ListState(
             name=self.name,
             source=self.source,
@@ -145,7 +145,7 @@ class NamedList:
 
 
 def read_entry(text: str) -> str:
-    """Return an entry as it is compared; raise MalformedAddress where it is none."""
+    """Return an entry in the form for comparison; raise MalformedAddress if it is invalid."""
     lower = text.lower()
     if _DIGEST.fullmatch(lower):
         return lower
@@ -155,12 +155,12 @@ def read_entry(text: str) -> str:
 
 
 def list_file(state: Path, name: str) -> Path:
-    """Return the file of the state folder that keeps the entries of a block list over a restart."""
+    """Return the file in the state folder that keeps the entries of a block list across a restart."""
     return state / "lists" / sha256(name.encode()).hexdigest()[:32]
 
 
 def read_list_file(file: Path) -> tuple[Entries, list[str]]:
-    """Read a file with one entry a line, `#` before a comment; return the entries, and the lines that are none.
+    """Read a file with one entry on each line, `#` before a comment; return the entries, and the invalid lines.
 
     Raises OSError and UnicodeDecodeError.
     """

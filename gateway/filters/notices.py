@@ -12,7 +12,7 @@ from gateway.xmpp.stanzas import AddressedStanza
 
 @dataclass(frozen=True, kw_only=True)
 class FilterDecided(Notice):
-    """A rule held for a stanza: `decision` is what it says, `act` what the laws made of it.
+    """A rule applied to a stanza: `decision` is what the rule says, `act` what the laws made of it.
 
     The record never shows content, only its digest. It is made when the notice is read; nobody keeps the stanza.
     """

@@ -1,6 +1,6 @@
-"""Plans: the rules that can hold between two domains, worked out once for each pair.
+"""Plans: the rules that can apply between two domains, computed once for each pair.
 
-Most pairs have no plan, and their stanzas are not looked at. A plan is forgotten when the rules or the lists change.
+Most pairs have no plan, and their stanzas are not examined. A plan is forgotten when the rules or the lists change.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gateway.xmpp.stanzas import AddressedStanza
 
 
 class PlanStep(NamedTuple):
-    """One rule of a plan: its tests, and what judges the stanza where the rule asks a filter written in Python."""
+    """One rule of a plan: its tests, and the judge of the stanza if the rule uses a filter written in Python."""
 
     rule: FilterRule
     quick_test: QuickTest | None
@@ -38,7 +38,7 @@ class PlanStep(NamedTuple):
 class Plan:
     """The rules for the stanzas of one pair.
 
-    `is_noted` where whoever is written to becomes an acquaintance; `may_be_ours` where a block list may speak.
+    `is_noted`: recipients become acquaintances; `may_be_ours`: a block list may send updates.
     """
 
     pair: DomainPair
@@ -66,7 +66,7 @@ class Planner:
         self.asks_for_strangers = any(rule.when.stranger is not None for rule in rules)
 
     def plan(self, pair: DomainPair, direction: Crossing, may_be_ours: bool = False) -> Plan | None:  # noqa: FBT
-        """Return the plan for a pair; None when its stanzas pass unseen."""
+        """Return the plan for a pair; None if its stanzas pass unexamined."""
         steps = tuple(self._steps(pair, direction))
         is_noted = self.asks_for_strangers and direction is Crossing.OUT
         return Plan(pair, direction, steps, is_noted, may_be_ours) if steps or is_noted or may_be_ours else None
@@ -83,10 +83,10 @@ class Planner:
             quick_test, tests = quick_test_of(rule), tests_of(rule, pair, direction, self._around)
             yield PlanStep(rule, quick_test, tests, judge)
             if quick_test is None and not tests and rule.decision.act in ENDS and not rule.dry_run:
-                return  # nothing behind it is ever looked at
+                return  # later rules never apply
 
     def shut_out_by(self, domain: Domain) -> FilterRule | None:
-        """Return the rule by which nothing that comes from a domain is wanted; None where something may be."""
+        """Return the rule that shuts out everything from a domain; None if something may come in."""
         for rule in self.rules:
             if rule.dry_run or Crossing.IN not in rule.when.directions or not covers(rule.when.senders, domain):
                 continue
@@ -99,7 +99,7 @@ class Planner:
 
 
 def is_about(rule: FilterRule, domain: Domain) -> bool:
-    """Return whether a rule can hold for what comes from a domain outside, or goes there."""
+    """Return whether a rule can apply to stanzas from an outside domain, or to it."""
     when = rule.when
     return (Crossing.IN in when.directions and covers(when.senders, domain)) or (
         Crossing.OUT in when.directions and covers(when.targets, domain)

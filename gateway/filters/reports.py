@@ -1,4 +1,4 @@
-"""Reports: a rule with `report` tells the contacts of our domain who has sent what it looks for."""
+"""Reports: a rule with `report` tells the contacts of our domain who has sent a matching stanza."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gateway.xmpp.namespaces import REPORTING
 from gateway.xmpp.stanzas import CONTENT, AddressedStanza
 
 REPORT_SECONDS = 600.0
-"""Seconds between two reports about one domain; what is left out is counted."""
+"""The seconds between two reports about one domain; those left out are counted."""
 _SPAM = "urn:xmpp:reporting:spam"
 
 ContactsOf = Callable[[Domain], Sequence[Address] | None]
-"""The addresses of the people to tell for a domain; None where it is not ours."""
+"""Returns the addresses of a domain's contacts; None if it is not ours."""
 
 
 class Reports:

@@ -6,9 +6,9 @@
     LOADING       -                      the items; anything else is a failure      CURRENT
     CURRENT       -                      a day; the service was out of reach        SUBSCRIBING
 
-Only what the service itself says counts, and only from the address that was subscribed to. In every stage the entries
-that are known go on being used. A list that grows suddenly is not believed at once: beyond 1,000 new entries an hour
-they wait until the operator has looked and reloads the configuration.
+Only updates from the service itself count, and only from the address that was subscribed to. The known entries stay in
+use in every stage. A list that grows suddenly is not believed at once: beyond 1,000 in an hour, new entries wait until
+the operator has examined them and reloads the configuration.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Ask = Callable[[AddressedStanza, Callable[[AddressedStanza], None]], None]
 
 
 class Stage(Enum):
-    """Where the subscription stands."""
+    """The state of the subscription."""
 
     ASLEEP = "asleep"
     SUBSCRIBING = "subscribing"
@@ -61,12 +61,12 @@ class BlockListSubscription:
         random: Random,
         changed: Callable[[BlockListSubscription], None],
     ) -> None:
-        """`changed` is called when entries have come or gone."""
+        """`changed` is called when entries were added or removed."""
         self.named = named
         self.service = service
         self.node = node
         self.stage = Stage.ASLEEP
-        self.waiting: set[str] = set()  # new entries that an operator has to look at first
+        self.waiting: set[str] = set()  # new entries that an operator must look at first
         self._ours = ours
         self._ask = ask
         self._clock = clock
@@ -74,27 +74,27 @@ class BlockListSubscription:
         self._random = random
         self._changed = changed
         self._timer: Any = None
-        self._turn = 0  # what is answered out of turn is not listened to
+        self._turn = 0  # answers out of turn are ignored
         self._failures = 0
-        self._hour = (clock.seconds(), 0)  # since when, and how many entries have been new
+        self._hour = (clock.seconds(), 0)  # the start of the hour, and the number of new entries in it
 
     def start(self, soon: float = 0.0) -> None:
-        """Begin after this many seconds."""
+        """Start after this many seconds."""
         self._enter(Stage.ASLEEP, soon, self._subscribe)
 
     def stop(self) -> None:
-        """Ask nothing more."""
+        """Stop asking."""
         self._turn += 1
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
     def reached_again(self) -> None:
-        """The service was out of reach for a while: what it said meanwhile has been missed."""
+        """Subscribe again, because the service was out of reach for a while and updates were missed."""
         if self.stage is not Stage.SUBSCRIBING and self.stage is not Stage.LOADING:
             self.start(self._random.uniform(1, 30))
 
     def accept(self) -> None:
-        """Take the entries that wait: the operator has looked."""
+        """Take the entries that wait, because the operator has examined them."""
         for entry in self.waiting:
             self.named.entries.add(entry)
         if self.waiting:
@@ -170,7 +170,7 @@ class BlockListSubscription:
     def _failed(self, problem: str) -> None:
         sleep = min(FIRST_SLEEP * 2.0**self._failures, LONGEST_SLEEP)
         self._failures = min(self._failures + 1, 10)
-        known = f"{len(self.named.entries)} entries of before are used" if len(self.named.entries) else "it is empty"
+        known = f"{len(self.named.entries)} earlier entries are used" if len(self.named.entries) else "it is empty"
         self.named.state, self.named.is_well = f"{self.service} {problem}; {known}", False
         self._enter(Stage.ASLEEP, sleep * self._random.uniform(0.75, 1.25), self._subscribe)
 
@@ -196,7 +196,7 @@ class BlockListSubscription:
             self._changed(self)
 
     def _allowance(self, wanted: int, *, is_first: bool) -> int:
-        """Return how many new entries are taken now; the first load is taken as it is."""
+        """Return how many new entries are accepted now; the first load is accepted as it is."""
         room = MOST_ENTRIES - len(self.named.entries)
         if is_first:
             return min(wanted, room)
@@ -213,7 +213,7 @@ class BlockListSubscription:
 
 
 def _entries(told: Iterable[str]) -> Iterable[str]:
-    """Yield what can be an entry; a service may say anything."""
+    """Yield the texts that can be entries; a service may send anything."""
     for text in told:
         try:
             yield read_entry(text)

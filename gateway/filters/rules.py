@@ -1,7 +1,7 @@
-"""Rules: the `[[filter]]` tables as values, and the words that may stand in them.
+"""Rules: the `[[filter]]` tables as values, and the words that may be in them.
 
-A rule has conditions and a decision. All its conditions must hold; the first rule that holds decides. `mark`, `report`
-and rules that are on trial (`dry_run`) take note and leave the decision to the rules behind them.
+A rule has conditions and a decision. All its conditions must hold; the first rule whose conditions hold decides.
+`mark`, `report` and rules on trial (`dry_run`) take effect and leave the decision to later rules.
 
 Every `parse_` function raises ValueError in words for the operator.
 """
@@ -19,11 +19,11 @@ from gateway.xmpp.errors import StanzaCondition
 
 
 class Crossing(StrEnum):
-    """Which way a stanza goes, seen from our domains."""
+    """The direction of a stanza, seen from our domains."""
 
     IN = "in"
     OUT = "out"
-    INSIDE = "inside"  # between two domains of ours; a rule has to name it
+    INSIDE = "inside"  # between two domains of ours; a rule must name it
 
 
 DEFAULT_DIRECTIONS = frozenset({Crossing.IN, Crossing.OUT})
@@ -42,12 +42,12 @@ class Act(StrEnum):
 
 
 ENDS = frozenset({Act.PASS, Act.DROP, Act.BOUNCE, Act.HOLD})
-"""The acts that decide: no rule behind them is looked at."""
+"""The acts that decide: later rules are not asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """An act with what belongs to it: a condition for BOUNCE, a name for MARK, a factory for ASK."""
+    """An act with its argument: a condition for BOUNCE, a name for MARK, a factory for ASK."""
 
     act: Act
     condition: StanzaCondition = StanzaCondition.POLICY_VIOLATION
@@ -66,7 +66,7 @@ class Decision:
 
 
 class Per(StrEnum):
-    """Whose stanzas a rate counts together."""
+    """Which stanzas a rate counts together."""
 
     SENDER = "sender"
     DOMAIN = "domain"
@@ -85,12 +85,12 @@ class Party(NamedTuple):
     """One entry of `from` or `to`; exactly one member is set."""
 
     domain: Domain | None = None
-    suffix: str = ""  # with its dot in front
+    suffix: str = ""  # with its leading dot
     bare: str = ""
     list_name: str = ""
 
     def covers(self, domain: Domain) -> bool:
-        """Return whether an address in that domain can be meant; a list may mean any."""
+        """Return whether an address in that domain can match; a list may match any."""
         if self.domain is not None:
             return domain == self.domain
         if self.suffix:
@@ -101,12 +101,12 @@ class Party(NamedTuple):
 
     @property
     def is_whole_domain(self) -> bool:
-        """Return whether everybody in the domains it covers is meant."""
+        """Return whether everybody in the domains it covers matches."""
         return self.domain is not None or bool(self.suffix)
 
 
 class PayloadName(NamedTuple):
-    """A child element of a stanza: its namespace, and its name unless any will do."""
+    """A child element of a stanza: its namespace, and its name unless any name matches."""
 
     namespace: str
     name: str
@@ -114,7 +114,7 @@ class PayloadName(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class When:
-    """The conditions of a rule; what is empty or None is not asked about."""
+    """The conditions of a rule; those that are empty or None do not apply."""
 
     directions: frozenset[Crossing] = DEFAULT_DIRECTIONS
     senders: tuple[Party, ...] = ()
@@ -132,7 +132,7 @@ class When:
 
     @property
     def lists(self) -> frozenset[str]:
-        """Return the names of all lists that are asked."""
+        """Return the names of all lists that are used."""
         parties = (*self.senders, *self.targets)
         return frozenset(self.listed) | {party.list_name for party in parties if party.list_name}
 
@@ -145,9 +145,9 @@ class FilterRule:
     when: When = When()
     decision: Decision
     dry_run: bool = False
-    factory: Callable[..., Any] | None = None  # of ASK
+    factory: Callable[..., Any] | None = None  # for ASK
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    on_timeout: Act = Act.PASS  # of ASK: PASS or BOUNCE
+    on_timeout: Act = Act.PASS  # for ASK: PASS or BOUNCE
 
 
 _BOUNCE, _MARK = "bounce", "mark"

@@ -1,4 +1,6 @@
-"""Withheld: stanzas that a rule holds back, kept in the outbox until somebody releases or drops them, or for 7 days."""
+"""Withheld: stanzas that a rule holds back, kept in the outbox until an operator releases or
+drops them, or for 7 days.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ HELD_SECONDS = 7 * 86400.0
 
 
 class Withheld:
-    """What is held back; `count` is how many stanzas, as far as they have been counted."""
+    """The held stanzas; `count` is their number, as far as they have been counted."""
 
     def __init__(self, keeper: Keeper, router: Passing, time_of_day: Callable[[], float], publish: Publish) -> None:
         self.count = 0
@@ -30,7 +32,7 @@ class Withheld:
         self._publish = publish
 
     def hold(self, pair: DomainPair, stanza: AddressedStanza, rule: str) -> bool:
-        """Hold a stanza back; False where the outbox takes none. Its sender gets an error when it could not be kept."""
+        """Hold a stanza back; return False if the outbox accepts none. A sender whose stanza is lost gets an error."""
         if not self._keeper.takes:
             return False
         now = self._time_of_day()
@@ -53,7 +55,7 @@ class Withheld:
         return True
 
     def look(self) -> None:
-        """Count what there is, and end what has been held back for its time."""
+        """Count the held stanzas, and drop those that have been held back too long."""
         if self._keeper.outbox is not None:
             self._keeper.outbox.expire_withheld(self._time_of_day()).addCallbacks(self._expired, _told_elsewhere)
 
@@ -69,17 +71,17 @@ class Withheld:
     # -- for the operator --------------------------------------------------------------------------------------------
 
     def all(self) -> Deferred[tuple[WithheldStanza, ...]]:
-        """Read everything that is held back, oldest first; fails with OutboxError."""
+        """Return everything that is held back, oldest first; fail with OutboxError."""
         if self._keeper.outbox is None:
             raise self._keeper.refusal()
         return self._keeper.outbox.withheld()
 
     def release(self, number: int) -> Deferred[WithheldStanza | None]:
-        """Let a stanza through after all, with the time since when; the rules are not asked again."""
+        """Let a stanza through after all, with the time since when it waited; the rules are not asked again."""
         return self._take(number).addCallback(self._let_through)
 
     def drop(self, number: int) -> Deferred[WithheldStanza | None]:
-        """Forget a stanza without a bounce."""
+        """Delete a stanza without a bounce."""
         return self._take(number)
 
     def _take(self, number: int) -> Deferred[WithheldStanza | None]:
@@ -92,7 +94,7 @@ class Withheld:
         return each
 
     def _let_through(self, each: WithheldStanza | None) -> WithheldStanza | None:
-        if each is not None and each.raw:  # what cannot be decrypted any more is only shown
+        if each is not None and each.raw:  # a stanza that can no longer be decrypted is only shown
             name = "presence" if each.raw.startswith(b"<presence") else "message"
             raw = delayed(each.raw, each.pair.target, each.accepted) if name == "message" else each.raw
             self._router.pass_on(restored(name, raw))
@@ -101,5 +103,5 @@ class Withheld:
 
 
 def _told_elsewhere(failure: Failure) -> None:
-    """Pass over a failure of the outbox: its condition has been logged."""
+    """Ignore a failure of the outbox: its condition has been logged."""
     failure.trap(OutboxError)

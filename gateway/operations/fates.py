@@ -22,20 +22,20 @@ from gateway.notices.notices import Notice
 MOST_DOMAINS = 10_000
 MOST_STRANGERS = 1_000
 CALM_SECONDS = 60.0
-"""How long a stream has to last after one that the other side ended over something, to count as well."""
+"""How long a stream must last to count as working, after one that the other side ended with an error."""
 _MOST_LETTERS = 300
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fate:
-    """How streams in one direction fare: the verdict and its reason, `since` when, and how often in a row."""
+    """The state of one direction: the verdict and its reason, `since` when, and how often in a row."""
 
     verdict: Verdict
     reason: str
     when: float
     since: float
     failures: int
-    is_ending: bool = False  # an established stream ended so
+    is_ending: bool = False  # an established stream ended in this way
     again: float | None = None  # when a stream was established after that
 
     def is_failing(self, now: float) -> bool:
@@ -81,7 +81,7 @@ class DomainFate:
 
 
 class Fates:
-    """A subscriber for notices that remembers how streams with other domains fare."""
+    """Remembers, from notices, how streams with other domains ended."""
 
     KINDS = (Attempt, StreamEnded)
 
@@ -97,7 +97,7 @@ class Fates:
         self._is_stale = False  # a domain may have been forgotten that is still in one of the sets
 
     def notice(self, notice: Notice) -> None:
-        """Keep how a stream between servers fared."""
+        """Record how a stream between servers ended."""
         match notice:
             case Attempt() if notice.kind is Kind.SERVER and notice.remote:
                 self._tried(notice)

@@ -1,4 +1,4 @@
-"""Findings: where troubles are looked for. Each function reads one part of the running gateway and changes nothing."""
+"""Findings: the sources of troubles. Each function reads one part of the running gateway and changes nothing."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from gateway.outbox.keeper import Keeper
 from gateway.xmpp.addresses import Domain
 
 FEW_DAYS = 14
-"""A certificate of ours that ends within this many days is a trouble."""
+"""A certificate of ours that expires within this many days is a trouble."""
 LEAST_DISK_BYTES = 64 * 1024 * 1024
 _MOST_NAMED = 3
 _DAY_SECONDS = 86400
 
 
 def ports(missing: Callable[[], Iterable[str]]) -> Iterator[Trouble]:
-    """Ports that are not open."""
+    """Yield ports that are not open."""
     for each in missing():
         yield Trouble(kind=TroubleKind.PORT, subject=each, sentence=each)
 
 
 def outbox(keeper: Keeper) -> Iterator[Trouble]:
-    """An outbox that accepts nothing."""
+    """Yield an outbox that accepts nothing."""
     condition = keeper.outbox.condition if keeper.outbox is not None else Condition.READY
     if not condition.is_ready and condition is not Condition.CLOSED:
         yield Trouble(
@@ -42,7 +42,7 @@ def outbox(keeper: Keeper) -> Iterator[Trouble]:
 
 
 def disk(state: Path) -> Iterator[Trouble]:
-    """A state folder that cannot be written to, or whose disk is nearly full."""
+    """Yield a state folder that cannot be written to, or whose disk is nearly full."""
     try:
         found = os.statvfs(state)
     except OSError as error:
@@ -60,14 +60,14 @@ def disk(state: Path) -> Iterator[Trouble]:
 
 
 def accounts(store: Any) -> Iterator[Trouble]:
-    """A database of the accounts that does not work; one that is kept in memory has no fault."""
+    """Yield a database of accounts that does not work; one in memory has no faults."""
     fault = getattr(store, "fault", None)
     if fault is not None:
         yield Trouble(kind=TroubleKind.STORAGE, subject=fault.word, sentence=fault.sentence, remedy=fault.remedy)
 
 
 def nameservers(dead: str) -> Iterator[Trouble]:
-    """Nameservers of which none answers; `dead` has their complaints."""
+    """Yield the nameservers if none answers; `dead` has their complaints."""
     if dead:
         sentence = f"no nameserver answers, so no other domain can be found: {dead}"
         remedy = "see that the nameservers run and can be reached: [dns] nameservers, or /etc/resolv.conf"
@@ -75,7 +75,7 @@ def nameservers(dead: str) -> Iterator[Trouble]:
 
 
 def refused_reload(why: str) -> Iterator[Trouble]:
-    """A configuration file that the last reload could not take over."""
+    """Yield a configuration file that the last reload refused."""
     if why:
         sentence = f"the last reload was refused, and the configuration from before is still in force: {why}"
         remedy = "run xmpp-gateway check, correct the file, and reload"
@@ -85,12 +85,12 @@ def refused_reload(why: str) -> Iterator[Trouble]:
 def domains_down(
     settings: Settings, components: Mapping[Domain, ComponentRoute], fates: Fates, now: float
 ) -> Iterator[Trouble]:
-    """Domains of ours that nothing serves."""
+    """Yield domains of ours that nothing serves."""
     for name, domain in settings.domains.items():
         if isinstance(domain, ComponentDomain) and components[name].session is None:
             why, remedy = "no component is attached", "start its component"
         elif isinstance(domain, RelayDomain) and (failing := _failing(fates, name, now)) is not None:
-            why, remedy = f"the last try failed: {failing}", f"see that {domain.peer.connect} can be reached"
+            why, remedy = f"the last attempt failed: {failing}", f"see that {domain.peer.connect} can be reached"
         else:
             continue
         sentence = f"{name} is not served: {why}"
@@ -98,7 +98,7 @@ def domains_down(
 
 
 def certificates_ending(identities: Mapping[Domain, Identity], now: float) -> Iterator[Trouble]:
-    """Certificates of ours that end soon; one that several domains share is one trouble."""
+    """Yield certificates of ours that expire soon; one that several domains share is one trouble."""
     by_file: dict[str, list[Domain]] = {}
     moment = datetime.fromtimestamp(now, UTC)
     for name, identity in identities.items():

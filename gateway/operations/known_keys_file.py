@@ -19,7 +19,7 @@ MOST_BYTES = 32 * 1024 * 1024
 
 
 class KnownKeysFile(Service):
-    """Keeps the known keys over restarts. A file that cannot be read is put aside, and one begins without."""
+    """Keeps the known keys across restarts. An unreadable file is put aside, and a new one is started."""
 
     def __init__(self, keys: KnownKeys, file: Path, clock: IReactorTime, publish: Publish) -> None:
         self._keys = keys

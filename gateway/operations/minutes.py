@@ -1,8 +1,8 @@
 """Minutes: what happened in each minute of the last day, and for each other domain in each of the last sixty.
 
-It counts no stanza itself: totals that are counted anyway, and the bytes that connections count, are read every few
-seconds, and the difference belongs to the minute. What lies in between is read when a stream ends. A day is 1,440
-minutes of a few numbers; the hours of other domains are bounded, with a share for each.
+It does not count stanzas itself: existing totals, and the bytes that connections count, are read every few seconds, and
+the difference belongs to that minute. When a stream ends, the rest is read. A day is 1,440 minutes of a few numbers;
+the hours of other domains are bounded, with a share for each.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Series(StrEnum):
 
 
 class Minutes:
-    """The last day by the minute; a subscriber for notices, which somebody calls every few seconds."""
+    """The last day by the minute; it reads notices, and is called every few seconds."""
 
     KINDS = (Attempt, StreamEnded, StanzaBounced)
 
@@ -49,7 +49,7 @@ class Minutes:
         connections: Callable[[], Iterable[Any]],
         domains: int = MOST_DOMAINS,
     ) -> None:
-        """`totals` are what was counted since the start, elsewhere; `connections` are read for their bytes."""
+        """`totals` returns counts since the start, made elsewhere; `connections` are read for their bytes."""
         self._time_of_day = time_of_day
         self._totals = totals
         self._connections = connections
@@ -62,7 +62,7 @@ class Minutes:
         self._read: dict[int, int] = {}  # bytes of each open stream, by its number, that are in some minute already
 
     def notice(self, notice: Notice) -> None:
-        """Count what happens seldom, and read what a stream that ends has carried."""
+        """Count rare events, and read the bytes of a stream that ends."""
         match notice:
             case StanzaBounced():
                 self._count(Series.BOUNCES)
@@ -78,7 +78,9 @@ class Minutes:
                 self._carried(notice.attempt.remote, notice.bytes_in + notice.bytes_out - read)
 
     def read(self, waiting: int) -> None:
-        """Put what has been counted since the last call into this minute; `waiting` is how many stanzas wait now."""
+        """Put what has been counted since the last call into this minute; `waiting` is the number of stanzas that wait
+        now.
+        """
         now = self._turn()
         totals = self._totals()
         for series, total in totals.items():
@@ -112,7 +114,7 @@ class Minutes:
         """
         now = self._turn()
         put_together = max if series is Series.WAITING else sum
-        end = (now // step + 1) * step  # so that a sum is of the same minutes at the next look
+        end = (now // step + 1) * step  # so that a sum covers the same minutes at the next call
         first = max(self.began // step * step, end - minutes)
         kept = self._days[series]
         values = [kept[minute % DAY_MINUTES] if self.began <= minute <= now else 0 for minute in range(first, end)]
@@ -156,7 +158,7 @@ class Minutes:
         self._days[series][self._turn() % DAY_MINUTES] += 1
 
     def _turn(self) -> int:
-        """Return the minute that it is, and empty those that have passed since the last call."""
+        """Return the present minute, and empty those that have passed since the last call."""
         now = int(self._time_of_day() // MINUTE)
         if now > self._now:
             for minute in range(max(self._now + 1, now - DAY_MINUTES + 1), now + 1):

@@ -1,4 +1,4 @@
-"""Peers: every other domain with which there is something, in order of trouble; all are counted, some are shown.
+"""Peers: all other domains with any activity, in order of trouble; all are counted, some are shown.
 
 What sets of domains there are is known at any time; a record is made only for the domains that somebody looks at. So
 three thousand of them cost little more than thirty, and no connection is touched for that.
@@ -26,12 +26,12 @@ from gateway.xmpp.addresses import DomainPair
 
 DAY_SECONDS = 86400
 
-# From nothing to the most. Of several streams with a domain, the weakest proof is what its proof is worth.
+# From nothing to the strongest. With several streams, a domain's proof is the weakest of them.
 _STRENGTH = (Proven.NOTHING, Proven.ADDRESS, Proven.SHOWN, Means.DIALBACK)
 
 
 class PeerState(StrEnum):
-    """How federation with a domain is, from the worst to the least interesting."""
+    """The states of federation with a domain, from the worst to the least interesting."""
 
     FAILING = "failing"
     OPENING = "opening"
@@ -55,7 +55,7 @@ class PeerOrder(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class PeerSources:
-    """What is read of the running gateway. The mappings are those that the gateway itself changes."""
+    """The parts of the running gateway that are read. The mappings are the gateway's own, which it changes."""
 
     fates: Fates
     minutes: Minutes
@@ -103,7 +103,7 @@ class OtherDomains:
 
     @property
     def waiting(self) -> int:
-        """How many stanzas wait, for all domains."""
+        """The number of waiting stanzas, for all domains."""
         return sum(self._queued.values())
 
     def _of(self, name: str) -> DomainFate:
@@ -253,7 +253,7 @@ def _strength(proof: str) -> int:
 
 
 def waits_by_domain(backoff: Backoff, now: float) -> dict[str, float]:
-    """Return how long domains are not tried yet, in seconds; of several pairs with one, the longest counts."""
+    """Return for each domain how long it will not be tried, in seconds; of several pairs, the longest counts."""
     waiting: dict[str, float] = {}
     for whom, retry_at in backoff.waiting(now).items():
         target = target_of(whom)

@@ -1,4 +1,4 @@
-"""Rounds: what has to be looked at every few seconds as long as the service runs, whether anybody asks or not."""
+"""Rounds: checks that run every few seconds as long as the service runs, whether anybody asks or not."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 PERIOD = 5.0
-"""Seconds between two rounds."""
+"""The seconds between two rounds."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """One look, in every round or in one of `every`."""
+    """One check, in every round or in one of `every`."""
 
     look: Callable[[], Any]
     every: int = 1
 
 
 class Rounds(Service):
-    """Goes around as long as it runs."""
+    """Run the rounds while the service runs."""
 
     def __init__(self, looks: Sequence[Look], clock: IReactorTime) -> None:
         self._looks = looks

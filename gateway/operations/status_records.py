@@ -153,7 +153,7 @@ class Status:
 
     @property
     def ready(self) -> bool:
-        """Whether the gateway does its work."""
+        """Return whether the gateway does its work."""
         return not self.missing
 
 

@@ -1,8 +1,8 @@
-"""Troubles: everything that does not work at the moment, as a state that lasts, not as an event.
+"""Troubles: everything that does not work at the moment, as lasting states rather than events.
 
-Several parts know what is wrong with them; here it is one list, with the moment since which each trouble is known.
+Several parts know what is wrong with them; this is one list of it, with the moment since which each trouble is known.
 `/healthz`, the metrics, the page and `status` show that list, and the log has one line when a trouble begins and one
-when it ends. "All is well" is said when the list is empty.
+when it ends. "All is well" is reported when the list is empty.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gateway.notices.notices import Level, Notice, Publish
 
 
 class TroubleKind(StrEnum):
-    """The kinds of trouble; the set is closed, as it is a label of metrics."""
+    """The kinds of trouble; the set is closed, because it is a label of metrics."""
 
     PORT = "port"
     OUTBOX = "outbox"
@@ -30,12 +30,13 @@ class TroubleKind(StrEnum):
 
 
 _LOGGED_ELSEWHERE = frozenset({TroubleKind.PORT, TroubleKind.OUTBOX, TroubleKind.RELOAD, TroubleKind.DOMAIN})
-"""Kinds whose beginning and end have a line of the log already."""
+"""The kinds whose beginning and end already have a log line."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trouble:
-    """Something does not work: `subject` tells troubles of one kind apart, `sentence` says what, `remedy` what to do.
+    """Something that does not work: `subject` distinguishes troubles of one kind, `sentence` says what, `remedy` what
+    to do.
 
     `since` is the time of day at which it was first seen; 0 until then.
     """
@@ -70,7 +71,7 @@ Find = Callable[[], Iterable[Trouble]]
 
 
 class Troubles:
-    """Everything that does not work. Somebody has to look every few seconds, so that a change is logged when it is new.
+    """Everything that does not work. It must be called every few seconds, so that a change is logged in time.
 
     Each source yields what it finds at the moment.
     """
@@ -83,7 +84,7 @@ class Troubles:
         self._found: list[Trouble] | None = None
 
     def now(self) -> list[Trouble]:
-        """Return what does not work now, what has lasted longest first; a change is published."""
+        """Return the present troubles, the oldest first; publish each change."""
         before, moment = self._known, self._time_of_day()
         found = {(each.kind, each.subject): each for source in self._sources for each in source()}
         self._known = {

@@ -96,11 +96,11 @@ class BacklogOwner(Protocol):
     def keep_rules(self) -> KeepRules: ...
     @property
     def asks_for_several(self) -> bool:
-        """Whether one ping serves several backlogs, so that each asks for it at the end of a turn."""
+        """Return whether one ping serves several backlogs, so that each requests it at the end of a turn."""
 
     @property
     def stamps_as(self) -> Domain:
-        """The domain of ours that says since when a stanza has waited (XEP-0203)."""
+        """The domain of ours that appears in the stamp of a late stanza (XEP-0203)."""
 
     def bounce(self, stanza: AddressedStanza, error: StanzaError) -> None:
         """Answer a stanza with an error."""
@@ -134,7 +134,7 @@ class KeptBacklog:
     """The kept stanzas of one pair."""
 
     def __init__(self, pair: DomainPair, keeper: Keeper, owner: BacklogOwner, flight: Flight | None = None) -> None:
-        """`flight` is shared by all pairs that go out on one stream; left out: the pair has its own."""
+        """`flight` is shared by all pairs that use one stream; without it, the pair has its own."""
         self.pair = pair
         self.flight = flight or Flight()
         self.settlement: Settlement | None = None
@@ -164,7 +164,7 @@ class KeptBacklog:
         self._told_of_doubt: list[Callable[[], None]] = []
         self._timer: IDelayedCall | None = None
         self._puts = Progress()
-        self._newest: float = EVERYTHING if self._is_unread else 0  # the number of what was kept last
+        self._newest: float = EVERYTHING if self._is_unread else 0  # the number of the stanza kept last
         self._followers = Followers(keeper.space)
         self._impatience = Timer(keeper.clock)
         self._ping_soon = Timer(keeper.clock)
@@ -215,7 +215,7 @@ class KeptBacklog:
         return not is_known or bool(self._followers or self._gathered or self._page) or self.head is not None
 
     def follow(self, stanza: AddressedStanza) -> bool:
-        """Let a stanza that is not kept wait for what was kept before it; False where too many wait already."""
+        """Let a stanza that is not kept wait for everything kept before it; return False if too many already wait."""
         self._put_gathered()
         barrier = self._newest if self._puts.is_complete else None
         now = self._keeper.clock.seconds()
@@ -247,7 +247,7 @@ class KeptBacklog:
         self._look_whether_empty()
 
     def flush(self) -> Deferred[None] | None:
-        """Put what was gathered; a Deferred where whoever sends should wait for the disk."""
+        """Put what was gathered; return a Deferred if senders should wait for the disk."""
         self._put_gathered()
         if max(self._putting_bytes, self._spilled or 0) <= _PUTTING_BYTES:
             return None
@@ -358,12 +358,12 @@ class KeptBacklog:
     def spill(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Keep what has waited too long for room on an open stream; what comes from now on goes behind it.
 
-        While more than a megabyte of it waits, those who send wait as well: the receiver is slow, and not away.
+        While more than a megabyte of these waits, their senders wait as well, because the receiver is slow, not away.
         """
         self._spilled = 0
         for stanza in stanzas:
             if not self.takes(stanza) and not self.follow(stanza):
-                text = f"too many stanzas wait for {self.pair.target}"
+                text = f"too many stanzas are waiting for {self.pair.target}"
                 self._owner.bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
         self._put_gathered()
 
@@ -386,8 +386,8 @@ class KeptBacklog:
     ) -> Collection[int]:
         """Note that the stream is gone, and keep those of `unacknowledged` that are to be kept; return their ids.
 
-        If it is `resuming`, `returned` tells later what of it has not arrived. `made` is None where the flight, which
-        others share, has been told already.
+        If it is `resuming`, a later call of `returned` says what has not arrived. `made` is None if the flight, which
+        others share, already knows.
         """
         self._stream = 0
         self._stop_timer()
@@ -481,7 +481,7 @@ class KeptBacklog:
         return [each.number for each in self._in_flight]
 
     def send_now(self, most: int | None) -> None:
-        """Send what the window and the stream have room for; read on; tell when nothing is left."""
+        """Send what the window and the stream have room for; read on; report when nothing is left."""
         if self.pair.target in self._keeper.held:
             self._let_followers_go()
             return
@@ -511,7 +511,7 @@ class KeptBacklog:
 
     @property
     def _may_follow(self) -> bool:
-        """Whether everything has been written that the oldest follower comes after."""
+        """Return whether everything before the oldest follower has been written."""
         barrier = self._followers.barrier
         if barrier is None:
             return False
@@ -520,7 +520,7 @@ class KeptBacklog:
         return not self._is_reading or self._read_upto >= barrier
 
     def _let_followers_go(self) -> None:
-        """Nothing that is kept is sent at the moment, so there is nothing to follow."""
+        """Let the followers go, because no kept stanzas are being sent at the moment."""
         if self._stream > 0:
             for stanza in self.take_followers():
                 self._owner.write_follower(stanza)
@@ -531,7 +531,7 @@ class KeptBacklog:
         assert self.settlement is not None
         is_timed = self.settlement.means is SettlementMeans.TIMED
         if is_timed and self.flight.window.step is None and self.flight.has_space:
-            return _BATCH_STANZAS  # for a while nothing will be known of any: a bound would stop all else
+            return _BATCH_STANZAS  # for a while nothing will be known about any; a limit would stop everything else
         return self.flight.room(is_timed=is_timed)
 
     def _unblocked(self, _: object, stream: int) -> None:
@@ -540,7 +540,7 @@ class KeptBacklog:
             self._send()
 
     def _send_batch(self, most: int) -> int:
-        """Send up to `most` stanzas, as far as the next follower's place; return how many were sent."""
+        """Send up to `most` stanzas, but not beyond the next follower's place; return how many were sent."""
         now = self._keeper.time_of_day()
         barrier = self._followers.barrier
         batch: list[AddressedStanza] = []

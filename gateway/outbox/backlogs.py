@@ -1,13 +1,13 @@
-"""Backlogs: what is kept for one domain of ours that many other domains send to over one stream, as a component's.
+"""Backlogs: the kept stanzas for one domain of ours that many other domains send to over one stream.
 
-Each domain that sends has a backlog of its own, so that order within a pair holds and nobody waits for somebody else's
-stanzas. They share the stream: one flight with one window, and one ping at a time, which proves what all of them have
-written before it.
+Such a domain is a component's. Each sending domain has a backlog of its own, so that order within a pair is preserved
+and nobody waits for somebody else's stanzas. They share the stream: one flight with one window, and one ping at a time,
+which proves everything that they have written before it.
 
-    closed        there is no stream; what is to be kept is put, and all else is for the owner to answer
-    looking       the stream is open, and the outbox is asked who has sent something while it was not
-    catching up   pages of some pairs go out, and what comes of these pairs goes behind them
-    open          nothing is left to be sent before what comes; but with `keep = "all"` everything goes over the disk
+    closed        there is no stream; stanzas to be kept are put, and the owner answers all others
+    looking       the stream is open, and the outbox is asked who has sent something meanwhile
+    catching up   pages of some pairs are sent, and new stanzas of these pairs go behind them
+    open          nothing is left to be sent first; but with `keep = "all"` everything goes through the disk
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from gateway.xmpp.stanzas import AddressedStanza
 
 
 class StreamState(Enum):
-    """Where the sending stands."""
+    """The state of sending."""
 
     CLOSED = auto()
     LOOKING = auto()
@@ -40,7 +40,7 @@ class StreamState(Enum):
 
 
 class BacklogsOwner(Protocol):
-    """The route that these backlogs are of."""
+    """The route that owns these backlogs."""
 
     @property
     def keep_rules(self) -> KeepRules: ...
@@ -54,23 +54,23 @@ class BacklogsOwner(Protocol):
         """Write a stanza that is not kept: what was kept before it has been written."""
 
     def ask(self, resource: str, answered: Callable[[], None]) -> None:
-        """Write a ping to the stream; `answered` is called when there is an answer."""
+        """Write a ping to the stream; call `answered` when there is an answer."""
 
     def doubted(self, count: int) -> None:
         """Note that this many stanzas count as delivered, and that only time speaks for it."""
 
     def room(self) -> Deferred[None] | None:
-        """None when there is room on the stream; else a Deferred that fires when there is."""
+        """Return None if there is room on the stream, else a Deferred that fires when there is."""
 
     def remember_only(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Do with these as without an outbox: it takes none at the moment."""
 
     def caught_up(self) -> None:
-        """Nothing is left to be sent before what comes."""
+        """Note that nothing is left to be sent first."""
 
 
 class Backlogs:
-    """What is kept for one domain, by who has sent it."""
+    """The kept stanzas for one domain, by sending domain."""
 
     def __init__(self, target: Domain, keeper: Keeper, owner: BacklogsOwner) -> None:
         self.target = target
@@ -79,15 +79,15 @@ class Backlogs:
         self.state = StreamState.CLOSED
         self._flight = Flight()
         self._of: dict[DomainPair, KeptBacklog] = {}
-        self._behind: set[DomainPair] = set()  # what comes of these goes over the disk
-        self._gathered: dict[KeptBacklog, None] = {}  # by those that have something to put
+        self._behind: set[DomainPair] = set()  # new stanzas of these go through the disk
+        self._gathered: dict[KeptBacklog, None] = {}  # those with something to put
         self._streams = 0
         self._asking: list[Callable[[], None]] = []  # with the next ping
         self._asked: list[Callable[[], None]] | None = None  # with the one that is not answered
 
     @property
     def is_in_the_way(self) -> bool:
-        """Return whether a stanza that comes may have to go over the disk, though the stream has room."""
+        """Return whether a new stanza may have to go through the disk, although the stream has room."""
         level = self.owner.keep_rules.level
         return self.state is StreamState.LOOKING or bool(self._behind) or level == "all" or self._is_held
 
@@ -108,7 +108,7 @@ class Backlogs:
     # -- what comes --------------------------------------------------------------------------------------------------
 
     def takes(self, stanza: AddressedStanza) -> bool:
-        """Keep a stanza, or have it follow what is kept; False where it is the owner's, to be written or answered."""
+        """Keep a stanza, or let it follow kept ones; return False if the owner must write or answer it."""
         pair = DomainPair(stanza.from_.domain, self.target)
         backlog = self._of.get(pair)
         if self.state is not StreamState.CLOSED and pair not in self._behind:
@@ -123,7 +123,7 @@ class Backlogs:
         if backlog is None or self.state is StreamState.CLOSED or self._is_held or not backlog.must_follow:
             return False
         if not backlog.follow(stanza):
-            text = f"too many stanzas wait for {self.target}"
+            text = f"too many stanzas are waiting for {self.target}"
             self.owner.bounce(stanza, StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text))
         return True
 
@@ -143,7 +143,7 @@ class Backlogs:
             self._backlog_of(pair).spill(of_pair)
 
     def flush(self) -> Deferred[None] | None:
-        """Put what was gathered; a Deferred where whoever sends should wait for the disk."""
+        """Put what was gathered; return a Deferred if senders should wait for the disk."""
         wait: Deferred[None] | None = None
         gathered, self._gathered = self._gathered, {}
         for backlog in gathered:
@@ -164,13 +164,13 @@ class Backlogs:
     # -- the stream --------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Send what is kept on a stream that has opened."""
+        """Start sending kept stanzas on a stream that has opened."""
         self._streams += 1
         self.state = StreamState.LOOKING
         self.look()
 
     def look(self) -> None:
-        """Ask the outbox which domains have sent something that nobody here knows of."""
+        """Ask the outbox which other domains have sent something."""
         if self.state is StreamState.CLOSED:
             return
         outbox = self.keeper.outbox
@@ -192,7 +192,7 @@ class Backlogs:
         self._look_whether_caught_up()
 
     def _not_found(self, failure: Failure, stream: int) -> None:
-        failure.trap(OutboxError)  # it has been told as a condition; when that is over, it is looked at again
+        failure.trap(OutboxError)  # reported as a condition; when that is over, the outbox is asked again
         self._found(DomainState(domain=self.target), stream)
 
     def broke(self, made: Break) -> list[AddressedStanza]:
@@ -218,7 +218,7 @@ class Backlogs:
             self.owner.caught_up()
 
     def _emptied(self, pair: DomainPair) -> None:
-        """Forget a backlog of which nothing is left; of "all", not before the stream ends."""
+        """Forget a backlog of which nothing is left; with "all", only when the stream ends."""
         backlog = self._of.get(pair)
         if backlog is not None and pair not in self._behind and backlog.is_empty:
             del self._of[pair]
@@ -227,7 +227,9 @@ class Backlogs:
     # -- proof -------------------------------------------------------------------------------------------------------
 
     def _ask(self, answered: Callable[[], None]) -> None:
-        """Have a ping written soon, unless one is open: one proves what all pairs have written before it."""
+        """Have a ping written soon, unless one is open: one ping proves everything that all pairs have written before
+        it.
+        """
         self._asking.append(answered)
         if self._asked is None and len(self._asking) == 1:
             self.keeper.clock.callLater(0, self._ping, self._streams)
@@ -251,12 +253,12 @@ class Backlogs:
     # -- ends, and operators -----------------------------------------------------------------------------------------
 
     def has_hold_of(self, pair: DomainPair, number: int) -> bool:
-        """Return whether a kept stanza is being sent, so that nobody else ends it."""
+        """Return whether a kept stanza is being sent, so that nobody else may end it."""
         backlog = self._of.get(pair)
         return backlog is not None and backlog.has_hold_of(number)
 
     def release(self) -> None:
-        """Send what is kept: the operator has released the domain."""
+        """Send kept stanzas, because the operator has released the domain."""
         for backlog in [*self._of.values()]:
             backlog.go_on()
         self._look_whether_caught_up()

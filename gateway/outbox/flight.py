@@ -1,9 +1,9 @@
-"""Flight: what is in flight on one stream, of all the pairs of domains whose kept stanzas go out on it.
+"""Flight: the stanzas in flight on one stream, for all pairs of domains whose kept stanzas use it.
 
-A stream to another server carries one pair, that to a component those of every domain that sends to it. They share one
-window: after a break one stanza is in flight on the whole stream, not one of each pair, or nobody could tell which of
-them the other side died over. While the window is small, stanzas go out by their numbers, as if they were one queue;
-once it is open, each pair sends what it has.
+A stream to another server carries one pair; that to a component carries those of every domain that sends to it. They
+share one window: after a break, one stanza is in flight on the whole stream, not one for each pair; otherwise nobody
+could tell which of them broke the other side. While the window is small, stanzas are sent by their numbers, as if they
+were one queue; once it is open, each pair sends what it has.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Protocol
 from gateway.outbox.window import Break, Window
 
 MOST_BYTES = 16 << 20
-"""The most that is in flight on a stream: it is in memory, and may come twice when the stream breaks."""
+"""The most bytes in flight on a stream: they are in memory, and may arrive twice if the stream breaks."""
 
 
 class Flyer(Protocol):
-    """The backlog of one pair, as far as its flight knows it."""
+    """The backlog of one pair, as its flight sees it."""
 
     @property
     def head(self) -> int | None:
-        """The number of the next stanza to be sent: 0 while it is not known yet, None when there is none."""
+        """The number of the next stanza to send: 0 while it is unknown, None if there is none."""
 
     @property
     def numbers(self) -> Sequence[int]:
-        """The numbers of what is in flight, oldest first."""
+        """The numbers of the stanzas in flight, oldest first."""
 
     def send_now(self, most: int | None) -> None:
         """Send what the stream has room for, up to `most` stanzas."""
@@ -38,18 +38,18 @@ class Flight:
     def __init__(self) -> None:
         self.window = Window()
         self.count = 0
-        self.exposed = 0  # of these: sent again if the gateway dies now
+        self.exposed = 0  # those that are sent again if the gateway dies now
         self.size = 0
-        self._suspects: dict[int, Flyer] = {}  # by whom they are sent
+        self._suspects: dict[int, Flyer] = {}  # by their sender
         self._flyers: dict[Flyer, None] = {}  # those that send on the stream
         self._is_sending = False
 
     def join(self, flyer: Flyer) -> None:
-        """Let this one send on the stream, too."""
+        """Let this one also send on the stream."""
         self._flyers[flyer] = None
 
     def leave(self, flyer: Flyer) -> None:
-        """Let it send no more: nothing of it is left."""
+        """Forget one that has nothing left."""
         self._flyers.pop(flyer, None)
         self._acquit(flyer, float("inf"))
 
@@ -59,7 +59,7 @@ class Flight:
         return self.size < MOST_BYTES
 
     def room(self, *, is_timed: bool) -> int:
-        """Return how many more may be sent; `is_timed`: by a pair of which nothing but time settles what it sends."""
+        """Return how many more may be sent; `is_timed`: only time settles what this pair sends."""
         if not self.has_space:
             return 0
         return self.window.room(self.count if is_timed or self.window.is_strict else self.exposed)
@@ -69,7 +69,7 @@ class Flight:
         if self._is_open:
             flyer.send_now(None)
             return
-        flyer.send_now(0)  # followers, which cost the window nothing; and a page is read
+        flyer.send_now(0)  # sends followers, which do not use the window, and reads a page
         if not self._is_sending:
             self._send_in_order()
 
@@ -78,20 +78,20 @@ class Flight:
         return self.window.step is None and not self.window.is_strict
 
     def sent(self, count: int, size: int) -> None:
-        """Note that this many more are in flight, and exposed to a crash."""
+        """Record that more stanzas are in flight, and exposed to a crash."""
         self.count += count
         self.exposed += count
         self.size += size
 
     def noted(self, count: int) -> None:
-        """Note that this many are exposed no longer."""
+        """Record that some are no longer exposed."""
         if count:
             self.exposed -= count
             self.window = self.window.read(count)
             self._go_on()
 
     def settled(self, flyer: Flyer, upto: int, count: int, size: int) -> None:
-        """Note that the stanzas of this one are settled up to a number: `count` of them, `size` bytes together."""
+        """Record that the stanzas of one pair are settled up to a number: `count` of them, `size` bytes together."""
         self.count -= count
         self.size -= size
         self._acquit(flyer, upto)
@@ -105,7 +105,7 @@ class Flight:
                 del self._suspects[number]
 
     def broke(self, made: Break, numbers: Sequence[int] | None = None) -> None:
-        """Note that the stream is gone, with these in flight; left out: all that were sent and not settled."""
+        """Record that the stream is gone, with these in flight; by default, all that were sent and not settled."""
         owners = {number: flyer for flyer in self._flyers for number in flyer.numbers}
         if numbers is None:
             numbers = sorted(owners)
@@ -118,9 +118,9 @@ class Flight:
         self._flyers.clear()
 
     def _go_on(self) -> None:
-        """There may be room again: those that waited for it send, each in its turn."""
+        """Let those that waited for room send, each in its turn."""
         if len(self._flyers) < 2 or self._is_sending:
-            return  # one alone goes on by itself
+            return  # a single one continues by itself
         if not self._is_open:
             self._send_in_order()
             return

@@ -1,7 +1,7 @@
-"""Followers: stanzas that are never kept, and wait in memory until what was kept before them has been written.
+"""Followers: stanzas that are never kept, and wait in memory until everything kept before them has been written.
 
-A follower comes after a *barrier*: the number of the last stanza that was kept before it. That is known once the
-transaction with it is on the disk; until then the follower waits for the transaction.
+A follower comes after a *barrier*: the number of the last stanza kept before it. That number is known once its
+transaction is on the disk; until then the follower waits for the transaction.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Protocol
 from gateway.xmpp.stanzas import AddressedStanza
 
 EVERYTHING = float("inf")
-"""The barrier of a stanza that comes after all that an earlier process has kept: its numbers are not known yet."""
+"""The barrier of a stanza behind everything that an earlier process has kept, whose numbers are not known yet."""
 
 
 class Space(Protocol):
     """The memory that all waiting stanzas share."""
 
     def take(self, size: int, count: int = 1) -> bool:
-        """Return whether this many bytes more may wait."""
+        """Return whether this many more bytes may wait."""
 
     def give_back(self, count: int, size: int) -> None:
-        """Note that `count` stanzas, `size` bytes together, wait no longer."""
+        """Release the memory of `count` stanzas, `size` bytes together."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Followers:
         return True
 
     def learn(self, put: int, first: float, last: float) -> None:
-        """Note that the transactions up to this one are done; its stanzas have the numbers from `first` to `last`."""
+        """Record that the transactions up to this one are done; its stanzas have the numbers from `first` to `last`."""
         for each in self._queue:
             if each.barrier is None and each.put <= put:
                 each.barrier = last
@@ -61,7 +61,7 @@ class Followers:
 
     @property
     def barrier(self) -> float | None:
-        """Return the barrier of the oldest; None while that is not known, or there is no follower."""
+        """Return the barrier of the oldest; None while it is unknown, or if there is no follower."""
         return self._queue[0].barrier if self._queue else None
 
     @property

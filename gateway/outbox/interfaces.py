@@ -93,7 +93,7 @@ class IOutbox(Interface):
     def withhold(
         pair: DomainPair, stanza: bytes, *, accepted: float, expires: float, rule: str
     ) -> Deferred[int | None]:
-        """Hold a stanza back for the operator; the result is its number, or None where there is no room for it."""
+        """Hold a stanza back for the operator; return its number, or None if there is no room for it."""
 
     def withheld() -> Deferred[tuple[WithheldStanza, ...]]:
         """Read what is held back, oldest first."""

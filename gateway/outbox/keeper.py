@@ -29,9 +29,9 @@ class Keeper:
     def __init__(
         self, clock: IReactorTime, time_of_day: Callable[[], float], name: str = "xg", *, space: Space | None = None
     ) -> None:
-        """`name` begins the resource from which we ask whether what was sent has arrived.
+        """`name` begins the resource from which we ask whether stanzas have arrived.
 
-        `space` is the memory for what waits behind kept stanzas and is not kept itself; left out: it is not counted.
+        `space` is the memory for stanzas that wait behind kept ones; without it, they are not counted.
         """
         self.clock = clock
         self.time_of_day = time_of_day
@@ -78,14 +78,14 @@ class Keeper:
         return self._watched(put.addCallback(lambda number: [number]))
 
     def withhold(self, pair: DomainPair, stanza: bytes, rule: str, accepted: float, expires: float) -> Deferred[Any]:
-        """Hold a stanza back for the operator; the result is as for `IOutbox.withhold`."""
+        """Hold a stanza back for the operator; return as `IOutbox.withhold` does."""
         outbox = self.outbox
         if outbox is None:
             return fail(self.refusal())
         return self._watched(outbox.withhold(pair, stanza, accepted=accepted, expires=expires, rule=rule))
 
     def unsafe(self) -> Deferred[None] | None:
-        """None when all that was put is safe; else a Deferred that fires when what was put up to now is."""
+        """Return None if everything put is safe, else a Deferred that fires when everything put so far is."""
         if self._puts.is_complete:
             return None
         wait: Deferred[None] = Deferred()
@@ -97,8 +97,8 @@ class Keeper:
         outcome: Deferred[Any] = Deferred()
 
         def done(result: Any) -> None:
-            outcome.callback(result)  # what fails is bounced by then, or has gone back to memory
-            self._puts.finish(number)  # one that is refused is answered at once, before those that are being written
+            outcome.callback(result)  # stanzas that could not be put are bounced by then, or wait in memory again
+            self._puts.finish(number)  # a refused put is answered at once, before those that are being written
             while self._waiting and self._waiting[0][0] <= self._puts.done:
                 self._waiting.popleft()[1].callback(None)
 
@@ -107,4 +107,4 @@ class Keeper:
 
 
 COUNTED = ("kept", "delivered", "expired", "refused", "set_aside", "maybe_twice", "returned", "in_doubt")
-"""What is counted since the start, in stanzas."""
+"""The counters since the start, in stanzas."""

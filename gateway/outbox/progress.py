@@ -1,10 +1,10 @@
-"""Progress: how far a row of jobs is done, when one may be done before those that were asked for earlier."""
+"""Progress: how far a sequence of jobs is done, if one may be done before earlier ones."""
 
 from __future__ import annotations
 
 
 class Progress:
-    """The jobs of one row, numbered from 1 in the order in which they were asked for."""
+    """The jobs of one sequence, numbered from 1 in the order in which they were requested."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -17,12 +17,12 @@ class Progress:
         return self.done == self.asked
 
     def ask(self) -> int:
-        """Note one more job; return its number."""
+        """Record one more job; return its number."""
         self.asked += 1
         return self.asked
 
     def finish(self, number: int) -> None:
-        """Note that a job is done, well or not."""
+        """Record that a job has ended, successfully or not."""
         self._ahead.add(number)
         while self.done + 1 in self._ahead:
             self.done += 1

@@ -1,4 +1,4 @@
-"""Disposition: what becomes of a stanza on a route now."""
+"""Disposition: what happens to a stanza on a route now."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Disposition(Enum):
-    """What becomes of a stanza now; the last two are of routes with an outbox alone."""
+    """What happens to a stanza now; the last two occur only in routes with an outbox."""
 
     IDLE = "idle"
     QUEUEING = "queueing"

@@ -54,7 +54,7 @@ class IRouter(Interface):
         """Answer a stanza with an error, where it may be answered (RFC 6120 §8.3.1)."""
 
     def is_own(domain: Domain) -> bool:
-        """Return whether the domain is one of ours, whoever serves it: accounts, a component, a handler, a relay."""
+        """Return whether the domain is one of ours: served by accounts, a component, a handler or a relay."""
 
     def flush() -> Deferred[None] | None:
         """Flush every route that got something since the last time; return as `IRoute.flush` does."""

@@ -82,7 +82,7 @@ class Acknowledgements(Generic[T]):
 
     @property
     def sent_since_asked(self) -> bool:
-        """Whether something was sent behind the question that is open."""
+        """Return whether something was sent behind the open request."""
         return self._asked_at is not None and self.sent > self._asked_at
 
     def forget_question(self) -> None:

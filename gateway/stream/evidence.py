@@ -1,7 +1,7 @@
-"""Evidence: what proves, beside the authorities, that a certificate is a domain's, and when it is looked for.
+"""Evidence: proof besides the authorities that a certificate belongs to a domain, and when to look for it.
 
-It is looked for once on each stream, when the other side has said under TLS who it is, and only where the certificate
-does not prove that by a means that the terms accept. Nothing is offered and nothing begun before the answer is there.
+It is looked for once on each stream, when the other side has named itself under TLS, and only if the certificate does
+not prove that by a means that the terms accept. Nothing is offered or begun before the answer is there.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from gateway.stream.facts import Facts, Means
 from gateway.xmpp.errors import StreamCondition, StreamError
 
 SOUGHT = "evidence"
-"""The name under which a stream has tried it."""
+"""The name that marks it as tried on a stream."""
 
 _ELSEWHERE = frozenset({Means.DANE, Means.POSH})
 
 
 def sought_means(facts: Facts) -> tuple[Means, ...]:
-    """Return by which means the other side may still be proved; none when there is nothing to look for."""
+    """Return the means by which the other side may still be proved; none if there is nothing to look for."""
     if not facts.encrypted or facts.remote is None or facts.certificate is None or SOUGHT in facts.tried:
         return ()
     awaits_lists = facts.terms.needs_revocation_lists and facts.certificate.valid and facts.certificate.unchecked
@@ -29,7 +29,7 @@ def sought_means(facts: Facts) -> tuple[Means, ...]:
 
 
 def check_certificate(facts: Facts) -> Facts:
-    """Refuse a key that is not pinned, and a server that only its certificate could prove, when nothing does.
+    """Refuse a key that is not pinned, and a server that only its certificate could prove, if nothing does.
 
     Without TLS there is nothing to check (RFC 6120 §13.7).
     """

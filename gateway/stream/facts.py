@@ -74,13 +74,13 @@ class PeerCertificate(Protocol):
     @property
     def not_before(self) -> datetime | None: ...
     @property
-    def key(self) -> str: ...  # SHA-256 of its subjectPublicKeyInfo in hex, empty where there is none
+    def key(self) -> str: ...  # SHA-256 of its subjectPublicKeyInfo in hex, empty if there is none
     @property
     def issuer(self) -> str: ...
     @property
     def is_revoked(self) -> bool: ...
     @property
-    def unchecked(self) -> str: ...  # whose revocation list is not at hand; empty where all is known
+    def unchecked(self) -> str: ...  # whose revocation list is missing; empty if none is
     @property
     def description(self) -> str: ...
     def proves(self, domain: Domain, means: Means = Means.EXTERNAL) -> bool: ...
@@ -113,12 +113,12 @@ class Terms:
 
     @property
     def by_certificate(self) -> tuple[Means, ...]:
-        """The accepted means for which a certificate is shown, in order of preference."""
+        """The accepted means that use a certificate, in order of preference."""
         return tuple(means for means in self.means if means in BY_CERTIFICATE and self.required in (None, means))
 
     @property
     def needs_certificate(self) -> bool:
-        """Whether only its certificate can prove the other side."""
+        """Return whether only its certificate can prove the other side."""
         return self.required is not None or all(means in BY_CERTIFICATE for means in self.means)
 
 
@@ -199,7 +199,7 @@ class Facts:
 
     @classmethod
     def of(cls, facts: Facts) -> Self:
-        """Return facts of which the caller knows the kind; raises Misuse where it is another."""
+        """Return facts whose kind the caller knows; raise Misuse if they are of another kind."""
         if not isinstance(facts, cls):
             raise Misuse(f"{type(facts).__name__} were taken for {cls.__name__}")
         return facts
@@ -234,27 +234,27 @@ class Facts:
         return NOTHING_PROVED
 
     def certificate_proves(self, domain: Domain) -> bool:
-        """Whether the certificate proves exactly this domain, by whatever means."""
+        """Return whether the certificate proves exactly this domain, by any means."""
         certificate = self.certificate
         return certificate is not None and any(certificate.proves(domain, means) for means in BY_CERTIFICATE)
 
     def is_pinned(self, terms: Terms) -> bool:
-        """Whether the certificate has one of the keys that these terms name, where they name any."""
+        """Return whether the certificate has one of the keys that these terms pin, if they pin any."""
         return not terms.pins or (self.certificate is not None and self.certificate.key in terms.pins)
 
     def proof_by_certificate(self, domain: Domain, terms: Terms) -> Means | None:
-        """Return by which of the means that these terms accept the certificate proves the domain."""
+        """Return the first of the terms' means by which the certificate proves the domain, or None."""
         if self.certificate is None:
             return None
         found = next((means for means in terms.by_certificate if self.certificate.proves(domain, means)), None)
         return None if found is Means.EXTERNAL and self._is_unchecked(terms) else found
 
     def _is_unchecked(self, terms: Terms) -> bool:
-        """Whether the certificate may have been revoked, and that matters."""
+        """Return whether it matters that the certificate may have been revoked."""
         return terms.needs_revocation_lists and self.certificate is not None and bool(self.certificate.unchecked)
 
     def why_not_by_certificate(self, domain: Domain) -> str:
-        """Why the certificate does not prove that domain, in words; empty when it does."""
+        """Return why the certificate does not prove that domain, in words; empty if it does."""
         if self.certificate is None:
             return "no certificate was presented"
         why_not = self.certificate.why_not(domain, self.terms.by_certificate or (Means.EXTERNAL,))
@@ -265,7 +265,7 @@ class Facts:
         return replace(self, tried=self.tried | {feature})
 
     def under_tls(self, tls: TLSFacts, certificate: PeerCertificate | None, tried: frozenset[str]) -> Facts:
-        """What is known when TLS has been started: what we brought ourselves, and this (RFC 6120 §5.4.3.3)."""
+        """Return the facts after TLS has started: only our own, and those of TLS (RFC 6120 §5.4.3.3)."""
         return type(self)(
             role=self.role,
             local=self.local,

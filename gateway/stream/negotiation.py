@@ -21,8 +21,8 @@ class Then(Enum):
     """The action after a step."""
 
     AWAIT = "the other side's next element"
-    SUSPEND = "the answer to a question; what comes meanwhile waits"
-    BEGIN = "the features: what had to be known before them is known"
+    SUSPEND = "the answer to a question; input waits meanwhile"
+    BEGIN = "the features, now that what they depend on is known"
     CONTINUE = "the next feature, if any"
     RESTART = "a new stream header on both sides (RFC 6120 §4.3.3)"
     CLOSE = "the end of the stream, without an error"

@@ -36,7 +36,7 @@ class Ending:
 
     @property
     def is_theirs(self) -> bool:
-        """Whether the other side has ended the stream, or the connection broke while it still took what we sent."""
+        """Return whether the other side ended the stream, or the connection broke while it was still reading."""
         return self.error is not None or not (self.stalled or self.stuck or self.answered)
 
 

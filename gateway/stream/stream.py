@@ -122,7 +122,7 @@ class Stream:
         return self._drained()
 
     def rest(self) -> None:
-        """Nothing has come for a while: keep only what an idle established stream needs."""
+        """Keep only what an idle established stream needs, because nothing has come for a while."""
         if self.is_established:
             self._codec.rest()
 

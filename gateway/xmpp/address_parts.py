@@ -175,7 +175,7 @@ def _prepare_label(label: str) -> str:
 
 
 def _decode_label(a_label: str) -> str:
-    """Return the U-label of an A-label; raise ValueError where it is not the one A-label of that (RFC 5891 §5.4)."""
+    """Return the U-label of an A-label; raise ValueError if it is not the one A-label of that (RFC 5891 §5.4)."""
     u_label = from_a_label(a_label)
     _check_label(u_label)
     return u_label

@@ -78,7 +78,7 @@ _bidi_kinds = Kinds(_bidi_kind)
 
 
 def keeps_bidi_rule(text: str) -> bool:
-    """Whether nothing runs from right to left in a text, or all does as the Bidi Rule wants it (RFC 5893 §2)."""
+    """Return whether a text has no right-to-left characters, or obeys the Bidi Rule (RFC 5893 §2)."""
     kinds = _bidi_kinds(text)
     if "r" not in kinds and "a" not in kinds:
         return True
@@ -104,7 +104,7 @@ _stringprep_kinds = Kinds(_stringprep_kind)
 
 
 def is_stringprep(text: str) -> bool:
-    """Whether stringprep allows what it mapped; RFC 7622 keeps nothing of its other prohibited tables."""
+    """Return whether stringprep allows a text that it mapped; RFC 7622 forbids its other prohibited tables."""
     kinds = _stringprep_kinds(text)
     if "x" in kinds:
         return False
@@ -161,7 +161,7 @@ _BY_NEIGHBOURS = re.compile("[jo]")
 
 
 def map_name(text: str) -> str:
-    """Map a name as UTS 46 has it; raise IDNAError where it holds what that refuses."""
+    """Map a name by UTS 46; raise IDNAError if it contains forbidden characters."""
     kinds = _name_kinds(text)
     if "m" not in kinds:
         return unicodedata.normalize("NFC", text)

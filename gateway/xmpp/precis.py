@@ -25,7 +25,7 @@ class _LookedUp(BaseClass):
     not_everywhere: re.Pattern[str]
 
     def enforce(self, value: str, codec_name: str | None = None) -> str:
-        """Return the text; raise UnicodeEncodeError where the library's class raises it."""
+        """Return the text; raise UnicodeEncodeError if the library's class does."""
         kinds = precis_kinds(value)
         judged = set()  # of those that have one answer for the whole text
         for found in self.not_everywhere.finditer(kinds):
@@ -54,7 +54,7 @@ class _Username(Username):
         Profile.__init__(self, _Identifier(_UNICODE), "UsernameCaseMapped", "lower")
 
     def directionality_rule(self, value: str) -> str:
-        """Return the text; raise UnicodeEncodeError where it breaks the Bidi Rule."""
+        """Return the text; raise UnicodeEncodeError if it breaks the Bidi Rule."""
         if not keeps_bidi_rule(value):
             raise_error(self.name, value, -1, "bidi_rule")
         return value

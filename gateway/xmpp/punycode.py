@@ -20,7 +20,7 @@ _SURELY_FITS = 8  # characters, each of which takes at most seven digits
 
 
 def fits_label(label: str) -> bool:
-    """Whether the A-label of a label is no longer than DNS allows."""
+    """Return whether the A-label of a label is no longer than DNS allows."""
     if len(label) <= _SURELY_FITS:
         return True
     try:
@@ -30,7 +30,7 @@ def fits_label(label: str) -> bool:
 
 
 def to_a_label(label: str) -> str:
-    """Return the A-label of a label with characters beyond ASCII; raise ValueError where it is longer than 63 bytes."""
+    """Return the A-label of a label with characters beyond ASCII; raise ValueError if it is longer than 63 bytes."""
     basic = [place for place, character in enumerate(label) if character < "\x80"]
     output = [label[place] for place in basic]
     if basic:
@@ -59,7 +59,7 @@ def to_a_label(label: str) -> str:
 
 
 def from_a_label(a_label: str) -> str:
-    """Return the label of an A-label in lower case; raise ValueError where no label has it as its A-label."""
+    """Return the label of an A-label in lower case; raise ValueError if it is no label's A-label."""
     basic, delimiter, digits = a_label.removeprefix(PREFIX).rpartition("-")
     if (delimiter and not basic) or not digits or not basic.isascii():
         raise ValueError(f"{a_label!r} is not the A-label of a label")

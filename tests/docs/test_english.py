@@ -5,6 +5,7 @@ A pattern is here because it was found many times; CONTRIBUTING.md has what to w
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import tokenize
@@ -30,7 +31,21 @@ PATTERNS = {
     "by whoever: by the one that": r"\bby whoever\b",
     "anew, afresh: again": r"\b(?:anew|afresh)\b",
     "all the same: anyway": r"\ball the same\b",
+    "whoever: anybody who, the party that": r"\b[Ww]hoever\b",
+    "who, as a free relative: a sender that": r"\b(?:by|for|from|of|to) who\b(?!\?)",
+    "hears of: is called with, gets, is logged": r"\bhears? (?:of|that|when)\b",
+    "what becomes of: what happens to": r"\bwhat becomes of\b",
+    "of its own accord: on its own initiative": r"\bof (?:its|their) own accord\b",
+    "nothing of the kind is there: `if there is none`": r"\bwhere (?:it|one|that) is none\b",
+    "without a word: silently": r"\bwithout a word\b",
+    "as X has it: as X says": r"\bas (?:[A-Z]\w+|it) ha(?:s|ve) it\b",
+    "tells of, tells whether: says": r"\b(?:docstring|field|file|log|message|page|table|value)s? tells?\b",
 }
+# The docstring of a function begins with a verb or a noun phrase, not with a clause.
+CLAUSE = re.compile(
+    r"(?:All that|As much|Hears|How|If|Nobody|None (?:if|when|where)|Nothing|So many|That|There|Until|What|When|Where"
+    r"|Whether|Which|Who|Whom|Whose|Why)\b"
+)
 # Files that may have a pattern, with the reason.
 EXCEPTIONS = {
     "CONTRIBUTING.md": "it shows what to avoid",
@@ -40,7 +55,15 @@ EXCEPTIONS = {
 def _sources() -> Iterator[Path]:
     yield ROOT / "README.md"
     yield ROOT / "SECURITY.md"
-    for folder, kinds in (("gateway", ("py", "js", "html", "sql")), ("docs", ("md",)), ("etc", ("*",))):
+    yield ROOT / "CHANGELOG.md"
+    yield ROOT / "RELEASING.md"
+    folders = (
+        ("gateway", ("py", "js", "html", "sql")),
+        ("docs", ("md",)),
+        ("etc", ("*",)),
+        ("newsfragments", ("md",)),
+    )
+    for folder, kinds in folders:
         for kind in kinds:
             yield from (file for file in sorted((ROOT / folder).rglob(f"*.{kind}")) if file.is_file())
 
@@ -73,3 +96,31 @@ def test_no_translated_word_order(file: Path) -> None:
     if str(file.relative_to(ROOT)) in EXCEPTIONS:
         pytest.skip(EXCEPTIONS[str(file.relative_to(ROOT))])
     assert faults_in(prose_of(file)) == []
+
+
+def clauses_in(text: str) -> list[str]:
+    """Return the first line of each docstring of a function that begins with a clause."""
+    functions = (each for each in ast.walk(ast.parse(text)) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))
+    said = (ast.get_docstring(each) or "" for each in functions)
+    return [each.splitlines()[0] for each in said if CLAUSE.match(each)]
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in _sources() if file.suffix == ".py"], ids=lambda file: str(file.relative_to(ROOT))
+)
+def test_a_docstring_begins_with_a_verb_or_a_noun_phrase(file: Path) -> None:
+    assert clauses_in(file.read_text(encoding="utf-8")) == []
+
+
+def test_the_patterns_find_what_they_are_for() -> None:
+    bad = [
+        "a stanza is given to whoever asks for it",
+        "the observer hears of each change",
+        "what becomes of a stanza now",
+        "a feature that acts of its own accord",
+        "dropped without a word",
+        "as RFC 7622 says, or as Prosody has it",
+    ]
+    assert [text for text in bad if not faults_in(text)] == []
+    assert clauses_in('def f():\n    """Whether it is so."""\n') == ["Whether it is so."]
+    assert clauses_in('def f():\n    """Return whether it is so."""\n') == []

@@ -52,7 +52,7 @@ def posh_url(domain: Domain) -> str:
 
 
 def read_posh(data: bytes) -> PoshDocument:
-    """Read a document; raise UnusableDocument where it is none, or has expired."""
+    """Read a document; raise UnusableDocument if it is invalid or has expired."""
     try:
         content: Any = json.loads(data)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""Revocation lists that certificates name: where they are, and whether a document is one (RFC 5280 §5, §6.3).
+"""Revocation lists that certificates name: their URLs, and the checks on a fetched list (RFC 5280 §5, §6.3).
 
-Only lists over plain HTTP are used, as a list is signed, and only whole ones of the certificate's own issuer: no delta
-lists, and none of an issuer that lists for others.
+Only lists over plain HTTP are used, because a list is signed, and only complete ones of the certificate's own issuer:
+no delta lists, and none of an issuer that lists for others.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _UNDERSTOOD = (x509.IssuingDistributionPoint, x509.CRLNumber, x509.AuthorityKeyI
 
 
 class UnusableList(GatewayError):
-    """What was fetched is no list that can be used, and why, in plain words."""
+    """The fetched document cannot be used as a list, for the reason in the message."""
 
 
 def named_lists(path: CertificationPath) -> Iterator[tuple[tuple[str, ...], x509.Certificate, x509.Certificate]]:
-    """Yield, for each certificate of a verified path that names any, where its list is, itself, and its issuer."""
+    """Yield, for each certificate of a verified path that names lists, their URLs, the certificate, and its issuer."""
     for certificate, issuer in pairwise(path):
         if urls := distribution_points(certificate):
             yield urls, certificate, issuer
 
 
 def distribution_points(certificate: x509.Certificate) -> tuple[str, ...]:
-    """Return the URLs at which a certificate says that its issuer's list is."""
+    """Return the URLs where a certificate says that its issuer's list is."""
     try:
         points = extension_of(certificate, x509.CRLDistributionPoints) or ()
     except UNREADABLE:
@@ -64,7 +64,7 @@ def _is_fetched(url: str) -> bool:
 
 
 def read_list(data: bytes, url: str, issuer: x509.Certificate, moment: datetime) -> RevocationList:
-    """Read what was fetched there as the list of that issuer; raise UnusableList where it is none, or not of now."""
+    """Read a fetched document as the present list of that issuer; raise UnusableList if it is not one."""
     try:
         pem = data.startswith(b"-----BEGIN")
         found = x509.load_pem_x509_crl(data) if pem else x509.load_der_x509_crl(data)
@@ -76,7 +76,9 @@ def read_list(data: bytes, url: str, issuer: x509.Certificate, moment: datetime)
     if not is_signed:
         raise UnusableList(f"it is not signed by {name_of(issuer.subject)}")
     if found.last_update_utc > moment or due is None or due <= moment:
-        raise UnusableList(f"it is not of now, but from {found.last_update_utc:%Y-%m-%d} until {due or 'no date'}")
+        raise UnusableList(
+            f"it is not current: it is valid from {found.last_update_utc:%Y-%m-%d} until {due or 'no date'}"
+        )
     for extension in extensions:
         if extension.critical and not isinstance(extension.value, _UNDERSTOOD):
             raise UnusableList("it has a critical extension that is not understood")
@@ -88,14 +90,14 @@ def read_list(data: bytes, url: str, issuer: x509.Certificate, moment: datetime)
 def _check_scope(scope: x509.IssuingDistributionPoint, url: str) -> None:
     names = [name.value for name in scope.full_name or () if isinstance(name, x509.UniformResourceIdentifier)]
     if names and url not in names:
-        raise UnusableList("it belongs at another place, so others may be missing on it")
+        raise UnusableList("it belongs at another URL, so some certificates may be missing from it")
     if scope.indirect_crl or scope.only_some_reasons or scope.only_contains_attribute_certs:
-        raise UnusableList("it does not have all that its issuer has revoked")
+        raise UnusableList("it does not list everything that its issuer has revoked")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FetchedList:
-    """A list that was fetched, for one issuer; good until the next one is due."""
+    """A fetched list of one issuer, valid until the next one is due."""
 
     revocations: RevocationList
     issuer: x509.Certificate
@@ -103,20 +105,20 @@ class FetchedList:
 
 
 class FetchedLists:
-    """The lists fetched so far, by URL; `want` hears of every verified path whose lists are of interest."""
+    """The lists fetched so far, by URL; `want` is called with every verified path whose lists are needed."""
 
     def __init__(self, most: int = MOST_LISTS, most_bytes: int = MOST_BYTES) -> None:
-        self.generation = 0  # another number whenever there is something new
+        self.generation = 0  # changes whenever there is something new
         self.want: Callable[[CertificationPath], None] = lambda path: None
         self._lists: Bounded[str, FetchedList] = Bounded(most, most_bytes)
 
     def put(self, url: str, found: FetchedList, size: int) -> None:
-        """Keep a list, in place of an older one from there."""
+        """Keep a list, in place of an older one from that URL."""
         self.generation += 1
         self._lists.put(url, found, None, size)
 
     def get(self, url: str) -> FetchedList | None:
-        """Return the list from there, if there is one."""
+        """Return the list from that URL, if there is one."""
         return self._lists.get(url)
 
     def drop(self, url: str) -> None:
@@ -125,9 +127,9 @@ class FetchedLists:
         self._lists.pop(url)
 
     def revoked(self, path: CertificationPath) -> str:
-        """Say which certificate of a path is on the list that it names; empty when none is.
+        """Return which certificate of a path is on the list that it names; empty if none is.
 
-        What was revoked stays so, also when the next list is overdue.
+        A revoked certificate stays revoked, even when the next list is overdue.
         """
         for urls, certificate, issuer in named_lists(path):
             for found in self._found(urls, issuer):
@@ -138,7 +140,7 @@ class FetchedLists:
         return ""
 
     def unchecked(self, path: CertificationPath, moment: datetime) -> str:
-        """Say whose list, of those that the path names, is not there or is overdue; empty when all is known."""
+        """Return whose list, of those that the path names, is missing or overdue; empty if none is."""
         for urls, _, issuer in named_lists(path):
             if not any(found.due > moment for found in self._found(urls, issuer)):
                 return f"the revocation list of {name_of(issuer.subject)} could not be fetched ({urls[0]})"

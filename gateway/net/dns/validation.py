@@ -30,7 +30,7 @@ def about_dnssec(servers: Sequence[Nameserver], validating: Validating) -> Itera
     if any(believed) and not all(believed):
         yield (
             "",
-            "whoever silences a nameserver that is believed also does away with DANE: name no others",
+            "an attacker who silences a trusted nameserver also disables DANE: list no others",
         )
 
 

@@ -1,7 +1,7 @@
-"""Fetching: one small document from the web, at an address that another party has named.
+"""Fetching: one small document from the web, from a URL that another party has named.
 
-So it is bounded in time and size, follows no redirect, and goes only where other domains may lead us (see
-`net.dns.destinations`): the addresses of the host are looked up and judged like those of a server.
+So it is limited in time and size, follows no redirect, and connects only where other domains may lead us (see
+`net.dns.destinations`): the addresses of the host are looked up and checked like those of a server.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _AGENT = Headers({b"User-Agent": [b"xmpp-gateway"]})
 
 
 class FetchFailed(GatewayError):
-    """A document could not be had, and why, in plain words."""
+    """A document could not be fetched, for the reason in the message."""
 
 
 class Fetcher:
@@ -48,7 +48,7 @@ class Fetcher:
         self._authorities = authorities
 
     async def fetch(self, url: str, *, most: int, seconds: float) -> bytes:
-        """Return what is at a URL; raise FetchFailed where that takes longer, is larger, or is anything but 200."""
+        """Return the document at a URL; raise FetchFailed if it takes longer, is larger, or the status is not 200."""
 
         def too_late(result: object, seconds: float) -> bytes:
             raise FetchFailed(f"no answer within {seconds:g} s")
@@ -69,7 +69,7 @@ class Fetcher:
         except ResolutionFailed as failure:
             raise FetchFailed(failure.sentence) from None
         except (ConnectError, ConnectionLost, ResponseFailed, OSError, ValueError) as error:
-            raise FetchFailed(f"it cannot be had: {error}") from None
+            raise FetchFailed(f"it cannot be fetched: {error}") from None
 
 
 class _Body(Protocol):
@@ -120,7 +120,7 @@ class _Endpoints:
 
 @implementer(IStreamClientEndpoint)
 class _Judged:
-    """A host and port, of which only the addresses to which other domains may lead us are tried."""
+    """A host and port; only the addresses to which other domains may lead us are tried."""
 
     def __init__(self, reactor: Any, resolver: Resolver, host: str, port: int, most: int) -> None:
         self._reactor = reactor
@@ -148,7 +148,7 @@ class _Judged:
 
 
 class _Counted(ProtocolWrapper):
-    """A connection that is cut when more has come than may be: headers without end, for one."""
+    """A connection that is cut when more has come than allowed, such as endless headers."""
 
     def __init__(self, most: int, *made: Any) -> None:
         super().__init__(*made)

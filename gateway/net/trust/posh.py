@@ -48,7 +48,7 @@ class PoshDocuments:
         self._waiting: dict[Domain, list[Deferred[Known]]] = {}
 
     async def of(self, domain: Domain) -> Known:
-        """Return the document of a domain; nothing where there is none, or too many are being fetched."""
+        """Return the document of a domain; None if there is none, or too many are being fetched."""
         until, known = self._known.get(domain) or (0.0, (None, ""))
         if until > self._clock.seconds():
             return known

@@ -1,8 +1,9 @@
-"""Revocation lists, fetched where verified certificates say they are, and kept until the next one is due.
+"""Revocation lists, fetched from the URLs in verified certificates, and kept until the next one is due.
 
 A list is fetched when a certificate that leads to an authority of ours names it, and again a quarter of its life before
-the next one is due, as long as such certificates come. Nothing is fetched for any other certificate: its URLs are what
-somebody made up. A list that cannot be fetched is tried again after a while, and logged once until it is there.
+the next one is due, as long as such certificates are used. Nothing is fetched for any other certificate, because
+anybody can make up its URLs. A list that cannot be fetched is tried again after a while, and logged once until it is
+there.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ AT_ONCE = 4
 LOOK_SECONDS = 60.0
 _RETRY = timedelta(minutes=10)
 _UNUSED = timedelta(days=2)
-_EARLY = 4  # of a list's life, the last part in which the next one is fetched
+_EARLY = 4  # the last part of a list's life, in which the next one is fetched
 
-Fetch = Callable[..., Any]  # of `Fetcher.fetch`
+Fetch = Callable[..., Any]  # the type of `Fetcher.fetch`
 
 
 @dataclass
 class _Place:
-    """A URL that verified certificates name: the issuer of the list there, and when it is fetched."""
+    """A URL that verified certificates name: the issuer of its list, and when it is fetched."""
 
     url: str
     issuer: x509.Certificate
@@ -55,7 +56,7 @@ class _Place:
 
 
 class Revocations(Service):
-    """Fetches the lists; `changed` hears when there is a new one, as streams may have to be closed."""
+    """Fetches the lists; `changed` is called when there is a new one, because streams may have to be closed."""
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class Revocations(Service):
             self._looking.stop()
 
     def want(self, path: CertificationPath) -> None:
-        """A verified path: have the lists that it names fetched, if they are not there."""
+        """Fetch the lists that a verified path names, if they are missing."""
         if not self._is_wanted():
             return
         now = self._now()
@@ -103,7 +104,7 @@ class Revocations(Service):
         self.look()
 
     def settled(self, chain: Sequence[x509.Certificate]) -> Deferred[Any]:
-        """Fire when no list that these certificates name is being fetched."""
+        """Return a Deferred that fires when no list that these certificates name is being fetched."""
         waits: list[Deferred[None]] = []
         for url in (url for certificate in chain for url in distribution_points(certificate)):
             if url in self._fetching:
@@ -112,7 +113,7 @@ class Revocations(Service):
         return DeferredList(waits)
 
     def look(self) -> None:
-        """Fetch what is due, a few at a time, and forget what no certificate has named for long."""
+        """Fetch the lists that are due, a few at a time, and forget those that no certificate has named for long."""
         now = self._now()
         for place in list(self._places.values()):
             if place.url in self._fetching:
@@ -144,7 +145,7 @@ class Revocations(Service):
         assert due is not None
         place.next = due - (due - now) / _EARLY
         if place.is_lacking:
-            self._tell(f"the revocation list of {name_of(place.issuer.subject)} is there again", Level.INFO)
+            self._tell(f"the revocation list of {name_of(place.issuer.subject)} is available again", Level.INFO)
         place.is_lacking = False
         self._lists.put(place.url, FetchedList(revocations=found, issuer=place.issuer, due=due), size)
         self._changed()

@@ -107,6 +107,6 @@ class Witnesses:
 
 
 def _nothing(failure: Failure) -> Attestations:
-    """What is found where nothing could be, in time or at all."""
+    """Return no evidence, because none was found in time or at all."""
     failure.trap(TimeoutError, GatewayError)
     return ()

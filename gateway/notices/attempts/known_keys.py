@@ -1,9 +1,9 @@
-"""Known keys: the keys that other domains have shown, so that another one is noticed.
+"""Known keys: the keys that other domains have used, so that a different one is noticed.
 
 A false certificate from a real authority passes every check of names and dates; that was the attack on jabber.ru in
-2023. Only the key cannot be the old one. So each domain's last keys are remembered, with who certified them and since
-when. A domain may have several, one for each of its servers. A usual renewal may bring a new key: in the last third of
-the old certificate's life, by the same authority, that is to be expected.
+2023. Only the key differs from the old one. So each domain's last keys are remembered, with who certified them and
+since when. A domain may have several, one for each of its servers. A regular renewal may bring a new key: in the last
+third of the old certificate's life, from the same authority, it is expected.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST_DOMAINS_WITH_KEYS = 10_000
 MOST_KEYS = 4  # of one domain
 _LONGEST = 500  # characters of a name
 _DAY = 86400.0
-_LAST_PART = 3  # of a certificate's life, in which it is renewed
+_LAST_PART = 3  # the last part of a certificate's life, in which it is renewed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class KeyChanged(DomainNotice):
 
     @property
     def is_expected(self) -> bool:
-        """Whether it looks like a usual renewal: by the same issuer, near the end of the old certificate."""
+        """Return whether it looks like a regular renewal: by the same issuer, near the end of the old certificate."""
         before = self.before
         nearly = before.ends - (before.ends - before.begins) / _LAST_PART
         return before.issuer == self.after.issuer and self.after.since >= nearly
@@ -69,10 +69,10 @@ class KeyChanged(DomainNotice):
 
 
 class KnownKeys:
-    """The keys of all domains; where there is no room, the domain with most names below it loses the oldest."""
+    """The keys of all domains; when there is no room, the domain with the most names below it loses the oldest."""
 
     def __init__(self, time_of_day: Callable[[], float], most: int = MOST_DOMAINS_WITH_KEYS) -> None:
-        self.is_saved = True  # whether a file of them would be up to date
+        self.is_saved = True  # a file of them would be up to date
         self._time_of_day = time_of_day
         self._known: Bounded[str, tuple[KnownKey, ...]] = Bounded(most)
 
@@ -81,7 +81,7 @@ class KnownKeys:
         return self._known.get(domain) or ()
 
     def saw(self, domain: str, certificate: PeerCertificate) -> KeyChanged | None:
-        """Remember what an established stream has shown; return what has changed, if anything."""
+        """Remember the key of an established stream; return what has changed, if anything."""
         if not certificate.key or certificate.not_before is None or certificate.not_after is None:
             return None
         now, known = self._time_of_day(), self.of(domain)
@@ -110,7 +110,7 @@ class KnownKeys:
             yield {"domain": domain, "keys": [asdict(key) for key in keys]}
 
     def restore(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Take over records; raise ValueError, KeyError or TypeError where they are not such records."""
+        """Take over records; raise ValueError, KeyError or TypeError if they are invalid."""
         for record in records:
             keys = tuple(KnownKey(**key) for key in record["keys"][:MOST_KEYS])
             if not keys or not all(isinstance(each.key, str) and each.ends >= each.begins for each in keys):

@@ -1,9 +1,9 @@
 """Proof on a stream between servers: two facts, *they to us* and *we to them*.
 
 A stream that we open proves us to the other side, by SASL EXTERNAL or dialback. Only its certificate proves the other
-side to us; if that does not prove the domain, the address that the DNS or the configuration gave is all that has led us
-there, and an address proves nothing. On a stream that another server opens it is the other way around: it
-proves itself, and all that we know of our own proof is that our certificate was shown.
+side to us. If that does not prove the domain, we have only the address from the DNS or the configuration, and an
+address proves nothing. On a stream that another server opens it is the other way around: it proves itself, and all that
+we know about our own proof is that we presented our certificate.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Proven(StrEnum):
 
     NOTHING = "none"
     CERTIFICATE = "certificate"  # of the server that we called: it is valid and names the domain
-    ADDRESS = "address"  # nothing but the address that we were given leads to that server
-    SHOWN = "shown"  # our certificate was shown; whether it was checked is unknown
+    ADDRESS = "address"  # only the address that we were given leads to that server
+    SHOWN = "shown"  # we presented our certificate; whether it was checked is unknown
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def _proved(facts: Facts) -> tuple[str, str, str]:
 
 
 def _by_certificate(facts: Facts) -> str:
-    """Return what made the certificate count: an authority, or a record of the domain's."""
+    """Return why the certificate counted: by an authority, or by a record of the domain."""
     means = facts.proof_by_certificate(facts.remote, facts.terms) if facts.remote is not None else None
     return Proven.CERTIFICATE if means in (None, Means.EXTERNAL) else str(means)
 
@@ -89,7 +89,7 @@ WORDS: Mapping[str, str] = {
     Means.HANDSHAKE: "shared secret",
     Means.PASSWORD: "password",
 }
-"""For people; XEP-0344, whose means has the word of the certificate, is one."""
+"""The proofs in words; XEP-0344 relies on the certificate, so it is shown as one."""
 
 
 def in_words(proof: str) -> str:
@@ -98,6 +98,6 @@ def in_words(proof: str) -> str:
 
 
 def sentence(proofs: Proofs) -> str:
-    """Return both facts for a line of the log."""
+    """Return both facts for a log line."""
     fault = f" ({proofs.certificate_fault})" if proofs.certificate_fault else ""
     return f"they to us: {in_words(proofs.they_to_us)}{fault}; we to them: {in_words(proofs.we_to_them)}"

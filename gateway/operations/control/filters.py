@@ -1,4 +1,4 @@
-"""What operators ask of filters: what is held back, and what the rules and lists have done."""
+"""The operator's commands for filters: held stanzas, and the effects of rules and lists."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FilterCommands:
 
     @property
     def actions(self) -> dict[str, Command]:
-        """Each command by its name."""
+        """The method of each command, by its name."""
         commands: tuple[Callable[..., Any], ...] = (
             self.filters,
             self.held,
@@ -38,7 +38,7 @@ class FilterCommands:
         return {command.__name__: command for command in commands}
 
     def filters(self) -> dict[str, Any]:
-        """The rules with what each has decided since the start, the lists, and how much is held back."""
+        """Return the rules with their decisions since the start, the lists, and how much is held back."""
         rules = [
             {
                 "name": rule.name,
@@ -52,12 +52,12 @@ class FilterCommands:
         return {"rules": rules, "lists": lists, "held": self._withheld.count}
 
     def held(self) -> Deferred[list[dict[str, Any]]]:
-        """What is held back, oldest first, without content."""
+        """Return the held stanzas, oldest first, without content."""
         found = maybeDeferred(self._withheld.all).addCallback(lambda stanzas: [_about(each) for each in stanzas])
         return found.addErrback(_not_now)
 
     def held_show(self, id: str) -> Deferred[dict[str, Any]]:
-        """One stanza, with its content."""
+        """Return one stanza, with its content."""
         number = _number(id)
 
         def find(stanzas: tuple[WithheldStanza, ...]) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class FilterCommands:
         return self._end(id, self._withheld.release)
 
     def held_drop(self, id: str) -> Deferred[dict[str, Any]]:
-        """Forget one stanza."""
+        """Delete one stanza."""
         return self._end(id, self._withheld.drop)
 
     def _end(self, id: str, end: Callable[[int], Deferred[WithheldStanza | None]]) -> Deferred[dict[str, Any]]:
@@ -92,7 +92,7 @@ def _number(id: str) -> int:
 
 
 def _about(each: WithheldStanza) -> dict[str, Any]:
-    """What is shown of a held stanza; its content only on demand."""
+    """Return what is shown of a held stanza; its content only on demand."""
     return {
         "id": each.number,
         "sender": each.pair.sender,

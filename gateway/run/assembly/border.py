@@ -1,4 +1,4 @@
-"""The border: filters and lists as the settings have them, and what they remember over a restart."""
+"""The border: filters and lists from the settings, and their memory across restarts."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from gateway.xmpp.stanzas import AddressedStanza
 
 SAVE_SECONDS = 3600.0
 LOOK_SECONDS = 600.0
-FIRST_ASKED = 2.0  # seconds after the start, when the doors are open for the answers
+FIRST_ASKED = 2.0  # seconds after the start, when the ports are open for the answers
 _FILE = "acquaintances"
 
 
 class Filters(Service):
-    """Keeps the border by the settings of the moment; it has nothing to do while there are no rules."""
+    """Keeps the border up to date with the settings; it does nothing while there are no rules."""
 
     _log = Logger("gateway.filters")
 
     def __init__(self, shared: Shared, routing: Routing, store: Callable[[], IStore | None]) -> None:
-        """`store` gives the accounts, once it is open."""
+        """`store` returns the accounts, once it is open."""
         self.setName("filters")
         self._shared = shared
         self._router = routing.router
@@ -71,12 +71,12 @@ class Filters(Service):
         self.replace(shared.settings)
 
     def replace(self, settings: Settings) -> None:
-        """Go by these settings from now on."""
+        """Use these settings from now on."""
         self.border.replace(settings.filters, self._replace_lists(settings))
         self._router.border = self.border if settings.filters or self._block_lists else None
 
     def shut_out(self, domain: Domain) -> str:
-        """Return why nothing that comes from a domain is wanted; empty when something may be."""
+        """Return why everything from a domain is shut out; empty if something may come in."""
         rule = self.border.shut_out_by(domain)
         return f"the filter {rule.name!r} lets nothing in that comes from {domain}" if rule is not None else ""
 
@@ -121,7 +121,7 @@ class Filters(Service):
     # -- lists -------------------------------------------------------------------------------------------------------
 
     def _replace_lists(self, settings: Settings) -> dict[str, NamedList]:
-        """Make the lists. A block list whose settings are the same goes on, and takes the entries that waited."""
+        """Make the lists. A block list with the same settings continues, and takes the entries that waited."""
         lists: dict[str, NamedList] = {}
         subscriptions: dict[str, BlockListSubscription] = {}
         for name, each in settings.lists.items():
@@ -170,7 +170,7 @@ class Filters(Service):
         )
 
     def _asking_domain(self) -> Domain:
-        """The first domain that is ours alone; a relayed server would not know of our questions."""
+        """Return the first domain that is ours alone; a relayed server would not know about our questions."""
         domains = self._shared.settings.domains
         return next((name for name, each in domains.items() if not isinstance(each, RelayDomain)), next(iter(domains)))
 
@@ -189,7 +189,7 @@ class Filters(Service):
         deferToThread(write_whole, file, lines).addErrback(self._not_written, file)
 
     def _restore_list(self, named: NamedList) -> None:
-        """Take the entries of the last time, until the service has been asked."""
+        """Use the last known entries until the service has answered."""
         file = list_file(self._shared.settings.gateway.state, named.name)
         try:
             named.entries, _ = read_list_file(file)
@@ -202,7 +202,7 @@ class Filters(Service):
             named.state = f"the service has not answered yet, and {file} cannot be read: {error}"
 
     def _attempted(self, notice: Notice) -> None:
-        """See whether the service of a block list is within reach again after it was not."""
+        """Note that the service of a block list is within reach again."""
         assert isinstance(notice, Attempt)
         for each in self._block_lists.values():
             if notice.remote != each.service:
@@ -250,7 +250,7 @@ def _is_in_roster(relation: Relation) -> bool:
 
 
 def write_whole(file: Path, lines: Iterable[str]) -> None:
-    """Write a file so that it is either the old one or the whole new one; readable for us alone."""
+    """Write a file so that it is either the old one or the whole new one; readable only by its owner."""
     file.parent.mkdir(mode=0o700, exist_ok=True)
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as new:

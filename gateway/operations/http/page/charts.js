@@ -2,7 +2,7 @@
 
 import { draw } from "./dom.js";
 
-/** A line with the area below it, as wide and high as its style says; nothing where nothing passed. */
+/** A line with the area below it, as wide and high as its style says; no line if nothing passed. */
 export function spark(values, label, look = "") {
   const width = 100, height = 20, most = Math.max(...values, 1);
   const step = width / Math.max(values.length - 1, 1);

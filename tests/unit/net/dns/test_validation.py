@@ -54,7 +54,7 @@ def test_a_nameserver_that_is_not_believed_is_not_asked() -> None:
 def test_a_mixture_of_nameservers_is_told() -> None:
     told = ask(SIGNED_ROOT, lambda server: list(about_dnssec([server, ("192.0.2.1", 53)], Validating.AUTO)))
     assert "checks signatures" in told[0][1]
-    assert "name no others" in told[2][1]
+    assert "list no others" in told[2][1]
 
 
 @pytest.mark.parametrize(

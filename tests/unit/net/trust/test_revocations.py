@@ -96,7 +96,7 @@ def test_a_list_that_cannot_be_had_is_told_once_and_tried_again_and_its_return_i
     told = [notice.sentence for notice in fetching.said]
     assert len(told) == 2
     assert f"cannot be fetched from {URL}: no answer within 30 s" in told[0]
-    assert "is there again" in told[1]
+    assert "is available again" in told[1]
     assert fetching.fetched == [URL] * 3
 
 
