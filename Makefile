@@ -41,7 +41,10 @@ test: $(TESTED) peers
 
 soak: $(TESTED) peers
 	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
-	FAULTS=$(STANZAS) FAULTS_SEED=$(SEED) $(BIN)/python -m pytest tests/faults
+	$(BIN)/python -m pytest $(SPREAD) -m soak
+	EVERY_CHARACTER=yes REPETITIONS=100000 $(BIN)/python -m pytest -n 2 --dist loadscope \
+		tests/features tests/unit/xmpp tests/hardening/test_f_b_2_repetitions.py -k "every_character or repetitions"
+	FAULTS=$(STANZAS) FAULTS_SEED=$(SEED) $(BIN)/python -m pytest tests/faults -m "soak or not soak"
 	OUTBOX_KILLS=$(KILLS) OUTBOX_SEED=$(SEED) OUTBOX_STANZAS=10000 OUTBOX_DEAD=1000 \
 		$(BIN)/python -m pytest -s tests/interop/test_outbox.py tests/interop/test_outbox_crashes.py \
 		tests/interop/test_outbox_peers.py

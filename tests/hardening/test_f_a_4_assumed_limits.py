@@ -12,7 +12,7 @@ from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway
 from tests.interop.scripted import scripted
 from tests.interop.world import World
-from tests.unit.federation.test_outbound import World as Outbound
+from tests.unit.federation.test_outbound import OutboundHarness as Outbound
 
 PAIR = DomainPair(Domain("ours.test"), Domain("far.test"))
 

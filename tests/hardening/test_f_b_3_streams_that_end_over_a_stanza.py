@@ -16,10 +16,10 @@ from tests.interop.peers import Gateway, Peer
 from tests.interop.probe import SASL, Probe
 from tests.interop.scripted import EXTERNAL, SUCCESS, Script, scripted
 from tests.interop.world import World
-from tests.unit.federation.test_managed_stream import World as Ledgers
+from tests.unit.federation.test_managed_stream import ManagedStreamHarness as Ledgers
 from tests.unit.federation.test_route import MESSAGE, PAIR
+from tests.unit.federation.test_route import RouteHarness as Routes
 from tests.unit.federation.test_route import Session as PlainSession
-from tests.unit.federation.test_route import World as Routes
 
 SM = "xmlns='urn:xmpp:sm:3'"
 

@@ -7,56 +7,56 @@ from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway
 from tests.interop.peers.site import COMPONENT as PORT
 from tests.interop.probe import COMPONENT, dial
-from tests.unit.components.test_components import Line, World
+from tests.unit.components.test_components import ComponentHarness, Line
 
 HANDSHAKE = f"{{{COMPONENT}}}handshake"
 RECONNECT_SECONDS = 1.0
 
 
-def _takeovers(world: World) -> int:
-    return sum("is replaced" in text for text in world.told())
+def _takeovers(harness: ComponentHarness) -> int:
+    return sum("is replaced" in text for text in harness.told())
 
 
 def test_f_d_2_one_takeover_and_no_more() -> None:
     """In ten hours of coming back after a second each, the domain changes hands once."""
-    world = World()
-    holder = Line(world, "first").knows_the_secret()
-    other = Line(world, "second")
+    harness = ComponentHarness()
+    holder = Line(harness, "first").knows_the_secret()
+    other = Line(harness, "second")
     for _ in range(int(10 * 3600 / (SIGN_OF_LIFE_SECONDS + RECONNECT_SECONDS))):
-        other = Line(world, "the other one").knows_the_secret()
-        world.clock.advance(SIGN_OF_LIFE_SECONDS)
-        if world.route.session is other.session:
+        other = Line(harness, "the other one").knows_the_secret()
+        harness.clock.advance(SIGN_OF_LIFE_SECONDS)
+        if harness.route.session is other.session:
             holder.breaks()
             holder = other
         else:
             other.breaks()
-        world.clock.advance(RECONNECT_SECONDS)
-    assert _takeovers(world) == 1
-    assert world.route.session is holder.session
-    assert "stop one of them" in world.told()[-1]
+        harness.clock.advance(RECONNECT_SECONDS)
+    assert _takeovers(harness) == 1
+    assert harness.route.session is holder.session
+    assert "stop one of them" in harness.told()[-1]
 
 
 def test_f_d_2_after_an_hour_of_peace_silence_counts_again() -> None:
     """A component that hangs can be replaced once nobody has disputed its domain for an hour."""
-    world = World()
-    Line(world, "first").knows_the_secret()
+    harness = ComponentHarness()
+    Line(harness, "first").knows_the_secret()
     for name in ("second", "third"):
-        line = Line(world, name).knows_the_secret()
-        world.clock.advance(SIGN_OF_LIFE_SECONDS)
-        assert world.route.session is line.session
-        world.clock.advance(SETTLED_SECONDS)
-    assert _takeovers(world) == 2
+        line = Line(harness, name).knows_the_secret()
+        harness.clock.advance(SIGN_OF_LIFE_SECONDS)
+        assert harness.route.session is line.session
+        harness.clock.advance(SETTLED_SECONDS)
+    assert _takeovers(harness) == 2
 
 
 def test_f_d_2_a_connection_that_breaks_leaves_the_domain_at_once() -> None:
     """Whoever waits has the domain as soon as the attached connection ends, also soon after a takeover."""
-    world = World()
-    Line(world, "first").knows_the_secret()
-    second = Line(world, "second").knows_the_secret()
-    world.clock.advance(SIGN_OF_LIFE_SECONDS)
-    third = Line(world, "third").knows_the_secret()
+    harness = ComponentHarness()
+    Line(harness, "first").knows_the_secret()
+    second = Line(harness, "second").knows_the_secret()
+    harness.clock.advance(SIGN_OF_LIFE_SECONDS)
+    third = Line(harness, "third").knows_the_secret()
     second.breaks()
-    assert world.route.session is third.session
+    assert harness.route.session is third.session
 
 
 async def test_f_d_2_on_the_wire(start: Starter) -> None:

@@ -37,7 +37,7 @@ LIFE = "<iq type='result' id='alive' from='nurse.test' to='nurse.test'/>"
 
 
 @implementer(IRoute)
-class World:
+class ComponentHarness:
     """A router with one component domain; everything outside is one route. `log` is what happens, in order."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class World:
         self.route = ComponentRoute(DOMAIN, self.router, outflow, self.clock, self.notices.append)
         self.router.attach(DOMAIN, self.route)
 
-    def remote(self, pair: DomainPair) -> World:
+    def remote(self, pair: DomainPair) -> ComponentHarness:
         return self
 
     def deliver(self, stanza: Stanza) -> None:
@@ -77,7 +77,7 @@ class World:
 class Line:
     """One connection of a component; to its session it is the Connection."""
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, harness: ComponentHarness, name: str) -> None:
         self.peer_address = f"192.0.2.1:{name}"
         self.stream: Any = SimpleNamespace(
             facts=ComponentFacts(role=Role.RECEIVING, local=DOMAIN),
@@ -89,11 +89,13 @@ class Line:
         )
         self.bytes_in = self.bytes_out = 0
         self.full: Deferred[None] | None = None
-        self._world = world
+        self._world = harness
         self._name = name
         self.is_lost = False
-        attempt = AttemptLog(world.notices.append, world.clock.seconds, 1, Direction.IN, kind=Kind.COMPONENT)
-        self.session = ComponentSession(self, attempt, {DOMAIN: world.route}.get, world.router, world.notices.append)
+        attempt = AttemptLog(harness.notices.append, harness.clock.seconds, 1, Direction.IN, kind=Kind.COMPONENT)
+        self.session = ComponentSession(
+            self, attempt, {DOMAIN: harness.route}.get, harness.router, harness.notices.append
+        )
         self.session.happened(StreamOpened(header=StreamHeader(content_namespace="jabber:component:accept")))
 
     def knows_the_secret(self) -> Line:
@@ -150,119 +152,119 @@ class Line:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def harness() -> ComponentHarness:
+    return ComponentHarness()
 
 
 @pytest.fixture
-def nurse(world: World) -> Line:
+def nurse(harness: ComponentHarness) -> Line:
     """A component that is attached."""
-    line = Line(world, "nurse").knows_the_secret()
-    world.log.clear()
+    line = Line(harness, "nurse").knows_the_secret()
+    harness.log.clear()
     return line
 
 
 # Sending to it.
 
 
-def test_while_nobody_is_attached_senders_are_told(world: World) -> None:
-    world.send(FROM_FAR.format(id=1), ASKED.format(id=2))
-    assert world.log == ["far gets error 1 remote-server-timeout", "far gets error 2 remote-server-timeout"]
+def test_while_nobody_is_attached_senders_are_told(harness: ComponentHarness) -> None:
+    harness.send(FROM_FAR.format(id=1), ASKED.format(id=2))
+    assert harness.log == ["far gets error 1 remote-server-timeout", "far gets error 2 remote-server-timeout"]
 
 
-def test_what_comes_is_written_once_a_batch(world: World, nurse: Line) -> None:
-    world.send(FROM_FAR.format(id=1), FROM_FAR.format(id=2))
-    assert world.log == ["nurse gets 1 2"]
+def test_what_comes_is_written_once_a_batch(harness: ComponentHarness, nurse: Line) -> None:
+    harness.send(FROM_FAR.format(id=1), FROM_FAR.format(id=2))
+    assert harness.log == ["nurse gets 1 2"]
 
 
-def test_what_has_no_room_waits_and_then_is_written_in_order(world: World, nurse: Line) -> None:
+def test_what_has_no_room_waits_and_then_is_written_in_order(harness: ComponentHarness, nurse: Line) -> None:
     nurse.full = Deferred()
-    world.send(FROM_FAR.format(id=1))
-    world.send(FROM_FAR.format(id=2))
-    assert world.log == []
+    harness.send(FROM_FAR.format(id=1))
+    harness.send(FROM_FAR.format(id=2))
+    assert harness.log == []
     full, nurse.full = nurse.full, None
     full.callback(None)
-    assert world.log == ["nurse gets 1 2"]
+    assert harness.log == ["nurse gets 1 2"]
 
 
-def test_who_sends_too_much_to_a_slow_one_waits_and_then_is_refused(world: World, nurse: Line) -> None:
+def test_who_sends_too_much_to_a_slow_one_waits_and_then_is_refused(harness: ComponentHarness, nurse: Line) -> None:
     nurse.full = Deferred()
-    waits = [world.send(FROM_FAR.format(id=number)) for number in range(30)]
+    waits = [harness.send(FROM_FAR.format(id=number)) for number in range(30)]
     assert waits[0] is None
     assert waits[-1] is not None
-    assert world.log[-1] == "far gets error 29 resource-constraint"
+    assert harness.log[-1] == "far gets error 29 resource-constraint"
 
 
 # What becomes of requests.
 
 
 @pytest.mark.parametrize("end", [Line.closes, Line.breaks])
-def test_open_requests_are_answered_when_it_goes_away(world: World, nurse: Line, end: Any) -> None:
-    world.send(ASKED.format(id=1), ASKED.format(id=2), FROM_FAR.format(id=3))
+def test_open_requests_are_answered_when_it_goes_away(harness: ComponentHarness, nurse: Line, end: Any) -> None:
+    harness.send(ASKED.format(id=1), ASKED.format(id=2), FROM_FAR.format(id=3))
     nurse.says(ANSWERED.format(id=1))
-    world.log.clear()
+    harness.log.clear()
     end(nurse)
     nurse.breaks()  # up to here an answer might still have come
-    assert world.log == ["far gets error 2 remote-server-timeout"]
+    assert harness.log == ["far gets error 2 remote-server-timeout"]
 
 
-def test_what_still_waited_is_answered_when_it_goes_away(world: World, nurse: Line) -> None:
+def test_what_still_waited_is_answered_when_it_goes_away(harness: ComponentHarness, nurse: Line) -> None:
     nurse.full = Deferred()
-    world.send(FROM_FAR.format(id=1), ASKED.format(id=2))
+    harness.send(FROM_FAR.format(id=1), ASKED.format(id=2))
     nurse.breaks()
-    assert world.log == ["far gets error 1 remote-server-timeout", "far gets error 2 remote-server-timeout"]
+    assert harness.log == ["far gets error 1 remote-server-timeout", "far gets error 2 remote-server-timeout"]
 
 
-def test_nothing_is_written_once_the_stream_is_closed(world: World, nurse: Line) -> None:
+def test_nothing_is_written_once_the_stream_is_closed(harness: ComponentHarness, nurse: Line) -> None:
     nurse.closes()
-    world.send(FROM_FAR.format(id=1))
-    assert world.log == ["far gets error 1 remote-server-timeout"]
+    harness.send(FROM_FAR.format(id=1))
+    assert harness.log == ["far gets error 1 remote-server-timeout"]
 
 
 # What it may not have read.
 
 
-def test_what_was_written_to_a_connection_that_broke_may_be_lost(world: World, nurse: Line) -> None:
-    world.send(FROM_FAR.format(id=1), FROM_FAR.format(id=2))
+def test_what_was_written_to_a_connection_that_broke_may_be_lost(harness: ComponentHarness, nurse: Line) -> None:
+    harness.send(FROM_FAR.format(id=1), FROM_FAR.format(id=2))
     nurse.breaks()
-    assert world.maybe_lost() == [2]
+    assert harness.maybe_lost() == [2]
 
 
-def test_a_component_that_closes_its_stream_has_read_everything(world: World, nurse: Line) -> None:
-    world.send(FROM_FAR.format(id=1))
+def test_a_component_that_closes_its_stream_has_read_everything(harness: ComponentHarness, nurse: Line) -> None:
+    harness.send(FROM_FAR.format(id=1))
     nurse.closes()
     nurse.breaks()
-    assert world.maybe_lost() == []
+    assert harness.maybe_lost() == []
 
 
-def test_so_has_one_that_ends_the_connection_when_we_have_closed_ours(world: World, nurse: Line) -> None:
-    world.send(FROM_FAR.format(id=1))
+def test_so_has_one_that_ends_the_connection_when_we_have_closed_ours(harness: ComponentHarness, nurse: Line) -> None:
+    harness.send(FROM_FAR.format(id=1))
     nurse.close()
     nurse.leaves()
-    assert world.maybe_lost() == []
+    assert harness.maybe_lost() == []
 
 
-def test_but_not_one_that_leaves_with_an_error(world: World, nurse: Line) -> None:
-    world.send(FROM_FAR.format(id=1))
+def test_but_not_one_that_leaves_with_an_error(harness: ComponentHarness, nurse: Line) -> None:
+    harness.send(FROM_FAR.format(id=1))
     nurse.complains(StreamCondition.INTERNAL_SERVER_ERROR)
     nurse.leaves()
-    assert world.maybe_lost() == [1]
+    assert harness.maybe_lost() == [1]
 
 
 # What it sends.
 
 
-def test_its_stanzas_go_on_their_way(world: World, nurse: Line) -> None:
+def test_its_stanzas_go_on_their_way(harness: ComponentHarness, nurse: Line) -> None:
     nurse.says(TO_FAR.format(from_="nurse.test", id=1), TO_FAR.format(from_="a@rooms.nurse.test/b", id=2))
-    assert world.log == ["far gets message 1", "far gets message 2"]
+    assert harness.log == ["far gets message 1", "far gets message 2"]
 
 
-def test_a_foreign_sender_ends_the_stream_after_what_was_before_it(world: World, nurse: Line) -> None:
+def test_a_foreign_sender_ends_the_stream_after_what_was_before_it(harness: ComponentHarness, nurse: Line) -> None:
     nurse.says(
         *(TO_FAR.format(from_=from_, id=id_) for id_, from_ in enumerate(["nurse.test", "far.test", "nurse.test"]))
     )
-    assert world.log == ["far gets message 0", "nurse is closed: invalid-from"]
-    assert world.route.session is None
+    assert harness.log == ["far gets message 0", "nurse is closed: invalid-from"]
+    assert harness.route.session is None
 
 
 @pytest.mark.parametrize(
@@ -272,71 +274,71 @@ def test_a_foreign_sender_ends_the_stream_after_what_was_before_it(world: World,
         ("<message from='nurse.test' to='@' id='1'/>", "jid-malformed"),
     ],
 )
-def test_a_stanza_to_nobody_is_answered(world: World, nurse: Line, text: str, condition: str) -> None:
+def test_a_stanza_to_nobody_is_answered(harness: ComponentHarness, nurse: Line, text: str, condition: str) -> None:
     nurse.says(text)
-    assert world.log == ["nurse gets 1"]
-    (bounced,) = [each for each in world.notices if getattr(each, "came_in", None) is False]
+    assert harness.log == ["nurse gets 1"]
+    (bounced,) = [each for each in harness.notices if getattr(each, "came_in", None) is False]
     assert condition in bounced.stanzas[0].raw.decode()  # type: ignore[attr-defined]
 
 
 # Two connections for one domain.
 
 
-def test_the_second_is_refused_when_the_first_shows_life(world: World, nurse: Line) -> None:
-    Line(world, "second").knows_the_secret()
-    assert world.log == ["nurse gets alive"]
+def test_the_second_is_refused_when_the_first_shows_life(harness: ComponentHarness, nurse: Line) -> None:
+    Line(harness, "second").knows_the_secret()
+    assert harness.log == ["nurse gets alive"]
     nurse.says(LIFE)
-    assert world.log == ["nurse gets alive", "second is refused"]
-    world.clock.advance(SIGN_OF_LIFE_SECONDS)
-    assert len(world.log) == 2  # and the sign of life itself went nowhere
+    assert harness.log == ["nurse gets alive", "second is refused"]
+    harness.clock.advance(SIGN_OF_LIFE_SECONDS)
+    assert len(harness.log) == 2  # and the sign of life itself went nowhere
 
 
-def test_anything_is_a_sign_of_life(world: World, nurse: Line) -> None:
-    Line(world, "second").knows_the_secret()
+def test_anything_is_a_sign_of_life(harness: ComponentHarness, nurse: Line) -> None:
+    Line(harness, "second").knows_the_secret()
     nurse.says(TO_FAR.format(from_="nurse.test", id=1))
-    assert world.log == ["nurse gets alive", "second is refused", "far gets message 1"]
+    assert harness.log == ["nurse gets alive", "second is refused", "far gets message 1"]
 
 
-def test_the_second_takes_over_when_the_first_is_silent(world: World, nurse: Line) -> None:
-    second = Line(world, "second").knows_the_secret()
-    world.send(ASKED.format(id=1))
-    world.clock.advance(SIGN_OF_LIFE_SECONDS)
-    assert world.log == [
+def test_the_second_takes_over_when_the_first_is_silent(harness: ComponentHarness, nurse: Line) -> None:
+    second = Line(harness, "second").knows_the_secret()
+    harness.send(ASKED.format(id=1))
+    harness.clock.advance(SIGN_OF_LIFE_SECONDS)
+    assert harness.log == [
         "nurse gets alive",
         "nurse gets 1",
         "nurse is closed: conflict",
         "second is attached",
         "far gets error 1 remote-server-timeout",
     ]
-    assert world.route.session is second.session
+    assert harness.route.session is second.session
     nurse.says(TO_FAR.format(from_="nurse.test", id=2))  # it awakes too late
     nurse.breaks()
-    assert world.route.session is second.session
-    assert len(world.log) == 5
+    assert harness.route.session is second.session
+    assert len(harness.log) == 5
 
 
 @pytest.mark.parametrize("end", [Line.closes, Line.breaks])
-def test_the_second_takes_over_when_the_first_goes(world: World, nurse: Line, end: Any) -> None:
-    second = Line(world, "second").knows_the_secret()
+def test_the_second_takes_over_when_the_first_goes(harness: ComponentHarness, nurse: Line, end: Any) -> None:
+    second = Line(harness, "second").knows_the_secret()
     end(nurse)
-    assert world.log == ["nurse gets alive", "second is attached"]
-    assert world.route.session is second.session
-    assert not world.clock.getDelayedCalls()
+    assert harness.log == ["nurse gets alive", "second is attached"]
+    assert harness.route.session is second.session
+    assert not harness.clock.getDelayedCalls()
 
 
-def test_a_third_is_refused_while_the_second_waits(world: World, nurse: Line) -> None:
-    Line(world, "second").knows_the_secret()
-    Line(world, "third").knows_the_secret()
-    assert world.log == ["nurse gets alive", "third is refused"]
+def test_a_third_is_refused_while_the_second_waits(harness: ComponentHarness, nurse: Line) -> None:
+    Line(harness, "second").knows_the_secret()
+    Line(harness, "third").knows_the_secret()
+    assert harness.log == ["nurse gets alive", "third is refused"]
 
 
-def test_the_first_keeps_the_domain_when_the_second_leaves(world: World, nurse: Line) -> None:
-    Line(world, "second").knows_the_secret().breaks()
-    world.clock.advance(SIGN_OF_LIFE_SECONDS)
-    assert world.log == ["nurse gets alive"]
-    assert world.route.session is nurse.session
+def test_the_first_keeps_the_domain_when_the_second_leaves(harness: ComponentHarness, nurse: Line) -> None:
+    Line(harness, "second").knows_the_secret().breaks()
+    harness.clock.advance(SIGN_OF_LIFE_SECONDS)
+    assert harness.log == ["nurse gets alive"]
+    assert harness.route.session is nurse.session
 
 
-def test_who_comes_and_goes_is_noticed(world: World, nurse: Line) -> None:
+def test_who_comes_and_goes_is_noticed(harness: ComponentHarness, nurse: Line) -> None:
     nurse.breaks()
-    assert world.told() == ["attached from 192.0.2.1:nurse", "detached: the connection was lost"]
+    assert harness.told() == ["attached from 192.0.2.1:nurse", "detached: the connection was lost"]

@@ -28,8 +28,8 @@ FAR, NEAR = DomainPair(Domain("far.test"), DOMAIN), DomainPair(Domain("near.test
 START = 1_000_000.0
 
 
-class KeptWorld(plain.World):
-    """The same world with an outbox."""
+class KeptComponentHarness(plain.ComponentHarness):
+    """The same harness with an outbox."""
 
     def __init__(self, level: str = "waiting", outbox: MemoryOutbox | None = None) -> None:
         super().__init__()
@@ -73,8 +73,8 @@ class KeptWorld(plain.World):
 class KeptLine(plain.Line):
     """A component that shows which pings it has been sent."""
 
-    def __init__(self, world: KeptWorld, name: str) -> None:
-        super().__init__(world, name)
+    def __init__(self, harness: KeptComponentHarness, name: str) -> None:
+        super().__init__(harness, name)
         self.pings: list[str] = []
 
     def write(self, data: bytes) -> None:
@@ -89,172 +89,176 @@ class KeptLine(plain.Line):
 
 
 @pytest.fixture
-def world() -> KeptWorld:
-    return KeptWorld()
+def harness() -> KeptComponentHarness:
+    return KeptComponentHarness()
 
 
-def test_what_comes_while_it_is_away_waits_and_arrives_in_order(world: KeptWorld) -> None:
-    world.messages(1, 2)
-    world.messages(3)
-    assert world.heard() == []
-    assert world.kept == 3
-    world.attached()
-    world.messages(4)
-    assert world.heard() == ["nurse is attached", "nurse gets 1 2 3", "nurse gets 4"]
+def test_what_comes_while_it_is_away_waits_and_arrives_in_order(harness: KeptComponentHarness) -> None:
+    harness.messages(1, 2)
+    harness.messages(3)
+    assert harness.heard() == []
+    assert harness.kept == 3
+    harness.attached()
+    harness.messages(4)
+    assert harness.heard() == ["nurse is attached", "nurse gets 1 2 3", "nurse gets 4"]
 
 
-def test_what_is_never_kept_is_answered_at_once(world: KeptWorld) -> None:
-    world.send(ASKED.format(id=1, who=ROMEO), MESSAGE.format(id=2, who=ROMEO))
-    assert world.heard() == ["far gets error 1 remote-server-timeout"]
-    assert world.kept == 1
+def test_what_is_never_kept_is_answered_at_once(harness: KeptComponentHarness) -> None:
+    harness.send(ASKED.format(id=1, who=ROMEO), MESSAGE.format(id=2, who=ROMEO))
+    assert harness.heard() == ["far gets error 1 remote-server-timeout"]
+    assert harness.kept == 1
 
 
 def test_without_it_nothing_waits() -> None:
-    world = KeptWorld("no")
-    world.messages(1)
-    assert world.heard() == ["far gets error 1 remote-server-timeout"]
-    assert world.kept == 0
+    harness = KeptComponentHarness("no")
+    harness.messages(1)
+    assert harness.heard() == ["far gets error 1 remote-server-timeout"]
+    assert harness.kept == 0
 
 
-def test_an_answer_to_a_ping_and_three_seconds_settle_what_all_have_sent(world: KeptWorld) -> None:
-    world.messages(1)
-    world.messages(2, who=JULIET)
-    nurse = world.attached()
-    world.clock.advance(0)
+def test_an_answer_to_a_ping_and_three_seconds_settle_what_all_have_sent(harness: KeptComponentHarness) -> None:
+    harness.messages(1)
+    harness.messages(2, who=JULIET)
+    nurse = harness.attached()
+    harness.clock.advance(0)
     assert len(nurse.pings) == 1, "one for all who wait"
     nurse.answers()
-    assert world.kept == 2
-    world.passes(3.1)
-    assert world.kept == 0
-    assert not [each for each in world.clock.getDelayedCalls() if each.getTime() < START]
+    assert harness.kept == 2
+    harness.passes(3.1)
+    assert harness.kept == 0
+    assert not [each for each in harness.clock.getDelayedCalls() if each.getTime() < START]
 
 
-def test_a_component_that_answers_no_ping_is_believed_after_some_time_and_that_is_said(world: KeptWorld) -> None:
-    world.messages(1)
-    world.attached()
-    world.passes(14)
-    assert world.kept == 1
-    world.passes(2)
-    assert world.kept == 0
-    assert [each.count for each in world.notices if isinstance(each, TakenForDelivered)] == [1]
-    assert world.keeper.counts["in_doubt"] == 1
+def test_a_component_that_answers_no_ping_is_believed_after_some_time_and_that_is_said(
+    harness: KeptComponentHarness,
+) -> None:
+    harness.messages(1)
+    harness.attached()
+    harness.passes(14)
+    assert harness.kept == 1
+    harness.passes(2)
+    assert harness.kept == 0
+    assert [each.count for each in harness.notices if isinstance(each, TakenForDelivered)] == [1]
+    assert harness.keeper.counts["in_doubt"] == 1
 
 
-def test_what_was_in_flight_when_it_went_comes_again_one_then_two_of_all_together(world: KeptWorld) -> None:
-    world.messages(1, 3, 5)
-    world.messages(2, 4, who=JULIET)
-    world.attached("first").breaks()
-    world.heard()
-    second = world.attached("second")
-    assert world.heard() == ["second is attached", "second gets 1"]
+def test_what_was_in_flight_when_it_went_comes_again_one_then_two_of_all_together(
+    harness: KeptComponentHarness,
+) -> None:
+    harness.messages(1, 3, 5)
+    harness.messages(2, 4, who=JULIET)
+    harness.attached("first").breaks()
+    harness.heard()
+    second = harness.attached("second")
+    assert harness.heard() == ["second is attached", "second gets 1"]
     second.answers()
-    world.passes(3.1)
-    assert len(world.heard()) == 2
+    harness.passes(3.1)
+    assert len(harness.heard()) == 2
     second.answers()
-    world.passes(3.1)
-    assert len(world.heard()) == 2, "the last two, of the four that the window would take"
-    assert world.kept == 2
+    harness.passes(3.1)
+    assert len(harness.heard()) == 2, "the last two, of the four that the window would take"
+    assert harness.kept == 2
     second.answers()
-    world.passes(3.1)
-    assert world.kept == 0
+    harness.passes(3.1)
+    assert harness.kept == 0
 
 
-def test_a_stanza_over_which_it_dies_is_found_among_those_of_others(world: KeptWorld) -> None:
+def test_a_stanza_over_which_it_dies_is_found_among_those_of_others(harness: KeptComponentHarness) -> None:
     for number in range(1, 9):
-        world.messages(number, who=ROMEO if number % 2 else JULIET)
+        harness.messages(number, who=ROMEO if number % 2 else JULIET)
     killer = 4
     errors: list[str] = []
     for life in range(30):
-        line = world.attached(f"life{life}")
+        line = harness.attached(f"life{life}")
         for _ in range(20):
-            heard = world.heard()
+            heard = harness.heard()
             errors += [each for each in heard if each.startswith("far")]
             got = " ".join(each for each in heard if not each.startswith("far")).split()
             if str(killer) in got:
                 line.breaks()
                 break
             line.answers()
-            world.passes(3.1)
+            harness.passes(3.1)
         if not line.is_lost:
             break
     assert not line.is_lost, "it lives at last"
     assert errors == ["far gets error 4 not-acceptable"]
-    world.passes(4)
-    assert world.kept == 0
-    aside = world.outbox.aside(DOMAIN)
+    harness.passes(4)
+    assert harness.kept == 0
+    aside = harness.outbox.aside(DOMAIN)
     assert [b"id='4'" in each.raw for each in aside.result] == [True]
 
 
-def test_what_waited_for_room_is_kept_when_it_goes(world: KeptWorld) -> None:
-    nurse = world.attached()
+def test_what_waited_for_room_is_kept_when_it_goes(harness: KeptComponentHarness) -> None:
+    nurse = harness.attached()
     nurse.full = Deferred()
-    world.messages(1, 2)
+    harness.messages(1, 2)
     nurse.breaks()
-    assert world.kept == 2
-    assert "far gets error 1 remote-server-timeout" not in world.heard()
-    world.attached("second")
-    assert world.heard() == ["second is attached", "second gets 1 2"]
+    assert harness.kept == 2
+    assert "far gets error 1 remote-server-timeout" not in harness.heard()
+    harness.attached("second")
+    assert harness.heard() == ["second is attached", "second gets 1 2"]
 
 
-def test_what_has_no_room_is_kept_soon_and_goes_out_in_order(world: KeptWorld) -> None:
-    nurse = world.attached()
-    world.heard()
+def test_what_has_no_room_is_kept_soon_and_goes_out_in_order(harness: KeptComponentHarness) -> None:
+    nurse = harness.attached()
+    harness.heard()
     nurse.full = Deferred()
-    world.messages(1)
-    world.passes(OVERDUE_SECONDS / 2)
-    world.passes(OVERDUE_SECONDS / 2)
-    assert world.kept == 1
-    world.messages(2)
-    world.messages(3, who=JULIET)
+    harness.messages(1)
+    harness.passes(OVERDUE_SECONDS / 2)
+    harness.passes(OVERDUE_SECONDS / 2)
+    assert harness.kept == 1
+    harness.messages(2)
+    harness.messages(3, who=JULIET)
     full, nurse.full = nurse.full, None
     full.callback(None)
-    assert sorted(" ".join(world.heard()).replace("nurse gets", "").split()) == ["1", "2", "3"]
-    world.messages(4)
-    assert world.heard() == ["nurse gets 4"]
+    assert sorted(" ".join(harness.heard()).replace("nurse gets", "").split()) == ["1", "2", "3"]
+    harness.messages(4)
+    assert harness.heard() == ["nurse gets 4"]
 
 
-def test_while_it_is_written_to_nothing_goes_over_the_disk(world: KeptWorld) -> None:
-    world.attached()
-    world.messages(1, 2)
-    assert world.kept == 0
+def test_while_it_is_written_to_nothing_goes_over_the_disk(harness: KeptComponentHarness) -> None:
+    harness.attached()
+    harness.messages(1, 2)
+    assert harness.kept == 0
 
 
 def test_with_all_everything_goes_over_the_disk() -> None:
-    world = KeptWorld("all")
-    nurse = world.attached()
-    world.messages(1)
-    world.messages(2, who=JULIET)
-    assert world.kept == 2
-    assert world.heard() == ["nurse is attached", "nurse gets 1", "nurse gets 2"]
+    harness = KeptComponentHarness("all")
+    nurse = harness.attached()
+    harness.messages(1)
+    harness.messages(2, who=JULIET)
+    assert harness.kept == 2
+    assert harness.heard() == ["nurse is attached", "nurse gets 1", "nurse gets 2"]
     nurse.breaks()
-    assert world.kept == 2, "what was in flight is not lost"
+    assert harness.kept == 2, "what was in flight is not lost"
 
 
-def test_an_outbox_that_takes_nothing_has_senders_told(world: KeptWorld) -> None:
-    world.outbox.condition = Condition.IO_ERROR
-    world.messages(1)
-    assert world.heard() == ["far gets error 1 remote-server-timeout"]
+def test_an_outbox_that_takes_nothing_has_senders_told(harness: KeptComponentHarness) -> None:
+    harness.outbox.condition = Condition.IO_ERROR
+    harness.messages(1)
+    assert harness.heard() == ["far gets error 1 remote-server-timeout"]
 
 
-def test_what_is_held_waits_though_it_is_attached(world: KeptWorld) -> None:
-    world.attached()
-    world.heard()
-    world.keeper.held.add(DOMAIN)
-    world.route.hold()
-    world.messages(1)
-    world.send(ASKED.format(id=2, who=ROMEO))
-    assert world.heard() == ["nurse gets 2"]
-    assert world.kept == 1
-    world.keeper.held.discard(DOMAIN)
-    world.route.release()
-    world.messages(3)
-    assert world.heard() == ["nurse gets 1", "nurse gets 3"]
+def test_what_is_held_waits_though_it_is_attached(harness: KeptComponentHarness) -> None:
+    harness.attached()
+    harness.heard()
+    harness.keeper.held.add(DOMAIN)
+    harness.route.hold()
+    harness.messages(1)
+    harness.send(ASKED.format(id=2, who=ROMEO))
+    assert harness.heard() == ["nurse gets 2"]
+    assert harness.kept == 1
+    harness.keeper.held.discard(DOMAIN)
+    harness.route.release()
+    harness.messages(3)
+    assert harness.heard() == ["nurse gets 1", "nurse gets 3"]
 
 
-def test_what_an_earlier_process_kept_goes_before_what_comes(world: KeptWorld) -> None:
-    world.messages(1)
-    world.messages(2, who=JULIET)
-    later = KeptWorld(outbox=world.outbox)
+def test_what_an_earlier_process_kept_goes_before_what_comes(harness: KeptComponentHarness) -> None:
+    harness.messages(1)
+    harness.messages(2, who=JULIET)
+    later = KeptComponentHarness(outbox=harness.outbox)
     later.attached()
     later.messages(3)
     heard = later.heard()
@@ -278,46 +282,46 @@ class SlowReader(MemoryOutbox):
 
 def test_a_request_comes_after_what_was_sent_before_it() -> None:
     outbox = SlowReader()
-    world = KeptWorld(outbox=outbox)
-    world.messages(1)
-    world.attached()
-    world.send(ASKED.format(id=2, who=ROMEO), ASKED.format(id=3, who=JULIET))
-    assert world.heard() == ["nurse is attached", "nurse gets 3"]
+    harness = KeptComponentHarness(outbox=outbox)
+    harness.messages(1)
+    harness.attached()
+    harness.send(ASKED.format(id=2, who=ROMEO), ASKED.format(id=3, who=JULIET))
+    assert harness.heard() == ["nurse is attached", "nurse gets 3"]
     for reading in outbox.reading:
         reading.callback(None)
-    assert world.heard() == ["nurse gets 1", "nurse gets 2"]
+    assert harness.heard() == ["nurse gets 1", "nurse gets 2"]
 
 
 def test_a_request_waits_for_it_no_longer_than_for_a_stream() -> None:
     outbox = SlowReader()
-    world = KeptWorld(outbox=outbox)
-    world.messages(1)
-    world.attached()
-    world.send(ASKED.format(id=2, who=ROMEO))
-    world.heard()
-    world.passes(29)
-    assert world.heard() == []
-    world.passes(2)
-    assert world.heard() == ["far gets error 2 remote-server-timeout"]
+    harness = KeptComponentHarness(outbox=outbox)
+    harness.messages(1)
+    harness.attached()
+    harness.send(ASKED.format(id=2, who=ROMEO))
+    harness.heard()
+    harness.passes(29)
+    assert harness.heard() == []
+    harness.passes(2)
+    assert harness.heard() == ["far gets error 2 remote-server-timeout"]
 
 
-def test_a_late_stanza_bears_our_stamp_and_not_its_senders(world: KeptWorld) -> None:
-    world.messages(1)
+def test_a_late_stanza_bears_our_stamp_and_not_its_senders(harness: KeptComponentHarness) -> None:
+    harness.messages(1)
     written: list[bytes] = []
-    world.passes(11)
-    nurse = KeptLine(world, "nurse")
+    harness.passes(11)
+    nurse = KeptLine(harness, "nurse")
     nurse.write = written.append  # type: ignore[method-assign]
     nurse.knows_the_secret()
     (delay,) = stanza(written[0].decode()).element.elements("urn:xmpp:delay")
     assert delay.get("from") == DOMAIN
 
 
-def test_nothing_is_forgotten_of_who_waits_and_nothing_kept_of_who_does_not(world: KeptWorld) -> None:
+def test_nothing_is_forgotten_of_who_waits_and_nothing_kept_of_who_does_not(harness: KeptComponentHarness) -> None:
     for number in range(50):
-        world.messages(number, who=f"romeo@far{number}.test/a")
-    nurse = world.attached()
+        harness.messages(number, who=f"romeo@far{number}.test/a")
+    nurse = harness.attached()
     nurse.answers()
-    world.passes(3.1)
-    assert world.route.kept == 0
-    assert world.kept == 0
-    assert not world.route._backlogs._of  # type: ignore[union-attr]
+    harness.passes(3.1)
+    assert harness.route.kept == 0
+    assert harness.kept == 0
+    assert not harness.route._backlogs._of  # type: ignore[union-attr]

@@ -11,7 +11,7 @@ from tests.support.trees import stanza
 MESSAGE = stanza("<message id='1' from='a@here.test' to='b@far.test'><body>Hi</body></message>")
 
 
-class World:
+class CrowdedHarness:
     """Who is answered, and what is told."""
 
     def __init__(self) -> None:
@@ -25,14 +25,14 @@ class World:
 
 
 def test_every_stanza_is_answered_and_it_is_told_once_in_a_while() -> None:
-    world = World()
+    harness = CrowdedHarness()
     for _ in range(3):
-        world.route.deliver(MESSAGE)
-        assert world.route.flush() is None
-    assert world.bounced == ["1 resource-constraint"] * 3
-    assert [notice.sentence for notice in world.told] == [
+        harness.route.deliver(MESSAGE)
+        assert harness.route.flush() is None
+    assert harness.bounced == ["1 resource-constraint"] * 3
+    assert [notice.sentence for notice in harness.told] == [
         "stanzas for far.test are answered with resource-constraint: 7 other routes are in use ([limits] routes)"
     ]
-    world.now += 11
-    world.route.deliver(MESSAGE)
-    assert len(world.told) == 2
+    harness.now += 11
+    harness.route.deliver(MESSAGE)
+    assert len(harness.told) == 2

@@ -32,7 +32,7 @@ class Nobody:
         pass
 
 
-class World:
+class InboundHarness:
     """A session with its connection; `reached` is which domains are known to be there."""
 
     def __init__(self) -> None:
@@ -65,8 +65,8 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def harness() -> InboundHarness:
+    return InboundHarness()
 
 
 def order(stream_id: str = "1") -> VerifyPair:
@@ -76,10 +76,10 @@ def order(stream_id: str = "1") -> VerifyPair:
 # Stanzas.
 
 
-def test_stanzas_of_a_proved_pair_pass(world: World) -> None:
-    world.says(*(MESSAGE.format(from_=f"{name}@far.test", to="ours.test") for name in "ab"))
-    assert world.got() == ["a@far.test", "b@far.test"]
-    assert world.line.log == []
+def test_stanzas_of_a_proved_pair_pass(harness: InboundHarness) -> None:
+    harness.says(*(MESSAGE.format(from_=f"{name}@far.test", to="ours.test") for name in "ab"))
+    assert harness.got() == ["a@far.test", "b@far.test"]
+    assert harness.line.log == []
 
 
 @pytest.mark.parametrize(
@@ -90,54 +90,56 @@ def test_stanzas_of_a_proved_pair_pass(world: World) -> None:
         ("a@far.test", "third.test", "host-unknown"),
     ],
 )
-def test_any_other_ends_the_stream_after_what_was_before_it(world: World, from_: str, to: str, condition: str) -> None:
+def test_any_other_ends_the_stream_after_what_was_before_it(
+    harness: InboundHarness, from_: str, to: str, condition: str
+) -> None:
     good = MESSAGE.format(from_="a@far.test", to="ours.test")
-    world.says(good, MESSAGE.format(from_=from_, to=to), good)
-    assert world.got() == ["a@far.test"]
-    assert world.line.log == [f"close {condition}"]
-    assert world.neighbours.outside.got == []
+    harness.says(good, MESSAGE.format(from_=from_, to=to), good)
+    assert harness.got() == ["a@far.test"]
+    assert harness.line.log == [f"close {condition}"]
+    assert harness.neighbours.outside.got == []
 
 
-def test_a_malformed_to_is_answered_and_the_stream_goes_on(world: World) -> None:
+def test_a_malformed_to_is_answered_and_the_stream_goes_on(harness: InboundHarness) -> None:
     good = MESSAGE.format(from_="a@far.test", to="ours.test")
-    world.says(MESSAGE.format(from_="a@far.test", to="@"), good)
-    (answer,) = world.neighbours.outside.got
+    harness.says(MESSAGE.format(from_="a@far.test", to="@"), good)
+    (answer,) = harness.neighbours.outside.got
     assert (answer.type, str(answer.to), str(answer.from_)) == ("error", "a@far.test", "ours.test")
     assert b"jid-malformed" in answer.raw
-    assert world.got() == ["a@far.test"]
+    assert harness.got() == ["a@far.test"]
 
 
 # Signs of life.
 
 
-def test_a_stanza_and_a_proof_say_that_the_domain_is_there(world: World) -> None:
-    world.line.happens(PairVerified(pair=PAIR, means=Means.EXTERNAL))
-    world.says(MESSAGE.format(from_="a@far.test", to="ours.test"))
-    assert world.reached == [PAIR.reversed(), PAIR.reversed()]
+def test_a_stanza_and_a_proof_say_that_the_domain_is_there(harness: InboundHarness) -> None:
+    harness.line.happens(PairVerified(pair=PAIR, means=Means.EXTERNAL))
+    harness.says(MESSAGE.format(from_="a@far.test", to="ours.test"))
+    assert harness.reached == [PAIR.reversed(), PAIR.reversed()]
 
 
-def test_a_stanza_that_is_refused_says_nothing(world: World) -> None:
-    world.says(MESSAGE.format(from_="a@second.test", to="ours.test"))
-    assert world.reached == []
+def test_a_stanza_that_is_refused_says_nothing(harness: InboundHarness) -> None:
+    harness.says(MESSAGE.format(from_="a@second.test", to="ours.test"))
+    assert harness.reached == []
 
 
 # Keys.
 
 
-def test_a_key_is_verified_and_the_outcome_told(world: World) -> None:
-    world.line.happens(order())
-    assert world.line.log == []
+def test_a_key_is_verified_and_the_outcome_told(harness: InboundHarness) -> None:
+    harness.line.happens(order())
+    assert harness.line.log == []
     checked = PairChecked(pair=SECOND, valid=True)
-    world.questions[0].callback(checked)
-    assert world.line.log == [checked]
+    harness.questions[0].callback(checked)
+    assert harness.line.log == [checked]
 
 
-def test_not_too_many_keys_at_once(world: World) -> None:
+def test_not_too_many_keys_at_once(harness: InboundHarness) -> None:
     for number in range(101):
-        world.line.happens(order(str(number)))
-    assert len(world.questions) == 100
-    (refused,) = world.line.log
+        harness.line.happens(order(str(number)))
+    assert len(harness.questions) == 100
+    (refused,) = harness.line.log
     assert (refused.valid, refused.condition) == (None, "resource-constraint")
-    world.questions[0].callback(PairChecked(pair=SECOND, valid=False))
-    world.line.happens(order("next"))
-    assert len(world.questions) == 101
+    harness.questions[0].callback(PairChecked(pair=SECOND, valid=False))
+    harness.line.happens(order("next"))
+    assert len(harness.questions) == 101

@@ -58,8 +58,8 @@ class Stream(plain.Session):
         self.ends(returned={PAIR: left} if left and "in_doubt" not in how else {}, theirs=True, **how)
 
 
-class KeptWorld(plain.World):
-    """The same world with an outbox."""
+class KeptRouteHarness(plain.RouteHarness):
+    """The same harness with an outbox."""
 
     def __init__(self, rules: RouteRules = KEPT, outbox: MemoryOutbox | None = None) -> None:
         self.outbox = outbox or MemoryOutbox(limits=OutboxLimits())
@@ -112,112 +112,114 @@ class KeptWorld(plain.World):
 
 
 @pytest.fixture
-def world() -> KeptWorld:
-    return KeptWorld()
+def harness() -> KeptRouteHarness:
+    return KeptRouteHarness()
 
 
-def test_what_cannot_be_written_is_kept_and_not_bounced(world: KeptWorld) -> None:
-    world.send(*messages(1, 2))
-    world.refused()
-    assert world.kept == 2
-    assert world.heard() == ["open"]
-    assert world.route.disposition is Disposition.WAITING
+def test_what_cannot_be_written_is_kept_and_not_bounced(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(1, 2))
+    harness.refused()
+    assert harness.kept == 2
+    assert harness.heard() == ["open"]
+    assert harness.route.disposition is Disposition.WAITING
 
 
-def test_what_is_kept_goes_out_in_order_before_what_comes(world: KeptWorld) -> None:
-    world.send(*messages(1, 2))
-    world.refused()
-    world.send(*messages(3))
-    world.pass_(16)
-    stream = world.opened()
-    world.send(*messages(4))
-    assert world.heard() == ["open", "open", "write 1 2 3", "write 4"]
-    assert world.kept == 3, "a stream that has caught up needs no outbox"
+def test_what_is_kept_goes_out_in_order_before_what_comes(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(1, 2))
+    harness.refused()
+    harness.send(*messages(3))
+    harness.pass_(16)
+    stream = harness.opened()
+    harness.send(*messages(4))
+    assert harness.heard() == ["open", "open", "write 1 2 3", "write 4"]
+    assert harness.kept == 3, "a stream that has caught up needs no outbox"
     stream.acknowledges(3)
-    assert world.kept == 0
+    assert harness.kept == 0
 
 
-def test_what_is_never_kept_is_bounced_as_ever(world: KeptWorld) -> None:
-    world.send(*messages(1), ASKED.format(id=2))
-    world.refused()
-    assert world.heard() == ["open", "we get error 2 remote-server-timeout"]
-    assert world.kept == 1
+def test_what_is_never_kept_is_bounced_as_ever(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(1), ASKED.format(id=2))
+    harness.refused()
+    assert harness.heard() == ["open", "we get error 2 remote-server-timeout"]
+    assert harness.kept == 1
 
 
-def test_of_subscriptions_only_the_newest_goes_out(world: KeptWorld) -> None:
+def test_of_subscriptions_only_the_newest_goes_out(harness: KeptRouteHarness) -> None:
     for type_ in ("subscribe", "unsubscribe", "subscribe"):
-        world.send(PRESENCE.format(type=type_))
-    world.refused()
-    world.pass_(16)
-    stream = world.opened()
+        harness.send(PRESENCE.format(type=type_))
+    harness.refused()
+    harness.pass_(16)
+    stream = harness.opened()
     assert [each.type for each in stream.written] == ["subscribe"]
 
 
-def test_a_domain_that_does_not_exist_bounces_what_is_new_at_once(world: KeptWorld) -> None:
-    world.send(*messages(1))
-    world.refused(NOT_THERE)
-    assert world.heard() == ["open", "we get error 1 remote-server-not-found"]
-    assert world.kept == 0
-    world.send(*messages(2))
-    assert world.heard() == ["we get error 2 remote-server-not-found"]
+def test_a_domain_that_does_not_exist_bounces_what_is_new_at_once(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(1))
+    harness.refused(NOT_THERE)
+    assert harness.heard() == ["open", "we get error 1 remote-server-not-found"]
+    assert harness.kept == 0
+    harness.send(*messages(2))
+    assert harness.heard() == ["we get error 2 remote-server-not-found"]
 
 
-def test_what_was_kept_before_ends_with_the_second_definite_verdict_after_ten_minutes(world: KeptWorld) -> None:
-    world.send(*messages(1))
-    world.refused(OUT_OF_REACH)
-    world.pass_(16)
-    world.refused(UNWILLING)
-    assert world.kept == 1
+def test_what_was_kept_before_ends_with_the_second_definite_verdict_after_ten_minutes(
+    harness: KeptRouteHarness,
+) -> None:
+    harness.send(*messages(1))
+    harness.refused(OUT_OF_REACH)
+    harness.pass_(16)
+    harness.refused(UNWILLING)
+    assert harness.kept == 1
     for _ in range(30):
-        world.pass_(100)
-        if world.openings[-1].called:
+        harness.pass_(100)
+        if harness.openings[-1].called:
             continue
-        world.refused(UNWILLING)
-        if not world.kept:
+        harness.refused(UNWILLING)
+        if not harness.kept:
             break
-    assert world.clock.seconds() >= 600
-    assert world.heard()[-1] == "we get error 1 remote-server-timeout"
-    assert world.kept == 0
+    assert harness.clock.seconds() >= 600
+    assert harness.heard()[-1] == "we get error 1 remote-server-timeout"
+    assert harness.kept == 0
 
 
-def test_without_acknowledgements_a_ping_and_three_seconds_settle(world: KeptWorld) -> None:
-    world.send(*messages(1))
-    stream = world.opened(managed=False)
-    assert world.heard() == ["open", "write 1", "ping"]
+def test_without_acknowledgements_a_ping_and_three_seconds_settle(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(1))
+    stream = harness.opened(managed=False)
+    assert harness.heard() == ["open", "write 1", "ping"]
     ping = stream.written[-1]
-    world.send(
+    harness.send(
         f"<iq type='error' id='{ping.id}' from='far.test' to='{ping.from_}'/>".replace(
             "/>", "><ping xmlns='urn:xmpp:ping'/></iq>"
         )
     )
-    assert world.kept == 1
-    world.pass_(2.9)
-    assert world.kept == 1
-    world.pass_(0.2)
-    assert world.kept == 0
-    assert world.heard() == [], "the answer is for nobody else"
+    assert harness.kept == 1
+    harness.pass_(2.9)
+    assert harness.kept == 1
+    harness.pass_(0.2)
+    assert harness.kept == 0
+    assert harness.heard() == [], "the answer is for nobody else"
 
 
-def answered(world: KeptWorld, stream: Stream) -> None:
+def answered(harness: KeptRouteHarness, stream: Stream) -> None:
     """The other side has read what was written as far as the ping, and answers it."""
     at = next(place for place, each in enumerate(stream.written) if each.name == "iq")
     ping = stream.written[at]
     del stream.written[: at + 1]
-    world.send(f"<iq type='result' id='{ping.id}' from='far.test' to='{ping.from_}'/>")
+    harness.send(f"<iq type='result' id='{ping.id}' from='far.test' to='{ping.from_}'/>")
 
 
 def numbers(first: int, last: int) -> str:
     return " ".join(map(str, range(first, last + 1)))
 
 
-def test_no_more_than_a_window_is_in_flight(world: KeptWorld) -> None:
-    world.send(*messages(*range(1, 201)))
-    stream = world.opened()
-    assert world.heard() == ["open", f"write {numbers(1, 32)}", f"write {numbers(33, 64)}"]
+def test_no_more_than_a_window_is_in_flight(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(*range(1, 201)))
+    stream = harness.opened()
+    assert harness.heard() == ["open", f"write {numbers(1, 32)}", f"write {numbers(33, 64)}"]
     stream.acknowledges(32)
-    assert world.heard() == [f"write {numbers(65, 96)}"]
+    assert harness.heard() == [f"write {numbers(65, 96)}"]
     stream.acknowledges(3)
-    assert world.heard() == ["write 97 98 99"]
+    assert harness.heard() == ["write 97 98 99"]
 
 
 class MarkedOutbox(MemoryOutbox):
@@ -236,183 +238,187 @@ class MarkedOutbox(MemoryOutbox):
 
 def test_what_was_read_makes_room_once_that_is_on_the_disk() -> None:
     outbox = MarkedOutbox()
-    world = KeptWorld(outbox=outbox)
-    world.send(*messages(*range(1, 101)))
+    harness = KeptRouteHarness(outbox=outbox)
+    harness.send(*messages(*range(1, 101)))
     kept = [each.number for each in outbox.page(PAIR).result]
-    stream = world.opened(managed=False)
-    assert world.heard() == ["open", f"write {numbers(1, 32)}", "ping", f"write {numbers(33, 64)}"]
-    answered(world, stream)
+    stream = harness.opened(managed=False)
+    assert harness.heard() == ["open", f"write {numbers(1, 32)}", "ping", f"write {numbers(33, 64)}"]
+    answered(harness, stream)
     assert outbox.marked == [kept[31]]
-    assert world.heard() == ["ping"], "a crash would still double all of them"
+    assert harness.heard() == ["ping"], "a crash would still double all of them"
     outbox.committed[0].callback(None)
-    assert world.heard() == [f"write {numbers(65, 96)}"]
-    assert world.kept == 100, "the other side may yet lose what it has read"
+    assert harness.heard() == [f"write {numbers(65, 96)}"]
+    assert harness.kept == 100, "the other side may yet lose what it has read"
     stream.breaks()
     assert outbox.marked == [kept[31], 0]
-    world.opened(managed=False)
-    assert world.heard() == ["open", "write 1", "ping"]
+    harness.opened(managed=False)
+    assert harness.heard() == ["open", "write 1", "ping"]
 
 
 def test_what_was_read_needs_no_mark_while_there_is_room() -> None:
     outbox = MarkedOutbox()
-    world = KeptWorld(outbox=outbox)
-    world.send(*messages(1, 2, 3))
-    answered(world, world.opened(managed=False))
-    world.pass_(3.1)
-    assert world.kept == 0
+    harness = KeptRouteHarness(outbox=outbox)
+    harness.send(*messages(1, 2, 3))
+    answered(harness, harness.opened(managed=False))
+    harness.pass_(3.1)
+    assert harness.kept == 0
     assert outbox.marked == []
 
 
-def test_a_peer_that_answers_no_ping_is_sent_all_that_waits(world: KeptWorld) -> None:
-    world.send(*messages(*range(1, 201)))
-    world.opened(managed=False)
-    world.heard()
-    world.pass_(66)
-    assert world.heard()[-1] == f"write {numbers(193, 200)}"
+def test_a_peer_that_answers_no_ping_is_sent_all_that_waits(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(*range(1, 201)))
+    harness.opened(managed=False)
+    harness.heard()
+    harness.pass_(66)
+    assert harness.heard()[-1] == f"write {numbers(193, 200)}"
 
 
-def test_what_is_in_flight_when_the_stream_breaks_goes_out_again_one_then_two_then_four(world: KeptWorld) -> None:
-    world.send(*messages(*range(1, 8)))
-    world.opened().breaks()
-    assert world.heard() == ["open", "write 1 2 3 4 5 6 7", "open"]
-    stream = world.opened()
+def test_what_is_in_flight_when_the_stream_breaks_goes_out_again_one_then_two_then_four(
+    harness: KeptRouteHarness,
+) -> None:
+    harness.send(*messages(*range(1, 8)))
+    harness.opened().breaks()
+    assert harness.heard() == ["open", "write 1 2 3 4 5 6 7", "open"]
+    stream = harness.opened()
     stream.acknowledges(1)
     stream.acknowledges(2)
     stream.acknowledges(4)
-    assert world.heard() == ["write 1", "write 2 3", "write 4 5 6 7"]
-    assert world.kept == 0
+    assert harness.heard() == ["write 1", "write 2 3", "write 4 5 6 7"]
+    assert harness.kept == 0
 
 
-def test_what_was_written_and_not_acknowledged_is_kept_when_the_stream_breaks(world: KeptWorld) -> None:
-    world.send(*messages(1))
-    stream = world.opened()
+def test_what_was_written_and_not_acknowledged_is_kept_when_the_stream_breaks(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(1))
+    stream = harness.opened()
     stream.acknowledges(1)
-    world.send(*messages(2, 3))
-    assert world.kept == 0
+    harness.send(*messages(2, 3))
+    assert harness.kept == 0
     stream.breaks()
-    world.send(*messages(4))
-    world.refused()
-    assert world.kept == 3
-    world.heard()
-    world.pass_(16)
-    stream = world.opened()
+    harness.send(*messages(4))
+    harness.refused()
+    assert harness.kept == 3
+    harness.heard()
+    harness.pass_(16)
+    stream = harness.opened()
     stream.acknowledges(1)
     stream.acknowledges(2)
-    assert world.heard() == ["open", "write 2", "write 3 4"]
+    assert harness.heard() == ["open", "write 2", "write 3 4"]
 
 
-def test_a_resumed_stream_settles_what_arrived_and_sends_the_rest_before_what_came_meanwhile(world: KeptWorld) -> None:
-    world.send(*messages(1))
-    stream = world.opened()
+def test_a_resumed_stream_settles_what_arrived_and_sends_the_rest_before_what_came_meanwhile(
+    harness: KeptRouteHarness,
+) -> None:
+    harness.send(*messages(1))
+    stream = harness.opened()
     stream.acknowledges(1)
-    world.send(*messages(2, 3))
+    harness.send(*messages(2, 3))
     two, three = stream.written
     stream.breaks(in_doubt={PAIR: [two, three]}, resuming=True)
-    world.send(*messages(4))
-    assert world.kept == 3, "what is in doubt survives a crash"
+    harness.send(*messages(4))
+    assert harness.kept == 3, "what is in doubt survives a crash"
     assert stream.user is not None
     stream.user.take_back([three])
-    assert world.kept == 2
-    world.heard()
-    world.opened(resumed=True)
-    assert world.heard() == ["write 3 4"]
+    assert harness.kept == 2
+    harness.heard()
+    harness.opened(resumed=True)
+    assert harness.heard() == ["write 3 4"]
 
 
 @pytest.mark.parametrize("poison", [1, 5, 9])
 @pytest.mark.parametrize("managed", [True, False])
 def test_a_stanza_over_which_three_streams_break_is_answered_and_set_aside(
-    world: KeptWorld, poison: int, managed: bool
+    harness: KeptRouteHarness, poison: int, managed: bool
 ) -> None:
-    world.send(*messages(*range(1, 11)))
+    harness.send(*messages(*range(1, 11)))
     for _ in range(3):
-        stream = world.opened(managed=managed)
+        stream = harness.opened(managed=managed)
         while all(each.id != str(poison) for each in stream.written):
             if managed:
                 stream.acknowledges(len(stream.written))
             else:
-                answered(world, stream)
-                world.pass_(3.1)
+                answered(harness, stream)
+                harness.pass_(3.1)
         stream.breaks()
-        world.clock.advance(0)
-    assert f"we get error {poison} not-acceptable" in world.log
-    aside = world.outbox.aside(PAIR.target)
+        harness.clock.advance(0)
+    assert f"we get error {poison} not-acceptable" in harness.log
+    aside = harness.outbox.aside(PAIR.target)
     assert [f"id='{poison}'".encode() in each.raw for each in aside.result] == [True]
-    stream = world.opened()
-    while world.kept:
+    stream = harness.opened()
+    while harness.kept:
         stream.acknowledges(1)
-    assert not [each for each in world.log if "error" in each and each != f"we get error {poison} not-acceptable"]
+    assert not [each for each in harness.log if "error" in each and each != f"we get error {poison} not-acceptable"]
 
 
-def test_the_end_of_the_process_bounces_nothing_that_is_kept(world: KeptWorld) -> None:
-    world.send(*messages(1), ASKED.format(id=2))
-    world.route.close()
-    assert world.heard() == ["open", "we get error 2 remote-server-timeout"]
-    assert world.kept == 1
+def test_the_end_of_the_process_bounces_nothing_that_is_kept(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(1), ASKED.format(id=2))
+    harness.route.close()
+    assert harness.heard() == ["open", "we get error 2 remote-server-timeout"]
+    assert harness.kept == 1
 
 
-def test_what_an_earlier_process_kept_is_sent(world: KeptWorld) -> None:
-    world.send(*messages(1, 2))
-    later = KeptWorld(outbox=world.outbox)
+def test_what_an_earlier_process_kept_is_sent(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(1, 2))
+    later = KeptRouteHarness(outbox=harness.outbox)
     later.route.wake()
     later.opened()
     assert later.heard() == ["open", "write 1 2"]
 
 
-def test_what_waited_says_so_and_the_second_time_in_the_same_bytes(world: KeptWorld) -> None:
-    world.send(*messages(1))
-    world.refused()
-    world.pass_(16)
-    first = world.opened()
+def test_what_waited_says_so_and_the_second_time_in_the_same_bytes(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(1))
+    harness.refused()
+    harness.pass_(16)
+    first = harness.opened()
     assert b"urn:xmpp:delay" in first.written[0].raw
     sent = first.written[0].raw
     first.breaks()
-    second = world.opened()
+    second = harness.opened()
     assert second.written[0].raw == sent
 
 
-def test_what_was_sent_without_a_stamp_has_none_the_second_time(world: KeptWorld) -> None:
-    world.send(*messages(1))
-    first = world.opened()
+def test_what_was_sent_without_a_stamp_has_none_the_second_time(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(1))
+    first = harness.opened()
     sent = first.written[0].raw
     first.breaks()
-    world.pass_(20)
-    second = world.opened()
+    harness.pass_(20)
+    second = harness.opened()
     assert second.written[0].raw == sent
 
 
-def test_an_outbox_that_takes_nothing_leaves_stanzas_in_memory(world: KeptWorld) -> None:
-    world.outbox.condition = Condition.DISK_FULL
-    world.send(*messages(1))
-    world.refused()
-    assert world.heard() == ["open", "we get error 1 remote-server-timeout"]
+def test_an_outbox_that_takes_nothing_leaves_stanzas_in_memory(harness: KeptRouteHarness) -> None:
+    harness.outbox.condition = Condition.DISK_FULL
+    harness.send(*messages(1))
+    harness.refused()
+    assert harness.heard() == ["open", "we get error 1 remote-server-timeout"]
 
 
-def test_an_outbox_that_takes_nothing_more_refuses_what_would_overtake(world: KeptWorld) -> None:
-    world.send(*messages(1))
-    world.outbox.condition = Condition.IO_ERROR
-    world.send(*messages(2))
-    assert world.heard() == ["open", "we get error 2 resource-constraint"]
+def test_an_outbox_that_takes_nothing_more_refuses_what_would_overtake(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(1))
+    harness.outbox.condition = Condition.IO_ERROR
+    harness.send(*messages(2))
+    assert harness.heard() == ["open", "we get error 2 resource-constraint"]
 
 
 def test_with_all_a_stanza_is_kept_before_it_is_sent() -> None:
-    world = KeptWorld(ALL)
-    world.send(*messages(1))
-    stream = world.opened()
+    harness = KeptRouteHarness(ALL)
+    harness.send(*messages(1))
+    stream = harness.opened()
     stream.acknowledges(1)
-    world.send(*messages(2))
-    assert world.kept == 1
-    assert world.heard()[-1] == "write 2"
+    harness.send(*messages(2))
+    assert harness.kept == 1
+    assert harness.heard()[-1] == "write 2"
     stream.acknowledges(1)
-    assert world.kept == 0
+    assert harness.kept == 0
 
 
-def test_a_sign_of_life_sends_what_waits(world: KeptWorld) -> None:
-    world.send(*messages(1))
-    world.refused()
-    world.heard()
-    world.route.retry()
-    world.opened()
-    assert world.heard() == ["open", "write 1"]
+def test_a_sign_of_life_sends_what_waits(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(1))
+    harness.refused()
+    harness.heard()
+    harness.route.retry()
+    harness.opened()
+    assert harness.heard() == ["open", "write 1"]
 
 
 class SlowReader(MemoryOutbox):
@@ -430,14 +436,14 @@ class SlowReader(MemoryOutbox):
 
 def test_what_comes_while_a_page_is_being_read_goes_behind_it() -> None:
     outbox = SlowReader()
-    world = KeptWorld(ALL, outbox)
-    world.send(*messages(1, 2))
-    world.opened()
-    world.send(*messages(3))
+    harness = KeptRouteHarness(ALL, outbox)
+    harness.send(*messages(1, 2))
+    harness.opened()
+    harness.send(*messages(3))
     outbox.reading[0].callback(None)
     for reading in outbox.reading[1:]:
         reading.callback(None)
-    assert world.heard() == ["open", "write 1 2", "write 3"]
+    assert harness.heard() == ["open", "write 1 2", "write 3"]
 
 
 class SlowOutbox(MemoryOutbox):
@@ -455,12 +461,12 @@ class SlowOutbox(MemoryOutbox):
 
 def test_what_is_being_put_is_not_safe_until_it_is_committed() -> None:
     outbox = SlowOutbox()
-    world = KeptWorld(outbox=outbox)
-    assert world.keeper.unsafe() is None
-    world.send(*messages(1))
-    first = world.keeper.unsafe()
-    world.send(*messages(2))
-    second = world.keeper.unsafe()
+    harness = KeptRouteHarness(outbox=outbox)
+    assert harness.keeper.unsafe() is None
+    harness.send(*messages(1))
+    first = harness.keeper.unsafe()
+    harness.send(*messages(2))
+    second = harness.keeper.unsafe()
     assert first is not None
     assert second is not None
     outbox.under_way[0].callback(None)
@@ -468,7 +474,7 @@ def test_what_is_being_put_is_not_safe_until_it_is_committed() -> None:
     assert not second.called
     outbox.under_way[1].callback(None)
     assert second.called
-    assert world.keeper.unsafe() is None
+    assert harness.keeper.unsafe() is None
 
 
 class LateOutbox(MemoryOutbox):
@@ -488,12 +494,12 @@ class LateOutbox(MemoryOutbox):
 
 def test_a_refusal_makes_nothing_safe_that_was_put_before_it() -> None:
     outbox = LateOutbox()
-    world = KeptWorld(outbox=outbox)
-    world.send(*messages(1))
-    first = world.keeper.unsafe()
-    world.send(*messages(2))
+    harness = KeptRouteHarness(outbox=outbox)
+    harness.send(*messages(1))
+    first = harness.keeper.unsafe()
+    harness.send(*messages(2))
     assert first is not None
-    assert "we get error 2 resource-constraint" in world.heard()
+    assert "we get error 2 resource-constraint" in harness.heard()
     assert not first.called
     outbox.under_way[0].callback(None)
     assert first.called
@@ -502,85 +508,85 @@ def test_a_refusal_makes_nothing_safe_that_was_put_before_it() -> None:
 # What is not kept has its place in the order as well.
 
 
-def test_a_request_goes_out_after_what_was_sent_before_it(world: KeptWorld) -> None:
-    world.send(*messages(1))
-    world.send(ASKED.format(id=2))
-    world.send(*messages(3))
-    world.opened()
-    assert world.heard() == ["open", "write 1", "write 2", "write 3"]
+def test_a_request_goes_out_after_what_was_sent_before_it(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(1))
+    harness.send(ASKED.format(id=2))
+    harness.send(*messages(3))
+    harness.opened()
+    assert harness.heard() == ["open", "write 1", "write 2", "write 3"]
 
 
 def test_a_request_waits_for_the_pages_before_it_and_for_none_behind_it() -> None:
     outbox = SlowReader()
-    world = KeptWorld(outbox=outbox)
-    world.send(*messages(1, 2))
-    world.opened()
-    world.send(ASKED.format(id=3))
-    world.send(*messages(4))
-    assert world.heard() == ["open"]
+    harness = KeptRouteHarness(outbox=outbox)
+    harness.send(*messages(1, 2))
+    harness.opened()
+    harness.send(ASKED.format(id=3))
+    harness.send(*messages(4))
+    assert harness.heard() == ["open"]
     for _ in range(3):
         for reading in [each for each in outbox.reading if not each.called]:
             reading.callback(None)
-    assert world.heard() == ["write 1 2", "write 3", "write 4"]
+    assert harness.heard() == ["write 1 2", "write 3", "write 4"]
 
 
 def test_a_request_waits_no_longer_than_for_a_stream() -> None:
     outbox = SlowReader()
-    world = KeptWorld(outbox=outbox)
-    world.send(*messages(1))
-    world.opened()
-    world.send(ASKED.format(id=2))
-    world.pass_(KEPT.keep.patience - 1)
-    assert world.heard() == ["open"]
-    world.pass_(1)
-    assert world.heard() == ["we get error 2 remote-server-timeout"]
+    harness = KeptRouteHarness(outbox=outbox)
+    harness.send(*messages(1))
+    harness.opened()
+    harness.send(ASKED.format(id=2))
+    harness.pass_(KEPT.keep.patience - 1)
+    assert harness.heard() == ["open"]
+    harness.pass_(1)
+    assert harness.heard() == ["we get error 2 remote-server-timeout"]
     for reading in outbox.reading:
         reading.callback(None)
-    assert world.heard() == ["write 1"]
+    assert harness.heard() == ["write 1"]
 
 
-def test_a_request_waits_for_no_window_of_what_is_behind_it(world: KeptWorld) -> None:
-    world.send(*messages(1, 2, 3))
-    world.opened().breaks()
-    world.heard()
-    stream = world.opened()
-    assert world.heard() == ["write 1"]
-    world.send(ASKED.format(id=4))
+def test_a_request_waits_for_no_window_of_what_is_behind_it(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(1, 2, 3))
+    harness.opened().breaks()
+    harness.heard()
+    stream = harness.opened()
+    assert harness.heard() == ["write 1"]
+    harness.send(ASKED.format(id=4))
     stream.acknowledges(1)
-    assert world.heard() == ["write 2 3", "write 4"], "it needs no acknowledgement of what was before it"
+    assert harness.heard() == ["write 2 3", "write 4"], "it needs no acknowledgement of what was before it"
 
 
 def test_with_all_a_request_does_not_overtake_what_is_being_put() -> None:
     outbox = SlowOutbox()
-    world = KeptWorld(ALL, outbox)
-    world.send(*messages(1))
-    world.opened()
+    harness = KeptRouteHarness(ALL, outbox)
+    harness.send(*messages(1))
+    harness.opened()
     outbox.under_way[0].callback(None)
-    world.heard()
-    world.send(*messages(2))
-    world.send(ASKED.format(id=3))
-    assert world.heard() == []
+    harness.heard()
+    harness.send(*messages(2))
+    harness.send(ASKED.format(id=3))
+    assert harness.heard() == []
     outbox.under_way[1].callback(None)
-    assert world.heard() == ["write 2", "write 3"]
+    assert harness.heard() == ["write 2", "write 3"]
 
 
-def test_what_is_held_lets_requests_pass(world: KeptWorld) -> None:
-    world.opened_with_hold()
-    world.send(*messages(1))
-    world.send(ASKED.format(id=2))
-    assert world.heard()[-1] == "write 2"
-    assert world.kept == 1
+def test_what_is_held_lets_requests_pass(harness: KeptRouteHarness) -> None:
+    harness.opened_with_hold()
+    harness.send(*messages(1))
+    harness.send(ASKED.format(id=2))
+    assert harness.heard()[-1] == "write 2"
+    assert harness.kept == 1
 
 
 # An open stream that takes its stanzas slowly.
 
 
-def full(world: KeptWorld) -> Stream:
+def full(harness: KeptRouteHarness) -> Stream:
     """A stream that has been used, and has no room left."""
-    world.send(*messages(1))
-    stream = world.opened()
+    harness.send(*messages(1))
+    stream = harness.opened()
     stream.acknowledges(1)
-    world.heard()
+    harness.heard()
     stream.full = Deferred()
     return stream
 
@@ -592,75 +598,75 @@ def has_room(stream: Stream) -> None:
     waiting.callback(None)
 
 
-def test_what_cannot_be_written_is_kept_within_fifty_milliseconds(world: KeptWorld) -> None:
-    stream = full(world)
+def test_what_cannot_be_written_is_kept_within_fifty_milliseconds(harness: KeptRouteHarness) -> None:
+    stream = full(harness)
     for step in range(50):
-        world.send(*messages(step))
-        world.clock.advance(0.001)
-        kept = {each.raw for each in world.outbox.page(PAIR).result}
+        harness.send(*messages(step))
+        harness.clock.advance(0.001)
+        kept = {each.raw for each in harness.outbox.page(PAIR).result}
         assert len(kept) >= step - 50 + 1, "older ones are on the disk"
-    world.clock.advance(0.05)
-    assert world.kept == 50
+    harness.clock.advance(0.05)
+    assert harness.kept == 50
     has_room(stream)
-    assert " ".join(each.removeprefix("write ") for each in world.heard()) == " ".join(map(str, range(50)))
+    assert " ".join(each.removeprefix("write ") for each in harness.heard()) == " ".join(map(str, range(50)))
 
 
-def test_each_stanza_is_kept_within_fifty_milliseconds_of_its_coming(world: KeptWorld) -> None:
-    full(world)
+def test_each_stanza_is_kept_within_fifty_milliseconds_of_its_coming(harness: KeptRouteHarness) -> None:
+    full(harness)
     came: list[float] = []
     for step in range(200):
         if step < 150:
-            world.send(*messages(step))
-            came.append(world.clock.seconds())
-        world.clock.advance(0.001)
-        older = [when for when in came if world.clock.seconds() - when > 0.05]
-        assert world.kept >= len(older)
+            harness.send(*messages(step))
+            came.append(harness.clock.seconds())
+        harness.clock.advance(0.001)
+        older = [when for when in came if harness.clock.seconds() - when > 0.05]
+        assert harness.kept >= len(older)
 
 
-def test_what_waits_for_a_moment_only_never_reaches_the_disk(world: KeptWorld) -> None:
-    stream = full(world)
+def test_what_waits_for_a_moment_only_never_reaches_the_disk(harness: KeptRouteHarness) -> None:
+    stream = full(harness)
     for number in range(50):
-        world.send(*messages(number))
-        world.clock.advance(OVERDUE_SECONDS / 3)
+        harness.send(*messages(number))
+        harness.clock.advance(OVERDUE_SECONDS / 3)
         has_room(stream)
         stream.full = Deferred()
-    assert world.outbox.stanzas == 0
-    assert world.keeper.counts["kept"] == 1, "the first one, before there was a stream"
+    assert harness.outbox.stanzas == 0
+    assert harness.keeper.counts["kept"] == 1, "the first one, before there was a stream"
 
 
-def test_a_request_keeps_its_place_among_what_is_kept_so(world: KeptWorld) -> None:
-    stream = full(world)
-    world.send(*messages(1), ASKED.format(id=2), *messages(3))
-    world.clock.advance(OVERDUE_SECONDS)
-    world.clock.advance(OVERDUE_SECONDS)
-    assert world.kept == 2
+def test_a_request_keeps_its_place_among_what_is_kept_so(harness: KeptRouteHarness) -> None:
+    stream = full(harness)
+    harness.send(*messages(1), ASKED.format(id=2), *messages(3))
+    harness.clock.advance(OVERDUE_SECONDS)
+    harness.clock.advance(OVERDUE_SECONDS)
+    assert harness.kept == 2
     has_room(stream)
-    assert world.heard() == ["write 1", "write 2", "write 3"]
+    assert harness.heard() == ["write 1", "write 2", "write 3"]
 
 
-def test_who_sends_more_than_a_megabyte_to_a_slow_stream_waits_as_before(world: KeptWorld) -> None:
+def test_who_sends_more_than_a_megabyte_to_a_slow_stream_waits_as_before(harness: KeptRouteHarness) -> None:
     long = messages(1)[0].replace("Hi", "Hi" * 50_000)
-    stream = full(world)
+    stream = full(harness)
     waits = []
     for _ in range(12):
-        waits.append(world.send(long))
-        world.clock.advance(OVERDUE_SECONDS)
+        waits.append(harness.send(long))
+        harness.clock.advance(OVERDUE_SECONDS)
     assert waits[5] is None
     assert waits[-1] is not None
     assert not waits[-1].called
-    assert world.kept == 12
+    assert harness.kept == 12
     has_room(stream)
     assert waits[-1].called
 
 
-def test_when_all_has_been_written_nothing_goes_over_the_disk_any_more(world: KeptWorld) -> None:
-    stream = full(world)
-    world.send(*messages(1))
-    world.clock.advance(OVERDUE_SECONDS)
-    world.clock.advance(OVERDUE_SECONDS)
+def test_when_all_has_been_written_nothing_goes_over_the_disk_any_more(harness: KeptRouteHarness) -> None:
+    stream = full(harness)
+    harness.send(*messages(1))
+    harness.clock.advance(OVERDUE_SECONDS)
+    harness.clock.advance(OVERDUE_SECONDS)
     has_room(stream)
     stream.acknowledges(1)
-    assert world.route.disposition is Disposition.SENDING
-    world.send(*messages(2))
-    assert world.heard() == ["write 1", "write 2"]
-    assert world.kept == 0
+    assert harness.route.disposition is Disposition.SENDING
+    harness.send(*messages(2))
+    assert harness.heard() == ["write 1", "write 2"]
+    assert harness.kept == 0

@@ -60,7 +60,7 @@ def ids(stanzas: Sequence[Stanza]) -> str:
     return " ".join(str(each.id) for each in stanzas)
 
 
-class World:
+class ManagedHarness:
     """A clock, a router, and what routes hear of streams."""
 
     def __init__(self) -> None:
@@ -133,15 +133,15 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def harness() -> ManagedHarness:
+    return ManagedHarness()
 
 
 # Sending.
 
 
-def test_what_is_sent_is_followed_by_one_question_until_it_is_answered(world: World) -> None:
-    session, line = world.ours()
+def test_what_is_sent_is_followed_by_one_question_until_it_is_answered(harness: ManagedHarness) -> None:
+    session, line = harness.ours()
     session.send([message(1), message(2)])
     session.send([message(3)])
     assert line.log == [message(1).raw + message(2).raw + R, message(3).raw]
@@ -151,15 +151,15 @@ def test_what_is_sent_is_followed_by_one_question_until_it_is_answered(world: Wo
     assert line.log[3:] == []
 
 
-def test_what_was_never_sent_cannot_be_acknowledged(world: World) -> None:
-    session, line = world.ours()
+def test_what_was_never_sent_cannot_be_acknowledged(harness: ManagedHarness) -> None:
+    session, line = harness.ours()
     session.send([message(1)])
     line.happens(Acknowledged(h=2))
     assert line.log[1:] == ["close undefined-condition"]
 
 
-def test_there_is_no_room_while_too_much_is_unacknowledged(world: World) -> None:
-    session, line = world.ours()
+def test_there_is_no_room_while_too_much_is_unacknowledged(harness: ManagedHarness) -> None:
+    session, line = harness.ours()
     large = stanza(f"<message from='ours.test' to='far.test'><body>{'x' * (1 << 18)}</body></message>")
     assert session.has_room
     session.send([large] * 4)
@@ -171,15 +171,15 @@ def test_there_is_no_room_while_too_much_is_unacknowledged(world: World) -> None
     assert session.has_room
 
 
-def test_who_acknowledges_nothing_is_cut_off(world: World) -> None:
-    session, line = world.ours()
+def test_who_acknowledges_nothing_is_cut_off(harness: ManagedHarness) -> None:
+    session, line = harness.ours()
     session.send([message(1)])
-    world.clock.advance(60)
+    harness.clock.advance(60)
     assert line.log[1:] == ["abort"]
 
 
-def test_where_it_is_refused_stanzas_go_on_without(world: World) -> None:
-    session, line = world.ours()
+def test_where_it_is_refused_stanzas_go_on_without(harness: ManagedHarness) -> None:
+    session, line = harness.ours()
     session.send([message(1)])
     line.happens(ManagementRefused())
     session.send([message(2)])
@@ -190,83 +190,83 @@ def test_where_it_is_refused_stanzas_go_on_without(world: World) -> None:
 # The end of a stream.
 
 
-def test_what_was_not_acknowledged_goes_back_to_its_route(world: World) -> None:
-    session, line = world.ours()
-    world.uses(session)
+def test_what_was_not_acknowledged_goes_back_to_its_route(harness: ManagedHarness) -> None:
+    session, line = harness.ours()
+    harness.uses(session)
     session.send([message(1), message(2), message(3)])
     line.happens(Acknowledged(h=1))
     line.lost("cut")
-    assert world.heard == ["may send", "ended returned 2 3"]
-    assert world.left is None
+    assert harness.heard == ["may send", "ended returned 2 3"]
+    assert harness.left is None
 
 
-def test_where_the_stream_can_be_resumed_it_waits_for_that(world: World) -> None:
-    session, line = world.ours()
-    world.uses(session)
+def test_where_the_stream_can_be_resumed_it_waits_for_that(harness: ManagedHarness) -> None:
+    session, line = harness.ours()
+    harness.uses(session)
     line.happens(ManagementEnabled(id="mantua", seconds=600))
     session.send([message(1), message(2)])
     line.lost("cut")
-    assert world.heard == ["may send", "ended resuming"]
-    assert world.left is not None
-    world.left.settle(1)
-    assert world.heard[2:] == ["back 2"]
+    assert harness.heard == ["may send", "ended resuming"]
+    assert harness.left is not None
+    harness.left.settle(1)
+    assert harness.heard[2:] == ["back 2"]
 
 
-def test_a_stream_that_was_closed_properly_is_not_resumed(world: World) -> None:
-    session, line = world.ours()
-    world.uses(session)
+def test_a_stream_that_was_closed_properly_is_not_resumed(harness: ManagedHarness) -> None:
+    session, line = harness.ours()
+    harness.uses(session)
     line.happens(ManagementEnabled(id="mantua"))
     session.send([message(1)])
     line.happens(Acknowledged(h=1), StreamClosed())
     line.lost("closed")
-    assert (world.heard[1:], world.left) == (["ended cleanly"], None)
+    assert (harness.heard[1:], harness.left) == (["ended cleanly"], None)
 
 
-def test_a_stream_error_is_about_the_first_stanza_that_was_not_acknowledged(world: World) -> None:
-    session, line = world.ours()
-    world.uses(session)
+def test_a_stream_error_is_about_the_first_stanza_that_was_not_acknowledged(harness: ManagedHarness) -> None:
+    session, line = harness.ours()
+    harness.uses(session)
     line.happens(ManagementEnabled(id="mantua"))
     session.send([message(1), message(2), message(3)])
     line.happens(Acknowledged(h=1))
     line.happens(StreamErrorReceived(condition=StreamCondition.POLICY_VIOLATION, text="too large"))
     line.lost("closed")
-    assert world.heard[1:] == ["ended returned 3 blamed 2"]
+    assert harness.heard[1:] == ["ended returned 3 blamed 2"]
 
 
 @pytest.mark.parametrize("condition", [StreamCondition.SYSTEM_SHUTDOWN, StreamCondition.RESET])
-def test_but_not_when_it_is_about_something_else(world: World, condition: StreamCondition) -> None:
-    session, line = world.ours()
-    world.uses(session)
+def test_but_not_when_it_is_about_something_else(harness: ManagedHarness, condition: StreamCondition) -> None:
+    session, line = harness.ours()
+    harness.uses(session)
     session.send([message(1)])
     line.happens(StreamErrorReceived(condition=condition, text=""), StreamClosed())
     line.lost("closed")
-    assert world.heard[1:] == ["ended returned 1"]
+    assert harness.heard[1:] == ["ended returned 1"]
 
 
 # Resuming a stream of ours.
 
 
-def resuming(world: World) -> tuple[OutboundSession, Line]:
+def resuming(harness: ManagedHarness) -> tuple[OutboundSession, Line]:
     """A stream on which we ask to go on with another, on which two stanzas had not been acknowledged."""
-    session, line = world.ours()
-    world.uses(session)
+    session, line = harness.ours()
+    harness.uses(session)
     line.happens(ManagementEnabled(id="mantua"))
     session.send([message(1), message(2)])
     line.lost("cut")
-    world.heard.clear()
-    assert world.left is not None
-    return world.ours(replace(OURS, management=Management.RESUMING), world.left)
+    harness.heard.clear()
+    assert harness.left is not None
+    return harness.ours(replace(OURS, management=Management.RESUMING), harness.left)
 
 
-def test_nothing_is_sent_before_it_is_known_what_goes_first(world: World) -> None:
-    _, line = resuming(world)
-    assert world.heard == []
+def test_nothing_is_sent_before_it_is_known_what_goes_first(harness: ManagedHarness) -> None:
+    _, line = resuming(harness)
+    assert harness.heard == []
     line.happens(StreamResumed(h=1))
-    assert world.heard == ["back 2", "may send"]
+    assert harness.heard == ["back 2", "may send"]
 
 
-def test_the_counters_go_on_where_they_were(world: World) -> None:
-    session, line = resuming(world)
+def test_the_counters_go_on_where_they_were(harness: ManagedHarness) -> None:
+    session, line = resuming(harness)
     line.happens(StreamResumed(h=1))
     session.send([message(2), message(3)])
     line.happens(Acknowledged(h=3))
@@ -274,33 +274,33 @@ def test_the_counters_go_on_where_they_were(world: World) -> None:
     assert session.was_resumed
 
 
-def test_where_it_is_refused_the_counters_begin_again(world: World) -> None:
-    session, line = resuming(world)
+def test_where_it_is_refused_the_counters_begin_again(harness: ManagedHarness) -> None:
+    session, line = resuming(harness)
     line.happens(ResumptionRefused())
-    assert world.heard == ["back 1 2", "may send"]
+    assert harness.heard == ["back 1 2", "may send"]
     session.send([message(1), message(2)])
     line.happens(Acknowledged(h=2))
     assert line.log == [message(1).raw + message(2).raw + R]
     assert not session.was_resumed
 
 
-def test_a_refusal_may_still_say_what_was_handled(world: World) -> None:
-    _, line = resuming(world)
+def test_a_refusal_may_still_say_what_was_handled(harness: ManagedHarness) -> None:
+    _, line = resuming(harness)
     line.happens(ResumptionRefused(h=2))
-    assert world.heard == ["may send"]
+    assert harness.heard == ["may send"]
 
 
 # Streams of the other side.
 
 
-def granted(world: World, *, resumable: bool = True, facts: Facts = THEIRS) -> tuple[InboundSession, Line]:
-    session, line = world.theirs(facts)
+def granted(harness: ManagedHarness, *, resumable: bool = True, facts: Facts = THEIRS) -> tuple[InboundSession, Line]:
+    session, line = harness.theirs(facts)
     line.happens(GrantManagement(resumable=resumable))
     return session, line
 
 
-def test_what_comes_is_counted_since_it_was_asked_for(world: World) -> None:
-    session, line = world.theirs()
+def test_what_comes_is_counted_since_it_was_asked_for(harness: ManagedHarness) -> None:
+    session, line = harness.theirs()
     session.stanzas_received([message(1, BACK)])
     line.happens(GrantManagement(resumable=True))
     session.stanzas_received([message(2, BACK), message(3, BACK)])
@@ -308,40 +308,40 @@ def test_what_comes_is_counted_since_it_was_asked_for(world: World) -> None:
     assert line.log == [ManagementGranted(id="mantua", seconds=KEPT_SECONDS), a(2)]
 
 
-def test_a_stream_that_nobody_wants_to_resume_has_no_id(world: World) -> None:
-    _, line = granted(world, resumable=False)
+def test_a_stream_that_nobody_wants_to_resume_has_no_id(harness: ManagedHarness) -> None:
+    _, line = granted(harness, resumable=False)
     assert line.log == [ManagementGranted(id=None, seconds=KEPT_SECONDS)]
 
 
-def test_the_stanza_over_which_the_stream_ends_is_not_acknowledged(world: World) -> None:
-    session, line = granted(world)
+def test_the_stanza_over_which_the_stream_ends_is_not_acknowledged(harness: ManagedHarness) -> None:
+    session, line = granted(harness)
     other = stanza("<message from='other.test' to='ours.test'/>")
     session.stanzas_received([message(1, BACK), other, message(2, BACK)])
     line.happens(LastAcknowledgement())
     assert line.log[1:] == ["close invalid-from", a(1)]
 
 
-def test_nothing_is_handled_after_the_last_acknowledgement(world: World) -> None:
-    session, line = granted(world)
+def test_nothing_is_handled_after_the_last_acknowledgement(harness: ManagedHarness) -> None:
+    session, line = granted(harness)
     session.stanzas_received([message(1, BACK)])
     line.happens(LastAcknowledgement())
     session.stanzas_received([message(2, BACK)])
     assert line.log[1:] == [a(1)]
-    assert ids(world.neighbours.inside.got) == "1"
+    assert ids(harness.neighbours.inside.got) == "1"
 
 
-def test_nothing_is_acknowledged_behind_our_closing_tag(world: World) -> None:
-    _, line = granted(world)
+def test_nothing_is_acknowledged_behind_our_closing_tag(harness: ManagedHarness) -> None:
+    _, line = granted(harness)
     line.closes()
     line.happens(AcknowledgementRequested())
     assert line.log[1:] == []
 
 
-def test_a_broken_stream_is_resumed_on_another(world: World) -> None:
-    session, first = granted(world)
+def test_a_broken_stream_is_resumed_on_another(harness: ManagedHarness) -> None:
+    session, first = granted(harness)
     session.stanzas_received([message(1, BACK), message(2, BACK)])
     first.lost("cut")
-    later, line = world.theirs()
+    later, line = harness.theirs()
     line.happens(ResumeStream(id="mantua", h=0))
     assert line.log == [ResumptionDecided(id="mantua", resumed=True, h=2)]
     later.stanzas_received([message(3, BACK)])
@@ -349,14 +349,16 @@ def test_a_broken_stream_is_resumed_on_another(world: World) -> None:
     assert line.log[1:] == [a(3)]
 
 
-def test_what_is_being_kept_when_the_stream_breaks_counts_as_handled_when_it_is_resumed(world: World) -> None:
+def test_what_is_being_kept_when_the_stream_breaks_counts_as_handled_when_it_is_resumed(
+    harness: ManagedHarness,
+) -> None:
     """Otherwise the other side would send it again, and it would come twice."""
-    session, first = granted(world)
-    keeping = world.keeping = Deferred()
+    session, first = granted(harness)
+    keeping = harness.keeping = Deferred()
     session.stanzas_received([message(1, BACK)])
     first.lost("cut")
-    world.keeping = second = Deferred()
-    _, line = world.theirs()
+    harness.keeping = second = Deferred()
+    _, line = harness.theirs()
     line.happens(ResumeStream(id="mantua", h=0))
     assert line.log == []
     keeping.callback(None)
@@ -364,47 +366,47 @@ def test_what_is_being_kept_when_the_stream_breaks_counts_as_handled_when_it_is_
     assert line.log == [ResumptionDecided(id="mantua", resumed=True, h=1)]
 
 
-def test_a_resumption_whose_connection_is_gone_by_then_takes_nothing(world: World) -> None:
-    granted(world)[1].lost("cut")
-    world.keeping = Deferred()
-    _, line = world.theirs()
+def test_a_resumption_whose_connection_is_gone_by_then_takes_nothing(harness: ManagedHarness) -> None:
+    granted(harness)[1].lost("cut")
+    harness.keeping = Deferred()
+    _, line = harness.theirs()
     line.happens(ResumeStream(id="mantua", h=0))
     line.lost("cut")
-    world.keeping.callback(None)
+    harness.keeping.callback(None)
     assert line.log == []
 
 
-def test_one_that_is_half_dead_is_taken_over_and_handles_nothing_more(world: World) -> None:
-    session, old = granted(world)
+def test_one_that_is_half_dead_is_taken_over_and_handles_nothing_more(harness: ManagedHarness) -> None:
+    session, old = granted(harness)
     session.stanzas_received([message(1, BACK)])
-    _, line = world.theirs()
+    _, line = harness.theirs()
     line.happens(ResumeStream(id="mantua", h=0))
     session.stanzas_received([message(2, BACK)])
     old.lost("closed")
     assert old.log[1:] == ["close conflict"]
     assert line.log == [ResumptionDecided(id="mantua", resumed=True, h=1)]
-    assert ids(world.neighbours.inside.got) == "1"
+    assert ids(harness.neighbours.inside.got) == "1"
 
 
-def test_one_that_nobody_knows_is_not_resumed(world: World) -> None:
-    _, line = world.theirs()
+def test_one_that_nobody_knows_is_not_resumed(harness: ManagedHarness) -> None:
+    _, line = harness.theirs()
     line.happens(ResumeStream(id="verona", h=0))
     assert line.log == [ResumptionDecided(id="verona", resumed=False)]
 
 
-def test_h_07_one_of_another_pair_is_not_resumed(world: World) -> None:
-    granted(world)
+def test_h_07_one_of_another_pair_is_not_resumed(harness: ManagedHarness) -> None:
+    granted(harness)
     other = DomainPair(Domain("other.test"), BACK.target)
     facts = replace(THEIRS, remote=other.sender, proofs={}).with_proof(other, Means.EXTERNAL)
-    _, line = world.theirs(facts)
+    _, line = harness.theirs(facts)
     line.happens(ResumeStream(id="mantua", h=0))
     assert line.log == [ResumptionDecided(id="mantua", resumed=False)]
 
 
-def test_a_server_that_comes_back_is_asked_at_once_what_it_had_handled(world: World) -> None:
+def test_a_server_that_comes_back_is_asked_at_once_what_it_had_handled(harness: ManagedHarness) -> None:
     hurried: list[Domain] = []
-    world.broken.hurry = hurried.append  # type: ignore[method-assign]
-    _, line = world.theirs()
+    harness.broken.hurry = hurried.append  # type: ignore[method-assign]
+    _, line = harness.theirs()
     line.happens(PairVerified(pair=BACK, means=Means.EXTERNAL))
     assert hurried == [BACK.sender]
 
@@ -414,65 +416,65 @@ def test_a_server_that_comes_back_is_asked_at_once_what_it_had_handled(world: Wo
 BOTH_WAYS = replace(THEIRS, bidirectional=True)
 
 
-def test_a_stream_in_both_directions_is_lent_for_answers(world: World) -> None:
-    _, line = world.theirs(BOTH_WAYS)
+def test_a_stream_in_both_directions_is_lent_for_answers(harness: ManagedHarness) -> None:
+    _, line = harness.theirs(BOTH_WAYS)
     line.happens(PairVerified(pair=BACK, means=Means.EXTERNAL))
-    assert world.lent == [FORTH]
+    assert harness.lent == [FORTH]
 
 
-def test_a_stream_in_one_direction_is_not(world: World) -> None:
-    _, line = world.theirs()
+def test_a_stream_in_one_direction_is_not(harness: ManagedHarness) -> None:
+    _, line = harness.theirs()
     line.happens(PairVerified(pair=BACK, means=Means.EXTERNAL))
-    assert world.lent == []
+    assert harness.lent == []
 
 
-def test_what_was_sent_on_a_lent_stream_waits_for_the_other_side_to_resume_it(world: World) -> None:
-    session, first = granted(world, facts=BOTH_WAYS)
-    world.uses(session)
+def test_what_was_sent_on_a_lent_stream_waits_for_the_other_side_to_resume_it(harness: ManagedHarness) -> None:
+    session, first = granted(harness, facts=BOTH_WAYS)
+    harness.uses(session)
     session.send([message(1), message(2)])
     first.lost("cut")
-    assert world.heard == ["ended resuming"]
-    _, line = world.theirs(BOTH_WAYS)
+    assert harness.heard == ["ended resuming"]
+    _, line = harness.theirs(BOTH_WAYS)
     line.happens(ResumeStream(id="mantua", h=1))
-    assert world.heard == ["ended resuming", "back 2"]
-    assert len(world.broken) == 0
+    assert harness.heard == ["ended resuming", "back 2"]
+    assert len(harness.broken) == 0
 
 
-def test_or_is_sent_again_when_the_other_side_begins_a_new_stream(world: World) -> None:
-    session, first = granted(world, facts=BOTH_WAYS)
-    world.uses(session)
+def test_or_is_sent_again_when_the_other_side_begins_a_new_stream(harness: ManagedHarness) -> None:
+    session, first = granted(harness, facts=BOTH_WAYS)
+    harness.uses(session)
     session.send([message(1), message(2)])
     first.lost("cut")
-    granted(world, facts=BOTH_WAYS)
-    assert world.heard == ["ended resuming", "back 1 2"]
-    assert len(world.broken) == 0
+    granted(harness, facts=BOTH_WAYS)
+    assert harness.heard == ["ended resuming", "back 1 2"]
+    assert len(harness.broken) == 0
 
 
 @pytest.mark.parametrize(("bidirectional", "passes"), [(True, "1"), (False, "")])
 def test_on_a_stream_of_ours_stanzas_come_back_where_that_was_agreed(
-    world: World, bidirectional: bool, passes: str
+    harness: ManagedHarness, bidirectional: bool, passes: str
 ) -> None:
-    session, _ = world.ours(replace(OURS, bidirectional=bidirectional))
+    session, _ = harness.ours(replace(OURS, bidirectional=bidirectional))
     session.stanzas_received([message(1, BACK)])
-    assert ids(world.neighbours.inside.got) == passes
+    assert ids(harness.neighbours.inside.got) == passes
 
 
-def test_h_07_only_from_whom_we_have_called(world: World) -> None:
-    session, line = world.ours(replace(OURS, bidirectional=True))
+def test_h_07_only_from_whom_we_have_called(harness: ManagedHarness) -> None:
+    session, line = harness.ours(replace(OURS, bidirectional=True))
     session.stanzas_received([stanza("<message from='other.test' to='ours.test'/>")])
     assert line.log == ["close invalid-from"]
-    assert world.neighbours.inside.got == []
+    assert harness.neighbours.inside.got == []
 
 
 # Pace.
 
 
-def test_whoever_sends_too_fast_is_read_more_slowly_and_nothing_is_dropped(world: World) -> None:
-    session, _ = world.theirs(replace(THEIRS, terms=Terms(stanzas_per_second=10)))
+def test_whoever_sends_too_fast_is_read_more_slowly_and_nothing_is_dropped(harness: ManagedHarness) -> None:
+    session, _ = harness.theirs(replace(THEIRS, terms=Terms(stanzas_per_second=10)))
     wait = session.stanzas_received([message(number, BACK) for number in range(30)])
-    assert len(world.neighbours.inside.got) == 30
+    assert len(harness.neighbours.inside.got) == 30
     assert wait is not None
-    world.clock.advance(1.9)
+    harness.clock.advance(1.9)
     assert not wait.called
-    world.clock.advance(0.1)
+    harness.clock.advance(0.1)
     assert wait.called

@@ -16,7 +16,7 @@ R = b"<r xmlns='urn:xmpp:sm:3'/>"
 STANZA = stanza("<message from='a.test' to='b.test'/>")
 
 
-class World:
+class ManagedStreamHarness:
     def __init__(self) -> None:
         self.clock = Clock()
         self.silences: list[float] = []
@@ -29,88 +29,88 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def harness() -> ManagedStreamHarness:
+    return ManagedStreamHarness()
 
 
-def test_one_question_is_open_at_a_time(world: World) -> None:
-    assert [world.send(), world.send(), world.send()] == [R, b"", b""]
+def test_one_question_is_open_at_a_time(harness: ManagedStreamHarness) -> None:
+    assert [harness.send(), harness.send(), harness.send()] == [R, b"", b""]
 
 
-def test_the_next_question_follows_the_answer_if_something_is_unacknowledged(world: World) -> None:
-    world.send()
-    world.send()
-    assert world.ledger.acknowledged(1) == R
-    assert world.send() == b""
-    assert world.ledger.acknowledged(3) == b""
-    assert world.send() == R
+def test_the_next_question_follows_the_answer_if_something_is_unacknowledged(harness: ManagedStreamHarness) -> None:
+    harness.send()
+    harness.send()
+    assert harness.ledger.acknowledged(1) == R
+    assert harness.send() == b""
+    assert harness.ledger.acknowledged(3) == b""
+    assert harness.send() == R
 
 
-def test_an_impossible_answer_is_refused(world: World) -> None:
-    world.send()
+def test_an_impossible_answer_is_refused(harness: ManagedStreamHarness) -> None:
+    harness.send()
     with pytest.raises(StreamError):
-        world.ledger.acknowledged(2)
+        harness.ledger.acknowledged(2)
 
 
-def test_there_is_room_until_too_much_is_unacknowledged_and_then_after_an_answer(world: World) -> None:
-    world.send(size=99)
-    assert world.ledger.has_room
-    world.send(size=99)
-    assert not world.ledger.has_room
-    room = world.ledger.room()
-    world.ledger.acknowledged(0)
+def test_there_is_room_until_too_much_is_unacknowledged_and_then_after_an_answer(harness: ManagedStreamHarness) -> None:
+    harness.send(size=99)
+    assert harness.ledger.has_room
+    harness.send(size=99)
+    assert not harness.ledger.has_room
+    room = harness.ledger.room()
+    harness.ledger.acknowledged(0)
     assert not room.called
-    world.ledger.acknowledged(1)
+    harness.ledger.acknowledged(1)
     assert room.called
 
 
-def test_the_end_of_the_stream_frees_who_waits_for_room(world: World) -> None:
-    room = world.ledger.room()
-    world.ledger.close()
+def test_the_end_of_the_stream_frees_who_waits_for_room(harness: ManagedStreamHarness) -> None:
+    room = harness.ledger.room()
+    harness.ledger.close()
     assert room.called
 
 
-def test_what_comes_is_counted_since_both_sides_have_enabled_it(world: World) -> None:
-    world.ledger.handled(3)
-    world.ledger.counts = True
-    world.ledger.handled(4)
-    assert world.ledger.acknowledgements.h == 4
+def test_what_comes_is_counted_since_both_sides_have_enabled_it(harness: ManagedStreamHarness) -> None:
+    harness.ledger.handled(3)
+    harness.ledger.counts = True
+    harness.ledger.handled(4)
+    assert harness.ledger.acknowledgements.h == 4
 
 
-def test_who_does_not_answer_is_noticed_once_patience_ends(world: World) -> None:
-    world.send()
-    world.clock.advance(59)
-    assert world.silences == []
-    world.clock.advance(1)
-    assert world.silences == [60]
+def test_who_does_not_answer_is_noticed_once_patience_ends(harness: ManagedStreamHarness) -> None:
+    harness.send()
+    harness.clock.advance(59)
+    assert harness.silences == []
+    harness.clock.advance(1)
+    assert harness.silences == [60]
 
 
-def test_patience_is_for_the_question_that_is_open(world: World) -> None:
-    world.send()
-    world.clock.advance(50)
-    world.ledger.acknowledged(1)
-    world.send()
-    world.clock.advance(50)
-    assert world.silences == []
-    world.clock.advance(10)
-    assert world.silences == [110]
+def test_patience_is_for_the_question_that_is_open(harness: ManagedStreamHarness) -> None:
+    harness.send()
+    harness.clock.advance(50)
+    harness.ledger.acknowledged(1)
+    harness.send()
+    harness.clock.advance(50)
+    assert harness.silences == []
+    harness.clock.advance(10)
+    assert harness.silences == [110]
 
 
-def test_an_answered_question_leaves_no_timer_that_goes_on(world: World) -> None:
-    world.send()
-    world.ledger.acknowledged(1)
-    world.clock.advance(60)
-    assert (world.silences, world.clock.getDelayedCalls()) == ([], [])
+def test_an_answered_question_leaves_no_timer_that_goes_on(harness: ManagedStreamHarness) -> None:
+    harness.send()
+    harness.ledger.acknowledged(1)
+    harness.clock.advance(60)
+    assert (harness.silences, harness.clock.getDelayedCalls()) == ([], [])
 
 
-def test_the_end_of_the_stream_leaves_no_timer(world: World) -> None:
-    world.send()
-    world.ledger.close()
-    assert world.clock.getDelayedCalls() == []
+def test_the_end_of_the_stream_leaves_no_timer(harness: ManagedStreamHarness) -> None:
+    harness.send()
+    harness.ledger.close()
+    assert harness.clock.getDelayedCalls() == []
 
 
-def test_what_would_not_survive_a_crash_is_not_acknowledged(world: World) -> None:
-    ledger = world.ledger
+def test_what_would_not_survive_a_crash_is_not_acknowledged(harness: ManagedStreamHarness) -> None:
+    ledger = harness.ledger
     ledger.counts = True
     unsafe: Deferred[None] = Deferred()
     ledger.handled(2)
@@ -124,11 +124,11 @@ def test_what_would_not_survive_a_crash_is_not_acknowledged(world: World) -> Non
     assert ledger.asked() == 6
 
 
-def test_nobody_is_told_who_has_not_asked(world: World) -> None:
-    world.ledger.counts = True
+def test_nobody_is_told_who_has_not_asked(harness: ManagedStreamHarness) -> None:
+    harness.ledger.counts = True
     unsafe: Deferred[None] = Deferred()
-    told = world.ledger.handled(1, unsafe)
+    told = harness.ledger.handled(1, unsafe)
     unsafe.callback(None)
     assert told is not None
     assert not told.called
-    assert world.ledger.asked() == 1
+    assert harness.ledger.asked() == 1

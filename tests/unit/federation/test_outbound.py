@@ -33,7 +33,7 @@ CLEAR = ServerFacts(
 )
 
 
-class World:
+class OutboundHarness:
     """One session of ours and its connection; `heard` is what those who wait for it have heard."""
 
     def __init__(self) -> None:
@@ -71,22 +71,22 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def harness() -> OutboundHarness:
+    return OutboundHarness()
 
 
-def test_who_waits_has_the_session_when_the_stream_stands(world: World) -> None:
-    world.wait()
-    world.line.happens(PairVerified(pair=PAIR, means=Means.EXTERNAL))
-    assert world.heard == []  # a proof is not yet a stream
-    world.establish()
-    assert world.heard == ["ours.test proved"]
+def test_who_waits_has_the_session_when_the_stream_stands(harness: OutboundHarness) -> None:
+    harness.wait()
+    harness.line.happens(PairVerified(pair=PAIR, means=Means.EXTERNAL))
+    assert harness.heard == []  # a proof is not yet a stream
+    harness.establish()
+    assert harness.heard == ["ours.test proved"]
 
 
-def test_who_waits_hears_why_it_was_lost(world: World) -> None:
-    world.wait()
-    world.line.lost("the connection was lost")
-    assert world.heard == ["remote-server-timeout: the connection was lost", "gone: the connection was lost"]
+def test_who_waits_hears_why_it_was_lost(harness: OutboundHarness) -> None:
+    harness.wait()
+    harness.line.lost("the connection was lost")
+    assert harness.heard == ["remote-server-timeout: the connection was lost", "gone: the connection was lost"]
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_who_waits_hears_why_it_was_lost(world: World) -> None:
         ),
     ],
 )
-def test_who_waits_hears_at_once_when_we_leave(world: World, error: StreamError, heard: str) -> None:
-    world.wait()
-    world.line.closes(error)
-    assert world.heard == [heard]
-    world.line.lost("the other side closed the connection")
-    assert len(world.heard) == 2
+def test_who_waits_hears_at_once_when_we_leave(harness: OutboundHarness, error: StreamError, heard: str) -> None:
+    harness.wait()
+    harness.line.closes(error)
+    assert harness.heard == [heard]
+    harness.line.lost("the other side closed the connection")
+    assert len(harness.heard) == 2
 
 
 @pytest.mark.parametrize(
@@ -118,20 +118,22 @@ def test_who_waits_hears_at_once_when_we_leave(world: World, error: StreamError,
         (StreamCondition.SYSTEM_SHUTDOWN, "remote-server-timeout"),
     ],
 )
-def test_who_waits_hears_with_which_error_they_left(world: World, condition: StreamCondition, bounced: str) -> None:
-    world.wait()
-    world.line.happens(StreamErrorReceived(condition=condition, text="who?"), StreamClosed())
-    world.line.closes()
-    assert world.heard == [f"{bounced} for the pair: the other side ended the stream with {condition}: who?"]
+def test_who_waits_hears_with_which_error_they_left(
+    harness: OutboundHarness, condition: StreamCondition, bounced: str
+) -> None:
+    harness.wait()
+    harness.line.happens(StreamErrorReceived(condition=condition, text="who?"), StreamClosed())
+    harness.line.closes()
+    assert harness.heard == [f"{bounced} for the pair: the other side ended the stream with {condition}: who?"]
 
 
-def test_a_stream_closed_before_it_stood_fails_when_it_is_lost(world: World) -> None:
-    world.wait()
-    world.line.happens(StreamClosed())
-    world.line.closes()
-    assert world.heard == []
-    world.line.lost("the other side closed the stream")
-    assert world.heard[0] == "remote-server-timeout: the other side closed the stream"
+def test_a_stream_closed_before_it_stood_fails_when_it_is_lost(harness: OutboundHarness) -> None:
+    harness.wait()
+    harness.line.happens(StreamClosed())
+    harness.line.closes()
+    assert harness.heard == []
+    harness.line.lost("the other side closed the stream")
+    assert harness.heard[0] == "remote-server-timeout: the other side closed the stream"
 
 
 # Further pairs.
@@ -146,60 +148,62 @@ def test_a_stream_closed_before_it_stood_fails_when_it_is_lost(world: World) -> 
         (Means.DIALBACK, True, False, False),
     ],
 )
-def test_which_streams_take_further_pairs(world: World, means: Means, errors: bool, usable: bool, takes: bool) -> None:
-    world.establish(means)
-    facts = world.line.stream.facts
-    world.line.stream.facts = facts.__class__(**{**vars(facts), "peer_dialback_errors": errors})
-    world.line.stream.is_established = usable
-    assert world.session.takes_more_pairs == takes
+def test_which_streams_take_further_pairs(
+    harness: OutboundHarness, means: Means, errors: bool, usable: bool, takes: bool
+) -> None:
+    harness.establish(means)
+    facts = harness.line.stream.facts
+    harness.line.stream.facts = facts.__class__(**{**vars(facts), "peer_dialback_errors": errors})
+    harness.line.stream.is_established = usable
+    assert harness.session.takes_more_pairs == takes
 
 
-def test_a_further_pair_is_asserted_and_proved(world: World) -> None:
-    world.establish()
-    world.prove(FURTHER)
-    (asserted,) = world.line.log
+def test_a_further_pair_is_asserted_and_proved(harness: OutboundHarness) -> None:
+    harness.establish()
+    harness.prove(FURTHER)
+    (asserted,) = harness.line.log
     assert isinstance(asserted, Element)
     assert (asserted.name, asserted.get("from"), asserted.get("to")) == ("result", "more.ours.test", "far.test")
-    world.line.happens(PairVerified(pair=FURTHER, means=Means.DIALBACK))
-    assert world.heard == ["more.ours.test proved"]
+    harness.line.happens(PairVerified(pair=FURTHER, means=Means.DIALBACK))
+    assert harness.heard == ["more.ours.test proved"]
 
 
-def test_a_further_pair_that_is_refused_fails_alone(world: World) -> None:
-    world.establish()
-    world.prove(FURTHER)
-    world.line.happens(PairRefused(pair=FURTHER, condition="invalid", text=""))
-    assert world.heard == ["internal-server-error for the pair: dialback for more.ours.test was refused (invalid)"]
-    assert world.session.is_usable
-    world.line.closes()
-    assert world.session.narrator.closed_properly  # the refusal has nothing to do with that
+def test_a_further_pair_that_is_refused_fails_alone(harness: OutboundHarness) -> None:
+    harness.establish()
+    harness.prove(FURTHER)
+    harness.line.happens(PairRefused(pair=FURTHER, condition="invalid", text=""))
+    assert harness.heard == ["internal-server-error for the pair: dialback for more.ours.test was refused (invalid)"]
+    assert harness.session.is_usable
+    harness.line.closes()
+    assert harness.session.narrator.closed_properly  # the refusal has nothing to do with that
 
 
-def test_a_stream_that_left_a_further_pair_without_an_answer_gets_no_other(world: World) -> None:
-    world.establish()
-    world.line.stream.facts = replace(world.line.stream.facts, peer_dialback_errors=True)
-    assert world.session.takes_more_pairs
-    world.session.prove(FURTHER).addErrback(lambda failure: failure.trap(CancelledError)).cancel()
-    assert not world.session.takes_more_pairs
-    world.line.happens(PairVerified(pair=FURTHER, means=Means.DIALBACK))  # nobody waits any more
+def test_a_stream_that_left_a_further_pair_without_an_answer_gets_no_other(harness: OutboundHarness) -> None:
+    harness.establish()
+    harness.line.stream.facts = replace(harness.line.stream.facts, peer_dialback_errors=True)
+    assert harness.session.takes_more_pairs
+    harness.session.prove(FURTHER).addErrback(lambda failure: failure.trap(CancelledError)).cancel()
+    assert not harness.session.takes_more_pairs
+    harness.line.happens(PairVerified(pair=FURTHER, means=Means.DIALBACK))  # nobody waits any more
 
 
 # A stream in one direction.
 
 
-def test_stanzas_that_come_back_are_dropped(world: World) -> None:
-    world.establish()
-    assert world.session.stanzas_received([stanza("<message from='far.test' to='ours.test'/>")]) is None
-    assert world.neighbours.inside.got == []
-    dropped = [each for each in world.neighbours.notices if isinstance(each, StanzaBounced)]
+def test_stanzas_that_come_back_are_dropped(harness: OutboundHarness) -> None:
+    harness.establish()
+    assert harness.session.stanzas_received([stanza("<message from='far.test' to='ours.test'/>")]) is None
+    assert harness.neighbours.inside.got == []
+    dropped = [each for each in harness.neighbours.notices if isinstance(each, StanzaBounced)]
     assert [(each.condition, each.answered) for each in dropped] == [("one-way-stream", False)]
 
 
-def test_a_stream_that_is_being_closed_has_no_room(world: World) -> None:
-    world.establish()
-    assert world.session.has_room
-    assert world.session.room() is None
-    world.line.closes()
-    assert not world.session.has_room
-    room = world.session.room()
+def test_a_stream_that_is_being_closed_has_no_room(harness: OutboundHarness) -> None:
+    harness.establish()
+    assert harness.session.has_room
+    assert harness.session.room() is None
+    harness.line.closes()
+    assert not harness.session.has_room
+    room = harness.session.room()
     assert room is not None
     assert not room.called

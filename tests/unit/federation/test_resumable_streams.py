@@ -24,7 +24,7 @@ def message(number: int, pair: DomainPair = PAIR) -> Stanza:
     return stanza(f"<message id='{number}' from='{pair.sender}' to='{pair.target}'/>")
 
 
-class World:
+class ResumableHarness:
     """What happens, in order: attempts to reopen, stanzas given back by their ids, and who may go on."""
 
     def __init__(self) -> None:
@@ -67,166 +67,166 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def harness() -> ResumableHarness:
+    return ResumableHarness()
 
 
-def test_a_stream_is_resumed_by_its_id_and_what_we_have_handled(world: World) -> None:
-    assert world.broken().resumable == Resumable(id="mantua", h=5)
+def test_a_stream_is_resumed_by_its_id_and_what_we_have_handled(harness: ResumableHarness) -> None:
+    assert harness.broken().resumable == Resumable(id="mantua", h=5)
 
 
-def test_what_was_handled_is_not_sent_again_and_the_rest_before_anything_newer(world: World) -> None:
-    broken = world.broken(message(1), message(2, SECOND), message(3), message(4, SECOND), message(5))
-    world.breaks(broken)
-    world.wait()
+def test_what_was_handled_is_not_sent_again_and_the_rest_before_anything_newer(harness: ResumableHarness) -> None:
+    broken = harness.broken(message(1), message(2, SECOND), message(3), message(4, SECOND), message(5))
+    harness.breaks(broken)
+    harness.wait()
     broken.settle(2)
-    world.attempts[-1].callback(None)
-    assert world.log == ["reopen at 0", "back 3 5", "back 4", "on"]
+    harness.attempts[-1].callback(None)
+    assert harness.log == ["reopen at 0", "back 3 5", "back 4", "on"]
 
 
-def test_when_it_cannot_be_resumed_everything_is_sent_again(world: World) -> None:
-    world.breaks(world.broken(message(1), message(2)))
-    world.wait()
-    world.attempts[-1].callback(None)  # a stream, on which nothing was said about the old one
-    assert world.log == ["reopen at 0", "back 1 2", "on"]
+def test_when_it_cannot_be_resumed_everything_is_sent_again(harness: ResumableHarness) -> None:
+    harness.breaks(harness.broken(message(1), message(2)))
+    harness.wait()
+    harness.attempts[-1].callback(None)  # a stream, on which nothing was said about the old one
+    assert harness.log == ["reopen at 0", "back 1 2", "on"]
 
 
-def test_an_h_that_cannot_be_is_none(world: World) -> None:
-    world.broken(message(1), message(2)).settle(3)
-    assert world.log == ["back 1 2"]
+def test_an_h_that_cannot_be_is_none(harness: ResumableHarness) -> None:
+    harness.broken(message(1), message(2)).settle(3)
+    assert harness.log == ["back 1 2"]
 
 
-def test_it_is_tried_several_times_with_pauses(world: World) -> None:
-    world.breaks(world.broken(message(1)))
+def test_it_is_tried_several_times_with_pauses(harness: ResumableHarness) -> None:
+    harness.breaks(harness.broken(message(1)))
     for pause in PAUSES[1:]:
-        world.fail()
-        world.clock.advance(pause)
-    assert world.log == [f"reopen at {sum(PAUSES[: tries + 1]):g}" for tries in range(len(PAUSES))]
-    world.fail()
-    assert world.log[-1] == "back 1"
-    assert (len(world.streams), world.clock.getDelayedCalls()) == (0, [])
+        harness.fail()
+        harness.clock.advance(pause)
+    assert harness.log == [f"reopen at {sum(PAUSES[: tries + 1]):g}" for tries in range(len(PAUSES))]
+    harness.fail()
+    assert harness.log[-1] == "back 1"
+    assert (len(harness.streams), harness.clock.getDelayedCalls()) == (0, [])
 
 
-def test_an_attempt_that_hangs_is_not_the_last(world: World) -> None:
-    world.breaks(world.broken(message(1)))
-    world.clock.advance(ATTEMPT_SECONDS)
-    world.clock.advance(PAUSES[1])
-    assert world.log == ["reopen at 0", f"reopen at {ATTEMPT_SECONDS + PAUSES[1]:g}"]
-    world.attempts[-1].callback(None)
-    assert world.log[2:] == ["back 1"]
-    assert world.clock.getDelayedCalls() == []
+def test_an_attempt_that_hangs_is_not_the_last(harness: ResumableHarness) -> None:
+    harness.breaks(harness.broken(message(1)))
+    harness.clock.advance(ATTEMPT_SECONDS)
+    harness.clock.advance(PAUSES[1])
+    assert harness.log == ["reopen at 0", f"reopen at {ATTEMPT_SECONDS + PAUSES[1]:g}"]
+    harness.attempts[-1].callback(None)
+    assert harness.log[2:] == ["back 1"]
+    assert harness.clock.getDelayedCalls() == []
 
 
-def test_when_the_other_side_has_come_it_is_tried_at_once(world: World) -> None:
-    world.breaks(world.broken(message(1)))
+def test_when_the_other_side_has_come_it_is_tried_at_once(harness: ResumableHarness) -> None:
+    harness.breaks(harness.broken(message(1)))
     for pause in PAUSES[1:4]:
-        world.fail()
-        world.clock.advance(pause)
-    world.fail()
-    world.log.clear()
-    world.streams.hurry(PAIR.sender)
-    world.clock.advance(0)
-    assert world.log == []
-    world.streams.hurry(PAIR.target)
-    world.streams.hurry(PAIR.target)
-    world.clock.advance(0)
-    assert world.log == [f"reopen at {sum(PAUSES[:4]):g}"]
-    world.streams.hurry(PAIR.target)  # it is being tried
-    world.attempts[-1].callback(None)
-    world.streams.hurry(PAIR.target)
-    assert world.log[1:] == ["back 1"]
-    assert world.clock.getDelayedCalls() == []
+        harness.fail()
+        harness.clock.advance(pause)
+    harness.fail()
+    harness.log.clear()
+    harness.streams.hurry(PAIR.sender)
+    harness.clock.advance(0)
+    assert harness.log == []
+    harness.streams.hurry(PAIR.target)
+    harness.streams.hurry(PAIR.target)
+    harness.clock.advance(0)
+    assert harness.log == [f"reopen at {sum(PAUSES[:4]):g}"]
+    harness.streams.hurry(PAIR.target)  # it is being tried
+    harness.attempts[-1].callback(None)
+    harness.streams.hurry(PAIR.target)
+    assert harness.log[1:] == ["back 1"]
+    assert harness.clock.getDelayedCalls() == []
 
 
-def test_when_time_is_up_the_attempt_ends_and_things_go_on(world: World) -> None:
-    world.breaks(world.broken(message(1)))
-    world.wait()
-    world.clock.advance(RESUME_SECONDS)
-    assert world.log == ["reopen at 0", "back 1", "on"]
-    assert world.attempts[-1].called
-    world.clock.advance(100)
-    assert (len(world.log), world.clock.getDelayedCalls()) == (3, [])
+def test_when_time_is_up_the_attempt_ends_and_things_go_on(harness: ResumableHarness) -> None:
+    harness.breaks(harness.broken(message(1)))
+    harness.wait()
+    harness.clock.advance(RESUME_SECONDS)
+    assert harness.log == ["reopen at 0", "back 1", "on"]
+    assert harness.attempts[-1].called
+    harness.clock.advance(100)
+    assert (len(harness.log), harness.clock.getDelayedCalls()) == (3, [])
 
 
-def test_a_stream_of_which_nothing_is_missing_is_resumed_when_somebody_wants_to_send(world: World) -> None:
-    world.breaks(world.broken())
-    assert world.log == []
-    world.wait()
-    world.wait()
-    assert world.log == ["reopen at 0"]
+def test_a_stream_of_which_nothing_is_missing_is_resumed_when_somebody_wants_to_send(harness: ResumableHarness) -> None:
+    harness.breaks(harness.broken())
+    assert harness.log == []
+    harness.wait()
+    harness.wait()
+    assert harness.log == ["reopen at 0"]
 
 
-def test_or_forgotten(world: World) -> None:
-    world.breaks(world.broken())
-    world.clock.advance(RESUME_SECONDS)
-    assert world.streams.outcome(PAIR) is None
-    assert (world.log, len(world.streams)) == ([], 0)
+def test_or_forgotten(harness: ResumableHarness) -> None:
+    harness.breaks(harness.broken())
+    harness.clock.advance(RESUME_SECONDS)
+    assert harness.streams.outcome(PAIR) is None
+    assert (harness.log, len(harness.streams)) == ([], 0)
 
 
-def test_the_other_side_may_have_something_for_us_on_a_stream_in_both_directions(world: World) -> None:
-    world.breaks(world.broken(bidirectional=True))
-    assert world.log == ["reopen at 0"]
+def test_the_other_side_may_have_something_for_us_on_a_stream_in_both_directions(harness: ResumableHarness) -> None:
+    harness.breaks(harness.broken(bidirectional=True))
+    assert harness.log == ["reopen at 0"]
 
 
-def test_a_stream_of_the_other_side_is_resumed_by_the_other_side(world: World) -> None:
-    world.breaks(world.broken(message(1), message(2), is_ours=False, bidirectional=True))
-    world.wait()
-    world.streams.settle("mantua", 1)
-    assert world.log == ["back 2"]
-    world.streams.resumed("mantua")
-    assert world.log == ["back 2", "on"]
-    assert (len(world.streams), world.clock.getDelayedCalls()) == (0, [])
+def test_a_stream_of_the_other_side_is_resumed_by_the_other_side(harness: ResumableHarness) -> None:
+    harness.breaks(harness.broken(message(1), message(2), is_ours=False, bidirectional=True))
+    harness.wait()
+    harness.streams.settle("mantua", 1)
+    assert harness.log == ["back 2"]
+    harness.streams.resumed("mantua")
+    assert harness.log == ["back 2", "on"]
+    assert (len(harness.streams), harness.clock.getDelayedCalls()) == (0, [])
 
 
 @pytest.mark.parametrize("is_ours", [False, True])
-def test_or_it_has_forgotten_it_and_begins_a_new_one(world: World, is_ours: bool) -> None:
-    world.breaks(world.broken(message(1), is_ours=is_ours, bidirectional=True))
-    world.streams.forgotten(SECOND)
-    assert len(world.streams) == 1
-    world.streams.forgotten(PAIR)
-    assert len(world.streams) == is_ours
-    assert ("back 1" in world.log) != is_ours
+def test_or_it_has_forgotten_it_and_begins_a_new_one(harness: ResumableHarness, is_ours: bool) -> None:
+    harness.breaks(harness.broken(message(1), is_ours=is_ours, bidirectional=True))
+    harness.streams.forgotten(SECOND)
+    assert len(harness.streams) == 1
+    harness.streams.forgotten(PAIR)
+    assert len(harness.streams) == is_ours
+    assert ("back 1" in harness.log) != is_ours
 
 
-def test_or_never(world: World) -> None:
-    world.breaks(world.broken(message(1), is_ours=False, bidirectional=True))
-    world.wait()
-    world.clock.advance(RESUME_SECONDS)
-    assert world.log == ["back 1", "on"]
-    world.streams.settle("mantua", 1)
-    world.streams.resumed("mantua")
-    assert len(world.log) == 2
+def test_or_never(harness: ResumableHarness) -> None:
+    harness.breaks(harness.broken(message(1), is_ours=False, bidirectional=True))
+    harness.wait()
+    harness.clock.advance(RESUME_SECONDS)
+    assert harness.log == ["back 1", "on"]
+    harness.streams.settle("mantua", 1)
+    harness.streams.resumed("mantua")
+    assert len(harness.log) == 2
 
 
-def test_pairs_that_were_not_on_it_do_not_wait(world: World) -> None:
-    world.breaks(world.broken(message(1)))
-    assert world.streams.outcome(PAIR.reversed()) is None
+def test_pairs_that_were_not_on_it_do_not_wait(harness: ResumableHarness) -> None:
+    harness.breaks(harness.broken(message(1)))
+    assert harness.streams.outcome(PAIR.reversed()) is None
 
 
-def test_who_waits_no_longer_is_left_out(world: World) -> None:
-    world.breaks(world.broken(message(1)))
-    wait = world.wait()
+def test_who_waits_no_longer_is_left_out(harness: ResumableHarness) -> None:
+    harness.breaks(harness.broken(message(1)))
+    wait = harness.wait()
     failures: list[str] = []
     wait.addErrback(lambda failure: failures.append(failure.trap(DeliveryFailed).__name__))
     wait.cancel()
     assert failures == ["DeliveryFailed"]
-    world.attempts[-1].callback(None)
-    assert world.log == ["reopen at 0", "back 1"]
+    harness.attempts[-1].callback(None)
+    assert harness.log == ["reopen at 0", "back 1"]
 
 
-def test_at_shutdown_nothing_is_waited_for(world: World) -> None:
-    world.breaks(world.broken(message(1)))
-    world.streams.stop()
-    assert world.log == ["reopen at 0", "back 1"]
-    world.breaks(world.broken(message(2)))
-    assert world.log[2:] == ["back 2"]
-    assert world.clock.getDelayedCalls() == []
+def test_at_shutdown_nothing_is_waited_for(harness: ResumableHarness) -> None:
+    harness.breaks(harness.broken(message(1)))
+    harness.streams.stop()
+    assert harness.log == ["reopen at 0", "back 1"]
+    harness.breaks(harness.broken(message(2)))
+    assert harness.log[2:] == ["back 2"]
+    assert harness.clock.getDelayedCalls() == []
 
 
-def test_what_came_is_kept_before_the_other_side_is_told_how_much_was_handled(world: World) -> None:
-    keeping = world.keeping = Deferred()
-    world.breaks(world.broken(message(1)))
-    assert world.log == []
-    world.keeping = None
+def test_what_came_is_kept_before_the_other_side_is_told_how_much_was_handled(harness: ResumableHarness) -> None:
+    keeping = harness.keeping = Deferred()
+    harness.breaks(harness.broken(message(1)))
+    assert harness.log == []
+    harness.keeping = None
     keeping.callback(None)
-    assert world.log == ["reopen at 0"]
+    assert harness.log == ["reopen at 0"]

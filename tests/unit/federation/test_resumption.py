@@ -23,7 +23,7 @@ class Session:
         self.superseded += 1
 
 
-class World:
+class ResumptionHarness:
     def __init__(self, most: int = 10) -> None:
         self.clock = Clock()
         numbers = count(1)
@@ -42,44 +42,44 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def harness() -> ResumptionHarness:
+    return ResumptionHarness()
 
 
-def test_a_broken_stream_is_resumed_where_it_was(world: World) -> None:
+def test_a_broken_stream_is_resumed_where_it_was(harness: ResumptionHarness) -> None:
     session = Session()
-    id_ = world.kept(session, handled=7)
-    world.resumables.broke(id_, session)
-    assert world.resume(id_) == 7
+    id_ = harness.kept(session, handled=7)
+    harness.resumables.broke(id_, session)
+    assert harness.resume(id_) == 7
     assert session.superseded == 0
 
 
-def test_it_can_be_resumed_again_and_again(world: World) -> None:
+def test_it_can_be_resumed_again_and_again(harness: ResumptionHarness) -> None:
     session = Session()
-    id_ = world.kept(session, handled=7)
+    id_ = harness.kept(session, handled=7)
     for _ in range(3):
-        world.resumables.broke(id_, session)
+        harness.resumables.broke(id_, session)
         session = Session()
-        acknowledgements = world.resumables.resume(id_, PAIR, session)
+        acknowledgements = harness.resumables.resume(id_, PAIR, session)
         assert acknowledgements is not None
         acknowledgements.handled(1)
-    assert world.resume(id_) == 10
+    assert harness.resume(id_) == 10
 
 
-def test_a_half_dead_connection_handles_nothing_more(world: World) -> None:
+def test_a_half_dead_connection_handles_nothing_more(harness: ResumptionHarness) -> None:
     session = Session()
-    id_ = world.kept(session, handled=7)
-    assert world.resume(id_) == 7
+    id_ = harness.kept(session, handled=7)
+    assert harness.resume(id_) == 7
     assert session.superseded == 1
 
 
-def test_the_end_of_the_old_connection_does_not_concern_the_new_one(world: World) -> None:
+def test_the_end_of_the_old_connection_does_not_concern_the_new_one(harness: ResumptionHarness) -> None:
     session, later = Session(), Session()
-    id_ = world.kept(session)
-    world.resumables.resume(id_, PAIR, later)
-    world.resumables.broke(id_, session)
-    world.resumables.closed(id_, session)
-    assert world.resume(id_) == 0
+    id_ = harness.kept(session)
+    harness.resumables.resume(id_, PAIR, later)
+    harness.resumables.broke(id_, session)
+    harness.resumables.closed(id_, session)
+    assert harness.resume(id_) == 0
     assert later.superseded == 1
 
 
@@ -87,54 +87,54 @@ def test_the_end_of_the_old_connection_does_not_concern_the_new_one(world: World
     "pair",
     [PAIR.reversed(), DomainPair(PAIR.sender, Domain("other.test")), DomainPair(Domain("other.test"), PAIR.target)],
 )
-def test_nobody_resumes_the_stream_of_another_pair(world: World, pair: DomainPair) -> None:
+def test_nobody_resumes_the_stream_of_another_pair(harness: ResumptionHarness, pair: DomainPair) -> None:
     session = Session()
-    id_ = world.kept(session)
-    assert world.resume(id_, pair) is None
+    id_ = harness.kept(session)
+    assert harness.resume(id_, pair) is None
     assert session.superseded == 0
 
 
-def test_an_id_that_nobody_was_given_is_none(world: World) -> None:
-    world.kept(Session())
-    assert world.resume("id-0") is None
+def test_an_id_that_nobody_was_given_is_none(harness: ResumptionHarness) -> None:
+    harness.kept(Session())
+    assert harness.resume("id-0") is None
 
 
-def test_a_stream_that_was_closed_properly_is_over(world: World) -> None:
+def test_a_stream_that_was_closed_properly_is_over(harness: ResumptionHarness) -> None:
     session = Session()
-    id_ = world.kept(session)
-    world.resumables.closed(id_, session)
-    assert world.resume(id_) is None
-    assert len(world.resumables) == 0
+    id_ = harness.kept(session)
+    harness.resumables.closed(id_, session)
+    assert harness.resume(id_) is None
+    assert len(harness.resumables) == 0
 
 
-def test_a_stream_that_broke_long_ago_is_forgotten(world: World) -> None:
+def test_a_stream_that_broke_long_ago_is_forgotten(harness: ResumptionHarness) -> None:
     session = Session()
-    id_ = world.kept(session)
-    world.resumables.broke(id_, session)
-    world.clock.advance(KEPT_SECONDS + 1)
-    assert world.resume(id_) is None
-    assert len(world.resumables) == 0
+    id_ = harness.kept(session)
+    harness.resumables.broke(id_, session)
+    harness.clock.advance(KEPT_SECONDS + 1)
+    assert harness.resume(id_) is None
+    assert len(harness.resumables) == 0
 
 
 def test_the_one_that_broke_first_is_forgotten_when_there_are_too_many() -> None:
-    world = World(most=2)
-    living = world.kept(Session(), handled=1)
+    harness = ResumptionHarness(most=2)
+    living = harness.kept(Session(), handled=1)
     ids = []
     for number in range(3):
         session = Session()
-        ids.append(world.kept(session, handled=number))
-        world.resumables.broke(ids[-1], session)
-    assert [world.resume(id_) for id_ in (*ids, living)] == [None, 1, 2, 1]
+        ids.append(harness.kept(session, handled=number))
+        harness.resumables.broke(ids[-1], session)
+    assert [harness.resume(id_) for id_ in (*ids, living)] == [None, 1, 2, 1]
 
 
 def test_a_domain_that_breaks_many_streams_takes_no_other_ones_room() -> None:
-    world = World(most=4)
+    harness = ResumptionHarness(most=4)
     few = DomainPair(Domain("few.test"), PAIR.target)
     session = Session()
-    id_ = world.kept(session, pair=few)
-    world.resumables.broke(id_, session)
+    id_ = harness.kept(session, pair=few)
+    harness.resumables.broke(id_, session)
     for _ in range(6):
         session = Session()
-        world.resumables.broke(world.kept(session), session)
-    assert len(world.resumables) == 4
-    assert world.resume(id_, few) == 0
+        harness.resumables.broke(harness.kept(session), session)
+    assert len(harness.resumables) == 4
+    assert harness.resume(id_, few) == 0

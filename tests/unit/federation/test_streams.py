@@ -47,7 +47,7 @@ class Stream:
         return self.questions[-1]
 
 
-class World:
+class StreamsHarness:
     """Streams that are opened when a test says so; `log` is what happens, in order."""
 
     def __init__(self) -> None:
@@ -86,115 +86,115 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def harness() -> StreamsHarness:
+    return StreamsHarness()
 
 
-def test_a_stream_that_stands_is_used_again(world: World) -> None:
-    world.want()
-    world.stands()
-    world.want()
-    assert world.log == ["open for stanzas from ours.test", "ours.test has one", "ours.test has one"]
+def test_a_stream_that_stands_is_used_again(harness: StreamsHarness) -> None:
+    harness.want()
+    harness.stands()
+    harness.want()
+    assert harness.log == ["open for stanzas from ours.test", "ours.test has one", "ours.test has one"]
 
 
 @pytest.mark.parametrize("how", ["closing", "gone"])
-def test_a_stream_that_ended_is_not(world: World, how: str) -> None:
-    world.want()
-    stream = world.stands()
+def test_a_stream_that_ended_is_not(harness: StreamsHarness, how: str) -> None:
+    harness.want()
+    stream = harness.stands()
     if how == "closing":
         stream.is_usable = False
     else:
-        world.gone[-1](stream, "it broke", None)
-        assert list(world.streams) == []
-    world.log.clear()
-    world.want()
-    assert world.log == ["open for stanzas from ours.test"]
+        harness.gone[-1](stream, "it broke", None)
+        assert list(harness.streams) == []
+    harness.log.clear()
+    harness.want()
+    assert harness.log == ["open for stanzas from ours.test"]
 
 
-def test_another_domain_of_ours_has_a_stream_of_its_own(world: World) -> None:
-    world.want()
-    world.stands()
-    world.log.clear()
-    world.want(FURTHER)
-    assert world.log == ["open for stanzas from more.ours.test"]
+def test_another_domain_of_ours_has_a_stream_of_its_own(harness: StreamsHarness) -> None:
+    harness.want()
+    harness.stands()
+    harness.log.clear()
+    harness.want(FURTHER)
+    assert harness.log == ["open for stanzas from more.ours.test"]
 
 
-def test_or_shares_one_that_takes_further_pairs(world: World) -> None:
-    world.want()
-    stream = world.stands(takes_more_pairs=True)
-    world.log.clear()
-    world.want(FURTHER)
+def test_or_shares_one_that_takes_further_pairs(harness: StreamsHarness) -> None:
+    harness.want()
+    stream = harness.stands(takes_more_pairs=True)
+    harness.log.clear()
+    harness.want(FURTHER)
     stream.proving.callback(stream)
-    assert world.log == ["prove more.ours.test", "more.ours.test has one"]
+    assert harness.log == ["prove more.ours.test", "more.ours.test has one"]
 
 
-def test_a_pair_that_is_refused_there_has_a_stream_of_its_own(world: World) -> None:
-    world.want()
-    stream = world.stands(takes_more_pairs=True)
-    world.log.clear()
-    world.want(FURTHER)
+def test_a_pair_that_is_refused_there_has_a_stream_of_its_own(harness: StreamsHarness) -> None:
+    harness.want()
+    stream = harness.stands(takes_more_pairs=True)
+    harness.log.clear()
+    harness.want(FURTHER)
     stream.proving.errback(DeliveryFailed("refused"))
-    world.stands(FURTHER)
-    assert world.log == ["prove more.ours.test", "open for stanzas from more.ours.test", "more.ours.test has one"]
+    harness.stands(FURTHER)
+    assert harness.log == ["prove more.ours.test", "open for stanzas from more.ours.test", "more.ours.test has one"]
 
 
-def test_a_pair_that_gets_no_answer_there_has_a_stream_of_its_own(world: World) -> None:
-    world.want()
-    world.stands(takes_more_pairs=True)
-    world.log.clear()
-    world.want(FURTHER)
-    world.clock.advance(FURTHER_PAIR_SECONDS)
-    world.stands(FURTHER)
-    assert world.log == ["prove more.ours.test", "open for stanzas from more.ours.test", "more.ours.test has one"]
-    assert world.clock.getDelayedCalls() == []
+def test_a_pair_that_gets_no_answer_there_has_a_stream_of_its_own(harness: StreamsHarness) -> None:
+    harness.want()
+    harness.stands(takes_more_pairs=True)
+    harness.log.clear()
+    harness.want(FURTHER)
+    harness.clock.advance(FURTHER_PAIR_SECONDS)
+    harness.stands(FURTHER)
+    assert harness.log == ["prove more.ours.test", "open for stanzas from more.ours.test", "more.ours.test has one"]
+    assert harness.clock.getDelayedCalls() == []
 
 
-def test_nothing_is_opened_for_whom_time_has_run_out(world: World) -> None:
-    world.want()
-    world.stands(takes_more_pairs=True)
-    world.log.clear()
-    wanted = world.want(FURTHER)
+def test_nothing_is_opened_for_whom_time_has_run_out(harness: StreamsHarness) -> None:
+    harness.want()
+    harness.stands(takes_more_pairs=True)
+    harness.log.clear()
+    wanted = harness.want(FURTHER)
     wanted.cancel()
-    assert world.log[0] == "prove more.ours.test"
-    assert world.log[1].startswith("failed: ")
-    assert len(world.log) == 2
+    assert harness.log[0] == "prove more.ours.test"
+    assert harness.log[1].startswith("failed: ")
+    assert len(harness.log) == 2
 
 
-def test_what_cannot_be_opened_fails(world: World) -> None:
-    world.want()
-    world.openings[-1].errback(DeliveryFailed("no route to host"))
-    assert world.log[-1] == "failed: no route to host"
+def test_what_cannot_be_opened_fails(harness: StreamsHarness) -> None:
+    harness.want()
+    harness.openings[-1].errback(DeliveryFailed("no route to host"))
+    assert harness.log[-1] == "failed: no route to host"
 
 
 # Streams that others have opened.
 
 
-def test_a_stream_that_is_lent_serves_its_pair(world: World) -> None:
-    lent = Stream(world.log, PAIR)
-    world.streams.lend(lent, PAIR)  # type: ignore[arg-type]
-    world.want()
-    world.want(FURTHER)
-    assert world.log == ["ours.test has one", "open for stanzas from more.ours.test"]
+def test_a_stream_that_is_lent_serves_its_pair(harness: StreamsHarness) -> None:
+    lent = Stream(harness.log, PAIR)
+    harness.streams.lend(lent, PAIR)  # type: ignore[arg-type]
+    harness.want()
+    harness.want(FURTHER)
+    assert harness.log == ["ours.test has one", "open for stanzas from more.ours.test"]
 
 
 # Questions about keys.
 
 
-def test_a_key_is_asked_for_on_a_stream_of_the_same_pair(world: World) -> None:
-    world.want()
-    stream = world.stands()
-    world.log.clear()
-    world.verify()
+def test_a_key_is_asked_for_on_a_stream_of_the_same_pair(harness: StreamsHarness) -> None:
+    harness.want()
+    stream = harness.stands()
+    harness.log.clear()
+    harness.verify()
     stream.questions[-1].callback(PairChecked(pair=KEY.pair, valid=True))
-    assert world.log == ["ask about far.test 1", "checked: True"]
+    assert harness.log == ["ask about far.test 1", "checked: True"]
 
 
-def test_or_on_one_that_is_opened_for_questions_and_kept(world: World) -> None:
-    world.verify()
-    stream = world.stands()
+def test_or_on_one_that_is_opened_for_questions_and_kept(harness: StreamsHarness) -> None:
+    harness.verify()
+    stream = harness.stands()
     stream.questions[-1].callback(PairChecked(pair=KEY.pair, valid=False))
-    world.verify()
-    assert world.log == [
+    harness.verify()
+    assert harness.log == [
         "open for questions from ours.test",
         "ask about far.test 1",
         "checked: False",
@@ -202,45 +202,45 @@ def test_or_on_one_that_is_opened_for_questions_and_kept(world: World) -> None:
     ]
 
 
-def test_which_is_one_for_all_who_ask_at_once(world: World) -> None:
-    world.verify()
-    world.verify(VerifyPair(pair=KEY.pair, stream_id="2", key="4567"))
-    world.stands()
-    assert world.log == ["open for questions from ours.test", "ask about far.test 1", "ask about far.test 2"]
+def test_which_is_one_for_all_who_ask_at_once(harness: StreamsHarness) -> None:
+    harness.verify()
+    harness.verify(VerifyPair(pair=KEY.pair, stream_id="2", key="4567"))
+    harness.stands()
+    assert harness.log == ["open for questions from ours.test", "ask about far.test 1", "ask about far.test 2"]
 
 
-def test_and_is_opened_again_when_it_is_gone(world: World) -> None:
-    world.verify()
-    world.gone[-1](world.stands(), "it broke", None)
-    world.log.clear()
-    world.verify()
-    assert world.log == ["open for questions from ours.test"]
+def test_and_is_opened_again_when_it_is_gone(harness: StreamsHarness) -> None:
+    harness.verify()
+    harness.gone[-1](harness.stands(), "it broke", None)
+    harness.log.clear()
+    harness.verify()
+    assert harness.log == ["open for questions from ours.test"]
 
 
-def test_it_does_not_serve_for_stanzas(world: World) -> None:
-    world.verify()
-    world.stands()
-    world.log.clear()
-    world.want()
-    assert world.log == ["open for stanzas from ours.test"]
+def test_it_does_not_serve_for_stanzas(harness: StreamsHarness) -> None:
+    harness.verify()
+    harness.stands()
+    harness.log.clear()
+    harness.want()
+    assert harness.log == ["open for stanzas from ours.test"]
 
 
 @pytest.mark.parametrize("told", [NOT_THERE, OUT_OF_REACH])
-def test_a_key_that_cannot_be_asked_for_is_neither_valid_nor_invalid(world: World, told: Told) -> None:
-    world.verify()
-    world.verify(VerifyPair(pair=KEY.pair, stream_id="2", key="4567"))
-    world.openings[-1].errback(DeliveryFailed("no", told))
-    assert world.log[1:] == [f"checked: None {told.condition}"] * 2
-    world.verify()
-    assert world.log[-1] == "open for questions from ours.test"
+def test_a_key_that_cannot_be_asked_for_is_neither_valid_nor_invalid(harness: StreamsHarness, told: Told) -> None:
+    harness.verify()
+    harness.verify(VerifyPair(pair=KEY.pair, stream_id="2", key="4567"))
+    harness.openings[-1].errback(DeliveryFailed("no", told))
+    assert harness.log[1:] == [f"checked: None {told.condition}"] * 2
+    harness.verify()
+    assert harness.log[-1] == "open for questions from ours.test"
 
 
-def test_not_too_many_keys_are_verified_at_once_for_all_streams_together(world: World) -> None:
+def test_not_too_many_keys_are_verified_at_once_for_all_streams_together(harness: StreamsHarness) -> None:
     for number in range(4):
         sender = Domain(f"d{number}.test")
-        world.verify(VerifyPair(pair=DomainPair(sender, PAIR.sender), stream_id="id", key="key"))
-    assert len(world.openings) == 3
-    assert world.log[-1] == "checked: None resource-constraint"
-    world.openings[0].errback(DeliveryFailed("nobody there"))
-    world.verify(VerifyPair(pair=DomainPair(Domain("d5.test"), PAIR.sender), stream_id="id", key="key"))
-    assert len(world.openings) == 4
+        harness.verify(VerifyPair(pair=DomainPair(sender, PAIR.sender), stream_id="id", key="key"))
+    assert len(harness.openings) == 3
+    assert harness.log[-1] == "checked: None resource-constraint"
+    harness.openings[0].errback(DeliveryFailed("nobody there"))
+    harness.verify(VerifyPair(pair=DomainPair(Domain("d5.test"), PAIR.sender), stream_id="id", key="key"))
+    assert len(harness.openings) == 4

@@ -28,9 +28,9 @@ MESSAGE = "<message from='{from_}' to='{to}' id='1'><body>Hi</body></message>"
 class Listed:
     """A route that writes down what it is given."""
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, harness: RouterHarness, name: str) -> None:
         self.wait: Deferred[None] | None = None
-        self._world = world
+        self._world = harness
         self._name = name
 
     def deliver(self, stanza: Stanza) -> None:
@@ -41,7 +41,7 @@ class Listed:
         return self.wait
 
 
-class World:
+class RouterHarness:
     """A router with three domains of ours; `log` is what happens, in order."""
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class World:
     ],
 )
 def test_each_stanza_has_one_route(from_: str, to: str, happens: str) -> None:
-    assert World().route(MESSAGE.format(from_=from_, to=to)) == [happens]
+    assert RouterHarness().route(MESSAGE.format(from_=from_, to=to)) == [happens]
 
 
 @pytest.mark.parametrize(
@@ -96,18 +96,18 @@ def test_each_stanza_has_one_route(from_: str, to: str, happens: str) -> None:
     ],
 )
 def test_a_bad_iq_is_answered_and_goes_nowhere(text: str) -> None:
-    world = World()
-    (happens,) = world.route(text)
+    harness = RouterHarness()
+    (happens,) = harness.route(text)
     assert happens.startswith("service.test->far.test gets error")
-    (notice,) = world.notices
+    (notice,) = harness.notices
     assert isinstance(notice, StanzaBounced)
     assert notice.condition == "bad-request"
 
 
 def test_a_bad_answer_is_dropped() -> None:
-    world = World()
-    assert world.route("<iq type='result' id='1' from='a@far.test/r' to='service.test'><a/><b/></iq>") == []
-    (notice,) = world.notices
+    harness = RouterHarness()
+    assert harness.route("<iq type='result' id='1' from='a@far.test/r' to='service.test'><a/><b/></iq>") == []
+    (notice,) = harness.notices
     assert isinstance(notice, StanzaBounced)
     assert not notice.answered
 
@@ -129,95 +129,95 @@ def test_a_bad_answer_is_dropped() -> None:
     ],
 )
 def test_a_bounce_goes_to_the_sender_where_it_may(text: str, answered: bool) -> None:
-    world = World()
-    world.router.bounce(stanza(text), NOBODY_THERE)
-    assert world.log == (["service.test->far.test gets error 1"] if answered else [])
-    (notice,) = world.notices
+    harness = RouterHarness()
+    harness.router.bounce(stanza(text), NOBODY_THERE)
+    assert harness.log == (["service.test->far.test gets error 1"] if answered else [])
+    (notice,) = harness.notices
     assert isinstance(notice, StanzaBounced)
     assert notice.answered == answered
 
 
 def test_who_has_no_usable_to_is_answered_on_behalf_of_somebody() -> None:
-    world = World()
+    harness = RouterHarness()
     by = Address.make("", SERVICE, "")
     error = StanzaError(StanzaCondition.JID_MALFORMED)
-    world.router.refuse(stanza("<message from='a@far.test/r' to='@' id='1'/>"), error, by)
-    assert world.log == ["service.test->far.test gets error 1"]
+    harness.router.refuse(stanza("<message from='a@far.test/r' to='@' id='1'/>"), error, by)
+    assert harness.log == ["service.test->far.test gets error 1"]
 
 
 # Requests that nobody answers any longer.
 
 
 def test_whoever_goes_away_leaves_no_request_open() -> None:
-    world = World()
-    component = world.routes[COMPONENT]
-    world.router.requests.asked(component, stanza(PING.format(to="x@component.test")))
-    world.router.abandon(component, NOBODY_THERE)
-    assert world.log == ["component.test->far.test gets error 1"]
-    world.router.abandon(component, NOBODY_THERE)
-    assert len(world.log) == 1
+    harness = RouterHarness()
+    component = harness.routes[COMPONENT]
+    harness.router.requests.asked(component, stanza(PING.format(to="x@component.test")))
+    harness.router.abandon(component, NOBODY_THERE)
+    assert harness.log == ["component.test->far.test gets error 1"]
+    harness.router.abandon(component, NOBODY_THERE)
+    assert len(harness.log) == 1
 
 
 @pytest.mark.parametrize("responder", ["x@component.test", "x@rooms.component.test"])
 def test_an_answer_of_a_component_closes_its_request(responder: str) -> None:
-    world = World()
-    world.router.requests.asked(world.routes[COMPONENT], stanza(PING.format(to=responder)))
-    assert world.route(PONG.format(from_=responder)) == [f"{responder[2:]}->far.test gets result 1"]
-    assert len(world.router.requests) == 0
+    harness = RouterHarness()
+    harness.router.requests.asked(harness.routes[COMPONENT], stanza(PING.format(to=responder)))
+    assert harness.route(PONG.format(from_=responder)) == [f"{responder[2:]}->far.test gets result 1"]
+    assert len(harness.router.requests) == 0
 
 
 @pytest.mark.parametrize("domain", ["other.test", "relayed.test"])
 def test_an_answer_of_a_remote_domain_closes_its_request(domain: str) -> None:
-    world = World()
+    harness = RouterHarness()
     ask = f"<iq type='get' id='1' from='x@service.test' to='{domain}'><ping xmlns='urn:xmpp:ping'/></iq>"
-    world.router.requests.asked(DomainPair(SERVICE, Domain(domain)), stanza(ask))
-    assert world.route(f"<iq type='result' id='1' from='{domain}' to='x@service.test'/>") == [
+    harness.router.requests.asked(DomainPair(SERVICE, Domain(domain)), stanza(ask))
+    assert harness.route(f"<iq type='result' id='1' from='{domain}' to='x@service.test'/>") == [
         "service.test gets result 1"
     ]
-    assert len(world.router.requests) == 0
+    assert len(harness.router.requests) == 0
 
 
 # Writing.
 
 
 def test_each_route_writes_once_for_a_batch() -> None:
-    world = World()
+    harness = RouterHarness()
     for _ in range(3):
-        world.router.route(stanza(MESSAGE.format(from_="a@far.test", to="service.test")))
-    world.log.clear()
-    assert world.router.flush() is None
-    assert world.log == ["service.test writes"]
-    world.router.flush()
-    assert world.log == ["service.test writes"]
+        harness.router.route(stanza(MESSAGE.format(from_="a@far.test", to="service.test")))
+    harness.log.clear()
+    assert harness.router.flush() is None
+    assert harness.log == ["service.test writes"]
+    harness.router.flush()
+    assert harness.log == ["service.test writes"]
 
 
 def test_what_writing_bounces_is_written_too() -> None:
-    world = World()
-    component = world.routes[COMPONENT]
+    harness = RouterHarness()
+    component = harness.routes[COMPONENT]
     lost = stanza(MESSAGE.format(from_="a@far.test", to="component.test"))
-    component.flush = lambda: world.router.bounce(lost, NOBODY_THERE)  # type: ignore[method-assign]
-    world.router.route(lost)
-    world.log.clear()
-    world.router.flush()
-    assert world.log == ["component.test->far.test gets error 1", "component.test->far.test writes"]
+    component.flush = lambda: harness.router.bounce(lost, NOBODY_THERE)  # type: ignore[method-assign]
+    harness.router.route(lost)
+    harness.log.clear()
+    harness.router.flush()
+    assert harness.log == ["component.test->far.test gets error 1", "component.test->far.test writes"]
 
 
 def test_who_sends_waits_until_all_have_room() -> None:
-    world = World()
-    world.routes[SERVICE].wait, world.routes[COMPONENT].wait = Deferred(), Deferred()
+    harness = RouterHarness()
+    harness.routes[SERVICE].wait, harness.routes[COMPONENT].wait = Deferred(), Deferred()
     for to in (SERVICE, COMPONENT):
-        world.router.route(stanza(MESSAGE.format(from_="a@far.test", to=to)))
-    wait = world.router.flush()
+        harness.router.route(stanza(MESSAGE.format(from_="a@far.test", to=to)))
+    wait = harness.router.flush()
     assert wait is not None
-    world.routes[SERVICE].wait.callback(None)
+    harness.routes[SERVICE].wait.callback(None)
     assert not wait.called
-    world.routes[COMPONENT].wait.callback(None)
+    harness.routes[COMPONENT].wait.callback(None)
     assert wait.called
 
 
 def test_a_domain_that_is_detached_is_a_remote_one() -> None:
-    world = World()
-    world.router.detach(SERVICE)
-    assert world.route(MESSAGE.format(from_="a@far.test", to="service.test")) == [
+    harness = RouterHarness()
+    harness.router.detach(SERVICE)
+    assert harness.route(MESSAGE.format(from_="a@far.test", to="service.test")) == [
         "far.test->service.test gets message 1"
     ]

@@ -59,7 +59,7 @@ class Connection:
                 wait.callback(None)
 
 
-class World:
+class ShutdownHarness:
     """One connection of each kind, and the closing of them all."""
 
     def __init__(self) -> None:
@@ -76,44 +76,44 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def harness() -> ShutdownHarness:
+    return ShutdownHarness()
 
 
-def test_those_that_only_bring_stanzas_are_closed_first_and_those_that_take_them_last(world: World) -> None:
-    closed = world.close()
-    assert world.log == ["close in"]
-    world.inbound.leave()
-    assert world.log[1:] == ["close component"]
-    world.component.leave()
-    assert world.log[2:] == ["close out", "close both"]
-    world.out.leave()
-    world.both.leave()
+def test_those_that_only_bring_stanzas_are_closed_first_and_those_that_take_them_last(harness: ShutdownHarness) -> None:
+    closed = harness.close()
+    assert harness.log == ["close in"]
+    harness.inbound.leave()
+    assert harness.log[1:] == ["close component"]
+    harness.component.leave()
+    assert harness.log[2:] == ["close out", "close both"]
+    harness.out.leave()
+    harness.both.leave()
     assert closed.called
-    assert not world.clock.getDelayedCalls()
+    assert not harness.clock.getDelayedCalls()
 
 
-def test_what_waits_for_room_is_written_before_the_closing_tag(world: World) -> None:
-    world.inbound.full = Deferred()
-    world.close()
-    assert world.log == []
-    wait, world.inbound.full = world.inbound.full, None
+def test_what_waits_for_room_is_written_before_the_closing_tag(harness: ShutdownHarness) -> None:
+    harness.inbound.full = Deferred()
+    harness.close()
+    assert harness.log == []
+    wait, harness.inbound.full = harness.inbound.full, None
     wait.callback(None)
-    assert world.log == ["close in"]
+    assert harness.log == ["close in"]
 
 
-def test_who_does_not_close_ends_in_good_order_and_who_takes_nothing_is_cut_off(world: World) -> None:
-    world.out.is_stuck = True
-    world.out.full = Deferred()
-    closed = world.close()
+def test_who_does_not_close_ends_in_good_order_and_who_takes_nothing_is_cut_off(harness: ShutdownHarness) -> None:
+    harness.out.is_stuck = True
+    harness.out.full = Deferred()
+    closed = harness.close()
     for _ in range(3):
-        world.clock.advance(TURN_SECONDS)
-    assert world.log == ["close in", "close component", "close both", "close out", *finished("out", "both")]
+        harness.clock.advance(TURN_SECONDS)
+    assert harness.log == ["close in", "close component", "close both", "close out", *finished("out", "both")]
     assert not closed.called
-    world.clock.advance(LAST_SECONDS)
-    assert world.log[-1] == "abort out"
+    harness.clock.advance(LAST_SECONDS)
+    assert harness.log[-1] == "abort out"
     assert closed.called
-    assert world.clock.seconds() < 5
+    assert harness.clock.seconds() < 5
 
 
 def finished(*last: str) -> list[str]:

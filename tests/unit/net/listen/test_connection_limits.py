@@ -26,7 +26,7 @@ class Guest:
         self.closed = str(error.condition)
 
 
-class World:
+class LimitsHarness:
     def __init__(self, streams: int = 1000, **crowd: float) -> None:
         self.now = 1000.0
         self.told: list[Notice] = []
@@ -48,35 +48,35 @@ class World:
 
 
 def test_so_many_are_let_in() -> None:
-    world = World(streams=3)
-    assert [world.come(f"192.0.2.{number}") is not None for number in range(4)] == [True] * 3 + [False]
-    assert world.sentences() == ["a connection from 192.0.2.3 was turned away: 3 streams are open ([limits] streams)"]
+    harness = LimitsHarness(streams=3)
+    assert [harness.come(f"192.0.2.{number}") is not None for number in range(4)] == [True] * 3 + [False]
+    assert harness.sentences() == ["a connection from 192.0.2.3 was turned away: 3 streams are open ([limits] streams)"]
 
 
 def test_streams_that_we_open_take_places_too() -> None:
-    world = World(streams=2)
-    world.places.take()
-    guest = world.come("192.0.2.1")
+    harness = LimitsHarness(streams=2)
+    harness.places.take()
+    guest = harness.come("192.0.2.1")
     assert guest is not None
-    assert world.come("192.0.2.2") is None
-    world.porter.left(guest)
-    assert world.come("192.0.2.2") is not None
-    assert world.places.taken == 2
+    assert harness.come("192.0.2.2") is None
+    harness.porter.left(guest)
+    assert harness.come("192.0.2.2") is not None
+    assert harness.places.taken == 2
 
 
 def test_so_many_are_let_in_from_one_address_and_others_still() -> None:
-    world = World(per_address=2)
-    assert [world.come("192.0.2.1") is not None for _ in range(3)] == [True, True, False]
-    assert world.come("192.0.2.2") is not None
+    harness = LimitsHarness(per_address=2)
+    assert [harness.come("192.0.2.1") is not None for _ in range(3)] == [True, True, False]
+    assert harness.come("192.0.2.2") is not None
 
 
 def test_who_leaves_makes_room() -> None:
-    world = World(per_address=1)
-    guest = world.come("192.0.2.1")
+    harness = LimitsHarness(per_address=1)
+    guest = harness.come("192.0.2.1")
     assert guest is not None
-    world.porter.left(guest)
-    world.porter.left(guest)
-    assert world.come("192.0.2.1") is not None
+    harness.porter.left(guest)
+    harness.porter.left(guest)
+    assert harness.come("192.0.2.1") is not None
 
 
 @pytest.mark.parametrize(
@@ -93,43 +93,43 @@ def test_what_counts_as_one_address(host: str, address: str) -> None:
 
 
 def test_addresses_of_one_customer_count_as_one() -> None:
-    world = World(per_address=2)
-    assert [world.come(f"2001:db8::{number}") is not None for number in range(3)] == [True, True, False]
-    assert world.come("2001:db8:0:1::1") is not None
+    harness = LimitsHarness(per_address=2)
+    assert [harness.come(f"2001:db8::{number}") is not None for number in range(3)] == [True, True, False]
+    assert harness.come("2001:db8:0:1::1") is not None
 
 
 def test_h_33_half_open_connections_push_out_their_own_kind() -> None:
-    world = World(unauthenticated=4)
-    honest = world.come("192.0.2.1")
-    flood = [world.come("198.51.100.7") for _ in range(3)]
-    proved = world.come("192.0.2.2", proved=True)
-    newcomer = world.come("192.0.2.3")
+    harness = LimitsHarness(unauthenticated=4)
+    honest = harness.come("192.0.2.1")
+    flood = [harness.come("198.51.100.7") for _ in range(3)]
+    proved = harness.come("192.0.2.2", proved=True)
+    newcomer = harness.come("192.0.2.3")
     assert [guest.closed for guest in (honest, proved, newcomer) if guest] == ["", "", ""]
     assert [guest.closed for guest in flood if guest] == ["resource-constraint", "", ""]
-    assert world.sentences()[0].startswith("a connection from 198.51.100.7 was turned away: 4 streams have proved")
+    assert harness.sentences()[0].startswith("a connection from 198.51.100.7 was turned away: 4 streams have proved")
 
 
 def test_a_tight_loop_of_reconnecting_is_held_to_a_rate() -> None:
-    world = World(per_minute=60)
+    harness = LimitsHarness(per_minute=60)
     let_in = 0
     for _ in range(14 * 200):  # as jabberd2 was seen to do for 14 s
-        world.now += 1 / 200
-        guest = world.come("192.0.2.1")
+        harness.now += 1 / 200
+        guest = harness.come("192.0.2.1")
         if guest is not None:
             let_in += 1
-            world.porter.left(guest)
+            harness.porter.left(guest)
     assert 60 <= let_in <= 60 + 15
-    assert world.come("192.0.2.2") is not None
+    assert harness.come("192.0.2.2") is not None
 
 
 def test_and_is_told_of_once_in_a_while() -> None:
-    world = World(streams=1)
-    world.come("192.0.2.1")
+    harness = LimitsHarness(streams=1)
+    harness.come("192.0.2.1")
     for second in (0, 1, 9.9, 10, 11, 20):
-        world.now = 2000 + second
-        world.come("192.0.2.1")
-    assert [notice.untold for notice in world.told if isinstance(notice, TurnedAway)] == [0, 2, 1]
-    assert world.sentences()[1].startswith("a connection from 192.0.2.1 was turned away (and 2 before it): ")
+        harness.now = 2000 + second
+        harness.come("192.0.2.1")
+    assert [notice.untold for notice in harness.told if isinstance(notice, TurnedAway)] == [0, 2, 1]
+    assert harness.sentences()[1].startswith("a connection from 192.0.2.1 was turned away (and 2 before it): ")
 
 
 STEPS = st.lists(st.tuples(st.sampled_from(["come", "come", "leave", "make room"]), st.integers(0, 5)), max_size=80)
