@@ -4,16 +4,16 @@
     python -m benchmarks --only s2s-component     one workload
     python -m benchmarks.profile s2s-component    where the gateway's time goes in it
 
-The figure is the processor time of the server's processes, read from the operating system (`meter`). What makes them
-work are processes of our own that do nothing but move bytes made before (`load`, `traffic`): they must never be what
-is waited for, and each run prints how busy they were. Times differ from machine to machine and from hour to hour, so
-what counts are ratios within one run.
+The figure is the processor time of the server's processes, read from the operating system (`meter`). The load comes
+from processes of our own that only move prepared bytes (`load`, `traffic`): they must never be the bottleneck, and each
+run prints how busy they were. Times differ from machine to machine and from hour to hour, so only ratios within one run
+count.
 
-figures.py     what is measured, medians, spread, ratios
-meter.py       processor time and memory of a server and of all that it started
-traffic.py     the bytes: stanzas, and how they are cut into writes
-load/          the other side of every connection, each in a process of its own
-arena.py       the servers, set up alike, and the world around them
-workloads/     one class for each kind of work
-table.py       the results as text and as JSON
+    figures.py     the figures: medians, spread, ratios
+    meter.py       processor time and memory of a server and of all its child processes
+    traffic.py     the bytes: stanzas, and how they are cut into writes
+    load/          the other side of every connection, each in a process of its own
+    arena.py       the servers, set up alike, and their surroundings
+    workloads/     one class for each kind of work
+    table.py       the results as text and as JSON
 """

@@ -39,13 +39,13 @@ def _parser() -> argparse.ArgumentParser:
     keys = [kind.key for kind in WORKLOADS]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="The gateway, Prosody and ejabberd do the same work in turns; what it costs them is a table.",
+        description="The gateway, Prosody and ejabberd do the same work in turns; the table shows what it costs them.",
         epilog="workloads: " + ", ".join(keys),
     )
     parser.add_argument("--only", nargs="+", choices=keys, metavar="WORKLOAD", help="only these workloads")
     parser.add_argument("--peers", nargs="+", choices=KINDS, default=[*KINDS], metavar="SERVER", help="only these")
     parser.add_argument("--rounds", type=int, help=f"how often each is measured (default: {ROUNDS})")
-    parser.add_argument("--quick", action="store_true", help="a little work, to see that all works; no figures to keep")
+    parser.add_argument("--quick", action="store_true", help="a little work, to see that everything runs")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where the JSON goes")
     return parser
 

@@ -1,7 +1,7 @@
 """The arena: the servers under test, set up alike, and the world that they federate with.
 
-All servers run during the whole run; the one that is measured is the only one that has anything to do. Outside stand
-the domains of the load generators, which all servers reach by the same DNS and trust by the same authority.
+All servers run for the whole run; only the one being measured has anything to do. Outside are the domains of the load
+generators, which all servers find by the same DNS and trust by the same authority.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MOST_STREAMS = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How much work a round is."""
+    """The amount of work in a round."""
 
     stanzas: int = 30_000
     streams: int = 1000
@@ -60,23 +60,23 @@ class Subject:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this is the gateway."""
+        """Return whether this is the gateway."""
         return self.name == OURS
 
     def server_door(self, domain: str = "") -> Place:
-        """Where other servers connect to, for its own domain or another one."""
+        """Return where other servers connect, for its own domain or another one."""
         return Place(address=self.server.address, port=SERVER, domain=domain or self.domain)
 
     def component_door(self) -> Place:
-        """Where its component connects to."""
+        """Return where its component connects."""
         return Place(address=self.server.address, port=COMPONENT, domain=self.component_domain)
 
     def client_door(self) -> Place:
-        """Where clients connect to."""
+        """Return where clients connect."""
         return Place(address=self.server.address, port=CLIENT, domain=self.domain)
 
     def inside_door(self, domain: str) -> Place:
-        """Where a relayed server connects to, to reach that domain."""
+        """Return where a relayed server connects to reach that domain."""
         return Place(address=self.server.address, port=INSIDE, domain=domain)
 
 
@@ -102,7 +102,9 @@ class Arena:
         self._ends.close()
 
     def _populate(self, ends: ExitStack) -> None:
-        """The domains outside, at one address those that take certificates, at another those that want dialback."""
+        """Set up the outside domains: those that take certificates at one address, those that
+        want dialback at another.
+        """
         world = self._world
         self.credentials = self._issue(REMOTE, f"*.{MANY}", RELAYED)
         outside, back = world.address(), world.address()
@@ -114,7 +116,7 @@ class Arena:
         self.back = ends.enter_context(Remote(Outside, back, SERVER, self._issue(f"*.{BACK}"), offer))
 
     def _publish(self, address: str, host: str, domains: Iterable[str]) -> None:
-        """Let many domains be found at one host; of hosts, a server that asks libc for them can have a hundred."""
+        """Publish many domains on one host; a server that uses libc's resolver can have only a hundred hosts."""
         self._world.nameserver.publish(address, host)
         service = {"SRV": [f"10 0 {SERVER} {host}"]}
         self._world.nameserver.publish_records({f"_xmpp-server._tcp.{domain}": service for domain in domains})
@@ -126,12 +128,12 @@ class Arena:
 
     @staticmethod
     def many(count: int, above: str = MANY) -> list[str]:
-        """So many domains outside."""
+        """Return this many outside domains."""
         return [f"d{number}.{above}" for number in range(count)]
 
     @contextmanager
     def started(self, name: str, variant: str = "", users: Iterable[str] = ()) -> Iterator[Subject]:
-        """A server of that kind, at an address and with domains of its own; these users have accounts."""
+        """Start a server of that kind, at an address and with domains of its own; these users have accounts."""
         kind = KINDS[name]
         domain = f"{variant}{name}.test"
         site = self._world.site(
@@ -148,24 +150,24 @@ class Arena:
 
 
 def installed(names: Iterable[str]) -> list[str]:
-    """Those of the servers that are here; of the others, what is missing is told."""
+    """Return those servers that are installed; report what is missing for the others."""
     found = []
     for name in names:
         try:
             KINDS[name].check_installed()
         except NotInstalledError as problem:
-            print(f"left out: {problem}", file=sys.stderr)
+            print(f"skipped: {problem}", file=sys.stderr)
         else:
             found.append(name)
     return found
 
 
 def _options(kind: type[Peer], domain: str, outside: str) -> Mapping[str, Any]:
-    """What each server needs so that it does not refuse the work: room for large stanzas and for many streams."""
+    """Return the options that keep each server from refusing the work: room for large stanzas and for many streams."""
     if kind is Prosody:
         return {"s2s_stanza_size_limit": LARGEST_STANZA}
     if kind is Ejabberd:
-        # Of a salted password it would keep the garbage of having checked it, 600 KiB for as long as a client is idle.
+        # With a salted password it would keep the garbage of the check, 600 KiB for as long as a client is idle.
         return {"auth_password_format": "plain", "shaper_rules": {"max_user_sessions": STREAMS_PER_USER}}
     relayed = {"serve": "relay", "connect": f"tcp:{outside}:{SERVER}", "authenticate": ["external"]}
     return {

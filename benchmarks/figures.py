@@ -1,4 +1,4 @@
-"""The figures: what is measured for each workload, over several rounds, and how ours stands beside the others'.
+"""The figures: what is measured for each workload, over several rounds, and the ratio of ours to the others'.
 
 A figure is the median of its rounds, with the least and the largest beside it; it is compared by the ratio of medians
 to the better of the others.
@@ -15,7 +15,7 @@ OURS = "gateway"
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One thing that is measured.
+    """A quantity that is measured.
 
     `target` is the ratio to the better of the others that ours should not exceed; `limit` a value of ours by itself.
     """
@@ -30,7 +30,7 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """What the rounds gave."""
+    """The values of all rounds."""
 
     values: Sequence[float]
 
@@ -51,7 +51,7 @@ class Series:
 
     @property
     def spread(self) -> float:
-        """How far apart the rounds are, as a part of the median."""
+        """The distance between the rounds, as a part of the median."""
         return (self.largest - self.least) / self.median if self.median else 0.0
 
 
@@ -66,7 +66,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Ours to the better of the others; None where either is missing."""
+        """Return the ratio of ours to the better of the others; None if either is missing."""
         others = [series.median for name, series in self.series.items() if name != OURS]
         if OURS not in self.series or not others:
             return None
@@ -75,7 +75,7 @@ class Row:
 
     @property
     def meets_target(self) -> bool | None:
-        """Whether ours is as good as it should be; None where nothing is asked or there is nothing to compare with."""
+        """Return whether ours meets its target; None if it has none, or there is nothing to compare with."""
         if self.figure.limit is not None and OURS in self.series:
             return self.series[OURS].median <= self.figure.limit
         if self.figure.target is not None and self.ratio is not None:
@@ -84,12 +84,12 @@ class Row:
 
 
 def percentile(values: Iterable[float], part: float) -> float:
-    """The value below which this part of the others lies: the nearest rank."""
+    """Return the value below which this part of the others lies: the nearest rank."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
 
 
 def turns(names: Sequence[str], rounds: int) -> Iterable[tuple[int, str]]:
-    """Who is measured when: all in each round, and the last one first in every other round."""
+    """Yield the order of measurement: all in each round, and the last one first in every other round."""
     for number in range(rounds):
         yield from ((number, name) for name in (names if number % 2 == 0 else reversed(names)))

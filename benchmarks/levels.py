@@ -1,8 +1,8 @@
-"""`python -m benchmarks.levels`: what a stanza costs on its way to a server that is up, with each level of `keep`.
+"""`python -m benchmarks.levels`: the cost of a stanza on its way to a server that is up, with each level of `keep`.
 
 One process does the same work with each level in turn, many times, and takes the least of each: bytes of many domain
-pairs are parsed and routed, and leave on streams of which the other end acknowledges everything with the next turn of
-the reactor. TLS and sockets are left out, since they are the same for all levels. CPU is that of all threads.
+pairs are parsed and routed, and leave on streams whose other end acknowledges everything in the next turn of the
+reactor. TLS and sockets are left out, because they are the same for all levels. CPU is that of all threads.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MESSAGE = "<message from='a@{ours}/r' to='b@{far}' type='chat' id='{id}'><body>{
 
 
 class Sink:
-    """A stream whose other end acknowledges all that it was sent, when told to."""
+    """A stream whose other end acknowledges everything that it was sent, when told to."""
 
     is_managed = True
     was_resumed = False
@@ -57,14 +57,14 @@ class Sink:
         self._told: Callable[[Sequence[Stanza]], None] = lambda stanzas: None
 
     def carry(self, pair: DomainPair, user: StreamUser) -> None:
-        """Take whoever sends."""
+        """Accept any sender."""
 
     def watch(self, pair: DomainPair, acknowledged: Callable[[Sequence[Stanza]], None]) -> None:
-        """Tell of what is acknowledged."""
+        """Report what is acknowledged."""
         self._told = acknowledged
 
     def room(self) -> None:
-        """There always is."""
+        """Return None: there is always room."""
 
     def send(self, batch: Sequence[Stanza], data: bytes) -> None:
         """Take a batch."""
@@ -174,7 +174,9 @@ async def main(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.levels", description="What each level of keep costs.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.levels", description="The cost of each level of `keep`."
+    )
     parser.add_argument("--stanzas", type=int, default=16_000, help="in one round")
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--folder", type=Path, help="on the disk to be measured (default: where temporary files are)")

@@ -1,7 +1,7 @@
-"""What a server costs, as the operating system counts it: of its process, and of all that this has started.
+"""The cost of a server, as the operating system counts it: for its process and all its child processes.
 
 Processor time comes from the process's own clock (clock_getcpuclockid(3)), which counts the same as /proc/PID/stat, but
-in nanoseconds instead of hundredths of a second, and all threads, also those that have ended.
+in nanoseconds instead of hundredths of a second, and includes threads that have ended.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class Meter:
         self._pid = pid
 
     def cpu_seconds(self) -> float:
-        """Processor time, in user mode and in the kernel."""
+        """Return the processor time, in user mode and in the kernel."""
         return sum(_cpu_seconds(pid) for pid in self._processes(self._pid))
 
     def memory_bytes(self) -> int:
-        """Resident memory; of pages that processes share, each counts its share."""
+        """Return resident memory; of pages that processes share, each counts its share."""
         return sum(_memory_bytes(pid) for pid in self._processes(self._pid))
 
     def _processes(self, pid: int) -> Iterator[int]:
@@ -35,7 +35,7 @@ class Meter:
 
 
 def _cpu_seconds(pid: int) -> float:
-    # CPUCLOCK_SCHED of a process, as <linux/posix-timers.h> puts it into a clock id.
+    # The kernel's clock id for CPUCLOCK_SCHED of a process, as in <linux/posix-timers.h>.
     return time.clock_gettime(~pid << 3 | 2)
 
 

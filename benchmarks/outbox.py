@@ -1,7 +1,7 @@
-"""`python -m benchmarks.outbox`: what it costs to keep a stanza in the outbox, and to settle it.
+"""`python -m benchmarks.outbox`: the cost of keeping a stanza in the outbox, and of settling it.
 
-Each case keeps and settles so many stanzas through the whole outbox, in its thread beside a real reactor, on the disk
-of the folder that is given. Wall is the time from the first request to the last answer; CPU is that of both threads.
+Each case keeps and settles stanzas through the whole outbox, in its thread beside a real reactor, on the disk of the
+given folder. Wall is the time from the first request to the last answer; CPU is that of both threads.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from gateway.outbox.records import OutboxLimits
 from gateway.xmpp.addresses import Domain, DomainPair
 
 STANZA_BYTES = 340
-IN_FLIGHT = 64  # requests that are made before the reactor has a turn, as one turn of a busy gateway makes them
+IN_FLIGHT = 64  # requests made in one turn of the reactor, as in a busy gateway
 PAGE = 500
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """So many stanzas of so many pairs, so many in one flush of a pair."""
+    """The numbers of pairs and of stanzas in one flush of a pair."""
 
     title: str
     pairs: int
     flush: int
     key: bool = False
-    pages: bool = False  # settled as they are delivered: a page is read, and settled as a whole
+    pages: bool = False  # settled as they are delivered: page by page
 
 
 CASES = (
@@ -51,7 +51,7 @@ CASES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """Microseconds a stanza."""
+    """Microseconds per stanza."""
 
     wall: float
     cpu: float
@@ -61,7 +61,7 @@ class Figures:
 
 
 async def measured(count: int, work: Callable[[], Any]) -> Figures:
-    """Return what some work costs a stanza."""
+    """Return the cost of some work per stanza."""
     wall, cpu = time.perf_counter(), time.process_time()
     await work()
     each = 1e6 / count
@@ -69,7 +69,7 @@ async def measured(count: int, work: Callable[[], Any]) -> Figures:
 
 
 async def run(case: Case, count: int, folder: Path) -> tuple[Figures, Figures]:
-    """Return what keeping and settling cost."""
+    """Return the costs of keeping and of settling."""
     key_file = None
     if case.key:
         key_file = folder / "key"
@@ -126,7 +126,7 @@ async def main(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.outbox", description="What keeping a stanza costs.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.outbox", description="The cost of keeping a stanza.")
     parser.add_argument("--stanzas", type=int, default=100_000)
     parser.add_argument("--folder", type=Path, help="on the disk to be measured (default: where temporary files are)")
     parsed = parser.parse_args()

@@ -1,8 +1,8 @@
 """`python -m benchmarks.profile [WORKLOAD]`: where the gateway's time goes, as a flame graph and as a list.
 
-py-spy looks at the process from outside, many times a second, while the workload runs; the gateway is as it always
-is. It does so twice, since it writes one form at a time: a picture (SVG, for a browser), where the width of a box
-is the share of time of a line and all that it calls; and stacks, of which the list is made.
+py-spy samples the process from outside, many times a second, while the workload runs; the gateway itself is unchanged.
+It runs twice, because it writes one form at a time: a picture (SVG, for a browser), in which the width of a box is the
+share of time of a line and everything that it calls; and stacks, from which the list is made.
 """
 
 from __future__ import annotations
@@ -62,17 +62,17 @@ def _work(workload: Workload, seconds: float) -> None:
 
 
 class Spy:
-    """py-spy, beside our Python or on the path."""
+    """py-spy, installed beside our Python or on the path."""
 
     def __init__(self, *, native: bool = False) -> None:
         beside = Path(sys.executable).parent / "py-spy"
         program = str(beside) if beside.exists() else shutil.which("py-spy")
         if program is None:
-            sys.exit("py-spy is needed: pip install py-spy; and the right to look into processes, as root has it")
+            sys.exit("py-spy is needed (pip install py-spy), and the right to inspect processes, as root has")
         self._command = [program, "record", "--rate", str(SAMPLES_PER_SECOND), *(["--native"] if native else [])]
 
     def watch(self, pid: int, work: Callable[[], None], form: str, file: Path) -> None:
-        """Look at a process while the work is done."""
+        """Sample a process while the work is done."""
         command = [*self._command, "--pid", str(pid), "--format", form, "--output", str(file)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as spying:
             work()
@@ -80,7 +80,7 @@ class Spy:
 
 
 def top(stacks: Iterable[str]) -> str:
-    """The functions by the share of time spent in themselves, and with all they call; from stacks folded by py-spy."""
+    """Return the functions by their own share of time and by that including calls, from stacks folded by py-spy."""
     own: Counter[str] = Counter()
     total: Counter[str] = Counter()
     samples = 0

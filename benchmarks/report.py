@@ -16,18 +16,18 @@ INTRODUCTION = """\
 # Figures
 
 `make bench` starts the gateway, Prosody and ejabberd on loopback, gives each the same work, in turns within one run,
-and reads the processor time of their processes from the operating system. Times differ from machine to machine; what
-counts are the ratios within one run. All three are taken as Debian builds them. `make profile` shows where the
+and reads the processor time of their processes from the operating system. Times differ from machine to machine, so
+only the ratios within one run count. Prosody and ejabberd are Debian's packages. `make profile` shows where the
 gateway's own time goes.
 
-Prosody and ejabberd are whole servers, and do more for a stanza than a gateway has to. A ratio below 1 says what it
-costs to stand at the border, not that one program is better than the other.
+Prosody and ejabberd are whole servers, and do more for a stanza than a gateway has to. A ratio below 1 shows what the
+work at the border costs, not that one program is better than the other.
 """
-NOT_MEASURED = "No run has been kept in this page yet.\n"
+NOT_MEASURED = "No run has been published on this page yet.\n"
 REPEAT = """\
 ## How to repeat it
 
-On a machine that has nothing else to do:
+On an otherwise idle machine:
 
 ```
 make bench

@@ -19,20 +19,20 @@ Tell = Callable[[str], None]
 
 
 def progress(text: str) -> None:
-    """Tell on standard error what is going on, so that standard output has the table alone."""
+    """Report progress on standard error, so that standard output has only the table."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Some workloads, so many rounds of each."""
+    """Some workloads, several rounds of each."""
 
     workloads: Sequence[type[Workload]]
     rounds: int
     tell: Tell = progress
 
     def rows(self, arena: Arena) -> Iterator[Row]:
-        """The figures of each workload when it is done; what went wrong with one does not stop the others."""
+        """Yield the figures of each workload when it is done; a failure of one does not stop the others."""
         for kind in self.workloads:
             try:
                 measured = self._measured(kind, arena)
@@ -52,7 +52,7 @@ class Run:
             yield Row(workload=kind.key, title=kind.title, figure=figure, series=series)
 
     def _measured(self, kind: type[Workload], arena: Arena) -> dict[str, list[Mapping[str, float]]]:
-        """For each server the figures of each round."""
+        """Return the figures of each round, by server."""
         with ExitStack() as ends:
             ready = {
                 name: ends.enter_context(kind(arena, subject))

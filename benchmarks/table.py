@@ -14,7 +14,7 @@ LAST_HEADINGS = ("ours/better", "target", "")
 
 
 def render(rows: Sequence[Row], names: Sequence[str]) -> str:
-    """The table: for each server the median, and behind it the least and the largest of the rounds."""
+    """Return the table: for each server the median, then the least and the largest of the rounds."""
     lines = [(*HEADINGS, *names, *LAST_HEADINGS)]
     workload = ""
     for row in rows:
@@ -29,7 +29,7 @@ def render(rows: Sequence[Row], names: Sequence[str]) -> str:
 
 
 def document(rows: Sequence[Row], *, rounds: int) -> str:
-    """All values of all rounds, and what was made of them."""
+    """Return all values of all rounds, and the results computed from them."""
     return json.dumps(
         {
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -57,7 +57,7 @@ def document(rows: Sequence[Row], *, rounds: int) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that mean something."""
+    """Return a number with three significant digits."""
     if value == 0:
         return "0"
     if abs(value) >= 100:

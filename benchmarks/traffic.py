@@ -1,9 +1,9 @@
-"""The bytes of the benchmarks: stanzas as they pass between people, and how they are cut into writes.
+"""The bytes of the benchmarks: stanzas as people send them, and how they are cut into writes.
 
-A `Traffic` is a description that travels to the process that sends; the bytes are made there. The same description
-gives the same bytes each time, so all servers get the same work.
+A `Traffic` is a description that is sent to the sending process, which makes the bytes. The same description gives the
+same bytes each time, so all servers get the same work.
 
-Every stanza holds MARKER once, by which the receivers count.
+Every stanza contains MARKER once, which the receivers count.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SIZES = {200: 15, 250: 15, 300: 15, 400: 15, 500: 12, 700: 10, 1000: 8, 2000: 6
 
 
 class Cut(Enum):
-    """How stanzas are put into writes."""
+    """The ways to cut stanzas into writes."""
 
     WHOLE = "writes of 16 KiB, whole stanzas"
     SINGLE = "one stanza a write"
@@ -49,7 +49,7 @@ class Cut(Enum):
 
 
 class Kind(Enum):
-    """What kinds of stanzas there are."""
+    """The kinds of stanzas."""
 
     MESSAGES = "messages of 330 bytes"
     MIX = "messages, presence and requests of 200 bytes to 4 KiB"
@@ -58,9 +58,9 @@ class Kind(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """So many stanzas from these addresses to those, chosen at random or `in_turn`; `size` is that of huge ones.
+    """Stanzas from these addresses to those, chosen at random or `in_turn`; `size` is that of huge ones.
 
-    The sender "" leaves it to the server to say who sends.
+    With the sender "" the server adds the sender.
     """
 
     count: int
@@ -72,7 +72,7 @@ class Traffic:
     in_turn: bool = False
 
     def stanzas(self) -> Iterator[bytes]:
-        """The stanzas themselves."""
+        """Yield the stanzas."""
         chance = random.Random(SEED)
         for number in range(self.count):
             sender = chance.choice(self.senders)
@@ -81,7 +81,7 @@ class Traffic:
             yield self._stanza(chance, addresses, number)
 
     def writes(self) -> Iterator[bytes]:
-        """The stanzas in the writes that they are sent with."""
+        """Yield the writes that the stanzas are sent in."""
         match self.cut:
             case Cut.WHOLE:
                 yield from _whole(self.stanzas())
@@ -114,23 +114,23 @@ class MarkerCount:
         self._rest = b""
 
     def more(self, data: bytes) -> int:
-        """How many markers have become complete by these bytes."""
+        """Return how many markers these bytes complete."""
         data = self._rest + data
         self._rest = data[-(len(self._marker) - 1) :]
         return data.count(self._marker)
 
 
 def addresses(domain: str, count: int = 50) -> list[str]:
-    """Full addresses of so many people of a domain."""
+    """Return this many full addresses in a domain."""
     return [f"user{number}@{domain}/resource-{number}" for number in range(count)]
 
 
 def stamped(stanza: bytes, moment: int) -> bytes:
-    """The stanza with a moment behind its marker."""
+    """Return the stanza with a time behind its marker."""
     return stanza.replace(MARKER, b"%b%d-" % (MARKER, moment), 1)
 
 
-# What stands inside a stanza; %s is text that makes it as long as it shall be.
+# The contents of stanzas; %s is text that fills them up to the wanted size.
 _CHAT = "<body>%s</body><active xmlns='http://jabber.org/protocol/chatstates'/><request xmlns='urn:xmpp:receipts'/>"
 _GROUPCHAT = "<body>%s</body><stanza-id xmlns='urn:xmpp:sid:0' by='room@muc.example.org' id='5f3dbc5e-e1d3'/>"
 _ENCRYPTED = "<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='2'/><payload>%s</payload></encrypted>"
@@ -162,14 +162,14 @@ _MIX = {
 
 
 def _filled(chance: random.Random, start: str, content: str, size: int) -> str:
-    """The stanza with that start tag and content, of so many bytes, or as few as it can have."""
+    """Return the stanza with that start tag and content, of this many bytes, or as few as possible."""
     name = start[1 : start.index(" ")]
     missing = size - len(start) - len(content) + len("%s") - len(f"</{name}>")
     return f"{start}{content % _text(chance, missing)}</{name}>"
 
 
 def _text(chance: random.Random, size: int) -> str:
-    """So many characters of words, and at least one."""
+    """Return words of this many characters, at least one."""
     words = " ".join(chance.choices(_WORDS, k=300))
     return (words * (size // len(words) + 1))[: max(size, 1)]
 

@@ -1,7 +1,7 @@
-"""What the load processes do: senders send what was prepared, counters count what arrives.
+"""The load processes: senders send prepared stanzas, counters count those that arrive.
 
-Every actor has its streams established when it has been made. The work comes in two calls, so that nothing is made
-while it is measured: `prepare` what is to be sent, then `send` it.
+Every actor has its streams established once it is made. The work comes in two calls, so that nothing is made while it
+is measured: `prepare` the stanzas, then `send` them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Sender:
             self._prepared += [(wire, part) for wire, part in zip(self._wires, turn, strict=True) if part is not None]
 
     def send(self) -> None:
-        """Send all that was prepared, as fast as it is taken."""
+        """Send everything that was prepared, as fast as it is taken."""
         prepared, self._prepared = self._prepared, []
         for wire, part in prepared:
             wire.transmit([part])
@@ -67,12 +67,12 @@ class Counter:
         self._counting = MarkerCount(MARKER)
 
     def take(self, count: int) -> None:
-        """Wait until so many have come."""
+        """Wait until this many have arrived."""
         while count > 0:
             count -= self._counting.more(self._wire.receive() or _ended())
 
     def take_stamped(self, count: int) -> list[float]:
-        """Wait until so many have come that carry a moment; returns how many seconds each was under way."""
+        """Wait until this many stamped stanzas have arrived; return how many seconds each was under way."""
         latencies: list[float] = []
         rest = b""
         while len(latencies) < count:
@@ -110,21 +110,23 @@ class Opener:
     """Opens streams and keeps them, as a server."""
 
     def __init__(self, place: Place, credentials: Credentials, external: bool = True) -> None:
-        """Proved by certificate; or else by dialback alone, since who shows one might be spared the question."""
+        """Connect with a certificate, or without one and by dialback only, because some servers skip dialback
+        otherwise.
+        """
         self._place = place
         self._external = external
         self._context = credentials.initiating(shown=external)
         self._wires: list[Wire] = []
 
     def open(self, domains: Sequence[str]) -> None:
-        """A stream from each of these domains."""
+        """Open a stream from each of these domains."""
         with ThreadPoolExecutor(OPENERS) as pool:
             self._wires += pool.map(
                 lambda domain: server_stream(self._place, domain, self._context, external=self._external), domains
             )
 
     def hang_up(self) -> None:
-        """Close them all properly."""
+        """Close all streams properly."""
         wires, self._wires = self._wires, []
         for wire in wires:
             wire.send(CLOSING_TAG)
@@ -132,7 +134,7 @@ class Opener:
 
 
 class ClientOpener:
-    """Opens streams and keeps them, as clients that say nothing."""
+    """Opens streams and keeps them, as silent clients."""
 
     def __init__(self, place: Place, password: str) -> None:
         self._place = place
@@ -140,7 +142,7 @@ class ClientOpener:
         self._wires: list[Wire] = []
 
     def open(self, users: Sequence[str]) -> None:
-        """A stream for each of these users, who may be named more than once."""
+        """Open a stream for each of these users, who may be named more than once."""
         with ThreadPoolExecutor(OPENERS) as pool:
             self._wires += pool.map(self._stream, users)
 
@@ -149,7 +151,7 @@ class ClientOpener:
 
 
 def _attached(place: Place, secret: str) -> Wire:
-    """A component's stream; servers may take a moment to notice that the one before it has gone."""
+    """Return a component's stream; servers may take a moment to notice that the one before it has gone."""
     deadline = time.monotonic() + ATTACH_SECONDS
     while True:
         try:

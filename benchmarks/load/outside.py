@@ -1,7 +1,7 @@
 """The servers of the outside world that a server connects to: all domains at one address, and what they receive.
 
-Each connection has a thread. It lets anybody in by certificate or by dialback, vouches for every dialback key as the
-authoritative server, and counts markers in what comes then.
+Each connection has a thread. It accepts anybody by certificate or by dialback, confirms every dialback key as the
+authoritative server, and counts markers in everything after that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BACKLOG = 2048
 STREAMS = "http://etherx.jabber.org/streams"
 ATTRIBUTE = rb"""\s(from|to|id)=(?:'([^']*)'|"([^"]*)")"""
 
-# What a server may say until it sends stanzas; groups: the element, its attributes.
+# The elements that a server may send before stanzas; groups: the element, its attributes.
 _WORD = (
     rb"<(stream:stream|starttls|auth|db:result|db:verify|bidi)\b([^>]*?)/?>|(</stream:stream)>|<(?=message|presence|iq)"
 )
@@ -30,7 +30,7 @@ _WORD = (
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """By which proof the others are let in."""
+    """The proof by which others are accepted."""
 
     external: bool = True
 
@@ -48,7 +48,7 @@ class Outside:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def take(self, count: int) -> None:
-        """Wait until so many stanzas have come, beyond those that were taken before."""
+        """Wait until this many stanzas have arrived, beyond those taken before."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._count >= count, WAIT_SECONDS):
                 raise TimeoutError(f"{self._count} of {count} stanzas came within {WAIT_SECONDS} s")
@@ -89,7 +89,7 @@ class Outside:
 
 
 class _Receiving:
-    """The receiving entity of one stream, as far as its first stanza."""
+    """The receiving entity of one stream, up to its first stanza."""
 
     def __init__(self, wire: Wire, tls: ssl.SSLContext, offer: Offer) -> None:
         self._wire = wire

@@ -23,12 +23,12 @@ STOP_SECONDS = 5
 
 
 class RemoteFailure(Exception):
-    """What was called has failed over there, or did not answer; with the traceback."""
+    """The call failed in the other process, or did not return; with the traceback."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a call returned, and what it took in its process: seconds of the clock and of the processor."""
+    """The result of a call, and the wall and processor seconds that it took in its process."""
 
     value: Any
     seconds: float
@@ -48,11 +48,11 @@ class Remote:
         self.collect()
 
     def begin(self, method: str, *arguments: Any) -> None:
-        """Let it do something; what came of it is collected later."""
+        """Start a call; its result is collected later."""
         self._connection.send((method, arguments))
 
     def collect(self, timeout: float = ANSWER_SECONDS) -> Answer:
-        """Wait for the answer to what was begun."""
+        """Wait for the result of the call."""
         if not self._connection.poll(timeout):
             raise RemoteFailure(f"{self._name} gave no answer within {timeout:g} s")
         try:
@@ -64,7 +64,7 @@ class Remote:
         return answer
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Let it do something and wait for it; returns the value alone."""
+        """Call a method and wait for it; return only the value."""
         self.begin(method, *arguments)
         return self.collect().value
 
@@ -83,7 +83,7 @@ class Remote:
 
 
 def _serve(connection: Connection, factory: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """What runs in the other process, until nobody asks any more."""
+    """Run the calls in the other process, until there are no more."""
     try:
         actor: Any = None
 

@@ -1,4 +1,4 @@
-"""As far as an established stream: the fewest words with which a server, a component or a client gets there."""
+"""The shortest way to an established stream, as a server, a component or a client."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLOSING_TAG = b"</stream:stream>"
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a server is found, and for which of its domains."""
+    """The address of a server, and one of its domains."""
 
     address: str
     port: int
@@ -28,20 +28,20 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """What a server shows of itself: certificate and key in one file; and whom it believes."""
+    """The identity of a server: certificate and key in one file, and the authority that it trusts."""
 
     bundle: Path
     authorities: Path
 
     def initiating(self, *, shown: bool = True) -> ssl.SSLContext:
-        """TLS for the initiating entity, which shows its certificate, or none."""
+        """Return TLS for the initiating entity, which presents its certificate, or none."""
         context = believing_anybody()
         if shown:
             context.load_cert_chain(self.bundle)
         return context
 
     def receiving(self) -> ssl.SSLContext:
-        """TLS for the receiving entity, which asks for a certificate as servers do."""
+        """Return TLS for the receiving entity, which requests a certificate as servers do."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.bundle)
         context.load_verify_locations(self.authorities)
@@ -50,7 +50,7 @@ class Credentials:
 
 
 def believing_anybody() -> ssl.SSLContext:
-    """TLS for an initiating entity that does not look at certificates."""
+    """Return TLS for an initiating entity that does not check certificates."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -58,7 +58,7 @@ def believing_anybody() -> ssl.SSLContext:
 
 
 def server_stream(place: Place, own: str, context: ssl.SSLContext, *, external: bool = True, source: str = "") -> Wire:
-    """A stream from our domain to that server, proved by our certificate, or else by dialback."""
+    """Return a stream from our domain to that server, proved by our certificate, or else by dialback."""
     wire = Wire.dial(place.address, place.port, source=source)
     header = _header("jabber:server", place.domain, f"from='{own}'")
     _secure(wire, header, context, place.domain)
@@ -77,7 +77,7 @@ def server_stream(place: Place, own: str, context: ssl.SSLContext, *, external: 
 
 
 def component_stream(place: Place, secret: str) -> Wire:
-    """The stream of an external component (XEP-0114)."""
+    """Return the stream of an external component (XEP-0114)."""
     wire = Wire.dial(place.address, place.port)
     wire.send(_header("jabber:component:accept", place.domain, "", version=""))
     stream_id = wire.until(rb"""<stream:stream[^>]*\sid=['"]([^'"]+)['"][^>]*>""")[1].decode()
@@ -88,7 +88,7 @@ def component_stream(place: Place, secret: str) -> Wire:
 
 
 def client_stream(place: Place, user: str, password: str, resource: str, *, available: bool = True) -> Wire:
-    """The stream of a client, with a resource bound."""
+    """Return the stream of a client, with a resource bound."""
     wire = Wire.dial(place.address, place.port)
     header = _header("jabber:client", place.domain, "")
     _secure(wire, header, believing_anybody(), place.domain)

@@ -1,7 +1,7 @@
 """Wire: a blocking connection, plain and then under TLS, that moves many bytes with few system calls.
 
-An SSLSocket reads every TLS record with two system calls. Here one call reads whatever the kernel has, and TLS works on
-memory. What is to be sent can be `sealed` ahead of time, so that sending it is only system calls.
+An SSLSocket reads every TLS record with two system calls. Here one call reads everything that the kernel has, and TLS
+works on memory. Data can be `sealed` ahead of time, so that sending it takes only system calls.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 60
 
 
 class WireClosedError(Exception):
-    """The other side ended the connection, or said that it will, where an answer was expected."""
+    """The other side ended the connection, or announced it, where an answer was expected."""
 
 
 class Wire:
@@ -35,11 +35,11 @@ class Wire:
 
     @classmethod
     def dial(cls, address: str, port: int, *, source: str = "") -> Self:
-        """Connect to a server, from that address of ours if one is named."""
+        """Connect to a server, from the given address of ours, if any."""
         return cls(socket.create_connection((address, port), TIMEOUT_SECONDS, (source, 0) if source else None))
 
     def start_tls(self, context: ssl.SSLContext, *, server_name: str | None = None, accepting: bool = False) -> None:
-        """The TLS handshake, from either side."""
+        """Do the TLS handshake, from either side."""
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=accepting, server_hostname=server_name)
         while True:
             try:
@@ -49,7 +49,7 @@ class Wire:
                 self._incoming.write(self._read_socket() or _closed("during the TLS handshake"))
             else:
                 self._flush()
-                self._unread = self._opened()  # what came together with the end of the handshake
+                self._unread = self._opened()  # came together with the end of the handshake
                 return
 
     # Sending.
@@ -59,7 +59,9 @@ class Wire:
         self.transmit(self.sealed([data]))
 
     def sealed(self, writes: Iterable[bytes]) -> list[bytes]:
-        """What has to go over the socket for these writes, each by itself, in this order and nothing between them."""
+        """Return the bytes on the socket for these writes, each separately, in this order and
+        with nothing in between.
+        """
         if self._tls is None:
             return list(writes)
         sealed = []
@@ -77,7 +79,7 @@ class Wire:
     # Receiving.
 
     def receive(self) -> bytes:
-        """What one read of the socket brings, or nothing at the end of the connection."""
+        """Return what one read of the socket brings, or nothing at the end of the connection."""
         if self._unread:
             data, self._unread = self._unread, b""
             return data
@@ -90,7 +92,7 @@ class Wire:
         return b""
 
     def until(self, pattern: bytes) -> re.Match[bytes]:
-        """Read as far as the pattern; what comes behind it is left for the next who reads."""
+        """Read up to the pattern; what follows is left for the next read."""
         seen = b""
         while not (found := re.search(pattern, seen)):
             if b"<stream:error" in seen:
@@ -104,7 +106,7 @@ class Wire:
         self._unread = data + self._unread
 
     def close(self) -> None:
-        """End the connection, and whoever waits on it."""
+        """End the connection, and every wait for it."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -116,7 +118,7 @@ class Wire:
             return b""
 
     def _opened(self) -> bytes:
-        """All that the records received so far hold."""
+        """Return the content of all records received so far."""
         assert self._tls is not None
         opened = []
         with suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):

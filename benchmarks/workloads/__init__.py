@@ -1,12 +1,12 @@
-"""The workloads: what every server is made to do.
+"""The workloads: the work that every server is given.
 
-base.py         what they have in common
+base.py         their common base
 passing.py      stanzas that pass: between servers, components and relayed servers
 people.py       stanzas of clients
-handshakes.py   streams that are opened, by others and by the server itself
+handshakes.py   streams opened by others and by the server itself
 pace.py         a steady pace, for latency
-idle.py         start-up, and streams on which nothing happens
-growth.py       much of something: domains, streams, one stanza's bytes
+idle.py         start-up, and idle streams
+growth.py       large amounts: domains, streams, one stanza's bytes
 """
 
 from __future__ import annotations
@@ -46,4 +46,4 @@ WORKLOADS: tuple[type[Workload], ...] = (
     IdleClients,
     StartUp,
 )
-"""All of them, in the order in which they are done."""
+"""All of them, in order."""

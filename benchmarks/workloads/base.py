@@ -1,4 +1,4 @@
-"""What workloads have in common: set up for one server, warmed up once, done once a round."""
+"""The base of workloads: set up for one server, warmed up once, done once a round."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ BUSY = Figure(key="busy", title="the server", unit="% of a processor")
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """What one piece of work took: by the clock, and of processors by the server and by the busiest load process."""
+    """The cost of one piece of work: wall time, and processor time of the server and of the busiest load process."""
 
     seconds: float
     cpu_seconds: float
     load_seconds: float
 
     def shares(self) -> dict[str, float]:
-        """How busy the server and the load were, in per cent of a processor."""
+        """Return how busy the server and the load were, in per cent of a processor."""
         return {BUSY.key: 100 * self.cpu_seconds / self.seconds, LOAD.key: 100 * self.load_seconds / self.seconds}
 
 
@@ -57,11 +57,11 @@ class Workload(ABC):
 
     @classmethod
     def suits(cls, subject: Subject) -> bool:
-        """Whether that server can do this work."""
+        """Return whether that server can do this work."""
         return True
 
     def set_up(self) -> None:  # noqa: B027  there may be nothing to do
-        """Open the streams that the work goes over."""
+        """Open the streams for the work."""
 
     def warm_up(self) -> None:
         """Do the work once without measuring."""
@@ -71,14 +71,14 @@ class Workload(ABC):
     def round(self) -> Mapping[str, float]:
         """Do the work, and return the figures by their keys."""
 
-    # For the workloads.
+    # For subclasses.
 
     def remote(self, factory: Callable[..., Any], *arguments: Any) -> Remote:
-        """An object in a process of its own, which ends with the workload."""
+        """Return an object in a process of its own, which ends with the workload."""
         return self._ends.enter_context(Remote(factory, *arguments))
 
     def measure(self, work: Callable[[], list[Answer]]) -> Effort:
-        """What the server and the load processes take for the work."""
+        """Return the cost of the work for the server and the load processes."""
         cpu, began = self.subject.meter.cpu_seconds(), time.perf_counter()
         answers = work()
         seconds = time.perf_counter() - began

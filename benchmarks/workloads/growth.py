@@ -1,4 +1,4 @@
-"""Much of something must cost in proportion: many domains and streams, many bytes in one stanza."""
+"""Proportional cost: many domains and streams, many bytes in one stanza."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PEOPLE = 4000
 
 
 class ManyStreams(Passing):
-    """As many stanzas from as many people, over a thousand streams of as many domains as over one."""
+    """The same number of stanzas and senders, over a thousand streams of as many domains as over one."""
 
     key = "many-streams"
     title = "S2S → component, 1,000 streams"
@@ -51,7 +51,7 @@ class ManyStreams(Passing):
 
 
 class HugeStanza(Passing):
-    """A stanza of 2 MB in small writes, against the same bytes in an eighth of it at a time."""
+    """A stanza of 2 MB in small writes, compared with the same bytes in eight smaller stanzas."""
 
     key = "huge-stanza"
     title = "one stanza of 2 MB in small writes"
@@ -71,9 +71,9 @@ class HugeStanza(Passing):
         return {"cpu": large, "growth": large / small}
 
     def _cost(self, parts: int) -> float:
-        """Milliseconds of CPU for each MiB, when the bytes come in so many stanzas, one after the other has passed.
+        """Return the milliseconds of CPU for each MiB, if the bytes come in this many stanzas, one after the other.
 
-        At a time: of several together, the first keep a server so busy that the rest comes in larger reads.
+        If several came together, the first would keep a server so busy that the rest came in larger reads.
         """
         size = self.scale.huge
         traffic = Traffic(

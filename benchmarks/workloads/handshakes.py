@@ -1,4 +1,4 @@
-"""Streams that are opened: TCP, TLS, proof, until stanzas may pass."""
+"""Opening streams: TCP, TLS and proof, until stanzas may pass."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DROP_SECONDS = 0.5  # for a server to notice that its streams are gone
 
 
 class Handshakes(Workload):
-    """So many streams, opened one after the other or as the server likes."""
+    """Many streams, opened one after the other or as the server likes."""
 
     figures = (
         Figure(key="cpu", title="CPU", unit="ms/handshake", target=2 / 3),
@@ -27,7 +27,7 @@ class Handshakes(Workload):
     )
 
     def result(self, effort: Effort) -> Mapping[str, float]:
-        """The figures."""
+        """Return the figures."""
         count = self.scale.handshakes
         return {
             "cpu": MILLI * effort.cpu_seconds / count,
@@ -37,7 +37,7 @@ class Handshakes(Workload):
 
 
 class ExternalIn(Handshakes):
-    """Another server connects and shows its certificate."""
+    """Another server connects and presents its certificate."""
 
     key = "handshake-in-external"
     title = "handshake, receiving, EXTERNAL"
@@ -59,7 +59,7 @@ class ExternalIn(Handshakes):
 
 
 class DialbackIn(ExternalIn):
-    """Another server connects, and shows no certificate but a dialback key, which has to be verified."""
+    """Another server connects without a certificate, but with a dialback key, which must be verified."""
 
     key = "handshake-in-dialback"
     title = "handshake, receiving, dialback"
@@ -67,7 +67,7 @@ class DialbackIn(ExternalIn):
 
 
 class ExternalOut(Handshakes):
-    """The server connects to others, because its component writes to them, and shows its certificate."""
+    """The server connects to others, because its component writes to them, and presents its certificate."""
 
     key = "handshake-out-external"
     title = "handshake, initiating, EXTERNAL"

@@ -1,4 +1,4 @@
-"""Start-up, and streams on which nothing happens: each round has a server of its own, fresh from the start."""
+"""Start-up, and idle streams: each round has a new server of its own."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from benchmarks.load.remote import Remote
 from benchmarks.meter import KIB
 from benchmarks.workloads.base import Workload
 
-FIRST = 20  # streams whose memory is the server's own: code that is loaded, tables that are made
+FIRST = 20  # streams that make the server load code and fill its tables first
 
 
 class Fresh(Workload):
     """Work for a server that has just been started."""
 
     def warm_up(self) -> None:
-        """There is nothing to warm up."""
+        """Do nothing: there is nothing to warm up."""
 
 
 class StartUp(Fresh):
-    """From the command to open doors."""
+    """From the command to open ports."""
 
     key = "start-up"
     title = "start-up"
@@ -46,7 +46,7 @@ class StartUp(Fresh):
 
 
 class Idle(Fresh):
-    """What each of many streams keeps in memory."""
+    """The memory of each of many idle streams."""
 
     figures = (Figure(key="memory", title="memory", unit="KiB/stream", target=1.0),)
 
@@ -58,22 +58,22 @@ class Idle(Fresh):
         return {"memory": (after - before) / KIB / self.scale.streams}
 
     def _memory_with(self, more: list[str], fresh: Subject, opener: Remote) -> int:
-        """Open more streams, and see what memory there is when all is quiet again."""
+        """Open more streams, and return the memory in use when everything is quiet again."""
         opener.call("open", more)
         time.sleep(self.scale.settle_seconds)
         return fresh.meter.memory_bytes()
 
     def started(self, names: list[str]) -> AbstractContextManager[Subject]:
-        """The server that they come to."""
+        """Start the server for them."""
         return self.arena.started(self.subject.name, "fresh-")
 
     @abstractmethod
     def opener(self, fresh: Subject) -> Remote:
-        """Who opens them."""
+        """Return the process that opens them."""
 
     @abstractmethod
     def names(self, count: int) -> list[str]:
-        """Who they are from."""
+        """Return their senders."""
 
 
 class IdleStreams(Idle):
@@ -102,5 +102,5 @@ class IdleClients(Idle):
         return Remote(ClientOpener, fresh.client_door(), SECRET)
 
     def names(self, count: int) -> list[str]:
-        """As many streams for each of them as every server allows."""
+        """Return the names, with as many streams for each as every server allows."""
         return [f"user{number // STREAMS_PER_USER}" for number in range(count)]

@@ -1,4 +1,4 @@
-"""A steady pace, as on a day like any other: what one stanza costs when few come at once, and how long it takes."""
+"""A steady pace, as on an ordinary day: the cost of a stanza when few come at once, and its latency."""
 
 from __future__ import annotations
 

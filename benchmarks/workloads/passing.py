@@ -15,7 +15,7 @@ MIXED_DOMAINS = 50
 
 
 def per_stanza(target: float | None) -> Figure:
-    """The figure of all that passes."""
+    """Return the figure of all workloads with passing stanzas."""
     return Figure(key="cpu", title="CPU", unit="µs/stanza", target=target)
 
 
@@ -31,7 +31,7 @@ class Passing(Workload):
     counter: Remote
 
     def traffics(self) -> list[Traffic]:
-        """What is sent, for each of the sender's streams."""
+        """Return the traffic for each of the sender's streams."""
         raise NotImplementedError
 
     def round(self) -> Mapping[str, float]:
@@ -45,7 +45,7 @@ class Passing(Workload):
         }
 
     def passed(self, traffics: list[Traffic]) -> Effort:
-        """Send it all, until all has arrived."""
+        """Send everything, and wait until all has arrived."""
         self.sender.call("prepare", *traffics)
         count = sum(traffic.count for traffic in traffics)
 
@@ -58,14 +58,14 @@ class Passing(Workload):
 
 
 class ServerToComponent(Passing):
-    """The main job: what another server sends goes to a component."""
+    """The main job: stanzas from another server go to a component."""
 
     key = "s2s-component"
     title = "S2S → component, whole stanzas"
     cut = Cut.WHOLE
 
     def set_up(self) -> None:
-        # The component first: to some servers its domain exists only while it is attached.
+        # The component first: for some servers its domain exists only while it is attached.
         self.counter = self.remote(Component, self.subject.component_door(), SECRET)
         place = self.subject.server_door(self.subject.component_domain)
         self.sender = self.remote(ServerSender, place, [REMOTE], self.arena.credentials)
@@ -84,7 +84,7 @@ class OneByOne(ServerToComponent):
 
 
 class CutAnywhere(ServerToComponent):
-    """The same, with writes that care for no stanza."""
+    """The same, with writes cut without regard to stanzas."""
 
     key = "s2s-component-cut"
     title = "S2S → component, cut anywhere"
@@ -129,7 +129,7 @@ class Mix(Passing):
 
 
 class Relay(Passing):
-    """What another server sends goes to a server behind us: TLS on both sides. Compared with our own main job."""
+    """Stanzas from another server go to a server behind us: TLS on both sides. Compared with our own main job."""
 
     key = "s2s-relay"
     title = "S2S → relayed server"

@@ -18,12 +18,12 @@ class FromClient(Passing):
     figures = (per_stanza(1 / 2), RATE, BUSY, LOAD)
 
     def client(self, user: str) -> Remote:
-        """That user, logged in."""
+        """Return that user, logged in."""
         return self.remote(Client, self.subject.client_door(), user, SECRET, RESOURCE)
 
 
 class ClientToClient(FromClient):
-    """Two people of one server."""
+    """Two users of one server."""
 
     key = "c2s-c2s"
     title = "client → client"
@@ -37,7 +37,7 @@ class ClientToClient(FromClient):
 
 
 class ClientToServer(FromClient):
-    """Somebody writes to people elsewhere."""
+    """A user writes to people elsewhere."""
 
     key = "c2s-s2s"
     title = "client → S2S"

@@ -59,6 +59,7 @@ def _sources() -> Iterator[Path]:
     yield ROOT / "RELEASING.md"
     folders = (
         ("gateway", ("py", "js", "html", "sql")),
+        ("benchmarks", ("py",)),
         ("docs", ("md",)),
         ("etc", ("*",)),
         ("newsfragments", ("md",)),

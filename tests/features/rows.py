@@ -46,7 +46,7 @@ def _alike(id: str, server: str, client: str, feature: str) -> Row:
 
 SECTIONS: dict[str, tuple[Row, ...]] = {
     "Addresses": (
-        _alike("2.1-1", "R", "r", "domainparts: IDNA 2008 (RFC 7622), all spellings in one form; IP literals"),
+        _alike("2.1-1", "R", "r", "domainparts: IDNA 2008 (RFC 7622), every spelling in one form; IP literals"),
         _alike("2.1-2", "R", "R", "a domainpart has at most 1023 bytes"),
         _alike("2.2-1", "R", "r", "localparts: UsernameCaseMapped (RFC 8265), and none of `\"&'/:<>@`"),
         _alike("2.2-2", "R", "R", "a localpart has at most 1023 bytes"),
@@ -56,8 +56,8 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
     "XML streams": (
         _alike("3.1-1", "R", "R", "streams over TCP [stream-tcp-binding]"),
         _row("3.1-2", "R", "R", "names are resolved first: SRV, then addresses [stream-fqdn-resolution]"),
-        _alike("3.1-3", "r", "r", "reconnecting backs off, and begins by chance [stream-reconnect]"),
-        _alike("3.2-1", "R", "R", "the root stands in the streams namespace"),
+        _alike("3.1-3", "r", "r", "reconnecting backs off, after a random first wait [stream-reconnect]"),
+        _alike("3.2-1", "R", "R", "the root is in the streams namespace"),
         _alike("3.2-2", "R", "R", "every element of that namespace has a prefix"),
         _alike("3.2-3", "r", "r", "that prefix is `stream`"),
         _alike("3.2-4", "R", "R", "the default namespace is the content's"),
@@ -71,15 +71,15 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         _row("3.3.2-2", "r", "-", "the answering header has `to`"),
         _row("3.3.2-3", "R", "-", "the answering header has `id`"),
         _row("3.3.2-4", "R", "-", "no `id` is used twice, and none can be guessed"),
-        _row("3.3.2-5", "R", "-", "a version is answered by 1.0"),
-        _row("3.4-1", "R", "-", "features are advertised behind the header"),
-        _row("3.4-2", "r", "-", "what must be negotiated says so"),
+        _row("3.3.2-5", "R", "-", "a version is answered with 1.0"),
+        _row("3.4-1", "R", "-", "features are advertised after the header"),
+        _row("3.4-2", "r", "-", "mandatory features say that they are"),
         _alike("3.5-1", "R", "R", "streams are closed by their closing tag"),
-        _alike("3.5-2", "r", "r", "who closes waits a while for the other's tag"),
-        _alike("3.5-3", "R", "R", "nothing is sent behind one's own closing tag"),
+        _alike("3.5-2", "r", "r", "the closing side waits a while for the other's tag"),
+        _alike("3.5-3", "R", "R", "nothing is sent after one's own closing tag"),
         _alike("3.5-4", "R", "R", "then TCP is closed"),
         _alike("3.6-1", "R", "R", "a stream error ends the stream: error, closing tag, TCP"),
-        _alike("3.6-2", "R", "R", "stream errors have the syntax that is defined"),
+        _alike("3.6-2", "R", "R", "stream errors have the defined syntax"),
     ),
     "STARTTLS": (
         _alike("4-1", "R", "R", "TLS 1.2 and 1.3 (RFC 7590)"),
@@ -96,7 +96,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
     "Technologies": (
         _alike("6-1", "R", "R", f"TLS_RSA_WITH_3DES_EDE_CBC_SHA: {SUPERSEDED_BY_BCP_195}"),
         _row("6-2", "R", "R", "TLS and PLAIN"),
-        _row("6-3", "R", "r", "TLS and EXTERNAL: servers both ways, clients by XmppAddr"),
+        _row("6-3", "R", "r", "TLS and EXTERNAL: servers in both directions, clients by XmppAddr"),
         _alike(
             "6-4", "r", "r", "DIGEST-MD5 between servers: superseded (RFC 6331), so off unless a peer shares a secret"
         ),
@@ -117,11 +117,11 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         _row("10-1", "R", "R", "message, presence and iq; anything else is refused"),
         _row("10.1-1", "R", "R", "`to` on stanzas"),
         _row("10.1-2", "R", "R", "`from` on stanzas"),
-        _row("10.1-3", "R", "-", "a client's `from` is validated or stamped"),
-        _row("10.1-4", "R", "-", "what goes to other servers is from a domain of ours"),
-        _row("10.1-5", "R", "-", "what comes from other servers is from a domain that they have proved"),
+        _row("10.1-3", "R", "-", "a client's `from` is checked or added"),
+        _row("10.1-4", "R", "-", "stanzas to other servers are from a domain of ours"),
+        _row("10.1-5", "R", "-", "stanzas from other servers are from a domain that they have proved"),
         _row("10.1-6", "r", "r", "`xml:lang` on stanzas"),
-        _row("10.2-1", "-", "R", "message types are told apart [message-type-support]"),
+        _row("10.2-1", "-", "R", "message types are distinguished [message-type-support]"),
         _row("10.2-2", "R", "R", "body, subject and thread [message-body, message-subject, message-thread]"),
         _row("10.3-1", "R", "R", "presence without a type is available presence [presence-notype]"),
         _row("10.4-1", "R", "R", "an iq has an id and a type [stanza-iq-id, stanza-iq-type]"),
@@ -129,9 +129,9 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         _row("10.4-3", "R", "R", "every request is answered [stanza-iq-reply]"),
         _row("10.5-1", "R", "R", "errors are of type error and have an `<error/>` [stanza-error, stanza-error-child]"),
         _row("10.5-2", "R", "R", "errors keep the id [stanza-error-id]"),
-        _row("10.5-3", "R", "R", "errors are not answered by errors [stanza-error-reply]"),
-        _row("10.6-1", "R", "R", "unknown content is passed on, or harms nothing [stanza-extension]"),
-        _row("10.7-1", "R", "-", "who gets a stanza: by what it is addressed to (RFC 6120 §10, RFC 6121 §8)"),
+        _row("10.5-3", "R", "R", "errors are not answered with errors [stanza-error-reply]"),
+        _row("10.6-1", "R", "R", "unknown content is passed on, or ignored [stanza-extension]"),
+        _row("10.7-1", "R", "-", "stanzas are delivered by their address (RFC 6120 §10, RFC 6121 §8)"),
     ),
     "Rosters": (
         _row("11-1", "R", "R", "the roster is read [roster-get]"),
@@ -151,7 +151,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         _row("13-1", "R", "R", "initial presence is broadcast, and contacts are probed [presence-probe]"),
         _row("13-2", "R", "-", "probes are answered by the rules"),
         _row("13-3", "R", "R", "updates and priority"),
-        _row("13-4", "R", "R", "unavailable, also when the connection just dies"),
+        _row("13-4", "R", "R", "unavailable, even if the connection just dies"),
         _row("13-5", "R", "R", "directed presence"),
     ),
     "Appendix: trust": (
