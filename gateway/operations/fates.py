@@ -1,11 +1,12 @@
-"""Fates: for each other domain, the streams that are open, and how the last one in each direction fared, since when.
+"""Fates: for each other domain, its open streams, and how the last one of each kind fared, and since when.
 
 History keeps attempts with their steps, and forgets them when it has no room. A fate is small, so there is room for all
 domains, and it is brought up to date when something happens: thousands of them can be counted at any time.
 
-A failure is not over because the other side accepts a stream again, if it had accepted the last one too and then ended
-it: the new stream has to last for a while. A name that nobody has proved says nothing about its domain: such a refusal
-is kept apart, and never makes a domain that is known look as if it failed.
+A domain that refuses one of ours may well accept the next, so each direction and each domain of ours has a fate of its
+own. A failure is not over because the other side accepts a stream again, if it had accepted the last one too and then
+ended it: the new stream has to last for a while. A name that nobody has proved says nothing about its domain: such a
+refusal is kept apart, and never makes a domain that is known look as if it failed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from gateway.notices.notices import Notice
 
 MOST_DOMAINS = 10_000
 MOST_STRANGERS = 1_000
+MOST_FATES = 8
+"""How many fates are kept for one domain: the latest, each of a direction and a domain of ours."""
 CALM_SECONDS = 60.0
 """How long a stream must last to count as working, after one that the other side ended with an error."""
 _MOST_LETTERS = 300
@@ -51,33 +54,33 @@ class EstablishedStream:
     proofs: Proofs | None
 
 
+FateKey = tuple[Direction, str]
+"""A direction, and the domain of ours that is at this end."""
+
+
 @dataclass(frozen=True, slots=True)
 class DomainFate:
-    """The fates of one domain: of streams to it, and of streams from it; `streams` are open, by number of attempt."""
+    """The fates of one domain, by direction and domain of ours; `streams` are open, by number of attempt."""
 
-    outgoing: Fate | None = None
-    incoming: Fate | None = None
+    fates: Mapping[FateKey, Fate] = field(default_factory=dict)
     is_known: bool = True  # it has proved itself, or we have tried to reach it
     streams: Mapping[int, EstablishedStream] = field(default_factory=dict)
 
     @property
     def has_failed(self) -> bool:
-        """Return whether there is a failure in either direction, over or not."""
-        return bool(
-            (self.outgoing is not None and self.outgoing.failures)
-            or (self.incoming is not None and self.incoming.failures)
-        )
+        """Return whether there is a failure, over or not."""
+        return any(each.failures for each in self.fates.values())
 
     def failing(self, now: float) -> Fate | None:
-        """Return the fate that fails, the outgoing one first."""
-        return next(
-            (each for each in (self.outgoing, self.incoming) if each is not None and each.is_failing(now)), None
-        )
+        """Return the fate that fails, an outgoing one first, and of several the latest."""
+        found = [
+            (way is Direction.OUT, each.when, each) for (way, _), each in self.fates.items() if each.is_failing(now)
+        ]
+        return max(found, key=lambda each: each[:2])[2] if found else None
 
     def latest(self) -> Fate | None:
         """Return the fate that was decided last."""
-        found = [each for each in (self.outgoing, self.incoming) if each is not None]
-        return max(found, key=lambda each: each.when, default=None)
+        return max(self.fates.values(), key=lambda each: each.when, default=None)
 
 
 class Fates:
@@ -144,34 +147,34 @@ class Fates:
         if not is_proved:
             if domain not in self._known:
                 fate = self._next(None, verdict, attempt.what_happened)
-                self._strangers.put(domain, DomainFate(incoming=fate, is_known=False), attempt.cause)
+                fates = {_key(attempt): fate}
+                self._strangers.put(domain, DomainFate(fates, is_known=False), attempt.cause)
             return
         if verdict is Verdict.ESTABLISHED:
             known = self._known.get(domain) or DomainFate()
             opened = {**known.streams, attempt.number: EstablishedStream(attempt.direction, attempt.proofs)}
             self._put(domain, replace(known, streams=opened))
-        before = self._before(domain, attempt.direction)
+        key = _key(attempt)
+        before = self._before(domain, key)
         if verdict is Verdict.ESTABLISHED and before is not None and before.is_ending and before.verdict.is_failure:
-            self._keep(domain, attempt.direction, replace(before, again=self._time_of_day()))
+            self._keep(domain, key, replace(before, again=self._time_of_day()))
         else:
-            self._keep(domain, attempt.direction, self._next(before, verdict, attempt.what_happened))
+            self._keep(domain, key, self._next(before, verdict, attempt.what_happened))
 
     def _ended(self, end: StreamEnded) -> None:
-        domain, direction = end.attempt.remote, end.attempt.direction
+        domain, key = end.attempt.remote, _key(end.attempt)
         if (known := self._known.get(domain)) is not None and end.attempt.number in known.streams:
             left = {number: each for number, each in known.streams.items() if number != end.attempt.number}
             self._put(domain, replace(known, streams=left))
-        before = self._before(domain, direction)
+        before = self._before(domain, key)
         if end.verdict.is_failure:
-            self._keep(domain, direction, replace(self._next(before, end.verdict, end.reason), is_ending=True))
+            self._keep(domain, key, replace(self._next(before, end.verdict, end.reason), is_ending=True))
         elif before is None or not before.is_failing(self._time_of_day()):
-            self._keep(domain, direction, self._next(before, end.verdict, end.reason))
+            self._keep(domain, key, self._next(before, end.verdict, end.reason))
 
-    def _before(self, domain: str, direction: Direction) -> Fate | None:
+    def _before(self, domain: str, key: FateKey) -> Fate | None:
         known = self._known.get(domain)
-        if known is None:
-            return None
-        return known.outgoing if direction is Direction.OUT else known.incoming
+        return known.fates.get(key) if known is not None else None
 
     def _next(self, before: Fate | None, verdict: Verdict, reason: str) -> Fate:
         now = self._time_of_day()
@@ -180,10 +183,10 @@ class Fates:
         failures = (before.failures if before is not None and goes_on else 0) + 1 if verdict.is_failure else 0
         return Fate(verdict=verdict, reason=reason[:_MOST_LETTERS], when=now, since=since, failures=failures)
 
-    def _keep(self, domain: str, direction: Direction, fate: Fate) -> None:
+    def _keep(self, domain: str, key: FateKey, fate: Fate) -> None:
         known = self._known.get(domain) or DomainFate()
-        is_out = direction is Direction.OUT
-        self._put(domain, replace(known, outgoing=fate) if is_out else replace(known, incoming=fate))
+        others = [item for item in known.fates.items() if item[0] != key]
+        self._put(domain, replace(known, fates=dict([*others, (key, fate)][-MOST_FATES:])))
 
     def _put(self, domain: str, fate: DomainFate) -> None:
         self._strangers.pop(domain)
@@ -191,3 +194,7 @@ class Fates:
         self._known.put(domain, fate, family(domain))
         (self._failed.add if fate.has_failed else self._failed.discard)(domain)
         (self._open.add if fate.streams else self._open.discard)(domain)
+
+
+def _key(attempt: Attempt) -> FateKey:
+    return attempt.direction, attempt.local

@@ -57,7 +57,9 @@ class TroubleChanged(Notice):
 
     @property
     def level(self) -> Level:
-        return Level.INFO if self.is_over else Level.ERROR
+        if self.is_over:
+            return Level.INFO
+        return Level.WARN if self.trouble.kind is TroubleKind.UNDELIVERED else Level.ERROR
 
     @property
     def sentence(self) -> str:

@@ -18,9 +18,11 @@ class Watched:
         self.fates = Fates(self.clock.seconds, domains=100, strangers=10)
         self._number = 0
 
-    def stream(self, verdict: Verdict = Verdict.ESTABLISHED, direction: Direction = Direction.OUT) -> AttemptLog:
+    def stream(
+        self, verdict: Verdict = Verdict.ESTABLISHED, direction: Direction = Direction.OUT, local: str = "im.test"
+    ) -> AttemptLog:
         self._number += 1
-        log = AttemptLog(self.fates.notice, self.clock.seconds, self._number, direction, remote="far.test")
+        log = AttemptLog(self.fates.notice, self.clock.seconds, self._number, direction, local=local, remote="far.test")
         log.end(verdict, "the reason")
         return log
 
@@ -70,8 +72,9 @@ def test_a_failed_attempt_is_over_with_the_next_established_stream(watched: Watc
     watched.stream(Verdict.NO_ANSWER)
     fate = watched.fates.of("far.test")
     assert fate is not None
-    assert fate.outgoing is not None
-    assert (fate.outgoing.since, fate.outgoing.when, fate.outgoing.failures) == (0, 50, 2)
+    failing = fate.failing(watched.clock.seconds())
+    assert failing is not None
+    assert (failing.since, failing.when, failing.failures) == (0, 50, 2)
     watched.stream()
     assert not watched.is_failing()
 
@@ -80,6 +83,15 @@ def test_their_stream_to_us_does_not_hide_that_ours_to_them_fails(watched: Watch
     watched.stream(Verdict.UNREACHABLE)
     watched.stream(direction=Direction.IN)
     assert watched.is_failing()
+
+
+def test_one_domain_of_ours_does_not_hide_that_another_one_is_refused(watched: Watched) -> None:
+    watched.stream(Verdict.PROOF_REFUSED, local="bridge.test")
+    watched.clock.advance(10)
+    watched.stream(local="im.test")
+    assert watched.is_failing()
+    watched.stream(local="bridge.test")
+    assert not watched.is_failing()
 
 
 def test_a_stranger_under_a_known_name_does_not_make_it_fail(watched: Watched) -> None:
