@@ -120,7 +120,7 @@ class Minutes:
         values = [kept[minute % DAY_MINUTES] if self.began <= minute <= now else 0 for minute in range(first, end)]
         return [put_together(values[at : at + step]) for at in range(0, len(values), step)]
 
-    def hour(self, domain: str, parts: int = 20) -> list[int]:
+    def hour(self, domain: str, parts: int = 12) -> list[int]:
         """Return the bytes that passed with a domain in the last hour, in equal parts, the oldest first."""
         hour = self._hours.get(domain)
         if hour is None:

@@ -66,7 +66,7 @@ class PeerStatus:
 
     `oldest` is how many seconds the oldest stanza has waited in the outbox, `failures` how often in a row it failed.
     Proofs, TLS version and days of the certificate are the weakest of all streams. `hour` has the bytes that passed in
-    twenty equal parts of the last hour.
+    twelve equal parts of the last hour.
     """
 
     domain: str
