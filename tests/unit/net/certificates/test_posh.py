@@ -58,6 +58,10 @@ def test_where_a_document_is() -> None:
         (document(), False),
         (document(*({"sha-256": sha256(OTHER)} for _ in range(64)), {"sha-256": sha256(SHOWN)}), False),
     ],
+    ids=[  # the same in every process, unlike the certificates
+        *("sha-256", "sha-512", "one of two", "the better digest is wrong", "an unknown digest beside a good one"),
+        *("an unknown digest", "another certificate", "no digests", "nothing", "behind too many others"),
+    ],
 )
 def test_which_documents_prove_the_certificate(data: bytes, proved: bool) -> None:
     attestation = judge_by_posh(DOMAIN, SHOWN.chain, read_posh(data), URL)
