@@ -131,7 +131,7 @@ class Gateway(MultiService):
 
     def connections(self) -> list[StreamProtocol]:
         """Return all connections, incoming ones first."""
-        known = [*self.reception.porter.connections, *outbound_connections(self.federation.streams)]
+        known = [*self.reception.connection_limits.connections, *outbound_connections(self.federation.streams)]
         return cast(list[StreamProtocol], known)  # doors and connectors make no others
 
     # -- steered -----------------------------------------------------------------------------------------------------

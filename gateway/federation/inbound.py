@@ -90,9 +90,9 @@ class InboundSession(ServerSession):
         self._lenders.unlend(self)
         if broken is not None:
             self._lenders.broken.expect(broken)
-        if self._ledger is not None and self._ledger.id is not None:
+        if self._managed is not None and self._managed.id is not None:
             left = self._resumables.closed if ending.closed else self._resumables.broke
-            left(self._ledger.id, self)
+            left(self._managed.id, self)
         self._tell_users(ending, resuming=broken is not None)
 
     def _pair_verified(self, verified: PairVerified) -> None:
@@ -104,11 +104,11 @@ class InboundSession(ServerSession):
     # -- stream management -------------------------------------------------------------------------------------------
 
     def _grant_management(self, order: GrantManagement) -> None:
-        ledger = self._manage(Acknowledgements())
-        ledger.counts = True
+        managed = self._manage(Acknowledgements())
+        managed.counts = True
         if order.resumable:
-            ledger.id = self._resumables.keep(self.facts.pair, ledger.acknowledgements, self)
-        self.connection.answer(ManagementGranted(id=ledger.id, seconds=KEPT_SECONDS))
+            managed.id = self._resumables.keep(self.facts.pair, managed.acknowledgements, self)
+        self.connection.answer(ManagementGranted(id=managed.id, seconds=KEPT_SECONDS))
         self._lenders.broken.forgotten(self.facts.pair)
 
     def _resume_stream(self, order: ResumeStream) -> None:

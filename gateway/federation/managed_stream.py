@@ -1,4 +1,4 @@
-"""Ledger: the stream management of one stream between servers (XEP-0198 §4), which counts, asks and answers.
+"""ManagedStream: the stream management of one stream between servers (XEP-0198 §4), which counts, asks and answers.
 
 An acknowledgement is requested behind the first batch, and again as soon as the previous one has come and something is
 still unacknowledged. At most one request is open, so the cost is one per round trip, no matter how much is sent. When
@@ -31,7 +31,7 @@ class _Unsafe:
         self.told: Deferred[None] = Deferred()
 
 
-class Ledger:
+class ManagedStream:
     """The stanzas sent and handled on one stream."""
 
     def __init__(

@@ -108,8 +108,8 @@ class OutboundSession(ServerSession):
         if self.facts.bidirectional:
             return super().stanzas_received(stanzas)
         self._tools.admission.drop(stanzas, self.facts)
-        if self._ledger is not None:
-            self._ledger.handled(len(stanzas))
+        if self._managed is not None:
+            self._managed.handled(len(stanzas))
         return None
 
     def lost(self, ending: Ending) -> None:
@@ -156,14 +156,14 @@ class OutboundSession(ServerSession):
         self._settle(self.pair)
 
     def _management_enabled(self, enabled: ManagementEnabled) -> None:
-        if self._ledger is not None:
-            self._ledger.counts = True
-            self._ledger.id = enabled.id
+        if self._managed is not None:
+            self._managed.counts = True
+            self._managed.id = enabled.id
 
     def _management_refused(self, _: ManagementRefused) -> None:
-        if self._ledger is not None:
-            self._ledger.close()
-            self._ledger = None
+        if self._managed is not None:
+            self._managed.close()
+            self._managed = None
 
     def _resumed(self, resumed: StreamResumed) -> None:
         if (broken := self._resuming) is not None:

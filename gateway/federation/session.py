@@ -1,8 +1,8 @@
 """ServerSession: the common part of inbound and outbound streams between servers.
 
 It reports the stream's events to the attempt record, holds the questions to an authoritative server that were sent on
-this stream, keeps the ledger of a managed stream, and is the channel for the routes that send on it. The table `_on` at
-the end says what happens for each event; subclasses add to it.
+this stream, counts what passes on a managed stream, and is the channel for the routes that send on it. The table `_on`
+at the end says what happens for each event; subclasses add to it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gateway.features.stream_management import (
 from gateway.federation.admission import Admission
 from gateway.federation.delivery import StreamEnd, by_pair
 from gateway.federation.life import TRANSITIONS, Life, Move
-from gateway.federation.managed_stream import Ledger
+from gateway.federation.managed_stream import ManagedStream
 from gateway.federation.rate_limit import Pace
 from gateway.federation.resumable_streams import BrokenStream
 from gateway.federation.verification import KeyQuestions
@@ -92,7 +92,7 @@ class ServerSession:
         self._dialback = dialback
         self._tools = tools
         self._questions = KeyQuestions()
-        self._ledger: Ledger | None = None
+        self._managed: ManagedStream | None = None
         self._pace: Pace | None = None
         self._users: dict[DomainPair, StreamUser] = {}
         self._told: dict[DomainPair, Callable[[Sequence[AddressedStanza]], None]] = {}  # of what is acknowledged
@@ -132,17 +132,17 @@ class ServerSession:
     @property
     def is_managed(self) -> bool:
         """Return whether stanzas that are sent are acknowledged (XEP-0198)."""
-        return self._ledger is not None
+        return self._managed is not None
 
     @property
     def was_resumed(self) -> bool:
         """Return whether it resumes a stream that broke."""
-        return self._ledger is not None and self._ledger.was_resumed
+        return self._managed is not None and self._managed.was_resumed
 
     def be_careful(self, count: int) -> None:
         """Send the next `count` stanzas one by one, to find out which of them makes the other side fail."""
-        if self._ledger is not None:
-            self._ledger.careful_for = count
+        if self._managed is not None:
+            self._managed.careful_for = count
 
     @property
     def largest(self) -> int | None:
@@ -153,22 +153,22 @@ class ServerSession:
     @property
     def has_room(self) -> bool:
         """As `Channel.has_room`; a stream that is being closed has none."""
-        return self.is_usable and self.connection.has_room and (self._ledger is None or self._ledger.has_room)
+        return self.is_usable and self.connection.has_room and (self._managed is None or self._managed.has_room)
 
     def room(self) -> Deferred[None] | None:
         """As `Channel.room`."""
         if not self.is_usable:
             return Deferred()  # stanzas waiting here take another stream when this one is gone
-        if self._ledger is not None and not self._ledger.has_room:
-            return self._ledger.room()
+        if self._managed is not None and not self._managed.has_room:
+            return self._managed.room()
         return self.connection.room()
 
     def send(self, batch: Sequence[AddressedStanza], data: bytes | None = None) -> None:
         """Write a batch; `data` are its bytes, if the caller has joined them already."""
         if data is None:
             data = b"".join([stanza.raw for stanza in batch])
-        if self._ledger is not None:
-            data = self._ledger.sending(batch, data)
+        if self._managed is not None:
+            data = self._managed.sending(batch, data)
         self.attempt.stanzas("went out")
         self.connection.write(data)
 
@@ -187,8 +187,8 @@ class ServerSession:
         self.attempt.stanzas("came in")
         handled, error = self._tools.admission.admit(stanzas, self.facts)
         room = self._tools.admission.flush()
-        if self._ledger is not None:
-            late = self._ledger.handled(handled, self._tools.unsafe())
+        if self._managed is not None:
+            late = self._managed.handled(handled, self._tools.unsafe())
             if late is not None:
                 late.addCallback(lambda _: self._acknowledge(None))
         if error is not None:
@@ -203,8 +203,8 @@ class ServerSession:
         self._move(Move.LOSE)
         self._questions.lost(ending.reason)
         self.narrator.lost(ending.reason)
-        if self._ledger is not None:
-            self._ledger.close()
+        if self._managed is not None:
+            self._managed.close()
 
     def _move(self, move: Move) -> None:
         self._life = after(TRANSITIONS, self._life, move)
@@ -213,28 +213,28 @@ class ServerSession:
 
     def _broken(self, ending: Ending) -> BrokenStream | None:
         """Return what can be resumed of this stream, if anything."""
-        ledger = self._ledger
-        if ledger is None or ledger.id is None or ending.closed or _is_blamed(ending) or not self._users:
+        managed = self._managed
+        if managed is None or managed.id is None or ending.closed or _is_blamed(ending) or not self._users:
             return None
-        if ledger.was_resumed and ledger.was_in_vain:
+        if managed.was_resumed and managed.was_in_vain:
             return None  # it would break over the same stanza again, at once
         routes = {pair: user.take_back for pair, user in self._users.items()}
         facts = self.facts
         is_ours = facts.role is Role.INITIATING
         return BrokenStream(
-            facts.pair, ledger.id, ledger.acknowledgements, routes, is_ours=is_ours, bidirectional=facts.bidirectional
+            facts.pair, managed.id, managed.acknowledgements, routes, is_ours=is_ours, bidirectional=facts.bidirectional
         )
 
     def _tell_users(self, ending: Ending, *, resuming: bool) -> None:
         """Tell every route that sent on this stream that it has ended."""
         users, self._users = self._users, {}
         self._told.clear()
-        ledger = self._ledger
-        was_in_vain, led_on = (ledger.was_in_vain, ledger.led_on) if ledger is not None else (False, False)
-        returned = [] if resuming or self._ledger is None else self._ledger.acknowledgements.take_back()
-        in_doubt = ledger.acknowledgements.unacknowledged() if resuming and ledger is not None else []
+        managed = self._managed
+        was_in_vain, led_on = (managed.was_in_vain, managed.led_on) if managed is not None else (False, False)
+        returned = [] if resuming or self._managed is None else self._managed.acknowledgements.take_back()
+        in_doubt = managed.acknowledgements.unacknowledged() if resuming and managed is not None else []
         blamed = returned.pop(0) if returned and _is_blamed(ending) else None
-        given_up = ledger is not None and ledger.has_given_up
+        given_up = managed is not None and managed.has_given_up
         end = StreamEnd(
             reason=self.narrator.last_error or ending.reason,
             cleanly=ending.closed_properly,
@@ -258,10 +258,10 @@ class ServerSession:
         acknowledgements: Acknowledgements[AddressedStanza],
         resumed: str | None = None,
         acknowledged_before: int = 0,
-    ) -> Ledger:
-        """Start a ledger, or continue that of a stream that is resumed by its id."""
+    ) -> ManagedStream:
+        """Start to count, or continue the counts of a stream that is resumed by its id."""
         silent = f"it acknowledged nothing for {self._tools.patience:g} s ([peers] stream_management)"
-        self._ledger = Ledger(
+        self._managed = ManagedStream(
             acknowledgements,
             self._tools.clock,
             self._tools.patience,
@@ -269,31 +269,31 @@ class ServerSession:
             acknowledged_before,
         )
         if resumed is not None:
-            self._ledger.id, self._ledger.counts, self._ledger.was_resumed = resumed, True, True
-        return self._ledger
+            self._managed.id, self._managed.counts, self._managed.was_resumed = resumed, True, True
+        return self._managed
 
     def _acknowledge(self, _: AcknowledgementRequested | None) -> None:
-        if self._ledger is not None and self.connection.stream.is_open:
-            self.connection.write(acknowledgement(self._ledger.asked()))
+        if self._managed is not None and self.connection.stream.is_open:
+            self.connection.write(acknowledgement(self._managed.asked()))
 
     def _acknowledge_last(self, _: LastAcknowledgement) -> None:
-        if self._ledger is not None:
-            self.connection.write(acknowledgement(self._ledger.acknowledgements.h))
+        if self._managed is not None:
+            self.connection.write(acknowledgement(self._managed.acknowledgements.h))
             self._move(Move.LAST_WORD)
 
     def _acknowledged(self, acknowledged: Acknowledged) -> None:
-        if self._ledger is None:
+        if self._managed is None:
             return
         try:
-            more = self._ledger.acknowledged(acknowledged.h)
+            more = self._managed.acknowledged(acknowledged.h)
         except StreamError as error:
             self.connection.close(error)
             return
         if more and self.connection.stream.is_open:
             self.connection.write(more)
-        if self._told and self._ledger.latest:
+        if self._told and self._managed.latest:
             for told in tuple(self._told.values()):
-                told(self._ledger.latest)
+                told(self._managed.latest)
 
     # -- other -------------------------------------------------------------------------------------------------------
 

@@ -118,7 +118,7 @@ def test_f_b_14_answers_that_are_not_read_over_a_socket_take_bounded_memory(tmp_
         before = resident()
         taken = await deferToThread(offer, connection)
         held = resident() - before
-        [stream] = gateway.reception.porter.connections
+        [stream] = gateway.reception.connection_limits.connections
         read = stream.bytes_in  # type: ignore[attr-defined]
         connection.close()
         await gateway.stopService()

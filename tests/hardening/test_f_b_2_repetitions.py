@@ -147,7 +147,7 @@ def test_f_b_2_repetitions_over_a_socket_leave_nothing_behind(tmp_path: Path) ->
         for times in (2_000, 10_000 + TIMES):
             await deferToThread(repeat, connection, REFUSED, times)
             sent += times * len(REFUSED)
-            [stream] = gateway.reception.porter.connections
+            [stream] = gateway.reception.connection_limits.connections
             while stream.bytes_in < sent:  # type: ignore[attr-defined]
                 await deferLater(running_reactor(), 0.02)
             gc.collect()

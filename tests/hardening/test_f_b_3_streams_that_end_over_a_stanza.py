@@ -145,15 +145,15 @@ def test_f_b_3_what_came_back_alone_twice_is_bounced_and_the_others_go_on(world_
 
 def test_f_b_3_a_careful_stream_takes_one_stanza_for_each_acknowledgement() -> None:
     world = Ledgers()
-    ledger = world.ledger
-    ledger.careful_for = 2
+    managed = world.managed
+    managed.careful_for = 2
     for count in (1, 2):
-        assert ledger.has_room
-        ledger.sending(stanzas(1), b"x")
-        assert not ledger.has_room
-        ledger.acknowledged(count)
-    ledger.sending(stanzas(5), b"x")
-    assert ledger.has_room
+        assert managed.has_room
+        managed.sending(stanzas(1), b"x")
+        assert not managed.has_room
+        managed.acknowledged(count)
+    managed.sending(stanzas(5), b"x")
+    assert managed.has_room
 
 
 def test_f_b_3_what_the_other_side_has_acknowledged_by_resuming_counts() -> None:

@@ -53,7 +53,7 @@ async def lead(folder: Folder, limits: str, names: int) -> tuple[int, int, bool]
         opening.addErrback(failed.append)
     look()
     await enough
-    result = (len(factory.came), len(failed), not gateway.reception.porter.objection("192.0.2.1"))  # type: ignore[attr-defined]
+    result = (len(factory.came), len(failed), not gateway.reception.connection_limits.objection("192.0.2.1"))  # type: ignore[attr-defined]
     for opening in openings:
         opening.cancel()
     await server.stop()

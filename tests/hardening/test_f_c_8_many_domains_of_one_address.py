@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.internet.threads import deferToThread
 
 from gateway.config import load
-from gateway.net.listen.connection_limits import Crowd, Places, Porter
+from gateway.net.listen.connection_limits import ConnectionLimits, Crowd, Places
 from gateway.service import build
 from gateway.xmpp.errors import StreamError
 from tests.support.configuration import Folder
@@ -26,16 +26,16 @@ class Guest:
 
 def test_f_c_8_proved_streams_count_apart() -> None:
     """Three hundred domains prove themselves from one address, and a hundred more may still try to."""
-    porter = Porter(Crowd(), Places(20_000), lambda _: None, lambda: 0.0)
+    connection_limits = ConnectionLimits(Crowd(), Places(20_000), lambda _: None, lambda: 0.0)
     for _ in range(300):
-        assert porter.objection(HOSTER) == ""
+        assert connection_limits.objection(HOSTER) == ""
         guest = Guest()
-        porter.entered(guest)
-        porter.established(guest)
+        connection_limits.entered(guest)
+        connection_limits.established(guest)
     for _ in range(100):
-        assert porter.objection(HOSTER) == ""
-        porter.entered(Guest())
-    assert "streams_per_address" in porter.objection(HOSTER)
+        assert connection_limits.objection(HOSTER) == ""
+        connection_limits.entered(Guest())
+    assert "streams_per_address" in connection_limits.objection(HOSTER)
 
 
 def hear(port: int) -> tuple[bytes, bytes]:

@@ -21,7 +21,7 @@ from twisted.internet.threads import deferToThread
 from benchmarks.load.streams import CLOSING_TAG, Credentials, Place, server_stream
 from gateway.config import load
 from gateway.net.connection.protocol import StreamProtocol
-from gateway.net.listen.connection_limits import Porter
+from gateway.net.listen.connection_limits import ConnectionLimits
 from gateway.service import build
 from tests.support.configuration import Folder
 from tests.support.reactor import run_in_reactor, running_reactor
@@ -107,9 +107,9 @@ def test_h_33_a_connection_that_is_lost_is_freed_at_once(tmp_path: Path, visit: 
         try:
             [(address, port)] = gateway.shared.endpoints.doors()[0].addresses
             place = Place(address=address, port=port, domain=DOMAIN)
-            connections = watch_the_door(gateway.reception.porter)
+            connections = watch_the_door(gateway.reception.connection_limits)
             (await deferToThread(visit, place, credentials)).close()
-            while not connections or gateway.reception.porter.connections:
+            while not connections or gateway.reception.connection_limits.connections:
                 await pause(0.01)
             await pause(0.05)
             return [each() for each in connections]
@@ -120,16 +120,16 @@ def test_h_33_a_connection_that_is_lost_is_freed_at_once(tmp_path: Path, visit: 
     assert left == [None]
 
 
-def watch_the_door(porter: Porter) -> list[ref[StreamProtocol]]:
+def watch_the_door(connection_limits: ConnectionLimits) -> list[ref[StreamProtocol]]:
     """Everybody who comes in from now on."""
     came: list[ref[StreamProtocol]] = []
-    let_in = porter.entered
+    let_in = connection_limits.entered
 
     def entered(connection: Any) -> None:
         came.append(ref(connection))
         let_in(connection)
 
-    porter.entered = entered  # type: ignore[method-assign]
+    connection_limits.entered = entered  # type: ignore[method-assign]
     return came
 
 

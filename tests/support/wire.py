@@ -18,7 +18,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from gateway.features.starttls import StartTLS
-from gateway.net.connection.idle_parsers import Slumber
+from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.stream.events import CloseTransport, Secured
 from gateway.stream.facts import Facts, Role, Terms
@@ -117,7 +117,7 @@ class Wire:
             timing=TIMING,
             direct_tls=direct_tls,
             watcher=self,
-            slumber=Slumber(self.clock),
+            idle_parsers=IdleParsers(self.clock),
         )
         self.transport.protocol = self.connection
         self.connection.makeConnection(self.transport)

@@ -25,7 +25,7 @@ class Sleeper(Protocol):
         """Release what is not needed, because nothing has happened for a while."""
 
 
-class Slumber:
+class IdleParsers:
     """Makes quiet connections rest."""
 
     def __init__(self, clock: IReactorTime, seconds: float = QUIET_SECONDS) -> None:

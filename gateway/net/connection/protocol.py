@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.foreign_protocols import other_language
 from gateway.net.connection.gathering import Gathering
-from gateway.net.connection.idle_parsers import Slumber
+from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.life import TRANSITIONS, Life, Move
 from gateway.net.connection.readable import Readable
 from gateway.net.connection.securing import Securing
@@ -89,7 +89,7 @@ class StreamProtocol(Protocol):
         timing: Timing,
         direct_tls: bool = False,
         watcher: Watcher | None = None,
-        slumber: Slumber | None = None,
+        idle_parsers: IdleParsers | None = None,
         witness: Witness | None = None,
     ) -> None:
         """`tls` makes OpenSSL's connection for this side and these facts; `clock` is an IReactorTime."""
@@ -108,7 +108,7 @@ class StreamProtocol(Protocol):
         self._securing = Securing(judge, tls, from_first_byte=direct_tls, witness=witness)
         self._layer: TLSLayer | None = None  # once TLS has started
         self._watcher = watcher
-        self._slumber = slumber
+        self._idle_parsers = idle_parsers
         self._is_resting = False
         self._readable = Readable()
         self._stall = StallWatch(self, clock, timing.stall)
@@ -189,8 +189,8 @@ class StreamProtocol(Protocol):
         self._stall.end()
         if self._watcher is not None:
             self._watcher.left(self)
-        if self._slumber is not None:
-            self._slumber.forget(self)
+        if self._idle_parsers is not None:
+            self._idle_parsers.forget(self)
         self._until_lost.release()
         session, self.session = self.session, None  # no reference cycles: everything is freed at once
         if session is not None:
@@ -317,7 +317,7 @@ class StreamProtocol(Protocol):
         self._watch_idleness()
         if self._watcher is not None:
             self._watcher.established(self)
-        if self._slumber is not None:
+        if self._idle_parsers is not None:
             self.rest()
 
     def _answer_and_end(self) -> None:
@@ -416,8 +416,8 @@ class StreamProtocol(Protocol):
 
     def _wake(self) -> None:
         self._is_resting = False
-        if self._slumber is not None:
-            self._slumber.awake(self)
+        if self._idle_parsers is not None:
+            self._idle_parsers.awake(self)
 
     # -- back-pressure -----------------------------------------------------------------------------------------------
 

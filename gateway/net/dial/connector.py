@@ -19,7 +19,7 @@ from gateway.federation.delivery import TOO_BUSY, DeliveryFailed, combined, fail
 from gateway.federation.outbound import OutboundSession, WhenGone
 from gateway.federation.resumable_streams import BrokenStream
 from gateway.net.certificates.judge import CertificateJudge
-from gateway.net.connection.idle_parsers import Slumber
+from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.net.dial.dialling import Build, Dialled, dial
 from gateway.net.dial.tries import AddressTry, TryEnding, at_last, at_once, is_definite, terms_at
@@ -164,7 +164,7 @@ class Connector:
         tools: StreamTools,
         budget: Budget,
         timing: Timing,
-        slumber: Slumber,
+        idle_parsers: IdleParsers,
         publish: Publish,
         numbers: Iterator[int],
         places: Places,
@@ -181,7 +181,7 @@ class Connector:
         self._tools = tools
         self._budget = budget
         self._timing = timing
-        self._slumber = slumber
+        self._idle_parsers = idle_parsers
         self._publish = publish
         self._numbers = numbers
         self._time_of_day = time_of_day(reactor)
@@ -338,7 +338,7 @@ class Connector:
             tls=lambda _: self._contexts.connecting(*facts.pair, direct=direct),
             timing=self._timing,
             direct_tls=direct,
-            slumber=self._slumber,
+            idle_parsers=self._idle_parsers,
             witness=self._witnesses.at_target(target.tlsa),
         )
 

@@ -130,7 +130,7 @@ class Underway:
             del self._opening[address]
 
 
-class Guest(Protocol):
+class LimitedConnection(Protocol):
     """A connection, as it is counted here."""
 
     @property
@@ -138,16 +138,16 @@ class Guest(Protocol):
     def dismiss(self, error: StreamError) -> None: ...
 
 
-class Porter:
+class ConnectionLimits:
     """Counts the connections on all ports together."""
 
     def __init__(self, crowd: Crowd, places: Places, publish: Publish, seconds: Callable[[], float]) -> None:
         self.crowd = crowd
-        self.connections: set[Guest] = set()
+        self.connections: set[LimitedConnection] = set()
         self.being_refused = 0  # connections on all ports that are being sent the reason for their refusal
         self.unproved = Unproved()
         self._places = places
-        self._addresses: dict[Guest, str] = {}
+        self._addresses: dict[LimitedConnection, str] = {}
         self._by_address: Counter[str] = Counter()
         self._arrivals = Rates()
         self._complaints = Complaints(publish)
@@ -174,7 +174,7 @@ class Porter:
         """Return whether one more refused connection may be sent a reason, instead of being closed silently."""
         return self.being_refused < min(MOST_REFUSALS, self._places.most // 8)
 
-    def entered(self, connection: Guest) -> None:
+    def entered(self, connection: LimitedConnection) -> None:
         """Admit a connection, or turn it away."""
         address = address_of(connection.peer_address)
         if len(self.unproved) >= self.crowd.unauthenticated:
@@ -185,11 +185,11 @@ class Porter:
         self.unproved.add(connection, address)
         self._by_address[address] += 1
 
-    def established(self, connection: Guest) -> None:
+    def established(self, connection: LimitedConnection) -> None:
         """Note that stanzas may pass on it."""
         self.unproved.remove(connection)
 
-    def left(self, connection: Guest) -> None:
+    def left(self, connection: LimitedConnection) -> None:
         """Note that a connection is gone."""
         if connection in self.connections:
             self._places.give_back()
@@ -214,8 +214,8 @@ class Unproved:
     """
 
     def __init__(self) -> None:
-        self._address_of: dict[Guest, str] = {}
-        self._at: dict[str, dict[Guest, None]] = {}  # in the order in which they came
+        self._address_of: dict[LimitedConnection, str] = {}
+        self._at: dict[str, dict[LimitedConnection, None]] = {}  # in the order in which they came
         self._crowds: dict[int, dict[str, None]] = {}  # by the number that an address has
         self._largest = 0
 
@@ -229,7 +229,7 @@ class Unproved:
         """Return how many there are of that address."""
         return len(self._at.get(address, ()))
 
-    def add(self, guest: Guest, address: str) -> None:
+    def add(self, guest: LimitedConnection, address: str) -> None:
         """Add one that has come from there."""
         self._address_of[guest] = address
         there = self._at.setdefault(address, {})
@@ -237,7 +237,7 @@ class Unproved:
         self._move(address, len(there) - 1, len(there))
         self._largest = max(self._largest, len(there))
 
-    def remove(self, guest: Guest) -> None:
+    def remove(self, guest: LimitedConnection) -> None:
         """Remove one that has proved something, or is gone; do nothing when it is not here."""
         address = self._address_of.pop(guest, None)
         if address is None:
@@ -250,7 +250,7 @@ class Unproved:
         if self._largest not in self._crowds:
             self._largest -= 1
 
-    def take_oldest_of_most_crowded(self) -> tuple[Guest, str]:
+    def take_oldest_of_most_crowded(self) -> tuple[LimitedConnection, str]:
         """Return the connection that must leave, and its address."""
         address = next(iter(self._crowds[self._largest]))
         oldest = next(iter(self._at[address]))

@@ -1,7 +1,7 @@
 """Doors: the factories of incoming streams, one for each kind of port.
 
-The Porter decides which connections come in. Each gets a stream with the door's profile, and a session. A connection
-that is turned away gets a stream error before it is closed, unless TLS would have to come first.
+The connection limits decide which connections come in. Each gets a stream with the door's profile, and a session. A
+connection that is turned away gets a stream error before it is closed, unless TLS would have to come first.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
 from gateway.net.certificates.judge import CertificateJudge
-from gateway.net.connection.idle_parsers import Slumber
+from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.protocol import StreamProtocol, Timing
-from gateway.net.listen.connection_limits import Porter
+from gateway.net.listen.connection_limits import ConnectionLimits
 from gateway.net.trust.witness import Witness
 from gateway.stream.budget import Budget
 from gateway.stream.facts import Facts, Role, Terms
@@ -53,12 +53,12 @@ class Refusal(Protocol):
 
     transport: ITCPTransport
 
-    def __init__(self, clock: IReactorTime, porter: Porter) -> None:
-        self._porter = porter
+    def __init__(self, clock: IReactorTime, connection_limits: ConnectionLimits) -> None:
+        self._connection_limits = connection_limits
         self._patience = Timer(clock)
 
     def connectionMade(self) -> None:
-        self._porter.being_refused += 1
+        self._connection_limits.being_refused += 1
         self.transport.write(NO_ROOM)
         # Unread bytes would make the system drop our error, so read until the other side ends.
         self.transport.loseWriteConnection()
@@ -68,7 +68,7 @@ class Refusal(Protocol):
         self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._porter.being_refused -= 1
+        self._connection_limits.being_refused -= 1
         self._patience.stop()
 
 
@@ -80,7 +80,7 @@ class Door(ServerFactory):
     def __init__(
         self,
         behind: Behind,
-        porter: Porter,
+        connection_limits: ConnectionLimits,
         *,
         direct_tls: bool,
         clock: IReactorTime,
@@ -88,23 +88,23 @@ class Door(ServerFactory):
         tools: StreamTools,
         budget: Budget,
         timing: Timing,
-        slumber: Slumber,
+        idle_parsers: IdleParsers,
     ) -> None:
         self._behind = behind
-        self._porter = porter
+        self._connection_limits = connection_limits
         self._direct_tls = direct_tls
         self._clock = clock
         self._judge = judge
         self._tools = tools
         self._budget = budget
         self._timing = timing
-        self._slumber = slumber
+        self._idle_parsers = idle_parsers
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         host = str(getattr(addr, "host", addr))
-        if self._porter.objection(host):
-            is_told = not self._direct_tls and self._porter.can_explain
-            return Refusal(self._clock, self._porter) if is_told else None
+        if self._connection_limits.objection(host):
+            is_told = not self._direct_tls and self._connection_limits.can_explain
+            return Refusal(self._clock, self._connection_limits) if is_told else None
         behind = self._behind
         facts = behind.profile.facts(role=Role.RECEIVING, terms=behind.terms())
         return StreamProtocol(
@@ -115,7 +115,7 @@ class Door(ServerFactory):
             tls=behind.tls,
             timing=self._timing,
             direct_tls=self._direct_tls,
-            watcher=self._porter,
-            slumber=self._slumber,
+            watcher=self._connection_limits,
+            idle_parsers=self._idle_parsers,
             witness=behind.witness,
         )

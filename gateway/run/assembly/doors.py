@@ -23,7 +23,7 @@ from gateway.federation.inbound import InboundSession
 from gateway.federation.resumption import Resumables
 from gateway.net.certificates.certificate_names import CLIENT
 from gateway.net.certificates.judge import CertificateJudge
-from gateway.net.listen.connection_limits import Crowd, Porter
+from gateway.net.listen.connection_limits import ConnectionLimits, Crowd
 from gateway.net.listen.doors import Behind, Door
 from gateway.net.listen.listening import Endpoints, Listening
 from gateway.notices.attempts.records import Kind
@@ -46,9 +46,9 @@ Accepting = Callable[[Facts], SSL.Connection]  # the TLS context for accepting a
 
 @dataclass(frozen=True, kw_only=True)
 class Reception:
-    """The porter, who counts what is let in, and the door behind each key of `[listen]` where streams come in."""
+    """The limits on connections, and the door behind each key of `[listen]` where streams come in."""
 
-    porter: Porter
+    connection_limits: ConnectionLimits
     doors: dict[str, Door]
 
 
@@ -61,14 +61,14 @@ def make_doors(
     people: People,
     federation: Federation,
 ) -> Reception:
-    """Make the porter, and one door for each key of `[listen]` where streams come in."""
+    """Make the limits, and one door for each key of `[listen]` where streams come in."""
     limits = shared.settings.limits
     crowd = Crowd(
         per_address=limits.streams_per_address,
         unauthenticated=limits.unauthenticated_streams,
         per_minute=limits.connections_per_minute,
     )
-    porter = Porter(crowd, shared.places, shared.board.publish, shared.reactor.seconds)
+    connection_limits = ConnectionLimits(crowd, shared.places, shared.board.publish, shared.reactor.seconds)
     tls = _accepting(trust)
     servers, relayed = _for_servers(shared, policies, routing, federation, tls)
     components, clients = _for_components(shared, routing, served, tls), _for_people(shared, trust, people)
@@ -80,7 +80,10 @@ def make_doors(
         "client": (clients, trust.client_judge, False),
         "client_tls": (clients, trust.client_judge, True),
     }
-    return Reception(porter=porter, doors={name: _door(shared, porter, *each) for name, each in behind.items()})
+    return Reception(
+        connection_limits=connection_limits,
+        doors={name: _door(shared, connection_limits, *each) for name, each in behind.items()},
+    )
 
 
 def open_doors(shared: Shared, factories: Factories) -> Endpoints:
@@ -90,17 +93,19 @@ def open_doors(shared: Shared, factories: Factories) -> Endpoints:
     return shared.endpoints
 
 
-def _door(shared: Shared, porter: Porter, behind: Behind, judge: CertificateJudge, direct_tls: bool) -> Door:
+def _door(
+    shared: Shared, connection_limits: ConnectionLimits, behind: Behind, judge: CertificateJudge, direct_tls: bool
+) -> Door:
     return Door(
         behind,
-        porter,
+        connection_limits,
         direct_tls=direct_tls,
         clock=shared.reactor,
         judge=judge,
         tools=shared.tools,
         budget=shared.budget,
         timing=shared.timing,
-        slumber=shared.slumber,
+        idle_parsers=shared.idle_parsers,
     )
 
 

@@ -139,7 +139,7 @@ def _connector(
         tools=shared.tools,
         budget=shared.budget,
         timing=shared.timing,
-        slumber=shared.slumber,
+        idle_parsers=shared.idle_parsers,
         publish=shared.board.publish,
         numbers=shared.numbers,
         places=shared.places,

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import count
 
 from gateway.config.settings import Settings
-from gateway.net.connection.idle_parsers import Slumber
+from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.protocol import Timing
 from gateway.net.listen.connection_limits import Places
 from gateway.net.listen.descriptors import room_for
@@ -45,7 +45,7 @@ class Shared:
     tools: StreamTools
     budget: Budget
     timing: Timing
-    slumber: Slumber
+    idle_parsers: IdleParsers
 
     @property
     def settings(self) -> Settings:
@@ -95,7 +95,7 @@ def share(settings: Settings, reactor: IReactor) -> Shared:
             stall=limits.stall_seconds,
             silence=limits.silence_seconds,
         ),
-        slumber=Slumber(reactor),
+        idle_parsers=IdleParsers(reactor),
     )
 
 

@@ -150,7 +150,7 @@ def test_who_has_not_said_yet_who_it_is_comes_under_the_new_terms(gateway: Gatew
         protocol: Any = gateway.factories["server"].buildProtocol(IPv4Address("TCP", "192.0.2.1", 40000))
         return protocol.stream.facts.terms  # type: ignore[no-any-return]
 
-    gateway.shared.reactor.advance(100)  # the porter lets nobody in at the very beginning of time
+    gateway.shared.reactor.advance(100)  # the limits let nobody in at the very beginning of time
     assert terms().require_tls
     folder.write(f"{CONFIGURATION}[peers.any]\nrequire_tls = false\nstanza_bytes = 20000\n")
     reload(gateway)

@@ -1,11 +1,11 @@
-"""Slumber: connections on which nothing comes rest."""
+"""IdleParsers: connections on which nothing comes rest."""
 
 from __future__ import annotations
 
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.net.connection.idle_parsers import Slumber
+from gateway.net.connection.idle_parsers import IdleParsers
 
 
 class Sleeper:
@@ -29,20 +29,20 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def slumber(clock: Clock) -> Slumber:
-    return Slumber(clock, 2)
+def idle_parsers(clock: Clock) -> IdleParsers:
+    return IdleParsers(clock, 2)
 
 
-def test_a_quiet_connection_rests_once(clock: Clock, slumber: Slumber) -> None:
+def test_a_quiet_connection_rests_once(clock: Clock, idle_parsers: IdleParsers) -> None:
     quiet = Sleeper(clock)
-    slumber.awake(quiet)
+    idle_parsers.awake(quiet)
     clock.pump([1.0] * 10)
     assert quiet.rested == [2]
 
 
-def test_a_busy_connection_stays_awake_until_it_is_quiet(clock: Clock, slumber: Slumber) -> None:
+def test_a_busy_connection_stays_awake_until_it_is_quiet(clock: Clock, idle_parsers: IdleParsers) -> None:
     busy = Sleeper(clock)
-    slumber.awake(busy)
+    idle_parsers.awake(busy)
     for _ in range(6):
         clock.advance(1)
         busy.act()
@@ -51,21 +51,21 @@ def test_a_busy_connection_stays_awake_until_it_is_quiet(clock: Clock, slumber: 
     assert busy.rested == [8]
 
 
-def test_who_is_gone_is_not_looked_at(clock: Clock, slumber: Slumber) -> None:
+def test_who_is_gone_is_not_looked_at(clock: Clock, idle_parsers: IdleParsers) -> None:
     gone = Sleeper(clock)
-    slumber.awake(gone)
-    slumber.forget(gone)
+    idle_parsers.awake(gone)
+    idle_parsers.forget(gone)
     assert clock.getDelayedCalls() == []
     clock.advance(2)
     assert gone.rested == []
 
 
-def test_nothing_is_timed_while_all_rest(clock: Clock, slumber: Slumber) -> None:
+def test_nothing_is_timed_while_all_rest(clock: Clock, idle_parsers: IdleParsers) -> None:
     first, second = Sleeper(clock), Sleeper(clock)
-    slumber.awake(first)
-    slumber.awake(second)
+    idle_parsers.awake(first)
+    idle_parsers.awake(second)
     assert len(clock.getDelayedCalls()) == 1
     clock.advance(2)
     assert clock.getDelayedCalls() == []
-    slumber.awake(first)
+    idle_parsers.awake(first)
     assert len(clock.getDelayedCalls()) == 1

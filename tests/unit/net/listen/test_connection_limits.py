@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.bounds.tables import neighbourhood
-from gateway.net.listen.connection_limits import Crowd, Places, Porter, TurnedAway, Unproved
+from gateway.net.listen.connection_limits import ConnectionLimits, Crowd, Places, TurnedAway, Unproved
 from gateway.notices.notices import Notice
 from gateway.xmpp.errors import StreamError
 
@@ -31,16 +31,16 @@ class LimitsHarness:
         self.now = 1000.0
         self.told: list[Notice] = []
         self.places = Places(streams)
-        self.porter = Porter(Crowd(**crowd), self.places, self.told.append, lambda: self.now)  # type: ignore[arg-type]
+        self.connection_limits = ConnectionLimits(Crowd(**crowd), self.places, self.told.append, lambda: self.now)  # type: ignore[arg-type]
 
     def come(self, host: str, *, proved: bool = False) -> Guest | None:
         """Somebody connects; None when he is turned away."""
-        if self.porter.objection(host):
+        if self.connection_limits.objection(host):
             return None
         guest = Guest(f"[{host}]:40000" if ":" in host else f"{host}:40000")
-        self.porter.entered(guest)
+        self.connection_limits.entered(guest)
         if proved:
-            self.porter.established(guest)
+            self.connection_limits.established(guest)
         return guest
 
     def sentences(self) -> list[str]:
@@ -59,7 +59,7 @@ def test_streams_that_we_open_take_places_too() -> None:
     guest = harness.come("192.0.2.1")
     assert guest is not None
     assert harness.come("192.0.2.2") is None
-    harness.porter.left(guest)
+    harness.connection_limits.left(guest)
     assert harness.come("192.0.2.2") is not None
     assert harness.places.taken == 2
 
@@ -74,8 +74,8 @@ def test_who_leaves_makes_room() -> None:
     harness = LimitsHarness(per_address=1)
     guest = harness.come("192.0.2.1")
     assert guest is not None
-    harness.porter.left(guest)
-    harness.porter.left(guest)
+    harness.connection_limits.left(guest)
+    harness.connection_limits.left(guest)
     assert harness.come("192.0.2.1") is not None
 
 
@@ -117,7 +117,7 @@ def test_a_tight_loop_of_reconnecting_is_held_to_a_rate() -> None:
         guest = harness.come("192.0.2.1")
         if guest is not None:
             let_in += 1
-            harness.porter.left(guest)
+            harness.connection_limits.left(guest)
     assert 60 <= let_in <= 60 + 15
     assert harness.come("192.0.2.2") is not None
 
