@@ -77,7 +77,8 @@ profile: $(TESTED)
 # RESULTS names those of a run that has been: `make test features RESULTS=build/tests.xml` runs every test once.
 features: $(TESTED) peers
 	$(if $(RESULTS),,-XMPP_GATEWAY_INTEROP=require \
-		$(BIN)/python -m pytest $(SPREAD) --junit-xml=build/features.xml tests/features)
+		$(BIN)/python -m pytest $(SPREAD) --junit-xml=build/features.xml tests/features \
+		$$($(BIN)/python -m tests.features.rows))
 	$(BIN)/python -m tests.features $(or $(RESULTS),build/features.xml)
 
 docs: $(TESTED)

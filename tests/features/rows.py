@@ -1,5 +1,7 @@
 """The rows of the feature set (draft-saintandre-xmpp-feature-set-01), and what became of them, in our own words.
 
+`python -m tests.features.rows` prints the files of tests outside this folder that prove a row.
+
 Our copy of the draft ends after 10.2-1. The rows behind it are those of the documents that the draft became: RFC 6120
 §15 and RFC 6121 §14, whose names of features stand in brackets.
 """
@@ -173,3 +175,12 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
 }
 
 ROWS = tuple(row for rows in SECTIONS.values() for row in rows)
+
+
+def files_elsewhere() -> list[str]:
+    """Return the files of tests that prove rows of the appendix."""
+    return sorted({row.tests for row in ROWS if row.tests})
+
+
+if __name__ == "__main__":
+    print(*files_elsewhere())

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from xml.etree import ElementTree
 
-from tests.features.rows import ROWS, SECTIONS, Row
+from tests.features.rows import ROWS, SECTIONS, Row, files_elsewhere
 
 SERVER, CLIENT = "server", "client"
 FOLDERS = {SERVER: "tests/features", CLIENT: "tests/features/client"}
@@ -53,7 +53,7 @@ Tallies = Mapping[str, Tally]
 
 def tallies(junit: str) -> Tallies:
     """Count how the tests of each file that proves a row went, in results as `--junit-xml` writes them."""
-    elsewhere = {row.tests for row in ROWS if row.tests}
+    elsewhere = files_elsewhere()
     counted: dict[str, Tally] = defaultdict(Tally)
     for case in ElementTree.fromstring(junit).iter("testcase"):
         file = _file(case.get("classname") or case.get("name") or "")

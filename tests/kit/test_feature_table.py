@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.features.rows import ROWS, Row
+from tests.features.rows import ROWS, Row, files_elsewhere
 from tests.features.table import CLIENT, SERVER, Tally, Verdict, files_of, holding, tallies, verdict, write
 from tests.features.test_2_2_1 import ONLY_PRECIS, SPELLINGS
 
@@ -83,3 +83,17 @@ def test_ids_are_unique_and_levels_known() -> None:
 def test_every_file_of_tests_carries_the_id_of_a_row() -> None:
     known = {row.file for row in ROWS}
     assert {file.name for file in FEATURES.rglob("test_*.py")} <= known
+
+
+def test_the_tests_of_the_appendix_are_there_and_run_with_make_features() -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "tests.features.rows"],
+        cwd=FEATURES.parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    files = printed.stdout.split()
+    assert files == files_elsewhere()
+    assert all((FEATURES.parents[1] / file).is_file() for file in files)
+    assert "tests.features.rows" in (FEATURES.parents[1] / "Makefile").read_text()
