@@ -171,6 +171,9 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         _further("14-4", "keys of other domains are remembered, and may be pinned", "tests/interop/test_keys.py"),
         _further("14-5", "revocation lists are fetched; open streams are closed", "tests/interop/test_revocation.py"),
         _further("14-6", "POSH, outward and inward (RFC 7711)", "tests/interop/test_posh.py"),
+        _further(
+            "14-7", "stapled OCSP is read; must-staple is honoured", "tests/unit/net/certificates/test_stapling.py"
+        ),
     ),
 }
 

@@ -34,6 +34,7 @@ from gateway.net.certificates.certificate_paths import (
     find_path,
 )
 from gateway.net.certificates.revocation import FetchedLists
+from gateway.net.certificates.stapling import Staple, must_staple, read_staple
 from gateway.net.certificates.trust import TrustStore, extension_of, name_of
 from gateway.stream.facts import Means
 from gateway.xmpp.addresses import Domain
@@ -73,6 +74,7 @@ class CertificateVerdict:
     issuer: str = ""
     service: str = SERVER  # the service that the certificate must be for, if a name in it is limited to one
     attestations: tuple[Attestation, ...] = ()
+    must_staple: bool = False  # the certificate promises a stapled OCSP answer
     unchecked: str = ""  # which revocation list, of those that the certificates name, is not at hand
 
     @property
@@ -160,8 +162,35 @@ class CertificateJudge:
         self._warned: set[str] = set()
         self._remembered: Bounded[tuple[bytes, ...], _Remembered] = Bounded(capacity)
 
-    def judge(self, chain: Sequence[x509.Certificate], moment: datetime) -> CertificateVerdict:
-        """Return the verdict on a chain as presented: the peer's certificate first, then others that may help."""
+    def judge(
+        self, chain: Sequence[x509.Certificate], moment: datetime, staple: bytes | None = None
+    ) -> CertificateVerdict:
+        """Return the verdict on a chain as presented: the peer's certificate first, then others that may help.
+
+        `staple` is the OCSP answer that a server has stapled, empty if it has none; None where none can be.
+        """
+        verdict = self._judge(chain, moment)
+        if not verdict.valid or not (staple or (verdict.must_staple and staple is not None)):
+            return verdict
+        return self._stapled(verdict, chain, moment, staple)
+
+    def _stapled(
+        self, verdict: CertificateVerdict, chain: Sequence[x509.Certificate], moment: datetime, staple: bytes
+    ) -> CertificateVerdict:
+        """Return the verdict as what was stapled in the handshake changes it."""
+        leaf = chain[0]
+        issuers = [each for each in (*chain[1:], *self.trust.called(leaf.issuer)) if each.subject == leaf.issuer]
+        status, since = read_staple(staple, leaf, issuers, moment)
+        if status is Staple.REVOKED:
+            when = f" on {since:%Y-%m-%d}" if since is not None else ""
+            problem = f"the certificate was revoked{when} by {name_of(leaf.issuer)} (stapled OCSP)"
+            return replace(verdict, reason=Reason.REVOKED, problem=problem)
+        if verdict.must_staple and status is not Staple.GOOD:
+            problem = "the certificate promises a stapled OCSP answer (must-staple), and there is none that can be used"
+            return replace(verdict, reason=Reason.UNACCEPTABLE, problem=problem)
+        return verdict
+
+    def _judge(self, chain: Sequence[x509.Certificate], moment: datetime) -> CertificateVerdict:
         if not chain:
             return NO_CERTIFICATE
         generation = b"%s%d" % (self.trust.generation, self.lists.generation)
@@ -217,7 +246,7 @@ def _decide(
     except UNREADABLE as error:
         return unreadable(error), chain
     verdict = _verdict(leaf, Reason.TRUSTED, "", believed)
-    return replace(verdict, unchecked=lists.unchecked(path, moment)), path
+    return replace(verdict, unchecked=lists.unchecked(path, moment), must_staple=must_staple(leaf)), path
 
 
 def _verdict(leaf: x509.Certificate, reason: Reason, problem: str, names: CertificateNames) -> CertificateVerdict:

@@ -42,6 +42,16 @@ class TLSRules:
     ciphers: str | None = None
 
 
+class ConnectionData:
+    """The context of one OpenSSL connection, and the OCSP answer that a server has stapled."""
+
+    __slots__ = ("context", "staple")
+
+    def __init__(self, context: SSL.Context) -> None:
+        self.context = context
+        self.staple: bytes | None = None
+
+
 class NoCommonProtocol(SSL.Error):
     """The client offers protocols by ALPN, and ours is not among them."""
 
@@ -102,6 +112,7 @@ class TLSContexts:
 
     def _connect(self, identity: Identity | None, peer: Domain, direct: bool, service: str) -> SSL.Connection:
         connection = _connection(self._context(_CONNECTING, identity))
+        connection.request_ocsp()
         if not _is_ip_address(peer):  # RFC 6066 §3: no literal addresses in SNI
             connection.set_tlsext_host_name(to_ascii(peer).encode("ascii"))
         if direct:
@@ -148,6 +159,8 @@ def _make_context(rules: TLSRules, side: _Side, identity: Identity | None) -> SS
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # an idle stream holds no buffers of 2 x 16 KiB
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_session_id(b"xmpp-gateway")
+    if not side.service:
+        context.set_ocsp_client_callback(_keep_staple)
     if side.service:
         context.set_alpn_select_callback(partial(_select_protocol, side.service.encode("ascii")))
         # Only the accepting side must request a certificate; CertificateJudge verifies it later.
@@ -169,6 +182,12 @@ def _apply(rules: TLSRules, context: SSL.Context) -> None:
         raise ConfigError("ciphers", f"OpenSSL finds no cipher of TLS 1.2 in {shown(ciphers)!r}") from error
 
 
+def _keep_staple(connection: SSL.Connection, staple: bytes, _data: object) -> bool:
+    """Remember what the server has stapled; it is judged with its certificate."""
+    connection.get_app_data().staple = staple
+    return True
+
+
 def _judged_later(_connection: object, _certificate: object, _error: int, _depth: int, _preverified: int) -> bool:
     return True
 
@@ -182,7 +201,7 @@ def _select_protocol(ours: bytes, _connection: SSL.Connection, offered: list[byt
 def _connection(context: SSL.Context) -> SSL.Connection:
     connection = SSL.Connection(context, None)
     # SNI may replace the context in a callback of the first one, which must stay alive.
-    connection.set_app_data(context)
+    connection.set_app_data(ConnectionData(context))
     return connection
 
 

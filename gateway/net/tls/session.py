@@ -17,6 +17,7 @@ from OpenSSL.SSL import TLS1_3_VERSION, Connection
 
 from gateway.net.certificates.certificate_paths import UNREADABLE
 from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict, unreadable
+from gateway.net.tls.contexts import ConnectionData
 from gateway.stream.events import Secured
 from gateway.stream.facts import TLSFacts
 
@@ -80,7 +81,8 @@ def judge_peer(judge: CertificateJudge, transport: object, moment: datetime) -> 
         chain = peer_chain(transport)
     except UNREADABLE as error:
         return unreadable(error)
-    return judge.judge(chain, moment)
+    data = _connection(transport).get_app_data()
+    return judge.judge(chain, moment, data.staple if isinstance(data, ConnectionData) else None)
 
 
 def channel_bindings(transport: object, *, accepted: bool) -> dict[str, bytes]:

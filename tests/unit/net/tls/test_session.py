@@ -7,13 +7,18 @@ from hashlib import sha256
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 from OpenSSL import SSL
 
-from gateway.net.tls.session import channel_bindings, describe_tls, server_end_point, tls_exporter
+from gateway.net.certificates.certificate_paths import Reason
+from gateway.net.certificates.judge import CertificateJudge
+from gateway.net.certificates.own_certificates import show
+from gateway.net.tls.session import channel_bindings, describe_tls, judge_peer, server_end_point, tls_exporter
 from gateway.xmpp.addresses import prepare_domain
-from tests.support.ca import NOW, authority, rsa_key, weakly_signed
+from tests.support.ca import NOW, authority, rsa_key, trusting, weakly_signed
 from tests.support.throwaway_ca import Authority
-from tests.support.tls import Secured, connect, contexts
+from tests.support.tls import Secured, connect, contexts, identity
+from tests.unit.net.certificates.test_stapling import PROMISING, answer
 
 OURS, PEER = prepare_domain("ours.test"), prepare_domain("peer.test")
 
@@ -77,3 +82,31 @@ def test_both_sides_find_the_same_channel_bindings(newest: int, kinds: list[str]
     ours = channel_bindings(server, accepted=True)
     assert list(ours) == kinds
     assert channel_bindings(client, accepted=False) == ours
+
+
+@pytest.mark.parametrize("newest", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
+@pytest.mark.parametrize("status", [None, ocsp.OCSPCertStatus.GOOD, ocsp.OCSPCertStatus.REVOKED])
+def test_what_a_server_staples_is_judged_with_its_certificate(newest: int, status: ocsp.OCSPCertStatus | None) -> None:
+    issued = authority().issue("peer.test")
+    staple = b"" if status is None else answer(issued, status)
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_max_proto_version(newest)
+    show(identity(issued), context)
+    context.set_ocsp_server_callback(lambda connection, data: staple)
+    stapling = SSL.Connection(context, None)
+    stapling.set_accept_state()
+    client, server = connect(contexts().connecting(OURS, PEER, direct=False), stapling)
+    judge = CertificateJudge(trusting(authority()))
+    assert judge_peer(judge, client, NOW).is_revoked is (status is ocsp.OCSPCertStatus.REVOKED)
+    assert judge_peer(judge, server, NOW).reason is Reason.ABSENT
+
+
+@pytest.mark.parametrize("newest", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
+def test_a_server_that_staples_nothing_breaks_what_its_certificate_promises(newest: int) -> None:
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_max_proto_version(newest)
+    show(identity(PROMISING), context)
+    server = SSL.Connection(context, None)
+    server.set_accept_state()
+    client, _ = connect(contexts().connecting(OURS, PEER, direct=False), server)
+    assert judge_peer(CertificateJudge(trusting(authority())), client, NOW).reason is Reason.UNACCEPTABLE
