@@ -132,14 +132,15 @@ def test_a_selected_text_stays_selected_while_the_page_goes_on(overview: Chrome)
     assert overview.execute_script("return getSelection().toString()") == selected
 
 
-def test_everything_can_be_reached_by_keyboard(overview: Chrome) -> None:
+def test_everything_can_be_reached_by_keyboard(overview: Chrome, served: Served) -> None:
+    opened(overview, f"{served.page}#?order=name")  # an order in which no row overtakes another meanwhile
     overview.execute_script("document.activeElement.blur()")
     seen = []
     for _ in range(80):
         ActionChains(overview).send_keys(Keys.TAB).perform()
         name, href = overview.execute_script(FOCUSED)
         seen.append(name)
-        if href and href.startswith("#?page=2"):
+        if href and "page=2" in href:
             break
     assert seen[0] == "skip"
     assert "search" in seen

@@ -102,7 +102,10 @@ function draw() {
     domain: () => domainPage(data, view.query.domain),
     ours: () => oursPage(data, view.query, to),
   };
+  const focused = document.activeElement;
   show(main, ...parts[view.name]());
+  // A row that changes its place in the order keeps the focus.
+  if (focused !== document.activeElement && focused?.isConnected) focused.focus({ preventScroll: true });
   if (view.name === "overview" && width !== mapWidth()) {
     width = mapWidth(); // of the place that there is now
     show(main, ...parts[view.name]());
