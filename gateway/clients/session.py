@@ -228,9 +228,9 @@ class ClientSession:
         self._answer(ManagementGranted(id=resumptions.grant(client), seconds=resumptions.seconds))
 
     def _resume(self, order: ResumeStream) -> None:
-        """Resume once everything received on the broken stream is done, so that `h` is known."""
+        """Resume once everything received on the broken stream is done and safe, so that `h` is known."""
         client = self._resumable(order.id)
-        wait = client.cleared() if client is not None else None
+        wait = self._until_safe(client) if client is not None else None
         if wait is None:
             self._decide(order)
         else:
