@@ -41,6 +41,7 @@ Assembly
     tap               the twistd plugin
     commands          the command line
     demo              what `make run` shows
+    testing           a kit for the tests of services in Python
 
 Bytes arrive at `net.connection.protocol` and become events in `stream.stream`; stanzas pass `routing.policy` and reach
 `routing.router`, which hands each to the one route that owns its domain. docs/ARCHITECTURE.md follows one stanza.

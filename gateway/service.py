@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredLock
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.python.failure import Failure
 
@@ -18,6 +18,7 @@ from gateway.components.route import ComponentRoute
 from gateway.config.settings import PeerSettings, Settings
 from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
+from gateway.handlers.route import HandlerRoute
 from gateway.net.connection.protocol import StreamProtocol
 from gateway.net.listen.listening import NotOpened
 from gateway.notices.attempts.known_keys import KnownKeys
@@ -70,6 +71,8 @@ class Gateway(MultiService):
         filters = self.filters = Filters(shared, routing, store=lambda: people.store)
         federation = self.federation = federate(shared, trust, policies, routing, self._revoked)
         self.reception = make_doors(shared, trust, policies, routing, served, people, federation)
+        self._one_reload = DeferredLock()
+        self._reloads: set[Deferred[Any]] = set()
         self.refused_reload = ""  # why the last reload was refused, until one succeeds
         observation = observe(
             shared, trust, routing, served, people, federation, filters, self.connections, lambda: self.refused_reload
@@ -93,10 +96,27 @@ class Gateway(MultiService):
     def startService(self) -> None:
         self._start(super().startService)
         for service in self.served.handlers.values():
-            self._start(service.start)  # only when everything that a handler may send to is there
+            self._start_handlers(service)  # only when everything that a handler may send to is there
         doors = ", ".join(f"{door} {endpoint}" for door, endpoint in self.shared.settings.listen.opened())
         names = ", ".join(self.shared.settings.domains)
         self._remark(f"answering for {names}; ports: {doors or 'none'}")
+
+    def _start_handlers(self, route: HandlerRoute) -> None:
+        """Start the handlers of a domain; the gateway does not start if they fail at once.
+
+        If they fail later, the operator sees why, and the other domains go on.
+        """
+        failed: list[Failure] = []
+        started = route.start()
+        started.addErrback(failed.append)
+        if failed:
+            self._start(failed[0].raiseException)
+        started.addCallback(lambda _: self._failed_later(failed))
+
+    def _failed_later(self, failed: list[Failure]) -> None:
+        for failure in failed:
+            if not failure.check(CancelledError):  # it was stopped before it had started
+                self._remark(f"{failure.getErrorMessage()}; reload to retry", Level.ERROR)
 
     def _start(self, start: Callable[[], None]) -> None:
         """Log the reason why the service cannot start, and stop."""
@@ -117,8 +137,10 @@ class Gateway(MultiService):
         waiting = sum(route.in_memory for route in self.routing.routes)
         streams = counted(len(self.connections()), "stream")
         self._remark(f"stopping: {streams} to close, {counted(waiting, 'stanza')} to return to the senders")
-        for service in self.served.handlers.values():
-            service.stop()  # while the last stanzas of the handlers can still be sent
+        for reload in list(self._reloads):
+            reload.cancel()  # it may be waiting for a service that starts or stops slowly
+        ends = [route.stop() for route in list(self.served.handlers.values())]
+        await DeferredList(ends)  # while the last stanzas of the handlers can still be sent
         self.routing.routes.leave()
         self._review.stop()
         await MultiService.stopService(self)
@@ -183,6 +205,7 @@ class Gateway(MultiService):
         supervised = self.operating.supervised
 
         def done(result: Any) -> Any:
+            self._reloads.discard(one)
             refused = isinstance(result, Failure)
             why = "; ".join(result.getErrorMessage().splitlines()) if refused else ""
             self.refused_reload = why.removeprefix("nothing has changed: ")
@@ -190,7 +213,9 @@ class Gateway(MultiService):
             return result
 
         supervised.reloading()
-        return Deferred.fromCoroutine(self._new_reload().run()).addBoth(done)
+        one: Deferred[dict[str, Any]] = self._one_reload.run(lambda: Deferred.fromCoroutine(self._new_reload().run()))
+        self._reloads.add(one)
+        return one.addBoth(done)
 
     def _revoked(self) -> None:
         """Check the open streams soon, as a revocation list has come: more may come with it."""

@@ -2,25 +2,31 @@
 
 The handlers are asked in order, until one does not decline. If all decline, the answer is `service-unavailable`; an
 exception becomes `internal-server-error` and a traceback in the log; an answer may come later. A request that nobody
-answers in time, or before the route is stopped, is answered with an error; a later answer is dropped. The stanzas to
-and from handlers are reported as those of streams are: by the batch.
+answers in time, or before the route is stopped, is answered with an error, as is any stanza on which a handler works
+too long; the work is cancelled, and a later answer is dropped. The stanzas to and from handlers are reported as those
+of streams are: by the batch.
 
-A route is made, started and stopped. Handlers that send on their own initiative are attached by `start`, when
-everything around them is ready, and may send until they are detached by `stop`.
+A route is made, started and stopped (see `life`). Services are started, and handlers that send on their own initiative
+attached, when everything around them is ready; they may send until they have been stopped. While they do not run, the
+senders of stanzas get an error that tells them to try again later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from secrets import token_urlsafe
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.bounds.tables import Bounded, family
+from gateway.handlers.context import Outlet, ServiceContext
+from gateway.handlers.life import TRANSITIONS, Life, Move
+from gateway.handlers.open_work import Begun, OpenWork
 from gateway.notices.notices import Publish, StanzasPassed
 from gateway.routing.interfaces import (
     Answer,
@@ -31,9 +37,9 @@ from gateway.routing.interfaces import (
     ILocalHandler,
     IRoute,
     IRouter,
+    IService,
     Refused,
 )
-from gateway.routing.requests import RequestKey
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import ConfigError, Misuse, StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import AddressedStanza, Stanza
@@ -42,11 +48,14 @@ VIA = "handler"
 _NOT_SERVED = StanzaError(StanzaCondition.SERVICE_UNAVAILABLE)
 _BROKEN = StanzaError(StanzaCondition.INTERNAL_SERVER_ERROR)
 _TOO_SLOW = StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, "the service did not answer in time")
+_NOT_RUNNING = StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, "the service is not running at the moment")
 _STOPPED = StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, "the service was stopped")
 
+START_SECONDS = 10.0
+STOP_SECONDS = 2.0  # within the time that a shutdown may take
 ANSWER_SECONDS = 60.0
 MOST_OPEN = 10_000
-"""Requests to one domain that wait for an answer; beyond it, the oldest of the domain that asks most is given up."""
+"""Stanzas to one domain that wait for an answer; beyond it, the oldest of the domain that sends most is given up."""
 
 
 @implementer(IRoute)
@@ -62,6 +71,8 @@ class HandlerRoute:
         router: IRouter,
         publish: Publish,
         clock: IReactorTime,
+        *,
+        new_id: Callable[[], str] = partial(token_urlsafe, 12),
     ) -> None:
         self.domain = domain
         self.handlers = tuple(handlers)
@@ -71,56 +82,125 @@ class HandlerRoute:
         self._said: list[Stanza] = []
         self._is_delivering = False
         self._clock = clock
-        self._attached: list[ILocalHandler] = []
-        self._may_send = False
-        # Open requests, and when they are given up. One that makes room for another is answered, so there is one place
-        # more.
-        self._open: Bounded[RequestKey, tuple[float, AddressedStanza]] = Bounded(MOST_OPEN + 1)
+        self._new_id = new_id
+        self._living = [each for each in handlers if IActiveHandler.providedBy(each) or IService.providedBy(each)]
+        self._life = Life.NEW
+        self._starting: Deferred[None] = succeed(None)
+        self._started: list[tuple[ILocalHandler, Outlet]] = []
+        self._contexts: dict[Outlet, ServiceContext] = {}
+        self._open = OpenWork(MOST_OPEN)
+        self._cut_off: AddressedStanza | None = None  # the stanza whose work is being cancelled
         self._timer: IDelayedCall | None = None
 
     # -- its life ----------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Attach the handlers that send on their own initiative; raise ConfigError, and attach none, if one fails."""
-        self._may_send = True
-        for handler in self.handlers:
-            if IActiveHandler.providedBy(handler):
-                try:
-                    handler.attached(self.domain, self._send_now)
-                except Exception as error:
-                    self._log.failure("{handler} cannot be attached", handler=type(handler).__name__)
-                    self.stop()
-                    problem = f"{type(handler).__name__} cannot be attached: {type(error).__name__}: {error}"
-                    raise ConfigError(f'domains."{self.domain}"', problem) from error
-                self._attached.append(handler)
+    @property
+    def has_stopped(self) -> bool:
+        """Return whether the handlers do not run: they were stopped, or could not be started."""
+        return self._life is Life.STOPPED
 
-    def stop(self) -> None:
-        """Detach the handlers, stop them from sending, and answer the open requests."""
-        attached, self._attached = self._attached, []
-        for handler in reversed(attached):
-            if IDetachableHandler.providedBy(handler):
-                try:
-                    handler.detached()
-                except Exception:
-                    self._log.failure("{handler} failed when it was detached", handler=type(handler).__name__)
-        self._may_send = False
+    def start(self) -> Deferred[None]:
+        """Start the handlers that have a life; fail with ConfigError, and stop those that have started, if one fails.
+
+        A service must have started within START_SECONDS. The start fails with CancelledError if it is stopped first.
+        """
+        self._move(Move.START)
+        self._starting = Deferred.fromCoroutine(self._start())
+        ended: Deferred[None] = Deferred(lambda _: self._starting.cancel())
+        self._starting.addBoth(ended.callback)
+        return ended
+
+    async def _start(self) -> None:
+        for handler in self._living:
+            outlet = Outlet(self.domain, type(handler).__name__, self._send_now)
+            try:
+                await self._in_time(START_SECONDS, self._begin, handler, outlet)
+            except Exception as error:
+                self._close(outlet)
+                await self._end()
+                if isinstance(error, CancelledError):
+                    raise
+                self._log.failure("{handler} cannot be started", Failure(error), handler=outlet.name)
+                problem = f"{outlet.name} cannot be started: {_in_words(error)}"
+                raise ConfigError(f'domains."{self.domain}"', problem) from error
+            self._started.append((handler, outlet))
+        self._move(Move.READY)
+
+    def _begin(self, handler: Any, outlet: Outlet) -> Any:
+        if IActiveHandler.providedBy(handler):
+            return handler.attached(self.domain, outlet.send)
+        context = ServiceContext(outlet, self._clock, self._new_id)
+        self._contexts[outlet] = context
+        return handler.start(context)
+
+    def stop(self) -> Deferred[None]:
+        """Stop the handlers, let them send nothing more, and answer what is open.
+
+        A service must have stopped within STOP_SECONDS.
+        """
+        if self._life is Life.STARTING:
+            return self._give_up_starting()
+        if self._life in (Life.STOPPING, Life.STOPPED):
+            return succeed(None)
+        return Deferred.fromCoroutine(self._end())
+
+    def _give_up_starting(self) -> Deferred[None]:
+        """Cancel the start, which then ends what it has begun."""
+        over: Deferred[None] = Deferred()
+        self._starting.addBoth(lambda _: over.callback(None))
+        self._starting.cancel()
+        return over
+
+    async def _end(self) -> None:
+        self._move(Move.STOP)
+        while self._started:
+            handler, outlet = self._started.pop()
+            try:
+                await self._in_time(STOP_SECONDS, _stopping(handler))
+            except Exception as error:
+                if isinstance(error, TimeoutError | CancelledError):
+                    text = "{handler} of {domain} did not stop in {seconds} s: it is cut off"
+                    self._log.warn(text, handler=outlet.name, domain=self.domain, seconds=STOP_SECONDS)
+                else:
+                    self._log.failure("{handler} failed when it was stopped", handler=outlet.name)
+            self._close(outlet)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for _, stanza in list(self._open.values()):
-            self._bounce(stanza, _STOPPED)
+        for begun in self._open:
+            self._cut(begun, _STOPPED)
+        self._move(Move.END)
         self._flush_router()
+
+    def _close(self, outlet: Outlet) -> None:
+        outlet.close()
+        if (context := self._contexts.pop(outlet, None)) is not None:
+            context.close()
+
+    def _in_time(self, seconds: float, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        return maybeDeferred(call, *args).addTimeout(seconds, self._clock)
+
+    def _move(self, move: Move) -> None:
+        after = TRANSITIONS[self._life].get(move)
+        if after is None:
+            raise Misuse(f"the handlers of {self.domain} are {self._life}: {move} must not happen")
+        self._life = after
 
     # -- as an IRoute ------------------------------------------------------------------------------------------------
 
     def deliver(self, stanza: AddressedStanza) -> None:
-        """Ask the handlers in order."""
+        """Ask the handlers in order, after the services that may have asked for this."""
         self._given.append(stanza)
+        if self._contexts and any(context.take(stanza) for context in self._contexts.values()):
+            return
         if stanza.is_request:
             self._wait_for_answer(stanza)
         self._is_delivering = True
         try:
-            self._ask(stanza, self.handlers)
+            if self._living and self._life is not Life.RUNNING:
+                self._bounce(stanza, _NOT_RUNNING)
+            else:
+                self._ask(stanza, self.handlers)
         finally:
             self._is_delivering = False
 
@@ -147,10 +227,16 @@ class HandlerRoute:
             self._flush_router()
             return
         answer: Deferred[Any] = maybeDeferred(handlers[0].handle, stanza)
+        if not answer.called or answer.paused:
+            self._wait_for_answer(stanza, answer)
         answer.addCallback(self._answered, stanza, handlers)
         answer.addErrback(self._broke, stanza, handlers[0])
 
     def _answered(self, answer: Answer, stanza: AddressedStanza, handlers: Sequence[ILocalHandler]) -> None:
+        if self._cut_off is stanza:
+            return
+        if not stanza.is_request:
+            self._open.end(stanza)
         match answer:
             case Declined():
                 self._ask(stanza, handlers[1:])
@@ -173,34 +259,38 @@ class HandlerRoute:
                 self._bounce(stanza, _BROKEN)
                 self._flush_router()
 
-    # -- requests that wait for an answer ----------------------------------------------------------------------------
+    # -- what waits for an answer ------------------------------------------------------------------------------------
 
-    def _wait_for_answer(self, request: AddressedStanza) -> None:
-        key = _key(request.from_, request.to, request.id)
-        asker = family(request.from_.domain)
-        self._open.put(key, (self._clock.seconds() + ANSWER_SECONDS, request), asker)  # an id may be used again
-        if len(self._open) > MOST_OPEN and (first := self._open.first_to_go()) is not None:
-            given_up = self._open.get(first)
-            assert given_up is not None
-            self._bounce(given_up[1], _TOO_SLOW)
+    def _wait_for_answer(self, stanza: AddressedStanza, work: Deferred[Any] | None = None) -> None:
+        crowded_out = self._open.begin(stanza, self._clock.seconds() + ANSWER_SECONDS, work)
+        if crowded_out is not None:
+            self._cut(crowded_out, _TOO_SLOW)
         if self._timer is None:
             self._timer = self._clock.callLater(ANSWER_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
-        """Answer the requests whose time is up; come back when the next one's is."""
+        """Answer the stanzas whose time is up; come back when the next one's is."""
         self._timer = None
         now = self._clock.seconds()
-        while self._open:
-            due, request = next(iter(self._open.values()))
-            if due > now:
-                self._timer = self._clock.callLater(due - now, self._give_up)
+        while (begun := self._open.oldest()) is not None:
+            if begun.due > now:
+                self._timer = self._clock.callLater(begun.due - now, self._give_up)
                 break
-            self._bounce(request, _TOO_SLOW)
+            self._cut(begun, _TOO_SLOW)
         self._flush_router()
+
+    def _cut(self, begun: Begun, error: StanzaError) -> None:
+        """Answer a stanza with an error, and cancel the work on it."""
+        self._open.end(begun.stanza)
+        self._router.bounce(begun.stanza, error)
+        if begun.work is not None:
+            self._cut_off = begun.stanza
+            begun.work.cancel()
+            self._cut_off = None
 
     def _bounce(self, stanza: AddressedStanza, error: StanzaError) -> None:
         """Answer with an error, unless the stanza has already been answered."""
-        if stanza.is_request and self._open.pop(_key(stanza.from_, stanza.to, stanza.id)) is None:
+        if not self._open.end(stanza) and stanza.is_request:
             return
         self._router.bounce(stanza, error)
 
@@ -215,24 +305,18 @@ class HandlerRoute:
         if not isinstance(stanza, AddressedStanza) or stanza.from_.domain != self.domain:
             raise Misuse(f"a handler of {self.domain} must not send from {stanza.from_} to {stanza.to}")
         is_answer = stanza.name == "iq" and stanza.is_response
-        if is_answer and self._open.pop(_key(stanza.to, stanza.from_, stanza.id)) is None:
+        if is_answer and not self._open.answer(stanza):
             return  # already answered: nobody must be answered twice
         self._said.append(stanza)
         self._router.route(stanza)
 
     def _send_now(self, stanza: Stanza) -> None:
-        if not self._may_send:
-            self._log.warn(
-                "a handler of {domain} has been detached and still sends: {name} to {to} is dropped",
-                domain=self.domain,
-                name=stanza.name,
-                to=stanza.to,
-            )
-            return
         self._send(stanza)
         self._flush_router()
 
     def _broke(self, failure: Failure, stanza: AddressedStanza, handler: object) -> None:
+        if self._cut_off is stanza:
+            return
         self._log.failure(
             "{handler} failed on a stanza: {name}", failure, handler=type(handler).__name__, name=stanza.name
         )
@@ -240,5 +324,14 @@ class HandlerRoute:
         self._flush_router()
 
 
-def _key(asker: object, asked: object, id_: str | None) -> RequestKey:
-    return (str(asker), str(asked), id_)
+def _stopping(handler: Any) -> Callable[[], Any]:
+    """Return what ends a handler."""
+    if IService.providedBy(handler):
+        return handler.stop
+    return handler.detached if IDetachableHandler.providedBy(handler) else lambda: None
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"it has not started after {START_SECONDS:g} s"
+    return f"{type(error).__name__}: {error}"

@@ -118,6 +118,26 @@ class IDetachableHandler(IActiveHandler):
         """End: the handler no longer serves the domain, or the gateway stops. It may still send within this call."""
 
 
+class IService(ILocalHandler):
+    """A handler with a life: it is started with its surroundings, and stopped. See docs/handlers.md.
+
+    Both methods may return a Deferred, or be coroutines. It is given stanzas from the end of `start` to the beginning
+    of `stop`.
+    """
+
+    def start(context: Any) -> Any:
+        """Begin; `context` is a `gateway.handlers.context.ServiceContext`, and may be used at once.
+
+        If this fails or takes too long, the service does not run, and the operator sees why.
+        """
+
+    def stop() -> Any:
+        """End timers, ports and connections; the context may still be used, and is closed when this has ended.
+
+        A stop that takes too long is cancelled.
+        """
+
+
 class IDiscoverable(Interface):
     """A handler that adds to its domain's answers in service discovery (XEP-0030)."""
 

@@ -68,7 +68,7 @@ TABLE = (
         "routing.requests"),
     Row("questions of our own that wait for an answer", f"{MOST_OWN:,}", "", "the oldest answer is not waited for",
         "routing.requests"),
-    Row("requests to one handler", f"{MOST_OPEN:,}", "asking domain", "the oldest gets an error",
+    Row("stanzas that one service has not answered", f"{MOST_OPEN:,}", "sending domain", "the oldest gets an error",
         "handlers.route"),
     Row("requests of the handlers' own subprotocols", f"{MOST_REQUESTS:,}", "", "the oldest answer is not waited for",
         "handlers.subprotocols"),

@@ -1,9 +1,9 @@
 """Reloading: the running service applies its present configuration, certificates, authorities and revocation lists.
 
-First it reads and makes everything new. That may fail: then nothing has changed, and the operator gets the reason. Then
-it puts everything in place at once, which cannot fail. At the end it checks each open stream against the new rules, in
-turns when there are many: streams that would still be accepted stay up, and the others are closed with the condition
-that says why.
+First it reads and makes everything new, and starts new services, each when the one that it replaces has stopped. That
+may fail: then the old services go on, nothing has changed, and the operator gets the reason. Then it puts everything in
+place at once, which cannot fail. At the end it checks each open stream against the new rules, in turns when there are
+many: streams that would still be accepted stay up, and the others are closed with the condition that says why.
 
 The settings that are fixed for a process (state folder, nameservers, limits, storage, outbox, log, and which domains
 have accounts) take effect at the next start; the answer names those that have changed.
@@ -16,6 +16,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 
 from gateway.components.route import ComponentRoute
 from gateway.config import Mistakes, load
@@ -75,15 +77,17 @@ class Reload:
             material = Material.load(new)
             routes = self._new_routes(new)
             opened = self._open_new_doors(new)
-            self._start_handlers(routes, opened)
+            await self._start_handlers(routes, opened)
         except (Mistakes, ConfigError, NotOpened) as problem:
             told = "; ".join(str(problem).splitlines())
             self._tell(f"the configuration was not reloaded, and nothing has changed: {told}", Level.ERROR)
             raise CommandRefused(f"nothing has changed: {problem}") from problem
+        except CancelledError as stopping:
+            raise CommandRefused("nothing has changed: the gateway is stopping") from stopping
         changed = [*differences(self._old, new), *_renewed(self._trust.identities, material.identities)]
         if material.trust.generation != self._trust.judge.trust.generation:
             changed.append(f"we trust {material.trust}")
-        self._put_in_place(new, material, routes, opened)
+        await DeferredList(self._put_in_place(new, material, routes, opened))
         closed = await self.review()
         needs_restart = [*(f"[{table}]" for table in FIXED if getattr(self._old, table) != getattr(wanted, table))]
         if _accounts(self._old) != _accounts(wanted):
@@ -103,8 +107,14 @@ class Reload:
         return {
             name: local_route(self._shared, self._routing, domain)
             for name, domain in new.domains.items()
-            if isinstance(domain, kinds) and _needs_route(self._old.domains.get(name), domain)
+            if isinstance(domain, kinds)
+            and (_needs_route(self._old.domains.get(name), domain) or self._has_failed(name))
         }
+
+    def _has_failed(self, name: Domain) -> bool:
+        """Return whether the handlers of a domain could not be started; then this reload tries again."""
+        route = self._served.handlers.get(name)
+        return route is not None and route.has_stopped
 
     def _open_new_doors(self, new: Settings) -> list[Listening]:
         before = set(self._old.listen.opened())
@@ -121,29 +131,29 @@ class Reload:
             raise
         return opened
 
-    def _start_handlers(self, routes: dict[Domain, Any], opened: list[Listening]) -> None:
+    async def _start_handlers(self, routes: dict[Domain, Any], opened: list[Listening]) -> None:
         """Start new handlers, each after the one before it has stopped; if one fails, restart the old ones."""
         changed: list[tuple[HandlerRoute | None, HandlerRoute]] = []
         try:
             for name, route in routes.items():
                 if isinstance(route, HandlerRoute):
                     old = self._served.handlers.get(name)
-                    if old is not None:
-                        old.stop()
                     changed.append((old, route))
-                    route.start()
-        except ConfigError:
+                    if old is not None:
+                        await old.stop()
+                    await route.start()
+        except BaseException as error:
             for old, route in reversed(changed):
-                route.stop()
-                if old is not None:
-                    self._start_again(old)
+                await route.stop()
+                if old is not None and not isinstance(error, CancelledError):  # the gateway does not stop
+                    await self._start_again(old)
             for door in opened:
                 door.stopService()
             raise
 
-    def _start_again(self, route: HandlerRoute) -> None:
+    async def _start_again(self, route: HandlerRoute) -> None:
         try:
-            route.start()
+            await route.start()
         except ConfigError as problem:
             self._tell(f"{problem}: the previous handler of the domain could not be restarted", Level.ERROR)
 
@@ -151,20 +161,22 @@ class Reload:
 
     def _put_in_place(
         self, new: Settings, material: Material, routes: dict[Domain, Any], opened: list[Listening]
-    ) -> None:
+    ) -> list[Deferred[None]]:
+        """Return the ends of the handlers that are gone."""
         rules, served, routes_out = self._shared.rules, self._served, self._routing.routes
+        ends: list[Deferred[None]] = []
         rules.replace(new)
         self._filters.replace(new)
         self._trust.renew(material, rules.tls)
         for name in self._old.domains.keys() - new.domains.keys():
             served.router.detach(name)
             if (handlers := served.handlers.pop(name, None)) is not None:
-                handlers.stop()
+                ends.append(handlers.stop())
             _dismiss(served.components.pop(name, None), StreamCondition.HOST_GONE)
         for name, route in routes.items():
             _dismiss(served.components.pop(name, None), StreamCondition.RESET)
             if (handlers := served.handlers.pop(name, None)) is not None:
-                handlers.stop()  # a component replaces it; another handler has already stopped it
+                ends.append(handlers.stop())  # a component replaces it; another handler has already stopped it
             served.attach(name, route)
         for route in routes_out:
             route.rules = rules.route_rules(route.pair.target)
@@ -174,6 +186,7 @@ class Reload:
         self._shut_old_doors(new)
         for new_door in opened:
             self._shared.endpoints.addService(new_door)
+        return ends
 
     def _shut_old_doors(self, new: Settings) -> None:
         wanted = set(new.listen.opened())

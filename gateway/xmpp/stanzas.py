@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.elements import Element, parse_element, quote_attribute, unescape
-from gateway.xmpp.errors import MalformedAddress, Misuse, StanzaError
+from gateway.xmpp.errors import MalformedAddress, Misuse, StanzaCondition, StanzaError
 from gateway.xmpp.faults import Fault
 from gateway.xmpp.faults import stanza_error as error_of
 from gateway.xmpp.markup import INSIDE_TAG
@@ -35,6 +35,9 @@ TYPES = {
     "presence": frozenset({"unavailable", "subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe", "error"}),
     "iq": frozenset({"get", "set", "result", "error"}),
 }
+
+_CONDITIONS = frozenset(map(str, StanzaCondition))
+_ERROR_TYPES = frozenset({"auth", "cancel", "continue", "modify", "wait"})  # RFC 6120 §8.3.2
 
 _START_TAG_NAME = re.compile(rb"<[^\s/>]+")
 _ATTRIBUTE = re.compile(rb"""[ \t\r\n]+([^\s=/>]+)[ \t\r\n]*=[ \t\r\n]*('[^']*'|"[^"]*")""")
@@ -144,6 +147,44 @@ class Stanza:
     def is_response(self) -> bool:
         """Return whether this answers something: an iq of type result, or any stanza of type error."""
         return self.type == "error" or (self.name == "iq" and self.type == "result")
+
+    @property
+    def body(self) -> str | None:
+        """Return the text of a message (RFC 6121 §5.2.3), or None; of several bodies, the first."""
+        body = self.element.first(CONTENT, "body")
+        return None if body is None else body.text
+
+    def reply(self, *children: Element, body: str | None = None) -> Stanza:
+        """Return a message to the sender of this message, of the same type and in the same thread (RFC 6121 §5.2.5).
+
+        The answer to a message from a room is for the room. Raise Misuse for a stanza that must not be answered so.
+        """
+        if self.name != "message" or self.type == "error" or self.from_ is None:
+            raise Misuse(f"reply() answers messages that are not errors, not {self!r}")
+        to = self.from_.bare if self.type == "groupchat" else self.from_.full
+        thread = self.element.first(CONTENT, "thread")
+        content = [*([] if body is None else [Element(CONTENT, "body", {}, [body])]), *children]
+        return Stanza.from_element(
+            Element(
+                CONTENT,
+                "message",
+                {"type": self.type, "from": self.to.full if self.to else None, "to": to},
+                content if thread is None else [*content, thread],
+            )
+        )
+
+    def result(self, payload: Element | None = None) -> Stanza:
+        """Return the result that answers this request; raise Misuse if this is not an iq of type get or set."""
+        if not self.is_request:
+            raise Misuse(f"result() answers an iq of type get or set, not {self!r}")
+        return result_reply(self, payload)
+
+    def error(self, condition: str, text: str = "") -> Stanza | None:
+        """Return the error that answers this stanza; None if it must not be answered (RFC 6120 §8.3.1).
+
+        `condition` is one of RFC 6120 §8.3.3, such as `forbidden`; ValueError for any other.
+        """
+        return error_reply(self, StanzaError(StanzaCondition(condition), text))
 
     def __repr__(self) -> str:
         return f"<Stanza {self.name} type={self.type} from={self.from_} to={self.to} {len(self.raw)} bytes>"
@@ -295,6 +336,19 @@ def stanza_error(error: StanzaError, *, by: str | None = None) -> Element:
     if error.text:
         children.append(Element(STANZA_ERRORS, "text", {(XML, "lang"): "en"}, [error.text]))
     return Element(CONTENT, "error", {"type": error.error_type, "by": by}, children)
+
+
+def error_of_reply(stanza: Stanza) -> StanzaError:
+    """Return the error in a stanza of type error; `undefined-condition` if it names none that is known."""
+    error = stanza.element.first(CONTENT, "error")
+    condition, text = StanzaCondition.UNDEFINED_CONDITION, ""
+    for child in error.elements(STANZA_ERRORS) if error is not None else ():
+        if child.name == "text":
+            text = child.text
+        elif child.name in _CONDITIONS:
+            condition = StanzaCondition(child.name)
+    said = error.get("type") if error is not None else None
+    return StanzaError(condition, text, error_type=said if said in _ERROR_TYPES else None)
 
 
 def error_reply(stanza: Stanza, error: StanzaError, *, from_: Address | None = None) -> AddressedStanza | None:

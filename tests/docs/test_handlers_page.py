@@ -1,4 +1,4 @@
-"""The example in docs/handlers.md does what the page says."""
+"""The examples in docs/handlers.md do what the page says."""
 
 from __future__ import annotations
 
@@ -6,46 +6,88 @@ import re
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.task import Clock
+import pytest
 
-from gateway.handlers.route import HandlerRoute
-from gateway.notices.notices import Board
-from gateway.routing.interfaces import ILocalHandler
-from gateway.xmpp.addresses import prepare_domain
-from gateway.xmpp.stanzas import Stanza
-from tests.support.routers import RecordingRouter
-from tests.support.trees import stanza
+from gateway.routing.interfaces import IService
+from gateway.testing import ServiceDriver, element
 
 PAGE = Path(__file__).parents[2] / "docs" / "handlers.md"
 
 
-def example() -> dict[str, Any]:
-    """What the page's first program defines."""
-    found = re.search(r"```python\n(# greeter.py\n.*?)```", PAGE.read_text(), re.DOTALL)
-    assert found is not None
+def example(title: str) -> dict[str, Any]:
+    """What the page's program of this title defines, and the first program, which tests use."""
     names: dict[str, Any] = {}
-    exec(compile(found[1], str(PAGE), "exec"), names)
+    for each in dict.fromkeys(("greeter.py", title)):
+        found = re.search(rf"```python\n# {re.escape(each)}\n.*?```", PAGE.read_text(), re.DOTALL)
+        assert found is not None, each
+        exec(compile(found[0].removeprefix("```python").removesuffix("```"), str(PAGE), "exec"), names)
     return names
 
 
+def driven(title: str, name: str, **options: Any) -> ServiceDriver:
+    driver = ServiceDriver(example(title)[name](**options), "service.example.com")
+    assert IService.providedBy(driver.service)
+    assert driver.start() == []
+    return driver
+
+
+def bodies(sent: list[Any]) -> list[str | None]:
+    return [each.body for each in sent]
+
+
+def test_the_first_service_has_ten_lines() -> None:
+    found = re.search(r"```python\n# greeter.py\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert found is not None
+    assert len([line for line in found[1].splitlines() if line]) <= 10
+
+
 def test_the_greeter_greets() -> None:
-    handler = example()["Greeter"](greeting="Welcome")
-    assert ILocalHandler.providedBy(handler)
-    router = RecordingRouter()
-    route = HandlerRoute(prepare_domain("greeter.example.com"), [handler], router, Board().publish, Clock())
-    route.deliver(
-        stanza("<message from='ann@there.test/x' to='greeter.example.com' type='chat' id='1'><body>Hi</body></message>")
-    )
-    (reply,) = router.log
-    assert isinstance(reply, Stanza)
-    assert str(reply.to) == "ann@there.test/x"
-    assert "Welcome, ann! You said: Hi" in reply.element.first(name="body").text  # type: ignore[union-attr]
+    driver = driven("greeter.py", "Greeter", greeting="Welcome")
+    sent = driver.receive("<message from='ann@there.test/x' type='chat' id='1'><body>Hi</body></message>")
+    assert bodies(sent) == ["Welcome, ann! You said: Hi"]
+    assert str(sent[0].to) == "ann@there.test/x"
 
 
 def test_the_greeter_declines_the_rest() -> None:
-    router = RecordingRouter()
-    route = HandlerRoute(
-        prepare_domain("greeter.example.com"), [example()["Greeter"]()], router, Board().publish, Clock()
-    )
-    route.deliver(stanza("<iq from='ann@there.test/x' to='greeter.example.com' type='get' id='1'><q xmlns='x'/></iq>"))
-    assert [(bounced.id, str(error.condition)) for bounced, error in router.log] == [("1", "service-unavailable")]
+    (sent,) = driven("greeter.py", "Greeter").receive("<iq type='get'><q xmlns='x'/></iq>")
+    assert (sent.type, "service-unavailable" in sent.raw.decode()) == ("error", True)
+
+
+def test_the_form_is_built() -> None:
+    assert example("form")["filled"].name == "x"
+
+
+def test_the_ticker_ticks_until_it_is_stopped() -> None:
+    driver = driven("ticker", "Ticker")
+    assert bodies(driver.advance(3600)) == ["An hour has passed"]
+    assert bodies(driver.stop()) == ["I am leaving"]
+    assert not driver.clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        ("<iq type='result' id='{}'><query xmlns='jabber:iq:version'><name>Psi</name></query></iq>", "You use Psi"),
+        (
+            "<iq type='error' id='{}'><error type='cancel'>"
+            "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
+            "Your program does not say what it is: service-unavailable",
+        ),
+    ],
+)
+def test_the_curious_one_asks(answer: str, body: str) -> None:
+    driver = driven("curious", "Curious")
+    (asked,) = driver.receive("<message><body>Hi</body></message>")
+    assert bodies(driver.receive(answer.format(asked.id))) == [body]
+
+
+def test_the_curious_one_does_not_wait_for_ever() -> None:
+    driver = driven("curious", "Curious")
+    driver.receive("<message><body>Hi</body></message>")
+    assert bodies(driver.advance(10)) == ["Your program does not say what it is: remote-server-timeout"]
+
+
+def test_the_test_passes() -> None:
+    names = example("test")
+    assert names["element"] is element
+    names["test_the_greeter_greets"]()

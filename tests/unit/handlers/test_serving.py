@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from twisted.internet.defer import succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.testing import MemoryReactorClock
 from wokkel.disco import DiscoHandler, DiscoIdentity
 from wokkel.generic import VersionHandler
@@ -14,9 +14,11 @@ from wokkel.pubsub import PubSubResource, PubSubService
 from zope.interface import implementer
 
 from gateway.config import load
+from gateway.handlers.context import ServiceContext
 from gateway.handlers.subprotocols import Subprotocols
+from gateway.notices.notices import Remark
 from gateway.operations.control.door import CommandRefused
-from gateway.routing.interfaces import Declined, IDetachableHandler
+from gateway.routing.interfaces import Declined, IDetachableHandler, IService
 from gateway.service import Gateway, build
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
@@ -213,3 +215,108 @@ def test_a_domain_with_accounts_lists_the_services_below_and_beside_it(
     gateway = started(folder, *tables, component, handler("books.example.com"), handler("other.org"))
     found = asked(gateway, accounts[-1], query(DISCO_ITEMS))
     assert sorted(str(each.get("jid")) for each in found.elements(name="item")) == listed
+
+
+# Services that take their time.
+
+
+@implementer(IService)
+class Slow:
+    """Starts and stops when the test says so."""
+
+    gates: ClassVar[list[tuple[str, Deferred[None]]]] = []
+
+    def __init__(self, name: str = "it", *, waits: str = "") -> None:
+        self.name = name
+        self._waits = waits.split()
+
+    def start(self, context: ServiceContext) -> Deferred[None]:
+        return self._gate("start")
+
+    def stop(self) -> Deferred[None]:
+        return self._gate("stop")
+
+    def _gate(self, step: str) -> Deferred[None]:
+        Noted.log.append(f"{self.name} {step}")
+        if step not in self._waits:
+            return succeed(None)
+        gate: Deferred[None] = Deferred()
+        self.gates.append((f"{self.name} {step}", gate))
+        return gate
+
+    def handle(self, stanza: Stanza) -> Declined:
+        return Declined()
+
+
+@pytest.fixture
+def gates() -> list[tuple[str, Deferred[None]]]:
+    Slow.gates.clear()
+    return Slow.gates
+
+
+def slow(options: str) -> str:
+    return handler("slow.test", options, serve=f"{HERE}.Slow")
+
+
+def reloading(gateway: Gateway, folder: Folder, *tables: str) -> list[Any]:
+    folder.write(BASE + "".join(tables))
+    outcomes: list[Any] = []
+    gateway.reload().addBoth(outcomes.append)
+    gateway.shared.reactor.advance(0)
+    return outcomes
+
+
+def test_the_new_service_starts_when_the_old_one_has_stopped(folder: Folder, gates: Any) -> None:
+    gateway = started(folder, slow('name = "old", waits = "stop"'))
+    outcomes = reloading(gateway, folder, slow('name = "new"'))
+    assert Noted.log == ["old start", "old stop"]
+    assert outcomes == []
+    gates[0][1].callback(None)
+    gateway.shared.reactor.advance(0)
+    assert Noted.log == ["old start", "old stop", "new start"]
+    assert outcomes[0]["changed"] == ["slow.test has changed"]
+
+
+def test_if_the_new_service_fails_later_the_old_one_goes_on(folder: Folder, gates: Any) -> None:
+    gateway = started(folder, slow('name = "old"'))
+    before = dict(gateway.served.handlers)
+    outcomes = reloading(gateway, folder, slow('name = "new", waits = "start"'))
+    gates[0][1].errback(OSError("the port is taken"))
+    assert Noted.log == ["old start", "old stop", "new start", "old start"]
+    assert "Slow cannot be started: OSError: the port is taken" in outcomes[0].getErrorMessage()
+    assert gateway.served.handlers == before
+
+
+def test_a_second_reload_waits_for_the_first(folder: Folder, gates: Any) -> None:
+    gateway = started(folder)
+    first = reloading(gateway, folder, slow('name = "one", waits = "start"'))
+    second = reloading(gateway, folder)
+    assert (first, second) == ([], [])
+    gates[0][1].callback(None)
+    gateway.shared.reactor.advance(0)
+    gateway.shared.reactor.advance(0)
+    assert first[0]["changed"] == ["slow.test is new"]
+    assert second[0]["changed"] == ["slow.test is gone"]
+    assert Noted.log == ["one start", "one stop"]
+
+
+def test_a_stop_does_not_wait_for_a_reload(folder: Folder, gates: Any) -> None:
+    gateway = started(folder, handler("first.test", 'name = "first"'))
+    outcomes = reloading(gateway, folder, slow('waits = "start"'), handler("first.test", 'name = "again"'))
+    gateway.stopService()
+    assert "the gateway is stopping" in outcomes[0].getErrorMessage()
+    assert Noted.log[-1] == "first detached"
+
+
+def test_a_service_that_fails_after_the_start_is_tried_again_by_a_reload(folder: Folder, gates: Any) -> None:
+    gateway = started(folder, slow('waits = "start"'))
+    remarks: list[str] = []
+    gateway.shared.board.subscribe(lambda remark: remarks.append(remark.sentence), Remark)
+    gates[0][1].errback(OSError("no such host"))
+    assert remarks == [
+        'domains."slow.test": Slow cannot be started: OSError: no such host; reload to retry',
+    ]
+    reloading(gateway, folder, slow('waits = "start"'))
+    assert Noted.log == ["it start", "it start"]
+    gates[1][1].callback(None)
+    assert not gateway.served.handlers[Domain("slow.test")].has_stopped
