@@ -65,7 +65,7 @@ class Gateway(MultiService):
         policies = make_policies(shared, keys, shut_out=lambda domain: self.filters.shut_out(domain))
         # A route opens streams, and the stanzas of a stream are routed: this closes the cycle, once both are made.
         routing = self.routing = route_stanzas(shared, open_stream=lambda pair: self.federation.streams.open(pair))
-        served = self.served = serve_locally(shared, routing)
+        served = self.served = serve_locally(shared, routing, store=lambda: self.people.store)
         self.kept = Kept(shared, routing, served)
         people = self.people = host_accounts(shared, routing)
         filters = self.filters = Filters(shared, routing, store=lambda: people.store)

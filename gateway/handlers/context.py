@@ -8,13 +8,21 @@ timer still wants to send is dropped, and the log names the service.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from secrets import token_urlsafe
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from gateway.xmpp.addresses import Domain
+from gateway.handlers.adhoc import ServiceCommands
+from gateway.handlers.directory import Directory
+from gateway.handlers.storing import ServiceStorage
+from gateway.handlers.subscribers import Subscribers
+from gateway.routing.interfaces import Answer
+from gateway.storage.interfaces import IStore
+from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import GatewayError, Misuse, StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import Stanza, error_of_reply
@@ -62,16 +70,38 @@ class Outlet:
         self._send = None
 
 
-class ServiceContext:
-    """The surroundings of a running service."""
+def _new_id() -> str:
+    return token_urlsafe(12)
 
-    def __init__(self, outlet: Outlet, clock: IReactorTime, new_id: Callable[[], str]) -> None:
-        """`new_id` returns text that nobody can guess, for the ids of requests."""
+
+def _no_store() -> IStore | None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSurroundings:
+    """What the gateway lends to the services of one domain."""
+
+    directory: Directory = field(default_factory=Directory)
+    admins: frozenset[str] = frozenset()  # bare addresses
+    store: Callable[[], IStore | None] = _no_store
+    new_id: Callable[[], str] = _new_id  # nobody can guess the ids of requests
+
+
+class ServiceContext:
+    """What a running service may use."""
+
+    def __init__(self, outlet: Outlet, clock: IReactorTime, surroundings: ServiceSurroundings) -> None:
         self.domain = outlet.domain
+        self.admins = surroundings.admins
+        self.disco = surroundings.directory
+        self.commands = ServiceCommands(outlet.domain, surroundings.directory, self._is_admin)
+        self.storage = ServiceStorage(outlet.domain, surroundings.store)
+        self.presence = Subscribers(self.send, ServiceStorage(f"{outlet.domain}/presence", surroundings.store))
         self.clock = clock
         self.log = Logger(namespace=f"service.{outlet.domain}")
         self._outlet = outlet
-        self._new_id = new_id
+        self._new_id = surroundings.new_id
         self._asked: dict[tuple[str, str | None], Deferred[Stanza]] = {}
 
     def send(self, stanza: Stanza | Element) -> None:
@@ -127,6 +157,10 @@ class ServiceContext:
             raise
         return answer
 
+    def handle(self, stanza: Stanza) -> Answer | Deferred[Answer]:
+        """Answer for the service what it declines: its commands."""
+        return self.commands.handle(stanza)
+
     def take(self, stanza: Stanza) -> bool:
         """Return whether a stanza answers a request of the service; if so, the request is over."""
         if stanza.name != "iq" or not stanza.is_response:
@@ -141,10 +175,15 @@ class ServiceContext:
         return True
 
     def close(self) -> None:
-        """End: nothing more is sent, and open requests fail with ServiceStopped."""
+        """End: subscribers see it, nothing more is sent, and open requests fail with ServiceStopped."""
+        self.presence.close()
+        self.disco.clear()
         self._outlet.close()
         for answer in list(self._asked.values()):
             answer.errback(ServiceStopped(f"{self._outlet.name} of {self.domain} has been stopped"))
+
+    def _is_admin(self, somebody: Address) -> bool:
+        return somebody.bare in self.admins
 
     def _complete(self, stanza: Stanza | Element) -> Stanza:
         if isinstance(stanza, Stanza) and stanza.from_ is not None:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from zope.interface import implementer
 
+from gateway.handlers.directory import Directory, DirectoryIdentity, DirectoryItem
 from gateway.routing.interfaces import Answer, Declined, Handled, IDiscoverable, ILocalHandler, Refused
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import DATA_FORMS, DISCO_INFO, DISCO_ITEMS, SERVER_INFO
 from gateway.xmpp.stanzas import AddressedStanza, result_reply
 
-DiscoIdentity = tuple[str, str, str]  # category, type, name
+DiscoIdentity = DirectoryIdentity
 BOT: tuple[DiscoIdentity, ...] = (("client", "bot", ""),)
 
 
@@ -40,11 +41,16 @@ class Disco:
         identities: Sequence[DiscoIdentity] = (),
         items: Callable[[], Mapping[str, str]] = dict,
         contacts: Sequence[str] = (),
+        directory: Directory | None = None,
     ) -> None:
-        """`items` returns further services, name by JID; `contacts` are the URIs of the admins (XEP-0157)."""
+        """`identities` are those of a domain whose handlers have none; `directory` is what a running service shows.
+
+        `items` returns further services, name by JID; `contacts` are the URIs of the admins (XEP-0157).
+        """
         described = [handler for handler in handlers if IDiscoverable.providedBy(handler)]
-        self._identities = (*identities, *(one for handler in described for one in handler.identities))
-        self._features = sorted({DISCO_INFO, DISCO_ITEMS, *(one for handler in described for one in handler.features)})
+        self._described = described
+        self._identities = tuple(identities)
+        self._directory = directory
         self._items = items
         self._contacts = tuple(contacts)
 
@@ -56,24 +62,50 @@ class Disco:
         if query is None or query.name != "query" or query.namespace not in (DISCO_INFO, DISCO_ITEMS):
             return Declined()
         if query.get("node"):
-            return Refused(error=StanzaError(StanzaCondition.ITEM_NOT_FOUND, "there are no nodes here"))
+            return self._at_node(stanza, query)
         of_a_user = stanza.to is not None and bool(stanza.to.local)
         if query.namespace == DISCO_INFO:
-            children = self._info(BOT, ()) if of_a_user else self._info(self._identities, self._contacts)
+            own = [one for handler in self._described for one in handler.identities]
+            children = self._info(BOT, ()) if of_a_user else self._info(own or self._identities, self._contacts)
         else:
             children = [] if of_a_user else self._known_items()
         return Handled(replies=[result_reply(stanza, Element(query.namespace, "query", {}, children))])
 
+    def _at_node(self, stanza: Stanza, query: Element) -> Answer:
+        """Answer what is at a node, which belongs to the domain itself."""
+        name = query.get("node") or ""
+        node = self._directory.nodes.get(name) if self._directory is not None else None
+        if node is None or stanza.to is None or stanza.to.local or stanza.from_ is None:
+            return Refused(error=StanzaError(StanzaCondition.ITEM_NOT_FOUND, "there is no such node"))
+        if query.namespace == DISCO_INFO:
+            features = [Element(DISCO_INFO, "feature", {"var": feature}) for feature in node.features]
+            children = [*_identities(node.identities), *features]
+        else:
+            children = _items(node.listed(stanza.from_))
+        return Handled(replies=[result_reply(stanza, Element(query.namespace, "query", {"node": name}, children))])
+
     def _info(self, identities: Sequence[DiscoIdentity], contacts: Sequence[str]) -> list[Element]:
-        named = [
-            Element(DISCO_INFO, "identity", {"category": category, "type": kind, "name": name or None})
-            for category, kind, name in identities
-        ]
-        features = [Element(DISCO_INFO, "feature", {"var": feature}) for feature in self._features]
-        return [*named, *features, *([_contact_form(contacts)] if contacts else [])]
+        known = {DISCO_INFO, DISCO_ITEMS, *(one for handler in self._described for one in handler.features)}
+        features = [Element(DISCO_INFO, "feature", {"var": feature}) for feature in sorted(known)]
+        return [*_identities(identities), *features, *([_contact_form(contacts)] if contacts else [])]
 
     def _known_items(self) -> list[Element]:
-        return [Element(DISCO_ITEMS, "item", {"jid": jid, "name": name or None}) for jid, name in self._items().items()]
+        known = [DirectoryItem(jid=jid, name=name) for jid, name in self._items().items()]
+        return _items([*known, *(self._directory.items if self._directory is not None else ())])
+
+
+def _identities(identities: Sequence[DiscoIdentity]) -> list[Element]:
+    return [
+        Element(DISCO_INFO, "identity", {"category": category, "type": kind, "name": name or None})
+        for category, kind, name in identities
+    ]
+
+
+def _items(items: Sequence[DirectoryItem]) -> list[Element]:
+    return [
+        Element(DISCO_ITEMS, "item", {"jid": each.jid, "node": each.node or None, "name": each.name or None})
+        for each in items
+    ]
 
 
 def _contact_form(contacts: Sequence[str]) -> Element:

@@ -14,8 +14,6 @@ senders of stanzas get an error that tells them to try again later.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from secrets import token_urlsafe
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, maybeDeferred, succeed
@@ -24,7 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.handlers.context import Outlet, ServiceContext
+from gateway.handlers.context import Outlet, ServiceContext, ServiceSurroundings
 from gateway.handlers.life import TRANSITIONS, Life, Move
 from gateway.handlers.open_work import Begun, OpenWork
 from gateway.notices.notices import Publish, StanzasPassed
@@ -72,7 +70,7 @@ class HandlerRoute:
         publish: Publish,
         clock: IReactorTime,
         *,
-        new_id: Callable[[], str] = partial(token_urlsafe, 12),
+        surroundings: ServiceSurroundings | None = None,
     ) -> None:
         self.domain = domain
         self.handlers = tuple(handlers)
@@ -82,7 +80,7 @@ class HandlerRoute:
         self._said: list[Stanza] = []
         self._is_delivering = False
         self._clock = clock
-        self._new_id = new_id
+        self._surroundings = surroundings or ServiceSurroundings()
         self._living = [each for each in handlers if IActiveHandler.providedBy(each) or IService.providedBy(each)]
         self._life = Life.NEW
         self._starting: Deferred[None] = succeed(None)
@@ -129,7 +127,7 @@ class HandlerRoute:
     def _begin(self, handler: Any, outlet: Outlet) -> Any:
         if IActiveHandler.providedBy(handler):
             return handler.attached(self.domain, outlet.send)
-        context = ServiceContext(outlet, self._clock, self._new_id)
+        context = ServiceContext(outlet, self._clock, self._surroundings)
         self._contexts[outlet] = context
         return handler.start(context)
 
@@ -173,9 +171,9 @@ class HandlerRoute:
         self._flush_router()
 
     def _close(self, outlet: Outlet) -> None:
-        outlet.close()
         if (context := self._contexts.pop(outlet, None)) is not None:
             context.close()
+        outlet.close()
 
     def _in_time(self, seconds: float, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
         return maybeDeferred(call, *args).addTimeout(seconds, self._clock)
@@ -200,9 +198,14 @@ class HandlerRoute:
             if self._living and self._life is not Life.RUNNING:
                 self._bounce(stanza, _NOT_RUNNING)
             else:
-                self._ask(stanza, self.handlers)
+                self._ask(stanza, self.handlers if not self._contexts else self._asked())
         finally:
             self._is_delivering = False
+
+    def _asked(self) -> list[Any]:
+        """Return the handlers in order, each service followed by its context."""
+        contexts = {id(handler): self._contexts.get(outlet) for handler, outlet in self._started}
+        return [each for handler in self.handlers for each in (handler, contexts.get(id(handler))) if each is not None]
 
     def flush(self) -> Deferred[None] | None:
         """Report what has passed; nothing waits here to be written."""

@@ -41,8 +41,11 @@ class Service:
         return Declined()
 
     def presence(self, stanza: Stanza) -> Any:
-        """Answer presence of any type but error."""
-        return None
+        """Answer presence of any type but error: if the service has opened its presence, approve all who subscribe."""
+        presence = self.context.presence
+        if not presence.is_open:
+            return None
+        return presence.approve(stanza) if stanza.type == "subscribe" else presence.answer(stanza)
 
     def request(self, stanza: Stanza) -> Any:
         """Answer an iq of type get or set; None declines it."""

@@ -105,7 +105,7 @@ class Reload:
         """Return the routes of local domains that are new or have changed."""
         kinds = (ComponentDomain, HandlerDomain)
         return {
-            name: local_route(self._shared, self._routing, domain)
+            name: local_route(self._shared, self._routing, domain, store=self._served.store)
             for name, domain in new.domains.items()
             if isinstance(domain, kinds)
             and (_needs_route(self._old.domains.get(name), domain) or self._has_failed(name))

@@ -26,10 +26,10 @@ class NoSuchAccount(StoreError):
 
 
 class StoreFull(StoreError):
-    """An account has reached a limit; `what` says of what."""
+    """An account or a service has reached a limit; `what` says of what."""
 
-    def __init__(self, what: str, limit: int) -> None:
-        super().__init__(f"an account may have at most {limit} {what}")
+    def __init__(self, what: str, limit: int, owner: str = "an account") -> None:
+        super().__init__(f"{owner} may have at most {limit} {what}")
         self.what = what
         self.limit = limit
 

@@ -100,5 +100,16 @@ class IStore(Interface):
     def set_document(account: str, name: str, content: bytes | None) -> Deferred[None]:
         """Keep a document, or delete it; fail with StoreFull if there are too many, or it is too large."""
 
+    # The values of services in Python
+
+    def value(service: str, key: str) -> Deferred[bytes | None]:
+        """Return the value of a service for this key; None if there is none."""
+
+    def set_value(service: str, key: str, content: bytes | None) -> Deferred[None]:
+        """Keep a value, or delete it; fail with StoreFull if there are too many, or it is too large."""
+
+    def values(service: str, prefix: str = "") -> Deferred[dict[str, bytes]]:
+        """Return the values of a service whose keys begin with `prefix`, in the order of the keys."""
+
     def close() -> Deferred[None]:
         """Finish all requests, and close; later calls fail with StoreUnavailable."""

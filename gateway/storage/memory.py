@@ -101,6 +101,7 @@ class MemoryStore:
         self._token = token
         self._limits = limits
         self._accounts: dict[str, _Account] = {}
+        self._values: dict[str, dict[str, bytes]] = {}
         self._ids = count(1)
         self._closed = False
 
@@ -229,6 +230,25 @@ class MemoryStore:
         check_limit("bytes in a document", len(content) + len(name.encode()), self._limits.document_bytes)
         check_limit("documents", len({*documents, name}), self._limits.documents)
         documents[name] = content
+
+    @_deferred
+    def value(self, service: str, key: str) -> bytes | None:
+        return self._values.get(service, {}).get(key)
+
+    @_deferred
+    def set_value(self, service: str, key: str, content: bytes | None) -> None:
+        values = self._values.setdefault(service, {})
+        if content is None:
+            values.pop(key, None)
+            return
+        self._limits.check_value(key, content, len({*values, key}))
+        values[key] = content
+
+    @_deferred
+    def values(self, service: str, prefix: str = "") -> dict[str, bytes]:
+        return {
+            key: content for key, content in sorted(self._values.get(service, {}).items()) if key.startswith(prefix)
+        }
 
     def _find(self, account: str) -> _Account:
         if account not in self._accounts:

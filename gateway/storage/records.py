@@ -102,7 +102,7 @@ class OfflineMessage:
 
 @dataclass(frozen=True, kw_only=True)
 class StoreLimits:
-    """The limits for one account."""
+    """The limits for one account, and for one service."""
 
     roster_items: int = 5000
     item_bytes: int = 16_384
@@ -113,6 +113,8 @@ class StoreLimits:
     blocked: int = 5000
     documents: int = 100
     document_bytes: int = 262_144
+    service_values: int = 10_000  # of one service, not of an account
+    service_value_bytes: int = 65_536
     forgotten_contacts: int = 500  # the removed contacts remembered for clients with an old roster version
 
     def check_relation(self, before: Relation, after: Relation) -> None:
@@ -122,11 +124,16 @@ class StoreLimits:
         if after.request and after.request != before.request:
             check_limit("bytes in a subscription request", len(after.request), self.request_bytes)
 
+    def check_value(self, key: str, content: bytes, number: int) -> None:
+        """Refuse a value that is too large, or one too many."""
+        check_limit("bytes in a value", len(content) + len(key.encode()), self.service_value_bytes, "a service")
+        check_limit("values", number, self.service_values, "a service")
 
-def check_limit(what: str, amount: int, limit: int) -> None:
+
+def check_limit(what: str, amount: int, limit: int, owner: str = "an account") -> None:
     """Raise StoreFull if the new amount would be beyond the limit."""
     if amount > limit:
-        raise StoreFull(what, limit)
+        raise StoreFull(what, limit, owner)
 
 
 def check_contact(contact: str, relation: Relation) -> None:

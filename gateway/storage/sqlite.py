@@ -112,6 +112,15 @@ class SqliteStore:
     def set_document(self, account: str, name: str, content: bytes | None) -> Deferred[None]:
         return self._queue.write(statements.set_document, account, name, content, self._limits)
 
+    def value(self, service: str, key: str) -> Deferred[bytes | None]:
+        return self._queue.read(statements.value, service, key)
+
+    def set_value(self, service: str, key: str, content: bytes | None) -> Deferred[None]:
+        return self._queue.write(statements.set_value, service, key, content, self._limits)
+
+    def values(self, service: str, prefix: str = "") -> Deferred[dict[str, bytes]]:
+        return self._queue.read(statements.values, service, prefix)
+
     @property
     def fault(self) -> StoreFault | None:
         """The fault of the database, as the last transaction has shown it."""

@@ -141,6 +141,30 @@ def set_document(db: Connection, account: str, name: str, content: bytes | None,
         check_limit("documents", count_rows(db, "documents", row), limits.documents)
 
 
+def value(db: Connection, service: str, key: str) -> bytes | None:
+    """IStore.value."""
+    found = db.execute("SELECT content FROM service_values WHERE service = ? AND key = ?", (service, key)).fetchone()
+    return None if found is None else found[0]
+
+
+def set_value(db: Connection, service: str, key: str, content: bytes | None, limits: StoreLimits) -> None:
+    """IStore.set_value."""
+    db.execute("DELETE FROM service_values WHERE service = ? AND key = ?", (service, key))
+    if content is not None:
+        (others,) = db.execute("SELECT count(*) FROM service_values WHERE service = ?", (service,)).fetchone()
+        limits.check_value(key, content, others + 1)
+        db.execute("INSERT INTO service_values VALUES (?, ?, ?)", (service, key, content))
+
+
+def values(db: Connection, service: str, prefix: str) -> dict[str, bytes]:
+    """IStore.values."""
+    rows = db.execute(
+        "SELECT key, content FROM service_values WHERE service = ? AND substr(key, 1, ?) = ? ORDER BY key",
+        (service, len(prefix), prefix),
+    )
+    return dict(rows.fetchall())
+
+
 def _insert_keys(db: Connection, row: int, keys: Collection[ScramKeys]) -> None:
     db.executemany(
         "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?)",

@@ -11,6 +11,7 @@ a `twisted.internet.task.Clock`, storage is in memory.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
 from typing import Any, TypeVar
 
@@ -19,9 +20,14 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gateway.handlers.context import ServiceSurroundings
+from gateway.handlers.directory import Directory
+from gateway.handlers.disco import Disco
 from gateway.handlers.route import HandlerRoute
 from gateway.notices.notices import Board
 from gateway.routing.interfaces import ILocalHandler, IRouter
+from gateway.storage.memory import MemoryStore
+from gateway.storage.records import StoreLimits
 from gateway.xmpp.addresses import Domain, prepare_domain
 from gateway.xmpp.elements import Element, parse_element
 from gateway.xmpp.errors import StanzaError
@@ -51,14 +57,24 @@ def outcome(result: Deferred[T]) -> T:
 class ServiceDriver:
     """Drives one service, which is alone in the world."""
 
-    def __init__(self, service: ILocalHandler, domain: str = "service.example.com") -> None:
+    def __init__(self, service: ILocalHandler, domain: str = "service.example.com", admins: Sequence[str] = ()) -> None:
+        """`admins` are bare addresses."""
         self.domain = prepare_domain(domain)
         self.service = service
         self.clock = Clock()
         self._numbers = count(1)
+        self.store = MemoryStore(token=self._new_id, limits=StoreLimits())
         self._collector = _Collector()
+        directory = Directory()
         self._route = HandlerRoute(
-            self.domain, [service], self._collector, Board().publish, self.clock, new_id=self._new_id
+            self.domain,
+            [service, Disco([directory], directory=directory)],
+            self._collector,
+            Board().publish,
+            self.clock,
+            surroundings=ServiceSurroundings(
+                directory=directory, admins=frozenset(admins), store=lambda: self.store, new_id=self._new_id
+            ),
         )
 
     def start(self) -> list[Stanza]:

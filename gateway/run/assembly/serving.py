@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 from gateway.components.route import ComponentRoute
 from gateway.config.settings import ComponentDomain, HandlerDomain, ImDomain, Settings
+from gateway.handlers.context import ServiceSurroundings
+from gateway.handlers.directory import Directory
 from gateway.handlers.disco import Disco
 from gateway.handlers.ping import Ping
 from gateway.handlers.route import HandlerRoute
 from gateway.handlers.time import Time
 from gateway.handlers.version import Version
-from gateway.routing.interfaces import IDiscoverable, ILocalHandler
+from gateway.routing.interfaces import ILocalHandler
 from gateway.routing.outflow import Outflow, OutflowBounds
 from gateway.routing.router import Router
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.shared import Shared
-from gateway.xmpp.addresses import Domain
-from gateway.xmpp.errors import ConfigError
+from gateway.storage.interfaces import IStore
+from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.errors import ConfigError, MalformedAddress
 
 MOST_BYTES_FACTOR = 16
 
@@ -33,6 +38,7 @@ class Served:
     router: Router
     components: dict[Domain, ComponentRoute] = field(default_factory=dict)
     handlers: dict[Domain, HandlerRoute] = field(default_factory=dict)
+    store: Callable[[], IStore | None]
 
     def attach(self, domain: Domain, route: LocalRoute) -> None:
         """Have this route serve a local domain from now on."""
@@ -43,16 +49,18 @@ class Served:
         self.router.attach(domain, route)
 
 
-def serve_locally(shared: Shared, routing: Routing) -> Served:
-    """Make and attach the routes of the domains in the settings."""
-    served = Served(router=routing.router)
+def serve_locally(shared: Shared, routing: Routing, *, store: Callable[[], IStore | None]) -> Served:
+    """Make and attach the routes of the domains in the settings; `store` is open when they are started."""
+    served = Served(router=routing.router, store=store)
     for name, domain in shared.settings.domains.items():
         if isinstance(domain, ComponentDomain | HandlerDomain):
-            served.attach(name, local_route(shared, routing, domain))
+            served.attach(name, local_route(shared, routing, domain, store=store))
     return served
 
 
-def local_route(shared: Shared, routing: Routing, domain: ComponentDomain | HandlerDomain) -> LocalRoute:
+def local_route(
+    shared: Shared, routing: Routing, domain: ComponentDomain | HandlerDomain, *, store: Callable[[], IStore | None]
+) -> LocalRoute:
     """Return a new route for a domain that a component or a handler serves."""
     router, publish = routing.router, shared.board.publish
     if isinstance(domain, ComponentDomain):
@@ -72,11 +80,22 @@ def local_route(shared: Shared, routing: Routing, domain: ComponentDomain | Hand
         )
     handler = _made(domain)
     served = [handler, Ping(), Version(), Time()]
-    own = IDiscoverable.providedBy(handler) and handler.identities
-    identities = [] if own else [("component", "generic", "xmpp-gateway")]
-    disco = Disco(served, identities=identities, contacts=domain.admins)
+    directory = Directory()
+    unnamed = [("component", "generic", "xmpp-gateway")]
+    disco = Disco([directory, *served], identities=unnamed, contacts=domain.admins, directory=directory)
     handlers = [handler, Ping(), disco, Version(), Time()]  # the built-in services answer what the handler declines
-    return HandlerRoute(domain.domain, handlers, router, publish, shared.reactor)
+    surroundings = ServiceSurroundings(directory=directory, admins=bare_addresses(domain.admins), store=store)
+    return HandlerRoute(domain.domain, handlers, router, publish, shared.reactor, surroundings=surroundings)
+
+
+def bare_addresses(contacts: Iterable[str]) -> frozenset[str]:
+    """Return the bare addresses among contact URIs: those that begin with `xmpp:`."""
+    found = set()
+    for uri in contacts:
+        if uri.startswith("xmpp:"):
+            with suppress(MalformedAddress):
+                found.add(Address.parse(uri.removeprefix("xmpp:").partition("?")[0]).bare)
+    return frozenset(found)
 
 
 def services_of(settings: Settings, domain: Domain) -> dict[str, str]:

@@ -408,6 +408,32 @@ class StoreContract:
         self.ask(store.set_document, JULIET, "private {storage:bookmarks}storage", None)
         assert self.ask(store.document, JULIET, "private {storage:bookmarks}storage") is None
 
+    # The values of services
+
+    def test_values_are_the_services_own(self, store: Any) -> None:
+        for service, key, content in (("a.test", "x/1", b"one"), ("a.test", "x/1", b"two"), ("b.test", "x/1", b"")):
+            self.ask(store.set_value, service, key, content)
+        assert [self.ask(store.value, each, "x/1") for each in ("a.test", "b.test", "c.test")] == [b"two", b"", None]
+        self.ask(store.set_value, "a.test", "x/1", None)
+        assert [self.ask(store.value, each, "x/1") for each in ("a.test", "b.test")] == [None, b""]
+
+    def test_values_are_listed_by_prefix_in_the_order_of_keys(self, store: Any) -> None:
+        for key in ("x/2", "x/1", "X/3", "x%", "y"):
+            self.ask(store.set_value, "a.test", key, key.encode())
+        assert list(self.ask(store.values, "a.test", "x/").items()) == [("x/1", b"x/1"), ("x/2", b"x/2")]
+        assert list(self.ask(store.values, "a.test")) == ["X/3", "x%", "x/1", "x/2", "y"]
+
+    def test_values_are_bounded_for_each_service(self) -> None:
+        store = self.open(StoreLimits(service_values=1, service_value_bytes=4))
+        self.ask(store.set_value, "a.test", "k", b"123")
+        self.ask(store.set_value, "a.test", "k", b"456")
+        self.ask(store.set_value, "b.test", "k", b"123")
+        for key, content, why in (("l", b"", "at most 1 values"), ("k", b"1234", "at most 4 bytes in a value")):
+            with pytest.raises(StoreFull, match=f"a service may have {why}"):
+                self.ask(store.set_value, "a.test", key, content)
+        assert self.ask(store.values, "a.test") == {"k": b"456"}
+        self.ask(store.close)
+
     def test_closed_store_takes_nothing_more_and_can_be_closed_again(self) -> None:
         store = self.open(StoreLimits())
         self.ask(store.close)

@@ -29,7 +29,15 @@ from tests.unit.storage.contract import (
 )
 
 LIMITS = StoreLimits(
-    roster_items=2, requests=2, offline_messages=3, offline_bytes=8, blocked=2, documents=2, forgotten_contacts=1
+    roster_items=2,
+    requests=2,
+    offline_messages=3,
+    offline_bytes=8,
+    blocked=2,
+    documents=2,
+    service_values=2,
+    service_value_bytes=4,
+    forgotten_contacts=1,
 )
 
 EPOCH = "epoch"
@@ -65,6 +73,8 @@ requests = st.one_of(
     st.tuples(st.just("blocked"), accounts),
     st.tuples(st.just("set_document"), accounts, st.sampled_from("abc"), st.none() | small),
     st.tuples(st.just("document"), accounts, st.sampled_from("abc")),
+    st.tuples(st.just("set_value"), accounts, st.sampled_from("abc"), st.none() | small),
+    st.tuples(st.just("values"), accounts, st.sampled_from(["", "a"])),
 )
 
 
