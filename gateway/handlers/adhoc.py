@@ -20,7 +20,7 @@ from gateway.xmpp.building import Builder
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import MalformedAddress, Misuse, StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import COMMANDS, DATA_FORMS
-from gateway.xmpp.stanzas import Stanza, result_reply
+from gateway.xmpp.stanzas import AddressedStanza, result_reply
 
 _COMMANDS = Builder(COMMANDS)
 _FORMS = Builder(DATA_FORMS)
@@ -126,15 +126,14 @@ class ServiceCommands:
             if each.may_call(asker)
         ]
 
-    def handle(self, stanza: Stanza) -> Answer | Deferred[Answer]:
+    def handle(self, stanza: AddressedStanza) -> Answer | Deferred[Answer]:
         """Answer a command to the domain; decline everything else."""
-        if stanza.name != "iq" or stanza.type != "set" or not self._commands or stanza.to is None or stanza.to.local:
+        if stanza.name != "iq" or stanza.type != "set" or not self._commands or stanza.to.local:
             return Declined()
         asked = stanza.element.first(COMMANDS, "command")
         if asked is None:
             return Declined()
         command = self._commands.get(asked.get("node") or "")
-        assert stanza.from_ is not None
         if command is None:
             return _refused(StanzaCondition.ITEM_NOT_FOUND, "there is no such command")
         if not command.may_call(stanza.from_):
@@ -158,7 +157,7 @@ class ServiceCommands:
         return called.addCallbacks(_said, _failed, (stanza, command))
 
 
-def _said(said: Any, stanza: Stanza, command: ServiceCommand) -> Answer:
+def _said(said: Any, stanza: AddressedStanza, command: ServiceCommand) -> Answer:
     if isinstance(said, str):
         return _told(stanza, command, "completed", _COMMANDS.note(said, type="info"))
     return _told(stanza, command, "completed", *([said] if isinstance(said, Element) else []))
@@ -174,7 +173,7 @@ def _refused(condition: StanzaCondition, text: str) -> Answer:
     return Refused(error=StanzaError(condition, text))
 
 
-def _told(stanza: Stanza, command: ServiceCommand, status: str, *payload: Element) -> Answer:
+def _told(stanza: AddressedStanza, command: ServiceCommand, status: str, *payload: Element) -> Answer:
     asked = stanza.element.first(COMMANDS, "command")
     session = (asked.get("sessionid") if asked is not None else None) or f"{command.node}-{stanza.id}"
     answer = _COMMANDS.command(*payload, node=command.node, sessionid=session, status=status)

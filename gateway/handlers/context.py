@@ -25,7 +25,7 @@ from gateway.storage.interfaces import IStore
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import GatewayError, Misuse, StanzaCondition, StanzaError
-from gateway.xmpp.stanzas import Stanza, error_of_reply
+from gateway.xmpp.stanzas import AddressedStanza, Stanza, error_of_reply
 
 REQUEST_SECONDS = 30.0
 """How long a service waits for an answer, unless it says otherwise."""
@@ -157,7 +157,7 @@ class ServiceContext:
             raise
         return answer
 
-    def handle(self, stanza: Stanza) -> Answer | Deferred[Answer]:
+    def handle(self, stanza: AddressedStanza) -> Answer | Deferred[Answer]:
         """Answer for the service what it declines: its commands."""
         return self.commands.handle(stanza)
 

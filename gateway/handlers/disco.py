@@ -71,11 +71,11 @@ class Disco:
             children = [] if of_a_user else self._known_items()
         return Handled(replies=[result_reply(stanza, Element(query.namespace, "query", {}, children))])
 
-    def _at_node(self, stanza: Stanza, query: Element) -> Answer:
+    def _at_node(self, stanza: AddressedStanza, query: Element) -> Answer:
         """Answer what is at a node, which belongs to the domain itself."""
         name = query.get("node") or ""
         node = self._directory.nodes.get(name) if self._directory is not None else None
-        if node is None or stanza.to is None or stanza.to.local or stanza.from_ is None:
+        if node is None or stanza.to.local:
             return Refused(error=StanzaError(StanzaCondition.ITEM_NOT_FOUND, "there is no such node"))
         if query.namespace == DISCO_INFO:
             features = [Element(DISCO_INFO, "feature", {"var": feature}) for feature in node.features]

@@ -16,6 +16,7 @@ from zope.interface import implementer
 from gateway.handlers.context import ServiceContext
 from gateway.routing.interfaces import Answer, Declined, Handled, IService, Refused
 from gateway.xmpp.elements import Element
+from gateway.xmpp.errors import StanzaError
 from gateway.xmpp.stanzas import Stanza
 
 
@@ -45,7 +46,14 @@ class Service:
         presence = self.context.presence
         if not presence.is_open:
             return None
-        return presence.approve(stanza) if stanza.type == "subscribe" else presence.answer(stanza)
+        return self._approve(stanza) if stanza.type == "subscribe" else presence.answer(stanza)
+
+    async def _approve(self, request: Stanza) -> Stanza | None:
+        try:
+            await self.context.presence.approve(request)
+        except StanzaError as error:
+            return request.error(error.condition, error.text)
+        return None
 
     def request(self, stanza: Stanza) -> Any:
         """Answer an iq of type get or set; None declines it."""

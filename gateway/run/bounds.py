@@ -17,8 +17,10 @@ from gateway.federation.resumption import KEPT_SECONDS, MOST_BROKEN
 from gateway.filters.acquaintances import MOST_ACQUAINTANCES
 from gateway.filters.border import MOST_BEHIND, MOST_PLANS
 from gateway.filters.lists import MOST_DIGESTS, MOST_ENTRIES
+from gateway.handlers.context import MOST_ASKED
 from gateway.handlers.route import MOST_OPEN
 from gateway.handlers.subprotocols import MOST_REQUESTS
+from gateway.handlers.subscribers import MOST_OF_A_DOMAIN, MOST_SUBSCRIBERS
 from gateway.im.accounts import MOST_WAITING
 from gateway.im.client_state import MOST as MOST_HELD
 from gateway.net.certificates.judge import MOST_VERDICTS
@@ -69,7 +71,11 @@ TABLE = (
     Row("questions of our own that wait for an answer", f"{MOST_OWN:,}", "", "the oldest answer is not waited for",
         "routing.requests"),
     Row("stanzas that one service has not answered", f"{MOST_OPEN:,}", "sending domain", "the oldest gets an error",
-        "handlers.route"),
+        "handlers.route handlers.open_work"),
+    Row("requests of one service that wait for an answer", f"{MOST_ASKED:,}", "", "further ones fail",
+        "handlers.context"),
+    Row("subscribers of one service", f"{MOST_SUBSCRIBERS:,}, {MOST_OF_A_DOMAIN:,} each", "their domain",
+        "further ones get an error", "handlers.subscribers"),
     Row("requests of the handlers' own subprotocols", f"{MOST_REQUESTS:,}", "", "the oldest answer is not waited for",
         "handlers.subprotocols"),
     Row("streams of other servers that broke and can be resumed", f"{MOST_BROKEN:,}", "domain",

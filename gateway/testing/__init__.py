@@ -31,7 +31,7 @@ from gateway.storage.records import StoreLimits
 from gateway.xmpp.addresses import Domain, prepare_domain
 from gateway.xmpp.elements import Element, parse_element
 from gateway.xmpp.errors import StanzaError
-from gateway.xmpp.stanzas import CONTENT, Stanza, error_reply
+from gateway.xmpp.stanzas import CONTENT, AddressedStanza, Stanza, error_reply
 
 SOMEBODY = "somebody@example.net/client"
 """The sender of XML that does not say who sends it."""
@@ -95,7 +95,7 @@ class ServiceDriver:
         tree = element(xml)
         missing = {"from": SOMEBODY, "to": self.domain, **({"id": "1"} if tree.name == "iq" else {})}
         added = {key: value for key, value in missing.items() if tree.get(key) is None}
-        self._route.deliver(Stanza.from_element(tree.replace(attributes=added)))
+        self._route.deliver(AddressedStanza.from_element(tree.replace(attributes=added)))
         return self.sent()
 
     def advance(self, seconds: float) -> list[Stanza]:

@@ -175,7 +175,7 @@ class Stanza:
 
     def result(self, payload: Element | None = None) -> Stanza:
         """Return the result that answers this request; raise Misuse if this is not an iq of type get or set."""
-        if not self.is_request:
+        if not isinstance(self, AddressedStanza) or not self.is_request:
             raise Misuse(f"result() answers an iq of type get or set, not {self!r}")
         return result_reply(self, payload)
 

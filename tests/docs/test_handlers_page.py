@@ -10,6 +10,7 @@ import pytest
 
 from gateway.routing.interfaces import IService
 from gateway.testing import ServiceDriver, element
+from gateway.xmpp.namespaces import COMMANDS, DISCO_ITEMS
 
 PAGE = Path(__file__).parents[2] / "docs" / "handlers.md"
 
@@ -85,6 +86,34 @@ def test_the_curious_one_does_not_wait_for_ever() -> None:
     driver = driven("curious", "Curious")
     driver.receive("<message><body>Hi</body></message>")
     assert bodies(driver.advance(10)) == ["Your program does not say what it is: remote-server-timeout"]
+
+
+def test_the_rooms_are_found() -> None:
+    (sent,) = driven("rooms", "Rooms").receive(f"<iq type='get'><query xmlns='{DISCO_ITEMS}'/></iq>")
+    assert "garden@rooms.example.com" in sent.raw.decode()
+
+
+def test_the_light_is_switched() -> None:
+    form = "<x xmlns='jabber:x:data' type='submit'><field var='room'><value>hall</value></field></x>"
+    (sent,) = driven("lights", "Lights").receive(
+        f"<iq type='set'><command xmlns='{COMMANDS}' node='switch'>{form}</command></iq>"
+    )
+    assert "The light in hall is on for 60 minutes" in sent.raw.decode()
+
+
+def test_the_friend_is_seen() -> None:
+    driver = driven("friend", "Friend")
+    assert [each.type for each in driver.receive("<presence type='subscribe'/>")] == ["subscribed", None]
+    (sent,) = driver.receive("<message><body>Hi</body></message>")
+    assert "<status>somebody said something</status>" in sent.raw.decode()
+
+
+def test_the_counter_counts_over_a_restart() -> None:
+    driver = driven("counter", "Counter")
+    for number in (1, 2, 3):
+        assert bodies(driver.receive("<message><body>Hi</body></message>")) == [f"You have said {number} things"]
+        driver.stop()
+        driver.start()
 
 
 def test_the_test_passes() -> None:

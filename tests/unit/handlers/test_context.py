@@ -290,7 +290,8 @@ def test_subscribers_are_bounded_and_one_domain_cannot_fill_the_list(monkeypatch
     monkeypatch.setattr(subscribers, "MOST_OF_A_DOMAIN", 1)
     driver, context = driven(Present())
     for name, domain in (("ann", "a"), ("bob", "a"), ("cat", "b"), ("dan", "c"), ("eve", "d")):
-        driver.receive(f"<presence type='subscribe' from='{name}@{domain}.test'/>")
+        sent = driver.receive(f"<presence type='subscribe' from='{name}@{domain}.test'/>")
+        assert [each.type for each in sent] == (["error"] if name in ("bob", "eve") else ["subscribed", None])
     assert [each.full for each in context.presence] == ["ann@a.test", "cat@b.test", "dan@c.test"]
 
 
