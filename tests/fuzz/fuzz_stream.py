@@ -46,7 +46,7 @@ from gateway.stream.events import (
     VerifyPair,
 )
 from gateway.stream.expat import XMLJudge
-from gateway.stream.facts import ClientFacts, ComponentFacts, Facts, Role, ServerFacts, Terms, TLSFacts
+from gateway.stream.facts import ClientFacts, ComponentFacts, Facts, NegotiatedFacts, Role, ServerFacts, Terms, TLSFacts
 from gateway.stream.profiles import Profile, component_profile, server_profile
 from gateway.stream.states import State
 from gateway.stream.stream import Output, Stream
@@ -135,9 +135,7 @@ def one_input(rng: Random) -> None:
             return
         assert pieces.said == whole.said, segments
         assert pieces.stream.state is whole.stream.state, segments
-        assert replace(pieces.stream.facts, conversation=None) == replace(whole.stream.facts, conversation=None), (
-            segments
-        )
+        assert _settled(pieces.stream.facts) == _settled(whole.stream.facts), segments
 
 
 CLOSED = "closed"
@@ -240,3 +238,8 @@ class Owner:
             data = self.said.pop().data + data  # type: ignore[attr-defined]
         # Which of two faults is named may depend on which was seen first; see `fuzz_codec`.
         self.said.append(Sent(_ERROR.sub(b"<stream:error/>", data)))
+
+
+def _settled(facts: Facts) -> Facts:
+    """Return the facts without SASL under way, whose objects are never equal."""
+    return replace(facts, conversation=None) if isinstance(facts, NegotiatedFacts) else facts
