@@ -25,7 +25,7 @@ from zope.interface import implementer
 from gateway.handlers.context import Outlet, ServiceContext, ServiceSurroundings
 from gateway.handlers.life import TRANSITIONS, Life, Move
 from gateway.handlers.open_work import Begun, OpenWork
-from gateway.notices.notices import Publish, StanzasPassed
+from gateway.notices.notices import Publish, ServiceBlocked, StanzasPassed
 from gateway.routing.interfaces import (
     Answer,
     Declined,
@@ -52,6 +52,8 @@ _STOPPED = StanzaError(StanzaCondition.REMOTE_SERVER_TIMEOUT, "the service was s
 START_SECONDS = 10.0
 STOP_SECONDS = 2.0  # within the time that a shutdown may take
 ANSWER_SECONDS = 60.0
+BLOCKED_SECONDS = 0.1
+"""A handler that takes this long before it returns is named: nothing else happens in the meantime."""
 MOST_OPEN = 10_000
 """Stanzas to one domain that wait for an answer; beyond it, the oldest of the domain that sends most is given up."""
 
@@ -229,7 +231,11 @@ class HandlerRoute:
             self._bounce(stanza, _NOT_SERVED)
             self._flush_router()
             return
+        began = self._clock.seconds()
         answer: Deferred[Any] = maybeDeferred(handlers[0].handle, stanza)
+        if (seconds := self._clock.seconds() - began) >= BLOCKED_SECONDS:
+            service = type(handlers[0]).__name__
+            self._publish(ServiceBlocked(domain=self.domain, service=service, name=stanza.name, seconds=seconds))
         if not answer.called or answer.paused:
             self._wait_for_answer(stanza, answer)
         answer.addCallback(self._answered, stanza, handlers)

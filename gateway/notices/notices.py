@@ -172,6 +172,29 @@ class LoopLag(Notice):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServiceBlocked(Notice):
+    """A service in Python held up the event loop, and with it every stream, for this many seconds with one stanza."""
+
+    domain: str
+    service: str
+    name: str  # of the stanza
+    seconds: float
+
+    level = Level.WARN
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"{self.service} of {self.domain} stopped the whole gateway for {self.seconds * 1000:.0f} ms with one"
+            f" stanza ({self.name}): it should do such work in a thread"
+        )
+
+    @property
+    def cause(self) -> str:
+        return self.domain
+
+
+@dataclass(frozen=True, kw_only=True)
 class MaybeLost(DomainNotice):
     """Stanzas were written to a connection that was not closed properly, and may not have arrived.
 

@@ -21,7 +21,7 @@ from gateway.net.listen.connection_limits import TurnedAway
 from gateway.notices.attempts.known_keys import KeyChanged
 from gateway.notices.attempts.records import Attempt, Kind, StreamEnded
 from gateway.notices.attempts.verdicts import Verdict
-from gateway.notices.notices import LoopLag, MaybeLost, Notice, StanzaBounced, StanzasPassed
+from gateway.notices.notices import LoopLag, MaybeLost, Notice, ServiceBlocked, StanzaBounced, StanzasPassed
 from gateway.operations.minutes import Series
 from gateway.operations.peers import PeerState
 from gateway.operations.status_records import Figures
@@ -37,7 +37,18 @@ LIFE_SECONDS = (1, 10, 60, 600, 3600, 21600, 86400, 604800)
 class Metrics:
     """The metrics, with a registry of their own; a subscriber for notices."""
 
-    KINDS = (StanzasPassed, StanzaBounced, Attempt, StreamEnded, MaybeLost, TurnedAway, LoopLag, KeyChanged)
+    KINDS = (
+        StanzasPassed,
+        StanzaBounced,
+        Attempt,
+        StreamEnded,
+        MaybeLost,
+        TurnedAway,
+        LoopLag,
+        KeyChanged,
+        FilterDecided,
+        ServiceBlocked,
+    )
 
     def __init__(self, figures: Callable[[], Figures]) -> None:
         """`figures` returns the present figures; it is called for each scrape."""
@@ -93,6 +104,12 @@ class Metrics:
             buckets=LAG_SECONDS,
             registry=registry,
         )
+        self._service_blocked = Counter(
+            "xmpp_gateway_service_blocked",
+            "Stanzas with which a service in Python stopped the event loop for 100 ms or more",
+            ["domain"],
+            registry=registry,
+        )
         filter_decisions = Counter(
             "xmpp_gateway_filter_decisions",
             "Stanzas about which a filter has decided",
@@ -141,6 +158,8 @@ class Metrics:
                 self._turned_away.inc(1 + notice.untold)
             case FilterDecided():
                 self._filter_decisions(notice.rule, "dry_run" if notice.dry_run else notice.act).inc()
+            case ServiceBlocked():
+                self._service_blocked.labels(notice.domain).inc()
             case LoopLag():
                 self._lag.observe(notice.seconds)
 

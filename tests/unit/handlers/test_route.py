@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from gateway.handlers.route import HandlerRoute
-from gateway.notices.notices import Board, StanzasPassed
+from gateway.notices.notices import Board, ServiceBlocked, StanzasPassed
 from gateway.routing.interfaces import Answer, Declined, Handled, ILocalHandler, Refused
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import StanzaCondition, StanzaError
@@ -137,6 +137,20 @@ def test_what_is_given_and_said_is_noticed_by_the_batch() -> None:
     ]
     handlers.flush()
     assert len(sentences) == 2
+
+
+@pytest.mark.parametrize(("seconds", "named"), [(0.09, False), (0.25, True)])
+def test_a_handler_that_blocks_everything_is_named(seconds: float, named: bool) -> None:
+    board, router, clock = Board(), Router(), Clock()
+    sentences: list[str] = []
+    board.subscribe(lambda notice: sentences.append(notice.sentence), ServiceBlocked)
+    handler = Handler(router.log, "a", lambda: clock.advance(seconds) or Handled())  # type: ignore[func-returns-value]
+    HandlerRoute(DOMAIN, [handler], router, board.publish, clock).deliver(stanza(ASKED))
+    sentence = (
+        "Handler of service.test stopped the whole gateway for 250 ms with one stanza (message):"
+        " it should do such work in a thread"
+    )
+    assert sentences == ([sentence] if named else [])
 
 
 def test_what_is_said_later_is_noticed_then() -> None:

@@ -15,7 +15,7 @@ from gateway.filters.notices import FilterDecided
 from gateway.notices.attempts.known_keys import KeyChanged, KnownKey
 from gateway.notices.attempts.records import AttemptLog, Direction
 from gateway.notices.attempts.verdicts import Verdict
-from gateway.notices.notices import LoopLag, MaybeLost, StanzaBounced, StanzasPassed
+from gateway.notices.notices import Board, LoopLag, MaybeLost, ServiceBlocked, StanzaBounced, StanzasPassed
 from gateway.operations.metrics import FilterGauges, Metrics
 from gateway.operations.status_records import CertificateStatus, DomainStatus, Figures, OutboxFigures
 from gateway.outbox.keeper import COUNTED
@@ -73,16 +73,20 @@ def test_document_and_registry_agree_on_names_types_and_labels(metrics: Metrics)
 
 
 def every_notice_once(metrics: Metrics) -> None:
-    metrics.notice(StanzasPassed(came_in=True, via="server", source="a", target="b", stanzas=stanzas("iq"), size=9))
-    metrics.notice(
+    board = Board()
+    board.subscribe(metrics.notice, *metrics.KINDS)  # as the gateway does
+    publish = board.publish
+    publish(StanzasPassed(came_in=True, via="server", source="a", target="b", stanzas=stanzas("iq"), size=9))
+    publish(
         StanzaBounced(name="message", id="1", sender="a", target="b", condition="forbidden", reason="", answered=True)
     )
-    metrics.notice(FilterDecided(rule="r", decision="drop", act="drop", dry_run=False, stanza=stanzas("message")[0]))
-    log = AttemptLog(metrics.notice, Clock().seconds, 1, Direction.OUT)
+    publish(FilterDecided(rule="r", decision="drop", act="drop", dry_run=False, stanza=stanzas("message")[0]))
+    publish(ServiceBlocked(domain="bot.test", service="Bot", name="message", seconds=0.2))
+    log = AttemptLog(publish, Clock().seconds, 1, Direction.OUT)
     log.end(Verdict.ESTABLISHED)
     log.stream_ended(0, 0, "")
     key = KnownKey(key="aa", issuer="CA", since=0, seen=0, begins=0, ends=1)
-    metrics.notice(KeyChanged(domain="far.test", before=key, after=key))
+    publish(KeyChanged(domain="far.test", before=key, after=key))
 
 
 def stanzas(*names: str) -> list[Stanza]:
@@ -129,6 +133,11 @@ def test_bounces_losses_and_lag_are_counted(metrics: Metrics) -> None:
     assert value(metrics, "bounces_total", condition="remote-server-timeout", answered="no") == 1
     assert value(metrics, "maybe_lost_stanzas_total") == 5
     assert value(metrics, "loop_lag_seconds_count") == 1
+
+
+def test_a_service_that_blocks_is_counted_by_its_domain(metrics: Metrics) -> None:
+    metrics.notice(ServiceBlocked(domain="bot.test", service="Bot", name="message", seconds=0.2))
+    assert value(metrics, "service_blocked_total", domain="bot.test") == 1
 
 
 def test_the_state_of_the_moment_is_read_from_the_status(metrics: Metrics) -> None:
