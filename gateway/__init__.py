@@ -18,7 +18,7 @@ Storage and records
     notices           records of what happened, attempts at streams and their verdicts
 Decisions: Deferreds, and a clock passed in
     routing           policy, router, queues, and the interfaces of every route
-    filters           rules for what crosses the border, before the router has it
+    filters           rules for what crosses the border; the router asks them
     handlers          routes to services in Python
     components        routes to external components (XEP-0114)
     im                routes to people: accounts, rosters, presence (RFC 6121)

@@ -192,7 +192,7 @@ class Gateway(MultiService):
         self.federation.resolver.forget()
 
     def filters_about(self, domain: Domain) -> list[str]:
-        """The names of the rules that can hold for what comes from a domain outside, or goes there."""
+        """Return the names of the rules that can apply to stanzas from an outside domain, or to it."""
         return self.filters.border.rules_about(domain)
 
     def close_account(self, account: Address) -> int:
@@ -200,7 +200,7 @@ class Gateway(MultiService):
         return self.people.close_account(account)
 
     def reload(self) -> Deferred[dict[str, Any]]:
-        """Reload the configuration; on a mistake in it, fail with Refused and change nothing."""
+        """Reload the configuration; on a mistake in it, fail with CommandRefused and change nothing."""
 
         supervised = self.operating.supervised
 
@@ -218,7 +218,7 @@ class Gateway(MultiService):
         return one.addBoth(done)
 
     def _revoked(self) -> None:
-        """Check the open streams soon, as a revocation list has come: more may come with it."""
+        """Review the open streams soon. A new revocation list seldom comes alone, so wait a moment for the others."""
         self._review.start(REVIEW_SECONDS, self._review_streams)
 
     def _review_streams(self) -> None:

@@ -1,4 +1,4 @@
-"""Dialback keys: generated and verified without remembering any (XEP-0185 §3).
+"""Dialback keys: generated and verified without remembering any (XEP-0220 §2.1.1, XEP-0185 §3).
 
 A key says: the holder of the secret made this for this sender domain, towards this target domain, on the stream with
 this id. The parts are joined so that no two different triples look alike (CVE-2016-0756), and the stream id comes from

@@ -267,21 +267,21 @@ class RemoteRoute:
 
     @property
     def keep_rules(self) -> KeepRules:
-        """As `Owner.keep_rules`."""
+        """As `BacklogOwner.keep_rules`."""
         return self.rules.keep
 
     @property
     def asks_for_several(self) -> bool:
-        """As `Owner.asks_for_several`: the stream carries this pair."""
+        """As `BacklogOwner.asks_for_several`: the stream carries this pair."""
         return False
 
     @property
     def stamps_as(self) -> Domain:
-        """As `Owner.stamps_as`: towards a server behind us we speak for others, but have no right to their names."""
+        """As `BacklogOwner.stamps_as`: to a server behind us we speak for others, but may not use their names."""
         return self.pair.target if self._router.is_own(self.pair.target) else self.pair.sender
 
     def bounce(self, stanza: AddressedStanza, error: StanzaError) -> None:
-        """As `Owner.bounce`."""
+        """As `BacklogOwner.bounce`."""
         self._router.bounce(stanza, error)
         self._flush_soon()
 
@@ -311,16 +311,16 @@ class RemoteRoute:
         return refused
 
     def write_follower(self, stanza: AddressedStanza) -> None:
-        """As `Owner.write_follower`."""
+        """As `BacklogOwner.write_follower`."""
         self.outflow.add(stanza)
         self.outflow.flush()
 
     def doubted(self, count: int) -> None:
-        """As `Owner.doubted`."""
+        """As `BacklogOwner.doubted`."""
         self._publish(TakenForDelivered(domain=self.pair.target, count=count))
 
     def ask(self, resource: str, answered: Callable[[], None]) -> None:
-        """As `Owner.ask`."""
+        """As `BacklogOwner.ask`."""
         sender = Address.make("", self.pair.sender, resource).full
         attributes = {"type": "get", "id": resource, "from": sender, "to": self.pair.target}
         ping = AddressedStanza.from_element(Element(CONTENT, "iq", attributes, [Element(PING, "ping")]))
@@ -328,7 +328,7 @@ class RemoteRoute:
         self._open_session.send([ping], ping.raw)
 
     def remember_only(self, stanzas: Sequence[AddressedStanza]) -> None:
-        """As `Owner.remember_only`."""
+        """As `BacklogOwner.remember_only`."""
         for stanza in stanzas:
             if self.outflow.flows:
                 self.outflow.add(stanza)
@@ -340,13 +340,13 @@ class RemoteRoute:
             self._begin()
 
     def caught_up(self) -> None:
-        """As `Owner.caught_up`."""
+        """As `BacklogOwner.caught_up`."""
         if self.disposition is Disposition.CATCHING_UP:
             self.disposition = Disposition.SENDING
             self.outflow.divert(False)
 
     def emptied(self) -> None:
-        """As `Owner.emptied`."""
+        """As `BacklogOwner.emptied`."""
         if self.disposition is Disposition.WAITING:
             self._timers.stop("again")
             self.disposition = Disposition.IDLE

@@ -1,4 +1,4 @@
-"""Border: every stanza that crosses between our domains and the others passes the rules here, before the router.
+"""Border: the router asks it about every stanza between two domains, before it delivers any of them.
 
 `plan` returns the rules for the stanzas between two domains; `lets_through` applies them to one stanza, and returns
 False if it has had its end here, or waits for a verdict. Later stanzas of a pair stay in order behind one that waits.
@@ -27,7 +27,7 @@ from gateway.filters.rules import ENDS, Act, Crossing, Decision, FilterRule
 from gateway.notices.notices import Publish
 from gateway.routing.interfaces import IBorder
 from gateway.xmpp.addresses import Domain, DomainPair
-from gateway.xmpp.errors import StanzaCondition, StanzaDropped, StanzaError
+from gateway.xmpp.errors import ConfigError, StanzaCondition, StanzaDropped, StanzaError
 from gateway.xmpp.stanzas import AddressedStanza
 
 MOST_PLANS = 20_000
@@ -110,12 +110,11 @@ class Border:
         """The rules, in order."""
         return self._planner.rules
 
-    def replace(self, rules: Sequence[FilterRule], lists: Mapping[str, NamedList]) -> None:
+    def replace(
+        self, rules: Sequence[FilterRule], lists: Mapping[str, NamedList], filters: Mapping[str, IFilter] | None = None
+    ) -> None:
         """Use these rules and lists from now on; rates of unchanged rules keep their counts."""
-        filters: dict[str, IFilter] = {}
-        for rule in rules:
-            if rule.factory is not None:
-                filters[rule.name] = rule.factory(**rule.options)
+        filters = make_filters(rules) if filters is None else filters
         excesses = {}
         for rule in rules:
             if (rate := rule.when.rate) is not None:
@@ -307,6 +306,20 @@ class Border:
         self._publish(
             FilterDecided(rule=rule.name, decision=str(decision), act=str(act), dry_run=rule.dry_run, stanza=stanza)
         )
+
+
+def make_filters(rules: Sequence[FilterRule]) -> dict[str, IFilter]:
+    """Make the filters written in Python; raise ConfigError if a factory, which is the operator's own code, fails."""
+    made: dict[str, IFilter] = {}
+    for rule in rules:
+        if rule.factory is None:
+            continue
+        try:
+            made[rule.name] = rule.factory(**rule.options)
+        except Exception as error:
+            problem = f"{rule.decision.factory} cannot be created: {type(error).__name__}: {error}"
+            raise ConfigError(f"filter.{rule.name}.options", problem) from error
+    return made
 
 
 def _refusal(decision: Decision) -> StanzaError:

@@ -18,7 +18,6 @@ from gateway.xmpp.errors import MalformedAddress
 
 MOST_ENTRIES = 1_000_000
 """The most entries of a list; further ones are left out, and reported."""
-MOST_LIST_FILE_BYTES = 64 << 20
 MOST_DIGESTS = 8192
 """The bare JIDs and domains whose digests are cached, with a share for each domain."""
 

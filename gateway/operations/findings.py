@@ -107,7 +107,13 @@ def certificates_ending(identities: Mapping[Domain, Identity], now: float) -> It
     for file, names in by_file.items():
         end = identities[names[0]].not_after
         left = (end - moment).total_seconds() / _DAY_SECONDS
-        when = f"expires in {counted(int(left), 'day')}" if left > 0 else f"expired on {end:%Y-%m-%d}"
+        when = (
+            f"expires in {counted(int(left), 'day')}"
+            if left >= 1
+            else "expires within a day"
+            if left > 0
+            else f"expired on {end:%Y-%m-%d}"
+        )
         sentence = f"the certificate for {_some(names)} {when}: {file}"
         remedy = "renew it, then run xmpp-gateway reload"
         yield Trouble(kind=TroubleKind.CERTIFICATE, subject=file, sentence=sentence, remedy=remedy)
@@ -126,9 +132,9 @@ def undelivered(waiting: Mapping[str, int], fates: Fates, now: float) -> Iterato
     """Stanzas that wait for domains which cannot be reached: one trouble, however many domains there are."""
     waiting = {name: count for name, count in waiting.items() if _failing(fates, name, now) is not None}
     if waiting:
-        names = sorted(waiting, key=lambda name: -waiting[name])
+        names, total = sorted(waiting, key=lambda name: -waiting[name]), sum(waiting.values())
         cannot = "which cannot be reached" if len(names) == 1 else f"{len(names)} domains that cannot be reached"
-        sentence = f"{counted(sum(waiting.values()), 'stanza')} wait for " + (
+        sentence = f"{counted(total, 'stanza')} {'waits' if total == 1 else 'wait'} for " + (
             f"{names[0]}, {cannot}" if len(names) == 1 else f"{cannot}: {_some(names)}"
         )
         remedy = f"xmpp-gateway explain {names[0]} says why"

@@ -61,7 +61,7 @@ class IRouter(Interface):
 
 
 class IBorder(Interface):
-    """Examines stanzas before the router gets them, and may hold some back."""
+    """Examines stanzas before the router delivers them, and may hold some back."""
 
     def plan(sender: Domain, target: Domain) -> Any:
         """Return the plan that judges the stanzas between these domains; None if they pass unexamined."""

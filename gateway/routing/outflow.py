@@ -107,7 +107,7 @@ class Lately:
     """
 
     def __init__(self, seconds: float = 60) -> None:
-        """Anything older than `seconds` has arrived, or the system has given up the connection (`net.silence`)."""
+        """Count what was written in the last `seconds`; older stanzas have arrived, or the connection was given up."""
         self._seconds = seconds
         self._written: deque[tuple[float, int]] = deque()  # the time when a second began, and the number written in it
 

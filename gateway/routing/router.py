@@ -148,7 +148,7 @@ class Router:
     def abandon(
         self, responder: IRoute | DomainPair, error: StanzaError, among: frozenset[RequestKey] | None = None
     ) -> None:
-        """Answer the open requests of a responder that is gone: all of them, or those `among` these."""
+        """Answer the open requests of a responder that is gone: all of them, or only those in `among`."""
         for request in self.requests.abandoned(responder, among):
             self.bounce(request, error)
 

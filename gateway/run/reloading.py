@@ -22,6 +22,8 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from gateway.components.route import ComponentRoute
 from gateway.config import Mistakes, load
 from gateway.config.settings import ComponentDomain, DomainSettings, HandlerDomain, ImDomain, Settings
+from gateway.filters.border import make_filters
+from gateway.filters.interfaces import IFilter
 from gateway.handlers.route import HandlerRoute
 from gateway.net.certificates.judge import CertificateVerdict
 from gateway.net.certificates.own_certificates import Identity
@@ -70,11 +72,12 @@ class Reload:
         self._old = shared.settings
 
     async def run(self) -> dict[str, Any]:
-        """Return what changed, how many streams were closed, and what needs a restart; raise Refused."""
+        """Return what changed, how many streams were closed, and what needs a restart; raise CommandRefused."""
         try:
             wanted = load(self._old.file)
             new = _with_fixed(self._old, wanted)
             material = Material.load(new)
+            filters = make_filters(new.filters)
             routes = self._new_routes(new)
             opened = self._open_new_doors(new)
             await self._start_handlers(routes, opened)
@@ -87,7 +90,7 @@ class Reload:
         changed = [*differences(self._old, new), *_renewed(self._trust.identities, material.identities)]
         if material.trust.generation != self._trust.judge.trust.generation:
             changed.append(f"we trust {material.trust}")
-        await DeferredList(self._put_in_place(new, material, routes, opened))
+        await DeferredList(self._put_in_place(new, material, filters, routes, opened))
         closed = await self.review()
         needs_restart = [*(f"[{table}]" for table in FIXED if getattr(self._old, table) != getattr(wanted, table))]
         if _accounts(self._old) != _accounts(wanted):
@@ -160,13 +163,18 @@ class Reload:
     # -- what may not ------------------------------------------------------------------------------------------------
 
     def _put_in_place(
-        self, new: Settings, material: Material, routes: dict[Domain, Any], opened: list[Listening]
+        self,
+        new: Settings,
+        material: Material,
+        filters: dict[str, IFilter],
+        routes: dict[Domain, Any],
+        opened: list[Listening],
     ) -> list[Deferred[None]]:
         """Return the ends of the handlers that are gone."""
         rules, served, routes_out = self._shared.rules, self._served, self._routing.routes
         ends: list[Deferred[None]] = []
         rules.replace(new)
-        self._filters.replace(new)
+        self._filters.replace(new, filters)
         self._trust.renew(material, rules.tls)
         for name in self._old.domains.keys() - new.domains.keys():
             served.router.detach(name)

@@ -27,6 +27,12 @@ OURS = {
     "config.advice._LOOPBACK",
     "config.reading._ASSIGNMENT",
     "config.reading._BARE",
+    "config.reading._ELEMENT",
+    "config.values._DIGEST",
+    "commands.dane._PORT",
+    "filters.rules._MARK_NAME",
+    "filters.rules._PAYLOAD",
+    "filters.rules._RATE",
     "config.reading._HEADER",
     "config.values._CALLED",
     "config.values._TCP_PORT",
@@ -69,6 +75,12 @@ def then(start: str, text: str, end: str) -> Builder:
 ANYTHING = (run("a"), run("a."), run("="), run("-"), run(" "), run("<"), run("'"), run("\\"), run("1"), run("a\t="))
 # By name: the method that is used, and the worst that could be thought of besides ANYTHING.
 STRANGERS: dict[str, tuple[str, tuple[Builder, ...]]] = {
+    "filters.content._URL": ("search", (run("http"), run("http:"), run("www"), run("xmpp: "), run("www. "))),
+    "filters.lists._DIGEST": ("fullmatch", (run("a"), run("0"))),
+    "xmpp.code_points._BY_NEIGHBOURS": ("search", ()),
+    "xmpp.precis._FreeForm.not_everywhere": ("search", ()),
+    "xmpp.precis._Identifier.not_everywhere": ("search", ()),
+    "xmpp.preparation._MAPPED_TO_NOTHING": ("search", ()),
     "xmpp.address_parts._ASCII_LABEL": ("fullmatch", (then("a", "-", "!"), then("a", "-a", "-"))),
     "xmpp.address_parts._CONTEXTUAL": ("findall", (run("\u0660"), run("\u30fb"))),
     "xmpp.address_parts._FORBIDDEN_IN_LOCAL": ("search", ()),

@@ -15,7 +15,7 @@ from tests.interop.probe import component_header, dial
 BITS = 128
 STREAMS = 200
 # Chance that need not be strong: the order of servers, and waits.
-ONLY_CHANCE = {"net/dns/resolver.py", "net/dns/service_records.py", "federation/backoff.py"}
+ONLY_CHANCE = {"net/dns/resolver.py", "net/dns/service_records.py", "federation/backoff.py", "filters/rtbl.py"}
 
 
 async def ids_of(gateway: Peer, port: int) -> list[bytes]:
@@ -63,4 +63,7 @@ def test_weak_chance_is_used_where_it_does_no_harm_only() -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
         and "random" in {getattr(node, "module", None), *(alias.name for alias in node.names)}
     }
-    assert using - {"run/assembly/routing.py", "run/assembly/federation.py", "login/login.py"} <= ONLY_CHANCE
+    assert (
+        using - {"run/assembly/routing.py", "run/assembly/federation.py", "run/assembly/border.py", "login/login.py"}
+        <= ONLY_CHANCE
+    )

@@ -18,7 +18,7 @@ MISDIRECTED = 421
 def door() -> HTTPDoor:
     pages = {
         "/": Page(lambda: Response(body="<p>hello</p>", kind="text/html; charset=utf-8")),
-        "/healthz": Page(ready(lambda: [])),
+        "/healthz": Page(ready(lambda: [], lambda: [])),
         "/healthz/alive": Page(alive),
     }
     return HTTPDoor(pages, lambda: ["im.test"], Clock())
@@ -77,7 +77,7 @@ def test_h_43_what_is_not_there_is_not_found(door: HTTPDoor, path: str) -> None:
 
 def test_health_is_503_with_the_reasons_until_nothing_is_missing() -> None:
     missing = ["the door server is not open yet"]
-    door = HTTPDoor({"/healthz": Page(ready(lambda: missing))}, lambda: [], Clock())
+    door = HTTPDoor({"/healthz": Page(ready(lambda: missing, lambda: []))}, lambda: [], Clock())
     status, _, body = ask(door, "/healthz")
     assert (status, json.loads(body)) == (503, {"alive": True, "ready": False, "problems": missing, "warnings": []})
     missing = []

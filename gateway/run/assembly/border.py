@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from random import SystemRandom
@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from gateway.config.settings import ImDomain, ListSettings, RelayDomain, Settings
 from gateway.filters.acquaintances import Acquaintances
 from gateway.filters.border import Border
+from gateway.filters.interfaces import IFilter
 from gateway.filters.lists import NamedList, list_file, read_list_file
 from gateway.filters.reports import Reports
 from gateway.filters.rtbl import BlockListSubscription
@@ -70,9 +71,9 @@ class Filters(Service):
         shared.board.subscribe(self._attempted, Attempt)
         self.replace(shared.settings)
 
-    def replace(self, settings: Settings) -> None:
+    def replace(self, settings: Settings, filters: Mapping[str, IFilter] | None = None) -> None:
         """Use these settings from now on."""
-        self.border.replace(settings.filters, self._replace_lists(settings))
+        self.border.replace(settings.filters, self._replace_lists(settings), filters)
         self._router.border = self.border if settings.filters or self._block_lists else None
 
     def shut_out(self, domain: Domain) -> str:
@@ -195,7 +196,7 @@ class Filters(Service):
             named.entries, _ = read_list_file(file)
             named.since = file.stat().st_mtime
             named.is_well = True
-            named.state = f"{len(named.entries)} entries of before are used until the service has answered"
+            named.state = f"{len(named.entries)} entries saved earlier are used until the service answers"
         except FileNotFoundError:
             named.state, named.is_well = "the service has not answered yet", True
         except (OSError, UnicodeDecodeError) as error:
@@ -241,7 +242,8 @@ class Filters(Service):
         return deferToThread(write_whole, self._file, lines).addErrback(self._not_written, self._file)
 
     def _not_written(self, failure: Failure, file: Path) -> None:
-        self.border.acquaintances.has_changed = True
+        if file == self._file:
+            self.border.acquaintances.has_changed = True  # so that it is tried again
         self._log.warn("{file} cannot be written: {failure.value}", file=file, failure=failure)
 
 

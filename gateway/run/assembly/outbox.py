@@ -31,7 +31,7 @@ OPENINGS = 50
 """The number of domains tried at a time after the start."""
 _TURN_SECONDS = 0.25
 _REST_SECONDS = 60.0
-_AGE_SECONDS = 5.0  # between two looks how old the oldest stanza is
+_AGE_SECONDS = 5.0  # between two readings of the oldest stanza's age
 _SLICE = 50  # stanzas that expire in one turn: two hundred a second
 
 
@@ -104,7 +104,7 @@ class Kept(Service):
                 component.look()
 
     def _tell_damaged(self, rows: int) -> None:
-        text = f"{counted(rows, 'row')} of the outbox cannot be read and are set aside; the rest is sent"
+        text = f"the outbox had to set aside {counted(rows, 'row')} that cannot be read; the rest is sent"
         self._shared.board.publish(Remark(text=text, weight=Level.ERROR))
 
     # -- stanzas kept by an earlier process
@@ -131,7 +131,7 @@ class Kept(Service):
         return not domains.is_own(target) or domains.relayed_terms(target) is not None
 
     def _found_held(self, domains: frozenset[Domain]) -> None:
-        """Hold what an operator has held before, also where a route was faster than we."""
+        """Restore the operator's holds, also on routes that were made before the outbox had answered."""
         self._keeper.held |= domains
         for route in [*self._routing.routes, *self._served.components.values()]:
             if route.target in domains:
@@ -186,8 +186,7 @@ class Kept(Service):
     def _expire(self, stanzas: Sequence[ExpiredStanza]) -> None:
         router = self._routing.router
         ended = [each for each in stanzas if not self._is_being_sent(each)]
-        busy = bool(ended) or bool(stanzas)
-        rest = _TURN_SECONDS if busy else min(_REST_SECONDS, self._shortest() / 10)
+        rest = _TURN_SECONDS if stanzas else min(_REST_SECONDS, self._shortest() / 10)
         self._next_look = self._shared.reactor.seconds() + rest
         for each in ended:
             name = "presence" if each.raw.startswith(b"<presence") else "message"

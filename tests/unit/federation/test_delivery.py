@@ -16,6 +16,7 @@ UNWILLING_VERDICTS = {
     Verdict.NOT_TRUSTED,
     Verdict.NOT_IN_TLSA,
     Verdict.NOT_PINNED,
+    Verdict.REVOKED,
     Verdict.NO_COMMON_PROOF,
     Verdict.PROOF_REFUSED,
 }
