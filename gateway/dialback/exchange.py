@@ -1,4 +1,4 @@
-"""The three roles in dialback, as functions from elements to elements (XEP-0220 §2).
+"""The elements of dialback's three roles, read and written (XEP-0220 §2); `features.dialback` decides in each role.
 
     Initiating server     asserts a domain pair with a key   `result_request`, reads a `KeyVerdict`
     Receiving server      has the key checked, and answers   reads an `Assertion`, `verify_request`, `result_answer`

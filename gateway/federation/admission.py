@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import Publish, StanzasPassed
-from gateway.routing.policy import Domains, are_between, check_inbound
+from gateway.routing.policy import Domains, are_between, refuse_inbound
 from gateway.routing.router import Router
 from gateway.stream.facts import ServerFacts
 from gateway.xmpp.addresses import Address
@@ -72,6 +72,6 @@ class Admission:
 
     def _refuse(self, stanza: Stanza, facts: ServerFacts) -> None:
         try:
-            check_inbound(stanza, facts, self._domains)
+            refuse_inbound(stanza, facts, self._domains)
         except (StanzaError, StanzaDropped) as error:
             self._router.refuse(stanza, error, Address.make("", facts.our_domain, ""))

@@ -263,7 +263,7 @@ class RemoteRoute:
             StanzasPassed(came_in=False, via=Kind.SERVER, source=sender, target=target, stanzas=batch, size=size)
         )
 
-    # -- as the owner of a backlog -------------------------------------------------------------------------------------
+    # -- as the owner of a backlog -----------------------------------------------------------------------------------
 
     @property
     def keep_rules(self) -> KeepRules:
@@ -403,7 +403,7 @@ class RemoteRoute:
             self._router.flush()
         return [stanza for stanza in batch if len(stanza.raw) <= largest]
 
-    # -- opening a stream ----------------------------------------------------------------------------------------------
+    # -- opening a stream --------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
         if self._is_closed:

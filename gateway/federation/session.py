@@ -125,10 +125,6 @@ class ServerSession:
         """Call `acknowledged` with every acknowledged stanza of this pair, of all that is sent on this stream."""
         self._told[pair] = acknowledged
 
-    def unwatch(self, pair: DomainPair) -> None:
-        """Stop that."""
-        self._told.pop(pair, None)
-
     @property
     def is_managed(self) -> bool:
         """Return whether stanzas that are sent are acknowledged (XEP-0198)."""

@@ -12,9 +12,10 @@ from twisted.python.failure import Failure
 from gateway.filters.border import Passing
 from gateway.notices.notices import Publish, Remark, counted
 from gateway.outbox.delay import delayed
-from gateway.outbox.errors import Bound, OutboxError, OutboxFull
+from gateway.outbox.errors import Bound, OutboxError, OutboxFull, ignore_failure
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.records import WithheldStanza
+from gateway.outbox.retention import name_of
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.stanzas import AddressedStanza, restored
 
@@ -57,13 +58,13 @@ class Withheld:
     def look(self) -> None:
         """Count the held stanzas, and drop those that have been held back too long."""
         if self._keeper.outbox is not None:
-            self._keeper.outbox.expire_withheld(self._time_of_day()).addCallbacks(self._expired, _told_elsewhere)
+            self._keeper.outbox.expire_withheld(self._time_of_day()).addCallbacks(self._expired, ignore_failure)
 
     def _expired(self, number: int) -> None:
         if number:
             text = f"{counted(number, 'stanza')} held back by filters dropped: nobody released them within 7 days"
             self._publish(Remark(text=text))
-        self.all().addCallbacks(self._counted, _told_elsewhere)
+        self.all().addCallbacks(self._counted, ignore_failure)
 
     def _counted(self, found: Sequence[WithheldStanza]) -> None:
         self.count = len(found)
@@ -95,13 +96,8 @@ class Withheld:
 
     def _let_through(self, each: WithheldStanza | None) -> WithheldStanza | None:
         if each is not None and each.raw:  # a stanza that can no longer be decrypted is only shown
-            name = "presence" if each.raw.startswith(b"<presence") else "message"
+            name = name_of(each.raw)
             raw = delayed(each.raw, each.pair.target, each.accepted) if name == "message" else each.raw
             self._router.pass_on(restored(name, raw))
             self._router.flush()
         return each
-
-
-def _told_elsewhere(failure: Failure) -> None:
-    """Ignore a failure of the outbox: its condition has been logged."""
-    failure.trap(OutboxError)

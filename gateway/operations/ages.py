@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from twisted.python.failure import Failure
-
-from gateway.outbox.errors import OutboxError
+from gateway.outbox.errors import ignore_failure
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.records import PairState
 
@@ -27,7 +25,7 @@ class Ages:
             self.oldest = {}
         elif not self._is_reading:
             self._is_reading = True
-            outbox.pairs().addCallbacks(self._found, _told_elsewhere).addBoth(self._done)
+            outbox.pairs().addCallbacks(self._found, ignore_failure).addBoth(self._done)
 
     def _found(self, pairs: Sequence[PairState]) -> None:
         oldest: dict[str, float] = {}
@@ -39,8 +37,3 @@ class Ages:
     def _done(self, result: Any) -> Any:
         self._is_reading = False
         return result
-
-
-def _told_elsewhere(failure: Failure) -> None:
-    """Pass over a failure of the outbox: its condition is a trouble of its own."""
-    failure.trap(OutboxError)

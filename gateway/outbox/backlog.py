@@ -34,13 +34,13 @@ from twisted.python.failure import Failure
 
 from gateway.outbox.delay import delayed, is_late
 from gateway.outbox.endings import expired, failed, not_taken
-from gateway.outbox.errors import OutboxError, OutboxUnavailable
+from gateway.outbox.errors import OutboxError, OutboxUnavailable, ignore_failure
 from gateway.outbox.flight import Flight
 from gateway.outbox.followers import EVERYTHING, Followers
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.progress import Progress
 from gateway.outbox.records import DomainState, KeptStanza
-from gateway.outbox.retention import Keep, keeping, key_of
+from gateway.outbox.retention import Keep, keeping, key_of, name_of
 from gateway.outbox.settlement import Settled, Settlement, SettlementMeans
 from gateway.outbox.window import MOST, Break
 from gateway.timing.timers import Timer
@@ -169,7 +169,7 @@ class KeptBacklog:
         self._impatience = Timer(keeper.clock)
         self._ping_soon = Timer(keeper.clock)
 
-    # -- new stanzas ---------------------------------------------------------------------------------------------
+    # -- new stanzas -------------------------------------------------------------------------------------------------
 
     @property
     def is_empty(self) -> bool:
@@ -613,7 +613,7 @@ class KeptBacklog:
             self._is_unread = True
             self._read_upto = kept[-1].number
             for each in kept:
-                stanza = restored(_name(each.raw), each.raw)
+                stanza = restored(name_of(each.raw), each.raw)
                 self._page.append(
                     Waiting(stanza, self, number=each.number, accepted=each.accepted, expires=each.expires)
                 )
@@ -679,12 +679,12 @@ class KeptBacklog:
         outbox = self._keeper.outbox
         assert outbox is not None
         self._marked_upto = upto
-        outbox.mark_read(self.pair, upto).addErrback(_told_elsewhere).addCallback(self._noted, upto, self._stream)
+        outbox.mark_read(self.pair, upto).addErrback(ignore_failure).addCallback(self._noted, upto, self._stream)
 
     def _unmark(self) -> None:
         """Forget what was read, because the server may have lost it when its stream broke: it is sent again."""
         if self._marked_upto and self._keeper.outbox is not None:
-            self._keeper.outbox.mark_read(self.pair, 0).addErrback(_told_elsewhere)
+            self._keeper.outbox.mark_read(self.pair, 0).addErrback(ignore_failure)
         self._marked_upto = 0
 
     def _noted(self, _: object, upto: int, stream: int) -> None:
@@ -747,13 +747,13 @@ class KeptBacklog:
         outbox = self._keeper.outbox
         if outbox is not None:
             settled = outbox.settle(self.pair, upto)
-            settled.addCallbacks(lambda _: self._look_whether_empty(), _told_elsewhere)
+            settled.addCallbacks(lambda _: self._look_whether_empty(), ignore_failure)
             settled.addCallback(self._noted, upto, self._stream)
 
     def _remove(self, numbers: Collection[int]) -> None:
         outbox = self._keeper.outbox
         if outbox is not None and numbers:
-            outbox.remove(numbers).addCallbacks(lambda _: self._look_whether_empty(), _told_elsewhere)
+            outbox.remove(numbers).addCallbacks(lambda _: self._look_whether_empty(), ignore_failure)
 
     def _set_aside(self, number: int) -> None:
         self._keeper.counts["set_aside"] += 1
@@ -761,7 +761,7 @@ class KeptBacklog:
         outbox = self._keeper.outbox
         if outbox is not None:
             reason = f"streams to {self.pair.target} ended over it"
-            outbox.set_aside(number, reason).addCallbacks(lambda _: self._look_whether_empty(), _told_elsewhere)
+            outbox.set_aside(number, reason).addCallbacks(lambda _: self._look_whether_empty(), ignore_failure)
 
     def _look_whether_empty(self) -> None:
         if self.is_empty:
@@ -802,18 +802,18 @@ class KeptBacklog:
             now = self._keeper.time_of_day()
             before = state.failing
             failing, ends = failed(before, verdict=verdict, reason=error.reason, definite=definite, now=now)
-            outbox.remember(self.pair.target, failing).addErrback(_told_elsewhere)
+            outbox.remember(self.pair.target, failing).addErrback(ignore_failure)
             if ends:
                 self._return_all(0, error)
             elif definite and first_new is not None:
                 self._return_all(first_new - 1, error)
 
-        outbox.state(self.pair.target).addCallbacks(known, _told_elsewhere)
+        outbox.state(self.pair.target).addCallbacks(known, ignore_failure)
 
     def reached(self) -> None:
         """Note that the domain was reached: earlier failures no longer matter."""
         if self._keeper.outbox is not None:
-            self._keeper.outbox.remember(self.pair.target, None).addErrback(_told_elsewhere)
+            self._keeper.outbox.remember(self.pair.target, None).addErrback(ignore_failure)
 
     def _return_all(self, after: int, error: StanzaError) -> None:
         """Bounce all stanzas kept behind a number, in slices."""
@@ -825,18 +825,9 @@ class KeptBacklog:
             if not kept or self._stream > 0:
                 return
             for each in kept:
-                self._owner.bounce(restored(_name(each.raw), each.raw), error)
+                self._owner.bounce(restored(name_of(each.raw), each.raw), error)
             self._keeper.counts["returned"] += len(kept)
             self._remove([each.number for each in kept])
             self._keeper.clock.callLater(_BOUNCE_SECONDS, self._return_all, kept[-1].number, error)
 
-        outbox.page(self.pair, after, _BOUNCES).addCallbacks(found, _told_elsewhere)
-
-
-def _name(raw: bytes) -> str:
-    return "presence" if raw.startswith(b"<presence") else "message"
-
-
-def _told_elsewhere(failure: Failure) -> None:
-    """Ignore a failure of the outbox: its condition has been logged, and it remembers what was settled."""
-    failure.trap(OutboxError)
+        outbox.page(self.pair, after, _BOUNCES).addCallbacks(found, ignore_failure)

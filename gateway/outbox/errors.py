@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from twisted.python.failure import Failure
+
 from gateway.outbox.conditions import Condition
 from gateway.xmpp.errors import GatewayError, StanzaCondition, StanzaError
 
@@ -47,3 +49,8 @@ class OutboxUnavailable(OutboxError):
     def stanza_error(self) -> StanzaError:
         text = "this server cannot keep waiting stanzas at the moment"
         return StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, text, reason=str(self))
+
+
+def ignore_failure(failure: Failure) -> None:
+    """Ignore a failure of the outbox: it has reported its condition, and remembers what was settled."""
+    failure.trap(OutboxError)

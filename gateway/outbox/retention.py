@@ -128,3 +128,8 @@ def key_of(presence: AddressedStanza) -> bytes:
     about = _ABOUT[presence.type or ""]
     people = b"\0".join((about, presence.from_.bare.encode(), presence.to.bare.encode()))
     return blake2b(people, digest_size=16).digest()
+
+
+def name_of(raw: bytes) -> str:
+    """Return the name of a kept stanza by its first bytes: only messages and presence are kept."""
+    return "presence" if raw.startswith(b"<presence") else "message"

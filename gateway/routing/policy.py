@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import NoReturn, TypeGuard
 
 from gateway.stream.evidence import check_certificate
 from gateway.stream.facts import Facts, ServerFacts, Terms
@@ -189,10 +189,10 @@ def are_from(
     return way is not None and way[0] == domain
 
 
-def check_inbound(stanza: Stanza, facts: ServerFacts, domains: Domains) -> None:
-    """Check a stanza from another server: it needs both addresses, of a proved pair (RFC 6120 §8.1.1.2, §8.1.2.2).
+def refuse_inbound(stanza: Stanza, facts: ServerFacts, domains: Domains) -> NoReturn:
+    """Raise the error for a stanza from a server that is not of a proved pair (RFC 6120 §8.1.1.2, §8.1.2.2).
 
-    Called only if the pair is not among the proofs, or there is no pair. Raises the outcome from `faults`.
+    `are_between` has already said that it may not pass; the table in `faults` says how it ends.
     """
     relayed = facts.remote is not None and domains.relayed_terms(facts.remote) is not None
     raise _fault_between_servers(stanza, facts, domains, StreamKind.RELAYED if relayed else StreamKind.SERVER)

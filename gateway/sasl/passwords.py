@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import stringprep
 
-from gateway.xmpp.preparation import normalised, visible
+from gateway.xmpp.stringprep_steps import normalised, visible
 
 PASSWORD_BYTES = 1023  # before and after; NFKC can turn one character into eighteen
 

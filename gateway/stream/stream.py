@@ -365,6 +365,7 @@ class Stream:
             self._out.append(NegotiationCompleted())
 
     def _restart(self) -> None:
+        """Begin again under TLS or SASL: both sides send a new header (RFC 6120 §4.3.3, §5.4.3.3, §6.4.6)."""
         self._move(Move.RESTART)
         self._codec = self._new_codec()
         self._lacking = self._new_lacking()

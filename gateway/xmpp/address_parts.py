@@ -43,8 +43,8 @@ from gateway.xmpp.code_points import (
 )
 from gateway.xmpp.errors import MalformedAddress
 from gateway.xmpp.precis import opaque_string, username
-from gateway.xmpp.preparation import normalised, visible
 from gateway.xmpp.punycode import LABEL_BYTES, PREFIX, fits_label, from_a_label, to_a_label
+from gateway.xmpp.stringprep_steps import normalised, visible
 
 Domain = NewType("Domain", str)
 """A prepared domainpart; only `prepare_domain` makes one."""

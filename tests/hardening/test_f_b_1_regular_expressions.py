@@ -80,7 +80,7 @@ STRANGERS: dict[str, tuple[str, tuple[Builder, ...]]] = {
     "xmpp.code_points._BY_NEIGHBOURS": ("search", ()),
     "xmpp.precis._FreeForm.not_everywhere": ("search", ()),
     "xmpp.precis._Identifier.not_everywhere": ("search", ()),
-    "xmpp.preparation._MAPPED_TO_NOTHING": ("search", ()),
+    "xmpp.stringprep_steps._MAPPED_TO_NOTHING": ("search", ()),
     "xmpp.address_parts._ASCII_LABEL": ("fullmatch", (then("a", "-", "!"), then("a", "-a", "-"))),
     "xmpp.address_parts._CONTEXTUAL": ("findall", (run("\u0660"), run("\u30fb"))),
     "xmpp.address_parts._FORBIDDEN_IN_LOCAL": ("search", ()),

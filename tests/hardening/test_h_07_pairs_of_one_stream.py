@@ -9,7 +9,7 @@ from itertools import product
 
 import pytest
 
-from gateway.routing.policy import DomainRule, Domains, check_inbound
+from gateway.routing.policy import DomainRule, Domains, refuse_inbound
 from gateway.stream.events import PairChecked
 from gateway.stream.facts import Role, Terms
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -70,7 +70,7 @@ def test_h_07_a_stanza_passes_for_a_proved_pair_alone(sender: str, target: str) 
         assert (sender, target) in {("theirs.test", "ours.test"), ("more.theirs.test", "ours.test")}
         return
     with pytest.raises(StreamError) as raised:
-        check_inbound(sent, facts, DOMAINS)
+        refuse_inbound(sent, facts, DOMAINS)
     proved_sender = sender in ("theirs.test", "more.theirs.test")
     unknown = proved_sender and target == "strange.test"
     assert raised.value.condition is (StreamCondition.HOST_UNKNOWN if unknown else StreamCondition.INVALID_FROM)

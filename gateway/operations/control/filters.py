@@ -14,6 +14,7 @@ from gateway.filters.withheld import Withheld
 from gateway.operations.control.door import Command, CommandRefused
 from gateway.outbox.errors import OutboxError
 from gateway.outbox.records import WithheldStanza
+from gateway.outbox.retention import name_of
 
 _NOT_A_NUMBER = "is not the number of a held stanza: `xmpp-gateway held` lists them"
 
@@ -97,7 +98,7 @@ def _about(each: WithheldStanza) -> dict[str, Any]:
         "id": each.number,
         "sender": each.pair.sender,
         "target": each.pair.target,
-        "kind": "presence" if each.raw.startswith(b"<presence") else "message",
+        "kind": name_of(each.raw),
         "bytes": len(each.raw),
         "accepted": each.accepted,
         "expires": each.expires,

@@ -16,10 +16,11 @@ from gateway.federation.route import RemoteRoute
 from gateway.notices.notices import Level, OutboxChanged, Remark, counted
 from gateway.outbox.conditions import Condition
 from gateway.outbox.endings import expired
-from gateway.outbox.errors import OutboxError
+from gateway.outbox.errors import ignore_failure
 from gateway.outbox.interfaces import IOutbox
 from gateway.outbox.opening import open_outbox
 from gateway.outbox.records import ExpiredStanza, OutboxLimits, PairState
+from gateway.outbox.retention import name_of
 from gateway.routing.disposition import Disposition
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served
@@ -83,8 +84,7 @@ class Kept(Service):
                 self._shared.board.publish(Remark(text=f"{counted(outbox.stanzas, 'stanza')} kept in the outbox"))
             await outbox.close()
 
-    # -- the condition of the file
-    # ----------------------------------------------------------------------------------------
+    # -- the condition of the file -----------------------------------------------------------------------------------
 
     def _tell(self, condition: Condition, detail: str) -> None:
         if condition is Condition.CLOSED or (condition.is_ready and self._keeper.outbox is None):
@@ -107,13 +107,12 @@ class Kept(Service):
         text = f"the outbox had to set aside {counted(rows, 'row')} that cannot be read; the rest is sent"
         self._shared.board.publish(Remark(text=text, weight=Level.ERROR))
 
-    # -- stanzas kept by an earlier process
-    # ------------------------------------------------------------------------------
+    # -- stanzas kept by an earlier process --------------------------------------------------------------------------
 
     def _find_pairs(self) -> None:
         outbox = self._keeper.outbox
         assert outbox is not None
-        outbox.pairs().addCallbacks(self._found_pairs, _told_elsewhere)
+        outbox.pairs().addCallbacks(self._found_pairs, ignore_failure)
 
     def _found_pairs(self, pairs: Sequence[PairState]) -> None:
         """Wake the pairs, the oldest first; those that already have a route are being tried."""
@@ -123,7 +122,7 @@ class Kept(Service):
                 component.know(pair)
         outbox = self._keeper.outbox
         assert outbox is not None
-        outbox.held().addCallbacks(self._found_held, _told_elsewhere).addCallback(lambda _: self._wake())
+        outbox.held().addCallbacks(self._found_held, ignore_failure).addCallback(lambda _: self._wake())
 
     def _leads_out(self, target: Domain) -> bool:
         """Return whether a stream to that domain is ours to open: a component connects by itself."""
@@ -151,8 +150,7 @@ class Kept(Service):
             if route.disposition is Disposition.QUEUEING:
                 self._woken.append(route)
 
-    # -- stanzas that have waited too long
-    # ------------------------------------------------------------------------------
+    # -- stanzas that have waited too long ---------------------------------------------------------------------------
 
     def _turn(self) -> None:
         if self._unwoken:
@@ -165,7 +163,7 @@ class Kept(Service):
         if outbox is None or self._is_looking or now < self._next_look:
             return
         self._is_looking = True
-        outbox.expired(self._shared.time_of_day(), _SLICE).addCallbacks(self._expire, _told_elsewhere).addBoth(
+        outbox.expired(self._shared.time_of_day(), _SLICE).addCallbacks(self._expire, ignore_failure).addBoth(
             self._looked
         )
 
@@ -177,7 +175,7 @@ class Kept(Service):
         def found(accepted: float | None) -> None:
             self._keeper.oldest = accepted
 
-        outbox.oldest().addCallbacks(found, _told_elsewhere)
+        outbox.oldest().addCallbacks(found, ignore_failure)
 
     def _looked(self, result: Any) -> Any:
         self._is_looking = False
@@ -189,11 +187,11 @@ class Kept(Service):
         rest = _TURN_SECONDS if stanzas else min(_REST_SECONDS, self._shortest() / 10)
         self._next_look = self._shared.reactor.seconds() + rest
         for each in ended:
-            name = "presence" if each.raw.startswith(b"<presence") else "message"
+            name = name_of(each.raw)
             router.bounce(restored(name, each.raw), expired(each.pair.target, each.accepted))
         self._keeper.counts["expired"] += len(ended)
         if ended and self._keeper.outbox is not None:
-            self._keeper.outbox.remove([each.number for each in ended]).addErrback(_told_elsewhere)
+            self._keeper.outbox.remove([each.number for each in ended]).addErrback(ignore_failure)
         router.flush()
 
     def _is_being_sent(self, each: ExpiredStanza) -> bool:
@@ -210,8 +208,3 @@ class Kept(Service):
         peers += [relay.peer for relay in settings.domains_of(RelayDomain)]
         components = settings.domains_of(ComponentDomain)
         return 3600 * min(chain((each.keep_hours for each in peers), (each.keep_hours for each in components)))
-
-
-def _told_elsewhere(failure: Failure) -> None:
-    """Ignore a failure of the outbox: its condition has been logged."""
-    failure.trap(OutboxError)

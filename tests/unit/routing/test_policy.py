@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.routing.policy import DomainRule, Domains, OutsideRules, RelayRules, check_component, check_inbound
+from gateway.routing.policy import DomainRule, Domains, OutsideRules, RelayRules, check_component, refuse_inbound
 from gateway.stream.facts import Facts, Means, Role, ServerFacts, Terms, TLSFacts
 from gateway.stream.header import StreamHeader
 from gateway.xmpp.addresses import Address, Domain, DomainPair
@@ -225,7 +225,7 @@ PROVED = ServerFacts(role=Role.RECEIVING, local=SERVICE, remote=FAR).with_proof(
 )
 def test_stanzas_refused_from_servers(addresses: str, error: StreamCondition | StanzaCondition) -> None:
     with pytest.raises((StreamError, StanzaError)) as refused:
-        check_inbound(stanza(f"<message {addresses}/>"), PROVED, DOMAINS)
+        refuse_inbound(stanza(f"<message {addresses}/>"), PROVED, DOMAINS)
     assert refused.value.condition == error  # type: ignore[attr-defined]
     assert isinstance(refused.value, StreamError) == isinstance(error, StreamCondition)
 

@@ -14,7 +14,7 @@ from precis_i18n.bidi import bidi_rule, has_rtl
 from precis_i18n.unicode import UnicodeData
 
 from gateway.xmpp import address_parts, code_points, precis, punycode
-from gateway.xmpp.preparation import visible
+from gateway.xmpp.stringprep_steps import visible
 
 PLANES = range(0, 0x20000, 0x400)  # the basic and the supplementary one, in blocks
 # Characters that are judged by their neighbours, neighbours that matter, and others of each kind.

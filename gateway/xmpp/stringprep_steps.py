@@ -1,4 +1,4 @@
-"""Preparation: the steps that the profiles of stringprep share, for the Unicode 3.2 that it was made for (RFC 3454).
+"""Steps that the profiles of stringprep share, for the Unicode 3.2 that it was made for (RFC 3454).
 
 Resourceprep and Nodeprep (RFC 6122) use them for addresses, SASLprep (RFC 4013) for passwords.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.xmpp.preparation import normalised, visible
+from gateway.xmpp.stringprep_steps import normalised, visible
 
 
 @pytest.mark.parametrize(("text", "seen"), [("a\u00adb", "ab"), ("\u2665\ufe0f", "\u2665"), ("a b", "a b"), ("", "")])
