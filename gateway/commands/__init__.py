@@ -42,8 +42,11 @@ def main(words: Sequence[str] | None = None) -> int:
     """Carry out one command, and return the exit status."""
     words = sys.argv[1:] if words is None else words
     called = next((word for word in words if word in COMMANDS), None)
-    parser, _ = command_line({called} if called else ())
-    arguments = parser.parse_args(words)
+    parser, parsers = command_line({called} if called else ())
+    if called is not None and words[0] == called:  # options may stand between the words of a command, too
+        arguments = parsers[called].parse_intermixed_args(words[1:])
+    else:
+        arguments = parser.parse_args(words)
     try:
         return int(arguments.run(arguments))
     except ConfigError as mistake:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.parsers.expat import ExpatError, ParserCreate
 
 from twisted.internet.task import Clock
 
 from gateway.commands.configuration import add_config, config_of
-from gateway.config import Mistakes, load
+from gateway.config import load
 from gateway.config.settings import ComponentDomain, Settings
 from gateway.filters.acquaintances import Acquaintances
 from gateway.filters.border import Border
@@ -31,6 +33,7 @@ from gateway.xmpp.addresses import AddressCache
 from gateway.xmpp.errors import GatewayError
 from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
+_XML_DECLARATION = re.compile(rb"^\s*<\?xml[^>]*\?>")
 _OPENING = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
 
 
@@ -49,13 +52,17 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         settings = load(config_of(arguments))
         stanzas = list(_read(arguments.file))
-    except (Mistakes, GatewayError, OSError) as problem:
+    except GatewayError as problem:
         print(f"xmpp-gateway: {problem}", file=sys.stderr)
         return 1
     rehearsal = Rehearsal(settings)
     outcomes = [rehearsal.outcome(stanza) for stanza in stanzas]
     print(json.dumps(outcomes) if arguments.json else "\n".join(_told(outcomes, settings)))
     return 0
+
+
+class UnreadableStanzas(GatewayError):
+    """A file that does not hold stanzas alone; says what is wrong with it."""
 
 
 class Rehearsal:
@@ -87,7 +94,10 @@ class Rehearsal:
         """Return the outcome of a stanza, and the rules that applied to it."""
         self._decided.clear()
         passes = True
-        if isinstance(stanza, AddressedStanza):
+        refused = ""
+        if not isinstance(stanza, AddressedStanza):
+            refused = stanza.flaw.problem if stanza.flaw is not None else "it needs both 'from' and 'to'"
+        else:
             plan = self._border.plan(stanza.from_.domain, stanza.to.domain)
             passes = plan is None or self._border.lets_through(plan, stanza)
         decided = self._decided[-1] if self._decided and not self._decided[-1].dry_run else None
@@ -96,7 +106,8 @@ class Rehearsal:
             "id": stanza.id,
             "from": str(stanza.from_ or ""),
             "to": str(stanza.to or ""),
-            "outcome": "pass" if passes or decided is None else decided.act,
+            "outcome": "refused" if refused else "pass" if passes or decided is None else decided.act,
+            "problem": refused,
             "rule": decided.rule if decided is not None and decided.act not in ("mark", "report") else None,
             "noted": [f"{each.rule}: {each.act}" for each in self._decided if each is not decided],
         }
@@ -134,24 +145,59 @@ def _lists(settings: Settings) -> Iterator[tuple[str, NamedList]]:
 
 
 def _read(file: Path) -> Iterator[Stanza]:
-    raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    """Yield the stanzas of a file; raise UnreadableStanzas with what is in it besides, or instead."""
+    try:
+        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise UnreadableStanzas(f"cannot read {file}: {error.strerror}") from error
+    raw = _XML_DECLARATION.sub(b"", raw, 1).strip()
+    elements = _count_elements(file, raw)
     codec = Codec(Budget(), AddressCache())
     codec.feed(_OPENING)
     codec.take()
-    codec.feed(raw.strip())
-    for item in codec.take():
-        if isinstance(item, Stanza):
-            yield item
+    codec.feed(raw)
+    found = [item for item in codec.take() if isinstance(item, Stanza)]
+    if not elements:
+        raise UnreadableStanzas(f"{file} holds no stanza")
+    if len(found) != elements:
+        problem = f"{len(found)} of {elements} elements are stanzas without a namespace or in that of clients"
+        raise UnreadableStanzas(f"{file}: {problem}; all of them have to be")
+    yield from found
+
+
+def _count_elements(file: Path, raw: bytes) -> int:
+    """Return how many elements stand one after the other."""
+    depth = count = 0
+
+    def start(name: str, attributes: object) -> None:
+        nonlocal depth, count
+        count += depth == 1
+        depth += 1
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser = ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    try:
+        parser.Parse(b"<file xmlns:stream='http://etherx.jabber.org/streams'>")
+        parser.Parse(raw)
+        parser.Parse(b"</file>", True)
+    except ExpatError as error:
+        raise UnreadableStanzas(f"{file} is not well-formed: {error}") from error
+    return count
 
 
 def _told(outcomes: list[dict[str, Any]], settings: Settings) -> Iterator[str]:
     for each in outcomes:
         id_ = f" {each['id']!r}" if each["id"] else ""
+        if each["problem"]:
+            yield f"{each['kind']}{id_}: refused before any rule: {each['problem']}"
+            continue
         by = f" by {each['rule']!r}" if each["rule"] else ", because no rule applies"
         yield f"{each['kind']}{id_} from {each['from']} to {each['to']}: {each['outcome']}{by}"
         yield from (f"    {noted}" for noted in each["noted"])
-    if not outcomes:
-        yield "the file does not contain a stanza"
     asks = {name for rule in settings.filters for name in _unknown_here(rule)}
     if asks:
         yield f"not known without the service, and taken as false or as a stranger: {', '.join(sorted(asks))}"

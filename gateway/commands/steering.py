@@ -207,7 +207,8 @@ def show(answer: Mapping[str, Any]) -> Iterator[str]:
     rows = ([each["pair"][0], each["stanzas"], each["bytes"], clock(each["oldest"])] for each in answer["pairs"])
     yield from table(["from", "waiting", "bytes", "oldest"], rows, "nothing is kept")
     if (failing := answer["failing"]) is not None:
-        yield f"{failing['failures']} attempts failed since {clock(failing['since'])}; the last: {failing['reason']}"
+        times = counted(failing["failures"], "attempt")
+        yield f"{times} failed since {clock(failing['since'])}; the last: {failing['reason']}"
     for each in answer["aside"]:
         yield f"set aside: {each['bytes']} bytes from {each['sender']}, {clock(each['accepted'])}: {each['reason']}"
         if "raw" in each:

@@ -172,7 +172,7 @@ def _about_relays(settings: Settings) -> Iterator[str]:
 def _about_expat(version: tuple[int, int, int]) -> Iterator[str]:
     if version < OLDEST_EXPAT:
         yield (
-            f"the XML parser of this Python is expat {'.'.join(map(str, version))}: unless patched, one long token"
+            f"the XML parser of this Python is expat {'.'.join(map(str, version))}: unless patched, one long token "
             "in many pieces takes quadratic time before version 2.6 (CVE-2023-52425)"
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import cast
 
 from twisted.internet.defer import Deferred
@@ -29,8 +30,13 @@ ROOT = Path(__file__).parents[2]
 
 async def demo(reactor: IReactor, folder: Path) -> None:
     """Run the demo until something fails or the reactor is stopped."""
+
     # nohup and some CI runners start programs with SIGINT ignored, and Twisted leaves that alone; Ctrl-C must end us.
-    signal.signal(signal.SIGINT, cast(PosixReactorBase, reactor).sigInt)
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C does not end it any sooner
+        cast(PosixReactorBase, reactor).sigInt(number, frame)
+
+    signal.signal(signal.SIGINT, interrupted)
     narrator = DemoNarrator()
     state = folder / "state" / "demo"
     is_new = material.prepare(state)

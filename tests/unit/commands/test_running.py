@@ -243,3 +243,12 @@ def test_queues_show_without_a_domain_is_of_all_domains(config: Path, capsys: py
         assert "held, with nothing waiting: later.test" in capsys.readouterr().out
         assert main(["queues", "show", "--json", "--config", str(config)]) == 0
     assert json.loads(capsys.readouterr().out) == WAITING
+
+
+@pytest.mark.parametrize("words", [["queues", "show", "--json", "far.test"], ["queues", "--json", "show", "far.test"]])
+def test_options_may_stand_between_the_words_of_a_command(
+    config: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    with service(config, show=lambda domain: {"domain": domain}):
+        assert main([*words, "--config", str(config)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"domain": "far.test"}
