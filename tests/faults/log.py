@@ -10,7 +10,7 @@ from tests.interop.peers import Peer
 
 _DROPPED = re.compile(r"(?:message|presence|iq) '(\S+)' from \S+ to \S+ was dropped")
 _NAMED = re.compile(r"up to (?P<count>\d+) stanzas? may not have arrived at (?P<name>\S+):")
-_SENT_AGAIN = re.compile(r"the connection to (?P<name>\S+) broke: (?P<count>\d+) stanzas? that")
+_SENT_AGAIN = re.compile(r"the connection to (?P<name>\S+) broke: (?P<count>\d+) unacknowledged stanzas? ")
 _CAME_IN = re.compile(r"^(\S+) debug (\d+) stanzas? \(\d+ bytes\) came in from (\S+) to (\S+)$", re.MULTILINE)
 _STARTED = re.compile(r"^\S+ info  answering for .*\n", re.MULTILINE)
 

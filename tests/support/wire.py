@@ -83,7 +83,7 @@ class Transport(StringTransport):
 class Judge:
     """Finds every certificate good for the other side."""
 
-    def judge(self, chain: Any, now: Any) -> Certificate:
+    def judge(self, chain: Any, now: Any, staple: Any = None) -> Certificate:
         return Certificate(names=frozenset({THEIRS}))
 
 

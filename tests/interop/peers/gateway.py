@@ -11,6 +11,7 @@ The doors that are open are those that this needs.
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,8 @@ from typing import Any
 import tomli_w
 
 from gateway.operations.control.client import ask
-from tests.interop.peers.process import Peer
+from gateway.operations.control.place import socket_path
+from tests.interop.peers.process import Peer, accepts
 from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, INSIDE, SERVER, SERVER_TLS, laid_over
 
 PROGRAMS = Path(sys.executable).parent
@@ -88,6 +90,20 @@ class Gateway(Peer):
 
     def ports(self) -> tuple[int, ...]:
         return tuple(self._doors().values())
+
+    def ready(self) -> bool:
+        """Whether all ports take connections, those for operators too, and the commands are answered."""
+        listen = self.site.options.get("listen", {})
+        ours = [int(endpoint.split(":")[1]) for endpoint in listen.get("http", [])]
+        return super().ready() and all(accepts(self.address, port) for port in ours) and self._takes_commands()
+
+    def _takes_commands(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as connection:
+            try:
+                connection.connect(socket_path(self.folder / "state"))
+            except OSError:
+                return False
+        return True
 
     def _doors(self) -> Mapping[str, int]:
         served = {domain["serve"] for domain in self._domains().values()}

@@ -64,13 +64,13 @@ class Server(ABC):
 
     def ready(self) -> bool:
         """Whether all ports take connections."""
-        return all(_accepts(self.address, port) for port in self.ports())
+        return all(accepts(self.address, port) for port in self.ports())
 
     # Its life.
 
     def start(self, timeout: float = START_SECONDS) -> Self:
         """Write the configuration, start the server and wait until it is ready."""
-        if any(_accepts(self.address, port) for port in self.ports()):
+        if any(accepts(self.address, port) for port in self.ports()):
             raise PeerError(f"{self}: another process listens there already")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.write_configuration()
@@ -233,7 +233,7 @@ class Peer(Server):
         return self.address, port
 
 
-def _accepts(address: str, port: int) -> bool:
+def accepts(address: str, port: int) -> bool:
     try:
         socket.create_connection((address, port), timeout=1).close()
     except OSError:
