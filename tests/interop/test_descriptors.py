@@ -9,6 +9,7 @@ import pytest
 
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer
+from tests.interop.peers.process import accepts
 from tests.interop.peers.site import HTTP, SERVER
 from tests.interop.probe import Probe, client_tls, dial
 from tests.interop.world import World
@@ -29,7 +30,9 @@ def gateway(start: Starter, world: World) -> Peer:
     server = start(Confined, DOMAIN, options=options)
     server.stop()
     options["listen"]["http"] = [f"tcp:{HTTP}:interface={server.address}"]
-    return server.start()
+    server.start()
+    server.wait_until(lambda: accepts(server.address, HTTP), 10, "ready at all its ports")
+    return server
 
 
 async def knock(world: World, gateway: Peer, probe: Probe) -> None:

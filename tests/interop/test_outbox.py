@@ -203,6 +203,7 @@ async def test_what_is_held_waits_over_a_restart_until_it_is_released_and_what_i
     async with attached(ours) as component, user(far, "romeo") as romeo:
         send(component, romeo.jid, "first")
         assert await bodies(romeo, 1) == ["first"]
+        await until(lambda: waiting(ours) == 0)
         ours.operate("queues", "hold", "far.held.test")
         send(component, romeo.jid, "held")
         await kept(ours, 1)
@@ -221,6 +222,7 @@ async def test_what_is_held_waits_over_a_restart_until_it_is_released_and_what_i
     async with attached(ours) as component, user(far, "romeo") as romeo:
         send(component, romeo.jid, "released for good")
         assert await bodies(romeo, 1) == ["released for good"]
+        await until(lambda: waiting(ours) == 0)
     ours.operate("queues", "hold", "far.held.test")
     async with attached(ours) as component:
         send(component, "romeo@far.held.test", "never")

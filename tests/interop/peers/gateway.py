@@ -11,20 +11,20 @@ The doors that are open are those that this needs.
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from gateway.operations.control.client import ask
-from gateway.operations.control.place import socket_path
-from tests.interop.peers.process import Peer, accepts
+from gateway.operations.control.client import NotRunning, ask
+from tests.interop.peers.process import Peer
 from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, INSIDE, SERVER, SERVER_TLS, laid_over
 
 PROGRAMS = Path(sys.executable).parent
+COMMAND_SECONDS = 10
 ECHO = "gateway.handlers.echo.Echo"
 
 
@@ -62,7 +62,15 @@ class Gateway(Peer):
         It asks on the control socket itself: for a test that looks again and again, starting `xmpp-gateway` costs more
         than the answer.
         """
-        return ask(self.folder / "state", command, **request)
+        answers: list[Any] = []
+
+        def is_answered() -> bool:
+            with suppress(NotRunning):  # its ports are open a moment before
+                answers.append(ask(self.folder / "state", command, **request))
+            return bool(answers)
+
+        self.wait_until(is_answered, COMMAND_SECONDS, "ready for commands")
+        return answers[0]
 
     @property
     def configuration(self) -> Path:
@@ -90,20 +98,6 @@ class Gateway(Peer):
 
     def ports(self) -> tuple[int, ...]:
         return tuple(self._doors().values())
-
-    def ready(self) -> bool:
-        """Whether all ports take connections, those for operators too, and the commands are answered."""
-        listen = self.site.options.get("listen", {})
-        ours = [int(endpoint.split(":")[1]) for endpoint in listen.get("http", [])]
-        return super().ready() and all(accepts(self.address, port) for port in ours) and self._takes_commands()
-
-    def _takes_commands(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as connection:
-            try:
-                connection.connect(socket_path(self.folder / "state"))
-            except OSError:
-                return False
-        return True
 
     def _doors(self) -> Mapping[str, int]:
         served = {domain["serve"] for domain in self._domains().values()}
