@@ -17,7 +17,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults, succeed
-from twisted.internet.task import deferLater
+from twisted.internet.task import deferLater, react
 
 from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.route import RemoteRoute, RouteRules
@@ -138,10 +138,10 @@ class Level:
         for _ in range(turns):
             waits = []
             self._unsent, self._all_sent = PAIRS * FLUSH, Deferred()
-            for far, data in self._reads:
+            for _, data in self._reads:
                 self._codec.feed(data)
                 while items := self._codec.take(-1):
-                    self._router.route_all(OURS, far, items)  # type: ignore[arg-type]
+                    self._router.route_all(items)
                 if (wait := self._router.flush()) is not None:
                     waits.append(wait)
             await self._all_sent
@@ -181,14 +181,4 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--folder", type=Path, help="on the disk to be measured (default: where temporary files are)")
     parsed = parser.parse_args()
-
-    def start() -> None:
-        Deferred.fromCoroutine(main(parsed)).addBoth(finish)
-
-    def finish(result: object) -> None:
-        if result is not None:
-            print(result)
-        reactor.stop()  # type: ignore[attr-defined]
-
-    reactor.callWhenRunning(start)  # type: ignore[attr-defined]
-    reactor.run()  # type: ignore[attr-defined]
+    react(lambda _: Deferred.fromCoroutine(main(parsed)))

@@ -17,7 +17,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import deferLater
+from twisted.internet.task import deferLater, react
 
 from gateway.outbox.opening import open_outbox
 from gateway.outbox.records import OutboxLimits
@@ -130,14 +130,4 @@ if __name__ == "__main__":
     parser.add_argument("--stanzas", type=int, default=100_000)
     parser.add_argument("--folder", type=Path, help="on the disk to be measured (default: where temporary files are)")
     parsed = parser.parse_args()
-
-    def start() -> None:
-        Deferred.fromCoroutine(main(parsed)).addBoth(finish)
-
-    def finish(result: object) -> None:
-        if result is not None:
-            print(result)
-        reactor.stop()  # type: ignore[attr-defined]
-
-    reactor.callWhenRunning(start)  # type: ignore[attr-defined]
-    reactor.run()  # type: ignore[attr-defined]
+    react(lambda _: Deferred.fromCoroutine(main(parsed)))

@@ -97,7 +97,6 @@ class Border:
         self._services: frozenset[Domain] = frozenset()  # of block lists
         self._digests = Digests()
         self._excesses: dict[str, Excess] = {}
-        self._filters: Mapping[str, IFilter] = {}
         self._planner = Planner((), self._surroundings(), {})
         self._plans: dict[tuple[Domain, Domain], Plan | bool] = {}  # False: there is none
         self._behind: dict[DomainPair, deque[tuple[Plan, AddressedStanza]]] = {}
@@ -120,7 +119,7 @@ class Border:
             if (rate := rule.when.rate) is not None:
                 old = self._excesses.get(rule.name)
                 excesses[rule.name] = old if old and old.rate == rate else Excess(rate, self._clock.seconds)
-        self.lists, self._filters, self._excesses = lists, filters, excesses
+        self.lists, self._excesses = lists, excesses
         self._services = frozenset(each.service for each in lists.values() if each.service is not None)
         self._planner = Planner(tuple(rules), self._surroundings(), filters)
         self.changed()

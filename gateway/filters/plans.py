@@ -65,7 +65,7 @@ class Planner:
         self._filters = filters
         self.asks_for_strangers = any(rule.when.stranger is not None for rule in rules)
 
-    def plan(self, pair: DomainPair, direction: Crossing, may_be_ours: bool = False) -> Plan | None:  # noqa: FBT
+    def plan(self, pair: DomainPair, direction: Crossing, may_be_ours: bool = False) -> Plan | None:
         """Return the plan for a pair; None if its stanzas pass unexamined."""
         steps = tuple(self._steps(pair, direction))
         is_noted = self.asks_for_strangers and direction is Crossing.OUT
