@@ -54,6 +54,7 @@ _PAGE_STANZAS = 500
 _PUTTING_BYTES = 1 << 20  # beyond this many bytes under way to the disk, senders wait
 _BATCH_STANZAS = MOST // 2  # so that one half of the window is written while the other is being acknowledged
 _BATCH_BYTES = 1 << 16
+_AGAIN_SECONDS = 1.0  # until an outbox that could not do something is asked again; it mends itself meanwhile
 _BOUNCES = 50  # at a time, four times a second
 _BOUNCE_SECONDS = 0.25
 
@@ -168,6 +169,7 @@ class KeptBacklog:
         self._followers = Followers(keeper.space)
         self._impatience = Timer(keeper.clock)
         self._ping_soon = Timer(keeper.clock)
+        self._note_soon = Timer(keeper.clock)
 
     # -- new stanzas -------------------------------------------------------------------------------------------------
 
@@ -391,6 +393,7 @@ class KeptBacklog:
         """
         self._stream = 0
         self._stop_timer()
+        self._note_soon.stop()
         self._spilled = None
         self._release()
         in_flight = list(self._in_flight)
@@ -624,7 +627,7 @@ class KeptBacklog:
         failure.trap(OutboxError)
         if stream == self._stream:
             self._is_reading, self._is_unread = False, True
-            self._keeper.clock.callLater(1.0, self._read_again, stream)  # the outbox tries again by itself
+            self._keeper.clock.callLater(_AGAIN_SECONDS, self._read_again, stream)
 
     def _read_again(self, stream: int) -> None:
         if stream == self._stream:
@@ -679,7 +682,7 @@ class KeptBacklog:
         outbox = self._keeper.outbox
         assert outbox is not None
         self._marked_upto = upto
-        outbox.mark_read(self.pair, upto).addErrback(ignore_failure).addCallback(self._noted, upto, self._stream)
+        self._when_noted(outbox.mark_read(self.pair, upto), upto)
 
     def _unmark(self) -> None:
         """Forget what was read, because the server may have lost it when its stream broke: it is sent again."""
@@ -687,8 +690,29 @@ class KeptBacklog:
             self._keeper.outbox.mark_read(self.pair, 0).addErrback(ignore_failure)
         self._marked_upto = 0
 
+    def _when_noted(self, written: Deferred[None], upto: int) -> None:
+        """Go on when the disk has recorded this; while it does not, the stanzas stay exposed."""
+        stream = self._stream
+        written.addCallbacks(self._noted, self._not_noted, callbackArgs=(upto, stream), errbackArgs=(stream,))
+
+    def _not_noted(self, failure: Failure, stream: int) -> None:
+        """Try again in a moment; a crash would double all that is sent if stanzas were no longer counted meanwhile."""
+        ignore_failure(failure)
+        if stream == self._stream and not self._note_soon.is_running:
+            self._note_soon.start(_AGAIN_SECONDS, self._note_again)
+
+    def _note_again(self) -> None:
+        if not self._exposed:
+            return
+        first_in_flight = self._in_flight[0].number if self._in_flight else self._exposed[-1] + 1
+        if self._exposed[0] < first_in_flight:
+            self._forget_upto(first_in_flight - 1)
+        self._marked_upto = 0
+        self._prove()
+
     def _noted(self, _: object, upto: int, stream: int) -> None:
         """Note that nothing up to this number is exposed any longer."""
+        self._look_whether_empty()
         if stream != self._stream:
             return
         before = len(self._exposed)
@@ -746,9 +770,7 @@ class KeptBacklog:
     def _forget_upto(self, upto: int) -> None:
         outbox = self._keeper.outbox
         if outbox is not None:
-            settled = outbox.settle(self.pair, upto)
-            settled.addCallbacks(lambda _: self._look_whether_empty(), ignore_failure)
-            settled.addCallback(self._noted, upto, self._stream)
+            self._when_noted(outbox.settle(self.pair, upto), upto)
 
     def _remove(self, numbers: Collection[int]) -> None:
         outbox = self._keeper.outbox

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, UNWILLING
 from gateway.federation.route import RemoteRoute, RouteRules
 from gateway.outbox.backlog import KeepRules
 from gateway.outbox.conditions import Condition
+from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.memory import MemoryOutbox
 from gateway.outbox.records import KeptStanza, OutboxLimits
@@ -253,6 +254,53 @@ def test_what_was_read_makes_room_once_that_is_on_the_disk() -> None:
     assert outbox.marked == [kept[31], 0]
     harness.opened(managed=False)
     assert harness.heard() == ["open", "write 1", "ping"]
+
+
+class FailingOutbox(MemoryOutbox):
+    """An outbox that can be told to fail: what is settled then is remembered, and settled when it works again."""
+
+    is_failing = False
+
+    def settle(self, pair: DomainPair, upto: int) -> Deferred[None]:  # type: ignore[override]
+        if self.is_failing:
+            return fail(OutboxUnavailable(Condition.IO_ERROR))
+        return super().settle(pair, upto)
+
+    def mark_read(self, pair: DomainPair, upto: int) -> Deferred[None]:  # type: ignore[override]
+        if self.is_failing:
+            return fail(OutboxUnavailable(Condition.IO_ERROR))
+        return super().mark_read(pair, upto)
+
+
+def test_what_was_delivered_makes_no_room_while_the_disk_fails() -> None:
+    outbox = FailingOutbox(limits=OutboxLimits())
+    harness = KeptRouteHarness(outbox=outbox)
+    harness.send(*messages(*range(1, 201)))
+    stream = harness.opened()
+    outbox.is_failing = True
+    stream.acknowledges(32)
+    stream.acknowledges(32)
+    assert harness.heard() == ["open", f"write {numbers(1, 32)}", f"write {numbers(33, 64)}"], "a crash doubles these"
+    harness.pass_(60)
+    assert harness.heard() == []
+    outbox.is_failing = False
+    harness.pass_(1)
+    assert harness.heard() == [f"write {numbers(65, 96)}", f"write {numbers(97, 128)}"]
+
+
+def test_what_was_read_makes_no_room_while_the_disk_fails() -> None:
+    outbox = FailingOutbox(limits=OutboxLimits())
+    harness = KeptRouteHarness(outbox=outbox)
+    harness.send(*messages(*range(1, 101)))
+    stream = harness.opened(managed=False)
+    assert harness.heard() == ["open", f"write {numbers(1, 32)}", "ping", f"write {numbers(33, 64)}"]
+    outbox.is_failing = True
+    answered(harness, stream)
+    harness.pass_(1)
+    assert harness.heard() == ["ping"]
+    outbox.is_failing = False
+    harness.pass_(1)
+    assert harness.heard() == [f"write {numbers(65, 96)}"]
 
 
 def test_what_was_read_needs_no_mark_while_there_is_room() -> None:
