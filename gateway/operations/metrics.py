@@ -311,7 +311,7 @@ class FigureGauges(Collector):
         for domain in figures.domains:
             add("domain_up", float(domain.up), domain.domain, domain.serve)
         for certificate in figures.certificates:
-            add("certificate_days_left", certificate.days_left, certificate.domain)
+            add("certificate_expiration_timestamp_seconds", certificate.expires, certificate.domain)
         yield from gauges.values()
 
 
@@ -332,6 +332,10 @@ def _empty_gauges() -> dict[str, GaugeMetricFamily]:
             ("outbox_oldest_seconds", "How long the oldest of them has waited; 0 when none waits", []),
             ("outbox_ready", "1 when the outbox accepts stanzas; the label is its condition", ["condition"]),
             ("domain_up", "1 when the service behind one of our domains is there", ["domain", "serve"]),
-            ("certificate_days_left", "Days until a certificate of ours expires", ["domain"]),
+            (
+                "certificate_expiration_timestamp_seconds",
+                "When a certificate of ours expires, in seconds since 1970",
+                ["domain"],
+            ),
         )
     }

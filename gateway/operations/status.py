@@ -219,6 +219,7 @@ class StatusReader:
                 file=str(identity.certificate_file),
                 names=str(identity.names),
                 not_after=f"{identity.not_after:%Y-%m-%d}",
+                expires=identity.not_after.timestamp(),
                 days_left=round((identity.not_after - now).total_seconds() / DAY_SECONDS, 2),
             )
 

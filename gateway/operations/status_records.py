@@ -102,12 +102,13 @@ class TroubleStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateStatus:
-    """A certificate of ours and the days until it expires."""
+    """A certificate of ours and the days until it expires; `expires` is in seconds since 1970."""
 
     domain: str
     file: str
     names: str
     not_after: str
+    expires: float
     days_left: float
 
 

@@ -11,6 +11,8 @@ set -eu
 # unbound checks the signatures of zones (DNSSEC).
 # strace lets a disk fail at a chosen moment.
 packages="prosody lua-unbound ejabberd unbound libnss-wrapper chromium chromium-driver fonts-dejavu-core profanity tmux strace"
+# promtool, which is in prometheus, checks the metrics and tries the alert rules.
+packages="$packages prometheus"
 command -v npm >/dev/null || packages="$packages nodejs npm"
 
 missing=""

@@ -76,7 +76,8 @@ def test_what_is_installed_runs_the_demo_and_brings_all_that_belongs_to_it(
     assert (share / "man" / "man1" / "xmpp-gateway.1").read_text() == (ROOT / "docs/man/xmpp-gateway.1").read_text()
     assert (documents / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
     assert {page.name for page in documents.glob("*.md")} >= {page.name for page in (ROOT / "docs").glob("*.md")}
-    assert (documents / "examples" / "systemd" / "xmpp-gateway.service").exists()
+    for file in ("systemd/xmpp-gateway.service", "prometheus/xmpp-gateway.rules.yml"):
+        assert (documents / "examples" / file).exists()
     assert "probe" in run(installed / "bin" / "xmpp-gateway", "--help", cwd=tmp_path)
     assert "--config" in run(installed / "bin" / "python", "-m", "twisted", "xmpp-gateway", "--help", cwd=tmp_path)
 

@@ -41,7 +41,9 @@ FIGURES = Figures(
     routes=Counter({"queueing": 2}),
     waiting_domains=1,
     domains=[DomainStatus(domain="bridge.test", serve="component", up=False, told="no component is attached")],
-    certificates=[CertificateStatus(domain="im.test", file="f", names="im.test", not_after="", days_left=12.5)],
+    certificates=[
+        CertificateStatus(domain="im.test", file="f", names="im.test", not_after="", expires=1.8e9, days_left=12.5)
+    ],
 )
 
 
@@ -151,7 +153,7 @@ def test_the_state_of_the_moment_is_read_from_the_status(metrics: Metrics) -> No
     assert (value(metrics, "trouble", kind="dns"), value(metrics, "trouble", kind="disk")) == (1, 0)
     assert (value(metrics, "peers", state="failing"), value(metrics, "peers", state="quiet")) == (14, 0)
     assert value(metrics, "domain_up", domain="bridge.test", serve="component") == 0
-    assert value(metrics, "certificate_days_left", domain="im.test") == 12.5
+    assert value(metrics, "certificate_expiration_timestamp_seconds", domain="im.test") == 1.8e9
 
 
 def test_peers_do_not_become_labels(metrics: Metrics) -> None:
