@@ -182,6 +182,10 @@ class Gateway(MultiService):
         """Return the settings for a peer."""
         return self.shared.rules.peer(domain)
 
+    def origins(self, domain: Domain) -> dict[str, str]:
+        """Return for each key of a peer's settings which entry of the configuration sets it."""
+        return self.shared.rules.origins(domain)
+
     def routes_to(self, domain: Domain) -> list[RemoteRoute | ComponentRoute]:
         """Return the routes to a domain for which stanzas may be kept."""
         component = self.served.components.get(domain)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ from typing import Any
 
 from gateway.commands import explain, status
 from gateway.commands.configuration import add_config, config_of
-from gateway.commands.telling import clock, duration, table
+from gateway.commands.screen import Screen, Tint
+from gateway.commands.telling import clock, duration, fitted, table
 from gateway.notices.attempts.proofs import in_words
 from gateway.notices.notices import counted
 from gateway.operations.control.client import NotDone, NotRunning, ask
@@ -35,6 +37,7 @@ MEANINGS = {
 }
 
 CommandResult = Any  # the answer of the service, read from JSON
+Render = Callable[..., Iterable[str]]  # takes an answer, a Screen and the flags; returns lines for people
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +45,18 @@ class Steering:
     """One of these commands."""
 
     name: str
-    render: Callable[[CommandResult], Iterable[str]]  # the answer as lines for people
+    render: Render
     is_well: Callable[[CommandResult], bool] = lambda answer: True
     takes_domain: bool = False
     request: Mapping[str, str] = field(default_factory=dict)
+    flags: Mapping[str, str] = field(default_factory=dict)  # options that `render` takes, with their help
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's arguments."""
         add_config(parser)
         parser.add_argument("--json", action="store_true", help="print one line of JSON for scripts")
+        for name, help in self.flags.items():
+            parser.add_argument(f"--{name}", action="store_true", help=help)
         if self.takes_domain:
             parser.add_argument("domain", metavar="DOMAIN", help="the domain, as in addresses: example.net")
 
@@ -63,8 +69,25 @@ class Steering:
             return _complain(problem, NOT_RUNNING)
         except NotDone as problem:
             return _complain(problem, NOT_DONE)
-        print(json.dumps(answer) if arguments.json else "\n".join(self.render(answer)))
+        answer = self.narrowed(answer, arguments)
+        if arguments.json:
+            print(json.dumps(answer))
+        else:
+            flags = {name: getattr(arguments, name) for name in self.flags}
+            print("\n".join(self.render(answer, Screen.of(sys.stdout), **flags)))
         return DONE if self.is_well(answer) else SOMETHING_IS_WRONG
+
+    def narrowed(self, answer: CommandResult, arguments: argparse.Namespace) -> CommandResult:
+        """Return the part of the answer that was asked for."""
+        return answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peers(Steering):
+    """The command `peers`, of all domains or of those that cannot be reached."""
+
+    def narrowed(self, answer: CommandResult, arguments: argparse.Namespace) -> CommandResult:
+        return [each for each in answer if each["state"] == "failing"] if arguments.failing else answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,28 +164,67 @@ def _complain(problem: object, status: int) -> int:
     return status
 
 
-def peers(answer: list[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a table of other domains and the state of federation with each."""
+def peers(
+    answer: list[Mapping[str, Any]], screen: Screen, *, wide: bool = False, failing: bool = False
+) -> Iterator[str]:
+    """Yield a table of other domains and the state of federation with each, those in trouble first.
+
+    `wide` shows all columns; `failing` only domains that cannot be reached, with the reasons in full.
+    """
+    none = "no other domain has been seen since the service started"
+    if failing:
+        none = "every other domain can be reached"
+    now = time.time()
+    if wide:
+        yield from table(_PEER_COLUMNS, map(_peer_row, answer), none)
+        return
     rows = (
         [
             peer["domain"],
             peer["state"],
-            clock(peer["since"]) if peer["since"] else "",
-            peer["streams_in"],
-            peer["streams_out"],
-            peer["queued"],
-            duration(peer["oldest"]) if peer["oldest"] else "",
-            in_words(peer["they_to_us"]),
-            in_words(peer["we_to_them"]),
-            peer["verdict"],
-            _in(peer["retry_in"]),
-            peer["told"],
+            duration(now - peer["since"]) if peer["since"] else "",
+            (peer["queued"] or "") if not peer["oldest"] else f"{peer['queued']}, {duration(peer['oldest'])}",
+            _what_is_wrong(peer),
         ]
-        for peer in answer
+        for peer in sorted(answer, key=_by_trouble)
     )
-    headings = ["domain", "state", "since", "in", "out", "waiting", "oldest"]
-    headings += ["they to us", "we to them", "verdict", "next try", "what happened"]
-    return table(headings, rows, "no other domain has been seen since the service started")
+    headings = ["domain", "state", "for", "waiting", "what is wrong (whose side)"]
+    yield from fitted(screen, headings, rows, none, lambda cells: _TINTS.get(cells[1]), folds=failing)
+
+
+_PEER_COLUMNS = ["domain", "state", "since", "in", "out", "waiting", "oldest", "they to us", "we to them"]
+_PEER_COLUMNS += ["verdict", "next try", "what happened"]
+_TINTS = {"failing": Tint.BAD, "opening": Tint.DOUBTFUL, "quiet": Tint.FAINT, "turned-away": Tint.FAINT}
+_ORDER = ("failing", "opening", "connected", "quiet", "turned-away")
+
+
+def _what_is_wrong(peer: Mapping[str, Any]) -> str:
+    if peer["state"] != "failing":
+        return str(peer["certificate_fault"])
+    side = status.whose_side(peer["verdict"])
+    return f"{peer['told']} ({side})" if side else str(peer["told"])
+
+
+def _by_trouble(peer: Mapping[str, Any]) -> tuple[int, int, str]:
+    state = peer["state"]
+    return _ORDER.index(state) if state in _ORDER else len(_ORDER), -peer["queued"], peer["domain"]
+
+
+def _peer_row(peer: Mapping[str, Any]) -> list[object]:
+    return [
+        peer["domain"],
+        peer["state"],
+        clock(peer["since"]) if peer["since"] else "",
+        peer["streams_in"],
+        peer["streams_out"],
+        peer["queued"],
+        duration(peer["oldest"]) if peer["oldest"] else "",
+        in_words(peer["they_to_us"]),
+        in_words(peer["we_to_them"]),
+        peer["verdict"],
+        _in(peer["retry_in"]),
+        peer["told"],
+    ]
 
 
 def none_fails(answer: list[Mapping[str, Any]]) -> bool:
@@ -170,7 +232,7 @@ def none_fails(answer: list[Mapping[str, Any]]) -> bool:
     return not any(peer["state"] == "failing" for peer in answer)
 
 
-def queues(answer: list[Mapping[str, Any]]) -> Iterator[str]:
+def queues(answer: list[Mapping[str, Any]], screen: Screen) -> Iterator[str]:
     """Yield a table of the routes to other domains and the stanzas that wait on each."""
     rows = (
         [
@@ -186,12 +248,18 @@ def queues(answer: list[Mapping[str, Any]]) -> Iterator[str]:
     return table(["from", "to", "now", "waiting", "sent", "next try"], rows, "no stanza is waiting, and none was sent")
 
 
-def waiting(answer: Mapping[str, Any]) -> Iterator[str]:
+def waiting(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
     """Yield the kept stanzas of each domain by age in minutes, as Postfix' qshape shows them."""
     ages = [f"{bound // 60}" for bound in answer["ages"]]
-    headings = ["kept for", "all", "KiB", *(f"<{age}" for age in ages), f"{ages[-1]}+", ""]
+    headings = ["kept for", "all", "KiB", *(f"<{age}" for age in ages), f"{ages[-1]}+ min", "state"]
     rows = (
-        [each["domain"], each["stanzas"], each["bytes"] // 1024, *each["ages"], "held" if each["is_held"] else ""]
+        [
+            each["domain"],
+            each["stanzas"],
+            each["bytes"] // 1024,
+            *each["ages"],
+            "held" if each["is_held"] else "waiting",
+        ]
         for each in answer["domains"]
     )
     if answer["condition"] != "ready":
@@ -201,7 +269,7 @@ def waiting(answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"held, with nothing waiting: {', '.join(empty)}"
 
 
-def show(answer: Mapping[str, Any]) -> Iterator[str]:
+def show(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
     """Yield what is kept for one domain."""
     yield f"{answer['domain']}{': held by an operator' if answer['is_held'] else ''}"
     rows = ([each["pair"][0], each["stanzas"], each["bytes"], clock(each["oldest"])] for each in answer["pairs"])
@@ -217,19 +285,19 @@ def show(answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"{clock(each['accepted'])} from {each['sender']}: {each['raw']}"
 
 
-def _done(what: str) -> Callable[[Mapping[str, Any]], Iterator[str]]:
-    def render(answer: Mapping[str, Any]) -> Iterator[str]:
+def _done(what: str) -> Render:
+    def render(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
         yield f"{answer['domain']}: {counted(answer['stanzas'], 'stanza')} {what}"
 
     return render
 
 
-def close(answer: Mapping[str, Any]) -> Iterator[str]:
+def close(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
     """Yield how many streams were closed."""
     yield f"{counted(answer['closed'], 'stream')} with {answer['domain']} closed"
 
 
-def retry(answer: Mapping[str, Any]) -> Iterator[str]:
+def retry(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
     """Yield whether the domain is being tried again, and for which stanzas."""
     if answer["tried"]:
         yield f"trying {answer['domain']} now, for {counted(answer['stanzas'], 'stanza')} waiting"
@@ -238,7 +306,7 @@ def retry(answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"no stanza is waiting for {answer['domain']}; the next one will be tried at once"
 
 
-def reload(answer: Mapping[str, Any]) -> Iterator[str]:
+def reload(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
     """Yield what has changed, and what takes effect only after a restart."""
     yield from answer["changed"] or ["nothing has changed"]
     if answer["closed"]:
@@ -247,7 +315,7 @@ def reload(answer: Mapping[str, Any]) -> Iterator[str]:
         yield f"takes effect only after a restart: {each}"
 
 
-def held(answer: list[Mapping[str, Any]]) -> Iterator[str]:
+def held(answer: list[Mapping[str, Any]], screen: Screen) -> Iterator[str]:
     """Yield a table of what filters have held back."""
     rows = (
         [each["id"], clock(each["accepted"]), each["kind"], each["bytes"], each["sender"], each["target"], each["rule"]]
@@ -256,7 +324,7 @@ def held(answer: list[Mapping[str, Any]]) -> Iterator[str]:
     return table(["id", "since", "kind", "bytes", "from", "to", "rule"], rows, "no filter holds anything back")
 
 
-def _one_held(answer: Mapping[str, Any]) -> Iterator[str]:
+def _one_held(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
     yield (
         f"{answer['kind']} {answer['id']} from {answer['sender']} to {answer['target']}, held back by"
         f" {answer['rule']!r} at {clock(answer['accepted'])}, until {clock(answer['expires'])}"
@@ -264,8 +332,8 @@ def _one_held(answer: Mapping[str, Any]) -> Iterator[str]:
     yield answer["xml"] or "it cannot be decrypted: [outbox] key_file holds another key"
 
 
-def _held(what: str) -> Callable[[Mapping[str, Any]], Iterator[str]]:
-    def render(answer: Mapping[str, Any]) -> Iterator[str]:
+def _held(what: str) -> Render:
+    def render(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
         yield f"{answer['kind']} {answer['id']} from {answer['sender']} to {answer['target']} {what}"
 
     return render
@@ -275,7 +343,7 @@ def _in(seconds: float | None) -> str:
     return f"in {duration(seconds)}" if seconds else ""
 
 
-ACTIONS: Mapping[str, Callable[[CommandResult], Iterable[str]]] = {
+ACTIONS: Mapping[str, Render] = {
     "show": show,
     "retry": retry,
     "hold": _done("held until it is released"),
@@ -284,7 +352,7 @@ ACTIONS: Mapping[str, Callable[[CommandResult], Iterable[str]]] = {
 }
 """The actions of `queues` on a domain, each with the rendering of its answer."""
 
-OF_HELD: Mapping[str, Callable[[CommandResult], Iterable[str]]] = {
+OF_HELD: Mapping[str, Render] = {
     "list": held,
     "show": _one_held,
     "release": _held("released"),
@@ -295,8 +363,21 @@ OF_HELD: Mapping[str, Callable[[CommandResult], Iterable[str]]] = {
 STEERING = {
     command.name: command
     for command in (
-        Steering(name="status", render=status.render, is_well=status.is_well),
-        Steering(name="peers", render=peers, is_well=none_fails),
+        Steering(
+            name="status",
+            render=status.render,
+            is_well=status.is_well,
+            flags={"all": "list every stream, domain and certificate"},
+        ),
+        Peers(
+            name="peers",
+            render=peers,
+            is_well=none_fails,
+            flags={
+                "failing": "only domains that cannot be reached, and why",
+                "wide": "show every column, however wide",
+            },
+        ),
         Steering(name="explain", render=explain.render, is_well=explain.is_well, takes_domain=True),
         Queues(name="queues", render=queues),
         Held(name="held", render=held),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from textwrap import wrap
 from typing import Any
 
+from gateway.commands.screen import Screen, Tint
 from gateway.notices.attempts.proofs import Proofs, sentence
 from gateway.operations.log import harmless
 
 MOST_CELL = 100
-WIDTH = 110
+WIDTH = 80
+LEAST_LAST_COLUMN = 16
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _SIZES = ("B", "kB", "MB", "GB", "TB")
 
@@ -25,6 +27,33 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]], none: str) 
     widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
     for row in (headings, *cells):
         yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def fitted(
+    screen: Screen,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    none: str,
+    tint: Callable[[Sequence[str]], Tint | None] = lambda cells: None,
+    *,
+    folds: bool = False,
+) -> Iterator[str]:
+    """Yield a table whose last column is cut where the screen ends, or folded; `tint` gives the colour of a row.
+
+    All other columns are shown in full, so that their values can be copied.
+    """
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not cells:
+        yield none
+        return
+    lines = list(table(headings[:-1], (row[:-1] for row in cells), none))
+    start = max(map(len, lines)) + 2
+    room = max(screen.width - start, LEAST_LAST_COLUMN)
+    for line, row in zip(lines, [headings, *cells], strict=True):
+        last = wrap(row[-1], room) if folds else [row[-1] if len(row[-1]) <= room else f"{row[-1][: room - 1]}…"]
+        colour = Tint.FAINT if row is headings else tint(row)
+        yield screen.tinted(f"{line:<{start}}{last[0]}".rstrip(), colour)
+        yield from (screen.tinted(" " * start + more, colour) for more in last[1:])
 
 
 def section(title: str, lines: Iterable[str]) -> Iterator[str]:
@@ -57,6 +86,11 @@ def size(count: float) -> str:
 def clock(moment: float) -> str:
     """Return a moment in local time."""
     return f"{datetime.fromtimestamp(moment):%Y-%m-%d %H:%M:%S}"
+
+
+def moment(when: float, now: float) -> str:
+    """Return a moment in local time, without the date if it was within the last 20 hours."""
+    return f"{datetime.fromtimestamp(when):{'%H:%M:%S' if abs(now - when) < 20 * 3600 else '%Y-%m-%d %H:%M'}}"
 
 
 def attempt(record: Mapping[str, Any]) -> Iterator[str]:

@@ -104,7 +104,7 @@ def _read_relay(reading: Reading, key: KeyPath, domain: Domain, table: dict[str,
     if peer.connect is None and "connect" not in given:
         reading.wrong((*key, "connect"), "is needed: the endpoint of the server behind us, such as 'tcp:10.0.0.5:5269'")
     check_proofs(reading, key, given, peer, secret_allowed=True)
-    return RelayDomain(domain=domain, peer=peer, **own)
+    return RelayDomain(domain=domain, peer=peer, given=frozenset(given), **own)
 
 
 def _read_handler(reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], name: str) -> DomainSettings:

@@ -206,11 +206,12 @@ class PeerRules:
 
     any: PeerSettings = PeerSettings()
     entries: Mapping[str, PeerSettings] = field(default_factory=dict)
+    given: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what the file says, without inheritance
 
     @classmethod
     def inherit(cls, given: Mapping[str, Mapping[str, Any]]) -> PeerRules:
         """Complete the entries for `any`, `*.suffix` and exact names, the more general first."""
-        rules = cls(any=replace(PeerSettings(), **given.get("any", {})))
+        rules = cls(any=replace(PeerSettings(), **given.get("any", {})), given=MappingProxyType(dict(given)))
         for pattern in sorted(given.keys() - {"any"}, key=_generality):
             general = rules.for_domain(Domain(pattern))
             rules = replace(rules, entries={**rules.entries, pattern: replace(general, **given[pattern])})
@@ -219,6 +220,14 @@ class PeerRules:
     def for_domain(self, domain: Domain) -> PeerSettings:
         """Return the rules for a domain: its own entry, the one of the longest suffix, or `any`."""
         return next((self.entries[pattern] for pattern in _patterns(domain) if pattern in self.entries), self.any)
+
+    def origins(self, domain: Domain) -> dict[str, str]:
+        """Return for each key the entry that sets it for a domain: a domain, `*.suffix`, `any`, or `default`."""
+        entries = [*_patterns(domain), "any"]
+        return {
+            each.name: next((entry for entry in entries if each.name in self.given.get(entry, ())), "default")
+            for each, _ in options_of(PeerSettings)
+        }
 
 
 def _patterns(name: str) -> Iterator[str]:
@@ -278,6 +287,7 @@ class RelayDomain(DomainSettings):
     """`serve = "relay"`: a server behind us; its table may also hold keys of `[peers]`, for our side towards it."""
 
     peer: PeerSettings
+    given: frozenset[str] = frozenset()  # the keys of `peer` that its own table sets
 
 
 OfDomain = TypeVar("OfDomain", bound=DomainSettings)

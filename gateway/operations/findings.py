@@ -14,6 +14,7 @@ from gateway.filters.lists import ListState
 from gateway.net.certificates.own_certificates import Identity
 from gateway.notices.notices import counted
 from gateway.operations.fates import Fates
+from gateway.operations.status_records import DiskFigures
 from gateway.operations.troubles import Trouble, TroubleKind
 from gateway.outbox.conditions import Condition
 from gateway.outbox.keeper import Keeper
@@ -57,6 +58,15 @@ def disk(state: Path) -> Iterator[Trouble]:
     if free < LEAST_DISK_BYTES or (found.f_files and not found.f_favail):
         sentence = f"the disk of the state folder {state} is nearly full: {free // 1024**2} MiB are left"
         yield Trouble(kind=TroubleKind.DISK, subject="full", sentence=sentence, remedy="make room on that disk")
+
+
+def disk_figures(state: Path) -> DiskFigures | None:
+    """Return the size of the disk of the state folder, and how much is free; None if it cannot be read."""
+    try:
+        found = os.statvfs(state)
+    except OSError:
+        return None
+    return DiskFigures(folder=str(state), size=found.f_blocks * found.f_frsize, free=found.f_bavail * found.f_frsize)
 
 
 def accounts(store: Any) -> Iterator[Trouble]:

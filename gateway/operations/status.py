@@ -27,6 +27,7 @@ from gateway.operations.history import History
 from gateway.operations.peers import OtherDomains, PeerSources, waits_by_domain
 from gateway.operations.status_records import (
     CertificateStatus,
+    DiskFigures,
     DomainStatus,
     Figures,
     OutboxFigures,
@@ -60,6 +61,7 @@ class Observed:
     connections: Callable[[], Iterable[StreamProtocol]]  # inbound and outbound
     missing: Callable[[], list[str]]  # what the gateway lacks to do its work
     troubles: Callable[[], list[Trouble]]
+    disk: Callable[[], DiskFigures | None] = lambda: None
 
 
 class StatusReader:
@@ -116,6 +118,7 @@ class StatusReader:
             waiting=others.waiting,
             queue_count=len(self._ways()),
             outbox=self._outbox(),
+            disk=self._observed.disk(),
         )
 
     def about(self) -> dict[str, Any]:

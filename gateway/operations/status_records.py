@@ -113,6 +113,15 @@ class CertificateStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DiskFigures:
+    """The disk of the state folder, in bytes; `free` is what the gateway's user may still use."""
+
+    folder: str
+    size: int
+    free: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class OutboxFigures:
     """The stanzas kept now, the age of the oldest, the outbox's condition in a word, and the counts since the start.
 
@@ -151,6 +160,7 @@ class Status:
     waiting: int
     queue_count: int
     outbox: OutboxFigures | None = None  # None until it is opened
+    disk: DiskFigures | None = None  # None if the state folder cannot be read
 
     @property
     def ready(self) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 from twisted.internet.task import LoopingCall
 
-from gateway.config.settings import ComponentDomain, Doors, HandlerDomain, PeerSettings, Secret
+from gateway.config.settings import ComponentDomain, Doors, HandlerDomain, PeerRules, PeerSettings, Secret
 from gateway.federation.backoff import Backoff, Waits
 from gateway.net.certificates.certificate_names import CertificateNames
 from gateway.net.certificates.judge import CertificateVerdict, Reason
@@ -38,6 +38,7 @@ from gateway.operations.http.views import ViewQuery, Views
 from gateway.operations.minutes import Minutes, Series
 from gateway.operations.peers import PeerSources
 from gateway.operations.status import Observed, StatusReader
+from gateway.operations.status_records import DiskFigures
 from gateway.operations.troubles import Troubles
 from gateway.outbox.keeper import Keeper
 from gateway.stream.facts import Means, Role, ServerFacts, TLSFacts
@@ -190,6 +191,7 @@ class Crowd:
                 connections=lambda: self.connections,
                 missing=list,
                 troubles=self.troubles.now,
+                disk=lambda: DiskFigures(folder="/var/lib/xmpp-gateway", size=100_000_000_000, free=3_000_000_000),
             ),
             time.monotonic,
             self.clock.now,
@@ -197,6 +199,9 @@ class Crowd:
 
     def peer(self, domain: str) -> PeerSettings:
         return PeerSettings()
+
+    def origins(self, domain: str) -> dict[str, str]:
+        return PeerRules().origins(Domain(domain))
 
     def filters_about(self, domain: str) -> list[str]:
         return []

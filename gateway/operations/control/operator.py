@@ -5,7 +5,7 @@ Results consist of strings, numbers, lists and mappings, ready for JSON.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from gateway.components.route import ComponentRoute
-from gateway.config.settings import PeerSettings
+from gateway.config.settings import PeerSettings, Secret, options_of
 from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
 from gateway.net.connection.protocol import StreamProtocol
@@ -53,6 +53,7 @@ class Steered(Protocol):
     @property
     def known_keys(self) -> KnownKeys: ...
     def peer(self, domain: Domain) -> PeerSettings: ...
+    def origins(self, domain: Domain) -> Mapping[str, str]: ...
     def connections(self) -> Iterable[StreamProtocol]: ...
     def routes_to(self, domain: Domain) -> Iterable[RemoteRoute | ComponentRoute]: ...
     def forget_names(self) -> None: ...
@@ -137,6 +138,7 @@ class Operator:
             "domain": name,
             "ours": [vars(each) for each in status.own(name)],
             "rules": _rules(self._steered.peer(name)),
+            "rules_from": self._steered.origins(name),
             "filters": self._steered.filters_about(name),
             "keys": [vars(each) for each in self._steered.known_keys.of(name)],
             "peer": vars(peer) if peer is not None else None,
@@ -274,15 +276,14 @@ def attempt_record(attempt: Attempt) -> dict[str, Any]:
 
 
 def _rules(peer: PeerSettings) -> dict[str, Any]:
-    """Return what we require of a domain."""
-    return {
-        "allow": peer.allow,
-        "authenticate": list(peer.authenticate),
-        "require": peer.require,
-        "pin": list(peer.pin),
-        "require_tls": peer.require_tls,
-        "connect": peer.connect,
-    }
+    """Return all keys of a domain's rules with their values in force; of a secret, only whether there is one."""
+    return {each.name: _plain(getattr(peer, each.name)) for each, _ in options_of(PeerSettings)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return "(set)"
+    return list(value) if isinstance(value, tuple) else value
 
 
 def shown(value: Any) -> Any:
@@ -298,7 +299,8 @@ def _as_mapping(status: Status) -> dict[str, Any]:
     """Return the status as mappings; its records are flat, so nothing has to be copied."""
     lists = {name: [vars(each) for each in getattr(status, name)] for name in _LISTS}
     outbox = asdict(status.outbox) if status.outbox is not None else None
-    return {**vars(status), **lists, "outbox": outbox, "ready": status.ready}
+    disk = asdict(status.disk) if status.disk is not None else None
+    return {**vars(status), **lists, "outbox": outbox, "disk": disk, "ready": status.ready}
 
 
 def _prepared(domain: str) -> Domain:

@@ -113,6 +113,7 @@ def observe(
         connections=connections,
         missing=shared.endpoints.missing,
         troubles=troubles.now,
+        disk=lambda: findings.disk_figures(shared.settings.gateway.state),
     )
     status = StatusReader(observed, shared.reactor.seconds, now)
     metrics = Metrics(status.figures)

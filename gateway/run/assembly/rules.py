@@ -39,6 +39,13 @@ class Rules:
         ours = self.settings.domains.get(domain)
         return ours.peer if isinstance(ours, RelayDomain) else self.settings.peers.for_domain(domain)
 
+    def origins(self, domain: Domain) -> dict[str, str]:
+        """Return for each key of a peer's settings which entry of the configuration sets it."""
+        origins = self.settings.peers.origins(domain)
+        ours = self.settings.domains.get(domain)
+        own = dict.fromkeys(ours.given, f'domains."{domain}"') if isinstance(ours, RelayDomain) else {}
+        return origins | own
+
     def route_rules(self, domain: Domain) -> RouteRules:
         """Return how much may wait for a domain, and for how long."""
         peer = self.peer(domain)

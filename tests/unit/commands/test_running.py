@@ -32,6 +32,7 @@ RULES = {
     "connect": None,
 }
 KNOWN = {"domain": "old.test", "ours": [], "rules": RULES, "filters": [], "keys": [], "peer": None, "streams": []}
+KNOWN |= {"rules_from": {"require_tls": "any"}}
 
 STATUS: dict[str, Any] = {
     "version": "1.0",
@@ -45,6 +46,11 @@ STATUS: dict[str, Any] = {
     "domains": [{"domain": "bridge.test", "serve": "component", "up": True, "told": "attached"}],
     "certificates": [{"domain": "im.test", "file": "im.pem", "not_after": "2027-01-01", "days_left": 40.0}],
     "streams": [],
+    "stream_count": 0,
+    "peers": [],
+    "peer_count": 0,
+    "waiting": 0,
+    "disk": {"folder": "/var/lib/xmpp-gateway", "size": 100_000_000_000, "free": 25_000_000_000},
 }
 
 
@@ -89,7 +95,8 @@ def test_status_is_well_also_while_the_file_has_a_mistake(config: Path, capsys: 
         assert main(["status", "--config", str(config)]) == 0
     out = capsys.readouterr().out
     assert out.startswith("xmpp-gateway 1.0, running for 2 h: all is well\n")
-    assert "  bridge.test  component  up  attached" in out
+    assert re.search("  bridge.test +component +up +attached", out)
+    assert "25.0 GB free of 100.0 GB, 75 % used (/var/lib/xmpp-gateway)" in out
 
 
 def test_what_is_wrong_is_told_first_with_its_remedy_and_is_an_exit_status(
@@ -128,6 +135,7 @@ def test_explain_shows_steps_side_and_remedy(config: Path, capsys: pytest.Captur
         "domain": "old.test",
         "ours": [],
         "rules": RULES,
+        "rules_from": {},
         "filters": ["no links", "spammers"],
         "keys": [],
         "peer": None,
@@ -155,9 +163,9 @@ def test_a_stream_that_was_accepted_and_then_closed_over_something_is_a_failure(
     attempt = replace(found[-1].attempt, ended=found[-1].ending)
     with service(config, explain=lambda domain: KNOWN | {"attempts": [attempt_record(attempt)]}):
         assert main(["explain", "old.test", "--config", str(config)]) == SOMETHING_IS_WRONG
-    out = capsys.readouterr().out
-    assert "it ended:      after 0 s (closed-by-peer): policy-violation: you are on our list" in out
-    assert "whose side:    theirs" in out
+    out = " ".join(capsys.readouterr().out.split())
+    assert "it ended: after 0 s (closed-by-peer): policy-violation: you are on our list" in out
+    assert "whose side: theirs" in out
 
 
 def test_peers_that_fail_are_an_exit_status(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,9 +182,10 @@ def test_peers_that_fail_are_an_exit_status(config: Path, capsys: pytest.Capture
         "verdict": "no-answer",
         "retry_in": 5,
         "told": "nothing came back",
+        "certificate_fault": "",
     }
     with service(config, peers=lambda: [peer]):
-        assert main(["peers", "--config", str(config)]) == SOMETHING_IS_WRONG
+        assert main(["peers", "--wide", "--config", str(config)]) == SOMETHING_IS_WRONG
     assert re.search(
         r"old.test +failing .* 3 +2 h 1 min .*no-answer +in 5 s +nothing came back", capsys.readouterr().out
     )

@@ -452,6 +452,19 @@ def test_exact_name_beats_longest_suffix_beats_any(domain: str, expected: PeerSe
     assert PeerRules.inherit(PEERS).for_domain(Domain(domain)) == expected
 
 
+def test_the_origin_of_each_key_of_a_peer_is_known() -> None:
+    given = {
+        "any": {"stanza_bytes": 20000, "keep": "all"},
+        "*.example": {"stanza_bytes": 30000, "require_tls": False},
+        "a.example": {"require_tls": True},
+    }
+    rules = PeerRules.inherit(given)
+    keys = ("stanza_bytes", "keep", "require_tls", "allow")
+    assert [rules.origins(Domain("a.example"))[key] for key in keys] == ["*.example", "any", "a.example", "default"]
+    assert [rules.origins(Domain("b.example"))[key] for key in keys] == ["*.example", "any", "*.example", "default"]
+    assert [rules.origins(Domain("c.test"))[key] for key in keys] == ["any", "any", "default", "default"]
+
+
 def test_peers_are_prepared(folder: Folder) -> None:
     peers = load(folder.complete('[peers."*.Spam.TEST."]\nallow = false')).peers
     assert not peers.for_domain(Domain("a.spam.test")).allow

@@ -52,6 +52,9 @@ class Steered:
     def routes_to(self, domain: str) -> Any:
         return self.routes
 
+    def origins(self, domain: str) -> dict[str, str]:
+        return {"allow": "default"}
+
     def filters_about(self, domain: str) -> list[str]:
         return ["a rule"]
 
