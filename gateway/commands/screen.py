@@ -32,7 +32,7 @@ class Tint(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Screen:
-    """A screen with so many columns."""
+    """A screen of `width` columns."""
 
     width: int = USUAL_WIDTH
     has_colour: bool = False
