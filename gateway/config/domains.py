@@ -7,15 +7,12 @@ ones.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from twisted.python.reflect import namedAny
-
 from gateway.config.peers import check_proofs
 from gateway.config.reading import KeyPath, Reading, did_you_mean, dotted
+from gateway.config.services import load_handler, read_options, service_names
 from gateway.config.settings import (
     ComponentDomain,
     DomainSettings,
@@ -28,7 +25,6 @@ from gateway.config.settings import (
 )
 from gateway.config.tables import named_tables, read_table
 from gateway.net.certificates.own_certificates import load_identity
-from gateway.routing.interfaces import ILocalHandler
 from gateway.xmpp.addresses import Domain, prepare_domain
 from gateway.xmpp.errors import ConfigError, MalformedAddress
 
@@ -75,7 +71,7 @@ def _read_domain(
             return ComponentDomain(domain=domain, **read_table(reading, key, table, ComponentDomain))
         case "relay":
             return _read_relay(reading, key, domain, table, rules)
-        case str(name) if "." in name:
+        case str(name) if "." in name or name in service_names():
             return _read_handler(reading, key, domain, table, name)
         case wrong:
             return _read_unserved(reading, key, domain, table, wrong)
@@ -83,11 +79,11 @@ def _read_domain(
 
 def _read_unserved(reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], wrong: Any) -> DomainSettings:
     """Read the common keys of a domain whose `serve` is missing or unknown."""
-    choice = "'im', 'component', 'relay', or the dotted name of a handler"
+    choice = "'im', 'component', 'relay', or the name of a service"
     if wrong is None:
         reading.wrong((*key, "serve"), f"is needed: {choice}")
     else:
-        hint = did_you_mean(wrong, SERVED) if isinstance(wrong, str) else ""
+        hint = did_you_mean(wrong, {*SERVED, *service_names()}) if isinstance(wrong, str) else ""
         reading.wrong((*key, "serve"), f"{wrong!r} is not one of {choice}{hint}")
     rest = {name: value for name, value in table.items() if name in COMMON}
     return DomainSettings(domain=domain, serve="", **read_table(reading, key, rest, DomainSettings, complete=False))
@@ -114,30 +110,9 @@ def _read_handler(reading: Reading, key: KeyPath, domain: Domain, table: dict[st
     except ValueError as error:
         reading.wrong((*key, "serve"), str(error))
         return HandlerDomain(domain=domain, factory=dict, **given)  # the settings are not used
-    options = given.get("options", {})
-    if options is not None and (problem := misfit(factory, options)):
-        reading.wrong((*key, "options"), f"{name} does not accept them: {problem}")
+    if given.get("options", {}) is not None:
+        given["options"] = read_options(reading, (*key, "options"), name, factory, given.get("options", {}))
     return HandlerDomain(domain=domain, factory=factory, **given)
-
-
-def load_handler(name: str) -> Callable[..., Any]:
-    """Return the ILocalHandler factory with a dotted name; the ValueError says why there is none."""
-    try:
-        factory: Callable[..., Any] = namedAny(name)
-    except Exception as error:  # the operator's module may raise anything when it is imported
-        raise ValueError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
-    if not callable(factory) or not ILocalHandler.implementedBy(factory):
-        raise ValueError(f"{name} is not a handler factory: it must be a class with @implementer(ILocalHandler)")
-    return factory
-
-
-def misfit(factory: Callable[..., Any], options: Mapping[str, Any]) -> str:
-    """Return why these cannot be the factory's keyword arguments; empty if they can."""
-    try:
-        inspect.signature(factory).bind(**options)
-    except TypeError as error:
-        return str(error)
-    return ""
 
 
 def _check_certificate(reading: Reading, key: KeyPath, settings: DomainSettings) -> None:

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from twisted.python.reflect import namedAny
 
-from gateway.config.domains import misfit
 from gateway.config.reading import KeyPath, Reading, did_you_mean
+from gateway.config.services import misfit
 from gateway.config.settings import FilterSettings, ListSettings, WhenSettings, Words
 from gateway.config.tables import is_table, read_table
 from gateway.filters.interfaces import IFilter

@@ -75,6 +75,11 @@ class Reading:
             return tables
         return {}
 
+    @property
+    def count(self) -> int:
+        """Return the number of mistakes so far."""
+        return len(self._mistakes)
+
     def wrong(self, key: KeyPath, problem: str) -> None:
         """Record a mistake."""
         self._mistakes.append(Mistake(dotted(key), problem, self._line(key)))

@@ -91,7 +91,7 @@ def reference() -> str:
             *_section("[tls]", TLSSettings),
             *_section('[domains."..."]', DomainSettings, DOMAINS),
             *_section('serve = "component"', ComponentDomain, SECRETS, beyond=DomainSettings, level=3),
-            *_section("serve = a dotted name", HandlerDomain, beyond=DomainSettings, level=3),
+            *_section("serve = the name of a service", HandlerDomain, beyond=DomainSettings, level=3),
             *_heading('serve = "relay"', 3, _sentence(RelayDomain)),
             *_section("[peers]", PeerSettings, PEERS),
             *_section("[dns]", DNSSettings),

@@ -248,7 +248,7 @@ class DomainSettings:
     """`[domains."..."]`: a domain that this gateway answers for."""
 
     domain: Domain
-    serve: str = option("im, component, relay, or the dotted name of an ILocalHandler factory")
+    serve: str = option("im, component, relay, or the name of a service: of an entry point, or dotted")
     certificate: Path | None = option("certificate chain in PEM, the domain's own certificate first", None)
     key: Path | None = option("the private key; left out: in the same file as the certificate", None)
     admins: tuple[ContactAddress, ...] = option("contact URIs, by kind of contact (XEP-0157)", ())
@@ -276,10 +276,14 @@ class ComponentDomain(DomainSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class HandlerDomain(DomainSettings):
-    """`serve` is the dotted name of an ILocalHandler factory: a service written in Python."""
+    """`serve` is the name of a service: one that comes with the gateway, an entry point of an installed package, or the
+    dotted name of an ILocalHandler factory.
+    """
 
     factory: Callable[..., Any]
-    options: Mapping[str, Any] = option("keyword arguments of the factory", {})
+    options: Mapping[str, Any] = field(  # may hold secrets
+        default_factory=dict, repr=False, metadata={"option": Option(description="keyword arguments of the factory")}
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,10 @@
 
     [domains."pings.example.com"]
     serve = "gateway.handlers.subprotocols.Subprotocols"
-    options = { handlers = ["wokkel.ping.PingHandler"] }
+    options = { handlers = [
+        "wokkel.ping.PingHandler",
+        { name = "wokkel.generic.VersionHandler", args = ["Pings", "1.0"] },
+    ] }
 
 Such a handler expects an XML stream that it can observe and write to, and a manager that it belongs to. It gets both:
 stanzas for its domain are dispatched as `domish` trees, what it sends is routed, and an iq that no handler marks as
@@ -11,41 +14,67 @@ handled is declined. This is the only place that uses domish, and it is not on t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
+import constantly
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.python import compat
 from twisted.python.failure import Failure
 from twisted.python.reflect import namedAny
 from twisted.words.protocols.jabber.error import exceptionFromStanza
-from twisted.words.protocols.jabber.ijabber import IXMPPHandlerCollection
+from twisted.words.protocols.jabber.ijabber import IXMPPHandler, IXMPPHandlerCollection
 from twisted.words.xish import domish
 from twisted.words.xish.utility import EventDispatcher
-from zope.interface import implementer
+from zope.interface import implementer, provider
 
 from gateway.bounds.tables import Bounded
-from gateway.routing.interfaces import Answer, Declined, Handled, IDetachableHandler
+from gateway.routing.interfaces import Answer, Declined, Handled, ICheckedOptions, IDetachableHandler
 from gateway.xmpp.addresses import Domain
-from gateway.xmpp.elements import Element
+from gateway.xmpp.elements import Element, parse_element
 from gateway.xmpp.namespaces import XML
 from gateway.xmpp.stanzas import CONTENT, AddressedStanza, Stanza
 
 MOST_REQUESTS = 1000
+_ROOT = f"<root xmlns='{CONTENT}'>".encode()
 
 
 @implementer(IDetachableHandler)
+@provider(ICheckedOptions)
 class Subprotocols:
     """Serves a domain with handlers that were written for a client's or component's stream."""
 
-    def __init__(self, handlers: Sequence[str | object]) -> None:
-        """Each handler is an instance, or the dotted name of a factory that takes no arguments."""
+    def __init__(self, handlers: Sequence[str | Mapping[str, Any] | object]) -> None:
+        """Each handler is an instance, the dotted name of a factory, or a table with that name and its arguments.
+
+        Such a table has the keys `name`, `args` and `options`: positional and keyword arguments.
+        """
         self._manager = Manager()
         _let_wokkel_be_imported()
         for handler in handlers:
-            subprotocol: Any = namedAny(handler)() if isinstance(handler, str) else handler
+            named = NamedHandler.read(handler)
+            subprotocol: Any = handler if named is None else named.make()
             subprotocol.setHandlerParent(self._manager)
+
+    @staticmethod
+    def mistakes(handlers: Any) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with each handler, as `xmpp-gateway check` reports it."""
+        _let_wokkel_be_imported()
+        if not isinstance(handlers, list) or not handlers:
+            yield "handlers", "a list of handlers is needed"
+            return
+        for number, handler in enumerate(handlers, 1):
+            try:
+                named = NamedHandler.read(handler)
+                if named is not None:
+                    named.check()
+            except ValueError as error:
+                yield "handlers", f"number {number}: {error}"
 
     def attached(self, domain: Domain, send: Callable[[Stanza], None]) -> None:
         """Attach the handlers; to them, this is a stream that has just been initialized."""
@@ -60,10 +89,54 @@ class Subprotocols:
         return Handled() if self._manager.dispatch(to_domish(stanza.element)) else Declined()
 
 
+class NamedHandler(NamedTuple):
+    """A handler as the configuration names it: its factory and the arguments."""
+
+    name: str
+    args: Sequence[Any] = ()
+    options: Mapping[str, Any] = MappingProxyType({})
+
+    @classmethod
+    def read(cls, written: Any) -> NamedHandler | None:
+        """Return the handler that is written so, None for one that has been made; raise ValueError."""
+        if isinstance(written, str):
+            return cls(written)
+        if not isinstance(written, Mapping):
+            return None
+        unknown = written.keys() - set(cls._fields)
+        if unknown or not isinstance(written.get("name"), str):
+            raise ValueError(f"write {{ name = '...', args = [...], options = {{ ... }} }}, not {dict(written)!r}")
+        named = cls(**written)
+        if not isinstance(named.args, list | tuple) or not isinstance(named.options, Mapping):
+            raise ValueError(f"{named.name}: args is a list, and options is a table")
+        return named
+
+    def make(self) -> Any:
+        """Return a new handler."""
+        return namedAny(self.name)(*self.args, **self.options)
+
+    def check(self) -> None:
+        """Raise ValueError if there is no such factory, if it makes no IXMPPHandler, or if it takes other arguments."""
+        try:
+            factory = namedAny(self.name)
+        except Exception as error:  # a foreign module may raise anything when it is imported
+            package = self.name.partition(".")[0]
+            if find_spec(package) is None:
+                raise ValueError(f"{self.name} cannot be imported: the package {package} is not installed") from error
+            raise ValueError(f"{self.name} cannot be imported: {type(error).__name__}: {error}") from error
+        if not callable(factory) or (inspect.isclass(factory) and not IXMPPHandler.implementedBy(factory)):
+            raise ValueError(f"{self.name} makes no handler: it must be a class with @implementer(IXMPPHandler)")
+        try:
+            inspect.signature(factory).bind(*self.args, **self.options)
+        except TypeError as error:
+            raise ValueError(f"{self.name} does not accept these arguments: {error}") from error
+
+
 def _let_wokkel_be_imported() -> None:
-    """COMPAT Wokkel 18.0.0: most of its modules import this name, which Twisted 25 dropped; remove when not needed."""
+    """COMPAT Wokkel 18.0.0 imports two names that Twisted 25 has dropped; remove this when it no longer does."""
     if not hasattr(compat, "_PY3"):
         compat._PY3 = True  # type: ignore[attr-defined]  # it is ours to add
+    sys.modules.setdefault("twisted.python.constants", constantly)  # what it was made of
 
 
 @implementer(IXMPPHandlerCollection)
@@ -107,9 +180,9 @@ class Manager:
             if answer is not None:
                 answer.errback(reason)
 
-    def send(self, element: domish.Element) -> None:
-        """Send a stanza; its 'from' is the domain unless it says otherwise."""
-        stanza = from_domish(element, CONTENT)
+    def send(self, element: domish.Element | str) -> None:
+        """Send a stanza, which may be written as XML; its 'from' is the domain unless it says otherwise."""
+        stanza = parse_element(element.encode(), _ROOT) if isinstance(element, str) else from_domish(element, CONTENT)
         if stanza.get("from") is None:
             stanza = stanza.replace(attributes={"from": self._domain})
         if stanza.name == "iq" and stanza.get("type") in ("get", "set"):

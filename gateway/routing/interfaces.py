@@ -5,7 +5,7 @@ An interface is defined here if it has two providers: a real one, and one in mem
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,6 +135,16 @@ class IService(ILocalHandler):
         """End timers, ports and connections; the context may still be used, and is closed when this has ended.
 
         A stop that takes too long is cancelled.
+        """
+
+
+class ICheckedOptions(Interface):
+    """A factory of handlers that knows which options it can work with, so that `xmpp-gateway check` can say so."""
+
+    def mistakes(**options: Any) -> Iterable[tuple[str, str]]:
+        """Return the options that cannot be used, each with the reason; they fit the factory's arguments.
+
+        It connects to nothing and changes nothing. The reason names no secret.
         """
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.routing.interfaces import IService
+from gateway.config.settings import Secret
+from gateway.routing.interfaces import ICheckedOptions, IService
 from gateway.testing import ServiceDriver, element
 from gateway.xmpp.namespaces import COMMANDS, DISCO_ITEMS
 
@@ -16,9 +17,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "handlers.md"
 
 
 def example(title: str) -> dict[str, Any]:
-    """What the page's program of this title defines, and the first program, which tests use."""
+    """What the page's program of this title defines, and the programs that the page's tests use."""
     names: dict[str, Any] = {}
-    for each in dict.fromkeys(("greeter.py", title)):
+    for each in dict.fromkeys(("greeter.py", "reminder", title)):
         found = re.search(rf"```python\n# {re.escape(each)}\n.*?```", PAGE.read_text(), re.DOTALL)
         assert found is not None, each
         exec(compile(found[0].removeprefix("```python").removesuffix("```"), str(PAGE), "exec"), names)
@@ -106,6 +107,25 @@ def test_the_friend_is_seen() -> None:
     assert [each.type for each in driver.receive("<presence type='subscribe'/>")] == ["subscribed", None]
     (sent,) = driver.receive("<message><body>Hi</body></message>")
     assert "<status>somebody said something</status>" in sent.raw.decode()
+
+
+def test_the_reminder_reminds_until_it_is_stopped() -> None:
+    example("test of time")["test_the_reminder_reminds"]()
+    driver = driven("reminder", "Reminder")
+    driver.receive("<message><body>Tea</body></message>")
+    driver.stop()
+    assert not driver.clock.getDelayedCalls()
+
+
+def test_the_patient_one_works_in_a_thread() -> None:
+    assert len(example("patient")["look_up"]("words")) == 128
+
+
+@pytest.mark.parametrize(("hours", "number"), [(24, 0), (25, 1), ("many", 1)])
+def test_the_careful_one_checks_its_options(hours: Any, number: int) -> None:
+    careful = example("careful")["Careful"]
+    assert ICheckedOptions.providedBy(careful)
+    assert len(list(careful.mistakes(token=Secret("hush"), hours=hours))) == number
 
 
 def test_the_counter_counts_over_a_restart() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from zope.interface import implementer
+from zope.interface import implementer, provider
 
 from gateway.config import Mistakes, load
 from gateway.config.reading import line_numbers
@@ -25,7 +25,8 @@ from gateway.config.settings import (
     Settings,
     StorageSettings,
 )
-from gateway.routing.interfaces import Answer, Declined, ILocalHandler
+from gateway.handlers.echo import Echo
+from gateway.routing.interfaces import Answer, Declined, ICheckedOptions, ILocalHandler, IService
 from gateway.storage.files import open_file
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.stanzas import Stanza
@@ -45,6 +46,33 @@ class Greeter:
 
 class NoHandler:
     """A class that handles nothing."""
+
+
+@implementer(ILocalHandler)
+class Unfinished:
+    """A handler that does not handle anything yet."""
+
+
+@implementer(IService)
+class Endless(Greeter):
+    """A service that does not say how it ends."""
+
+    def start(self, context: Any) -> None:
+        """Begin."""
+
+
+@provider(ICheckedOptions)
+class Careful(Greeter):
+    """A handler with a file and a secret, which knows what a greeting is."""
+
+    def __init__(self, greeting: str = "hello", *, book: Path | None = None, token: Secret | None = None) -> None:
+        super().__init__(greeting=greeting)
+        self.book = book
+        self.token = token
+
+    @staticmethod
+    def mistakes(greeting: str = "hello", **_: Any) -> list[tuple[str, str]]:
+        return [] if greeting.startswith("h") else [("greeting", "is not a greeting")]
 
 
 HERE = f"{__name__}"
@@ -77,6 +105,7 @@ IM = '[domains."im.test"]\nserve = "im"\n'
 COMPONENT = '[domains."c.test"]\nserve = "component"\n'
 RELAY = '[domains."r.test"]\nserve = "relay"\nconnect = "tcp:127.0.0.1:5269"\n'
 GREETER = f'[domains."g.test"]\nserve = "{HERE}.Greeter"\n'
+CAREFUL = f'[domains."g.test"]\nserve = "{HERE}.Careful"\n'
 
 MISTAKES = [
     # Keys and types
@@ -156,6 +185,31 @@ MISTAKES = [
     Case('domains."g.test".serve', "AttributeError", GREETER.replace("Greeter", "Nobody")),
     Case('domains."g.test".serve', "is not a handler factory", GREETER.replace("Greeter", "NoHandler")),
     Case('domains."g.test".serve', "is not a handler factory", GREETER.replace("Greeter", "HERE")),
+    Case(
+        'domains."g.test".serve',
+        "is not a complete ILocalHandler: it has no handle(stanza)",
+        GREETER.replace("Greeter", "Unfinished"),
+    ),
+    Case(
+        'domains."g.test".serve', "is not a complete IService: it has no stop()", GREETER.replace("Greeter", "Endless")
+    ),
+    Case('domains."g.test".serve', "'ecko' is not one of 'im', 'component'", '[domains."g.test"]\nserve = "ecko"'),
+    Case('domains."g.test".serve', "did you mean 'echo'?", '[domains."g.test"]\nserve = "ecko"'),
+    Case('domains."g.test".options.greeting', "is not a greeting", f'{CAREFUL}options = {{ greeting = "bye" }}'),
+    Case('domains."g.test".options.book', "a string is needed", f"{CAREFUL}options = {{ book = 5 }}"),
+    Case('domains."g.test".options.token', "a string is needed", f"{CAREFUL}options = {{ token = 5 }}"),
+    Case('domains."g.test".options.token_file', "No such file", f'{CAREFUL}options = {{ token_file = "no" }}'),
+    Case(
+        'domains."g.test".options.token_file',
+        "token is set as well",
+        f'{CAREFUL}options = {{ token = "a", token_file = "secret" }}',
+    ),
+    Case(
+        'domains."w.test".options.handlers',
+        "number 1: nothing.here.Handler cannot be imported: the package nothing is not installed",
+        '[domains."w.test"]\nserve = "gateway.handlers.subprotocols.Subprotocols"\n'
+        'options = { handlers = ["nothing.here.Handler"] }',
+    ),
     Case('domains."g.test".options', "missing a required argument: 'greeting'", GREETER),
     Case('domains."g.test".options', "unexpected keyword", f'{GREETER}options = {{ greeting = "a", at = "b" }}'),
     Case('domains."g.test".options', "a table is needed", f'{GREETER}options = "hello"'),
@@ -377,6 +431,42 @@ def test_each_way_to_serve_has_its_settings(folder: Folder) -> None:
     assert split.key == folder.path / "split.key"
 
 
+def test_options_are_read_as_the_factory_declares_them(folder: Folder) -> None:
+    text = f'{CAREFUL}options = {{ book = "lists/names", token_file = "secret" }}'
+    domain = load(folder.complete(text)).domains[Domain("g.test")]
+    assert isinstance(domain, HandlerDomain)
+    assert domain.options["book"] == folder.path / "lists" / "names"
+    assert domain.options["token"].text == "from a file"
+
+
+def installed(path: Path, package: str, *services: str) -> None:
+    """Put what an installer leaves of a package with these services into a folder of the import path."""
+    about = path / f"{package}-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    points = "".join(f"{name} = {HERE}:Greeter\n" for name in services)
+    (about / "entry_points.txt").write_text(f"[xmpp_gateway.services]\n{points}")
+
+
+def test_the_entry_point_of_an_installed_package_is_a_service(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(folder.path, "greeting", "greeter", "echo")
+    monkeypatch.syspath_prepend(str(folder.path))
+    text = '[domains."g.test"]\nserve = "greeter"\noptions = {greeting = "Hi"}\n[domains."e.test"]\nserve = "echo"\n'
+    greeter, echo = load(folder.complete(text)).domains.values()
+    assert isinstance(greeter, HandlerDomain)
+    assert greeter.factory(**greeter.options).greeting == "Hi"
+    assert isinstance(echo, HandlerDomain)
+    assert echo.factory is Echo  # a package cannot take the name of a service of ours
+
+
+def test_two_packages_with_one_service_are_both_named(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(folder.path, "greeting", "greeter")
+    installed(folder.path, "welcome", "greeter")
+    monkeypatch.syspath_prepend(str(folder.path))
+    told = str(mistakes(folder.complete('[domains."g.test"]\nserve = "greeter"')))
+    assert "greeting and welcome both have a service of that name" in told
+
+
 def test_who_takes_nothing_is_cut_off_by_us_before_the_system_does_it() -> None:
     assert Limits(stall_seconds=2).silence_seconds == 2 + FILLING_SECONDS
 
@@ -386,8 +476,10 @@ def test_secrets_are_in_no_repr(folder: Folder) -> None:
 [peers."old.test"]
 authenticate = ["digest-md5"]
 digest_md5_secret = "silence"
+{CAREFUL}options = {{ greeting = "hello password" }}
 """
     settings = load(folder.complete(text))
+    assert "password" not in repr(settings)
     assert settings.peers.for_domain(Domain("old.test")).digest_md5_secret == Secret("silence")
     assert "hush" not in repr(settings)
     assert "silence" not in repr(settings)

@@ -71,7 +71,18 @@ class Books(PubSubResource):
     """Two nodes of a publish-subscribe service."""
 
     discoIdentity = DiscoIdentity("pubsub", "service", "Books")
-    features: ClassVar[list[str]] = ["publish"]
+    features: ClassVar[list[str]] = ["publish", "config-node"]
+    configured: ClassVar[dict[str, str]] = {}
+
+    def getConfigurationOptions(self) -> Any:
+        options = {"open": "Everybody", "whitelist": "Few"}
+        return {"pubsub#access_model": {"type": "list-single", "label": "Who may read", "options": options}}
+
+    def configureGet(self, request: Any) -> Any:
+        return succeed({"pubsub#access_model": "whitelist"})
+
+    def configureSet(self, request: Any) -> Any:
+        return succeed(self.configured.update(request.options))
 
     def getNodes(self, requestor: Any, service: Any, nodeIdentifier: str) -> Any:
         return succeed([] if nodeIdentifier else ["new", "old"])
@@ -188,6 +199,18 @@ def test_wokkels_pubsub_service_is_discoverable_as_it_is_behind_the_component_do
     assert identities(asked(gateway, "books.test", query(DISCO_INFO, "new"))) == [("pubsub", "leaf")]
     version = asked(gateway, "books.test", "<query xmlns='jabber:iq:version'/>")
     assert [each.text for each in version.elements(name="name")] == ["Librarian"]
+
+
+def test_a_data_form_of_wokkel_is_shown_and_filled_in(folder: Folder) -> None:
+    gateway = started(folder, handler("books.test", serve=f"{HERE}.PubSub"))
+    owner = "<pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><configure node='new'>{}</configure></pubsub>"
+    shown = asked(gateway, "books.test", owner.format("")).serialize()
+    assert b"<option label='Few'><value>whitelist</value></option>" in shown
+    kind = "<field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/pubsub#node_config</value></field>"
+    choice = "<field var='pubsub#access_model'><value>open</value></field>"
+    filled = owner.format(f"<x xmlns='jabber:x:data' type='submit'>{kind}{choice}</x>")
+    gateway.routing.router.route(stanza(f"<iq from='{ASKER}' to='books.test' type='set' id='2'>{filled}</iq>"))
+    assert Books.configured == {"pubsub#access_model": "open"}
 
 
 def test_what_a_handler_does_not_say_is_said_for_it(folder: Folder) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.words.protocols.jabber.error import StanzaError
 from twisted.words.protocols.jabber.jid import JID
 from wokkel.disco import DiscoHandler
+from wokkel.muc import MUCClient
 from wokkel.ping import PingClientProtocol, PingHandler
+from wokkel.subprotocols import XMPPHandler
 from wokkel.xmppim import MessageProtocol
 
 from gateway.handlers.subprotocols import Subprotocols, from_domish, to_domish
@@ -37,6 +40,82 @@ def test_a_handler_named_in_the_configuration_answers() -> None:
     assert [(reply.type, reply.id, str(reply.to), str(reply.from_)) for reply in sent] == [
         ("result", "1", "a@remote.test/r", "pings.test")
     ]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"name": "wokkel.generic.VersionHandler", "args": ["Pings", "1.0"]},
+        {"name": "wokkel.generic.VersionHandler", "options": {"name": "Pings", "version": "1.0"}},
+    ],
+    ids=["by position", "by name"],
+)
+def test_a_handler_gets_the_arguments_of_the_configuration(written: Any) -> None:
+    service, sent = serving(written)
+    ask = stanza("<iq type='get' id='1' from='a@remote.test' to='pings.test'><query xmlns='jabber:iq:version'/></iq>")
+    assert service.handle(ask) == Handled()
+    assert b"<name>Pings</name><version>1.0</version>" in sent[0].raw
+
+
+@pytest.mark.parametrize(
+    ("handlers", "problem"),
+    [
+        (["wokkel.ping.PingHandler", {"name": "wokkel.generic.VersionHandler", "args": ["a", "1"]}], ""),
+        ([{"name": f"{__name__}.made"}], ""),
+        (
+            ["wokkal.ping.PingHandler"],
+            "number 1: wokkal.ping.PingHandler cannot be imported: the package wokkal is not",
+        ),
+        (["wokkel.ping.PingHandler", "wokkel.ping.Pong"], "number 2: wokkel.ping.Pong cannot be imported: Attribute"),
+        (["collections.OrderedDict"], "makes no handler: it must be a class with @implementer(IXMPPHandler)"),
+        (["wokkel.generic.VersionHandler"], "does not accept these arguments: missing a required argument: 'name'"),
+        ([{"name": "wokkel.ping.PingHandler", "arg": [1]}], "write { name = '...', args = [...], options = { ... } }"),
+        ([{"args": [1]}], "write { name = '...', args = [...], options = { ... } }"),
+        ([{"name": "wokkel.ping.PingHandler", "args": 1}], "args is a list, and options is a table"),
+        ([], "a list of handlers is needed"),
+        ("wokkel.ping.PingHandler", "a list of handlers is needed"),
+    ],
+)
+def test_what_cannot_be_a_handler_is_named_before_the_start(handlers: Any, problem: str) -> None:
+    found = [told for _, told in Subprotocols.mistakes(handlers=handlers)]
+    assert len(found) == bool(problem)
+    assert all(problem in each for each in found)
+
+
+def made() -> PingHandler:
+    """Return a handler as a function of the operator's makes it."""
+    return PingHandler()
+
+
+def test_xml_is_sent_as_a_stanza() -> None:
+    class Writer(XMPPHandler):
+        def connectionInitialized(self) -> None:
+            self.send("<message to='a@remote.test'><body>é &lt;</body></message>")
+
+    _, sent = serving(Writer())
+    assert sent[0].raw == "<message to='a@remote.test' from='pings.test'><body>é &lt;</body></message>".encode()
+
+
+def test_a_room_is_joined_and_heard() -> None:
+    heard: list[str] = []
+
+    class Guest(MUCClient):
+        def receivedGroupChat(self, room: Any, user: Any, message: Any) -> None:
+            heard.append(f"{room.nick} hears {user.nick} say {message.body}")
+
+    guest = Guest()
+    service, sent = serving(guest)
+    joined: Deferred[Any] = guest.join(JID("garden@rooms.test"), "romeo")
+    assert b"<x xmlns='http://jabber.org/protocol/muc'/>" in sent[0].raw
+    inside = "<x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant'/>{}</x>"
+    for nick, code in (("juliet", ""), ("romeo", "<status code='110'/>")):
+        service.handle(
+            stanza(f"<presence from='garden@rooms.test/{nick}' to='pings.test'>{inside.format(code)}</presence>")
+        )
+    assert joined.called
+    said = "<message type='groupchat' from='garden@rooms.test/juliet' to='pings.test'><body>Hi</body></message>"
+    assert service.handle(stanza(said)) == Handled()
+    assert heard == ["romeo hears juliet say Hi"]
 
 
 def test_what_no_handler_knows_is_declined() -> None:

@@ -14,12 +14,13 @@ from zope.interface import implementer
 
 from gateway.config import load
 from gateway.operations.control.door import CommandRefused
-from gateway.routing.interfaces import ILocalHandler
+from gateway.routing.interfaces import Declined, ILocalHandler
 from gateway.run.reloading import differences
 from gateway.service import Gateway, build
 from gateway.stream.facts import Terms
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import ConfigError
+from gateway.xmpp.stanzas import Stanza
 from tests.support.configuration import Folder
 
 CONFIGURATION = """
@@ -116,6 +117,9 @@ class Stubborn:
 
     def __init__(self) -> None:
         raise RuntimeError("it is raining")
+
+    def handle(self, stanza: Stanza) -> Declined:
+        return Declined()
 
 
 def test_a_handler_that_cannot_be_made_is_a_mistake_and_changes_nothing(gateway: Gateway, folder: Folder) -> None:
