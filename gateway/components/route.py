@@ -12,6 +12,12 @@ otherwise the old one is closed with `conflict`, and the new one is attached. Th
 components that answer no pings would otherwise take turns. After a takeover silence counts against nobody for an hour,
 which starts again with each attempt; if the connection is dead, the system ends it long before that.
 
+A component may have several connections (`[domains."..."] connections`), which all speak for the domain. A further one
+than that is treated as a second one otherwise: each of the others is asked for a sign of life, and the first that gives
+none is replaced. `lanes` decides which connection gets a stanza. When one goes, the others take over what waited for it
+in memory, and what was kept, written to it and not settled; requests that it had not answered are answered with an
+error.
+
 A component that reads slowly slows down those who send to it. One that reads nothing is cut off: the waiting stanzas
 are answered with an error, and a notice names what was written and may not have been read. It was certainly read if the
 component has closed its stream, or has at least ended the connection after we had closed ours.
@@ -20,12 +26,12 @@ component has closed its stream, or has at least ended the connection after we h
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
+from gateway.components.lanes import Attachable, Lane, Lanes
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import (
     ComponentChanged,
@@ -42,44 +48,19 @@ from gateway.outbox.keeper import Keeper
 from gateway.outbox.window import Break
 from gateway.routing.disposition import Disposition
 from gateway.routing.interfaces import IStreamRoute
-from gateway.routing.outflow import Channel, Lately, Outflow
-from gateway.routing.requests import RequestKey
+from gateway.routing.outflow import Lately, Outflow
 from gateway.routing.router import NOBODY_THERE, Router
-from gateway.stream.sessions import Connection, Ending
+from gateway.stream.sessions import Ending
 from gateway.timing.timers import Timer
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import Misuse, StanzaCondition, StanzaError
+from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import PING
-from gateway.xmpp.stanzas import CONTENT, AddressedStanza
+from gateway.xmpp.stanzas import CONTENT, AddressedStanza, Stanza
 
 SIGN_OF_LIFE_SECONDS = 5.0
 SETTLED_SECONDS = 3600.0
 _TOO_MUCH = StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too much is already waiting there")
-
-
-class Attachable(Channel, Protocol):
-    """A connection that may be attached: a component's session, as the route sees it."""
-
-    connection: Connection
-    address: str
-    written: Lately
-    unanswered: frozenset[RequestKey]
-
-    def accept(self) -> None:
-        """Give the domain to this connection."""
-
-    def refuse(self) -> None:
-        """Refuse this connection, because another one keeps the domain."""
-
-    def ping(self) -> None:
-        """Ask for a sign of life."""
-
-    def replaced(self) -> None:
-        """End this connection, because another one has taken over."""
-
-    def write(self, data: bytes) -> None:
-        """Write bytes that have already been recorded."""
 
 
 @implementer(IStreamRoute)
@@ -90,7 +71,7 @@ class ComponentRoute:
         self,
         domain: Domain,
         router: Router,
-        outflow: Outflow,
+        outflows: Sequence[Outflow],
         clock: IReactorTime,
         publish: Publish,
         silence_seconds: float = 65,
@@ -98,26 +79,44 @@ class ComponentRoute:
         keeper: Keeper | None = None,
         keep: Callable[[], KeepRules] = KeepRules,
     ) -> None:
-        """Anything written more than `silence_seconds` ago has arrived, or the connection has been given up.
+        """There is one outflow for each connection that the component may have.
+
+        Anything written more than `silence_seconds` ago has arrived, or the connection has been given up.
 
         `keeper` has the outbox, and `keep` returns what goes there; without one, nothing waits for a component.
         """
         self.domain = domain
-        self.outflow = outflow
-        self.session: Attachable | None = None
         self.sent = 0
+        self._lanes = Lanes(outflows)
+        self.outflow: Outflow | Lanes = self._lanes if self._lanes.are_several else outflows[0]
         self._router = router
         self._clock = clock
         self._publish = publish
         self._silence_seconds = silence_seconds
         self._candidate: Attachable | None = None
+        self._silent: list[Lane] = []  # those that were asked for a sign of life, and have given none
         self._waiting_for_life: IDelayedCall | None = None
-        self._settled_until: float | None = None  # after a takeover: who is attached keeps the domain
         self._keep_rules = keep
         self._soon = Timer(clock)
         self._backlogs = Backlogs(domain, keeper, self) if keeper is not None else None
         if keeper is not None:
-            outflow.overdue = self._spill
+            for outflow in outflows:
+                outflow.overdue = self._spill
+
+    @property
+    def sessions(self) -> Sequence[Attachable]:
+        """Return the attached connections."""
+        return self._lanes.sessions
+
+    @property
+    def connections(self) -> int:
+        """Return how many connections there may be."""
+        return len([*self._lanes])
+
+    @property
+    def is_attached(self) -> bool:
+        """Return whether at least one connection is attached."""
+        return any(lane.session is not None for lane in self._lanes)
 
     # -- as an IRoute ------------------------------------------------------------------------------------------------
 
@@ -127,7 +126,7 @@ class ComponentRoute:
             self.outflow.add(stanza)
         elif self._backlogs is not None and self._backlogs.takes(stanza):
             pass
-        elif self.session is None:
+        elif not self.is_attached:
             self._router.bounce(stanza, NOBODY_THERE)
         elif self.outflow.is_diverted and not len(self.outflow):
             self.outflow.add(stanza)
@@ -148,14 +147,23 @@ class ComponentRoute:
         for_the_disk = self._backlogs.flush() if self._backlogs is not None else None
         return for_the_disk or wait
 
-    def sending(self, batch: Sequence[AddressedStanza]) -> bytes:
-        """Record a batch that is being written; return its bytes."""
+    def sending(self, session: Attachable, batch: Sequence[AddressedStanza]) -> bytes:
+        """Record a batch that is being written to a connection; return its bytes."""
         data = b"".join([stanza.raw for stanza in batch])
         for stanza in batch:
-            if stanza.name == "iq" and stanza.is_request:
-                self._router.requests.asked(self, stanza)
-        self._attached.written.add(len(batch), self._clock.seconds())
+            if stanza.name == "iq":
+                if stanza.is_request:
+                    self._router.requests.asked(self, stanza, session)
+                elif self._lanes.are_several:
+                    self._lanes.note_answer(stanza)
+        session.written.add(len(batch), self._clock.seconds())
         return self._counted(batch, data)
+
+    def came(self, session: Attachable, stanzas: Sequence[Stanza]) -> None:
+        """Note what came from an attached connection, before it is routed."""
+        self.heard(session)
+        if self._lanes.are_several:
+            self._lanes.note_requests(session, stanzas)
 
     def _counted(self, batch: Sequence[AddressedStanza], data: bytes) -> bytes:
         self.sent += len(batch)
@@ -176,7 +184,7 @@ class ComponentRoute:
     @property
     def disposition(self) -> Disposition:
         """Return what happens to a stanza to be kept."""
-        if self.session is None:
+        if not self.is_attached:
             return Disposition.WAITING
         return Disposition.CATCHING_UP if self.outflow.is_diverted else Disposition.SENDING
 
@@ -206,7 +214,7 @@ class ComponentRoute:
 
     def look(self) -> None:
         """Ask the outbox for its content, because it can be read again and may have more than we know of."""
-        if self._backlogs is not None and self.session is not None:
+        if self._backlogs is not None and self.is_attached:
             self.outflow.divert(True)
             self._backlogs.look()
 
@@ -215,7 +223,7 @@ class ComponentRoute:
 
     def hold(self) -> None:
         """Send no kept stanzas, and keep new ones, because the operator holds the domain."""
-        if self._backlogs is not None and self.session is not None and self.keep_rules.level != "no":
+        if self._backlogs is not None and self.is_attached and self.keep_rules.level != "no":
             self.outflow.divert(True)
 
     def release(self) -> None:
@@ -253,11 +261,12 @@ class ComponentRoute:
 
     def room(self) -> Deferred[None] | None:
         """As `BacklogsOwner.room`."""
-        return self._attached.room()
+        return self._lanes.room()
 
     def write_kept(self, batch: Sequence[AddressedStanza]) -> Collection[AddressedStanza]:
         """As `BacklogsOwner.write_kept`: what is kept is not lost with the stream, so no doubt about it is noted."""
-        self._attached.write(self._counted(batch, b"".join([stanza.raw for stanza in batch])))
+        for session, stanzas in self._lanes.divided_by_session(batch):
+            session.write(self._counted(stanzas, b"".join([stanza.raw for stanza in stanzas])))
         return ()
 
     def write_follower(self, stanza: AddressedStanza) -> None:
@@ -266,12 +275,24 @@ class ComponentRoute:
         self.outflow.flush()
 
     def ask(self, resource: str, answered: Callable[[], None]) -> None:
-        """As `BacklogsOwner.ask`: in the component's own name, since no other domain's is ours to use."""
+        """As `BacklogsOwner.ask`: in the component's own name, since no other domain's is ours to use.
+
+        Each connection is asked, and all must answer, because each proves only what was written to itself.
+        """
         sender = Address.make("", self.domain, resource).full
-        attributes = {"type": "get", "id": resource, "from": sender, "to": self.domain}
-        ping = AddressedStanza.from_element(Element(CONTENT, "iq", attributes, [Element(PING, "ping")]))
-        self._router.own_questions.ask(ping, lambda _: answered())
-        self._attached.write(ping.raw)
+        sessions = self._lanes.sessions
+        open_pings = {f"{resource}-{number}" if number else resource: each for number, each in enumerate(sessions)}
+
+        def take(answer: AddressedStanza) -> None:
+            open_pings.pop(answer.id or "", None)
+            if not open_pings:
+                answered()
+
+        for id_, session in [*open_pings.items()]:
+            attributes = {"type": "get", "id": id_, "from": sender, "to": self.domain}
+            ping = AddressedStanza.from_element(Element(CONTENT, "iq", attributes, [Element(PING, "ping")]))
+            self._router.own_questions.ask(ping, take)
+            session.write(ping.raw)
 
     def doubted(self, count: int) -> None:
         """As `BacklogsOwner.doubted`."""
@@ -280,7 +301,7 @@ class ComponentRoute:
     def remember_only(self, stanzas: Sequence[AddressedStanza]) -> None:
         """As `BacklogsOwner.remember_only`."""
         for stanza in stanzas:
-            if self.session is None:
+            if not self.is_attached:
                 self.bounce(stanza, NOBODY_THERE)
             elif not self.outflow.hold(stanza):
                 self.bounce(stanza, _TOO_MUCH)
@@ -290,29 +311,28 @@ class ComponentRoute:
         """As `BacklogsOwner.caught_up`."""
         self.outflow.divert(False)
 
-    @property
-    def _attached(self) -> Attachable:
-        if self.session is None:
-            raise Misuse(f"no component is attached for {self.domain}")
-        return self.session
-
     # -- who is attached ---------------------------------------------------------------------------------------------
 
     def attach(self, session: Attachable) -> None:
-        """Attach a connection that knows the secret, now or if the old one shows no life, or refuse it."""
-        if self.session is None:
-            self._take(session)
+        """Attach a connection that knows the secret, now or if another one shows no life, or refuse it."""
+        if (lane := self._lanes.vacant) is not None:
+            self._take(lane, session)
         elif self._candidate is not None:
             session.refuse()
         else:
             self._candidate = session
-            self.session.ping()
+            self._silent = [*self._lanes]
+            for each in self._lanes.sessions:
+                each.ping()
             self._waiting_for_life = self._clock.callLater(SIGN_OF_LIFE_SECONDS, self._replace)
 
     def heard(self, session: Attachable) -> None:
-        """Note that something came from a connection; for the attached one, that is the sign of life."""
-        if session is self.session and (candidate := self._stop_waiting()) is not None:
-            self._tell("a second connection was refused, because the first one is alive", Level.WARN)
+        """Note that something came from a connection; for an attached one, that is the sign of life."""
+        if self._candidate is None:
+            return
+        self._silent = [lane for lane in self._silent if lane.session is not session]
+        if not self._silent and (candidate := self._stop_waiting()) is not None:
+            self._tell(f"{self._further} connection was refused, because {self._present} alive", Level.WARN)
             candidate.refuse()
 
     def detach(self, session: Attachable, reason: str, made: Break = Break.OTHER) -> None:
@@ -321,29 +341,42 @@ class ComponentRoute:
         """
         if session is self._candidate:
             self._stop_waiting()
-        elif session is self.session:
-            self.session = None
-            self.outflow.shut()
-            self._tell(f"detached: {reason}", Level.WARN)
-            session.unanswered = self._router.requests.waiting(self)
-            following = self._backlogs.broke(made) if self._backlogs is not None else []
-            for stanza in [*following, *self.outflow.take_all()]:
-                if self._backlogs is None or not self._backlogs.takes(stanza):
-                    self._router.bounce(stanza, NOBODY_THERE)
+        elif (lane := self._lanes.of_session(session)) is not None:
+            lane.session = None
+            lane.outflow.shut()
+            left = len(self._lanes.sessions)
+            self._tell(f"detached: {reason}{self._of_several(left, 'remain attached')}", Level.WARN)
+            if left:
+                self._take_over(lane, session)
+            else:
+                self._leave_none(lane, made)
             self.flush()
             self._router.flush()
             if (candidate := self._stop_waiting()) is not None:
-                self._take(candidate)
+                self._take(lane, candidate)
+
+    def _leave_none(self, lane: Lane, made: Break) -> None:
+        """Keep or bounce what waits, because no connection is attached any longer."""
+        following = self._backlogs.broke(made) if self._backlogs is not None else []
+        for stanza in [*following, *lane.outflow.take_all()]:
+            if self._backlogs is None or not self._backlogs.takes(stanza):
+                self._router.bounce(stanza, NOBODY_THERE)
+
+    def _take_over(self, lane: Lane, lost: Attachable) -> None:
+        """Have the other connections take over what was in flight to a lost one, and what waited for it."""
+        if self._backlogs is not None:
+            self._backlogs.moved(lost)
+        for stanza in lane.outflow.take_all():
+            self.deliver(stanza)
 
     def gone(self, session: Attachable, ending: Ending) -> None:
         """Bounce the unanswered requests of a lost connection, and report what may not have arrived."""
         doubt = session.written.take(self._clock.seconds(), stuck=ending.stuck)
         if doubt.count and not ending.closed_properly:
             self._publish(MaybeLost(domain=self.domain, count=doubt.count, seconds=doubt.seconds, reason=ending.reason))
-        if session.unanswered:
-            self._router.abandon(self, NOBODY_THERE, session.unanswered)
+        if unanswered := self._router.requests.waiting(self, session):
+            self._router.abandon(self, NOBODY_THERE, unanswered)
             self._router.flush()
-        session.unanswered = frozenset()
 
     def _stop_waiting(self) -> Attachable | None:
         """Stop waiting for a sign of life; return the component that waited for the outcome."""
@@ -353,11 +386,14 @@ class ComponentRoute:
         return candidate
 
     def _replace(self) -> None:
-        old = self._attached
+        """Replace a connection that gave no sign of life, unless all of these have taken over less than an hour ago."""
         now = self._clock.seconds()
-        is_settled = self._settled_until is not None and now < self._settled_until
-        self._settled_until = now + SETTLED_SECONDS
-        if is_settled:
+        settled = [lane for lane in self._silent if lane.settled_until is not None and now < lane.settled_until]
+        lane = next((each for each in self._silent if each not in settled), None)
+        for each in settled if lane is None else (lane,):
+            each.settled_until = now + SETTLED_SECONDS
+        old = lane.session if lane is not None else None
+        if old is None:
             self._keep()
             return
         self._tell("the old connection gave no sign of life and is replaced", Level.WARN)
@@ -366,25 +402,40 @@ class ComponentRoute:
         self.gone(old, Ending(reason="it gave no sign of life"))
 
     def _keep(self) -> None:
-        """Refuse the candidate although the attached connection gave no sign of life."""
+        """Refuse the candidate although attached connections gave no sign of life."""
         candidate = self._stop_waiting()
         self._tell(
-            "a second connection was refused: the first one gives no sign of life, but took over from another"
+            f"{self._further} connection was refused: the first one gives no sign of life, but took over from another"
             " less than an hour ago, so two processes seem to run; stop one of them",
             Level.WARN,
         )
         if candidate is not None:
             candidate.refuse()
 
-    def _take(self, session: Attachable) -> None:
-        self.session = session
+    def _take(self, lane: Lane, session: Attachable) -> None:
+        is_first = not self.is_attached
+        lane.session = session
         session.written = Lately(self._silence_seconds)
         session.accept()
-        self._tell(f"attached from {session.address}")
-        self.outflow.is_diverted = self._backlogs is not None
-        self.outflow.open(session)
-        if self._backlogs is not None:
+        self._tell(f"attached from {session.address}{self._of_several(len(self._lanes.sessions), 'are attached')}")
+        if is_first:
+            self.outflow.divert(self._backlogs is not None)
+        lane.outflow.open(session)
+        if is_first and self._backlogs is not None:
             self._backlogs.begin()
+
+    @property
+    def _further(self) -> str:
+        return "a further" if self._lanes.are_several else "a second"
+
+    @property
+    def _present(self) -> str:
+        if self._lanes.are_several:
+            return f"all {self.connections} ([domains] connections) are"
+        return "the first one is"
+
+    def _of_several(self, count: int, are: str) -> str:
+        return f"; {count} of {self.connections} connections {are}" if self._lanes.are_several else ""
 
     def _tell(self, text: str, weight: Level = Level.INFO) -> None:
         self._publish(ComponentChanged(domain=self.domain, text=text, weight=weight))

@@ -16,7 +16,6 @@ from gateway.notices.notices import Publish, StanzasPassed
 from gateway.outbox.window import Break
 from gateway.routing.outflow import Lately
 from gateway.routing.policy import are_from, check_component
-from gateway.routing.requests import RequestKey
 from gateway.routing.router import Router
 from gateway.stream.events import CloseTransport, StreamOpened
 from gateway.stream.lives import after
@@ -53,7 +52,6 @@ class ComponentSession:
         self._router = router
         self._publish = publish
         self.written = Lately()
-        self.unanswered: frozenset[RequestKey] = frozenset()
         self._life = Life.OUTSIDE
 
     # -- as a Session ------------------------------------------------------------------------------------------------
@@ -73,7 +71,7 @@ class ComponentSession:
         """Admit and route a batch; the first stanza that breaks a rule of the stream ends it, after those before it."""
         route = self._own_route
         self.attempt.stanzas("came in")
-        route.heard(self)
+        route.came(self, stanzas)
         if self._life not in SPEAKING:
             return None
         if self._life is _ASKED:
@@ -146,7 +144,7 @@ class ComponentSession:
 
     def send(self, batch: Sequence[AddressedStanza]) -> None:
         """As `Channel.send`."""
-        self.connection.write(self._own_route.sending(batch))
+        self.connection.write(self._own_route.sending(self, batch))
 
     def write(self, data: bytes) -> None:
         """As `Attachable.write`."""

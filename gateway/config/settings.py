@@ -264,6 +264,9 @@ class ComponentDomain(DomainSettings):
     """`serve = "component"`: an external component attaches for it (XEP-0114)."""
 
     secret: Secret = option("shared with the component")
+    connections: int = option(
+        "connections that may be attached at once; each conversation stays with one of them", 1, at_least=1
+    )
     keep: str = option(
         "which stanzas survive a crash: those that wait for the component; or all, before they are sent",
         "waiting",

@@ -97,7 +97,7 @@ def domains_down(
 ) -> Iterator[Trouble]:
     """Yield domains of ours that nothing serves."""
     for name, domain in settings.domains.items():
-        if isinstance(domain, ComponentDomain) and components[name].session is None:
+        if isinstance(domain, ComponentDomain) and not components[name].sessions:
             why, remedy = "no component is attached", "start its component"
         elif isinstance(domain, RelayDomain) and (failing := _failing(fates, name, now)) is not None:
             why, remedy = f"the last attempt failed: {failing}", f"see that {domain.peer.connect} can be reached"

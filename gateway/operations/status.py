@@ -194,11 +194,10 @@ class StatusReader:
             match settings:
                 case ComponentDomain():
                     component = self._observed.components[name]
-                    session = component.session
-                    told = f"attached from {session.address}" if session is not None else "no component is attached"
+                    told = _attached(component)
                     if waiting := sum(component.kept_by_pair.values()):
                         told = f"{told}, {counted(waiting, 'stanza')} waiting"
-                    yield DomainStatus(domain=name, serve="component", up=session is not None, told=told)
+                    yield DomainStatus(domain=name, serve="component", up=bool(component.sessions), told=told)
                 case RelayDomain():
                     count = census.between[name, Direction.IN] + census.between[name, Direction.OUT]
                     last = next(iter(self._observed.history.of(name)), None)
@@ -291,6 +290,15 @@ class StatusReader:
             bytes_out=connection.bytes_out,
             idle_seconds=round(max(0.0, self._seconds() - connection.last_activity), 1),
         )
+
+
+def _attached(component: ComponentRoute) -> str:
+    """Return from where a component is attached, in words."""
+    addresses = ", ".join(session.address for session in component.sessions)
+    if not addresses:
+        return "no component is attached"
+    several = f"{len(component.sessions)} of {component.connections} connections " if component.connections > 1 else ""
+    return f"{several}attached from {addresses}"
 
 
 def _ends(connection: StreamProtocol) -> tuple[object, object]:

@@ -60,13 +60,14 @@ _BOUNCE_SECONDS = 0.25
 
 
 class Waiting(AddressedStanza):
-    """A kept stanza that is to be sent, or is in flight."""
+    """A kept stanza that is to be sent, or is in flight; `written_to` is its connection, where there are several."""
 
-    __slots__ = ("accepted", "backlog", "expires", "number")
+    __slots__ = ("accepted", "backlog", "expires", "number", "written_to")
     accepted: float
     backlog: KeptBacklog
     expires: float
     number: int
+    written_to: object
 
     def __init__(
         self, stanza: AddressedStanza, backlog: KeptBacklog, *, number: int, accepted: float, expires: float
@@ -77,6 +78,7 @@ class Waiting(AddressedStanza):
         self.expires = expires
         self.number = number
         self.backlog = backlog
+        self.written_to = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -639,6 +641,12 @@ class KeptBacklog:
             self._spilled = None
             self._release()
             self._owner.caught_up()
+
+    def write_again(self, lost: object) -> None:
+        """Write again what is in flight on a connection that is gone, while the stream still has others."""
+        again = [stanza for stanza in self._in_flight if stanza.written_to is lost]
+        if again:
+            self._owner.write_kept(again)
 
     @property
     def has_begun(self) -> bool:

@@ -208,6 +208,13 @@ class Backlogs:
             self._emptied(pair)
         return following
 
+    def moved(self, lost: object) -> None:
+        """Note that one of the stream's connections is gone, and others remain: they get what was in flight on it."""
+        for backlog in [*self._of.values()]:
+            backlog.write_again(lost)
+        if self._asked is not None:  # an answer to the open ping does not prove what has just been written
+            self._write_ping([*self._asked])
+
     def _caught_up(self, pair: DomainPair) -> None:
         self._behind.discard(pair)
         self._emptied(pair)
@@ -238,6 +245,10 @@ class Backlogs:
         if stream != self._streams or self.state is StreamState.CLOSED or not self._asking:
             return
         asked, self._asking = self._asking, []
+        self._write_ping(asked)
+
+    def _write_ping(self, asked: list[Callable[[], None]]) -> None:
+        stream = self._streams
         self._asked = asked
 
         def answered() -> None:

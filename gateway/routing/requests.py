@@ -39,16 +39,16 @@ class Requests:
         self._open: dict[Hashable, _Unanswered] = {}
         self._given_up: Bounded[bytes, None] = Bounded(most_each)
 
-    def asked(self, responder: Hashable, stanza: AddressedStanza) -> None:
-        """Record that a request was passed to `responder`."""
+    def asked(self, responder: Hashable, stanza: AddressedStanza, via: object = None) -> None:
+        """Record that a request was passed to `responder`; `via` is the connection, where it has several."""
         waiting = self._open.get(responder)
         if waiting is None:
             waiting = self._open[responder] = _Unanswered()
-        key = _key(stanza.from_, stanza.to, stanza.id)
+        key = request_key(stanza.from_, stanza.to, stanza.id)
         # This is what an error reply needs; payloads are not kept. Only an address beyond plain ASCII can be longer in
         # its prepared form than it was written.
         head = b"" if stanza.raw.isascii() and b"&" not in stanza.raw else stanza.head()
-        waiting.add(key, AddressedStanza(stanza.name, head, stanza.to, stanza.from_, stanza.type, stanza.id))
+        waiting.add(key, AddressedStanza(stanza.name, head, stanza.to, stanza.from_, stanza.type, stanza.id), via)
         if self._given_up:
             self._given_up.pop(_digest(key))  # an id may be used again
         if len(waiting) > self._most_each or waiting.size > self._most_bytes_each:
@@ -58,7 +58,7 @@ class Requests:
         """Take a result or error from `responder`; return False if the request has already
         been answered in its place.
         """
-        key = _key(response.to, response.from_, response.id)
+        key = request_key(response.to, response.from_, response.id)
         waiting = self._open.get(responder)
         if waiting is not None:
             waiting.forget(key)
@@ -70,10 +70,14 @@ class Requests:
         self._given_up.pop(digest)
         return False
 
-    def waiting(self, responder: Hashable) -> frozenset[RequestKey]:
-        """Return the requests that wait for `responder` now."""
+    def waiting(self, responder: Hashable, via: object = None) -> frozenset[RequestKey]:
+        """Return the requests that wait for `responder` now; with `via`, those that were passed to it on that way."""
         waiting = self._open.get(responder)
-        return frozenset(waiting.requests) if waiting is not None else frozenset()
+        if waiting is None:
+            return frozenset()
+        return frozenset(
+            waiting.requests if via is None else [key for key in waiting.requests if waiting.via(key) is via]
+        )
 
     def abandoned(self, responder: Hashable, among: frozenset[RequestKey] | None = None) -> list[AddressedStanza]:
         """Forget and return the open requests of a lost `responder`, all or `among` these, oldest first."""
@@ -120,26 +124,35 @@ class OwnQuestions:
 class _Unanswered:
     """The requests that wait for one responder, oldest first, and their size in bytes."""
 
-    __slots__ = ("requests", "size")
+    __slots__ = ("_via", "requests", "size")
 
     def __init__(self) -> None:
         self.requests: dict[RequestKey, AddressedStanza] = {}
         self.size = 0
+        self._via: dict[RequestKey, object] = {}
 
     def __len__(self) -> int:
         return len(self.requests)
 
-    def add(self, key: RequestKey, request: AddressedStanza) -> None:
+    def add(self, key: RequestKey, request: AddressedStanza, via: object) -> None:
         """Remember one, as the latest."""
         if key not in self.requests:
             self.size += _size(key)
         self.requests[key] = request
+        if via is not None:
+            self._via[key] = via
+
+    def via(self, key: RequestKey) -> object:
+        """Return on which way a request was passed on, if that is known."""
+        return self._via.get(key)
 
     def forget(self, key: RequestKey) -> AddressedStanza | None:
         """Forget one, if it is there."""
         request = self.requests.pop(key, None)
         if request is not None:
             self.size -= _size(key)
+            if self._via:
+                self._via.pop(key, None)
         return request
 
     def make_room(self, most: int, most_bytes: int) -> None:
@@ -158,7 +171,8 @@ class _Unanswered:
                     return
 
 
-def _key(asker: object, asked: object, id_: str | None) -> RequestKey:
+def request_key(asker: object, asked: object, id_: str | None) -> RequestKey:
+    """Return what identifies a request."""
     return (str(asker), str(asked), id_)
 
 

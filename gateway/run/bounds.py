@@ -12,6 +12,7 @@ from typing import NamedTuple
 from gateway.bounds.tables import MOST_CAUSES
 from gateway.clients.login import MOST_COUNTED
 from gateway.clients.resumption import MOST_PARKED
+from gateway.components.lanes import MOST_ASKED_BY_COMPONENT
 from gateway.federation.backoff import MOST_WAITS
 from gateway.federation.resumption import KEPT_SECONDS, MOST_BROKEN
 from gateway.filters.acquaintances import MOST_ACQUAINTANCES
@@ -70,6 +71,8 @@ TABLE = (
         "routing.requests"),
     Row("questions of our own that wait for an answer", f"{MOST_OWN:,}", "", "the oldest answer is not waited for",
         "routing.requests"),
+    Row("requests of a component with several connections", f"{MOST_ASKED_BY_COMPONENT:,}", "asked domain",
+        "the oldest answer may reach another connection", "components.lanes"),
     Row("stanzas that one service has not answered", f"{MOST_OPEN:,}", "sending domain", "the oldest gets an error",
         "handlers.route handlers.open_work"),
     Row("requests of one service that wait for an answer", f"{MOST_ASKED:,}", "", "further ones fail",

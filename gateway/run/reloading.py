@@ -268,11 +268,11 @@ def _needs_route(old: DomainSettings | None, new: DomainSettings) -> bool:
     if old is None or type(old) is not type(new):
         return True
     if isinstance(old, ComponentDomain) and isinstance(new, ComponentDomain):
-        return old.secret.text != new.secret.text
+        return (old.secret.text, old.connections) != (new.secret.text, new.connections)
     return replace(old, certificate=None, key=None) != replace(new, certificate=None, key=None)
 
 
 def _dismiss(component: ComponentRoute | None, condition: StreamCondition) -> None:
-    """Close the connection of a component whose domain is gone or has changed; it may come back."""
-    if component is not None and component.session is not None:
-        component.session.connection.close(StreamError(condition, "the configuration has changed"))
+    """Close the connections of a component whose domain is gone or has changed; it may come back."""
+    for session in component.sessions if component is not None else ():
+        session.connection.close(StreamError(condition, "the configuration has changed"))

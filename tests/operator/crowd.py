@@ -160,8 +160,10 @@ class Crowd:
         )
         self.identities = {each.domain: identity(74) for each in own[:-1]} | {own[-1].domain: identity(9)}
         self.components: Any = {
-            ROOMS: SimpleNamespace(session=SimpleNamespace(address="127.0.0.1:40112"), kept_by_pair={}),
-            GONE: SimpleNamespace(session=None, kept_by_pair={}),
+            ROOMS: SimpleNamespace(
+                sessions=[SimpleNamespace(address="127.0.0.1:40112")], connections=1, kept_by_pair={}
+            ),
+            GONE: SimpleNamespace(sessions=[], connections=1, kept_by_pair={}),
         }
         self.peers = PeerSources(
             fates=self.fates,

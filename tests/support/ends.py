@@ -239,7 +239,7 @@ class ComponentEnd(End):
     def __init__(self, *, proves: bool = True) -> None:
         super().__init__()
         outflow = Outflow(OutflowBounds(), QueueSpace(1 << 20), self.clock)
-        route = ComponentRoute(COMPONENT, self.router, outflow, self.clock, self.notices.append)
+        route = ComponentRoute(COMPONENT, self.router, [outflow], self.clock, self.notices.append)
         self.router.attach(COMPONENT, route)
         terms = Terms(require_tls=False, stanza_bytes=STANZA_BYTES)
         facts = ComponentFacts(role=Role.RECEIVING, local=COMPONENT, terms=terms)

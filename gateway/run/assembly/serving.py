@@ -67,11 +67,11 @@ def local_route(
         limits = shared.settings.limits
         waiting = limits.component_buffer_bytes
         bounds = OutflowBounds(wait_above=waiting, most_bytes=MOST_BYTES_FACTOR * waiting)
-        outflow = Outflow(bounds, routing.space, shared.reactor)
+        outflows = [Outflow(bounds, routing.space, shared.reactor) for _ in range(domain.connections)]
         return ComponentRoute(
             domain.domain,
             router,
-            outflow,
+            outflows,
             shared.reactor,
             publish,
             limits.silence_seconds,

@@ -25,7 +25,7 @@ def beside_somebody_who_is_away() -> tuple[House, SlowOutbox]:
     route = ComponentRoute(
         AWAY,
         house.router,
-        Outflow(OutflowBounds(), QueueSpace(1 << 20), house.clock),
+        [Outflow(OutflowBounds(), QueueSpace(1 << 20), house.clock)],
         house.clock,
         house.notices.append,
         keeper=keeper,

@@ -40,14 +40,17 @@ LIFE = "<iq type='result' id='alive' from='nurse.test' to='nurse.test'/>"
 class ComponentHarness:
     """A router with one component domain; everything outside is one route. `log` is what happens, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, connections: int = 1) -> None:
         self.log: list[str] = []
         self.notices: list[Notice] = []
         self.clock = Clock()
         self.router = Router(Domains({DOMAIN: DomainRule(with_subdomains=True)}), self.remote, self.notices.append)
-        outflow = Outflow(OutflowBounds(wait_above=1000, most_bytes=2000), QueueSpace(1_000_000), self.clock)
-        self.route = ComponentRoute(DOMAIN, self.router, outflow, self.clock, self.notices.append)
+        self.route = ComponentRoute(DOMAIN, self.router, self.outflows(connections), self.clock, self.notices.append)
         self.router.attach(DOMAIN, self.route)
+
+    def outflows(self, connections: int) -> list[Outflow]:
+        bounds = OutflowBounds(wait_above=1000, most_bytes=2000)
+        return [Outflow(bounds, QueueSpace(1_000_000), self.clock) for _ in range(connections)]
 
     def remote(self, pair: DomainPair) -> ComponentHarness:
         return self
@@ -264,7 +267,7 @@ def test_a_foreign_sender_ends_the_stream_after_what_was_before_it(harness: Comp
         *(TO_FAR.format(from_=from_, id=id_) for id_, from_ in enumerate(["nurse.test", "far.test", "nurse.test"]))
     )
     assert harness.log == ["far gets message 0", "nurse is closed: invalid-from"]
-    assert harness.route.session is None
+    assert not harness.route.is_attached
 
 
 @pytest.mark.parametrize(
@@ -310,10 +313,10 @@ def test_the_second_takes_over_when_the_first_is_silent(harness: ComponentHarnes
         "second is attached",
         "far gets error 1 remote-server-timeout",
     ]
-    assert harness.route.session is second.session
+    assert harness.route.sessions == [second.session]
     nurse.says(TO_FAR.format(from_="nurse.test", id=2))  # it awakes too late
     nurse.breaks()
-    assert harness.route.session is second.session
+    assert harness.route.sessions == [second.session]
     assert len(harness.log) == 5
 
 
@@ -322,7 +325,7 @@ def test_the_second_takes_over_when_the_first_goes(harness: ComponentHarness, nu
     second = Line(harness, "second").knows_the_secret()
     end(nurse)
     assert harness.log == ["nurse gets alive", "second is attached"]
-    assert harness.route.session is second.session
+    assert harness.route.sessions == [second.session]
     assert not harness.clock.getDelayedCalls()
 
 
@@ -336,7 +339,7 @@ def test_the_first_keeps_the_domain_when_the_second_leaves(harness: ComponentHar
     Line(harness, "second").knows_the_secret().breaks()
     harness.clock.advance(SIGN_OF_LIFE_SECONDS)
     assert harness.log == ["nurse gets alive"]
-    assert harness.route.session is nurse.session
+    assert harness.route.sessions == [nurse.session]
 
 
 def test_who_comes_and_goes_is_noticed(harness: ComponentHarness, nurse: Line) -> None:

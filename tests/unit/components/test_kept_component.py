@@ -15,7 +15,7 @@ from gateway.outbox.conditions import Condition
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.memory import MemoryOutbox
 from gateway.outbox.records import OutboxLimits
-from gateway.routing.outflow import OVERDUE_SECONDS, Outflow, OutflowBounds, QueueSpace
+from gateway.routing.outflow import OVERDUE_SECONDS
 from gateway.xmpp.addresses import Domain, DomainPair
 from tests.support.trees import stanza
 from tests.unit.components import test_components as plain
@@ -31,16 +31,15 @@ START = 1_000_000.0
 class KeptComponentHarness(plain.ComponentHarness):
     """The same harness with an outbox."""
 
-    def __init__(self, level: str = "waiting", outbox: MemoryOutbox | None = None) -> None:
+    def __init__(self, level: str = "waiting", outbox: MemoryOutbox | None = None, connections: int = 1) -> None:
         super().__init__()
         self.outbox = outbox or MemoryOutbox(limits=OutboxLimits())
         self.keeper = Keeper(self.clock, lambda: START + self.clock.seconds())
         self.keeper.outbox = self.outbox
-        bounds = OutflowBounds(wait_above=1000, most_bytes=2000)
         self.route = ComponentRoute(
             DOMAIN,
             self.router,
-            Outflow(bounds, QueueSpace(1_000_000), self.clock),
+            self.outflows(connections),
             self.clock,
             self.notices.append,
             keeper=self.keeper,

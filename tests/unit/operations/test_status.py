@@ -74,7 +74,7 @@ class GatewayAtRest:
         self.fates = Fates(lambda: NOW)
         self.minutes = Minutes(lambda: NOW, totals=dict, connections=list)
         self.identities: dict[Domain, Any] = {}
-        self.components: Any = {OURS: SimpleNamespace(session=None, kept_by_pair={})}
+        self.components: Any = {OURS: SimpleNamespace(sessions=[], connections=1, kept_by_pair={})}
         self.remote_routes: dict[DomainPair, Any] = {}
         self.backoff = Backoff(Waits(), Fixed())  # type: ignore[arg-type]
         self.started_at = NOW - 500
@@ -123,7 +123,7 @@ def test_our_domains_are_up_when_what_serves_them_is_there() -> None:
         "echo.test": ("handler", True, "some.Handler"),
         "inside.test": ("relay", True, "1 stream, to the server at tcp:10.0.0.5:5269"),
     }
-    gateway.components[OURS].session = SimpleNamespace(address="127.0.0.1:4000")
+    gateway.components[OURS].sessions = [SimpleNamespace(address="127.0.0.1:4000")]
     assert read(gateway).status().domains[0].told == "attached from 127.0.0.1:4000"
 
 

@@ -1,0 +1,208 @@
+"""Lanes: the places for the connections of one component, and the outflows to them as one.
+
+A component with one connection has one lane, and its outflow is used as it is. With several, each has its own outflow,
+so a connection that reads slowly stops only the senders whose stanzas go there. A conversation stays with one
+connection: the sender's bare JID decides the lane, and the answer to a request goes to the connection that asked. While
+a lane is vacant its conversations are spread over the others, and return when it is taken again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from twisted.internet.defer import Deferred, DeferredList
+
+from gateway.bounds.tables import Bounded, family
+from gateway.outbox.backlog import Waiting
+from gateway.routing.outflow import Channel, Lately, Outflow
+from gateway.routing.requests import RequestKey, request_key
+from gateway.stream.sessions import Connection
+from gateway.xmpp.stanzas import AddressedStanza, Stanza
+
+MOST_ASKED_BY_COMPONENT = 10_000
+"""The most requests of one component for which we remember which of its connections asked."""
+
+
+class Attachable(Channel, Protocol):
+    """A connection that may be attached: a component's session, as the route sees it."""
+
+    connection: Connection
+    address: str
+    written: Lately
+
+    def accept(self) -> None:
+        """Give the domain to this connection."""
+
+    def refuse(self) -> None:
+        """Refuse this connection, because others keep the domain."""
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+
+    def replaced(self) -> None:
+        """End this connection, because another one has taken over."""
+
+    def write(self, data: bytes) -> None:
+        """Write bytes that have already been recorded."""
+
+
+class Lane:
+    """The place of one connection."""
+
+    __slots__ = ("number", "outflow", "session", "settled_until")
+
+    def __init__(self, number: int, outflow: Outflow) -> None:
+        self.number = number
+        self.outflow = outflow
+        self.session: Attachable | None = None
+        self.settled_until: float | None = None  # after a takeover: who is attached keeps the place
+
+
+class Lanes:
+    """The lanes of one component; with several, also the outflow that divides stanzas among them."""
+
+    def __init__(self, outflows: Sequence[Outflow]) -> None:
+        self._lanes = [Lane(number, outflow) for number, outflow in enumerate(outflows)]
+        self._asked: Bounded[RequestKey, Attachable] = Bounded(MOST_ASKED_BY_COMPONENT)
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes)
+
+    @property
+    def are_several(self) -> bool:
+        """Return whether the component may have more than one connection."""
+        return len(self._lanes) > 1
+
+    @property
+    def vacant(self) -> Lane | None:
+        """Return a lane without a connection."""
+        return next((lane for lane in self._lanes if lane.session is None), None)
+
+    @property
+    def sessions(self) -> list[Attachable]:
+        """Return the attached connections."""
+        return [lane.session for lane in self._lanes if lane.session is not None]
+
+    def of_session(self, session: Attachable) -> Lane | None:
+        """Return the lane that this connection has."""
+        return next((lane for lane in self._lanes if lane.session is session), None)
+
+    # -- which lane --------------------------------------------------------------------------------------------------
+
+    def note_requests(self, session: Attachable, stanzas: Sequence[Stanza]) -> None:
+        """Remember which connection made these requests, because their answers are for nobody else."""
+        for stanza in stanzas:
+            if stanza.name == "iq" and stanza.is_request and stanza.sender is not None and stanza.recipient is not None:
+                key = request_key(stanza.sender, stanza.recipient, stanza.id)
+                self._asked.put(key, session, family(stanza.recipient.domain))
+
+    def note_answer(self, stanza: AddressedStanza) -> None:
+        """Forget a request whose answer is being written."""
+        self._asked.pop(request_key(stanza.to, stanza.from_, stanza.id))
+
+    def lane_of(self, stanza: AddressedStanza) -> Lane:
+        """Return the lane for a stanza; at least one must have a connection."""
+        if stanza.name == "iq" and stanza.is_response:
+            asker = self._asked.get(request_key(stanza.to, stanza.from_, stanza.id))
+            if asker is not None and (lane := self.of_session(asker)) is not None:
+                return lane
+        bare = stanza.from_.bare
+        lane = self._lanes[hash(bare) % len(self._lanes)]
+        if lane.session is not None:
+            return lane
+        # The attached one with the highest rank for this address: when another one goes, nothing else changes.
+        return max(
+            (each for each in self._lanes if each.session is not None), key=lambda each: hash((bare, each.number))
+        )
+
+    def divided(self, stanzas: Sequence[AddressedStanza]) -> dict[Lane, list[AddressedStanza]]:
+        """Return the stanzas by lane, in order."""
+        found: dict[Lane, list[AddressedStanza]] = {}
+        for stanza in stanzas:
+            found.setdefault(self.lane_of(stanza), []).append(stanza)
+        return found
+
+    # -- as the outflow of all ---------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return sum(len(lane.outflow) for lane in self._lanes)
+
+    @property
+    def flows(self) -> bool:
+        """Return whether a connection is attached, and every one takes stanzas at once."""
+        flows = False
+        for lane in self._lanes:
+            if lane.session is not None:
+                flows = lane.outflow.flows
+                if not flows:
+                    break
+        return flows
+
+    @property
+    def is_diverted(self) -> bool:
+        """As `Outflow.is_diverted`."""
+        return self._lanes[0].outflow.is_diverted
+
+    @property
+    def refused(self) -> int:
+        """As `Outflow.refused`."""
+        return sum(lane.outflow.refused for lane in self._lanes)
+
+    def take(self, stanzas: Sequence[AddressedStanza]) -> bool:
+        """As `Outflow.take`, but only while all connections take stanzas at once."""
+        if not self.flows:
+            return False
+        for stanza in stanzas:
+            self.lane_of(stanza).outflow.add(stanza)
+        return True
+
+    def add(self, stanza: AddressedStanza) -> None:
+        """As `Outflow.add`."""
+        self.lane_of(stanza).outflow.add(stanza)
+
+    def hold(self, stanza: AddressedStanza) -> bool:
+        """As `Outflow.hold`; where nothing waits, the next flush writes the stanza."""
+        outflow = self.lane_of(stanza).outflow
+        if len(outflow):
+            return outflow.hold(stanza)
+        outflow.add(stanza)
+        return True
+
+    def flush(self) -> Deferred[None] | None:
+        """As `Outflow.flush`."""
+        waits = [wait for lane in self._lanes if (wait := lane.outflow.flush()) is not None]
+        if len(waits) <= 1:
+            return waits[0] if waits else None
+        return DeferredList(waits).addCallback(lambda _: None)
+
+    def drain(self) -> None:
+        """As `Outflow.drain`."""
+        for lane in self._lanes:
+            lane.outflow.drain()
+
+    def divert(self, diverted: bool) -> None:
+        """As `Outflow.divert`."""
+        for lane in self._lanes:
+            lane.outflow.divert(diverted)
+
+    def take_all(self) -> list[AddressedStanza]:
+        """As `Outflow.take_all`; the stanzas of one conversation are in order."""
+        return [stanza for lane in self._lanes for stanza in lane.outflow.take_all()]
+
+    # -- what is written to all --------------------------------------------------------------------------------------
+
+    def room(self) -> Deferred[None] | None:
+        """Return None if every connection has room, else a Deferred that fires when one has more."""
+        return next((wait for session in self.sessions if (wait := session.room()) is not None), None)
+
+    def divided_by_session(
+        self, batch: Sequence[AddressedStanza]
+    ) -> Iterator[tuple[Attachable, list[AddressedStanza]]]:
+        """Yield each connection with those of the batch that it is to be sent; kept ones remember where they went."""
+        for lane, stanzas in self.divided(batch).items():
+            assert lane.session is not None
+            for stanza in stanzas:
+                if isinstance(stanza, Waiting):
+                    stanza.written_to = lane.session
+            yield lane.session, stanzas
