@@ -279,7 +279,6 @@ class ComponentRoute:
 
         Each connection is asked, and all must answer, because each proves only what was written to itself.
         """
-        sender = Address.make("", self.domain, resource).full
         sessions = self._lanes.sessions
         open_pings = {f"{resource}-{number}" if number else resource: each for number, each in enumerate(sessions)}
 
@@ -289,6 +288,7 @@ class ComponentRoute:
                 answered()
 
         for id_, session in [*open_pings.items()]:
+            sender = Address.make("", self.domain, id_).full
             attributes = {"type": "get", "id": id_, "from": sender, "to": self.domain}
             ping = AddressedStanza.from_element(Element(CONTENT, "iq", attributes, [Element(PING, "ping")]))
             self._router.own_questions.ask(ping, take)

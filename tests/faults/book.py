@@ -18,6 +18,9 @@ KINDS = (
     *(("presence", type_) for type_ in ("subscribe", "subscribed", "unsubscribe", "unsubscribed")),
     *(("iq", type_) for type_ in ("get", "set", "result", "error")),
 )
+ANSWERED = tuple(
+    each for each in KINDS if each[1] not in ("error", "unavailable", "probe", "result") and each != ("presence", "")
+)  # what must be answered if it is not delivered (RFC 6120 §8.3.1)
 KEPT = tuple(("message", type_) for type_ in ("", "normal", "chat"))  # what an outbox keeps, each of them
 _NOT_ANSWERED = {("presence", ""), ("presence", "unavailable"), ("presence", "probe"), ("iq", "result")}
 _ERROR = (
@@ -71,10 +74,11 @@ class Book:
     sender: str
     target: str
     kinds: Sequence[tuple[str, str]] = KINDS
+    people: int = 1  # who send, each in their own order
     lines: dict[str, Line] = field(default_factory=dict)
     garbled: list[str] = field(default_factory=list)  # not as they were sent
     overtaken: list[str] = field(default_factory=list)  # delivered after one that was sent later
-    _last: int = -1
+    _last: dict[int, int] = field(default_factory=dict)
 
     def stanza(self, number: int, random: Random) -> bytes:
         """The next stanza, any kind of it, and its line."""
@@ -84,7 +88,8 @@ class Book:
         self.lines[id_] = Line(number, name, kind, filler)
         type_ = f" type='{kind}'" if kind else ""
         inside = _payload(name, kind).format(FILLER * filler)
-        return f"<{name} from='s@{self.sender}' to='t@{self.target}' id='{id_}'{type_}>{inside}</{name}>".encode()
+        who = f"s{number % self.people}"
+        return f"<{name} from='{who}@{self.sender}' to='t@{self.target}' id='{id_}'{type_}>{inside}</{name}>".encode()
 
     # -- what the components hear ------------------------------------------------------------------------------------
 
@@ -96,9 +101,10 @@ class Book:
         line.delivered += 1
         if heard.filler != line.filler:
             self.garbled.append(heard.id)
-        if line.number < self._last:
+        who = line.number % self.people
+        if line.number < self._last.get(who, -1):
             self.overtaken.append(heard.id)
-        self._last = line.number
+        self._last[who] = line.number
 
     def sender_heard(self, heard: Heard) -> None:
         """The sending component got an error or a result."""

@@ -35,6 +35,11 @@ def named(server: Peer, domain: str) -> int:
     return _sum(_NAMED, domain, server.log())
 
 
+def detached(server: Peer, domain: str) -> int:
+    """How often a connection of that domain's component was lost."""
+    return len(re.findall(rf"{re.escape(domain)}.* detached: ", server.log()))
+
+
 def sent_again(server: Peer, domain: str) -> int:
     """How many stanzas it has sent again to that domain, and those below it."""
     return _sum(_SENT_AGAIN, domain, server.log())

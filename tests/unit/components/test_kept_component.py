@@ -78,7 +78,7 @@ class KeptLine(plain.Line):
 
     def write(self, data: bytes) -> None:
         super().write(data)
-        self.pings += re.findall(r" id='(xg-\d+)'", data.decode())
+        self.pings += re.findall(r" id='(xg-[\d-]+)'", data.decode())
 
     def answers(self) -> None:
         """It answers every ping."""
