@@ -1,4 +1,4 @@
-"""Lanes: the places for the connections of one component, and the outflows to them as one.
+"""ComponentLanes: the places for the connections of one component, and the outflows to them as one.
 
 A component with one connection has one lane, and its outflow is used as it is. With several, each has its own outflow,
 so a connection that reads slowly stops only the senders whose stanzas go there. A conversation stays with one
@@ -59,7 +59,7 @@ class Lane:
         self.settled_until: float | None = None  # after a takeover: who is attached keeps the place
 
 
-class Lanes:
+class ComponentLanes:
     """The lanes of one component; with several, also the outflow that divides stanzas among them."""
 
     def __init__(self, outflows: Sequence[Outflow]) -> None:

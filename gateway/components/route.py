@@ -31,7 +31,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
-from gateway.components.lanes import Attachable, Lane, Lanes
+from gateway.components.lanes import Attachable, Lane, ComponentLanes
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import (
     ComponentChanged,
@@ -79,7 +79,7 @@ class ComponentRoute:
         keeper: Keeper | None = None,
         keep: Callable[[], KeepRules] = KeepRules,
     ) -> None:
-        """There is one outflow for each connection that the component may have.
+        """Each of `outflows` is for one connection that the component may have.
 
         Anything written more than `silence_seconds` ago has arrived, or the connection has been given up.
 
@@ -87,8 +87,8 @@ class ComponentRoute:
         """
         self.domain = domain
         self.sent = 0
-        self._lanes = Lanes(outflows)
-        self.outflow: Outflow | Lanes = self._lanes if self._lanes.are_several else outflows[0]
+        self._lanes = ComponentLanes(outflows)
+        self.outflow: Outflow | ComponentLanes = self._lanes if self._lanes.are_several else outflows[0]
         self._router = router
         self._clock = clock
         self._publish = publish
