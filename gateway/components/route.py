@@ -31,7 +31,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
-from gateway.components.lanes import Attachable, Lane, ComponentLanes
+from gateway.components.lanes import Attachable, ComponentLanes, Lane
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import (
     ComponentChanged,
