@@ -8,6 +8,8 @@ import os
 
 import pytest
 
+PER_SECOND = 1500.0  # each way, at most
+LEAST_SECONDS = 6  # that faults have to happen in
 STANZAS = int(os.environ.get("FAULTS", "3000"))
 SEED = int(os.environ.get("FAULTS_SEED", "2026"))
 
@@ -16,6 +18,12 @@ SEED = int(os.environ.get("FAULTS_SEED", "2026"))
 def count() -> int:
     """How many stanzas a test sends in all."""
     return STANZAS
+
+
+@pytest.fixture(scope="session")
+def per_second(count: int) -> float:
+    """How fast each side sends."""
+    return min(PER_SECOND, count / 2 / LEAST_SECONDS)
 
 
 @pytest.fixture(scope="session")
