@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from gateway.commands.configuration import add_config, read_config
+from gateway.commands.steering import NOT_DONE
+from gateway.config import Mistakes
 from gateway.config.advice import identities_of, warnings
 from gateway.config.settings import (
     ComponentDomain,
@@ -17,7 +20,7 @@ from gateway.config.settings import (
     RelayDomain,
     Settings,
 )
-from gateway.net.certificates.own_certificates import Identity, Keyring
+from gateway.net.certificates.own_certificates import Keyring
 from gateway.net.dns.resolver import nameservers_of
 from gateway.net.dns.validation import about_dnssec
 from gateway.xmpp.addresses import Domain, to_ascii
@@ -33,6 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the report; return 1 when there are mistakes."""
     settings = read_config(arguments)
+    if settings.faults:
+        print(Mistakes(settings.file, settings.faults), file=sys.stderr)
+        print("the service can start anyway, without what is named above", file=sys.stderr)
+        return NOT_DONE
     print("\n".join(summary(settings, datetime.now(UTC))))
     print(
         "\n".join(_table("dnssec", about_dnssec(nameservers_of(settings.dns.nameservers)(), settings.dns.validating)))
@@ -59,9 +66,9 @@ def _table(name: str, rows: Iterable[CheckLine]) -> Iterator[str]:
 
 
 def _domains(settings: Settings) -> Iterator[CheckLine]:
-    identities = identities_of(settings)
+    keyring = Keyring(identities_of(settings))
     for domain, served in settings.domains.items():
-        yield domain, f"{_served(served)}; {_certificate(domain, identities)}"
+        yield domain, f"{_served(served)}; {_certificate(domain, keyring)}"
 
 
 def _served(domain: DomainSettings) -> str:
@@ -75,9 +82,8 @@ def _served(domain: DomainSettings) -> str:
     return "accounts"
 
 
-def _certificate(domain: Domain, identities: Mapping[Domain, Identity]) -> str:
+def _certificate(domain: Domain, keyring: Keyring) -> str:
     """Return the certificate that a domain has, and until when it is valid."""
-    keyring = Keyring(identities)
     identity = keyring.find(to_ascii(domain)) or keyring.default
     if identity is None:
         return "no certificate"

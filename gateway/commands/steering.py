@@ -23,6 +23,7 @@ from gateway.commands.telling import clock, duration, fitted, table
 from gateway.notices.attempts.proofs import in_words
 from gateway.notices.notices import counted
 from gateway.operations.control.client import NotDone, NotRunning, ask
+from gateway.operations.log import harmless
 
 DONE = 0
 NOT_DONE = 1
@@ -311,6 +312,8 @@ def reload(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
     yield from answer["changed"] or ["nothing has changed"]
     if answer["closed"]:
         yield f"{counted(answer['closed'], 'stream')} closed: the new rules do not allow them"
+    for each in answer.get("faults", ()):  # an older service does not say
+        yield screen.tinted(f"not taken over: {harmless(each)}", Tint.BAD)
     for each in answer["needs_restart"]:
         yield f"takes effect only after a restart: {each}"
 
@@ -383,6 +386,6 @@ STEERING = {
         Held(name="held", render=held),
         Steering(name="close", render=close, takes_domain=True),
         Steering(name="retry", render=retry, takes_domain=True),
-        Steering(name="reload", render=reload),
+        Steering(name="reload", render=reload, is_well=lambda answer: not answer.get("faults")),
     )
 }

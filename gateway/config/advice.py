@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from gateway.config.domains import certificates_of
 from gateway.config.settings import ComponentDomain, ImDomain, RelayDomain, Settings
-from gateway.net.certificates.own_certificates import Identity, load_identity
+from gateway.net.certificates.own_certificates import Identity, load_identities
 from gateway.net.certificates.trust import TrustStore
 from gateway.net.tls.contexts import unknown_ciphers
 from gateway.xmpp.addresses import Domain
@@ -48,14 +49,7 @@ def warnings(
 
 def identities_of(settings: Settings) -> dict[Domain, Identity]:
     """Return the identities that can be loaded, by the domain whose table names them."""
-    found = {}
-    for domain, each in settings.domains.items():
-        if each.certificate is not None:
-            try:
-                found[domain] = load_identity(each.certificate, each.key)
-            except ConfigError:  # because the configuration was already found valid
-                continue
-    return found
+    return load_identities(certificates_of(settings.domains)).identities
 
 
 def _about_doors(settings: Settings) -> Iterator[str]:
@@ -74,11 +68,12 @@ def _about_doors(settings: Settings) -> Iterator[str]:
 
 
 def _about_certificates(settings: Settings, moment: datetime) -> Iterator[str]:
-    identities = identities_of(settings)
-    for identity in identities.values():
+    loaded = identities_of(settings)
+    identities = dict.fromkeys(loaded.values())  # each of them once, however many domains share it
+    for identity in identities:
         yield from identity.warnings(moment)
     for domain in settings.domains:
-        if not any(identity.covers(domain) for identity in identities.values()):
+        if domain not in loaded and not any(identity.covers(domain) for identity in identities):
             yield f"{domain} has no certificate: it can prove itself to other servers by dialback only"
 
 

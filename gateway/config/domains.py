@@ -7,7 +7,9 @@ ones.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from gateway.config.peers import check_proofs
@@ -24,7 +26,7 @@ from gateway.config.settings import (
     options_of,
 )
 from gateway.config.tables import named_tables, read_table
-from gateway.net.certificates.own_certificates import load_identity
+from gateway.net.certificates.own_certificates import load_identities, load_identity
 from gateway.xmpp.addresses import Domain, prepare_domain
 from gateway.xmpp.errors import ConfigError, MalformedAddress
 
@@ -42,12 +44,16 @@ def read_domains(reading: Reading, tables: Any, rules: PeerRules) -> dict[Domain
         if domain in written:
             reading.wrong(key, f"names the same domain as {dotted(written[domain])}")
         settings = _read_domain(reading, key, domain or NO_DOMAIN, table, rules)
-        _check_certificate(reading, key, settings)
+        if settings.key is not None and settings.certificate is None:
+            reading.wrong((*key, "key"), "there is no certificate for this key: set certificate too")
+        if domain is None or domain in written:
+            _check_nameless(reading, key, settings)
         if domain is not None:
             written.setdefault(domain, key)
-            domains[domain] = settings
+            domains.setdefault(domain, settings)
     if tables == {}:
         reading.wrong(("domains",), 'is needed: without a table like [domains."example.com"] nothing would be served')
+    _check_certificates(reading, written, domains)
     return domains
 
 
@@ -115,17 +121,30 @@ def _read_handler(reading: Reading, key: KeyPath, domain: Domain, table: dict[st
     return HandlerDomain(domain=domain, factory=factory, **given)
 
 
-def _check_certificate(reading: Reading, key: KeyPath, settings: DomainSettings) -> None:
-    """Check that the certificate can be used and is valid for the domain."""
-    if settings.certificate is None:
-        if settings.key is not None:
-            reading.wrong((*key, "key"), "there is no certificate for this key: set certificate too")
-        return
+def _check_certificates(
+    reading: Reading, written: Mapping[Domain, KeyPath], domains: Mapping[Domain, DomainSettings]
+) -> None:
+    """Check that the certificates can be used and are valid for their domains.
+
+    While one of them can be used, the gateway has work to do: then the others are faults, not mistakes.
+    """
+    loaded = load_identities(certificates_of(domains))
+    for domain, error in loaded.faults.items():
+        tell = reading.fault if loaded.identities else reading.wrong
+        tell((*written[domain], error.key), error.problem)
+
+
+def _check_nameless(reading: Reading, key: KeyPath, settings: DomainSettings) -> None:
+    """Check the certificate of a table whose name is a mistake, so that all mistakes are reported at once."""
     try:
-        identity = load_identity(settings.certificate, settings.key)
+        if settings.certificate is not None:
+            load_identity(settings.certificate, settings.key)
     except ConfigError as error:
         reading.wrong((*key, error.key), error.problem)
-        return
-    if settings.domain != NO_DOMAIN and not identity.covers(settings.domain):
-        problem = f"the certificate in {settings.certificate} is for {identity.names}, not for {settings.domain}"
-        reading.wrong((*key, "certificate"), problem)
+
+
+def certificates_of(domains: Mapping[Domain, DomainSettings]) -> Iterator[tuple[Domain, Path, Path | None]]:
+    """Yield the domains that have certificates of their own, with the files of certificate and key."""
+    for name, domain in domains.items():
+        if domain.certificate is not None:
+            yield name, domain.certificate, domain.key

@@ -78,6 +78,7 @@ def _read(reading: Reading, tables: dict[str, Any]) -> Settings:
         lists=MappingProxyType(lists),
         log=read_section(reading, tables, "log", LogSettings),
     )
+    settings = replace(settings, faults=tuple(reading.faults))
     _check_state(reading, settings.gateway)
     _check_doors(reading, settings.listen)
     _check_tls(reading, settings.tls)

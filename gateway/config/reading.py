@@ -56,6 +56,7 @@ class Reading:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.folder = file.absolute().parent
+        self.faults: list[Mistake] = []  # what `check` reports, but what does not keep the gateway from starting
         self._mistakes: list[Mistake] = []
         self._lines: Mapping[KeyPath, int] = {}
 
@@ -84,6 +85,10 @@ class Reading:
         """Record a mistake."""
         self._mistakes.append(Mistake(dotted(key), problem, self._line(key)))
 
+    def fault(self, key: KeyPath, problem: str) -> None:
+        """Record a mistake that does not keep the rest from working."""
+        self.faults.append(Mistake(dotted(key), problem, self._line(key)))
+
     def unknown(self, key: KeyPath, known: Iterable[str]) -> None:
         """Record an unknown key."""
         self.wrong(key, f"no such key{did_you_mean(key[-1], known)}")
@@ -91,7 +96,7 @@ class Reading:
     def check(self) -> None:
         """Raise Mistakes if any was noted."""
         if self._mistakes:
-            raise Mistakes(self.file, self._mistakes)
+            raise Mistakes(self.file, [*self._mistakes, *self.faults])
 
     def _line(self, key: KeyPath) -> int | None:
         while key and key not in self._lines:

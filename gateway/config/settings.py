@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NewType, TypeVar
 
+from gateway.config.reading import Mistake
 from gateway.filters.rules import FilterRule
 from gateway.net.dns.system_names import Validating
 from gateway.xmpp.addresses import Domain
@@ -548,6 +549,7 @@ class Settings:
     filters: tuple[FilterRule, ...] = ()
     lists: Mapping[str, ListSettings] = field(default_factory=dict)
     log: LogSettings = LogSettings()
+    faults: tuple[Mistake, ...] = field(default=(), compare=False)  # certificates that cannot be used
 
     def domains_of(self, kind: type[OfDomain]) -> list[OfDomain]:
         """Return the domains that are served in that way."""

@@ -129,6 +129,18 @@ def certificates_ending(identities: Mapping[Domain, Identity], now: float) -> It
         yield Trouble(kind=TroubleKind.CERTIFICATE, subject=file, sentence=sentence, remedy=remedy)
 
 
+def certificates_unusable(faults: Mapping[Domain, str], identities: Mapping[Domain, Identity]) -> Iterator[Trouble]:
+    """Yield certificates of ours that could not be loaded; one file that several domains share is one trouble."""
+    by_fault: dict[tuple[str, bool], list[Domain]] = {}
+    for name, problem in faults.items():
+        by_fault.setdefault((problem, name in identities), []).append(name)
+    for (problem, is_kept), names in by_fault.items():
+        instead = "the one from before is still in use" if is_kept else "other servers see the one of another domain"
+        sentence = f"the certificate for {_some(names)} cannot be used, and {instead}: {problem}"
+        remedy = "correct it, see that xmpp-gateway check has no complaint, then run xmpp-gateway reload"
+        yield Trouble(kind=TroubleKind.CERTIFICATE, subject=f"{names[0]}: {problem}", sentence=sentence, remedy=remedy)
+
+
 def lists(states: Iterable[ListState]) -> Iterator[Trouble]:
     """Lists for filters that cannot be read, or whose service fails."""
     for each in states:

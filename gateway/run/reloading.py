@@ -76,7 +76,7 @@ class Reload:
         try:
             wanted = load(self._old.file)
             new = _with_fixed(self._old, wanted)
-            material = Material.load(new)
+            material = Material.load(new, before=self._trust.identities)
             filters = make_filters(new.filters)
             routes = self._new_routes(new)
             opened = self._open_new_doors(new)
@@ -96,7 +96,8 @@ class Reload:
         if _accounts(self._old) != _accounts(wanted):
             needs_restart.append('which domains have accounts (serve = "im")')
         self._tell(f"reloaded: {'; '.join(changed) or 'nothing has changed'}; streams closed: {closed}")
-        return {"changed": changed, "closed": closed, "needs_restart": needs_restart}
+        faults = [f"the certificate of {name}: {why}" for name, why in material.faults.items()]
+        return {"changed": changed, "closed": closed, "needs_restart": needs_restart, "faults": faults}
 
     async def review(self) -> int:
         """Close the streams that would no longer be let in; return how many there were."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -89,6 +90,37 @@ class Keyring:
         """Return the identity for a domain with A-labels, as in SNI: the one set for it, or else one that names it."""
         name = name.lower()
         return self._by_name.get(name) or self._by_name.get(f"*.{name.partition('.')[2]}")
+
+
+class Loaded(NamedTuple):
+    """Our identities by domain, and the problems of those that cannot be used."""
+
+    identities: dict[Domain, Identity]
+    faults: dict[Domain, ConfigError]
+
+
+def load_identities(files: Iterable[tuple[Domain, Path, Path | None]]) -> Loaded:
+    """Load the certificates of domains from their files; each file is read once, however many domains share it.
+
+    A certificate that does not name its domain is a fault, too.
+    """
+    loaded = Loaded({}, {})
+    read: dict[tuple[Path, Path | None], Identity | ConfigError] = {}
+    for domain, certificate, key in files:
+        if (certificate, key) not in read:
+            try:
+                read[certificate, key] = load_identity(certificate, key)
+            except ConfigError as error:
+                read[certificate, key] = error
+        found = read[certificate, key]
+        if isinstance(found, ConfigError):
+            loaded.faults[domain] = found
+        elif not found.covers(domain):
+            problem = f"the certificate in {certificate} is for {found.names}, not for {domain}"
+            loaded.faults[domain] = ConfigError("certificate", problem)
+        else:
+            loaded.identities[domain] = found
+    return loaded
 
 
 def load_identity(certificate: Path, key: Path | None = None) -> Identity:

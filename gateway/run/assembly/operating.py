@@ -95,6 +95,7 @@ def observe(
             lambda: findings.nameservers(nameservers.dead),
             lambda: findings.refused_reload(refused_reload()),
             lambda: findings.domains_down(shared.settings, served.components, fates, now()),
+            lambda: findings.certificates_unusable(trust.faults, trust.identities),
             lambda: findings.certificates_ending(trust.identities, now()),
             lambda: findings.lists(filters.border.lists_now()),
             lambda: findings.undelivered(peers.waiting(), fates, now()),

@@ -87,9 +87,34 @@ def test_towards_a_relayed_server_we_are_everybody_whom_it_may_reach(
     assert gateway.shared.rules.speaks_for(remote, domain) is speaks
 
 
+def test_a_certificate_that_cannot_be_used_leaves_its_domain_the_one_from_before(
+    gateway: Gateway, folder: Folder
+) -> None:
+    before = gateway.trust.identities[BRIDGE]
+    folder.certify("other.test")
+    (folder.path / "bridge.test.pem").write_text("half a cert")
+    folder.write(
+        CONFIGURATION + '[domains."other.test"]\nserve = "component"\nsecret = "x"\ncertificate = "other.test.pem"\n'
+    )
+    done = reload(gateway)
+    assert "other.test is new" in done["changed"]
+    assert done["faults"] == [
+        f"the certificate of bridge.test: {folder.path}/bridge.test.pem: holds no certificate in PEM"
+    ]
+    assert gateway.trust.identities[BRIDGE] is before
+    assert Domain("other.test") in gateway.trust.identities
+    [trouble] = [each for each in gateway.status.troubles() if "bridge.test.pem" in each.sentence]
+    assert trouble.sentence.startswith(
+        "the certificate for bridge.test cannot be used, and the one from before is still"
+    )
+    folder.certify("bridge.test")
+    assert reload(gateway)["faults"] == []
+    assert not [each for each in gateway.status.troubles() if "bridge.test.pem" in each.sentence]
+
+
 def test_nothing_is_done_anew_when_nothing_has_changed(gateway: Gateway) -> None:
     component, doors = gateway.served.components[BRIDGE], list(gateway.shared.endpoints)
-    assert reload(gateway) == {"changed": [], "closed": 0, "needs_restart": []}
+    assert reload(gateway) == {"changed": [], "closed": 0, "needs_restart": [], "faults": []}
     assert gateway.served.components[BRIDGE] is component
     assert list(gateway.shared.endpoints) == doors
 
