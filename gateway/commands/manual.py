@@ -1,16 +1,23 @@
-"""The manual page, in man(7) format, from the definitions of `--help`: `python -m gateway.commands.manual`.
+"""The manual pages, in man(7) format, from the definitions of `--help` and of the configuration.
 
-With the argument `commands` it prints docs/commands.md instead: the same commands and exit statuses as two tables.
+python -m gateway.commands.manual                   print xmpp-gateway(1), which has all commands
+python -m gateway.commands.manual commands          print docs/commands.md: the commands and exit statuses as tables
+python -m gateway.commands.manual pages FOLDER      write that page, a page for each command, and the page of the
+                                                    configuration file, as a package needs them
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from gateway.commands import COMMANDS, command_line
 from gateway.commands.steering import MEANINGS
+from gateway.config import reference
+from gateway.config.place import USUAL
 
 SERVICE = """\
 The service itself is run by twistd(1):
@@ -24,14 +31,22 @@ SIGTERM and SIGINT stop it cleanly; SIGHUP makes it reload its configuration, as
 does."""
 
 
+CHAPTERS = {1: "User Commands", 5: "File Formats"}
+
+
+def pages() -> dict[str, str]:
+    """Return all pages by the names of their files."""
+    _, commands = command_line(COMMANDS)
+    each = {f"xmpp-gateway-{name}.1": command_page(name, command) for name, command in commands.items()}
+    return {"xmpp-gateway.1": page(), **each, "xmpp-gateway.toml.5": configuration_page()}
+
+
 def page() -> str:
-    """Return the whole page."""
+    """Return xmpp-gateway(1), with all commands."""
     parser, commands = command_line(COMMANDS)
     return "\n".join(
         [
-            '.TH XMPP\\-GATEWAY 1 "" "xmpp\\-gateway" "User Commands"',
-            ".SH NAME",
-            f"xmpp\\-gateway \\- {_escaped(_sentence(parser.description))}",
+            *_head("xmpp-gateway", 1, _sentence(parser.description)),
             ".SH SYNOPSIS",
             *_synopsis("xmpp-gateway", "COMMAND [OPTION]... [ARGUMENT]..."),
             ".SH DESCRIPTION",
@@ -40,10 +55,51 @@ def page() -> str:
             "The commands below read the configuration file of that service, or query the service while it runs.",
             ".SH COMMANDS",
             *(line for name, command in commands.items() for line in _command(name, command)),
-            ".SH EXIT STATUS",
-            *(line for status, meaning in MEANINGS.items() for line in _entry(str(status), meaning)),
+            *_exit_status(),
             ".SH SEE ALSO",
             ".BR twistd (1)",
+            ".PP",
+            "The manual and example configuration files are in share/doc/xmpp\\-gateway.",
+            "",
+        ]
+    )
+
+
+def command_page(name: str, parser: argparse.ArgumentParser) -> str:
+    """Return the page of one command."""
+    return "\n".join(
+        [
+            *_head(f"xmpp-gateway-{name}", 1, _sentence(parser.description)),
+            ".SH SYNOPSIS",
+            *_synopsis(f"xmpp-gateway {name}", _usage(name, parser)),
+            ".SH DESCRIPTION",
+            _escaped(_sentence(parser.description, ends=True)),
+            ".SH OPTIONS",
+            *_arguments(parser),
+            *_exit_status(),
+            ".SH FILES",
+            *_entry(str(USUAL), "the configuration file"),
+            ".SH SEE ALSO",
+            ".BR xmpp\\-gateway (1),",
+            ".BR xmpp\\-gateway.toml (5)",
+            "",
+        ]
+    )
+
+
+def configuration_page() -> str:
+    """Return xmpp-gateway.toml(5), the page of the configuration file."""
+    _, *introduction = reference.INTRODUCTION.splitlines()
+    return "\n".join(
+        [
+            *_head("xmpp-gateway.toml", 5, "the configuration file of the XMPP federation gateway"),
+            ".SH SYNOPSIS",
+            f".B {_escaped(str(USUAL))}",
+            ".SH DESCRIPTION",
+            *_paragraph(" ".join(introduction)),
+            *(line for section in reference.sections() for line in _section(section)),
+            ".SH SEE ALSO",
+            ".BR xmpp\\-gateway\\-check (1)",
             ".PP",
             "The manual and example configuration files are in share/doc/xmpp\\-gateway.",
             "",
@@ -73,14 +129,56 @@ def summary() -> str:
     )
 
 
+def _head(name: str, chapter: int, purpose: str) -> Iterator[str]:
+    """Yield the title of a page, and its line for whatis(1)."""
+    yield f'.TH {_escaped(name.upper())} {chapter} "" "xmpp\\-gateway" "{CHAPTERS[chapter]}"'
+    yield ".SH NAME"
+    yield f"{_escaped(name)} \\- {_escaped(purpose)}"
+
+
+def _exit_status() -> Iterator[str]:
+    yield ".SH EXIT STATUS"
+    for status, meaning in MEANINGS.items():
+        yield from _entry(str(status), meaning)
+
+
 def _command(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     """Yield the section of one command, with all its arguments."""
-    usage = parser.format_usage().removeprefix("usage: xmpp-gateway ")
-    yield from _synopsis(name, " ".join(usage.split()).removeprefix(name).strip(), tag=".SS")
+    yield from _synopsis(name, _usage(name, parser), tag=".SS")
     yield _escaped(_sentence(parser.description, ends=True))
+    yield from _arguments(parser)
+
+
+def _usage(name: str, parser: argparse.ArgumentParser) -> str:
+    """Return how the command is called, without its name."""
+    usage = parser.format_usage().removeprefix("usage: xmpp-gateway ")
+    return " ".join(usage.split()).removeprefix(name).strip()
+
+
+def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
     for action in parser._actions:  # argparse has no public API for this
         if not isinstance(action, argparse._HelpAction):
             yield from _entry(_invocation(action), action.help or "")
+
+
+def _section(section: reference.Section) -> Iterator[str]:
+    """Yield a section of the configuration file, with its keys."""
+    yield f'{".SH" if section.level == 2 else ".SS"} "{_escaped(section.title)}"'
+    yield from _paragraph(section.sentence)
+    if section.text:
+        yield ".PP"
+        yield from _paragraph(section.text)
+    for key in section.keys:
+        default = {"needed": "; needed", "": ""}.get(key.default, f"; default: {key.default}")
+        yield ".TP"
+        yield f'.BR {_escaped(key.name)} " ({_escaped(f"{key.value}{default}".replace("`", ""))})"'
+        yield from _paragraph(key.description)
+
+
+def _paragraph(text: str) -> Iterator[str]:
+    """Yield a text in Markdown: links lose their targets, and what is quoted as code is bold."""
+    plain = re.sub(r"\[([^\]`]+)\]\([^)]*\)", r"\1", " ".join(text.split()))
+    yield re.sub(r"`+([^`]*)`+", r"\\fB\1\\fR", _escaped(plain))
 
 
 def _invocation(action: argparse.Action) -> str:
@@ -116,5 +214,19 @@ def _escaped(text: str) -> str:
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
 
 
+def main(words: list[str]) -> None:
+    """Print or write what the words ask for."""
+    match words:
+        case []:
+            print(page(), end="")
+        case ["commands"]:
+            print(summary(), end="")
+        case ["pages", folder]:
+            for name, text in pages().items():
+                (Path(folder) / name).write_text(text)
+        case _:
+            sys.exit(__doc__)
+
+
 if __name__ == "__main__":
-    print(summary() if sys.argv[1:] == ["commands"] else page(), end="")
+    main(sys.argv[1:])

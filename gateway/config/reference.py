@@ -1,9 +1,12 @@
-"""docs/configuration.md, generated from the settings themselves: `python -m gateway.config.reference`."""
+"""docs/configuration.md, generated from the settings themselves: `python -m gateway.config.reference`.
+
+The manual page of the file, xmpp-gateway.toml(5), is made from the same sections.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import MISSING, Field
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, Field, dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -81,50 +84,81 @@ TYPES = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """A key: its name, its values and default in words, and what it does."""
+
+    name: str
+    value: str
+    default: str
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A table of the file, or a part of one at a deeper level, with its keys. `text` is more that is said of it."""
+
+    title: str
+    level: int = 2
+    sentence: str
+    text: str = ""
+    keys: Sequence[Key] = ()
+
+
+def sections() -> Iterator[Section]:
+    """Yield the sections in their order."""
+    yield _section("[gateway]", GatewaySettings)
+    yield _section("[listen]", Doors)
+    yield _section("[tls]", TLSSettings)
+    yield _section('[domains."..."]', DomainSettings, DOMAINS)
+    yield _section('serve = "component"', ComponentDomain, SECRETS, beyond=DomainSettings, level=3)
+    yield _section("serve = the name of a service", HandlerDomain, beyond=DomainSettings, level=3)
+    yield Section(title='serve = "relay"', level=3, sentence=_sentence(RelayDomain))
+    yield _section("[peers]", PeerSettings, PEERS)
+    yield _section("[dns]", DNSSettings)
+    yield _section("[limits]", Limits)
+    yield _section("[storage]", StorageSettings)
+    yield _section("[outbox]", OutboxSettings)
+    yield _section("[[filter]]", FilterSettings, FILTERS)
+    yield _section("when", WhenSettings, level=3)
+    yield _section("[lists.NAME]", ListSettings)
+    yield _section("[log]", LogSettings)
+
+
 def reference() -> str:
     """Return the whole page."""
-    return "\n".join(
-        [
-            INTRODUCTION,
-            *_section("[gateway]", GatewaySettings),
-            *_section("[listen]", Doors),
-            *_section("[tls]", TLSSettings),
-            *_section('[domains."..."]', DomainSettings, DOMAINS),
-            *_section('serve = "component"', ComponentDomain, SECRETS, beyond=DomainSettings, level=3),
-            *_section("serve = the name of a service", HandlerDomain, beyond=DomainSettings, level=3),
-            *_heading('serve = "relay"', 3, _sentence(RelayDomain)),
-            *_section("[peers]", PeerSettings, PEERS),
-            *_section("[dns]", DNSSettings),
-            *_section("[limits]", Limits),
-            *_section("[storage]", StorageSettings),
-            *_section("[outbox]", OutboxSettings),
-            *_section("[[filter]]", FilterSettings, FILTERS),
-            *_section("when", WhenSettings, level=3),
-            *_section("[lists.NAME]", ListSettings),
-            *_section("[log]", LogSettings),
-        ]
-    )
+    return "\n".join([INTRODUCTION, *(line for section in sections() for line in _page(section))])
 
 
-def _section(title: str, kind: type, text: str = "", *, beyond: type | None = None, level: int = 2) -> Iterator[str]:
-    """Yield a heading, the description of the class, and a table of its keys."""
-    yield from _heading(title, level, _sentence(kind))
-    if text:
-        yield text
+def _page(section: Section) -> Iterator[str]:
+    """Yield a heading, what is said of the section, and a table of its keys."""
+    yield f"{'#' * section.level} `{section.title}`\n"
+    yield f"{section.sentence}\n"
+    if section.text:
+        yield section.text
+    if section.keys:
+        yield "| key | value | default | |"
+        yield "|---|---|---|---|"
+        for key in section.keys:
+            yield f"| `{key.name}` | {key.value} | {key.default} | {key.description} |"
+        yield ""
+
+
+def _section(title: str, kind: type, text: str = "", *, beyond: type | None = None, level: int = 2) -> Section:
+    """Return the section of a settings class, without the keys that `beyond` has already."""
     known = {field.name for field, _ in options_of(beyond)} if beyond else set()
-    yield "| key | value | default | |"
-    yield "|---|---|---|---|"
     hints = get_type_hints(kind)
-    for field, said in options_of(kind):
-        if field.name not in known:
-            value, default = _value(hints[field.name], said), _default(field)
-            yield f"| `{said.key or field.name}` | {value} | {default} | {said.description} |"
-    yield ""
-
-
-def _heading(title: str, level: int, sentence: str) -> Iterator[str]:
-    yield f"{'#' * level} `{title}`\n"
-    yield f"{sentence}\n"
+    keys = [
+        Key(
+            name=said.key or field.name,
+            value=_value(hints[field.name], said),
+            default=_default(field),
+            description=said.description,
+        )
+        for field, said in options_of(kind)
+        if field.name not in known
+    ]
+    return Section(title=title, level=level, sentence=_sentence(kind), text=text, keys=keys)
 
 
 def _sentence(kind: type) -> str:

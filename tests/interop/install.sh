@@ -13,6 +13,8 @@ set -eu
 packages="prosody lua-unbound ejabberd unbound libnss-wrapper chromium chromium-driver fonts-dejavu-core profanity tmux strace"
 # promtool, which is in prometheus, checks the metrics and tries the alert rules.
 packages="$packages prometheus"
+# groff checks the manual pages, zsh its completion, logrotate rotates a log.
+packages="$packages groff zsh logrotate"
 command -v npm >/dev/null || packages="$packages nodejs npm"
 
 missing=""
