@@ -18,6 +18,7 @@ Storage and records
     notices           records of what happened, attempts at streams and their verdicts
 Decisions: Deferreds, and a clock passed in
     routing           policy, router, queues, and the interfaces of every route
+    cluster           several gateways as one: who is there, who has what, what crosses between them
     filters           rules for what crosses the border; the router asks them
     handlers          routes to services in Python
     components        routes to external components (XEP-0114)

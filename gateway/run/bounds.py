@@ -12,6 +12,9 @@ from typing import NamedTuple
 from gateway.bounds.tables import MOST_CAUSES
 from gateway.clients.login import MOST_COUNTED
 from gateway.clients.resumption import MOST_PARKED
+from gateway.cluster.crossing import MOST_QUESTIONS
+from gateway.cluster.directory import MOST_NODES, MOST_PLACES
+from gateway.cluster.lanes import MOST_LANES
 from gateway.components.lanes import MOST_ASKED_BY_COMPONENT
 from gateway.federation.backoff import MOST_WAITS
 from gateway.federation.resumption import KEPT_SECONDS, MOST_BROKEN
@@ -163,6 +166,12 @@ TABLE = (
         "the oldest are strangers again", "filters.acquaintances"),
     Row("digests of senders, for lists that name people by digest", f"{MOST_DIGESTS:,}", "domain with subdomains",
         "the oldest is computed again", "filters.lists"),
+    Row("nodes of a cluster, and domains at nodes", f"{MOST_NODES:,}, {MOST_PLACES:,}", "", "further ones are not seen",
+        "cluster.directory"),
+    Row("lanes from other nodes, one for each process and domain", f"{MOST_LANES:,}", "",
+        "what comes in further ones waits at its node", "cluster.lanes"),
+    Row("questions to other nodes that wait for an answer", f"{MOST_QUESTIONS:,}", "", "further ones fail",
+        "cluster.crossing"),
 )  # fmt: skip
 
 
