@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from gateway.cluster.directory import ClusterDirectory
 from gateway.cluster.frames import AddressReader, Frame, FrameError, FrameKind, in_batches, read_frame
 from gateway.cluster.interfaces import ICluster
-from gateway.cluster.lanes import Arrival, Intake, Lane, Numbered
+from gateway.cluster.lanes import Arrival, Intake, LaneSender, Numbered
 from gateway.timing.timers import Timer
 from gateway.timing.waiters import Waiters
 from gateway.xmpp.addresses import Address
@@ -64,7 +64,7 @@ class OpenLane:
         self.number: int = number
         self.sent = 0
         self._crossing = crossing
-        self._lane: Lane[Batch] = Lane()
+        self._lane: LaneSender[Batch] = LaneSender()
         self._next: deque[Batch] = deque()
         self._ended: Callable[[list[AddressedStanza]], None] | None = ended
         self._waits = Waiters()

@@ -36,7 +36,7 @@ class Numbered(NamedTuple, Generic[BatchT]):
     batch: BatchT
 
 
-class Lane(Generic[BatchT]):
+class LaneSender(Generic[BatchT]):
     """The sending end of a lane."""
 
     def __init__(self, window: int = WINDOW) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.cluster.frames import Frame, FrameError, FrameKind, in_batches, read_frame
-from gateway.cluster.lanes import MOST_BYTES, MOST_STANZAS, WINDOW, Arrival, Intake, Lane
+from gateway.cluster.lanes import MOST_BYTES, MOST_STANZAS, WINDOW, Arrival, Intake, LaneSender
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import Misuse
 from gateway.xmpp.stanzas import AddressedStanza
@@ -15,7 +15,7 @@ from tests.support.nodes import stanza
 
 
 def test_a_lane_numbers_from_one_and_is_full_after_a_window() -> None:
-    lane: Lane[str] = Lane()
+    lane: LaneSender[str] = LaneSender()
     assert [lane.send("x").number for _ in range(WINDOW)] == list(range(1, WINDOW + 1))
     assert not lane.has_room
     with pytest.raises(Misuse):
