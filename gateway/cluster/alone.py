@@ -6,6 +6,7 @@ everything after a delay of virtual time, and can lose frames, cut off a node, o
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -15,8 +16,10 @@ from zope.interface import implementer
 
 from gateway.cluster.interfaces import Conflict, EngineAway, EngineListener, ICluster
 from gateway.cluster.records import Entry
+from gateway.timing.timers import Timer
 
 DELAY_SECONDS = 0.001
+_TOLERANCE = 1e-9  # of sums of seconds
 
 
 class Hub:
@@ -33,6 +36,8 @@ class Hub:
         self._nodes: dict[str, Alone] = {}
         self._cut_off: set[str] = set()
         self._is_away = False
+        self._under_way: deque[tuple[float, Callable[[], None]]] = deque()  # with the time when it arrives
+        self._timer = Timer(clock)
 
     # -- faults ------------------------------------------------------------------------------------------------------
 
@@ -92,7 +97,15 @@ class Hub:
 
     def later(self, call: Callable[[], None]) -> None:
         """Call after the delay."""
-        self.clock.callLater(self.delay, call)
+        self._under_way.append((self.clock.seconds() + self.delay, call))
+        if not self._timer.is_running:
+            self._timer.start(self.delay, self._call_due)
+
+    def _call_due(self) -> None:
+        while self._under_way and self._under_way[0][0] <= self.clock.seconds() + _TOLERANCE:
+            self._under_way.popleft()[1]()
+        if self._under_way:
+            self._timer.start(max(0.0, self._under_way[0][0] - self.clock.seconds()), self._call_due)
 
     def _tell(self, entry: Entry) -> None:
         for name, node in [*self._nodes.items()]:

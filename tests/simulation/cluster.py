@@ -16,6 +16,7 @@ from gateway.cluster.shards import SHARDS, placement
 from tests.support.nodes import World
 
 STEP = 0.25
+AT_ONCE = 500  # domains announced in one step
 
 
 @dataclass(kw_only=True)
@@ -55,8 +56,10 @@ class Simulation:
         for name in self.names:
             self.start(name)
         self.until(self.is_settled)
-        for domain in self.domains:
+        for number, domain in enumerate(self.domains):
             self.attach(domain, self.chance.choice(self.names))
+            if number % AT_ONCE == 0:
+                self.step()
         self.advance(5)
         self.result.writes_start = self.world.hub.writes
         self.check_places()
