@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.arena import KINDS, QUICK, Arena, Scale, installed
+from benchmarks.earlier import earlier
+from benchmarks.figures import BEFORE
 from benchmarks.run import Run
 from benchmarks.table import document, render
 from benchmarks.workloads import WORKLOADS
@@ -22,10 +24,13 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     chosen = [kind for kind in WORKLOADS if not options.only or kind.key in options.only]
     run = Run(workloads=chosen, rounds=options.rounds or (1 if options.quick else ROUNDS))
-    names = installed(options.peers)
+    names, kinds = installed(options.peers), dict(KINDS)
+    if options.before:
+        names.append(BEFORE)
+        kinds[BEFORE] = earlier(options.before, options.without)
     with (
         tempfile.TemporaryDirectory(prefix="xmpp-gateway-bench-") as folder,
-        Arena(Path(folder), names, QUICK if options.quick else Scale()) as arena,
+        Arena(Path(folder), names, QUICK if options.quick else Scale(), kinds) as arena,
     ):
         rows = list(run.rows(arena))
     print(render(rows, names))
@@ -46,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--peers", nargs="+", choices=KINDS, default=[*KINDS], metavar="SERVER", help="only these")
     parser.add_argument("--rounds", type=int, help=f"how often each is measured (default: {ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="a little work, to see that everything runs")
+    parser.add_argument("--before", type=Path, metavar="TREE", help="measure another checkout of the gateway as well")
+    parser.add_argument("--without", nargs="+", default=(), metavar="KEY", help="keys that it does not know")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where the JSON goes")
     return parser
 

@@ -60,8 +60,8 @@ class Subject:
 
     @property
     def is_ours(self) -> bool:
-        """Return whether this is the gateway."""
-        return self.name == OURS
+        """Return whether this is the gateway, in its present state or an earlier one."""
+        return isinstance(self.server, Gateway)
 
     def server_door(self, domain: str = "") -> Place:
         """Return where other servers connect, for its own domain or another one."""
@@ -83,8 +83,11 @@ class Subject:
 class Arena:
     """The world, the outside, and the servers."""
 
-    def __init__(self, folder: Path, names: Iterable[str], scale: Scale) -> None:
+    def __init__(
+        self, folder: Path, names: Iterable[str], scale: Scale, kinds: Mapping[str, type[Peer]] = KINDS
+    ) -> None:
         self.scale = scale
+        self._kinds = kinds
         self.subjects: dict[str, Subject] = {}
         self._names = names
         self._world = World(folder)
@@ -134,7 +137,7 @@ class Arena:
     @contextmanager
     def started(self, name: str, variant: str = "", users: Iterable[str] = ()) -> Iterator[Subject]:
         """Start a server of that kind, at an address and with domains of its own; these users have accounts."""
-        kind = KINDS[name]
+        kind = self._kinds[name]
         domain = f"{variant}{name}.test"
         site = self._world.site(
             domain,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 OURS = "gateway"
+BEFORE = "before"  # an earlier state of ours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +68,17 @@ class Row:
     @property
     def ratio(self) -> float | None:
         """Return the ratio of ours to the better of the others; None if either is missing."""
-        others = [series.median for name, series in self.series.items() if name != OURS]
+        others = [series.median for name, series in self.series.items() if name not in (OURS, BEFORE)]
         if OURS not in self.series or not others:
             return None
         better = max(others) if self.figure.more_is_better else min(others)
         return self.series[OURS].median / better if better else None
+
+    @property
+    def change(self) -> float | None:
+        """Return the ratio of ours to an earlier state; None if that was not measured."""
+        before = self.series.get(BEFORE)
+        return self.series[OURS].median / before.median if before and before.median and OURS in self.series else None
 
     @property
     def meets_target(self) -> bool | None:

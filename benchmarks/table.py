@@ -7,21 +7,26 @@ import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from benchmarks.figures import OURS, Row, Series
+from benchmarks.figures import BEFORE, OURS, Row, Series
 
 HEADINGS = ("workload", "figure", "unit")
 LAST_HEADINGS = ("ours/better", "target", "")
+CHANGE = "ours/before"
 
 
 def render(rows: Sequence[Row], names: Sequence[str]) -> str:
     """Return the table: for each server the median, then the least and the largest of the rounds."""
-    lines = [(*HEADINGS, *names, *LAST_HEADINGS)]
+    changes = [CHANGE] if BEFORE in names else []
+    lines = [(*HEADINGS, *names, *changes, *LAST_HEADINGS)]
     workload = ""
     for row in rows:
         shown = row.title if row.title != workload else ""
         workload = row.title
         cells = [_series(row.series.get(name)) for name in names]
-        lines.append((shown, row.figure.title, row.figure.unit, *cells, _ratio(row), _target(row), _verdict(row)))
+        if changes:
+            cells.append(_as_ratio(row.change))
+        cells += [_as_ratio(row.ratio), _target(row), _verdict(row)]
+        lines.append((shown, row.figure.title, row.figure.unit, *cells))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
@@ -43,6 +48,7 @@ def document(rows: Sequence[Row], *, rounds: int) -> str:
                     "target": row.figure.target,
                     "limit": row.figure.limit,
                     "ratio": row.ratio,
+                    "change": row.change,
                     "meets_target": row.meets_target,
                     "servers": {
                         name: {"median": series.median, "spread": series.spread, "rounds": list(series.values)}
@@ -71,8 +77,8 @@ def _series(series: Series | None) -> str:
     return f"{number(series.median)} ({number(series.least)}-{number(series.largest)})"
 
 
-def _ratio(row: Row) -> str:
-    return "" if row.ratio is None else f"{row.ratio:.2f}"
+def _as_ratio(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}"
 
 
 def _target(row: Row) -> str:

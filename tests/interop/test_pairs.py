@@ -11,7 +11,7 @@ from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer
 from tests.interop.peers.site import COMPONENT, SERVER
 from tests.interop.probe import Probe, client_tls, dial
-from tests.interop.scripted import DB, scripted
+from tests.interop.scripted import DB, DIALBACK, scripted
 from tests.interop.world import World
 from tests.support.throwaway_ca import self_signed
 
@@ -146,3 +146,41 @@ async def test_gateways_share_one_stream_among_pairs_that_dialback_proves(world:
     assert len(streams(theirs, "one.tybalt.test", "mercutio.test")) == 1
     assert not streams(theirs, "two.tybalt.test", "mercutio.test")
     assert "proof of two.tybalt.test towards mercutio.test by dialback" in theirs.log()
+
+
+# A further pair that another server leaves without an answer.
+
+
+async def test_a_further_pair_without_an_answer_fails_alone_and_goes_over_a_new_stream_the_next_time(
+    world: World, start: Starter
+) -> None:
+    peers = {"any": {"require_tls": False, "authenticate": ["dialback"], "connect_seconds": 3.0}}
+    secrets = {"first.asks.test": "secret", "second.asks.test": "secret"}
+    ours = start(Gateway, "asks.test", components=secrets, options={"peers": peers})
+    first, second = [Component(domain, secret, ours.at(COMPONENT)) for domain, secret in secrets.items()]
+    async with scripted(world, "forgetful.test") as script, first, second:
+        first.send_message("anybody@forgetful.test", "Is the first heard?")
+        probe = await script.connection()
+        await script.greet(probe, DIALBACK)
+        await validate(probe)
+        assert (await probe.element()).findtext("{*}body") == "Is the first heard?"
+
+        lost = second.send_message("anybody@forgetful.test", "Is the second?")
+        assert (await probe.element()).get("from") == second.jid  # the key, on the same stream
+        assert await second.expect_error(lost) == "remote-server-timeout"
+        first.send_message("anybody@forgetful.test", "Is the first still heard?")
+        assert (await probe.element()).findtext("{*}body") == "Is the first still heard?"
+
+        ours.operate("retry", "forgetful.test")
+        second.send_message("anybody@forgetful.test", "Is the second heard at last?")
+        other = await script.connection()
+        await script.greet(other, DIALBACK)
+        await validate(other)
+        assert (await other.element()).findtext("{*}body") == "Is the second heard at last?"
+
+
+async def validate(probe: Probe) -> None:
+    """Take a dialback key for valid."""
+    asked = await probe.element()
+    assert asked.tag == f"{DB}result"
+    await probe.type(f"<db:result from='{asked.get('to')}' to='{asked.get('from')}' type='valid'/>")

@@ -32,6 +32,7 @@ class Gateway(Peer):
     """The program under test, installed beside the interpreter that runs the tests."""
 
     name = "gateway"
+    programs = PROGRAMS
     program = str(PROGRAMS / "twistd")
     needs = {"xmpp-gateway": str(PROGRAMS / "xmpp-gateway")}
     proven_by = {
@@ -54,7 +55,9 @@ class Gateway(Peer):
 
     def operate(self, command: str, *arguments: str, typed: str | None = None) -> str:
         """Use `xmpp-gateway`, as an operator does; returns what it printed."""
-        return self.run(PROGRAMS / "xmpp-gateway", command, "--config", self.configuration, *arguments, typed=typed)
+        return self.run(
+            self.programs / "xmpp-gateway", command, "--config", self.configuration, *arguments, typed=typed
+        )
 
     def ask(self, command: str, **request: str) -> Any:
         """Have the service carry out a command; returns its answer.
@@ -78,7 +81,11 @@ class Gateway(Peer):
         return self.folder / "gateway.toml"
 
     def write_configuration(self) -> None:
-        self.configuration.write_text(tomli_w.dumps(laid_over(self._settings(), self.site.options)))
+        self.configuration.write_text(tomli_w.dumps(self.settings()))
+
+    def settings(self) -> Mapping[str, Any]:
+        """Return what is in the configuration."""
+        return laid_over(self._settings(), self.site.options)
 
     def _settings(self) -> Mapping[str, Any]:
         site = self.site
