@@ -150,6 +150,7 @@ class Arena:
             for user in users:
                 server.register(f"{user}@{domain}", SECRET)
             yield subject
+        self._world.nameserver.withdraw(*site.domains, *site.components)  # so that the next one can have them
 
 
 def installed(names: Iterable[str]) -> list[str]:

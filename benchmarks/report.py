@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import OURS
+from benchmarks.figures import BEFORE, OURS
 from benchmarks.table import number
 
 INTRODUCTION = """\
@@ -33,6 +33,9 @@ On an otherwise idle machine:
 make bench
 .venv/bin/python -m benchmarks.report benchmarks/results/WHEN.json > docs/figures.md
 ```
+
+`python -m benchmarks --before ../earlier` measures another checkout of the gateway as well, in turns with this one, and
+shows what a change has cost. The other checkout needs its own `.venv`.
 """
 
 
@@ -43,7 +46,7 @@ def page(results: Mapping[str, Any] | None) -> str:
 
 def _run(results: Mapping[str, Any]) -> Iterator[str]:
     figures: Sequence[Mapping[str, Any]] = results["figures"]
-    names = list(dict.fromkeys(name for figure in figures for name in figure["servers"]))
+    names = list(dict.fromkeys(name for figure in figures for name in figure["servers"] if name != BEFORE))
     machine = results["machine"]
     yield (
         f"Run of {results['when'][:10]}: {results['rounds']} rounds; processor {machine['processor']}, "

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks.arena import Arena, Scale
+from benchmarks.earlier import known
 from benchmarks.figures import OURS, Figure, Row, Series, percentile, turns
 from benchmarks.load.remote import Remote, RemoteFailure
 from benchmarks.profile import top
@@ -37,6 +38,21 @@ class TestFigures:
     def test_the_ratio_is_to_the_better_of_the_others(self) -> None:
         assert row(CPU, gateway=8, prosody=80, ejabberd=40).ratio == pytest.approx(0.2)
         assert row(RATE, gateway=100, prosody=20, ejabberd=25).ratio == pytest.approx(4)
+
+    def test_an_earlier_state_of_ours_is_compared_with_by_itself(self) -> None:
+        both = row(CPU, gateway=8, before=10, prosody=80)
+        assert (both.ratio, both.change) == (pytest.approx(0.1), pytest.approx(0.8))
+        assert row(CPU, gateway=8, prosody=80).change is None
+        assert "ours/before" in render([both], ["gateway", "prosody", "before"])
+        assert "ours/before" not in render([both], ["gateway", "prosody"])
+
+    def test_an_earlier_state_is_not_told_the_keys_that_it_does_not_know(self) -> None:
+        settings = {"peers": {"any": {"keep": "no", "direct_tls": True}}, "dns": {"hosts_file": "x"}, "log": {}}
+        assert known(settings, ("peers.*.keep", "dns.hosts_file")) == {
+            "peers": {"any": {"direct_tls": True}},
+            "dns": {},
+            "log": {},
+        }
 
     def test_without_ours_or_without_others_there_is_no_ratio(self) -> None:
         assert row(CPU, gateway=8).ratio is None
