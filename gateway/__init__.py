@@ -16,6 +16,7 @@ Storage and records
     storage           accounts, rosters and messages, on disk or in memory
     outbox            stanzas that wait for a peer, on disk or in memory
     notices           records of what happened, attempts at streams and their verdicts
+    findings          a server seen from outside: facts, rules, findings, reports
 Decisions: Deferreds, and a clock passed in
     routing           policy, router, queues, and the interfaces of every route
     cluster           several gateways as one: who is there, who has what, what crosses between them
@@ -35,6 +36,7 @@ Input and output: the only sockets
     net.dial          opening a stream to another server
     config            the configuration file, read and checked
     operations        log, metrics, status page and control, for operators
+    inspection        looking at a server from outside, as a stranger: the facts for a report
 Assembly
     run               start, reload, shutdown
     login             the gateway as the client of another server

@@ -31,6 +31,7 @@ COMMANDS = {
     "retry": "try a domain again now, without waiting for the next scheduled attempt",
     "reload": "reload the configuration, certificates, authorities and revocation lists",
     "probe": "try to reach a domain without the service, and show each step",
+    "interop": "report on any domain's server, as strangers see it: findings, standards, whose side, remedies",
     "login": "log in to an account on any server, as a client does, and show each step",
     "dane": "print the TLSA records to publish for a domain of ours",
     "posh": "print the file to publish on the web server of a domain of ours, for POSH",

@@ -19,8 +19,9 @@ from gateway.net.dns.targets import is_host_name
 from gateway.net.dns.tlsa import TLSARecord, read_tlsa
 from gateway.xmpp.errors import GatewayError
 
-RecordType = Literal["SRV", "A", "AAAA", "TLSA", "NS"]
+RecordType = Literal["SRV", "A", "AAAA", "TLSA", "NS", "TXT", "CAA"]
 TLSA = 52  # RFC 6698 §7.1; twisted.names has no class for it
+CAA = 257  # RFC 8659 §4.1; nor for this
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +154,20 @@ def _nameserver(record: dns.RRHeader) -> str:
     return _text(_payload(record).name)
 
 
+def _words(record: dns.RRHeader) -> str:
+    return b"".join(_payload(record).data).decode("utf-8", "replace")
+
+
+def _issuance(record: dns.RRHeader) -> str | None:
+    """Return a CAA record as zone files have it; None if its data is too short (RFC 8659 §4.1)."""
+    data = _payload(record).data
+    if len(data) < 2 or len(data) < 2 + data[1]:
+        return None
+    end = 2 + data[1]
+    tag, value = (part.decode("ascii", "replace") for part in (data[2:end], data[end:]))
+    return f'{data[0]} {tag} "{value}"'
+
+
 def _payload(record: dns.RRHeader) -> Any:
     return record.payload
 
@@ -167,4 +182,6 @@ _READERS: dict[RecordType, Callable[[dns.RRHeader], Any]] = {
     "AAAA": _address,
     "TLSA": _association,
     "NS": _nameserver,
+    "TXT": _words,
+    "CAA": _issuance,
 }

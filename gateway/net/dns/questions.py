@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 
 from gateway.bounds.tables import Bounded, family
 from gateway.net.dns.answers import (
+    CAA,
     TLSA,
     AliasTrouble,
     DNSAnswer,
@@ -41,7 +42,15 @@ from gateway.net.dns.nameservers import Asks, NameserverSilent
 from gateway.timing.reactor import IReactor
 
 LONGEST_NAME = 253
-RECORD_TYPES: dict[RecordType, int] = {"SRV": dns.SRV, "A": dns.A, "AAAA": dns.AAAA, "TLSA": TLSA, "NS": dns.NS}
+RECORD_TYPES: dict[RecordType, int] = {
+    "SRV": dns.SRV,
+    "A": dns.A,
+    "AAAA": dns.AAAA,
+    "TLSA": TLSA,
+    "NS": dns.NS,
+    "TXT": dns.TXT,
+    "CAA": CAA,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Looking at a server from outside: the questions and connections of `interop` and `check --world`."""

@@ -1,0 +1,211 @@
+"""The inspection of a domain: names, then every address in turn, then what needs the running service.
+
+Polite and bounded: one connection at a time, MOST_CONNECTIONS in all, and WHOLE_SECONDS for everything, whatever the
+other side does. What there was no time for is named in the facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from OpenSSL import SSL
+from twisted.internet.defer import Deferred, TimeoutError
+
+from gateway.findings.facts import (
+    PeerAnswer,
+    Reached,
+    SeenConversation,
+    SeenDomain,
+    SeenEndpoint,
+    SeenNames,
+    SeenRequest,
+)
+from gateway.inspection.names import NameInspector, NamesSeen
+from gateway.inspection.tls import examining
+from gateway.inspection.visits import ServerVisitor, VisitedPlace
+from gateway.net.dns.destinations import Destinations
+from gateway.timing.reactor import IReactor
+from gateway.xmpp.addresses import Domain, to_ascii
+
+MOST_CONNECTIONS = 12
+WHOLE_SECONDS = 55.0  # and a few more to start and to print: 60 in all
+SERVICE_SECONDS = 25.0  # of these, kept for what needs the running service
+VISIT_SECONDS = 16.0
+CONFIRMATION = "_xmpp-interop"
+"""The TXT record below which the owner of a domain confirms the tests of tolerance."""
+_EXTRA_CONNECTIONS = 5  # without SNI, and for tolerance
+
+ShowProgress = Callable[[str], None]
+Converse = Callable[[Domain], Awaitable[SeenConversation]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectionOrder:
+    """What is to be inspected, and how far."""
+
+    domain: Domain
+    connect: str | None = None  # the place that the configuration has for it
+    thorough: bool = False
+    is_ours: bool = False  # then the tests of tolerance need no confirmation
+
+
+class Inspector:
+    """Inspects domains."""
+
+    def __init__(
+        self,
+        reactor: IReactor,
+        names: NameInspector,
+        visitor: Callable[[Domain], ServerVisitor],
+        destinations: Destinations,
+        *,
+        converse: Converse | None = None,
+        progress: ShowProgress = lambda step: None,
+    ) -> None:
+        """`converse` has the running service speak with the domain; `progress` is called with what begins."""
+        self._reactor = reactor
+        self._names = names
+        self._visitor = visitor
+        self._destinations = destinations
+        self._converse = converse
+        self._progress = progress
+        self._until = 0.0
+
+    async def inspect(self, order: InspectionOrder) -> SeenDomain:
+        """Return everything that was seen of the domain."""
+        domain = order.domain
+        self._until = self._reactor.seconds() + WHOLE_SECONDS
+        self._progress(f"asking the DNS about {domain}")
+        names = await self._names.look(domain, order.connect)
+        seen = SeenDomain(domain=domain, names=names.names)
+        places = places_of(names)
+        visitor = self._visitor(domain)
+        reserved = SERVICE_SECONDS if self._converse is not None else 0.0
+        seen = replace(seen, endpoints=await self._visit_all(visitor, places, reserved))
+        first = next((each for each in seen.connected if each.certificate is not None), None)
+        if first is not None and self._left(reserved) > VISIT_SECONDS:
+            self._progress("without SNI")
+            seen = replace(seen, without_sni=await self._without_sni(visitor, domain, _place_of(first)))
+        if order.thorough:
+            seen = replace(seen, tolerance=await self._tolerance(visitor, order, first, reserved))
+        if self._converse is not None:
+            self._progress("having the service speak with it")
+            seen = replace(seen, conversation=await self._converse(domain))
+        return seen
+
+    def _left(self, reserved: float) -> float:
+        return self._until - reserved - self._reactor.seconds()
+
+    async def _visit_all(
+        self, visitor: ServerVisitor, places: Sequence[VisitedPlace], reserved: float
+    ) -> tuple[SeenEndpoint, ...]:
+        """Visit each address in turn, as long as there is time."""
+        found = []
+        most = MOST_CONNECTIONS - _EXTRA_CONNECTIONS
+        asked: set[str] = set()
+        for number, place in enumerate(places):
+            objection = self._destinations.objection(place.address, place.port)
+            if objection or number >= most or self._left(reserved) < 1:
+                why = objection or ("too many addresses" if number >= most else "no time was left")
+                found.append(_endpoint(place, Reached.SKIPPED, why))
+                continue
+            self._progress(f"connecting to {place.host} {place.address} port {place.port}")
+            endpoint = await self._in_time(visitor.visit(place, asks=place.host not in asked), place, reserved)
+            if endpoint.secured is not None:
+                asked.add(place.host)  # the other ports and addresses of a server answer the same
+            found.append(endpoint)
+        return tuple(found)
+
+    async def _in_time(self, visit: Awaitable[SeenEndpoint], place: VisitedPlace, reserved: float) -> SeenEndpoint:
+        """Return the result of a visit, or that it took too long."""
+        visiting: Deferred[SeenEndpoint] = Deferred.fromCoroutine(visit)  # type: ignore[arg-type]
+        try:
+            return await visiting.addTimeout(max(1.0, min(VISIT_SECONDS, self._left(reserved))), self._reactor)
+        except TimeoutError:
+            return _endpoint(place, Reached.SKIPPED, "it took too long")
+
+    async def _without_sni(self, visitor: ServerVisitor, domain: Domain, place: VisitedPlace) -> SeenEndpoint:
+        direct = place.tls == "direct"
+        nameless = lambda: examining(domain, direct=direct, with_sni=False)  # noqa: E731
+        return await self._in_time(visitor.visit(place, asks=False, tls=nameless), place, 0)
+
+    # -- tolerance ---------------------------------------------------------------------------------------------------
+
+    async def _tolerance(
+        self, visitor: ServerVisitor, order: InspectionOrder, first: SeenEndpoint | None, reserved: float
+    ) -> tuple[SeenRequest, ...]:
+        """Try what servers have to tolerate or to refuse, if the owner wants that."""
+        if not order.is_ours and not await self._is_confirmed(order.domain):
+            told = f"no TXT record `thorough` at {CONFIRMATION}.{order.domain}"
+            return (SeenRequest(what="confirmation", answer=PeerAnswer.NOT_ASKED, told=told),)
+        if first is None:
+            return ()
+        domain, place = order.domain, _place_of(first)
+        direct = place.tls == "direct"
+
+        def with_versions(oldest: int, newest: int) -> Callable[[], SSL.Connection]:
+            return lambda: examining(domain, direct=direct, oldest=oldest, newest=newest)
+
+        found = []
+        for what, tls in (
+            ("TLS 1.3 only", with_versions(SSL.TLS1_3_VERSION, SSL.TLS1_3_VERSION)),
+            ("TLS 1.1 only", with_versions(SSL.TLS1_VERSION, SSL.TLS1_1_VERSION)),
+        ):
+            self._progress(what)
+            seen = await self._in_time(visitor.visit(place, asks=False, tls=tls), place, reserved)
+            told = seen.secured.version if seen.secured is not None else seen.problem or seen.told
+            found.append(_tried(what, seen, seen.secured is not None, told))
+        for what, words in (("white space", b" \n \t "), ("a comment", b"<!-- not allowed -->")):
+            self._progress(what)
+            seen = await self._in_time(visitor.visit(place, words=words), place, reserved)
+            answered = seen.stream.verify in (PeerAnswer.VALID, PeerAnswer.INVALID, PeerAnswer.ERROR)
+            told = seen.stream.condition or seen.stream.ended or seen.told or "it went on"
+            found.append(_tried(what, seen, answered, told))
+        return tuple(found)
+
+    async def _is_confirmed(self, domain: Domain) -> bool:
+        (answer,) = await self._names.ask(("TXT", f"{CONFIRMATION}.{to_ascii(domain)}"))
+        return "thorough" in answer.values
+
+
+def places_of(names: NamesSeen) -> list[VisitedPlace]:
+    """Return every address of every server, the first address of each server first."""
+    by_server = [
+        [
+            VisitedPlace(
+                host=server.host,
+                port=server.port,
+                tls=server.tls,
+                address=address,
+                tlsa=names.tlsa.get((server.host, server.port)),
+            )
+            for address in server.addresses
+        ]
+        for server in names.names.servers
+    ]
+    rounds = max(map(len, by_server), default=0)
+    return [addresses[turn] for turn in range(rounds) for addresses in by_server if turn < len(addresses)]
+
+
+def _place_of(endpoint: SeenEndpoint) -> VisitedPlace:
+    return VisitedPlace(host=endpoint.host, port=endpoint.port, tls=endpoint.tls, address=endpoint.address)
+
+
+def _endpoint(place: VisitedPlace, reached: Reached, told: str) -> SeenEndpoint:
+    return SeenEndpoint(
+        host=place.host, port=place.port, tls=place.tls, address=place.address, reached=reached, told=told
+    )
+
+
+def _tried(what: str, seen: SeenEndpoint, accepted: bool, told: str) -> SeenRequest:
+    if seen.reached is not Reached.CONNECTED:
+        return SeenRequest(what=what, answer=PeerAnswer.NOT_ASKED, told=told)
+    return SeenRequest(what=what, answer=PeerAnswer.RESULT if accepted else PeerAnswer.ERROR, told=f"{what}: {told}")
+
+
+def nothing_seen(domain: Domain) -> SeenDomain:
+    """Return the facts about a domain of which nothing could be seen in time."""
+    return SeenDomain(
+        domain=domain, names=SeenNames(source="configured"), unfinished="nothing could be examined in time"
+    )
