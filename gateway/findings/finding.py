@@ -24,7 +24,7 @@ class Finding:
 
     @property
     def level(self) -> Severity:
-        """How much it matters."""
+        """Its severity."""
         return self.id.kind.level
 
     @property

@@ -380,7 +380,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         section="RFC 6120 §5.3.1, RFC 7590 §3.1",
         side=_THEIRS,
         remedy="Nearly every server requires TLS. Install a certificate for the domain and turn TLS on for servers; in"
-        " many servers a certificate that cannot be read turns it off without a word.",
+        " many servers a certificate that cannot be read turns it off silently.",
     ),
     FindingId.STARTTLS_OPTIONAL: FindingKind(
         chapter=_T,
@@ -409,7 +409,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="TLS 1.2 and 1.3",
         section="RFC 8996, RFC 9325 §3.1.1",
         side=_THEIRS,
-        remedy="Nearly no server connects by such versions any more. Update the server's TLS library, or allow newer"
+        remedy="Almost no server accepts such versions. Update the server's TLS library, or allow newer"
         " versions in its configuration.",
     ),
     FindingId.TLS_WEAK: FindingKind(
@@ -851,7 +851,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="service-unavailable",
         section="RFC 6121 §8.5.1",
         side=_THEIRS,
-        remedy="Who asks waits in vain. The server, or a filter of it, must answer with service-unavailable.",
+        remedy="The sender waits in vain. The server, or a filter of it, must answer with service-unavailable.",
     ),
     FindingId.UNKNOWN_USER_WRONG: FindingKind(
         chapter=Chapter.TALK,

@@ -1,7 +1,7 @@
 """Visits: one connection to one address, from TCP to the last features that a stranger is offered.
 
 A visit sends a stream header, takes STARTTLS, looks at the certificate and the features, asks two harmless questions
-about dialback, and leaves. Whatever the other side does, it ends within `Patience`, and reads no element of more than
+about dialback, and leaves. It ends in time, no matter what the other side does, and reads no element of more than
 10,000 bytes.
 """
 
