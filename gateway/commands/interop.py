@@ -21,6 +21,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, TimeoutError
 
 from gateway.commands.configuration import add_config, has_config, read_config
+from gateway.commands.inspecting import inspector_for
 from gateway.commands.steering import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.commands.telling import WIDTH
 from gateway.config.settings import DNSSettings, Settings, TLSSettings
@@ -29,7 +30,6 @@ from gateway.findings.report import FindingChange, InteropReport, NotAReport, co
 from gateway.findings.table import Severity
 from gateway.inspection.inspector import InspectionOrder, nothing_seen
 from gateway.inspection.looking import STRANGER
-from gateway.inspection.making import inspector_for
 from gateway.operations.log import harmless
 from gateway.timing.reactor import IReactor, installed_reactor
 from gateway.xmpp.addresses import Domain, prepare_domain

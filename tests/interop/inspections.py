@@ -13,11 +13,11 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 
+from gateway.commands.inspecting import inspector_for
 from gateway.config import load
 from gateway.findings.facts import SeenDomain
 from gateway.findings.report import InteropReport, judged
 from gateway.inspection.inspector import InspectionOrder
-from gateway.inspection.making import inspector_for
 from gateway.timing.reactor import installed_reactor
 from gateway.xmpp.addresses import prepare_domain
 
