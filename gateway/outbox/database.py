@@ -15,16 +15,17 @@ import errno
 import os
 import sqlite3
 from collections.abc import Collection
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from sqlite3 import Connection
+from typing import cast
 
 from gateway.outbox import statements
 from gateway.outbox.conditions import Condition
+from gateway.outbox.databases import Opened, take_stock
 from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.sealing import Seal, WrongKey
+from gateway.storage.dialects import SQLITE, Connection
 from gateway.storage.files import FileKind, ForeignFile, NewerSchema, UnusableFile, open_file
-from gateway.xmpp.addresses import Domain, DomainPair
 
 KIND = FileKind(
     application_id=0x58_4D_50_4F,  # "XMPO"
@@ -91,34 +92,19 @@ def _of_sqlite(error: sqlite3.Error) -> Condition:
     return _OF_SQLITE.get(code & 0xFF, Condition.IO_ERROR)
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredPair:
-    """What the file has of a pair; `id` is that of its row."""
-
-    id: int
-    pair: DomainPair
-    stanzas: int
-    bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opened:
-    """An open file, and its content."""
-
-    connection: Connection
-    pairs: tuple[StoredPair, ...]
-    last_sequence: int
-    earliest_expiry: float
-
-
 class Database:
-    """The file at a path, which can be opened many times, one after the other."""
+    """The file at a path, which can be opened many times, one after the other; an IOutboxDatabase."""
+
+    dialect = SQLITE
 
     def __init__(self, path: Path, seal: Seal | None = None) -> None:
         self.path = path
         self.seal = seal
         self._reserve = path.with_name(f"{path.name}-reserve")
         self._was_open = False
+
+    def condition_of(self, error: BaseException) -> tuple[Condition, str]:
+        return condition_of(error)
 
     def open(self, not_kept: Collection[int] = ()) -> Opened:
         """Open the file and check that it can be written; raise OutboxUnavailable with what is wrong.
@@ -139,7 +125,7 @@ class Database:
             connection.execute("COMMIT")
             self._was_open = True
             self._look(connection)
-            return self._take_stock(connection)
+            return take_stock(connection)
         except (sqlite3.Error, OSError, WrongKey) as error:
             connection.close()
             raise OutboxUnavailable(*condition_of(error)) from error
@@ -164,7 +150,7 @@ class Database:
             connection.execute("INSERT OR REPLACE INTO about VALUES ('look', randomblob(16))")
             connection.execute("COMMIT")
         except sqlite3.Error:
-            if connection.in_transaction:
+            with suppress(sqlite3.Error):  # it may have ended by itself
                 connection.execute("ROLLBACK")
             self._give_reserve_up()
             raise
@@ -195,22 +181,5 @@ class Database:
         """Return free space to the file system, and empty the log."""
         self.empty_log(connection)
         # A step frees a page, and without a result only a script is run to its end.
-        connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES});")
+        cast(sqlite3.Connection, connection).executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES});")
         self.empty_log(connection)
-
-    def _take_stock(self, connection: Connection) -> Opened:
-        rows = connection.execute(
-            "SELECT id, sender, target, total(live), total(bytes) FROM pair LEFT JOIN chunk ON pair = id GROUP BY id"
-        )
-        pairs = tuple(
-            StoredPair(id=id, pair=DomainPair(Domain(sender), Domain(target)), stanzas=int(stanzas), bytes=int(size))
-            for id, sender, target, stanzas, size in rows
-        )
-        last, expiry = connection.execute("SELECT max(sequence), min(expires) FROM chunk").fetchone()
-        (last_aside,) = connection.execute("SELECT max(number) >> 6 FROM aside").fetchone()
-        return Opened(
-            connection=connection,
-            pairs=pairs,
-            last_sequence=max(last or 0, last_aside or 0),
-            earliest_expiry=float("inf") if expiry is None else expiry,
-        )

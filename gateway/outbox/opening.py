@@ -8,10 +8,10 @@ from pathlib import Path
 from twisted.internet.defer import execute
 
 from gateway.outbox.database import Database
+from gateway.outbox.durable import DurableOutbox, Tell
 from gateway.outbox.memory import MemoryOutbox
 from gateway.outbox.records import OutboxLimits
 from gateway.outbox.sealing import Seal, load_key
-from gateway.outbox.sqlite import SqliteOutbox, Tell
 from gateway.storage.opening import Worker
 from gateway.timing.reactor import IReactor
 from gateway.xmpp.errors import ConfigError
@@ -29,7 +29,7 @@ def open_outbox(
     tell: Tell = lambda condition, detail: None,
     tell_damaged: Callable[[int], None] = lambda rows: None,
     in_thread: bool = True,
-) -> SqliteOutbox | MemoryOutbox:
+) -> DurableOutbox | MemoryOutbox:
     """Open the outbox that `url` names: `sqlite:FILE`, relative to the state folder, or `memory:`.
 
     An unusable file is not an error here: it is a condition of the outbox, which is passed to `tell` and ends with its
@@ -43,7 +43,7 @@ def open_outbox(
         raise ConfigError(KEY, f'"{url}" is not an outbox: write "sqlite:FILE", with FILE relative to the state folder')
     seal = Seal(load_key(key_file)) if key_file is not None else None
     worker = Worker(reactor, "outbox") if in_thread else None
-    outbox = SqliteOutbox(
+    outbox = DurableOutbox(
         Database(state / rest, seal),
         run=worker.run if worker else execute,
         stop=worker.stop if worker else lambda: None,

@@ -6,9 +6,8 @@ many of which pair, by the id of the pair's row, so that the caller can update i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from sqlite3 import Connection
 from typing import Any, NamedTuple
 
 from gateway.outbox.chunks import Chunk, Damaged, bits_of, bits_upto, chunk_of, pack, unpack
@@ -25,13 +24,15 @@ from gateway.outbox.records import (
     WithheldStanza,
 )
 from gateway.outbox.sealing import Seal, WrongKey
+from gateway.storage.dialects import Connection
 from gateway.xmpp.addresses import Domain, DomainPair
 
 _KEY = b"key"
 _CHUNK = "sequence, pair, accepted, expires, count, live, done, bytes, sealed, key, content"
 _INSERT = f"INSERT INTO chunk ({_CHUNK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_AGE = "CASE " + " ".join(f"WHEN :now - accepted < {age} THEN {place}" for place, age in enumerate(AGES))
+_AGE = "CASE " + " ".join(f"WHEN seconds < {age} THEN {place}" for place, age in enumerate(AGES))
 _AGE += f" ELSE {len(AGES)} END"
+_ROWS = 64  # read at a time: a server sends all that is asked for, and a row may have 64 KiB
 
 
 class Gone(NamedTuple):
@@ -58,7 +59,7 @@ def write(db: Connection, work: Work, seal: Seal | None) -> list[Gone]:
     gone: list[Gone] = []
     if work.pairs:
         rows = ((id, pair.sender, pair.target) for id, pair in work.pairs.items())
-        db.executemany("INSERT OR IGNORE INTO pair (id, sender, target) VALUES (?, ?, ?)", rows)
+        db.executemany("INSERT INTO pair (id, sender, target) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows)
     plain = []
     for id, chunk in work.chunks:
         if chunk.key is None:
@@ -84,12 +85,7 @@ def page(
     found: list[KeptStanza] = []
     damaged: list[int] = []
     size = 0
-    rows = db.execute(
-        "SELECT sequence, accepted, expires, done, sealed, content FROM chunk"
-        " WHERE pair = ? AND sequence >= ? ORDER BY sequence",
-        (id, chunk_of(after)[0]),
-    )
-    for sequence, accepted, expires, done, sealed, content in rows:
+    for sequence, accepted, expires, done, sealed, content in _chunks(db, id, chunk_of(after)[0]):
         try:
             chunk = _read(sequence, id, done, sealed, content, seal)
         except (Damaged, WrongKey):
@@ -98,10 +94,23 @@ def page(
         for number, raw in chunk.waiting(after):
             size += len(raw)
             if len(found) >= limit or (found and size > limits.page_bytes):
-                rows.close()
                 return tuple(found), damaged
             found.append(KeptStanza(number, raw, accepted, expires))
     return tuple(found), damaged
+
+
+def _chunks(db: Connection, id: int, first: int) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a pair from a sequence number on, and read no more than are wanted."""
+    while True:
+        rows = db.execute(
+            "SELECT sequence, accepted, expires, done, sealed, content FROM chunk"
+            " WHERE pair = ? AND sequence >= ? ORDER BY sequence LIMIT ?",
+            (id, first, _ROWS),
+        ).fetchall()
+        yield from rows
+        if len(rows) < _ROWS:
+            return
+        first = rows[-1][0] + 1
 
 
 def expired(
@@ -126,7 +135,6 @@ def expired(
             ExpiredStanza(pair=pair, number=number, raw=raw, accepted=accepted) for number, raw in chunk.waiting()
         )
         if len(found) >= limit:
-            rows.close()
             break
     if found or damaged:
         return tuple(found), damaged, None
@@ -266,8 +274,9 @@ def summary(db: Connection, now: float) -> tuple[DomainSummary, ...]:
     found: dict[str, DomainSummary] = {}
     rows = db.execute(
         f"SELECT target, {_AGE} AS age, sum(live), sum(bytes), min(accepted)"
-        " FROM chunk JOIN pair ON pair.id = pair GROUP BY target, age",
-        {"now": now},
+        " FROM (SELECT target, live, bytes, accepted, ? - accepted AS seconds FROM chunk JOIN pair ON pair.id = pair)"
+        " AS kept GROUP BY target, age",
+        (now,),
     )
     for target, age, stanzas, size, oldest in rows:
         ages = [0] * (len(AGES) + 1)
@@ -451,7 +460,8 @@ def _mark(db: Connection, sequence: int, bits: int, of_pair: int | None = None) 
 
 
 def _add_aside(db: Connection, row: tuple[Any, ...], limits: OutboxLimits) -> None:
-    db.execute("INSERT OR REPLACE INTO aside VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    db.execute("DELETE FROM aside WHERE number = ?", row[:1])
+    db.execute("INSERT INTO aside VALUES (?, ?, ?, ?, ?, ?, ?)", row)
     db.execute(
         "DELETE FROM aside WHERE number <= (SELECT number FROM aside ORDER BY number DESC LIMIT 1 OFFSET ?)",
         (limits.aside,),
@@ -463,11 +473,11 @@ def _forget_usual(db: Connection, domain: Domain) -> None:
 
 
 def _pairs(db: Connection, domain: Domain | None = None) -> list[PairState]:
-    which = "" if domain is None else " WHERE target = :domain"
+    which = "" if domain is None else " WHERE target = ?"
     rows = db.execute(
         "SELECT sender, target, sum(live), sum(bytes), min(accepted) FROM pair JOIN chunk ON chunk.pair = pair.id"
-        f"{which} GROUP BY pair.id",
-        {"domain": domain},
+        f"{which} GROUP BY pair.id, sender, target",
+        () if domain is None else (domain,),
     )
     return [
         PairState(pair=DomainPair(sender, target), stanzas=stanzas, bytes=size, oldest=oldest)

@@ -11,18 +11,17 @@ connection is closed.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from sqlite3 import Connection
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
+from gateway.storage.dialects import SQLITE, Connection, Dialect
 from gateway.storage.errors import StoreUnavailable
-from gateway.storage.health import StoreFault, fault_of
+from gateway.storage.health import StoreFault
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -33,9 +32,6 @@ Runner: TypeAlias = Callable[[Callable[[], Any]], Deferred[Any]]
 
 JOBS_PER_TRANSACTION = 500  # some 20 ms: the time that a reader waits behind a flood of writers
 JOBS_WAITING = 50_000
-
-# Errors of one job alone. Any other sqlite3.Error is the database's: disk full, locked, broken.
-_OF_THE_JOB = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +52,7 @@ class CommitQueue:
         connection: Connection,
         run: Runner,
         *,
+        dialect: Dialect = SQLITE,
         starting: Callable[[], None] = lambda: None,
         goes_on: Callable[[StoreUnavailable], bool] = lambda _: True,
     ) -> None:
@@ -65,6 +62,7 @@ class CommitQueue:
         """
         self._connection = connection
         self._run = run
+        self._dialect = dialect
         self._starting = starting
         self._goes_on = goes_on
         self._waiting: list[_WaitingJob] = []
@@ -109,7 +107,7 @@ class CommitQueue:
             self._starting()
             batch = self._take_batch()
             run = run_alone if batch[0].is_alone else run_transaction
-            self._run(lambda: run(self._connection, batch)).addBoth(self._finish, batch)
+            self._run(lambda: run(self._connection, batch, self._dialect)).addBoth(self._finish, batch)
         elif self._closed is not None:
             self._running = True
             self._run(self._connection.close).chainDeferred(self._closed)
@@ -126,7 +124,7 @@ class CommitQueue:
         """Fire the Deferreds; requests that their callbacks make go into the next transaction together."""
         error = outcomes.value if isinstance(outcomes, Failure) else None
         if self.fault is None or not self.fault.lasts:
-            self.fault = fault_of(error.__cause__) if error is not None else None
+            self.fault = self._dialect.fault_of(error.__cause__) if error is not None else None
         if isinstance(error, StoreUnavailable) and not self._goes_on(error):
             batch, self._waiting = [*batch, *self._waiting], []
             self._closed = self._closed or Deferred()
@@ -136,33 +134,35 @@ class CommitQueue:
         self._start()
 
 
-def run_transaction(connection: Connection, batch: Sequence[_WaitingJob]) -> list[Any]:
+def run_transaction(connection: Connection, batch: Sequence[_WaitingJob], dialect: Dialect = SQLITE) -> list[Any]:
     """Return the outcome of each job, a result or a Failure, all committed; raise StoreUnavailable if none is."""
-    try:
-        connection.execute("BEGIN IMMEDIATE" if any(waiting.writes for waiting in batch) else "BEGIN")
-        outcomes = [_run_job(connection, waiting.job) for waiting in batch]
-        connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        with suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise StoreUnavailable(f"the database failed: {error}") from error
-    return outcomes
+    while True:
+        try:
+            dialect.begin(connection, writes=any(waiting.writes for waiting in batch))
+            outcomes = [_run_job(connection, waiting.job, dialect) for waiting in batch]
+            dialect.commit(connection)
+            return outcomes
+        except dialect.error as error:
+            with suppress(dialect.error):
+                dialect.roll_back(connection)
+            if not dialect.tries_again(connection, error):
+                raise StoreUnavailable(f"the database failed: {dialect.describe(error)}") from error
 
 
-def run_alone(connection: Connection, batch: Sequence[_WaitingJob]) -> list[Any]:
+def run_alone(connection: Connection, batch: Sequence[_WaitingJob], dialect: Dialect = SQLITE) -> list[Any]:
     """Return the outcome of one job outside of any transaction; raise StoreUnavailable if the database fails."""
     try:
         return [waiting.job(connection) for waiting in batch]
-    except sqlite3.Error as error:
-        raise StoreUnavailable(f"the database failed: {error}") from error
+    except dialect.error as error:
+        raise StoreUnavailable(f"the database failed: {dialect.describe(error)}") from error
 
 
-def _run_job(connection: Connection, job: Job) -> Any:
+def _run_job(connection: Connection, job: Job, dialect: Dialect) -> Any:
     connection.execute("SAVEPOINT job")
     try:
         outcome = job(connection)
     except Exception as error:
-        if isinstance(error, sqlite3.Error) and not isinstance(error, _OF_THE_JOB):
+        if isinstance(error, dialect.error) and not dialect.is_of_the_job(error):
             raise
         outcome = Failure()
         connection.execute("ROLLBACK TO job")

@@ -36,3 +36,7 @@ class StoreFull(StoreError):
 
 class StoreUnavailable(StoreError):
     """The store cannot work now: it is closed, overloaded, locked by another process, or its disk is full."""
+
+
+class StaleEpoch(StoreUnavailable):
+    """A write was refused, because another gateway has become the owner of what it would change."""

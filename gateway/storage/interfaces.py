@@ -1,7 +1,8 @@
 """IStore: the one interface to every store of accounts and their data.
 
 Every method returns a Deferred. One that changes something fires when the change is durable, no matter what happens to
-the process afterwards. Calls take effect in the order in which they were made, and one that fails has changed nothing.
+the process afterwards. Calls about one account, or one service, take effect in the order in which they were made, and
+one that fails has changed nothing.
 All but `has_account`, `keys` and `accounts` fail with NoSuchAccount if there is no such account; all may fail with
 StoreUnavailable.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from twisted.internet.defer import Deferred
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 from gateway.sasl.keys import ScramHash, ScramKeys
 from gateway.storage.records import (
@@ -113,3 +114,12 @@ class IStore(Interface):
 
     def close() -> Deferred[None]:
         """Finish all requests, and close; later calls fail with StoreUnavailable."""
+
+
+class IWatchedStore(Interface):
+    """A store that may fail, because it depends on a disk or on a server."""
+
+    fault = Attribute("The StoreFault of the database, as it was last seen; None while it works.")
+
+    def look() -> Deferred[None]:
+        """Find out whether the database works, by a write that changes nothing; `fault` has the answer."""

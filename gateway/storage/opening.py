@@ -14,12 +14,15 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 from gateway.storage.files import UnusableFile, open_file
+from gateway.storage.interfaces import IStore
 from gateway.storage.memory import MemoryStore
 from gateway.storage.records import StoreLimits
 from gateway.storage.sqlite import SqliteStore
+from gateway.storage.urls import is_postgresql, shown
 from gateway.xmpp.errors import ConfigError
 
 KEY = "storage.url"
+HOW_TO_WRITE = 'write "sqlite:FILE", with FILE relative to the state folder, or "postgresql://USER@HOST/DATABASE"'
 
 
 def make_token() -> str:
@@ -34,17 +37,20 @@ def open_store(
     *,
     limits: StoreLimits = StoreLimits(),
     token: Callable[[], str] = make_token,
-) -> SqliteStore | MemoryStore:
-    """Open the store that `url` names: `sqlite:FILE`, relative to the state folder, or `memory:`.
+) -> IStore:
+    """Open the store that `url` names: `sqlite:FILE`, relative to the state folder, `memory:`, or `postgresql://...`.
 
     Without a reactor everything is done in the caller's thread and every Deferred has fired; this is for commands.
-    Raises ConfigError with the problem in plain words.
+    Raises ConfigError with the problem in plain words. A server that is away is no error here: the store connects when
+    it is first used, and again whenever that is needed.
     """
+    if is_postgresql(url):
+        return _open_on_server(url, reactor, limits, token)
     scheme, colon, rest = url.partition(":")
     if scheme == "memory" and colon and not rest:
         return MemoryStore(token=token, limits=limits)
     if scheme != "sqlite" or not rest:
-        raise ConfigError(KEY, f'"{url}" is not a store: write "sqlite:FILE", with FILE relative to the state folder')
+        raise ConfigError(KEY, f'"{shown(url)}" is not a store: {HOW_TO_WRITE}')
     try:
         connection = open_file(state / rest)
     except UnusableFile as error:
@@ -53,6 +59,25 @@ def open_store(
         return SqliteStore(connection, run=execute, token=token, limits=limits)
     worker = Worker(reactor)
     return SqliteStore(connection, run=worker.run, stop=worker.stop, token=token, limits=limits)
+
+
+def _open_on_server(
+    url: str, reactor: IReactorFromThreads | None, limits: StoreLimits, token: Callable[[], str]
+) -> IStore:
+    # Only who asks for a server needs psycopg.
+    from gateway.storage.postgresql.driver import BadTarget, target
+    from gateway.storage.postgresql.store import SESSIONS, PostgresqlStore
+
+    try:
+        server = target(url)
+    except BadTarget as error:
+        raise ConfigError(KEY, str(error)) from error
+    if reactor is None:
+        return PostgresqlStore(server, runners=[(execute, lambda: None)], token=token, limits=limits, patience=0)
+    workers = [Worker(reactor, f"storage-{number}") for number in range(SESSIONS)]
+    return PostgresqlStore(
+        server, runners=[(worker.run, worker.stop) for worker in workers], token=token, limits=limits
+    )
 
 
 class Worker:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from sqlite3 import Connection
 
+from gateway.storage.dialects import Connection
 from gateway.storage.errors import NoSuchAccount
 from gateway.storage.records import (
     Relation,

@@ -18,7 +18,7 @@ from gateway.storage import rosters, statements
 from gateway.storage.commits import CommitQueue, Runner
 from gateway.storage.errors import StoreUnavailable
 from gateway.storage.health import StoreFault
-from gateway.storage.interfaces import IStore
+from gateway.storage.interfaces import IStore, IWatchedStore
 from gateway.storage.records import (
     OfflineMessage,
     Relation,
@@ -30,7 +30,7 @@ from gateway.storage.records import (
 )
 
 
-@implementer(IStore)
+@implementer(IStore, IWatchedStore)
 class SqliteStore:
     """IStore over a connection; `token` returns an unpredictable string.
 

@@ -6,9 +6,9 @@ Each runs inside the caller's transaction, and the caller undoes it when it rais
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from sqlite3 import Connection, IntegrityError
 
 from gateway.sasl.keys import ScramHash, ScramKeys
+from gateway.storage.dialects import Connection
 from gateway.storage.errors import AccountExists, NoSuchAccount
 from gateway.storage.records import OfflineMessage, StoreLimits, check_limit
 
@@ -34,11 +34,12 @@ def count_rows(db: Connection, table: str, row: int) -> int:
 
 def add_account(db: Connection, account: str, keys: Collection[ScramKeys], epoch: str) -> None:
     """IStore.add_account."""
-    try:
-        db.execute("INSERT INTO accounts (address, epoch) VALUES (?, ?)", (account, epoch))
-    except IntegrityError as error:
-        raise AccountExists(account) from error
-    _insert_keys(db, find_account(db, account), keys)
+    added = db.execute(
+        "INSERT INTO accounts (address, epoch) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING id", (account, epoch)
+    ).fetchone()
+    if added is None:
+        raise AccountExists(account)
+    _insert_keys(db, added[0], keys)
 
 
 def delete_account(db: Connection, account: str) -> None:
@@ -78,12 +79,15 @@ def set_keys(db: Connection, account: str, keys: Collection[ScramKeys]) -> None:
 def add_offline(db: Connection, account: str, stanza: bytes, limits: StoreLimits) -> int:
     """IStore.add_offline."""
     row = find_account(db, account)
-    count, size = db.execute("SELECT count(*), total(bytes) FROM offline WHERE account = ?", (row,)).fetchone()
+    count, size = db.execute(
+        "SELECT count(*), coalesce(sum(bytes), 0) FROM offline WHERE account = ?", (row,)
+    ).fetchone()
     check_limit("offline messages", count + 1, limits.offline_messages)
     check_limit("bytes of offline messages", int(size) + len(stanza), limits.offline_bytes)
-    added = db.execute("INSERT INTO offline (account, bytes, stanza) VALUES (?, ?, ?)", (row, len(stanza), stanza))
-    assert added.lastrowid is not None
-    return added.lastrowid
+    added = db.execute(
+        "INSERT INTO offline (account, bytes, stanza) VALUES (?, ?, ?) RETURNING id", (row, len(stanza), stanza)
+    )
+    return int(added.fetchone()[0])
 
 
 def offline(db: Connection, account: str, after: int, limit: int) -> tuple[OfflineMessage, ...]:
@@ -110,7 +114,9 @@ def blocked(db: Connection, account: str) -> frozenset[str]:
 def block(db: Connection, account: str, addresses: Collection[str], limits: StoreLimits) -> None:
     """IStore.block."""
     row = find_account(db, account)
-    db.executemany("INSERT OR IGNORE INTO blocked VALUES (?, ?)", ((row, address) for address in addresses))
+    db.executemany(
+        "INSERT INTO blocked VALUES (?, ?) ON CONFLICT DO NOTHING", ((row, address) for address in addresses)
+    )
     check_limit("blocked addresses", count_rows(db, "blocked", row), limits.blocked)
 
 
@@ -166,9 +172,13 @@ def values(db: Connection, service: str, prefix: str) -> dict[str, bytes]:
 
 
 def _insert_keys(db: Connection, row: int, keys: Collection[ScramKeys]) -> None:
+    by_hash = {key.hash: key for key in keys}
     db.executemany(
-        "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?)",
-        ((row, str(key.hash), key.salt, key.iterations, key.stored_key, key.server_key) for key in keys),
+        "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            (row, str(each.hash), each.salt, each.iterations, each.stored_key, each.server_key)
+            for each in by_hash.values()
+        ),
     )
 
 

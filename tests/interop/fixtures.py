@@ -21,6 +21,7 @@ from tests.interop.clients import PASSWORD
 from tests.interop.peers import Ejabberd, Gateway, NotInstalledError, Peer, Prosody
 from tests.interop.validator import Validator
 from tests.interop.world import World
+from tests.support.postgresql import Postgresql
 
 LOG_TAIL = 10000
 TEST_SECONDS = 180  # of a busy machine
@@ -154,7 +155,15 @@ class Starter:
         return server
 
 
-def require_installed(kind: type[Peer] | type[Validator]) -> None:
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """A PostgreSQL server, whose schemas the tests of this session share; see tests/support/postgresql.py."""
+    require_installed(Postgresql)
+    with Postgresql() as server:
+        yield server
+
+
+def require_installed(kind: type[Peer] | type[Validator] | type[Postgresql]) -> None:
     """Skip the test where a program is missing, or fail it where none may be."""
     try:
         kind.check_installed()

@@ -15,6 +15,8 @@ packages="prosody lua-unbound ejabberd unbound libnss-wrapper chromium chromium-
 packages="$packages prometheus"
 # groff checks the manual pages, zsh its completion, logrotate rotates a log.
 packages="$packages groff zsh logrotate"
+# postgresql keeps accounts and the outbox; tests start servers of their own.
+packages="$packages postgresql"
 command -v npm >/dev/null || packages="$packages nodejs npm"
 
 missing=""
@@ -36,6 +38,12 @@ if [ ! -e "$policy" ]; then
     trap 'exit 130' INT TERM
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
+fi
+
+# Nobody needs the cluster that Debian makes when PostgreSQL is installed first.
+if [ ! -e /etc/postgresql-common ]; then
+    mkdir -p /etc/postgresql-common/createcluster.d
+    echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.d/none.conf
 fi
 
 export DEBIAN_FRONTEND=noninteractive

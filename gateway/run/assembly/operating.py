@@ -35,8 +35,7 @@ from gateway.run.assembly.federation import Federation
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served
 from gateway.run.assembly.shared import Shared
-from gateway.storage.interfaces import IStore
-from gateway.storage.sqlite import SqliteStore
+from gateway.storage.interfaces import IStore, IWatchedStore
 from gateway.timing.turns import Turns
 
 _STORE_ROUNDS = 6
@@ -139,8 +138,8 @@ def observe(
 
 
 def _look_at(store: IStore | None) -> None:
-    """Have a store in a file find out whether it works; one in memory does."""
-    if isinstance(store, SqliteStore):
+    """Have a store find out whether it works; one in memory does."""
+    if IWatchedStore.providedBy(store):
         store.look()
 
 

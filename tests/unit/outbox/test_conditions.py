@@ -19,10 +19,10 @@ from twisted.internet.task import Clock
 from gateway.outbox import database
 from gateway.outbox.conditions import PAUSES, Condition, Works
 from gateway.outbox.database import KIND, RESERVE_BYTES, Database, condition_of
+from gateway.outbox.durable import IDLE_SECONDS, STEADY_SECONDS, DurableOutbox
 from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.records import OutboxLimits
 from gateway.outbox.sealing import KEY_BYTES, Seal
-from gateway.outbox.sqlite import IDLE_SECONDS, STEADY_SECONDS, SqliteOutbox
 from gateway.storage.files import open_file
 from gateway.xmpp.errors import StanzaCondition
 from tests.unit.outbox.contract import FAR, NOW, OTHER_PAIR, PAIR, lines, now
@@ -40,8 +40,8 @@ class Scene:
         self.damaged: list[int] = []
         self.outbox = self.open(seal)
 
-    def open(self, seal: Seal | None = None) -> SqliteOutbox:
-        outbox = SqliteOutbox(
+    def open(self, seal: Seal | None = None) -> DurableOutbox:
+        outbox = DurableOutbox(
             Database(self.path, seal),
             run=execute,
             clock=self.clock,

@@ -12,9 +12,9 @@ from twisted.internet.defer import execute
 from twisted.internet.task import Clock
 
 from gateway.outbox.database import Database
+from gateway.outbox.durable import DurableOutbox
 from gateway.outbox.memory import MemoryOutbox
 from gateway.outbox.records import Failing, OutboxLimits
-from gateway.outbox.sqlite import SqliteOutbox
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import GatewayError
 from tests.unit.outbox.contract import FAR, FARTHER, OTHER_PAIR, PAIR, now
@@ -63,8 +63,8 @@ def outcome(outbox: Any, method: str, *arguments: Any) -> Any:
         return type(error), str(error)
 
 
-def opened(path: Path) -> SqliteOutbox:
-    outbox = SqliteOutbox(Database(path), run=execute, clock=Clock(), limits=LIMITS)
+def opened(path: Path) -> DurableOutbox:
+    outbox = DurableOutbox(Database(path), run=execute, clock=Clock(), limits=LIMITS)
     outbox.start()
     return outbox
 

@@ -11,32 +11,32 @@ from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 
 from gateway.outbox.database import Database
+from gateway.outbox.durable import DurableOutbox
 from gateway.outbox.opening import open_outbox
 from gateway.outbox.records import OutboxLimits
 from gateway.outbox.sealing import KEY_BYTES, Seal
-from gateway.outbox.sqlite import SqliteOutbox
 from tests.support.reactor import run_in_reactor, running_reactor
 from tests.unit.outbox.contract import OutboxContract
 
 
-class TestSqliteOutbox(OutboxContract):
+class TestDurableOutbox(OutboxContract):
     seal: Seal | None = None
 
     @pytest.fixture(autouse=True)
     def folder(self, tmp_path: Path) -> None:
         self.path = tmp_path / "outbox.db"
 
-    def open(self, limits: OutboxLimits) -> SqliteOutbox:
-        outbox = SqliteOutbox(Database(self.path, self.seal), run=execute, clock=Clock(), limits=limits)
+    def open(self, limits: OutboxLimits) -> DurableOutbox:
+        outbox = DurableOutbox(Database(self.path, self.seal), run=execute, clock=Clock(), limits=limits)
         outbox.start()
         return outbox
 
 
-class TestSealedSqliteOutbox(TestSqliteOutbox):
+class TestSealedDurableOutbox(TestDurableOutbox):
     seal = Seal(b"k" * KEY_BYTES)
 
 
-class TestSqliteOutboxInItsThread(OutboxContract):
+class TestDurableOutboxInItsThread(OutboxContract):
     @pytest.fixture(autouse=True)
     def folder(self, tmp_path: Path) -> None:
         self.state = tmp_path

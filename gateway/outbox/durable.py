@@ -1,15 +1,15 @@
-"""An outbox in one SQLite file: IOutbox over a queue of transactions.
+"""An outbox in a database, a file or on a server: IOutbox over a queue of transactions.
 
 What is put, settled and removed while one transaction is being written goes into the next one together, as one job: so
 a stanza costs less the more there are. All else is a job of its own, behind what was asked for before.
 
-The life of the file:
+The life of the database:
 
     READY      a transaction failed, the connection may go on (disk full, locked)   -> that condition: nothing is taken
                a transaction failed, it may not (I/O error, damaged ...)            -> that condition, and it is closed
-    not READY  after a pause: the file is looked at, or reopened                 -> READY, or the condition found
+    not READY  after a pause: the database is looked at, or reopened             -> READY, or the condition found
 
-Settlements and removals made while the file could not be written are carried out when it can be.
+Settlements and removals made while the database could not be written are carried out when it can be.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from itertools import count
-from sqlite3 import Connection
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -28,7 +27,7 @@ from zope.interface import implementer
 from gateway.outbox import statements
 from gateway.outbox.chunks import Packer, size_of
 from gateway.outbox.conditions import PAUSES, Condition, Works
-from gateway.outbox.database import Database, Opened, condition_of
+from gateway.outbox.databases import IOutboxDatabase, Opened
 from gateway.outbox.errors import OutboxError, OutboxUnavailable
 from gateway.outbox.interfaces import IOutbox
 from gateway.outbox.records import (
@@ -45,6 +44,7 @@ from gateway.outbox.records import (
 from gateway.outbox.statements import Gone, Work
 from gateway.outbox.tallies import Tallies, Tally
 from gateway.storage.commits import CommitQueue, Runner
+from gateway.storage.dialects import Connection
 from gateway.storage.errors import StoreUnavailable
 from gateway.xmpp.addresses import Domain, DomainPair
 
@@ -77,12 +77,12 @@ class _Gathered:
 
 
 @implementer(IOutbox)
-class SqliteOutbox:
-    """IOutbox over a file."""
+class DurableOutbox:
+    """IOutbox over a database."""
 
     def __init__(
         self,
-        database: Database,
+        database: IOutboxDatabase,
         *,
         run: Runner,
         clock: IReactorTime,
@@ -414,7 +414,7 @@ class SqliteOutbox:
             failure.raiseException()  # a bug of our own
         if error.__cause__ is None:  # the queue is full, or it was closed meanwhile
             return OutboxUnavailable(Condition.BUSY if self.condition.is_ready else self.condition, str(error))
-        return OutboxUnavailable(*condition_of(error))
+        return OutboxUnavailable(*self._database.condition_of(error))
 
     def _unavailable(self) -> OutboxUnavailable:
         return OutboxUnavailable(self.condition, self._detail)
@@ -426,7 +426,13 @@ class SqliteOutbox:
         if self._closed is not None:
             opened.connection.close()
             return
-        self._queue = CommitQueue(opened.connection, self._run, starting=self._transaction_starts, goes_on=self._broke)
+        self._queue = CommitQueue(
+            opened.connection,
+            self._run,
+            dialect=self._database.dialect,
+            starting=self._transaction_starts,
+            goes_on=self._broke,
+        )
         self._not_kept.clear()
         self._last_sequence = max(self._last_sequence, opened.last_sequence, next(self._sequence) - 1)
         self._sequence = count(self._last_sequence + 1)
@@ -455,7 +461,7 @@ class SqliteOutbox:
 
     def _broke(self, error: StoreUnavailable) -> bool:
         """Record that a transaction failed; return whether the connection may be used again."""
-        condition, detail = condition_of(error)
+        condition, detail = self._database.condition_of(error)
         was_full = self.condition is Condition.DISK_FULL
         self._enter(condition, detail)
         if not condition.works:
@@ -510,7 +516,7 @@ class SqliteOutbox:
         if not isinstance(error, StoreUnavailable | OutboxUnavailable):
             failure.raiseException()  # a bug of our own
         if self._closed is None:
-            self._enter(*condition_of(error))
+            self._enter(*self._database.condition_of(error))
 
     # -- tidying -----------------------------------------------------------------------------------------------------
 
