@@ -30,6 +30,7 @@ from gateway.net.tls.contexts import TLSContexts, TLSRules
 from gateway.outbox.database import KIND as OUTBOX
 from gateway.outbox.sealing import load_key
 from gateway.storage.files import ACCOUNTS, FileKind, UnusableFile, glance
+from gateway.storage.urls import is_postgresql, shown
 from gateway.xmpp.errors import ConfigError
 
 SECTIONS = (
@@ -135,6 +136,9 @@ Placed = TypeVar("Placed", StorageSettings, OutboxSettings)
 
 def _placed(reading: Reading, section: str, settings: Placed, state: Path | None, of_kind: FileKind) -> Placed:
     """Return the settings with their file, which is in the state folder unless its path is absolute."""
+    if is_postgresql(settings.url):
+        _check_server(reading, section, settings.url)
+        return settings
     kind, _, name = (settings.url or "memory:").partition(":")
     if kind == "sqlite" and name:
         file = (state or reading.folder) / name
@@ -144,5 +148,17 @@ def _placed(reading: Reading, section: str, settings: Placed, state: Path | None
             reading.wrong((section, "url"), str(error))
         return replace(settings, file=file)
     if (kind, name) != ("memory", ""):
-        reading.wrong((section, "url"), f"{settings.url!r} is neither 'sqlite:FILE' nor 'memory:'")
+        known = "'sqlite:FILE', 'postgresql://USER@HOST/DATABASE' and 'memory:'"
+        reading.wrong((section, "url"), f"{shown(settings.url)!r} is none of {known}")
     return settings
+
+
+def _check_server(reading: Reading, section: str, url: str) -> None:
+    """Check that the URL can be used, and that what is needed for it is installed; the server is not asked."""
+    # Only who asks for a server needs psycopg.
+    from gateway.storage.postgresql.driver import BadTarget, target
+
+    try:
+        target(url)
+    except BadTarget as error:
+        reading.wrong((section, "url"), str(error))

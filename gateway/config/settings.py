@@ -20,6 +20,7 @@ from typing import Any, NewType, TypeVar
 from gateway.config.reading import Mistake
 from gateway.filters.rules import FilterRule
 from gateway.net.dns.system_names import Validating
+from gateway.storage.urls import is_postgresql
 from gateway.xmpp.addresses import Domain
 
 DoorEndpoint = NewType("DoorEndpoint", str)
@@ -71,12 +72,15 @@ class Option:
         return f"{self.at_least:.2f}".rstrip("0").rstrip(".")
 
 
-def option(description: str, default: Any = MISSING, **bounds: Any) -> Any:
-    """Return a field that is a key of the configuration file; without a default, the key is required."""
+def option(description: str, default: Any = MISSING, *, is_shown: bool = True, **bounds: Any) -> Any:
+    """Return a field that is a key of the configuration file; without a default, the key is required.
+
+    One that may have a password in it is not shown by accident: `is_shown` is false.
+    """
     metadata = {"option": Option(description=description, **bounds)}
-    return (
-        field(default_factory=dict, metadata=metadata) if default == {} else field(default=default, metadata=metadata)
-    )
+    if default == {}:
+        return field(default_factory=dict, metadata=metadata, repr=is_shown)
+    return field(default=default, metadata=metadata, repr=is_shown)
 
 
 def options_of(kind: type) -> Iterator[tuple[Field[Any], Option]]:
@@ -440,13 +444,17 @@ class Limits:
 class StorageSettings:
     """`[storage]`: where accounts and their data are kept."""
 
-    url: str = option("sqlite:FILE, relative to the state folder, or memory:", "sqlite:gateway.db")
+    url: str = option(
+        "sqlite:FILE, relative to the state folder; postgresql://USER@HOST/DATABASE, on a server; or memory:",
+        "sqlite:gateway.db",
+        is_shown=False,
+    )
     file: Path | None = None  # only for sqlite
 
     @property
     def in_memory(self) -> bool:
         """Return whether everything is lost when the gateway stops."""
-        return self.file is None
+        return self.file is None and not is_postgresql(self.url)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -468,7 +476,7 @@ class OutboxSettings:
     @property
     def in_memory(self) -> bool:
         """Return whether everything is lost when the gateway stops."""
-        return self.file is None
+        return self.file is None and not is_postgresql(self.url)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,10 @@ backlog.py      the kept stanzas of one pair: put, read, sent, settled, ended
 chunks.py       the stanzas of one flush as one row, and back; their numbers
 tallies.py      how much is kept of each pair and for each sender, and the check of the limits
 memory.py       an outbox that forgets at the end of the process
-sqlite.py       an outbox in one file
+durable.py      an outbox in a database
 statements.py   its SQL
 sealing.py      encryption at rest
-database.py     the file: opening it, the meaning of its errors, the reserve for a full disk
+databases.py    what it needs of its database
+database.py     a file as its database: opening it, the meaning of its errors, the reserve for a full disk
 opening.py      from `[outbox]` to an outbox
 """

@@ -8,7 +8,10 @@ documents.
     sqlite.py       a store in one file
     statements.py   the SQL of accounts, messages, blocking lists and documents
     rosters.py      the SQL of rosters and subscription requests
+    dialects.py     what differs between the databases that run this SQL
     commits.py      many waiting jobs in one transaction, in a thread of its own
     files.py        opening the file: permissions, pragmas, migrations from schema/v*.sql
+    urls.py         the kinds of `url`, and what may be shown of one
     opening.py      from `[storage] url` to a store
+    postgresql/     a store on a PostgreSQL server
 """

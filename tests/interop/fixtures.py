@@ -26,7 +26,7 @@ from tests.support.postgresql import Postgresql
 LOG_TAIL = 10000
 TEST_SECONDS = 180  # of a busy machine
 USERS = ("romeo", "juliet")
-SERVERS = {"world", "peer", "host"}  # who asks for one of these fixtures has servers started
+SERVERS = {"world", "peer", "host", "postgresql"}  # who asks for one of these fixtures has servers started
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

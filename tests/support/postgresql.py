@@ -1,6 +1,7 @@
 """A PostgreSQL server of the tests' own: started once for a worker, with a schema for each test.
 
-    server.url()           a database for one test, with nothing in it
+    server.emptied(NAME)   the URL of a schema with its tables, if it has been used, but no rows: quick
+    server.url()           the URL of a new schema, with nothing in it
     server.restart()       as an operator would
 
 It listens on a socket in a folder of its own, runs as a user without privileges, and needs nothing of the
@@ -28,6 +29,17 @@ from tests.interop.peers.process import STOP_SECONDS, NotInstalledError, Server
 
 PROGRAMS = "/usr/lib/postgresql/*/bin"
 USER = "gateway"
+_EMPTY = """
+DO $$ DECLARE each record; BEGIN
+    FOR each IN SELECT tablename AS name FROM pg_tables
+            WHERE schemaname = '{schema}' AND tablename <> 'xmpp_gateway_schema' LOOP
+        EXECUTE format('DELETE FROM {schema}.%I', each.name);
+    END LOOP;
+    FOR each IN SELECT sequencename AS name FROM pg_sequences WHERE schemaname = '{schema}' LOOP
+        EXECUTE format('ALTER SEQUENCE {schema}.%I RESTART', each.name);
+    END LOOP;
+END $$
+"""
 SECRETIVE = "secretive"  # a user who needs a password
 PASSWORD = "s3cret-of-the-database"
 
@@ -38,10 +50,11 @@ class Postgresql(Server):
     name = "postgresql"
 
     def __init__(self, *settings: str, fsync: bool = False) -> None:
-        """`settings` are given to the server as they are; without fsync it is quick, and survives all but the machine."""
+        """`settings` are given to the server; without fsync it is quick, and survives all but the machine."""
         super().__init__("local", Path(tempfile.mkdtemp(prefix="xg-pg-")))
         self._settings = (*settings, f"fsync={'on' if fsync else 'off'}")
         self._numbers = count(1)
+        self._admin: psycopg.Connection[Any] | None = None
 
     @classmethod
     def check_installed(cls) -> None:
@@ -88,6 +101,7 @@ class Postgresql(Server):
         """Stop as `systemctl stop` does: sessions are ended, and nothing that was committed is lost."""
         if self._process is None:
             return 0
+        self._forget_admin()
         self._process.send_signal(signal.SIGINT)
         try:
             return self._process.wait(timeout)
@@ -96,6 +110,7 @@ class Postgresql(Server):
 
     def kill(self) -> None:
         """End the server at once; its children notice."""
+        self._forget_admin()
         super().kill()
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
@@ -104,6 +119,13 @@ class Postgresql(Server):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # -- what tests ask for -------------------------------------------------------------------------------------------
+
+    def emptied(self, name: str) -> str:
+        """The URL of a schema that tests share one after the other: its tables stay, and their rows go."""
+        with self.admin() as admin:
+            admin.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
+            admin.execute(_EMPTY.format(schema=name))
+        return self.url_of(name)
 
     def url(self) -> str:
         """The URL of a schema that is empty, and no other test's."""
@@ -120,8 +142,13 @@ class Postgresql(Server):
     @contextmanager
     def admin(self, url: str = "") -> Iterator[psycopg.Connection[Any]]:
         """A session beside those of the gateway."""
-        with psycopg.connect(url or self._connection(USER), autocommit=True) as connection:
-            yield connection
+        if url:
+            with psycopg.connect(url, autocommit=True) as connection:
+                yield connection
+            return
+        if self._admin is None or self._admin.closed:
+            self._admin = psycopg.connect(self._connection(USER), autocommit=True)
+        yield self._admin
 
     def end_sessions(self) -> int:
         """End every session but one's own, as an administrator would; returns how many there were."""
@@ -131,6 +158,11 @@ class Postgresql(Server):
                 " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
             ).fetchall()
         return len(rows)
+
+    def _forget_admin(self) -> None:
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
 
     @property
     def _data(self) -> Path:
@@ -151,5 +183,3 @@ def _program(name: str) -> str:
     if not found:
         raise NotInstalledError("postgresql is not installed: see tests/interop/install.sh")
     return max(found, key=lambda path: int(Path(path).parts[-3]))
-
-

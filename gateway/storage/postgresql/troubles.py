@@ -1,4 +1,4 @@
-"""Errors of a PostgreSQL server, and what they mean for the gateway: a table by SQLSTATE (PostgreSQL manual, appendix A)."""
+"""Errors of a PostgreSQL server, and what they mean for the gateway: a table by SQLSTATE (its manual, appendix A)."""
 
 from __future__ import annotations
 

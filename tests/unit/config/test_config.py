@@ -126,9 +126,21 @@ MISTAKES = [
     Case("gateway.state", "is empty", "[gateway]\nstate = ''"),
     Case("gateway.state", "ca.pem is not a folder", "[gateway]\nstate = 'ca.pem'"),
     Case("gateway.state", "is needed: folder for secrets", "[gateway]"),
-    Case("storage.url", "neither 'sqlite:FILE' nor 'memory:'", "[storage]\nurl = 'postgres:gateway'"),
-    Case("storage.url", "neither 'sqlite:FILE' nor 'memory:'", "[storage]\nurl = 'sqlite:'"),
-    Case("outbox.url", "neither 'sqlite:FILE' nor 'memory:'", "[outbox]\nurl = 'outbox.db'"),
+    Case(
+        "storage.url",
+        "none of 'sqlite:FILE', 'postgresql://USER@HOST/DATABASE' and 'memory:'",
+        "[storage]\nurl = 'postgres:gateway'",
+    ),
+    Case(
+        "storage.url",
+        "none of 'sqlite:FILE', 'postgresql://USER@HOST/DATABASE' and 'memory:'",
+        "[storage]\nurl = 'sqlite:'",
+    ),
+    Case(
+        "outbox.url",
+        "none of 'sqlite:FILE', 'postgresql://USER@HOST/DATABASE' and 'memory:'",
+        "[outbox]\nurl = 'outbox.db'",
+    ),
     Case("outbox.url", "is already used by storage.url", "[outbox]\nurl = 'sqlite:gateway.db'"),
     Case("outbox.bytes", "at least 1048576 bytes", "[outbox]\nbytes = 1000"),
     Case("outbox.key_file", "make a key with: (umask 077; head -c 32", "[outbox]\nkey_file = 'outbox.key'"),
@@ -516,6 +528,21 @@ def test_storage(folder: Folder, url: str, in_memory: bool) -> None:
     expected = None if in_memory else folder.path / "state" / url.removeprefix("sqlite:")
     assert storage == StorageSettings(url=url, file=expected)
     assert storage.in_memory is in_memory
+
+
+def test_storage_on_a_server_is_shown_without_its_password(folder: Folder) -> None:
+    url = "postgresql://gateway:s3cret@db.example.com/xmpp"
+    settings = load(folder.complete(f'[storage]\nurl = "{url}"'))
+    assert settings.storage == StorageSettings(url=url)
+    assert not settings.storage.in_memory
+    assert "s3cret" not in repr(settings)
+
+
+def test_url_of_a_server_that_cannot_be_read_is_not_repeated(folder: Folder) -> None:
+    ((key, told),) = mistakes(folder.complete('[storage]\nurl = "postgresql://gateway:s3%cret@db/xmpp"'))
+    assert key == "storage.url"
+    assert "libpq cannot read this URL" in told
+    assert "cret" not in told
 
 
 PEERS: dict[str, dict[str, Any]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from tests.unit.storage.contract import JULIET, SHA_256, StoreContract, now
 class TestPostgresqlStore(StoreContract):
     @pytest.fixture(autouse=True)
     def database(self, postgresql: Postgresql) -> None:
-        self.url = postgresql.url()
+        self.url = postgresql.emptied("accounts")
 
     def open(self, limits: StoreLimits) -> PostgresqlStore:
         numbers = count()
@@ -49,11 +50,9 @@ class TestPostgresqlStore(StoreContract):
 class TestPostgresqlStoreInItsThreads(StoreContract):
     @pytest.fixture(autouse=True)
     def database(self, postgresql: Postgresql) -> None:
-        self.url = postgresql.url()
+        self.url = postgresql.emptied("accounts")
 
     def open(self, limits: StoreLimits) -> Any:
-        from pathlib import Path
-
         return open_store(self.url, Path(), running_reactor(), limits=limits)
 
     def ask(self, method: Callable[..., Deferred[Any]], *args: Any, **kwargs: Any) -> Any:
