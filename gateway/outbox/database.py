@@ -24,7 +24,7 @@ from gateway.outbox.conditions import Condition
 from gateway.outbox.databases import Opened, take_stock
 from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.sealing import Seal, WrongKey
-from gateway.storage.dialects import SQLITE, Connection
+from gateway.storage.dialects import SQLITE, SqlConnection
 from gateway.storage.files import FileKind, ForeignFile, NewerSchema, UnusableFile, open_file
 
 KIND = FileKind(
@@ -130,7 +130,7 @@ class Database:
             connection.close()
             raise OutboxUnavailable(*condition_of(error)) from error
 
-    def look(self, connection: Connection) -> None:
+    def look(self, connection: SqlConnection) -> None:
         """Check, outside of any transaction, that the file can be written again; raise sqlite3.Error if not."""
         self.tidy(connection)
         try:
@@ -143,7 +143,7 @@ class Database:
             self._give_reserve_up()
             raise OutboxUnavailable(Condition.DISK_FULL, "hardly any space is free")
 
-    def _look(self, connection: Connection) -> None:
+    def _look(self, connection: SqlConnection) -> None:
         self._make_reserve()
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -168,16 +168,16 @@ class Database:
     def _give_reserve_up(self) -> None:
         self._reserve.unlink(missing_ok=True)
 
-    def make_room(self, connection: Connection) -> None:
+    def make_room(self, connection: SqlConnection) -> None:
         """Delete the reserve on a full disk, and empty the log, so that kept stanzas can be settled."""
         self._give_reserve_up()
         self.empty_log(connection)
 
-    def empty_log(self, connection: Connection) -> None:
+    def empty_log(self, connection: SqlConnection) -> None:
         """Write the log into the database; afterwards neither contains delivered stanzas."""
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def tidy(self, connection: Connection) -> None:
+    def tidy(self, connection: SqlConnection) -> None:
         """Return free space to the file system, and empty the log."""
         self.empty_log(connection)
         # A step frees a page, and without a result only a script is run to its end.

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gateway.outbox.conditions import Condition
 from gateway.outbox.sealing import Seal
-from gateway.storage.dialects import Connection, Dialect
+from gateway.storage.dialects import Dialect, SqlConnection
 from gateway.xmpp.addresses import Domain, DomainPair
 
 
@@ -26,7 +26,7 @@ class StoredPair:
 class Opened:
     """An open database, and its content."""
 
-    connection: Connection
+    connection: SqlConnection
     pairs: tuple[StoredPair, ...]
     last_sequence: int
     earliest_expiry: float
@@ -54,20 +54,20 @@ class IOutboxDatabase(Protocol):
         that an earlier process has marked as read are settled.
         """
 
-    def look(self, connection: Connection) -> None:
+    def look(self, connection: SqlConnection) -> None:
         """Check, outside of any transaction, that the database can be written again; raise an error if not."""
 
-    def make_room(self, connection: Connection) -> None:
+    def make_room(self, connection: SqlConnection) -> None:
         """Give up what was set aside for a full disk, so that kept stanzas can be settled."""
 
-    def empty_log(self, connection: Connection) -> None:
+    def empty_log(self, connection: SqlConnection) -> None:
         """Leave nothing of delivered stanzas in the log, where there is one."""
 
-    def tidy(self, connection: Connection) -> None:
+    def tidy(self, connection: SqlConnection) -> None:
         """Give free space back, when there is nothing else to do."""
 
 
-def take_stock(connection: Connection) -> Opened:
+def take_stock(connection: SqlConnection) -> Opened:
     """Return an open database with its content."""
     rows = connection.execute(
         "SELECT id, sender, target, coalesce(sum(live), 0), coalesce(sum(bytes), 0)"

@@ -44,7 +44,7 @@ from gateway.outbox.records import (
 from gateway.outbox.statements import Gone, Work
 from gateway.outbox.tallies import Tallies, Tally
 from gateway.storage.commits import CommitQueue, Runner
-from gateway.storage.dialects import Connection
+from gateway.storage.dialects import SqlConnection
 from gateway.storage.errors import StoreUnavailable
 from gateway.xmpp.addresses import Domain, DomainPair
 
@@ -353,7 +353,7 @@ class DurableOutbox:
             self._written, self._not_written, callbackArgs=(gathered,), errbackArgs=(gathered,)
         )
 
-    def _write_gathered(self, connection: Connection, gathered: _Gathered) -> list[Gone]:
+    def _write_gathered(self, connection: SqlConnection, gathered: _Gathered) -> list[Gone]:
         """Write everything that is gathered, in the thread of transactions."""
         tallies = gathered.tallies
         work = Work(

@@ -24,7 +24,7 @@ from gateway.outbox.records import (
     WithheldStanza,
 )
 from gateway.outbox.sealing import Seal, WrongKey
-from gateway.storage.dialects import Connection
+from gateway.storage.dialects import SqlConnection
 from gateway.xmpp.addresses import Domain, DomainPair
 
 _KEY = b"key"
@@ -54,7 +54,7 @@ class Work:
     removed: Collection[int] = ()
 
 
-def write(db: Connection, work: Work, seal: Seal | None) -> list[Gone]:
+def write(db: SqlConnection, work: Work, seal: Seal | None) -> list[Gone]:
     """Do IOutbox.put, put_newest, settle, mark_read and remove, for all calls since the last transaction."""
     gone: list[Gone] = []
     if work.pairs:
@@ -79,7 +79,7 @@ def write(db: Connection, work: Work, seal: Seal | None) -> list[Gone]:
 
 
 def page(
-    db: Connection, id: int, after: int, limit: int, limits: OutboxLimits, seal: Seal | None
+    db: SqlConnection, id: int, after: int, limit: int, limits: OutboxLimits, seal: Seal | None
 ) -> tuple[tuple[KeptStanza, ...], list[int]]:
     """Do IOutbox.page; return also the chunks on the way that cannot be read."""
     found: list[KeptStanza] = []
@@ -99,7 +99,7 @@ def page(
     return tuple(found), damaged
 
 
-def _chunks(db: Connection, id: int, first: int) -> Iterator[tuple[Any, ...]]:
+def _chunks(db: SqlConnection, id: int, first: int) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a pair from a sequence number on, and read no more than are wanted."""
     while True:
         rows = db.execute(
@@ -114,7 +114,7 @@ def _chunks(db: Connection, id: int, first: int) -> Iterator[tuple[Any, ...]]:
 
 
 def expired(
-    db: Connection, now: float, limit: int, seal: Seal | None
+    db: SqlConnection, now: float, limit: int, seal: Seal | None
 ) -> tuple[tuple[ExpiredStanza, ...], list[int], float | None]:
     """Do IOutbox.expired; return also unreadable chunks and, if nothing is due, when something will be."""
     found: list[ExpiredStanza] = []
@@ -142,7 +142,7 @@ def expired(
     return (), [], float("inf") if earliest is None else float(earliest)
 
 
-def set_aside(db: Connection, number: int, reason: str, limits: OutboxLimits, seal: Seal | None) -> list[Gone]:
+def set_aside(db: SqlConnection, number: int, reason: str, limits: OutboxLimits, seal: Seal | None) -> list[Gone]:
     """IOutbox.set_aside."""
     sequence, place = chunk_of(number)
     row = db.execute(
@@ -161,7 +161,7 @@ def set_aside(db: Connection, number: int, reason: str, limits: OutboxLimits, se
     return _mark(db, sequence, 1 << place)
 
 
-def set_damaged_aside(db: Connection, sequences: Iterable[int], limits: OutboxLimits) -> list[Gone]:
+def set_damaged_aside(db: SqlConnection, sequences: Iterable[int], limits: OutboxLimits) -> list[Gone]:
     """Take unreadable chunks out of their queues, with their content unchanged."""
     gone = []
     for sequence in sequences:
@@ -177,7 +177,7 @@ def set_damaged_aside(db: Connection, sequences: Iterable[int], limits: OutboxLi
     return gone
 
 
-def aside(db: Connection, domain: Domain | None, seal: Seal | None) -> tuple[AsideStanza, ...]:
+def aside(db: SqlConnection, domain: Domain | None, seal: Seal | None) -> tuple[AsideStanza, ...]:
     """IOutbox.aside."""
     rows = db.execute("SELECT number, sender, target, accepted, sealed, reason, content FROM aside ORDER BY number")
     return tuple(
@@ -194,7 +194,7 @@ def aside(db: Connection, domain: Domain | None, seal: Seal | None) -> tuple[Asi
 
 
 def withhold(
-    db: Connection,
+    db: SqlConnection,
     pair: DomainPair,
     raw: bytes,
     times: tuple[float, float],
@@ -222,24 +222,24 @@ def withhold(
 _WITHHELD = "number, sender, target, accepted, expires, rule, sealed, content"
 
 
-def withheld(db: Connection, seal: Seal | None) -> tuple[WithheldStanza, ...]:
+def withheld(db: SqlConnection, seal: Seal | None) -> tuple[WithheldStanza, ...]:
     """IOutbox.withheld."""
     rows = db.execute(f"SELECT {_WITHHELD} FROM withheld ORDER BY number")
     return tuple(_withheld_stanza(row, seal) for row in rows)
 
 
-def take_withheld(db: Connection, number: int, seal: Seal | None) -> WithheldStanza | None:
+def take_withheld(db: SqlConnection, number: int, seal: Seal | None) -> WithheldStanza | None:
     """IOutbox.take_withheld."""
     row = db.execute(f"DELETE FROM withheld WHERE number = ? RETURNING {_WITHHELD}", (number,)).fetchone()
     return None if row is None else _withheld_stanza(row, seal)
 
 
-def expire_withheld(db: Connection, now: float) -> int:
+def expire_withheld(db: SqlConnection, now: float) -> int:
     """IOutbox.expire_withheld."""
     return db.execute("DELETE FROM withheld WHERE expires <= ?", (now,)).rowcount
 
 
-def set_held(db: Connection, domain: Domain, held: bool) -> None:
+def set_held(db: SqlConnection, domain: Domain, held: bool) -> None:
     """IOutbox.hold and release."""
     db.execute(
         "INSERT INTO domain (name, held) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET held = excluded.held",
@@ -248,18 +248,18 @@ def set_held(db: Connection, domain: Domain, held: bool) -> None:
     _forget_usual(db, domain)
 
 
-def held(db: Connection) -> frozenset[Domain]:
+def held(db: SqlConnection) -> frozenset[Domain]:
     """IOutbox.held."""
     return frozenset(Domain(name) for (name,) in db.execute("SELECT name FROM domain WHERE held"))
 
 
-def oldest(db: Connection) -> float | None:
+def oldest(db: SqlConnection) -> float | None:
     """IOutbox.oldest."""
     row = db.execute("SELECT accepted FROM chunk ORDER BY sequence LIMIT 1").fetchone()
     return row[0] if row is not None else None
 
 
-def drop(db: Connection, domain: Domain) -> tuple[int, list[Gone]]:
+def drop(db: SqlConnection, domain: Domain) -> tuple[int, list[Gone]]:
     """Do IOutbox.drop; return how many stanzas were set aside, and what waited."""
     rows = db.execute(
         "DELETE FROM chunk WHERE pair IN (SELECT id FROM pair WHERE target = ?) RETURNING pair, live, bytes", (domain,)
@@ -268,7 +268,7 @@ def drop(db: Connection, domain: Domain) -> tuple[int, list[Gone]]:
     return db.execute("DELETE FROM aside WHERE target = ?", (domain,)).rowcount, gone
 
 
-def summary(db: Connection, now: float) -> tuple[DomainSummary, ...]:
+def summary(db: SqlConnection, now: float) -> tuple[DomainSummary, ...]:
     """IOutbox.summary."""
     held = {name for (name,) in db.execute("SELECT name FROM domain WHERE held")}
     found: dict[str, DomainSummary] = {}
@@ -296,12 +296,12 @@ def summary(db: Connection, now: float) -> tuple[DomainSummary, ...]:
     return tuple(sorted(found.values(), key=lambda each: (-each.stanzas, each.domain)))
 
 
-def pairs(db: Connection) -> tuple[PairState, ...]:
+def pairs(db: SqlConnection) -> tuple[PairState, ...]:
     """IOutbox.pairs."""
     return tuple(sorted(_pairs(db), key=lambda each: (each.oldest, each.pair)))
 
 
-def state(db: Connection, domain: Domain) -> DomainState:
+def state(db: SqlConnection, domain: Domain) -> DomainState:
     """IOutbox.state."""
     row = db.execute(
         "SELECT held, failures, failing_since, definite_since, verdict, reason FROM domain WHERE name = ?", (domain,)
@@ -317,7 +317,7 @@ def state(db: Connection, domain: Domain) -> DomainState:
     )
 
 
-def remember(db: Connection, domain: Domain, failing: Failing | None) -> None:
+def remember(db: SqlConnection, domain: Domain, failing: Failing | None) -> None:
     """IOutbox.remember."""
     values: tuple[Any, ...] = (0, None, None, "", "")
     if failing is not None:
@@ -331,7 +331,7 @@ def remember(db: Connection, domain: Domain, failing: Failing | None) -> None:
     _forget_usual(db, domain)
 
 
-def check_key(db: Connection, seal: Seal | None) -> None:
+def check_key(db: SqlConnection, seal: Seal | None) -> None:
     """Check that the sealed rows can be opened; raise WrongKey if not. If nothing is sealed, any key will do."""
     row = db.execute("SELECT value FROM about WHERE name = 'key'").fetchone()
     if row is not None:
@@ -345,19 +345,19 @@ def check_key(db: Connection, seal: Seal | None) -> None:
         db.execute("INSERT INTO about VALUES ('key', ?)", (seal.close(_KEY, _KEY),))
 
 
-def forget_chunks(db: Connection, sequences: Iterable[int]) -> None:
+def forget_chunks(db: SqlConnection, sequences: Iterable[int]) -> None:
     """Delete chunks that were reported as not kept."""
     db.executemany("DELETE FROM chunk WHERE sequence = ?", ((sequence,) for sequence in sequences))
 
 
-def settle_read(db: Connection) -> None:
+def settle_read(db: SqlConnection) -> None:
     """Settle what an earlier process knew to have been read by the other servers."""
     for id, upto in db.execute("SELECT id, read_upto FROM pair WHERE read_upto > 0").fetchall():
         _settle(db, id, upto)
     db.execute("UPDATE pair SET read_upto = 0 WHERE read_upto > 0")
 
 
-def forget_pairs(db: Connection, ids: Iterable[int]) -> None:
+def forget_pairs(db: SqlConnection, ids: Iterable[int]) -> None:
     """Delete the rows of pairs of which nothing is kept."""
     db.executemany("DELETE FROM pair WHERE id = ?", ((id,) for id in ids))
 
@@ -431,7 +431,7 @@ def _withheld_stanza(row: tuple[Any, ...], seal: Seal | None) -> WithheldStanza:
     return WithheldStanza(number=number, pair=pair, raw=raw, accepted=accepted, expires=expires, rule=rule)
 
 
-def _settle(db: Connection, id: int, upto: int) -> list[Gone]:
+def _settle(db: SqlConnection, id: int, upto: int) -> list[Gone]:
     sequence, place = chunk_of(upto)
     rows = db.execute(
         "DELETE FROM chunk WHERE pair = ? AND sequence <= ? AND (sequence < ? OR count <= ?)"
@@ -444,7 +444,7 @@ def _settle(db: Connection, id: int, upto: int) -> list[Gone]:
     return gone
 
 
-def _mark(db: Connection, sequence: int, bits: int, of_pair: int | None = None) -> list[Gone]:
+def _mark(db: SqlConnection, sequence: int, bits: int, of_pair: int | None = None) -> list[Gone]:
     """Record the end of some stanzas of a chunk, and delete the chunk when all have had theirs."""
     row = db.execute("SELECT pair, count, live, done, bytes FROM chunk WHERE sequence = ?", (sequence,)).fetchone()
     if row is None or of_pair not in (None, row[0]):
@@ -459,7 +459,7 @@ def _mark(db: Connection, sequence: int, bits: int, of_pair: int | None = None) 
     return [Gone(id, live, size)]
 
 
-def _add_aside(db: Connection, row: tuple[Any, ...], limits: OutboxLimits) -> None:
+def _add_aside(db: SqlConnection, row: tuple[Any, ...], limits: OutboxLimits) -> None:
     db.execute("DELETE FROM aside WHERE number = ?", row[:1])
     db.execute("INSERT INTO aside VALUES (?, ?, ?, ?, ?, ?, ?)", row)
     db.execute(
@@ -468,11 +468,11 @@ def _add_aside(db: Connection, row: tuple[Any, ...], limits: OutboxLimits) -> No
     )
 
 
-def _forget_usual(db: Connection, domain: Domain) -> None:
+def _forget_usual(db: SqlConnection, domain: Domain) -> None:
     db.execute("DELETE FROM domain WHERE name = ? AND NOT held AND failures = 0", (domain,))
 
 
-def _pairs(db: Connection, domain: Domain | None = None) -> list[PairState]:
+def _pairs(db: SqlConnection, domain: Domain | None = None) -> list[PairState]:
     which = "" if domain is None else " WHERE target = ?"
     rows = db.execute(
         "SELECT sender, target, sum(live), sum(bytes), min(accepted) FROM pair JOIN chunk ON chunk.pair = pair.id"

@@ -19,14 +19,14 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
-from gateway.storage.dialects import SQLITE, Connection, Dialect
+from gateway.storage.dialects import SQLITE, Dialect, SqlConnection
 from gateway.storage.errors import StoreUnavailable
 from gateway.storage.health import StoreFault
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
-Job: TypeAlias = Callable[[Connection], Any]
+Job: TypeAlias = Callable[[SqlConnection], Any]
 # Runs a function where waiting for the disk delays nobody, and returns its result.
 Runner: TypeAlias = Callable[[Callable[[], Any]], Deferred[Any]]
 
@@ -49,7 +49,7 @@ class CommitQueue:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: SqlConnection,
         run: Runner,
         *,
         dialect: Dialect = SQLITE,
@@ -70,11 +70,11 @@ class CommitQueue:
         self._closed: Deferred[None] | None = None
         self.fault: StoreFault | None = None  # of the last transaction
 
-    def read(self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+    def read(self, job: Callable[Concatenate[SqlConnection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Run a job that changes nothing."""
         return self._add(lambda connection: job(connection, *args, **kwargs), writes=False)
 
-    def write(self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+    def write(self, job: Callable[Concatenate[SqlConnection, P], T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Run a job that changes something; the Deferred fires when the change will survive a crash."""
         return self._add(lambda connection: job(connection, *args, **kwargs), writes=True)
 
@@ -134,7 +134,7 @@ class CommitQueue:
         self._start()
 
 
-def run_transaction(connection: Connection, batch: Sequence[_WaitingJob], dialect: Dialect = SQLITE) -> list[Any]:
+def run_transaction(connection: SqlConnection, batch: Sequence[_WaitingJob], dialect: Dialect = SQLITE) -> list[Any]:
     """Return the outcome of each job, a result or a Failure, all committed; raise StoreUnavailable if none is."""
     while True:
         try:
@@ -149,7 +149,7 @@ def run_transaction(connection: Connection, batch: Sequence[_WaitingJob], dialec
                 raise StoreUnavailable(f"the database failed: {dialect.describe(error)}") from error
 
 
-def run_alone(connection: Connection, batch: Sequence[_WaitingJob], dialect: Dialect = SQLITE) -> list[Any]:
+def run_alone(connection: SqlConnection, batch: Sequence[_WaitingJob], dialect: Dialect = SQLITE) -> list[Any]:
     """Return the outcome of one job outside of any transaction; raise StoreUnavailable if the database fails."""
     try:
         return [waiting.job(connection) for waiting in batch]
@@ -157,7 +157,7 @@ def run_alone(connection: Connection, batch: Sequence[_WaitingJob], dialect: Dia
         raise StoreUnavailable(f"the database failed: {dialect.describe(error)}") from error
 
 
-def _run_job(connection: Connection, job: Job, dialect: Dialect) -> Any:
+def _run_job(connection: SqlConnection, job: Job, dialect: Dialect) -> Any:
     connection.execute("SAVEPOINT job")
     try:
         outcome = job(connection)

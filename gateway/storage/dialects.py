@@ -30,7 +30,7 @@ class Rows(Protocol):
         """Return the remaining rows."""
 
 
-class Connection(Protocol):
+class SqlConnection(Protocol):
     """A connection to a database, used by one thread at a time."""
 
     def execute(self, statement: str, arguments: Any = ..., /) -> Rows:
@@ -50,19 +50,19 @@ class Dialect(Protocol):
     def error(self) -> type[Exception]:
         """What all errors of its connections are."""
 
-    def begin(self, connection: Connection, *, writes: bool) -> None:
+    def begin(self, connection: SqlConnection, *, writes: bool) -> None:
         """Begin a transaction."""
 
-    def commit(self, connection: Connection) -> None:
+    def commit(self, connection: SqlConnection) -> None:
         """End the transaction; what it wrote survives a crash from now on."""
 
-    def roll_back(self, connection: Connection) -> None:
+    def roll_back(self, connection: SqlConnection) -> None:
         """Undo the transaction, if there still is one."""
 
     def is_of_the_job(self, error: Exception) -> bool:
         """Return whether an error concerns one job alone; any other is the database's: away, full, locked, damaged."""
 
-    def tries_again(self, connection: Connection, error: Exception) -> bool:
+    def tries_again(self, connection: SqlConnection, error: Exception) -> bool:
         """Return whether a transaction that failed and was undone is worth another attempt; this may wait for one."""
 
     def describe(self, error: Exception) -> str:
@@ -77,13 +77,13 @@ class SqliteDialect:
 
     error: type[Exception] = sqlite3.Error
 
-    def begin(self, connection: Connection, *, writes: bool) -> None:
+    def begin(self, connection: SqlConnection, *, writes: bool) -> None:
         connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
-    def commit(self, connection: Connection) -> None:
+    def commit(self, connection: SqlConnection) -> None:
         connection.execute("COMMIT")
 
-    def roll_back(self, connection: Connection) -> None:
+    def roll_back(self, connection: SqlConnection) -> None:
         connection.execute("ROLLBACK")
 
     def is_of_the_job(self, error: Exception) -> bool:
@@ -92,7 +92,7 @@ class SqliteDialect:
             sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.InterfaceError | sqlite3.DataError,
         )
 
-    def tries_again(self, connection: Connection, error: Exception) -> bool:
+    def tries_again(self, connection: SqlConnection, error: Exception) -> bool:
         return False
 
     def describe(self, error: Exception) -> str:

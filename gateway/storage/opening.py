@@ -65,13 +65,14 @@ def _open_on_server(
     url: str, reactor: IReactorFromThreads | None, limits: StoreLimits, token: Callable[[], str]
 ) -> IStore:
     # Only who asks for a server needs psycopg.
-    from gateway.storage.postgresql.driver import BadTarget, target
-    from gateway.storage.postgresql.store import SESSIONS, PostgresqlStore
+    from gateway.storage.postgresql.driver import BadURL, database_of
 
     try:
-        server = target(url)
-    except BadTarget as error:
+        server = database_of(url)
+    except BadURL as error:
         raise ConfigError(KEY, str(error)) from error
+    from gateway.storage.postgresql.store import SESSIONS, PostgresqlStore
+
     if reactor is None:
         return PostgresqlStore(server, runners=[(execute, lambda: None)], token=token, limits=limits, patience=0)
     workers = [Worker(reactor, f"storage-{number}") for number in range(SESSIONS)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from gateway.storage.dialects import Connection
+from gateway.storage.dialects import SqlConnection
 from gateway.storage.errors import NoSuchAccount
 from gateway.storage.records import (
     Relation,
@@ -31,14 +31,14 @@ from gateway.storage.statements import count_rows, find_account
 _ITEM = "contact, name, groups, subscription, ask, approved"
 
 
-def roster(db: Connection, account: str) -> Roster:
+def roster(db: SqlConnection, account: str) -> Roster:
     """IStore.roster."""
     row, epoch, number, _ = _read_head(db, account)
     items = db.execute(f"SELECT {_ITEM} FROM roster WHERE account = ? ORDER BY contact", (row,))
     return Roster(version=write_version(epoch, number), items=tuple(_read_item(*item) for item in items))
 
 
-def roster_changes(db: Connection, account: str, since: str) -> tuple[RosterChange, ...] | None:
+def roster_changes(db: SqlConnection, account: str, since: str) -> tuple[RosterChange, ...] | None:
     """IStore.roster_changes."""
     row, epoch, current, forgotten = _read_head(db, account)
     known = read_version(since, epoch)
@@ -53,13 +53,13 @@ def roster_changes(db: Connection, account: str, since: str) -> tuple[RosterChan
     )
 
 
-def relation(db: Connection, account: str, contact: str) -> Relation:
+def relation(db: SqlConnection, account: str, contact: str) -> Relation:
     """IStore.relation."""
     return _read_relation(db, find_account(db, account), contact)
 
 
 def update_relation(
-    db: Connection, account: str, contact: str, change: Callable[[Relation], Relation], limits: StoreLimits
+    db: SqlConnection, account: str, contact: str, change: Callable[[Relation], Relation], limits: StoreLimits
 ) -> RelationUpdate:
     """IStore.update_relation."""
     row, epoch, number, _ = _read_head(db, account)
@@ -82,14 +82,14 @@ def update_relation(
     return RelationUpdate(before=before, after=after, version=write_version(epoch, number))
 
 
-def requests(db: Connection, account: str) -> tuple[SubscriptionRequest, ...]:
+def requests(db: SqlConnection, account: str) -> tuple[SubscriptionRequest, ...]:
     """IStore.requests."""
     row = find_account(db, account)
     rows = db.execute("SELECT contact, stanza FROM requests WHERE account = ? ORDER BY contact", (row,))
     return tuple(SubscriptionRequest(contact=contact, stanza=stanza) for contact, stanza in rows)
 
 
-def _read_head(db: Connection, account: str) -> tuple[int, str, int, int]:
+def _read_head(db: SqlConnection, account: str) -> tuple[int, str, int, int]:
     """Return the account's row, and its roster's epoch, version, and the last version whose removals are forgotten."""
     head = db.execute(
         "SELECT id, epoch, roster_version, roster_forgotten FROM accounts WHERE address = ?", (account,)
@@ -100,7 +100,7 @@ def _read_head(db: Connection, account: str) -> tuple[int, str, int, int]:
     return id, epoch, version, forgotten
 
 
-def _read_relation(db: Connection, row: int, contact: str) -> Relation:
+def _read_relation(db: SqlConnection, row: int, contact: str) -> Relation:
     key = (row, contact)
     item = db.execute(f"SELECT {_ITEM} FROM roster WHERE account = ? AND contact = ?", key).fetchone()
     request = db.execute("SELECT stanza FROM requests WHERE account = ? AND contact = ?", key).fetchone()
@@ -123,7 +123,7 @@ def _by_contact(*columns: str | int) -> tuple[str, RosterItem]:
     return item.contact, item
 
 
-def _write_item(db: Connection, row: int, contact: str, item: RosterItem | None, number: int) -> None:
+def _write_item(db: SqlConnection, row: int, contact: str, item: RosterItem | None, number: int) -> None:
     db.execute("DELETE FROM roster WHERE account = ? AND contact = ?", (row, contact))
     db.execute("DELETE FROM removals WHERE account = ? AND contact = ?", (row, contact))
     if item is not None:
@@ -132,7 +132,7 @@ def _write_item(db: Connection, row: int, contact: str, item: RosterItem | None,
         db.execute("INSERT INTO roster VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
-def _note_removal(db: Connection, row: int, contact: str, number: int, kept: int) -> None:
+def _note_removal(db: SqlConnection, row: int, contact: str, number: int, kept: int) -> None:
     """Record a removal; keep only the last such records, and remember how far back they reach."""
     db.execute("INSERT INTO removals VALUES (?, ?, ?)", (row, contact, number))
     oldest = db.execute(
@@ -143,7 +143,7 @@ def _note_removal(db: Connection, row: int, contact: str, number: int, kept: int
         db.execute("UPDATE accounts SET roster_forgotten = ? WHERE id = ?", (*oldest, row))
 
 
-def _write_request(db: Connection, row: int, contact: str, stanza: bytes | None) -> None:
+def _write_request(db: SqlConnection, row: int, contact: str, stanza: bytes | None) -> None:
     db.execute("DELETE FROM requests WHERE account = ? AND contact = ?", (row, contact))
     if stanza is not None:
         db.execute("INSERT INTO requests VALUES (?, ?, ?)", (row, contact, stanza))

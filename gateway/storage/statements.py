@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from gateway.sasl.keys import ScramHash, ScramKeys
-from gateway.storage.dialects import Connection
+from gateway.storage.dialects import SqlConnection
 from gateway.storage.errors import AccountExists, NoSuchAccount
 from gateway.storage.records import OfflineMessage, StoreLimits, check_limit
 
 
-def touch(db: Connection) -> None:
+def touch(db: SqlConnection) -> None:
     """Write the number of the schema unchanged: a write to the file that changes nothing."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
     db.execute(f"PRAGMA user_version = {version}")
 
 
-def find_account(db: Connection, account: str) -> int:
+def find_account(db: SqlConnection, account: str) -> int:
     """Return the row of an account; raise NoSuchAccount if there is none."""
     row = db.execute("SELECT id FROM accounts WHERE address = ?", (account,)).fetchone()
     if row is None:
@@ -27,12 +27,12 @@ def find_account(db: Connection, account: str) -> int:
     return int(row[0])
 
 
-def count_rows(db: Connection, table: str, row: int) -> int:
+def count_rows(db: SqlConnection, table: str, row: int) -> int:
     """Return how many rows of a table belong to an account."""
     return int(db.execute(f"SELECT count(*) FROM {table} WHERE account = ?", (row,)).fetchone()[0])
 
 
-def add_account(db: Connection, account: str, keys: Collection[ScramKeys], epoch: str) -> None:
+def add_account(db: SqlConnection, account: str, keys: Collection[ScramKeys], epoch: str) -> None:
     """IStore.add_account."""
     added = db.execute(
         "INSERT INTO accounts (address, epoch) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING id", (account, epoch)
@@ -42,23 +42,23 @@ def add_account(db: Connection, account: str, keys: Collection[ScramKeys], epoch
     _insert_keys(db, added[0], keys)
 
 
-def delete_account(db: Connection, account: str) -> None:
+def delete_account(db: SqlConnection, account: str) -> None:
     """Do IStore.delete_account; everything that refers to the row is deleted with it."""
     db.execute("DELETE FROM accounts WHERE id = ?", (find_account(db, account),))
 
 
-def has_account(db: Connection, account: str) -> bool:
+def has_account(db: SqlConnection, account: str) -> bool:
     """IStore.has_account."""
     return db.execute("SELECT 1 FROM accounts WHERE address = ?", (account,)).fetchone() is not None
 
 
-def accounts(db: Connection, domain: str | None) -> tuple[str, ...]:
+def accounts(db: SqlConnection, domain: str | None) -> tuple[str, ...]:
     """IStore.accounts."""
     rows = db.execute("SELECT address FROM accounts ORDER BY address")
     return tuple(address for (address,) in rows if domain is None or address.partition("@")[2] == domain)
 
 
-def keys(db: Connection, account: str, hashes: Sequence[ScramHash]) -> ScramKeys | None:
+def keys(db: SqlConnection, account: str, hashes: Sequence[ScramHash]) -> ScramKeys | None:
     """IStore.keys."""
     rows = db.execute(
         "SELECT hash, salt, iterations, stored_key, server_key FROM keys"
@@ -69,14 +69,14 @@ def keys(db: Connection, account: str, hashes: Sequence[ScramHash]) -> ScramKeys
     return next((_read_keys(*found[hash]) for hash in hashes if hash in found), None)
 
 
-def set_keys(db: Connection, account: str, keys: Collection[ScramKeys]) -> None:
+def set_keys(db: SqlConnection, account: str, keys: Collection[ScramKeys]) -> None:
     """IStore.set_keys."""
     row = find_account(db, account)
     db.execute("DELETE FROM keys WHERE account = ?", (row,))
     _insert_keys(db, row, keys)
 
 
-def add_offline(db: Connection, account: str, stanza: bytes, limits: StoreLimits) -> int:
+def add_offline(db: SqlConnection, account: str, stanza: bytes, limits: StoreLimits) -> int:
     """IStore.add_offline."""
     row = find_account(db, account)
     count, size = db.execute(
@@ -90,7 +90,7 @@ def add_offline(db: Connection, account: str, stanza: bytes, limits: StoreLimits
     return int(added.fetchone()[0])
 
 
-def offline(db: Connection, account: str, after: int, limit: int) -> tuple[OfflineMessage, ...]:
+def offline(db: SqlConnection, account: str, after: int, limit: int) -> tuple[OfflineMessage, ...]:
     """IStore.offline."""
     rows = db.execute(
         "SELECT id, stanza FROM offline WHERE account = ? AND id > ? ORDER BY id LIMIT ?",
@@ -99,19 +99,19 @@ def offline(db: Connection, account: str, after: int, limit: int) -> tuple[Offli
     return tuple(OfflineMessage(id=id, stanza=stanza) for id, stanza in rows)
 
 
-def remove_offline(db: Connection, account: str, ids: Collection[int]) -> None:
+def remove_offline(db: SqlConnection, account: str, ids: Collection[int]) -> None:
     """IStore.remove_offline."""
     row = find_account(db, account)
     db.executemany("DELETE FROM offline WHERE account = ? AND id = ?", ((row, id) for id in ids))
 
 
-def blocked(db: Connection, account: str) -> frozenset[str]:
+def blocked(db: SqlConnection, account: str) -> frozenset[str]:
     """IStore.blocked."""
     rows = db.execute("SELECT address FROM blocked WHERE account = ?", (find_account(db, account),))
     return frozenset(address for (address,) in rows)
 
 
-def block(db: Connection, account: str, addresses: Collection[str], limits: StoreLimits) -> None:
+def block(db: SqlConnection, account: str, addresses: Collection[str], limits: StoreLimits) -> None:
     """IStore.block."""
     row = find_account(db, account)
     db.executemany(
@@ -120,7 +120,7 @@ def block(db: Connection, account: str, addresses: Collection[str], limits: Stor
     check_limit("blocked addresses", count_rows(db, "blocked", row), limits.blocked)
 
 
-def unblock(db: Connection, account: str, addresses: Collection[str] | None) -> None:
+def unblock(db: SqlConnection, account: str, addresses: Collection[str] | None) -> None:
     """IStore.unblock."""
     row = find_account(db, account)
     if addresses is None:
@@ -130,14 +130,14 @@ def unblock(db: Connection, account: str, addresses: Collection[str] | None) -> 
         db.executemany("DELETE FROM blocked WHERE account = ? AND address = ?", rows)
 
 
-def document(db: Connection, account: str, name: str) -> bytes | None:
+def document(db: SqlConnection, account: str, name: str) -> bytes | None:
     """IStore.document."""
     row = find_account(db, account)
     found = db.execute("SELECT content FROM documents WHERE account = ? AND name = ?", (row, name)).fetchone()
     return None if found is None else found[0]
 
 
-def set_document(db: Connection, account: str, name: str, content: bytes | None, limits: StoreLimits) -> None:
+def set_document(db: SqlConnection, account: str, name: str, content: bytes | None, limits: StoreLimits) -> None:
     """IStore.set_document."""
     row = find_account(db, account)
     db.execute("DELETE FROM documents WHERE account = ? AND name = ?", (row, name))
@@ -147,13 +147,13 @@ def set_document(db: Connection, account: str, name: str, content: bytes | None,
         check_limit("documents", count_rows(db, "documents", row), limits.documents)
 
 
-def value(db: Connection, service: str, key: str) -> bytes | None:
+def value(db: SqlConnection, service: str, key: str) -> bytes | None:
     """IStore.value."""
     found = db.execute("SELECT content FROM service_values WHERE service = ? AND key = ?", (service, key)).fetchone()
     return None if found is None else found[0]
 
 
-def set_value(db: Connection, service: str, key: str, content: bytes | None, limits: StoreLimits) -> None:
+def set_value(db: SqlConnection, service: str, key: str, content: bytes | None, limits: StoreLimits) -> None:
     """IStore.set_value."""
     db.execute("DELETE FROM service_values WHERE service = ? AND key = ?", (service, key))
     if content is not None:
@@ -162,7 +162,7 @@ def set_value(db: Connection, service: str, key: str, content: bytes | None, lim
         db.execute("INSERT INTO service_values VALUES (?, ?, ?)", (service, key, content))
 
 
-def values(db: Connection, service: str, prefix: str) -> dict[str, bytes]:
+def values(db: SqlConnection, service: str, prefix: str) -> dict[str, bytes]:
     """IStore.values."""
     rows = db.execute(
         "SELECT key, content FROM service_values WHERE service = ? AND substr(key, 1, ?) = ? ORDER BY key",
@@ -171,7 +171,7 @@ def values(db: Connection, service: str, prefix: str) -> dict[str, bytes]:
     return dict(rows.fetchall())
 
 
-def _insert_keys(db: Connection, row: int, keys: Collection[ScramKeys]) -> None:
+def _insert_keys(db: SqlConnection, row: int, keys: Collection[ScramKeys]) -> None:
     by_hash = {key.hash: key for key in keys}
     db.executemany(
         "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?)",

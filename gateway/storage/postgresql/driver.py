@@ -36,12 +36,12 @@ _SESSION = (
 )
 
 
-class BadTarget(Exception):
+class BadURL(Exception):
     """A connection string cannot be used; the message has no part of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class ServerDatabase:
     """A database on a server; `place` names it for people."""
 
     parameters: dict[str, Any] = field(repr=False)
@@ -62,10 +62,10 @@ class Target:
         return connection
 
 
-def target(url: str) -> Target:
-    """Return the database that a URL names; raise BadTarget."""
+def database_of(url: str) -> ServerDatabase:
+    """Return the database that a URL names; raise BadURL."""
     if _missing is not None:
-        raise BadTarget(
+        raise BadURL(
             "PostgreSQL needs psycopg, which is not installed or does not find libpq: "
             "pip install 'xmpp-gateway[postgresql]'"
         )
@@ -73,11 +73,11 @@ def target(url: str) -> Target:
         parameters = conninfo_to_dict(url)
     except psycopg.Error:
         # libpq's message would repeat the URL, with the password.
-        raise BadTarget(
+        raise BadURL(
             'libpq cannot read this URL: write "postgresql://USER@HOST/DATABASE", with % and two hexadecimal digits'
             " for special characters"
         ) from None
-    return Target(parameters={**_DEFAULTS, **parameters}, place=shown(url))
+    return ServerDatabase(parameters={**_DEFAULTS, **parameters}, place=shown(url))
 
 
 @lru_cache(MOST_STATEMENTS)

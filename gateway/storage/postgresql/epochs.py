@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-from gateway.storage.dialects import Connection
+from gateway.storage.dialects import SqlConnection
 from gateway.storage.errors import StaleEpoch
 
 
@@ -25,7 +25,7 @@ LeaseOf: TypeAlias = Callable[[str], Lease | None]
 """Returns the lease under which an account is written; None: there is only one owner, and no epochs."""
 
 
-def check_lease(db: Connection, lease: Lease) -> None:
+def check_lease(db: SqlConnection, lease: Lease) -> None:
     """Record the epoch of a write; raise StaleEpoch when a later one has written.
 
     The row stays locked until the transaction ends, so that a former owner's write comes before the later one or not

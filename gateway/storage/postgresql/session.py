@@ -18,9 +18,9 @@ from typing import Any, TypeVar, cast
 
 import psycopg
 
-from gateway.storage.dialects import Connection, Rows
+from gateway.storage.dialects import Rows, SqlConnection
 from gateway.storage.health import StoreFault
-from gateway.storage.postgresql.driver import Target, translate
+from gateway.storage.postgresql.driver import ServerDatabase, translate
 from gateway.storage.postgresql.troubles import (
     ServerTrouble,
     describe,
@@ -39,12 +39,12 @@ ATTEMPTS = 5
 """How often one transaction is begun at most, so that one that breaks its connection does not go on for ever."""
 
 
-class Session:
-    """One connection to a database on a server; it is a Connection for the SQL that all databases share."""
+class DatabaseSession:
+    """One connection to a database on a server; it is a SqlConnection for the SQL that all databases share."""
 
     def __init__(
         self,
-        target: Target,
+        database: ServerDatabase,
         prepare: Callable[[psycopg.Connection[Any]], None],
         *,
         patience: float = PATIENCE_SECONDS,
@@ -52,7 +52,7 @@ class Session:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`prepare` is called with each new connection before it is used; it may raise psycopg.Error."""
-        self.target = target
+        self.database = database
         self.error: psycopg.Error | None = None  # why there is no connection
         self._prepare = prepare
         self._patience = patience
@@ -65,7 +65,7 @@ class Session:
         self._is_in_doubt = False
         self._attempts = 0
 
-    # -- Connection ---------------------------------------------------------------------------------------------------
+    # -- SqlConnection ------------------------------------------------------------------------------------------------
 
     def execute(self, statement: str, arguments: Any = (), /) -> Rows:
         return cast(Rows, self._open().execute(translate(statement).encode(), arguments or None))
@@ -147,7 +147,7 @@ class Session:
             raise self.error
         self._tried_at = now
         try:
-            connection = self.target.connect()
+            connection = self.database.connect()
             try:
                 self._prepare(connection)
             except BaseException:
@@ -212,20 +212,20 @@ class PostgresqlDialect:
 
     error: type[Exception] = psycopg.Error
 
-    def begin(self, connection: Connection, *, writes: bool) -> None:
-        cast(Session, connection).begin(writes=writes)
+    def begin(self, connection: SqlConnection, *, writes: bool) -> None:
+        cast(DatabaseSession, connection).begin(writes=writes)
 
-    def commit(self, connection: Connection) -> None:
-        cast(Session, connection).commit()
+    def commit(self, connection: SqlConnection) -> None:
+        cast(DatabaseSession, connection).commit()
 
-    def roll_back(self, connection: Connection) -> None:
-        cast(Session, connection).roll_back()
+    def roll_back(self, connection: SqlConnection) -> None:
+        cast(DatabaseSession, connection).roll_back()
 
     def is_of_the_job(self, error: Exception) -> bool:
         return is_of_the_job(error)
 
-    def tries_again(self, connection: Connection, error: Exception) -> bool:
-        return cast(Session, connection).tries_again(error)
+    def tries_again(self, connection: SqlConnection, error: Exception) -> bool:
+        return cast(DatabaseSession, connection).tries_again(error)
 
     def describe(self, error: Exception) -> str:
         return describe(error)

@@ -22,14 +22,14 @@ from zope.interface import implementer
 from gateway.sasl.keys import ScramHash, ScramKeys
 from gateway.storage import rosters, statements
 from gateway.storage.commits import CommitQueue, Runner
-from gateway.storage.dialects import Connection
+from gateway.storage.dialects import SqlConnection
 from gateway.storage.errors import StoreUnavailable
 from gateway.storage.health import StoreFault
 from gateway.storage.interfaces import IStore, IWatchedStore
-from gateway.storage.postgresql.driver import Target
+from gateway.storage.postgresql.driver import ServerDatabase
 from gateway.storage.postgresql.epochs import LeaseOf, check_lease
 from gateway.storage.postgresql.schemas import ACCOUNTS, bring_up_to_date
-from gateway.storage.postgresql.session import POSTGRESQL, Session, fault_of
+from gateway.storage.postgresql.session import POSTGRESQL, DatabaseSession, fault_of
 from gateway.storage.records import (
     OfflineMessage,
     Relation,
@@ -50,7 +50,7 @@ SESSIONS = 4
 class _Lane:
     """A session, and the queue of its jobs."""
 
-    session: Session
+    session: DatabaseSession
     queue: CommitQueue
     stop: Callable[[], None]
 
@@ -70,7 +70,7 @@ class PostgresqlStore:
 
     def __init__(
         self,
-        target: Target,
+        database: ServerDatabase,
         *,
         runners: Sequence[tuple[Runner, Callable[[], None]]],
         token: Callable[[], str],
@@ -82,7 +82,7 @@ class PostgresqlStore:
 
         `lease_of` returns the epoch under which an account is written. `timing` is passed to the sessions.
         """
-        self._lanes = [_lane(Session(target, _prepare, **timing), *runner) for runner in runners]
+        self._lanes = [_lane(DatabaseSession(database, _prepare, **timing), *runner) for runner in runners]
         self._token = token
         self._limits = limits
         self._lease_of = lease_of
@@ -190,11 +190,11 @@ class PostgresqlStore:
         return self._lanes[crc32(owner.encode()) % len(self._lanes)].queue
 
     def _write(
-        self, account: str, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, account: str, job: Callable[Concatenate[SqlConnection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Deferred[T]:
         lease = self._lease_of(account)
 
-        def write(db: Connection) -> T:
+        def write(db: SqlConnection) -> T:
             if lease is not None:
                 check_lease(db, lease)
             db.execute("SELECT 1 FROM accounts WHERE address = ? FOR UPDATE", (account,))
@@ -203,25 +203,25 @@ class PostgresqlStore:
         return self._of(account).write(write)
 
 
-def _lane(session: Session, run: Runner, stop: Callable[[], None]) -> _Lane:
+def _lane(session: DatabaseSession, run: Runner, stop: Callable[[], None]) -> _Lane:
     return _Lane(session=session, queue=CommitQueue(session, run, dialect=POSTGRESQL), stop=stop)
 
 
 _prepare = partial(bring_up_to_date, part=ACCOUNTS)
 
 
-def _set_value(db: Connection, service: str, key: str, content: bytes | None, limits: StoreLimits) -> None:
+def _set_value(db: SqlConnection, service: str, key: str, content: bytes | None, limits: StoreLimits) -> None:
     """Write a value of a service, one writer after the other."""
     db.execute("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", (service,))
     statements.set_value(db, service, key, content, limits)
 
 
-def _touch(db: Connection) -> None:
+def _touch(db: SqlConnection) -> None:
     """Write the number of the schema unchanged: a write that changes nothing."""
     db.execute("UPDATE xmpp_gateway_schema SET version = version WHERE part = ?", (ACCOUNTS.name,))
 
 
-def _nothing(db: Connection) -> None:
+def _nothing(db: SqlConnection) -> None:
     """Take a place in the order."""
 
 

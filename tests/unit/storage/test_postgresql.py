@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.defer import Deferred, execute
 
 from gateway.storage.opening import open_store
-from gateway.storage.postgresql.driver import target
+from gateway.storage.postgresql.driver import database_of
 from gateway.storage.postgresql.store import PostgresqlStore
 from gateway.storage.records import StoreLimits
 from tests.support.postgresql import Postgresql
@@ -27,7 +27,7 @@ class TestPostgresqlStore(StoreContract):
     def open(self, limits: StoreLimits) -> PostgresqlStore:
         numbers = count()
         return PostgresqlStore(
-            target(self.url),
+            database_of(self.url),
             runners=[(execute, lambda: None)] * 2,
             token=lambda: f"epoch{next(numbers)}",
             limits=limits,

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, execute, gatherResults
 
 from gateway.storage.errors import StaleEpoch, StoreUnavailable
 from gateway.storage.opening import open_store
-from gateway.storage.postgresql.driver import target
+from gateway.storage.postgresql.driver import database_of
 from gateway.storage.postgresql.epochs import Lease
 from gateway.storage.postgresql.store import PostgresqlStore
 from gateway.storage.records import StoreLimits
@@ -37,7 +37,7 @@ def opened() -> Iterator[Callable[..., PostgresqlStore]]:
 
     def open_(url: str, **more: Any) -> PostgresqlStore:
         runners = [(execute, lambda: None)]
-        store = PostgresqlStore(target(url), runners=runners, token=lambda: "epoch", limits=UNLIMITED, **more)
+        store = PostgresqlStore(database_of(url), runners=runners, token=lambda: "epoch", limits=UNLIMITED, **more)
         stores.append(store)
         return store
 
@@ -135,7 +135,7 @@ def test_password_is_in_no_message(postgresql: Postgresql, opened: Opened) -> No
     with pytest.raises(StoreUnavailable, match="password authentication failed") as caught:
         now(store.has_account(JULIET))
     assert fault(store) == "refused"
-    assert wrong not in f"{caught.value} {caught.value!r} {store.fault} {store._lanes[0].session.target}"
+    assert wrong not in f"{caught.value} {caught.value!r} {store.fault} {store._lanes[0].session.database}"
 
 
 def test_right_password_is_accepted(postgresql: Postgresql, opened: Opened) -> None:
@@ -209,7 +209,7 @@ def test_two_processes_that_wait_for_each_other_both_get_on(postgresql: Postgres
             return gathered[-1][1]
 
         runners = [(later, lambda: None)]
-        store = PostgresqlStore(target(url), runners=runners, token=lambda: "epoch", limits=UNLIMITED)
+        store = PostgresqlStore(database_of(url), runners=runners, token=lambda: "epoch", limits=UNLIMITED)
         results = gatherResults([store.add_offline(each, b"x") for each in (JULIET, JULIET, NURSE)])
         results.addBoth(outcome.append)
         while gathered:
