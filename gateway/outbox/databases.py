@@ -42,7 +42,7 @@ class IOutboxDatabase(Protocol):
 
     @property
     def dialect(self) -> Dialect:
-        """How its connections are spoken to."""
+        """The dialect of its connections."""
 
     def condition_of(self, error: BaseException) -> tuple[Condition, str]:
         """Return the meaning of an error, and the system's message: of the error, or of its cause."""

@@ -19,7 +19,7 @@ class Rows(Protocol):
 
     @property
     def rowcount(self) -> int:
-        """How many rows a statement has changed."""
+        """The number of rows that the statement has changed."""
 
     def __iter__(self) -> Iterator[Any]: ...
 
@@ -44,11 +44,11 @@ class SqlConnection(Protocol):
 
 
 class Dialect(Protocol):
-    """How to deal with one kind of database."""
+    """The ways of one kind of database."""
 
     @property
     def error(self) -> type[Exception]:
-        """What all errors of its connections are."""
+        """The class of all errors of its connections."""
 
     def begin(self, connection: SqlConnection, *, writes: bool) -> None:
         """Begin a transaction."""

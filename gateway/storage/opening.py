@@ -41,8 +41,8 @@ def open_store(
     """Open the store that `url` names: `sqlite:FILE`, relative to the state folder, `memory:`, or `postgresql://...`.
 
     Without a reactor everything is done in the caller's thread and every Deferred has fired; this is for commands.
-    Raises ConfigError with the problem in plain words. A server that is away is no error here: the store connects when
-    it is first used, and again whenever that is needed.
+    Raises ConfigError with the problem in plain words. It is not an error here when the server is away: the store
+    connects when it is first used, and again whenever that is needed.
     """
     if is_postgresql(url):
         return _open_on_server(url, reactor, limits, token)

@@ -22,7 +22,7 @@ MOST_STATEMENTS = 500
 _DEFAULTS = {
     "connect_timeout": CONNECT_SECONDS,
     "application_name": "xmpp-gateway",
-    # A server that is gone without a word is noticed within 15 s.
+    # It is noticed within 15 s when the server vanishes.
     "keepalives_idle": 5,
     "keepalives_interval": 5,
     "keepalives_count": 2,

@@ -2,7 +2,7 @@
 
 A session does one transaction at a time, and the server is some way off. So there are several, each with a thread and a
 queue of its own, and an account always has the same one: calls about one account take effect in the order in which
-they were made, as do those about one service. What waits for a session goes into one transaction, as with a file.
+they were made, as do those about one service. Jobs that wait for a session share a transaction, as with a file.
 
 Other gateways may write to the same database. A write locks the row of its account first, so that limits hold.
 """
@@ -78,9 +78,9 @@ class PostgresqlStore:
         lease_of: LeaseOf = lambda account: None,
         **timing: Any,
     ) -> None:
-        """There is a session for each runner, which carries its transactions to where waiting is allowed, and ends.
+        """Make a session for each runner: a function that carries its transactions to where waiting is allowed.
 
-        `lease_of` returns the epoch under which an account is written. `timing` is passed to the sessions.
+        The second function of a runner ends it. `lease_of` returns the epoch under which an account is written. `timing` is passed to the sessions.
         """
         self._lanes = [_lane(DatabaseSession(database, _prepare, **timing), *runner) for runner in runners]
         self._token = token
