@@ -80,7 +80,8 @@ class PostgresqlStore:
     ) -> None:
         """Make a session for each runner: a function that carries its transactions to where waiting is allowed.
 
-        The second function of a runner ends it. `lease_of` returns the epoch under which an account is written. `timing` is passed to the sessions.
+        The second function of a runner ends it. `lease_of` returns the epoch under which an account is written.
+        `timing` is passed to the sessions.
         """
         self._lanes = [_lane(DatabaseSession(database, _prepare, **timing), *runner) for runner in runners]
         self._token = token
