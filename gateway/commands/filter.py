@@ -81,7 +81,7 @@ class Rehearsal:
             router=self,
             is_own=domains.is_own,
             acquaintances=Acquaintances(),
-            contacts=lambda ours, theirs: False,
+            contacts=lambda domain: None,
             clock=clock,
             time_of_day=clock.seconds,
             publish=self._note,

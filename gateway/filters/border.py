@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.filters.acquaintances import Acquaintances
-from gateway.filters.conditions import Excess, IsContact, Seen, Surroundings
+from gateway.filters.conditions import ContactsOf, Excess, Seen, Surroundings
 from gateway.filters.interfaces import IFilter
 from gateway.filters.laws import lawful
 from gateway.filters.lists import Digests, ListState, NamedList
@@ -73,7 +73,7 @@ class Border:
         router: Passing,
         is_own: Callable[[Domain], bool],
         acquaintances: Acquaintances,
-        contacts: IsContact,
+        contacts: ContactsOf,
         clock: IReactorTime,
         time_of_day: Callable[[], float],
         publish: Publish,
@@ -98,7 +98,7 @@ class Border:
         self._digests = Digests()
         self._excesses: dict[str, Excess] = {}
         self._planner = Planner((), self._surroundings(), {})
-        self._plans: dict[tuple[Domain, Domain], Plan | bool] = {}  # False: there is none
+        self._plans: dict[tuple[Domain, Domain], Plan | None] = {}
         self._behind: dict[DomainPair, deque[tuple[Plan, AddressedStanza]]] = {}
         self._rooms: list[Deferred[None]] = []
 
@@ -154,15 +154,15 @@ class Border:
 
     def plan(self, sender: Domain, target: Domain) -> Plan | None:
         """Return the rules for these stanzas; None if they pass unexamined."""
-        plan = self._plans.get((sender, target))
-        if plan is None:
-            if len(self._plans) >= MOST_PLANS:
-                self._plans.clear()
-            pair = DomainPair(sender, target)
-            plan = self._plans[pair] = (
-                self._planner.plan(pair, self._direction(pair), sender in self._services) or False
-            )
-        return plan if isinstance(plan, Plan) else None
+        try:
+            return self._plans[sender, target]
+        except KeyError:
+            pass
+        if len(self._plans) >= MOST_PLANS:
+            self._plans.clear()
+        pair = DomainPair(sender, target)
+        plan = self._plans[pair] = self._planner.plan(pair, self._direction(pair), sender in self._services)
+        return plan
 
     def _direction(self, pair: DomainPair) -> Crossing:
         if not self._is_own(pair.sender):
@@ -173,9 +173,7 @@ class Border:
         """Return whether the router may have the stanza now."""
         behind = self._behind.get(plan.pair) if self._behind else None
         if behind is None:
-            if plan.may_be_ours and self._taken(stanza):
-                return False
-            return plan.passes_unseen(stanza) or self._look_at(plan, stanza)
+            return self._passes(plan, stanza)
         if len(behind) < MOST_BEHIND:
             behind.append((plan, stanza))
         else:
@@ -189,8 +187,16 @@ class Border:
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 
-    def _look_at(self, plan: Plan, stanza: AddressedStanza) -> bool:
-        steps = self._decide(plan, stanza)
+    def _passes(self, plan: Plan, stanza: AddressedStanza) -> bool:
+        if plan.may_be_ours and self._taken(stanza):
+            return False
+        if plan.is_noted:
+            self.acquaintances.note(stanza, self._time_of_day())
+        first = plan.first_step(stanza)
+        return first is None or self._look_at(plan, stanza, first)
+
+    def _look_at(self, plan: Plan, stanza: AddressedStanza, first: int) -> bool:
+        steps = self._decide(plan, stanza, first)
         try:
             wait = next(steps)
         except StopIteration as end:
@@ -221,7 +227,7 @@ class Border:
         behind = self._behind.pop(pair)
         while behind:
             plan, stanza = behind.popleft()
-            if self._look_at(plan, stanza):
+            if self._passes(plan, stanza):
                 self._router.pass_on(stanza)
             elif pair in self._behind:
                 self._behind[pair] = behind
@@ -231,13 +237,15 @@ class Border:
             room.callback(None)
         self._router.flush()
 
-    def _decide(self, plan: Plan, stanza: AddressedStanza) -> _Decided:
-        """Ask the rules in turn; yield every Deferred that has to be waited for, and take its result, or a Failure."""
-        if plan.is_noted:
-            self.acquaintances.note(stanza, self._time_of_day())
+    def _decide(self, plan: Plan, stanza: AddressedStanza, first: int) -> _Decided:
+        """Ask the rules in turn, from the first whose quick test the stanza has passed.
+
+        Yield every Deferred that has to be waited for, and take its result, or a Failure.
+        """
         seen = Seen(stanza)
-        for rule, quick_test, tests, judge in plan.steps:
-            if quick_test is not None and not quick_test(stanza):
+        for place in range(first, len(plan.steps)):
+            rule, quick_test, tests, judge = plan.steps[place]
+            if place > first and quick_test is not None and not quick_test(stanza):
                 continue
             for test in tests:
                 holds: Any = test(seen)

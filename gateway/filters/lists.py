@@ -7,7 +7,7 @@ block lists name people without publishing them. A sender is listed if its bare 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -39,21 +39,27 @@ class Digests:
         return digest
 
 
+PeopleTest = Callable[[Address], bool]
+"""Returns whether an address is covered; made for the addresses of one domain."""
+
+
 class Entries:
     """The entries of one list, prepared for look-ups."""
 
     def __init__(self, entries: Iterable[str] = ()) -> None:
-        self.plain: set[str] = set()
+        self.domains: set[str] = set()
+        self.people: set[str] = set()  # bare JIDs
         self.suffixes: set[str] = set()
         self.digests: set[str] = set()
         for entry in entries:
             self.add(entry)
 
     def __len__(self) -> int:
-        return len(self.plain) + len(self.suffixes) + len(self.digests)
+        return len(self.domains) + len(self.people) + len(self.suffixes) + len(self.digests)
 
     def __iter__(self) -> Iterator[str]:
-        yield from self.plain
+        yield from self.domains
+        yield from self.people
         yield from (f"*{suffix}" for suffix in self.suffixes)
         yield from self.digests
 
@@ -73,11 +79,13 @@ class Entries:
     def _home(self, entry: str) -> tuple[set[str], str]:
         if entry.startswith("*."):
             return self.suffixes, entry[1:]
-        return (self.digests if _DIGEST.fullmatch(entry) else self.plain), entry
+        if "@" in entry:
+            return self.people, entry
+        return (self.digests if _DIGEST.fullmatch(entry) else self.domains), entry
 
     def has_domain(self, domain: Domain, digests: Digests) -> bool:
         """Return whether a whole domain is listed."""
-        if domain in self.plain or (self.digests and digests.of(domain, domain) in self.digests):
+        if domain in self.domains or (self.digests and digests.of(domain, domain) in self.digests):
             return True
         if self.suffixes:
             parent = domain
@@ -87,14 +95,13 @@ class Entries:
                     return True
         return False
 
-    def has(self, address: Address, digests: Digests) -> bool:
-        """Return whether somebody is listed, individually or with their domain."""
-        if self.has_domain(address.domain, digests):
-            return True
-        if not address.local:
-            return False
-        return address.bare in self.plain or (
-            bool(self.digests) and digests.of(address.bare, address.domain) in self.digests
+    def people_test(self, digests: Digests) -> PeopleTest | None:
+        """Return the test for somebody who is listed individually; None if nobody is."""
+        people, hashed, digest_of = self.people, self.digests, digests.of
+        if not hashed:
+            return (lambda address: address.bare in people) if people else None
+        return lambda address: bool(address.local) and (
+            address.bare in people or digest_of(address.bare, address.domain) in hashed
         )
 
 
@@ -123,13 +130,29 @@ class NamedList:
         self.state, self.is_well = "not read yet", False
         self.since: float | None = None
 
-    def has(self, address: Address, digests: Digests) -> bool:
-        """Return whether the list covers an address."""
-        return self.entries.has(address, digests) and not self.never.has(address, digests)
+    def test_for(self, domain: Domain, digests: Digests) -> PeopleTest | bool:
+        """Return the test for the addresses in a domain; True if it covers them all, False if none.
+
+        The test is valid until the entries change.
+        """
+        if self.never.has_domain(domain, digests):
+            return False
+        is_listed = self.entries.people_test(digests) or False
+        if self.entries.has_domain(domain, digests):
+            is_listed = True
+        is_exempt = self.never.people_test(digests)
+        if is_listed is False or is_exempt is None:
+            return is_listed
+        if is_listed is True:
+            return lambda address: not is_exempt(address)
+        return lambda address: is_listed(address) and not is_exempt(address)
 
     def has_domain(self, domain: Domain, digests: Digests) -> bool:
         """Return whether the list covers everybody in a domain."""
-        return self.entries.has_domain(domain, digests) and not self.never.has_domain(domain, digests)
+        never = self.never
+        if never.has_domain(domain, digests) or never.digests or any(b.endswith(f"@{domain}") for b in never.people):
+            return False  # of a digest, nobody can say whose it is
+        return self.entries.has_domain(domain, digests)
 
     def look(self) -> ListState:
         """Return its state, for an operator."""

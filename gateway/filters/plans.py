@@ -16,7 +16,6 @@ from gateway.filters.conditions import (
     applies,
     covers,
     holds_for_all,
-    quick_test_of,
     tests_of,
 )
 from gateway.filters.interfaces import IFilter, Judge
@@ -26,7 +25,10 @@ from gateway.xmpp.stanzas import AddressedStanza
 
 
 class PlanStep(NamedTuple):
-    """One rule of a plan: its tests, and the judge of the stanza if the rule uses a filter written in Python."""
+    """One rule of a plan: its tests, and the judge of the stanza if the rule uses a filter written in Python.
+
+    The tests are asked about a stanza that passes the quick test.
+    """
 
     rule: FilterRule
     quick_test: QuickTest | None
@@ -47,12 +49,14 @@ class Plan:
     is_noted: bool = False
     may_be_ours: bool = False
 
-    def passes_unseen(self, stanza: AddressedStanza) -> bool:
-        """Return whether its start tag and its size say already that no rule holds."""
-        for step in self.steps:
-            if step.quick_test is None or step.quick_test(stanza):
-                return False
-        return not self.is_noted
+    def first_step(self, stanza: AddressedStanza) -> int | None:
+        """Return the place of the first step whose quick test a stanza passes; None if no rule holds."""
+        place = 0
+        for _, quick_test, _, _ in self.steps:
+            if quick_test is None or quick_test(stanza):
+                return place
+            place += 1
+        return None
 
 
 class Planner:
@@ -73,16 +77,17 @@ class Planner:
 
     def _steps(self, pair: DomainPair, direction: Crossing) -> Iterator[PlanStep]:
         for rule in self.rules:
-            if not applies(rule, pair, direction):
+            tests = tests_of(rule, pair, direction, self._around) if applies(rule, pair, direction) else None
+            if tests is None:
                 continue
             judge = None
             if rule.decision.act is Act.ASK:
                 judge = self._filters[rule.name].plan(pair)
                 if judge is None:
                     continue
-            quick_test, tests = quick_test_of(rule), tests_of(rule, pair, direction, self._around)
-            yield PlanStep(rule, quick_test, tests, judge)
-            if quick_test is None and not tests and rule.decision.act in ENDS and not rule.dry_run:
+            quick_test, others = tests
+            yield PlanStep(rule, quick_test, others, judge)
+            if quick_test is None and not others and rule.decision.act in ENDS and not rule.dry_run:
                 return  # later rules never apply
 
     def shut_out_by(self, domain: Domain) -> FilterRule | None:

@@ -9,7 +9,7 @@ assert border.ends == ["message dropped: filter"]
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from gateway.routing.interfaces import IRoute
 from gateway.routing.policy import DomainRule, Domains
 from gateway.routing.router import Router
 from gateway.xmpp.addresses import Address, Domain, DomainPair
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza, Stanza
 from tests.support.trees import stanza
 
 OURS, ALSO_OURS = Domain("ours.test"), Domain("also.test")
@@ -65,7 +65,10 @@ class BorderHarness:
         text: str = "",
         *,
         lists: Mapping[str, list[str]] | None = None,
-        contacts: Callable[[Address, Address], Any] = lambda ours, theirs: False,
+        contacts: Callable[[Address, Address], Any] | None = None,
+        never: Iterable[str] = (),
+        services: Mapping[str, Domain] | None = None,
+        taken: Callable[[AddressedStanza], bool] = lambda stanza: False,
     ) -> None:
         self.clock = Clock()
         self.log: list[str] = []
@@ -85,17 +88,18 @@ class BorderHarness:
             router=self.router,
             is_own=self.router.domains.is_own,
             acquaintances=Acquaintances(),
-            contacts=contacts,
+            contacts=lambda domain: contacts,
             clock=self.clock,
             time_of_day=self.clock.seconds,
             publish=self._notices.append,
             holding=self,
             report=lambda rule, stanza: self.reported.append(f"{rule.name}: {stanza.from_}"),
+            taken=taken,
         )
         self.router.border = self.border
         self.lists: dict[str, NamedList] = {}
         for name, entries in (lists or {}).items():
-            self.lists[name] = NamedList(name, "a test")
+            self.lists[name] = NamedList(name, "a test", never, (services or {}).get(name))
             self.lists[name].entries = Entries(map(read_entry, entries))
         self.rule(text)
 

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from gateway.config.settings import ImDomain, ListSettings, RelayDomain, Settings
 from gateway.filters.acquaintances import Acquaintances
 from gateway.filters.border import Border
+from gateway.filters.conditions import IsContact
 from gateway.filters.interfaces import IFilter
 from gateway.filters.lists import NamedList, list_file, read_list_file
 from gateway.filters.reports import Reports
@@ -55,7 +56,7 @@ class Filters(Service):
             router=routing.router,
             is_own=shared.rules.domains.is_own,
             acquaintances=Acquaintances(),
-            contacts=self._is_contact,
+            contacts=self._contacts,
             clock=shared.reactor,
             time_of_day=shared.time_of_day,
             publish=shared.board.publish,
@@ -101,11 +102,12 @@ class Filters(Service):
 
     # -- what the border asks ----------------------------------------------------------------------------------------
 
+    def _contacts(self, domain: Domain) -> IsContact | None:
+        return self._is_contact if isinstance(self._shared.settings.domains.get(domain), ImDomain) else None
+
     def _is_contact(self, ours: Address, theirs: Address) -> Deferred[bool] | bool:
         store = self._store()
-        if store is None or not isinstance(self._shared.settings.domains.get(ours.domain), ImDomain):
-            return False
-        return store.relation(ours.bare, theirs.bare).addCallback(_is_in_roster)
+        return False if store is None else store.relation(ours.bare, theirs.bare).addCallback(_is_in_roster)
 
     def _contacts_of(self, domain: Domain) -> list[Address] | None:
         owner = self._shared.rules.domains.owner(domain)

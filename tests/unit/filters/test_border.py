@@ -9,6 +9,7 @@ from zope.interface import implementer
 
 from gateway.filters.border import JUDGE_SECONDS, MOST_BEHIND
 from gateway.filters.interfaces import IFilter, Judge, Opinion
+from gateway.filters.lists import read_entry
 from gateway.filters.rules import Act, Decision
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.stanzas import Stanza
@@ -208,6 +209,21 @@ def test_a_filter_that_does_not_answer_or_fails_is_not_waited_for(on_timeout: st
     assert len(told) == 2
 
 
+def test_an_update_of_a_block_list_behind_a_stanza_that_is_judged_is_taken_and_not_judged() -> None:
+    taken = []
+
+    def take(stanza: Stanza) -> bool:
+        if stanza.id == "update":
+            taken.append(stanza)
+        return stanza.id == "update"
+
+    border = BorderHarness(ASK, lists={"bad": []}, services={"bad": Domain("evil.test")}, taken=take)
+    border.push_all(*map(PLAIN.format, ("1", "update", "none")))
+    Asks.waiting[0].callback(PASS)
+    assert border.heard() == ["message - 1 to room@ours.test", "message - none to room@ours.test"]
+    assert len(taken) == len(Asks.waiting) == 1
+
+
 def test_only_so_many_stanzas_wait_behind_one() -> None:
     border = BorderHarness(ASK)
     border.push_all(PLAIN.format("1"), *[PLAIN.format("none")] * (MOST_BEHIND + 5))
@@ -242,3 +258,39 @@ def test_a_domain_is_shut_out_when_nothing_from_it_is_wanted(text: str, shut: bo
     border = BorderHarness(text, lists={"bad": ["evil.test"]})
 
     assert (border.border.shut_out_by(Domain("evil.test")) is not None) is shut
+
+
+@pytest.mark.parametrize(
+    "friend", ["friend@evil.test", "c8ee9d2ba0e0d1dfeb2e55e3f5b37a1a7b7d0aeb0b3c8f7e0b0f2b9bcb3d7e55", "evil.test"]
+)
+def test_a_domain_is_not_shut_out_while_somebody_in_it_is_never_listed(friend: str) -> None:
+    border = BorderHarness(rule("listed = 'bad'", "drop"), lists={"bad": ["evil.test"]}, never=map(read_entry, [friend]))
+    assert border.border.shut_out_by(Domain("evil.test")) is None
+
+
+def test_somebody_in_a_listed_domain_may_never_be_listed() -> None:
+    border = BorderHarness(rule("listed = 'bad'", "drop"), lists={"bad": ["evil.test"]}, never=["friend@evil.test"])
+    border.push(PLAIN.format(1), PLAIN.format(2).replace("eve@", "friend@"))
+    assert border.heard() == ["message - 2 to room@ours.test"]
+
+
+# -- what is not examined ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "from = 'good.test'",
+        "from = ['bob@good.test', '*.good.test']",
+        "to = 'hall.test'",
+        "direction = 'out'",
+        "listed = 'domains'",
+        "from = 'list:domains'",
+        "from = 'list:empty'",
+        "listed = ['domains', 'empty']",
+    ],
+)
+def test_a_rule_that_cannot_hold_between_two_domains_leaves_their_stanzas_unexamined(when: str) -> None:
+    lists = {"domains": ["good.test", "*.good.test"], "empty": []}
+    border = BorderHarness(rule(when, "drop"), lists=lists).border
+    assert border.plan(Domain("evil.test"), Domain("ours.test")) is None

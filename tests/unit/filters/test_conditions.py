@@ -192,6 +192,17 @@ def test_what_is_beyond_a_rate(rate: str, senders: list[str], passed: int) -> No
     assert len(border.heard()) == 1
 
 
+@pytest.mark.parametrize("before", ["urls = true", "language = 'de'", "type = 'chat'"])
+@pytest.mark.parametrize("behind", ["urls = true", "larger_than = 10"])
+def test_a_rate_counts_each_stanza_once_whatever_stands_beside_it(before: str, behind: str) -> None:
+    rules = [(before, "drop"), ("rate = '5/minute'", "bounce"), (behind, "mark:seen")]
+    text = "".join(f'[[filter]]\nname = "{then}"\nwhen = {{ {when} }}\nthen = "{then}"\n' for when, then in rules)
+    border = BorderHarness(text)
+    for _ in range(8):
+        border.push(IN)
+    assert len([line for line in border.heard() if "room@" in line]) == 5
+
+
 def test_a_rate_goes_on_counting_over_a_reload() -> None:
     text = '[[filter]]\nname = "a"\nwhen = { rate = "1/minute" }\nthen = "drop"'
     border = BorderHarness(text)
@@ -212,7 +223,7 @@ def test_a_hundred_thousand_senders_take_bounded_memory() -> None:
     border.push("<message from='a@good.test' to='room@ours.test'/>")
     assert border.heard() == []
     (excess,) = border.border._excesses.values()
-    assert len(excess._paid_until) == 10_000
+    assert len(excess._buckets) == 10_000
 
 
 # -- content -----------------------------------------------------------------------------------------------------------

@@ -121,9 +121,8 @@ def test_what_is_no_entry_is_passed_over() -> None:
 def test_never_is_stronger_than_the_service() -> None:
     service = Service()
     service.load("friend.test", "evil.test")
-    digests = Digests()
-    assert not service.named.has(Address.parse("a@friend.test"), digests)
-    assert service.named.has(Address.parse("a@evil.test"), digests)
+    assert service.named.test_for(Domain("friend.test"), Digests()) is False
+    assert service.named.test_for(Domain("evil.test"), Digests()) is True
 
 
 def test_it_is_loaded_again_every_day() -> None:
