@@ -100,8 +100,8 @@ class Entries:
         people, hashed, digest_of = self.people, self.digests, digests.of
         if not hashed:
             return (lambda address: address.bare in people) if people else None
-        return lambda address: bool(address.local) and (
-            address.bare in people or digest_of(address.bare, address.domain) in hashed
+        return lambda address: (
+            bool(address.local) and (address.bare in people or digest_of(address.bare, address.domain) in hashed)
         )
 
 

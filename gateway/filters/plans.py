@@ -51,11 +51,9 @@ class Plan:
 
     def first_step(self, stanza: AddressedStanza) -> int | None:
         """Return the place of the first step whose quick test a stanza passes; None if no rule holds."""
-        place = 0
-        for _, quick_test, _, _ in self.steps:
+        for place, (_, quick_test, _, _) in enumerate(self.steps):
             if quick_test is None or quick_test(stanza):
                 return place
-            place += 1
         return None
 
 

@@ -3,9 +3,10 @@
     stage         begins                 ends with                                  then
     ASLEEP        start, a failure       its time (doubling, one hour at most)      SUBSCRIBING
     SUBSCRIBING   -                      result; anything else is a failure         LOADING
-    LOADING       -                      the items; anything else is a failure      CURRENT
+    LOADING       -                      the last page; anything but items fails    CURRENT
     CURRENT       -                      a day; the service was out of reach        SUBSCRIBING
 
+The list is read page by page (XEP-0059), if the service does that; what changes meanwhile is worked into the pages.
 Only updates from the service itself count, and only from the address that was subscribed to. The known entries stay in
 use in every stage. A list that grows suddenly is not believed at once: beyond 1,000 in an hour, new entries wait until
 the operator has examined them and reloads the configuration.
@@ -21,19 +22,19 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 
 from gateway.filters.lists import MOST_ENTRIES, NamedList, read_entry
+from gateway.filters.questions import Ask
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import MalformedAddress
-from gateway.xmpp.namespaces import PUBSUB, PUBSUB_EVENT, STANZA_ERRORS
+from gateway.xmpp.namespaces import PUBSUB, PUBSUB_EVENT, RESULT_SETS, STANZA_ERRORS
 from gateway.xmpp.stanzas import CONTENT, AddressedStanza
 
 ANSWER_SECONDS = 60.0
 REFRESH_SECONDS = 86400.0
 FIRST_SLEEP, LONGEST_SLEEP = 60.0, 3600.0
 MOST_NEW_AN_HOUR = 1000
-
-Ask = Callable[[AddressedStanza, Callable[[AddressedStanza], None]], None]
-"""Sends a request of ours, and calls back with the result or the error, whichever way it comes."""
+PAGE = 1000
+"""The entries asked for in one request: their answer fits into a stanza that every server accepts."""
 
 
 class Stage(Enum):
@@ -67,6 +68,7 @@ class BlockListSubscription:
         self.node = node
         self.stage = Stage.ASLEEP
         self.waiting: set[str] = set()  # new entries that an operator must look at first
+        self._pages: set[str] = set()  # the entries of the pages that have come
         self._ours = ours
         self._ask = ask
         self._clock = clock
@@ -116,10 +118,13 @@ class BlockListSubscription:
                 gone = [item.get("id") or "" for item in items.elements(PUBSUB_EVENT, "retract")]
                 new = [item.get("id") or "" for item in items.elements(PUBSUB_EVENT, "item")]
                 self._update(new, gone)
+                if self.stage is Stage.LOADING:
+                    self._pages = self._pages.union(_entries(new)).difference(_entries(gone))
         for word in ("purge", "delete"):
             for each in event.elements(PUBSUB_EVENT, word):
                 if each.get("node") == self.node:
                     self._update([], list(self.named.entries))
+                    self._pages.clear()
         return True
 
     # -- the stages --------------------------------------------------------------------------------------------------
@@ -135,24 +140,37 @@ class BlockListSubscription:
         self._request("set", wish, self._subscribed)
 
     def _subscribed(self, _: Element) -> None:
+        self._pages = set()
+        self._load(after="")
+
+    def _load(self, after: str) -> None:
         self._enter(Stage.LOADING, ANSWER_SECONDS, self._not_answered)
-        self._request("get", Element(PUBSUB, "items", {"node": self.node}), self._loaded)
+        place = [Element(RESULT_SETS, "after", {}, [after])] if after else []
+        page = Element(RESULT_SETS, "set", {}, [Element(RESULT_SETS, "max", {}, [str(PAGE)]), *place])
+        self._request("get", Element(PUBSUB, "items", {"node": self.node}), self._loaded, page)
 
     def _loaded(self, answer: Element) -> None:
         pubsub = answer.first(PUBSUB, "pubsub")
         items = pubsub.first(PUBSUB, "items") if pubsub is not None else None
         told = [item.get("id") or "" for item in items.elements(PUBSUB, "item")] if items is not None else []
+        page = set(_entries(told))
+        is_news = not page <= self._pages
+        self._pages |= page
+        following = _place_of_next(pubsub)
+        if following and is_news and len(self._pages) <= MOST_ENTRIES:  # a service cannot keep us asking for ever
+            self._load(after=following)
+            return
         self._failures = 0
         self._enter(Stage.CURRENT, REFRESH_SECONDS, self._subscribe)
         self.named.since = self._time_of_day()
-        wanted = set(_entries(told))
+        wanted, self._pages = self._pages, set()
         self._say_current()
         self._update(wanted, [each for each in self.named.entries if each not in wanted], as_a_whole=True)
 
-    def _request(self, type_: str, wish: Element, then: Callable[[Element], None]) -> None:
+    def _request(self, type_: str, wish: Element, then: Callable[[Element], None], *more: Element) -> None:
         turn = self._turn
         attributes = {"type": type_, "id": f"list-{turn}", "from": self._ours.full, "to": self.service}
-        request = Element(CONTENT, "iq", attributes, [Element(PUBSUB, "pubsub", {}, [wish])])
+        request = Element(CONTENT, "iq", attributes, [Element(PUBSUB, "pubsub", {}, [wish, *more])])
 
         def answered(response: AddressedStanza) -> None:
             if turn != self._turn:
@@ -219,6 +237,13 @@ def _entries(told: Iterable[str]) -> Iterable[str]:
             yield read_entry(text)
         except MalformedAddress:
             continue
+
+
+def _place_of_next(pubsub: Element | None) -> str:
+    """Return the place behind a page from which to go on (XEP-0059 §2.2); empty if the page is the last one."""
+    told = pubsub.first(RESULT_SETS, "set") if pubsub is not None else None
+    last = told.first(RESULT_SETS, "last") if told is not None else None
+    return last.text if last is not None else ""
 
 
 def _condition(answer: Element) -> str:

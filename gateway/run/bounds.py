@@ -20,6 +20,7 @@ from gateway.federation.backoff import MOST_WAITS
 from gateway.federation.resumption import KEPT_SECONDS, MOST_BROKEN
 from gateway.filters.acquaintances import MOST_ACQUAINTANCES
 from gateway.filters.border import MOST_BEHIND, MOST_PLANS
+from gateway.filters.contacts import MOST_DOMAINS_ASKED
 from gateway.filters.lists import MOST_DIGESTS, MOST_ENTRIES
 from gateway.handlers.context import MOST_ASKED
 from gateway.handlers.route import MOST_OPEN
@@ -158,6 +159,8 @@ TABLE = (
         "filters.border"),
     Row("stanzas of one pair of domains behind one that a filter judges", f"{MOST_BEHIND:,}", "pair of domains",
         "further ones are bounced: resource-constraint", "filters.border"),
+    Row("domains that were asked for their contacts, for reports", f"{MOST_DOMAINS_ASKED:,}", "domain with subdomains",
+        "the oldest is asked again", "filters.contacts"),
     Row("entries of one list for filters", f"{MOST_ENTRIES:,}", "", "further ones are left out, and this is logged",
         "filters.lists"),
     Row("stanzas that filters hold back", f"{OutboxLimits().withheld:,}, {OutboxLimits().withheld_each:,} each",

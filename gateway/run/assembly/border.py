@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
 
@@ -19,6 +19,7 @@ from gateway.config.settings import ImDomain, ListSettings, RelayDomain, Setting
 from gateway.filters.acquaintances import Acquaintances
 from gateway.filters.border import Border
 from gateway.filters.conditions import IsContact
+from gateway.filters.contacts import AbuseContacts, addresses_in
 from gateway.filters.interfaces import IFilter
 from gateway.filters.lists import NamedList, list_file, read_list_file
 from gateway.filters.reports import Reports
@@ -31,7 +32,6 @@ from gateway.run.assembly.shared import Shared
 from gateway.storage.interfaces import IStore
 from gateway.storage.records import Relation
 from gateway.xmpp.addresses import Address, Domain
-from gateway.xmpp.errors import MalformedAddress
 from gateway.xmpp.stanzas import AddressedStanza
 
 SAVE_SECONDS = 3600.0
@@ -51,6 +51,8 @@ class Filters(Service):
         self._shared = shared
         self._router = routing.router
         self._store = store
+        contacts = AbuseContacts(self._ask, partial(self._asking_address, "contacts"), shared.reactor.seconds)
+        reports = Reports(routing.router, self._contacts_of, contacts.find, shared.reactor.seconds)
         self.withheld = Withheld(routing.keeper, routing.router, shared.time_of_day, shared.board.publish)
         self.border = Border(
             router=routing.router,
@@ -61,7 +63,7 @@ class Filters(Service):
             time_of_day=shared.time_of_day,
             publish=shared.board.publish,
             holding=self.withheld,
-            report=Reports(routing.router, self._contacts_of, shared.reactor.seconds).report,
+            report=reports.report,
             taken=self._taken,
         )
         self._block_lists: dict[str, BlockListSubscription] = {}
@@ -114,12 +116,7 @@ class Filters(Service):
         settings = self._shared.settings.domains.get(owner) if owner is not None else None
         if settings is None:
             return None
-        uris = (uri.removeprefix("xmpp:").partition("?")[0] for uri in settings.admins if uri.startswith("xmpp:"))
-        found = []
-        for uri in uris:
-            with suppress(MalformedAddress):
-                found.append(Address.parse(uri))
-        return found
+        return list(addresses_in(settings.admins))
 
     # -- lists -------------------------------------------------------------------------------------------------------
 
@@ -164,7 +161,7 @@ class Filters(Service):
             named,
             service=service,
             node=settings.node,
-            ours=Address.make("", self._asking_domain(), "lists"),
+            ours=self._asking_address("lists"),
             ask=self._ask,
             clock=self._shared.reactor,
             time_of_day=self._shared.time_of_day,
@@ -172,15 +169,16 @@ class Filters(Service):
             changed=self._list_changed,
         )
 
-    def _asking_domain(self) -> Domain:
-        """Return the first domain that is ours alone; a relayed server would not know about our questions."""
+    def _asking_address(self, resource: str) -> Address:
+        """Return an address in the first domain that is ours alone; a relayed server does not know our questions."""
         domains = self._shared.settings.domains
-        return next((name for name, each in domains.items() if not isinstance(each, RelayDomain)), next(iter(domains)))
+        own = (name for name, each in domains.items() if not isinstance(each, RelayDomain))
+        return Address.make("", next(own, next(iter(domains))), resource)
 
     def _ask(self, question: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
         self._router.own_questions.ask(question, answered)
         self._router.pass_on(question)
-        self._router.flush()
+        self._shared.reactor.callLater(0, self._router.flush)  # not amid a batch, whose reader is told what to wait for
 
     def _taken(self, stanza: AddressedStanza) -> bool:
         return any(each.take(stanza) for each in self._block_lists.values())

@@ -264,7 +264,9 @@ def test_a_domain_is_shut_out_when_nothing_from_it_is_wanted(text: str, shut: bo
     "friend", ["friend@evil.test", "c8ee9d2ba0e0d1dfeb2e55e3f5b37a1a7b7d0aeb0b3c8f7e0b0f2b9bcb3d7e55", "evil.test"]
 )
 def test_a_domain_is_not_shut_out_while_somebody_in_it_is_never_listed(friend: str) -> None:
-    border = BorderHarness(rule("listed = 'bad'", "drop"), lists={"bad": ["evil.test"]}, never=map(read_entry, [friend]))
+    border = BorderHarness(
+        rule("listed = 'bad'", "drop"), lists={"bad": ["evil.test"]}, never=map(read_entry, [friend])
+    )
     assert border.border.shut_out_by(Domain("evil.test")) is None
 
 

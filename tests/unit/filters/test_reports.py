@@ -1,9 +1,10 @@
-"""Reports: the contacts of our domain hear about a sender, and not too often."""
+"""Reports: the contacts of our domain hear about a sender, and so do those of its domain; and not too often."""
 
 from __future__ import annotations
 
 from twisted.internet.task import Clock
 
+from gateway.filters.contacts import Use
 from gateway.filters.reports import REPORT_SECONDS, Reports
 from gateway.filters.rules import Act, Decision, FilterRule
 from gateway.xmpp.addresses import Address, Domain
@@ -22,7 +23,14 @@ class Sent:
     def __init__(self) -> None:
         self.clock = Clock()
         self.stanzas: list[Stanza] = []
-        self.reports = Reports(self, lambda domain: ADMINS if domain == "ours.test" else None, self.clock.seconds)
+        self.asked: list[str] = []
+        self.theirs: list[Address] = []
+        contacts_of = {"ours.test": ADMINS}.get
+        self.reports = Reports(self, contacts_of, self._find_contacts, self.clock.seconds)
+
+    def _find_contacts(self, domain: Domain, use: Use) -> None:
+        self.asked.append(domain)
+        use(self.theirs)
 
     def pass_on(self, stanza: Stanza) -> None:
         self.stanzas.append(stanza)
@@ -41,6 +49,26 @@ def test_each_contact_gets_a_readable_message_with_a_report_in_it() -> None:
     assert b"eve@evil.test" in raw
     assert b"urn:xmpp:reporting:1" in raw
     assert b"buy" not in raw  # a report repeats no content
+
+
+def test_the_contacts_of_the_senders_domain_get_a_report_that_tells_no_rule() -> None:
+    sent = Sent()
+    sent.theirs = [Address.parse("abuse@evil.test")]
+    sent.reports.report(RULE, SPAM)
+    report = sent.stanzas[-1]
+    assert (str(report.from_), str(report.to)) == ("ours.test", "abuse@evil.test")
+    assert b"urn:xmpp:reporting:1" in report.raw
+    assert b"eve@evil.test" in report.raw
+    assert b"rule" not in report.raw
+    assert b"filter" not in report.raw
+    assert b"buy" not in report.raw
+
+
+def test_what_one_of_ours_sends_is_reported_only_to_our_own_contacts() -> None:
+    sent = Sent()
+    sent.reports.report(RULE, SPAM.readdressed(to=Address.parse("eve@evil.test"), from_=Address.parse("a@ours.test")))
+    assert [each.to for each in sent.stanzas] == ADMINS
+    assert sent.asked == []
 
 
 def test_of_one_domain_there_is_one_report_in_ten_minutes_and_the_others_are_counted() -> None:

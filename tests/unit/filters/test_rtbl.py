@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from gateway.filters.lists import Digests, NamedList
 from gateway.filters.rtbl import ANSWER_SECONDS, LONGEST_SLEEP, MOST_NEW_AN_HOUR, REFRESH_SECONDS, BlockListSubscription
 from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.namespaces import RESULT_SETS
 from gateway.xmpp.stanzas import Stanza
 from tests.support.trees import stanza
 
@@ -53,9 +54,19 @@ class Service:
         """The name of what is asked for now: subscribe, or items."""
         pubsub = self.asked[-1].element.first(PUBSUB, "pubsub")
         assert pubsub is not None
-        (wish,) = pubsub.elements()
+        wish = next(pubsub.elements(PUBSUB))
         assert wish.get("node") == NODE
         return wish.name
+
+    @property
+    def after(self) -> str:
+        """Behind which entry the next page is asked for."""
+        pubsub = self.asked[-1].element.first(PUBSUB, "pubsub")
+        assert pubsub is not None
+        page = pubsub.first(RESULT_SETS, "set")
+        assert page is not None
+        place = page.first(RESULT_SETS, "after")
+        return place.text if place is not None else ""
 
     def answer(self, inner: str = "", type_: str = "result") -> None:
         self._answers[-1](stanza(f"<iq type='{type_}' id='1' from='{SERVICE}' to='{OURS}'>{inner}</iq>"))
@@ -65,9 +76,10 @@ class Service:
         self.answer()
         self.answer_items(*entries)
 
-    def answer_items(self, *entries: str) -> None:
+    def answer_items(self, *entries: str, last: str = "") -> None:
         items = "".join(f"<item id='{entry}'/>" for entry in entries)
-        self.answer(f"<pubsub xmlns='{PUBSUB}'><items node='{NODE}'>{items}</items></pubsub>")
+        place = f"<set xmlns='{RESULT_SETS}'><last>{last}</last></set>" if last else ""
+        self.answer(f"<pubsub xmlns='{PUBSUB}'><items node='{NODE}'>{items}</items>{place}</pubsub>")
 
     def event(self, inner: str, sender: str = SERVICE, node: str = NODE) -> bool:
         event = f"<event xmlns='{PUBSUB}#event'>{inner.format(node=node)}</event>"
@@ -86,6 +98,50 @@ def test_it_subscribes_and_loads() -> None:
     service.answer_items("evil.test", "eve@bad.test", "a" * 64)
     assert service.entries() == {"evil.test", "eve@bad.test", "a" * 64}
     assert (service.named.state, service.named.is_well, service.changes) == ("ready", True, 1)
+
+
+def test_a_long_list_is_read_page_by_page() -> None:
+    service = Service()
+    service.named.entries.add("gone.test")
+    service.answer()
+    assert service.after == ""
+    service.answer_items("a.test", "b.test", last="b.test")
+    assert (service.question, service.after) == ("items", "b.test")
+    assert service.entries() == {"gone.test"}  # until all pages are there
+    service.answer_items("c.test", last="c.test")
+    service.answer_items()
+    assert service.entries() == {"a.test", "b.test", "c.test"}
+    assert service.named.is_well
+
+
+@pytest.mark.parametrize("pages", [["a.test"], []])
+def test_a_service_that_repeats_a_page_is_not_asked_for_ever(pages: list[str]) -> None:
+    service = Service()
+    service.answer()
+    for _ in range(2):
+        service.answer_items(*pages, last="a.test")
+    assert len(service.asked) <= 3
+    assert service.entries() == set(pages)
+
+
+def test_what_changes_while_pages_come_is_not_lost() -> None:
+    service = Service()
+    service.answer()
+    service.answer_items("a.test", "b.test", last="b.test")
+    service.event("<items node='{node}'><item id='new.test'/><retract id='a.test'/></items>")
+    service.answer_items("c.test")
+    assert service.entries() == {"b.test", "c.test", "new.test"}
+
+
+def test_a_page_that_does_not_come_leaves_what_is_known() -> None:
+    service = Service()
+    service.load("known.test")
+    service.clock.advance(REFRESH_SECONDS)
+    service.answer()
+    service.answer_items("a.test", last="a.test")
+    service.clock.advance(ANSWER_SECONDS)
+    assert service.entries() == {"known.test"}
+    assert not service.named.is_well
 
 
 def test_what_the_service_says_later_is_worked_in() -> None:
