@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.filters.acquaintances import Acquaintances
-from gateway.filters.conditions import ContactsOf, Excess, Seen, Surroundings
+from gateway.filters.conditions import ContactTestOf, Excess, Seen, Surroundings
 from gateway.filters.interfaces import IFilter
 from gateway.filters.laws import lawful
 from gateway.filters.lists import Digests, ListState, NamedList
@@ -30,7 +30,7 @@ from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.errors import ConfigError, StanzaCondition, StanzaDropped, StanzaError
 from gateway.xmpp.stanzas import AddressedStanza
 
-MOST_PLANS = 20_000
+MOST_PLANS = 10_000
 """The pairs of domains whose plan is cached; beyond this, all plans are made again as they are needed."""
 MOST_BEHIND = 1000
 """The stanzas of one pair that may wait behind one being judged; further ones are bounced: resource-constraint."""
@@ -73,7 +73,7 @@ class Border:
         router: Passing,
         is_own: Callable[[Domain], bool],
         acquaintances: Acquaintances,
-        contacts: ContactsOf,
+        contacts: ContactTestOf,
         clock: IReactorTime,
         time_of_day: Callable[[], float],
         publish: Publish,

@@ -45,7 +45,7 @@ QuickTest = Callable[[AddressedStanza], bool]
 Test = Callable[[Seen], "bool | Deferred[bool]"]
 IsContact = Callable[[Address, Address], "Deferred[bool] | bool"]
 """Returns whether the second address is a contact of the first, which is an account of ours."""
-ContactsOf = Callable[[Domain], IsContact | None]
+ContactTestOf = Callable[[Domain], IsContact | None]
 """Returns the test for contacts of the accounts in a domain of ours; None if it has no accounts."""
 
 
@@ -56,7 +56,7 @@ class Surroundings:
     lists: Mapping[str, NamedList]
     digests: Digests
     acquaintances: Acquaintances
-    contacts: ContactsOf
+    contacts: ContactTestOf
     excesses: Mapping[str, Excess]  # by the name of the rule; they outlive the plans
     time_of_day: Callable[[], float]
 
@@ -202,7 +202,7 @@ def _of_strangers(
             return known.addErrback(lambda _: False).addCallback(lambda known: known is not wanted)
         return known is not wanted
 
-    # Whoever is an acquaintance is no stranger, without asking the store.
+    # An acquaintance is not a stranger; the store need not be asked.
     return (lambda stanza: not is_known(stanza)) if wanted else None, is_as_wanted
 
 

@@ -1,7 +1,7 @@
 """Content: the parts of a stanza that conditions about content need, read once, without a tree.
 
-Reading is linear in the stanza's bytes, and only the first 64 KiB of its text are kept. Nothing that a stanza refers to
-is ever fetched.
+Reading is linear in the stanza's bytes, and only the first 64 KiB of its text and its first 2,000 elements are looked
+at. Nothing that a stanza refers to is ever fetched.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from gateway.xmpp.namespaces import CLIENT, XML
 
 MOST_TEXT = 65536
 """The characters of text that are searched."""
+MOST_ELEMENTS = 2000
+"""The elements that are looked at, with their text."""
 _SEPARATOR = "\n"  # cannot occur in a namespace or a name
 _ROOT = f"<root xmlns='{CLIENT}'>".encode()
 _LANG = f"{XML}{_SEPARATOR}lang"
@@ -37,13 +39,16 @@ class Content(NamedTuple):
 def read_content(raw: bytes) -> Content:
     """Read a stanza's bytes, which are well-formed and portable."""
     text: list[str] = []
-    kept = depth = 0
+    kept = depth = elements = 0
     payloads: set[PayloadName] = set()
     languages: set[str] = set()
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
+        nonlocal depth, elements
         depth += 1
+        elements += 1
+        if elements > MOST_ELEMENTS:
+            parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
         if depth == 3:
             namespace, _, local = name.rpartition(_SEPARATOR)
             payloads.add(PayloadName(namespace, local))

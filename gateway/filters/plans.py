@@ -36,7 +36,7 @@ class PlanStep(NamedTuple):
     judge: Judge | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Plan:
     """The rules for the stanzas of one pair.
 

@@ -66,7 +66,7 @@ class Reports:
 
     def _send(self, ours: Domain, theirs: Address, text: str, contacts: Sequence[Address]) -> None:
         for contact in contacts:
-            self._router.pass_on(_report_to(contact, ours, theirs, text))  # whoever routes a stanza flushes, too
+            self._router.pass_on(_report_to(contact, ours, theirs, text))  # the caller routes a stanza, and flushes
 
 
 def _report_to(contact: Address, ours: Domain, theirs: Address, text: str) -> AddressedStanza:

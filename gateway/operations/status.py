@@ -117,7 +117,7 @@ class StatusReader:
             peer_states=dict(others.counts),
             waiting=others.waiting,
             queue_count=len(self._ways()),
-            outbox=self._outbox(),
+            outbox=self.outbox(),
             disk=self._observed.disk(),
         )
 
@@ -153,12 +153,13 @@ class StatusReader:
             queued_stanzas=sum(route.queued for route in routes),
             routes=Counter(route.disposition.value for route in routes),
             waiting_domains=len(waits_by_domain(self._observed.peers.backoff, self._seconds())),
-            outbox=self._outbox(),
+            outbox=self.outbox(),
             domains=list(self.domains(census)),
             certificates=list(self.certificates()),
         )
 
-    def _outbox(self) -> OutboxFigures | None:
+    def outbox(self) -> OutboxFigures | None:
+        """Return the figures of the outbox, once it is open."""
         keeper = self._observed.keeper
         if keeper.outbox is None:
             return None

@@ -14,10 +14,13 @@ from gateway.operations.control.client import ask
 from tests.interop.clients import attached, condition, user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer, Prosody
+from tests.interop.peers.prosody import MODULES
 from tests.interop.peers.site import CLIENT, SERVER
 
 DOMAIN, COMPONENT, LISTS, NODE = "border.test", "rooms.border.test", "lists.watch.test", "muc_bans_sha256"
+ABUSE = "abuse.test"
 FILTERS: list[dict[str, Any]] = [
+    {"name": "secret rule", "when": {"from": ABUSE, "kind": "message"}, "then": "report"},
     {"name": "nothing from them", "when": {"from": "watch.test"}, "then": "bounce:policy-violation"},
     {"name": "listed", "when": {"direction": "in", "listed": "watched"}, "then": "drop"},
     {"name": "links", "when": {"direction": "in", "kind": "message", "stranger": True, "urls": True}, "then": "hold"},
@@ -41,6 +44,13 @@ class Watch(Prosody):
 @pytest.fixture(scope="module")
 def watch(shared: Starter) -> Peer:
     return shared(Watch, "watch.test", components={LISTS: "secret"})
+
+
+@pytest.fixture(scope="module")
+def abuse(shared: Starter) -> Peer:
+    modules = [*MODULES, "dialback", "server_contact_info"]
+    options = {"modules_enabled": modules, "contact_info": {"abuse": [f"xmpp:romeo@{ABUSE}"]}}
+    return shared(Prosody, ABUSE, options=options)
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +128,18 @@ async def test_who_is_on_a_real_block_list_is_not_heard(border: Peer, watch: Pee
         juliet.send_message(component.jid, "after")
         await component.expect_message("after")
         assert [each for each in component.inbox if "listed" in str(each)] == []
+
+
+async def test_the_abuse_contact_of_a_real_server_gets_a_report(border: Peer, abuse: Peer) -> None:
+    async with user(abuse, "romeo") as contact, user(abuse, "juliet") as spammer, attached(border) as component:
+        spammer.send_message(component.jid, "buy")
+        await component.expect_message("buy")
+        report = await contact.expect_any_message()
+        assert report.xml.find("{urn:xmpp:reporting:1}report/{urn:xmpp:reporting:1}jid").text == f"juliet@{ABUSE}"
+        assert (report["from"].full, "secret rule" in str(report)) == (COMPONENT, False)
+        spammer.send_message(component.jid, "buy more")  # not reported again so soon
+        await component.expect_message("buy more")
+        assert contact.take_all() == []
 
 
 async def test_a_domain_from_which_nothing_is_wanted_is_refused_at_its_header(border: Peer, watch: Peer) -> None:

@@ -36,11 +36,14 @@ from gateway.operations.http.events import EventStream
 from gateway.operations.http.files import page_files
 from gateway.operations.http.views import ViewQuery, Views
 from gateway.operations.minutes import Minutes, Series
+from gateway.operations.outbox_events import OutboxEvents
 from gateway.operations.peers import PeerSources
 from gateway.operations.status import Observed, StatusReader
 from gateway.operations.status_records import DiskFigures
 from gateway.operations.troubles import Troubles
 from gateway.outbox.keeper import Keeper
+from gateway.outbox.memory import MemoryOutbox
+from gateway.outbox.records import OutboxLimits
 from gateway.stream.facts import Means, Role, ServerFacts, TLSFacts
 from gateway.stream.states import State
 from gateway.timing.turns import Turns
@@ -143,6 +146,11 @@ class Crowd:
         self.backoff = Backoff(Waits(), self.chance)
         self.known_keys = KnownKeys(self.clock.now)
         self.keeper = Keeper(None, self.clock.now)
+        self.keeper.outbox = MemoryOutbox(limits=OutboxLimits())
+        self.keeper.put(DomainPair(CHATS, Domain("owl.test")), [b"<message/>"] * 5, time.time(), time.time() + 9e4)
+        self.keeper.oldest = time.time() - 3600
+        self.keeper.counts.update(kept=12, delivered=7)
+        self.outbox_events = OutboxEvents(self.clock.now)
         self._number = 0
         self._live_a_day(list(zip(names(count), kinds(count), strict=True)))
         own = [
@@ -209,7 +217,7 @@ class Crowd:
         return []
 
     def publish(self, notice: Notice) -> None:
-        for reader in (self.history, self.fates, self.minutes):
+        for reader in (self.history, self.fates, self.minutes, self.outbox_events):
             if isinstance(notice, reader.KINDS):
                 reader.notice(notice)
 
@@ -359,6 +367,8 @@ def views_of(crowd: Crowd, reactor: Any) -> Views:
         crowd.troubles.latest,
         crowd.peers.waiting,
         time.monotonic,
+        withheld=lambda: 3,
+        outbox_events=crowd.outbox_events.latest,
     )  # type: ignore[arg-type]
 
 

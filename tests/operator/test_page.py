@@ -39,6 +39,13 @@ def test_the_map_has_our_domains_and_theirs(desk: Chrome) -> None:
     assert set(filter(None, read(desk, "#map a.failing", "data-domain"))) == set(BROKEN)
 
 
+def test_what_waits_on_the_disk_and_what_filters_hold_is_shown(desk: Chrome) -> None:
+    wait(desk, lambda: read(desk, "#outbox"))
+    told = text(desk, "#outbox")
+    assert "nothing waits on the disk" in told
+    assert "nothing" in told.partition("held by filters")[2]
+
+
 def test_the_strip_counts_what_passes(desk: Chrome) -> None:
     wait(desk, lambda: text(desk, ".tile .number")[0] != "0")
     assert int(read(desk, ".tile.bad .number")[0]) >= len(BROKEN)

@@ -131,6 +131,12 @@ class BorderHarness:
         got, self.log[:] = list(self.log), []
         return got
 
+    def forget(self) -> None:
+        """Forget what the routes got, how stanzas ended and what was counted: for very many stanzas."""
+        self.log.clear()
+        self._notices.clear()
+        self.border.counts.clear()
+
     @property
     def ends(self) -> list[str]:
         """How stanzas ended that no route got: the condition, and whether somebody was told."""

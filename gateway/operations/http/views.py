@@ -20,6 +20,7 @@ from gateway.operations.control.door import CommandRefused
 from gateway.operations.control.operator import Operator, shown
 from gateway.operations.history import History
 from gateway.operations.minutes import DAY_MINUTES, HOUR_MINUTES, Minutes, Series
+from gateway.operations.outbox_events import OutboxEvent
 from gateway.operations.peers import OtherDomains, PeerOrder, PeerState
 from gateway.operations.status import StatusReader
 from gateway.operations.status_records import DomainStatus, PeerStatus
@@ -37,6 +38,7 @@ MOST_TROUBLES = 10
 MOST_GROUPS = 8
 MOST_ATTEMPTS = 5
 MOST_STREAMS = 20
+MOST_OUTBOX_EVENTS = 5
 _MOST_PAGE = 10_000
 _MOST_WORDS = 100
 _MOST_TOLD = 160  # letters of a reason in a row of a table
@@ -94,13 +96,18 @@ class Views:
         troubles: Callable[[], Sequence[Trouble]],
         waiting: Callable[[], Mapping[str, int]],
         seconds: Callable[[], float],
+        withheld: Callable[[], int],
+        outbox_events: Callable[[int], Sequence[OutboxEvent]],
     ) -> None:
+        """`withheld` returns how many stanzas filters hold back; `outbox_events` the latest, at most that many."""
         self._viewed = viewed
         self._troubles = troubles
         self._waiting = waiting
         self._operator = operator
         self._minutes = minutes
         self._seconds = seconds
+        self._withheld = withheld
+        self._outbox_events = outbox_events
         self._others: tuple[float, OtherDomains] | None = None
         self._waited: tuple[float, Mapping[str, int]] | None = None
         self._own_then: tuple[float, list[DomainStatus]] | None = None
@@ -144,6 +151,16 @@ class Views:
             "peers": self._page_of_peers(query),
             "map": self._map(),
             "failures": self._failures(),
+            "outbox": self._outbox(),
+        }
+
+    def _outbox(self) -> dict[str, Any]:
+        """Return what waits on the disk, what became of all that did, and what filters hold back."""
+        figures = self._viewed.status.outbox()
+        return {
+            "figures": shown(asdict(figures)) if figures is not None else None,
+            "withheld": self._withheld(),
+            "events": [shown(each._asdict()) for each in self._outbox_events(MOST_OUTBOX_EVENTS)],
         }
 
     def _strip(self, query: ViewQuery) -> dict[str, list[int]]:

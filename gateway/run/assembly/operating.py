@@ -24,6 +24,7 @@ from gateway.operations.http.views import ViewQuery, Views
 from gateway.operations.lag import LagMeter
 from gateway.operations.metrics import CONTENT_TYPE, FilterGauges, Metrics
 from gateway.operations.minutes import Minutes
+from gateway.operations.outbox_events import OutboxEvents
 from gateway.operations.peers import PeerSources
 from gateway.operations.rounds import Look, Rounds
 from gateway.operations.status import Observed, StatusReader
@@ -49,6 +50,7 @@ class Observation:
     status: StatusReader
     fates: Fates
     minutes: Minutes
+    outbox_events: OutboxEvents
     peers: PeerSources
     troubles: Troubles
     metrics: Metrics
@@ -117,7 +119,8 @@ def observe(
     )
     status = StatusReader(observed, shared.reactor.seconds, now)
     metrics = Metrics(status.figures)
-    for reader in (fates, minutes, metrics):
+    outbox_events = OutboxEvents(now)
+    for reader in (fates, minutes, metrics, outbox_events):
         board.subscribe(reader.notice, *reader.KINDS)
     looks = [
         Look(lambda: minutes.read(sum(peers.waiting().values()))),
@@ -130,6 +133,7 @@ def observe(
         status=status,
         fates=fates,
         minutes=minutes,
+        outbox_events=outbox_events,
         peers=peers,
         troubles=troubles,
         metrics=metrics,
@@ -152,15 +156,22 @@ def let_operators_in(shared: Shared, steered: Steered, observation: Observation,
     return Operating(
         control=ControlDoor(partial(socket_path, settings.gateway.state), actions, reactor),
         lag=LagMeter(reactor, metrics.notice),
-        page=_page(shared, steered, operator, observation),
+        page=_page(shared, steered, operator, observation, filters),
         supervised=Supervised(os.environ, shared.endpoints.missing, reactor),
     )
 
 
-def _page(shared: Shared, steered: Steered, operator: Operator, observation: Observation) -> HTTPDoor:
+def _page(shared: Shared, steered: Steered, operator: Operator, observation: Observation, filters: Filters) -> HTTPDoor:
     metrics, troubles = observation.metrics, observation.troubles
     views = Views(
-        steered, operator, observation.minutes, troubles.latest, observation.peers.waiting, shared.reactor.seconds
+        steered,
+        operator,
+        observation.minutes,
+        troubles.latest,
+        observation.peers.waiting,
+        shared.reactor.seconds,
+        withheld=lambda: filters.withheld.count,
+        outbox_events=observation.outbox_events.latest,
     )
     pages = {
         **dict(page_files()),

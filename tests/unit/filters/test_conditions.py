@@ -10,11 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail, succeed
 
-from gateway.filters.acquaintances import REMEMBERED_SECONDS
-from gateway.filters.content import MOST_TEXT, read_content
+from gateway.bounds.tables import MOST_CAUSES
+from gateway.filters.acquaintances import REMEMBERED_SECONDS, Acquaintances
+from gateway.filters.border import MOST_PLANS
+from gateway.filters.content import MOST_ELEMENTS, MOST_TEXT, read_content
+from gateway.filters.lists import MOST_DIGESTS
 from gateway.filters.rules import PayloadName
-from gateway.xmpp.addresses import Address
+from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element
+from gateway.xmpp.stanzas import AddressedStanza
 from tests.support.border import BorderHarness
 from tests.support.trees import stanza
 
@@ -226,6 +230,42 @@ def test_a_hundred_thousand_senders_take_bounded_memory() -> None:
     assert len(excess._buckets) == 10_000
 
 
+def test_a_hundred_thousand_senders_fill_no_table_beyond_its_bound() -> None:
+    rules = ["rate = '1/minute'", "direction = 'in', stranger = true, listed = 'bad'"]
+    text = "".join(f'[[filter]]\nname = "{at}"\nwhen = {{ {each} }}\nthen = "drop"\n' for at, each in enumerate(rules))
+    border = BorderHarness(text, lists={"bad": ["0123456789abcdef" * 4]})
+    message = stanza("<message from='a@evil.test' to='room@ours.test'/>")
+    assert isinstance(message, AddressedStanza)
+    ours, known = message.to, border.border.acquaintances
+    lets_through = border.border.lets_through
+    for number in range(100_000):
+        sender = Address.make(str(number), f"{number % 200}.test", "")
+        plan = border.border.plan(sender.domain, ours.domain)
+        assert plan is not None
+        lets_through(plan, AddressedStanza("message", b"<message/>", ours, sender, None, None))
+        known.note(AddressedStanza("message", b"<message/>", sender, ours, None, None), 0)
+    border.forget()
+    for number in range(MOST_PLANS + 100):
+        border.border.plan(Domain(f"{number}.test"), ours.domain)
+    assert len(border.border._plans) <= MOST_PLANS
+    digests = border.border._digests._known
+    assert (len(digests), len(known)) == (MOST_DIGESTS, 100_000)
+    assert [len(each._buckets) for each in border.border._excesses.values()] == [MOST_CAUSES]
+
+
+def test_acquaintances_are_bounded_and_each_of_ours_has_a_share() -> None:
+    known = Acquaintances(most=100)
+    quiet, busy = (Address.parse(f"{name}@ours.test") for name in ("quiet", "busy"))
+    friend = Address.parse("friend@far.test")
+    known.note(AddressedStanza("message", b"<message/>", friend, quiet, None, None), 0)
+    for number in range(1000):
+        known.note(
+            AddressedStanza("message", b"<message/>", Address.make(str(number), "far.test", ""), busy, None, None), 0
+        )
+    assert len(known) == 100
+    assert known.know(quiet.bare, friend.bare, 0)
+
+
 # -- content -----------------------------------------------------------------------------------------------------------
 
 
@@ -251,6 +291,14 @@ def test_content_is_what_a_tree_says(children: list[Element]) -> None:
 
     assert content.payloads == {PayloadName(child.namespace, child.name) for child in children}
     assert content.text.replace(" ", "") == text(message).replace(" ", "")
+
+
+def test_only_so_many_elements_are_looked_at() -> None:
+    filler, payload = "<x xmlns='u:1'/>", "<y xmlns='u:2'/>text"
+    for many, found in ((MOST_ELEMENTS - 10, True), (MOST_ELEMENTS, False)):
+        content = read_content(f"<message>{filler * many}{payload}</message>".encode())
+        assert (PayloadName("u:2", "y") in content.payloads) is found
+        assert ("text" in content.text) is found
 
 
 def test_only_so_much_text_is_kept() -> None:

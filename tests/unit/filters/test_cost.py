@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 import pytest
 
 from gateway.commands.filter import Rehearsal
 from gateway.config import load
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.stanzas import AddressedStanza
 from tests.support.border import BorderHarness
 from tests.support.configuration import Folder
 from tests.support.trees import stanza
@@ -35,15 +39,24 @@ HOSTILE = {
     "references": "&#97;",
     "brackets": "&gt;",
     "wide": "\N{SNOWMAN}",
+    "children": "</body><body xml:lang='x'>",
 }
 SMALL, LARGE = 8_000, 128_000
 
 
-def cost(border: BorderHarness, body: str) -> float:
+def addressed(xml: str) -> AddressedStanza:
+    found = stanza(xml)
+    assert isinstance(found, AddressedStanza)
+    return found
+
+
+def cost(border: BorderHarness, body: str, times: int = 5) -> float:
     """The processor time of one stanza, at best."""
-    message = stanza(f"<message from='eve@evil.test/x' to='room@ours.test'><body>{body}</body></message>")
+    opening = "<message from='eve@evil.test/x' to='room@ours.test'><z xmlns='urn:x:z' xml:lang='en'/>"  # all is read
+    small, raw = addressed(f"{opening}</message>"), f"{opening}<body>{body}</body></message>".encode()
+    message = AddressedStanza(small.name, raw, small.to, small.from_, small.type, None)
     best = float("inf")
-    for _ in range(5):
+    for _ in range(times):
         border.border.changed()
         began = time.process_time()
         border.router.route(message)
@@ -58,6 +71,91 @@ def test_every_condition_is_linear_in_hostile_text(when: str) -> None:
     for name, piece in HOSTILE.items():
         small, large = (cost(border, piece * (size // len(piece))) for size in (SMALL, LARGE))
         assert large < 4 * (LARGE / SMALL) * max(small, 1e-5), name
+
+
+def loop_cost(turns: int) -> float:
+    """The processor time of an empty loop, at best: four million turns are about 55 ms where this was written."""
+    best = float("inf")
+    for _ in range(3):
+        began = time.process_time()
+        for _ in range(turns):
+            pass
+        best = min(best, time.process_time() - began)
+    return best
+
+
+@pytest.mark.parametrize("when", CONDITIONS)
+def test_a_mebibyte_of_hostile_text_costs_no_condition_more_than_50_ms(when: str) -> None:
+    border = BorderHarness(f'[[filter]]\nname = "a"\nwhen = {{ {when} }}\nthen = "pass"', lists={"bad": ["x.test"]})
+    budget = loop_cost(4_000_000)
+    for name, piece in HOSTILE.items():
+        assert cost(border, piece * ((1 << 20) // len(piece)), times=3) < budget, name
+
+
+class CheapSetting(NamedTuple):
+    """A cheap condition, and the lists that it needs."""
+
+    when: str
+    lists: dict[str, list[str]] = {}
+
+
+CHEAP = [
+    CheapSetting("kind = 'presence'"),
+    CheapSetting("type = 'groupchat'"),
+    CheapSetting("larger_than = 100000"),
+    CheapSetting("from = ['x@evil.test', 'y@evil.test']"),
+    CheapSetting("listed = 'bad'", {"bad": [f"{number}@evil.test" for number in range(1000)]}),
+    CheapSetting("listed = 'bad'", {"bad": ["0123456789abcdef" * 4]}),
+    CheapSetting("direction = 'in', stranger = true"),
+    CheapSetting("rate = '900000000/hour'"),
+    CheapSetting("rate = '900000000/hour per pair'"),
+]
+
+
+@pytest.mark.parametrize("setting", CHEAP)
+def test_a_cheap_condition_costs_at_most_2_us_a_stanza(setting: CheapSetting) -> None:
+    """Measured against an empty loop, of which 140 turns are about 2 us; three times that, for a busy machine."""
+    border = BorderHarness(f'[[filter]]\nname = "a"\nwhen = {{ {setting.when} }}\nthen = "drop"', lists=setting.lists)
+    border.push("<message from='room@ours.test' to='eve@evil.test'/>")  # she is no stranger
+    message = addressed("<message from='eve@evil.test/x' to='room@ours.test' type='chat'><body>hi</body></message>")
+    lets_through, plan = border.border.lets_through, border.border.plan(Domain("evil.test"), Domain("ours.test"))
+    assert plan is not None
+    best, count = float("inf"), 2000
+    for _ in range(10):
+        began = time.process_time()
+        for _ in range(count):
+            lets_through(plan, message)
+        best = min(best, time.process_time() - began)
+    assert lets_through(plan, message)
+    assert best / count < 3 * loop_cost(100_000) * 140 / 100_000
+
+
+def calls_of(border: BorderHarness, batch: list[AddressedStanza]) -> int:
+    """How many functions are called while a batch is routed."""
+    border.router.route_all(batch)
+    calls = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        border.router.route_all(batch)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize("when", ["from = 'elsewhere.test', urls = true", "listed = 'bad'", "direction = 'inside'"])
+def test_rules_that_do_not_apply_cost_one_look_a_batch_and_nothing_a_stanza(when: str) -> None:
+    text = f'[[filter]]\nname = "a"\nwhen = {{ {when} }}\nthen = "drop"'
+    guarded = BorderHarness(text, lists={"bad": ["elsewhere.test"]})
+    plain = BorderHarness()
+    plain.router.border = None
+    message = addressed("<message from='eve@evil.test/x' to='room@ours.test'><body>http://x</body></message>")
+    for size in (1, 16, 256):
+        assert calls_of(guarded, [message] * size) - calls_of(plain, [message] * size) == 1
 
 
 CONFIGURATION = """

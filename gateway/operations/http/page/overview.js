@@ -8,7 +8,7 @@ import { capital, clock, count, duration, proof, short, size, STATES, stretch, w
 const ORDERS = { trouble: "trouble", name: "name", waiting: "waiting", traffic: "traffic" };
 
 /** Everything of this view, from the data that has come so far; `to` makes the address of the same view with changes. */
-export function overview({ head, strip, peers, map, failures }, query, to, width) {
+export function overview({ head, strip, peers, map, failures, outbox }, query, to, width) {
   const isNarrow = innerWidth < 737;
   return [
     make("h1", { class: "unseen", "data-key": "title" }, "Other domains"),
@@ -17,7 +17,7 @@ export function overview({ head, strip, peers, map, failures }, query, to, width
     map && isNarrow && map.peers.length ? mapCard(map, width, 8) : null,
     make("div", { class: "columns", "data-key": "columns" },
       make("div", { class: "wide" }, head && peers ? table(head, peers, query, to) : null),
-      make("div", { class: "side" }, map && !isNarrow ? mapCard(map, width) : null, failures ? failed(failures) : null)),
+      make("div", { class: "side" }, map && !isNarrow ? mapCard(map, width) : null, failures ? failed(failures) : null, outbox && head ? outboxOf(outbox, head) : null)),
   ];
 }
 
@@ -129,6 +129,26 @@ function mapCard(map, width, most = map.peers.length) {
     make("ul", { class: "legend", "aria-label": "What the lines mean: what the other side has proved to us" },
       ...[["certificate", "certificate"], ["dialback", "dialback"], ["address", "address only"], ["failing", "failing"], ["clear", "no TLS"]]
         .map(([look, name]) => make("li", {}, make("i", { class: `key ${look}` }), name))));
+}
+
+/** What waits on the disk, what became of all that did since the start, and what filters hold back. */
+function outboxOf({ figures, withheld, events }, head) {
+  const rows = [];
+  const add = (name, ...value) => rows.push(make("div", { "data-key": name }, make("dt", {}, name), make("dd", {}, ...value)));
+  if (figures) {
+    if (figures.condition !== "ready") add("state", make("span", { class: "warn" }, figures.condition));
+    add("kept", figures.stanzas ? `${count(figures.stanzas, "stanza")}, the oldest for ${duration(figures.oldest_seconds)}, ${size(figures.bytes)}` : "nothing waits on the disk");
+    const ended = Object.entries(figures.counts).filter(([, number]) => number);
+    add("since the start", ended.length ? ended.map(([name, number]) => `${short(number)} ${name.replaceAll("_", " ")}`).join(", ") : "nothing had to be kept");
+    if (figures.held.length) add("held by you", figures.held.slice(0, 5).join(", "), figures.held.length > 5 ? ` and ${figures.held.length - 5} more` : "");
+  }
+  add("held by filters", withheld ? `${count(withheld, "stanza")}: ` : "nothing", withheld ? make("code", {}, "xmpp-gateway held") : "");
+  return make("section", { class: "card", "aria-labelledby": "outbox-title", "data-key": "outbox" },
+    make("h2", { id: "outbox-title" }, "Outbox"),
+    make("dl", { class: "facts", id: "outbox" }, ...rows),
+    events.length ? make("ol", { class: "groups", "aria-label": "What happened to it, the latest first" }, ...events.map((each) =>
+      make("li", { "data-key": `${each.time} ${each.sentence}` },
+        make("p", { class: "when" }, clock(each.time, false)), make("span", { class: "told" }, capital(each.sentence))))) : null);
 }
 
 function failed(failures) {

@@ -37,7 +37,7 @@ function listen() {
   events?.close();
   const words = new URLSearchParams({ view: view.name, ...view.query });
   events = new EventSource(`events?${words}`);
-  for (const name of ["head", "strip", "peers", "map", "failures", "domain", "streams", "queues", "attempts", "ours"])
+  for (const name of ["head", "strip", "peers", "map", "failures", "outbox", "domain", "streams", "queues", "attempts", "ours"])
     events.addEventListener(name, (event) => { data[name] = JSON.parse(event.data); came(); });
   events.addEventListener("beat", came);
   events.addEventListener("error", () => lost());

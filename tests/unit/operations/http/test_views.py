@@ -9,8 +9,9 @@ import pytest
 from twisted.internet.task import Clock
 
 from gateway.notices.attempts.verdicts import Verdict
+from gateway.notices.notices import SentAgain
 from gateway.operations.http.events import _encoded
-from gateway.operations.http.views import ON_THE_MAP, ROWS, ViewQuery, Views
+from gateway.operations.http.views import MOST_OUTBOX_EVENTS, ON_THE_MAP, ROWS, ViewQuery, Views
 from gateway.operations.peers import PeerOrder
 from tests.operator.crowd import Crowd, PeerKind, views_of
 
@@ -62,6 +63,20 @@ def test_failures_are_grouped_by_domain(views: Views) -> None:
     names = [group["domain"] for group in groups]
     assert len(names) == len(set(names))
     assert any(group["count"] > 1 and group["first"] < group["last"] for group in groups)
+
+
+def test_what_waits_on_the_disk_and_what_filters_hold_are_numbers_and_the_latest_events_are_told() -> None:
+    crowd = Crowd(1)
+    for number in range(9):
+        crowd.publish(SentAgain(domain=f"{number}.far.test", count=number))
+    outbox = views_of(crowd, Clock()).events(ViewQuery())["outbox"]
+    figures = outbox["figures"]
+    assert (figures["stanzas"], figures["condition"]) == (5, "ready")
+    assert 3600 <= figures["oldest_seconds"] < 3700
+    assert (figures["counts"]["kept"], figures["counts"]["delivered"]) == (12, 7)
+    assert outbox["withheld"] == 3
+    assert len(outbox["events"]) == MOST_OUTBOX_EVENTS
+    assert "8.far.test" in outbox["events"][0]["sentence"]
 
 
 def test_a_domain_has_its_state_rules_streams_routes_and_attempts(views: Views) -> None:
