@@ -43,6 +43,7 @@ from gateway.operations.fates import MOST_STRANGERS as MOST_FATES_OF_STRANGERS
 from gateway.operations.history import MOST_ATTEMPTS, MOST_DOMAINS, MOST_STRANGERS, MOST_UNDER_WAY
 from gateway.operations.http.events import MOST_READERS
 from gateway.operations.minutes import MOST_DOMAINS as MOST_HOURS
+from gateway.operations.outbox_events import MOST_EVENTS
 from gateway.outbox.records import OutboxLimits
 from gateway.routing.requests import MOST_BYTES_EACH, MOST_EACH, MOST_OWN
 from gateway.xmpp.address_parts import MOST_LABELS
@@ -155,6 +156,8 @@ TABLE = (
         "the oldest is forgotten", "operations.fates"),
     Row("domains whose last hour is counted by the minute", f"{MOST_HOURS:,}", "domain with subdomains",
         "the oldest is counted from the start", "operations.minutes"),
+    Row("events of the outbox, for the page", f"{MOST_EVENTS:,}", "domain with subdomains", "the oldest is forgotten",
+        "operations.outbox_events"),
     Row("pairs of domains whose rules are worked out", f"{MOST_PLANS:,}", "", "all are worked out again as needed",
         "filters.border"),
     Row("stanzas of one pair of domains behind one that a filter judges", f"{MOST_BEHIND:,}", "pair of domains",
