@@ -35,6 +35,7 @@ Input and output: the only sockets
     net.listen        listening ports and connection limits
     net.dial          opening a stream to another server
     config            the configuration file, read and checked
+    bundled           services that come with the gateway and speak HTTP
     operations        log, metrics, status page and control, for operators
     inspection        looking at a server from outside, as a stranger: the facts for a report
 Assembly

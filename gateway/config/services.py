@@ -28,6 +28,7 @@ from gateway.routing.interfaces import IActiveHandler, ICheckedOptions, IDetacha
 GROUP = "xmpp_gateway.services"
 OWN = {
     "echo": "gateway.handlers.echo.Echo",
+    "webhook": "gateway.bundled.webhook.Webhook",
 }
 _INTERFACES = (IService, IDetachableHandler, IActiveHandler, ILocalHandler)
 _READ_HERE = (Path, Secret)

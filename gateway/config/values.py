@@ -154,18 +154,25 @@ def _door(folder: Path, value: Any) -> DoorEndpoint:
     kind = _text(folder, value).partition(":")[0]
     if kind in ("ssl", "tls"):
         raise ValueError(f"{value!r} includes TLS: write 'tcp:', because the gateway adds TLS itself")
+    check_door(value)
+    return DoorEndpoint(value)
+
+
+def check_door(value: Any) -> None:
+    """Raise ValueError if this is not a server endpoint that Twisted can create; nothing listens on it yet."""
+    if not isinstance(value, str):
+        raise ValueError(f"a server endpoint is needed, not {value!r}")
     if (port := _TCP_PORT.fullmatch(value)) and not 0 <= int(port[1]) < 65536:
         raise ValueError(f"{value!r} has no usable port: write a number up to 65535")
     try:
         serverFromString(None, value)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OSError) as error:  # OSError: the certificate of `ssl:`
         problem = _CALLED.sub("", str(error))
         raise ValueError(
             f"{value!r} is not a server endpoint like 'tcp:5269:interface=127.0.0.1': {problem}"
         ) from error
     except LookupError:
         pass  # a systemd socket, which is visible only to the process that systemd starts
-    return DoorEndpoint(value)
 
 
 def _content(file: Path) -> str:

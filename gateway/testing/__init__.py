@@ -57,11 +57,17 @@ def outcome(result: Deferred[T]) -> T:
 class ServiceDriver:
     """Drives one service, which is alone in the world."""
 
-    def __init__(self, service: ILocalHandler, domain: str = "service.example.com", admins: Sequence[str] = ()) -> None:
-        """`admins` are bare addresses."""
+    def __init__(
+        self,
+        service: ILocalHandler,
+        domain: str = "service.example.com",
+        admins: Sequence[str] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        """`admins` are bare addresses; `clock` may be Twisted's MemoryReactorClock, for a service that opens ports."""
         self.domain = prepare_domain(domain)
         self.service = service
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self._numbers = count(1)
         self.store = MemoryStore(token=self._new_id, limits=StoreLimits())
         self._collector = _Collector()

@@ -86,6 +86,11 @@ def _dereference(match: re.Match[str]) -> str:
     return chr(int(hexadecimal, 16) if hexadecimal else int(decimal))
 
 
+def writable(text: str) -> str:
+    """Return text with every character that XML cannot hold replaced by U+FFFD."""
+    return text if text.isprintable() else _FORBIDDEN.sub("\ufffd", text)
+
+
 def _refuse_forbidden(text: str) -> None:
     if not text.isprintable() and (found := _FORBIDDEN.search(text)):
         raise UnserializableText(f"U+{ord(found[0]):04X} cannot be written in XML")

@@ -1,4 +1,4 @@
-"""Fetching: one small document from the web, from a URL that another party has named.
+"""Fetching: one small document from the web, from a URL that another party has named; or one small request to it.
 
 So it is limited in time and size, follows no redirect, and connects only where other domains may lead us (see
 `net.dns.destinations`): the addresses of the host are looked up and checked like those of a server.
@@ -6,25 +6,26 @@ So it is limited in time and size, follows no redirect, and connects only where 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from cryptography import x509
 from OpenSSL.crypto import X509
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionLost
-from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.interfaces import IConsumer, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, ResponseDone, ResponseFailed
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory
+from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
-from gateway.net.dns.resolver import Resolver
 from gateway.xmpp.errors import GatewayError, ResolutionFailed
 
 CONNECT_SECONDS = 5.0
@@ -38,10 +39,30 @@ class FetchFailed(GatewayError):
     """A document could not be fetched, for the reason in the message."""
 
 
+class WebAnswer(NamedTuple):
+    """The answer of a web server, of any status."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def header(self, name: str) -> str:
+        """Return the first value of a header; empty if there is none."""
+        values = self.headers.getRawHeaders(name.encode("ascii"), [b""])
+        return values[0].decode("ascii", "replace")
+
+
+class AddressBook(typing.Protocol):
+    """Where the addresses of a host come from, already judged."""
+
+    async def addresses(self, host: str, port: int) -> Sequence[str]:
+        """Return the addresses at which to connect; raise ResolutionFailed if there are none."""
+
+
 class Fetcher:
     """Fetches documents."""
 
-    def __init__(self, reactor: Any, resolver: Resolver, authorities: Authorities = tuple) -> None:
+    def __init__(self, reactor: Any, resolver: AddressBook, authorities: Authorities = tuple) -> None:
         """`authorities` are those that prove web servers, for HTTPS."""
         self._reactor = reactor
         self._resolver = resolver
@@ -49,27 +70,72 @@ class Fetcher:
 
     async def fetch(self, url: str, *, most: int, seconds: float) -> bytes:
         """Return the document at a URL; raise FetchFailed if it takes longer, is larger, or the status is not 200."""
+        answer = await self.exchange("GET", url, most=most, seconds=seconds)
+        if answer.status != _OK:
+            raise FetchFailed(f"the server answered with {answer.status}")
+        return answer.body
 
-        def too_late(result: object, seconds: float) -> bytes:
+    async def exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        content: bytes | None = None,
+        most: int,
+        seconds: float,
+    ) -> WebAnswer:
+        """Return the answer to one request, whatever its status; raise FetchFailed if there is none in time and size.
+
+        `most` bounds the body of the answer, and `seconds` the whole exchange.
+        """
+
+        def too_late(result: object, seconds: float) -> WebAnswer:
             raise FetchFailed(f"no answer within {seconds:g} s")
 
-        whole = Deferred.fromCoroutine(self._fetch(url, most))
+        whole = Deferred.fromCoroutine(self._exchange(method, url, headers, content, most))
         return await whole.addTimeout(seconds, self._reactor, too_late)
 
-    async def _fetch(self, url: str, most: int) -> bytes:
+    async def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, most: int
+    ) -> WebAnswer:
         endpoints = _Endpoints(self._reactor, self._resolver, self._authorities, most)
         agent = Agent.usingEndpointFactory(self._reactor, endpoints)
+        said = _AGENT.copy()
+        for name, value in headers.items():
+            said.setRawHeaders(name, [value])
+        producer = None if content is None else _Content(content)
         try:
-            response = await agent.request(b"GET", url.encode("ascii"), _AGENT)
-            if response.code != _OK:
-                raise FetchFailed(f"the server answered with {response.code}")
+            response = await agent.request(method.encode("ascii"), url.encode("ascii"), said, producer)
             body = _Body(most)
             response.deliverBody(body)
-            return await body.whole
+            return WebAnswer(response.code, response.headers, await body.whole)
         except ResolutionFailed as failure:
             raise FetchFailed(failure.sentence) from None
         except (ConnectError, ConnectionLost, ResponseFailed, OSError, ValueError) as error:
             raise FetchFailed(f"it cannot be fetched: {error}") from None
+
+
+@implementer(IBodyProducer)
+class _Content:
+    """The body of a request, which is small enough to be written at once."""
+
+    def __init__(self, content: bytes) -> None:
+        self.length = len(content)
+        self._content = content
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        consumer.write(self._content)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """Do nothing: everything has been written."""
+
+    def resumeProducing(self) -> None:
+        """Do nothing."""
+
+    def stopProducing(self) -> None:
+        """Do nothing."""
 
 
 class _Body(Protocol):
@@ -103,7 +169,7 @@ class _Body(Protocol):
 class _Endpoints:
     """Makes the endpoint for the host of a URL."""
 
-    def __init__(self, reactor: Any, resolver: Resolver, authorities: Authorities, most: int) -> None:
+    def __init__(self, reactor: Any, resolver: AddressBook, authorities: Authorities, most: int) -> None:
         self._reactor = reactor
         self._resolver = resolver
         self._authorities = authorities
@@ -122,7 +188,7 @@ class _Endpoints:
 class _Judged:
     """A host and port; only the addresses to which other domains may lead us are tried."""
 
-    def __init__(self, reactor: Any, resolver: Resolver, host: str, port: int, most: int) -> None:
+    def __init__(self, reactor: Any, resolver: AddressBook, host: str, port: int, most: int) -> None:
         self._reactor = reactor
         self._resolver = resolver
         self._host = host
