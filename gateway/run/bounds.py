@@ -34,6 +34,7 @@ from gateway.im.client_state import MOST as MOST_HELD
 from gateway.net.certificates.judge import MOST_VERDICTS
 from gateway.net.certificates.revocation import MOST_BYTES, MOST_LISTS
 from gateway.net.connection.writable import MOST_ANSWERS
+from gateway.net.dial.underway import MOST_TURNS, MOST_UNDERWAY
 from gateway.net.dns.questions import ResolverBounds
 from gateway.net.listen.connection_limits import MOST_REFUSALS
 from gateway.net.trust.posh import MOST_AT_ONCE, MOST_DOCUMENTS
@@ -159,6 +160,8 @@ TABLE = (
         "net.dns.questions"),
     Row("cached labels of names", f"{MOST_LABELS:,}", "", "labels not used recently are prepared again",
         "xmpp.address_parts"),
+    Row("streams being opened to one address", f"{MOST_UNDERWAY:,}", "address",
+        f"up to {MOST_TURNS:,} further ones wait for their turn; opening others fails", "net.dial.underway"),
     Row("how the last streams of a known domain fared", f"{MOST_FATES:,}", "domain with subdomains",
         "the oldest is forgotten", "operations.fates"),
     Row("how the last streams of an unknown domain fared", f"{MOST_FATES_OF_STRANGERS:,}", "address",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
 
 from gateway.config import load
 from gateway.service import build
@@ -23,53 +25,73 @@ class Mute(Protocol):
         self.factory.came.append(self)  # type: ignore[attr-defined, union-attr]
 
 
-async def lead(folder: Folder, limits: str, names: int) -> tuple[int, int, bool]:
-    """Have a gateway send to that many names of one mute server.
+class Led:
+    """A gateway that sends to names of one mute server, as many as there are."""
 
-    The answer: how often it was connected to, how many attempts failed at once, and whether others may still come.
-    """
-    factory = Factory.forProtocol(Mute)
-    factory.came = []  # type: ignore[attr-defined]
-    port = await TCP4ServerEndpoint(running_reactor(), 0, interface="127.0.0.1").listen(factory)
-    zone = {f"_xmpp-server._tcp.n{n}.test": {"SRV": [f"10 0 {port.getHost().port} mute.test"]} for n in range(names)}
-    server = NameServer({**zone, "mute.test": {"A": ["127.0.0.1"]}})
-    await server.start(running_reactor())
-    text = f'[dns]\nnameservers = ["{server.address}"]\nallow_networks = ["127.0.0.0/8"]\n{limits}'
-    gateway = build(load(folder.complete(text)), running_reactor())
-    failed: list[object] = []
-    enough: Deferred[None] = Deferred()
+    def __init__(self, names: int) -> None:
+        self.names = names
+        self.came: list[Mute] = []
+        self.failed: list[object] = []
 
-    def look() -> None:
-        if len(failed) + len(factory.came) >= names:  # type: ignore[attr-defined]
-            enough.callback(None)
-        else:
-            running_reactor().callLater(0.05, look)
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until something is so."""
+        while not is_so():
+            await deferLater(running_reactor(), 0.05)
 
-    openings = [
-        gateway.federation.streams.open(DomainPair(Domain("im.test"), Domain(f"n{number}.test")))
-        for number in range(names)
-    ]
-    for opening in openings:
-        opening.addErrback(failed.append)
-    look()
-    await enough
-    result = (len(factory.came), len(failed), not gateway.reception.connection_limits.objection("192.0.2.1"))  # type: ignore[attr-defined]
-    for opening in openings:
-        opening.cancel()
-    await server.stop()
-    await port.stopListening()
-    return result
+    def is_open(self) -> bool:
+        """Whether others may still come."""
+        return not self.gateway.reception.connection_limits.objection("192.0.2.1")  # type: ignore[attr-defined]
+
+    async def __call__(self, folder: Folder, limits: str, then: Callable[[Led], Coroutine[Any, Any, None]]) -> None:
+        """Send, and `then` look."""
+        factory = Factory.forProtocol(Mute)
+        factory.came = self.came  # type: ignore[attr-defined]
+        port = await TCP4ServerEndpoint(running_reactor(), 0, interface="127.0.0.1").listen(factory)
+        here = {"SRV": [f"10 0 {port.getHost().port} mute.test"]}
+        zone = {f"_xmpp-server._tcp.n{number}.test": here for number in range(self.names)}
+        server = NameServer({**zone, "mute.test": {"A": ["127.0.0.1"]}})
+        await server.start(running_reactor())
+        text = f'[dns]\nnameservers = ["{server.address}"]\nallow_networks = ["127.0.0.0/8"]\n{limits}'
+        self.gateway = build(load(folder.complete(text)), running_reactor())
+        self.openings = [
+            self.gateway.federation.streams.open(DomainPair(Domain("im.test"), Domain(f"n{number}.test")))
+            for number in range(self.names)
+        ]
+        for opening in self.openings:
+            opening.addErrback(self.failed.append)
+        try:
+            await then(self)
+        finally:
+            for opening in self.openings:
+                opening.cancel()
+            await server.stop()
+            await port.stopListening()
 
 
 def test_f_b_8_a_quarter_of_the_streams_is_kept_for_those_who_come(tmp_path: Path) -> None:
     """Twenty names of a mute server take fifteen of twenty places, and a newcomer is let in."""
+
+    async def look(led: Led) -> None:
+        await led.until(lambda: len(led.came) + len(led.failed) >= 20)
+        assert (len(led.came), len(led.failed), led.is_open()) == (15, 5, True)
+
     folder = Folder(tmp_path)
-    came, failed, is_open = run_in_reactor(lambda: lead(folder, "[limits]\nstreams = 20\n", 20), timeout=30)
-    assert (came, failed, is_open) == (15, 5, True)
+    run_in_reactor(lambda: Led(20)(folder, "[limits]\nstreams = 20\n", look), timeout=60)
 
 
 def test_f_b_8_one_address_is_connected_to_a_limited_number_of_times_at_once(tmp_path: Path) -> None:
-    """A hundred and thirty names of a mute server cost it, and us, a hundred connections."""
+    """A hundred and thirty names of a mute server cost it, and us, a hundred connections; the others wait."""
+
+    async def look(led: Led) -> None:
+        await led.until(lambda: len(led.came) >= 100)
+        await deferLater(running_reactor(), 0.5)
+        assert (len(led.came), len(led.failed), led.is_open()) == (100, 0, True)
+        for opening in led.openings[100:110]:  # these no longer want to
+            opening.cancel()
+        for mute in led.came[:20]:
+            mute.transport.loseConnection()  # type: ignore[union-attr]
+        await led.until(lambda: len(led.came) >= 120)
+        assert len(led.failed) == 30
+
     folder = Folder(tmp_path)
-    came, failed, is_open = run_in_reactor(lambda: lead(folder, "", 130), timeout=30)
-    assert (came, failed, is_open) == (100, 30, True)
+    run_in_reactor(lambda: Led(130)(folder, "", look), timeout=60)

@@ -23,9 +23,10 @@ from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.net.dial.dialling import Build, Dialled, dial
 from gateway.net.dial.tries import AddressTry, TryEnding, at_last, at_once, is_definite, terms_at
+from gateway.net.dial.underway import MOST_UNDERWAY, Underway
 from gateway.net.dns.resolver import Resolver
 from gateway.net.dns.targets import Resolution, Target
-from gateway.net.listen.connection_limits import Complaints, NotDialled, Places, Underway
+from gateway.net.listen.connection_limits import Complaints, NotDialled, Places
 from gateway.net.tls.contexts import TLSContexts
 from gateway.net.trust.witness import Witnesses
 from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction, Kind
@@ -141,6 +142,10 @@ class _Ways:
     def timed_out(self, reason: str) -> None:
         """Give up, because the caller no longer wants the stream."""
         self._failures.append(failure_of(Verdict.TIMEOUT, reason))
+        self.clear()
+
+    def clear(self) -> None:
+        """Leave out the ways that have not been tried, because the caller no longer wants the stream."""
         self._ahead.clear()
 
     def outcome(self) -> DeliveryFailed:
@@ -187,7 +192,7 @@ class Connector:
         self._time_of_day = time_of_day(reactor)
         self._places = places
         self._witnesses = witnesses
-        self._underway = Underway()
+        self._underway = Underway(reactor)
         self._complaints = Complaints(publish, NotDialled)
 
     def open(
@@ -233,10 +238,7 @@ class Connector:
             if not attempt.is_open:
                 attempt, steps, silent = self._attempt(pair, kind, this.why), [], True
             first = this.target.addresses[0]
-            if not self._underway.begin(first):
-                why = f"{self._underway.most} streams to {first} are already being opened"
-                attempt.end(Verdict.UNREACHABLE, why)
-                ways.crowded(why)
+            if not await self._has_turn(first, attempt, ways):
                 continue
             if this.in_clear:
                 attempt.step(AttemptStep.TLS, "skipped: the handshake failed before, and require_tls = false")
@@ -262,6 +264,23 @@ class Connector:
             finally:
                 self._underway.end(first)
         raise ways.outcome()
+
+    async def _has_turn(self, host: str, attempt: AttemptLog, ways: _Ways) -> bool:
+        """Wait until a stream to this address may be opened; return False if that cannot be now."""
+        turn = self._underway.begin(host)
+        if turn is not None:
+            if not turn.called:
+                attempt.doing(f"waiting until fewer than {MOST_UNDERWAY} streams to {host} are being opened")
+            try:
+                await turn
+            except CancelledError:
+                ways.clear()
+            else:
+                return True
+        why = f"{MOST_UNDERWAY} streams to {host} are already being opened"
+        attempt.end(Verdict.UNREACHABLE, why)
+        ways.crowded(why)
+        return False
 
     async def _negotiated(
         self, protocol: StreamProtocol, session: OutboundSession, pair: DomainPair, share: _Share

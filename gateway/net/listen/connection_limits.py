@@ -107,29 +107,6 @@ class Places:
         self.taken -= 1
 
 
-class Underway:
-    """The connections that we are opening, by address: somebody may lead us to one server under many names."""
-
-    def __init__(self, most: int = 100) -> None:
-        self.most = most
-        self._opening: Counter[str] = Counter()
-
-    def begin(self, host: str) -> bool:
-        """Begin one more, unless there are too many; return whether it was begun."""
-        address = neighbourhood(host)
-        if self._opening[address] >= self.most:
-            return False
-        self._opening[address] += 1
-        return True
-
-    def end(self, host: str) -> None:
-        """Note that one is established, or has failed."""
-        address = neighbourhood(host)
-        self._opening[address] -= 1
-        if not self._opening[address]:
-            del self._opening[address]
-
-
 class LimitedConnection(Protocol):
     """A connection, as it is counted here."""
 

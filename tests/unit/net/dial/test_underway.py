@@ -1,0 +1,84 @@
+"""Underway: so many streams to one address at a time, and the others in turn."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+
+from gateway.net.dial.underway import MOST_TURNS, MOST_UNDERWAY, Underway
+
+HOST = "192.0.2.1"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def underway(clock: Clock) -> Underway:
+    """One that has as many streams under way to HOST as there may be."""
+    underway = Underway(clock)
+    assert all(begun(underway).called for _ in range(MOST_UNDERWAY))
+    return underway
+
+
+def begun(underway: Underway, host: str = HOST) -> Deferred[None]:
+    turn = underway.begin(host)
+    assert turn is not None
+    return turn
+
+
+def test_further_ones_wait_in_order(underway: Underway, clock: Clock) -> None:
+    first, second = begun(underway), begun(underway)
+    assert not first.called
+    underway.end(HOST)
+    clock.advance(0)
+    assert (first.called, second.called) == (True, False)
+    underway.end(HOST)
+    clock.advance(0)
+    assert second.called
+
+
+def test_other_addresses_do_not_wait(underway: Underway) -> None:
+    assert begun(underway, "192.0.2.2").called
+
+
+def test_those_of_one_network_count_as_one(clock: Clock) -> None:
+    underway = Underway(clock)
+    turns = [begun(underway, f"2001:db8::{number:x}") for number in range(MOST_UNDERWAY + 1)]
+    assert [turn.called for turn in turns].count(False) == 1
+
+
+def test_who_gives_up_loses_the_turn_and_no_place(underway: Underway, clock: Clock) -> None:
+    impatient, patient = begun(underway), begun(underway)
+    impatient.addErrback(lambda failure: failure.trap(CancelledError)).cancel()
+    underway.end(HOST)
+    clock.advance(0)
+    assert patient.called
+
+
+def test_a_place_that_nobody_wants_any_more_is_free(underway: Underway, clock: Clock) -> None:
+    turn = begun(underway).addErrback(lambda failure: failure.trap(CancelledError))
+    underway.end(HOST)
+    turn.cancel()
+    clock.advance(0)
+    assert begun(underway).called
+
+
+def test_only_so_many_wait(underway: Underway) -> None:
+    for _ in range(MOST_TURNS):
+        begun(underway)
+    assert underway.begin(HOST) is None
+
+
+def test_nothing_is_left_behind(clock: Clock) -> None:
+    underway = Underway(clock)
+    for _ in range(2 * MOST_UNDERWAY):
+        begun(underway)
+    for _ in range(2 * MOST_UNDERWAY):
+        underway.end(HOST)
+        clock.advance(0)
+    assert not underway._opening
+    assert not underway._turns
