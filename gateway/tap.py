@@ -23,6 +23,7 @@ from twisted.python import usage
 from gateway.config import Mistakes, load, warnings
 from gateway.config.place import USUAL, VARIABLE, NoConfiguration, find_config
 from gateway.config.settings import Settings
+from gateway.config.state import state_problems
 from gateway.net.listen.descriptors import ShortageWatch, allow, shortfall
 from gateway.notices.notices import Level, Remark
 from gateway.operations.control.door import CommandRefused
@@ -77,6 +78,9 @@ def makeService(options: Options) -> Logged:
     reactor = installed_reactor()
     settings = options.settings
     allow(settings.limits.streams)
+    # An outbox that cannot be written is a state of the running service, which tells of it and goes on.
+    if unusable := [each for each in state_problems(settings) if each.key != "outbox.url"]:
+        _refuse(str(Mistakes(settings.file, unusable)))
     try:
         gateway = build(settings, reactor)
     except ConfigError as mistake:

@@ -18,7 +18,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from gateway.commands.configuration import add_config, read_config
+from gateway.commands.configuration import add_config, config_of, read_config
+from gateway.commands.service_user import become_service_user
 from gateway.config.settings import ImDomain, Settings
 from gateway.notices.notices import counted
 from gateway.operations.control.client import NotDone, NotRunning, ask
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the command; print the reason and return 1 when it cannot be done."""
+    become_service_user(config_of(arguments), makes_folder=True)
     settings = read_config(arguments)
     try:
         ACTIONS[arguments.action](settings, arguments.jid)

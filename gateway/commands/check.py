@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from gateway.commands.configuration import add_config, read_config
+from gateway.commands.configuration import add_config, config_of, read_config
+from gateway.commands.service_user import become_service_user
 from gateway.commands.steering import NOT_DONE
 from gateway.config import Mistakes
 from gateway.config.advice import identities_of, warnings
@@ -20,6 +21,7 @@ from gateway.config.settings import (
     RelayDomain,
     Settings,
 )
+from gateway.config.state import cannot_be_made, is_of_another_user, owner_of, state_problems
 from gateway.net.certificates.own_certificates import Keyring
 from gateway.net.dns.resolver import nameservers_of
 from gateway.net.dns.validation import about_dnssec
@@ -35,15 +37,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the report; return 1 when there are mistakes."""
+    become_service_user(config_of(arguments))
     settings = read_config(arguments)
-    if settings.faults:
-        print(Mistakes(settings.file, settings.faults), file=sys.stderr)
-        print("the service can start anyway, without what is named above", file=sys.stderr)
+    folder = settings.gateway.state
+    is_foreign = is_of_another_user(folder)
+    unusable = [] if is_foreign else list(state_problems(settings))
+    if unusable or settings.faults:
+        print(Mistakes(settings.file, [*settings.faults, *unusable]), file=sys.stderr)
+        if not unusable:
+            print("the service can start anyway, without what is named above", file=sys.stderr)
         return NOT_DONE
     print("\n".join(summary(settings, datetime.now(UTC))))
     print(
         "\n".join(_table("dnssec", about_dnssec(nameservers_of(settings.dns.nameservers)(), settings.dns.validating)))
     )
+    if is_foreign:
+        print(f"{folder} was not checked: it belongs to {owner_of(folder)}; run check as that user, or as root")
+    elif cannot_be_made(folder):
+        print(f"{folder} does not exist, and this user cannot make it: make it for the gateway's user, with mode 700")
     print(f"{settings.file} is in order")
     return 0
 

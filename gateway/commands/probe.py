@@ -19,7 +19,8 @@ from pathlib import Path
 
 from twisted.internet.defer import Deferred
 
-from gateway.commands.configuration import add_config, has_config, read_config
+from gateway.commands.configuration import add_config, config_of, has_config, read_config
+from gateway.commands.service_user import become_service_user
 from gateway.commands.steering import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.commands.telling import attempt, step
 from gateway.config.settings import GatewaySettings, HandlerDomain, Settings, StorageSettings
@@ -56,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     except MalformedAddress as error:
         print(f"xmpp-gateway: {error.problem}", file=sys.stderr)
         return NOT_DONE
+    if has_config(arguments):
+        become_service_user(config_of(arguments))
     settings = read_config(arguments) if has_config(arguments) else None
     if settings is not None and (problem := _problem(settings, sender, target)):
         print(f"xmpp-gateway: {problem}", file=sys.stderr)

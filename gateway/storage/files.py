@@ -57,6 +57,8 @@ class NewerSchema(UnusableFile):
 def glance(path: Path, kind: FileKind = ACCOUNTS) -> None:
     """Raise UnusableFile if a file is clearly not a database of ours; SQLite does not open it."""
     try:
+        if path.is_fifo():  # reading it would wait for ever
+            raise ForeignFile(f"{path} is a named pipe: name another file, or move it out of the way")
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
