@@ -26,6 +26,7 @@ from gateway.notices.notices import Level, Remark, counted
 from gateway.operations.history import History
 from gateway.operations.known_keys_file import FILE as KNOWN_KEYS
 from gateway.operations.known_keys_file import KnownKeysFile
+from gateway.operations.log import LogLevels
 from gateway.operations.status import outbound_connections
 from gateway.outbox.keeper import Keeper
 from gateway.run.assembly.accounts import host_accounts
@@ -167,6 +168,11 @@ class Gateway(MultiService):
     def known_keys(self) -> KnownKeys:
         """The keys that other domains have shown."""
         return self.federation.known_keys
+
+    @property
+    def levels(self) -> LogLevels:
+        """What is logged."""
+        return self.shared.levels
 
     @property
     def backoff(self) -> Backoff:

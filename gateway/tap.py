@@ -87,11 +87,11 @@ def makeService(options: Options) -> Logged:
         _refuse(f"{settings.file}: {mistake}")
     per_minute = settings.limits.log_lines_per_minute
     shares = Shares(per_minute, reactor.seconds) if per_minute else None
-    gateway.shared.board.subscribe(notice_log(settings.log.level, shares=shares))
+    gateway.shared.board.subscribe(notice_log(gateway.shared.levels, shares=shares))
     globalLogPublisher.addObserver(ShortageWatch(gateway.shared.board.publish, reactor.seconds))
     for warning in (*warnings(settings, datetime.now(UTC)), *shortfall(settings.limits.streams)):
         gateway.shared.board.publish(Remark(text=warning, weight=Level.WARN))
-    top = Logged(_observer(options.parent, settings, reactor, shares))
+    top = Logged(_observer(options.parent, gateway, reactor, shares))
     gateway.setServiceParent(top)
     reactor.callWhenRunning(spare_the_collector)
     signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(reload_by_signal, gateway))
@@ -113,7 +113,7 @@ def reload_by_signal(gateway: Gateway) -> None:
     gateway.reload().addErrback(lambda failure: failure.trap(CommandRefused) and None)
 
 
-def _observer(twistd: Any, settings: Settings, reactor: IReactor, shares: Shares | None) -> ILogObserver | None:
+def _observer(twistd: Any, gateway: Gateway, reactor: IReactor, shares: Shares | None) -> ILogObserver | None:
     """Return the log observer that the command line asks for; None when twistd is to make its own."""
     if twistd.get("syslog") or twistd["logger"]:
         return None
@@ -124,7 +124,7 @@ def _observer(twistd: Any, settings: Settings, reactor: IReactor, shares: Shares
         out = open_log(twistd["logfile"], daemon=daemon, reactor=reactor)
     except OSError as error:
         _refuse(f"twistd: cannot write the log to {error.filename}: {error.strerror}")
-    return log_observer(out, form=settings.log.format, level=settings.log.level, shares=shares)
+    return log_observer(out, form=gateway.shared.settings.log.format, level=gateway.shared.levels, shares=shares)
 
 
 def _refuse(report: str) -> NoReturn:

@@ -10,13 +10,18 @@ beside this one, imported only when it is called. Either way a command has two f
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
 from gateway.xmpp.errors import ConfigError
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as shells have it."""
 
 COMMANDS = {
     "check": "check a configuration and every file it names; report all mistakes at once, or what would be served",
@@ -30,6 +35,7 @@ COMMANDS = {
     "close": "close the streams with a domain",
     "retry": "try a domain again now, without waiting for the next scheduled attempt",
     "reload": "reload the configuration, certificates, authorities and revocation lists",
+    "log": "show or change what is logged while the service runs, for everything or for one domain",
     "probe": "try to reach a domain without the service, and show each step",
     "interop": "report on any domain's server, as strangers see it: findings, standards, whose side, remedies",
     "login": "log in to an account on any server, as a client does, and show each step",
@@ -49,13 +55,28 @@ def main(words: Sequence[str] | None = None) -> int:
     else:
         arguments = parser.parse_args(words)
     try:
-        return int(arguments.run(arguments))
+        status = int(arguments.run(arguments))
+        sys.stdout.flush()  # here, where it is known what to do if it cannot be written
+        return status
     except ConfigError as mistake:
         print(f"xmpp-gateway: {mistake}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader has closed the pipe, as with `| head`
         sys.stderr.close()
         return 1
+    except OSError as problem:
+        what = f"{problem.filename}: " if problem.filename else ""
+        print(f"xmpp-gateway: {what}{problem.strerror or problem}", file=sys.stderr)
+        _forget_output()
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _forget_output() -> None:
+    """Discard what could not be written, so that Python does not try again, and fail again, as it ends."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def command_line(complete: Collection[str]) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:

@@ -20,7 +20,9 @@ from twisted.python.failure import Failure
 
 from gateway.commands.configuration import add_config, config_of, read_config
 from gateway.commands.service_user import become_service_user
+from gateway.config import Mistakes
 from gateway.config.settings import ImDomain, Settings
+from gateway.config.state import state_problems
 from gateway.notices.notices import counted
 from gateway.operations.control.client import NotDone, NotRunning, ask
 from gateway.sasl.keys import SALT_BYTES, ScramHash, ScramKeys
@@ -45,6 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out the command; print the reason and return 1 when it cannot be done."""
     become_service_user(config_of(arguments), makes_folder=True)
     settings = read_config(arguments)
+    if unusable := [each for each in state_problems(settings) if each.key != "outbox.url"]:
+        print(Mistakes(settings.file, unusable), file=sys.stderr)
+        return 1
     try:
         ACTIONS[arguments.action](settings, arguments.jid)
     except GatewayError as problem:

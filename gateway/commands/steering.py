@@ -148,6 +148,23 @@ class Held(Steering):
         return Steering(name=name, render=OF_HELD[arguments.action], request={"id": id}).run(arguments)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LogCommand(Steering):
+    """The command `log`: it shows the level of the log, or changes it until the restart."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        super().add_arguments(parser)
+        levels = "debug, info, warn, error, critical, or reset for that of the configuration"
+        parser.add_argument("level", nargs="?", metavar="LEVEL", default="", help=levels)
+        parser.add_argument(
+            "domain", nargs="?", metavar="DOMAIN", default="", help="only for what concerns this domain"
+        )
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        request = {"level": arguments.level, "domain": arguments.domain}
+        return Steering(name="log", render=log_levels, request=request).run(arguments)
+
+
 def state_folder(config: Path) -> Path:
     """Return the state folder that a configuration file names, even if the rest of the file has mistakes."""
     try:
@@ -318,6 +335,15 @@ def reload(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
         yield f"takes effect only after a restart: {each}"
 
 
+def log_levels(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
+    """Yield the levels of the log that are in force."""
+    level, configured = answer["level"], answer["configured"]
+    until = "" if level == configured else f" until the restart; the configuration says {configured}"
+    yield f"the log has everything from {level} on{until}"
+    for domain, own in answer["domains"].items():
+        yield f"{domain}: from {own} on until the restart, or xmpp-gateway log reset {domain}"
+
+
 def held(answer: list[Mapping[str, Any]], screen: Screen) -> Iterator[str]:
     """Yield a table of what filters have held back."""
     rows = (
@@ -386,6 +412,7 @@ STEERING = {
         Held(name="held", render=held),
         Steering(name="close", render=close, takes_domain=True),
         Steering(name="retry", render=retry, takes_domain=True),
+        LogCommand(name="log", render=log_levels),
         Steering(name="reload", render=reload, is_well=lambda answer: not answer.get("faults")),
     )
 }

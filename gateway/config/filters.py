@@ -22,6 +22,7 @@ from gateway.filters.rules import (
     FilterRule,
     When,
     parse_decision,
+    parse_language,
     parse_party,
     parse_payload,
     parse_rate,
@@ -125,7 +126,7 @@ def _read_when(reading: Reading, key: KeyPath, table: Any, lists: Mapping[str, L
         stranger=settings.stranger,
         rate=_parsed(reading, (*key, "rate"), settings.rate, parse_rate) if settings.rate else None,
         listed=words("listed", str),
-        languages=words("language", str.lower),
+        languages=words("language", parse_language),
         marked=words("marked", str),
     )
     for name in sorted(when.lists - lists.keys()):

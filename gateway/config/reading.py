@@ -111,6 +111,8 @@ def dotted(key: KeyPath) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return the known word most like this one, as the end of a sentence, or nothing."""
+    if not any(letter.isalpha() for letter in word):
+        return ""  # no number is meant by another one
     close = get_close_matches(word, list(known), n=1)
     return f": did you mean {close[0]!r}?" if close else ""
 

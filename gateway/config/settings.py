@@ -71,6 +71,12 @@ class Option:
         """Return the least value as it is written in the file."""
         return f"{self.at_least:.2f}".rstrip("0").rstrip(".")
 
+    @property
+    def least_in_words(self) -> str:
+        """Return the least value with its unit: `1 stanza`, `0.01 hours`."""
+        unit = self.unit.removesuffix("s") if self.at_least == 1 else self.unit
+        return f"{self.least} {unit}".rstrip()
+
 
 def option(description: str, default: Any = MISSING, *, is_shown: bool = True, **bounds: Any) -> Any:
     """Return a field that is a key of the configuration file; without a default, the key is required.

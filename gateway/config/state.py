@@ -25,6 +25,8 @@ def state_problems(settings: Settings) -> Iterator[Mistake]:
     try:
         found = folder.stat()
     except FileNotFoundError:
+        if folder.is_symlink():
+            yield Mistake(KEY, f"{folder} is a link that leads nowhere: remove it, or make {folder.readlink()}")
         return  # it will be made; advice if it cannot be is a warning, because another user may make it
     except OSError as error:
         yield Mistake(KEY, f"cannot use the state folder {folder}: {error.strerror}")

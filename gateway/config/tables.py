@@ -117,9 +117,8 @@ def _read_one(reading: Reading, key: KeyPath, value: Any, kind: Any, said: Optio
 
 
 def _within(value: Any, said: Option) -> Any:
-    unit = f" {said.unit}" if said.unit else ""
     if said.at_least is not None and value < said.at_least:
-        raise ValueError(f"{value:g} is too small: at least {said.least}{unit}")
+        raise ValueError(f"{value:g} is too small: at least {said.least_in_words}")
     if said.one_of and value not in said.one_of:
         choices = ", ".join(map(repr, said.one_of))
         raise ValueError(f"{value!r} is not one of {choices}{did_you_mean(value, said.one_of)}")

@@ -7,6 +7,7 @@ relative, and the value from TOML; its ValueError says what is wrong, in words f
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -35,6 +36,7 @@ _TCP_PORT = re.compile(r"tcp6?:(?:port=)?(-?[0-9]+)(?::.*)?")
 _CALLED = re.compile(r"\A\S+\(\) ")  # the function whose arguments are in the endpoint string
 _DIGEST = re.compile(r"[0-9a-f]{64}").fullmatch
 _MOST_SECRET_BYTES = 4096
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095  # of Linux (NAME_MAX, PATH_MAX)
 
 
 def convert(folder: Path, value: Any, kind: Any) -> Any:
@@ -92,6 +94,10 @@ def _words(folder: Path, value: Any) -> Words:
 def _path(folder: Path, value: Any) -> Path:
     """Return a path fit to be shown: without `..`, and with a link at its end unresolved."""
     path = folder / _text(folder, value)
+    if "\0" in value:
+        raise ValueError(f"{value!r} contains a null character, so it is not a path")
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts) or len(os.fsencode(path)) > _LONGEST_PATH:
+        raise ValueError(f"the path is too long: at most {_LONGEST_NAME} bytes a name, {_LONGEST_PATH} in all")
     return path.parent.resolve() / path.name if ".." in path.parts else path
 
 

@@ -199,6 +199,15 @@ def parse_party(text: str) -> Party:
     return Party(bare=address.bare) if address.local else Party(domain=address.domain)
 
 
+def parse_language(text: str) -> str:
+    """Return a language tag in lower case; raise ValueError if it cannot be one (RFC 5646 §2.1)."""
+    first, *rest = text.lower().split("-")
+    is_language = first.isalpha() and (2 <= len(first) <= 8 or (first in ("i", "x") and rest))
+    if not (text.isascii() and is_language and all(part.isalnum() and len(part) <= 8 for part in rest)):
+        raise ValueError(f"{text!r} is not a language tag: write one like 'en' or 'pt-BR'")
+    return text.lower()
+
+
 def parse_payload(text: str) -> PayloadName:
     """Read one entry of `payload`: a namespace, or `{namespace}element`."""
     if found := _PAYLOAD.fullmatch(text):

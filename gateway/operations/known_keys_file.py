@@ -49,10 +49,12 @@ class KnownKeysFile(Service):
             return
         except (OSError, ValueError, KeyError, TypeError) as error:
             aside = self._file.with_suffix(".unreadable")
-            self._file.replace(aside)
-            text = (
-                f"cannot read the known keys of other domains ({error}): {aside} has what was there; beginning without"
-            )
+            try:
+                self._file.replace(aside)
+                where = f"{aside} has what was there"
+            except OSError as problem:
+                where = f"{self._file} cannot be put aside, either: {problem.strerror}"
+            text = f"cannot read the known keys of other domains ({error}): {where}; beginning without"
             self._publish(Remark(text=text, weight=Level.WARN))
 
     def save(self) -> None:

@@ -29,11 +29,12 @@ from typing import IO, Any, cast
 from twisted.logger import (
     FileLogObserver,
     FilteringLogObserver,
+    ILogFilterPredicate,
     ILogObserver,
     LogEvent,
     Logger,
     LogLevel,
-    LogLevelFilterPredicate,
+    PredicateResult,
     formatEvent,
 )
 from twisted.python.logfile import LogFile
@@ -87,18 +88,76 @@ def json_record(event: LogEvent) -> str:
 FORMATS = {"text": text_record, "json": json_record}
 
 
-def log_observer(out: IO[Any], *, form: str, level: str, shares: Shares | None = None) -> ILogObserver:
+class LogLevels:
+    """The lowest level logged at the moment: one for everything, and others for what concerns single domains.
+
+    Both can be changed while the service runs. `configured` is the level of the configuration.
+    """
+
+    def __init__(self, configured: str) -> None:
+        self.configured = self.level = configured
+        self.domains: dict[str, str] = {}
+        self.told = _from(configured)
+
+    def configure(self, level: str) -> None:
+        """Follow a new configuration, unless a command has set another level."""
+        if self.level == self.configured:
+            self.set(level)
+        self.configured = level
+
+    def set(self, level: str) -> None:
+        """Log everything of that level and above."""
+        self.level, self.told = level, _from(level)
+
+    def is_told(self, notice: Notice) -> bool:
+        """Return whether a notice is logged: by the level of a domain that it concerns, else by the general one."""
+        if self.domains and (own := list(self._concerned(notice))):
+            return any(notice.level in _from(self.domains[name]) for name in own)
+        return notice.level in self.told
+
+    def _concerned(self, notice: Notice) -> Iterator[str]:
+        """Yield the domains with a level of their own that a notice is about."""
+        about = getattr(notice, "attempt", notice)
+        for part in ("local", "remote", "domain", "source", "target", "sender", "pair"):
+            value = getattr(about, part, None) or getattr(notice, part, None)
+            for each in value if isinstance(value, tuple) else (value,):
+                if (name := str(each).partition("/")[0].rpartition("@")[2]) in self.domains:
+                    yield name
+
+
+def _from(level: str) -> frozenset[Level]:
+    """Return the levels from one on."""
+    return frozenset(_ORDER[_ORDER.index(Level(level)) :]) if level in _ORDER else frozenset()
+
+
+def _levels(level: str | LogLevels) -> LogLevels:
+    return LogLevels(level) if isinstance(level, str) else level
+
+
+@implementer(ILogFilterPredicate)
+class _Wanted:
+    """A filter: events of the present level. Notices have passed `notice_log`, which knows the levels of domains."""
+
+    def __init__(self, levels: LogLevels) -> None:
+        self._levels = levels
+
+    def __call__(self, event: LogEvent) -> Any:
+        level = LogLevel.levelWithName(self._levels.level)
+        if self._levels.level == "info" and str(event.get("log_namespace", "")).startswith(("twisted", "log_legacy")):
+            level = LogLevel.warn
+        if "notice" in event or event.get("log_level", LogLevel.info) >= level:
+            return PredicateResult.maybe
+        return PredicateResult.no
+
+
+def log_observer(out: IO[Any], *, form: str, level: str | LogLevels, shares: Shares | None = None) -> ILogObserver:
     """Return an observer that writes events of that level and above to a file, in that form.
 
     With `shares` it leaves out events that come too often from one place in the code. It does not limit notices, which
     `notice_log` has limited already.
     """
-    predicate = LogLevelFilterPredicate(defaultLogLevel=LogLevel.levelWithName(level))
-    if level == "info":
-        for namespace in ("twisted", "log_legacy"):
-            predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
-    write: ILogObserver = FileLogObserver(out, FORMATS[form])
-    return FilteringLogObserver(Thinning(write, shares) if shares else write, [predicate])
+    write: ILogObserver = _Weighed(FileLogObserver(out, FORMATS[form]))
+    return FilteringLogObserver(Thinning(write, shares) if shares else write, [_Wanted(_levels(level))])
 
 
 class Shares:
@@ -127,6 +186,21 @@ class Shares:
         self._all = (minute, count + may)
         self._caused.put(cause, (began, written + may, 0 if may else left_out + 1))
         return may, left_out if may else 0
+
+
+@implementer(ILogObserver)
+class _Weighed:
+    """An observer that passes on remarks as warnings which Twisted marks as errors, and so as critical.
+
+    Of these there is "Removing stale pidfile": twistd says so after a crash, and then starts as usual.
+    """
+
+    def __init__(self, observer: ILogObserver) -> None:
+        self._observer = observer
+
+    def __call__(self, event: LogEvent) -> None:
+        is_remark = event.get("isError") and "failure" not in event and "log_failure" not in event
+        self._observer({**event, "log_level": LogLevel.warn} if is_remark else event)
 
 
 @implementer(ILogObserver)
@@ -167,13 +241,13 @@ def _without_failure(event: LogEvent) -> LogEvent:
     }
 
 
-def notice_log(level: str, logger: Logger | None = None, shares: Shares | None = None) -> Publish:
+def notice_log(level: str | LogLevels, logger: Logger | None = None, shares: Shares | None = None) -> Publish:
     """Return a subscriber that logs notices of that level and above; lower ones cost next to nothing."""
     logger = logger or Logger("gateway")
-    told = frozenset(_ORDER[_ORDER.index(Level(level)) :]) if level in _ORDER else frozenset[Level]()
+    levels = _levels(level)
 
     def log(notice: Notice) -> None:
-        if notice.level not in told:
+        if not levels.is_told(notice):
             return
         may_be_told, left_out = shares.take(cause) if shares and (cause := notice.cause) else (True, 0)
         if left_out:

@@ -5,8 +5,8 @@ may fail: then the old services go on, nothing has changed, and the operator get
 place at once, which cannot fail. At the end it checks each open stream against the new rules, in turns when there are
 many: streams that would still be accepted stay up, and the others are closed with the condition that says why.
 
-The settings that are fixed for a process (state folder, nameservers, limits, storage, outbox, log, and which domains
-have accounts) take effect at the next start; the answer names those that have changed.
+The settings that are fixed for a process (state folder, nameservers, limits, storage, outbox, format of the log, and
+which domains have accounts) take effect at the next start; the answer names those that have changed.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Reload:
             changed.append(f"we trust {material.trust}")
         await DeferredList(self._put_in_place(new, material, filters, routes, opened))
         closed = await self.review()
-        needs_restart = [*(f"[{table}]" for table in FIXED if getattr(self._old, table) != getattr(wanted, table))]
+        needs_restart = [*(f"[{table}]" for table in FIXED if getattr(new, table) != getattr(wanted, table))]
         if _accounts(self._old) != _accounts(wanted):
             needs_restart.append('which domains have accounts (serve = "im")')
         self._tell(f"reloaded: {'; '.join(changed) or 'nothing has changed'}; streams closed: {closed}")
@@ -175,6 +175,7 @@ class Reload:
         rules, served, routes_out = self._shared.rules, self._served, self._routing.routes
         ends: list[Deferred[None]] = []
         rules.replace(new)
+        self._shared.levels.configure(new.log.level)
         self._filters.replace(new, filters)
         self._trust.renew(material, rules.tls)
         for name in self._old.domains.keys() - new.domains.keys():
@@ -239,7 +240,13 @@ def differences(old: Settings, new: Settings) -> Iterator[str]:
         yield f"listen.{door} {endpoint} was opened"
     for door, endpoint in sorted(set(old.listen.opened()) - set(new.listen.opened())):
         yield f"listen.{door} {endpoint} was closed"
-    for table, written in (("tls", "[tls]"), ("peers", "[peers]"), ("filters", "[[filter]]"), ("lists", "[lists]")):
+    for table, written in (
+        ("tls", "[tls]"),
+        ("peers", "[peers]"),
+        ("filters", "[[filter]]"),
+        ("lists", "[lists]"),
+        ("log", "[log] level"),
+    ):
         if getattr(old, table) != getattr(new, table):
             yield f"{written} has changed"
 
@@ -257,6 +264,7 @@ def _with_fixed(old: Settings, new: Settings) -> Settings:
         again = new.domains.get(name)
         kept[name] = again if isinstance(again, ImDomain) else old.domains[name]
     fixed = {table: getattr(old, table) for table in FIXED}
+    fixed["log"] = replace(old.log, level=new.log.level)
     return replace(new, domains=kept, **fixed)
 
 

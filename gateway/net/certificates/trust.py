@@ -59,7 +59,13 @@ class TrustStore:
                 "authorities", "; ".join([f"no certificate of an authority in {source}", *found.problems])
             )
         if revocations is not None:
+            known = len(found.problems)
             found.read(revocations, "revocations")
+            if (
+                not found.revocation_lists
+            ):  # to trust without it what it revokes would be the opposite of what is wanted
+                problem = f"there is no revocation list in {revocations}"
+                raise ConfigError("revocations", "; ".join([problem, *found.problems[known:]]))
         return cls(
             authorities=tuple(found.authorities.values()),
             revocation_lists=tuple(found.revocation_lists.values()),

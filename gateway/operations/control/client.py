@@ -26,7 +26,7 @@ def ask(state: Path, command: str, **request: str) -> Any:
     try:
         answer = _exchange(state, json.dumps({"command": command, **request}).encode("ascii") + b"\n")
     except PermissionError as error:
-        raise NotDone(f"permission denied: {error.filename or state} belongs to another user") from error
+        raise NotDone(f"permission denied: only root and the user that owns {state} may use its socket") from error
     except TimeoutError as error:
         raise NotDone(f"the service is running but did not answer within {PATIENCE:g} s") from error
     except OSError as error:

@@ -21,7 +21,7 @@ from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.records import Attempt
 from gateway.operations.control.door import Command, CommandRefused
 from gateway.operations.history import History
-from gateway.operations.log import harmless
+from gateway.operations.log import LogLevels, harmless
 from gateway.operations.status import StatusReader
 from gateway.operations.status_records import Status
 from gateway.outbox.errors import OutboxError
@@ -35,6 +35,10 @@ from gateway.xmpp.errors import MalformedAddress
 
 MOST_LETTERS = 1000
 MOST_BODIES = 100
+MOST_VERBOSE = 100
+"""The most domains with a level of their own in the log."""
+LEVELS = ("debug", "info", "warn", "error", "critical")
+RESET = "reset"
 MOST_BODY_LETTERS = 4000
 _LISTS = ("troubles", "domains", "certificates", "streams", "peers", "queues")
 
@@ -50,6 +54,8 @@ class Steered(Protocol):
     def backoff(self) -> Backoff: ...
     @property
     def keeper(self) -> Keeper: ...
+    @property
+    def levels(self) -> LogLevels: ...
     @property
     def known_keys(self) -> KnownKeys: ...
     def peer(self, domain: Domain) -> PeerSettings: ...
@@ -103,6 +109,7 @@ class Operator:
             self.retry,
             self.close_account,
             self.reload,
+            self.log,
             self.waiting,
             self.show,
             self.hold,
@@ -259,6 +266,32 @@ class Operator:
     def reload(self) -> Any:
         """Reload the configuration."""
         return self._steered.reload()
+
+    def log(self, level: str = "", domain: str = "") -> dict[str, Any]:
+        """Set the level of the log until the restart, for everything or for one domain; return what is in force.
+
+        `reset` goes back to the configuration.
+        """
+        levels = self._steered.levels
+        if level and level not in (*LEVELS, RESET):
+            raise CommandRefused(f"{level!r} is not a level: use one of {', '.join(LEVELS)}, or {RESET}")
+        if domain:
+            self._set_level_of(_prepared(domain), level)
+        elif level == RESET:
+            levels.domains.clear()
+            levels.set(levels.configured)
+        elif level:
+            levels.set(level)
+        return {"level": levels.level, "configured": levels.configured, "domains": dict(levels.domains)}
+
+    def _set_level_of(self, name: Domain, level: str) -> None:
+        domains = self._steered.levels.domains
+        if level == RESET:
+            domains.pop(name, None)
+        elif level and name not in domains and len(domains) >= MOST_VERBOSE:
+            raise CommandRefused(f"{MOST_VERBOSE} domains have levels of their own: reset some of them first")
+        elif level:
+            domains[name] = level
 
 
 def attempt_record(attempt: Attempt) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from gateway.net.listen.listening import Endpoints
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.notices.notices import Board
 from gateway.operations.history import History
+from gateway.operations.log import LogLevels
 from gateway.run.assembly.rules import Rules
 from gateway.stream.budget import Budget
 from gateway.stream.tools import StreamTools
@@ -39,6 +40,7 @@ class Shared:
     started_at: float
     numbers: Iterator[int]  # the numbers of attempts, in the order in which they begin
     endpoints: Endpoints
+    levels: LogLevels
     # needed by every stream
     places: Places
     addresses: AddressCache
@@ -79,6 +81,7 @@ def share(settings: Settings, reactor: IReactor) -> Shared:
         started_at=now(),
         numbers=count(1),
         endpoints=Endpoints(),
+        levels=LogLevels(settings.log.level),
         places=Places(room_for(limits.streams)),
         addresses=addresses,
         tools=StreamTools(

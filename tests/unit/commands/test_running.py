@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -261,3 +263,48 @@ def test_options_may_stand_between_the_words_of_a_command(
     with service(config, show=lambda domain: {"domain": domain}):
         assert main([*words, "--config", str(config)]) == 0
     assert json.loads(capsys.readouterr().out) == {"domain": "far.test"}
+
+
+@pytest.mark.parametrize(
+    ("words", "request_", "told"),
+    [
+        (["log"], ("", ""), "the log has everything from info on"),
+        (["log", "debug"], ("debug", ""), "the log has everything from info on"),
+        (["log", "debug", "a.test"], ("debug", "a.test"), "a.test: from debug on until the restart"),
+    ],
+)
+def test_the_level_of_the_log_is_a_command(
+    config: Path, words: list[str], request_: tuple[str, str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def log(level: str, domain: str) -> dict[str, Any]:
+        assert (level, domain) == request_
+        return {"level": "info", "configured": "info", "domains": {domain: level} if domain else {}}
+
+    with service(config, log=log):
+        assert main([*words, "--config", str(config)]) == 0
+    assert told in capsys.readouterr().out
+
+
+def test_a_full_disk_behind_standard_output_is_no_traceback(config: Path) -> None:
+    command = [sys.executable, "-m", "gateway.commands", "completion", "bash"]
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (1, "xmpp-gateway: No space left on device\n")
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(arguments: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gateway.commands.completion.run", interrupted)
+    assert main(["completion", "bash"]) == 130
+
+
+def test_the_last_column_of_what_is_kept_has_a_heading(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = {"domain": "a.test", "stanzas": 3, "bytes": 2048, "ages": [3, 0], "is_held": True}
+    answer = {"condition": "ready", "ages": [300], "domains": [kept], "held": ["a.test"]}
+    with service(config, waiting=lambda: answer):
+        main(["queues", "show", "--config", str(config)])
+    headings, row = capsys.readouterr().out.splitlines()
+    assert headings.split() == ["kept", "for", "all", "KiB", "<5", "5+", "min", "state"]
+    assert row.split() == ["a.test", "3", "2", "3", "0", "held"]

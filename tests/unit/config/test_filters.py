@@ -109,3 +109,15 @@ def test_a_mistake_is_told_at_the_line_of_its_own_table(tmp_path: Path) -> None:
     (mistake,) = report.value.mistakes
     lines = Path(report.value.file).read_text().splitlines()
     assert lines[(mistake.line or 0) - 1] == 'then = "shoot"'
+
+
+@pytest.mark.parametrize("tag", ["en", "pt-BR", "zh-Hant-TW", "x-klingon", "de-1996"])
+def test_a_language_is_a_tag(tmp_path: Path, tag: str) -> None:
+    text = f'[[filter]]\nname = "l"\nthen = "drop"\nwhen = {{ language = "{tag}" }}\n'
+    assert read(tmp_path, text).filters[0].when.languages == (tag.lower(),)
+
+
+@pytest.mark.parametrize("tag", ["english please", "*", "e", "en_GB", "en-", "deutschland", "\u00e9n"])
+def test_what_is_no_language_is_a_mistake(tmp_path: Path, tag: str) -> None:
+    with pytest.raises(Mistakes, match="is not a language tag"):
+        read(tmp_path, f'[[filter]]\nname = "l"\nthen = "drop"\nwhen = {{ language = "{tag}" }}\n')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -186,3 +187,25 @@ def test_lost_material_is_made_anew(tmp_path: Path) -> None:
     assert material.prepare(tmp_path)
     assert (tmp_path / "outside.test.pem").exists()
     assert (tmp_path / "game.secret").read_text() == secret
+
+
+def test_ctrl_c_while_it_is_being_imported_ends_it_without_a_word(tmp_path: Path) -> None:
+    """An import that takes long stands for all of them."""
+    (tmp_path / "gateway").mkdir()
+    slow = "import os, time\nos.write(1, b'importing')\ntime.sleep(60)\n"
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import sys\nclass Slow:\n    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == 'gateway.demo.running':\n            exec({slow!r})\nsys.meta_path.insert(0, Slow())\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway.demo", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    assert process.stdout.read(len("importing")) == b"importing"
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    assert (rest, process.returncode) == (b"", -signal.SIGINT)

@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from twisted.python.log import textFromEventDict
 
 from gateway.notices.notices import Board, Level, MaybeLost, Notice, Remark, StanzasPassed
-from gateway.operations.log import Shares, harmless, log_observer, notice_log, open_log
+from gateway.operations.log import LogLevels, Shares, harmless, log_observer, notice_log, open_log
 
 
 class Log:
@@ -307,3 +307,54 @@ def test_file_does_not_rotate_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["-", None])
 def test_foreground_logs_to_standard_output(name: str | None) -> None:
     assert open_log(name, daemon=False, reactor=Reactor()) is sys.stdout
+
+
+def test_the_level_of_one_domain_changes_while_the_service_runs() -> None:
+    levels = LogLevels("info")
+    out = io.StringIO()
+    logger = Logger("gateway", observer=LogPublisher(log_observer(out, form="text", level=levels)))
+    publish = notice_log(levels, logger)
+
+    def told(source: str, target: str) -> bool:
+        out.truncate(out.seek(0))
+        publish(StanzasPassed(came_in=True, via="server", source=source, target=target, stanzas=[], size=1))
+        return bool(out.getvalue())
+
+    assert not told("far.test", "im.test")
+    levels.domains["far.test"] = "debug"
+    assert told("far.test", "im.test")
+    assert told("im.test", "far.test")
+    assert told("romeo@far.test/x", "im.test")
+    assert not told("other.test", "im.test")
+    levels.domains["im.test"] = "error"
+    publish(MaybeLost(domain="im.test", count=2, seconds=1, reason="cut"))
+    assert "may not have arrived" not in out.getvalue()
+    levels.domains.clear()
+    levels.set("debug")
+    assert told("other.test", "im.test")
+
+
+def test_a_new_level_in_the_configuration_does_not_undo_that_of_a_command() -> None:
+    levels = LogLevels("info")
+    levels.configure("warn")
+    assert levels.level == "warn"
+    levels.set("debug")
+    levels.configure("error")
+    assert (levels.level, levels.configured) == ("debug", "error")
+
+
+def test_a_stale_pidfile_is_a_warning() -> None:
+    out = io.StringIO()
+    observer = log_observer(out, form="text", level="info")
+    publishToNewObserver(
+        LogPublisher(observer),
+        {
+            "message": ("Removing stale pidfile /run/x.pid",),
+            "isError": True,
+            "time": 0.0,
+            "system": "-",
+            "format": "%(message)s",
+        },
+        textFromEventDict,
+    )
+    assert " warn  Removing stale pidfile /run/x.pid" in out.getvalue()
