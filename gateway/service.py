@@ -171,7 +171,7 @@ class Gateway(MultiService):
 
     @property
     def levels(self) -> LogLevels:
-        """What is logged."""
+        """The levels of the log that are in force."""
         return self.shared.levels
 
     @property
