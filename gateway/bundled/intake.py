@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import Any
 
@@ -62,8 +62,9 @@ class IntakeRules:
     """What a port takes: at which path, with which token, and how much."""
 
     path: str
-    token: str
+    token: str = field(repr=False)
     per_minute: float
+    too_many: int = TOO_MANY  # the status for more requests than that
 
 
 class HTTPIntake:
@@ -133,7 +134,9 @@ class HTTPIntake:
             raise IntakeRefused(TOO_LARGE, f"the body has more than {MOST_BODY} bytes")
         if not self._rates.allow("", self._rules.per_minute, self._clock.seconds()):
             request.setHeader("Retry-After", str(round(60 / self._rules.per_minute) or 1))
-            raise IntakeRefused(TOO_MANY, f"more than {self._rules.per_minute:g} requests a minute: try again later")
+            raise IntakeRefused(
+                self._rules.too_many, f"more than {self._rules.per_minute:g} requests a minute: try again later"
+            )
 
     def _has_token(self, request: IntakeRequest) -> bool:
         given = request.getHeader("authorization") or ""

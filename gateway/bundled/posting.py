@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from ipaddress import ip_address
 from typing import Any
@@ -56,7 +56,7 @@ class Destination:
     """Where items are posted."""
 
     url: str
-    token: str = ""
+    token: str = field(default="", repr=False)
     keep_seconds: float = 86_400.0
 
 

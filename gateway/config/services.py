@@ -27,6 +27,7 @@ from gateway.routing.interfaces import IActiveHandler, ICheckedOptions, IDetacha
 
 GROUP = "xmpp_gateway.services"
 OWN = {
+    "alerts": "gateway.bundled.alerts.Alerts",
     "echo": "gateway.handlers.echo.Echo",
     "webhook": "gateway.bundled.webhook.Webhook",
 }
