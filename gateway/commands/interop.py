@@ -26,6 +26,7 @@ from gateway.commands.steering import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.commands.telling import WIDTH
 from gateway.config.settings import DNSSettings, Settings, TLSSettings
 from gateway.findings.facts import SeenDomain
+from gateway.findings.html import page
 from gateway.findings.report import FindingChange, InteropReport, NotAReport, compared, judged
 from gateway.findings.table import Severity
 from gateway.inspection.inspector import InspectionOrder, nothing_seen
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_config(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument("--html", metavar="FILE", type=Path, help="also write the report into one HTML file")
     parser.add_argument("--compare", metavar="OLD.json", type=Path, help="show what has changed since this report")
     parser.add_argument(
         "--thorough",
@@ -79,6 +81,11 @@ def run(arguments: argparse.Namespace) -> int:
         return _complain(f"cannot compare with {arguments.compare}: {problem}")
     if changes is not None:
         record["changes"] = [asdict(each) for each in changes]
+    if arguments.html is not None:
+        try:
+            arguments.html.write_text(page(record), "utf-8")
+        except OSError as error:
+            return _complain(f"cannot write {arguments.html}: {error.strerror}")
     if arguments.json:
         print(json.dumps(record, indent=1))
     else:

@@ -16,6 +16,7 @@ yours. With the configuration of a running service, that service also speaks wit
 chapters *both ways* and *talk* follow.
 
     xmpp-gateway interop example.net                          # for people; progress goes to standard error
+    xmpp-gateway interop --html report.html example.net       # one file, to attach to a ticket
     xmpp-gateway interop --json example.net > monday.json     # for programs
     xmpp-gateway interop --compare monday.json example.net    # and what has changed since
 

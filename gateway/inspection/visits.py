@@ -300,7 +300,7 @@ class _VisitSession:
         self.seen = replace(
             self.seen,
             header=True,
-            from_=str(header.from_ or ""),
+            from_=shown(str(header.from_ or ""), MOST_TOLD),
             has_id=bool(header.id),
             version=f"{header.version[0]}.{header.version[1]}",
         )
