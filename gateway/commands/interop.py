@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from textwrap import wrap
@@ -21,6 +22,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, TimeoutError
 
 from gateway.commands.configuration import add_config, has_config, read_config
+from gateway.commands.conversing import converse
 from gateway.commands.inspecting import inspector_for
 from gateway.commands.steering import DONE, NOT_DONE, SOMETHING_IS_WRONG
 from gateway.commands.telling import WIDTH
@@ -103,13 +105,14 @@ def look(
             print(f"  ... {harmless(step)}", file=sys.stderr, flush=True)
 
     found: list[SeenDomain] = []
+    is_ours = settings is not None and domain in settings.domains
     inspector = inspector_for(
         reactor,
         settings.dns if settings is not None else DNSSettings(),
         settings.tls if settings is not None else TLSSettings(),
+        converse=partial(converse, settings.gateway.state) if settings is not None and not is_ours else None,
         progress=progress,
     )
-    is_ours = settings is not None and domain in settings.domains
     peer = settings.peers.for_domain(domain) if settings is not None and not is_ours else None
     order = InspectionOrder(
         domain=domain, connect=peer.connect if peer is not None else None, thorough=thorough, is_ours=is_ours

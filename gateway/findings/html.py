@@ -54,8 +54,8 @@ def page(report: Mapping[str, Any]) -> str:
             *_chapters(report["findings"]),
             "</main>\n<footer>",
             f"Made by {escape(str(report['made_by']))} in {report['seconds']:.0f} s."
-            " <b>broken</b>: federation with most servers, or a part of them, fails. <b>flaw</b>: against a standard, or works only as long as nothing else"
-            " fails. <b>note</b>: worth knowing; often a choice.",
+            " <b>broken</b>: federation with most servers, or a part of them, fails. <b>flaw</b>: against a"
+            " standard, or works only as long as nothing else fails. <b>note</b>: worth knowing; often a choice.",
             "</footer>\n</body>\n</html>",
             "",
         ]

@@ -51,7 +51,7 @@ class Filters(Service):
         self._shared = shared
         self._router = routing.router
         self._store = store
-        contacts = AbuseContacts(self._ask, partial(self._asking_address, "contacts"), shared.reactor.seconds)
+        contacts = AbuseContacts(self.ask, partial(self.asking_address, "contacts"), shared.reactor.seconds)
         reports = Reports(routing.router, self._contacts_of, contacts.find, shared.reactor.seconds)
         self.withheld = Withheld(routing.keeper, routing.router, shared.time_of_day, shared.board.publish)
         self.border = Border(
@@ -161,21 +161,22 @@ class Filters(Service):
             named,
             service=service,
             node=settings.node,
-            ours=self._asking_address("lists"),
-            ask=self._ask,
+            ours=self.asking_address("lists"),
+            ask=self.ask,
             clock=self._shared.reactor,
             time_of_day=self._shared.time_of_day,
             random=SystemRandom(),
             changed=self._list_changed,
         )
 
-    def _asking_address(self, resource: str) -> Address:
+    def asking_address(self, resource: str) -> Address:
         """Return an address in the first domain that is ours alone; a relayed server does not know our questions."""
         domains = self._shared.settings.domains
         own = (name for name, each in domains.items() if not isinstance(each, RelayDomain))
         return Address.make("", next(own, next(iter(domains))), resource)
 
-    def _ask(self, question: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
+    def ask(self, question: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
+        """Send a question of our own; `answered` is called with its answer."""
         self._router.own_questions.ask(question, answered)
         self._router.pass_on(question)
         self._shared.reactor.callLater(0, self._router.flush)  # not amid a batch, whose reader is told what to wait for

@@ -11,6 +11,7 @@ from gateway.clients.people import People
 from gateway.net.connection.protocol import StreamProtocol
 from gateway.operations import findings
 from gateway.operations.ages import Ages
+from gateway.operations.control.conversation import Conversation
 from gateway.operations.control.door import ControlDoor
 from gateway.operations.control.filters import FilterCommands
 from gateway.operations.control.operator import Operator, Steered
@@ -152,7 +153,15 @@ def let_operators_in(shared: Shared, steered: Steered, observation: Observation,
     reactor, settings, metrics = shared.reactor, shared.settings, observation.metrics
     operator = Operator(steered, Turns(reactor))
     metrics.registry.register(FilterGauges(filters.border.lists_now, lambda: filters.withheld.count))
-    actions = {**operator.actions, **FilterCommands(filters.border, filters.withheld).actions}
+    conversation = Conversation(
+        filters.ask,
+        filters.asking_address,
+        lambda domain: domain in shared.settings.domains,
+        reactor,
+        shared.time_of_day,
+    )
+    by_filters = FilterCommands(filters.border, filters.withheld)
+    actions = {**operator.actions, **by_filters.actions, **conversation.actions}
     return Operating(
         control=ControlDoor(partial(socket_path, settings.gateway.state), actions, reactor),
         lag=LagMeter(reactor, metrics.notice),
