@@ -763,7 +763,8 @@ FINDINGS: dict[FindingId, FindingKind] = {
         expected="a stream from them, or answers on ours (XEP-0288)",
         section="RFC 6120 §10.4, XEP-0288",
         side="ours or theirs",
-        remedy="They must reach us: check with xmpp-gateway check --world that our records lead here and that our port"
+        remedy="If the domain simply does not answer requests, that is against RFC 6120 §8.2.3. Otherwise they cannot"
+        " reach us: check with xmpp-gateway check --world that our records lead here and that our port"
         " is open. If all is well, their firewall or their rules keep their server from connecting out.",
     ),
     FindingId.WE_BY_DIALBACK: FindingKind(

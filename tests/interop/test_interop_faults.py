@@ -344,5 +344,6 @@ def test_the_command_prints_the_same_for_programs(
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     report = json.loads(done.stdout)
     assert (done.returncode, report["well"], report["seen_as"]) == (0, True, "interop.invalid")
+    assert "service-not-asked" in ids(report, "note")
     mine = [each for each in report["findings"] if each["chapter"] != "both ways"]
     assert mine == reports[domain]["findings"]  # the same input gives the same report
