@@ -45,7 +45,7 @@ class Conversation:
         clock: IReactorTime,
         time_of_day: Callable[[], float],
     ) -> None:
-        """`ask` sends a request and has its answer delivered; `ours` returns the address that asks, with this resource."""
+        """`ask` sends a request and has its answer delivered; `ours` returns our address with this resource."""
         self._ask = ask
         self._ours = ours
         self._is_ours = is_ours
