@@ -12,7 +12,7 @@ from gateway.findings.facts import PeerAnswer, SeenConversation, SeenRequest
 from gateway.operations.control.client import NotDone, NotRunning, ask
 from gateway.xmpp.addresses import Domain
 
-_NOTHING = ("", "none", "address", "shown")  # what is no proof by itself
+_NOTHING = ("", "none", "address", "shown")  # these prove nothing
 
 
 async def converse(state: Path, domain: Domain) -> SeenConversation:

@@ -14,6 +14,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
+from gateway.filters.questions import Ask
 from gateway.net.certificates.certificate_names import shown
 from gateway.operations.control.door import Command, CommandRefused
 from gateway.xmpp.addresses import Address, Domain, prepare_domain
@@ -30,8 +31,6 @@ _UNKNOWN = "urn:xmpp-gateway:interop:unknown"
 _OUR_OWN = ("remote-server-not-found", "remote-server-timeout", "resource-constraint")
 _MOST_TOLD = 300  # characters
 _LONGEST_STAMP = 40
-
-Ask = Callable[[AddressedStanza, Callable[[AddressedStanza], None]], None]
 
 
 class Conversation:
