@@ -37,6 +37,7 @@ from gateway.run.assembly.federation import federate
 from gateway.run.assembly.operating import let_operators_in, observe
 from gateway.run.assembly.outbox import Kept
 from gateway.run.assembly.policies import make_policies
+from gateway.run.assembly.privileges import greeting_of
 from gateway.run.assembly.routing import route_stanzas
 from gateway.run.assembly.serving import serve_locally
 from gateway.run.assembly.shared import share
@@ -66,9 +67,14 @@ class Gateway(MultiService):
         policies = make_policies(shared, keys, shut_out=lambda domain: self.filters.shut_out(domain))
         # A route opens streams, and the stanzas of a stream are routed: this closes the cycle, once both are made.
         routing = self.routing = route_stanzas(shared, open_stream=lambda pair: self.federation.streams.open(pair))
-        served = self.served = serve_locally(shared, routing, store=lambda: self.people.store)
+        served = self.served = serve_locally(
+            shared,
+            routing,
+            store=lambda: self.people.store,
+            greeting=lambda component: greeting_of(shared, self.people, component),
+        )
         self.kept = Kept(shared, routing, served)
-        people = self.people = host_accounts(shared, routing)
+        people = self.people = host_accounts(shared, routing, served)
         filters = self.filters = Filters(shared, routing, store=lambda: people.store)
         federation = self.federation = federate(shared, trust, policies, routing, self._revoked)
         self.reception = make_doors(shared, trust, policies, routing, served, people, federation)

@@ -29,6 +29,7 @@ from gateway.features.stream_management import StreamManagement
 from gateway.im.assembly import STREAM_FEATURES
 from gateway.im.domain import AccountDomain
 from gateway.im.limits import AccountLimits
+from gateway.im.privileged import PrivilegedEntities
 from gateway.notices.attempts.records import AttemptLog
 from gateway.routing.interfaces import IRoute
 from gateway.routing.router import Router
@@ -64,6 +65,7 @@ class People(Service):
         reactor: IReactor,
         login_failures: int,
         unsafe: Callable[[], Deferred[None] | None] = lambda: None,
+        entities: Callable[[Domain], PrivilegedEntities] = lambda _: PrivilegedEntities(),
     ) -> None:
         """`itself` returns the route for a domain's own address; `secret` makes keys for accounts that do not exist."""
         self.setName("accounts")
@@ -80,6 +82,7 @@ class People(Service):
         self._login_failures = login_failures
         self._reactor = reactor
         self._unsafe = unsafe
+        self._entities = entities
         self._threads = ThreadPool(0, _THREADS, "logins")
         self._resumptions = Resumptions(new_id, reactor)
         self._services: ClientServices | None = None
@@ -114,6 +117,7 @@ class People(Service):
             tokens=self._new_id,
             addresses=self._addresses,
             limits=AccountLimits(),
+            entities=self._entities(domain),
         )
 
     def session(self, connection: Connection) -> ClientSession:

@@ -78,12 +78,14 @@ class ComponentRoute:
         *,
         keeper: Keeper | None = None,
         keep: Callable[[], KeepRules] = KeepRules,
+        greeting: Callable[[], Sequence[AddressedStanza]] = tuple,
     ) -> None:
         """Each of `outflows` is for one connection that the component may have.
 
         Anything written more than `silence_seconds` ago has arrived, or the connection has been given up.
 
         `keeper` has the outbox, and `keep` returns what goes there; without one, nothing waits for a component.
+        `greeting` returns what each connection gets first.
         """
         self.domain = domain
         self.sent = 0
@@ -97,6 +99,7 @@ class ComponentRoute:
         self._silent: list[Lane] = []  # those that were asked for a sign of life, and have given none
         self._waiting_for_life: IDelayedCall | None = None
         self._keep_rules = keep
+        self._greeting = greeting
         self._soon = Timer(clock)
         self._backlogs = Backlogs(domain, keeper, self) if keeper is not None else None
         if keeper is not None:
@@ -418,11 +421,21 @@ class ComponentRoute:
         session.written = Lately(self._silence_seconds)
         session.accept()
         self._tell(f"attached from {session.address}{self._of_several(len(self._lanes.sessions), 'are attached')}")
+        self._greet(session)
         if is_first:
             self.outflow.divert(self._backlogs is not None)
         lane.outflow.open(session)
         if is_first and self._backlogs is not None:
             self._backlogs.begin()
+
+    def _greet(self, session: Attachable) -> None:
+        if greeting := self._greeting():
+            session.write(self._counted(greeting, b"".join([stanza.raw for stanza in greeting])))
+
+    def send_greeting(self) -> None:
+        """Send the greeting again, because it has changed."""
+        for session in self.sessions:
+            self._greet(session)
 
     @property
     def _further(self) -> str:

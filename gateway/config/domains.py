@@ -8,7 +8,7 @@ ones.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,19 @@ from gateway.config.settings import (
     ImDomain,
     PeerRules,
     PeerSettings,
+    PrivilegeSettings,
     RelayDomain,
     options_of,
 )
 from gateway.config.tables import named_tables, read_table
 from gateway.net.certificates.own_certificates import load_identities, load_identity
+from gateway.routing.privileges import REQUESTS, Privileges
 from gateway.xmpp.addresses import Domain, prepare_domain
 from gateway.xmpp.errors import ConfigError, MalformedAddress
 
 SERVED = ("im", "component", "relay")
 NO_DOMAIN = Domain("?")  # in place of an invalid name, while the rest of its table is read
+_PRIVILEGES = frozenset(each.name for each, _ in options_of(PrivilegeSettings))
 COMMON = frozenset(each.name for each, _ in options_of(DomainSettings)) - {"serve"}
 
 
@@ -51,6 +54,7 @@ def read_domains(reading: Reading, tables: Any, rules: PeerRules) -> dict[Domain
         if domain is not None:
             written.setdefault(domain, key)
             domains.setdefault(domain, settings)
+    _check_privileges(reading, written, domains)
     if tables == {}:
         reading.wrong(("domains",), 'is needed: without a table like [domains."example.com"] nothing would be served')
     _check_certificates(reading, written, domains)
@@ -74,13 +78,38 @@ def _read_domain(
         case "im":
             return ImDomain(domain=domain, **read_table(reading, key, table, ImDomain))
         case "component":
-            return ComponentDomain(domain=domain, **read_table(reading, key, table, ComponentDomain))
+            return _read_component(reading, key, domain, table)
         case "relay":
             return _read_relay(reading, key, domain, table, rules)
         case str(name) if "." in name or name in service_names():
             return _read_handler(reading, key, domain, table, name)
         case wrong:
             return _read_unserved(reading, key, domain, table, wrong)
+
+
+def _read_component(reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any]) -> ComponentDomain:
+    given = read_table(reading, key, table, ComponentDomain, besides={"privileges"})
+    privileges: dict[Domain, Privileges] = {}
+    for at, name, grants in named_tables(reading, (*key, "privileges"), table.get("privileges", {}), _PRIVILEGES):
+        settings = PrivilegeSettings(**read_table(reading, at, grants, PrivilegeSettings))
+        if settings.presence == "roster" and settings.roster not in ("get", "both"):
+            reading.wrong((*at, "presence"), 'is "roster", which needs roster = "get" or "both"')
+        for namespace, type_ in (settings.iq or {}).items():
+            if type_ not in REQUESTS:
+                reading.wrong((*at, "iq", namespace), f"{type_!r} is not one of {', '.join(map(repr, REQUESTS))}")
+        managed = _domain(reading, at, name)
+        if managed is not None:
+            privileges[managed] = Privileges(**{each.name: getattr(settings, each.name) for each in fields(settings)})
+    return ComponentDomain(domain=domain, privileges=privileges, **given)
+
+
+def _check_privileges(reading: Reading, written: Mapping[Domain, KeyPath], domains: Mapping[Domain, Any]) -> None:
+    """Check that privileges are for domains with accounts."""
+    for name, settings in domains.items():
+        for managed in settings.privileges if isinstance(settings, ComponentDomain) else ():
+            if not isinstance(domains.get(managed), ImDomain):
+                problem = 'is not a domain of ours with accounts (serve = "im"), so nobody has privileges there'
+                reading.wrong((*written[name], "privileges", managed), problem)
 
 
 def _read_unserved(reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], wrong: Any) -> DomainSettings:

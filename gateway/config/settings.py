@@ -20,6 +20,7 @@ from typing import Any, NewType, TypeVar
 from gateway.config.reading import Mistake
 from gateway.filters.rules import FilterRule
 from gateway.net.dns.system_names import Validating
+from gateway.routing.privileges import REQUESTS, Privileges
 from gateway.storage.urls import is_postgresql
 from gateway.xmpp.addresses import Domain
 
@@ -285,6 +286,25 @@ class ComponentDomain(DomainSettings):
     )
     keep_hours: float = option(
         "how long a stanza may wait; then it is bounced: remote-server-timeout", 24, unit="hours", at_least=0.01
+    )
+    privileges: Mapping[Domain, Privileges] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivilegeSettings:
+    """`privileges."..."`: what a component may do for the accounts of that domain of ours (XEP-0356)."""
+
+    roster: str = option("which requests about rosters it may make", "none", one_of=REQUESTS)
+    push: bool = option("whether it gets every change of a roster, if it may get rosters", True)
+    message: str = option("whether it may send messages in the name of accounts", "none", one_of=("none", "outgoing"))
+    presence: str = option(
+        "whether it sees the presence of the accounts (managed_entity), or also that of their contacts (roster), for"
+        " which it must be allowed to get rosters",
+        "none",
+        one_of=("none", "managed_entity", "roster"),
+    )
+    iq: Mapping[str, Any] = option(
+        'which requests it may make in the name of accounts, by namespace: `"get"`, `"set"` or `"both"`', {}
     )
 
 

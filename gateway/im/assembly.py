@@ -15,6 +15,7 @@ from gateway.im.limits import AccountLimits
 from gateway.im.offline import Offline
 from gateway.im.outbound import Outbound
 from gateway.im.presence import Presences
+from gateway.im.privileged import PrivilegedAccess, PrivilegedEntities
 from gateway.im.probes import Probes
 from gateway.im.services import Services
 from gateway.im.subscribing import Subscribing
@@ -50,6 +51,7 @@ class DomainParts:
     offline: Offline
     inbound: Inbound
     outbound: Outbound
+    privileged: PrivilegedAccess
 
 
 def assemble(
@@ -62,6 +64,7 @@ def assemble(
     addresses: AddressLookup,
     limits: AccountLimits,
     later: Callable[[Resource, AccountJob], None],
+    entities: PrivilegedEntities,
 ) -> DomainParts:
     """Make the parts, each from the earlier ones."""
 
@@ -71,8 +74,13 @@ def assemble(
         if may_receive:
             await offline.deliver(resource)
 
-    presences = Presences(router=router, addresses=addresses, limits=limits, arrived=arrived, later=later)
-    contacts = Contacts(router=router, store=store, presences=presences, limits=limits, tokens=tokens)
+    privileged = PrivilegedAccess(entities=entities, domain=domain, router=router, store=store, tokens=tokens)
+    presences = Presences(
+        router=router, addresses=addresses, limits=limits, arrived=arrived, later=later, show=privileged.show
+    )
+    contacts = Contacts(
+        router=router, store=store, presences=presences, limits=limits, tokens=tokens, entities=entities
+    )
     subscribing = Subscribing(router=router, store=store, presences=presences, contacts=contacts, addresses=addresses)
     blocking = Blocking(store=store, presences=presences, addresses=addresses, limits=limits, tokens=tokens)
     offline = Offline(store, domain, now)
@@ -82,6 +90,7 @@ def assemble(
         **carbons.SERVICES,
         **Documents(store).services,
         **about.services(FEATURES),
+        **privileged.services,
     }
     services = Services(router, store, table)
     return DomainParts(
@@ -93,6 +102,8 @@ def assemble(
             probes=Probes(router, store),
             subscribing=subscribing,
             services=services,
+            privileged=privileged,
         ),
         outbound=Outbound(router=router, presences=presences, subscribing=subscribing, services=services),
+        privileged=privileged,
     )

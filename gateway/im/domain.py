@@ -27,6 +27,7 @@ from gateway.im.failures import explain
 from gateway.im.interfaces import ISession
 from gateway.im.kept import KeptMessage
 from gateway.im.limits import AccountLimits
+from gateway.im.privileged import PrivilegedEntities
 from gateway.im.throttle import Throttle
 from gateway.im.work import AccountJob, Later
 from gateway.routing.interfaces import IRoute, IRouter
@@ -53,8 +54,11 @@ class AccountDomain:
         tokens: Callable[[], str],
         addresses: AddressLookup,
         limits: AccountLimits,
+        entities: PrivilegedEntities | None = None,
     ) -> None:
-        """`itself` is the route for the domain's own address; `tokens` returns strings that nobody can guess."""
+        """`itself` is the route for the domain's own address; `tokens` returns strings that nobody can guess;
+        `entities` are the components that may act for the accounts.
+        """
         self._domain = domain
         self._router = router
         self._itself = itself
@@ -72,7 +76,9 @@ class AccountDomain:
             addresses=addresses,
             limits=limits,
             later=self._take_later,
+            entities=entities or PrivilegedEntities(),
         )
+        self._privileged = parts.privileged
         self._presences, self._offline = parts.presences, parts.offline
         self._inbound, self._outbound = parts.inbound, parts.outbound
 
@@ -82,7 +88,8 @@ class AccountDomain:
         """Take a stanza to an account."""
         local = stanza.to.local
         if not local:
-            self._itself.deliver(stanza)
+            if not self._is_for_account(stanza):
+                self._itself.deliver(stanza)
             return
         account = self._accounts.get(local)
         if account is None:
@@ -93,14 +100,47 @@ class AccountDomain:
         if not account.resources:
             self._accounts.forget_if_idle(account)
 
+    def _is_for_account(self, stanza: AddressedStanza) -> bool:
+        """Send what a privileged component has wrapped in a message to the domain; return whether it was that."""
+        try:
+            message = self._privileged.wrapped_message(stanza)
+        except StanzaError as error:
+            self._router.bounce(stanza, error)
+            return True
+        if message is None:
+            return False
+        if not message.from_.local:
+            self._router.route(message)
+            return True
+        local = message.from_.local
+        account = self._accounts.get(local) or self._accounts.open(local)
+        account.work.run(self._send_wrapped, self._wrapped_unsent, account, message, stanza)
+        self._accounts.forget_if_idle(account)
+        return True
+
+    def _send_wrapped(self, account: Account, message: AddressedStanza, stanza: AddressedStanza) -> Later:
+        return self._privileged.send(account, message)
+
+    def _wrapped_unsent(
+        self, account: Account, message: AddressedStanza, stanza: AddressedStanza, failure: Failure
+    ) -> None:
+        self._router.bounce(stanza, explain(failure))
+
+    def introduction(self, component: Domain) -> list[AddressedStanza]:
+        """Return the presence that a component with privileges gets when it is attached."""
+        return self._privileged.introduction(Address.make("", component, ""), [*self._accounts.in_memory()])
+
     def _ends_before_it_begins(self, stanza: AddressedStanza) -> bool:
         """Drop stanzas that have no effect while the account is offline, whether it exists or not.
 
         That includes a probe from an account here: that account already takes the other to be unavailable, so the store
         need not be asked about every contact of everybody who comes online.
         """
-        if stanza.name == "presence" and stanza.type == "probe":
-            return stanza.from_.domain == self._domain
+        if stanza.name == "presence":
+            if stanza.type == "probe":
+                return stanza.from_.domain == self._domain
+            if self._privileged.entities.any_sees_contacts:
+                return False
         return (stanza.name, stanza.type) in FOR_THE_PRESENT
 
     def _receive(self, account: Account, stanza: AddressedStanza) -> Later:

@@ -15,6 +15,8 @@ from gateway.im import carbons
 from gateway.im.account import Account, Resource
 from gateway.im.delivery import BOUNCED, Action, Ends, Finds, action
 from gateway.im.offline import Offline, is_worth_keeping
+from gateway.im.presence import UNAVAILABLE
+from gateway.im.privileged import PrivilegedAccess
 from gateway.im.probes import Probes
 from gateway.im.services import Services
 from gateway.im.subscribing import Subscribing
@@ -39,8 +41,10 @@ class Inbound:
         probes: Probes,
         subscribing: Subscribing,
         services: Services,
+        privileged: PrivilegedAccess,
     ) -> None:
         self._router = router
+        self._privileged = privileged
         self._offline = offline
         self._probes = probes
         self._subscribing = subscribing
@@ -66,6 +70,17 @@ class Inbound:
             self._refuse_blocked(stanza)
             return None
         _check_claims(stanza)
+        end = self._find_end(account, stanza)
+        if (
+            stanza.name == "presence"
+            and stanza.type in (None, UNAVAILABLE)
+            and self._privileged.entities.any_sees_contacts
+        ):
+            shown = self._privileged.show_contact(account, stanza)
+            return end if shown is None else _both(end, shown)
+        return end
+
+    def _find_end(self, account: Account, stanza: AddressedStanza) -> Later:
         name = stanza.to.resource
         resource = account.resources.get(name) if name else None
         if resource is not None:
@@ -175,6 +190,12 @@ class Inbound:
 
     def _probe(self, account: Account, resource: Resource | None, stanza: AddressedStanza) -> Later:
         return self._probes.answer(account, stanza)
+
+
+async def _both(first: Later, then: Later) -> None:
+    for each in (first, then):
+        if each is not None:
+            await each
 
 
 def _leaves_nothing(stanza: AddressedStanza) -> bool:

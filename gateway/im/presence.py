@@ -55,13 +55,17 @@ class Presences:
         limits: AccountLimits,
         arrived: Arrived,
         later: Callable[[Resource, Callable[[], Later]], None],
+        show: Callable[[Account, SentStanza], None],
     ) -> None:
-        """`later` runs a step for a resource when the account has time for it, and flushes what it wrote."""
+        """`later` runs a step for a resource when the account has time for it, and flushes what it wrote; `show` shows
+        a broadcast to components that may see it.
+        """
         self._router = router
         self._lookup = addresses.lookup
         self._limits = limits
         self._arrived = arrived
         self._later = later
+        self._show = show
 
     def update(self, resource: Resource, stanza: SentStanza) -> Later:
         """Take presence without 'to': the resource comes, has another state, or goes (§4.2, §4.4, §4.5)."""
@@ -130,6 +134,7 @@ class Presences:
         to_ourselves = to_recipient(stanza, account.address)
         for each in account.available():
             each.send(to_ourselves)
+        self._show(account, stanza)
 
     def _tell(self, account: Account, recipients: Iterable[Address], stanza: SentStanza) -> None:
         for recipient in recipients:

@@ -10,6 +10,7 @@ without an item (RFC 6121 §3.1.3). An item is made when the account does someth
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from gateway.im.subscriptions import UNSUBSCRIBED, SubscriptionRow, SubscriptionState, received, sent
@@ -60,6 +61,17 @@ def after_setting(contact: str, name: str, groups: frozenset[str], before: Relat
     """Return the relation after a client has written the item: it sets name and groups, the rest is ours (§2.3)."""
     item = before.item or RosterItem(contact=contact)
     return replace(before, item=replace(item, name=name, groups=groups))
+
+
+def after_subscribing(set_to: Callable[[Relation], Relation], subscription: Subscription, before: Relation) -> Relation:
+    """Return the relation after the component of the contact's domain has written the item, with its subscription.
+
+    The contact has agreed to it, because the component speaks for it; for the account, the operator has.
+    """
+    after = set_to(before)
+    assert after.item is not None
+    item = replace(after.item, subscription=subscription, ask=after.item.ask and subscription in ("none", "from"))
+    return Relation(item=item, request=after.request if subscription in ("none", "to") else None)
 
 
 def after_removal(before: Relation) -> Relation:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gateway.im.limits import AccountLimits
-from gateway.storage.records import RosterChange, RosterItem
+from gateway.storage.records import RosterChange, RosterItem, Subscription
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import MalformedAddress, StanzaCondition, StanzaError
@@ -18,12 +18,16 @@ from gateway.xmpp.namespaces import ROSTER
 
 @dataclass(frozen=True, kw_only=True)
 class RosterSet:
-    """A client's change of one contact: an item with this name and these groups, or its removal."""
+    """A client's change of one contact: an item with this name and these groups, or its removal.
+
+    Only a component may set a `subscription` (docs/decisions/0043-privileges.md).
+    """
 
     contact: Address
     removes: bool = False
     name: str = ""
     groups: frozenset[str] = frozenset()
+    subscription: str | None = None
 
 
 def read_set(query: Element, owner: Address, limits: AccountLimits) -> RosterSet:
@@ -37,7 +41,13 @@ def read_set(query: Element, owner: Address, limits: AccountLimits) -> RosterSet
         return RosterSet(contact=contact, removes=True)
     name = item.get("name") or ""
     _check_length("the name of a contact", name, limits)
-    return RosterSet(contact=contact, name=name, groups=frozenset(_read_groups(item, limits)))
+    subscription = item.get("subscription")
+    return RosterSet(
+        contact=contact,
+        name=name,
+        groups=frozenset(_read_groups(item, limits)),
+        subscription=subscription if subscription in tuple(Subscription) else None,
+    )
 
 
 def _read_contact(text: str | None, owner: Address) -> Address:

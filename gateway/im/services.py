@@ -20,7 +20,7 @@ from gateway.routing.interfaces import IRouter
 from gateway.storage.interfaces import IStore
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import Misuse, StanzaCondition, StanzaError
+from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import AddressedStanza, SentStanza, Stanza, check_iq, payload_of, result_reply
 
 
@@ -51,9 +51,9 @@ class Request:
 
     @property
     def client(self) -> Resource:
-        """The account's own client, which always exists in a service for the owner."""
+        """The account's own client; StanzaError if the request comes from nobody who has a stream here."""
         if self.resource is None:
-            raise Misuse("this service is for the account's own clients")
+            raise StanzaError(StanzaCondition.SERVICE_UNAVAILABLE, "this service is for the account's own clients")
         return self.resource
 
     @property
@@ -83,6 +83,7 @@ class AccountService:
     audience: Audience
     refusal: StanzaCondition = StanzaCondition.SERVICE_UNAVAILABLE
     of_nobody: Element | None = None  # the result if there is no account; without it, `refusal` is the answer
+    granted: Callable[[Request], bool] = lambda _: False  # whether the sender may use it besides the audience
 
 
 ServiceKey: TypeAlias = tuple[str, str, str]
@@ -125,10 +126,10 @@ class Services:
         return service
 
     async def _may_use(self, service: AccountService, request: Request) -> bool:
-        if request.resource is not None or service.audience is Audience.ANYBODY:
+        if request.resource is not None or service.audience is Audience.ANYBODY or service.granted(request):
             return True
         if service.audience is Audience.OWNER:
-            return False
+            return request.sender == request.account.address  # only a privileged component sends that
         return await self.may_see(request.account, request.sender)
 
     async def may_see(self, account: Account, address: Address) -> bool:

@@ -53,6 +53,12 @@ class IRouter(Interface):
     def bounce(stanza: AddressedStanza, error: StanzaError) -> None:
         """Answer a stanza with an error, where it may be answered (RFC 6120 §8.3.1)."""
 
+    def ask(question: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
+        """Route a request of our own; call `answered` with its result or error, which goes nowhere else.
+
+        Nobody else may be able to guess its id, or send from its address.
+        """
+
     def is_own(domain: Domain) -> bool:
         """Return whether the domain is one of ours: served by accounts, a component, a handler or a relay."""
 

@@ -114,6 +114,11 @@ class Router:
         """Pass on a stanza that the border has let through after all."""
         self._deliver(stanza)
 
+    def ask(self, question: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
+        """As `IRouter.ask`."""
+        self.own_questions.ask(question, answered)
+        self.route(question)
+
     def end(self, stanza: AddressedStanza, why: StanzaDropped) -> None:
         """End a stanza here, without an answer, by a rule."""
         self._end(stanza, why, None)

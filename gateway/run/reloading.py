@@ -36,6 +36,7 @@ from gateway.routing.review import review
 from gateway.run.assembly.border import Filters
 from gateway.run.assembly.certificates import Material, Trust
 from gateway.run.assembly.doors import Factories
+from gateway.run.assembly.privileges import withdrawal
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served, local_route
 from gateway.run.assembly.shared import Shared
@@ -109,7 +110,9 @@ class Reload:
         """Return the routes of local domains that are new or have changed."""
         kinds = (ComponentDomain, HandlerDomain)
         return {
-            name: local_route(self._shared, self._routing, domain, store=self._served.store)
+            name: local_route(
+                self._shared, self._routing, domain, store=self._served.store, greeting=self._served.greeting
+            )
             for name, domain in new.domains.items()
             if isinstance(domain, kinds)
             and (_needs_route(self._old.domains.get(name), domain) or self._has_failed(name))
@@ -188,6 +191,7 @@ class Reload:
             if (handlers := served.handlers.pop(name, None)) is not None:
                 ends.append(handlers.stop())  # a component replaces it; another handler has already stopped it
             served.attach(name, route)
+        self._tell_privileges(new, served.components.keys() - routes.keys())
         for route in routes_out:
             route.rules = rules.route_rules(route.pair.target)
         self._routing.backoff.forget()  # attempts that failed may succeed now
@@ -197,6 +201,19 @@ class Reload:
         for new_door in opened:
             self._shared.endpoints.addService(new_door)
         return ends
+
+    def _tell_privileges(self, new: Settings, components: Iterable[Domain]) -> None:
+        """Tell the components whose privileges have changed."""
+        for name in components:
+            before, after = self._old.domains.get(name), new.domains.get(name)
+            if not isinstance(before, ComponentDomain) or not isinstance(after, ComponentDomain):
+                continue
+            for managed in before.privileges.keys() - after.privileges.keys():
+                for stanza in withdrawal(name, managed):
+                    self._served.router.route(stanza)
+            if before.privileges != after.privileges:
+                self._served.components[name].send_greeting()
+        self._served.router.flush()
 
     def _shut_old_doors(self, new: Settings) -> None:
         wanted = set(new.listen.opened())

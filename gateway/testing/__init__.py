@@ -11,7 +11,7 @@ a `twisted.internet.task.Clock`, storage is in memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, TypeVar
 
@@ -131,6 +131,9 @@ class _Collector:
     def bounce(self, stanza: Stanza, error: StanzaError) -> None:
         if (reply := error_reply(stanza, error)) is not None:
             self.sent.append(reply)
+
+    def ask(self, question: Stanza, answered: Callable[[AddressedStanza], None]) -> None:
+        self.sent.append(question)
 
     def is_own(self, domain: Domain) -> bool:
         return False

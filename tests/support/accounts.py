@@ -24,6 +24,7 @@ from gateway.im.domain import AccountDomain
 from gateway.im.interfaces import ISession
 from gateway.im.kept import KeptMessage
 from gateway.im.limits import AccountLimits
+from gateway.im.privileged import PrivilegedEntities
 from gateway.notices.notices import Notice
 from gateway.routing.interfaces import IRoute
 from gateway.routing.policy import DomainRule, Domains
@@ -182,6 +183,7 @@ class Home:
         store_limits: StoreLimits | None = None,
         slow: bool = False,
         store: Any = None,
+        entities: PrivilegedEntities | None = None,
     ) -> None:
         self.here = here
         self.clock = Clock()
@@ -202,6 +204,7 @@ class Home:
             tokens=lambda: f"token-{next(tokens)}",
             addresses=AddressCache(),
             limits=limits or AccountLimits(),
+            entities=entities,
         )
         self.router.attach(here, self.domain)
         for local in accounts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from zope.interface import implementer
@@ -9,7 +10,7 @@ from zope.interface import implementer
 from gateway.routing.interfaces import IRouter
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import StanzaError
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
 
 @implementer(IRouter)
@@ -24,6 +25,9 @@ class RecordingRouter:
 
     def bounce(self, stanza: Stanza, error: StanzaError) -> None:
         self.log.append((stanza, error))
+
+    def ask(self, question: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
+        self.log.append(question)
 
     def is_own(self, domain: Domain) -> bool:
         return False

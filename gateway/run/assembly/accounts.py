@@ -14,14 +14,15 @@ from gateway.handlers.version import Version
 from gateway.im.assembly import FEATURES, IDENTITIES
 from gateway.notices.attempts.records import Kind
 from gateway.routing.interfaces import IRoute
+from gateway.run.assembly.privileges import entities_of
 from gateway.run.assembly.routing import Routing
-from gateway.run.assembly.serving import services_of
+from gateway.run.assembly.serving import Served, services_of
 from gateway.run.assembly.shared import Shared
 from gateway.run.assembly.state import secret
 from gateway.xmpp.addresses import Domain
 
 
-def host_accounts(shared: Shared, routing: Routing) -> People:
+def host_accounts(shared: Shared, routing: Routing, served: Served) -> People:
     """Return the domains with accounts as a service, because their store is opened when the service starts."""
     settings = shared.settings
 
@@ -49,4 +50,5 @@ def host_accounts(shared: Shared, routing: Routing) -> People:
         reactor=shared.reactor,
         login_failures=settings.limits.login_failures,
         unsafe=routing.keeper.unsafe,
+        entities=partial(entities_of, shared, served),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from gateway.config.settings import ComponentDomain, PeerSettings, RelayDomain, Settings
@@ -10,6 +11,7 @@ from gateway.net.dial.connector import Way
 from gateway.net.tls.contexts import TLSRules
 from gateway.outbox.backlog import KeepRules
 from gateway.routing.policy import DomainRule, Domains
+from gateway.routing.privileges import Privileges
 from gateway.stream.facts import Means, Terms
 from gateway.xmpp.addresses import Domain
 
@@ -25,6 +27,7 @@ class Rules:
         self.settings = settings
         self.domains = Domains(domain_rules(settings))
         self._terms: dict[PeerSettings, Terms] = {}  # one for each table in the settings
+        self._privileged = _privileged(settings)
         self._found = lru_cache(_MOST_DOMAINS)(self._find_terms)  # asked several times while a stream is opened
 
     def replace(self, settings: Settings) -> None:
@@ -32,6 +35,7 @@ class Rules:
         self.settings = settings
         self.domains.replace(domain_rules(settings))
         self._terms.clear()
+        self._privileged = _privileged(settings)
         self._found.cache_clear()
 
     def peer(self, domain: Domain) -> PeerSettings:
@@ -69,6 +73,15 @@ class Rules:
         if not isinstance(ours, ComponentDomain):
             return KeepRules()
         return KeepRules(level=ours.keep, hours=ours.keep_hours, silence_seconds=COMPONENT_SILENCE_SECONDS)
+
+    def privileges_of(self, component: Domain) -> Mapping[Domain, Privileges]:
+        """Return what a component may do for accounts, by their domain."""
+        ours = self.settings.domains.get(component)
+        return ours.privileges if isinstance(ours, ComponentDomain) else {}
+
+    def privileged(self, domain: Domain) -> Sequence[tuple[Domain, Privileges]]:
+        """Return the components that may do something for the accounts of a domain."""
+        return self._privileged.get(domain, ())
 
     def way_to(self, domain: Domain) -> Way:
         """Return how a domain is reached."""
@@ -116,6 +129,15 @@ class Rules:
     def tls(self) -> TLSRules:
         """The TLS versions and ciphers in use."""
         return TLSRules(minimum=self.settings.tls.minimum, ciphers=self.settings.tls.ciphers)
+
+
+def _privileged(settings: Settings) -> dict[Domain, list[tuple[Domain, Privileges]]]:
+    """Return the components with privileges, by the domain of the accounts."""
+    found: dict[Domain, list[tuple[Domain, Privileges]]] = {}
+    for component in settings.domains_of(ComponentDomain):
+        for managed, granted in component.privileges.items():
+            found.setdefault(managed, []).append((component.domain, granted))
+    return found
 
 
 def domain_rules(settings: Settings) -> dict[Domain, DomainRule]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,11 +24,13 @@ from gateway.run.assembly.shared import Shared
 from gateway.storage.interfaces import IStore
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.errors import ConfigError, MalformedAddress
+from gateway.xmpp.stanzas import AddressedStanza
 
 MOST_BYTES_FACTOR = 16
 
 
 LocalRoute = ComponentRoute | HandlerRoute
+Greeting = Callable[[Domain], Sequence[AddressedStanza]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,7 @@ class Served:
     components: dict[Domain, ComponentRoute] = field(default_factory=dict)
     handlers: dict[Domain, HandlerRoute] = field(default_factory=dict)
     store: Callable[[], IStore | None]
+    greeting: Greeting
 
     def attach(self, domain: Domain, route: LocalRoute) -> None:
         """Have this route serve a local domain from now on."""
@@ -49,17 +52,27 @@ class Served:
         self.router.attach(domain, route)
 
 
-def serve_locally(shared: Shared, routing: Routing, *, store: Callable[[], IStore | None]) -> Served:
-    """Make and attach the routes of the domains in the settings; `store` is open when they are started."""
-    served = Served(router=routing.router, store=store)
+def serve_locally(
+    shared: Shared, routing: Routing, *, store: Callable[[], IStore | None], greeting: Greeting
+) -> Served:
+    """Make and attach the routes of the domains in the settings; `store` is open when they are started.
+
+    `greeting` returns what the component of a domain gets when it is attached.
+    """
+    served = Served(router=routing.router, store=store, greeting=greeting)
     for name, domain in shared.settings.domains.items():
         if isinstance(domain, ComponentDomain | HandlerDomain):
-            served.attach(name, local_route(shared, routing, domain, store=store))
+            served.attach(name, local_route(shared, routing, domain, store=store, greeting=greeting))
     return served
 
 
 def local_route(
-    shared: Shared, routing: Routing, domain: ComponentDomain | HandlerDomain, *, store: Callable[[], IStore | None]
+    shared: Shared,
+    routing: Routing,
+    domain: ComponentDomain | HandlerDomain,
+    *,
+    store: Callable[[], IStore | None],
+    greeting: Greeting,
 ) -> LocalRoute:
     """Return a new route for a domain that a component or a handler serves."""
     router, publish = routing.router, shared.board.publish
@@ -77,6 +90,7 @@ def local_route(
             limits.silence_seconds,
             keeper=routing.keeper,
             keep=partial(shared.rules.component_keeps, domain.domain),
+            greeting=partial(greeting, domain.domain),
         )
     handler = _made(domain)
     served = [handler, Ping(), Version(), Time()]

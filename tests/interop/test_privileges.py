@@ -1,0 +1,121 @@
+"""A component with privileges at a domain with accounts, played by slixmpp (XEP-0356): told, used, and taken away."""
+
+from __future__ import annotations
+
+import asyncio
+import tomllib
+from xml.etree import ElementTree
+
+import pytest
+import tomli_w
+from slixmpp import Iq, Message
+from slixmpp.exceptions import IqError
+
+from tests.interop.clients import PASSWORD, Component, condition, user
+from tests.interop.fixtures import Starter
+from tests.interop.peers import Gateway, Peer
+from tests.interop.peers.site import COMPONENT, laid_over
+
+HOME, BRIDGE, SECRET = "privileges.test", "bridge.privileges.test", "secret"
+GRANTED = {
+    "roster": "both",
+    "message": "outgoing",
+    "presence": "roster",
+    "iq": {"jabber:iq:version": "get", "jabber:iq:private": "both"},
+}
+
+
+@pytest.fixture(scope="module")
+def home(shared: Starter) -> Peer:
+    domains = {HOME: {"serve": "im"}, BRIDGE: {"privileges": {HOME: GRANTED}}}
+    home = shared(Gateway, HOME, components={BRIDGE: SECRET}, options={"domains": domains})
+    for name in ("romeo", "juliet"):
+        home.register(f"{name}@{HOME}", PASSWORD)
+    return home
+
+
+def bridge(home: Peer) -> Component:
+    component = Component(BRIDGE, SECRET, home.at(COMPONENT))
+    component.xmpp.register_plugin("xep_0356")
+    component.told = asyncio.Event()  # type: ignore[attr-defined]
+    component.xmpp.add_event_handler("privileges_advertised", lambda _: component.told.set())  # type: ignore[attr-defined]
+    return component
+
+
+async def test_it_is_told_and_puts_its_contacts_into_rosters(home: Peer) -> None:
+    contact = f"contact@{BRIDGE}"
+    async with user(home, "romeo") as romeo, bridge(home) as component:
+        await asyncio.wait_for(component.told.wait(), 30)  # type: ignore[attr-defined]
+        await romeo.xmpp.get_roster()
+        pushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        romeo.xmpp.add_event_handler("roster_update", lambda _: pushed.done() or pushed.set_result(None))
+        plugin, owner = component.xmpp.plugin["xep_0356"], romeo.xmpp.boundjid.bare
+        item = {contact: {"name": "A contact", "subscription": "both", "groups": ["Bridge"]}}
+        await plugin.set_roster(owner, item)
+        await asyncio.wait_for(pushed, 30)
+        assert romeo.xmpp.client_roster[contact]["subscription"] == "both"
+        answer = await plugin.get_roster(owner)
+        assert answer["roster"]["items"][contact]["name"] == "A contact"
+        component.send_presence(romeo.jid, sender=f"{contact}/phone")
+        await romeo.expect_presence("available", contact)
+
+
+async def test_it_sends_in_the_name_of_a_user_whose_other_clients_see_it(home: Peer) -> None:
+    contact = f"contact@{BRIDGE}"
+    async with user(home, "romeo") as romeo, bridge(home) as component:
+        await asyncio.wait_for(component.told.wait(), 30)  # type: ignore[attr-defined]
+        romeo.xmpp.register_plugin("xep_0280")
+        await romeo.xmpp.plugin["xep_0280"].enable()
+        copies: asyncio.Queue[Message] = asyncio.Queue()
+        romeo.xmpp.add_event_handler("carbon_sent", copies.put_nowait)
+        sent = Message()
+        sent["from"], sent["to"], sent["type"], sent["body"] = romeo.xmpp.boundjid.bare, contact, "chat", "elsewhere"
+        component.xmpp.plugin["xep_0356"].send_privileged_message(sent)
+        copy = await asyncio.wait_for(copies.get(), 30)
+        assert copy["carbon_sent"]["body"] == "elsewhere"
+        heard = await component.expect_message("elsewhere")
+        assert heard["from"] == romeo.xmpp.boundjid.bare
+
+
+async def test_it_asks_in_the_name_of_a_user(home: Peer) -> None:
+    async with user(home, "romeo") as romeo, user(home, "juliet") as juliet, bridge(home) as component:
+        await asyncio.wait_for(component.told.wait(), 30)  # type: ignore[attr-defined]
+        juliet.xmpp.register_plugin("xep_0092")
+        plugin = component.xmpp.plugin["xep_0356"]
+
+        version = Iq(stype="get", sfrom=romeo.xmpp.boundjid.bare, sto=juliet.jid)
+        version.append(ElementTree.fromstring("<query xmlns='jabber:iq:version'/>"))
+        answer = await plugin.send_privileged_iq(version)
+        assert answer.xml.find("{jabber:iq:version}query/{jabber:iq:version}name") is not None
+        with pytest.raises(IqError) as refused:
+            await component.request(juliet.jid, "<query xmlns='jabber:iq:roster'/>")
+        assert condition(refused.value.iq) in ("service-unavailable", "feature-not-implemented", "forbidden")
+
+
+async def test_it_sees_users_come_and_go_also_those_who_were_there_before(home: Peer) -> None:
+    async with user(home, "juliet") as juliet, bridge(home) as component:
+        await component.expect_presence("available", juliet.xmpp.boundjid.bare)
+        async with user(home, "romeo") as romeo:
+            bare = romeo.xmpp.boundjid.bare
+            await component.expect_presence("available", bare)
+        await component.expect_presence("unavailable", bare)
+
+
+async def test_reload_takes_privileges_away_and_tells_that(home: Peer) -> None:
+    file = home.configuration  # type: ignore[attr-defined]
+    before = file.read_text()
+    async with bridge(home) as component:
+        await asyncio.wait_for(component.told.wait(), 30)  # type: ignore[attr-defined]
+        component.told.clear()  # type: ignore[attr-defined]
+        try:
+            changed = tomllib.loads(before)
+            changed["domains"][BRIDGE]["privileges"] = {}
+            file.write_text(tomli_w.dumps(laid_over(changed, {})))
+            await asyncio.to_thread(home.operate, "reload")  # type: ignore[attr-defined]
+            await asyncio.wait_for(component.told.wait(), 30)  # type: ignore[attr-defined]
+            with pytest.raises(IqError) as refused:
+                await component.request(f"romeo@{HOME}", "<query xmlns='jabber:iq:roster'/>")
+            assert condition(refused.value.iq) == "forbidden"
+        finally:
+            file.write_text(before)
+            await asyncio.to_thread(home.operate, "reload")  # type: ignore[attr-defined]
