@@ -1,4 +1,4 @@
-"""Privileges: what a component may do for the accounts of a domain (XEP-0356), and how it is told.
+"""Privileges: what a component may do for the accounts of a domain (XEP-0356), and how it learns that.
 
 The operator grants them for a component and a domain; by default a component has none. A component learns what it has
 from a message of each of these domains, once with the namespace of version 1 of the protocol and once with that of
