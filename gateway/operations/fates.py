@@ -64,7 +64,7 @@ class DomainFate:
 
     fates: Mapping[FateKey, Fate] = field(default_factory=dict)
     is_known: bool = True  # it has proved itself, or we have tried to reach it
-    streams: Mapping[int, EstablishedStream] = field(default_factory=dict)
+    streams: dict[int, EstablishedStream] = field(default_factory=dict)  # changed in place: there can be a thousand
 
     @property
     def has_failed(self) -> bool:
@@ -150,31 +150,26 @@ class Fates:
                 fates = {_key(attempt): fate}
                 self._strangers.put(domain, DomainFate(fates, is_known=False), attempt.cause)
             return
+        known, key = self._known.get(domain) or DomainFate(), _key(attempt)
+        before = known.fates.get(key)
         if verdict is Verdict.ESTABLISHED:
-            known = self._known.get(domain) or DomainFate()
-            opened = {**known.streams, attempt.number: EstablishedStream(attempt.direction, attempt.proofs)}
-            self._put(domain, replace(known, streams=opened))
-        key = _key(attempt)
-        before = self._before(domain, key)
-        if verdict is Verdict.ESTABLISHED and before is not None and before.is_ending and before.verdict.is_failure:
-            self._keep(domain, key, replace(before, again=self._time_of_day()))
-        else:
-            self._keep(domain, key, self._next(before, verdict, attempt.what_happened))
+            known.streams[attempt.number] = EstablishedStream(attempt.direction, attempt.proofs)
+            if before is not None and before.is_ending and before.verdict.is_failure:
+                self._put(domain, key, known, replace(before, again=self._time_of_day()))
+                return
+        self._put(domain, key, known, self._next(before, verdict, attempt.what_happened))
 
     def _ended(self, end: StreamEnded) -> None:
         domain, key = end.attempt.remote, _key(end.attempt)
-        if (known := self._known.get(domain)) is not None and end.attempt.number in known.streams:
-            left = {number: each for number, each in known.streams.items() if number != end.attempt.number}
-            self._put(domain, replace(known, streams=left))
-        before = self._before(domain, key)
+        known = self._known.get(domain) or DomainFate()
+        known.streams.pop(end.attempt.number, None)
+        before = known.fates.get(key)
         if end.verdict.is_failure:
-            self._keep(domain, key, replace(self._next(before, end.verdict, end.reason), is_ending=True))
+            self._put(domain, key, known, replace(self._next(before, end.verdict, end.reason), is_ending=True))
         elif before is None or not before.is_failing(self._time_of_day()):
-            self._keep(domain, key, self._next(before, end.verdict, end.reason))
-
-    def _before(self, domain: str, key: FateKey) -> Fate | None:
-        known = self._known.get(domain)
-        return known.fates.get(key) if known is not None else None
+            self._put(domain, key, known, self._next(before, end.verdict, end.reason))
+        else:
+            self._put(domain, key, known, before)
 
     def _next(self, before: Fate | None, verdict: Verdict, reason: str) -> Fate:
         now = self._time_of_day()
@@ -183,17 +178,16 @@ class Fates:
         failures = (before.failures if before is not None and goes_on else 0) + 1 if verdict.is_failure else 0
         return Fate(verdict=verdict, reason=reason[:_MOST_LETTERS], when=now, since=since, failures=failures)
 
-    def _keep(self, domain: str, key: FateKey, fate: Fate) -> None:
-        known = self._known.get(domain) or DomainFate()
+    def _put(self, domain: str, key: FateKey, known: DomainFate, fate: Fate) -> None:
+        """Keep a domain, with this as its latest fate."""
         others = [item for item in known.fates.items() if item[0] != key]
-        self._put(domain, replace(known, fates=dict([*others, (key, fate)][-MOST_FATES:])))
-
-    def _put(self, domain: str, fate: DomainFate) -> None:
+        fates = dict([*others, (key, fate)][-MOST_FATES:])
+        known = DomainFate(fates=fates, is_known=known.is_known, streams=known.streams)
         self._strangers.pop(domain)
         self._is_stale = self._is_stale or len(self._known) >= self._most
-        self._known.put(domain, fate, family(domain))
-        (self._failed.add if fate.has_failed else self._failed.discard)(domain)
-        (self._open.add if fate.streams else self._open.discard)(domain)
+        self._known.put(domain, known, family(domain))
+        (self._failed.add if known.has_failed else self._failed.discard)(domain)
+        (self._open.add if known.streams else self._open.discard)(domain)
 
 
 def _key(attempt: Attempt) -> FateKey:

@@ -163,12 +163,12 @@ class _Shelf:
         self._keep(domain, cause, (*self._of(domain), _Sized(attempt, _size(attempt)))[-self._attempts :])
 
     def amend(self, domain: str, number: int, change: Callable[[Attempt], Attempt]) -> None:
-        found = self._kept.get(domain)
-        if found is not None:
-            cause, kept = found
-            changed = (change(each.attempt) if each.attempt.number == number else None for each in kept)
-            pairs = zip(kept, changed, strict=True)
-            self._keep(domain, cause, tuple(_Sized(new, _size(new)) if new else old for old, new in pairs))
+        cause, kept = self._kept.get(domain) or ("", ())
+        for place, old in enumerate(kept):
+            if old.attempt.number == number:
+                new = change(old.attempt)
+                self._keep(domain, cause, (*kept[:place], _Sized(new, _size(new)), *kept[place + 1 :]))
+                return
 
     def _keep(self, domain: str, cause: str, attempts: tuple[_Sized, ...]) -> None:
         self._kept.put(domain, (cause, attempts), cause, sum([sized.size for sized in attempts]))
