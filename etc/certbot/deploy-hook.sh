@@ -2,8 +2,9 @@
 # Give a renewed certificate to the gateway: put this in /etc/letsencrypt/renewal-hooks/deploy/ and make it executable.
 #
 # certbot calls it as root for each renewed certificate, with its folder in RENEWED_LINEAGE. It writes chain and key to
-# one file that only the gateway can read, in one step, so that a half-written file is never read; then the gateway loads
-# it without closing a stream. Certificates that the configuration does not name are skipped.
+# one file that only the gateway can read, and has the gateway check it: whether key and chain fit, and whether it names
+# every domain that has the present one. Only then it replaces the present one, in one step, and the gateway loads it without
+# closing a stream. Certificates that the configuration does not name are skipped.
 set -eu
 
 config=${XMPP_GATEWAY_CONFIG:-/etc/xmpp-gateway/gateway.toml}
@@ -19,6 +20,10 @@ fresh=$(mktemp "$target.XXXXXX")
 trap 'rm -f "$fresh"' EXIT
 cat "$RENEWED_LINEAGE/fullchain.pem" "$RENEWED_LINEAGE/privkey.pem" >"$fresh"
 chown "$owner" "$fresh"
+if ! "$command" check --config "$config" --certificate "$fresh" --instead-of "$target"; then
+    echo "$0: the renewed certificate of $name cannot be used, and $target stays as it is" >&2
+    exit 1
+fi
 mv "$fresh" "$target"
 
 # A gateway that is not running reads the new file when it starts.

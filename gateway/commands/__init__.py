@@ -36,6 +36,8 @@ COMMANDS = {
     "retry": "try a domain again now, without waiting for the next scheduled attempt",
     "reload": "reload the configuration, certificates, authorities and revocation lists",
     "log": "show or change what is logged while the service runs, for everything or for one domain",
+    "backup": "write everything that the gateway remembers to one file, also while it runs",
+    "restore": "put a backup in place, while the service does not run",
     "probe": "try to reach a domain without the service, and show each step",
     "interop": "report on any domain's server, as strangers see it: findings, standards, whose side, remedies",
     "login": "log in to an account on any server, as a client does, and show each step",

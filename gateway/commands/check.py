@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
+from gateway.commands import renewed
 from gateway.commands.configuration import add_config, config_of, read_config
 from gateway.commands.service_user import become_service_user
 from gateway.commands.steering import NOT_DONE
@@ -33,11 +34,14 @@ CheckLine = tuple[str, str]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_config(parser)
+    renewed.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the report; return 1 when there are mistakes."""
     become_service_user(config_of(arguments))
+    if arguments.certificate is not None:
+        return renewed.check_renewed(config_of(arguments), arguments.certificate, arguments.instead_of)
     settings = read_config(arguments)
     folder = settings.gateway.state
     is_foreign = is_of_another_user(folder)

@@ -9,12 +9,14 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from gateway.commands import COMMANDS
 from gateway.config.settings import Doors, options_of
+from tests.support.configuration import Folder
 from tests.unit.operations.test_metrics import documented
 
 ROOT = Path(__file__).parents[2]
@@ -78,33 +80,78 @@ def test_the_socket_unit_is_for_a_door() -> None:
     assert f'{door} = ["systemd:domain=INET6:name={door}"]' in unit
 
 
-def test_the_hook_of_certbot_puts_the_certificate_in_place_and_reloads(tmp_path: Path) -> None:
-    lineage = tmp_path / "live" / "im.test"
-    lineage.mkdir(parents=True)
-    (lineage / "fullchain.pem").write_text("chain\n")
-    (lineage / "privkey.pem").write_text("key\n")
-    config = tmp_path / "gateway.toml"
-    config.write_text('certificate = "im.test.pem"\n')
-    command = tmp_path / "xmpp-gateway"
-    command.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/called\nexit 3\n')
-    command.chmod(0o755)
-    environment = os.environ | {
-        "RENEWED_LINEAGE": str(lineage),
-        "XMPP_GATEWAY_CONFIG": str(config),
-        "XMPP_GATEWAY_COMMAND": str(command),
-        "XMPP_GATEWAY_USER": str(os.getuid()),
-    }
-    hook = ETC / "certbot" / "deploy-hook.sh"
-    subprocess.run([hook], env=environment, check=True, capture_output=True)
-    placed = tmp_path / "im.test.pem"
-    assert placed.read_text() == "chain\nkey\n"
-    assert stat.S_IMODE(placed.stat().st_mode) == 0o600
-    assert (tmp_path / "called").read_text() == f"reload --config {config}\n"
-    assert [path.name for path in tmp_path.glob("im.test.pem*")] == ["im.test.pem"]
-    config.write_text("another\n")
-    (tmp_path / "called").unlink()
-    subprocess.run([hook], env=environment, check=True, capture_output=True)
-    assert not (tmp_path / "called").exists()
+class Hook:
+    """The hook for certbot, with a configuration for im.test, whose certificate has been renewed."""
+
+    def __init__(self, path: Path) -> None:
+        self.folder = Folder(path)
+        self.lineage = path / "live" / "im.test"
+        self.lineage.mkdir(parents=True)
+        self.folder.certify("im.test")
+        self.placed = path / "im.test.pem"
+        self.config = self.folder.complete('[domains."im.test"]\nserve = "im"\ncertificate = "im.test.pem"\n')
+
+    def renew(self, *names: str) -> None:
+        self.folder.certify(*names, file="live/im.test/fullchain.pem", key_file="live/im.test/privkey.pem")
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {
+            "RENEWED_LINEAGE": str(self.lineage),
+            "XMPP_GATEWAY_CONFIG": str(self.config),
+            "XMPP_GATEWAY_COMMAND": str(Path(sys.executable).with_name("xmpp-gateway")),
+            "XMPP_GATEWAY_USER": str(os.getuid()),
+        }
+        hook = ETC / "certbot" / "deploy-hook.sh"
+        return subprocess.run([hook], env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def hook(tmp_path: Path) -> Hook:
+    return Hook(tmp_path)
+
+
+def test_the_hook_of_certbot_puts_a_certificate_in_place_that_can_be_used(hook: Hook) -> None:
+    hook.renew("im.test")
+    before = hook.placed.read_text()
+    done = hook.run()
+    assert (done.returncode, done.stderr) == (0, f"xmpp-gateway: {NOT_RUNNING.format(hook.folder.path / 'state')}\n")
+    lineage = [hook.lineage / name for name in ("fullchain.pem", "privkey.pem")]
+    assert hook.placed.read_text() == "".join(each.read_text() for each in lineage) != before
+    assert stat.S_IMODE(hook.placed.stat().st_mode) == 0o600
+    assert [path.name for path in hook.folder.path.glob("im.test.pem*")] == ["im.test.pem"]
+
+
+NOT_RUNNING = "the service is not running: nobody answers in its state folder {}"
+
+
+@pytest.mark.parametrize("fault", ["another name", "another key", "half a file", "no file"])
+def test_the_hook_of_certbot_leaves_the_present_one_where_the_new_one_cannot_be_used(hook: Hook, fault: str) -> None:
+    hook.renew("other.test" if fault == "another name" else "im.test")
+    chain, key = hook.lineage / "fullchain.pem", hook.lineage / "privkey.pem"
+    if fault == "another key":
+        hook.folder.certify("x.test", file="x.pem", key_file="live/im.test/privkey.pem")
+    elif fault == "half a file":
+        chain.write_text(chain.read_text()[:300])
+    elif fault == "no file":
+        key.unlink()
+    before = hook.placed.read_bytes()
+    done = hook.run()
+    assert done.returncode != 0
+    assert fault == "no file" or "stays as it is" in done.stderr
+    assert hook.placed.read_bytes() == before
+    assert [path.name for path in hook.folder.path.glob("im.test.pem*")] == ["im.test.pem"]
+
+
+def test_the_hook_of_certbot_brings_the_first_certificate_too(hook: Hook) -> None:
+    hook.placed.unlink()
+    hook.renew("im.test")
+    assert hook.run().returncode == 0
+    assert hook.placed.exists()
+
+
+def test_the_hook_of_certbot_passes_over_certificates_of_others(hook: Hook) -> None:
+    hook.config.write_text("another\n")
+    assert hook.run().returncode == 0
 
 
 def test_the_container_starts_the_service_and_asks_for_its_health() -> None:

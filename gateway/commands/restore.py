@@ -1,0 +1,143 @@
+"""`xmpp-gateway restore FILE`: put a backup in place, while the service does not run.
+
+Everything is unpacked and checked before anything is moved. What was in the state folder is not deleted: `--replace`
+moves it to a folder in there. The outbox stays as it is, unless `--outbox` asks for it: what waited at the time of the
+backup has most likely been delivered since, and would be delivered again, or bounced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sqlite3
+import sys
+import tarfile
+import tempfile
+import zlib
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from gateway.commands.backup import (
+    BESIDE,
+    CONFIGURATION,
+    DATABASES,
+    STATE,
+    NoBackup,
+    check_database,
+    read_manifest,
+    state_files,
+)
+from gateway.commands.configuration import add_config, config_of, read_config
+from gateway.commands.service_user import become_service_user
+from gateway.config.settings import Settings
+from gateway.operations.control.client import NotDone, NotRunning, ask
+from gateway.outbox.database import KIND as OUTBOX
+from gateway.storage.files import ACCOUNTS, UnusableFile, glance
+from gateway.xmpp.errors import GatewayError
+
+_KINDS = {"accounts.db": ACCOUNTS, "outbox.db": OUTBOX}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_config(parser)
+    parser.add_argument("file", metavar="FILE", type=Path, help="a file that `backup` has written")
+    parser.add_argument("--replace", action="store_true", help="move what is in the state folder aside first")
+    parser.add_argument("--outbox", action="store_true", help="restore the stanzas that waited, too")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Restore the file."""
+    try:
+        with arguments.file.open("rb") as source:  # opened by the user who runs the command
+            become_service_user(config_of(arguments), makes_folder=True)
+            settings = read_config(arguments)
+            _refuse_while_it_runs(settings.gateway.state)
+            for line in restore(settings, source, replace=arguments.replace, with_outbox=arguments.outbox):
+                print(line)
+    except (GatewayError, sqlite3.Error, tarfile.TarError, EOFError, zlib.error, UnusableFile) as problem:
+        print(f"xmpp-gateway: nothing was restored from {arguments.file}: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _refuse_while_it_runs(state: Path) -> None:
+    try:
+        ask(state, "log")
+    except NotRunning:
+        return
+    except NotDone as problem:
+        raise NoBackup(f"it is unknown whether the service runs: {problem}") from problem
+    raise NoBackup("the service is running: stop it first")
+
+
+def restore(settings: Settings, source: IO[bytes], *, replace: bool, with_outbox: bool) -> list[str]:
+    """Put the files of an archive in place; return what was done, in words."""
+    state = settings.gateway.state
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    databases = {name: getattr(settings, section).file for name, section in DATABASES.items()}
+    if not with_outbox:
+        databases["outbox.db"] = None
+    with tempfile.TemporaryDirectory(dir=state, prefix="restoring-") as folder:
+        draft = Path(folder)
+        made = _unpack(source, draft, [name for name, file in databases.items() if file is not None])
+        old = [*state_files(settings), *_present(databases)]
+        if old and not replace:
+            raise NoBackup(f"{state} is in use already ({old[0].name}, ...): add --replace to move that aside")
+        told = [f"restored the backup of {made}"]
+        if old:
+            told.append(f"what was there is in {_move_aside(old, state)}")
+        for name, file in databases.items():
+            if file is not None and (draft / name).exists():
+                file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                shutil.move(draft / name, file)
+        for file in sorted((draft / STATE).rglob("*")):
+            if file.is_file():
+                place = state / file.relative_to(draft / STATE)
+                place.parent.mkdir(mode=0o700, exist_ok=True)
+                file.replace(place)
+    told.append("the configuration, certificates and keys are as they were: the archive has a copy of the first")
+    return told
+
+
+def _unpack(source: IO[bytes], draft: Path, wanted: list[str]) -> str:
+    """Unpack and check everything, and refuse what is no part of a backup; return when it was made."""
+    with tarfile.open(fileobj=source, mode="r|gz") as archive:
+        members = iter(archive)
+        made = str(read_manifest(archive, next(members, None))["made"])
+        for member in members:
+            place = PurePosixPath(member.name)
+            is_state = place.parts[0] == STATE and 2 <= len(place.parts) <= 3 and ".." not in place.parts
+            if not member.isfile() or not (is_state or member.name in (*DATABASES, CONFIGURATION)):
+                raise NoBackup(f"it contains {member.name!r}, which is no part of a backup")
+            if member.name == CONFIGURATION or (member.name in DATABASES and member.name not in wanted):
+                continue
+            file = draft / place
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            content = archive.extractfile(member)
+            assert content is not None  # because it is a file
+            with file.open("xb") as out:
+                shutil.copyfileobj(content, out)
+            file.chmod(0o600)
+    for name in wanted:
+        if (draft / name).exists():
+            glance(draft / name, _KINDS[name])
+            check_database(draft / name, f"{name} in it")
+    return made
+
+
+def _present(databases: dict[str, Path | None]) -> list[Path]:
+    """Return the databases that are there now, and what belongs to them."""
+    places = [each.with_name(each.name + ending) for each in databases.values() if each for ending in ("", *BESIDE)]
+    return [place for place in places if place.exists()]
+
+
+def _move_aside(files: list[Path], state: Path) -> Path:
+    aside = state / f"before-restore-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    aside.mkdir(mode=0o700)
+    for file in files:
+        within = file.relative_to(state) if file.is_relative_to(state) else Path(file.name)
+        (aside / within).parent.mkdir(mode=0o700, exist_ok=True)
+        shutil.move(file, aside / within)
+    return aside

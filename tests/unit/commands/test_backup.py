@@ -1,0 +1,182 @@
+"""`backup` and `restore`: what comes back is what there was, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+import stat
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from gateway.commands import main
+from gateway.config import load
+from gateway.operations.control.door import ControlDoor
+from gateway.operations.control.place import socket_path
+from gateway.outbox.database import KIND as OUTBOX
+from gateway.storage.files import open_file
+from tests.support.configuration import Folder
+from tests.support.reactor import run_in_reactor, running_reactor
+
+
+class Place:
+    """A gateway that does not run, with what it remembers."""
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir()
+        folder = Folder(path)
+        self.file = folder.complete("")
+        self.state = path / "state"
+        self.archive = path / "backup.tar.gz"
+
+    def fill(self) -> None:
+        (self.state / "lists").mkdir(parents=True)
+        (self.state / "dialback.secret").write_bytes(b"s" * 32)
+        (self.state / "known-keys.json").write_text("{}")
+        (self.state / "lists" / "abc").write_text("evil.test\n")
+        (self.state / "outbox.db-reserve").write_bytes(bytes(1000))
+        open_file(self.state / "outbox.db", OUTBOX).close()
+        self.add("juliet@im.test", "a secret")
+
+    def add(self, account: str, password: str) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
+            assert self.run("account", "add", account) == 0
+
+    def run(self, *words: str) -> int:
+        return main([*words, "--config", str(self.file)])
+
+    def content(self) -> dict[str, bytes]:
+        files = (each for each in self.state.rglob("*") if each.is_file())
+        return {str(each.relative_to(self.state)): each.read_bytes() for each in files if ".db" not in each.name}
+
+    def accounts(self, capsys: pytest.CaptureFixture[str]) -> list[str]:
+        capsys.readouterr()
+        assert self.run("account", "list") == 0
+        return capsys.readouterr().out.split()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path / "one")
+    place.fill()
+    return place
+
+
+def test_what_comes_back_is_what_there_was(place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert place.run("backup", str(place.archive)) == 0
+    assert stat.S_IMODE(place.archive.stat().st_mode) == 0o600
+    assert "certificates and keys" in capsys.readouterr().err
+    other = Place(tmp_path / "two")
+    assert other.run("restore", str(place.archive)) == 0
+    assert other.content() == place.content()
+    assert other.accounts(capsys) == ["juliet@im.test"]
+    assert not (other.state / "outbox.db").exists()
+    assert {stat.S_IMODE(each.stat().st_mode) for each in other.state.rglob("*")} == {0o600, 0o700}
+
+
+def test_the_copy_of_a_database_in_use_is_of_one_moment(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    writer = sqlite3.connect(place.state / "gateway.db", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("DELETE FROM accounts")
+    try:
+        assert place.run("backup", str(place.archive)) == 0
+    finally:
+        writer.execute("ROLLBACK")
+        writer.close()
+    other = Place(tmp_path / "two")
+    assert other.run("restore", str(place.archive)) == 0
+    assert other.accounts(capsys) == ["juliet@im.test"]
+
+
+def test_what_is_there_is_moved_aside_only_on_demand_and_kept(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert place.run("backup", str(place.archive)) == 0
+    place.add("romeo@im.test", "another")
+    before = place.content()
+    assert place.run("restore", str(place.archive)) == 1
+    assert "add --replace" in capsys.readouterr().err
+    assert place.content() == before
+    assert place.run("restore", "--replace", str(place.archive)) == 0
+    (aside,) = place.state.glob("before-restore-*")
+    assert (aside / "gateway.db").exists()
+    assert place.accounts(capsys) == ["juliet@im.test"]
+    assert (place.state / "outbox.db-reserve").exists()  # the outbox is left as it is
+
+
+def test_the_outbox_comes_back_only_on_demand(place: Place, tmp_path: Path) -> None:
+    assert place.run("backup", str(place.archive)) == 0
+    other = Place(tmp_path / "two")
+    assert other.run("restore", "--outbox", str(place.archive)) == 0
+    assert (other.state / "outbox.db").exists()
+
+
+def test_a_backup_is_not_written_over_another_file(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.archive.write_text("precious")
+    assert place.run("backup", str(place.archive)) == 1
+    assert place.archive.read_text() == "precious"
+    assert "File exists" in capsys.readouterr().err
+
+
+def test_of_a_damaged_database_there_is_no_backup(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    database = place.state / "gateway.db"
+    content = bytearray(database.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    database.write_bytes(content)
+    assert place.run("backup", str(place.archive)) == 1
+    assert "no backup: " in capsys.readouterr().err
+    assert not place.archive.exists()
+
+
+def test_nothing_is_restored_while_the_service_runs(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert place.run("backup", str(place.archive)) == 0
+    door = ControlDoor(lambda: socket_path(place.state), {"log": lambda: {}}, running_reactor())
+
+    async def start() -> None:
+        door.startService()
+
+    async def stop() -> None:
+        await door.stopService()  # type: ignore[misc]
+
+    run_in_reactor(start)
+    try:
+        assert place.run("restore", "--replace", str(place.archive)) == 1
+    finally:
+        run_in_reactor(stop)
+    assert "the service is running: stop it first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["../evil", "state/../../evil", "/etc/passwd", "state/a/b/c", "other"])
+def test_what_is_no_part_of_a_backup_is_refused(
+    place: Place, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "evil.tar.gz"
+    with tarfile.open(archive, "w:gz") as out:
+        for each, content in (("manifest.json", json.dumps({"format": 1, "made": "x"}).encode()), (name, b"evil")):
+            member = tarfile.TarInfo(each)
+            member.size = len(content)
+            out.addfile(member, io.BytesIO(content))
+    other = Place(tmp_path / "two")
+    assert other.run("restore", str(archive)) == 1
+    assert "which is no part of a backup" in capsys.readouterr().err
+    assert other.content() == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b\x08\x00half"])
+def test_what_is_no_archive_is_refused(place: Place, tmp_path: Path, content: bytes) -> None:
+    archive = tmp_path / "no.tar.gz"
+    archive.write_bytes(content)
+    assert Place(tmp_path / "two").run("restore", str(archive)) == 1
+
+
+def test_half_an_archive_changes_nothing(place: Place, tmp_path: Path) -> None:
+    assert place.run("backup", str(place.archive)) == 0
+    whole = place.archive.read_bytes()
+    place.archive.write_bytes(whole[: len(whole) // 2])
+    other = Place(tmp_path / "two")
+    assert other.run("restore", str(place.archive)) == 1
+    assert other.content() == {}
+    assert load(other.file).gateway.state == other.state
