@@ -487,7 +487,11 @@ class StorageSettings:
 class OutboxSettings:
     """`[outbox]`: where stanzas that wait are kept, so that they survive a crash; `keep` in `[peers]` says which."""
 
-    url: str = option("sqlite:FILE, relative to the state folder, or memory:", "sqlite:outbox.db")
+    url: str = option(
+        "sqlite:FILE, relative to the state folder; postgresql://USER@HOST/DATABASE, on a server; or memory:",
+        "sqlite:outbox.db",
+        is_shown=False,
+    )
     bytes: int = option(
         "everything kept; one sending domain may use as much as is still free; stanzas beyond: resource-constraint",
         1073741824,

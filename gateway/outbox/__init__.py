@@ -19,5 +19,6 @@ statements.py   its SQL
 sealing.py      encryption at rest
 databases.py    what it needs of its database
 database.py     a file as its database: opening it, the meaning of its errors, the reserve for a full disk
+postgresql/     an outbox on a PostgreSQL server
 opening.py      from `[outbox]` to an outbox
 """

@@ -70,20 +70,62 @@ class Condition(Enum):
     )
     FOREIGN = (
         "foreign",
-        "the file of the outbox is not an outbox",
-        "name another file in [outbox] url, or move this one away",
+        "[outbox] url names something that is not an outbox",
+        "name another one there, or move this one away",
         Works.NOTHING,
     )
     NEWER = (
         "newer-schema",
         "a newer version of the gateway has written the outbox",
-        "install that version again, or move the file away",
+        "install that version again, or name another outbox in [outbox] url",
         Works.NOTHING,
     )
     WRONG_KEY = (
         "wrong-key",
         "the outbox cannot be read with the key that [outbox] key_file names",
         "put back the key file that the outbox was written with, or move the outbox away: its content is lost",
+        Works.NOTHING,
+    )
+    AWAY = (
+        "away",
+        "the server of the outbox cannot be reached",
+        "see that PostgreSQL runs and can be reached from here; the gateway connects again by itself",
+        Works.NOTHING,
+    )
+    REFUSED = (
+        "refused",
+        "the server of the outbox refuses the gateway",
+        "see the user, the password and the database in [outbox] url, and pg_hba.conf of the server",
+        Works.NOTHING,
+    )
+    CROWDED = (
+        "crowded",
+        "the server of the outbox has no connection left for the gateway",
+        "raise max_connections of the server, or end connections that nobody needs",
+        Works.NOTHING,
+    )
+    STANDBY = (
+        "standby",
+        "the server of the outbox only reads",
+        "name the primary server in [outbox] url: this one is a standby, or set to read only",
+        Works.NOTHING,
+    )
+    FORBIDDEN = (
+        "forbidden",
+        "the gateway's user may not use the tables of the outbox",
+        "make that user the owner of its database and tables",
+        Works.NOTHING,
+    )
+    TAKEN_OVER = (
+        "taken-over",
+        "another gateway has the outbox open",
+        "stop that one, or give each gateway an outbox of its own",
+        Works.NOTHING,
+    )
+    BROKEN = (
+        "broken",
+        "the server of the outbox reports errors",
+        "look into the log of the server",
         Works.NOTHING,
     )
     BUSY = (

@@ -143,6 +143,9 @@ class Database:
             self._give_reserve_up()
             raise OutboxUnavailable(Condition.DISK_FULL, "hardly any space is free")
 
+    def hurry(self) -> None:
+        """Do nothing: a file is there or it is not."""
+
     def _look(self, connection: SqlConnection) -> None:
         self._make_reserve()
         connection.execute("BEGIN IMMEDIATE")

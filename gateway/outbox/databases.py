@@ -35,7 +35,7 @@ class Opened:
 class IOutboxDatabase(Protocol):
     """The database of an outbox, which can be opened many times, one after the other.
 
-    All but `condition_of` is called where waiting is allowed.
+    All but `condition_of` and `hurry` is called where waiting is allowed.
     """
 
     seal: Seal | None
@@ -65,6 +65,9 @@ class IOutboxDatabase(Protocol):
 
     def tidy(self, connection: SqlConnection) -> None:
         """Give free space back, when there is nothing else to do."""
+
+    def hurry(self) -> None:
+        """Wait no longer for a database that is away: the outbox is about to be closed."""
 
 
 def take_stock(connection: SqlConnection) -> Opened:

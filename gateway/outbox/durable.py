@@ -314,6 +314,7 @@ class DurableOutbox:
             queue = self._queue
             self._closed = Deferred()
             self._queue = None
+            self._database.hurry()
             self._cancel_timers()
             self._enter(Condition.CLOSED, "")
             (succeed(None) if queue is None else queue.close()).addBoth(self._was_closed)

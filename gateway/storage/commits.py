@@ -145,8 +145,9 @@ def run_transaction(connection: SqlConnection, batch: Sequence[_WaitingJob], dia
         except dialect.error as error:
             with suppress(dialect.error):
                 dialect.roll_back(connection)
-            if not dialect.tries_again(connection, error):
-                raise StoreUnavailable(f"the database failed: {dialect.describe(error)}") from error
+            reason = dialect.retry(connection, error)
+            if reason is not None:
+                raise StoreUnavailable(f"the database failed: {dialect.describe(reason)}") from reason
 
 
 def run_alone(connection: SqlConnection, batch: Sequence[_WaitingJob], dialect: Dialect = SQLITE) -> list[Any]:

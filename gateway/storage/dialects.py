@@ -62,8 +62,11 @@ class Dialect(Protocol):
     def is_of_the_job(self, error: Exception) -> bool:
         """Return whether an error concerns one job alone; any other is the database's: away, full, locked, damaged."""
 
-    def tries_again(self, connection: SqlConnection, error: Exception) -> bool:
-        """Return whether a transaction that failed and was undone is worth another attempt; this may wait for one."""
+    def retry(self, connection: SqlConnection, error: Exception) -> Exception | None:
+        """Return None if a transaction that was undone should be begun again, after a wait if necessary.
+
+        Otherwise return the error to report, which may be a later one.
+        """
 
     def describe(self, error: Exception) -> str:
         """Return an error of the database in one line."""
@@ -92,8 +95,8 @@ class SqliteDialect:
             sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.InterfaceError | sqlite3.DataError,
         )
 
-    def tries_again(self, connection: SqlConnection, error: Exception) -> bool:
-        return False
+    def retry(self, connection: SqlConnection, error: Exception) -> Exception | None:
+        return error
 
     def describe(self, error: Exception) -> str:
         return str(error)

@@ -47,20 +47,25 @@ class DatabaseSession:
         database: ServerDatabase,
         prepare: Callable[[psycopg.Connection[Any]], None],
         *,
+        guard: Callable[[psycopg.Connection[Any]], None] = lambda connection: None,
         patience: float = PATIENCE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`prepare` is called with each new connection before it is used; it may raise psycopg.Error."""
+        """`prepare` is called with each new connection before it is used, `guard` when a transaction begins to write.
+
+        Both may raise psycopg.Error.
+        """
         self.database = database
         self.error: psycopg.Error | None = None  # why there is no connection
         self._prepare = prepare
+        self._guard = guard
         self._patience = patience
         self._monotonic = monotonic
         self._sleep = sleep
         self._connection: psycopg.Connection[Any] | None = None
         self._broke_at: float | None = None
-        self._tried_at = float("-inf")
+        self._next_attempt = float("-inf")
         self._transaction: str | None = None  # the number of the one that writes
         self._is_in_doubt = False
         self._attempts = 0
@@ -93,6 +98,7 @@ class DatabaseSession:
         answer = connection.execute("BEGIN; SELECT pg_current_xact_id()::text")
         answer.nextset()
         (self._transaction,) = answer.fetchone() or (None,)
+        self._guard(connection)
 
     def commit(self) -> None:
         """Commit the transaction; when the connection breaks meanwhile, ask on a new one whether that was done."""
@@ -113,17 +119,20 @@ class DatabaseSession:
         if self._connection is not None and not self._connection.broken:
             self._connection.execute("ROLLBACK")
 
-    def tries_again(self, error: Exception) -> bool:
-        """Return whether an undone transaction should be begun again; wait for a server that has just gone away."""
-        if self._is_in_doubt or self._attempts >= ATTEMPTS:
-            again = False
-        elif is_worth_another_attempt(error):
-            again = True
-        else:
-            again = trouble_of(error) is ServerTrouble.AWAY and self._reconnected()
-        if not again:
+    def retry(self, error: Exception) -> Exception | None:
+        """Return None if an undone transaction should be begun again; wait for a server that has just gone away.
+
+        Otherwise return the error to report.
+        """
+        reason: Exception | None = error
+        if not self._is_in_doubt and self._attempts < ATTEMPTS:
+            if is_worth_another_attempt(error):
+                reason = None
+            elif trouble_of(error) is ServerTrouble.AWAY:
+                reason = None if self._reconnected() else self.error
+        if reason is not None:
             self._attempts = 0
-        return again
+        return reason
 
     def hurry(self) -> None:
         """Wait no longer for a server that is away: the gateway is about to stop."""
@@ -142,10 +151,9 @@ class DatabaseSession:
         if self._connection is not None and not self._connection.broken:
             return self._connection
         self._lost()
-        now = self._monotonic()
-        if self.error is not None and now - self._tried_at < PAUSE_SECONDS:
+        began = self._monotonic()
+        if self.error is not None and began < self._next_attempt:
             raise self.error
-        self._tried_at = now
         try:
             connection = self.database.connect()
             try:
@@ -155,6 +163,9 @@ class DatabaseSession:
                 raise
         except psycopg.Error as error:
             self.error = error
+            # Not all who wait behind a server that does not even refuse are to wait for that again.
+            now = self._monotonic()
+            self._next_attempt = now + (now - began)
             raise
         self._connection, self._broke_at, self.error = connection, None, None
         return connection
@@ -224,8 +235,8 @@ class PostgresqlDialect:
     def is_of_the_job(self, error: Exception) -> bool:
         return is_of_the_job(error)
 
-    def tries_again(self, connection: SqlConnection, error: Exception) -> bool:
-        return cast(DatabaseSession, connection).tries_again(error)
+    def retry(self, connection: SqlConnection, error: Exception) -> Exception | None:
+        return cast(DatabaseSession, connection).retry(error)
 
     def describe(self, error: Exception) -> str:
         return describe(error)
