@@ -3,7 +3,7 @@
 An outbox has one owner at a time, which knows its numbers and counts its stanzas. The owner is a session: it holds an
 advisory lock that the server releases when the session ends. Each opening also begins a new epoch, and each transaction
 that writes compares its own: so a process that was stopped for some time, and whose outbox another process has taken
-over, changes nothing any more.
+over, no longer changes anything.
 """
 
 from __future__ import annotations

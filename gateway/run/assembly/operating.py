@@ -128,6 +128,7 @@ def observe(
         Look(ages.read),
         Look(nameservers.look),
         Look(lambda: _look_at(people.store), every=_STORE_ROUNDS),
+        Look(lambda: _look_again(people.store)),
         Look(troubles.now),
     ]
     return Observation(
@@ -145,6 +146,12 @@ def observe(
 def _look_at(store: IStore | None) -> None:
     """Have a store find out whether it works; one in memory does."""
     if IWatchedStore.providedBy(store):
+        store.look()
+
+
+def _look_again(store: IStore | None) -> None:
+    """Have a store that did not work find out whether it does now."""
+    if IWatchedStore.providedBy(store) and store.fault is not None:
         store.look()
 
 

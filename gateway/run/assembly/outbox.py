@@ -33,6 +33,7 @@ OPENINGS = 50
 _TURN_SECONDS = 0.25
 _REST_SECONDS = 60.0
 _AGE_SECONDS = 5.0  # between two readings of the oldest stanza's age
+_IDLE_ROUNDS = 2  # of them, of which one is made though nothing waits: a server may be gone
 _SLICE = 50  # stanzas that expire in one turn: two hundred a second
 
 
@@ -54,6 +55,7 @@ class Kept(Service):
         self._turns.clock = shared.reactor
         self._next_look = 0.0
         self._next_age = 0.0
+        self._idle_rounds = 0
         self._is_looking = False
 
     def startService(self) -> None:
@@ -168,9 +170,13 @@ class Kept(Service):
         )
 
     def _look_for_oldest(self, outbox: IOutbox) -> None:
-        if not outbox.stanzas:
+        if outbox.stanzas:
+            self._idle_rounds = 0
+        else:
             self._keeper.oldest = None
-            return
+            self._idle_rounds += 1
+            if self._idle_rounds % _IDLE_ROUNDS:
+                return
 
         def found(accepted: float | None) -> None:
             self._keeper.oldest = accepted

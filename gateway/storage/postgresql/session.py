@@ -107,8 +107,8 @@ class DatabaseSession:
             answer = connection.execute("COMMIT")
             if answer.statusmessage != "COMMIT":
                 raise psycopg.InternalError("the server has undone the transaction")
-        except psycopg.Error:
-            if not connection.broken or self._transaction is None:
+        except psycopg.Error as error:
+            if trouble_of(error) is not ServerTrouble.AWAY or self._transaction is None:
                 raise
             if not self._was_committed(self._transaction):
                 raise
@@ -125,10 +125,13 @@ class DatabaseSession:
         Otherwise return the error to report.
         """
         reason: Exception | None = error
+        is_away = trouble_of(error) is ServerTrouble.AWAY
+        if is_away:
+            self._lost()
         if not self._is_in_doubt and self._attempts < ATTEMPTS:
             if is_worth_another_attempt(error):
                 reason = None
-            elif trouble_of(error) is ServerTrouble.AWAY:
+            elif is_away:
                 reason = None if self._reconnected() else self.error
         if reason is not None:
             self._attempts = 0
