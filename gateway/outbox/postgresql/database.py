@@ -160,7 +160,7 @@ def _begin_epoch(connection: SqlConnection) -> int:
 
 
 def _end_owner(connection: psycopg.Connection[Any], name: str | None) -> None:
-    """End the session that holds the lock: that of the name, or whoever has it."""
+    """End the session that holds the lock, if it has this name; None: whatever its name is."""
     connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
         " WHERE locktype = 'advisory' AND classid = %s AND objid = 'outbox_owner'::regclass::oid AND granted"
