@@ -34,6 +34,7 @@ Input and output: the only sockets
     net.connection    one TCP connection: bytes, timers, back-pressure
     net.listen        listening ports and connection limits
     net.dial          opening a stream to another server
+    net.engine        what is between the nodes of a cluster: NATS
     config            the configuration file, read and checked
     bundled           services that come with the gateway and speak HTTP
     operations        log, metrics, status page and control, for operators

@@ -32,6 +32,7 @@ from gateway.outbox.keeper import Keeper
 from gateway.run.assembly.accounts import host_accounts
 from gateway.run.assembly.border import Filters
 from gateway.run.assembly.certificates import load_certificates
+from gateway.run.assembly.cluster import join_cluster
 from gateway.run.assembly.doors import make_doors, open_doors
 from gateway.run.assembly.federation import federate
 from gateway.run.assembly.operating import let_operators_in, observe
@@ -73,6 +74,7 @@ class Gateway(MultiService):
             store=lambda: self.people.store,
             greeting=lambda component: greeting_of(shared, self.people, component),
         )
+        self.cluster = join_cluster(shared, routing, served)
         self.kept = Kept(shared, routing, served)
         people = self.people = host_accounts(shared, routing, served)
         filters = self.filters = Filters(shared, routing, store=lambda: people.store)
@@ -85,12 +87,16 @@ class Gateway(MultiService):
             shared, trust, routing, served, people, federation, filters, self.connections, lambda: self.refused_reload
         )
         self.status = observation.status
-        operating = self.operating = let_operators_in(shared, steered=self, observation=observation, filters=filters)
+        operating = self.operating = let_operators_in(
+            shared, steered=self, observation=observation, filters=filters, cluster=self.cluster
+        )
         self.factories: dict[str, IProtocolFactory] = {**self.reception.doors, "http": operating.page}
         endpoints = open_doors(shared, self.factories)
         for service in (self.kept, people, filters, operating.control, operating.lag, endpoints, operating.supervised):
             self.addService(service)
         self.addService(observation.rounds)
+        if self.cluster is not None:
+            self.addService(self.cluster)
         self.addService(federation.revocations)
         keys_file = settings.gateway.state / KNOWN_KEYS
         self.addService(KnownKeysFile(federation.known_keys, keys_file, reactor, shared.board.publish))
@@ -148,12 +154,16 @@ class Gateway(MultiService):
             reload.cancel()  # it may be waiting for a service that starts or stops slowly
         ends = [route.stop() for route in list(self.served.handlers.values())]
         await DeferredList(ends)  # while the last stanzas of the handlers can still be sent
+        if self.cluster is not None:
+            await self.cluster.depart()
         self.routing.routes.leave()
         self._review.stop()
         await MultiService.stopService(self)
         self.federation.streams.broken.stop()
         self.routing.routes.close()
         await close_in_order(self.connections(), self.shared.reactor)
+        if self.cluster is not None:
+            await self.cluster.leave()
         await self.people.close()
         await self.kept.close()
         self._remark("stopped")

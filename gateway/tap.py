@@ -57,6 +57,26 @@ class Options(usage.Options):
             self.settings = load(find_config(self["config"]))
         except (NoConfiguration, Mistakes) as problem:
             _refuse(str(problem))
+        if self.settings.cluster is not None:
+            run_on_asyncio()
+
+
+def run_on_asyncio() -> None:
+    """Have Twisted run on asyncio's event loop, which the library for NATS needs.
+
+    twistd has installed no reactor when it reads our options, unless its `--reactor` names one.
+    """
+    if "twisted.internet.reactor" in sys.modules:
+        if type(sys.modules["twisted.internet.reactor"]).__name__ != "AsyncioSelectorReactor":
+            _refuse("twistd: [cluster] needs asyncio's event loop: leave out --reactor, or use --reactor=asyncio")
+        return
+    import asyncio
+
+    from twisted.internet import asyncioreactor
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    asyncioreactor.install(loop)
 
 
 class Logged(MultiService):

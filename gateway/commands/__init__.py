@@ -34,6 +34,7 @@ COMMANDS = {
     "filter": "say which rule would decide about the stanzas in a file, and how",
     "close": "close the streams with a domain",
     "retry": "try a domain again now, without waiting for the next scheduled attempt",
+    "drain": "empty this node of several: components connect to another one, and it stops",
     "reload": "reload the configuration, certificates, authorities and revocation lists",
     "log": "show or change what is logged while the service runs, for everything or for one domain",
     "backup": "write everything that the gateway remembers to one file, also while it runs",

@@ -38,9 +38,23 @@ def render(explained: Mapping[str, Any], screen: Screen) -> Iterator[str]:
         newest = max(each["began"] + each["idle_seconds"] for each in explained["streams"])
         yield from section("streams", streams(explained["streams"], newest))
     yield from _attempts(name, explained["attempts"])
+    yield from _other_nodes(explained.get("nodes", {}), screen)
     if not explained["ours"]:
         inner = Screen(width=screen.width - 2, has_colour=screen.has_colour)
         yield from section("our rules for it, merged", _merged(explained["rules"], explained["rules_from"], inner))
+
+
+def _other_nodes(nodes: Mapping[str, Mapping[str, Any]], screen: Screen) -> Iterator[str]:
+    """Yield what the other nodes know of the domain: the state, and the last attempt."""
+    for node, explained in nodes.items():
+        if "problem" in explained:
+            yield from section(f"node {node}", [f"no answer: {harmless(explained['problem'], 300)}"])
+            continue
+        lines = [*_state(explained["domain"], explained, screen)]
+        if explained["attempts"]:
+            last = explained["attempts"][0]
+            lines.append(f"the last attempt: {clock(last['began'])}  {harmless(last['who'])}: {last['verdict']}")
+        yield from section(f"node {node}", lines)
 
 
 def _attempts(name: str, attempts: Sequence[Mapping[str, Any]]) -> Iterator[str]:

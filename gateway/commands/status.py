@@ -15,6 +15,7 @@ from gateway.commands.telling import duration, fitted, moment, section, size, ta
 from gateway.notices.attempts.proofs import in_words
 from gateway.notices.attempts.verdicts import ADVICE, Verdict
 from gateway.notices.notices import counted
+from gateway.operations.log import harmless
 
 MOST_ROWS = 10
 """The most rows of a table in the short form."""
@@ -45,6 +46,8 @@ def render(status: Mapping[str, Any], screen: Screen, *, all: bool = False) -> I
         since = f"since {moment(trouble['since'], status['time'])}" if trouble["since"] else ""
         if told := "; ".join(filter(None, (since, trouble["remedy"]))):
             yield from screen.folded(told, first="    ", rest="    ")
+    if "cluster" in status:
+        yield from section("nodes", _nodes(status["cluster"], status["time"]))
     most = None if all else MOST_ROWS
     yield from _others(status, screen, most)
     yield from section("our domains", _domains(status["domains"], screen, most))
@@ -56,6 +59,24 @@ def render(status: Mapping[str, Any], screen: Screen, *, all: bool = False) -> I
         yield from section(
             "", [screen.tinted("every stream, domain and certificate: xmpp-gateway status --all", Tint.FAINT)]
         )
+
+
+def _nodes(cluster: Mapping[str, Any], now: float) -> Iterator[str]:
+    """Yield a line for each node of the cluster, this one marked, and what keeps it from being a member."""
+    rows = []
+    for node in cluster["nodes"]:
+        state = ("draining" if node["standing"] == "draining" else "up") if node["live"] else "gone"
+        told = node.get("problem") or "; ".join(node.get("troubles", ()))
+        is_this = " (this one)" if node["node"] == cluster["node"] else ""
+        up = duration(now - node["started"]) if "started" in node else ""
+        figures = [node["shards"], node.get("streams", ""), node.get("waiting", ""), node.get("kept", "")]
+        rows.append([f"{node['node']}{is_this}", state, up, *figures, node["crossing"], harmless(told, 200)])
+    headings = ["node", "state", "for", "shards", "streams", "waiting", "kept", "crossing", "what is wrong"]
+    yield from table(headings, rows, "no node is known yet")
+    if cluster["nats"]:
+        yield f"NATS cannot be reached: {harmless(cluster['nats'], 300)}"
+    elif cluster["life"] != "a member":
+        yield f"this node is {cluster['life']}"
 
 
 def verdict(status: Mapping[str, Any]) -> str:

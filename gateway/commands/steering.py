@@ -193,20 +193,23 @@ def peers(
     if failing:
         none = "every other domain can be reached"
     now = time.time()
+    is_cluster = any("node" in peer for peer in answer)
     if wide:
-        yield from table(_PEER_COLUMNS, map(_peer_row, answer), none)
+        columns = [*_PEER_COLUMNS, *(["node"] if is_cluster else [])]
+        yield from table(columns, ([*_peer_row(each), *_node_of(each)] for each in answer), none)
         return
     rows = (
         [
             peer["domain"],
             peer["state"],
+            *_node_of(peer),
             duration(now - peer["since"]) if peer["since"] else "",
             (peer["queued"] or "") if not peer["oldest"] else f"{peer['queued']}, {duration(peer['oldest'])}",
             _what_is_wrong(peer),
         ]
         for peer in sorted(answer, key=_by_trouble)
     )
-    headings = ["domain", "state", "for", "waiting", "what is wrong (whose side)"]
+    headings = ["domain", "state", *(["node"] if is_cluster else []), "for", "waiting", "what is wrong (whose side)"]
     yield from fitted(screen, headings, rows, none, lambda cells: _TINTS.get(cells[1]), folds=failing)
 
 
@@ -245,6 +248,11 @@ def _peer_row(peer: Mapping[str, Any]) -> list[object]:
     ]
 
 
+def _node_of(row: Mapping[str, Any]) -> list[object]:
+    """Return the node of a row, where the gateway is one of several."""
+    return [row["node"]] if "node" in row else []
+
+
 def none_fails(answer: list[Mapping[str, Any]]) -> bool:
     """Return whether every domain that we know can be reached."""
     return not any(peer["state"] == "failing" for peer in answer)
@@ -260,10 +268,12 @@ def queues(answer: list[Mapping[str, Any]], screen: Screen) -> Iterator[str]:
             queue["stanzas"],
             queue["sent"],
             _in(queue["retry_in"]),
+            *_node_of(queue),
         ]
         for queue in answer
     )
-    return table(["from", "to", "now", "waiting", "sent", "next try"], rows, "no stanza is waiting, and none was sent")
+    headings = ["from", "to", "now", "waiting", "sent", "next try", *(["node"] if any(map(_node_of, answer)) else [])]
+    return table(headings, rows, "no stanza is waiting, and none was sent")
 
 
 def waiting(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
@@ -331,6 +341,9 @@ def reload(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
         yield f"{counted(answer['closed'], 'stream')} closed: the new rules do not allow them"
     for each in answer.get("faults", ()):  # an older service does not say
         yield screen.tinted(f"not taken over: {harmless(each)}", Tint.BAD)
+    for node, result in answer.get("nodes", {}).items():
+        told = result.get("problem") or "; ".join(result["changed"]) or "nothing has changed"
+        yield f"node {node}: {harmless(told, 1000)}"
     for each in answer["needs_restart"]:
         yield f"takes effect only after a restart: {each}"
 
@@ -342,6 +355,19 @@ def log_levels(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
     yield f"the log has everything from {level} on{until}"
     for domain, own in answer["domains"].items():
         yield f"{domain}: from {own} on until the restart, or xmpp-gateway log reset {domain}"
+
+
+def reloaded_well(answer: Mapping[str, Any]) -> bool:
+    """Return whether everything could be used, on all nodes."""
+    return not answer.get("faults") and not any("problem" in each for each in answer.get("nodes", {}).values())
+
+
+def drain(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
+    """Yield what a node has handed over before it stops."""
+    asked = counted(answer["components"], "component")
+    yield f"node {answer['node']} stops now; {asked} asked to connect elsewhere"
+    if answer["left"]:
+        yield f"{counted(answer['left'], 'stanza')} for other nodes could not be handed over in time"
 
 
 def held(answer: list[Mapping[str, Any]], screen: Screen) -> Iterator[str]:
@@ -413,6 +439,7 @@ STEERING = {
         Steering(name="close", render=close, takes_domain=True),
         Steering(name="retry", render=retry, takes_domain=True),
         LogCommand(name="log", render=log_levels),
-        Steering(name="reload", render=reload, is_well=lambda answer: not answer.get("faults")),
+        Steering(name="drain", render=drain, is_well=lambda answer: not answer["left"]),
+        Steering(name="reload", render=reload, is_well=reloaded_well),
     )
 }

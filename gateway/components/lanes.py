@@ -8,7 +8,7 @@ a lane is vacant its conversations are spread over the others, and return when i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -17,7 +17,6 @@ from gateway.bounds.tables import Bounded, family
 from gateway.outbox.backlog import Waiting
 from gateway.routing.outflow import Channel, Lately, Outflow
 from gateway.routing.requests import RequestKey, request_key
-from gateway.stream.sessions import Connection
 from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
 MOST_ASKED_BY_COMPONENT = 10_000
@@ -27,9 +26,12 @@ MOST_ASKED_BY_COMPONENT = 10_000
 class Attachable(Channel, Protocol):
     """A connection that may be attached: a component's session, as the route sees it."""
 
-    connection: Connection
     address: str
     written: Lately
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Return whether the component is attached at another node."""
 
     def accept(self) -> None:
         """Give the domain to this connection."""
@@ -43,8 +45,11 @@ class Attachable(Channel, Protocol):
     def replaced(self) -> None:
         """End this connection, because another one has taken over."""
 
-    def write(self, data: bytes) -> None:
-        """Write bytes that have already been recorded."""
+    def write_kept(self, stanzas: Sequence[AddressedStanza]) -> None:
+        """Write stanzas that are kept, and have already been recorded."""
+
+    def prove(self, ping: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
+        """Call `answered` when everything written before has certainly arrived: with the answer to a ping."""
 
 
 class Lane:

@@ -95,6 +95,7 @@ class ComponentRoute:
         self._clock = clock
         self._publish = publish
         self._silence_seconds = silence_seconds
+        self.watcher: Callable[[ComponentRoute], None] | None = None  # told when it is attached here, or no longer
         self._candidate: Attachable | None = None
         self._silent: list[Lane] = []  # those that were asked for a sign of life, and have given none
         self._waiting_for_life: IDelayedCall | None = None
@@ -120,6 +121,11 @@ class ComponentRoute:
     def is_attached(self) -> bool:
         """Return whether at least one connection is attached."""
         return any(lane.session is not None for lane in self._lanes)
+
+    @property
+    def is_attached_here(self) -> bool:
+        """Return whether a connection of this process is attached."""
+        return any(not session.is_elsewhere for session in self._lanes.sessions)
 
     # -- as an IRoute ------------------------------------------------------------------------------------------------
 
@@ -160,7 +166,8 @@ class ComponentRoute:
                 elif self._lanes.are_several:
                     self._lanes.note_answer(stanza)
         session.written.add(len(batch), self._clock.seconds())
-        return self._counted(batch, data)
+        self._count(batch, len(data))
+        return data
 
     def came(self, session: Attachable, stanzas: Sequence[Stanza]) -> None:
         """Note what came from an attached connection, before it is routed."""
@@ -168,14 +175,13 @@ class ComponentRoute:
         if self._lanes.are_several:
             self._lanes.note_requests(session, stanzas)
 
-    def _counted(self, batch: Sequence[AddressedStanza], data: bytes) -> bytes:
+    def _count(self, batch: Sequence[AddressedStanza], size: int) -> None:
         self.sent += len(batch)
         self._publish(
             StanzasPassed(
-                came_in=False, via=Kind.COMPONENT, source="others", target=self.domain, stanzas=batch, size=len(data)
+                came_in=False, via=Kind.COMPONENT, source="others", target=self.domain, stanzas=batch, size=size
             )
         )
-        return data
 
     # -- what is kept ------------------------------------------------------------------------------------------------
 
@@ -269,7 +275,9 @@ class ComponentRoute:
     def write_kept(self, batch: Sequence[AddressedStanza]) -> Collection[AddressedStanza]:
         """As `BacklogsOwner.write_kept`: what is kept is not lost with the stream, so no doubt about it is noted."""
         for session, stanzas in self._lanes.divided_by_session(batch):
-            session.write(self._counted(stanzas, b"".join([stanza.raw for stanza in stanzas])))
+            if not session.is_elsewhere:
+                self._count(stanzas, sum([len(stanza.raw) for stanza in stanzas]))
+            session.write_kept(stanzas)
         return ()
 
     def write_follower(self, stanza: AddressedStanza) -> None:
@@ -294,8 +302,7 @@ class ComponentRoute:
             sender = Address.make("", self.domain, id_).full
             attributes = {"type": "get", "id": id_, "from": sender, "to": self.domain}
             ping = AddressedStanza.from_element(Element(CONTENT, "iq", attributes, [Element(PING, "ping")]))
-            self._router.own_questions.ask(ping, take)
-            session.write(ping.raw)
+            session.prove(ping, take)
 
     def doubted(self, count: int) -> None:
         """As `BacklogsOwner.doubted`."""
@@ -318,7 +325,11 @@ class ComponentRoute:
 
     def attach(self, session: Attachable) -> None:
         """Attach a connection that knows the secret, now or if another one shows no life, or refuse it."""
-        if (lane := self._lanes.vacant) is not None:
+        if elsewhere := [each for each in self._lanes.sessions if each.is_elsewhere]:
+            self.move(elsewhere[0], session)
+            for other in elsewhere[1:]:
+                self.move(other, None)
+        elif (lane := self._lanes.vacant) is not None:
             self._take(lane, session)
         elif self._candidate is not None:
             session.refuse()
@@ -328,6 +339,43 @@ class ComponentRoute:
             for each in self._lanes.sessions:
                 each.ping()
             self._waiting_for_life = self._clock.callLater(SIGN_OF_LIFE_SECONDS, self._replace)
+
+    def attach_elsewhere(self, session: Attachable) -> bool:
+        """Attach a component that is at another node; return False if there is no lane for it."""
+        lane = self._lanes.vacant
+        if lane is None:
+            return False
+        self._take(lane, session)
+        return True
+
+    def move(self, old: Attachable, new: Attachable | None, left: Sequence[AddressedStanza] = ()) -> None:
+        """Replace one that is at another node by a different session, or by none.
+
+        `left` was written to the old one and is ours again: it is written first, or has the end of what waits.
+        """
+        lane = self._lanes.of_session(old)
+        if lane is None:
+            for stanza in left:
+                self.deliver(stanza)
+        else:
+            lane.session = None
+            lane.outflow.shut()
+            lane.outflow.put_first(left)
+            others = bool(self._lanes.sessions)
+            following = self._backlogs.broke(Break.OTHER) if self._backlogs is not None and not others else []
+            if new is not None:
+                if others and self._backlogs is not None:
+                    self._backlogs.moved(old)
+                self._take(lane, new)
+            elif others:
+                self._take_over(lane, old)
+            else:
+                self._tell(f"no longer attached at {old.address}", Level.WARN)
+                following += lane.outflow.take_all()
+            for stanza in following:
+                self.deliver(stanza)
+        self.flush()
+        self._router.flush()
 
     def heard(self, session: Attachable) -> None:
         """Note that something came from a connection; for an attached one, that is the sign of life."""
@@ -357,6 +405,8 @@ class ComponentRoute:
             self._router.flush()
             if (candidate := self._stop_waiting()) is not None:
                 self._take(lane, candidate)
+            elif self.watcher is not None:
+                self.watcher(self)
 
     def _leave_none(self, lane: Lane, made: Break) -> None:
         """Keep or bounce what waits, because no connection is attached any longer."""
@@ -427,10 +477,13 @@ class ComponentRoute:
         lane.outflow.open(session)
         if is_first and self._backlogs is not None:
             self._backlogs.begin()
+        if self.watcher is not None and not session.is_elsewhere:
+            self.watcher(self)
 
     def _greet(self, session: Attachable) -> None:
-        if greeting := self._greeting():
-            session.write(self._counted(greeting, b"".join([stanza.raw for stanza in greeting])))
+        if not session.is_elsewhere and (greeting := self._greeting()):
+            self._count(greeting, sum([len(stanza.raw) for stanza in greeting]))
+            session.write_kept(greeting)
 
     def send_greeting(self) -> None:
         """Send the greeting again, because it has changed."""

@@ -34,6 +34,8 @@ _ASKED = Life.ASKED  # looked up once, not with every batch
 class ComponentSession:
     """One connection of a component."""
 
+    is_elsewhere = False
+
     def __init__(
         self,
         connection: Connection,
@@ -146,9 +148,14 @@ class ComponentSession:
         """As `Channel.send`."""
         self.connection.write(self._own_route.sending(self, batch))
 
-    def write(self, data: bytes) -> None:
-        """As `Attachable.write`."""
-        self.connection.write(data)
+    def write_kept(self, stanzas: Sequence[AddressedStanza]) -> None:
+        """As `Attachable.write_kept`."""
+        self.connection.write(b"".join([stanza.raw for stanza in stanzas]))
+
+    def prove(self, ping: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
+        """As `Attachable.prove`."""
+        self._router.own_questions.ask(ping, answered)
+        self.connection.write(ping.raw)
 
     def room(self) -> Deferred[None] | None:
         """As `Channel.room`."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from gateway.config.cluster import check_cluster, read_cluster
 from gateway.config.domains import read_domains
 from gateway.config.filters import read_filters, read_lists
 from gateway.config.peers import read_peers
@@ -45,6 +46,7 @@ SECTIONS = (
     "outbox",
     "filter",
     "lists",
+    "cluster",
     "log",
 )
 
@@ -77,6 +79,7 @@ def _read(reading: Reading, tables: dict[str, Any]) -> Settings:
         outbox=read_section(reading, tables, "outbox", OutboxSettings),
         filters=read_filters(reading, tables.get("filter", []), lists),
         lists=MappingProxyType(lists),
+        cluster=read_cluster(reading, tables),
         log=read_section(reading, tables, "log", LogSettings),
     )
     settings = replace(settings, faults=tuple(reading.faults))
@@ -84,6 +87,7 @@ def _read(reading: Reading, tables: dict[str, Any]) -> Settings:
     _check_doors(reading, settings.listen)
     _check_tls(reading, settings.tls)
     _check_key(reading, settings.outbox)
+    check_cluster(reading, settings)
     state = settings.gateway.state
     storage = _placed(reading, "storage", settings.storage, state, ACCOUNTS)
     outbox = _placed(reading, "outbox", settings.outbox, state, OUTBOX)

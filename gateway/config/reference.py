@@ -12,6 +12,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from gateway.config.settings import (
+    ClusterSettings,
     ComponentDomain,
     ConnectEndpoint,
     ContactAddress,
@@ -124,6 +125,7 @@ def sections() -> Iterator[Section]:
     yield _section("[[filter]]", FilterSettings, FILTERS)
     yield _section("when", WhenSettings, level=3)
     yield _section("[lists.NAME]", ListSettings)
+    yield _section("[cluster]", ClusterSettings)
     yield _section("[log]", LogSettings)
 
 

@@ -563,6 +563,23 @@ class ListSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClusterSettings:
+    """`[cluster]`: this gateway as one of several nodes, with NATS between them; docs/cluster.md says how."""
+
+    url: tuple[str, ...] = option("the NATS servers, as `nats://HOST:PORT`, or with `tls:`; any of them will do")
+    name: str = option("the name of the cluster, the same on all nodes", "gateway")
+    node: str = option("the name of this node, different from all others; left out: the first label of the host's", "")
+    secret: Secret = option("shared by all nodes: dialback keys are made from it; at least 32 characters")
+    user: str | None = option("user name for NATS; left out: none", None)
+    password: Secret | None = option("its password", None)
+    token: Secret | None = option("token for NATS, instead of a user name", None)
+    authorities: Path | None = option(
+        "trusted authorities for the certificates of NATS, in PEM; left out: the system's", None
+    )
+    certificate: Path | None = option("certificate and key in PEM with which this node proves itself to NATS", None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class LogSettings:
     """`[log]`: what is logged, and how."""
 
@@ -586,6 +603,7 @@ class Settings:
     outbox: OutboxSettings = OutboxSettings()
     filters: tuple[FilterRule, ...] = ()
     lists: Mapping[str, ListSettings] = field(default_factory=dict)
+    cluster: ClusterSettings | None = None  # None: one process alone
     log: LogSettings = LogSettings()
     faults: tuple[Mistake, ...] = field(default=(), compare=False)  # certificates that cannot be used
 

@@ -281,6 +281,23 @@ class SentAgain(DomainNotice):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClusterChanged(Notice):
+    """A node came or went, or this node's place among the others has changed."""
+
+    node: str  # this one
+    text: str
+    weight: Level = Level.INFO
+
+    @property
+    def level(self) -> Level:
+        return self.weight
+
+    @property
+    def sentence(self) -> str:
+        return f"cluster: {self.text}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComponentChanged(Notice):
     """An external component was attached, detached or refused."""
 

@@ -8,11 +8,13 @@ metrics.
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from gateway.filters.lists import ListState
@@ -234,6 +236,41 @@ class FilterGauges(Collector):
             ),
             GaugeMetricFamily(
                 "xmpp_gateway_filter_list_ready", "1 unless something is wrong with a list", labels=["list"]
+            ),
+        )
+
+
+class ClusterGauges(Collector):
+    """The nodes of a cluster, and what crosses between them; only where there is one."""
+
+    def __init__(self, figures: Callable[[], Mapping[str, Any]]) -> None:
+        self._figures = figures
+
+    def describe(self) -> Iterable[Metric]:
+        """The names, for the registry."""
+        return self._empty()
+
+    def collect(self) -> Iterable[Metric]:
+        """The figures, filled in."""
+        figures = self._figures()
+        nodes, member, waiting, crossed = found = self._empty()
+        nodes.add_metric([], sum(node["live"] for node in figures["nodes"]))
+        member.add_metric([figures["node"]], float(figures["life"] == "a member"))
+        for node in figures["nodes"]:
+            waiting.add_metric([node["node"]], node["crossing"])
+        for name, count in figures["counts"].items():
+            crossed.add_metric([name], count)
+        return found
+
+    def _empty(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily, CounterMetricFamily]:
+        return (
+            GaugeMetricFamily("xmpp_gateway_cluster_nodes", "Live nodes that this one sees", labels=[]),
+            GaugeMetricFamily("xmpp_gateway_cluster_member", "1 while this node holds its lease", labels=["node"]),
+            GaugeMetricFamily(
+                "xmpp_gateway_cluster_crossing_stanzas", "Stanzas that another node has not taken over", labels=["node"]
+            ),
+            CounterMetricFamily(
+                "xmpp_gateway_cluster_stanzas", "Stanzas between nodes, by what became of them", labels=["what"]
             ),
         )
 

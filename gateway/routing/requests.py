@@ -70,6 +70,13 @@ class Requests:
         self._given_up.pop(digest)
         return False
 
+    def is_open(self, responder: Hashable, key: RequestKey) -> bool:
+        """Return whether a request waits for `responder`, or was given up, so that its answer is superfluous."""
+        waiting = self._open.get(responder)
+        return (waiting is not None and key in waiting.requests) or (
+            bool(self._given_up) and _digest(key) in self._given_up
+        )
+
     def waiting(self, responder: Hashable, via: object = None) -> frozenset[RequestKey]:
         """Return the requests that wait for `responder` now; with `via`, those that were passed to it on that way."""
         waiting = self._open.get(responder)
@@ -93,7 +100,7 @@ class Requests:
 
     def _give_up(self, keys: list[RequestKey]) -> None:
         for key in keys:
-            self._given_up.put(_digest(key), None, family(_domain(key[0])))
+            self._given_up.put(_digest(key), None, family(domain_in(key[0])))
 
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))
@@ -162,7 +169,7 @@ class _Unanswered:
             shares: defaultdict[str, list[RequestKey]] = defaultdict(list)
             sizes: defaultdict[str, int] = defaultdict(int)
             for key in self.requests:
-                domain = _domain(key[0])
+                domain = domain_in(key[0])
                 shares[domain].append(key)
                 sizes[domain] += _size(key)
             for key in shares[max(sizes, key=sizes.__getitem__)]:
@@ -181,7 +188,8 @@ def _size(key: RequestKey) -> int:
     return _EACH + len(asker) + len(asked) + getsizeof(id_)
 
 
-def _domain(asker: str) -> str:
+def domain_in(asker: str) -> str:
+    """Return the domain of an address in a key."""
     return asker.partition("/")[0].rpartition("@")[2]
 
 

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from gateway.notices.notices import Publish, StanzaBounced
 from gateway.routing.interfaces import IBorder, IRoute, IRouter, IStreamRoute
 from gateway.routing.policy import Domains
-from gateway.routing.requests import OwnQuestions, RequestKey, Requests
+from gateway.routing.requests import OwnQuestions, RequestKey, Requests, domain_in
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.errors import StanzaCondition, StanzaDropped, StanzaError
 from gateway.xmpp.stanzas import AddressedStanza, Stanza, check_iq, error_reply
@@ -109,6 +109,18 @@ class Router:
         route = self._local_route(stanza.from_.domain)
         way = DomainPair(stanza.to.domain, stanza.from_.domain)
         return self.requests.answered(way if route is None else route, stanza)
+
+    def is_open(self, key: RequestKey) -> bool:
+        """Return whether a request has passed here and is not answered."""
+        asker, asked, _ = key
+        responder = Domain(domain_in(asked))
+        route = self._local_route(responder)
+        return self.requests.is_open(DomainPair(Domain(domain_in(asker)), responder) if route is None else route, key)
+
+    def arrived(self, stanza: AddressedStanza) -> None:
+        """Pass on a stanza that another node has admitted and let through its border."""
+        if stanza.name != "iq" or self._may_pass(stanza):
+            self._deliver(stanza)
 
     def pass_on(self, stanza: AddressedStanza) -> None:
         """Pass on a stanza that the border has let through after all."""

@@ -20,6 +20,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 
 from gateway.components.route import ComponentRoute
+from gateway.components.session import ComponentSession
 from gateway.config import Mistakes, load
 from gateway.config.settings import ComponentDomain, DomainSettings, HandlerDomain, ImDomain, Settings
 from gateway.filters.border import make_filters
@@ -45,7 +46,7 @@ from gateway.timing.turns import Turns
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import ConfigError, StreamCondition, StreamError
 
-FIXED = ("gateway", "dns", "limits", "storage", "outbox", "log")
+FIXED = ("gateway", "dns", "limits", "storage", "outbox", "cluster", "log")
 
 
 class Reload:
@@ -301,4 +302,5 @@ def _needs_route(old: DomainSettings | None, new: DomainSettings) -> bool:
 def _dismiss(component: ComponentRoute | None, condition: StreamCondition) -> None:
     """Close the connections of a component whose domain is gone or has changed; it may come back."""
     for session in component.sessions if component is not None else ():
-        session.connection.close(StreamError(condition, "the configuration has changed"))
+        if isinstance(session, ComponentSession):
+            session.connection.close(StreamError(condition, "the configuration has changed"))

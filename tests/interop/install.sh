@@ -9,8 +9,9 @@ set -eu
 # libnss-wrapper gives ejabberd, which asks libc for addresses, a hosts file of the tests' own.
 # profanity is a client that people use in a terminal, tmux the terminal; npm installs a client for node.
 # unbound checks the signatures of zones (DNSSEC).
+# nats-server is between the nodes of a cluster.
 # strace lets a disk fail at a chosen moment.
-packages="prosody lua-unbound ejabberd unbound libnss-wrapper chromium chromium-driver fonts-dejavu-core profanity tmux strace"
+packages="prosody lua-unbound ejabberd unbound libnss-wrapper chromium chromium-driver fonts-dejavu-core profanity tmux strace nats-server"
 # promtool, which is in prometheus, checks the metrics and tries the alert rules.
 packages="$packages prometheus"
 # groff checks the manual pages, zsh its completion, logrotate rotates a log.

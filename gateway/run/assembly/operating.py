@@ -11,8 +11,9 @@ from gateway.clients.people import People
 from gateway.net.connection.protocol import StreamProtocol
 from gateway.operations import findings
 from gateway.operations.ages import Ages
+from gateway.operations.control.cluster import ClusterCommands
 from gateway.operations.control.conversation import Conversation
-from gateway.operations.control.door import ControlDoor
+from gateway.operations.control.door import CommandRefused, ControlDoor
 from gateway.operations.control.filters import FilterCommands
 from gateway.operations.control.operator import Operator, Steered
 from gateway.operations.control.place import socket_path
@@ -23,7 +24,7 @@ from gateway.operations.http.files import page_files
 from gateway.operations.http.health import alive, ready
 from gateway.operations.http.views import ViewQuery, Views
 from gateway.operations.lag import LagMeter
-from gateway.operations.metrics import CONTENT_TYPE, FilterGauges, Metrics
+from gateway.operations.metrics import CONTENT_TYPE, ClusterGauges, FilterGauges, Metrics
 from gateway.operations.minutes import Minutes
 from gateway.operations.outbox_events import OutboxEvents
 from gateway.operations.peers import PeerSources
@@ -33,6 +34,7 @@ from gateway.operations.supervision import Supervised
 from gateway.operations.troubles import Troubles
 from gateway.run.assembly.border import Filters
 from gateway.run.assembly.certificates import Trust
+from gateway.run.assembly.cluster import Clustered
 from gateway.run.assembly.federation import Federation
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served
@@ -155,7 +157,13 @@ def _look_again(store: IStore | None) -> None:
         store.look()
 
 
-def let_operators_in(shared: Shared, steered: Steered, observation: Observation, filters: Filters) -> Operating:
+def let_operators_in(
+    shared: Shared,
+    steered: Steered,
+    observation: Observation,
+    filters: Filters,
+    cluster: Clustered | None,
+) -> Operating:
     """Open the control socket, and make the page and the metrics."""
     reactor, settings, metrics = shared.reactor, shared.settings, observation.metrics
     operator = Operator(steered, Turns(reactor))
@@ -169,11 +177,24 @@ def let_operators_in(shared: Shared, steered: Steered, observation: Observation,
     )
     by_filters = FilterCommands(filters.border, filters.withheld)
     actions = {**operator.actions, **by_filters.actions, **conversation.actions}
+    if cluster is not None:
+        commands = ClusterCommands(cluster, dict(actions))
+        cluster.commands = commands.for_other_nodes
+        actions |= commands.actions
+        metrics.registry.register(ClusterGauges(cluster.figures))
+    else:
+        actions["drain"] = _not_alone
     return Operating(
         control=ControlDoor(partial(socket_path, settings.gateway.state), actions, reactor),
         lag=LagMeter(reactor, metrics.notice),
         page=_page(shared, steered, operator, observation, filters),
         supervised=Supervised(os.environ, shared.endpoints.missing, reactor),
+    )
+
+
+def _not_alone() -> None:
+    raise CommandRefused(
+        "this gateway is alone ([cluster] is not configured), so nobody could take over: stop the service"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import SystemRandom
 
+from gateway.cluster.askers import OWN
 from gateway.federation.backoff import Backoff, Waits
 from gateway.federation.crowded import CrowdedOut
 from gateway.federation.route import OpenStream, RemoteRoute
@@ -35,7 +36,9 @@ def route_stanzas(shared: Shared, open_stream: OpenStream) -> Routing:
     limits, publish = shared.settings.limits, shared.board.publish
     backoff = Backoff(Waits(), SystemRandom())
     space = QueueSpace(limits.queue_bytes)
-    keeper = Keeper(shared.reactor, shared.time_of_day, space=space)
+    cluster = shared.settings.cluster
+    name = f"{OWN}{cluster.node}." if cluster is not None else "xg"
+    keeper = Keeper(shared.reactor, shared.time_of_day, name, space=space)
 
     def remote(pair: DomainPair) -> RemoteRoute:
         return RemoteRoute(

@@ -42,11 +42,21 @@ class Served:
     handlers: dict[Domain, HandlerRoute] = field(default_factory=dict)
     store: Callable[[], IStore | None]
     greeting: Greeting
+    watchers: list[Callable[[ComponentRoute], None]] = field(default_factory=list)
+
+    def watch(self, watcher: Callable[[ComponentRoute], None]) -> None:
+        """Have `watcher` called with each component's route when it is attached here, or no longer."""
+        self.watchers.append(watcher)
+        for route in self.components.values():
+            route.watcher = watcher
 
     def attach(self, domain: Domain, route: LocalRoute) -> None:
         """Have this route serve a local domain from now on."""
         if isinstance(route, ComponentRoute):
             self.components[domain] = route
+            for watcher in self.watchers:
+                route.watcher = watcher
+                watcher(route)
         else:
             self.handlers[domain] = route
         self.router.attach(domain, route)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
 from contextlib import suppress
@@ -22,6 +23,9 @@ def prepare_state(shared: Shared) -> KeyMaker:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(KEY, f"cannot make the folder {state}: {error.strerror}") from error
+    cluster = shared.settings.cluster
+    if cluster is not None:  # all nodes verify each other's keys
+        return KeyMaker(hmac.digest(cluster.secret.text.encode(), b"dialback", "sha256"))
     return KeyMaker(secret(state / "dialback.secret"))
 
 

@@ -18,7 +18,7 @@ VARIABLE = "XMPP_GATEWAY_TEST_PORTS"
 DISTANCES = range(20_000, 27_000, 500)  # stays below 32768, where Linux takes the ports of outgoing connections from
 PROBE_ADDRESS = "127.255.255.254"  # no test uses it: a port is taken there only if it is taken everywhere
 
-USUAL = (5222, 5223, 5269, 5270, 5279, 5280, 5300, 5347)
+USUAL = (4222, 5222, 5223, 5269, 5270, 5279, 5280, 5300, 5347)
 
 
 def chosen_distance() -> int:

@@ -25,6 +25,7 @@ COMPONENT = 5347 + DISTANCE
 HTTP = 5280 + DISTANCE
 INSIDE = 5279 + DISTANCE  # a gateway's door for the servers that it relays
 NAMES = 5300 + DISTANCE  # of the nameserver
+NATS = 4222 + DISTANCE
 
 
 @dataclass(frozen=True, kw_only=True)

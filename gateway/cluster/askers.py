@@ -1,0 +1,100 @@
+"""Askers: the answer to a request must reach the node that asked, wherever it comes in.
+
+Another server answers on whatever stream it likes, so an answer may come in at any node. Three kinds are sent on:
+
+    the answer to a question of a gateway itself   its resource names the node
+    the answer to a request that crossed to us     we remember where it came from
+    an answer that nobody here has asked for       the other nodes are asked whether they have
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+
+from gateway.bounds.tables import Bounded, family
+from gateway.routing.requests import OwnQuestions, RequestKey, request_key
+from gateway.xmpp.addresses import Domain
+from gateway.xmpp.stanzas import AddressedStanza
+
+OWN = "xg."
+"""The beginning of a resource from which a gateway asks for itself; the name of its node follows."""
+
+MOST_CROSSED = 10_000
+"""Requests that crossed to this node, and whose asker is remembered."""
+MOST_SOUGHT = 100
+"""Answers whose asker is being looked for; further ones stay here."""
+
+
+class Nodes(Protocol):
+    """The other nodes, as far as answers are concerned."""
+
+    def names(self) -> Iterable[str]:
+        """Return the names of the other live nodes."""
+
+    def hand_over(self, node: str, answer: AddressedStanza) -> None:
+        """Have a node take an answer."""
+
+    def seek(self, key: RequestKey) -> Deferred[str]:
+        """Return the node that has asked; empty if none has."""
+
+    def may_have_asked(self, domain: Domain) -> bool:
+        """Return whether a domain of ours is served at other nodes as well as here."""
+
+
+class ClusterQuestions(OwnQuestions):
+    """Our own questions, and the way of answers to the node that asked."""
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        is_asked_here: Callable[[AddressedStanza], bool],
+        pass_on: Callable[[AddressedStanza], None],
+    ) -> None:
+        """`is_asked_here` returns whether a request is open here; `pass_on` delivers an answer here after all."""
+        super().__init__()
+        self._nodes = nodes
+        self._is_asked_here = is_asked_here
+        self._pass_on = pass_on
+        self._crossed: Bounded[RequestKey, str] = Bounded(MOST_CROSSED)
+        self._sought = 0
+
+    def __bool__(self) -> bool:
+        return True
+
+    def crossed(self, node: str, request: AddressedStanza) -> None:
+        """Remember that a request has crossed from a node."""
+        key = request_key(request.from_, request.to, request.id)
+        self._crossed.put(key, node, family(request.from_.domain))
+
+    def take(self, response: AddressedStanza) -> bool:
+        """Return whether a response was for this gateway itself, or is for another node."""
+        if super().take(response):
+            return True
+        resource = response.to.resource
+        if resource.startswith(OWN) and (node := self._named(resource)) is not None:
+            self._nodes.hand_over(node, response)
+            return True
+        if response.name != "iq" or not self._nodes.may_have_asked(response.to.domain):
+            return False
+        key = request_key(response.to, response.from_, response.id)
+        if (origin := self._crossed.pop(key)) is not None and origin in self._nodes.names():
+            self._nodes.hand_over(origin, response)
+            return True
+        if self._sought >= MOST_SOUGHT or self._is_asked_here(response):
+            return False
+        self._sought += 1
+        self._nodes.seek(key).addBoth(self._found, response)
+        return True
+
+    def _found(self, node: Any, response: AddressedStanza) -> None:
+        self._sought -= 1
+        if isinstance(node, str) and node:
+            self._nodes.hand_over(node, response)
+        else:
+            self._pass_on(response)
+
+    def _named(self, resource: str) -> str | None:
+        return next((node for node in self._nodes.names() if resource.startswith(f"{OWN}{node}.")), None)

@@ -1,0 +1,80 @@
+"""`[cluster]`: the table, and what cannot be shared by several nodes."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import urlsplit
+
+from gateway.cluster.records import NODE_NAME
+from gateway.config.reading import Reading
+from gateway.config.settings import ClusterSettings, ImDomain, Settings
+from gateway.config.tables import read_section
+from gateway.storage.urls import is_postgresql
+
+KEY = "cluster"
+MOST_STANZA_BYTES = 900_000
+"""The longest stanza that fits into a message of NATS, which by default carries 1 MiB."""
+LEAST_SECRET = 32
+
+
+def read_cluster(reading: Reading, tables: dict[str, Any]) -> ClusterSettings | None:
+    """Return the table; None if there is none, so that this is one process alone."""
+    if KEY not in tables:
+        return None
+    settings = read_section(reading, tables, KEY, ClusterSettings)
+    return settings if settings.node else replace(settings, node=socket.gethostname().partition(".")[0])
+
+
+def check_cluster(reading: Reading, settings: Settings) -> None:
+    """Record what is wrong with the table, and what is configured that a cluster cannot do."""
+    cluster = settings.cluster
+    if cluster is None:
+        return
+    for key in ("name", "node"):
+        if not NODE_NAME.fullmatch(name := getattr(cluster, key) or ""):
+            reading.wrong((KEY, key), f"{name!r} is not a name: letters, digits and hyphens, at most 63")
+    for url in cluster.url or ():
+        _check_url(reading, url)
+    if cluster.secret is not None and len(cluster.secret.text) < LEAST_SECRET:
+        reading.wrong(
+            (KEY, "secret"), f"is too short: at least {LEAST_SECRET} characters, as of `openssl rand -hex 32`"
+        )
+    if cluster.token is not None and cluster.user is not None:
+        reading.wrong((KEY, "token"), "is instead of a user name: leave one of them out")
+    if find_spec("nats") is None:
+        reading.wrong((KEY,), "needs the library for NATS: pip install 'xmpp-gateway[cluster]'")
+    for domain in settings.domains_of(ImDomain):
+        problem = "accounts cannot be served by several nodes yet: serve them from one gateway without [cluster], or"
+        reading.wrong(
+            ("domains", domain.domain, "serve"), f'{problem} from a server behind the nodes (serve = "relay")'
+        )
+    if is_postgresql(settings.outbox.url or ""):
+        problem = "several nodes cannot share an outbox yet: give each node its own file, as 'sqlite:outbox.db'"
+        reading.wrong(("outbox", "url"), problem)
+    _check_sizes(reading, settings)
+
+
+def _check_url(reading: Reading, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in ("nats", "tls") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        reading.wrong((KEY, "url"), f"{url!r} is not the URL of a NATS server, such as nats://127.0.0.1:4222")
+    elif parts.username is not None:
+        reading.wrong((KEY, "url"), "must not have a password in it: use `user` and `password_file`")
+
+
+def _check_sizes(reading: Reading, settings: Settings) -> None:
+    """Check that every stanza that may be accepted can cross."""
+    problem = f"is too large for a cluster: at most {MOST_STANZA_BYTES}, because NATS carries no longer messages"
+    for key in ("component_stanza_bytes", "client_stanza_bytes"):
+        if (getattr(settings.limits, key) or 0) > MOST_STANZA_BYTES:
+            reading.wrong(("limits", key), problem)
+    for name, peer in (("any", settings.peers.any), *settings.peers.entries.items()):
+        if (peer.stanza_bytes or 0) > MOST_STANZA_BYTES:
+            reading.wrong(("peers", name, "stanza_bytes"), problem)

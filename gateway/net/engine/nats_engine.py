@@ -1,0 +1,243 @@
+"""NatsEngine: `ICluster` over NATS: entries in a key-value bucket of JetStream, frames as plain messages.
+
+One task lives as long as the engine: it connects, takes the whole bucket, passes on what changes, and begins again when
+the connection is lost. The library could reconnect by itself, but would not say what was missed meanwhile; so each
+connection begins with all entries. Debian's nats-server 2.9 has all that is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.errors import KeyWrongLastSequenceError, NotFoundError
+from nats.js.kv import KeyValue
+from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface import implementer
+
+from gateway.cluster.interfaces import Conflict, EngineAway, EngineListener, ICluster
+from gateway.cluster.records import Entry
+
+CONNECT_SECONDS = 2
+ANSWER_SECONDS = 3
+PING_SECONDS = 3
+"""Seconds between two pings; a connection without an answer to the second is given up."""
+AGAIN_SECONDS = 0.5
+_FAULTS = (NatsError, OSError, asyncio.TimeoutError, ssl.SSLError)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineAccess:
+    """Where the servers are, and how this node proves itself to them."""
+
+    urls: Sequence[str]
+    cluster: str
+    node: str
+    user: str | None = None
+    password: str | None = None
+    token: str | None = None
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def bucket(self) -> str:
+        """The name of the bucket."""
+        return f"xmpp-gateway-{self.cluster}"
+
+    def subject(self, node: str) -> str:
+        """Return the subject of the frames to a node."""
+        return f"xmpp-gateway.{self.cluster}.{node}"
+
+    def __repr__(self) -> str:
+        return f"<EngineAccess {self.cluster} {self.node}>"
+
+
+@implementer(ICluster)
+class NatsEngine:
+    """The connection of one node to NATS."""
+
+    def __init__(self, access: EngineAccess) -> None:
+        self.is_connected = False
+        self._access = access
+        self._listener: EngineListener | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._client: Client | None = None
+        self._bucket: KeyValue | None = None
+        self._out: deque[tuple[str, bytes]] = deque()
+        self._has_frames = asyncio.Event()
+
+    # -- as ICluster -------------------------------------------------------------------------------------------------
+
+    def start(self, listener: EngineListener) -> None:
+        """As `ICluster.start`; asyncio's loop must be running."""
+        self._listener = listener
+        self._task = asyncio.get_running_loop().create_task(self._live())
+
+    def stop(self) -> Deferred[None]:
+        """As `ICluster.stop`."""
+        self._listener = None
+        self.is_connected = False
+        task, self._task = self._task, None
+        if task is None:
+            return succeed(None)
+        return Deferred.fromFuture(asyncio.ensure_future(_ended(task)))
+
+    def write(self, key: str, value: bytes, expected: int) -> Deferred[int]:
+        """As `ICluster.write`."""
+        bucket = self._bucket
+        if bucket is None:
+            return fail(EngineAway("NATS is away"))
+        return self._answer(bucket.update(key, value, last=expected))
+
+    def put(self, key: str, value: bytes) -> Deferred[int]:
+        """As `ICluster.put`."""
+        bucket = self._bucket
+        return fail(EngineAway("NATS is away")) if bucket is None else self._answer(bucket.put(key, value))
+
+    def remove(self, key: str) -> Deferred[None]:
+        """As `ICluster.remove`."""
+        bucket = self._bucket
+        if bucket is None:
+            return fail(EngineAway("NATS is away"))
+        return self._answer(bucket.delete(key)).addCallback(lambda _: None)
+
+    def send(self, node: str, data: bytes) -> None:
+        """As `ICluster.send`."""
+        if self.is_connected:
+            self._out.append((self._access.subject(node), data))
+            self._has_frames.set()
+
+    def _answer(self, asked: Awaitable[T]) -> Deferred[T]:
+        return Deferred.fromFuture(asyncio.ensure_future(_translated(asked)))
+
+    # -- the connection ----------------------------------------------------------------------------------------------
+
+    async def _live(self) -> None:
+        while True:
+            why = "the connection was lost"
+            try:
+                why = await self._connection()
+            except asyncio.CancelledError:
+                raise
+            except _FAULTS as error:
+                why = str(error) or type(error).__name__
+            finally:
+                await self._disconnected()
+            if self._listener is not None:
+                self._listener.engine_went(f"{', '.join(map(_without_secret, self._access.urls))}: {why}")
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _connection(self) -> str:
+        """Connect, and pass on what comes until the connection is lost; return why that was."""
+        access, lost = self._access, asyncio.get_running_loop().create_future()
+
+        async def closed() -> None:
+            if not lost.done():
+                lost.set_result("the connection was lost")
+
+        async def ignore(error: Exception) -> None:
+            """Leave errors to the callers, and to `closed`."""
+
+        client = self._client = Client()
+        await client.connect(
+            servers=list(access.urls),
+            name=f"xmpp-gateway {access.node}",
+            allow_reconnect=False,
+            connect_timeout=CONNECT_SECONDS,
+            ping_interval=PING_SECONDS,
+            max_outstanding_pings=1,
+            closed_cb=closed,
+            disconnected_cb=closed,
+            error_cb=ignore,
+            user=access.user,
+            password=access.password,
+            token=access.token,
+            tls=access.tls,
+        )
+        bucket = await self._open_bucket(client)
+        await client.subscribe(access.subject(access.node), cb=self._frame_came)
+        watcher = await bucket.watchall()
+        entries: list[Entry] = []
+        while (first := await asyncio.wait_for(anext(watcher), ANSWER_SECONDS)) is not None:
+            entries.append(_entry(first))
+        self._bucket = bucket
+        self.is_connected = True
+        if self._listener is not None:
+            self._listener.engine_came(entries)
+        tasks = [asyncio.ensure_future(self._watch(watcher)), asyncio.ensure_future(self._send(client))]
+        try:
+            done, _ = await asyncio.wait({*tasks, lost}, return_when=asyncio.FIRST_COMPLETED)
+            for each in done - {lost}:
+                each.result()  # raises
+            return str(lost.result()) if lost.done() else "its entries can no longer be watched"
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _open_bucket(self, client: Client) -> KeyValue:
+        stream = client.jetstream(timeout=ANSWER_SECONDS)
+        try:
+            return await stream.key_value(self._access.bucket)
+        except NotFoundError:
+            return await stream.create_key_value(bucket=self._access.bucket, history=1)
+
+    async def _watch(self, watcher: Any) -> None:
+        async for change in watcher:
+            if change is not None and self._listener is not None:
+                self._listener.engine_changed(_entry(change))
+
+    async def _send(self, client: Client) -> None:
+        while True:
+            await self._has_frames.wait()
+            self._has_frames.clear()
+            while self._out:
+                subject, data = self._out.popleft()
+                await client.publish(subject, data)
+
+    async def _frame_came(self, message: Msg) -> None:
+        if self._listener is not None:
+            self._listener.frame_arrived(message.data)
+
+    async def _disconnected(self) -> None:
+        self.is_connected = False
+        self._bucket = None
+        self._out.clear()
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(*_FAULTS):
+                await asyncio.wait_for(client.close(), CONNECT_SECONDS)
+
+
+async def _translated(asked: Awaitable[T]) -> T:
+    try:
+        return await asyncio.wait_for(asked, ANSWER_SECONDS)
+    except KeyWrongLastSequenceError:
+        raise Conflict("the entry has changed") from None
+    except _FAULTS as error:
+        raise EngineAway(f"NATS did not do it: {str(error) or type(error).__name__}") from None
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _entry(found: KeyValue.Entry) -> Entry:
+    is_there = found.operation is None
+    return Entry(key=found.key, value=(found.value or b"") if is_there else None, revision=found.revision or 0)
+
+
+def _without_secret(url: str) -> str:
+    """Return a URL without the name and password that it may have."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

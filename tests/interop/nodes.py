@@ -1,0 +1,121 @@
+"""A cluster for tests: nats-server on a loopback address, and gateways that act as one.
+
+    with Cluster(world, "cluster.test", nodes="abc", components={"rooms.cluster.test": "secret"}) as cluster:
+        cluster["a"].ask("status")
+
+All nodes serve the same domains. The world finds these at the last node, unless the nameserver is told otherwise.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+from tests.interop.peers import Gateway, NotInstalledError
+from tests.interop.peers.process import Server
+from tests.interop.peers.site import NATS, laid_over
+from tests.interop.world import World
+
+SECRET = "of all nodes of this cluster, and of nobody else"
+
+
+class Nats(Server):
+    """nats-server with JetStream, which keeps its entries over a restart."""
+
+    name = "nats-server"
+
+    @classmethod
+    def check_installed(cls) -> None:
+        """Raise `NotInstalledError` unless nats-server is there."""
+        if shutil.which("nats-server") is None and not Path("/usr/sbin/nats-server").exists():
+            raise NotInstalledError("nats-server is not installed: see tests/interop/install.sh")
+
+    def command(self) -> list[str]:
+        program = shutil.which("nats-server") or "/usr/sbin/nats-server"
+        return [program, "--config", str(self.folder / "nats.conf")]
+
+    def ports(self) -> tuple[int, ...]:
+        return (NATS,)
+
+    def write_configuration(self) -> None:
+        text = f'host: "{self.address}"\nport: {NATS}\njetstream {{ store_dir: "{self.folder}" }}\n'
+        (self.folder / "nats.conf").write_text(text)
+
+
+class Cluster:
+    """Gateways that act as one, and what is between them."""
+
+    def __init__(
+        self,
+        world: World,
+        domain: str,
+        *,
+        nodes: str = "abc",
+        components: Mapping[str, str] | None = None,
+        options: Mapping[str, Any] | None = None,
+        through: Mapping[str, str] | None = None,
+        **demands: Any,
+    ) -> None:
+        """`through` names another address at which a node finds NATS: a proxy's."""
+        Nats.check_installed()
+        self.nats = Nats(world.address(), world.folder / f"nats-{domain}")
+        self.nodes: dict[str, Gateway] = {}
+        self._ends = ExitStack()
+        self._world = world
+        first = world.site(domain, components=components, **demands)
+        self.domains = (*first.domains, *first.components)
+        for node in nodes:
+            address = (through or {}).get(node, self.nats.address)
+            table = {"url": [f"nats://{address}:{NATS}"], "name": "tests", "node": node, "secret": SECRET}
+            site = replace(first, address=world.address(), options=laid_over({"cluster": table}, options or {}))
+            self.nodes[node] = Gateway(site, world.folder / f"node-{node}-{site.address}")
+        self.found_at(nodes[-1])
+
+    def __enter__(self) -> Self:
+        self._ends.callback(self._world.nameserver.withdraw, *self.domains)
+        self._ends.enter_context(self.nats)
+        for node in self.nodes.values():
+            self._ends.enter_context(node)
+        self.settled(*self.nodes)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._ends.close()
+
+    def __getitem__(self, node: str) -> Gateway:
+        return self.nodes[node]
+
+    def __iter__(self) -> Iterator[Gateway]:
+        return iter(self.nodes.values())
+
+    def found_at(self, node: str) -> None:
+        """Have the world find the domains at this node alone."""
+        self._world.nameserver.withdraw(*self.domains)
+        self._world.nameserver.publish(self.nodes[node].address, *self.domains)
+
+    def settled(self, *nodes: str) -> None:
+        """Wait until all these nodes see exactly each other."""
+        for name in nodes:
+            node = self.nodes[name]
+
+            def sees(node: Gateway = node) -> bool:
+                cluster = node.ask("status")["cluster"]
+                live = [each["node"] for each in cluster["nodes"] if each["live"]]
+                return bool(cluster["life"] == "a member" and live == sorted(nodes))
+
+            node.wait_until(sees, 60, f"in a cluster of {', '.join(nodes)}")
+
+    def serves(self, domain: str, *places: str) -> None:
+        """Wait until all nodes know that a domain is served at these nodes."""
+        for node in self.nodes.values():
+            if node._process is None:
+                continue
+
+            def knows(node: Gateway = node) -> bool:
+                return bool(node.ask("status")["cluster"]["places"].get(domain, []) == sorted(places))
+
+            node.wait_until(knows, 60, f"told that {domain} is at {places}")

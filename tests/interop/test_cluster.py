@@ -1,0 +1,86 @@
+"""Three gateways that act as one, with NATS between them and a Prosody outside.
+
+The component is attached at node a, and the world finds the domains at node c: what is for the component crosses.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.interop.clients import Component, attached, user
+from tests.interop.nodes import Cluster, Nats
+from tests.interop.peers import NotInstalledError, Peer
+from tests.interop.peers.site import COMPONENT
+from tests.interop.world import World
+
+DOMAIN, ROOMS = "cluster.test", "rooms.cluster.test"
+PING = "<ping xmlns='urn:xmpp:ping'/>"
+
+
+@pytest.fixture(scope="module")
+def cluster(world: World) -> Iterator[Cluster]:
+    try:
+        Nats.check_installed()
+    except NotInstalledError as problem:
+        (pytest.fail if os.environ.get("XMPP_GATEWAY_INTEROP") == "require" else pytest.skip)(str(problem))
+    with Cluster(world, DOMAIN, components={ROOMS: "secret"}) as cluster:
+        yield cluster
+
+
+async def test_what_comes_in_at_one_node_reaches_the_component_at_another_and_the_answers_go_out_there(
+    cluster: Cluster, prosody: Peer
+) -> None:
+    async with attached(cluster["a"]) as rooms, user(prosody, "romeo") as romeo:
+        cluster.serves(ROOMS, "a")
+        bodies = [f"Adieu {number}" for number in range(300)]
+        for body in bodies:
+            romeo.send_message(f"nurse@{ROOMS}", body)
+        assert [(await rooms.expect_any_message())["body"] for _ in bodies] == bodies
+        for body in bodies:
+            rooms.send_message(romeo.jid, body, sender=f"nurse@{ROOMS}/hall")
+        assert [(await romeo.expect_any_message())["body"] for _ in bodies] == bodies
+    assert cluster["c"].ask("status")["cluster"]["counts"]["sent"] >= 300
+    assert cluster["c"].ask("status")["cluster"]["counts"]["returned"] == 0
+
+
+async def test_requests_are_answered_both_ways_across_nodes(cluster: Cluster, prosody: Peer) -> None:
+    async with attached(cluster["a"]) as rooms, user(prosody, "juliet") as juliet:
+        cluster.serves(ROOMS, "a")
+        answer = await juliet.request(ROOMS, PING)
+        assert (answer["type"], answer["from"]) == ("result", ROOMS)
+        for _ in range(20):  # they go out at a, and the answers come in where Prosody likes
+            assert (await rooms.request(juliet.jid, PING))["type"] == "result"
+
+
+async def test_status_peers_and_explain_of_any_node_tell_of_all(cluster: Cluster, prosody: Peer) -> None:
+    async with attached(cluster["a"]) as rooms, user(prosody, "romeo") as romeo:
+        cluster.serves(ROOMS, "a")
+        rooms.send_message(romeo.jid, "from a")
+        await romeo.expect_message("from a")
+        romeo.send_message(f"nurse@{ROOMS}", "to c")
+        await rooms.expect_message("to c")
+        for node in cluster:
+            figures = node.ask("status")["cluster"]
+            assert [each["node"] for each in figures["nodes"]] == ["a", "b", "c"]
+            assert figures["places"] == {ROOMS: ["a"]}
+            assert sum(each["shards"] for each in figures["nodes"]) == 256
+            assert {peer["node"] for peer in node.ask("peers") if peer["domain"] == "prosody.test"} >= {"a", "c"}
+        explained = cluster["b"].ask("explain", domain="prosody.test")
+        assert set(explained["nodes"]) == {"a", "c"}
+        assert explained["nodes"]["c"]["attempts"]
+        status = cluster["b"].operate("status")
+        assert "b (this one)" in status
+        assert "attached from node a" in cluster["b"].operate("explain", ROOMS)
+
+
+async def test_a_component_at_two_nodes_gets_the_answers_where_it_asked(cluster: Cluster, prosody: Peer) -> None:
+    secret = cluster["b"].site.components[ROOMS]
+    async with attached(cluster["a"]) as one, Component(ROOMS, secret, cluster["b"].at(COMPONENT)) as other:
+        cluster.serves(ROOMS, "a", "b")
+        async with user(prosody, "romeo") as romeo:
+            for _ in range(10):
+                for component in (one, other):
+                    assert (await component.request(romeo.jid, PING))["type"] == "result"

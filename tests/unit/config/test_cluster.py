@@ -1,0 +1,82 @@
+"""`[cluster]`: what it takes, and what it refuses in plain words."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Mistakes, load
+
+SECRET = "0123456789abcdef0123456789abcdef"
+WHOLE = f"""
+[gateway]
+state = "state"
+[domains."rooms.test"]
+serve = "component"
+secret = "of the component, and long"
+[cluster]
+url = ["nats://127.0.0.1:4222", "tls://nats.test:4223"]
+name = "example"
+node = "a"
+secret = "{SECRET}"
+"""
+
+
+def told(folder: Path, text: str) -> str:
+    file = folder / "gateway.toml"
+    file.write_text(text)
+    with pytest.raises(Mistakes) as mistakes:
+        load(file)
+    return str(mistakes.value)
+
+
+def test_a_whole_table_is_read(tmp_path: Path) -> None:
+    (tmp_path / "gateway.toml").write_text(WHOLE)
+    cluster = load(tmp_path / "gateway.toml").cluster
+    assert cluster is not None
+    assert (cluster.name, cluster.node, cluster.secret.text) == ("example", "a", SECRET)
+    assert SECRET not in repr(cluster)
+
+
+def test_a_node_is_named_after_its_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "gw1.example.com")
+    (tmp_path / "gateway.toml").write_text(WHOLE.replace('node = "a"', ""))
+    cluster = load(tmp_path / "gateway.toml").cluster
+    assert cluster is not None
+    assert cluster.node == "gw1"
+
+
+def test_without_the_table_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / "gateway.toml").write_text(WHOLE.partition("[cluster]")[0])
+    assert load(tmp_path / "gateway.toml").cluster is None
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (('node = "a"', 'node = "a.b"'), "cluster.node: 'a.b' is not a name"),
+        (('name = "example"', 'name = "*"'), "cluster.name: '*' is not a name"),
+        (("nats://127.0.0.1:4222", "127.0.0.1:4222"), "is not the URL of a NATS server, such as nats://127.0.0.1:4222"),
+        (("nats://127.0.0.1:4222", "nats://me:word@127.0.0.1"), "must not have a password in it: use `user`"),
+        ((SECRET, "short"), "cluster.secret: is too short: at least 32 characters"),
+        (("[cluster]", "[cluster]\nuser = 'x'\ntoken = 'y'"), "cluster.token: is instead of a user name"),
+        (("[cluster]", "[limits]\ncomponent_stanza_bytes = 1000000\n[cluster]"), "is too large for a cluster"),
+        (("[cluster]", "[outbox]\nurl = 'postgresql://x@h/d'\n[cluster]"), "several nodes cannot share an outbox yet"),
+        (("[cluster]", "[peers.any]\nstanza_bytes = 1000000\n[cluster]"), "is too large for a cluster"),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path: Path, change: tuple[str, str], problem: str) -> None:
+    assert problem in told(tmp_path, WHOLE.replace(*change))
+
+
+def test_accounts_in_a_cluster_are_refused_with_what_to_do_instead(tmp_path: Path) -> None:
+    report = told(tmp_path, WHOLE + '[domains."im.test"]\nserve = "im"\n')
+    assert 'domains."im.test".serve: accounts cannot be served by several nodes yet' in report
+    assert 'serve = "relay"' in report
+
+
+def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.config.cluster.find_spec", lambda name: None)
+    assert "pip install 'xmpp-gateway[cluster]'" in told(tmp_path, WHOLE)
