@@ -5,6 +5,8 @@
 # make coverage  `make test` again, with the lines and branches that it has not reached
 # make check     format, lint, types, docs
 # make bench     the gateway beside Prosody and ejabberd, as a table; `make profile` shows where the time goes
+# make deb       a Debian package, into build/deb; `make deb-test` installs, upgrades and removes it, too
+# make lock      debian/requirements.txt, the libraries in that package, after a change of setup.cfg
 # make features  docs/feature-set.md, from the tests that carry the ids of its rows
 # make docs      the manual, into build/docs; make clean
 
@@ -21,6 +23,8 @@ TESTED := $(VENV)/.tested
 WORKERS ?= 6
 SPREAD := -n $(WORKERS) --dist loadscope
 TEST_RESULTS := build/tests.xml
+DEB := build/deb
+NEW := yes
 # Of `make soak`.
 SEED ?= 1
 INPUTS ?= 1000000
@@ -31,7 +35,7 @@ KILLS ?= 50
 # Tests start the gateway hundreds of times. Where Python may not keep what it has compiled, that takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test soak coverage check bench profile features docs clean peers
+.PHONY: run test soak coverage check bench profile features deb deb-test lock docs clean peers
 
 run: $(INSTALLED)
 	@$(BIN)/python -m gateway.demo
@@ -80,6 +84,21 @@ features: $(TESTED) peers
 		$(BIN)/python -m pytest $(SPREAD) --junit-xml=build/features.xml tests/features \
 		$$($(BIN)/python -m tests.features.rows))
 	$(BIN)/python -m tests.features $(or $(RESULTS),build/features.xml)
+
+deb:
+	@debian/build.sh $(DEB)
+
+# What is there already need not be built again: `make deb-test NEW=`.
+deb-test: $(TESTED) peers $(if $(NEW),deb)
+	XMPP_GATEWAY_DEB=$$(echo $(DEB)/*.deb) $(BIN)/python -m pytest tests/kit/test_debian_package.py
+
+lock:
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet --disable-pip-version-check pip-tools
+	build/lock/bin/pip-compile --quiet --strip-extras --generate-hashes --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links --output-file build/lock/requirements.txt setup.cfg
+	{ sed '/^#/!d' debian/requirements.txt; cat build/lock/requirements.txt; } >build/lock/whole.txt
+	cp build/lock/whole.txt debian/requirements.txt
 
 docs: $(TESTED)
 	$(BIN)/python -m tests.docs.draw > docs/images/imports.svg
