@@ -16,6 +16,8 @@ packages="prosody lua-unbound ejabberd unbound libnss-wrapper chromium chromium-
 packages="$packages prometheus"
 # groff checks the manual pages, zsh its completion, logrotate rotates a log.
 packages="$packages groff zsh logrotate"
+# The Debian package: what it depends on, and what looks at it; `ip` sets up the network of a namespace.
+packages="$packages adduser ca-certificates lintian iproute2"
 # postgresql keeps accounts and the outbox; tests start servers of their own.
 packages="$packages postgresql"
 command -v npm >/dev/null || packages="$packages nodejs npm"
