@@ -18,6 +18,8 @@ packages="$packages prometheus"
 packages="$packages groff zsh logrotate"
 # The Debian package: what it depends on, and what looks at it; `ip` sets up the network of a namespace.
 packages="$packages adduser ca-certificates lintian iproute2"
+# The nameserver of the recipe for relays.
+packages="$packages dnsmasq-base"
 # postgresql keeps accounts and the outbox; tests start servers of their own.
 packages="$packages postgresql"
 command -v npm >/dev/null || packages="$packages nodejs npm"

@@ -13,13 +13,13 @@ import re
 import shlex
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.commands import COMMANDS
+from tests.support.machine import PATIENCE, Machine
 from tests.support.throwaway_ca import Authority
 
 PACKAGE = "xmpp-gateway"
@@ -31,7 +31,6 @@ LOG = Path("/var/log/xmpp-gateway/twistd.log")
 PIDFILE = Path("/run/xmpp-gateway/twistd.pid")
 UNIT = Path("/lib/systemd/system/xmpp-gateway.service")
 LINEAGE = Path("/srv/xmpp-gateway-test/live/im.test")
-PATIENCE = 60
 
 SETTINGS = f"""
 [gateway]
@@ -50,82 +49,19 @@ serve = "im"
 certificate = "{CERTIFICATE.name}"
 """
 
-ENTER = """
-mount -t tmpfs none /mnt
-mkdir /mnt/upper /mnt/work /mnt/root
-mount -t overlay none -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root
-mount -t proc none /mnt/root/proc
-mount --rbind /dev /mnt/root/dev
-mount -t tmpfs none /mnt/root/run
-mount -t tmpfs none /mnt/root/tmp
-ip link set lo up
-echo ready
-exec sleep infinity
-"""
-
 pytestmark = pytest.mark.skipif("XMPP_GATEWAY_DEB" not in os.environ, reason="`make deb-test` builds the package")
-
-
-class Machine:
-    """A Debian machine, of which no change stays; or this one, with an empty `prefix`."""
-
-    def __init__(self, prefix: list[str], root: Path) -> None:
-        self._prefix, self._root = prefix, root
-
-    def run(self, *words: object, given: str | None = None, status: int = 0) -> str:
-        """Run a command to its end, and return all that it said."""
-        command = [*self._prefix, *map(str, words)]
-        ended = subprocess.run(
-            command, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False
-        )
-        assert ended.returncode == status, f"{words}: {ended.returncode}\n{ended.stdout}"
-        return ended.stdout
-
-    def start(self, *words: object) -> subprocess.Popen[bytes]:
-        """Start a command."""
-        return subprocess.Popen([*self._prefix, *map(str, words)])
-
-    def path(self, path: Path) -> Path:
-        """Return where one of its files is for us."""
-        return self._root / path.relative_to("/")
-
-    def owner_and_mode(self, path: Path) -> str:
-        """Return owner, group and mode of a file, as in `root:root 755`."""
-        return self.run("stat", "--format=%U:%G %a", path).strip()
-
-    def wait(self, *words: object) -> str:
-        """Run a command until it succeeds, and return what it said."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                return self.run(*words)
-            except AssertionError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
 
 
 @pytest.fixture
 def machine() -> Iterator[Machine]:
     """A machine on which the package is not installed."""
-    if os.getuid() != 0:
-        pytest.skip("needs root")
-    command = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-ec", ENTER]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stderr is not None
-        try:
-            if holder.stdout.readline() == "ready\n":
-                child = Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().strip()
-                root = Path(f"/proc/{child}/root/mnt/root")
-                enter = ["nsenter", "--target", child, "--mount", "--net", "--pid"]
-                yield Machine([*enter, "chroot", "/mnt/root", "env", "--chdir=/"], root)
-            elif os.environ.get("XMPP_GATEWAY_INTEROP") == "require" and not HOME.exists():
-                yield Machine([], Path("/"))
-            else:
-                pytest.skip(f"no namespace can be made here: {holder.stderr.read().strip()}")
-        finally:
-            holder.kill()
+    with Machine.of_its_own() as machine:
+        if machine is None and os.environ.get("XMPP_GATEWAY_INTEROP") == "require" and not HOME.exists():
+            yield Machine([], Path("/"))
+        elif machine is None:
+            pytest.skip("no namespace can be made here")
+        else:
+            yield machine
 
 
 @pytest.fixture
