@@ -38,6 +38,7 @@ from gateway.routing.interfaces import (
     IService,
     Refused,
 )
+from gateway.timing.block_watch import BlockWatch
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import ConfigError, Misuse, StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import AddressedStanza, Stanza
@@ -73,7 +74,9 @@ class HandlerRoute:
         clock: IReactorTime,
         *,
         surroundings: ServiceSurroundings | None = None,
+        watch: BlockWatch | None = None,
     ) -> None:
+        """`watch` finds out where a handler stands that blocks."""
         self.domain = domain
         self.handlers = tuple(handlers)
         self._router = router
@@ -82,6 +85,7 @@ class HandlerRoute:
         self._said: list[Stanza] = []
         self._is_delivering = False
         self._clock = clock
+        self._watch = watch or BlockWatch(clock.seconds, in_thread=False)
         self._surroundings = surroundings or ServiceSurroundings()
         self._living = [each for each in handlers if IActiveHandler.providedBy(each) or IService.providedBy(each)]
         self._life = Life.NEW
@@ -105,6 +109,7 @@ class HandlerRoute:
         A service must have started within START_SECONDS. The start fails with CancelledError if it is stopped first.
         """
         self._move(Move.START)
+        self._watch.enter(self)
         self._starting = Deferred.fromCoroutine(self._start())
         ended: Deferred[None] = Deferred(lambda _: self._starting.cancel())
         self._starting.addBoth(ended.callback)
@@ -153,6 +158,7 @@ class HandlerRoute:
 
     async def _end(self) -> None:
         self._move(Move.STOP)
+        self._watch.leave(self)
         while self._started:
             handler, outlet = self._started.pop()
             try:
@@ -231,11 +237,21 @@ class HandlerRoute:
             self._bounce(stanza, _NOT_SERVED)
             self._flush_router()
             return
-        began = self._clock.seconds()
+        watch = self._watch
+        before = watch.call
+        watch.call = call = (self._clock.seconds(), handlers[0])
         answer: Deferred[Any] = maybeDeferred(handlers[0].handle, stanza)
-        if (seconds := self._clock.seconds() - began) >= BLOCKED_SECONDS:
-            service = type(handlers[0]).__name__
-            self._publish(ServiceBlocked(domain=self.domain, service=service, name=stanza.name, seconds=seconds))
+        watch.call = before  # a service may have caused the call of another one
+        if (seconds := self._clock.seconds() - call[0]) >= BLOCKED_SECONDS:
+            self._publish(
+                ServiceBlocked(
+                    domain=self.domain,
+                    service=type(handlers[0]).__name__,
+                    name=stanza.name,
+                    seconds=seconds,
+                    place=watch.place_of(call),
+                )
+            )
         if not answer.called or answer.paused:
             self._wait_for_answer(stanza, answer)
         answer.addCallback(self._answered, stanza, handlers)

@@ -179,14 +179,16 @@ class ServiceBlocked(Notice):
     service: str
     name: str  # of the stanza
     seconds: float
+    place: str = ""  # file, line, function and code, if it could be found out
 
     level = Level.WARN
 
     @property
     def sentence(self) -> str:
+        place = f", and stood at {self.place};" if self.place else ":"
         return (
             f"{self.service} of {self.domain} stopped the whole gateway for {self.seconds * 1000:.0f} ms with one"
-            f" stanza ({self.name}): it should do such work in a thread"
+            f" stanza ({self.name}){place} it should do such work in a thread"
         )
 
     @property

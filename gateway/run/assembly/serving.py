@@ -109,7 +109,15 @@ def local_route(
     disco = Disco([directory, *served], identities=unnamed, contacts=domain.admins, directory=directory)
     handlers = [handler, Ping(), disco, Version(), Time()]  # the built-in services answer what the handler declines
     surroundings = ServiceSurroundings(directory=directory, admins=bare_addresses(domain.admins), store=store)
-    return HandlerRoute(domain.domain, handlers, router, publish, shared.reactor, surroundings=surroundings)
+    return HandlerRoute(
+        domain.domain,
+        handlers,
+        router,
+        publish,
+        shared.reactor,
+        surroundings=surroundings,
+        watch=shared.block_watch,
+    )
 
 
 def bare_addresses(contacts: Iterable[str]) -> frozenset[str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
+from twisted.internet.base import ReactorBase
+
 from gateway.config.settings import Settings
 from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.protocol import Timing
@@ -21,6 +23,7 @@ from gateway.operations.log import LogLevels
 from gateway.run.assembly.rules import Rules
 from gateway.stream.budget import Budget
 from gateway.stream.tools import StreamTools
+from gateway.timing.block_watch import BlockWatch
 from gateway.timing.reactor import IReactor
 from gateway.timing.steady_time import time_of_day
 from gateway.xmpp.addresses import AddressCache
@@ -41,6 +44,7 @@ class Shared:
     numbers: Iterator[int]  # the numbers of attempts, in the order in which they begin
     endpoints: Endpoints
     levels: LogLevels
+    block_watch: BlockWatch
     # needed by every stream
     places: Places
     addresses: AddressCache
@@ -82,6 +86,7 @@ def share(settings: Settings, reactor: IReactor) -> Shared:
         numbers=count(1),
         endpoints=Endpoints(),
         levels=LogLevels(settings.log.level),
+        block_watch=BlockWatch(reactor.seconds, in_thread=isinstance(reactor, ReactorBase)),
         places=Places(room_for(limits.streams)),
         addresses=addresses,
         tools=StreamTools(

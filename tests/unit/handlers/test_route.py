@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from zope.interface import implementer
 from gateway.handlers.route import HandlerRoute
 from gateway.notices.notices import Board, ServiceBlocked, StanzasPassed
 from gateway.routing.interfaces import Answer, Declined, Handled, ILocalHandler, Refused
+from gateway.timing.block_watch import BlockWatch
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import Stanza
@@ -22,6 +24,7 @@ from tests.support.trees import stanza
 DOMAIN = Domain("service.test")
 ASKED = "<message from='romeo@far.test/a' to='service.test' id='1'><body>Hi</body></message>"
 REPLY = "<message from='service.test' to='romeo@far.test/a'><body>Hi</body></message>"
+PATIENCE = 30.0  # of a busy machine
 FORBIDDEN = StanzaError(StanzaCondition.FORBIDDEN)
 
 
@@ -151,6 +154,32 @@ def test_a_handler_that_blocks_everything_is_named(seconds: float, named: bool) 
         " it should do such work in a thread"
     )
     assert sentences == ([sentence] if named else [])
+
+
+def test_the_line_is_named_where_a_handler_stands_that_blocks_everything() -> None:
+    board, router = Board(), Router()
+    places: list[str] = []
+    board.subscribe(lambda notice: places.append(notice.place), ServiceBlocked)
+    watch = BlockWatch(time.monotonic)
+
+    class Sleeper(Handler):
+        def handle(self, stanza: Stanza) -> Handled:
+            call, end = watch.call, time.monotonic() + PATIENCE
+            assert call is not None
+            while time.monotonic() < max(call[0] + 0.15, 0 if watch.place_of(call) else end):
+                time.sleep(0.01)
+            return Handled()
+
+    clock = Clock()
+    clock.seconds = time.monotonic  # type: ignore[method-assign]
+    route = HandlerRoute(DOMAIN, [Sleeper(router.log, "a", Handled)], router, board.publish, clock, watch=watch)
+    route.start()
+    route.deliver(stanza(ASKED))
+    route.stop()
+    (place,) = places
+    assert place.startswith(f"{__file__}:")
+    assert watch.call is None
+    assert watch._ended.is_set()
 
 
 def test_what_is_said_later_is_noticed_then() -> None:

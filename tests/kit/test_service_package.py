@@ -1,0 +1,51 @@
+"""The package of the manual: a service is installed with pip, and served by the name of its entry point."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.configuration import Folder
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "handlers.md").read_text()
+INSTALL = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install")
+OFFLINE = ("--no-index", "--no-deps", "--no-build-isolation")
+
+
+def printed(language: str, first_line: str) -> str:
+    """What the page prints in a block of a language that begins with this line."""
+    found = re.search(rf"```{language}\n{re.escape(first_line)}\n.*?```", PAGE, re.DOTALL)
+    assert found is not None, first_line
+    return found[0].removeprefix(f"```{language}\n").removesuffix("```")
+
+
+def test_the_package_of_the_manual_is_installed_and_served(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    (source / "greeter.py").write_text(printed("python", "# greeter.py"))
+    (source / "pyproject.toml").write_text(printed("toml", "# pyproject.toml"))
+    subprocess.run([*INSTALL, *OFFLINE, "--target", target, source], check=True, timeout=300, cwd=tmp_path)
+    table = re.search(r'```toml\n(\[domains\."greeter\.example\.com"\]\nserve = "greeter"\n.*?)```', PAGE, re.DOTALL)
+    assert table is not None
+    file = Folder(tmp_path).complete(table[1])
+
+    def check(**environment: str) -> str:
+        command = [sys.executable, "-m", "gateway.commands", "check", "--config", str(file)]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            check=False,
+        )
+        return done.stdout + done.stderr
+
+    assert "greeter.example.com" in check(PYTHONPATH=str(target))
+    assert "mistake" not in check(PYTHONPATH=str(target))
+    assert "'greeter' is not one of" in check()
