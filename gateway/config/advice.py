@@ -56,8 +56,8 @@ def _about_doors(settings: Settings) -> Iterator[str]:
     doors = settings.listen
     if not any(doors.opened()):
         yield "no port is open: [listen] is empty, so nobody can reach this gateway"
-    if settings.domains_of(ComponentDomain) and not doors.component:
-        yield "no component can attach: listen.component is not set"
+    if settings.domains_of(ComponentDomain) and not (doors.component or doors.component_tls):
+        yield "no component can attach: neither listen.component nor listen.component_tls is set"
     if settings.domains_of(RelayDomain) and not doors.inside:
         yield "relayed servers can receive but not send: listen.inside is not set"
     if settings.domains_of(ImDomain) and not (doors.client or doors.client_tls):

@@ -17,6 +17,7 @@ from gateway.config.reading import KeyPath, Reading, did_you_mean, dotted
 from gateway.config.services import load_handler, read_options, service_names
 from gateway.config.settings import (
     ComponentDomain,
+    ContactAddress,
     DomainSettings,
     HandlerDomain,
     ImDomain,
@@ -27,11 +28,13 @@ from gateway.config.settings import (
     options_of,
 )
 from gateway.config.tables import named_tables, read_table
+from gateway.config.values import convert
 from gateway.net.certificates.own_certificates import load_identities, load_identity
 from gateway.routing.privileges import REQUESTS, Privileges
-from gateway.xmpp.addresses import Domain, prepare_domain
+from gateway.xmpp.addresses import Address, Domain, prepare_domain
 from gateway.xmpp.errors import ConfigError, MalformedAddress
 
+CONTACT_KINDS = ("abuse", "feedback", "sales", "security", "status", "support")  # besides the admins
 SERVED = ("im", "component", "relay")
 NO_DOMAIN = Domain("?")  # in place of an invalid name, while the rest of its table is read
 _PRIVILEGES = frozenset(each.name for each, _ in options_of(PrivilegeSettings))
@@ -47,6 +50,7 @@ def read_domains(reading: Reading, tables: Any, rules: PeerRules) -> dict[Domain
         if domain in written:
             reading.wrong(key, f"names the same domain as {dotted(written[domain])}")
         settings = _read_domain(reading, key, domain or NO_DOMAIN, table, rules)
+        _check_announced(reading, key, settings)
         if settings.key is not None and settings.certificate is None:
             reading.wrong((*key, "key"), "there is no certificate for this key: set certificate too")
         if domain is None or domain in written:
@@ -101,6 +105,28 @@ def _read_component(reading: Reading, key: KeyPath, domain: Domain, table: dict[
         if managed is not None:
             privileges[managed] = Privileges(**{each.name: getattr(settings, each.name) for each in fields(settings)})
     return ComponentDomain(domain=domain, privileges=privileges, **given)
+
+
+def _check_announced(reading: Reading, key: KeyPath, settings: DomainSettings) -> None:
+    """Check what the domain announces in service discovery beside its services."""
+    for kind, uris in (settings.contacts or {}).items():
+        if kind not in CONTACT_KINDS:
+            known = ", ".join(CONTACT_KINDS)
+            reading.wrong((*key, "contacts", kind), f"is not one of {known}{did_you_mean(kind, CONTACT_KINDS)}")
+        elif not isinstance(uris, list):
+            reading.wrong((*key, "contacts", kind), f"a list is needed, not {uris!r}: put it in brackets")
+        for uri in uris if isinstance(uris, list) else ():
+            try:
+                convert(reading.folder, uri, ContactAddress)
+            except ValueError as error:
+                reading.wrong((*key, "contacts", kind), str(error))
+    for address, name in (settings.items or {}).items():
+        try:
+            Address.parse(address)
+        except MalformedAddress as error:
+            reading.wrong((*key, "items", address), error.problem)
+        if not isinstance(name, str):
+            reading.wrong((*key, "items", address), f"a name is needed, not {name!r}")
 
 
 def _check_privileges(reading: Reading, written: Mapping[Domain, KeyPath], domains: Mapping[Domain, Any]) -> None:

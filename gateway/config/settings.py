@@ -115,6 +115,9 @@ class Doors:
     component: tuple[DoorEndpoint, ...] = option(
         "external components (XEP-0114), without TLS: internal networks only", ()
     )
+    component_tls: tuple[DoorEndpoint, ...] = option(
+        "external components, TLS from the first byte, with the certificate of the component's domain", ()
+    )
     inside: tuple[DoorEndpoint, ...] = option("relayed servers only", ())
     http: tuple[DoorEndpoint, ...] = option(
         "/metrics, /healthz and the status page, without a login: internal networks only", ()
@@ -263,7 +266,17 @@ class DomainSettings:
     serve: str = option("im, component, relay, or the name of a service: of an entry point, or dotted")
     certificate: Path | None = option("certificate chain in PEM, the domain's own certificate first", None)
     key: Path | None = option("the private key; left out: in the same file as the certificate", None)
-    admins: tuple[ContactAddress, ...] = option("contact URIs, by kind of contact (XEP-0157)", ())
+    admins: tuple[ContactAddress, ...] = option("contact URIs of the admins (XEP-0157)", ())
+    contacts: Mapping[str, Any] = option(
+        "further contact URIs, a list by kind: abuse, feedback, sales, security, status, support (XEP-0157)", {}
+    )
+    name: str = option("what it is called in service discovery", "")
+    listed: bool | None = option(
+        "whether domains above and beside it list it in service discovery; left out: if a component or service serves"
+        " it",
+        None,
+    )
+    items: Mapping[str, Any] = option("further services that it lists in service discovery, name by address", {})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from gateway.xmpp.namespaces import DATA_FORMS, DISCO_INFO, DISCO_ITEMS, SERVER_
 from gateway.xmpp.stanzas import AddressedStanza, result_reply
 
 DiscoIdentity = DirectoryIdentity
+ContactURIs = Callable[[], Mapping[str, Sequence[str]]]
 BOT: tuple[DiscoIdentity, ...] = (("client", "bot", ""),)
 
 
@@ -40,19 +41,19 @@ class Disco:
         *,
         identities: Sequence[DiscoIdentity] = (),
         items: Callable[[], Mapping[str, str]] = dict,
-        contacts: Sequence[str] = (),
+        contacts: ContactURIs = dict,
         directory: Directory | None = None,
     ) -> None:
         """`identities` are those of a domain whose handlers have none; `directory` is what a running service shows.
 
-        `items` returns further services, name by JID; `contacts` are the URIs of the admins (XEP-0157).
+        `items` returns further services, name by JID; `contacts` returns contact URIs by kind, as `admin` (XEP-0157).
         """
         described = [handler for handler in handlers if IDiscoverable.providedBy(handler)]
         self._described = described
         self._identities = tuple(identities)
         self._directory = directory
         self._items = items
-        self._contacts = tuple(contacts)
+        self._contacts = contacts
 
     def handle(self, stanza: AddressedStanza) -> Answer:
         """Answer an iq of type get with a disco query in it."""
@@ -66,7 +67,7 @@ class Disco:
         of_a_user = stanza.to is not None and bool(stanza.to.local)
         if query.namespace == DISCO_INFO:
             own = [one for handler in self._described for one in handler.identities]
-            children = self._info(BOT, ()) if of_a_user else self._info(own or self._identities, self._contacts)
+            children = self._info(BOT, {}) if of_a_user else self._info(own or self._identities, self._contacts())
         else:
             children = [] if of_a_user else self._known_items()
         return Handled(replies=[result_reply(stanza, Element(query.namespace, "query", {}, children))])
@@ -84,10 +85,10 @@ class Disco:
             children = _items(node.listed(stanza.from_))
         return Handled(replies=[result_reply(stanza, Element(query.namespace, "query", {"node": name}, children))])
 
-    def _info(self, identities: Sequence[DiscoIdentity], contacts: Sequence[str]) -> list[Element]:
+    def _info(self, identities: Sequence[DiscoIdentity], contacts: Mapping[str, Sequence[str]]) -> list[Element]:
         known = {DISCO_INFO, DISCO_ITEMS, *(one for handler in self._described for one in handler.features)}
         features = [Element(DISCO_INFO, "feature", {"var": feature}) for feature in sorted(known)]
-        return [*_identities(identities), *features, *([_contact_form(contacts)] if contacts else [])]
+        return [*_identities(identities), *features, *([_contact_form(contacts)] if any(contacts.values()) else [])]
 
     def _known_items(self) -> list[Element]:
         known = [DirectoryItem(jid=jid, name=name) for jid, name in self._items().items()]
@@ -108,13 +109,14 @@ def _items(items: Sequence[DirectoryItem]) -> list[Element]:
     ]
 
 
-def _contact_form(contacts: Sequence[str]) -> Element:
+def _contact_form(contacts: Mapping[str, Sequence[str]]) -> Element:
     """Return the contact addresses of the service as a form (XEP-0157 §2)."""
+    known = [_field(f"{kind}-addresses", uris, "list-multi") for kind, uris in sorted(contacts.items()) if uris]
     return Element(
         DATA_FORMS,
         "x",
         {"type": "result"},
-        [_field("FORM_TYPE", [SERVER_INFO], "hidden"), _field("admin-addresses", contacts, "list-multi")],
+        [_field("FORM_TYPE", [SERVER_INFO], "hidden"), *known],
     )
 
 

@@ -68,7 +68,8 @@ class Listening(Service):
             yield self._at.host, self._at.port
 
     def privilegedStartService(self) -> None:
-        self._open()
+        if self._opening is None:  # a reload opens it before it joins the running service, which starts it again
+            self._open()
 
     def startService(self) -> None:
         super().startService()

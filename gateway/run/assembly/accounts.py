@@ -16,7 +16,7 @@ from gateway.notices.attempts.records import Kind
 from gateway.routing.interfaces import IRoute
 from gateway.run.assembly.privileges import entities_of
 from gateway.run.assembly.routing import Routing
-from gateway.run.assembly.serving import Served, services_of
+from gateway.run.assembly.serving import Served, contacts_of, services_of
 from gateway.run.assembly.shared import Shared
 from gateway.run.assembly.state import secret
 from gateway.xmpp.addresses import Domain
@@ -31,7 +31,7 @@ def host_accounts(shared: Shared, routing: Routing, served: Served) -> People:
         disco = Disco(
             served,
             items=lambda: services_of(shared.settings, domain),
-            contacts=settings.domains[domain].admins,
+            contacts=lambda: contacts_of(shared.settings.domains[domain]),
         )
         return HandlerRoute(
             domain, [Ping(), disco, Version(), Time()], routing.router, shared.board.publish, shared.reactor

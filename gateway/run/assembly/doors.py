@@ -77,6 +77,7 @@ def make_doors(
         "server_tls": (servers, trust.judge, True),
         "inside": (relayed, trust.judge, False),
         "component": (components, trust.judge, False),
+        "component_tls": (components, trust.judge, True),
         "client": (clients, trust.client_judge, False),
         "client_tls": (clients, trust.client_judge, True),
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gateway.components.route import ComponentRoute
-from gateway.config.settings import ComponentDomain, HandlerDomain, ImDomain, Settings
+from gateway.config.settings import ComponentDomain, DomainSettings, HandlerDomain, ImDomain, Settings
 from gateway.handlers.context import ServiceSurroundings
 from gateway.handlers.directory import Directory
 from gateway.handlers.disco import Disco
@@ -106,7 +106,13 @@ def local_route(
     served = [handler, Ping(), Version(), Time()]
     directory = Directory()
     unnamed = [("component", "generic", "xmpp-gateway")]
-    disco = Disco([directory, *served], identities=unnamed, contacts=domain.admins, directory=directory)
+    disco = Disco(
+        [directory, *served],
+        identities=unnamed,
+        items=lambda: services_of(shared.settings, domain.domain),
+        contacts=lambda: contacts_of(domain),
+        directory=directory,
+    )
     handlers = [handler, Ping(), disco, Version(), Time()]  # the built-in services answer what the handler declines
     surroundings = ServiceSurroundings(directory=directory, admins=bare_addresses(domain.admins), store=store)
     return HandlerRoute(
@@ -130,23 +136,29 @@ def bare_addresses(contacts: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def services_of(settings: Settings, domain: Domain) -> dict[str, str]:
-    """Return the components and handlers that belong to a domain with accounts: those below it, and those beside it.
+def contacts_of(domain: DomainSettings) -> dict[str, Sequence[str]]:
+    """Return the contact URIs of a domain, by kind (XEP-0157)."""
+    return {"admin": domain.admins, **domain.contacts}
 
-    Domains are beside it if they have the same parent and are not below another domain with accounts. A parent of one
-    label, such as `com`, does not count.
+
+def services_of(settings: Settings, domain: Domain) -> dict[str, str]:
+    """Return what a domain lists in service discovery: the domains below and beside it that are listed, with names.
+
+    A domain below several domains with accounts belongs to all of these. Domains are beside each other if they have the
+    same parent and are not below a domain with accounts. A parent of one label, such as `com`, does not count.
     """
     accounts = {each.domain for each in settings.domains_of(ImDomain)}
     parent = domain.partition(".")[2]
     found: dict[str, str] = {}
     for name, each in settings.domains.items():
-        if not isinstance(each, ComponentDomain | HandlerDomain):
+        is_listed = isinstance(each, ComponentDomain | HandlerDomain) if each.listed is None else each.listed
+        if name == domain or not is_listed:
             continue
-        below = [account for account in accounts if name.endswith(f".{account}")]
-        is_beside = not below and "." in parent and name.partition(".")[2] == parent
-        if domain in below or is_beside:
-            found[name] = ""
-    return found
+        is_below = name.endswith(f".{domain}")
+        is_beside = "." in parent and name.partition(".")[2] == parent
+        if is_below or (is_beside and not any(name.endswith(f".{account}") for account in accounts)):
+            found[name] = each.name
+    return {**found, **settings.domains[domain].items} if domain in settings.domains else found
 
 
 def _made(domain: HandlerDomain) -> ILocalHandler:

@@ -18,7 +18,7 @@ DISCO = Disco(
     [Ping(), Version(), object()],
     identities=[("server", "im", "xmpp-gateway")],
     items=lambda: {"echo.test": "Echo", "quiet.test": ""},
-    contacts=["mailto:admin@service.test", "xmpp:admin@service.test"],
+    contacts=lambda: {"admin": ["mailto:admin@service.test", "xmpp:admin@service.test"]},
 )
 
 
@@ -84,3 +84,11 @@ def test_there_are_no_nodes(namespace: str) -> None:
 )
 def test_everything_else_is_declined(text: str) -> None:
     assert DISCO.handle(stanza(text)) == Declined()
+
+
+def test_every_kind_of_contact_has_its_field() -> None:
+    disco = Disco([], contacts=lambda: {"admin": (), "security": ["mailto:s@a.test"], "abuse": ["mailto:a@a.test"]})
+    form = ask(DISCO_INFO, disco).first(DATA_FORMS, "x")
+    assert form is not None
+    names = [field.get("var") for field in form.elements(name="field")]
+    assert names == ["FORM_TYPE", "abuse-addresses", "security-addresses"]
