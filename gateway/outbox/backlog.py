@@ -73,7 +73,15 @@ class Waiting(AddressedStanza):
         self, stanza: AddressedStanza, backlog: KeptBacklog, *, number: int, accepted: float, expires: float
     ) -> None:
         """Take over a stanza, with its number and times in the outbox."""
-        super().__init__(stanza.name, stanza.raw, stanza.to, stanza.from_, stanza.type, stanza._id)
+        # As the constructor of Stanza does: one is made for each stanza that passes with `keep = "all"`.
+        self.name = stanza.name
+        self.raw = stanza.raw
+        self.to = stanza.to
+        self.from_ = stanza.from_
+        self.type = stanza.type
+        self._id = stanza._id
+        self.flaw = None
+        self._element = None
         self.accepted = accepted
         self.expires = expires
         self.number = number
@@ -143,7 +151,7 @@ class KeptBacklog:
         self.settlement: Settlement | None = None
         self._keeper = keeper
         self._owner = owner
-        self._gathered: list[tuple[Keep, AddressedStanza]] = []
+        self._gathered: list[tuple[Keep, list[AddressedStanza]]] = []  # in runs
         self._putting_bytes = 0
         self._spilled: int | None = None  # bytes that wait on the disk for an open stream; None: it takes all there is
         self._room = Waiters()
@@ -198,17 +206,25 @@ class KeptBacklog:
             self._keeper.counts["refused"] += 1
             self._owner.bounce(stanza, self._keeper.refusal().stanza_error())
             return True
-        self._gathered.append((keep, stanza))
+        self._gather(keep, (stanza,))
         return True
 
     def takes_all(self, stanzas: Sequence[AddressedStanza]) -> bool:
         """Gather these for the next flush if all are kept in order; else gather none, and return False."""
         if not self._keeper.takes:
             return False
-        if any(keeping(stanza) is not Keep.YES for stanza in stanzas):
-            return False
-        self._gathered += [(Keep.YES, stanza) for stanza in stanzas]
+        for stanza in stanzas:
+            if keeping(stanza) is not Keep.YES:
+                return False
+        self._gather(Keep.YES, stanzas)
         return True
+
+    def _gather(self, keep: Keep, stanzas: Sequence[AddressedStanza]) -> None:
+        gathered = self._gathered
+        if gathered and gathered[-1][0] is keep:
+            gathered[-1][1].extend(stanzas)
+        else:
+            gathered.append((keep, list(stanzas)))
 
     @property
     def must_follow(self) -> bool:
@@ -258,14 +274,10 @@ class KeptBacklog:
         return self._room.wait()
 
     def _put_gathered(self) -> None:
-        gathered, self._gathered = self._gathered, []
-        if all(keep is Keep.YES for keep, _ in gathered):
-            if gathered:
-                self._put_run([stanza for _, stanza in gathered], None, doubtful=False)
-            return
-        for _, run in groupby(gathered, key=lambda each: each[0]):
-            run_ = list(run)
-            self._put(run_[0][0], [stanza for _, stanza in run_])
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            for keep, run in gathered:
+                self._put(keep, run)
 
     def _put(self, keep: Keep, stanzas: Sequence[AddressedStanza], *, doubtful: bool = False) -> None:
         if keep is Keep.NEWEST:
@@ -275,7 +287,8 @@ class KeptBacklog:
             self._put_run(stanzas, None, doubtful=doubtful)
 
     def _put_run(self, stanzas: Sequence[AddressedStanza], key: bytes | None, *, doubtful: bool) -> None:
-        size = sum([len(stanza.raw) for stanza in stanzas])
+        raws = [stanza.raw for stanza in stanzas]
+        size = sum(map(len, raws))
         accepted = self._keeper.time_of_day()
         expires = accepted + self._owner.keep_rules.hours * 3600
         self._putting_bytes += size
@@ -331,7 +344,7 @@ class KeptBacklog:
             self._look_whether_empty()
 
         asked = (
-            self._keeper.put(self.pair, [stanza.raw for stanza in stanzas], accepted, expires)
+            self._keeper.put(self.pair, raws, accepted, expires)
             if key is None
             else self._keeper.put_newest(self.pair, key, stanzas[0].raw, accepted, expires)
         )
@@ -554,11 +567,15 @@ class KeptBacklog:
         page = self._page
         if page and barrier is None and not self._spilled and not is_late(page[0].accepted, now):
             # What came before it could be late or expire is sent as it is, and so is all behind it.
+            if len(page) <= most and self._page_bytes <= _BATCH_BYTES:
+                batch += page
+                page.clear()
+                size = self._page_bytes
             while page and len(batch) < most and size < _BATCH_BYTES:
                 stanza = page.popleft()
                 batch.append(stanza)
                 size += len(stanza.raw)
-                prompt.append(stanza.number)
+            prompt = [batch[0].number, batch[-1].number] if batch else []  # type: ignore[attr-defined]
             self._page_bytes -= size
         while self._page and len(batch) < most and size < _BATCH_BYTES:
             if barrier is not None and self._page[0].number > barrier:
@@ -723,10 +740,12 @@ class KeptBacklog:
         self._look_whether_empty()
         if stream != self._stream:
             return
-        before = len(self._exposed)
-        while self._exposed and self._exposed[0] <= upto:
-            self._exposed.popleft()
-        self.flight.noted(before - len(self._exposed))
+        exposed, before = self._exposed, len(self._exposed)
+        if exposed and exposed[-1] <= upto:
+            exposed.clear()
+        while exposed and exposed[0] <= upto:
+            exposed.popleft()
+        self.flight.noted(before - len(exposed))
         self._send()
 
     def _ask(self, settlement: Settlement) -> None:
@@ -762,8 +781,12 @@ class KeptBacklog:
 
     def _settled(self, settled: Settled) -> None:
         count = size = 0
-        while self._in_flight and self._in_flight[0].number <= settled.upto:
-            size += len(self._in_flight.popleft().raw)
+        in_flight = self._in_flight
+        if in_flight and in_flight[-1].number <= settled.upto:
+            count, size = len(in_flight), sum([len(each.raw) for each in in_flight])
+            in_flight.clear()
+        while in_flight and in_flight[0].number <= settled.upto:
+            size += len(in_flight.popleft().raw)
             count += 1
         self._keeper.counts["delivered"] += count
         if settled.in_doubt and count:

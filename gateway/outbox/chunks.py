@@ -86,13 +86,22 @@ class Packer:
         self._sequence = sequence
         self._open: dict[DomainPair, Chunk] = {}
 
-    def add(self, pair: DomainPair, stanzas: Sequence[bytes], accepted: float, expires: float) -> list[int]:
+    def add(self, pair: DomainPair, stanzas: Sequence[bytes], accepted: float, expires: float) -> Sequence[int]:
         """Add stanzas behind those of the pair, and return their numbers."""
         chunk = self._open.get(pair)
+        if chunk is None:
+            chunk = self._open[pair] = self._begin(pair, accepted, expires)
+        size, place = size_of(stanzas), len(chunk.stanzas)
+        if place + len(stanzas) <= STANZAS and chunk.size + size <= BYTES:
+            chunk.stanzas += stanzas
+            chunk.size += size
+            chunk.expires = min(chunk.expires, expires)
+            first = chunk.sequence << _PLACES | place
+            return range(first, first + len(stanzas))
         numbers = []
         for stanza in stanzas:
             size = len(stanza) + STANZA_BYTES
-            if chunk is None or len(chunk.stanzas) >= STANZAS or chunk.size + size > BYTES:
+            if len(chunk.stanzas) >= STANZAS or (chunk.stanzas and chunk.size + size > BYTES):
                 chunk = self._open[pair] = self._begin(pair, accepted, expires)
             numbers.append(chunk.sequence << _PLACES | len(chunk.stanzas))
             chunk.stanzas.append(stanza)

@@ -72,14 +72,15 @@ _UNKNOWN = {
     "iq": Rule(_NO, "there is no such type"),
 }
 
+_KEEPS = {(name, type_): each.keep for name, types in RULES.items() for type_, each in types.items()}
+
 # The subject of a presence of that type: a request for the receiver's presence, or an answer about the sender's.
 _REQUEST, _ANSWER = b"request", b"answer"
 _ABOUT = {"subscribe": _REQUEST, "unsubscribe": _REQUEST, "subscribed": _ANSWER, "unsubscribed": _ANSWER}
 
-# The start of an element without a prefix. Groups: the plain start tag of a body; the namespace that the element
-# declares first, in either kind of quotes.
+# The start of an element without a prefix. Groups: the namespace that it declares first, in either kind of quotes.
 _CHILD = re.compile(
-    rb"<(?:(body>)|(?!thread[\s/>])[^\s/>!?:]++(?:[ \t\r\n]++xmlns=(?:'([^'&]++)'|\"([^\"&]++)\"))?[\s/>])"
+    rb"<(?!thread[\s/>])[^\s/>!?:]++(?:[ \t\r\n]++xmlns=(?:'([^'&]++)'|\"([^\"&]++)\"))?[\s/>]"
 )
 _NO_STORE = b"no-store"  # the name of an element has only one spelling
 _SAYS_NOTHING = (HINTS.encode(), CHAT_STATES.encode())
@@ -93,14 +94,16 @@ def rule(stanza: AddressedStanza) -> Rule:
 
 def keeping(stanza: AddressedStanza) -> Keep:
     """Return whether a stanza is kept: NO, YES or NEWEST."""
-    keep = RULES[stanza.name].get(stanza.type, _UNKNOWN[stanza.name]).keep
+    keep = _KEEPS.get((stanza.name, stanza.type), _NO if stanza.name != "message" else _BY_CONTENT)
     if keep is not _BY_CONTENT:
         return keep
     raw = stanza.raw
     at = raw.find(b"<", 1)  # of the first child, because no attribute can contain it
+    if at > 0 and raw.startswith(b"<body>", at) and _NO_STORE not in raw:
+        return _YES
     if at > 0 and _NO_STORE not in raw and (child := _CHILD.match(raw, at)):
-        body, single, double = child.groups()
-        if body or ((namespace := single or double) and namespace not in _SAYS_NOTHING):
+        single, double = child.groups()
+        if (namespace := single or double) and namespace not in _SAYS_NOTHING:
             return _YES
         if _REFERENCE not in raw and not any(each in raw for each in _SAYS_NOTHING):
             return _YES
