@@ -387,6 +387,18 @@ class RemoteRoute:
         session.watch(self.pair, backlog.acknowledged)
         backlog.begin(is_managed=session.is_managed)
 
+    @property
+    def only_waits(self) -> bool:
+        """Return whether the route does nothing but wait for the next attempt, with all that it has on the disk."""
+        is_waiting = self.disposition is Disposition.WAITING and not len(self.outflow) and not self._unanswered
+        is_busy = any(name in self._timers for name in ("doubt", "answers", "flush"))
+        return is_waiting and not is_busy and self._backlog is not None and self._backlog.is_as_on_disk
+
+    def put_aside(self) -> None:
+        """Stop waiting: somebody else remembers that this pair has kept stanzas."""
+        self._timers.end()
+        self.disposition = Disposition.IDLE
+
     def wake(self) -> None:
         """Try the domain, because an earlier process has left kept stanzas for this pair."""
         if self.disposition is Disposition.IDLE and self._has_kept:

@@ -42,7 +42,7 @@ from gateway.outbox.progress import Progress
 from gateway.outbox.records import DomainState, KeptStanza
 from gateway.outbox.retention import Keep, keeping, key_of, name_of
 from gateway.outbox.settlement import Settled, Settlement, SettlementMeans
-from gateway.outbox.window import MOST, Break
+from gateway.outbox.window import MOST, Break, Window
 from gateway.timing.timers import Timer
 from gateway.timing.waiters import Waiters
 from gateway.xmpp.addresses import Domain, DomainPair
@@ -225,6 +225,13 @@ class KeptBacklog:
             gathered[-1][1].extend(stanzas)
         else:
             gathered.append((keep, list(stanzas)))
+
+    @property
+    def is_as_on_disk(self) -> bool:
+        """Return whether nothing would be lost with this object: the next one reads all there is from the disk."""
+        is_put = not self._gathered and self._puts.is_complete and not self._followers
+        is_unsent = self._plain is None and self._in_doubt is None and self.flight.window == Window()
+        return self._stream <= 0 and is_put and is_unsent
 
     @property
     def must_follow(self) -> bool:

@@ -79,9 +79,7 @@ _REQUEST, _ANSWER = b"request", b"answer"
 _ABOUT = {"subscribe": _REQUEST, "unsubscribe": _REQUEST, "subscribed": _ANSWER, "unsubscribed": _ANSWER}
 
 # The start of an element without a prefix. Groups: the namespace that it declares first, in either kind of quotes.
-_CHILD = re.compile(
-    rb"<(?!thread[\s/>])[^\s/>!?:]++(?:[ \t\r\n]++xmlns=(?:'([^'&]++)'|\"([^\"&]++)\"))?[\s/>]"
-)
+_CHILD = re.compile(rb"<(?!thread[\s/>])[^\s/>!?:]++(?:[ \t\r\n]++xmlns=(?:'([^'&]++)'|\"([^\"&]++)\"))?[\s/>]")
 _NO_STORE = b"no-store"  # the name of an element has only one spelling
 _SAYS_NOTHING = (HINTS.encode(), CHAT_STATES.encode())
 _REFERENCE = b"&#"  # can spell a namespace differently

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -25,7 +24,7 @@ from gateway.routing.disposition import Disposition
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served
 from gateway.run.assembly.shared import Shared
-from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.addresses import Domain
 from gateway.xmpp.stanzas import restored
 
 OPENINGS = 50
@@ -49,7 +48,6 @@ class Kept(Service):
         self._routing = routing
         self._served = served
         self._keeper = routing.keeper
-        self._unwoken: deque[DomainPair] = deque()
         self._woken: list[RemoteRoute] = []
         self._turns = LoopingCall(self._turn)
         self._turns.clock = shared.reactor
@@ -118,7 +116,10 @@ class Kept(Service):
 
     def _found_pairs(self, pairs: Sequence[PairState]) -> None:
         """Wake the pairs, the oldest first; those that already have a route are being tried."""
-        self._unwoken = deque(each.pair for each in pairs if self._leads_out(each.pair.target))
+        aside, known = self._routing.routes.aside, self._routing.routes.by_pair
+        aside.update(
+            {each.pair: None for each in pairs if self._leads_out(each.pair.target) and each.pair not in known}
+        )
         for pair in (each.pair for each in pairs):
             if (component := self._served.components.get(pair.target)) is not None:
                 component.know(pair)
@@ -140,13 +141,15 @@ class Kept(Service):
 
     def _wake(self) -> None:
         self._woken = [route for route in self._woken if route.disposition is Disposition.QUEUEING]
-        while self._unwoken and len(self._woken) < OPENINGS and not self._routing.routes.is_leaving:
-            pair = self._unwoken.popleft()
+        routes = self._routing.routes
+        if routes.is_leaving:
+            return
+        for pair in routes.next_aside(OPENINGS - len(self._woken)):
             if not self._keeper.waiting(pair):
+                del routes.aside[pair]
                 continue
-            route = self._routing.routes.remote_route_of(pair)
+            route = routes.remote_route_of(pair)
             if route is None:
-                self._unwoken.append(pair)
                 return
             route.wake()
             if route.disposition is Disposition.QUEUEING:
@@ -155,7 +158,7 @@ class Kept(Service):
     # -- stanzas that have waited too long ---------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        if self._unwoken:
+        if self._routing.routes.aside:
             self._wake()
         now = self._shared.reactor.seconds()
         outbox = self._keeper.outbox

@@ -125,11 +125,7 @@ class Gateway(Peer):
             services[domain] = {"serve": "component", "secret": secret}
         for domain, bundle in self.site.certificates.items():
             services[domain]["certificate"] = str(bundle)
-        domains = laid_over(services, self.site.options.get("domains", {}))
-        return {
-            name: {"keep": "no", **domain} if domain["serve"] in ("relay", "component") else domain
-            for name, domain in domains.items()
-        }
+        return laid_over(services, self.site.options.get("domains", {}))
 
     def _any_peer(self) -> Mapping[str, Any]:
         site = self.site
@@ -138,5 +134,4 @@ class Gateway(Peer):
             "require_tls": site.require_tls or site.require_certificates,
             "authenticate": ["external", *dialback],
             "direct_tls": site.direct_tls,
-            "keep": "no",  # what waits comes back at once, unless a test is about the outbox
         }
