@@ -19,6 +19,7 @@ from twisted.internet.task import LoopingCall
 
 from gateway.config.settings import ComponentDomain, Doors, HandlerDomain, PeerRules, PeerSettings, Secret
 from gateway.federation.backoff import Backoff, Waits
+from gateway.filters.lists import ListState
 from gateway.net.certificates.certificate_names import CertificateNames
 from gateway.net.certificates.judge import CertificateVerdict, Reason
 from gateway.notices.attempts.known_keys import KnownKeys
@@ -369,6 +370,7 @@ def views_of(crowd: Crowd, reactor: Any) -> Views:
         time.monotonic,
         withheld=lambda: 3,
         outbox_events=crowd.outbox_events.latest,
+        lists=lambda: [ListState(name="spammers", source="rtbl.test", entries=3, state="ready", is_well=True)],
     )  # type: ignore[arg-type]
 
 

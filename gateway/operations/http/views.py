@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from heapq import nsmallest
 from typing import Any, Protocol
 
+from gateway.filters.lists import ListState
 from gateway.notices.attempts.records import Attempt, Kind
 from gateway.operations.control.door import CommandRefused
 from gateway.operations.control.operator import Operator, shown
@@ -39,6 +40,7 @@ MOST_GROUPS = 8
 MOST_ATTEMPTS = 5
 MOST_STREAMS = 20
 MOST_OUTBOX_EVENTS = 5
+MOST_LISTS = 10
 _MOST_PAGE = 10_000
 _MOST_WORDS = 100
 _MOST_TOLD = 160  # letters of a reason in a row of a table
@@ -98,6 +100,7 @@ class Views:
         seconds: Callable[[], float],
         withheld: Callable[[], int],
         outbox_events: Callable[[int], Sequence[OutboxEvent]],
+        lists: Callable[[], Sequence[ListState]],
     ) -> None:
         """`withheld` returns how many stanzas filters hold back; `outbox_events` the latest, at most that many."""
         self._viewed = viewed
@@ -108,6 +111,7 @@ class Views:
         self._seconds = seconds
         self._withheld = withheld
         self._outbox_events = outbox_events
+        self._lists = lists
         self._others: tuple[float, OtherDomains] | None = None
         self._waited: tuple[float, Mapping[str, int]] | None = None
         self._own_then: tuple[float, list[DomainStatus]] | None = None
@@ -155,11 +159,12 @@ class Views:
         }
 
     def _outbox(self) -> dict[str, Any]:
-        """Return what waits on the disk, what became of all that did, and what filters hold back."""
+        """Return what waits on the disk, what became of all that did, what filters hold back, and their lists."""
         figures = self._viewed.status.outbox()
         return {
             "figures": shown(asdict(figures)) if figures is not None else None,
             "withheld": self._withheld(),
+            "lists": [shown(asdict(each)) for each in self._lists()[:MOST_LISTS]],
             "events": [shown(each._asdict()) for each in self._outbox_events(MOST_OUTBOX_EVENTS)],
         }
 

@@ -209,6 +209,7 @@ def _page(shared: Shared, steered: Steered, operator: Operator, observation: Obs
         shared.reactor.seconds,
         withheld=lambda: filters.withheld.count,
         outbox_events=observation.outbox_events.latest,
+        lists=filters.border.lists_now,
     )
     pages = {
         **dict(page_files()),

@@ -132,7 +132,7 @@ function mapCard(map, width, most = map.peers.length) {
 }
 
 /** What waits on the disk, what became of all that did since the start, and what filters hold back. */
-function outboxOf({ figures, withheld, events }, head) {
+function outboxOf({ figures, withheld, lists, events }, head) {
   const rows = [];
   const add = (name, ...value) => rows.push(make("div", { "data-key": name }, make("dt", {}, name), make("dd", {}, ...value)));
   if (figures) {
@@ -143,8 +143,10 @@ function outboxOf({ figures, withheld, events }, head) {
     if (figures.held.length) add("held by you", figures.held.slice(0, 5).join(", "), figures.held.length > 5 ? ` and ${figures.held.length - 5} more` : "");
   }
   add("held by filters", withheld ? `${count(withheld, "stanza")}: ` : "nothing", withheld ? make("code", {}, "xmpp-gateway held") : "");
+  for (const each of lists)
+    add(`list ${each.name}`, `${each.entries} ${each.entries === 1 ? "entry" : "entries"}`, each.is_well ? "" : make("span", { class: "warn" }, `: ${each.state}`));
   return make("section", { class: "card", "aria-labelledby": "outbox-title", "data-key": "outbox" },
-    make("h2", { id: "outbox-title" }, "Outbox"),
+    make("h2", { id: "outbox-title" }, "Outbox and filters"),
     make("dl", { class: "facts", id: "outbox" }, ...rows),
     events.length ? make("ol", { class: "groups", "aria-label": "What happened to it, the latest first" }, ...events.map((each) =>
       make("li", { "data-key": `${each.time} ${each.sentence}` },

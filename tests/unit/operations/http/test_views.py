@@ -75,6 +75,7 @@ def test_what_waits_on_the_disk_and_what_filters_hold_are_numbers_and_the_latest
     assert 3600 <= figures["oldest_seconds"] < 3700
     assert (figures["counts"]["kept"], figures["counts"]["delivered"]) == (12, 7)
     assert outbox["withheld"] == 3
+    assert [(each["name"], each["entries"], each["state"]) for each in outbox["lists"]] == [("spammers", 3, "ready")]
     assert len(outbox["events"]) == MOST_OUTBOX_EVENTS
     assert "8.far.test" in outbox["events"][0]["sentence"]
 
