@@ -60,6 +60,7 @@ class ClusterDirectory:
     def __init__(self) -> None:
         self.nodes: dict[str, KnownNode] = {}
         self.generation = 1  # greater whenever a node comes, restarts, drains or goes
+        self.shard_changes = 0  # entries of shards that were seen
         self.left_out = 0  # entries beyond the bounds, or unreadable
         self._places: dict[str, dict[str, str]] = {}  # domain -> node -> the process that serves it there
         self._place_count = 0
@@ -136,6 +137,7 @@ class ClusterDirectory:
             self._node_changed(name, entry, now)
         elif (shard := shard_in(key)) is not None:
             self._revisions[key] = entry.revision
+            self.shard_changes += 1
             record = ShardRecord.read(entry.value or b"")
             self._shards[shard] = _owned(record, entry.revision) if record is not None and record.node else None
 

@@ -70,6 +70,7 @@ class Membership:
         self._generation = 0  # of the directory, when it was last compared
         self._asked_at = float("-inf")
         self._is_writing = False
+        self._claimed_at: tuple[int, ...] = ()  # what was seen when claims were last worked out
         self._claiming: set[int] = set()
         self._announced: set[str] = set()
         self._unsettled: set[str] = set()  # domains whose entry may differ from what we announce
@@ -171,7 +172,7 @@ class Membership:
         for domain in [*self._unsettled]:
             self._settle(domain)
         if self.lease.holds(now):
-            self._claim()
+            self._claim_when_changed()
             if now >= self._tidy_at:
                 self._tidy_at = now + TIDY_SECONDS
                 self._tidy(now)
@@ -234,6 +235,13 @@ class Membership:
 
     # -- shards ------------------------------------------------------------------------------------------------------
 
+    def _claim_when_changed(self) -> None:
+        """Claim and release what is due, unless nothing has changed since the last look, which nearly always is so."""
+        seen = (self.directory.generation, self.directory.shard_changes, self.lease.epoch)
+        if seen != self._claimed_at:
+            self._claimed_at = seen
+            self._claim()
+
     def _claim(self) -> None:
         due = claims(self.directory, self.name, self.lease.epoch)
         for shard in due.claim:
@@ -268,6 +276,7 @@ class Membership:
         def failed(failure: Failure) -> None:
             failure.trap(Conflict, EngineAway)
             self._claiming.discard(shard)
+            self._claimed_at = ()
             self._compare((shard,))  # what could not be released is ours again, and released with the next look
 
         self._engine.write(key, value, expected(self.directory, shard)).addCallbacks(written, failed)

@@ -35,6 +35,10 @@ async def test_what_comes_in_at_one_node_reaches_the_component_at_another_and_th
 ) -> None:
     async with attached(cluster["a"]) as rooms, user(prosody, "romeo") as romeo:
         cluster.serves(ROOMS, "a")
+        romeo.send_message(f"nurse@{ROOMS}", "Peter!")  # Prosody may reorder what it has queued for a new stream
+        await rooms.expect_message("Peter!")
+        rooms.send_message(romeo.jid, "Anon!", sender=f"nurse@{ROOMS}/hall")
+        await romeo.expect_message("Anon!")
         bodies = [f"Adieu {number}" for number in range(300)]
         for body in bodies:
             romeo.send_message(f"nurse@{ROOMS}", body)
@@ -42,7 +46,7 @@ async def test_what_comes_in_at_one_node_reaches_the_component_at_another_and_th
         for body in bodies:
             rooms.send_message(romeo.jid, body, sender=f"nurse@{ROOMS}/hall")
         assert [(await romeo.expect_any_message())["body"] for _ in bodies] == bodies
-    assert cluster["c"].ask("status")["cluster"]["counts"]["sent"] >= 300
+    assert cluster["c"].ask("status")["cluster"]["counts"]["sent"] > 300
     assert cluster["c"].ask("status")["cluster"]["counts"]["returned"] == 0
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from tests.simulation.cluster import lines, simulate
 
-SIZES = ((10, 10_000, 12), (100, 100_000, 6))
+SIZES = ((10, 10_000, 8), (30, 10_000, 6), (100, 10_000, 4), (100, 100_000, 2))
 
 
 def main() -> None:

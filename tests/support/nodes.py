@@ -81,8 +81,8 @@ class Party:
 class World:
     """A hub with nodes, in virtual time."""
 
-    def __init__(self, *names: str) -> None:
-        self.clock = Clock()
+    def __init__(self, *names: str, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
         self.hub = Hub(self.clock)
         self.parties: dict[str, Party] = {}
         for name in names:
