@@ -16,6 +16,7 @@ from gateway.config.reading import Mistake
 from gateway.config.settings import Settings
 
 SECRETS = ("dialback.secret", "logins.secret")
+SECRET_BYTES = 32
 KEY = "gateway.state"
 
 
@@ -44,6 +45,8 @@ def state_problems(settings: Settings) -> Iterator[Mistake]:
             yield from _about_folder(key, database.parent, folder)
     for key, file, access in files:
         yield from _about_file(key, file, access)
+    for name in SECRETS:
+        yield from _about_secret(folder / name)
 
 
 def is_of_another_user(folder: Path) -> bool:
@@ -88,6 +91,13 @@ def _about_file(key: str, file: Path, access: int) -> Iterator[Mistake]:
     elif not _may(file, access):
         what, mode = ("write to", "u+rw") if access & os.W_OK else ("read", "u+r")
         yield Mistake(key, f"cannot {what} {file}: {_remedy(file, mode, found)}")
+
+
+def _about_secret(file: Path) -> Iterator[Mistake]:
+    """Yield a secret that is too short, as one that a full disk has left behind."""
+    if file.is_file() and _may(file, os.R_OK) and (length := file.stat().st_size) < SECRET_BYTES:
+        problem = f"it has {length} bytes instead of {SECRET_BYTES}: remove it, and the gateway makes a new one"
+        yield Mistake(KEY, f"cannot use {file}: {problem}")
 
 
 def _may(path: Path, access: int) -> bool:

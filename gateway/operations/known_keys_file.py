@@ -42,6 +42,8 @@ class KnownKeysFile(Service):
     def load(self) -> None:
         """Read the file, if there is one."""
         try:
+            if self._file.is_fifo():
+                raise OSError(f"{self._file} is a named pipe")  # reading it would wait for ever
             with self._file.open("rb") as stream:
                 content = stream.read(MOST_BYTES)
             self._keys.restore(json.loads(content)["domains"])

@@ -235,5 +235,5 @@ async def test_a_renewed_certificate_is_shown_after_sighup(reloaded: Reloaded) -
 
 
 def test_what_needs_a_restart_is_named(reloaded: Reloaded) -> None:
-    reloaded.change(limits={"depth": 50}, log={"level": "info"})
+    reloaded.change(limits={"depth": 50}, log={"format": "json"})
     assert reloaded.reload()["needs_restart"] == ["[limits]", "[log]"]

@@ -82,6 +82,11 @@ BREAKAGES: list[tuple[str, Callable[[Path], None], str]] = [
     ("database read-only", lambda state: (state / "gateway.db").chmod(0o400), "chmod u+rw STATE/gateway.db"),
     ("secret of root", lambda state: of_root(state / "dialback.secret"), "chown nobody STATE/dialback.secret"),
     ("secret unreadable", lambda state: (state / "dialback.secret").chmod(0), "chmod u+r STATE/dialback.secret"),
+    (
+        "secret empty",
+        lambda state: os.truncate(state / "dialback.secret", 0),
+        "it has 0 bytes instead of 32: remove it",
+    ),
     ("database a pipe", lambda state: a_pipe(state / "gateway.db"), "STATE/gateway.db is a named pipe"),
 ]
 

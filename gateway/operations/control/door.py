@@ -172,7 +172,9 @@ def remove_if_dead(path: str) -> None:
             _remove(path)
             return
         except OSError as error:
-            raise NotOpened(f"the control socket {path} cannot be used: {error.strerror}") from error
+            raise NotOpened(
+                f"the control socket {path} cannot be used: {error.strerror}; if no gateway runs, remove it"
+            ) from error
     raise NotOpened(f"another service is running with this state folder: it answers on {path}")
 
 

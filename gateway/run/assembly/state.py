@@ -8,12 +8,10 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from gateway.config.state import KEY, SECRET_BYTES
 from gateway.dialback.keys import KeyMaker
 from gateway.run.assembly.shared import Shared
 from gateway.xmpp.errors import ConfigError
-
-SECRET_BYTES = 32
-KEY = "gateway.state"
 
 
 def prepare_state(shared: Shared) -> KeyMaker:
