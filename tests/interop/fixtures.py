@@ -84,6 +84,13 @@ def shared(world: World) -> Iterator[Starter]:
         yield Starter(world, servers)
 
 
+@pytest.fixture(scope="module")
+def start_all(world: World) -> Iterator[Starter]:
+    """Starts servers for all tests of a file; with its end their domains are free for others."""
+    with ExitStack() as servers:
+        yield Starter(world, servers)
+
+
 @pytest.fixture
 def start(world: World) -> Iterator[Starter]:
     """Starts servers for one test: `start(Prosody, "strict.test", require_certificates=True)`."""

@@ -14,6 +14,8 @@ set -eu
 packages="prosody lua-unbound ejabberd unbound libnss-wrapper chromium chromium-driver fonts-dejavu-core profanity tmux strace nats-server"
 # promtool, which is in prometheus, checks the metrics and tries the alert rules.
 packages="$packages prometheus"
+# biboumi is a gateway to IRC, as a component.
+packages="$packages biboumi"
 # libmagic1 is what slidge, a bridge, tells files by.
 packages="$packages libmagic1"
 # groff checks the manual pages, zsh its completion, logrotate rotates a log.

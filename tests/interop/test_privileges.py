@@ -26,9 +26,9 @@ GRANTED = {
 
 
 @pytest.fixture(scope="module")
-def home(shared: Starter) -> Peer:
+def home(start_all: Starter) -> Peer:
     domains = {HOME: {"serve": "im"}, BRIDGE: {"privileges": {HOME: GRANTED}}}
-    home = shared(Gateway, HOME, components={BRIDGE: SECRET}, options={"domains": domains})
+    home = start_all(Gateway, HOME, components={BRIDGE: SECRET}, options={"domains": domains})
     for name in ("romeo", "juliet"):
         home.register(f"{name}@{HOME}", PASSWORD)
     return home

@@ -25,13 +25,13 @@ CONTACT = f"111@{BRIDGE}"
 
 
 @pytest.fixture(scope="module")
-def home(shared: Starter) -> Iterator[Peer]:
+def home(start_all: Starter) -> Iterator[Peer]:
     """A gateway with accounts, and slidge attached to it."""
     try:
         source()
     except OSError as problem:
         (pytest.fail if os.environ.get("XMPP_GATEWAY_INTEROP") == "require" else pytest.skip)(str(problem))
-    home = shared(Gateway, HOME, components={BRIDGE: "secret"}, options={"domains": domains("slidge.md")})
+    home = start_all(Gateway, HOME, components={BRIDGE: "secret"}, options={"domains": domains("slidge.md")})
     home.register(f"romeo@{HOME}", PASSWORD)
     with Slidge(home, block("slidge.md", "ini"), home.folder / "slidge"):
         yield home

@@ -23,12 +23,12 @@ HOME, BOT, WITH_TLS = "people.test", "bot.example.com", 25348
 
 
 @pytest.fixture(scope="module")
-def home(shared: Starter, world: World) -> Peer:
+def home(start_all: Starter, world: World) -> Peer:
     """A gateway with accounts and the configuration of the page; its second port is opened by a reload."""
     bundle = str(world.bundle(world.authority.issue(BOT)))
     tables = domains("slixmpp.md")
     options = {"domains": {HOME: {"serve": "im"}, BOT: {**tables[BOT], "certificate": bundle}}}
-    home = shared(Gateway, HOME, components={BOT: "secret"}, options=options)
+    home = start_all(Gateway, HOME, components={BOT: "secret"}, options=options)
     home.register(f"romeo@{HOME}", PASSWORD)
     file = home.configuration  # type: ignore[attr-defined]
     settings = tomllib.loads(file.read_text())
