@@ -1,18 +1,26 @@
-"""`xmpp-gateway check`: report all mistakes of a configuration at once, or a summary of what would be served."""
+"""`xmpp-gateway check`: report all mistakes of a configuration at once, or a summary of what would be served.
+
+With `--world` it looks at our domains from outside instead (see `world`).
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from gateway.commands import renewed
 from gateway.commands.configuration import add_config, config_of, read_config
 from gateway.commands.service_user import become_service_user
-from gateway.commands.steering import NOT_DONE
-from gateway.config import Mistakes
+from gateway.commands.steering import DONE, NOT_DONE
+from gateway.commands.world import check_world
+from gateway.config import Mistakes, load
 from gateway.config.advice import identities_of, warnings
+from gateway.config.reading import Mistake
 from gateway.config.settings import (
     ComponentDomain,
     DomainSettings,
@@ -29,12 +37,20 @@ from gateway.net.dns.validation import about_dnssec
 from gateway.xmpp.addresses import Domain, to_ascii
 
 CheckLine = tuple[str, str]
+CHECK_SCHEMA = 1
+"""The version of the JSON form."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_config(parser)
     renewed.add_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print one object of JSON for scripts")
+    parser.add_argument(
+        "--world",
+        action="store_true",
+        help="look at our domains from outside: records, ports, certificates; print what to publish in the DNS",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,7 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
     become_service_user(config_of(arguments))
     if arguments.certificate is not None:
         return renewed.check_renewed(config_of(arguments), arguments.certificate, arguments.instead_of)
+    if arguments.json and not arguments.world:
+        return _print_json(config_of(arguments))
     settings = read_config(arguments)
+    if arguments.world:
+        return check_world(settings, as_json=arguments.json)
     folder = settings.gateway.state
     is_foreign = is_of_another_user(folder)
     unusable = [] if is_foreign else list(state_problems(settings))
@@ -61,6 +81,37 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{folder} does not exist, and this user cannot make it: make it for the gateway's user, with mode 700")
     print(f"{settings.file} is in order")
     return 0
+
+
+def _print_json(file: Path) -> int:
+    """Print the report for programs; docs/operating.md documents its members."""
+    try:
+        settings = load(file)
+    except Mistakes as problem:
+        print(json.dumps(_record(file, problem.mistakes)))
+        return NOT_DONE
+    is_foreign = is_of_another_user(settings.gateway.state)
+    record = _record(file, [*settings.faults, *([] if is_foreign else state_problems(settings))])
+    moment = datetime.now(UTC)
+    dnssec = about_dnssec(nameservers_of(settings.dns.nameservers)(), settings.dns.validating)
+    print(
+        json.dumps(
+            {
+                **record,
+                "domains": [{"domain": domain, "served": told} for domain, told in _domains(settings)],
+                "doors": [{"door": door, "endpoint": endpoint} for door, endpoint in settings.listen.opened()],
+                "peers": [{"pattern": pattern, "rules": told} for pattern, told in _peers(settings.peers)],
+                "dnssec": [{"nameserver": server, "status": told} for server, told in dnssec],
+                "warnings": list(warnings(settings, moment)),
+            }
+        )
+    )
+    return DONE if record["ok"] else NOT_DONE
+
+
+def _record(file: Path, mistakes: Sequence[Mistake]) -> dict[str, Any]:
+    found = [{"key": each.key, "line": each.line, "problem": each.problem} for each in mistakes]
+    return {"schema": CHECK_SCHEMA, "file": str(file), "ok": not mistakes, "mistakes": found}
 
 
 def summary(settings: Settings, moment: datetime) -> Iterator[str]:

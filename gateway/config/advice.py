@@ -6,14 +6,14 @@ import os
 import pyexpat
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 from gateway.config.domains import certificates_of
 from gateway.config.settings import ComponentDomain, ImDomain, RelayDomain, Settings
 from gateway.net.certificates.own_certificates import Identity, load_identities
-from gateway.net.certificates.trust import TrustStore
+from gateway.net.certificates.trust import TrustStore, name_of
 from gateway.net.tls.contexts import unknown_ciphers
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import ConfigError
@@ -72,9 +72,32 @@ def _about_certificates(settings: Settings, moment: datetime) -> Iterator[str]:
     identities = dict.fromkeys(loaded.values())  # each of them once, however many domains share it
     for identity in identities:
         yield from identity.warnings(moment)
+    yield from _about_chains(settings, identities)
     for domain in settings.domains:
         if domain not in loaded and not any(identity.covers(domain) for identity in identities):
             yield f"{domain} has no certificate: it can prove itself to other servers by dialback only"
+
+
+def _about_chains(settings: Settings, identities: Iterable[Identity]) -> Iterator[str]:
+    """Yield our chains that other servers cannot follow to an authority, by the authorities that we trust."""
+    try:
+        trust = TrustStore.load(settings.tls.authorities)
+    except ConfigError:
+        return  # `_about_trust` says it
+    for identity in identities:
+        last = identity.chain[-1]
+        if last in trust or trust.called(last.issuer):
+            continue
+        file = identity.certificate_file
+        if last.issuer != last.subject:
+            yield (
+                f"the chain in {file} is incomplete, or its authority is not trusted here: {name_of(last.issuer)} is"
+                " not among our authorities. Use the file with the whole chain (certbot: fullchain.pem)"
+            )
+        elif len(identity.chain) == 1:
+            yield f"the certificate in {file} is self-signed: other servers accept it only where they allow dialback"
+        else:
+            yield f"the chain in {file} leads to {name_of(last.subject)}, which is not among our authorities"
 
 
 def _about_secrets(settings: Settings) -> Iterator[str]:

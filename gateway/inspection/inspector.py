@@ -25,6 +25,7 @@ from gateway.inspection.names import NameInspector, NamesSeen
 from gateway.inspection.tls import examining
 from gateway.inspection.visits import ServerVisitor, VisitedPlace
 from gateway.net.dns.destinations import Destinations
+from gateway.net.dns.service_records import FOR_CLIENTS
 from gateway.timing.reactor import IReactor
 from gateway.xmpp.addresses import Domain, to_ascii
 
@@ -34,6 +35,7 @@ SERVICE_SECONDS = 30.0  # of these, kept for what needs the running service
 VISIT_SECONDS = 16.0
 CONFIRMATION = "_xmpp-interop"
 """The TXT record below which the owner of a domain confirms the tests of tolerance."""
+MOST_PARENTS = 8  # of a domain, for CAA records
 _EXTRA_CONNECTIONS = 5  # without SNI, and for tolerance
 
 ShowProgress = Callable[[str], None]
@@ -129,6 +131,32 @@ class Inspector:
         direct = place.tls == "direct"
         nameless = lambda: examining(domain, direct=direct, with_sni=False)  # noqa: E731
         return await self._in_time(visitor.visit(place, asks=False, tls=nameless), place, 0)
+
+    # -- our own domains ---------------------------------------------------------------------------------------------
+
+    async def issuance(self, domain: Domain) -> tuple[tuple[str, ...], bool]:
+        """Return the CAA records that apply to a domain, its own or the nearest parent's (RFC 8659 §3).
+
+        The second value is False if the DNS did not answer.
+        """
+        labels = to_ascii(domain).split(".")
+        names = [".".join(labels[start:]) for start in range(len(labels))][:MOST_PARENTS]
+        answers = await self._names.ask(*(("CAA", name) for name in names))
+        for answer in answers:
+            if answer.values or not answer.definite:
+                return tuple(map(str, answer.values)), answer.definite
+        return (), True
+
+    async def doors_for_clients(self, domain: Domain) -> tuple[SeenNames, tuple[SeenEndpoint, ...]]:
+        """Return where clients are led to, and whether these addresses accept connections."""
+        names = await self._names.look(domain, service=FOR_CLIENTS)
+        visitor = self._visitor(domain)
+        found = []
+        for place in places_of(names)[: MOST_CONNECTIONS - _EXTRA_CONNECTIONS]:
+            objection = self._destinations.objection(place.address, place.port)
+            self._progress(f"connecting to {place.host} {place.address} port {place.port}")
+            found.append(_endpoint(place, Reached.SKIPPED, objection) if objection else await visitor.knock(place))
+        return names.names, tuple(found)
 
     # -- tolerance ---------------------------------------------------------------------------------------------------
 

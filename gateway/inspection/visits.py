@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.protocol import Protocol
 
 from gateway.features.starttls import StartTLS
 from gateway.findings.facts import (
@@ -35,7 +36,7 @@ from gateway.net.certificates.dane import judge_by_tlsa
 from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict
 from gateway.net.certificates.trust import extension_of
 from gateway.net.connection.protocol import StreamProtocol, Timing
-from gateway.net.dial.dialling import dial
+from gateway.net.dial.dialling import Build, dial
 from gateway.net.dns.targets import Target
 from gateway.net.dns.tlsa import TLSASet
 from gateway.net.tls.session import peer_chain
@@ -118,15 +119,8 @@ class ServerVisitor:
                 direct_tls=direct,
             )
 
-        target = Target(
-            host=place.host,
-            port=place.port,
-            tls="direct" if direct else "starttls",
-            addresses=(place.address,),
-            source="srv",
-        )
         try:
-            dialled = await dial(self._reactor, [target], build, attempt_seconds=CONNECT_SECONDS)
+            dialled = await dial(self._reactor, [_target(place)], build, attempt_seconds=CONNECT_SECONDS)
         except DiallingFailed as failure:
             return replace(seen, reached=_reached(failure), told=shown(failure.sentence, MOST_TOLD))
         (session,) = sessions
@@ -136,6 +130,20 @@ class ServerVisitor:
             dialled.protocol.close()
             await _gone(dialled.protocol, self._reactor)
         return self._noted(seen, place, session)
+
+    async def knock(self, place: VisitedPlace) -> SeenEndpoint:
+        """Return whether a place accepts a connection, which is closed at once."""
+        seen = SeenEndpoint(
+            host=place.host, port=place.port, tls=place.tls, address=place.address, reached=Reached.CONNECTED
+        )
+        build: Build[Protocol] = lambda target: Protocol()  # noqa: E731
+        try:
+            dialled = await dial(self._reactor, [_target(place)], build, attempt_seconds=CONNECT_SECONDS)
+        except DiallingFailed as failure:
+            return replace(seen, reached=_reached(failure), told=shown(failure.sentence, MOST_TOLD))
+        transport: Any = dialled.protocol.transport
+        transport.loseConnection()
+        return seen
 
     def _noted(self, seen: SeenEndpoint, place: VisitedPlace, session: _VisitSession) -> SeenEndpoint:
         stream = session.seen
@@ -217,6 +225,16 @@ def _purposes(leaf: x509.Certificate) -> str:
         return ""
     known = {ExtendedKeyUsageOID.SERVER_AUTH: "server", ExtendedKeyUsageOID.CLIENT_AUTH: "client"}
     return " ".join(word for usage_id, word in known.items() if usage_id in usage)
+
+
+def _target(place: VisitedPlace) -> Target:
+    return Target(
+        host=place.host,
+        port=place.port,
+        tls="direct" if place.tls == "direct" else "starttls",
+        addresses=(place.address,),
+        source="srv",
+    )
 
 
 def _reached(failure: DiallingFailed) -> Reached:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.commands import main
-from gateway.commands.check import summary
+from gateway.commands.check import CHECK_SCHEMA, summary
 from gateway.config import Mistakes, load, warnings
 from tests.support.configuration import Folder
+from tests.support.throwaway_ca import Authority, self_signed
 
 EVERYTHING = """
 [gateway]
@@ -211,3 +216,57 @@ def test_wrong_usage_is_told_with_exit_status_2(words: list[str], capsys: pytest
         main(words)
     assert end.value.code == 2
     assert "usage: xmpp-gateway" in capsys.readouterr().err
+
+
+def chain_warning(folder: Folder, capsys: pytest.CaptureFixture[str]) -> str:
+    return next((line for line in check(folder.complete(IM), capsys) if "warnings" in line), "")
+
+
+def test_chain_without_its_intermediate_is_told(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    issued = folder.authority.intermediate().issue("im.test")
+    issued.save(folder.path / "im.test.pem")
+    assert chain_warning(folder, capsys) == ""
+    replace(issued, chain=issued.chain[:1]).save(folder.path / "im.test.pem")
+    assert "im.test.pem is incomplete, or its authority is not trusted here" in chain_warning(folder, capsys)
+
+
+def test_certificate_that_only_vouches_for_itself_is_told(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    self_signed("im.test").save(folder.path / "im.test.pem")
+    assert "im.test.pem is self-signed" in chain_warning(folder, capsys)
+
+
+def test_chain_that_leads_to_an_unknown_root_is_told(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    other = Authority.create("Another authority")
+    issued = other.issue("im.test")
+    replace(issued, chain=(issued.certificate, other.certificate)).save(folder.path / "im.test.pem")
+    assert "leads to 'Another authority', which is not among our authorities" in chain_warning(folder, capsys)
+
+
+def check_json(file: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    status = main(["check", "--json", "--config", str(file)])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def test_programs_read_what_would_be_served(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    status, report = check_json(folder.complete(EVERYTHING), capsys)
+    assert (status, report["schema"], report["ok"], report["mistakes"]) == (0, CHECK_SCHEMA, True, [])
+    assert [each["domain"] for each in report["domains"]] == ["im.test", "c.test", "r.test"]
+    assert {"door": "server", "endpoint": "tcp:5269"} in report["doors"]
+    assert [each["pattern"] for each in report["peers"]] == ["any", "*.spam.test", "prosody.test"]
+    assert any("c.test has no certificate" in warning for warning in report["warnings"])
+    assert set(report) == documented_members()
+
+
+def test_programs_read_mistakes(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    status, report = check_json(folder.complete("[limits]\ndepht = 5"), capsys)
+    assert (status, report["ok"]) == (1, False)
+    (mistake,) = report["mistakes"]
+    assert (mistake["key"], mistake["line"]) == ("limits.depht", 2)
+    assert "depth" in mistake["problem"]
+
+
+def documented_members() -> set[str]:
+    """The members of the report that docs/operating.md has."""
+    text = (Path(__file__).parents[3] / "docs" / "operating.md").read_text()
+    table = text.partition("### The report of `check --json`")[2].partition("\n#")[0]
+    return {name for line in table.splitlines() for name in re.findall(r"^\| `(\w+)` \|", line)}
