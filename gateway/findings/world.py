@@ -6,7 +6,7 @@ gateway, whether clients find it, and who may issue certificates.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -31,7 +31,7 @@ class RuleState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class WorldRule:
-    """What is verified, and the findings that make it red, or add a note; `needs` is "dns" or "stream"."""
+    """What is verified, and the findings that make it red, or add a note; `needs` is a key of `_EXAMINED`."""
 
     name: str
     verifies: str
@@ -110,19 +110,32 @@ def world_report(own: SeenOwn) -> WorldReport:
     findings = merged((*judged(own.seen), *_about_keys(own), *_about_clients(own), *_about_caa(own)))
     return WorldReport(
         domain=own.seen.domain,
-        results=tuple(_result(rule, findings, own.seen) for rule in WORLD_RULES),
+        results=tuple(_result(rule, findings, own) for rule in WORLD_RULES),
         publish=tuple(_missing(own)),
     )
 
 
-def _result(rule: WorldRule, findings: Iterable[Finding], seen: SeenDomain) -> RuleResult:
+def _is_known(names: SeenNames) -> bool:
+    """Return whether the DNS has said which servers there are."""
+    return names.source != "fallback" or all(each.is_definite for each in names.services)
+
+
+_TRIED = (Reached.CONNECTED, Reached.REFUSED, Reached.SILENT)
+_EXAMINED: Mapping[str, Callable[[SeenOwn], bool]] = {
+    "dns": lambda own: _is_known(own.seen.names),
+    "clients": lambda own: own.clients is None or _is_known(own.clients),
+    "caa": lambda own: own.asked_caa,
+    "connection": lambda own: any(each.reached in _TRIED for each in own.seen.endpoints),
+    "stream": lambda own: any(each.certificate is not None for each in own.seen.connected),
+}
+"""Whether what a rule needs was seen at all."""
+
+
+def _result(rule: WorldRule, findings: Iterable[Finding], own: SeenOwn) -> RuleResult:
     mine = tuple(each for each in findings if each.id in rule.ids)
     if any(each.is_wrong for each in mine):
         return RuleResult(rule=rule, state=RuleState.RED, findings=mine)
-    examined = rule.needs == "dns" or any(each.certificate is not None for each in seen.connected)
-    if rule.needs == "connection":
-        examined = any(each.reached in (Reached.CONNECTED, Reached.REFUSED, Reached.SILENT) for each in seen.endpoints)
-    state = RuleState.UNKNOWN if not examined else RuleState.NOTE if mine else RuleState.GREEN
+    state = RuleState.UNKNOWN if not _EXAMINED[rule.needs](own) else RuleState.NOTE if mine else RuleState.GREEN
     return RuleResult(rule=rule, state=state, findings=mine)
 
 
@@ -143,7 +156,7 @@ def _about_keys(own: SeenOwn) -> Iterator[Finding]:
 
 
 def _about_clients(own: SeenOwn) -> Iterator[Finding]:
-    if own.clients is None:
+    if own.clients is None or not _is_known(own.clients):
         return
     if own.clients.source == "fallback":
         yield Finding(id=FindingId.NO_CLIENT_SRV, observed="; ".join(each.told for each in own.clients.services))
@@ -178,6 +191,8 @@ def _issuer(record: str) -> str | None:
 def _missing(own: SeenOwn) -> Iterator[str]:
     """Yield the records that are not there, as lines of a zone file."""
     domain = own.seen.domain
+    if not _is_known(own.seen.names) or (own.clients is not None and not _is_known(own.clients)):
+        return
     present = _places(own.seen.names) | (_places(own.clients) if own.clients is not None else set())
     host = next((server.host for server in own.seen.names.servers if server.host != domain), f"xmpp.{domain}")
     for port in own.ports:
@@ -263,6 +278,7 @@ WORLD_RULES = (
     ),
     WorldRule(
         name="ports for clients",
+        needs="clients",
         verifies="clients find the accounts and can connect; green if there are none",
         ids=frozenset({FindingId.NO_CLIENT_SRV, FindingId.CLIENTS_UNREACHABLE}),
     ),
@@ -331,6 +347,7 @@ WORLD_RULES = (
     ),
     WorldRule(
         name="CAA",
+        needs="caa",
         verifies="CAA records say who may issue certificates",
         ids=frozenset({FindingId.CAA_FORBIDS, FindingId.NO_CAA}),
     ),

@@ -79,6 +79,19 @@ def test_what_cannot_be_examined_is_neither_green_nor_red() -> None:
     assert {found[name] for name in ("leads here", "TLS", "chain", "names", "days", "stream")} == {RuleState.UNKNOWN}
 
 
+def test_a_silent_dns_leaves_nothing_green_and_nothing_to_publish() -> None:
+    silent = lookup("SRV", f"_xmpp-server._tcp.{DOMAIN}", ended=LookedUp.SILENT)
+    none = lookup("A", DOMAIN, ended=LookedUp.SILENT)
+    seen = names(server(DOMAIN, four=none, six=none), source="fallback", services=(silent,))
+    own = replace(
+        GOOD, seen=replace(domain(names=seen), endpoints=()), clients=seen, client_endpoints=(), asked_caa=False
+    )
+    report = world_report(own)
+    assert states(report).pop("records for servers") is RuleState.RED
+    assert set(list(states(report).values())[1:]) == {RuleState.UNKNOWN}
+    assert report.publish == ()
+
+
 def test_what_is_theirs_elsewhere_is_ours_here() -> None:
     record = world_report(with_certificate("expired")).as_record()
     (found,) = [finding for rule in record["rules"] for finding in rule["findings"] if rule["state"] == "red"]
