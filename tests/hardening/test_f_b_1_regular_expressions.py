@@ -30,6 +30,7 @@ OURS = {
     "config.reading._ELEMENT",
     "config.values._DIGEST",
     "commands.dane._PORT",
+    "commands.world._PORT",
     "commands.filter._XML_DECLARATION",
     "filters.rules._MARK_NAME",
     "filters.rules._PAYLOAD",
