@@ -125,7 +125,11 @@ class Gateway(Peer):
             services[domain] = {"serve": "component", "secret": secret}
         for domain, bundle in self.site.certificates.items():
             services[domain]["certificate"] = str(bundle)
-        return laid_over(services, self.site.options.get("domains", {}))
+        domains = laid_over(services, self.site.options.get("domains", {}))
+        return {
+            name: {"keep": "no", **domain} if domain["serve"] in ("relay", "component") else domain
+            for name, domain in domains.items()
+        }
 
     def _any_peer(self) -> Mapping[str, Any]:
         site = self.site
@@ -134,4 +138,5 @@ class Gateway(Peer):
             "require_tls": site.require_tls or site.require_certificates,
             "authenticate": ["external", *dialback],
             "direct_tls": site.direct_tls,
+            "keep": "no",  # what waits comes back at once, unless a test is about the outbox
         }
