@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredLock
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredLock, fail
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.python.failure import Failure
 
@@ -19,10 +19,12 @@ from gateway.config.settings import PeerSettings, Settings
 from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
 from gateway.handlers.route import HandlerRoute
+from gateway.im.announcing import Announcement
 from gateway.net.connection.protocol import StreamProtocol
 from gateway.net.listen.listening import NotOpened
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.notices import Level, Remark, counted
+from gateway.operations.control.door import CommandRefused
 from gateway.operations.history import History
 from gateway.operations.known_keys_file import FILE as KNOWN_KEYS
 from gateway.operations.known_keys_file import KnownKeysFile
@@ -224,6 +226,17 @@ class Gateway(MultiService):
     def close_account(self, account: Address) -> int:
         """Close the streams of one of our accounts; return how many there were."""
         return self.people.close_account(account)
+
+    def announce(self, announcement: Announcement, domain: Domain | None = None) -> Deferred[int]:
+        """Announce something in a domain with accounts, or in all of them; return the number of accounts.
+
+        Fail with CommandRefused if the domain has no accounts here.
+        """
+        domains = self.people.door.domains
+        if not domains or (domain is not None and domain not in domains):
+            return fail(CommandRefused(f"{domain or 'this gateway'} has no accounts here"))
+        asked = sorted(domains) if domain is None else [domain]
+        return Deferred.fromCoroutine(self.people.announcer.announce(announcement, asked))
 
     def reload(self) -> Deferred[dict[str, Any]]:
         """Reload the configuration; on a mistake in it, fail with CommandRefused and change nothing."""

@@ -26,6 +26,7 @@ from gateway.features.limits import StreamLimits
 from gateway.features.sasl_clients import ChannelBindingTypes, accepting_clients
 from gateway.features.starttls import StartTLS
 from gateway.features.stream_management import StreamManagement
+from gateway.im.announcing import Announcer
 from gateway.im.assembly import STREAM_FEATURES
 from gateway.im.domain import AccountDomain
 from gateway.im.limits import AccountLimits
@@ -86,6 +87,9 @@ class People(Service):
         self._threads = ThreadPool(0, _THREADS, "logins")
         self._resumptions = Resumptions(new_id, reactor)
         self._services: ClientServices | None = None
+        self.announcer = Announcer(
+            router, reactor, store=lambda: self.store, online=lambda domain: self.domains[domain].online()
+        )
 
     def startService(self) -> None:
         super().startService()
@@ -135,6 +139,7 @@ class People(Service):
 
     async def close(self) -> None:
         """Finish what is under way and close the store, once all connections are gone and no client can come back."""
+        self.announcer.stop()
         self._resumptions.end_all()
         for domain in self.domains.values():
             wait = domain.cleared()

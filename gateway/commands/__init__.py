@@ -33,6 +33,7 @@ COMMANDS = {
     "held": "list, show, release or drop the stanzas that filters have held back",
     "filter": "say which rule would decide about the stanzas in a file, and how",
     "close": "close the streams with a domain",
+    "announce": "send a word to everybody who is online, or to all accounts",
     "retry": "try a domain again now, without waiting for the next scheduled attempt",
     "drain": "empty this node of several: components connect to another one, and it stops",
     "reload": "reload the configuration, certificates, authorities and revocation lists",

@@ -38,6 +38,7 @@ MEANINGS = {
 }
 
 CommandResult = Any  # the answer of the service, read from JSON
+_MOST_TYPED = 20_000  # characters of an announcement; the service says how many it may have
 Render = Callable[..., Iterable[str]]  # takes an answer, a Screen and the flags; returns lines for people
 
 
@@ -163,6 +164,34 @@ class LogCommand(Steering):
     def run(self, arguments: argparse.Namespace) -> int:
         request = {"level": arguments.level, "domain": arguments.domain}
         return Steering(name="log", render=log_levels, request=request).run(arguments)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Announce(Steering):
+    """`announce`: an operator's word to those who are online, or to all accounts."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--all", action="store_true", help="to all accounts; without it, to those who are online")
+        parser.add_argument("--domain", default="", metavar="DOMAIN", help="to one of our domains; without it, to all")
+        parser.add_argument("--subject", default="", metavar="SUBJECT", help="the subject of the message")
+        parser.add_argument("text", metavar="TEXT", help="the text; - reads it from standard input")
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        text = sys.stdin.read(_MOST_TYPED) if arguments.text == "-" else arguments.text[:_MOST_TYPED]
+        request = {
+            "text": text.strip(),
+            "subject": arguments.subject,
+            "domain": arguments.domain,
+            "everybody": "yes" if arguments.all else "",
+        }
+        return Steering(name=self.name, render=self.render, request=request).run(arguments)
+
+
+def announce(answer: Mapping[str, Any], screen: Screen) -> Iterator[str]:
+    """Yield how many accounts get the announcement."""
+    online = "" if answer["everybody"] else " online"
+    yield f"being sent to {counted(answer['accounts'], 'account')}{online}"
 
 
 def state_folder(config: Path) -> Path:
@@ -436,6 +465,7 @@ STEERING = {
         Steering(name="explain", render=explain.render, is_well=explain.is_well, takes_domain=True),
         Queues(name="queues", render=queues),
         Held(name="held", render=held),
+        Announce(name="announce", render=announce),
         Steering(name="close", render=close, takes_domain=True),
         Steering(name="retry", render=retry, takes_domain=True),
         LogCommand(name="log", render=log_levels),

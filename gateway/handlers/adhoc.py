@@ -12,9 +12,10 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from gateway.handlers.directory import Directory, DirectoryItem, Node
-from gateway.routing.interfaces import Answer, Declined, Handled, Refused
+from gateway.routing.interfaces import Answer, Declined, Handled, ILocalHandler, Refused
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.building import Builder
 from gateway.xmpp.elements import Element
@@ -84,9 +85,11 @@ class ServiceCommand:
     name: str
     function: Callable[..., Any]
     fields: tuple[CommandField, ...]
+    form_type: str
     may_call: Callable[[Address], bool]
 
 
+@implementer(ILocalHandler)
 class ServiceCommands:
     """The commands of one service."""
 
@@ -96,19 +99,34 @@ class ServiceCommands:
         self._is_admin = is_admin
         self._commands: dict[str, ServiceCommand] = {}
 
-    def add(self, name: str, function: Callable[..., Any], *, allow: Callable[[Address], bool] | None = None) -> None:
+    def add(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        *,
+        allow: Callable[[Address], bool] | None = None,
+        node: str = "",
+        form_type: str = "",
+    ) -> None:
         """Offer a function as a command; `name` is for people, and the node is the name of the function.
+
+        A command that a standard defines has its `node` from there, and the FORM_TYPE of its form (XEP-0068).
 
         The function gets the address of the caller, and what was filled in for its other arguments: `str`, `int`,
         `bool`, `Address`, `list[str]` for several lines, or a `Literal` of texts to choose from. An argument with a
         default may be left out. It returns text for the caller, an element, or None; it may be a coroutine. ValueError
         and StanzaError are for the caller. `allow` says who may call it; by default the domain's `admins`.
         """
-        node = function.__name__
+        node = node or function.__name__
         if node in self._commands:
             raise Misuse(f"{self._domain} has two commands {node}")
         command = ServiceCommand(
-            node=node, name=name, function=function, fields=_fields(function), may_call=allow or self._is_admin
+            node=node,
+            name=name,
+            function=function,
+            fields=_fields(function),
+            form_type=form_type,
+            may_call=allow or self._is_admin,
         )
         self._commands[node] = command
         self._directory.feature(COMMANDS)
@@ -181,7 +199,8 @@ def _told(stanza: AddressedStanza, command: ServiceCommand, status: str, *payloa
 
 
 def _form(command: ServiceCommand) -> Element:
-    return _FORMS.x(_FORMS.title(command.name), *(each.shown() for each in command.fields), type="form")
+    kind = _FORMS.field(_FORMS.value(command.form_type), var="FORM_TYPE", type="hidden") if command.form_type else None
+    return _FORMS.x(_FORMS.title(command.name), kind, *(each.shown() for each in command.fields), type="form")
 
 
 def _filled_in(command: ServiceCommand, form: Element | None) -> dict[str, Any]:

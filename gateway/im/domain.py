@@ -236,6 +236,10 @@ class AccountDomain:
         self._presences.leave(resource)
         return None
 
+    def online(self) -> list[str]:
+        """Return the accounts with an available client."""
+        return [each.address.bare for each in self._accounts.in_memory() if next(each.available(), None) is not None]
+
     def close_account(self, account: Address, error: StreamError) -> int:
         """Close every stream of an account that was deleted or has a new password; return how many there were."""
         found = self._accounts.get(account.local)

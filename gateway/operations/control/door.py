@@ -31,7 +31,7 @@ from gateway.timing.timers import Timer
 from gateway.timing.turns import Turns
 from gateway.xmpp.errors import GatewayError
 
-MOST_REQUEST_BYTES = 4096
+MOST_REQUEST_BYTES = 131_072  # room for an announcement of 10,000 characters of any script
 PATIENCE = 10.0
 
 Command = Callable[..., Any]

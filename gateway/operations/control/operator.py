@@ -16,6 +16,7 @@ from gateway.components.route import ComponentRoute
 from gateway.config.settings import PeerSettings, Secret, options_of
 from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
+from gateway.im.announcing import Announcement
 from gateway.net.connection.protocol import StreamProtocol
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.attempts.records import Attempt
@@ -65,6 +66,7 @@ class Steered(Protocol):
     def forget_names(self) -> None: ...
     def close_account(self, account: Address) -> int: ...
     def filters_about(self, domain: Domain) -> list[str]: ...
+    def announce(self, announcement: Announcement, domain: Domain | None = None) -> Deferred[int]: ...
     def reload(self) -> Any: ...
 
 
@@ -108,6 +110,7 @@ class Operator:
             self.close,
             self.retry,
             self.close_account,
+            self.announce,
             self.reload,
             self.log,
             self.waiting,
@@ -262,6 +265,16 @@ class Operator:
     def close_account(self, account: str) -> dict[str, Any]:
         """Close the streams of one of our accounts, which was deleted or has a new password."""
         return {"account": account, "closed": self._steered.close_account(Address.parse(account))}
+
+    def announce(self, text: str, subject: str = "", domain: str = "", everybody: str = "") -> Deferred[dict[str, Any]]:
+        """Send a word to those who are online, or with `everybody` to all accounts, of one domain or of all."""
+        announcement = Announcement(text, subject, bool(everybody))
+        if problem := announcement.problem:
+            raise CommandRefused(problem)
+        name = _prepared(domain) if domain else None
+        return self._steered.announce(announcement, name).addCallback(
+            lambda accounts: {"accounts": accounts, "everybody": announcement.to_all}
+        )
 
     def reload(self) -> Any:
         """Reload the configuration."""

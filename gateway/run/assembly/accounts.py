@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from functools import partial
+from typing import Any
 
 from gateway.clients.people import People
 from gateway.config.settings import ImDomain
+from gateway.handlers.adhoc import ServiceCommands
+from gateway.handlers.directory import Directory
 from gateway.handlers.disco import Announced, Disco
 from gateway.handlers.ping import Ping
 from gateway.handlers.route import HandlerRoute
 from gateway.handlers.time import Time
 from gateway.handlers.version import Version
+from gateway.im.announcing import Announcement
 from gateway.im.assembly import FEATURES, IDENTITIES
 from gateway.notices.attempts.records import Kind
+from gateway.notices.notices import Remark, counted
 from gateway.routing.interfaces import IRoute
 from gateway.run.assembly.privileges import entities_of
 from gateway.run.assembly.routing import Routing
-from gateway.run.assembly.serving import Served, contacts_of, services_of
+from gateway.run.assembly.serving import Served, bare_addresses, contacts_of, services_of
 from gateway.run.assembly.shared import Shared
 from gateway.run.assembly.state import secret
-from gateway.xmpp.addresses import Domain
+from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.namespaces import ADMIN
 
 
 def host_accounts(shared: Shared, routing: Routing, served: Served) -> People:
@@ -27,17 +34,20 @@ def host_accounts(shared: Shared, routing: Routing, served: Served) -> People:
     settings = shared.settings
 
     def itself(domain: Domain) -> IRoute:
-        served = [Ping(), Version(), Time(), Announced(FEATURES, IDENTITIES)]
+        directory = Directory()
+        commands = admin_commands(shared, people, domain, directory)
+        served = [directory, Ping(), Version(), Time(), Announced(FEATURES, IDENTITIES)]
         disco = Disco(
             served,
+            directory=directory,
             items=lambda: services_of(shared.settings, domain),
             contacts=lambda: contacts_of(shared.settings.domains[domain]),
         )
         return HandlerRoute(
-            domain, [Ping(), disco, Version(), Time()], routing.router, shared.board.publish, shared.reactor
+            domain, [Ping(), commands, disco, Version(), Time()], routing.router, shared.board.publish, shared.reactor
         )
 
-    return People(
+    people = People(
         [domain.domain for domain in settings.domains_of(ImDomain)],
         itself=itself,
         storage=settings.storage.url,
@@ -52,3 +62,29 @@ def host_accounts(shared: Shared, routing: Routing, served: Served) -> People:
         unsafe=routing.keeper.unsafe,
         entities=partial(entities_of, shared, served),
     )
+    return people
+
+
+def admin_commands(shared: Shared, people: People, domain: Domain, directory: Directory) -> ServiceCommands:
+    """Return the ad-hoc commands of a domain with accounts, for its admins (XEP-0133)."""
+
+    def is_admin(somebody: Address) -> bool:
+        return somebody.bare in bare_addresses(shared.settings.domains[domain].admins)
+
+    async def announced(caller: Address, announcement: Announcement) -> str:
+        if problem := announcement.problem:
+            raise ValueError(problem)
+        accounts = await people.announcer.announce(announcement, [domain])
+        shared.board.publish(Remark(text=f"{caller.bare} announces something to {counted(accounts, 'account')}"))
+        return f"This is being sent to {counted(accounts, 'account')}."
+
+    def announce(caller: Address, announcement: list[str], subject: str = "") -> Coroutine[Any, Any, str]:
+        return announced(caller, Announcement("\n".join(announcement), subject))
+
+    def announce_all(caller: Address, announcement: list[str], subject: str = "") -> Coroutine[Any, Any, str]:
+        return announced(caller, Announcement("\n".join(announcement), subject, to_all=True))
+
+    commands = ServiceCommands(domain, directory, is_admin)
+    commands.add("Send an announcement to online users", announce, node=f"{ADMIN}#announce", form_type=ADMIN)
+    commands.add("Send an announcement to all accounts", announce_all, node=f"{ADMIN}#announce-all", form_type=ADMIN)
+    return commands
