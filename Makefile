@@ -96,7 +96,7 @@ lock:
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/pip install --quiet --disable-pip-version-check pip-tools
 	build/lock/bin/pip-compile --quiet --strip-extras --generate-hashes --no-annotate --no-header \
-		--no-emit-index-url --no-emit-find-links --extra postgresql --output-file build/lock/requirements.txt setup.cfg
+		--no-emit-index-url --no-emit-find-links --extra postgresql --extra cluster --output-file build/lock/requirements.txt setup.cfg
 	{ sed '/^#/!d' debian/requirements.txt; cat build/lock/requirements.txt; } >build/lock/whole.txt
 	cp build/lock/whole.txt debian/requirements.txt
 
