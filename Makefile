@@ -1,4 +1,5 @@
 # make run       a gateway at work, beside a second one that plays the outside world
+# make cluster   three nodes that act as one, with NATS between them, and a component that moves
 # make test      every test; those with real servers need Debian's prosody and ejabberd, which root installs on the way
 # make soak      what is long by nature: 100,000 stanzas under faults, 250 deaths of the gateway, a million fuzzed
 #                inputs, 10,000 streams
@@ -35,10 +36,13 @@ KILLS ?= 50
 # Tests start the gateway hundreds of times. Where Python may not keep what it has compiled, that takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test soak coverage check bench profile features deb deb-test lock docs clean peers
+.PHONY: run cluster test soak coverage check bench profile features deb deb-test lock docs clean peers
 
 run: $(INSTALLED)
 	@$(BIN)/python -m gateway.demo
+
+cluster: $(TESTED) peers
+	@$(BIN)/python -m tests.interop.cluster_demo
 
 test: $(TESTED) peers
 	$(BIN)/python -m pytest $(SPREAD) --junit-xml=$(TEST_RESULTS) $(TESTS)
