@@ -194,14 +194,14 @@ def _missing(own: SeenOwn) -> Iterator[str]:
     if not _is_known(own.seen.names) or (own.clients is not None and not _is_known(own.clients)):
         return
     present = _places(own.seen.names) | (_places(own.clients) if own.clients is not None else set())
-    host = next((server.host for server in own.seen.names.servers if server.host != domain), f"xmpp.{domain}")
+    reachable = next((server.host for server in own.seen.names.servers if server.addresses), None)
+    host = reachable or f"xmpp.{domain}"
     for port in own.ports:
         if port.for_clients and own.clients is None:
             continue
         if not any(service == port.service for service, _ in present):
             yield f"{port.service}.{domain}. 3600 IN SRV 0 5 {port.port} {host}."
-    servers = {server.host: server for server in own.seen.names.servers}
-    if host not in servers or not servers[host].addresses:
+    if reachable is None:
         yield f"; {host} needs its addresses:"
         yield f"; {host}. 3600 IN A ADDRESS"
         yield f"; {host}. 3600 IN AAAA ADDRESS"

@@ -132,3 +132,12 @@ def test_every_rule_is_made_of_findings_that_are_not_good_and_in_one_rule_only()
     wrong = {id for id in FindingId if id.kind.level in (Severity.BROKEN, Severity.FLAW)}
     chapters = {"names", "connection", "TLS", "certificate", "negotiation"}
     assert {id for id in wrong if id.kind.chapter in chapters} <= set(ids)
+
+
+def test_a_domain_that_is_its_own_server_needs_no_other_address() -> None:
+    itself = names(server(DOMAIN), services=(lookup("SRV", f"_xmpp-server._tcp.{DOMAIN}", f"1 0 5269 {DOMAIN}"),))
+    own = replace(GOOD, seen=domain(names=itself))
+    assert world_report(own).publish == ()
+    assert world_report(replace(own, ports=PORTS[:2])).publish == (
+        f"_xmpps-server._tcp.{DOMAIN}. 3600 IN SRV 0 5 5270 {DOMAIN}.",
+    )

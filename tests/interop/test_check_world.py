@@ -1,0 +1,64 @@
+"""`check --world` on the wire: all green, then one thing after another goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.interop.fixtures import Starter
+from tests.interop.peers import Gateway, Peer, Prosody
+from tests.interop.peers.site import SERVER
+from tests.interop.world import World
+
+COMMAND = Path(sys.executable).with_name("xmpp-gateway")
+SECONDS = 120  # of a busy machine
+OURS = "world.test"
+
+
+def look(world: World, gateway: Peer, *, authorities: Path | None = None) -> tuple[int, dict[str, Any]]:
+    """The exit status and the report; the system trusts the authority of this world unless told otherwise."""
+    assert isinstance(gateway, Gateway)
+    command = [COMMAND, "check", "--world", "--json", "--config", gateway.configuration]
+    system = {"SSL_CERT_FILE": str(authorities or world.authorities), "SSL_CERT_DIR": "/nonexistent"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=SECONDS, check=False, env={**os.environ, **system}
+    )
+    assert done.stdout, done.stderr
+    (domain,) = json.loads(done.stdout)["domains"]
+    return done.returncode, domain
+
+
+def red(domain: dict[str, Any]) -> dict[str, set[str]]:
+    return {
+        each["rule"]: {found["id"] for found in each["findings"] if found["level"] in ("broken", "flaw")}
+        for each in domain["rules"]
+        if each["state"] == "red"
+    }
+
+
+def test_our_domain_is_green_until_something_breaks(world: World, start: Starter, tmp_path: Path) -> None:
+    gateway = start(Gateway, OURS, direct_tls=True)
+    status, domain = look(world, gateway)
+    assert (status, red(domain), domain["publish"]) == (0, {}, []), domain
+
+    other = tmp_path / "other.pem"
+    type(world.authority).create("Another authority").save(other)
+    status, domain = look(world, gateway, authorities=other)  # the configuration trusts it, the system does not
+    assert (status, red(domain)) == (4, {"chain": {"chain-incomplete"}})
+
+    world.nameserver.publish_records({f"_xmpps-server._tcp.{OURS}": {"SRV": ["0 0 0 ."], "TTL": 0}})
+    elsewhere = start(Prosody, "elsewhere.test")
+    name = f"_xmpp-server._tcp.{OURS}"
+    world.nameserver.publish_records({name: {"SRV": [f"1 0 {SERVER} elsewhere.test"], "TTL": 0}})
+    status, domain = look(world, gateway)
+    assert status == 4
+    assert "host-unknown" in red(domain)["leads here"], domain
+
+    elsewhere.stop()
+    status, domain = look(world, gateway)
+    assert red(domain) == {"ports for servers": {"unreachable"}}
+    assert {each["state"] for each in domain["rules"] if each["rule"] in ("chain", "names", "days")} == {"unknown"}
