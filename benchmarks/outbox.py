@@ -1,7 +1,10 @@
 """`python -m benchmarks.outbox`: the cost of keeping a stanza in the outbox, and of settling it.
 
 Each case keeps and settles stanzas through the whole outbox, in its thread beside a real reactor, on the disk of the
-given folder. Wall is the time from the first request to the last answer; CPU is that of both threads.
+given folder. Wall is the time from the first request to the last answer; CPU is that of both threads of the gateway.
+
+Where PostgreSQL is installed, each case is run on a server of its own too, on the same disk and with fsync, right after
+the file; the last column is how many times as long it takes.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,8 @@ from twisted.internet.task import deferLater, react
 from gateway.outbox.opening import open_outbox
 from gateway.outbox.records import OutboxLimits
 from gateway.xmpp.addresses import Domain, DomainPair
+from tests.interop.peers import NotInstalledError
+from tests.support.postgresql import Postgresql
 
 STANZA_BYTES = 340
 IN_FLIGHT = 64  # requests made in one turn of the reactor, as in a busy gateway
@@ -68,14 +74,14 @@ async def measured(count: int, work: Callable[[], Any]) -> Figures:
     return Figures(wall=(time.perf_counter() - wall) * each, cpu=(time.process_time() - cpu) * each)
 
 
-async def run(case: Case, count: int, folder: Path) -> tuple[Figures, Figures]:
+async def run(case: Case, count: int, folder: Path, url: str = "sqlite:outbox.db") -> tuple[Figures, Figures]:
     """Return the costs of keeping and of settling."""
     key_file = None
     if case.key:
         key_file = folder / "key"
         key_file.write_bytes(os.urandom(32))
     limits = OutboxLimits(bytes=1 << 40, pair_stanzas=count)
-    outbox = open_outbox("sqlite:outbox.db", folder, reactor, limits=limits, key_file=key_file)
+    outbox = open_outbox(url, folder, reactor, limits=limits, key_file=key_file)
     pairs = [DomainPair(Domain(f"{number}.ours.example"), Domain("far.example")) for number in range(case.pairs)]
     stanza = b"<message>%b</message>" % os.urandom(STANZA_BYTES // 2).hex().encode()
     flush = [stanza] * case.flush
@@ -119,10 +125,28 @@ async def main(options: argparse.Namespace) -> None:
     """Run every case, and print a line for each."""
     print(f"{options.stanzas} stanzas of {STANZA_BYTES} bytes; microseconds a stanza, wall / CPU")
     print(f"{'':<60}{'keep':>14}{'settle':>16}")
-    for case in CASES:
-        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            kept, settled = await run(case, options.stanzas, Path(folder))
-        print(f"{case.title:<60}{kept!s:>14}{settled!s:>16}", flush=True)
+    with ExitStack() as servers:
+        server = started(options.folder, servers)
+        for case in CASES:
+            with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+                kept, settled = await run(case, options.stanzas, Path(folder))
+            print(f"{case.title:<60}{kept!s:>14}{settled!s:>16}", flush=True)
+            if server is None:
+                continue
+            with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+                there, gone = await run(case, options.stanzas, Path(folder), server.url())
+            times = f"{(there.wall + gone.wall) / (kept.wall + settled.wall):8.1f} times"
+            print(f"{'    on PostgreSQL':<60}{there!s:>14}{gone!s:>16}{times}", flush=True)
+
+
+def started(folder: Path | None, servers: ExitStack) -> Postgresql | None:
+    """Return a PostgreSQL server that writes as durably as usual; None where it is not installed."""
+    try:
+        Postgresql.check_installed()
+    except NotInstalledError as missing:
+        print(f"without PostgreSQL: {missing}")
+        return None
+    return servers.enter_context(Postgresql(fsync=True, within=folder))
 
 
 if __name__ == "__main__":

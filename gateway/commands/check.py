@@ -34,6 +34,8 @@ from gateway.config.state import cannot_be_made, is_of_another_user, owner_of, s
 from gateway.net.certificates.own_certificates import Keyring
 from gateway.net.dns.resolver import nameservers_of
 from gateway.net.dns.validation import about_dnssec
+from gateway.storage.opening import about_server
+from gateway.storage.urls import is_postgresql
 from gateway.xmpp.addresses import Domain, to_ascii
 
 CheckLine = tuple[str, str]
@@ -79,6 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{folder} was not checked: it belongs to {owner_of(folder)}; run check as that user, or as root")
     elif cannot_be_made(folder):
         print(f"{folder} does not exist, and this user cannot make it: make it for the gateway's user, with mode 700")
+    if servers := list(_servers(settings)):
+        print("\n".join(_table("databases", servers)))
     print(f"{settings.file} is in order")
     return 0
 
@@ -129,6 +133,13 @@ def _table(name: str, rows: Iterable[CheckLine]) -> Iterator[str]:
     width = max(len(first) for first, _ in rows)
     for number, (first, second) in enumerate(rows):
         yield f"{name if number == 0 else '':<10}{first:<{width}}  {second}".rstrip()
+
+
+def _servers(settings: Settings) -> Iterator[CheckLine]:
+    """Yield whether the PostgreSQL servers of accounts and outbox let us in."""
+    for section, url in (("storage", settings.storage.url), ("outbox", settings.outbox.url)):
+        if is_postgresql(url):
+            yield section, about_server(url)
 
 
 def _domains(settings: Settings) -> Iterator[CheckLine]:

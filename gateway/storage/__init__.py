@@ -11,6 +11,7 @@ documents.
     dialects.py     what differs between the databases that run this SQL
     commits.py      many waiting jobs in one transaction, in a thread of its own
     files.py        opening the file: permissions, pragmas, migrations from schema/v*.sql
+    transfer.py     copying a database into another, for `migrate`
     urls.py         the kinds of `url`, and what may be shown of one
     opening.py      from `[storage] url` to a store
     postgresql/     a store on a PostgreSQL server

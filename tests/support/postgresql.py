@@ -49,9 +49,9 @@ class Postgresql(Server):
 
     name = "postgresql"
 
-    def __init__(self, *settings: str, fsync: bool = False) -> None:
+    def __init__(self, *settings: str, fsync: bool = False, within: Path | None = None) -> None:
         """`settings` are given to the server; without fsync it is quick, and survives all but the machine."""
-        super().__init__("local", Path(tempfile.mkdtemp(prefix="xg-pg-")))
+        super().__init__("local", Path(tempfile.mkdtemp(prefix="xg-pg-", dir=within)))
         self._settings = (*settings, f"fsync={'on' if fsync else 'off'}")
         self._numbers = count(1)
         self._admin: psycopg.Connection[Any] | None = None

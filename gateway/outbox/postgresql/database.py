@@ -103,6 +103,10 @@ class ServerOutboxDatabase:
             session.close()
             raise OutboxUnavailable(*condition_of(error)) from error
 
+    def session(self, **timing: Any) -> DatabaseSession:
+        """Return a session that owns the outbox without opening it, for a copy of its tables."""
+        return DatabaseSession(self._database, self._prepare, **timing)
+
     def look(self, connection: SqlConnection) -> None:
         connection.execute(
             "INSERT INTO about VALUES ('look', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",

@@ -61,6 +61,14 @@ class ServerDatabase:
             raise
         return connection
 
+    def try_out(self) -> psycopg.Error | None:
+        """Connect and disconnect; return the error if that is impossible."""
+        try:
+            self.connect().close()
+        except psycopg.Error as error:
+            return error
+        return None
+
 
 def database_of(url: str) -> ServerDatabase:
     """Return the database that a URL names; raise BadURL."""

@@ -83,7 +83,7 @@ class PostgresqlStore:
         The second function of a runner ends it. `lease_of` returns the epoch under which an account is written.
         `timing` is passed to the sessions.
         """
-        self._lanes = [_lane(DatabaseSession(database, _prepare, **timing), *runner) for runner in runners]
+        self._lanes = [_lane(DatabaseSession(database, prepare, **timing), *runner) for runner in runners]
         self._token = token
         self._limits = limits
         self._lease_of = lease_of
@@ -208,7 +208,8 @@ def _lane(session: DatabaseSession, run: Runner, stop: Callable[[], None]) -> _L
     return _Lane(session=session, queue=CommitQueue(session, run, dialect=POSTGRESQL), stop=stop)
 
 
-_prepare = partial(bring_up_to_date, part=ACCOUNTS)
+prepare = partial(bring_up_to_date, part=ACCOUNTS)
+"""Makes the tables of the accounts, or brings them up to date."""
 
 
 def _set_value(db: SqlConnection, service: str, key: str, content: bytes | None, limits: StoreLimits) -> None:

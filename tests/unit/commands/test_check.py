@@ -18,6 +18,7 @@ from gateway.commands import main
 from gateway.commands.check import CHECK_SCHEMA, summary
 from gateway.config import Mistakes, load, warnings
 from tests.support.configuration import Folder
+from tests.support.postgresql import PASSWORD, SECRETIVE, Postgresql
 from tests.support.throwaway_ca import Authority, self_signed
 
 EVERYTHING = """
@@ -270,3 +271,15 @@ def documented_members() -> set[str]:
     text = (Path(__file__).parents[3] / "docs" / "operating.md").read_text()
     table = text.partition("### The report of `check --json`")[2].partition("\n#")[0]
     return {name for line in table.splitlines() for name in re.findall(r"^\| `(\w+)` \|", line)}
+
+
+def test_a_server_is_asked_whether_it_lets_us_in(
+    folder: Folder, postgresql: Postgresql, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = postgresql.url(), postgresql.url_of("public", user=SECRETIVE, password=PASSWORD[::-1])
+    main(["check", "--config", str(folder.complete(f'[storage]\nurl = "{good}"\n[outbox]\nurl = "{bad}"\n'))])
+    told = capsys.readouterr().out
+    assert "databases storage  postgresql://gateway@/gateway answers" in told
+    assert "outbox   cannot use postgresql://secretive@/gateway: " in told
+    assert "password authentication failed" in told
+    assert PASSWORD[::-1] not in told

@@ -1,0 +1,74 @@
+"""`xmpp-gateway migrate accounts|outbox URL`: copy what the configuration names into another database.
+
+The service must not run meanwhile. The copy is one transaction, whose tables are counted and compared with the
+originals before it is committed; a database that has anything in it is refused. Afterwards the operator changes `url`
+in the configuration; the original stays as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from gateway.commands.configuration import add_config, read_config
+from gateway.commands.sides import TABLES, opened
+from gateway.config.settings import Settings
+from gateway.notices.notices import counted
+from gateway.operations.control.client import NotRunning, ask
+from gateway.storage.transfer import Copied, NotMigrated, copy
+from gateway.xmpp.errors import GatewayError
+
+_SECTIONS = {"accounts": "storage", "outbox": "outbox"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_config(parser)
+    parser.add_argument("what", choices=sorted(TABLES), help="what is copied")
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        help="the new database, as it will stand in the configuration; -: read one line from standard input, so that a"
+        " password is in no list of processes",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out the command; print the reason and return 1 when nothing was copied."""
+    settings = read_config(arguments)
+    url = sys.stdin.readline().strip() if arguments.url == "-" else arguments.url
+    try:
+        copied = migrate(settings, arguments.what, url)
+    except GatewayError as problem:
+        print(f"xmpp-gateway: {problem}", file=sys.stderr)
+        return 1
+    print("\n".join(report(arguments.what, copied)))
+    return 0
+
+
+def migrate(settings: Settings, what: str, url: str) -> list[Copied]:
+    """Copy accounts or outbox to the database that a URL names; raise GatewayError with nothing changed."""
+    section = getattr(settings, _SECTIONS[what])
+    state = settings.gateway.state
+    _check_stopped(settings)
+    if section.url == url:
+        raise NotMigrated(f"[{_SECTIONS[what]}] url already names this database")
+    with (
+        opened(what, section.url, state, is_source=True) as source,
+        opened(what, url, state, is_source=False) as target,
+    ):
+        return copy(source, target, TABLES[what])
+
+
+def report(what: str, copied: list[Copied]) -> list[str]:
+    """Return what was copied, as lines for people."""
+    lines = [f"{each.table:<16}{counted(each.rows, 'row'):>14}  SHA-256 {each.digest[:16]}" for each in copied]
+    return [*lines, f"the {what} have been copied and compared; now set url in [{_SECTIONS[what]}] to the new database"]
+
+
+def _check_stopped(settings: Settings) -> None:
+    try:
+        ask(settings.gateway.state, "status")
+    except NotRunning:
+        return
+    raise NotMigrated("the service is running, and what it writes meanwhile would be lost: stop it first")
