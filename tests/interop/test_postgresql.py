@@ -31,11 +31,6 @@ def gateway(start: Starter, url: str) -> Peer:
     return ours
 
 
-def troubles(ours: Peer) -> list[str]:
-    assert isinstance(ours, Gateway)
-    return [each["subject"] for each in ours.ask("status")["troubles"]]
-
-
 def rows(postgresql: Postgresql, url: str, table: str) -> int:
     """The number of rows that are there for good."""
     with postgresql.admin(url) as admin:
@@ -75,22 +70,3 @@ async def test_accounts_and_outbox_are_kept_over_a_crash_and_over_a_restart_of_t
             assert await bodies(there, len(said)) == said
         await until(lambda: waiting(ours) == 0)
     assert not list((ours.folder / "state").glob("*.db"))
-
-
-async def test_a_server_that_stays_away_is_told_and_what_needs_no_database_goes_on(
-    start: Starter, postgresql: Postgresql
-) -> None:
-    ours = gateway(start, postgresql.url())
-    async with user(ours, "romeo") as romeo, user(ours, "juliet") as juliet:
-        postgresql.stop()
-        try:
-            await until(lambda: troubles(ours).count("away") == 2, 90)
-            romeo.send_message(f"juliet@{HOME}", "Wherefore art thou?")
-            await juliet.expect_message("Wherefore art thou?")
-        finally:
-            postgresql.start()
-        await until(lambda: "away" not in troubles(ours), 90)
-        juliet.send_message(f"romeo@{HOME}", "Here.")
-        await romeo.expect_message("Here.")
-    for which in ("the accounts' database cannot be reached", "the server of the outbox cannot be reached"):
-        assert len([line for line in ours.log().splitlines() if " error " in line and which in line]) == 1
