@@ -108,7 +108,7 @@ COMPONENT = '[domains."c.test"]\nserve = "component"\nsecret = "a secret of more
         (IM, None),
         (IM.replace('client = ["tcp:5222"]', ""), "nobody can log in to the accounts: neither"),
         (IM.replace('certificate = "im.test.pem"', ""), "im.test has no certificate"),
-        (f"{IM}{COMPONENT}", "no component can attach: listen.component is not set"),
+        (f"{IM}{COMPONENT}", "no component can attach: neither listen.component nor listen.component_tls is set"),
         (f"{IM}{COMPONENT}".replace("a secret of more than sixteen", "short"), "shorter than 16 characters"),
         (f'{IM}[domains."r.test"]\nserve = "relay"\nconnect = "tcp:127.0.0.1:1"', "listen.inside is not set"),
         (f'{IM}[peers."im.test"]\nallow = false', 'peers."im.test" is never used'),
