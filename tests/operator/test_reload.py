@@ -178,7 +178,7 @@ async def test_retry_forgets_that_a_domain_has_failed(reloaded: Reloaded) -> Non
     ("mistake", "told"),
     [
         ({"limits": {"dephth": 1}}, "limits.dephth: no such key"),
-        ({"domains": {OURS: {"certificate": "/nowhere.pem"}}}, "/nowhere.pem"),
+        ({"tls": {"authorities": "/nowhere.pem"}}, "/nowhere.pem"),
         ({"listen": {"server": ["tcp:5269:interface=192.0.2.1"]}}, "Cannot assign requested address"),
     ],
 )
