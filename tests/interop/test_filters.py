@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from hashlib import sha256
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer, Prosody
 from tests.interop.peers.prosody import MODULES
 from tests.interop.peers.site import CLIENT, SERVER
+from tests.interop.world import World
 
 DOMAIN, COMPONENT, LISTS, NODE = "border.test", "rooms.border.test", "lists.watch.test", "muc_bans_sha256"
 ABUSE = "abuse.test"
@@ -23,6 +26,7 @@ FILTERS: list[dict[str, Any]] = [
     {"name": "secret rule", "when": {"from": ABUSE, "kind": "message"}, "then": "report"},
     {"name": "nothing from them", "when": {"from": "watch.test"}, "then": "bounce:policy-violation"},
     {"name": "listed", "when": {"direction": "in", "listed": "watched"}, "then": "drop"},
+    {"name": "blocked by file", "when": {"direction": "in", "listed": "blocked"}, "then": "drop"},
     {"name": "links", "when": {"direction": "in", "kind": "message", "stranger": True, "urls": True}, "then": "hold"},
 ]
 
@@ -54,8 +58,16 @@ def abuse(shared: Starter) -> Peer:
 
 
 @pytest.fixture(scope="module")
-def border(shared: Starter, watch: Peer) -> Peer:
-    options = {"filter": FILTERS, "lists": {"watched": {"rtbl": LISTS, "node": NODE}}}
+def blocked(world: World) -> Path:
+    file = world.folder / "blocked.txt"
+    file.touch()
+    return file
+
+
+@pytest.fixture(scope="module")
+def border(shared: Starter, watch: Peer, blocked: Path) -> Peer:
+    lists = {"watched": {"rtbl": LISTS, "node": NODE}, "blocked": {"file": str(blocked)}}
+    options = {"filter": FILTERS, "lists": lists}
     return shared(Gateway, DOMAIN, components={COMPONENT: "secret"}, options=options)
 
 
@@ -74,7 +86,8 @@ async def publish(publisher: Any, what: str, *, retract: bool = False) -> None:
 async def until_listed(border: Peer, entries: int) -> None:
     """Wait until the gateway has this many entries of the list."""
     for _ in range(200):
-        (named,) = (await asyncio.to_thread(ask, border.folder / "state", "filters"))["lists"]
+        found = (await asyncio.to_thread(ask, border.folder / "state", "filters"))["lists"]
+        (named,) = [each for each in found if each["name"] == "watched"]
         if named["entries"] == entries:
             return
         await asyncio.sleep(0.1)
@@ -128,6 +141,38 @@ async def test_who_is_on_a_real_block_list_is_not_heard(border: Peer, watch: Pee
         juliet.send_message(component.jid, "after")
         await component.expect_message("after")
         assert [each for each in component.inbox if "listed" in str(each)] == []
+        forged = f"<purge node='{NODE}'/>"
+        event = f"<event xmlns='http://jabber.org/protocol/pubsub#event'>{forged}</event>"
+        juliet.xmpp.send_raw(f"<message to='{DOMAIN}/lists'>{event}</message>")
+        juliet.send_message(component.jid, "behind it")
+        await component.expect_message("behind it")
+        await until_listed(border, 1)
+    watch.restart()
+    async with user(watch, "romeo") as publisher:
+        await publish(publisher, "juliet@prosody.test")
+        await until_listed(border, 2)
+        await publish(publisher, "juliet@prosody.test", retract=True)
+        await until_listed(border, 1)
+
+
+async def test_a_domain_is_blocked_and_unblocked_by_a_reload(border: Peer, abuse: Peer, blocked: Path) -> None:
+    async with user(abuse, "juliet") as juliet, attached(border) as component:
+        juliet.send_message(component.jid, "before")
+        await component.expect_message("before")
+        blocked.write_text(f"{ABUSE}\n")
+        await asyncio.to_thread(border.operate, "reload")
+        await juliet.expect_error(juliet.send_message(component.jid, "blocked"))
+        blocked.write_text("")
+        await asyncio.to_thread(border.operate, "reload")
+        async with asyncio.timeout(60):
+            for number in count():  # its server may not try again at once
+                juliet.send_message(component.jid, f"after {number}")
+                await asyncio.sleep(0.5)
+                if component.inbox:
+                    break
+        assert not [each for each in component.inbox if each["body"] == "blocked"]
+    refused = await asyncio.to_thread(border.logged, ABUSE, "the filter 'blocked by file'")
+    assert refused
 
 
 async def test_the_abuse_contact_of_a_real_server_gets_a_report(border: Peer, abuse: Peer) -> None:
