@@ -208,6 +208,8 @@ class MemoryStore:
     @_deferred
     def block(self, account: str, addresses: Collection[str]) -> None:
         found = self._find(account)
+        for address in addresses:
+            self._limits.check_name("blocked address", address)
         blocked = found.blocked.union(addresses)
         check_limit("blocked addresses", len(blocked), self._limits.blocked)
         found.blocked = blocked
@@ -227,6 +229,7 @@ class MemoryStore:
         if content is None:
             documents.pop(name, None)
             return
+        self._limits.check_name("document", name)
         check_limit("bytes in a document", len(content) + len(name.encode()), self._limits.document_bytes)
         check_limit("documents", len({*documents, name}), self._limits.documents)
         documents[name] = content

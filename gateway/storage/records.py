@@ -111,6 +111,7 @@ class StoreLimits:
     offline_messages: int = 1000
     offline_bytes: int = 10_485_760
     blocked: int = 5000
+    name_bytes: int = 2400  # of what rows are found by; an index row of PostgreSQL has 2704 bytes at most
     documents: int = 100
     document_bytes: int = 262_144
     service_values: int = 10_000  # of one service, not of an account
@@ -124,8 +125,13 @@ class StoreLimits:
         if after.request and after.request != before.request:
             check_limit("bytes in a subscription request", len(after.request), self.request_bytes)
 
+    def check_name(self, what: str, name: str, owner: str = "an account") -> None:
+        """Refuse a name that is too long to find a row by; `what` says of what it is the name."""
+        check_limit(f"bytes in the name of a {what}", len(name.encode()), self.name_bytes, owner)
+
     def check_value(self, key: str, content: bytes, number: int) -> None:
         """Refuse a value that is too large, or one too many."""
+        self.check_name("value", key, "a service")
         check_limit("bytes in a value", len(content) + len(key.encode()), self.service_value_bytes, "a service")
         check_limit("values", number, self.service_values, "a service")
 

@@ -114,6 +114,8 @@ def blocked(db: SqlConnection, account: str) -> frozenset[str]:
 def block(db: SqlConnection, account: str, addresses: Collection[str], limits: StoreLimits) -> None:
     """IStore.block."""
     row = find_account(db, account)
+    for address in addresses:
+        limits.check_name("blocked address", address)
     db.executemany(
         "INSERT INTO blocked VALUES (?, ?) ON CONFLICT DO NOTHING", ((row, address) for address in addresses)
     )
@@ -142,6 +144,7 @@ def set_document(db: SqlConnection, account: str, name: str, content: bytes | No
     row = find_account(db, account)
     db.execute("DELETE FROM documents WHERE account = ? AND name = ?", (row, name))
     if content is not None:
+        limits.check_name("document", name)
         check_limit("bytes in a document", len(content) + len(name.encode()), limits.document_bytes)
         db.execute("INSERT INTO documents VALUES (?, ?, ?)", (row, name, content))
         check_limit("documents", count_rows(db, "documents", row), limits.documents)

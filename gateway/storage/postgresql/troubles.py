@@ -69,7 +69,7 @@ _WORDS = (
     ("remaining connection slots", ServerTrouble.CROWDED),
 )
 _AGAIN = ("40001", "40P01")  # serialization_failure, deadlock_detected
-_OF_THE_JOB = ("22", "23")  # data exceptions, integrity constraints
+_OF_THE_JOB = ("22", "23", "54")  # data exceptions, integrity constraints, program limits: too long for an index
 
 
 def trouble_of(error: BaseException | None) -> ServerTrouble | None:

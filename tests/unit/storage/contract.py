@@ -351,6 +351,18 @@ class StoreContract:
                 "bytes in a document",
             ),
             (
+                {"name_bytes": 3},
+                ("set_document", "abc", b""),
+                ("set_document", "\u00e9ab", b""),
+                "bytes in the name of a document",
+            ),
+            (
+                {"name_bytes": 3},
+                ("block", ["a.b"]),
+                ("block", ["a.c", "a.cd"]),
+                "bytes in the name of a blocked address",
+            ),
+            (
                 {"roster_items": 1},
                 ("update_relation", ROMEO, listing(ROMEO)),
                 ("update_relation", NURSE, listing(NURSE)),
@@ -424,11 +436,16 @@ class StoreContract:
         assert list(self.ask(store.values, "a.test")) == ["X/3", "x%", "x/1", "x/2", "y"]
 
     def test_values_are_bounded_for_each_service(self) -> None:
-        store = self.open(StoreLimits(service_values=1, service_value_bytes=4))
+        store = self.open(StoreLimits(service_values=1, service_value_bytes=4, name_bytes=3))
         self.ask(store.set_value, "a.test", "k", b"123")
         self.ask(store.set_value, "a.test", "k", b"456")
         self.ask(store.set_value, "b.test", "k", b"123")
-        for key, content, why in (("l", b"", "at most 1 values"), ("k", b"1234", "at most 4 bytes in a value")):
+        refused = (
+            ("l", b"", "at most 1 values"),
+            ("k", b"1234", "at most 4 bytes in a value"),
+            ("long", b"", "at most 3 bytes in the name of a value"),
+        )
+        for key, content, why in refused:
             with pytest.raises(StoreFull, match=f"a service may have {why}"):
                 self.ask(store.set_value, "a.test", key, content)
         assert self.ask(store.values, "a.test") == {"k": b"456"}

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import psycopg
 import pytest
-from twisted.internet.defer import Deferred, execute
+from twisted.internet.defer import Deferred, execute, gatherResults
 
 from gateway.storage.opening import open_store
 from gateway.storage.postgresql.driver import database_of
@@ -45,6 +47,47 @@ class TestPostgresqlStore(StoreContract):
         assert now(again.blocked(JULIET)) == {"spam.example"}
         assert self.version(again) == version
         now(again.close())
+
+    def test_what_an_index_cannot_take_fails_alone(self) -> None:
+        """A text that does not compress and is longer than an index row, among the jobs of others."""
+        gathered: list[Callable[[], None]] = []
+
+        def later(work: Callable[[], Any]) -> Deferred[Any]:
+            done: Deferred[Any] = Deferred()
+            gathered.append(lambda: execute(work).chainDeferred(done))
+            return done
+
+        store = PostgresqlStore(
+            database_of(self.url),
+            runners=[(later, lambda: None)],
+            token=lambda: "epoch",
+            limits=StoreLimits(name_bytes=100_000),
+        )
+        too_long = Random(1).randbytes(5000).hex()
+        added = store.add_account(JULIET, [])  # the others gather behind it
+        others = [store.add_offline(JULIET, b"<message/>")]
+        refused = store.set_document(JULIET, too_long, b"")
+        others.append(store.add_offline(JULIET, b"<message/>"))
+        while gathered:
+            gathered.pop(0)()
+        now(added)
+        assert len(now(gatherResults(others))) == 2
+        with pytest.raises(psycopg.errors.ProgramLimitExceeded):
+            now(refused)
+        assert store.fault is None
+        closed = store.close()
+        while gathered:
+            gathered.pop(0)()
+        now(closed)
+
+    def test_longest_names_fit_into_every_index(self) -> None:
+        store = self.open_for_juliet()
+        longest = Random(1).randbytes(10_000).decode("ascii", "ignore").replace("\0", "")[: StoreLimits().name_bytes]
+        assert len(longest) == StoreLimits().name_bytes
+        now(store.block(JULIET, [longest]))
+        now(store.set_document(JULIET, longest, b""))
+        now(store.set_value("a" * 253, longest, b""))
+        now(store.close())
 
 
 class TestPostgresqlStoreInItsThreads(StoreContract):
