@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
+from twisted.web import http
 
 from gateway.bundled.accepted import MOST_IDS, AcceptedIds
 from gateway.bundled.intake import MOST_BODY, MOST_CONNECTIONS, HTTPIntake, IntakeRules
@@ -154,6 +155,48 @@ def test_wrong_tokens_are_logged_seldom_and_never_shown() -> None:
     assert event["host"] == "192.0.2.1"
     assert "a wrong one" not in str(events)
     assert TOKEN not in str(events)
+
+
+@pytest.mark.parametrize("token", [TOKEN, "a wrong one"])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n--b--\r\n'),
+        ("multipart/form-data", b"abc"),
+        ("application/x-www-form-urlencoded", b"a=x"),
+    ],
+    ids=["multipart", "multipart without a boundary", "urlencoded"],
+)
+def test_forms_are_not_parsed(token: str, kind: str, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsing one takes seconds if its sender wants it to; it would happen before the token is checked."""
+    parsed: list[Any] = []
+    monkeypatch.setattr(http, "_getMultiPartArgs", lambda *form: parsed.append(form) or {})
+    monkeypatch.setattr(http, "parse_qs", lambda *form: parsed.append(form) or {})
+    wire, protocol = connected(intake())
+    asks = head(f"Content-Type: {kind}\r\nContent-Length: {len(body)}").replace(TOKEN.encode(), token.encode())
+    protocol.dataReceived(asks + body)
+    assert parsed == []
+    assert wire.value().startswith(b"HTTP/1.1 400 " if token == TOKEN else b"HTTP/1.1 401 ")
+
+
+def test_a_token_that_is_not_text_is_a_wrong_one() -> None:
+    wire, protocol = connected(intake())
+    protocol.dataReceived(head("Content-Length: 2").replace(TOKEN.encode(), b"\xff") + b"{}")
+    assert wire.value().startswith(b"HTTP/1.1 401 ")
+
+
+def test_the_headers_of_a_request_are_not_logged() -> None:
+    events: list[Any] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        port = intake()
+        port._crowd.doStart()
+        wire, protocol = connected(port)
+        protocol.dataReceived(head("User-Agent: a browser\r\nContent-Length: 2") + b"{}")
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert wire.value().startswith(b"HTTP/1.1 200 ")
+    assert "a browser" not in str(events)
 
 
 def ids(store: MemoryStore, clock: Clock) -> AcceptedIds:
