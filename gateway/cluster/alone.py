@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from gateway.cluster.frames import MOST_FRAME_BYTES
 from gateway.cluster.interfaces import Conflict, EngineAway, EngineListener, ICluster
 from gateway.cluster.records import Entry
 from gateway.timing.timers import Timer
@@ -130,6 +131,7 @@ class Alone:
     def __init__(self, node: str, hub: Hub) -> None:
         self.node = node
         self.is_connected = False
+        self.most_bytes = MOST_FRAME_BYTES
         self._hub = hub
         self._listener: EngineListener | None = None
 
@@ -159,7 +161,8 @@ class Alone:
 
     def send(self, node: str, data: bytes) -> None:
         """As `ICluster.send`."""
-        self._hub.carry(self.node, node, data)
+        if len(data) <= self.most_bytes:
+            self._hub.carry(self.node, node, data)
 
     def _store(self, key: str, value: bytes | None, expected: int | None) -> Deferred[int]:
         if not self.is_connected:

@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.cluster.directory import ClusterDirectory
-from gateway.cluster.frames import AddressReader, Frame, FrameError, FrameKind, in_batches, read_frame
+from gateway.cluster.frames import HEAD_BYTES, AddressReader, Frame, FrameError, FrameKind, in_batches, read_frame
 from gateway.cluster.interfaces import ICluster
 from gateway.cluster.lanes import Arrival, Intake, LaneSender, Numbered
 from gateway.timing.timers import Timer
@@ -44,6 +44,9 @@ class CrossingOwner(Protocol):
 
     def stanzas_arrived(self, node: str, stanzas: Batch) -> Deferred[None] | None:
         """Take over stanzas that another node has admitted; the Deferred fires when they are safe and there is room."""
+
+    def cannot_cross(self, stanza: AddressedStanza) -> None:
+        """End a stanza that is too long for the engine."""
 
     def question_arrived(self, node: str, content: Mapping[str, Any]) -> Any:
         """Answer a question of another node with a mapping for JSON, or a Deferred of one."""
@@ -82,7 +85,11 @@ class OpenLane:
     def send(self, batch: Batch) -> None:
         """As `Channel.send`."""
         self.sent += len(batch)
-        self._next.extend(in_batches(batch))
+        for each in in_batches(batch):
+            if len(each) > 1 or self._crossing.carries(each[0]):
+                self._next.append(each)
+            else:
+                self._crossing.refuse(each[0])
         self._send_next()
 
     def room(self) -> Deferred[None] | None:
@@ -211,6 +218,15 @@ class Crossings:
             self.counts["returned"] += lane.waiting
             self.send(lane.node, FrameKind.ENDED, lane.process, lane=lane.number)
 
+    def carries(self, stanza: AddressedStanza) -> bool:
+        """Return whether a frame with this stanza alone is short enough for the engine."""
+        most: int = self._engine.most_bytes
+        return len(stanza.raw) + HEAD_BYTES <= most
+
+    def refuse(self, stanza: AddressedStanza) -> None:
+        """Have the owner end a stanza that cannot cross, once the caller is done."""
+        self.clock.callLater(0, self._owner.cannot_cross, stanza)
+
     @property
     def waiting(self) -> dict[str, int]:
         """Return how many stanzas are under way to each node."""
@@ -231,7 +247,7 @@ class Crossings:
         stanzas: Batch = (),
         content: Mapping[str, Any] | None = None,
     ) -> None:
-        """Send a frame to a process of another node."""
+        """Send a frame to a process of another node; raise FrameError if `content` is too long for the engine."""
         frame = Frame(
             kind=kind,
             node=self._name,
@@ -242,8 +258,13 @@ class Crossings:
             stanzas=stanzas,
             content=content or {},
         )
+        data = frame.to_bytes()
+        if content and len(data) > self._engine.most_bytes:
+            raise FrameError(
+                f"{len(data)} bytes cannot be sent at once to node {node}, which is too much for the engine"
+            )
         self.counts["sent"] += len(stanzas)
-        self._engine.send(node, frame.to_bytes())
+        self._engine.send(node, data)
 
     def ask(self, node: str, content: Mapping[str, Any], seconds: float = ASK_SECONDS) -> Deferred[Mapping[str, Any]]:
         """Ask another node a question; return its answer, or fail with NotAnswered."""
@@ -257,7 +278,10 @@ class Crossings:
         self._questions[number] = (node, answer)
         answer.addTimeout(seconds, self.clock, lambda failure, _: self._too_late(node))
         answer.addBoth(lambda result: (self._questions.pop(number, None), result)[1])
-        self.send(node, FrameKind.ASK, known.record.process, number=number, content=content)
+        try:
+            self.send(node, FrameKind.ASK, known.record.process, number=number, content=content)
+        except FrameError as error:
+            answer.errback(NotAnswered(str(error)))
         return answer
 
     def _too_late(self, node: str) -> Any:

@@ -4,6 +4,9 @@ The receiver needs no XML parser: the line has what a router must know of each s
 our configuration and the engine's credentials, but one that cannot be read is refused with FrameError and never half
 taken.
 
+The line repeats no attribute that can be as long as its stanza: the receiver reads a long `type` or `id` from the
+stanza itself. So a frame is hardly longer than the stanzas in it.
+
     batch      stanzas for a domain that is served at the receiver, with lane and number
     taken      everything of a lane up to this number has been taken over
     needs      the receiver of a lane needs this number next
@@ -24,11 +27,16 @@ from typing import Any
 from gateway.cluster.lanes import MOST_BYTES, MOST_STANZAS
 from gateway.cluster.records import WIRE
 from gateway.xmpp.addresses import Address
-from gateway.xmpp.errors import GatewayError, MalformedAddress
-from gateway.xmpp.stanzas import NAMES, AddressedStanza
+from gateway.xmpp.elements import unescape
+from gateway.xmpp.errors import GatewayError, MalformedAddress, Misuse
+from gateway.xmpp.stanzas import NAMES, AddressedStanza, written_attribute
 
 MOST_FRAME_BYTES = 1 << 20
-"""The longest frame; an engine must carry it. A single stanza may be as long as `[limits]` allows."""
+"""The longest frame that every engine must carry."""
+HEAD_BYTES = 1 << 15
+"""More than a frame with a single stanza has beside that stanza."""
+_MOST_REPEATED = 128  # characters of an attribute that is repeated in the line
+_AS_WRITTEN = True  # in the place of an attribute that the receiver reads from the stanza
 
 AddressReader = Callable[[str], Address]
 
@@ -81,9 +89,10 @@ class Frame:
             head["c"] = self.content
         if self.stanzas:
             head["s"] = [
-                (each.name, each.type, each.from_.full, each.to.full, each.id, len(each.raw)) for each in self.stanzas
+                (each.name, _short(each.type), each.from_.full, each.to.full, _short(each.id), len(each.raw))
+                for each in self.stanzas
             ]
-        line = json.dumps(head, separators=(",", ":")).encode()
+        line = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode(errors="surrogatepass")
         return b"\n".join((line, b"".join([each.raw for each in self.stanzas])))
 
 
@@ -106,7 +115,16 @@ def read_frame(data: bytes, address: AddressReader = Address.parse) -> Frame:
             stanzas=stanzas,
             content=content,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, MalformedAddress) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        MalformedAddress,
+        Misuse,
+    ) as error:
         raise FrameError(f"a frame cannot be read: {type(error).__name__}") from error
 
 
@@ -116,15 +134,29 @@ def _read_stanzas(heads: Sequence[Any], body: bytes, address: AddressReader) -> 
     for name, type_, from_, to, id_, size in heads:
         if name not in NAMES or size <= 0:
             raise FrameError(f"a frame has a stanza of an unknown kind: {str(name)[:20]!r}")
-        stanzas.append(AddressedStanza(name, body[position : position + size], address(to), address(from_), type_, id_))
+        raw = body[position : position + size]
+        if type_ is _AS_WRITTEN:
+            written = written_attribute(raw, b"type")
+            type_ = None if written is None else unescape(written[1:-1])
+        if id_ is _AS_WRITTEN:
+            id_ = written_attribute(raw, b"id")
+        stanzas.append(AddressedStanza(name, raw, address(to), address(from_), type_, id_))
         position += size
     if position != len(body):
         raise FrameError(f"a frame of {len(body)} bytes has stanzas of {position} bytes")
     return stanzas
 
 
+def _short(text: str | None) -> str | bool | None:
+    """Return an attribute as the line of a frame has it."""
+    return text if text is None or len(text) <= _MOST_REPEATED else _AS_WRITTEN
+
+
 def in_batches(stanzas: Sequence[AddressedStanza]) -> list[list[AddressedStanza]]:
-    """Return stanzas as batches that fit into frames, in order."""
+    """Return stanzas as batches that fit into frames, in order.
+
+    A stanza of more than MOST_BYTES has a batch of its own.
+    """
     batches: list[list[AddressedStanza]] = []
     size = 0
     for stanza in stanzas:

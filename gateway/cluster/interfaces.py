@@ -45,6 +45,7 @@ class ICluster(Interface):
     """An engine between nodes, as one node sees it."""
 
     is_connected = Attribute("Whether the engine can be reached at the moment.")
+    most_bytes = Attribute("How many bytes can be sent at once, MOST_FRAME_BYTES or more.")
 
     def start(listener: EngineListener) -> None:
         """Begin to connect, and connect again whenever the connection is lost."""
@@ -67,5 +68,5 @@ class ICluster(Interface):
     def send(node: str, data: bytes) -> None:
         """Send bytes to a node: in order with what was sent to it before, unless something is lost on the way.
 
-        Nobody is told whether they arrive.
+        Nobody is told whether they arrive. More than `most_bytes` are dropped.
         """

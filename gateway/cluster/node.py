@@ -16,6 +16,7 @@ from gateway.cluster.lease import Life
 from gateway.cluster.membership import Membership
 from gateway.cluster.records import Entry
 from gateway.xmpp.addresses import Address
+from gateway.xmpp.stanzas import AddressedStanza
 
 
 class NodeOwner(Protocol):
@@ -41,6 +42,9 @@ class NodeOwner(Protocol):
 
     def stanzas_arrived(self, node: str, stanzas: Batch) -> Deferred[None] | None:
         """As `CrossingOwner.stanzas_arrived`."""
+
+    def cannot_cross(self, stanza: AddressedStanza) -> None:
+        """As `CrossingOwner.cannot_cross`."""
 
     def question_arrived(self, node: str, content: Mapping[str, Any]) -> Any:
         """As `CrossingOwner.question_arrived`."""

@@ -297,6 +297,11 @@ def with_attributes(raw: bytes, changes: dict[bytes, str]) -> bytes:
     return b"".join(kept)
 
 
+def written_attribute(raw: bytes, name: bytes) -> bytes | None:
+    """Return an unprefixed attribute of an element's start tag as it is written, quotes included; None without it."""
+    return next((value for each, value in _attributes(raw) if each == name), None)
+
+
 def _behind_name(raw: bytes) -> int:
     """Return the position behind the name of an element."""
     name = _START_TAG_NAME.match(raw)

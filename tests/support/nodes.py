@@ -37,6 +37,7 @@ class Party:
         self.shards: set[int] = set()
         self.arrived: list[tuple[str, bytes]] = []
         self.returned: list[bytes] = []
+        self.refused: list[AddressedStanza] = []
         self.room: Deferred[None] | None = None
         self.releasing: Deferred[None] | None = None
         self.answer: Callable[[Mapping[str, Any]], Any] = lambda content: {"heard": content}
@@ -64,6 +65,9 @@ class Party:
     def stanzas_arrived(self, node: str, stanzas: Sequence[AddressedStanza]) -> Deferred[None] | None:
         self.arrived += ((node, each.raw) for each in stanzas)
         return self.room
+
+    def cannot_cross(self, stanza: AddressedStanza) -> None:
+        self.refused.append(stanza)
 
     def question_arrived(self, node: str, content: Mapping[str, Any]) -> Any:
         return self.answer(content)

@@ -18,11 +18,14 @@ from typing import Any, TypeVar
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.errors import MaxPayloadError
 from nats.js.errors import KeyWrongLastSequenceError, NotFoundError
 from nats.js.kv import KeyValue
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import Logger
 from zope.interface import implementer
 
+from gateway.cluster.frames import MOST_FRAME_BYTES
 from gateway.cluster.interfaces import Conflict, EngineAway, EngineListener, ICluster
 from gateway.cluster.records import Entry
 
@@ -31,7 +34,7 @@ ANSWER_SECONDS = 3
 PING_SECONDS = 3
 """Seconds between two pings; a connection without an answer to the second is given up."""
 AGAIN_SECONDS = 0.5
-_FAULTS = (NatsError, OSError, asyncio.TimeoutError, ssl.SSLError)
+_FAULTS = (NatsError, OSError, asyncio.TimeoutError, ssl.SSLError, EngineAway)
 
 T = TypeVar("T")
 
@@ -65,8 +68,11 @@ class EngineAccess:
 class NatsEngine:
     """The connection of one node to NATS."""
 
+    _log = Logger()
+
     def __init__(self, access: EngineAccess) -> None:
         self.is_connected = False
+        self.most_bytes = MOST_FRAME_BYTES
         self._access = access
         self._listener: EngineListener | None = None
         self._task: asyncio.Task[None] | None = None
@@ -163,6 +169,9 @@ class NatsEngine:
             token=access.token,
             tls=access.tls,
         )
+        if client.max_payload < MOST_FRAME_BYTES:
+            raise EngineAway(f"NATS carries {client.max_payload:,} bytes at once: set its max_payload to 1MB or more")
+        self.most_bytes = client.max_payload
         bucket = await self._open_bucket(client)
         await client.subscribe(access.subject(access.node), cb=self._frame_came)
         watcher = await bucket.watchall()
@@ -201,7 +210,15 @@ class NatsEngine:
             self._has_frames.clear()
             while self._out:
                 subject, data = self._out.popleft()
-                await client.publish(subject, data)
+                try:
+                    await client.publish(subject, data)
+                except MaxPayloadError:  # it would be refused on the next connection as well
+                    self._log.error(
+                        "a frame of {size} bytes to {subject} was dropped: NATS carries {most} at most",
+                        size=len(data),
+                        subject=subject,
+                        most=client.max_payload,
+                    )
 
     async def _frame_came(self, message: Msg) -> None:
         if self._listener is not None:

@@ -32,13 +32,17 @@ from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served
 from gateway.run.assembly.shared import Shared
 from gateway.xmpp.addresses import Domain
-from gateway.xmpp.errors import ConfigError, StreamCondition, StreamError
+from gateway.xmpp.errors import ConfigError, StanzaCondition, StanzaError, StreamCondition, StreamError
 from gateway.xmpp.stanzas import AddressedStanza
 
 VIA = "node"
 DEPART_SECONDS = 1.0
 DRAIN_SECONDS = 30.0
 LOOK_SECONDS = 0.02
+_TOO_LONG = StanzaError(
+    StanzaCondition.POLICY_VIOLATION,
+    reason="it is too long to cross to the node that serves its domain; raise NATS's max_payload, or lower [limits]",
+)
 Commands = Mapping[str, Callable[..., Any]]
 
 
@@ -217,6 +221,11 @@ class Clustered(Service):
         if len(waits) <= 1:
             return waits[0] if waits else None
         return DeferredList(waits).addCallback(lambda _: None)
+
+    def cannot_cross(self, stanza: AddressedStanza) -> None:
+        """As `NodeOwner.cannot_cross`."""
+        self._routing.router.bounce(stanza, _TOO_LONG)
+        self._routing.router.flush()
 
     # -- answers -----------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from gateway.cluster.frames import MOST_FRAME_BYTES
 from gateway.cluster.interfaces import Conflict, EngineAway, ICluster
 from gateway.cluster.records import Entry
 from tests.support.nodes import Party, stanza
@@ -105,6 +106,15 @@ class Bench(ABC):
 
 class EngineContract:
     """The tests."""
+
+    async def test_what_is_too_long_is_dropped_and_nothing_else(self, bench: Bench) -> None:
+        (a, one), (_, other) = await bench.listening("a"), await bench.listening("b")
+        assert a.most_bytes >= MOST_FRAME_BYTES
+        a.send("b", b"x" * (a.most_bytes + 1))
+        a.send("b", b"y" * a.most_bytes)
+        await bench.until(lambda: bool(other.frames))
+        assert other.frames == [b"y" * a.most_bytes]
+        assert (one.came, one.went) == (1, 0)
 
     async def test_a_write_is_conditional_on_the_last_revision(self, bench: Bench) -> None:
         engine, listener = await bench.listening("a")

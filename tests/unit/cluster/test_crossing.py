@@ -8,7 +8,10 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from gateway.cluster.crossing import NotAnswered
+from gateway.cluster.frames import HEAD_BYTES, MOST_FRAME_BYTES, Frame, FrameKind, read_frame
 from gateway.cluster.lanes import MOST_STANZAS, WINDOW
+from gateway.xmpp.addresses import Address
+from gateway.xmpp.stanzas import AddressedStanza
 from tests.support.nodes import World, stanza
 
 
@@ -188,6 +191,52 @@ def test_a_question_without_an_answer_fails_in_time(world: World, fault: str) ->
     expected = {"lost": "did not answer", "unknown": "cannot be reached", "failed": "no idea"}
     assert len(problems) == 1
     assert expected[fault] in str(problems[0])
+
+
+@pytest.mark.parametrize("id_", ["x" * 524_000, "\u00e9" * 262_000, '"' * 524_000], ids=["ascii", "beyond", "quotes"])
+@pytest.mark.parametrize("attribute", ["id", "type"])
+def test_a_stanza_with_a_very_long_attribute_crosses_in_a_frame_that_every_engine_carries(
+    world: World, attribute: str, id_: str
+) -> None:
+    raw = f"<message from='a@far.test' to='b.test' {attribute}='{id_}'/>".encode()
+    values = {"id": None, "type": None, attribute: id_}
+    to, from_ = Address.parse("b.test"), Address.parse("a@far.test")
+    sent = AddressedStanza("message", raw, to, from_, values["type"], values["id"])
+    frame = Frame(kind=FrameKind.BATCH, node="a", process="a-1", lane=1, number=1, stanzas=[sent])
+    data = frame.to_bytes()
+    assert len(data) < len(raw) + HEAD_BYTES < MOST_FRAME_BYTES
+    (read,) = read_frame(data).stanzas
+    assert (read.raw, read.type, read.id) == (raw, values["type"], values["id"])
+    world.parties["a"].lane_to("b").send([sent])
+    world.advance(1)
+    assert world.parties["b"].arrived == [("a", raw)]
+
+
+def test_a_stanza_that_is_too_long_for_the_engine_is_refused_and_the_others_cross(world: World) -> None:
+    a, b = world.parties["a"], world.parties["b"]
+    long = stanza("y" * MOST_FRAME_BYTES)
+    lane = a.lane_to("b")
+    lane.send([stanza("before"), long, stanza("after")])
+    world.advance(1)
+    assert (b.bodies, a.refused, lane.waiting) == (["before", "after"], [long], 0)
+
+
+def test_a_question_that_is_too_long_for_the_engine_fails_at_once(world: World) -> None:
+    problems: list[str] = []
+    answer = world.parties["a"].node.crossing.ask("b", {"what": "y" * MOST_FRAME_BYTES})
+    answer.addErrback(lambda failure: problems.append(failure.getErrorMessage()))
+    assert len(problems) == 1
+    assert "too much for the engine" in problems[0]
+
+
+def test_an_answer_that_is_too_long_for_the_engine_fails_with_the_reason(world: World) -> None:
+    problems: list[str] = []
+    world.parties["b"].answer = lambda content: {"result": "y" * MOST_FRAME_BYTES}
+    answer = world.parties["a"].node.crossing.ask("b", {"what": "status"})
+    answer.addErrback(lambda failure: problems.append(failure.getErrorMessage()))
+    world.advance(1)
+    assert len(problems) == 1
+    assert "too much for the engine" in problems[0]
 
 
 def test_a_frame_that_cannot_be_read_is_counted_and_nothing_else(world: World) -> None:
