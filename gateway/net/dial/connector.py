@@ -238,7 +238,7 @@ class Connector:
             if not attempt.is_open:
                 attempt, steps, silent = self._attempt(pair, kind, this.why), [], True
             first = this.target.addresses[0]
-            if not await self._has_turn(first, attempt, ways):
+            if not await self._has_turn(this.target, attempt, ways, asks=only_questions):
                 continue
             if this.in_clear:
                 attempt.step(AttemptStep.TLS, "skipped: the handshake failed before, and require_tls = false")
@@ -262,12 +262,13 @@ class Connector:
                 record = attempt.record
                 ways.timed_out(record.reason if record is not None else "there was no time left")
             finally:
-                self._underway.end(first)
+                self._underway.end(first, this.target.port, asks=only_questions)
         raise ways.outcome()
 
-    async def _has_turn(self, host: str, attempt: AttemptLog, ways: _Ways) -> bool:
+    async def _has_turn(self, target: Target, attempt: AttemptLog, ways: _Ways, *, asks: bool) -> bool:
         """Wait until a stream to this address may be opened; return False if that cannot be now."""
-        turn = self._underway.begin(host)
+        host = target.addresses[0]
+        turn = self._underway.begin(host, target.port, asks=asks)
         if turn is not None:
             if not turn.called:
                 attempt.doing(f"waiting until fewer than {MOST_UNDERWAY} streams to {host} are being opened")

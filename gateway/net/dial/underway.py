@@ -1,12 +1,12 @@
-"""Underway: the streams that are being opened, by address, so that nobody leads us to one server without limit.
+"""Underway: the streams that are being opened, by place, so that nobody leads us to one server without limit.
 
-Many domains of one hoster share an address, and after a restart streams are opened to all of them. Those beyond the
-limit wait for their turn, in order; a stream that is established, or has failed, makes room for the next.
+A place is an address and a port. Many domains of one hoster share one, and after a restart streams are opened to all of
+them. Those beyond the limit wait for their turn; a stream that is established, or has failed, makes room for the next.
+Strangers can make us ask about keys, so questions take at most half of a place, and wait behind streams for stanzas.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
 
 from twisted.internet.defer import Deferred, succeed
@@ -15,56 +15,79 @@ from twisted.internet.interfaces import IReactorTime
 from gateway.bounds.tables import neighbourhood
 
 MOST_UNDERWAY = 100
-"""Streams that are being opened to one address at a time."""
+"""Streams that are being opened to one place at a time."""
+MOST_QUESTIONS_UNDERWAY = MOST_UNDERWAY // 2
+"""Of these, streams for questions about keys."""
 MOST_TURNS = 1000
-"""Further ones that wait for their turn; beyond that, opening one fails at once."""
+"""Further ones of each kind that wait for their turn; beyond that, opening one fails at once."""
+
+_Turns = dict[Deferred[None], None]
+
+
+class _DialledPlace:
+    """The streams being opened to one address and port, and those that wait."""
+
+    __slots__ = ("opening", "turns")
+
+    def __init__(self) -> None:
+        self.opening = {False: 0, True: 0}  # by whether they are for questions
+        self.turns: dict[bool, _Turns] = {False: {}, True: {}}
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(self.opening.values()) and not any(self.turns.values())
+
+    def has_room(self, *, asks: bool) -> bool:
+        return sum(self.opening.values()) < MOST_UNDERWAY and (not asks or self.opening[True] < MOST_QUESTIONS_UNDERWAY)
 
 
 class Underway:
-    """Streams being opened, by address."""
+    """Streams being opened, by place."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._opening: Counter[str] = Counter()
-        self._turns: dict[str, dict[Deferred[None], None]] = {}
+        self._places: dict[tuple[str, int], _DialledPlace] = {}
 
-    def begin(self, host: str) -> Deferred[None] | None:
-        """Return a Deferred that fires when one more may be opened; None if too many wait. Cancelling gives it up."""
-        address = neighbourhood(host)
-        if self._opening[address] < MOST_UNDERWAY:
-            self._opening[address] += 1
+    def begin(self, host: str, port: int, *, asks: bool = False) -> Deferred[None] | None:
+        """Return a Deferred that fires when one more may be opened; None if too many wait. Cancelling gives it up.
+
+        `asks` is whether the stream is for questions about keys only.
+        """
+        key = neighbourhood(host), port
+        place = self._places.setdefault(key, _DialledPlace())
+        turns = place.turns[asks]
+        if not turns and place.has_room(asks=asks):
+            place.opening[asks] += 1
             return succeed(None)
-        turns = self._turns.setdefault(address, {})
         if len(turns) >= MOST_TURNS:
             return None
-        turn: Deferred[None] = Deferred(partial(self._forget, address))
+        turn: Deferred[None] = Deferred(partial(self._given_up, turns))
         turns[turn] = None
         return turn
 
-    def end(self, host: str) -> None:
+    def end(self, host: str, port: int, *, asks: bool = False) -> None:
         """Note that one is established, or has failed: the next takes its place."""
-        address = neighbourhood(host)
-        if address in self._turns:
-            self._clock.callLater(0, self._next, address)  # one that fails at once would otherwise nest the next in it
-        else:
-            self._leave(address)
+        key = neighbourhood(host), port
+        place = self._places[key]
+        place.opening[asks] -= 1
+        if any(place.turns.values()):
+            self._clock.callLater(0, self._next, key)  # one that fails at once would otherwise nest the next in it
+        elif place.is_empty:
+            del self._places[key]
 
-    def _next(self, address: str) -> None:
-        turns = self._turns.get(address)
-        if turns is None:  # all have given up meanwhile
-            self._leave(address)
+    def _next(self, key: tuple[str, int]) -> None:
+        place = self._places.get(key)
+        if place is None:
             return
-        turn = next(iter(turns))
-        self._forget(address, turn)
-        turn.callback(None)
+        for asks, turns in place.turns.items():  # those for stanzas come first
+            while turns and place.has_room(asks=asks):
+                turn = next(iter(turns))
+                del turns[turn]
+                place.opening[asks] += 1
+                turn.callback(None)
+        if place.is_empty and self._places.get(key) is place:
+            del self._places[key]
 
-    def _forget(self, address: str, turn: Deferred[None]) -> None:
-        turns = self._turns[address]
-        del turns[turn]
-        if not turns:
-            del self._turns[address]
-
-    def _leave(self, address: str) -> None:
-        self._opening[address] -= 1
-        if not self._opening[address]:
-            del self._opening[address]
+    @staticmethod
+    def _given_up(turns: _Turns, turn: Deferred[None]) -> None:
+        turns.pop(turn, None)

@@ -6,9 +6,9 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from gateway.net.dial.underway import MOST_TURNS, MOST_UNDERWAY, Underway
+from gateway.net.dial.underway import MOST_QUESTIONS_UNDERWAY, MOST_TURNS, MOST_UNDERWAY, Underway
 
-HOST = "192.0.2.1"
+HOST, PORT = "192.0.2.1", 5269
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def underway(clock: Clock) -> Underway:
     return underway
 
 
-def begun(underway: Underway, host: str = HOST) -> Deferred[None]:
-    turn = underway.begin(host)
+def begun(underway: Underway, host: str = HOST, port: int = PORT, *, asks: bool = False) -> Deferred[None]:
+    turn = underway.begin(host, port, asks=asks)
     assert turn is not None
     return turn
 
@@ -33,16 +33,34 @@ def begun(underway: Underway, host: str = HOST) -> Deferred[None]:
 def test_further_ones_wait_in_order(underway: Underway, clock: Clock) -> None:
     first, second = begun(underway), begun(underway)
     assert not first.called
-    underway.end(HOST)
+    underway.end(HOST, PORT)
     clock.advance(0)
     assert (first.called, second.called) == (True, False)
-    underway.end(HOST)
+    underway.end(HOST, PORT)
     clock.advance(0)
     assert second.called
 
 
 def test_other_addresses_do_not_wait(underway: Underway) -> None:
     assert begun(underway, "192.0.2.2").called
+    assert begun(underway, port=5270).called
+
+
+def test_questions_that_strangers_have_us_ask_leave_half_of_a_place(clock: Clock) -> None:
+    underway = Underway(clock)
+    questions = [begun(underway, asks=True) for _ in range(MOST_UNDERWAY)]
+    assert [question.called for question in questions].count(True) == MOST_QUESTIONS_UNDERWAY
+    assert all(begun(underway).called for _ in range(MOST_UNDERWAY - MOST_QUESTIONS_UNDERWAY))
+
+
+def test_streams_for_stanzas_have_their_turn_before_questions(underway: Underway, clock: Clock) -> None:
+    question, stanza = begun(underway, asks=True), begun(underway)
+    underway.end(HOST, PORT)
+    clock.advance(0)
+    assert (stanza.called, question.called) == (True, False)
+    underway.end(HOST, PORT)
+    clock.advance(0)
+    assert question.called
 
 
 def test_those_of_one_network_count_as_one(clock: Clock) -> None:
@@ -54,14 +72,14 @@ def test_those_of_one_network_count_as_one(clock: Clock) -> None:
 def test_who_gives_up_loses_the_turn_and_no_place(underway: Underway, clock: Clock) -> None:
     impatient, patient = begun(underway), begun(underway)
     impatient.addErrback(lambda failure: failure.trap(CancelledError)).cancel()
-    underway.end(HOST)
+    underway.end(HOST, PORT)
     clock.advance(0)
     assert patient.called
 
 
 def test_a_place_that_nobody_wants_any_more_is_free(underway: Underway, clock: Clock) -> None:
     turn = begun(underway).addErrback(lambda failure: failure.trap(CancelledError))
-    underway.end(HOST)
+    underway.end(HOST, PORT)
     turn.cancel()
     clock.advance(0)
     assert begun(underway).called
@@ -70,15 +88,16 @@ def test_a_place_that_nobody_wants_any_more_is_free(underway: Underway, clock: C
 def test_only_so_many_wait(underway: Underway) -> None:
     for _ in range(MOST_TURNS):
         begun(underway)
-    assert underway.begin(HOST) is None
+    assert underway.begin(HOST, PORT) is None
 
 
 def test_nothing_is_left_behind(clock: Clock) -> None:
     underway = Underway(clock)
-    for _ in range(2 * MOST_UNDERWAY):
-        begun(underway)
-    for _ in range(2 * MOST_UNDERWAY):
-        underway.end(HOST)
-        clock.advance(0)
-    assert not underway._opening
-    assert not underway._turns
+    for asks in (False, True):
+        for _ in range(2 * MOST_UNDERWAY):
+            begun(underway, asks=asks)
+    for asks in (False, True):
+        for _ in range(2 * MOST_UNDERWAY):
+            underway.end(HOST, PORT, asks=asks)
+            clock.advance(0)
+    assert not underway._places
