@@ -32,6 +32,7 @@ from gateway.commands.configuration import add_config, config_of, read_config
 from gateway.commands.service_user import become_service_user
 from gateway.config.settings import Settings
 from gateway.operations.control.place import NAME as SOCKET
+from gateway.operations.log import harmless
 from gateway.xmpp.errors import GatewayError
 
 FORMAT = 1
@@ -40,7 +41,8 @@ DATABASES = {"accounts.db": "storage", "outbox.db": "outbox"}
 """The names of the databases in the archive, with their sections of the configuration."""
 BESIDE = ("-wal", "-shm", "-journal", "-reserve")
 """The endings of files beside a database, which belong to the process that has it open."""
-_SUBFOLDERS = ("lists",)
+SUBFOLDERS = ("lists",)
+"""The folders within the state folder whose files are copied."""
 
 
 class NoBackup(GatewayError):
@@ -69,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         left_out = write(read_config(arguments), out)
         out.close()
     except (GatewayError, sqlite3.Error) as problem:
-        print(f"xmpp-gateway: no backup: {problem}", file=sys.stderr)
+        print(f"xmpp-gateway: no backup: {harmless(str(problem))}", file=sys.stderr)
         return 1
     finally:
         if left_out is None and not is_output:
@@ -129,14 +131,21 @@ def _elsewhere(scheme: str) -> str:
 def state_files(settings: Settings) -> Iterator[Path]:
     """Yield the files of the state folder that are copied as they are: all but databases, sockets and drafts."""
     state = settings.gateway.state
+    for folder in (state, *(state / name for name in SUBFOLDERS)):
+        for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if is_copied_as_it_is(file, settings) and file.is_file() and not file.is_symlink():
+                yield file
+
+
+def is_copied_as_it_is(file: Path, settings: Settings) -> bool:
+    """Return whether a name in the state folder is neither of a database, in use or left over, nor a socket or draft.
+
+    A database is copied at one moment, and checked when it comes back. As a plain file it would bypass both.
+    """
     databases = {each.file for each in (settings.storage, settings.outbox) if each.file is not None}
     besides = {each.with_name(each.name + ending) for each in databases for ending in ("", *BESIDE)}
-    folders = [state, *(state / name for name in _SUBFOLDERS)]
-    for folder in folders:
-        for file in sorted(folder.iterdir()) if folder.is_dir() else ():
-            is_ours = file.name != SOCKET and file.suffix != ".new" and file not in besides
-            if is_ours and file.is_file() and not file.is_symlink():
-                yield file
+    is_database = file in besides or file.name.endswith(tuple(f".db{ending}" for ending in ("", *BESIDE)))
+    return not is_database and file.name != SOCKET and file.suffix != ".new"
 
 
 def copy_database(file: Path, copy: Path) -> Path:
@@ -169,9 +178,9 @@ def read_manifest(archive: tarfile.TarFile, member: tarfile.TarInfo | None) -> d
     content = archive.extractfile(member) if member is not None and member.name == MANIFEST else None
     try:
         manifest = json.loads(content.read(1_000_000)) if content is not None else None
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested too deep
         manifest = None
-    if not isinstance(manifest, dict) or "format" not in manifest:
+    if not isinstance(manifest, dict) or not {"format", "made"} <= manifest.keys():
         raise NoBackup("it is not a backup of xmpp-gateway")
     if manifest["format"] != FORMAT:
         raise NoBackup(f"a newer xmpp-gateway ({manifest.get('version')}) has written it: restore it with that one")

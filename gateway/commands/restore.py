@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 import zlib
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 from gateway.commands.backup import (
@@ -23,8 +23,10 @@ from gateway.commands.backup import (
     CONFIGURATION,
     DATABASES,
     STATE,
+    SUBFOLDERS,
     NoBackup,
     check_database,
+    is_copied_as_it_is,
     read_manifest,
     state_files,
 )
@@ -32,6 +34,7 @@ from gateway.commands.configuration import add_config, config_of, read_config
 from gateway.commands.service_user import become_service_user
 from gateway.config.settings import Settings
 from gateway.operations.control.client import NotDone, NotRunning, ask
+from gateway.operations.log import harmless
 from gateway.outbox.database import KIND as OUTBOX
 from gateway.storage.files import ACCOUNTS, UnusableFile, glance
 from gateway.xmpp.errors import GatewayError
@@ -55,9 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
             settings = read_config(arguments)
             _refuse_while_it_runs(settings.gateway.state)
             for line in restore(settings, source, replace=arguments.replace, with_outbox=arguments.outbox):
-                print(line)
+                print(harmless(line))  # whoever made the archive wrote a part of it
     except (GatewayError, sqlite3.Error, tarfile.TarError, EOFError, zlib.error, UnusableFile) as problem:
-        print(f"xmpp-gateway: nothing was restored from {arguments.file}: {problem}", file=sys.stderr)
+        print(f"xmpp-gateway: nothing was restored from {arguments.file}: {harmless(str(problem))}", file=sys.stderr)
         return 1
     return 0
 
@@ -81,7 +84,7 @@ def restore(settings: Settings, source: IO[bytes], *, replace: bool, with_outbox
         databases["outbox.db"] = None
     with tempfile.TemporaryDirectory(dir=state, prefix="restoring-") as folder:
         draft = Path(folder)
-        made = _unpack(source, draft, [name for name, file in databases.items() if file is not None])
+        made = _unpack(source, draft, [name for name, file in databases.items() if file is not None], settings)
         old = [*state_files(settings), *_present(databases)]
         if old and not replace:
             raise NoBackup(f"{state} is in use already ({old[0].name}, ...): add --replace to move that aside")
@@ -101,19 +104,22 @@ def restore(settings: Settings, source: IO[bytes], *, replace: bool, with_outbox
     return told
 
 
-def _unpack(source: IO[bytes], draft: Path, wanted: list[str]) -> str:
+def _unpack(source: IO[bytes], draft: Path, wanted: list[str], settings: Settings) -> str:
     """Unpack and check everything, and refuse what is no part of a backup; return when it was made."""
+    seen: set[str] = set()
     with tarfile.open(fileobj=source, mode="r|gz") as archive:
         members = iter(archive)
         made = str(read_manifest(archive, next(members, None))["made"])
         for member in members:
-            place = PurePosixPath(member.name)
-            is_state = place.parts[0] == STATE and 2 <= len(place.parts) <= 3 and ".." not in place.parts
-            if not member.isfile() or not (is_state or member.name in (*DATABASES, CONFIGURATION)):
+            is_known = member.name in (*DATABASES, CONFIGURATION) or _is_of_state(member.name, settings)
+            if not member.isfile() or not is_known:
                 raise NoBackup(f"it contains {member.name!r}, which is no part of a backup")
+            if member.name in seen:
+                raise NoBackup(f"it contains {member.name!r} twice")
+            seen.add(member.name)
             if member.name == CONFIGURATION or (member.name in DATABASES and member.name not in wanted):
                 continue
-            file = draft / place
+            file = draft / member.name
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             content = archive.extractfile(member)
             assert content is not None  # because it is a file
@@ -125,6 +131,16 @@ def _unpack(source: IO[bytes], draft: Path, wanted: list[str]) -> str:
             glance(draft / name, _KINDS[name])
             check_database(draft / name, f"{name} in it")
     return made
+
+
+def _is_of_state(name: str, settings: Settings) -> bool:
+    """Return whether a name in an archive is that of a file which `backup` copies from the state folder as it is."""
+    *folders, file = name.split("/")
+    if folders not in ([STATE], *([STATE, each] for each in SUBFOLDERS)):
+        return False
+    if not file.isprintable() or file in ("", ".", "..", *SUBFOLDERS):
+        return False
+    return is_copied_as_it_is(settings.gateway.state.joinpath(*folders[1:], file), settings)
 
 
 def _present(databases: dict[str, Path | None]) -> list[Path]:

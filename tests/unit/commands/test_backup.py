@@ -149,20 +149,96 @@ def test_nothing_is_restored_while_the_service_runs(place: Place, capsys: pytest
     assert "the service is running: stop it first" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["../evil", "state/../../evil", "/etc/passwd", "state/a/b/c", "other"])
-def test_what_is_no_part_of_a_backup_is_refused(
-    place: Place, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    archive = tmp_path / "evil.tar.gz"
+MANIFEST = json.dumps({"format": 1, "made": "x"}).encode()
+
+
+def archive_of(folder: Path, *members: tuple[str, bytes]) -> str:
+    """Write an archive as anybody could, and return its name."""
+    archive = folder / "evil.tar.gz"
     with tarfile.open(archive, "w:gz") as out:
-        for each, content in (("manifest.json", json.dumps({"format": 1, "made": "x"}).encode()), (name, b"evil")):
-            member = tarfile.TarInfo(each)
+        for name, content in members:
+            member = tarfile.TarInfo(name)
             member.size = len(content)
             out.addfile(member, io.BytesIO(content))
+    return str(archive)
+
+
+def files_in(place: Place) -> list[Path]:
+    return [each for each in place.state.rglob("*") if each.is_file()]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil",
+        "state/../../evil",
+        "/etc/passwd",
+        "state/a/b/c",
+        "other",
+        "",
+        ".",
+        "state",
+        "state/",
+        "state/..",
+        "state//evil",
+        "state/a/b",
+        "state/lists",
+        "state/lists/",
+        "state/a\x1b",
+        "state/gateway.db",
+        "state/gateway.db-wal",
+        "state/outbox.db",
+        "state/outbox.db-journal",
+        "state/accounts.db",
+        "state/lists/old.db",
+        "state/control.socket",
+        "state/known-keys.json.new",
+    ],
+)
+def test_what_is_no_part_of_a_backup_is_refused(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     other = Place(tmp_path / "two")
-    assert other.run("restore", str(archive)) == 1
+    assert other.run("restore", archive_of(tmp_path, ("manifest.json", MANIFEST), (name, b"evil"))) == 1
     assert "which is no part of a backup" in capsys.readouterr().err
-    assert other.content() == {}
+    assert files_in(other) == []
+
+
+@pytest.mark.parametrize(
+    "manifest", [b"", b"{}", b'{"format": 1}', b'{"made": "x"}', b"[" * 200_000, b"\xff", b'["format", "made"]']
+)
+def test_a_manifest_that_is_none_is_refused(
+    tmp_path: Path, manifest: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Place(tmp_path / "two")
+    assert other.run("restore", archive_of(tmp_path, ("manifest.json", manifest), ("state/a", b""))) == 1
+    assert "it is not a backup of xmpp-gateway" in capsys.readouterr().err
+    assert files_in(other) == []
+
+
+@pytest.mark.parametrize("name", ["state/a", "outbox.db", "gateway.toml"])
+def test_a_file_that_comes_twice_is_refused(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    other = Place(tmp_path / "two")
+    assert other.run("restore", archive_of(tmp_path, ("manifest.json", MANIFEST), (name, b""), (name, b"x"))) == 1
+    assert f"it contains '{name}' twice" in capsys.readouterr().err
+    assert files_in(other) == []
+
+
+@pytest.mark.parametrize(("format", "status"), [(1, 0), (2, 1)], ids=["restored", "refused"])
+def test_nothing_in_an_archive_gives_orders_to_the_terminal(
+    tmp_path: Path, format: int, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = json.dumps({"format": format, "made": "\x1b[2Jnow", "version": "\x1b[2J9"}).encode()
+    assert Place(tmp_path / "two").run("restore", archive_of(tmp_path, ("manifest.json", manifest))) == status
+    told = capsys.readouterr()
+    assert "\\x1b[2J" in told.out + told.err
+    assert "\x1b" not in told.out + told.err
+
+
+def test_a_database_that_is_left_over_is_not_copied_unchecked(place: Place) -> None:
+    (place.state / "older.db").write_bytes(b"left over")
+    (place.state / "older.db-wal").write_bytes(b"left over")
+    assert place.run("backup", str(place.archive)) == 0
+    with tarfile.open(place.archive) as archive:
+        assert not [each for each in archive.getnames() if "older" in each]
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b\x08\x00half"])
