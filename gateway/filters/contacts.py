@@ -1,7 +1,9 @@
 """Contacts: the addresses to which another domain wants reports of abuse sent (XEP-0157).
 
 A domain is asked once, and its answer is remembered for a day; so is a refusal, as no address at all. Only addresses
-in the domain itself or beside it (with the same last two labels) count: nobody can have our reports sent to others.
+in the domain itself, above it or below it count: nobody can have our reports sent to others. A domain beside it does
+not count, because two of them may have different owners: which labels a registry hands out, as below co.uk, cannot be
+seen from the name.
 """
 
 from __future__ import annotations
@@ -80,10 +82,15 @@ def _contacts_in(answer: AddressedStanza, domain: Domain) -> Iterator[Address]:
         if fields.get("FORM_TYPE") != [SERVER_INFO]:
             continue
         for name in _FIELDS:
-            near = [each for each in addresses_in(fields.get(name, ())) if family(each.domain) == family(domain)]
+            near = [each for each in addresses_in(fields.get(name, ())) if _is_in_line(each.domain, domain)]
             if near:
                 yield from near
                 return
+
+
+def _is_in_line(one: Domain, other: Domain) -> bool:
+    """Return whether two domains are the same, or one of them is below the other."""
+    return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")
 
 
 def addresses_in(uris: Iterable[str]) -> Iterator[Address]:

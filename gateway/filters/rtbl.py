@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import Enum
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -97,7 +98,7 @@ class BlockListSubscription:
 
     def accept(self) -> None:
         """Take the entries that wait, because the operator has examined them."""
-        for entry in self.waiting:
+        for entry in islice(self.waiting, max(0, MOST_ENTRIES - len(self.named.entries))):
             self.named.entries.add(entry)
         if self.waiting:
             self.waiting = set()
@@ -119,7 +120,8 @@ class BlockListSubscription:
                 new = [item.get("id") or "" for item in items.elements(PUBSUB_EVENT, "item")]
                 self._update(new, gone)
                 if self.stage is Stage.LOADING:
-                    self._pages = self._pages.union(_entries(new)).difference(_entries(gone))
+                    self._pages.difference_update(_entries(gone))
+                    _add_bounded(self._pages, _entries(new))
         for word in ("purge", "delete"):
             for each in event.elements(PUBSUB_EVENT, word):
                 if each.get("node") == self.node:
@@ -195,7 +197,7 @@ class BlockListSubscription:
     # -- entries -----------------------------------------------------------------------------------------------------
 
     def _update(self, new: Iterable[str], gone: Iterable[str], *, as_a_whole: bool = False) -> None:
-        entries = self.named.entries
+        entries, had_waiting = self.named.entries, bool(self.waiting)
         removed = [each for each in _entries(gone) if each in entries]
         for entry in removed:
             entries.remove(entry)
@@ -206,10 +208,13 @@ class BlockListSubscription:
         taken = added[: self._allowance(len(added), is_first=as_a_whole and not len(entries) and not removed)]
         for entry in taken:
             entries.add(entry)
-        self.waiting.update(added[len(taken) :][:MOST_ENTRIES])
+        self.waiting.difference_update(taken)
+        _add_bounded(self.waiting, added[len(taken) :])
         if self.waiting:
             text = f"grows too fast: {len(self.waiting)} new entries wait until you have looked and reload"
             self.named.state, self.named.is_well = text, False
+        elif had_waiting:
+            self._say_current()
         if taken or removed:
             self._changed(self)
 
@@ -228,6 +233,14 @@ class BlockListSubscription:
 
     def _say_current(self) -> None:
         self.named.state, self.named.is_well = "ready", True
+
+
+def _add_bounded(entries: set[str], new: Iterable[str]) -> None:
+    """Add entries until there are as many as a list may have; the rest is left out."""
+    for entry in new:
+        if len(entries) >= MOST_ENTRIES:
+            return
+        entries.add(entry)
 
 
 def _entries(told: Iterable[str]) -> Iterable[str]:

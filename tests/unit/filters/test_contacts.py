@@ -103,6 +103,8 @@ def test_a_domain_that_does_not_answer_is_asked_again_but_not_at_once() -> None:
         ({"abuse": ["mailto:abuse@evil.test"], "admin": ["xmpp:admin@evil.test"]}, ["admin@evil.test"]),
         ({"abuse": ["xmpp:victim@good.test", "xmpp:evil.test"]}, ["evil.test"]),
         ({"abuse": ["xmpp:a%40b@evil.test", "xmpp:@", "nonsense", "xmpp:r%26d@evil.test?message"]}, []),
+        ({"abuse": ["xmpp:victim@victim.evil.test", "xmpp:a@xchat.evil.test"]}, []),  # as evil.co.uk and victim.co.uk
+        ({"abuse": ["xmpp:a@x.chat.evil.test", "xmpp:chat.evil.test"]}, ["a@x.chat.evil.test", "chat.evil.test"]),
         ({"abuse": ["xmpp:a%C3%A9@evil.test?message"]}, ["a\u00e9@evil.test"]),
         ({"abuse": [f"xmpp:{number}@evil.test" for number in range(9)]}, [f"{n}@evil.test" for n in range(3)]),
         ({"form_type": "urn:another", "abuse": ["xmpp:abuse@evil.test"]}, []),

@@ -243,6 +243,43 @@ def test_a_list_that_grows_suddenly_waits_for_the_operator() -> None:
     assert service.named.is_well
 
 
+def test_what_waits_is_bounded_in_all_and_accepted_as_far_as_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = MOST_NEW_AN_HOUR + 10
+    monkeypatch.setattr("gateway.filters.rtbl.MOST_ENTRIES", most)
+    service = Service()
+    service.load("first.test")
+    service.named.entries.remove("first.test")
+    for update in range(5):
+        items = "".join(f"<item id='flood{update}-{number}.test'/>" for number in range(most))
+        service.event(f"<items node='{{node}}'>{items}</items>")
+    assert len(service.subscription.waiting) == most
+    service.subscription.accept()
+    assert len(service.entries()) == most
+
+
+def test_updates_while_pages_come_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.filters.rtbl.MOST_ENTRIES", 10)
+    service = Service()
+    service.answer()
+    for update in range(5):
+        items = "".join(f"<item id='flood{update}-{number}.test'/>" for number in range(10))
+        service.event(f"<items node='{{node}}'>{items}</items>")
+    assert len(service.subscription._pages) == 10
+
+
+def test_an_entry_that_is_told_again_and_taken_waits_no_more() -> None:
+    service = Service()
+    service.load("first.test")
+    items = "".join(f"<item id='flood{number}.test'/>" for number in range(MOST_NEW_AN_HOUR))
+    service.event(f"<items node='{{node}}'>{items}</items>")
+    service.event("<items node='{node}'><item id='late.test'/></items>")
+    service.clock.advance(3600)
+    service.event("<items node='{node}'><item id='late.test'/></items>")
+    assert "late.test" in service.entries()
+    assert not service.subscription.waiting
+    assert (service.named.state, service.named.is_well) == ("ready", True)
+
+
 def test_after_an_hour_new_entries_are_taken_again() -> None:
     service = Service()
     service.load("first.test")
