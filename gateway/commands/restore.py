@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
             settings = read_config(arguments)
             _refuse_while_it_runs(settings.gateway.state)
             for line in restore(settings, source, replace=arguments.replace, with_outbox=arguments.outbox):
-                print(harmless(line))  # whoever made the archive wrote a part of it
+                print(harmless(line))  # a part of it comes from the archive
     except (GatewayError, sqlite3.Error, tarfile.TarError, EOFError, zlib.error, UnusableFile) as problem:
         print(f"xmpp-gateway: nothing was restored from {arguments.file}: {harmless(str(problem))}", file=sys.stderr)
         return 1
