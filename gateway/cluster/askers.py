@@ -9,12 +9,15 @@ Another server answers on whatever stream it likes, so an answer may come in at 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import count
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
 from gateway.bounds.tables import Bounded, family
+from gateway.routing.outflow import Channel
 from gateway.routing.requests import OwnQuestions, RequestKey, request_key
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.stanzas import AddressedStanza
@@ -24,8 +27,52 @@ OWN = "xg."
 
 MOST_CROSSED = 10_000
 """Requests that crossed to this node, and whose asker is remembered."""
-MOST_SOUGHT = 100
-"""Answers whose asker is being looked for; further ones stay here."""
+MOST_SOUGHT, MOST_SOUGHT_EACH = 100, 10
+"""Answers whose asker is being looked for, in all and of one answering domain with its subdomains; further ones stay
+here."""
+MOST_ID = 1024
+"""Characters of an id that the other nodes are asked about; answers with longer ones stay here."""
+MOST_WAITING_ANSWERS, MOST_ANSWER_BYTES = 10_000, 8 << 20
+"""Answers that wait for room on the way to one node; of more, the oldest of the domain with the most are dropped."""
+
+
+class AnswersLane:
+    """The way of answers to one node: what the lane has no room for waits, with a share for each answering domain."""
+
+    def __init__(self, lane: Channel) -> None:
+        self._lane = lane
+        self._numbers = count()
+        self._waiting: Bounded[int, AddressedStanza] = Bounded(MOST_WAITING_ANSWERS, MOST_ANSWER_BYTES)
+        self._is_waiting = False  # for room
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def size(self) -> int:
+        """How many bytes wait for room."""
+        return self._waiting.size
+
+    def send(self, answer: AddressedStanza) -> None:
+        """Send an answer as soon as there is room."""
+        self._waiting.put(next(self._numbers), answer, family(answer.from_.domain), len(answer.raw))
+        if not self._is_waiting:
+            self._send_on()
+
+    def end(self) -> None:
+        """Drop what waits: the node is gone, and the askers with it."""
+        for number in [*self._waiting]:
+            self._waiting.pop(number)
+
+    def _send_on(self) -> None:
+        self._is_waiting = False
+        while self._waiting and self._lane.has_room:
+            answer = self._waiting.pop(next(iter(self._waiting)))
+            if answer is not None:
+                self._lane.send([answer])
+        if self._waiting and (room := self._lane.room()) is not None:
+            self._is_waiting = True
+            room.addCallback(lambda _: self._send_on())
 
 
 class Nodes(Protocol):
@@ -59,7 +106,7 @@ class ClusterQuestions(OwnQuestions):
         self._is_asked_here = is_asked_here
         self._pass_on = pass_on
         self._crossed: Bounded[RequestKey, str] = Bounded(MOST_CROSSED)
-        self._sought = 0
+        self._sought: Counter[str] = Counter()  # by the domain that answered
 
     def __bool__(self) -> bool:
         return True
@@ -83,14 +130,20 @@ class ClusterQuestions(OwnQuestions):
         if (origin := self._crossed.pop(key)) is not None and origin in self._nodes.names():
             self._nodes.hand_over(origin, response)
             return True
-        if self._sought >= MOST_SOUGHT or self._is_asked_here(response):
+        cause = family(response.from_.domain)
+        if self._sought.total() >= MOST_SOUGHT or self._sought[cause] >= MOST_SOUGHT_EACH:
             return False
-        self._sought += 1
+        if len(response.id or "") > MOST_ID or self._is_asked_here(response):
+            return False
+        self._sought[cause] += 1
         self._nodes.seek(key).addBoth(self._found, response)
         return True
 
     def _found(self, node: Any, response: AddressedStanza) -> None:
-        self._sought -= 1
+        cause = family(response.from_.domain)
+        self._sought[cause] -= 1
+        if not self._sought[cause]:
+            del self._sought[cause]
         if isinstance(node, str) and node:
             self._nodes.hand_over(node, response)
         else:

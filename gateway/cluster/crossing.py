@@ -370,7 +370,11 @@ class Crossings:
             self._acknowledge(frame, self._intake.complete(key))
         else:
             self.counts["received"] += len(frame.stanzas)
-            wait = self._owner.stanzas_arrived(frame.node, frame.stanzas)
+            try:
+                wait = self._owner.stanzas_arrived(frame.node, frame.stanzas)
+            except Exception:  # if it were never acknowledged, everything behind it would wait for ever
+                self._log.failure("stanzas from node {node} could not be taken over", node=frame.node)
+                wait = None
             if wait is None:
                 self._taken_over(frame)
             else:

@@ -68,7 +68,7 @@ class NodeRecord:
                 version=str(found["v"]),
                 wire=int(found["w"]),
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
 
 
@@ -89,7 +89,7 @@ class ShardRecord:
         found = _load(value)
         try:
             return cls(node=str(found["n"]), epoch=int(found["e"]))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
 
 
@@ -140,6 +140,6 @@ def _dump(value: dict[str, Any]) -> bytes:
 def _load(value: bytes) -> dict[str, Any]:
     try:
         found = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

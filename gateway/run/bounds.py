@@ -15,7 +15,13 @@ from gateway.bundled.intake import MOST_BODY, MOST_CONNECTIONS
 from gateway.bundled.posting import MOST_POSTS, MOST_POSTS_OF_ONE
 from gateway.clients.login import MOST_COUNTED
 from gateway.clients.resumption import MOST_PARKED
-from gateway.cluster.askers import MOST_CROSSED, MOST_SOUGHT
+from gateway.cluster.askers import (
+    MOST_ANSWER_BYTES,
+    MOST_CROSSED,
+    MOST_SOUGHT,
+    MOST_SOUGHT_EACH,
+    MOST_WAITING_ANSWERS,
+)
 from gateway.cluster.crossing import MOST_QUESTIONS
 from gateway.cluster.directory import MOST_NODES, MOST_PLACES
 from gateway.cluster.lanes import MOST_LANES
@@ -195,8 +201,10 @@ TABLE = (
         "what comes in further ones waits at its node", "cluster.lanes"),
     Row("requests that crossed to this node, with the node that asked", f"{MOST_CROSSED:,}", "asking domain",
         "the other nodes are asked whose the answer is", "cluster.askers"),
-    Row("answers whose asker is being looked for", f"{MOST_SOUGHT:,}", "", "further ones are delivered here",
-        "cluster.askers"),
+    Row("answers whose asker is being looked for", f"{MOST_SOUGHT:,}, {MOST_SOUGHT_EACH:,} each", "answering domain",
+        "further ones are delivered here", "cluster.askers"),
+    Row("answers that wait for room on the way to a node", f"{MOST_WAITING_ANSWERS:,}, {MOST_ANSWER_BYTES >> 20} MiB",
+        "answering domain", "the oldest are dropped", "cluster.askers"),
     Row("questions to other nodes that wait for an answer", f"{MOST_QUESTIONS:,}", "", "further ones fail",
         "cluster.crossing"),
 )  # fmt: skip

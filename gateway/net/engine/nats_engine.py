@@ -64,6 +64,24 @@ class EngineAccess:
         return f"<EngineAccess {self.cluster} {self.node}>"
 
 
+class _Client(Client):
+    """The library's client, which by itself lets the server decide whether there is TLS."""
+
+    def __init__(self, *, needs_tls: bool) -> None:
+        super().__init__()
+        self._needs_tls = needs_tls
+
+    def _connect_command(self) -> bytes:
+        """Return what proves us to the server; raise NatsError where TLS is configured and the server has not begun it.
+
+        Somebody in between could strip TLS by changing the server's first line, and would get our password.
+        """
+        if self._needs_tls and not self._server_info.get("tls_required"):
+            raise NatsError("the server does not ask for TLS, so it was not given our credentials; set up TLS there")
+        command: bytes = super()._connect_command()
+        return command
+
+
 @implementer(ICluster)
 class NatsEngine:
     """The connection of one node to NATS."""
@@ -136,10 +154,16 @@ class NatsEngine:
                 raise
             except _FAULTS as error:
                 why = str(error) or type(error).__name__
+            except Exception as error:  # a fault of ours: this node must not stay away from the others because of it
+                self._log.failure("the connection to NATS ended by a fault of the gateway, and is made again")
+                why = f"a fault of the gateway: {type(error).__name__}"
             finally:
                 await self._disconnected()
             if self._listener is not None:
-                self._listener.engine_went(f"{', '.join(map(_without_secret, self._access.urls))}: {why}")
+                try:
+                    self._listener.engine_went(f"{', '.join(map(_without_secret, self._access.urls))}: {why}")
+                except Exception:
+                    self._log.failure("the end of the connection to NATS was not taken in")
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _connection(self) -> str:
@@ -153,7 +177,7 @@ class NatsEngine:
         async def ignore(error: Exception) -> None:
             """Leave errors to the callers, and to `closed`."""
 
-        client = self._client = Client()
+        client = self._client = _Client(needs_tls=access.tls is not None)
         await client.connect(
             servers=list(access.urls),
             name=f"xmpp-gateway {access.node}",
@@ -222,7 +246,10 @@ class NatsEngine:
 
     async def _frame_came(self, message: Msg) -> None:
         if self._listener is not None:
-            self._listener.frame_arrived(message.data)
+            try:
+                self._listener.frame_arrived(message.data)
+            except Exception:  # the library would drop it silently
+                self._log.failure("a frame could not be taken in")
 
     async def _disconnected(self) -> None:
         self.is_connected = False
@@ -230,7 +257,7 @@ class NatsEngine:
         self._out.clear()
         client, self._client = self._client, None
         if client is not None:
-            with suppress(*_FAULTS):
+            with suppress(Exception):  # whatever is wrong with the old connection, a new one is made
                 await asyncio.wait_for(client.close(), CONNECT_SECONDS)
 
 

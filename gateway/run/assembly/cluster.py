@@ -14,8 +14,8 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 
-from gateway.cluster.askers import ClusterQuestions
-from gateway.cluster.crossing import Batch, NotAnswered, OpenLane
+from gateway.cluster.askers import AnswersLane, ClusterQuestions
+from gateway.cluster.crossing import Batch, NotAnswered
 from gateway.cluster.interfaces import ICluster
 from gateway.cluster.lease import Life
 from gateway.cluster.node import ClusterNode
@@ -66,7 +66,7 @@ class Clustered(Service):
         self._shared = shared
         self._routing = routing
         self._served = served
-        self._answers: dict[str, OpenLane] = {}
+        self._answers: dict[str, AnswersLane] = {}
         routing.router.own_questions = self.questions = ClusterQuestions(
             self, self._is_asked_here, self._deliver_answer
         )
@@ -245,16 +245,18 @@ class Clustered(Service):
 
     def hand_over(self, node: str, answer: AddressedStanza) -> None:
         """As `Nodes.hand_over`."""
-        lane = self._answers.get(node)
-        if lane is None:
+        answers = self._answers.get(node)
+        if answers is None:
             lane = self.node.crossing.open(node, lambda left: self._answers_ended(node))
             if lane is None:
                 return
-            self._answers[node] = lane
-        lane.send([answer])
+            answers = self._answers[node] = AnswersLane(lane)
+        answers.send(answer)
 
     def _answers_ended(self, node: str) -> None:
-        self._answers.pop(node, None)  # the asker there is gone as well
+        answers = self._answers.pop(node, None)
+        if answers is not None:
+            answers.end()  # the asker there is gone as well
 
     def seek(self, key: RequestKey) -> Deferred[str]:
         """As `Nodes.seek`."""

@@ -7,7 +7,7 @@ takes real time; the bench of the engine within one process lets virtual time pa
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -28,7 +28,7 @@ class Listening:
         self.frames: list[bytes] = []
         self.came = self.went = 0
 
-    def engine_came(self, entries: list[Entry]) -> None:
+    def engine_came(self, entries: Sequence[Entry]) -> None:
         self.came += 1
         self.entries.clear()
         self.revisions.clear()

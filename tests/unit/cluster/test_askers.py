@@ -5,10 +5,19 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.cluster.askers import MOST_SOUGHT, ClusterQuestions
+from gateway.cluster.askers import (
+    MOST_ANSWER_BYTES,
+    MOST_ID,
+    MOST_SOUGHT,
+    MOST_SOUGHT_EACH,
+    AnswersLane,
+    ClusterQuestions,
+)
+from gateway.cluster.lanes import WINDOW
 from gateway.routing.requests import RequestKey
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.stanzas import AddressedStanza
+from tests.support.nodes import World, stanza
 
 
 def iq(type_: str, *, from_: str, to: str, id_: str = "1") -> AddressedStanza:
@@ -97,5 +106,50 @@ def test_what_is_open_here_or_served_only_here_is_not_sought(others: Others) -> 
 
 
 def test_strangers_cannot_make_the_nodes_ask_each_other_without_bound(others: Others) -> None:
-    taken = [others.questions.take(iq("result", from_="far.test", to="x@rooms.test", id_=str(n))) for n in range(300)]
-    assert sum(taken) == len(others.seeking) == MOST_SOUGHT
+    for family in range(20):
+        for number in range(50):
+            others.questions.take(iq("result", from_=f"x{number}.far{family}.test", to="x@rooms.test", id_=str(number)))
+        assert len(others.seeking) == min(MOST_SOUGHT_EACH * (family + 1), MOST_SOUGHT)
+    others.seeking[0][1].callback("")
+    assert others.questions.take(iq("result", from_="far0.test", to="x@rooms.test", id_="again"))
+
+
+def test_nobody_is_asked_about_a_very_long_id(others: Others) -> None:
+    assert not others.questions.take(iq("result", from_="far.test", to="x@rooms.test", id_="x" * (MOST_ID + 1)))
+    assert others.seeking == []
+
+
+def test_answers_wait_for_room_in_bounds_and_with_shares() -> None:
+    world = World("a", "b")
+    b = world.parties["b"]
+    b.room = Deferred()
+    answers = AnswersLane(world.parties["a"].lane_to("b"))
+    for _ in range(WINDOW):
+        answers.send(stanza("first", from_="far.test"))
+    for number in range(300):
+        answers.send(stanza("y" * 100_000, from_=f"x{number}.flood.test"))
+        if number == 0:
+            answers.send(stanza("small", from_="quiet.test"))
+    assert answers.size <= MOST_ANSWER_BYTES
+    world.advance(1)
+    wait, b.room = b.room, None
+    wait.callback(None)
+    world.until(lambda: not len(answers))
+    world.advance(1)
+    assert "small" in b.bodies
+    assert b.bodies[:WINDOW] == ["first"] * WINDOW
+    assert len(b.bodies) <= WINDOW + 1 + MOST_ANSWER_BYTES // 100_000
+
+
+def test_what_waits_for_a_node_that_is_gone_is_dropped() -> None:
+    world = World("a", "b")
+    world.parties["b"].room = Deferred()
+    crossing = world.parties["a"].node.crossing
+    lane = crossing.open("b", lambda left: answers.end())
+    assert lane is not None
+    answers = AnswersLane(lane)
+    for _ in range(2 * WINDOW):
+        answers.send(stanza("answer"))
+    world.kill("b")
+    world.until(lambda: not len(answers))
+    assert crossing.waiting == {}

@@ -239,9 +239,24 @@ def test_an_answer_that_is_too_long_for_the_engine_fails_with_the_reason(world: 
     assert "too much for the engine" in problems[0]
 
 
+def test_a_fault_while_stanzas_are_taken_over_does_not_hold_up_their_lane(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = world.parties["a"], world.parties["b"]
+    lane = a.lane_to("b")
+    with monkeypatch.context() as patch:
+        patch.setattr(b, "stanzas_arrived", lambda node, stanzas: 1 / 0)
+        lane.send([stanza("one")])
+        world.advance(1)
+    lane.send([stanza("two")])
+    world.advance(1)
+    assert (b.bodies, lane.waiting) == (["two"], 0)
+
+
 def test_a_frame_that_cannot_be_read_is_counted_and_nothing_else(world: World) -> None:
     b = world.parties["b"]
-    for data in (b"", b"{}", b"[]\n", b"\xff\n", b'{"k":"batch"}\n<message/>'):
+    endless = b'{"k":"batch","n":"a","p":"a-1","t":"b-1","l":1e999,"i":1}\n'
+    for data in (b"", b"{}", b"[]\n", b"\xff\n", b'{"k":"batch"}\n<message/>', b"[" * 200_000, endless):
         b.node.frame_arrived(data)
-    assert b.node.crossing.counts["unreadable"] == 5
+    assert b.node.crossing.counts["unreadable"] == 7
     assert b.arrived == []

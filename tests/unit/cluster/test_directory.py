@@ -101,7 +101,13 @@ def test_a_whole_picture_replaces_the_old_one_and_the_dead_stay_dead(seen: Clust
     assert "x.test" in seen.take_touched()
 
 
-@pytest.mark.parametrize("value", [b"", b"{", b"[]", b'{"p":1}', b'{"p":"x","e":"y","s":"up","v":"","w":1}', b"\xff"])
+UNREADABLE = [
+    *(b"", b"{", b"[]", b"\xff", b"[" * 200_000, b'{"p":1}', b'{"p":"x","e":"y","s":"up","v":"","w":1}'),
+    b'{"p":"x","n":"a","e":1e999,"s":"up","v":"","w":1}',
+]
+
+
+@pytest.mark.parametrize("value", UNREADABLE, ids=range(len(UNREADABLE)))
 def test_an_unreadable_node_is_no_node(seen: ClusterDirectory, value: bytes) -> None:
     seen.changed(Entry(key=node_key("a"), value=value, revision=50), 1)
     assert not seen.is_live("a")
