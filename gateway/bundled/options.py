@@ -96,11 +96,11 @@ def url_problems(name: str, url: Any, *, private: bool) -> Iterator[tuple[str, s
     try:
         parts = urlsplit(url if isinstance(url, str) else "")
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        yield name, f"{url!r} is not a URL: {error}"
+    except ValueError:
+        yield name, "it is not a URL: its host or port cannot be read"  # it is not shown, since it may hold a secret
         return
     if parts.scheme not in ("http", "https") or not host or not url.isascii():
-        yield name, f"{url!r} is not a URL like 'https://app.example.com/xmpp'"
+        yield name, "it is not a URL like 'https://app.example.com/xmpp'"
     elif parts.username is not None:
         yield name, "a URL with a password is not supported: use a token"
     elif parts.scheme == "http" and not private and not is_literally_private(host):

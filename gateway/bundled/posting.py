@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IHostnameResolver, IHostResolution, IResolutionReceiver
@@ -21,6 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gateway.bounds.tables import family
 from gateway.bundled.options import is_literally_private
 from gateway.handlers.storing import ServiceStorage
 from gateway.net.trust.fetching import Fetcher, FetchFailed, WebAnswer
@@ -32,6 +34,8 @@ MOST_POSTS = 1000
 """The most items that wait."""
 MOST_POSTS_OF_ONE = 100
 """The most of them from one sender."""
+MOST_POSTS_OF_A_DOMAIN = 500
+"""The most of them from one domain and those below it."""
 MOST_ITEM_BYTES = 60_000
 """The most bytes of one item, as JSON."""
 ATTEMPT_SECONDS = 30.0
@@ -55,9 +59,15 @@ class PostOutcome(Enum):
 class Destination:
     """Where items are posted."""
 
-    url: str
+    url: str = field(repr=False)  # its path or query may be a secret
     token: str = field(default="", repr=False)
     keep_seconds: float = 86_400.0
+
+    @property
+    def shown(self) -> str:
+        """The URL as logs have it: without its path and query."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +107,7 @@ class PostQueue:
         self._give_up = give_up
         self._waiting: dict[str, PostItem] = {}  # by key, oldest first
         self._of_sender: Counter[str] = Counter()
+        self._of_family: Counter[str] = Counter()
         self._number = 0
         self._failures = 0  # since an attempt succeeded
         self._attempt: Deferred[None] | None = None
@@ -124,7 +135,11 @@ class PostQueue:
 
     async def put(self, item: PostItem) -> None:
         """Take an item over; when this returns, it is in the store. Raise StanzaError if there is no room for it."""
-        if len(self) >= MOST_POSTS or self._of_sender[item.sender] >= MOST_POSTS_OF_ONE:
+        if (
+            len(self) >= MOST_POSTS
+            or self._of_sender[item.sender] >= MOST_POSTS_OF_ONE
+            or self._of_family[_family(item)] >= MOST_POSTS_OF_A_DOMAIN
+        ):
             raise StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "too many messages wait to be passed on")
         if len(json.dumps(vars(item), ensure_ascii=False).encode()) > MOST_ITEM_BYTES:
             raise StanzaError(StanzaCondition.POLICY_VIOLATION, f"more than {MOST_ITEM_BYTES} bytes are not passed on")
@@ -141,11 +156,14 @@ class PostQueue:
     def _keep(self, key: str, item: PostItem) -> None:
         self._waiting[key] = item
         self._of_sender[item.sender] += 1
+        self._of_family[_family(item)] += 1
 
     def _forget(self, key: str) -> None:
         item = self._waiting.pop(key)
-        self._of_sender[item.sender] -= 1
-        self._of_sender += Counter()  # without those that have none left
+        for counter, cause in ((self._of_sender, item.sender), (self._of_family, _family(item))):
+            counter[cause] -= 1
+            if not counter[cause]:
+                del counter[cause]
 
     # -- posting -----------------------------------------------------------------------------------------------------
 
@@ -175,10 +193,10 @@ class PostQueue:
             self._failed(problem, wish)
             return
         if self._failures:
-            self._log.info("{url} takes what is posted again", url=self._destination.url)
+            self._log.info("{url} takes what is posted again", url=self._destination.shown)
             self._failures = 0
         if outcome is PostOutcome.REFUSED:
-            self._log.warn("{url} has refused an item: {problem}", url=self._destination.url, problem=problem)
+            self._log.warn("{url} has refused an item: {problem}", url=self._destination.shown, problem=problem)
             refused = "the program behind this address has refused the message"
             self._give_up(item, StanzaError(StanzaCondition.NOT_ACCEPTABLE, refused))
         await self._done(key)
@@ -192,7 +210,13 @@ class PostQueue:
         url = self._destination.url
         try:
             answer = await self._fetcher.exchange(
-                "POST", url, headers=headers, content=content, most=_MOST_ANSWER, seconds=ATTEMPT_SECONDS
+                "POST",
+                url,
+                headers=headers,
+                content=content,
+                most=_MOST_ANSWER,
+                seconds=ATTEMPT_SECONDS,
+                needs_body=False,
             )
         except FetchFailed as failure:
             return PostOutcome.FAILED, str(failure), 0.0
@@ -217,8 +241,12 @@ class PostQueue:
         pause = max(wish, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures - 1, 16)))
         if self._failures == 1:
             text = "{url} does not take what is posted, and is tried again, at last every {longest:g} s: {problem}"
-            self._log.warn(text, url=self._destination.url, longest=LONGEST_PAUSE, problem=problem)
+            self._log.warn(text, url=self._destination.shown, longest=LONGEST_PAUSE, problem=problem)
         self._pause.start(pause, self._go_on)
+
+
+def _family(item: PostItem) -> str:
+    return family(item.sender.rpartition("@")[2])
 
 
 def judged(answer: WebAnswer) -> tuple[PostOutcome, str, float]:

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
+from gateway.bounds.tables import family
 from gateway.handlers.storing import ServiceStorage
-from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.addresses import Address
 from gateway.xmpp.building import Builder
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import Misuse, StanzaCondition, StanzaError
@@ -25,7 +26,7 @@ _CLIENT = Builder(CLIENT)
 MOST_SUBSCRIBERS = 10_000
 """The most subscriptions to one service."""
 MOST_OF_A_DOMAIN = 1000
-"""The most of them from one domain."""
+"""The most of them from one domain and those below it."""
 
 
 class Subscribers:
@@ -35,7 +36,8 @@ class Subscribers:
         self._send = send
         self._storage = storage
         self._subscribed: dict[tuple[str, str], Address] = {}  # by our address and the subscriber's
-        self._of_domain: Counter[Domain] = Counter()
+        self._of_family: Counter[str] = Counter()
+        self._is_read = False
         self._shown: list[Element] | None = None  # the content of our presence; None while we are not available
 
     @property
@@ -52,6 +54,7 @@ class Subscribers:
         for key in await self._storage.items():
             ours, _, theirs = key.partition(" ")
             self._note(ours, Address.parse(theirs))
+        self._is_read = True
         self.broadcast(status, show)
 
     def broadcast(self, status: str = "", show: str = "") -> None:
@@ -75,7 +78,7 @@ class Subscribers:
         ours, theirs = _pair(request)
         assert request.from_ is not None
         if (ours, theirs) not in self._subscribed:
-            crowd = self._of_domain[request.from_.domain]
+            crowd = self._of_family[family(request.from_.domain)]
             if len(self._subscribed) >= MOST_SUBSCRIBERS or crowd >= MOST_OF_A_DOMAIN:
                 raise StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, "there are too many subscribers")
             self._note(ours, Address.parse(theirs))
@@ -103,12 +106,17 @@ class Subscribers:
     def _note(self, ours: str, theirs: Address) -> None:
         if (ours, theirs.full) not in self._subscribed:
             self._subscribed[ours, theirs.full] = theirs
-            self._of_domain[theirs.domain] += 1
+            self._of_family[family(theirs.domain)] += 1
 
     def _forget(self, ours: str, theirs: str) -> Deferred[None]:
-        if (gone := self._subscribed.pop((ours, theirs), None)) is not None:
-            self._of_domain[gone.domain] -= 1
-            self._of_domain += Counter()  # without those that have none left
+        gone = self._subscribed.pop((ours, theirs), None)
+        if gone is not None:
+            cause = family(gone.domain)
+            self._of_family[cause] -= 1
+            if not self._of_family[cause]:
+                del self._of_family[cause]
+        elif self._is_read:
+            return succeed(None)  # so that a stranger who asks and is denied costs no write
         return self._storage.delete(f"{ours} {theirs}")
 
     def _present(self, ours: str, theirs: str) -> None:

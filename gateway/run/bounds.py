@@ -12,7 +12,7 @@ from typing import NamedTuple
 from gateway.bounds.tables import MOST_CAUSES
 from gateway.bundled.accepted import MOST_IDS
 from gateway.bundled.intake import MOST_BODY, MOST_CONNECTIONS
-from gateway.bundled.posting import MOST_POSTS, MOST_POSTS_OF_ONE
+from gateway.bundled.posting import MOST_POSTS, MOST_POSTS_OF_A_DOMAIN, MOST_POSTS_OF_ONE
 from gateway.clients.login import MOST_COUNTED
 from gateway.clients.resumption import MOST_PARKED
 from gateway.cluster.askers import (
@@ -104,8 +104,9 @@ TABLE = (
         "address", "the oldest connection is closed; a larger request is refused", "bundled.intake"),
     Row("ids of requests to one service, so that none is carried out twice", f"{MOST_IDS:,}", "",
         "the oldest may be carried out again", "bundled.accepted"),
-    Row("messages of one service that wait to be posted", f"{MOST_POSTS:,}, {MOST_POSTS_OF_ONE} each", "their sender",
-        "further ones are bounced: resource-constraint", "bundled.posting"),
+    Row("messages of one service that wait to be posted",
+        f"{MOST_POSTS:,}, {MOST_POSTS_OF_ONE} of a sender, {MOST_POSTS_OF_A_DOMAIN} of a domain",
+        "their sender and domain", "further ones are bounced: resource-constraint", "bundled.posting"),
     Row("streams of other servers that broke and can be resumed", f"{MOST_BROKEN:,}", "domain",
         f"the oldest cannot be resumed; nor can any after {KEPT_SECONDS} s",
         "federation.resumption"),

@@ -22,6 +22,7 @@ from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFrom
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, ResponseDone, ResponseFailed
+from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
@@ -30,6 +31,7 @@ from gateway.xmpp.errors import GatewayError, ResolutionFailed
 
 CONNECT_SECONDS = 5.0
 Authorities = Callable[[], Iterable[x509.Certificate]]
+_BODY_SECONDS = 5.0  # for the body of an answer whose status is all that is needed
 _HEADER_BYTES = 65536
 _OK = 200
 _AGENT = Headers({b"User-Agent": [b"xmpp-gateway"]})
@@ -84,36 +86,53 @@ class Fetcher:
         content: bytes | None = None,
         most: int,
         seconds: float,
+        needs_body: bool = True,
     ) -> WebAnswer:
         """Return the answer to one request, whatever its status; raise FetchFailed if there is none in time and size.
 
-        `most` bounds the body of the answer, and `seconds` the whole exchange.
+        `most` bounds the body of the answer, and `seconds` the whole exchange. If `needs_body` is false, the status
+        counts whatever becomes of the body, which is empty if it is too long, late or incomplete.
         """
-
-        def too_late(result: object, seconds: float) -> WebAnswer:
-            raise FetchFailed(f"no answer within {seconds:g} s")
-
-        whole = Deferred.fromCoroutine(self._exchange(method, url, headers, content, most))
-        return await whole.addTimeout(seconds, self._reactor, too_late)
-
-    async def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, most: int
-    ) -> WebAnswer:
         endpoints = _Endpoints(self._reactor, self._resolver, self._authorities, most)
+
+        async def ask() -> WebAnswer:
+            response = await self._ask(endpoints, method, url, headers, content)
+            body = _Body(most)
+            response.deliverBody(body)
+            if needs_body:
+                return WebAnswer(response.code, response.headers, await body.whole)
+            try:
+                received = await body.whole.addTimeout(_BODY_SECONDS, self._reactor, _too_late)
+            except FetchFailed:
+                endpoints.cut()
+                received = b""
+            return WebAnswer(response.code, response.headers, received)
+
+        try:
+            return await Deferred.fromCoroutine(ask()).addTimeout(seconds, self._reactor, _too_late)
+        except BaseException:
+            endpoints.cut()
+            raise
+
+    async def _ask(
+        self, endpoints: _Endpoints, method: str, url: str, headers: Mapping[str, str], content: bytes | None
+    ) -> Any:
+        """Send a request; return the response without its body."""
         agent = Agent.usingEndpointFactory(self._reactor, endpoints)
         said = _AGENT.copy()
         for name, value in headers.items():
             said.setRawHeaders(name, [value])
         producer = None if content is None else _Content(content)
         try:
-            response = await agent.request(method.encode("ascii"), url.encode("ascii"), said, producer)
-            body = _Body(most)
-            response.deliverBody(body)
-            return WebAnswer(response.code, response.headers, await body.whole)
+            return await agent.request(method.encode("ascii"), url.encode("ascii"), said, producer)
         except ResolutionFailed as failure:
             raise FetchFailed(failure.sentence) from None
         except (ConnectError, ConnectionLost, ResponseFailed, OSError, ValueError) as error:
             raise FetchFailed(f"it cannot be fetched: {error}") from None
+
+
+def _too_late(result: object, seconds: float) -> Any:
+    raise FetchFailed(f"no answer within {seconds:g} s")
 
 
 @implementer(IBodyProducer)
@@ -147,19 +166,21 @@ class _Body(Protocol):
         self.whole: Deferred[bytes] = Deferred()
 
     def dataReceived(self, data: bytes) -> None:
+        if self.whole.called:
+            return
         self._left -= len(data)
         if self._left >= 0:
             self._pieces.append(data)
-        elif self.transport is not None:
+        else:
             self._pieces.clear()
-            self.transport.abortConnection()  # type: ignore[attr-defined]
+            self.whole.errback(FetchFailed("it is too long"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self.whole.called:
             return
-        if self._left < 0:
-            self.whole.errback(FetchFailed("it is too long"))
-        elif reason.check(ResponseDone):
+        if reason.check(
+            ResponseDone, PotentialDataLoss
+        ):  # without Content-Length, the end of the connection is its end
             self.whole.callback(b"".join(self._pieces))
         else:
             self.whole.errback(FetchFailed("the connection ended too early"))
@@ -174,10 +195,17 @@ class _Endpoints:
         self._resolver = resolver
         self._authorities = authorities
         self._most = most
+        self._connections: list[Any] = []
+
+    def cut(self) -> None:
+        """Abort the connections, of which nothing more is wanted."""
+        for connection in self._connections:
+            connection.abortConnection()
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         host = uri.host.decode("ascii").strip("[]")
-        plain = _Judged(self._reactor, self._resolver, host, uri.port, self._most + _HEADER_BYTES)
+        most = self._most + _HEADER_BYTES
+        plain = _Judged(self._reactor, self._resolver, host, uri.port, most, self._connections.append)
         if uri.scheme == b"http":
             return plain
         roots = trustRootFromCertificates([Certificate(X509.from_cryptography(each)) for each in self._authorities()])
@@ -188,12 +216,22 @@ class _Endpoints:
 class _Judged:
     """A host and port; only the addresses to which other domains may lead us are tried."""
 
-    def __init__(self, reactor: Any, resolver: AddressBook, host: str, port: int, most: int) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        resolver: AddressBook,
+        host: str,
+        port: int,
+        most: int,
+        connected: Callable[[ProtocolWrapper], None],
+    ) -> None:
+        """`connected` is called with the connection when there is one."""
         self._reactor = reactor
         self._resolver = resolver
         self._host = host
         self._port = port
         self._most = most
+        self._connected = connected
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:
         return Deferred.fromCoroutine(self._connect(protocolFactory))
@@ -207,7 +245,9 @@ class _Judged:
             kind: Callable[..., Any] = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
             endpoint = kind(self._reactor, address, self._port, timeout=CONNECT_SECONDS)
             try:
-                return (await endpoint.connect(wrapping)).wrappedProtocol
+                connection = await endpoint.connect(wrapping)
+                self._connected(connection)
+                return connection.wrappedProtocol
             except ConnectError as error:
                 problem = error
         raise problem

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.web.http_headers import Headers
 
+from gateway.bundled import posting
 from gateway.bundled.intake import MOST_BODY
 from gateway.bundled.options import Circle
 from gateway.bundled.posting import LONGEST_PAUSE, MOST_POSTS_OF_ONE
@@ -355,6 +357,35 @@ def test_one_sender_cannot_fill_the_queue() -> None:
     (error,) = stage.say("one more")
     assert "resource-constraint" in error.raw.decode()
     assert stage.say("Hi", sender="ann@near.test/x") == []
+
+
+def test_one_domain_and_those_below_it_cannot_fill_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posting, "MOST_POSTS_OF_A_DOMAIN", 3)
+    stage = Stage(post_to="https://app.test/xmpp")
+    for number in range(3):
+        assert stage.say(sender=f"ann@s{number}.wide.test/x") == []
+    (error,) = stage.say(sender="ann@s4.wide.test/x")
+    assert "resource-constraint" in error.raw.decode()
+    assert stage.say(sender="ann@near.test/x") == []
+    stage.posts[0].answers(200)
+    stage.driver.advance(0)
+    assert stage.say(sender="ann@s4.wide.test/x") == []
+
+
+def test_the_log_does_not_show_the_path_and_query_of_the_url() -> None:
+    events: list[Any] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        stage = Stage(post_to="https://app.test:8443/hush?key=hush")
+        stage.say("Hi")
+        for status in (500, 400):
+            stage.posts[-1].answers(status)
+            stage.driver.advance(1)
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    said = [formatEvent(event) for event in events]
+    assert len([each for each in said if each.startswith("https://app.test:8443 ")]) == 3
+    assert "hush" not in str(said)
 
 
 def test_what_is_too_large_to_keep_is_refused() -> None:

@@ -285,11 +285,37 @@ def test_a_service_may_deny() -> None:
     assert list(context.presence) == []
 
 
+def test_a_stranger_who_is_denied_costs_no_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Shy(Present):
+        def presence(self, stanza: Stanza) -> Any:
+            return self.context.presence.deny(stanza)
+
+    driver, _ = driven(Shy())
+    writes: list[Any] = []
+    monkeypatch.setattr(driver.store, "set_value", lambda *written: writes.append(written))
+    assert [each.type for each in driver.receive(SUBSCRIBE)] == ["unsubscribed"]
+    assert writes == []
+
+
+def test_a_service_may_end_a_subscription() -> None:
+    class Fickle(Present):
+        def presence(self, stanza: Stanza) -> Any:
+            presence = self.context.presence
+            return presence.deny(stanza) if list(presence) else presence.approve(stanza)
+
+    driver, context = driven(Fickle())
+    driver.receive(SUBSCRIBE)
+    assert [each.type for each in driver.receive(SUBSCRIBE)] == ["unsubscribed"]
+    assert list(context.presence) == []
+    driver.stop()
+    assert driver.start() == []
+
+
 def test_subscribers_are_bounded_and_one_domain_cannot_fill_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subscribers, "MOST_SUBSCRIBERS", 3)
     monkeypatch.setattr(subscribers, "MOST_OF_A_DOMAIN", 1)
     driver, context = driven(Present())
-    for name, domain in (("ann", "a"), ("bob", "a"), ("cat", "b"), ("dan", "c"), ("eve", "d")):
+    for name, domain in (("ann", "a"), ("bob", "other.a"), ("cat", "b"), ("dan", "c"), ("eve", "d")):
         sent = driver.receive(f"<presence type='subscribe' from='{name}@{domain}.test'/>")
         assert [each.type for each in sent] == (["error"] if name in ("bob", "eve") else ["subscribed", None])
     assert [each.full for each in context.presence] == ["ann@a.test", "cat@b.test", "dan@c.test"]

@@ -11,6 +11,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from gateway.net.dns.destinations import Destinations
 from gateway.net.dns.resolver import Resolver
+from gateway.net.trust import fetching
 from gateway.net.trust.fetching import Fetcher, FetchFailed
 from tests.support.dns import Table
 from tests.support.reactor import run_in_reactor, running_reactor
@@ -85,6 +86,58 @@ def test_anything_else_is_refused(answer: bytes, why: str) -> None:
     found, _ = fetch(answer, at("web.test"))
     assert isinstance(found, FetchFailed)
     assert why in str(found)
+
+
+class ClosingWeb(Web):
+    """Answers and closes, as HTTP/1.0 does."""
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        self.transport.loseConnection()  # type: ignore[union-attr]
+
+
+def post(web: type[Web], answer: bytes, *, seconds: float = 30) -> tuple[Any, Web]:
+    """Post to a server that answers so, needing only the status; return the answer or the problem, and the server."""
+    made = web()
+    made.answer, made.requests = answer, []
+
+    async def scenario() -> Any:
+        reactor = running_reactor()
+        port = reactor.listenTCP(0, Factory.forProtocol(lambda: made), interface="127.0.0.1")
+        resolver = Resolver(reactor, hosts_file="/dev/null", asks=Table(NAMES), destinations=HERE)
+        url = at("web.test")(port.getHost().port)
+        try:
+            return await Fetcher(reactor, resolver).exchange(
+                "POST", url, content=b"{}", most=100, seconds=seconds, needs_body=False
+            )
+        except FetchFailed as problem:
+            return problem
+        finally:
+            await port.stopListening()
+
+    return run_in_reactor(scenario), made
+
+
+def test_without_a_length_the_end_of_the_connection_ends_a_document() -> None:
+    answer, _ = post(ClosingWeb, b"HTTP/1.0 200 OK\r\n\r\nok")
+    assert (answer.status, answer.body) == (200, b"ok")
+
+
+@pytest.mark.parametrize(
+    ("web", "answer"),
+    [
+        (Web, b"HTTP/1.1 200 OK\r\n\r\n" + b"a" * 101),
+        (Web, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart"),
+        (ClosingWeb, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart"),
+    ],
+    ids=["long", "half", "half and closed"],
+)
+def test_the_status_counts_where_the_body_is_not_needed(
+    web: type[Web], answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "_BODY_SECONDS", 0.1)
+    found, _ = post(web, answer)
+    assert (found.status, found.body) == (200, b"")
 
 
 @pytest.mark.parametrize("host", ["near.test", "127.0.0.1", "gone.test"])
