@@ -65,7 +65,7 @@ async def test_one_is_killed_under_load(start: Starter, count: int, seed: int, k
             await send(source, book, 5 * count, PER_SECOND, Random(seed))
         finally:
             faults.cancel()
-        assert log.detached(gateway, book.target) >= 2
+        assert log.detached(gateway, book.target) >= 1
         deadline = time.monotonic() + PATIENCE_SECONDS
         while len(book.unaccounted()) > (log.named(gateway, book.target) if keep == "no" else 0):
             assert time.monotonic() < deadline, book.summary()

@@ -99,6 +99,10 @@ OWN |= {"net/dns/targets", "net/dns/system_names"}
 OWN |= {"commands/__init__", "commands/telling", "storage/statements", "storage/files", "stream/limits"}
 OWN |= {"outbox/database", "commands/dane", "filters/rules", "filters/acquaintances"}
 OWN |= {"operations/minutes", "operations/findings"}
+OWN |= {"bundled/posting", "outbox/databases", "outbox/postgresql/database", "storage/postgresql/schemas"}
+OWN |= {"commands/backup", "commands/status", "commands/world", "storage/transfer"}
+# What other nodes write; a number that Python refuses makes a frame or a record unreadable.
+OWN |= {"cluster/frames", "cluster/records"}
 # What an operator asks for, which is checked for its length before.
 OWN |= {"operations/http/views", "operations/control/filters"}
 

@@ -15,7 +15,7 @@ from tests.interop.probe import COMPONENT, Probe, dial
 from tests.interop.world import World
 
 HANDSHAKE = f"{{{COMPONENT}}}handshake"
-BRIDGE, SECRET = "bridge.ends.test", "secret"
+BRIDGE, SECRET = "bridge.endpoints.test", "secret"
 
 
 class Elsewhere(Gateway):
@@ -27,7 +27,7 @@ class Elsewhere(Gateway):
 
 def at_endpoint(start: Starter, endpoint: str) -> Peer:
     options = {"listen": {"component": [endpoint]}}
-    ours = start(Elsewhere, "ends.test", components={BRIDGE: SECRET}, options=options)
+    ours = start(Elsewhere, "endpoints.test", components={BRIDGE: SECRET}, options=options)
     ours.wait_until(lambda: "answering for" in ours.log(), 10, "did not open its doors")
     return ours
 

@@ -68,7 +68,7 @@ def test_a_state_folder_that_cannot_be_used_ends_it_before_it_forks(folder: Fold
     assert ended.returncode == 1
     assert ended.stderr == (
         f"{file}: gateway.state: cannot use {folder.path}/state/dialback.secret: it has 5 bytes instead of 32:"
-        " remove it, and the gateway makes a new one\n"
+        " remove it, and the gateway makes a new one\n1 mistake\n"
     )
 
 
