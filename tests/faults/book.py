@@ -88,7 +88,7 @@ class Book:
         self.lines[id_] = Line(number, name, kind, filler)
         type_ = f" type='{kind}'" if kind else ""
         inside = _payload(name, kind).format(FILLER * filler)
-        who = f"s{number % self.people}"
+        who = f"s{number % self.people}" if self.people > 1 else "s"
         return f"<{name} from='{who}@{self.sender}' to='t@{self.target}' id='{id_}'{type_}>{inside}</{name}>".encode()
 
     # -- what the components hear ------------------------------------------------------------------------------------

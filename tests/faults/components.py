@@ -138,7 +138,7 @@ class Component:
                 self._attached.clear()
                 if self._closed is Answer.CLOSES:
                     writer.write(b"</stream:stream>")
-                if self._closed is not Answer.NOTHING and writer.can_write_eof():
+                if self._closed is not Answer.NOTHING:
                     writer.write_eof()
 
     def _take(self, data: bytes, writer: asyncio.StreamWriter) -> bytes:
