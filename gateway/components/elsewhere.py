@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from gateway.cluster.crossing import OpenLane
 from gateway.outbox.backlog import Waiting
 from gateway.routing.outflow import Lately
+from gateway.xmpp.errors import StreamError
 from gateway.xmpp.stanzas import AddressedStanza
 
 Counted = Callable[[Sequence[AddressedStanza]], None]
@@ -61,6 +62,9 @@ class ElsewhereSession:
 
     def replaced(self) -> None:
         """Do nothing: it is replaced by one that is attached here, or at yet another node."""
+
+    def end(self, error: StreamError) -> None:
+        """Do nothing: the other node ends it when its own configuration is reloaded."""
 
     def write_kept(self, stanzas: Sequence[AddressedStanza]) -> None:
         """As `Attachable.write_kept`."""

@@ -17,6 +17,7 @@ from gateway.bounds.tables import Bounded, family
 from gateway.outbox.backlog import Waiting
 from gateway.routing.outflow import Channel, Lately, Outflow
 from gateway.routing.requests import RequestKey, request_key
+from gateway.xmpp.errors import StreamError
 from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
 MOST_ASKED_BY_COMPONENT = 10_000
@@ -44,6 +45,9 @@ class Attachable(Channel, Protocol):
 
     def replaced(self) -> None:
         """End this connection, because another one has taken over."""
+
+    def end(self, error: StreamError) -> None:
+        """Close this connection, attached or not, because the domain is gone or has a new secret."""
 
     def write_kept(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Write stanzas that are kept, and have already been recorded."""

@@ -54,7 +54,7 @@ from gateway.stream.sessions import Ending
 from gateway.timing.timers import Timer
 from gateway.xmpp.addresses import Address, Domain, DomainPair
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import StanzaCondition, StanzaError
+from gateway.xmpp.errors import StanzaCondition, StanzaError, StreamError
 from gateway.xmpp.namespaces import PING
 from gateway.xmpp.stanzas import CONTENT, AddressedStanza, Stanza
 
@@ -99,6 +99,7 @@ class ComponentRoute:
         self._candidate: Attachable | None = None
         self._silent: list[Lane] = []  # those that were asked for a sign of life, and have given none
         self._waiting_for_life: IDelayedCall | None = None
+        self._ended_by: StreamError | None = None  # then nobody is attached any longer
         self._keep_rules = keep
         self._greeting = greeting
         self._soon = Timer(clock)
@@ -325,7 +326,9 @@ class ComponentRoute:
 
     def attach(self, session: Attachable) -> None:
         """Attach a connection that knows the secret, now or if another one shows no life, or refuse it."""
-        if elsewhere := [each for each in self._lanes.sessions if each.is_elsewhere]:
+        if self._ended_by is not None:
+            session.end(self._ended_by)
+        elif elsewhere := [each for each in self._lanes.sessions if each.is_elsewhere]:
             self.move(elsewhere[0], session)
             for other in elsewhere[1:]:
                 self.move(other, None)
@@ -343,7 +346,7 @@ class ComponentRoute:
     def attach_elsewhere(self, session: Attachable) -> bool:
         """Attach a component that is at another node; return False if there is no lane for it."""
         lane = self._lanes.vacant
-        if lane is None:
+        if lane is None or self._ended_by is not None:
             return False
         self._take(lane, session)
         return True
@@ -421,6 +424,17 @@ class ComponentRoute:
             self._backlogs.moved(lost)
         for stanza in lane.outflow.take_all():
             self.deliver(stanza)
+
+    def end(self, error: StreamError) -> None:
+        """Close every connection, also one that waits for a sign of life of others, and attach nobody from now on.
+
+        The domain is gone, or another route takes its place: whoever has proved the secret of this one has proved
+        nothing to that one.
+        """
+        self._ended_by = error
+        candidate = self._stop_waiting()
+        for session in (*self.sessions, *(() if candidate is None else (candidate,))):
+            session.end(error)
 
     def gone(self, session: Attachable, ending: Ending) -> None:
         """Bounce the unanswered requests of a lost connection, and report what may not have arrived."""

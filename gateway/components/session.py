@@ -17,7 +17,7 @@ from gateway.outbox.window import Break
 from gateway.routing.outflow import Lately
 from gateway.routing.policy import are_from, check_component
 from gateway.routing.router import Router
-from gateway.stream.events import CloseTransport, StreamOpened
+from gateway.stream.events import CloseTransport
 from gateway.stream.lives import after
 from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
@@ -60,9 +60,9 @@ class ComponentSession:
 
     def happened(self, output: Output) -> None:
         self.narrator.happened(output)
-        if isinstance(output, StreamOpened):
-            self._route = self._routes(self.connection.stream.facts.our_domain)
-        elif isinstance(output, AttachComponent):
+        if isinstance(output, AttachComponent):
+            # Not before: a reload between header and handshake may have put another route in place.
+            self._route = self._routes(output.domain)
             self._own_route.attach(self)
         elif isinstance(output, CloseTransport):
             stream = self.connection.stream
@@ -71,11 +71,11 @@ class ComponentSession:
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
         """Admit and route a batch; the first stanza that breaks a rule of the stream ends it, after those before it."""
-        route = self._own_route
         self.attempt.stanzas("came in")
-        route.came(self, stanzas)
         if self._life not in SPEAKING:
             return None
+        route = self._own_route
+        route.came(self, stanzas)
         if self._life is _ASKED:
             stanzas = self._without_sign_of_life(stanzas, route.domain)
         try:
@@ -98,7 +98,7 @@ class ComponentSession:
     @property
     def _own_route(self) -> ComponentRoute:
         if self._route is None:
-            raise Misuse("this component has named no domain that has a route")
+            raise Misuse("this component has not proved that it knows the secret of a domain that has a route")
         return self._route
 
     def _route_checked(self, stanzas: Iterable[Stanza], domain: Domain) -> None:
@@ -183,3 +183,7 @@ class ComponentSession:
         """End this connection, because another one has taken over."""
         self._move(Move.REPLACE)
         self.connection.close(StreamError(StreamCondition.CONFLICT, "another connection of this component took over"))
+
+    def end(self, error: StreamError) -> None:
+        """As `Attachable.end`."""
+        self.connection.close(error)

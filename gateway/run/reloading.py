@@ -20,7 +20,6 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 
 from gateway.components.route import ComponentRoute
-from gateway.components.session import ComponentSession
 from gateway.config import Mistakes, load
 from gateway.config.settings import ComponentDomain, DomainSettings, HandlerDomain, ImDomain, Settings
 from gateway.filters.border import make_filters
@@ -47,6 +46,7 @@ from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import ConfigError, StreamCondition, StreamError
 
 FIXED = ("gateway", "dns", "limits", "storage", "outbox", "cluster", "log")
+_SERVED_HERE = (ComponentDomain, HandlerDomain)
 
 
 class Reload:
@@ -109,13 +109,12 @@ class Reload:
 
     def _new_routes(self, new: Settings) -> dict[Domain, Any]:
         """Return the routes of local domains that are new or have changed."""
-        kinds = (ComponentDomain, HandlerDomain)
         return {
             name: local_route(
                 self._shared, self._routing, domain, store=self._served.store, greeting=self._served.greeting
             )
             for name, domain in new.domains.items()
-            if isinstance(domain, kinds)
+            if isinstance(domain, _SERVED_HERE)
             and (_needs_route(self._old.domains.get(name), domain) or self._has_failed(name))
         }
 
@@ -182,7 +181,9 @@ class Reload:
         self._shared.levels.configure(new.log.level)
         self._filters.replace(new, filters)
         self._trust.renew(material, rules.tls)
-        for name in self._old.domains.keys() - new.domains.keys():
+        for name in (*served.components, *served.handlers):
+            if isinstance(new.domains.get(name), _SERVED_HERE):
+                continue
             served.router.detach(name)
             if (handlers := served.handlers.pop(name, None)) is not None:
                 ends.append(handlers.stop())
@@ -301,6 +302,5 @@ def _needs_route(old: DomainSettings | None, new: DomainSettings) -> bool:
 
 def _dismiss(component: ComponentRoute | None, condition: StreamCondition) -> None:
     """Close the connections of a component whose domain is gone or has changed; it may come back."""
-    for session in component.sessions if component is not None else ():
-        if isinstance(session, ComponentSession):
-            session.connection.close(StreamError(condition, "the configuration has changed"))
+    if component is not None:
+        component.end(StreamError(condition, "the configuration has changed"))

@@ -52,6 +52,12 @@ class ComponentHarness:
         bounds = OutflowBounds(wait_above=1000, most_bytes=2000)
         return [Outflow(bounds, QueueSpace(1_000_000), self.clock) for _ in range(connections)]
 
+    def replace_route(self) -> None:
+        """Do what a reload does when the domain has changed."""
+        self.route.end(StreamError(StreamCondition.RESET))
+        self.route = ComponentRoute(DOMAIN, self.router, self.outflows(1), self.clock, self.notices.append)
+        self.router.attach(DOMAIN, self.route)
+
     def remote(self, pair: DomainPair) -> ComponentHarness:
         return self
 
@@ -97,7 +103,7 @@ class Line:
         self.is_lost = False
         attempt = AttemptLog(harness.notices.append, harness.clock.seconds, 1, Direction.IN, kind=Kind.COMPONENT)
         self.session = ComponentSession(
-            self, attempt, {DOMAIN: harness.route}.get, harness.router, harness.notices.append
+            self, attempt, lambda domain: {DOMAIN: harness.route}.get(domain), harness.router, harness.notices.append
         )
         self.session.happened(StreamOpened(header=StreamHeader(content_namespace="jabber:component:accept")))
 
@@ -340,6 +346,38 @@ def test_the_first_keeps_the_domain_when_the_second_leaves(harness: ComponentHar
     harness.clock.advance(SIGN_OF_LIFE_SECONDS)
     assert harness.log == ["nurse gets alive"]
     assert harness.route.sessions == [nurse.session]
+
+
+# A reload that puts another route in place, because the secret has changed, or takes the domain away.
+
+RESET = StreamError(StreamCondition.RESET)
+
+
+def test_who_has_proved_the_old_secret_and_still_waits_is_closed_too(harness: ComponentHarness, nurse: Line) -> None:
+    second = Line(harness, "second").knows_the_secret()
+    harness.log.clear()
+    harness.route.end(RESET)
+    assert harness.log == ["nurse is closed: reset", "second is closed: reset"]
+    assert harness.route.sessions == []
+    harness.log.clear()
+    second.says(TO_FAR.format(from_="nurse.test", id=1))
+    assert harness.log == []
+    assert not harness.clock.getDelayedCalls()
+
+
+def test_an_ended_route_attaches_nobody(harness: ComponentHarness) -> None:
+    harness.route.end(RESET)
+    Line(harness, "late").knows_the_secret()
+    assert harness.log == ["late is closed: reset"]
+    assert harness.route.sessions == []
+
+
+def test_a_handshake_after_the_reload_attaches_to_the_new_route(harness: ComponentHarness) -> None:
+    late = Line(harness, "late")  # its header came before
+    harness.replace_route()
+    late.knows_the_secret()
+    harness.send(FROM_FAR.format(id=1))
+    assert harness.log == ["late is attached", "late gets 1"]
 
 
 def test_who_comes_and_goes_is_noticed(harness: ComponentHarness, nurse: Line) -> None:

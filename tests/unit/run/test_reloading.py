@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import ConfigError
 from gateway.xmpp.stanzas import Stanza
 from tests.support.configuration import Folder
+from tests.unit.components.test_components import Line
 
 CONFIGURATION = """
 [gateway]
@@ -134,6 +136,36 @@ def test_a_component_with_another_secret_has_to_come_again(gateway: Gateway, fol
     folder.write(CONFIGURATION.replace("a secret of some length", "another secret of some length"))
     reload(gateway)
     assert gateway.served.components[BRIDGE] is not component
+
+
+SERVED_BY_A_COMPONENT = 'serve = "component"\nsecret = "a secret of some length"\ncertificate = "bridge.test.pem"'
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        CONFIGURATION.replace("a secret of some length", "another secret of some length"),
+        CONFIGURATION.replace(f'[domains."bridge.test"]\n{SERVED_BY_A_COMPONENT}\n', ""),
+        CONFIGURATION.replace(SERVED_BY_A_COMPONENT, 'serve = "echo"\ncertificate = "bridge.test.pem"'),
+        CONFIGURATION.replace(
+            SERVED_BY_A_COMPONENT, 'serve = "relay"\nconnect = "tcp:10.0.0.6:5269"\ncertificate = "bridge.test.pem"'
+        ),
+    ],
+    ids=["another secret", "no such domain", "a handler", "a relayed server"],
+)
+def test_who_was_attached_or_waiting_no_longer_has_the_domain(
+    gateway: Gateway, folder: Folder, changed: str
+) -> None:
+    component = gateway.served.components[BRIDGE]
+    router, clock = gateway.served.router, gateway.shared.reactor
+    world: Any = SimpleNamespace(log=[], notices=[], clock=clock, router=router, route=component)
+    for name in ("first", "second"):
+        Line(world, name).knows_the_secret()
+    assert world.log == ["first is attached", "first gets alive"]
+    folder.write(changed)
+    reload(gateway)
+    assert [line.split(":")[0] for line in world.log[2:]] == ["first is closed", "second is closed"]
+    assert gateway.served.components.get(BRIDGE) is not component
 
 
 @implementer(ILocalHandler)
