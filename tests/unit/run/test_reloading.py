@@ -153,9 +153,7 @@ SERVED_BY_A_COMPONENT = 'serve = "component"\nsecret = "a secret of some length"
     ],
     ids=["another secret", "no such domain", "a handler", "a relayed server"],
 )
-def test_who_was_attached_or_waiting_no_longer_has_the_domain(
-    gateway: Gateway, folder: Folder, changed: str
-) -> None:
+def test_who_was_attached_or_waiting_no_longer_has_the_domain(gateway: Gateway, folder: Folder, changed: str) -> None:
     component = gateway.served.components[BRIDGE]
     router, clock = gateway.served.router, gateway.shared.reactor
     world: Any = SimpleNamespace(log=[], notices=[], clock=clock, router=router, route=component)
