@@ -428,8 +428,7 @@ class ComponentRoute:
     def end(self, error: StreamError) -> None:
         """Close every connection, also one that waits for a sign of life of others, and attach nobody from now on.
 
-        The domain is gone, or another route takes its place: whoever has proved the secret of this one has proved
-        nothing to that one.
+        The domain is gone, or another route takes its place. A proof of the old secret does not count for the new one.
         """
         self._ended_by = error
         candidate = self._stop_waiting()
