@@ -21,8 +21,7 @@ class Echo:
             return Declined()
         if stanza.element.first(CLIENT, "body") is None:
             return Handled()  # typing notifications and receipts are not messages to echo
-        reply = stanza.element.replace(attributes={"from": stanza.to.full, "to": stanza.from_.full})
-        return Handled(replies=[Stanza.from_element(reply)])
+        return Handled(replies=[stanza.readdressed(to=stanza.from_, from_=stanza.to)])
 
     @staticmethod
     def _befriend(stanza: AddressedStanza) -> Answer:

@@ -40,6 +40,7 @@ from gateway.routing.interfaces import (
 )
 from gateway.timing.block_watch import BlockWatch
 from gateway.xmpp.addresses import Domain
+from gateway.xmpp.elements import Oversized
 from gateway.xmpp.errors import ConfigError, Misuse, StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
@@ -341,6 +342,10 @@ class HandlerRoute:
 
     def _broke(self, failure: Failure, stanza: AddressedStanza, handler: object) -> None:
         if self._cut_off is stanza:
+            return
+        if failure.check(Oversized):  # the sender's doing, not the handler's
+            self._bounce(stanza, StanzaError(StanzaCondition.POLICY_VIOLATION, str(failure.value)))
+            self._flush_router()
             return
         self._log.failure(
             "{handler} failed on a stanza: {name}", failure, handler=type(handler).__name__, name=stanza.name

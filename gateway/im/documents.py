@@ -12,6 +12,9 @@ from gateway.xmpp.elements import Element, parse_element
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import PRIVATE_STORAGE, VCARD
 
+MOST_DOCUMENT_BYTES = 1 << 20
+"""The most bytes of one document as it is stored, with every namespace declared where it is used."""
+
 _CARD = "vcard"
 _EMPTY_CARD = Element(VCARD, "vCard")
 
@@ -35,7 +38,9 @@ class Documents:
 
     async def set_card(self, request: Request) -> None:
         """Replace the card."""
-        await self._store.set_document(request.account.address.bare, _CARD, request.payload.serialize())
+        await self._store.set_document(
+            request.account.address.bare, _CARD, request.payload.serialize(at_most=MOST_DOCUMENT_BYTES)
+        )
 
     async def get_private(self, request: Request) -> Element:
         """Return the note with the name and namespace of the given element; that element itself if there is none."""
@@ -46,7 +51,7 @@ class Documents:
     async def set_private(self, request: Request) -> None:
         """Replace a note; an empty one deletes it."""
         note = _only_note(request)
-        content = note.serialize() if note.children or note.attributes else None
+        content = note.serialize(at_most=MOST_DOCUMENT_BYTES) if note.children or note.attributes else None
         await self._store.set_document(request.account.address.bare, _name(note), content)
 
 

@@ -6,6 +6,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.storage.errors import NoSuchAccount, StoreFull, StoreUnavailable
+from gateway.xmpp.elements import Oversized
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 
 
@@ -14,6 +15,8 @@ def explain(failure: Failure) -> StanzaError:
     error = failure.value
     if isinstance(error, StanzaError):
         return error
+    if isinstance(error, Oversized):
+        return StanzaError(StanzaCondition.POLICY_VIOLATION, str(error))
     if isinstance(error, StoreFull):
         return StanzaError(StanzaCondition.RESOURCE_CONSTRAINT, str(error))
     if isinstance(error, NoSuchAccount):

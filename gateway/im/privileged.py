@@ -18,7 +18,7 @@ from functools import partial
 from gateway.bounds.tables import Bounded, family
 from gateway.im.account import Account
 from gateway.im.blocking import Blocked
-from gateway.im.carbons import SENT, send_copies
+from gateway.im.carbons import RECEIVED, SENT, send_copies
 from gateway.im.edits import to_recipient
 from gateway.im.services import ANSWERED, AccountService, Answered, Audience, Request
 from gateway.im.work import Later
@@ -26,10 +26,10 @@ from gateway.routing.interfaces import IRouter
 from gateway.routing.privileges import NO_PRIVILEGES, Privileges, covers
 from gateway.storage.interfaces import IStore
 from gateway.xmpp.addresses import Address, Domain
-from gateway.xmpp.elements import Element
+from gateway.xmpp.elements import Element, Oversized
 from gateway.xmpp.errors import MalformedAddress, StanzaCondition, StanzaError
-from gateway.xmpp.namespaces import CLIENT, FORWARD, PRIVILEGE, PRIVILEGE_1
-from gateway.xmpp.stanzas import CONTENT, AddressedStanza, SentStanza
+from gateway.xmpp.namespaces import CARBONS, CLIENT, FORWARD, PRIVILEGE, PRIVILEGE_1
+from gateway.xmpp.stanzas import CONTENT, TYPES, AddressedStanza, SentStanza, stanza_error
 
 MOST_CONTACTS_SHOWN, MOST_CONTACT_BYTES = 50_000, 32 << 20
 """The contacts whose presence is remembered for components that may see it: number and memory, for each domain."""
@@ -101,7 +101,8 @@ class PrivilegedAccess:
             raise _forbidden(f"the message must be from {self._domain} or a bare address there")
         if _address(message, "to") is None:
             raise StanzaError(StanzaCondition.BAD_REQUEST, "the message needs a 'to'")
-        return AddressedStanza.from_element(message)
+        _check_claims(message)
+        return _made(message)
 
     def send(self, account: Account, message: AddressedStanza) -> Later:
         """Send a message in the name of an account, and copies to its clients."""
@@ -134,7 +135,7 @@ class PrivilegedAccess:
         target = _address(iq, "to") or account.address
         self._check(account, target)
         attributes = {"id": self._tokens(), "from": account.address.full, "to": target.full}
-        question = AddressedStanza.from_element(iq.replace(attributes=attributes))
+        question = _made(iq.replace(attributes=attributes))
         self._router.ask(question, partial(self._answered, request, iq.get("id")))
         return ANSWERED
 
@@ -150,7 +151,12 @@ class PrivilegedAccess:
             "id": request.stanza.id,
         }
         children = [wrapped] if error is None else [wrapped, error]
-        self._router.route(AddressedStanza.from_element(Element(CONTENT, "iq", attributes, children)))
+        try:
+            reply = _made(Element(CONTENT, "iq", attributes, children))
+        except StanzaError as problem:
+            refused = Element(CONTENT, "iq", {**attributes, "type": "error"}, [stanza_error(problem)])
+            reply = AddressedStanza.from_element(refused)
+        self._router.route(reply)
 
     # -- presence ----------------------------------------------------------------------------------------------------
 
@@ -203,6 +209,29 @@ class PrivilegedAccess:
 
 def _forbidden(text: str) -> StanzaError:
     return StanzaError(StanzaCondition.FORBIDDEN, text)
+
+
+def _check_claims(message: Element) -> None:
+    """Refuse a wrapped message that clients or components would trust as one that the server itself has made.
+
+    A copy (XEP-0280) comes from the account's own address, and an advertisement of privileges from the domain's: the
+    addresses in whose name a component may send.
+    """
+    if (message.get("type") or "normal") not in TYPES["message"]:
+        raise StanzaError(StanzaCondition.BAD_REQUEST, "the wrapped message has a type that does not exist")
+    for child in message.elements():
+        if child.namespace == CARBONS and child.name in (RECEIVED, SENT):
+            raise _forbidden("only the server makes copies of messages (XEP-0280)")
+        if child.namespace in _NAMESPACES:
+            raise _forbidden("only the server tells of privileges, and wrapped messages are not wrapped again")
+
+
+def _made(element: Element) -> AddressedStanza:
+    """Return the stanza of a tree that a component or a stranger has sent; raise StanzaError if it gets too large."""
+    try:
+        return AddressedStanza.from_element(element)
+    except Oversized as error:
+        raise StanzaError(StanzaCondition.POLICY_VIOLATION, str(error)) from error
 
 
 def _forwarded(privilege: Element, name: str) -> Element:

@@ -23,6 +23,10 @@ from gateway.xmpp.namespaces import CLIENT, STANZA_ERRORS, XML
 CONTENT = CLIENT
 _ROOT = f"<root xmlns='{CONTENT}'>".encode()
 
+MOST_MADE_BYTES = 4 << 20
+"""The most bytes of a stanza that is made from a tree: one that a stranger sent may be written a hundred times larger,
+because a namespace that was declared once is declared for every element and attribute."""
+
 NAMES = frozenset({"message", "presence", "iq"})
 
 # The namespaces of presence that joins a room, and of a room's presence for its occupants (XEP-0045).
@@ -94,13 +98,13 @@ class Stanza:
 
     @classmethod
     def from_element(cls, element: Element) -> Stanza:
-        """Return a stanza made from a tree, with prepared addresses."""
+        """Return a stanza made from a tree, with prepared addresses; raise Oversized above MOST_MADE_BYTES."""
         addresses = {key: Address.parse(text) for key in ("to", "from") if (text := element.get(key)) is not None}
         if any(element.get(key) != address.full for key, address in addresses.items()):
             element = element.replace(attributes={key: address.full for key, address in addresses.items()})
         stanza = new_stanza(
             element.name,
-            element.serialize(CONTENT),
+            element.serialize(CONTENT, at_most=MOST_MADE_BYTES),
             addresses.get("to"),
             addresses.get("from"),
             element.get("type"),
@@ -233,7 +237,7 @@ class AddressedStanza(SentStanza):
 
     @classmethod
     def from_element(cls, element: Element) -> AddressedStanza:
-        """As `Stanza.from_element`; raises Misuse for a tree that lacks an address."""
+        """As `Stanza.from_element`; raise Misuse for a tree that lacks an address."""
         stanza = Stanza.from_element(element)
         if not isinstance(stanza, AddressedStanza):
             raise Misuse(f"{stanza} lacks an address")

@@ -23,3 +23,8 @@ def stanza(xml: str) -> Stanza:
     (read,) = codec.take()
     assert isinstance(read, Stanza)
     return read
+
+
+def swelling() -> str:
+    """Return an element of about 100 kB whose tree takes about 9 MB if every namespace is declared anew."""
+    return f"<q xmlns='urn:q' xmlns:p='u:{'x' * 1000}'>" + "<a p:b=''/>" * 9000 + "</q>"

@@ -19,7 +19,7 @@ from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.stanzas import Stanza
 from tests.support.routers import RecordingRouter
-from tests.support.trees import stanza
+from tests.support.trees import stanza, swelling
 
 DOMAIN = Domain("service.test")
 ASKED = "<message from='romeo@far.test/a' to='service.test' id='1'><body>Hi</body></message>"
@@ -191,3 +191,10 @@ def test_what_is_said_later_is_noticed_then() -> None:
     sentences = heard(board)
     later.callback(Handled(replies=[stanza(REPLY)]))
     assert [sentence.partition("(")[0] for sentence in sentences] == ["1 stanza "]
+
+
+def test_what_swells_in_the_hands_of_a_service_is_refused() -> None:
+    asked = stanza(ASKED.replace("</message>", f"{swelling()}</message>"))
+    there, log = route(lambda: Handled(replies=[Stanza.from_element(asked.element)]))
+    there.deliver(asked)  # type: ignore[arg-type]
+    assert log[:2] == ["ask a", "bounce 1 policy-violation"]

@@ -12,7 +12,7 @@ from gateway.handlers.ping import Ping
 from gateway.handlers.time import Time
 from gateway.handlers.version import Version
 from gateway.routing.interfaces import Answer, Declined, Handled, ILocalHandler
-from tests.support.trees import stanza
+from tests.support.trees import stanza, swelling
 
 IQ = "<iq type='{kind}' id='1' from='romeo@far.test/a' to='service.test'>{payload}</iq>"
 MESSAGE = "<message {more} id='1' from='romeo@far.test/a' to='x@service.test/b'>{payload}</message>"
@@ -88,6 +88,12 @@ def test_a_message_with_a_body_comes_back() -> None:
     assert "<body>Hi</body><x xmlns='a'/></message>" in reply
     assert "from='x@service.test/b'" in reply
     assert "to='romeo@far.test/a'" in reply
+
+
+def test_what_comes_back_is_as_large_as_what_came() -> None:
+    text = MESSAGE.format(more="", payload=f"<body>Hi</body>{swelling()}")
+    (reply,) = replies(Echo().handle(stanza(text)))
+    assert abs(len(reply) - len(text)) < 100
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from gateway.routing.privileges import Privileges, advertisements
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.stanzas import Stanza
 from tests.support.accounts import HERE, Client, Home
+from tests.support.trees import swelling
 
 BRIDGE = Domain("bridge.example.com")
 ALICE, CONTACT = "alice@example.com", "juliet@bridge.example.com"
@@ -212,6 +213,39 @@ def test_a_message_from_anybody_else_is_forbidden(sender: str) -> None:
     home.arrive(text if sender else text.replace(" from=''", ""))
     (answer,) = home.got()
     assert (answer.type, condition(answer)) == ("error", "forbidden")
+
+
+@pytest.mark.parametrize(
+    ("sender", "more"),
+    [
+        (ALICE, "<sent xmlns='urn:xmpp:carbons:2'/>"),
+        (ALICE, "<received xmlns='urn:xmpp:carbons:2'/>"),
+        (HERE, "<privilege xmlns='urn:xmpp:privilege:2'><perm access='roster' type='both'/></privilege>"),
+    ],
+)
+def test_a_message_that_only_the_server_may_make_is_forbidden(sender: str, more: str) -> None:
+    home = Bridged()
+    client = home.alice()
+    text = WRAPPED.format(who=BRIDGE, version=2, sender=sender, to=ALICE)
+    home.arrive(text.replace("<body>", f"{more}<body>"))
+    (answer,) = home.got()
+    assert (answer.type, condition(answer)) == ("error", "forbidden")
+    assert client.heard() == []
+
+
+def test_a_message_of_a_type_that_does_not_exist_is_refused() -> None:
+    home = Bridged()
+    home.arrive(WRAPPED.format(who=BRIDGE, version=2, sender=ALICE, to=CONTACT).replace("'chat'", "'bogus'"))
+    assert condition(home.got().pop()) == "bad-request"
+
+
+def test_an_answer_that_swells_when_it_is_wrapped_is_refused() -> None:
+    home = Bridged()
+    home.arrive(ASKED.format(who=BRIDGE, outer="get", inner="get", to=CONTACT, payload=PAYLOAD, more=""))
+    (question,) = home.got()
+    home.arrive(f"<iq type='result' id='{question.id}' from='{CONTACT}' to='{ALICE}'>{swelling()}</iq>")
+    (answer,) = home.got()
+    assert (answer.type, answer.id, condition(answer)) == ("error", "outer", "policy-violation")
 
 
 def test_nobody_speaks_for_an_account_that_does_not_exist_or_to_who_is_blocked() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.storage.records import StoreLimits
 from tests.support.accounts import Home, xml
+from tests.support.trees import swelling
 
 ALICE = "alice@example.com"
 CARD = "<vCard xmlns='vcard-temp'><FN>Alice</FN><PHOTO><BINVAL>AA==</BINVAL></PHOTO></vCard>"
@@ -69,6 +70,14 @@ def test_private_note_must_be_one_with_a_namespace_of_its_own(payload: str) -> N
     phone = Home("alice").client("alice", "phone")
     phone.say(iq("set", payload))
     assert b"not-acceptable" in phone.got[0].raw
+
+
+def test_a_card_that_swells_is_refused() -> None:
+    home = Home("alice")
+    phone = home.client("alice")
+    phone.say(iq("set", f"<vCard xmlns='vcard-temp'>{swelling()}</vCard>"))
+    (answer,) = phone.heard()
+    assert "<policy-violation" in answer
 
 
 def test_documents_are_bounded() -> None:
