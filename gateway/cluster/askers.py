@@ -50,7 +50,7 @@ class AnswersLane:
 
     @property
     def size(self) -> int:
-        """How many bytes wait for room."""
+        """The bytes that wait for room."""
         return self._waiting.size
 
     def send(self, answer: AddressedStanza) -> None:
