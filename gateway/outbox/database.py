@@ -21,7 +21,7 @@ from typing import cast
 
 from gateway.outbox import statements
 from gateway.outbox.conditions import Condition
-from gateway.outbox.databases import Opened, take_stock
+from gateway.outbox.databases import Opened, condition_within, take_stock
 from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.sealing import Seal, WrongKey
 from gateway.storage.dialects import SQLITE, SqlConnection
@@ -66,23 +66,20 @@ _OF_SYSTEM = {
 
 def condition_of(error: BaseException) -> tuple[Condition, str]:
     """Return the meaning of a file error, and the system's message: of the error, or of its cause."""
-    cause: BaseException | None = error
-    while cause is not None:
-        match cause:
-            case OutboxUnavailable(condition=condition, detail=detail):
-                return condition, detail
-            case NewerSchema():
-                return Condition.NEWER, str(cause)
-            case ForeignFile():
-                return Condition.FOREIGN, str(cause)
-            case WrongKey():
-                return Condition.WRONG_KEY, str(cause)
-            case sqlite3.Error():
-                return _of_sqlite(cause), str(cause)
-            case OSError():
-                return _OF_SYSTEM.get(cause.errno or 0, Condition.UNREACHABLE), cause.strerror or str(cause)
-        cause = cause.__cause__
-    return Condition.IO_ERROR, str(error)
+    return condition_within(error, _meaning, Condition.IO_ERROR)
+
+
+def _meaning(error: BaseException) -> tuple[Condition, str] | None:
+    match error:
+        case NewerSchema():
+            return Condition.NEWER, str(error)
+        case ForeignFile():
+            return Condition.FOREIGN, str(error)
+        case sqlite3.Error():
+            return _of_sqlite(error), str(error)
+        case OSError():
+            return _OF_SYSTEM.get(error.errno or 0, Condition.UNREACHABLE), error.strerror or str(error)
+    return None
 
 
 def _of_sqlite(error: sqlite3.Error) -> Condition:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.outbox.conditions import Condition
-from gateway.outbox.sealing import Seal
+from gateway.outbox.errors import OutboxUnavailable
+from gateway.outbox.sealing import Seal, WrongKey
 from gateway.storage.dialects import Dialect, SqlConnection
 from gateway.xmpp.addresses import Domain, DomainPair
 
@@ -88,3 +89,23 @@ def take_stock(connection: SqlConnection) -> Opened:
         last_sequence=max(last or 0, (last_aside or 0) >> 6),
         earliest_expiry=float("inf") if expiry is None else expiry,
     )
+
+
+def condition_within(
+    error: BaseException,
+    meaning: Callable[[BaseException], tuple[Condition, str] | None],
+    otherwise: Condition,
+) -> tuple[Condition, str]:
+    """Return what an error means, and its message: of the error, or of the first of its causes that has a meaning."""
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case OutboxUnavailable(condition=condition, detail=detail):
+                return condition, detail
+            case WrongKey():
+                return Condition.WRONG_KEY, str(cause)
+        found = meaning(cause)
+        if found is not None:
+            return found
+        cause = cause.__cause__
+    return otherwise, str(error)

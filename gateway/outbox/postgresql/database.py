@@ -17,7 +17,7 @@ import psycopg
 
 from gateway.outbox import statements
 from gateway.outbox.conditions import Condition
-from gateway.outbox.databases import Opened, take_stock
+from gateway.outbox.databases import Opened, condition_within, take_stock
 from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.sealing import Seal, WrongKey
 from gateway.storage.dialects import SqlConnection
@@ -49,18 +49,12 @@ _CONDITIONS = {
 
 def condition_of(error: BaseException) -> tuple[Condition, str]:
     """Return the meaning of a server's error, and its message: of the error, or of its cause."""
-    cause: BaseException | None = error
-    while cause is not None:
-        match cause:
-            case OutboxUnavailable(condition=condition, detail=detail):
-                return condition, detail
-            case WrongKey():
-                return Condition.WRONG_KEY, str(cause)
-        trouble = trouble_of(cause)
-        if trouble is not None:
-            return _CONDITIONS[trouble], describe(cause)
-        cause = cause.__cause__
-    return Condition.BROKEN, str(error)
+    return condition_within(error, _meaning, Condition.BROKEN)
+
+
+def _meaning(error: BaseException) -> tuple[Condition, str] | None:
+    trouble = trouble_of(error)
+    return None if trouble is None else (_CONDITIONS[trouble], describe(error))
 
 
 class ServerOutboxDatabase:
