@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ async def converse(state: Path, domain: Domain) -> SeenConversation:
 
 def as_fact(told: Mapping[str, Any], streams: list[Mapping[str, Any]]) -> SeenConversation:
     """Return the service's answers as a fact: what was asked, and what the streams with the domain prove."""
-    ours = [each for each in streams if each["local"] == told["ours"]]
+    ours = [each for each in streams if told["ours"] in (each["local"], *_domains_of(each["proofs"]))]
     outgoing = [each for each in ours if each["direction"] == "out"]
     incoming = [each for each in ours if each["direction"] == "in"]
     requests = tuple(
@@ -48,6 +48,12 @@ def as_fact(told: Mapping[str, Any], streams: list[Mapping[str, Any]]) -> SeenCo
         they_to_us=_first_proof([*incoming, *outgoing], "they_to_us"),
         came_back=bool(incoming) or any(each.answer in (PeerAnswer.RESULT, PeerAnswer.ERROR) for each in requests),
     )
+
+
+def _domains_of(pairs: Iterable[str]) -> Iterator[str]:
+    """Yield both domains of pairs as status writes them; several pairs can share a stream."""
+    for pair in pairs:
+        yield from pair.split(" to ")
 
 
 def _first_proof(streams: list[Mapping[str, Any]], side: str) -> str:

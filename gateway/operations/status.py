@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import nlargest
 from importlib.metadata import version
+from itertools import chain
 from typing import Any, TypeVar
 
 from gateway.components.route import ComponentRoute
@@ -302,8 +303,10 @@ def _attached(component: ComponentRoute) -> str:
     return f"{several}attached from {addresses}"
 
 
-def _ends(connection: StreamProtocol) -> tuple[object, object]:
-    return connection.stream.facts.local, connection.stream.facts.remote
+def _ends(connection: StreamProtocol) -> set[str | None]:
+    """Return the domains that talk over a stream: those of its header, and those of every pair proved on it."""
+    facts: Facts = connection.stream.facts
+    return {facts.local, facts.remote, *chain.from_iterable(facts.proved)}
 
 
 T = TypeVar("T")

@@ -20,8 +20,9 @@ from tests.support.talk import Talk, header, proved, talk, under_tls
 
 SIZE = 1 << 15  # of one read, about
 MOST = 5  # times the usual
+NOISE = 2  # another processor, or one that does something else too, may show a ratio up to twice as large
 RUNS = 3
-TRIES = 4  # on a machine that does something else, too
+TRIES = 8
 
 USUAL = "".join(STANZAS)
 SM = "xmlns='urn:xmpp:sm:3'"
@@ -128,7 +129,7 @@ def cost(begin: Callable[[], Talk], text: str) -> float:
 
 def is_dear(begin: Callable[[], Talk], text: str) -> bool:
     """Whether it costs more than it may, at the best of several tries."""
-    return all(cost(begin, text) > MOST * cost(established, filled(USUAL)) for _ in range(TRIES))
+    return all(cost(begin, text) > NOISE * MOST * cost(established, filled(USUAL)) for _ in range(TRIES))
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -126,10 +126,15 @@ class Clock:
     """The time of day, which runs through a day before it is now."""
 
     def __init__(self) -> None:
+        self._stopped: float | None = None
         self.ahead = -86_400.0
 
     def now(self) -> float:
-        return time.time() + self.ahead
+        return (time.time() if self._stopped is None else self._stopped) + self.ahead
+
+    def stop(self) -> None:
+        """Let the time stand, so that two looks can be compared."""
+        self._stopped = time.time()
 
 
 class Crowd:
@@ -367,7 +372,7 @@ def views_of(crowd: Crowd, reactor: Any) -> Views:
         crowd.minutes,
         crowd.troubles.latest,
         crowd.peers.waiting,
-        time.monotonic,
+        reactor.seconds,
         withheld=lambda: 3,
         outbox_events=crowd.outbox_events.latest,
         lists=lambda: [ListState(name="spammers", source="rtbl.test", entries=3, state="ready", is_well=True)],

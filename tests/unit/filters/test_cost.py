@@ -41,6 +41,7 @@ HOSTILE = {
     "wide": "\N{SNOWMAN}",
     "children": "</body><body xml:lang='x'>",
 }
+TRIES = 4  # on a machine that does something else too
 SMALL, LARGE = 8_000, 128_000
 
 
@@ -69,8 +70,9 @@ def cost(border: BorderHarness, body: str, times: int = 5) -> float:
 def test_every_condition_is_linear_in_hostile_text(when: str) -> None:
     border = BorderHarness(f'[[filter]]\nname = "a"\nwhen = {{ {when} }}\nthen = "pass"', lists={"bad": ["x.test"]})
     for name, piece in HOSTILE.items():
-        small, large = (cost(border, piece * (size // len(piece))) for size in (SMALL, LARGE))
-        assert large < 4 * (LARGE / SMALL) * max(small, 1e-5), name
+        small, large = (piece * (size // len(piece)) for size in (SMALL, LARGE))
+        most = 4 * (LARGE / SMALL)
+        assert any(cost(border, large) < most * max(cost(border, small), 1e-5) for _ in range(TRIES)), name
 
 
 def loop_cost(turns: int) -> float:
@@ -87,9 +89,9 @@ def loop_cost(turns: int) -> float:
 @pytest.mark.parametrize("when", CONDITIONS)
 def test_a_mebibyte_of_hostile_text_costs_no_condition_more_than_50_ms(when: str) -> None:
     border = BorderHarness(f'[[filter]]\nname = "a"\nwhen = {{ {when} }}\nthen = "pass"', lists={"bad": ["x.test"]})
-    budget = loop_cost(4_000_000)
     for name, piece in HOSTILE.items():
-        assert cost(border, piece * ((1 << 20) // len(piece)), times=3) < budget, name
+        text = piece * ((1 << 20) // len(piece))
+        assert any(cost(border, text, times=3) < loop_cost(4_000_000) for _ in range(TRIES)), name
 
 
 class CheapSetting(NamedTuple):
@@ -120,14 +122,18 @@ def test_a_cheap_condition_costs_at_most_2_us_a_stanza(setting: CheapSetting) ->
     message = addressed("<message from='eve@evil.test/x' to='room@ours.test' type='chat'><body>hi</body></message>")
     lets_through, plan = border.border.lets_through, border.border.plan(Domain("evil.test"), Domain("ours.test"))
     assert plan is not None
-    best, count = float("inf"), 2000
-    for _ in range(10):
-        began = time.process_time()
-        for _ in range(count):
-            lets_through(plan, message)
-        best = min(best, time.process_time() - began)
+
+    def seconds() -> float:
+        best, count = float("inf"), 2000
+        for _ in range(10):
+            began = time.process_time()
+            for _ in range(count):
+                lets_through(plan, message)
+            best = min(best, time.process_time() - began)
+        return best / count
+
     assert lets_through(plan, message)
-    assert best / count < 3 * loop_cost(100_000) * 140 / 100_000
+    assert any(seconds() < 3 * loop_cost(100_000) * 140 / 100_000 for _ in range(TRIES))
 
 
 def calls_of(border: BorderHarness, batch: list[AddressedStanza]) -> int:
