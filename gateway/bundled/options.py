@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from gateway.config.settings import Secret
 from gateway.config.values import check_door
 from gateway.filters.rules import Party, parse_party
-from gateway.net.certificates.trust import TrustStore
+from gateway.net.certificates.trust_store import TrustStore
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import ConfigError
 

@@ -32,7 +32,7 @@ from gateway.bundled.posting import Destination, PostItem, PostQueue, SystemAddr
 from gateway.config.settings import Secret
 from gateway.handlers.context import ServiceContext
 from gateway.handlers.services import Service
-from gateway.net.certificates.trust import TrustStore
+from gateway.net.certificates.trust_store import TrustStore
 from gateway.net.trust.fetching import Fetcher
 from gateway.routing.interfaces import Declined, ICheckedOptions
 from gateway.xmpp.addresses import Address

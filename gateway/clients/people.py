@@ -17,7 +17,7 @@ from twisted.python.threadpool import ThreadPool
 
 from gateway.clients.door import ClientDoor
 from gateway.clients.login import Login
-from gateway.clients.resumption import Resumptions
+from gateway.clients.resumable_clients import ResumableClients
 from gateway.clients.session import ClientServices, ClientSession
 from gateway.features.advertisement import Advertisement
 from gateway.features.bind import Bind, LegacySession
@@ -85,7 +85,7 @@ class People(Service):
         self._unsafe = unsafe
         self._entities = entities
         self._threads = ThreadPool(0, _THREADS, "logins")
-        self._resumptions = Resumptions(new_id, reactor)
+        self._resumable_clients = ResumableClients(new_id, reactor)
         self._services: ClientServices | None = None
         self.announcer = Announcer(
             router, reactor, store=lambda: self.store, online=lambda domain: self.domains[domain].online()
@@ -106,7 +106,7 @@ class People(Service):
                 self._reactor,
                 most_failures=self._login_failures,
             ),
-            resumptions=self._resumptions,
+            resumable_clients=self._resumable_clients,
             clock=self._reactor,
             unsafe=self._unsafe,
         )
@@ -140,7 +140,7 @@ class People(Service):
     async def close(self) -> None:
         """Finish what is under way and close the store, once all connections are gone and no client can come back."""
         self.announcer.stop()
-        self._resumptions.end_all()
+        self._resumable_clients.end_all()
         for domain in self.domains.values():
             wait = domain.cleared()
             if wait is not None:

@@ -22,7 +22,7 @@ from gateway.clients.life import SESSIONS, SessionLife, SessionMove
 from gateway.clients.liveness import Liveness
 from gateway.clients.login import Login, LoginTry
 from gateway.clients.narration import ClientNarrator
-from gateway.clients.resumption import Resumptions
+from gateway.clients.resumable_clients import ResumableClients
 from gateway.features.bind import BindResource, ResourceBound
 from gateway.features.client_state import ClientStateChanged
 from gateway.features.sasl import Compute, FindCredentials, Pause
@@ -57,7 +57,7 @@ class ClientServices:
 
     domains: Mapping[Domain, AccountDomain]
     login: Login
-    resumptions: Resumptions
+    resumable_clients: ResumableClients
     clock: IReactorTime
     # returns a Deferred while stanzas to other servers would not survive a crash
     unsafe: Callable[[], Deferred[None] | None] = lambda: None
@@ -125,9 +125,9 @@ class ClientSession:
             return
         client.owner = None
         if client.is_resumable and not was_closed:
-            self._services.resumptions.park(client)
+            self._services.resumable_clients.park(client)
         else:
-            self._services.resumptions.end(client)
+            self._services.resumable_clients.end(client)
 
     def _move(self, move: SessionMove) -> None:
         self._life = after(SESSIONS, self._life, move)
@@ -171,9 +171,9 @@ class ClientSession:
             wished = order.account.with_resource(order.wish) if order.wish else None
         except MalformedAddress:
             return
-        parked = self._services.resumptions.parked_at(wished) if wished is not None else None
+        parked = self._services.resumable_clients.parked_at(wished) if wished is not None else None
         if parked is not None:
-            self._services.resumptions.end(parked)
+            self._services.resumable_clients.end(parked)
 
     def _own(self, client: Client) -> None:
         self._move(SessionMove.OWN)
@@ -224,8 +224,8 @@ class ClientSession:
         if not order.resumable:
             self._answer(ManagementGranted())
             return
-        resumptions = self._services.resumptions
-        self._answer(ManagementGranted(id=resumptions.grant(client), seconds=resumptions.seconds))
+        resumable_clients = self._services.resumable_clients
+        self._answer(ManagementGranted(id=resumable_clients.grant(client), seconds=resumable_clients.seconds))
 
     def _resume(self, order: ResumeStream) -> None:
         """Resume once everything received on the broken stream is done and safe, so that `h` is known."""
@@ -240,7 +240,7 @@ class ClientSession:
         if self._is_gone:
             return None
         account = self._facts.client
-        return self._services.resumptions.find(id_, account) if account is not None else None
+        return self._services.resumable_clients.find(id_, account) if account is not None else None
 
     def _decide(self, order: ResumeStream) -> None:
         client = self._resumable(order.id)
@@ -257,7 +257,7 @@ class ClientSession:
 
     def _take_over(self, client: Client) -> None:
         before = client.owner
-        self._services.resumptions.take_up(client)
+        self._services.resumable_clients.take_up(client)
         client.detach()
         self._own(client)
         if isinstance(before, ClientSession):

@@ -85,7 +85,7 @@ class Rehearsal:
             clock=clock,
             time_of_day=clock.seconds,
             publish=self._note,
-            holding=self,
+            withholding=self,
             report=lambda rule, stanza: None,
         )
         self._border.replace(settings.filters, dict(_lists(settings)))
@@ -130,7 +130,7 @@ class Rehearsal:
     def flush(self) -> None:
         """Write nothing."""
 
-    def hold(self, pair: object, stanza: Stanza, rule: str) -> bool:
+    def withhold(self, pair: object, stanza: Stanza, rule: str) -> bool:
         """Say that there is room."""
         return True
 

@@ -11,7 +11,7 @@ from gateway.inspection.inspector import Converse, Inspector, ShowProgress
 from gateway.inspection.names import NameInspector
 from gateway.inspection.visits import ServerVisitor
 from gateway.net.certificates.judge import CertificateJudge
-from gateway.net.certificates.trust import TrustStore
+from gateway.net.certificates.trust_store import TrustStore
 from gateway.net.dns.destinations import Destinations
 from gateway.net.dns.resolver import nameservers_of
 from gateway.net.dns.system_names import WatchedFile, read_hosts

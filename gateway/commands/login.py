@@ -25,7 +25,7 @@ from gateway.login.login import LoginTools, Visit
 from gateway.net.certificates.certificate_names import CLIENT
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.certificates.own_certificates import Keyring
-from gateway.net.certificates.trust import TrustStore
+from gateway.net.certificates.trust_store import TrustStore
 from gateway.net.dns.resolver import Resolver
 from gateway.net.tls.contexts import TLSContexts
 from gateway.stream.tools import StreamTools

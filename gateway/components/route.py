@@ -14,7 +14,7 @@ which starts again with each attempt; if the connection is dead, the system ends
 
 A component may have several connections (`[domains."..."] connections`), which all speak for the domain. A further one
 than that is treated as a second one otherwise: each of the others is asked for a sign of life, and the first that gives
-none is replaced. `lanes` decides which connection gets a stanza. When one goes, the others take over what waited for it
+none is replaced. `slots` decides which connection gets a stanza. When one goes, the others take over what waited for it
 in memory, and what was kept, written to it and not settled; requests that it had not answered are answered with an
 error.
 
@@ -31,7 +31,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
-from gateway.components.lanes import Attachable, ComponentLanes, Lane
+from gateway.components.slots import Attachable, ComponentSlots, Slot
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import (
     ComponentChanged,
@@ -89,15 +89,15 @@ class ComponentRoute:
         """
         self.domain = domain
         self.sent = 0
-        self._lanes = ComponentLanes(outflows)
-        self.outflow: Outflow | ComponentLanes = self._lanes if self._lanes.are_several else outflows[0]
+        self._slots = ComponentSlots(outflows)
+        self.outflow: Outflow | ComponentSlots = self._slots if self._slots.are_several else outflows[0]
         self._router = router
         self._clock = clock
         self._publish = publish
         self._silence_seconds = silence_seconds
         self.watcher: Callable[[ComponentRoute], None] | None = None  # told when it is attached here, or no longer
         self._candidate: Attachable | None = None
-        self._silent: list[Lane] = []  # those that were asked for a sign of life, and have given none
+        self._silent: list[Slot] = []  # those that were asked for a sign of life, and have given none
         self._waiting_for_life: IDelayedCall | None = None
         self._ended_by: StreamError | None = None  # then nobody is attached any longer
         self._keep_rules = keep
@@ -111,22 +111,22 @@ class ComponentRoute:
     @property
     def sessions(self) -> Sequence[Attachable]:
         """Return the attached connections."""
-        return self._lanes.sessions
+        return self._slots.sessions
 
     @property
     def connections(self) -> int:
         """Return how many connections there may be."""
-        return len([*self._lanes])
+        return len([*self._slots])
 
     @property
     def is_attached(self) -> bool:
         """Return whether at least one connection is attached."""
-        return any(lane.session is not None for lane in self._lanes)
+        return any(slot.session is not None for slot in self._slots)
 
     @property
     def is_attached_here(self) -> bool:
         """Return whether a connection of this process is attached."""
-        return any(not session.is_elsewhere for session in self._lanes.sessions)
+        return any(not session.is_elsewhere for session in self._slots.sessions)
 
     # -- as an IRoute ------------------------------------------------------------------------------------------------
 
@@ -140,7 +140,7 @@ class ComponentRoute:
             self._router.bounce(stanza, NOBODY_THERE)
         elif self.outflow.is_diverted and not len(self.outflow):
             self.outflow.add(stanza)
-        elif not self.outflow.hold(stanza):
+        elif not self.outflow.enqueue(stanza):
             if self.outflow.refused == 1:
                 why = f"{len(self.outflow)} are already waiting ([limits] component_buffer_bytes, queue_bytes)"
                 self._publish(TooMuch(domain=self.domain, why=why))
@@ -164,8 +164,8 @@ class ComponentRoute:
             if stanza.name == "iq":
                 if stanza.is_request:
                     self._router.requests.asked(self, stanza, session)
-                elif self._lanes.are_several:
-                    self._lanes.note_answer(stanza)
+                elif self._slots.are_several:
+                    self._slots.note_answer(stanza)
         session.written.add(len(batch), self._clock.seconds())
         self._count(batch, len(data))
         return data
@@ -173,8 +173,8 @@ class ComponentRoute:
     def came(self, session: Attachable, stanzas: Sequence[Stanza]) -> None:
         """Note what came from an attached connection, before it is routed."""
         self.heard(session)
-        if self._lanes.are_several:
-            self._lanes.note_requests(session, stanzas)
+        if self._slots.are_several:
+            self._slots.note_requests(session, stanzas)
 
     def _count(self, batch: Sequence[AddressedStanza], size: int) -> None:
         self.sent += len(batch)
@@ -271,11 +271,11 @@ class ComponentRoute:
 
     def room(self) -> Deferred[None] | None:
         """As `BacklogsOwner.room`."""
-        return self._lanes.room()
+        return self._slots.room()
 
     def write_kept(self, batch: Sequence[AddressedStanza]) -> Collection[AddressedStanza]:
         """As `BacklogsOwner.write_kept`: what is kept is not lost with the stream, so no doubt about it is noted."""
-        for session, stanzas in self._lanes.divided_by_session(batch):
+        for session, stanzas in self._slots.divided_by_session(batch):
             if not session.is_elsewhere:
                 self._count(stanzas, sum([len(stanza.raw) for stanza in stanzas]))
             session.write_kept(stanzas)
@@ -291,7 +291,7 @@ class ComponentRoute:
 
         Each connection is asked, and all must answer, because each proves only what was written to itself.
         """
-        sessions = self._lanes.sessions
+        sessions = self._slots.sessions
         open_pings = {f"{resource}-{number}" if number else resource: each for number, each in enumerate(sessions)}
 
         def take(answer: AddressedStanza) -> None:
@@ -314,7 +314,7 @@ class ComponentRoute:
         for stanza in stanzas:
             if not self.is_attached:
                 self.bounce(stanza, NOBODY_THERE)
-            elif not self.outflow.hold(stanza):
+            elif not self.outflow.enqueue(stanza):
                 self.bounce(stanza, _TOO_MUCH)
         self.outflow.drain()
 
@@ -328,27 +328,27 @@ class ComponentRoute:
         """Attach a connection that knows the secret, now or if another one shows no life, or refuse it."""
         if self._ended_by is not None:
             session.end(self._ended_by)
-        elif elsewhere := [each for each in self._lanes.sessions if each.is_elsewhere]:
+        elif elsewhere := [each for each in self._slots.sessions if each.is_elsewhere]:
             self.move(elsewhere[0], session)
             for other in elsewhere[1:]:
                 self.move(other, None)
-        elif (lane := self._lanes.vacant) is not None:
-            self._take(lane, session)
+        elif (slot := self._slots.vacant) is not None:
+            self._take(slot, session)
         elif self._candidate is not None:
             session.refuse()
         else:
             self._candidate = session
-            self._silent = [*self._lanes]
-            for each in self._lanes.sessions:
+            self._silent = [*self._slots]
+            for each in self._slots.sessions:
                 each.ping()
             self._waiting_for_life = self._clock.callLater(SIGN_OF_LIFE_SECONDS, self._replace)
 
     def attach_elsewhere(self, session: Attachable) -> bool:
-        """Attach a component that is at another node; return False if there is no lane for it."""
-        lane = self._lanes.vacant
-        if lane is None or self._ended_by is not None:
+        """Attach a component that is at another node; return False if there is no slot for it."""
+        slot = self._slots.vacant
+        if slot is None or self._ended_by is not None:
             return False
-        self._take(lane, session)
+        self._take(slot, session)
         return True
 
     def move(self, old: Attachable, new: Attachable | None, left: Sequence[AddressedStanza] = ()) -> None:
@@ -356,25 +356,25 @@ class ComponentRoute:
 
         `left` was written to the old one and is ours again: it is written first, or has the end of what waits.
         """
-        lane = self._lanes.of_session(old)
-        if lane is None:
+        slot = self._slots.of_session(old)
+        if slot is None:
             for stanza in left:
                 self.deliver(stanza)
         else:
-            lane.session = None
-            lane.outflow.shut()
-            lane.outflow.put_first(left)
-            others = bool(self._lanes.sessions)
+            slot.session = None
+            slot.outflow.shut()
+            slot.outflow.put_first(left)
+            others = bool(self._slots.sessions)
             following = self._backlogs.broke(Break.OTHER) if self._backlogs is not None and not others else []
             if new is not None:
                 if others and self._backlogs is not None:
                     self._backlogs.moved(old)
-                self._take(lane, new)
+                self._take(slot, new)
             elif others:
-                self._take_over(lane, old)
+                self._take_over(slot, old)
             else:
                 self._tell(f"no longer attached at {old.address}", Level.WARN)
-                following += lane.outflow.take_all()
+                following += slot.outflow.take_all()
             for stanza in following:
                 self.deliver(stanza)
         self.flush()
@@ -384,7 +384,7 @@ class ComponentRoute:
         """Note that something came from a connection; for an attached one, that is the sign of life."""
         if self._candidate is None:
             return
-        self._silent = [lane for lane in self._silent if lane.session is not session]
+        self._silent = [slot for slot in self._silent if slot.session is not session]
         if not self._silent and (candidate := self._stop_waiting()) is not None:
             self._tell(f"{self._further} connection was refused, because {self._present} alive", Level.WARN)
             candidate.refuse()
@@ -395,34 +395,34 @@ class ComponentRoute:
         """
         if session is self._candidate:
             self._stop_waiting()
-        elif (lane := self._lanes.of_session(session)) is not None:
-            lane.session = None
-            lane.outflow.shut()
-            left = len(self._lanes.sessions)
+        elif (slot := self._slots.of_session(session)) is not None:
+            slot.session = None
+            slot.outflow.shut()
+            left = len(self._slots.sessions)
             self._tell(f"detached: {reason}{self._of_several(left, 'remain attached')}", Level.WARN)
             if left:
-                self._take_over(lane, session)
+                self._take_over(slot, session)
             else:
-                self._leave_none(lane, made)
+                self._leave_none(slot, made)
             self.flush()
             self._router.flush()
             if (candidate := self._stop_waiting()) is not None:
-                self._take(lane, candidate)
+                self._take(slot, candidate)
             elif self.watcher is not None:
                 self.watcher(self)
 
-    def _leave_none(self, lane: Lane, made: Break) -> None:
+    def _leave_none(self, slot: Slot, made: Break) -> None:
         """Keep or bounce what waits, because no connection is attached any longer."""
         following = self._backlogs.broke(made) if self._backlogs is not None else []
-        for stanza in [*following, *lane.outflow.take_all()]:
+        for stanza in [*following, *slot.outflow.take_all()]:
             if self._backlogs is None or not self._backlogs.takes(stanza):
                 self._router.bounce(stanza, NOBODY_THERE)
 
-    def _take_over(self, lane: Lane, lost: Attachable) -> None:
+    def _take_over(self, slot: Slot, lost: Attachable) -> None:
         """Have the other connections take over what was in flight to a lost one, and what waited for it."""
         if self._backlogs is not None:
             self._backlogs.moved(lost)
-        for stanza in lane.outflow.take_all():
+        for stanza in slot.outflow.take_all():
             self.deliver(stanza)
 
     def end(self, error: StreamError) -> None:
@@ -454,11 +454,11 @@ class ComponentRoute:
     def _replace(self) -> None:
         """Replace a connection that gave no sign of life, unless all of these have taken over less than an hour ago."""
         now = self._clock.seconds()
-        settled = [lane for lane in self._silent if lane.settled_until is not None and now < lane.settled_until]
-        lane = next((each for each in self._silent if each not in settled), None)
-        for each in settled if lane is None else (lane,):
+        settled = [slot for slot in self._silent if slot.settled_until is not None and now < slot.settled_until]
+        slot = next((each for each in self._silent if each not in settled), None)
+        for each in settled if slot is None else (slot,):
             each.settled_until = now + SETTLED_SECONDS
-        old = lane.session if lane is not None else None
+        old = slot.session if slot is not None else None
         if old is None:
             self._keep()
             return
@@ -478,16 +478,16 @@ class ComponentRoute:
         if candidate is not None:
             candidate.refuse()
 
-    def _take(self, lane: Lane, session: Attachable) -> None:
+    def _take(self, slot: Slot, session: Attachable) -> None:
         is_first = not self.is_attached
-        lane.session = session
+        slot.session = session
         session.written = Lately(self._silence_seconds)
         session.accept()
-        self._tell(f"attached from {session.address}{self._of_several(len(self._lanes.sessions), 'are attached')}")
+        self._tell(f"attached from {session.address}{self._of_several(len(self._slots.sessions), 'are attached')}")
         self._greet(session)
         if is_first:
             self.outflow.divert(self._backlogs is not None)
-        lane.outflow.open(session)
+        slot.outflow.open(session)
         if is_first and self._backlogs is not None:
             self._backlogs.begin()
         if self.watcher is not None and not session.is_elsewhere:
@@ -505,16 +505,16 @@ class ComponentRoute:
 
     @property
     def _further(self) -> str:
-        return "a further" if self._lanes.are_several else "a second"
+        return "a further" if self._slots.are_several else "a second"
 
     @property
     def _present(self) -> str:
-        if self._lanes.are_several:
+        if self._slots.are_several:
             return f"all {self.connections} ([domains] connections) are"
         return "the first one is"
 
     def _of_several(self, count: int, are: str) -> str:
-        return f"; {count} of {self.connections} connections {are}" if self._lanes.are_several else ""
+        return f"; {count} of {self.connections} connections {are}" if self._slots.are_several else ""
 
     def _tell(self, text: str, weight: Level = Level.INFO) -> None:
         self._publish(ComponentChanged(domain=self.domain, text=text, weight=weight))

@@ -13,7 +13,7 @@ from pathlib import Path
 from gateway.config.domains import certificates_of
 from gateway.config.settings import ComponentDomain, ImDomain, RelayDomain, Settings
 from gateway.net.certificates.own_certificates import Identity, load_identities
-from gateway.net.certificates.trust import TrustStore, name_of
+from gateway.net.certificates.trust_store import TrustStore, name_of
 from gateway.net.tls.contexts import unknown_ciphers
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import ConfigError

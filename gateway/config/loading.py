@@ -26,7 +26,7 @@ from gateway.config.settings import (
 )
 from gateway.config.tables import read_section
 from gateway.net.certificates.own_certificates import Keyring
-from gateway.net.certificates.trust import TrustStore
+from gateway.net.certificates.trust_store import TrustStore
 from gateway.net.tls.contexts import TLSContexts, TLSRules
 from gateway.outbox.database import KIND as OUTBOX
 from gateway.outbox.sealing import load_key

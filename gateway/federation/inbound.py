@@ -15,9 +15,9 @@ from twisted.internet.defer import Deferred
 from gateway.bounds.tables import address_of
 from gateway.features.dialback import Dialback
 from gateway.features.stream_management import GrantManagement, ManagementGranted, ResumeStream, ResumptionDecided
+from gateway.federation.broken_streams import BrokenStreams
 from gateway.federation.life import Life, Move
-from gateway.federation.resumable_streams import BrokenStreams
-from gateway.federation.resumption import KEPT_SECONDS, Resumables
+from gateway.federation.resumable_streams import KEPT_SECONDS, ResumableStreams
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.federation.verification import Asker, unanswered
 from gateway.notices.attempts.records import AttemptLog
@@ -56,14 +56,14 @@ class InboundSession(ServerSession):
         verify: Verify,
         reached: Callable[[DomainPair], None],
         lenders: Lenders,
-        resumables: Resumables,
+        resumable_streams: ResumableStreams,
     ) -> None:
         """`verify` asks the authoritative server; `reached` is called for every domain that shows a sign of life."""
         super().__init__(connection, attempt, dialback, tools)
         self._verify = verify
         self._reached = reached
         self._lenders = lenders
-        self._resumables = resumables
+        self._resumable_streams = resumable_streams
         self._verifications = 0
 
     def stanzas_received(self, stanzas: Sequence[Stanza]) -> Deferred[None] | None:
@@ -91,7 +91,7 @@ class InboundSession(ServerSession):
         if broken is not None:
             self._lenders.broken.expect(broken)
         if self._managed is not None and self._managed.id is not None:
-            left = self._resumables.closed if ending.closed else self._resumables.broke
+            left = self._resumable_streams.closed if ending.closed else self._resumable_streams.broke
             left(self._managed.id, self)
         self._tell_users(ending, resuming=broken is not None)
 
@@ -107,7 +107,7 @@ class InboundSession(ServerSession):
         managed = self._manage(Acknowledgements())
         managed.counts = True
         if order.resumable:
-            managed.id = self._resumables.keep(self.facts.pair, managed.acknowledgements, self)
+            managed.id = self._resumable_streams.keep(self.facts.pair, managed.acknowledgements, self)
         self.connection.answer(ManagementGranted(id=managed.id, seconds=KEPT_SECONDS))
         self._lenders.broken.forgotten(self.facts.pair)
 
@@ -122,7 +122,7 @@ class InboundSession(ServerSession):
     def _resume_now(self, order: ResumeStream) -> None:
         if self._life is Life.GONE:
             return
-        acknowledgements = self._resumables.resume(order.id, self.facts.pair, self)
+        acknowledgements = self._resumable_streams.resume(order.id, self.facts.pair, self)
         if acknowledgements is None:
             self.connection.answer(ResumptionDecided(id=order.id, resumed=False))
             return

@@ -19,8 +19,8 @@ from gateway.features.stream_management import (
     ResumptionRefused,
     StreamResumed,
 )
+from gateway.federation.broken_streams import BrokenStream
 from gateway.federation.delivery import KEY_INVALID, UNWILLING, DeliveryFailed, Told, failure_of
-from gateway.federation.resumable_streams import BrokenStream
 from gateway.federation.session import ServerSession, SessionTools
 from gateway.notices.attempts.narration import refused_in_words
 from gateway.notices.attempts.records import AttemptLog

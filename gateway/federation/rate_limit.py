@@ -1,4 +1,4 @@
-"""Pace: how long to stop reading from a peer above its rate (`stanzas_per_second`). Nothing is dropped.
+"""RateLimit: how long to stop reading from a peer above its rate (`stanzas_per_second`). Nothing is dropped.
 
 A bucket fills at the agreed rate and holds what may come in one second. A peer that overdraws it is read from again
 once the bucket is no longer in debt.
@@ -11,7 +11,7 @@ from gateway.bounds.tables import charged
 BURST_SECONDS = 1.0
 
 
-class Pace:
+class RateLimit:
     """The rate of one stream."""
 
     def __init__(self, per_second: float, now: float) -> None:

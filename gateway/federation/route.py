@@ -25,8 +25,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.federation.backoff import Backoff, Wait
+from gateway.federation.broken_streams import RESUME_SECONDS
 from gateway.federation.delivery import KEY_INVALID, NOT_THERE, UNWILLING, DeliveryFailed, StreamEnd
-from gateway.federation.resumable_streams import RESUME_SECONDS
 from gateway.federation.session import ServerSession, StreamUser
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import MaybeLost, Publish, SentAgain, StanzasPassed, TakenForDelivered, TooMuch
@@ -154,7 +154,7 @@ class RemoteRoute:
             pass
         elif self.disposition is Disposition.CATCHING_UP and not len(self.outflow):
             self.outflow.add(stanza)
-        elif not self.outflow.hold(stanza):
+        elif not self.outflow.enqueue(stanza):
             self._refuse(stanza)
         elif self.disposition in (Disposition.IDLE, Disposition.WAITING):
             self._begin()
@@ -332,7 +332,7 @@ class RemoteRoute:
         for stanza in stanzas:
             if self.outflow.flows:
                 self.outflow.add(stanza)
-            elif not self.outflow.hold(stanza):
+            elif not self.outflow.enqueue(stanza):
                 self._refuse(stanza)
         self.outflow.flush()
         self._flush_soon()

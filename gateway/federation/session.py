@@ -24,11 +24,11 @@ from gateway.features.stream_management import (
     acknowledgement,
 )
 from gateway.federation.admission import Admission
+from gateway.federation.broken_streams import BrokenStream
 from gateway.federation.delivery import StreamEnd, by_pair
 from gateway.federation.life import TRANSITIONS, Life, Move
 from gateway.federation.managed_stream import ManagedStream
-from gateway.federation.rate_limit import Pace
-from gateway.federation.resumable_streams import BrokenStream
+from gateway.federation.rate_limit import RateLimit
 from gateway.federation.verification import KeyQuestions
 from gateway.notices.attempts.elsewhere import Elsewhere
 from gateway.notices.attempts.known_keys import KnownKeys
@@ -93,7 +93,7 @@ class ServerSession:
         self._tools = tools
         self._questions = KeyQuestions()
         self._managed: ManagedStream | None = None
-        self._pace: Pace | None = None
+        self._rate_limit: RateLimit | None = None
         self._users: dict[DomainPair, StreamUser] = {}
         self._told: dict[DomainPair, Callable[[Sequence[AddressedStanza]], None]] = {}  # of what is acknowledged
         self._life = Life.HEARING
@@ -295,9 +295,9 @@ class ServerSession:
 
     def _paced(self, count: int, room: Deferred[None] | None) -> Deferred[None] | None:
         clock = self._tools.clock
-        if self._pace is None:
-            self._pace = Pace(self.facts.terms.stanzas_per_second, clock.seconds())
-        seconds = self._pace.took(count, clock.seconds())
+        if self._rate_limit is None:
+            self._rate_limit = RateLimit(self.facts.terms.stanzas_per_second, clock.seconds())
+        seconds = self._rate_limit.took(count, clock.seconds())
         if not seconds:
             return room
         waits = [deferLater(clock, seconds), *([room] if room is not None else [])]

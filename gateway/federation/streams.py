@@ -3,7 +3,7 @@
 A pair that wants to send gets, in this order: a stream on which it is proved, which may be one that the other server
 has opened and that carries answers (XEP-0288); a stream to the target domain on which a further pair can be proved; a
 stream of its own, also when the further pair gets no answer there. When a resumable stream broke, all of this waits
-until it is resumed, or cannot be (see `resumable_streams`).
+until it is resumed, or cannot be (see `broken_streams`).
 
 A key is verified on a stream of the same pair, or on one that is opened only for that and kept while it is used.
 """
@@ -18,9 +18,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from gateway.federation.backoff import Backoff
+from gateway.federation.broken_streams import BrokenStream, BrokenStreams, Unsafe
 from gateway.federation.delivery import DeliveryFailed
 from gateway.federation.outbound import OutboundSession, WhenGone
-from gateway.federation.resumable_streams import BrokenStream, BrokenStreams, Unsafe
 from gateway.federation.session import ServerSession
 from gateway.federation.verification import Asker, QuestionPlaces, unanswered
 from gateway.stream.events import PairChecked, VerifyPair

@@ -48,10 +48,10 @@ class Passing(Protocol):
     def flush(self) -> Deferred[None] | None: ...
 
 
-class Holding(Protocol):
+class Withholding(Protocol):
     """Holds stanzas back for an operator to look at."""
 
-    def hold(self, pair: DomainPair, stanza: AddressedStanza, rule: str) -> bool:
+    def withhold(self, pair: DomainPair, stanza: AddressedStanza, rule: str) -> bool:
         """Hold a stanza back; return False if there is no room."""
 
 
@@ -77,7 +77,7 @@ class Border:
         clock: IReactorTime,
         time_of_day: Callable[[], float],
         publish: Publish,
-        holding: Holding,
+        withholding: Withholding,
         report: Report,
         taken: Callable[[AddressedStanza], bool] = lambda stanza: False,
     ) -> None:
@@ -91,7 +91,7 @@ class Border:
         self._clock = clock
         self._time_of_day = time_of_day
         self._publish = publish
-        self._holding = holding
+        self._withholding = withholding
         self._report = report
         self._taken = taken
         self._services: frozenset[Domain] = frozenset()  # of block lists
@@ -297,7 +297,7 @@ class Border:
         if rule is None:
             return True
         act = lawful(decision.act, stanza, plan.direction)
-        if act is Act.HOLD and not self._holding.hold(plan.pair, stanza, rule.name):
+        if act is Act.HOLD and not self._withholding.withhold(plan.pair, stanza, rule.name):
             act = Act.BOUNCE
         self._tell(rule, decision, act, stanza)
         if act is Act.PASS:

@@ -32,7 +32,7 @@ class Withheld:
         self._time_of_day = time_of_day
         self._publish = publish
 
-    def hold(self, pair: DomainPair, stanza: AddressedStanza, rule: str) -> bool:
+    def withhold(self, pair: DomainPair, stanza: AddressedStanza, rule: str) -> bool:
         """Hold a stanza back; return False if the outbox accepts none. A sender whose stanza is lost gets an error."""
         if not self._keeper.takes:
             return False

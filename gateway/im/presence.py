@@ -75,7 +75,7 @@ class Presences:
         step = partial(self._announce, resource, stanza, read_priority(stanza))
         if resource.throttle.lets_pass():
             return step()
-        resource.throttle.hold(partial(self._later, resource, step))
+        resource.throttle.postpone(partial(self._later, resource, step))
         return None
 
     def _announce(self, resource: Resource, stanza: SentStanza, priority: int) -> Later:

@@ -1,6 +1,6 @@
 """Throttle: limit the rate of updates; the last update always gets through.
 
-Presence goes from one client to every subscriber. So after a burst, updates are held back, each replaced by the next,
+Presence goes from one client to every subscriber. So after a burst, updates are postponed, each replaced by the next,
 and the last one is sent when its time has come. Only states that nobody has seen are lost.
 """
 
@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 class Throttle:
     """Lets through `burst` updates at once, and then one in `seconds`."""
 
-    __slots__ = ("_burst", "_clock", "_held", "_seconds", "_spare", "_timer", "_updated")
+    __slots__ = ("_burst", "_clock", "_postponed", "_seconds", "_spare", "_timer", "_updated")
 
     def __init__(self, clock: IReactorTime, burst: int, seconds: float) -> None:
         self._clock = clock
@@ -22,26 +22,26 @@ class Throttle:
         self._seconds = seconds
         self._spare = float(burst)
         self._updated = clock.seconds()
-        self._held: Callable[[], None] | None = None
+        self._postponed: Callable[[], None] | None = None
         self._timer: IDelayedCall | None = None
 
     def lets_pass(self) -> bool:
-        """Return whether an update may be sent now; if not, it should be held."""
+        """Return whether an update may be sent now; if not, it should be postponed."""
         self._refill()
         if self._timer is not None or self._spare < 1:
             return False
         self._spare -= 1
         return True
 
-    def hold(self, update: Callable[[], None]) -> None:
-        """Send the update when its time has come; it replaces the one that was held before."""
-        self._held = update
+    def postpone(self, update: Callable[[], None]) -> None:
+        """Send the update when its time has come; it replaces the one that was postponed before."""
+        self._postponed = update
         if self._timer is None:
             self._timer = self._clock.callLater((1 - self._spare) * self._seconds, self._let_through)
 
     def stop(self) -> None:
-        """Forget what is held."""
-        self._held = None
+        """Forget what is postponed."""
+        self._postponed = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -55,6 +55,6 @@ class Throttle:
         self._timer = None
         self._refill()
         self._spare -= 1
-        held, self._held = self._held, None
-        if held is not None:
-            held()
+        update, self._postponed = self._postponed, None
+        if update is not None:
+            update()

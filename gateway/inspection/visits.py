@@ -34,7 +34,7 @@ from gateway.net.certificates.certificate_names import CertificateNames, shown
 from gateway.net.certificates.certificate_paths import UNREADABLE
 from gateway.net.certificates.dane import judge_by_tlsa
 from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict
-from gateway.net.certificates.trust import extension_of
+from gateway.net.certificates.trust_store import extension_of
 from gateway.net.connection.protocol import StreamProtocol, Timing
 from gateway.net.dial.dialling import Build, dial
 from gateway.net.dns.targets import Target

@@ -1,6 +1,19 @@
-"""The interfaces of routes, router and handlers, and the closed sets of answers that each allows.
+"""The interfaces of handlers, routes and router, and the closed sets of answers that each allows.
 
-An interface is defined here if it has two providers: a real one, and one in memory for tests or another kind of peer.
+For services in Python, which others write (docs/handlers.md):
+
+    ILocalHandler         answers stanzas, one at a time; enough for most
+      IService            is also started with its surroundings, and stopped: take this one if it sends by itself
+      IActiveHandler      as Twisted's and Wokkel's protocol handlers need it: told where it is attached
+        IDetachableHandler   and that it no longer is
+    ICheckedOptions       provided by the factory: `xmpp-gateway check` asks it about its options
+    IDiscoverable         adds features and identities to the answers of service discovery
+
+For the gateway itself, each with more than one provider:
+
+    IRoute                the owner of a domain; `IStreamRoute` if all it does is write to a stream
+    IRouter               where every stanza goes that was made or admitted here
+    IBorder               the filters, as the router sees them
 """
 
 from __future__ import annotations
@@ -15,70 +28,6 @@ from zope.interface import Attribute, Interface
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.errors import StanzaError
 from gateway.xmpp.stanzas import AddressedStanza, Stanza
-
-
-class IRoute(Interface):
-    """The owner of a domain: a remote domain, an attached component, local handlers, accounts, a relayed server."""
-
-    def deliver(stanza: AddressedStanza) -> None:
-        """Take over a stanza whose 'to' is in this route's domain.
-
-        The route gives it exactly one end: written to its stream, handled, answered with an error through the router's
-        `bounce`, or dropped by a rule. It does not raise. It need not write anything before `flush`.
-        """
-
-    def flush() -> Deferred[None] | None:
-        """Write what was delivered. Return None while there is room, else a Deferred that fires when there is room
-        again.
-
-        Until it fires, the caller stops reading from its own peer.
-        """
-
-
-class IStreamRoute(IRoute):
-    """A route that only writes stanzas to a stream."""
-
-    outflow = Attribute("The Outflow of the stream; stanzas that it takes at once need not be delivered one by one.")
-
-    def deliver_all(stanzas: Sequence[AddressedStanza]) -> None:
-        """Deliver stanzas of one domain pair in order, while something outside the outflow goes first."""
-
-
-class IRouter(Interface):
-    """The destination of all stanzas that this process has made or admitted."""
-
-    def route(stanza: AddressedStanza) -> None:
-        """Hand an admitted stanza to the route that owns its domain."""
-
-    def bounce(stanza: AddressedStanza, error: StanzaError) -> None:
-        """Answer a stanza with an error, where it may be answered (RFC 6120 §8.3.1)."""
-
-    def ask(question: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
-        """Route a request of our own; call `answered` with its result or error, which goes nowhere else.
-
-        Nobody else may be able to guess its id, or send from its address.
-        """
-
-    def is_own(domain: Domain) -> bool:
-        """Return whether the domain is one of ours: served by accounts, a component, a handler or a relay."""
-
-    def flush() -> Deferred[None] | None:
-        """Flush every route that got something since the last time; return as `IRoute.flush` does."""
-
-
-class IBorder(Interface):
-    """Examines stanzas before the router delivers them, and may hold some back."""
-
-    def plan(sender: Domain, target: Domain) -> Any:
-        """Return the plan that judges the stanzas between these domains; None if they pass unexamined."""
-
-    def lets_through(plan: Any, stanza: AddressedStanza) -> bool:
-        """Return whether the stanza passes now; if not, it has had its end, or passes later."""
-
-    def undecided() -> list[Deferred[None]]:
-        """Return a Deferred for everything that has begun to wait since the last call; each fires when the wait is
-        over.
-        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,3 +108,67 @@ class IDiscoverable(Interface):
 
     features = Attribute("Sequence[str]: the namespaces it answers for")
     identities = Attribute("Sequence[tuple[str, str, str]]: category, type, name")
+
+
+class IRoute(Interface):
+    """The owner of a domain: a remote domain, an attached component, local handlers, accounts, a relayed server."""
+
+    def deliver(stanza: AddressedStanza) -> None:
+        """Take over a stanza whose 'to' is in this route's domain.
+
+        The route gives it exactly one end: written to its stream, handled, answered with an error through the router's
+        `bounce`, or dropped by a rule. It does not raise. It need not write anything before `flush`.
+        """
+
+    def flush() -> Deferred[None] | None:
+        """Write what was delivered. Return None while there is room, else a Deferred that fires when there is room
+        again.
+
+        Until it fires, the caller stops reading from its own peer.
+        """
+
+
+class IStreamRoute(IRoute):
+    """A route that only writes stanzas to a stream."""
+
+    outflow = Attribute("The Outflow of the stream; stanzas that it takes at once need not be delivered one by one.")
+
+    def deliver_all(stanzas: Sequence[AddressedStanza]) -> None:
+        """Deliver stanzas of one domain pair in order, while something outside the outflow goes first."""
+
+
+class IRouter(Interface):
+    """The destination of all stanzas that this process has made or admitted."""
+
+    def route(stanza: AddressedStanza) -> None:
+        """Hand an admitted stanza to the route that owns its domain."""
+
+    def bounce(stanza: AddressedStanza, error: StanzaError) -> None:
+        """Answer a stanza with an error, where it may be answered (RFC 6120 §8.3.1)."""
+
+    def ask(question: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
+        """Route a request of our own; call `answered` with its result or error, which goes nowhere else.
+
+        Nobody else may be able to guess its id, or send from its address.
+        """
+
+    def is_own(domain: Domain) -> bool:
+        """Return whether the domain is one of ours: served by accounts, a component, a handler or a relay."""
+
+    def flush() -> Deferred[None] | None:
+        """Flush every route that got something since the last time; return as `IRoute.flush` does."""
+
+
+class IBorder(Interface):
+    """Examines stanzas before the router delivers them, and may hold some back."""
+
+    def plan(sender: Domain, target: Domain) -> Any:
+        """Return the plan that judges the stanzas between these domains; None if they pass unexamined."""
+
+    def lets_through(plan: Any, stanza: AddressedStanza) -> bool:
+        """Return whether the stanza passes now; if not, it has had its end, or passes later."""
+
+    def undecided() -> list[Deferred[None]]:
+        """Return a Deferred for everything that has begun to wait since the last call; each fires when the wait is
+        over.
+        """

@@ -1,14 +1,14 @@
 """Outflow: the stanzas on their way to one destination, bounded and in order (back-pressure, first half).
 
     it flows      a stanza joins the batch, which the next flush writes; nothing is copied, counted or asked
-    it is held    the channel has no room, or there is none: stanzas wait here until they can be written
+    it waits      the channel has no room, or there is none: stanzas wait here until they can be written
 
 `flush` returns a Deferred when more than `wait_above` waits; until it fires the caller reads nothing more from its own
 peer (`net.connection.protocol`). So one receiver that does not read stops those that send to it, after a bounded
 buffer, and nobody else. When there is room again they continue in turns, first come first served, no more at a time
 than the room allows for one read of each; otherwise a hundred senders at once would be too many each time. A sender
-that cannot be paused is limited by `most_bytes`: beyond that `hold` refuses, and the sender gets an error. While there
-is no channel nobody is stopped, because a domain that does not answer must not silence senders that also send to
+that cannot be paused is limited by `most_bytes`: beyond that `enqueue` refuses, and the sender gets an error. While
+there is no channel nobody is stopped, because a domain that does not answer must not silence senders that also send to
 others; then `most_stanzas` is the limit.
 
 An outflow whose owner can keep stanzas on a disk has an action for what is *overdue*: called when something has waited
@@ -139,7 +139,7 @@ class Outflow:
         self.flows = False
         self.is_diverted = False  # `flows` stays False, because something outside this outflow goes first
         self.waiting_bytes = 0
-        self.refused = 0  # by `hold`, since it was last empty
+        self.refused = 0  # by `enqueue`, since it was last empty
         self.overdue: Callable[[], None] | None = None
         self._written = 0  # of what has waited
         self._overdue_at = 0  # when that many have been written, nothing waits that waited at the last look
@@ -168,19 +168,19 @@ class Outflow:
         if self.flows:
             self._batch.extend(stanzas)
             return True
-        return self._channel is not None and not self.is_diverted and self._hold(stanzas)
+        return self._channel is not None and not self.is_diverted and self._enqueue(stanzas)
 
     def add(self, stanza: AddressedStanza) -> None:
         """While it `flows`: have the next flush write the stanza."""
         self._batch.append(stanza)
 
-    def hold(self, stanza: AddressedStanza) -> bool:
+    def enqueue(self, stanza: AddressedStanza) -> bool:
         """While it does not flow: let the stanza wait. Return False if too much waits already."""
-        held = self._hold((stanza,))
-        self.refused += not held
-        return held
+        taken = self._enqueue((stanza,))
+        self.refused += not taken
+        return taken
 
-    def _hold(self, stanzas: Sequence[AddressedStanza]) -> bool:
+    def _enqueue(self, stanzas: Sequence[AddressedStanza]) -> bool:
         size = sum([len(stanza.raw) for stanza in stanzas])
         if self._is_full(size) or not self._space.take(size, len(stanzas)):
             return False
@@ -241,7 +241,7 @@ class Outflow:
         self._drain(channel)
 
     def divert(self, diverted: bool) -> None:
-        """Have every stanza pass through `add` or `hold`, even while there is room; or end that."""
+        """Have every stanza pass through `add` or `enqueue`, even while there is room; or end that."""
         self.is_diverted = diverted
         self.flows = not diverted and self._channel is not None and not self._queue
 

@@ -14,7 +14,7 @@ from gateway.bundled.accepted import MOST_IDS
 from gateway.bundled.intake import MOST_BODY, MOST_CONNECTIONS
 from gateway.bundled.posting import MOST_POSTS, MOST_POSTS_OF_A_DOMAIN, MOST_POSTS_OF_ONE
 from gateway.clients.login import MOST_COUNTED
-from gateway.clients.resumption import MOST_PARKED
+from gateway.clients.resumable_clients import MOST_PARKED
 from gateway.cluster.askers import (
     MOST_ANSWER_BYTES,
     MOST_CROSSED,
@@ -25,9 +25,9 @@ from gateway.cluster.askers import (
 from gateway.cluster.crossing import MOST_QUESTIONS
 from gateway.cluster.directory import MOST_NODES, MOST_PLACES
 from gateway.cluster.lanes import MOST_LANES
-from gateway.components.lanes import MOST_ASKED_BY_COMPONENT
+from gateway.components.slots import MOST_ASKED_BY_COMPONENT
 from gateway.federation.backoff import MOST_WAITS
-from gateway.federation.resumption import KEPT_SECONDS, MOST_BROKEN
+from gateway.federation.resumable_streams import KEPT_SECONDS, MOST_BROKEN
 from gateway.filters.acquaintances import MOST_ACQUAINTANCES
 from gateway.filters.border import MOST_BEHIND, MOST_PLANS
 from gateway.filters.contacts import MOST_DOMAINS_ASKED
@@ -89,7 +89,7 @@ TABLE = (
     Row("questions of our own that wait for an answer", f"{MOST_OWN:,}", "", "the oldest answer is not waited for",
         "routing.requests"),
     Row("requests of a component with several connections", f"{MOST_ASKED_BY_COMPONENT:,}", "asked domain",
-        "the oldest answer may reach another connection", "components.lanes"),
+        "the oldest answer may reach another connection", "components.slots"),
     Row("contacts shown to components with privileges", f"{MOST_CONTACTS_SHOWN:,}, {MOST_CONTACT_BYTES:,} bytes",
         "their domain", "a component that comes later does not see the oldest", "im.privileged"),
     Row("stanzas that one service has not answered", f"{MOST_OPEN:,}", "sending domain", "the oldest gets an error",
@@ -109,10 +109,10 @@ TABLE = (
         "their sender and domain", "further ones are bounced: resource-constraint", "bundled.posting"),
     Row("streams of other servers that broke and can be resumed", f"{MOST_BROKEN:,}", "domain",
         f"the oldest cannot be resumed; nor can any after {KEPT_SECONDS} s",
-        "federation.resumption"),
+        "federation.resumable_streams"),
     Row("clients without a connection that can be resumed", f"{MOST_PARKED:,}", "account",
         "the longest parked goes offline",
-        "clients.resumption"),
+        "clients.resumable_clients"),
     Row("stanzas held for an inactive client", f"{MOST_HELD:,}", "client", "all of them are sent",
         "im.client_state"),
     Row("operations waiting for the store", f"{MOST_WAITING:,}", "", "nothing more is read until some are done",

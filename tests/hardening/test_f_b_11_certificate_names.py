@@ -9,7 +9,7 @@ import pytest
 
 from gateway.net.certificates import certificate_names as names
 from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict
-from gateway.net.certificates.trust import TrustStore
+from gateway.net.certificates.trust_store import TrustStore
 from gateway.xmpp.addresses import Domain
 from tests.support.throwaway_ca import Authority, Issued, xmpp
 

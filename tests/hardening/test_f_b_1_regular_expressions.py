@@ -40,7 +40,7 @@ OURS = {
     "config.values._TCP_PORT",
     "config.values._URI",
     "net.dns.targets._CONNECT",
-    "net.certificates.trust._PEM",
+    "net.certificates.trust_store._PEM",
     "notices.attempts.narration._CERTIFICATE_ALERT",
     "notices.attempts.narration._NO_CERTIFICATE_THERE",
 }

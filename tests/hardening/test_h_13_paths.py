@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519
 
 from gateway.net.certificates.certificate_paths import Reason
 from gateway.net.certificates.judge import CertificateJudge, CertificateVerdict
-from gateway.net.certificates.trust import TrustStore
+from gateway.net.certificates.trust_store import TrustStore
 from gateway.xmpp.addresses import prepare_domain
 from tests.support.ca import NOW, authority, revocations, rsa_key, trusting, weakly_signed
 from tests.support.throwaway_ca import DAY, Authority, Issued, self_signed

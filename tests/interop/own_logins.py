@@ -27,7 +27,7 @@ from gateway.login.session import LoginFailed
 from gateway.net.certificates.certificate_names import CLIENT
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.certificates.own_certificates import Identity, Keyring
-from gateway.net.certificates.trust import TrustStore
+from gateway.net.certificates.trust_store import TrustStore
 from gateway.net.dns.resolver import Resolver
 from gateway.net.tls.contexts import TLSContexts
 from gateway.stream.tools import StreamTools

@@ -92,7 +92,7 @@ class BorderHarness:
             clock=self.clock,
             time_of_day=self.clock.seconds,
             publish=self._notices.append,
-            holding=self,
+            withholding=self,
             report=lambda rule, stanza: self.reported.append(f"{rule.name}: {stanza.from_}"),
             taken=taken,
         )
@@ -107,7 +107,7 @@ class BorderHarness:
         """Go by these rules from now on."""
         self.border.replace(rules_of(text, *self.lists), self.lists)
 
-    def hold(self, pair: DomainPair, held: Stanza, rule: str) -> bool:
+    def withhold(self, pair: DomainPair, held: Stanza, rule: str) -> bool:
         if self.has_room:
             self.held.append(f"{held.name} {held.id or '-'}: {rule}")
         return self.has_room

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.net.certificates.trust import TrustStore
+from gateway.net.certificates.trust_store import TrustStore
 from tests.support.throwaway_ca import Authority, Issued
 
 NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)

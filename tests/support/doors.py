@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from gateway.clients.door import ClientDoor
 from gateway.clients.login import Login
 from gateway.clients.people import client_features
-from gateway.clients.resumption import Resumptions
+from gateway.clients.resumable_clients import ResumableClients
 from gateway.clients.session import ClientServices, ClientSession
 from gateway.im.limits import AccountLimits
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind
@@ -74,11 +74,11 @@ class House(Home):
             self.memory.set_keys(f"{local}@{HERE}", list(KEYS.values()))
         ids = count(1)
         self.tools = StreamTools(addresses=AddressCache(), new_id=lambda: f"id-{next(ids)}")
-        self.resumptions = Resumptions(self.tools.new_id, self.clock, seconds=300, most_parked=most_parked)
+        self.resumable_clients = ResumableClients(self.tools.new_id, self.clock, seconds=300, most_parked=most_parked)
         self.services = ClientServices(
             domains={HERE: self.domain},
             login=Login(self.memory, maybeDeferred, self.clock),
-            resumptions=self.resumptions,
+            resumable_clients=self.resumable_clients,
             clock=self.clock,
         )
         self.profile = client_features(DECOYS, self.tools.new_id)

@@ -24,9 +24,9 @@ from gateway.features.dialback import Dialback
 from gateway.features.handshake import Handshake
 from gateway.features.stream_management import between_servers
 from gateway.federation.admission import Admission
+from gateway.federation.broken_streams import BrokenStreams
 from gateway.federation.inbound import InboundSession
-from gateway.federation.resumable_streams import BrokenStreams
-from gateway.federation.resumption import Resumables
+from gateway.federation.resumable_streams import ResumableStreams
 from gateway.federation.session import SessionTools
 from gateway.notices.attempts.records import AttemptLog, Direction, Kind
 from gateway.notices.notices import Notice, StanzaBounced
@@ -216,7 +216,7 @@ class ServerEnd(End):
             verify=lambda order, asker: Deferred(),
             reached=lambda pair: None,
             lenders=_Nobody(),  # type: ignore[arg-type]
-            resumables=Resumables(lambda: "id", lambda: 0.0),
+            resumable_streams=ResumableStreams(lambda: "id", lambda: 0.0),
         )
         self.type(header(remote, OURS))
         if proves:

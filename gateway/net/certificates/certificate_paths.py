@@ -29,7 +29,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, VerificationError
 
 from gateway.net.certificates.certificate_names import shown
-from gateway.net.certificates.trust import TrustStore, extension_of, name_of
+from gateway.net.certificates.trust_store import TrustStore, extension_of, name_of
 from gateway.xmpp.errors import GatewayError
 
 MOST_INTERMEDIATES = 8

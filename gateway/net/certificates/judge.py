@@ -35,7 +35,7 @@ from gateway.net.certificates.certificate_paths import (
 )
 from gateway.net.certificates.revocation import FetchedLists
 from gateway.net.certificates.stapling import Staple, must_staple, read_staple
-from gateway.net.certificates.trust import TrustStore, extension_of, name_of
+from gateway.net.certificates.trust_store import TrustStore, extension_of, name_of
 from gateway.stream.facts import Means
 from gateway.xmpp.addresses import Domain
 

@@ -18,7 +18,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from gateway.net.certificates.certificate_paths import UNREADABLE
-from gateway.net.certificates.trust import extension_of
+from gateway.net.certificates.trust_store import extension_of
 
 
 class Staple(Enum):

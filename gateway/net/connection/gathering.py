@@ -40,16 +40,16 @@ class Gathering:
         self._pieces.append(data)
         self._size += len(data)
         if self._size >= MOST:
-            self.flush()
+            self.send_now()
         elif self._turn is None:
             self._turn = self._clock.callLater(0, self._turn_ends)
 
     def follow(self, data: bytes) -> None:
         """Send bytes that are not a stanza, at once and behind everything that was gathered."""
-        self.flush()
+        self.send_now()
         self._send(data)
 
-    def flush(self) -> None:
+    def send_now(self) -> None:
         """Send what was gathered."""
         if self._pieces:
             pieces, self._pieces, self._size = self._pieces, [], 0
@@ -64,4 +64,4 @@ class Gathering:
 
     def _turn_ends(self) -> None:
         self._turn = None
-        self.flush()
+        self.send_now()

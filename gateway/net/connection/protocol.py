@@ -155,9 +155,9 @@ class StreamProtocol(Protocol):
             self._secured(self.session)
         if data:
             self._read(data)
-        layer.flush()
+        layer.send_answers()
         if layer.has_ended:
-            self._out.flush()
+            self._out.send_now()
             layer.unregisterProducer()  # otherwise TCP would wait for it
             layer.loseConnection()
 
@@ -340,7 +340,7 @@ class StreamProtocol(Protocol):
         """End TCP once everything is written, or soon: a TLS connection waits for the other side's close_notify."""
         if not self._move(Move.END):
             return
-        self._out.flush()
+        self._out.send_now()
         if self._securing.has_to_finish(self.stream.facts):
             # nothing can be sent in the middle of a handshake
             self.abort("closed by us in the middle of the TLS handshake")

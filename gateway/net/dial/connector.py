@@ -15,9 +15,9 @@ from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
+from gateway.federation.broken_streams import BrokenStream
 from gateway.federation.delivery import TOO_BUSY, DeliveryFailed, combined, failure_of
 from gateway.federation.outbound import OutboundSession, WhenGone
-from gateway.federation.resumable_streams import BrokenStream
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.connection.idle_parsers import IdleParsers
 from gateway.net.connection.protocol import StreamProtocol, Timing

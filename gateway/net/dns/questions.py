@@ -115,7 +115,7 @@ class DNSQuestions:
         self._bounds = bounds
         self._memory = Memory(bounds.kept)
         self._under_way: dict[DNSQuestion, list[AnswerWait]] = {}
-        self._lanes = Lanes(bounds.at_once)
+        self._queue = QuestionQueue(bounds.at_once)
         self._ours: set[DNSQuestion] = set()  # questions of our own under way
         self._turns: dict[DNSQuestion, Turn] = {}
 
@@ -194,7 +194,7 @@ class DNSQuestions:
                 return replace(self._absent(question, LookupOutcome.NONE, way + "none"), security=security)
 
     async def _in_turn(self, question: DNSQuestion, query: dns.Query) -> dns.Message:
-        turn = self._turns[question] = self._lanes.join("" if question in self._ours else family(question.name))
+        turn = self._turns[question] = self._queue.join("" if question in self._ours else family(question.name))
         try:
             await turn.begun
             if all(wait.answer.called for wait in self._under_way[question]):
@@ -202,13 +202,13 @@ class DNSQuestions:
             return await self._nameservers.ask(query)
         finally:
             del self._turns[question]
-            self._lanes.leave(turn)
+            self._queue.leave(turn)
 
     def _hasten(self, question: DNSQuestion) -> None:
         """Promote a stranger's question, because our own side now asks it, too."""
         self._ours.add(question)
         if question in self._turns:
-            self._lanes.hasten(self._turns[question])
+            self._queue.hasten(self._turns[question])
 
     def _present(self, question: DNSQuestion, way: str, records: list[dns.RRHeader]) -> DNSAnswer:
         values = read_records(question.kind, records[: self._bounds.records])
@@ -233,7 +233,7 @@ class Turn:
         self.begun: Deferred[None] = Deferred()
 
 
-class Lanes:
+class QuestionQueue:
     """The places at the nameservers: our questions first, then strangers', taking turns by domain."""
 
     def __init__(self, places: int) -> None:

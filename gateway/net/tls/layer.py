@@ -4,7 +4,7 @@
     layer.begin()                                       # as the initiating side
     data = layer.received(data)                         # everything that one read of the socket brought
     layer.write(answer)
-    layer.flush()
+    layer.send_answers()
 
 It takes the place of the transport and has the same methods. The content of one read is returned as one piece, no
 matter how many records it consists of; what is written is sent at once, as one piece, too. Both matter: a peer that
@@ -135,7 +135,7 @@ class TLSLayer:
         else:
             self._send(_OWN_WORDS + len(data) + len(data) // RECORD_BYTES * _RECORD_OVERHEAD)
 
-    def flush(self) -> None:
+    def send_answers(self) -> None:
         """Send the answers of TLS itself, unless a later write has already sent them."""
         if self._may_answer:
             self._send()

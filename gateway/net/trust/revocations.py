@@ -28,7 +28,7 @@ from gateway.net.certificates.revocation import (
     named_lists,
     read_list,
 )
-from gateway.net.certificates.trust import name_of
+from gateway.net.certificates.trust_store import name_of
 from gateway.net.trust.fetching import FetchFailed
 from gateway.notices.notices import Level, Publish, Remark
 

@@ -62,7 +62,7 @@ class Filters(Service):
             clock=shared.reactor,
             time_of_day=shared.time_of_day,
             publish=shared.board.publish,
-            holding=self.withheld,
+            withholding=self.withheld,
             report=reports.report,
             taken=self._taken,
         )

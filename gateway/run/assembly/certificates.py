@@ -11,7 +11,7 @@ from gateway.config.settings import Settings
 from gateway.net.certificates.certificate_paths import Holder
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.certificates.own_certificates import Identity, Keyring, load_identities
-from gateway.net.certificates.trust import TrustStore
+from gateway.net.certificates.trust_store import TrustStore
 from gateway.net.tls.contexts import TLSContexts, TLSRules
 from gateway.notices.notices import Level, Remark
 from gateway.run.assembly.shared import Shared

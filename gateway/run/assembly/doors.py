@@ -20,7 +20,7 @@ from gateway.features.sasl_servers import accepting_servers
 from gateway.features.starttls import StartTLS
 from gateway.features.stream_management import between_servers
 from gateway.federation.inbound import InboundSession
-from gateway.federation.resumption import Resumables
+from gateway.federation.resumable_streams import ResumableStreams
 from gateway.net.certificates.certificate_names import CLIENT
 from gateway.net.certificates.judge import CertificateJudge
 from gateway.net.listen.connection_limits import ConnectionLimits, Crowd
@@ -117,7 +117,7 @@ def _for_servers(
     shared: Shared, policies: Policies, routing: Routing, federation: Federation, tls: Accepting
 ) -> tuple[Behind, Behind]:
     """Return what is behind the ports for servers of other domains, and for those behind us."""
-    resumables = Resumables(shared.tools.new_id, shared.reactor.seconds)
+    resumable_streams = ResumableStreams(shared.tools.new_id, shared.reactor.seconds)
 
     def session(dialback: Dialback, connection: Connection) -> InboundSession:
         return InboundSession(
@@ -128,7 +128,7 @@ def _for_servers(
             verify=federation.streams.verify,
             reached=routing.routes.reached,
             lenders=federation.streams,
-            resumables=resumables,
+            resumable_streams=resumable_streams,
         )
 
     outside = Behind(

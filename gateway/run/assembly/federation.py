@@ -17,8 +17,8 @@ from gateway.features.starttls import StartTLS
 from gateway.features.stream_management import between_servers
 from gateway.federation.admission import Admission
 from gateway.federation.backoff import Backoff, Waits
+from gateway.federation.broken_streams import BrokenStream
 from gateway.federation.outbound import OutboundSession, WhenGone
-from gateway.federation.resumable_streams import BrokenStream
 from gateway.federation.session import SessionTools
 from gateway.federation.streams import OutboundStreams
 from gateway.net.dial.connector import Connector

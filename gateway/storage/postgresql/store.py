@@ -47,7 +47,7 @@ SESSIONS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Lane:
+class _QueuedSession:
     """A session, and the queue of its jobs."""
 
     session: DatabaseSession
@@ -83,7 +83,7 @@ class PostgresqlStore:
         The second function of a runner ends it. `lease_of` returns the epoch under which an account is written.
         `timing` is passed to the sessions.
         """
-        self._lanes = [_lane(DatabaseSession(database, prepare, **timing), *runner) for runner in runners]
+        self._sessions = [_queued_session(DatabaseSession(database, prepare, **timing), *runner) for runner in runners]
         self._token = token
         self._limits = limits
         self._lease_of = lease_of
@@ -102,9 +102,9 @@ class PostgresqlStore:
 
     def accounts(self, domain: str | None = None) -> Deferred[tuple[str, ...]]:
         # Behind what was asked of the other sessions.
-        others = [lane.queue.read(_nothing) for lane in self._lanes[1:]]
+        others = [each.queue.read(_nothing) for each in self._sessions[1:]]
         return gatherResults(others, consumeErrors=True).addCallbacks(
-            lambda _: self._lanes[0].queue.read(statements.accounts, domain), _first_error
+            lambda _: self._sessions[0].queue.read(statements.accounts, domain), _first_error
         )
 
     def keys(self, account: str, hashes: Sequence[ScramHash]) -> Deferred[ScramKeys | None]:
@@ -175,20 +175,20 @@ class PostgresqlStore:
     @property
     def fault(self) -> StoreFault | None:
         """The fault of the database, as the last transactions have shown it."""
-        return next((lane.fault for lane in self._lanes if lane.fault is not None), None)
+        return next((each.fault for each in self._sessions if each.fault is not None), None)
 
     def look(self) -> Deferred[None]:
         """Have every session write without changing anything, to find out whether it works; `fault` has the answer."""
-        looks = [lane.queue.write(_touch).addErrback(_noted) for lane in self._lanes]
+        looks = [each.queue.write(_touch).addErrback(_noted) for each in self._sessions]
         return gatherResults(looks).addCallback(lambda _: None)
 
     def close(self) -> Deferred[None]:
         if self._closed is None:
-            self._closed = gatherResults([lane.close() for lane in self._lanes]).addCallback(lambda _: None)
+            self._closed = gatherResults([each.close() for each in self._sessions]).addCallback(lambda _: None)
         return self._closed
 
     def _of(self, owner: str) -> CommitQueue:
-        return self._lanes[crc32(owner.encode()) % len(self._lanes)].queue
+        return self._sessions[crc32(owner.encode()) % len(self._sessions)].queue
 
     def _write(
         self, account: str, job: Callable[Concatenate[SqlConnection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -204,8 +204,8 @@ class PostgresqlStore:
         return self._of(account).write(write)
 
 
-def _lane(session: DatabaseSession, run: Runner, stop: Callable[[], None]) -> _Lane:
-    return _Lane(session=session, queue=CommitQueue(session, run, dialect=POSTGRESQL), stop=stop)
+def _queued_session(session: DatabaseSession, run: Runner, stop: Callable[[], None]) -> _QueuedSession:
+    return _QueuedSession(session=session, queue=CommitQueue(session, run, dialect=POSTGRESQL), stop=stop)
 
 
 prepare = partial(bring_up_to_date, part=ACCOUNTS)

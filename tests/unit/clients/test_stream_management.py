@@ -7,7 +7,7 @@ import re
 import pytest
 
 from gateway.clients import client as module
-from gateway.clients.resumption import PARKED_SECONDS
+from gateway.clients.resumable_clients import PARKED_SECONDS
 from tests.support.doors import CLOSING, House, Line
 
 SM = "xmlns='urn:xmpp:sm:3'"

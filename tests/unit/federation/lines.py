@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from gateway.dialback.keys import KeyMaker
 from gateway.features.dialback import Dialback
 from gateway.federation.admission import Admission
-from gateway.federation.resumable_streams import Unsafe
+from gateway.federation.broken_streams import Unsafe
 from gateway.federation.session import SessionTools
 from gateway.notices.attempts.records import AttemptLog, Direction
 from gateway.notices.notices import Notice

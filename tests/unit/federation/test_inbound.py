@@ -6,9 +6,9 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from gateway.federation.broken_streams import BrokenStreams
 from gateway.federation.inbound import InboundSession
-from gateway.federation.resumable_streams import BrokenStreams
-from gateway.federation.resumption import Resumables
+from gateway.federation.resumable_streams import ResumableStreams
 from gateway.notices.attempts.records import Direction
 from gateway.stream.events import PairChecked, PairVerified, VerifyPair
 from gateway.stream.facts import Means, Role, ServerFacts
@@ -48,7 +48,7 @@ class InboundHarness:
             verify=self.verify,
             reached=self.reached.append,
             lenders=Nobody(),  # type: ignore[arg-type]
-            resumables=Resumables(lambda: "id", lambda: 0.0),
+            resumable_streams=ResumableStreams(lambda: "id", lambda: 0.0),
         )
         self.line.carries(self.session)
         self.line.established()

@@ -23,11 +23,11 @@ from gateway.features.stream_management import (
     ResumptionRefused,
     StreamResumed,
 )
+from gateway.federation.broken_streams import BrokenStream, BrokenStreams
 from gateway.federation.delivery import StreamEnd
 from gateway.federation.inbound import InboundSession
 from gateway.federation.outbound import OutboundSession
-from gateway.federation.resumable_streams import BrokenStream, BrokenStreams
-from gateway.federation.resumption import KEPT_SECONDS, Resumables
+from gateway.federation.resumable_streams import KEPT_SECONDS, ResumableStreams
 from gateway.federation.session import ServerSession, StreamUser
 from gateway.notices.attempts.records import Direction
 from gateway.stream.events import NegotiationCompleted, PairVerified, StreamClosed, StreamErrorReceived
@@ -68,7 +68,7 @@ class ManagedHarness:
         self.neighbours = Neighbours()
         self.heard: list[Any] = []
         self.broken = BrokenStreams(self.clock, lambda broken: Deferred())
-        self.resumables = Resumables(lambda: "mantua", self.clock.seconds)
+        self.resumable_streams = ResumableStreams(lambda: "mantua", self.clock.seconds)
         self.lent: list[DomainPair] = []
         self.keeping: Deferred[None] | None = None  # until it fires, what came would not survive a crash
 
@@ -95,7 +95,7 @@ class ManagedHarness:
             verify=lambda order, asker: Deferred(),
             reached=lambda pair: None,
             lenders=self,
-            resumables=self.resumables,
+            resumable_streams=self.resumable_streams,
         )
         line.carries(session)
         line.established()

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.federation.rate_limit import Pace
+from gateway.federation.rate_limit import RateLimit
 
 
 def test_who_keeps_to_the_rate_is_read_all_the_time() -> None:
-    pace = Pace(10, 0)
-    assert [pace.took(10, now) for now in range(1, 20)] == [0] * 19
+    limit = RateLimit(10, 0)
+    assert [limit.took(10, now) for now in range(1, 20)] == [0] * 19
 
 
 def test_a_burst_of_one_second_is_free_and_what_is_more_is_waited_for() -> None:
-    pace = Pace(10, 0)
-    assert pace.took(10, 0) == 0
-    assert pace.took(30, 0) == pytest.approx(3)
+    limit = RateLimit(10, 0)
+    assert limit.took(10, 0) == 0
+    assert limit.took(30, 0) == pytest.approx(3)
 
 
 def test_silence_earns_no_more_than_one_burst() -> None:
-    pace = Pace(10, 0)
-    assert pace.took(30, 1000) == pytest.approx(2)
+    limit = RateLimit(10, 0)
+    assert limit.took(30, 1000) == pytest.approx(2)
 
 
 def test_in_the_long_run_the_rate_holds() -> None:
-    pace, now = Pace(7, 0.0), 0.0
+    limit, now = RateLimit(7, 0.0), 0.0
     for _ in range(100):
-        now += pace.took(21, now)
+        now += limit.took(21, now)
     assert now == pytest.approx(100 * 21 / 7, abs=1)

@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.federation.backoff import Backoff, Waits
+from gateway.federation.broken_streams import RESUME_SECONDS
 from gateway.federation.delivery import NOT_THERE, OUT_OF_REACH, UNWILLING, DeliveryFailed, StreamEnd, Told
-from gateway.federation.resumable_streams import RESUME_SECONDS
 from gateway.federation.route import RemoteRoute, RouteRules
 from gateway.federation.session import StreamUser
 from gateway.notices.notices import MaybeLost, Notice, TooMuch

@@ -61,7 +61,7 @@ class Back:
 
 def test_it_is_listed_without_content_and_shown_with_it() -> None:
     back = Back()
-    assert back.withheld.hold(PAIR, MESSAGE, "a rule")
+    assert back.withheld.withhold(PAIR, MESSAGE, "a rule")
     (about,) = back.do("held")
     assert "secret" not in str(about)
     assert (about["sender"], about["target"], about["rule"], about["kind"]) == (*PAIR, "a rule", "message")
@@ -71,7 +71,7 @@ def test_it_is_listed_without_content_and_shown_with_it() -> None:
 
 def test_a_released_stanza_passes_once_with_the_time_since_when() -> None:
     back = Back()
-    back.withheld.hold(PAIR, MESSAGE, "a rule")
+    back.withheld.withhold(PAIR, MESSAGE, "a rule")
     back.clock.advance(3600)
     back.do("held_release", id="1")
     (passed,) = back.passed
@@ -85,7 +85,7 @@ def test_a_released_stanza_passes_once_with_the_time_since_when() -> None:
 
 def test_a_dropped_stanza_is_gone() -> None:
     back = Back()
-    back.withheld.hold(PAIR, MESSAGE, "a rule")
+    back.withheld.withhold(PAIR, MESSAGE, "a rule")
     back.do("held_drop", id="1")
     assert (back.do("held"), back.passed, back.bounced) == ([], [], [])
 
@@ -93,7 +93,7 @@ def test_a_dropped_stanza_is_gone() -> None:
 @pytest.mark.parametrize("id", ["2", "x", "-1", "9" * 30, "1.0"])
 def test_what_is_no_number_of_a_held_stanza_is_refused(id: str) -> None:
     back = Back()
-    back.withheld.hold(PAIR, MESSAGE, "a rule")
+    back.withheld.withhold(PAIR, MESSAGE, "a rule")
     for command in ("held_show", "held_release", "held_drop"):
         with pytest.raises(CommandRefused, match="is not the number of a held stanza"):
             back.do(command, id=id)
@@ -101,7 +101,7 @@ def test_what_is_no_number_of_a_held_stanza_is_refused(id: str) -> None:
 
 def test_after_seven_days_it_is_dropped_and_said() -> None:
     back = Back()
-    back.withheld.hold(PAIR, MESSAGE, "a rule")
+    back.withheld.withhold(PAIR, MESSAGE, "a rule")
     back.clock.advance(HELD_SECONDS - 1)
     back.withheld.look()
     assert back.withheld.count == 1
@@ -116,10 +116,10 @@ def test_after_seven_days_it_is_dropped_and_said() -> None:
 def test_what_finds_no_room_is_bounced() -> None:
     back = Back(limits=OutboxLimits(withheld_each=1))
     for _ in range(2):
-        assert back.withheld.hold(PAIR, MESSAGE, "a rule")
+        assert back.withheld.withhold(PAIR, MESSAGE, "a rule")
     assert back.bounced == ["resource-constraint"]
     assert back.withheld.count == 1
 
 
 def test_without_an_outbox_nothing_is_held() -> None:
-    assert not Back(is_open=False).withheld.hold(PAIR, MESSAGE, "a rule")
+    assert not Back(is_open=False).withheld.withhold(PAIR, MESSAGE, "a rule")

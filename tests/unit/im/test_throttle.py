@@ -19,7 +19,7 @@ class Updates:
         if self.throttle.lets_pass():
             self.made.append((self.clock.seconds(), name))
         else:
-            self.throttle.hold(lambda: self.made.append((self.clock.seconds(), name)))
+            self.throttle.postpone(lambda: self.made.append((self.clock.seconds(), name)))
 
 
 def test_burst_passes_and_the_last_of_the_rest_follows() -> None:

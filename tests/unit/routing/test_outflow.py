@@ -62,7 +62,7 @@ def deliver(out: Outflow, *stanzas: Stanza) -> list[bool]:
             out.add(each)
             taken.append(True)
         else:
-            taken.append(out.hold(each))
+            taken.append(out.enqueue(each))
     return taken
 
 

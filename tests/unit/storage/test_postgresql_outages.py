@@ -135,7 +135,7 @@ def test_password_is_in_no_message(postgresql: Postgresql, opened: Opened) -> No
     with pytest.raises(StoreUnavailable, match="password authentication failed") as caught:
         now(store.has_account(JULIET))
     assert fault(store) == "refused"
-    assert wrong not in f"{caught.value} {caught.value!r} {store.fault} {store._lanes[0].session.database}"
+    assert wrong not in f"{caught.value} {caught.value!r} {store.fault} {store._sessions[0].session.database}"
 
 
 def test_right_password_is_accepted(postgresql: Postgresql, opened: Opened) -> None:

@@ -9,7 +9,7 @@ from shutil import which
 import pytest
 
 from gateway.net.certificates.own_certificates import load_identity
-from gateway.net.certificates.trust import TrustStore
+from gateway.net.certificates.trust_store import TrustStore
 from tests.support.throwaway_ca import Authority, srv, xmpp
 
 

@@ -38,7 +38,7 @@ class End:
 
     def take(self) -> bytes:
         """What it has written."""
-        self.layer.flush()
+        self.layer.send_answers()
         written: bytes = self.transport.value()
         self.transport.clear()
         return written
@@ -221,7 +221,7 @@ class Talker(Protocol):
         if self.layer.is_established and not self.shown:
             verdict = judge_peer(CertificateJudge(trusting()), self.layer, NOW)
             self.shown = [verdict.names, tls_exporter(self.layer)]
-        self.layer.flush()
+        self.layer.send_answers()
         if self.heard or self.layer.has_ended:
             self.layer.loseConnection()
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from gateway.net.certificates import trust as module
+from gateway.net.certificates import trust_store as module
 from gateway.net.certificates.certificate_paths import Reason
 from gateway.net.certificates.judge import CertificateJudge
-from gateway.net.certificates.trust import TrustStore, name_of, system_authorities
+from gateway.net.certificates.trust_store import TrustStore, name_of, system_authorities
 from gateway.xmpp.addresses import prepare_domain
 from gateway.xmpp.errors import ConfigError
 from tests.support.ca import NOW, authority, revocations, trusting

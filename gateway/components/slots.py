@@ -1,9 +1,9 @@
-"""ComponentLanes: the places for the connections of one component, and the outflows to them as one.
+"""ComponentSlots: the places for the connections of one component, and the outflows to them as one.
 
-A component with one connection has one lane, and its outflow is used as it is. With several, each has its own outflow,
+A component with one connection has one slot, and its outflow is used as it is. With several, each has its own outflow,
 so a connection that reads slowly stops only the senders whose stanzas go there. A conversation stays with one
-connection: the sender's bare JID decides the lane, and the answer to a request goes to the connection that asked. While
-a lane is vacant its conversations are spread over the others, and return when it is taken again.
+connection: the sender's bare JID decides the slot, and the answer to a request goes to the connection that asked. While
+a slot is vacant its conversations are spread over the others, and return when it is taken again.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Attachable(Channel, Protocol):
         """Call `answered` when everything written before has certainly arrived: with the answer to a ping."""
 
 
-class Lane:
+class Slot:
     """The place of one connection."""
 
     __slots__ = ("number", "outflow", "session", "settled_until")
@@ -68,36 +68,36 @@ class Lane:
         self.settled_until: float | None = None  # after a takeover: who is attached keeps the place
 
 
-class ComponentLanes:
-    """The lanes of one component; with several, also the outflow that divides stanzas among them."""
+class ComponentSlots:
+    """The slots of one component; with several, also the outflow that divides stanzas among them."""
 
     def __init__(self, outflows: Sequence[Outflow]) -> None:
-        self._lanes = [Lane(number, outflow) for number, outflow in enumerate(outflows)]
+        self._slots = [Slot(number, outflow) for number, outflow in enumerate(outflows)]
         self._asked: Bounded[RequestKey, Attachable] = Bounded(MOST_ASKED_BY_COMPONENT)
 
-    def __iter__(self) -> Iterator[Lane]:
-        return iter(self._lanes)
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self._slots)
 
     @property
     def are_several(self) -> bool:
         """Return whether the component may have more than one connection."""
-        return len(self._lanes) > 1
+        return len(self._slots) > 1
 
     @property
-    def vacant(self) -> Lane | None:
-        """Return a lane without a connection."""
-        return next((lane for lane in self._lanes if lane.session is None), None)
+    def vacant(self) -> Slot | None:
+        """Return a slot without a connection."""
+        return next((slot for slot in self._slots if slot.session is None), None)
 
     @property
     def sessions(self) -> list[Attachable]:
         """Return the attached connections."""
-        return [lane.session for lane in self._lanes if lane.session is not None]
+        return [slot.session for slot in self._slots if slot.session is not None]
 
-    def of_session(self, session: Attachable) -> Lane | None:
-        """Return the lane that this connection has."""
-        return next((lane for lane in self._lanes if lane.session is session), None)
+    def of_session(self, session: Attachable) -> Slot | None:
+        """Return the slot that this connection has."""
+        return next((slot for slot in self._slots if slot.session is session), None)
 
-    # -- which lane --------------------------------------------------------------------------------------------------
+    # -- which slot --------------------------------------------------------------------------------------------------
 
     def note_requests(self, session: Attachable, stanzas: Sequence[Stanza]) -> None:
         """Remember which connection made these requests, because their answers are for nobody else."""
@@ -110,40 +110,40 @@ class ComponentLanes:
         """Forget a request whose answer is being written."""
         self._asked.pop(request_key(stanza.to, stanza.from_, stanza.id))
 
-    def lane_of(self, stanza: AddressedStanza) -> Lane:
-        """Return the lane for a stanza; at least one must have a connection."""
+    def slot_of(self, stanza: AddressedStanza) -> Slot:
+        """Return the slot for a stanza; at least one must have a connection."""
         if stanza.name == "iq" and stanza.is_response:
             asker = self._asked.get(request_key(stanza.to, stanza.from_, stanza.id))
-            if asker is not None and (lane := self.of_session(asker)) is not None:
-                return lane
+            if asker is not None and (slot := self.of_session(asker)) is not None:
+                return slot
         bare = stanza.from_.bare
-        lane = self._lanes[hash(bare) % len(self._lanes)]
-        if lane.session is not None:
-            return lane
+        slot = self._slots[hash(bare) % len(self._slots)]
+        if slot.session is not None:
+            return slot
         # The attached one with the highest rank for this address: when another one goes, nothing else changes.
         return max(
-            (each for each in self._lanes if each.session is not None), key=lambda each: hash((bare, each.number))
+            (each for each in self._slots if each.session is not None), key=lambda each: hash((bare, each.number))
         )
 
-    def divided(self, stanzas: Sequence[AddressedStanza]) -> dict[Lane, list[AddressedStanza]]:
-        """Return the stanzas by lane, in order."""
-        found: dict[Lane, list[AddressedStanza]] = {}
+    def divided(self, stanzas: Sequence[AddressedStanza]) -> dict[Slot, list[AddressedStanza]]:
+        """Return the stanzas by slot, in order."""
+        found: dict[Slot, list[AddressedStanza]] = {}
         for stanza in stanzas:
-            found.setdefault(self.lane_of(stanza), []).append(stanza)
+            found.setdefault(self.slot_of(stanza), []).append(stanza)
         return found
 
     # -- as the outflow of all ---------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return sum(len(lane.outflow) for lane in self._lanes)
+        return sum(len(slot.outflow) for slot in self._slots)
 
     @property
     def flows(self) -> bool:
         """Return whether a connection is attached, and every one takes stanzas at once."""
         flows = False
-        for lane in self._lanes:
-            if lane.session is not None:
-                flows = lane.outflow.flows
+        for slot in self._slots:
+            if slot.session is not None:
+                flows = slot.outflow.flows
                 if not flows:
                     break
         return flows
@@ -151,53 +151,53 @@ class ComponentLanes:
     @property
     def is_diverted(self) -> bool:
         """As `Outflow.is_diverted`."""
-        return self._lanes[0].outflow.is_diverted
+        return self._slots[0].outflow.is_diverted
 
     @property
     def refused(self) -> int:
         """As `Outflow.refused`."""
-        return sum(lane.outflow.refused for lane in self._lanes)
+        return sum(slot.outflow.refused for slot in self._slots)
 
     def take(self, stanzas: Sequence[AddressedStanza]) -> bool:
         """As `Outflow.take`, but only while all connections take stanzas at once."""
         if not self.flows:
             return False
         for stanza in stanzas:
-            self.lane_of(stanza).outflow.add(stanza)
+            self.slot_of(stanza).outflow.add(stanza)
         return True
 
     def add(self, stanza: AddressedStanza) -> None:
         """As `Outflow.add`."""
-        self.lane_of(stanza).outflow.add(stanza)
+        self.slot_of(stanza).outflow.add(stanza)
 
-    def hold(self, stanza: AddressedStanza) -> bool:
-        """As `Outflow.hold`; where nothing waits, the next flush writes the stanza."""
-        outflow = self.lane_of(stanza).outflow
+    def enqueue(self, stanza: AddressedStanza) -> bool:
+        """As `Outflow.enqueue`; where nothing waits, the next flush writes the stanza."""
+        outflow = self.slot_of(stanza).outflow
         if len(outflow):
-            return outflow.hold(stanza)
+            return outflow.enqueue(stanza)
         outflow.add(stanza)
         return True
 
     def flush(self) -> Deferred[None] | None:
         """As `Outflow.flush`."""
-        waits = [wait for lane in self._lanes if (wait := lane.outflow.flush()) is not None]
+        waits = [wait for slot in self._slots if (wait := slot.outflow.flush()) is not None]
         if len(waits) <= 1:
             return waits[0] if waits else None
         return DeferredList(waits).addCallback(lambda _: None)
 
     def drain(self) -> None:
         """As `Outflow.drain`."""
-        for lane in self._lanes:
-            lane.outflow.drain()
+        for slot in self._slots:
+            slot.outflow.drain()
 
     def divert(self, diverted: bool) -> None:
         """As `Outflow.divert`."""
-        for lane in self._lanes:
-            lane.outflow.divert(diverted)
+        for slot in self._slots:
+            slot.outflow.divert(diverted)
 
     def take_all(self) -> list[AddressedStanza]:
         """As `Outflow.take_all`; the stanzas of one conversation are in order."""
-        return [stanza for lane in self._lanes for stanza in lane.outflow.take_all()]
+        return [stanza for slot in self._slots for stanza in slot.outflow.take_all()]
 
     # -- what is written to all --------------------------------------------------------------------------------------
 
@@ -209,9 +209,9 @@ class ComponentLanes:
         self, batch: Sequence[AddressedStanza]
     ) -> Iterator[tuple[Attachable, list[AddressedStanza]]]:
         """Yield each connection with those of the batch that it is to be sent; kept ones remember where they went."""
-        for lane, stanzas in self.divided(batch).items():
-            assert lane.session is not None
+        for slot, stanzas in self.divided(batch).items():
+            assert slot.session is not None
             for stanza in stanzas:
                 if isinstance(stanza, Waiting):
-                    stanza.written_to = lane.session
-            yield lane.session, stanzas
+                    stanza.written_to = slot.session
+            yield slot.session, stanzas

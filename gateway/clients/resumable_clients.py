@@ -1,4 +1,4 @@
-"""Resumptions: the clients' streams that can be resumed, by ids that nobody can guess (XEP-0198 §5).
+"""ResumableClients: the clients' streams that can be resumed, by ids that nobody can guess (XEP-0198 §5).
 
 A client whose connection breaks is parked for some minutes. Only a stream that has proved the same account may resume
 it. The number of parked clients is limited; beyond it, the longest parked one of the account with most of them ends.
@@ -18,7 +18,7 @@ PARKED_SECONDS = 300
 MOST_PARKED = 10_000
 
 
-class Resumptions:
+class ResumableClients:
     """All resumable clients of a process."""
 
     def __init__(
