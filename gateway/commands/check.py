@@ -15,6 +15,7 @@ from typing import Any
 
 from gateway.commands import renewed
 from gateway.commands.configuration import add_config, config_of, read_config
+from gateway.commands.databases import DatabaseCheck, check_databases
 from gateway.commands.service_user import become_service_user
 from gateway.commands.steering import DONE, NOT_DONE
 from gateway.commands.world import check_world
@@ -34,8 +35,6 @@ from gateway.config.state import cannot_be_made, is_of_another_user, owner_of, s
 from gateway.net.certificates.own_certificates import Keyring
 from gateway.net.dns.resolver import nameservers_of
 from gateway.net.dns.validation import about_dnssec
-from gateway.storage.opening import about_server
-from gateway.storage.urls import is_postgresql
 from gateway.xmpp.addresses import Domain, to_ascii
 
 CheckLine = tuple[str, str]
@@ -67,7 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
         return check_world(settings, as_json=arguments.json)
     folder = settings.gateway.state
     is_foreign = is_of_another_user(folder)
-    unusable = [] if is_foreign else list(state_problems(settings))
+    databases = [] if is_foreign else list(check_databases(settings))
+    unusable = [] if is_foreign else [*state_problems(settings), *_unusable(databases)]
     if unusable or settings.faults:
         print(Mistakes(settings.file, [*settings.faults, *unusable]), file=sys.stderr)
         if not unusable:
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{folder} was not checked: it belongs to {owner_of(folder)}; run check as that user, or as root")
     elif cannot_be_made(folder):
         print(f"{folder} does not exist, and this user cannot make it: make it for the gateway's user, with mode 700")
-    if servers := list(_servers(settings)):
+    if servers := [(each.section, each.told) for each in databases if not each.is_file]:
         print("\n".join(_table("databases", servers)))
     print(f"{settings.file} is in order")
     return 0
@@ -95,7 +95,9 @@ def _print_json(file: Path) -> int:
         print(json.dumps(_record(file, problem.mistakes)))
         return NOT_DONE
     is_foreign = is_of_another_user(settings.gateway.state)
-    record = _record(file, [*settings.faults, *([] if is_foreign else state_problems(settings))])
+    databases = [] if is_foreign else list(check_databases(settings))
+    unusable = [] if is_foreign else [*state_problems(settings), *_unusable(databases)]
+    record = _record(file, [*settings.faults, *unusable])
     moment = datetime.now(UTC)
     dnssec = about_dnssec(nameservers_of(settings.dns.nameservers)(), settings.dns.validating)
     print(
@@ -106,6 +108,9 @@ def _print_json(file: Path) -> int:
                 "doors": [{"door": door, "endpoint": endpoint} for door, endpoint in settings.listen.opened()],
                 "peers": [{"pattern": pattern, "rules": told} for pattern, told in _peers(settings.peers)],
                 "dnssec": [{"nameserver": server, "status": told} for server, told in dnssec],
+                "databases": [
+                    {"section": each.section, "database": each.database, "problem": each.problem} for each in databases
+                ],
                 "warnings": list(warnings(settings, moment)),
             }
         )
@@ -135,11 +140,9 @@ def _table(name: str, rows: Iterable[CheckLine]) -> Iterator[str]:
         yield f"{name if number == 0 else '':<10}{first:<{width}}  {second}".rstrip()
 
 
-def _servers(settings: Settings) -> Iterator[CheckLine]:
-    """Yield whether the PostgreSQL servers of accounts and outbox let us in."""
-    for section, url in (("storage", settings.storage.url), ("outbox", settings.outbox.url)):
-        if is_postgresql(url):
-            yield section, about_server(url)
+def _unusable(databases: Iterable[DatabaseCheck]) -> Iterator[Mistake]:
+    """Yield the files that keep the service from starting; a server that is away does not."""
+    return (Mistake(f"{each.section}.url", each.problem) for each in databases if each.is_file and each.problem)
 
 
 def _domains(settings: Settings) -> Iterator[CheckLine]:

@@ -8,6 +8,8 @@ backup has most likely been delivered since, and would be delivered again, or bo
 from __future__ import annotations
 
 import argparse
+import gzip
+import io
 import shutil
 import sqlite3
 import sys
@@ -32,6 +34,7 @@ from gateway.commands.backup import (
 )
 from gateway.commands.configuration import add_config, config_of, read_config
 from gateway.commands.service_user import become_service_user
+from gateway.commands.telling import size
 from gateway.config.settings import Settings
 from gateway.operations.control.client import NotDone, NotRunning, ask
 from gateway.operations.log import harmless
@@ -39,6 +42,11 @@ from gateway.outbox.database import KIND as OUTBOX
 from gateway.storage.files import ACCOUNTS, UnusableFile, glance
 from gateway.xmpp.errors import GatewayError
 
+SPARE_BYTES = 64 << 20
+"""What stays free on the disk of the state folder: a service whose disk is full cannot work."""
+MOST_MEMBERS = 20_000
+PIECE_BYTES = 1 << 20
+BLOCK_BYTES = 4096  # the least that a file takes
 _KINDS = {"accounts.db": ACCOUNTS, "outbox.db": OUTBOX}
 
 
@@ -107,7 +115,8 @@ def restore(settings: Settings, source: IO[bytes], *, replace: bool, with_outbox
 def _unpack(source: IO[bytes], draft: Path, wanted: list[str], settings: Settings) -> str:
     """Unpack and check everything, and refuse what is no part of a backup; return when it was made."""
     seen: set[str] = set()
-    with tarfile.open(fileobj=source, mode="r|gz") as archive:
+    room = max(shutil.disk_usage(draft).free - SPARE_BYTES, 0)
+    with gzip.GzipFile(fileobj=source) as content, tarfile.open(fileobj=_InPieces(content), mode="r:") as archive:
         members = iter(archive)
         made = str(read_manifest(archive, next(members, None))["made"])
         for member in members:
@@ -117,20 +126,47 @@ def _unpack(source: IO[bytes], draft: Path, wanted: list[str], settings: Setting
             if member.name in seen:
                 raise NoBackup(f"it contains {member.name!r} twice")
             seen.add(member.name)
+            if len(seen) > MOST_MEMBERS:
+                raise NoBackup(f"it contains more than {MOST_MEMBERS:,} files, so it is no backup")
             if member.name == CONFIGURATION or (member.name in DATABASES and member.name not in wanted):
                 continue
+            room -= max(member.size, BLOCK_BYTES)
+            if room < 0:
+                raise NoBackup(
+                    f"its files, up to {member.name!r} of {size(member.size)}, need more room than the disk of"
+                    f" {draft.parent} has; {size(SPARE_BYTES)} are left free for the service"
+                )
             file = draft / member.name
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            content = archive.extractfile(member)
-            assert content is not None  # because it is a file
+            found = archive.extractfile(member)
+            assert found is not None  # because it is a file
             with file.open("xb") as out:
-                shutil.copyfileobj(content, out)
+                shutil.copyfileobj(found, out)
             file.chmod(0o600)
     for name in wanted:
         if (draft / name).exists():
             glance(draft / name, _KINDS[name])
             check_database(draft / name, f"{name} in it")
     return made
+
+
+class _InPieces(io.RawIOBase):
+    """A stream that refuses to be read in pieces of any size: tarfile reads a long name into memory as a whole."""
+
+    def __init__(self, content: IO[bytes] | gzip.GzipFile) -> None:
+        self._content = content
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes; raise NoBackup for more than a backup ever needs at once."""
+        if not 0 <= size <= PIECE_BYTES:
+            raise NoBackup(f"it has a name or a header of more than {PIECE_BYTES:,} bytes, so it is no backup")
+        return self._content.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._content.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._content.tell()
 
 
 def _is_of_state(name: str, settings: Settings) -> bool:

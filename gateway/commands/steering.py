@@ -38,6 +38,8 @@ MEANINGS = {
 }
 
 CommandResult = Any  # the answer of the service, read from JSON
+JSON_SCHEMA = 1
+"""The version of the JSON of `status`, `peers` and `explain`: raised when a reader would have to change."""
 _MOST_TYPED = 20_000  # characters of an announcement; the service says how many it may have
 Render = Callable[..., Iterable[str]]  # takes an answer, a Screen and the flags; returns lines for people
 
@@ -73,7 +75,7 @@ class Steering:
             return _complain(problem, NOT_DONE)
         answer = self.narrowed(answer, arguments)
         if arguments.json:
-            print(json.dumps(answer))
+            print(json.dumps(self.for_programs(answer)))
         else:
             flags = {name: getattr(arguments, name) for name in self.flags}
             print("\n".join(self.render(answer, Screen.of(sys.stdout), **flags)))
@@ -83,13 +85,28 @@ class Steering:
         """Return the part of the answer that was asked for."""
         return answer
 
+    def for_programs(self, answer: CommandResult) -> CommandResult:
+        """Return the answer as `--json` prints it."""
+        return answer
+
 
 @dataclass(frozen=True, kw_only=True)
-class Peers(Steering):
+class StateCommand(Steering):
+    """A command that shows the state of the service; its JSON carries a version (docs/json.md)."""
+
+    def for_programs(self, answer: CommandResult) -> CommandResult:
+        return {"schema": JSON_SCHEMA, **answer}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peers(StateCommand):
     """The command `peers`, of all domains or of those that cannot be reached."""
 
     def narrowed(self, answer: CommandResult, arguments: argparse.Namespace) -> CommandResult:
         return [each for each in answer if each["state"] == "failing"] if arguments.failing else answer
+
+    def for_programs(self, answer: CommandResult) -> CommandResult:
+        return super().for_programs({"peers": answer})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -447,7 +464,7 @@ OF_HELD: Mapping[str, Render] = {
 STEERING = {
     command.name: command
     for command in (
-        Steering(
+        StateCommand(
             name="status",
             render=status.render,
             is_well=status.is_well,
@@ -462,7 +479,7 @@ STEERING = {
                 "wide": "show every column, however wide",
             },
         ),
-        Steering(name="explain", render=explain.render, is_well=explain.is_well, takes_domain=True),
+        StateCommand(name="explain", render=explain.render, is_well=explain.is_well, takes_domain=True),
         Queues(name="queues", render=queues),
         Held(name="held", render=held),
         Announce(name="announce", render=announce),

@@ -7,6 +7,8 @@ A domain that refuses one of ours may well accept the next, so each direction an
 own. A failure is not over because the other side accepts a stream again, if it had accepted the last one too and then
 ended it: the new stream has to last for a while. A name that nobody has proved says nothing about its domain: such a
 refusal is kept apart, and never makes a domain that is known look as if it failed.
+
+A stream may carry further pairs of domains. Each of their domains has a fate, which the stream shares.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from gateway.bounds.tables import Bounded, family
 from gateway.notices.attempts.proofs import Proofs
-from gateway.notices.attempts.records import Attempt, Direction, Kind, StreamEnded
+from gateway.notices.attempts.records import Attempt, Direction, FurtherPair, Kind, StreamEnded
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.notices.notices import Notice
 
@@ -86,7 +88,7 @@ class DomainFate:
 class Fates:
     """Remembers, from notices, how streams with other domains ended."""
 
-    KINDS = (Attempt, StreamEnded)
+    KINDS = (Attempt, FurtherPair, StreamEnded)
 
     def __init__(
         self, time_of_day: Callable[[], float], domains: int = MOST_DOMAINS, strangers: int = MOST_STRANGERS
@@ -97,6 +99,7 @@ class Fates:
         self._strangers: Bounded[str, DomainFate] = Bounded(strangers)
         self._failed: set[str] = set()
         self._open: set[str] = set()
+        self._further: dict[int, set[tuple[str, FateKey]]] = {}  # domains on open streams of others, by attempt
         self._is_stale = False  # a domain may have been forgotten that is still in one of the sets
 
     def notice(self, notice: Notice) -> None:
@@ -104,8 +107,12 @@ class Fates:
         match notice:
             case Attempt() if notice.kind is Kind.SERVER and notice.remote:
                 self._tried(notice)
+            case FurtherPair() if notice.ok and notice.attempt.kind is Kind.SERVER:
+                self._joined(notice)
             case StreamEnded() if notice.attempt.kind is Kind.SERVER:
-                self._ended(notice)
+                attempt = notice.attempt
+                for domain, key in {(attempt.remote, _key(attempt)), *self._further.pop(attempt.number, ())}:
+                    self._ended(domain, key, notice)
 
     def of(self, domain: str) -> DomainFate | None:
         """Return the fates of a domain."""
@@ -150,17 +157,29 @@ class Fates:
                 fates = {_key(attempt): fate}
                 self._strangers.put(domain, DomainFate(fates, is_known=False), attempt.cause)
             return
-        known, key = self._known.get(domain) or DomainFate(), _key(attempt)
-        before = known.fates.get(key)
         if verdict is Verdict.ESTABLISHED:
-            known.streams[attempt.number] = EstablishedStream(attempt.direction, attempt.proofs)
-            if before is not None and before.is_ending and before.verdict.is_failure:
-                self._put(domain, key, known, replace(before, again=self._time_of_day()))
-                return
-        self._put(domain, key, known, self._next(before, verdict, attempt.what_happened))
+            self._established(domain, _key(attempt), attempt, attempt.proofs)
+        else:
+            known, key = self._known.get(domain) or DomainFate(), _key(attempt)
+            self._put(domain, key, known, self._next(known.fates.get(key), verdict, attempt.what_happened))
 
-    def _ended(self, end: StreamEnded) -> None:
-        domain, key = end.attempt.remote, _key(end.attempt)
+    def _joined(self, joined: FurtherPair) -> None:
+        """Record that a domain uses a stream that others have opened."""
+        domain, ours = joined.ends
+        key = (joined.attempt.direction, ours)
+        self._further.setdefault(joined.attempt.number, set()).add((domain, key))
+        self._established(domain, key, joined.attempt, joined.proofs)
+
+    def _established(self, domain: str, key: FateKey, attempt: Attempt, proofs: Proofs | None) -> None:
+        known = self._known.get(domain) or DomainFate()
+        before = known.fates.get(key)
+        known.streams.setdefault(attempt.number, EstablishedStream(attempt.direction, proofs))
+        if before is not None and before.is_ending and before.verdict.is_failure:
+            self._put(domain, key, known, replace(before, again=self._time_of_day()))
+        else:
+            self._put(domain, key, known, self._next(before, Verdict.ESTABLISHED, attempt.what_happened))
+
+    def _ended(self, domain: str, key: FateKey, end: StreamEnded) -> None:
         known = self._known.get(domain) or DomainFate()
         known.streams.pop(end.attempt.number, None)
         before = known.fates.get(key)

@@ -16,6 +16,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -26,6 +27,7 @@ APPLICATION_ID = 0x58_4D_50_47  # "XMPG": by which `file` and we recognise the d
 
 # Offsets in SQLite's file format (https://www.sqlite.org/fileformat.html §1.3).
 _HEADER_BYTES, _MAGIC, _APPLICATION_ID_AT = 100, b"SQLite format 3\0", 68
+_REPAIR = "restore it from a backup, or move it out of the way: then a new one is made"
 _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF")
 
 
@@ -70,6 +72,18 @@ def glance(path: Path, kind: FileKind = ACCOUNTS) -> None:
         raise ForeignFile(f"{path} is not a database: name another file, or move it out of the way")
     if application not in (0, kind.application_id):
         raise ForeignFile(f"{path} is a database of another {_whose(application)}: name another file")
+
+
+def examine(path: Path, kind: FileKind = ACCOUNTS) -> None:
+    """Open a database that is there, without changing it; raise UnusableFile if the service could not use it."""
+    if not path.is_file():
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS)) as found:
+            _check_owner(found, path, kind)
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:  # then somebody uses it
+            raise UnusableFile(f"cannot open {path}: {error}; {_REPAIR}") from error
 
 
 def _whose(application: int) -> str:

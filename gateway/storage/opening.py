@@ -81,15 +81,15 @@ def _open_on_server(
     )
 
 
-def about_server(url: str) -> str:
-    """Return whether the server of a database lets us in, in words; `url` is one that `load` has accepted."""
+def problem_with_server(url: str) -> tuple[str, str]:
+    """Return where a database is, and why its server does not let us in; `url` is one that `load` has accepted."""
     # Only who asks for a server needs psycopg.
     from gateway.storage.postgresql.driver import database_of
     from gateway.storage.postgresql.troubles import describe
 
     database = database_of(url)
     problem = database.try_out()
-    return f"{database.place} answers" if problem is None else f"cannot use {database.place}: {describe(problem)}"
+    return database.place, "" if problem is None else describe(problem)
 
 
 class Worker:

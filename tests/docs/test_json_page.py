@@ -12,7 +12,7 @@ from gateway.operations import status_records
 
 PAGE = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
 RECORDS = {
-    "status": (status_records.Status, {"ready"}),
+    "status": (status_records.Status, {"ready", "schema"}),
     "Each of `troubles`": (status_records.TroubleStatus, set()),
     "Each of `domains`": (status_records.DomainStatus, set()),
     "Each of `certificates`": (status_records.CertificateStatus, set()),

@@ -16,6 +16,7 @@ import pytest
 
 from gateway.commands import main
 from gateway.commands.screen import Screen
+from gateway.commands.steering import JSON_SCHEMA
 from gateway.operations.control.door import ControlDoor
 from gateway.operations.control.operator import Operator
 from gateway.operations.control.place import socket_path
@@ -121,7 +122,9 @@ def test_peers_that_fail_are_listed_alone_with_the_reason_in_full(ask: Any) -> N
     assert shown == {domain for kind in fail for domain in of_kind(kind)}
     assert "192.0.2.7:5269 had not answered after 30 s (the network's or theirs)" in " ".join(told.split())
     assert max(map(len, told.splitlines())) <= 80
-    assert {each["domain"] for each in json.loads(ask("peers", "--failing", "--json"))} == shown
+    answer = json.loads(ask("peers", "--failing", "--json"))
+    assert answer["schema"] == json.loads(ask("status", "--json"))["schema"] == JSON_SCHEMA
+    assert {each["domain"] for each in answer["peers"]} == shown
 
 
 def test_explain_says_it_all_about_one_of_them_without_saying_it_twice(ask: Any) -> None:

@@ -160,7 +160,7 @@ async def test_retry_forgets_that_a_domain_has_failed(reloaded: Reloaded) -> Non
     """A first wait may be of any length; the second one is long enough to be seen, and to be gone before its time."""
 
     def waits() -> float | None:
-        peers = json.loads(reloaded.operate("peers", "--json").stdout)
+        peers = json.loads(reloaded.operate("peers", "--json").stdout)["peers"]
         return next((peer["retry_in"] for peer in peers if peer["domain"] == "gone.test"), None)
 
     reloaded.world.nameserver.publish(reloaded.world.address(), "gone.test")

@@ -13,7 +13,7 @@ from typing import ClassVar
 from gateway.features.handshake import AttachComponent
 from gateway.notices.attempts.elsewhere import Elsewhere
 from gateway.notices.attempts.known_keys import KnownKeys
-from gateway.notices.attempts.proofs import proofs_on
+from gateway.notices.attempts.proofs import proofs_of_pair, proofs_on
 from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction, Kind
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.stream.events import (
@@ -268,7 +268,9 @@ class Narrator:
         if self.attempt.is_open:
             self.attempt.step(AttemptStep.PROOF, told, offered=self._offered(), required=_proof(self._facts))
         else:
-            self.attempt.further_pair(verified.pair, told, ok=True)
+            facts = self._facts
+            proofs = proofs_of_pair(facts, verified.pair, verified.means) if isinstance(facts, ServerFacts) else None
+            self.attempt.further_pair(verified.pair, told, ok=True, proofs=proofs)
 
     def _proof_failed(self, failed: ProofFailed) -> None:
         self.external_failed = self.external_failed or failed.means is Means.EXTERNAL

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.stream.facts import Facts, Means, Role
+from gateway.stream.facts import Facts, Means, Role, ServerFacts
+from gateway.stream.records import replace
+from gateway.xmpp.addresses import DomainPair
 
 
 class Proven(StrEnum):
@@ -44,6 +46,12 @@ def proofs_on(facts: Facts) -> Proofs:
     certificate = facts.certificate
     end = certificate.not_after if certificate is not None else None
     return Proofs(they, we, fault, facts.tls.version if facts.tls else "none", end.timestamp() if end else None)
+
+
+def proofs_of_pair(facts: ServerFacts, pair: DomainPair, means: Means) -> Proofs:
+    """Return what the two sides of a further pair have proved to each other on a stream that others opened."""
+    other = pair.sender if facts.role is Role.RECEIVING else pair.target
+    return proofs_on(replace(facts, remote=other, proofs={pair: means}))
 
 
 def _proved(facts: Facts) -> tuple[str, str, str]:

@@ -240,6 +240,7 @@ class FurtherPair(Notice):
     pair: DomainPair
     ok: bool
     told: str
+    proofs: Proofs | None = None  # of a pair that was proved
 
     @property
     def level(self) -> Level:
@@ -248,6 +249,12 @@ class FurtherPair(Notice):
     @property
     def cause(self) -> str:
         return self.attempt.cause
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The other domain, and ours."""
+        pair = self.pair
+        return (pair.sender, pair.target) if self.attempt.direction is Direction.IN else (pair.target, pair.sender)
 
     @property
     def sentence(self) -> str:
@@ -363,10 +370,10 @@ class AttemptLog:
             self._steps.append(self._ended(step, told, ok=ok, offered=offered, required=required))
             self.doing("")
 
-    def further_pair(self, pair: DomainPair, told: str, *, ok: bool) -> None:
+    def further_pair(self, pair: DomainPair, told: str, *, ok: bool, proofs: Proofs | None = None) -> None:
         """Publish another pair of domains on the same stream, after the end of the attempt."""
         if self.record is not None:
-            self._publish(FurtherPair(attempt=self.record, pair=pair, ok=ok, told=told))
+            self._publish(FurtherPair(attempt=self.record, pair=pair, ok=ok, told=told, proofs=proofs))
 
     def end(self, verdict: Verdict, reason: str = "", proofs: Proofs | None = None) -> None:
         """End the attempt; only the first verdict counts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sqlite3
 import stat
 import tarfile
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.commands import main
+from gateway.commands import main, restore
 from gateway.config import load
 from gateway.operations.control.door import ControlDoor
 from gateway.operations.control.place import socket_path
@@ -256,3 +257,58 @@ def test_half_an_archive_changes_nothing(place: Place, tmp_path: Path) -> None:
     assert other.run("restore", str(place.archive)) == 1
     assert other.content() == {}
     assert load(other.file).gateway.state == other.state
+
+
+def test_an_archive_that_grows_beyond_the_disk_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    free = restore.SPARE_BYTES + 1_000_000
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: shutil._ntuple_diskusage(0, 0, free))  # type: ignore[attr-defined]
+    other = Place(tmp_path / "two")
+    small, large = ("state/a", bytes(500_000)), ("state/b", bytes(500_001))
+    assert other.run("restore", archive_of(tmp_path, ("manifest.json", MANIFEST), small, large)) == 1
+    assert "up to 'state/b' of 500.0 kB, need more room than the disk" in capsys.readouterr().err
+    assert files_in(other) == []
+    assert (
+        other.run("restore", archive_of(tmp_path, ("manifest.json", MANIFEST), small, ("state/b", bytes(499_000)))) == 0
+    )
+
+
+def test_an_archive_whose_holes_are_larger_than_the_disk_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sparse file in an archive takes a few bytes there, and what its header says on the disk."""
+    archive = tmp_path / "sparse.tar.gz"
+    with tarfile.open(archive, "w:gz", format=tarfile.PAX_FORMAT) as made:
+        manifest = tarfile.TarInfo("manifest.json")
+        manifest.size = len(MANIFEST)
+        made.addfile(manifest, io.BytesIO(MANIFEST))
+        member = tarfile.TarInfo("state/a")
+        content = b"1\n0\n1\n".ljust(512, b"\0") + b"x"
+        member.size = len(content)
+        member.pax_headers = {
+            "GNU.sparse.major": "1",
+            "GNU.sparse.minor": "0",
+            "GNU.sparse.name": "state/a",
+            "GNU.sparse.realsize": str(1 << 50),
+        }
+        made.addfile(member, io.BytesIO(content))
+    assert Place(tmp_path / "two").run("restore", str(archive)) == 1
+    assert "need more room than the disk" in capsys.readouterr().err
+
+
+def test_a_name_that_fills_the_memory_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "state/" + "a" * restore.PIECE_BYTES
+    assert Place(tmp_path / "two").run("restore", archive_of(tmp_path, ("manifest.json", MANIFEST), (name, b""))) == 1
+    assert "so it is no backup" in capsys.readouterr().err
+
+
+def test_an_archive_of_very_many_files_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(restore, "MOST_MEMBERS", 5)
+    members = [(f"state/{number}", b"") for number in range(6)]
+    other = Place(tmp_path / "two")
+    assert other.run("restore", archive_of(tmp_path, ("manifest.json", MANIFEST), *members)) == 1
+    assert "more than 5 files" in capsys.readouterr().err
+    assert files_in(other) == []

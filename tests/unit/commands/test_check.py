@@ -17,6 +17,8 @@ import pytest
 from gateway.commands import main
 from gateway.commands.check import CHECK_SCHEMA, summary
 from gateway.config import Mistakes, load, warnings
+from gateway.outbox.database import KIND as OUTBOX
+from gateway.storage.files import ACCOUNTS, open_file
 from tests.support.configuration import Folder
 from tests.support.postgresql import PASSWORD, SECRETIVE, Postgresql
 from tests.support.throwaway_ca import Authority, self_signed
@@ -280,7 +282,41 @@ def test_a_server_is_asked_whether_it_lets_us_in(
     good, bad = postgresql.url(), postgresql.url_of("public", user=SECRETIVE, password=PASSWORD[::-1])
     main(["check", "--config", str(folder.complete(f'[storage]\nurl = "{good}"\n[outbox]\nurl = "{bad}"\n'))])
     told = capsys.readouterr().out
-    assert "databases storage  postgresql://gateway@/gateway answers" in told
+    assert "databases storage  postgresql://gateway@/gateway can be used" in told
     assert "outbox   cannot use postgresql://secretive@/gateway: " in told
     assert "password authentication failed" in told
     assert PASSWORD[::-1] not in told
+
+
+def test_programs_read_which_server_does_not_let_us_in(
+    folder: Folder, postgresql: Postgresql, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = postgresql.url_of("public", user=SECRETIVE, password=PASSWORD[::-1])
+    status, report = check_json(
+        folder.complete(f'[storage]\nurl = "{postgresql.url()}"\n[outbox]\nurl = "{bad}"\n'), capsys
+    )
+    problems = {each["section"]: each["problem"] for each in report["databases"]}
+    assert (status, report["ok"], problems["storage"]) == (0, True, "")
+    assert "password authentication failed" in problems["outbox"]
+
+
+@pytest.mark.parametrize("section", ["storage", "outbox"])
+def test_a_database_that_cannot_be_opened_is_told_before_the_start(
+    folder: Folder, section: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder.path / "state" / {"storage": "gateway.db", "outbox": "outbox.db"}[section]
+    file.parent.mkdir(mode=0o700)
+    open_file(file, {"storage": ACCOUNTS, "outbox": OUTBOX}[section]).close()
+    config = folder.complete(EVERYTHING)
+    status, report = check_json(config, capsys)
+    assert (status, {each["problem"] for each in report["databases"]}) == (0, {""})
+    content = file.read_bytes()
+    file.write_bytes(content[:100] + bytes(len(content) - 100))
+    status, report = check_json(config, capsys)
+    (mistake,) = report["mistakes"]
+    assert (status, mistake["key"]) == (1, f"{section}.url")
+    assert str(file) in mistake["problem"]
+    assert "restore it from a backup" in mistake["problem"]
+    assert main(["check", "--config", str(config)]) == 1
+    assert str(file) in capsys.readouterr().err
+    assert {each.name for each in file.parent.iterdir()} == {file.name}

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
+from gateway.notices.attempts.proofs import Proofs
 from gateway.notices.attempts.records import AttemptLog, Direction
 from gateway.notices.attempts.verdicts import Verdict
-from gateway.operations.fates import CALM_SECONDS, Fates
+from gateway.operations.fates import CALM_SECONDS, EstablishedStream, Fates
+from gateway.stream.facts import Means
+from gateway.xmpp.addresses import Domain, DomainPair
 
 
 class Watched:
@@ -120,3 +123,38 @@ def test_open_streams_are_known_until_they_end(watched: Watched) -> None:
     assert set(watched.fates.open) == {"far.test"}
     end(log, Verdict.ENDED)
     assert set(watched.fates.open) == set()
+
+
+def domains_on(watched: Watched, domain: str) -> list[EstablishedStream]:
+    fate = watched.fates.of(domain)
+    return list(fate.streams.values()) if fate is not None else []
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_a_domain_whose_only_pair_rides_on_the_stream_of_another_one_is_connected(
+    watched: Watched, direction: Direction
+) -> None:
+    log = watched.stream(direction=direction)
+    ours, theirs = Domain("im.test"), Domain("second.test")
+    pair = DomainPair(ours, theirs) if direction is Direction.OUT else DomainPair(theirs, ours)
+    proofs = Proofs(Means.DIALBACK, Means.DIALBACK)
+    log.further_pair(pair, "by dialback", ok=True, proofs=proofs)
+    assert domains_on(watched, "second.test") == [EstablishedStream(direction, proofs)]
+    assert set(watched.fates.open) == {"far.test", "second.test"}
+    end(log, Verdict.CLOSED_BY_PEER)
+    assert set(watched.fates.open) == set()
+    assert set(watched.fates.failed) == {"far.test", "second.test"}  # it ended for each of them
+
+
+def test_a_further_pair_that_is_refused_is_not_connected(watched: Watched) -> None:
+    watched.stream().further_pair(DomainPair(Domain("im.test"), Domain("second.test")), "refused", ok=False)
+    assert domains_on(watched, "second.test") == []
+
+
+def test_a_domain_of_ours_that_was_refused_works_once_its_pair_is_proved(watched: Watched) -> None:
+    watched.stream(Verdict.PROOF_REFUSED, local="bridge.test")
+    log = watched.stream()
+    assert watched.is_failing()
+    log.further_pair(DomainPair(Domain("bridge.test"), Domain("far.test")), "by dialback", ok=True)
+    assert not watched.is_failing()
+    assert len(domains_on(watched, "far.test")) == 1  # two pairs, one stream
