@@ -45,8 +45,10 @@ from gateway.run.assembly.routing import route_stanzas
 from gateway.run.assembly.serving import serve_locally
 from gateway.run.assembly.shared import share
 from gateway.run.assembly.state import prepare_state
+from gateway.run.assembly.takeover import Takeover
 from gateway.run.reloading import Reload
 from gateway.run.shutdown import close_in_order
+from gateway.storage.urls import is_postgresql
 from gateway.timing.reactor import IReactor
 from gateway.timing.steady_time import keep_steady
 from gateway.timing.timers import Timer
@@ -99,6 +101,8 @@ class Gateway(MultiService):
         self.addService(observation.rounds)
         if self.cluster is not None:
             self.addService(self.cluster)
+            if is_postgresql(settings.outbox.url):
+                self.addService(Takeover(shared, self.cluster.node, self.kept))
         self.addService(federation.revocations)
         keys_file = settings.gateway.state / KNOWN_KEYS
         self.addService(KnownKeysFile(federation.known_keys, keys_file, reactor, shared.board.publish))

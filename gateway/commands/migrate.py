@@ -15,6 +15,7 @@ from gateway.commands.sides import TABLES, opened
 from gateway.config.settings import Settings
 from gateway.notices.notices import counted
 from gateway.operations.control.client import NotRunning, ask
+from gateway.outbox.opening import schema_of
 from gateway.storage.transfer import Copied, NotMigrated, copy
 from gateway.xmpp.errors import GatewayError
 
@@ -54,10 +55,15 @@ def migrate(settings: Settings, what: str, url: str) -> list[Copied]:
     if section.url == url:
         raise NotMigrated(f"[{_SECTIONS[what]}] url already names this database")
     with (
-        opened(what, section.url, state, is_source=True) as source,
-        opened(what, url, state, is_source=False) as target,
+        opened(what, section.url, state, is_source=True, schema=_schema(settings, section.url)) as source,
+        opened(what, url, state, is_source=False, schema=_schema(settings, url)) as target,
     ):
         return copy(source, target, TABLES[what])
+
+
+def _schema(settings: Settings, url: str) -> str | None:
+    cluster = settings.cluster
+    return schema_of(url, cluster.name, cluster.node) if cluster is not None else None
 
 
 def report(what: str, copied: list[Copied]) -> list[str]:

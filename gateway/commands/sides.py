@@ -57,10 +57,13 @@ _KINDS: dict[str, FileKind] = {"accounts": ACCOUNTS, "outbox": KIND}
 
 
 @contextmanager
-def opened(what: str, url: str, state: Path, *, is_source: bool) -> Iterator[Side]:
-    """Open a database of accounts or of an outbox; raise NotMigrated if that is impossible."""
+def opened(what: str, url: str, state: Path, *, is_source: bool, schema: str | None = None) -> Iterator[Side]:
+    """Open a database of accounts or of an outbox; raise NotMigrated if that is impossible.
+
+    `schema` is where the outbox of a node of a cluster is on a server.
+    """
     if is_postgresql(url):
-        with _on_server(what, url) as side:
+        with _on_server(what, url, schema) as side:
             yield side
         return
     kind, _, name = url.partition(":")
@@ -80,7 +83,7 @@ def opened(what: str, url: str, state: Path, *, is_source: bool) -> Iterator[Sid
 
 
 @contextmanager
-def _on_server(what: str, url: str) -> Iterator[Side]:
+def _on_server(what: str, url: str, schema: str | None) -> Iterator[Side]:
     # Only who names a server needs psycopg.
     from gateway.storage.postgresql.driver import BadURL, database_of
 
@@ -93,7 +96,7 @@ def _on_server(what: str, url: str) -> Iterator[Side]:
     from gateway.storage.postgresql.store import prepare
 
     if what == "outbox":
-        session = ServerOutboxDatabase(database).session(patience=0)
+        session = ServerOutboxDatabase(database, schema=schema).session(patience=0)
     else:
         session = DatabaseSession(database, prepare, patience=0)
     try:

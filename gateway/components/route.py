@@ -213,6 +213,13 @@ class ComponentRoute:
         if self._backlogs is not None:
             self._backlogs.know(pair)
 
+    def learn(self, pair: DomainPair) -> None:
+        """Send what another node has left for the component: somebody has put it into the outbox behind our back."""
+        if self._backlogs is not None:
+            if self.is_attached:
+                self.outflow.divert(True)
+            self._backlogs.learn(pair)
+
     @property
     def queued(self) -> int:
         """Return how many stanzas wait, including those that are kept and not settled."""

@@ -18,6 +18,8 @@ KEY = "cluster"
 MOST_STANZA_BYTES = 900_000
 """The longest stanza that fits into a message of NATS, which by default carries 1 MiB."""
 LEAST_SECRET = 32
+MOST_NAMES = 55
+"""The most characters of the names of cluster and node together: PostgreSQL takes 63 of a schema's name."""
 
 
 def read_cluster(reading: Reading, tables: dict[str, Any]) -> ClusterSettings | None:
@@ -51,9 +53,9 @@ def check_cluster(reading: Reading, settings: Settings) -> None:
         reading.wrong(
             ("domains", domain.domain, "serve"), f'{problem} from a server behind the nodes (serve = "relay")'
         )
-    if is_postgresql(settings.outbox.url or ""):
-        problem = "several nodes cannot share an outbox yet: give each node its own file, as 'sqlite:outbox.db'"
-        reading.wrong(("outbox", "url"), problem)
+    if is_postgresql(settings.outbox.url or "") and len(cluster.name) + len(cluster.node) > MOST_NAMES:
+        problem = f"is too long together with `name`: at most {MOST_NAMES} characters, because both name a schema"
+        reading.wrong((KEY, "node"), f"{problem} in the database of [outbox]")
     _check_sizes(reading, settings)
 
 

@@ -404,6 +404,22 @@ class RemoteRoute:
         if self.disposition is Disposition.IDLE and self._has_kept:
             self._begin()
 
+    def learn(self) -> None:
+        """Send what another node has left for this pair: somebody has put it into the outbox behind our back."""
+        backlog, session = self._backlog, self._session
+        if backlog is None:
+            return
+        backlog.learn()
+        if self.disposition is Disposition.SENDING and session is not None:
+            self.disposition = Disposition.CATCHING_UP
+            self.outflow.divert(True)
+            waiting = self.outflow.take_all()
+            if not backlog.has_begun:
+                self._begin_backlog(session, backlog)
+            backlog.spill(waiting)
+        else:
+            self.wake()
+
     def _without_larger(self, batch: Sequence[AddressedStanza], largest: int) -> Sequence[AddressedStanza]:
         """Return to their senders the stanzas that are larger than the other side accepts (XEP-0478 §5)."""
         text = f"the server of {self.pair.target} accepts no more than {largest} bytes in one stanza"

@@ -677,6 +677,12 @@ class KeptBacklog:
         """Return whether kept stanzas are being sent on an open stream."""
         return self._stream > 0
 
+    def learn(self) -> None:
+        """Note that somebody else has put something into the outbox for this pair: it is read, and sent in turn."""
+        self._is_unread = True
+        self._newest = EVERYTHING
+        self._send()
+
     def go_on(self) -> None:
         """Continue, because the operator has released the domain."""
         self._send()

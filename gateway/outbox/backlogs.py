@@ -101,6 +101,11 @@ class Backlogs:
         if pair.target == self.target and self.keeper.waiting(pair):
             self._backlog_of(pair)
 
+    def learn(self, pair: DomainPair) -> None:
+        """Note that somebody else has put something into the outbox for this pair."""
+        if pair.target == self.target and self.keeper.waiting(pair):
+            self._backlog_of(pair).learn()
+
     @property
     def _is_held(self) -> bool:
         return self.target in self.keeper.held

@@ -131,6 +131,10 @@ class DurableOutbox:
         else:
             self._adopt(opened)
 
+    def start_later(self) -> None:
+        """Open the database for the first time where waiting is allowed."""
+        self._run(self._database.open).addCallbacks(self._adopt, self._looks_bad)
+
     @property
     def stanzas(self) -> int:
         return self._tallies.stanzas

@@ -31,12 +31,14 @@ def open_outbox(
     tell: Tell = lambda condition, detail: None,
     tell_damaged: Callable[[int], None] = lambda rows: None,
     in_thread: bool = True,
+    schema: str | None = None,
 ) -> DurableOutbox | MemoryOutbox:
     """Open the outbox that `url` names: `sqlite:FILE`, relative to the state folder, `memory:`, or `postgresql://...`.
 
     An unusable database is not an error here: it is a condition of the outbox, which is passed to `tell` and ends with
     its cause. ConfigError is for problems that only a new configuration solves, such as a bad key file. `in_thread`
-    is false for those who want everything done in their own thread.
+    is false for those who want everything done in their own thread. On a server, `schema` is where the tables are, if
+    not where the URL says.
     """
     scheme, colon, rest = url.partition(":")
     if scheme == "memory" and colon and not rest:
@@ -45,7 +47,7 @@ def open_outbox(
     if not is_on_server and (scheme != "sqlite" or not rest):
         raise ConfigError(KEY, f'"{shown(url)}" is not an outbox: {HOW_TO_WRITE}')
     seal = Seal(load_key(key_file)) if key_file is not None else None
-    database = _on_server(url, seal) if is_on_server else Database(state / rest, seal)
+    database = _on_server(url, seal, schema) if is_on_server else Database(state / rest, seal)
     worker = Worker(reactor, "outbox") if in_thread else None
     outbox = DurableOutbox(
         database,
@@ -60,7 +62,52 @@ def open_outbox(
     return outbox
 
 
-def _on_server(url: str, seal: Seal | None) -> IOutboxDatabase:
+def open_left(
+    url: str, reactor: IReactor, schema: str, *, key_file: Path | None = None, takes_over: bool, tell: Tell
+) -> DurableOutbox:
+    """Open the outbox in a schema, which another gateway has left, without waiting for that.
+
+    `tell` is called when it is ready, or why it is not. `takes_over`: end the session of the gateway that has it open.
+    """
+    seal = Seal(load_key(key_file)) if key_file is not None else None
+    worker = Worker(reactor, f"outbox of {schema}")
+    outbox = DurableOutbox(
+        _on_server(url, seal, schema, takes_over=takes_over),
+        run=worker.run,
+        stop=worker.stop,
+        clock=reactor,
+        limits=OutboxLimits(),
+        tell=tell,
+    )
+    outbox.start_later()
+    return outbox
+
+
+def nodes_with_outbox(url: str, cluster: str) -> list[str] | None:
+    """Return the nodes of a cluster that have ever had an outbox in the database; None while it cannot be asked."""
+    # Only who asks for a server needs psycopg.
+    from psycopg import Error
+
+    from gateway.outbox.postgresql import nodes
+    from gateway.storage.postgresql.driver import database_of
+
+    try:
+        return nodes.nodes_with_outbox(database_of(url), cluster)
+    except Error:
+        return None  # the outbox of this node tells why
+
+
+def schema_of(url: str, cluster: str, node: str) -> str | None:
+    """Return where the outbox of a node is in the database; None if it has a file of its own."""
+    if not is_postgresql(url):
+        return None
+    # Only who asks for a server needs psycopg.
+    from gateway.outbox.postgresql import nodes
+
+    return nodes.schema_of(cluster, node)
+
+
+def _on_server(url: str, seal: Seal | None, schema: str | None, *, takes_over: bool = False) -> IOutboxDatabase:
     # Only who asks for a server needs psycopg.
     from gateway.storage.postgresql.driver import BadURL, database_of
 
@@ -70,4 +117,4 @@ def _on_server(url: str, seal: Seal | None) -> IOutboxDatabase:
         raise ConfigError(KEY, str(error)) from error
     from gateway.outbox.postgresql.database import ServerOutboxDatabase
 
-    return ServerOutboxDatabase(server, seal)
+    return ServerOutboxDatabase(server, seal, schema=schema, takes_over=takes_over)

@@ -19,6 +19,7 @@ from gateway.outbox import statements
 from gateway.outbox.conditions import Condition
 from gateway.outbox.databases import Opened, condition_within, take_stock
 from gateway.outbox.errors import OutboxUnavailable
+from gateway.outbox.postgresql.nodes import enter
 from gateway.outbox.sealing import Seal, WrongKey
 from gateway.storage.dialects import SqlConnection
 from gateway.storage.postgresql.driver import ServerDatabase
@@ -63,10 +64,19 @@ class ServerOutboxDatabase:
     dialect = POSTGRESQL
 
     def __init__(
-        self, database: ServerDatabase, seal: Seal | None = None, *, takes_over: bool = False, **timing: Any
+        self,
+        database: ServerDatabase,
+        seal: Seal | None = None,
+        *,
+        schema: str | None = None,
+        takes_over: bool = False,
+        **timing: Any,
     ) -> None:
-        """`takes_over`: end the session of the present owner, if there is one. `timing` is passed to the session."""
+        """`schema`: where the tables are, instead of where the URL says. `takes_over`: end the session of the present
+        owner, if there is one. `timing` is passed to the session.
+        """
         self.seal = seal
+        self._schema = schema
         self._database = database
         self._takes_over = takes_over
         self._timing = timing
@@ -125,6 +135,8 @@ class ServerOutboxDatabase:
     def _prepare(self, connection: psycopg.Connection[Any]) -> None:
         """Make the tables, and become the owner; raise UnusableDatabase while somebody else is."""
         connection.execute("SELECT set_config('application_name', %s, false)", (f"xmpp-gateway {self._token}",))
+        if self._schema is not None:
+            enter(connection, self._schema)
         bring_up_to_date(connection, OUTBOX)
         deadline = time.monotonic() + _LOCK_SECONDS
         lock = "SELECT pg_try_advisory_lock(%s, 'outbox_owner'::regclass::oid::integer)"

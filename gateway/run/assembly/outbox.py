@@ -17,14 +17,14 @@ from gateway.outbox.conditions import Condition
 from gateway.outbox.endings import expired
 from gateway.outbox.errors import ignore_failure
 from gateway.outbox.interfaces import IOutbox
-from gateway.outbox.opening import open_outbox
+from gateway.outbox.opening import open_outbox, schema_of
 from gateway.outbox.records import ExpiredStanza, OutboxLimits, PairState
 from gateway.outbox.retention import name_of
 from gateway.routing.disposition import Disposition
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served
 from gateway.run.assembly.shared import Shared
-from gateway.xmpp.addresses import Domain
+from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.stanzas import restored
 
 OPENINGS = 50
@@ -67,9 +67,21 @@ class Kept(Service):
             key_file=settings.outbox.key_file,
             tell=self._tell,
             tell_damaged=self._tell_damaged,
+            schema=self._schema,
         )
         self._find_pairs()
         self._turns.start(_TURN_SECONDS, now=False)
+
+    @property
+    def _schema(self) -> str | None:
+        """Return where the outbox of this node is on a server; None without a cluster, or with a file."""
+        cluster = self._shared.settings.cluster
+        return schema_of(self._shared.settings.outbox.url, cluster.name, cluster.node) if cluster is not None else None
+
+    @property
+    def outbox(self) -> IOutbox | None:
+        """The outbox, once it is open."""
+        return self._keeper.outbox
 
     def stopService(self) -> None:
         if self._turns.running:
@@ -83,6 +95,16 @@ class Kept(Service):
             if outbox.stanzas:
                 self._shared.board.publish(Remark(text=f"{counted(outbox.stanzas, 'stanza')} kept in the outbox"))
             await outbox.close()
+
+    def learn(self, pair: DomainPair) -> None:
+        """Send what another node has left for a pair, and what is in our outbox now."""
+        if (component := self._served.components.get(pair.target)) is not None:
+            component.learn(pair)
+        elif (route := self._routing.routes.by_pair.get(pair)) is not None:
+            route.learn()
+        elif self._leads_out(pair.target):
+            self._routing.routes.aside[pair] = None
+            self._wake()
 
     # -- the condition of the file -----------------------------------------------------------------------------------
 

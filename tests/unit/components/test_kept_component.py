@@ -266,6 +266,27 @@ def test_what_an_earlier_process_kept_goes_before_what_comes(harness: KeptCompon
     assert sorted(heard[1:-1]) == ["nurse gets 1", "nurse gets 2"]
 
 
+def test_what_another_node_has_left_arrives_behind_what_was_sent(harness: KeptComponentHarness) -> None:
+    nurse = harness.attached()
+    harness.messages(1)
+    raws = [MESSAGE.format(id=each, who=JULIET).encode() for each in (2, 3)]
+    put = harness.outbox.put(NEAR, raws, accepted=START, expires=START + 3600)
+    put.addCallback(lambda _: harness.route.learn(NEAR))
+    harness.messages(4)
+    assert harness.heard() == ["nurse is attached", "nurse gets 1", "nurse gets 2 3", "nurse gets 4"]
+    nurse.answers()
+    harness.passes(3.1)
+    assert harness.kept == 0
+
+
+def test_what_another_node_has_left_for_a_component_that_is_away_waits_for_it(harness: KeptComponentHarness) -> None:
+    raw = MESSAGE.format(id=1, who=JULIET).encode()
+    put = harness.outbox.put(NEAR, [raw], accepted=START, expires=START + 3600)
+    put.addCallback(lambda _: harness.route.learn(NEAR))
+    harness.attached()
+    assert harness.heard() == ["nurse is attached", "nurse gets 1"]
+
+
 class SlowReader(MemoryOutbox):
     """An outbox whose pages come when the test says so."""
 

@@ -63,12 +63,19 @@ def test_without_the_table_there_is_none(tmp_path: Path) -> None:
         ((SECRET, "short"), "cluster.secret: is too short: at least 32 characters"),
         (("[cluster]", "[cluster]\nuser = 'x'\ntoken = 'y'"), "cluster.token: is instead of a user name"),
         (("[cluster]", "[limits]\ncomponent_stanza_bytes = 1000000\n[cluster]"), "is too large for a cluster"),
-        (("[cluster]", "[outbox]\nurl = 'postgresql://x@h/d'\n[cluster]"), "several nodes cannot share an outbox yet"),
         (("[cluster]", "[peers.any]\nstanza_bytes = 1000000\n[cluster]"), "is too large for a cluster"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, change: tuple[str, str], problem: str) -> None:
     assert problem in told(tmp_path, WHOLE.replace(*change))
+
+
+def test_the_names_of_cluster_and_node_fit_into_that_of_a_schema(tmp_path: Path) -> None:
+    on_server = WHOLE + "[outbox]\nurl = 'postgresql://x@h/d'\n"
+    (tmp_path / "gateway.toml").write_text(on_server)
+    assert load(tmp_path / "gateway.toml").cluster is not None
+    long = on_server.replace('node = "a"', f'node = "{"a" * 49}"')
+    assert "cluster.node: is too long together with `name`: at most 55 characters" in told(tmp_path, long)
 
 
 def test_accounts_in_a_cluster_are_refused_with_what_to_do_instead(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from gateway.routing.outflow import OVERDUE_SECONDS
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.stanzas import Stanza
 from tests.unit.federation import test_route as plain
-from tests.unit.federation.test_route import ASKED, PAIR, messages
+from tests.unit.federation.test_route import ASKED, MESSAGE, PAIR, messages
 
 KEPT = RouteRules(connect_seconds=30, queue_stanzas=5, answer_seconds=10, keep=KeepRules(level="waiting", hours=1))
 ALL = RouteRules(connect_seconds=30, queue_stanzas=5, answer_seconds=10, keep=KeepRules(level="all", hours=1))
@@ -410,6 +410,46 @@ def test_what_an_earlier_process_kept_is_sent(harness: KeptRouteHarness) -> None
     later.route.wake()
     later.opened()
     assert later.heard() == ["open", "write 1 2"]
+
+
+def left_behind(harness: KeptRouteHarness, *ids: int) -> None:
+    """Another node has left these, and they are in our outbox now."""
+    raws = [MESSAGE.format(id=each).encode() for each in ids]
+    when = START + harness.clock.seconds()
+    put = harness.outbox.put(PAIR, raws, accepted=when, expires=when + 3600)
+    put.addCallback(lambda _: harness.route.learn())
+
+
+def test_what_another_node_has_left_goes_out_on_a_stream_that_is_open(harness: KeptRouteHarness) -> None:
+    harness.send(*messages(1))
+    stream = harness.opened()
+    harness.send(*messages(2))
+    left_behind(harness, 3, 4)
+    harness.send(*messages(5))
+    assert harness.heard() == ["open", "write 1", "write 2", "write 3 4", "write 5"]
+    stream.acknowledges(5)
+    assert harness.kept == 0
+    left_behind(harness, 6)
+    assert harness.heard() == ["write 6"]
+
+
+def test_what_another_node_has_left_opens_a_stream(harness: KeptRouteHarness) -> None:
+    left_behind(harness, 1, 2)
+    harness.opened()
+    assert harness.heard() == ["open", "write 1 2"]
+
+
+def test_what_another_node_has_left_is_not_passed_over_by_what_is_put_after_it() -> None:
+    harness = KeptRouteHarness(ALL)
+    harness.send(*messages(1))
+    stream = harness.opened()
+    stream.acknowledges(1)
+    left_behind(harness, 2)
+    harness.send(*messages(3))
+    stream.acknowledges(1)
+    stream.acknowledges(1)
+    assert harness.heard() == ["open", "write 1", "write 2", "write 3"]
+    assert harness.kept == 0
 
 
 def test_what_waited_says_so_and_the_second_time_in_the_same_bytes(harness: KeptRouteHarness) -> None:

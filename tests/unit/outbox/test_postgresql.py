@@ -11,11 +11,13 @@ import pytest
 from twisted.internet.defer import Deferred, execute, gatherResults
 from twisted.internet.task import Clock
 
+from gateway.outbox.adoption import Adopted, adopt
 from gateway.outbox.conditions import PAUSES, Condition
 from gateway.outbox.durable import STEADY_SECONDS, DurableOutbox
 from gateway.outbox.errors import OutboxUnavailable
 from gateway.outbox.opening import open_outbox
 from gateway.outbox.postgresql.database import ServerOutboxDatabase
+from gateway.outbox.postgresql.nodes import nodes_with_outbox, schema_of
 from gateway.outbox.records import OutboxLimits
 from gateway.outbox.sealing import KEY_BYTES, Seal
 from gateway.storage.postgresql.driver import database_of
@@ -119,6 +121,36 @@ def test_former_owner_changes_nothing_after_a_takeover(scene: Scene) -> None:
     former.settle(PAIR, 1 << 40).addErrback(lambda failure: None)
     put(later, *lines(4))
     assert kept(later) == lines(1, 2, 4)
+
+
+def test_each_node_has_an_outbox_of_its_own_in_one_database(postgresql: Postgresql, scene: Scene) -> None:
+    database = database_of(scene.url)
+    with postgresql.admin() as admin:
+        for node in ("a", "b-1"):
+            admin.execute(f'DROP SCHEMA IF EXISTS "outbox_each_{node}" CASCADE')
+    one, other = (scene.open(schema=schema_of("each", node)) for node in ("a", "b-1"))
+    put(one, *lines(1))
+    put(other, *lines(2))
+    assert (kept(one), kept(other)) == (lines(1), lines(2))
+    assert nodes_with_outbox(database, "each") == ["a", "b-1"]
+    assert nodes_with_outbox(database, "eac") == []
+
+
+def test_what_a_node_has_left_moves_to_another_and_it_goes_on_without_it(scene: Scene) -> None:
+    asleep = scene.open(schema=schema_of("sleep", "a"))
+    now(asleep.drop(PAIR.target))
+    own = scene.open(schema=schema_of("sleep", "b"))
+    now(own.drop(PAIR.target))
+    put(asleep, *lines(1, 2))
+    left = scene.open(schema=schema_of("sleep", "a"), takes_over=True)
+    assert now(Deferred.fromCoroutine(adopt(left, own, moved=lambda pair: None))) == Adopted(2, True)
+    now(left.close())
+    assert kept(own) == lines(1, 2)
+    with pytest.raises(OutboxUnavailable):
+        put(asleep, *lines(3))
+    scene.pause(PAUSES[0])
+    put(asleep, *lines(4))
+    assert kept(asleep) == lines(4), "the two that were taken over are not here any longer"
 
 
 def test_transaction_of_an_earlier_epoch_is_refused_though_its_session_lives(

@@ -1,0 +1,68 @@
+"""Adoption: everything that waits in the outbox of a gateway that is gone moves to our own.
+
+A stanza is put into our outbox first, and settled in the other one when that is on disk. So a crash in between makes it
+arrive twice, and nothing makes it get lost. It keeps its times, and its place among the stanzas of its pair that come
+from the same outbox. Holds, and what a filter has held back, move as well. What was set aside stays for the operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import groupby
+from typing import NamedTuple
+
+from gateway.outbox.interfaces import IOutbox
+from gateway.outbox.records import KeptStanza, PairState
+from gateway.xmpp.addresses import DomainPair
+
+PAGE_STANZAS = 500
+
+
+class Adopted(NamedTuple):
+    """What has moved, and whether that is everything."""
+
+    stanzas: int
+    is_complete: bool
+
+
+async def adopt(
+    left: IOutbox, own: IOutbox, *, moved: Callable[[DomainPair], None], goes_on: Callable[[], bool] = lambda: True
+) -> Adopted:
+    """Move everything that can be sent; raise OutboxError if one of the two cannot work.
+
+    `moved` is called for a pair whenever stanzas of it are in our outbox. `goes_on` returns False when this should end,
+    because the other gateway is back.
+    """
+    stanzas = 0
+    for domain in await left.held():
+        await own.hold(domain)
+    for state in await left.pairs():
+        while goes_on() and (page := await left.page(state.pair, 0, PAGE_STANZAS)):
+            for times, run in groupby(page, key=_times):
+                await _put(own, state, times, list(run), moved)
+            await left.settle(state.pair, page[-1].number)
+            stanzas += len(page)
+    for each in await left.withheld() if goes_on() else ():
+        held = own.withhold(each.pair, each.raw, accepted=each.accepted, expires=each.expires, rule=each.rule)
+        if await held is None:
+            break  # there is no room; the rest stays where it is
+        await left.take_withheld(each.number)
+        stanzas += 1
+    return Adopted(stanzas, goes_on())
+
+
+async def _put(
+    own: IOutbox,
+    state: PairState,
+    times: tuple[float, float],
+    run: list[KeptStanza],
+    moved: Callable[[DomainPair], None],
+) -> None:
+    accepted, expires = times
+    put = own.put(state.pair, [each.raw for each in run], accepted=accepted, expires=expires)
+    # At once, before anything that is put later is told: then the route does not pass these over.
+    await put.addCallback(lambda _: moved(state.pair))
+
+
+def _times(stanza: KeptStanza) -> tuple[float, float]:
+    return stanza.accepted, stanza.expires
