@@ -1,8 +1,8 @@
 """Adoption: everything that waits in the outbox of a gateway that is gone moves to our own.
 
 A stanza is put into our outbox first, and settled in the other one when that is on disk. So a crash in between makes it
-arrive twice, and nothing makes it get lost. It keeps its times, and its place among the stanzas of its pair that come
-from the same outbox. Holds, and what a filter has held back, move as well. What was set aside stays for the operator.
+arrive twice, and nothing loses it. It keeps its times, and its place among the stanzas of its pair that come
+from the same outbox. Holds move as well, and withheld stanzas. Stanzas that were set aside stay for the operator.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PAGE_STANZAS = 500
 
 
 class Adopted(NamedTuple):
-    """What has moved, and whether that is everything."""
+    """The number of stanzas that have moved, and whether these were all."""
 
     stanzas: int
     is_complete: bool
