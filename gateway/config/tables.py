@@ -76,10 +76,15 @@ def _unquoted_name(table: dict[str, Any], known: Iterable[str]) -> KeyPath:
     return (name, *_unquoted_name(table[name], known))
 
 
-@cache
 def hint_of(kind: type, name: str) -> Any:
     """Return the type of a field."""
-    return get_type_hints(kind)[name]
+    return _hints(kind)[name]
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Return the types of all fields, each of which is evaluated once."""
+    return get_type_hints(kind)
 
 
 def _missing(reading: Reading, key: KeyPath, given: dict[str, Any], kinds: Iterable[type]) -> dict[str, Any]:

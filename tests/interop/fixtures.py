@@ -21,12 +21,17 @@ from tests.interop.clients import PASSWORD
 from tests.interop.peers import Ejabberd, Gateway, NotInstalledError, Peer, Prosody
 from tests.interop.validator import Validator
 from tests.interop.world import World
+from tests.support.forks import use_forks
 from tests.support.postgresql import Postgresql
 
 LOG_TAIL = 10000
 TEST_SECONDS = 180  # of a busy machine
 USERS = ("romeo", "juliet")
 SERVERS = {"world", "peer", "host", "postgresql"}  # who asks for one of these fixtures has servers started
+
+
+def pytest_configure() -> None:
+    use_forks()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

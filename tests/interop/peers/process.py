@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from tests.interop.peers.site import CLIENT, CLIENT_TLS, COMPONENT, SERVER, SERVER_TLS, Site
+from tests.support import forks
+from tests.support.forks import Fork
 
 START_SECONDS = 90  # of a busy machine; a server that ends before it is ready is noticed at once
 STOP_SECONDS = 30
@@ -44,7 +46,7 @@ class Server(ABC):
     def __init__(self, address: str, folder: Path) -> None:
         self.address = address
         self.folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Fork | None = None
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -75,20 +77,26 @@ class Server(ABC):
         self.folder.mkdir(parents=True, exist_ok=True)
         self.write_configuration()
         with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *self.command()],
-                cwd=self.folder,
-                env={**os.environ, **self.environment()},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+            self._process = self._started(log.fileno())
         try:
             self.wait_until(self.ready, timeout, "ready")
         except BaseException:
             self.kill()
             raise
         return self
+
+    def _started(self, log: int) -> subprocess.Popen[bytes] | Fork:
+        command, environment = self.command(), self.environment()
+        if forks.is_possible(command, environment):
+            return Fork(command, folder=self.folder, environment=environment, output=log)
+        return subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *command],
+            cwd=self.folder,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
 
     def stop(self, timeout: float = STOP_SECONDS) -> int:
         """Ask the server to end; returns its exit status. One that does not listen is killed, and that is a failure."""
@@ -117,11 +125,16 @@ class Server(ABC):
 
     def pause(self) -> None:
         """Freeze the process: its connections stay, and nobody answers on them."""
-        os.kill(self.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let a paused process go on."""
-        os.kill(self.pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        if self._process is None:
+            raise PeerError(f"{self} is not running")
+        self._process.send_signal(number)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -171,14 +184,8 @@ class Server(ABC):
 
     def run(self, *command: Any, typed: str | None = None, timeout: float = START_SECONDS) -> str:
         """Run one of the server's own tools to its end, with this on its standard input; returns what it printed."""
-        done = subprocess.run(
-            [str(word) for word in command],
-            cwd=self.folder,
-            env={**os.environ, **self.environment()},
-            input=typed or "",
-            capture_output=True,
-            text=True,
-            timeout=timeout,
+        done = forks.run(
+            command, folder=self.folder, environment=self.environment(), typed=typed or "", timeout=timeout
         )
         if done.returncode:
             raise PeerError(f"{self}: {command[0]} said {(done.stdout + done.stderr).strip()}")

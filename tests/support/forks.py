@@ -1,0 +1,217 @@
+"""Start the program under test as a fork of a process that has imported it already.
+
+    server = Fork([TWISTD, "xmpp-gateway", "--config", file], folder=folder, environment={}, output=log.fileno())
+    server.wait(30)
+
+To import Twisted, OpenSSL and the gateway takes longer than most tests of a running gateway do. So each worker has one
+process that imports them once (the fork server of `multiprocessing`), and each gateway and each command begins as its
+copy. From there on it is what a shell would have started: the same script runs as `__main__`, with its own arguments,
+folder, environment and descriptors, and it ends as an interpreter ends. Two things differ: all have one seed for
+Python's hashes, and ps shows the fork server's command line.
+
+`is_possible` says what can be started so: our two scripts, unless the environment changes the interpreter itself. Under
+`make coverage`, and outside pytest, nothing is.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import multiprocessing
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from multiprocessing.connection import wait
+from multiprocessing.reduction import DupFd
+from pathlib import Path
+from typing import Any, NoReturn
+
+PROGRAMS = Path(sys.executable).parent
+SCRIPTS = {str(PROGRAMS / name) for name in ("twistd", "xmpp-gateway")}
+UNBUFFERED = "PYTHONUNBUFFERED"
+AT_THE_START = ("PYTHON", "LD_", "MALLOC_", "OPENSSL_", "SSL_")  # settings that are read when an interpreter starts
+KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+_context = multiprocessing.get_context("forkserver")
+_is_wanted = False
+
+
+def use_forks() -> None:
+    """Start what can be a fork as one, from now on."""
+    global _is_wanted
+    _is_wanted = not any(name.startswith("COVERAGE_") for name in os.environ)  # it has to see each process begin
+    _context.set_forkserver_preload(["tests.support.forks", "tests.support.forks_have"])
+
+
+def is_possible(command: Sequence[object], environment: Mapping[str, str]) -> bool:
+    """Return whether a process with this command, and this environment beside ours, can be a fork."""
+    special = {name for name in environment if name.startswith(AT_THE_START)} - {UNBUFFERED}
+    return _is_wanted and str(command[0]) in SCRIPTS and not special
+
+
+class Fork:
+    """A process, as `subprocess.Popen` shows it."""
+
+    def __init__(
+        self,
+        command: Sequence[object],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        output: int,
+        errors: int | None = None,
+        typed: int | None = None,
+    ) -> None:
+        self.args = [str(word) for word in command]
+        self.returncode: int | None = None
+        self._looking = threading.Lock()
+        with open(os.devnull, "rb") as nothing:
+            standard = (nothing.fileno() if typed is None else typed, output, output if errors is None else errors)
+            target = _Program(self.args, str(folder), {**os.environ, **environment}, standard)
+            self._process = _context.Process(target=target, daemon=True)
+            self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    def poll(self) -> int | None:
+        """Return its exit status, or None while it runs."""
+        with self._looking:
+            self.returncode = self._process.exitcode
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit status when it has ended; raise `subprocess.TimeoutExpired`."""
+        if self.returncode is None:
+            wait([self._process.sentinel], timeout)
+        if (status := self.poll()) is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return status
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        self.send_signal(signal.SIGKILL)
+
+
+def run(
+    command: Sequence[object],
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    typed: str = "",
+    timeout: float | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run one of our commands to its end, as a fork where that is possible; `typed` is its standard input."""
+    beside = environment or {}
+    words = [str(word) for word in command]
+    if not is_possible(words, beside):
+        return subprocess.run(
+            words,
+            cwd=folder,
+            env={**os.environ, **beside},
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+    with tempfile.TemporaryFile("w+") as entered, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        entered.write(typed)
+        entered.seek(0)
+        process = Fork(
+            words,
+            folder=folder or Path.cwd(),
+            environment=beside,
+            typed=entered.fileno(),
+            output=output.fileno(),
+            errors=errors.fileno(),
+        )
+        try:
+            status = process.wait(timeout)
+        finally:
+            process.kill()
+        said = []
+        for file in (output, errors):
+            file.seek(0)
+            said.append(file.read().decode())
+        return subprocess.CompletedProcess(words, status, *said)
+
+
+class _Program:
+    """What the fork becomes; passed to it by pickle, with descriptors."""
+
+    def __init__(self, words: Sequence[str], folder: str, environment: Mapping[str, str], standard: Any) -> None:
+        self._words = words
+        self._folder = folder
+        self._environment = environment
+        self._standard = standard
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_standard": [DupFd(descriptor) for descriptor in self._standard]}
+
+    def __call__(self) -> NoReturn:
+        """Become the program, and end with it."""
+        self._arrange()
+        status = 1
+        try:
+            status = self._run()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError, ValueError):
+                    stream.flush()
+            os._exit(status)
+
+    def _arrange(self) -> None:
+        for place, descriptor in enumerate(self._standard):
+            os.dup2(descriptor.detach(), place)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        ctypes.CDLL(None).prctl(KILL_WITH_PARENT, signal.SIGKILL)
+        os.chdir(self._folder)
+        os.environ.clear()
+        os.environ.update(self._environment)
+        is_unbuffered = bool(self._environment.get(UNBUFFERED))
+        sys.stdin = sys.__stdin__ = open(0, closefd=False)  # type: ignore[misc]
+        sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = open(2, "w", closefd=False, errors="backslashreplace")  # type: ignore[misc]
+        sys.stdout.reconfigure(write_through=is_unbuffered)
+        sys.stderr.reconfigure(line_buffering=True)
+        sys.argv = [*self._words]
+        sys.path[:] = [str(PROGRAMS), *(place for place in sys.path if place)]
+
+    def _run(self) -> int:
+        try:
+            runpy.run_path(self._words[0], run_name="__main__")
+        except SystemExit as end:
+            return _status(end)
+        finally:
+            for thread in threading.enumerate():
+                if thread is not threading.main_thread() and not thread.daemon:
+                    thread.join()
+            atexit._run_exitfuncs()
+        return 0
+
+
+def _status(end: SystemExit) -> int:
+    """Return the exit status of a program that ends so; print its reason, if it is one for people."""
+    if end.code is None or isinstance(end.code, int):
+        return (end.code or 0) & 0xFF
+    print(end.code, file=sys.stderr)
+    return 1
