@@ -1,6 +1,7 @@
 # make run       a gateway at work, beside a second one that plays the outside world
 # make cluster   three nodes that act as one, with NATS between them, and a component that moves
 # make test      every test; those with real servers need Debian's prosody and ejabberd, which root installs on the way
+# make again     what has failed in `make test`, if it may be because the machine was busy; else it fails
 # make soak      what is long by nature: 100,000 stanzas under faults, 250 deaths of the gateway, a million fuzzed
 #                inputs, 10,000 streams
 # make coverage  `make test` again, with the lines and branches that it has not reached
@@ -24,6 +25,7 @@ TESTED := $(VENV)/.tested
 WORKERS ?= 6
 SPREAD := -n $(WORKERS) --dist loadscope
 TEST_RESULTS := build/tests.xml
+FAILURES := build/failures.json
 DEB := build/deb
 NEW := yes
 # Of `make soak`.
@@ -36,7 +38,7 @@ KILLS ?= 50
 # Tests start the gateway hundreds of times. Where Python may not keep what it has compiled, that takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run cluster test soak coverage check bench profile features deb deb-test lock docs clean peers
+.PHONY: run cluster test again soak coverage check bench profile features deb deb-test lock docs clean peers
 
 run: $(INSTALLED)
 	@$(BIN)/python -m gateway.demo
@@ -45,7 +47,10 @@ cluster: $(TESTED) peers
 	@$(BIN)/python -m tests.interop.cluster_demo
 
 test: $(TESTED) peers
-	$(BIN)/python -m pytest $(SPREAD) --junit-xml=$(TEST_RESULTS) $(TESTS)
+	$(BIN)/python -m pytest $(SPREAD) --junit-xml=$(TEST_RESULTS) --failures=$(FAILURES) $(TESTS)
+
+again: $(TESTED) peers
+	$(BIN)/python -m tests.busy $(FAILURES) build/again.xml
 
 soak: $(TESTED) peers
 	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
@@ -82,7 +87,8 @@ bench: $(TESTED) peers
 profile: $(TESTED)
 	$(BIN)/python -m benchmarks.profile
 
-# RESULTS names those of a run that has been: `make test features RESULTS=build/tests.xml` runs every test once.
+# RESULTS names those of runs that have been, a later one over an earlier one:
+# `make test features RESULTS=build/tests.xml` runs every test once.
 features: $(TESTED) peers
 	$(if $(RESULTS),,-XMPP_GATEWAY_INTEROP=require \
 		$(BIN)/python -m pytest $(SPREAD) --junit-xml=build/features.xml tests/features \

@@ -4,4 +4,4 @@ from gateway.handlers.subprotocols import Subprotocols
 
 Subprotocols([])  # Wokkel can be imported once an adapter has been made
 
-pytest_plugins = ("tests.interop.fixtures", "tests.parallel")
+pytest_plugins = ("tests.busy", "tests.interop.fixtures", "tests.parallel")

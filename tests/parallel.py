@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.interop.fixtures import SERVERS
+from tests.busy import SERVERS
 
 WAITING = ("tests/faults/", "tests/load/")
 SHARE = 0.6  # of the run in which the waiting tests have begun

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from pathlib import PurePosixPath
 from xml.etree import ElementTree
 
@@ -51,11 +52,14 @@ Tallies = Mapping[str, Tally]
 """By the path of the file, as pytest gives it."""
 
 
-def tallies(junit: str) -> Tallies:
-    """Count how the tests of each file that proves a row went, in results as `--junit-xml` writes them."""
+def tallies(*results: str) -> Tallies:
+    """Count how the tests of each file that proves a row went, in results as `--junit-xml` writes them.
+
+    What a test did in a later run counts, not what it did before.
+    """
     elsewhere = files_elsewhere()
     counted: dict[str, Tally] = defaultdict(Tally)
-    for case in ElementTree.fromstring(junit).iter("testcase"):
+    for case in _last(results):
         file = _file(case.get("classname") or case.get("name") or "")
         if not file.startswith(FOLDERS[SERVER]) and file not in elsewhere:
             continue
@@ -64,6 +68,17 @@ def tallies(junit: str) -> Tallies:
         elif case.find("skipped") is None:
             counted[file].passed += 1
     return counted
+
+
+def _last(results: Iterable[str]) -> Iterator[ElementTree.Element]:
+    """Yield the cases of each test in the last run that has it: one, or two where it has failed and its end as well."""
+    cases: dict[tuple[str | None, str | None], list[ElementTree.Element]] = {}
+    for junit in results:
+        run: dict[tuple[str | None, str | None], list[ElementTree.Element]] = defaultdict(list)
+        for case in ElementTree.fromstring(junit).iter("testcase"):
+            run[case.get("classname"), case.get("name")].append(case)
+        cases |= run
+    return chain.from_iterable(cases.values())
 
 
 def _file(name: str) -> str:

@@ -13,6 +13,8 @@ from gateway.net.certificates.trust_store import TrustStore
 from gateway.xmpp.addresses import Domain
 from tests.support.throwaway_ca import Authority, Issued, xmpp
 
+pytestmark = pytest.mark.busy("compares processor times")
+
 MANY = [xmpp(f"account{number}@example.test") for number in range(1000)]
 
 

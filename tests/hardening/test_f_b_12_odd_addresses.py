@@ -12,6 +12,8 @@ from gateway.xmpp import address_parts, addresses
 from gateway.xmpp.addresses import Address, AddressCache
 from gateway.xmpp.errors import MalformedAddress
 
+pytestmark = pytest.mark.busy("compares processor times")
+
 ODD = {
     "digits": "\u0660" * 450 + "@far.test",
     "labels": ".".join("\u00fc" * 340) + "@x",

@@ -19,6 +19,8 @@ from gateway.xmpp.addresses import prepare_domain, prepare_local, prepare_resour
 from gateway.xmpp.errors import MalformedAddress
 from tests.hardening.test_f_b_1_processor_time import MOST, NOISE, TRIES, USUAL, cost, established, filled
 
+pytestmark = pytest.mark.busy("compares processor times")
+
 SIZE = 1 << 12  # of one read
 RUNS = 2
 

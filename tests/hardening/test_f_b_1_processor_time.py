@@ -18,6 +18,8 @@ from tests.fuzz.transcripts import ACCEPT, ERROR, OURS, RESULT, STANZAS, STARTTL
 from tests.support.talk import OURS as DOMAIN
 from tests.support.talk import Talk, header, proved, talk, under_tls
 
+pytestmark = pytest.mark.busy("compares processor times")
+
 SIZE = 1 << 15  # of one read, about
 MOST = 5  # times the usual
 NOISE = 2  # another processor, or one that does something else too, may show a ratio up to twice as large

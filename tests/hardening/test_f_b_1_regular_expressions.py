@@ -15,6 +15,8 @@ import pytest
 
 import gateway
 
+pytestmark = pytest.mark.busy("compares processor times")
+
 SMALL, LARGE = 2_000, 16_000
 MOST = 5  # times the cost of a character of a short text, for one of a text that is eight times as long
 RUNS, TRIES = 5, 4

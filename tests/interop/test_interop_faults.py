@@ -25,6 +25,7 @@ from tests.interop.peers import Peer, Prosody
 from tests.interop.peers.site import SERVER
 from tests.interop.world import World
 from tests.operator.broken import Swallower
+from tests.support import forks
 from tests.support.throwaway_ca import Authority, self_signed
 
 DAY = timedelta(days=1)
@@ -341,7 +342,7 @@ def test_the_command_prints_the_same_for_programs(
 ) -> None:
     domain = prosody.site.domains[0]
     command = [COMMAND, "interop", "--json", "--config", config(world, tmp_path), domain]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    done = forks.run(command, timeout=SECONDS)
     report = json.loads(done.stdout)
     assert (done.returncode, report["well"], report["seen_as"]) == (0, True, "interop.invalid")
     assert "service-not-asked" in ids(report, "note")

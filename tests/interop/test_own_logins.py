@@ -5,7 +5,6 @@ Row by row it is proven in tests/features/client.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,7 +16,10 @@ from tests.interop.clients import PASSWORD
 from tests.interop.own_logins import staying
 from tests.interop.peers import Peer
 from tests.interop.world import World
+from tests.support import forks
 from tests.support.reactor import run_in_reactor
+
+COMMAND = Path(sys.executable).with_name("xmpp-gateway")
 
 
 def domain(host: Peer) -> str:
@@ -88,8 +90,8 @@ def probed(world: World, jid: str, folder: Path, password: str = PASSWORD) -> tu
         f'[gateway]\nstate = "state"\n[tls]\nauthorities = "{world.authorities}"\n'
         f'[dns]\nnameservers = ["{names.address}:{names.port}"]\n[domains."unused.test"]\nserve = "im"\n'
     )
-    command = [sys.executable, "-m", "gateway.commands", "login", "--config", str(file), jid]
-    done = subprocess.run(command, input=f"{password}\n", capture_output=True, text=True, timeout=30, check=False)
+    command = [COMMAND, "login", "--config", str(file), jid]
+    done = forks.run(command, typed=f"{password}\n", timeout=30)
     return done.returncode, done.stdout.splitlines()
 
 

@@ -57,6 +57,15 @@ def test_results_of_a_run_are_counted_by_file() -> None:
     }
 
 
+def test_a_second_run_counts_where_there_is_one() -> None:
+    again = RESULTS.replace('<failure message="assert False"/>', "").replace(
+        'name="test_d"><error', 'name="test_d2"><error'
+    )
+    counted = tallies(RESULTS, again)
+    assert counted["tests/features/test_7_1.py"] == Tally(passed=2)
+    assert counted["tests/features/client/test_7_1.py"] == Tally(passed=1, failed=1)
+
+
 def test_results_are_read_as_pytest_writes_them(tmp_path: Path) -> None:
     results, file = tmp_path / "results.xml", "tests/features/test_2_2_1.py"
     command = [sys.executable, "-m", "pytest", f"--junit-xml={results}", f"{file}::test_spelling_is_prepared"]

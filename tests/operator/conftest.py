@@ -23,6 +23,7 @@ from tests.interop.peers import Gateway, Peer, Prosody
 from tests.interop.peers.site import COMPONENT
 from tests.interop.world import World
 from tests.operator.broken import Slammer, Swallower
+from tests.support import forks
 
 GOOD, EXPIRED, NOWHERE, SWALLOWED, SLAMMED = "good.test", "expired.test", "nowhere.test", "swallowed.test", "slam.test"
 OURS, COMPONENT_DOMAIN, LOCKED_OUT = "gate.test", "rooms.gate.test", "bridge.gate.test"
@@ -43,7 +44,7 @@ class Scene:
     def operate(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Use `xmpp-gateway`."""
         command = [COMMAND, *words, "--config", self.gateway.configuration]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return forks.run(command, timeout=60)
 
     def ask(self, *words: str) -> Any:
         """The answer of a command, as programs read it."""

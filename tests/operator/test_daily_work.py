@@ -23,6 +23,7 @@ from tests.interop.clients import PASSWORD, Client, user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway
 from tests.interop.world import World
+from tests.support import forks
 
 OURS, BROKEN = "daily.test", "broken.daily.test"
 COMMAND = Path(sys.executable).with_name("xmpp-gateway")
@@ -40,7 +41,7 @@ class Daily:
 
     def operate(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [COMMAND, *words, "--config", self.gateway.configuration]
-        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        return forks.run(command, timeout=PATIENCE)
 
     def get(self, path: str) -> str:
         """What the http port answers, or the beginning of what does not end."""

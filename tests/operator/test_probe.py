@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
 import pytest
 
 from tests.operator.conftest import COMMAND, EXPIRED, GOOD, NOWHERE, OURS, SLAMMED, SWALLOWED, Scene
+from tests.support import forks
 
 SOMETHING_IS_WRONG = 4
 
@@ -49,7 +49,7 @@ def test_a_domain_of_ours_is_not_tried(scene: Scene) -> None:
 
 def test_without_a_configuration_it_looks_as_a_stranger(scene: Scene) -> None:
     command = [COMMAND, "probe", "--json", "127.0.0.1.nip.invalid"]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    told = forks.run(command, timeout=60)
     assert told.returncode == SOMETHING_IS_WRONG, told.stderr
     [attempt] = json.loads(told.stdout)
     assert attempt["verdict"] in ("no-such-domain", "dns-failed")

@@ -24,6 +24,7 @@ from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer, Prosody
 from tests.interop.peers.site import COMPONENT, SERVER_TLS, laid_over
 from tests.interop.world import World
+from tests.support import forks
 
 COMMAND = Path(sys.executable).with_name("xmpp-gateway")
 OURS, PEER, ROOMS = "reload.test", "stays.test", "rooms.reload.test"
@@ -46,7 +47,7 @@ class Reloaded:
 
     def operate(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [COMMAND, *words, "--config", self.file]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        return forks.run(command, timeout=30)
 
     def reload(self) -> dict[str, Any]:
         done = self.operate("reload", "--json")

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import io
 import multiprocessing
 import os
 import runpy
@@ -131,7 +132,11 @@ def run(
             timeout=timeout,
             check=False,
         )
-    with tempfile.TemporaryFile("w+") as entered, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+    with (
+        tempfile.TemporaryFile("w+") as entered,
+        tempfile.TemporaryFile() as output,
+        tempfile.TemporaryFile() as errors,
+    ):
         entered.write(typed)
         entered.seek(0)
         process = Fork(
@@ -188,11 +193,12 @@ class _Program:
         os.environ.clear()
         os.environ.update(self._environment)
         is_unbuffered = bool(self._environment.get(UNBUFFERED))
-        sys.stdin = sys.__stdin__ = open(0, closefd=False)  # type: ignore[misc]
-        sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)  # type: ignore[misc]
-        sys.stderr = sys.__stderr__ = open(2, "w", closefd=False, errors="backslashreplace")  # type: ignore[misc]
-        sys.stdout.reconfigure(write_through=is_unbuffered)
-        sys.stderr.reconfigure(line_buffering=True)
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)))
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)), write_through=is_unbuffered)
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(io.FileIO(2, "w", closefd=False)), errors="backslashreplace", write_through=True
+        )
+        sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
         sys.argv = [*self._words]
         sys.path[:] = [str(PROGRAMS), *(place for place in sys.path if place)]
 

@@ -178,6 +178,7 @@ def test_without_any_certificate_that_can_be_used_the_service_does_not_start(fol
         load(folder.complete(IM.replace("im.test.pem", "missing.pem")))
 
 
+@pytest.mark.busy("compares processor times")
 def test_many_domains_of_one_certificate_are_checked_in_linear_time(folder: Folder) -> None:
     names = [f"d{number}.test" for number in range(300)]
     folder.certify(*names)

@@ -18,6 +18,8 @@ from tests.support.border import BorderHarness
 from tests.support.configuration import Folder
 from tests.support.trees import stanza
 
+pytestmark = pytest.mark.busy("compares processor times")
+
 CONDITIONS = [
     "kind = 'message'",
     "type = 'chat'",

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
+import pytest
+
 from gateway.commands.conversing import as_fact
 from gateway.config.settings import ComponentDomain, Doors, HandlerDomain, PeerSettings, RelayDomain, Secret
 from gateway.federation.backoff import Backoff, Waits
@@ -189,6 +191,7 @@ def test_figures_count_streams_by_their_sort() -> None:
     assert figures.streams == {("in", "server", "established", "external", "shown", "TLSv1.3"): 2}
 
 
+@pytest.mark.busy("compares processor times")
 def test_very_many_streams_do_not_hold_up_the_event_loop() -> None:
     def seconds(count: int) -> float:
         gateway = GatewayAtRest(*(connection(number, f"{number % (count // 4)}.test") for number in range(count)))

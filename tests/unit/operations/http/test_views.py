@@ -119,6 +119,7 @@ def test_an_address_that_makes_no_sense_is_an_address_all_the_same(words: dict[s
     assert ViewQuery.read(words) == query
 
 
+@pytest.mark.busy("compares processor times")
 def test_h_42_words_of_peers_are_harmless_and_bounded() -> None:
     crowd = Crowd(1)
     evil = PeerKind(1, fails=Verdict.CLOSED_BY_PEER, reason="\u202egnorw \x1b[31m" + "x" * 100_000)
