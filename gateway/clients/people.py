@@ -28,6 +28,7 @@ from gateway.features.starttls import StartTLS
 from gateway.features.stream_management import StreamManagement
 from gateway.im.announcing import Announcer
 from gateway.im.assembly import STREAM_FEATURES
+from gateway.im.delegated import Delegates
 from gateway.im.domain import AccountDomain
 from gateway.im.limits import AccountLimits
 from gateway.im.privileged import PrivilegedEntities
@@ -67,6 +68,7 @@ class People(Service):
         login_failures: int,
         unsafe: Callable[[], Deferred[None] | None] = lambda: None,
         entities: Callable[[Domain], PrivilegedEntities] = lambda _: PrivilegedEntities(),
+        delegates: Callable[[Domain], Delegates] = lambda _: Delegates(),
     ) -> None:
         """`itself` returns the route for a domain's own address; `secret` makes keys for accounts that do not exist."""
         self.setName("accounts")
@@ -84,6 +86,7 @@ class People(Service):
         self._reactor = reactor
         self._unsafe = unsafe
         self._entities = entities
+        self._delegates = delegates
         self._threads = ThreadPool(0, _THREADS, "logins")
         self._resumable_clients = ResumableClients(new_id, reactor)
         self._services: ClientServices | None = None
@@ -111,6 +114,12 @@ class People(Service):
             unsafe=self._unsafe,
         )
 
+    def stopService(self) -> None:
+        super().stopService()
+        for domain in self.domains.values():
+            domain.answer_waiting()
+        self._router.flush()
+
     def _account_domain(self, domain: Domain, store: IStore) -> AccountDomain:
         return AccountDomain(
             domain=domain,
@@ -122,6 +131,7 @@ class People(Service):
             addresses=self._addresses,
             limits=AccountLimits(),
             entities=self._entities(domain),
+            delegates=self._delegates(domain),
         )
 
     def session(self, connection: Connection) -> ClientSession:

@@ -18,6 +18,7 @@ from gateway.config.services import load_handler, read_options, service_names
 from gateway.config.settings import (
     ComponentDomain,
     ContactAddress,
+    DelegationSettings,
     DomainSettings,
     HandlerDomain,
     ImDomain,
@@ -30,6 +31,7 @@ from gateway.config.settings import (
 from gateway.config.tables import named_tables, read_table
 from gateway.config.values import convert
 from gateway.net.certificates.own_certificates import load_identities, load_identity
+from gateway.routing.delegations import Delegated, why_not
 from gateway.routing.privileges import REQUESTS, Privileges
 from gateway.xmpp.addresses import Address, Domain, prepare_domain
 from gateway.xmpp.errors import ConfigError, MalformedAddress
@@ -38,6 +40,7 @@ CONTACT_KINDS = ("abuse", "feedback", "sales", "security", "status", "support") 
 SERVED = ("im", "component", "relay")
 NO_DOMAIN = Domain("?")  # in place of an invalid name, while the rest of its table is read
 _PRIVILEGES = frozenset(each.name for each, _ in options_of(PrivilegeSettings))
+_DELEGATIONS = frozenset(each.name for each, _ in options_of(DelegationSettings))
 COMMON = frozenset(each.name for each, _ in options_of(DomainSettings)) - {"serve"}
 
 
@@ -58,7 +61,7 @@ def read_domains(reading: Reading, tables: Any, rules: PeerRules) -> dict[Domain
         if domain is not None:
             written.setdefault(domain, key)
             domains.setdefault(domain, settings)
-    _check_privileges(reading, written, domains)
+    _check_managed(reading, written, domains)
     if tables == {}:
         reading.wrong(("domains",), 'is needed: without a table like [domains."example.com"] nothing would be served')
     _check_certificates(reading, written, domains)
@@ -92,7 +95,8 @@ def _read_domain(
 
 
 def _read_component(reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any]) -> ComponentDomain:
-    given = read_table(reading, key, table, ComponentDomain, besides={"privileges"})
+    given = read_table(reading, key, table, ComponentDomain, besides={"privileges", "delegations"})
+    delegations = _read_delegations(reading, (*key, "delegations"), table.get("delegations", {}))
     privileges: dict[Domain, Privileges] = {}
     for at, name, grants in named_tables(reading, (*key, "privileges"), table.get("privileges", {}), _PRIVILEGES):
         settings = PrivilegeSettings(**read_table(reading, at, grants, PrivilegeSettings))
@@ -104,7 +108,27 @@ def _read_component(reading: Reading, key: KeyPath, domain: Domain, table: dict[
         managed = _domain(reading, at, name)
         if managed is not None:
             privileges[managed] = Privileges(**{each.name: getattr(settings, each.name) for each in fields(settings)})
-    return ComponentDomain(domain=domain, privileges=privileges, **given)
+    return ComponentDomain(domain=domain, privileges=privileges, delegations=delegations, **given)
+
+
+def _read_delegations(reading: Reading, key: KeyPath, tables: Any) -> dict[Domain, Delegated]:
+    """Return what is delegated to a component, by the domain that delegates it."""
+    delegations: dict[Domain, Delegated] = {}
+    for at, name, table in named_tables(reading, key, tables, _DELEGATIONS):
+        settings = DelegationSettings(**read_table(reading, at, table, DelegationSettings))
+        delegated: dict[str, tuple[str, ...]] = {}
+        for namespace, attributes in (settings.namespaces or {}).items():
+            if (problem := why_not(namespace)) is not None:
+                reading.wrong((*at, "namespaces", namespace), problem)
+            elif not isinstance(attributes, list) or not all(isinstance(each, str) and each for each in attributes):
+                problem = f"a list of names of attributes is needed, or [] for all requests, not {attributes!r}"
+                reading.wrong((*at, "namespaces", namespace), problem)
+            else:
+                delegated[namespace] = tuple(attributes)
+        managed = _domain(reading, at, name)
+        if managed is not None:
+            delegations[managed] = delegated
+    return delegations
 
 
 def _check_announced(reading: Reading, key: KeyPath, settings: DomainSettings) -> None:
@@ -129,13 +153,22 @@ def _check_announced(reading: Reading, key: KeyPath, settings: DomainSettings) -
             reading.wrong((*key, "items", address), f"a name is needed, not {name!r}")
 
 
-def _check_privileges(reading: Reading, written: Mapping[Domain, KeyPath], domains: Mapping[Domain, Any]) -> None:
-    """Check that privileges are for domains with accounts."""
+def _check_managed(reading: Reading, written: Mapping[Domain, KeyPath], domains: Mapping[Domain, Any]) -> None:
+    """Check that privileges and delegations are for domains with accounts, and that nothing is delegated twice."""
+    taken: dict[tuple[Domain, str], Domain] = {}
     for name, settings in domains.items():
-        for managed in settings.privileges if isinstance(settings, ComponentDomain) else ():
-            if not isinstance(domains.get(managed), ImDomain):
-                problem = 'is not a domain of ours with accounts (serve = "im"), so nobody has privileges there'
-                reading.wrong((*written[name], "privileges", managed), problem)
+        if not isinstance(settings, ComponentDomain):
+            continue
+        for kind, then in (("privileges", "nobody has privileges there"), ("delegations", "it delegates nothing")):
+            for managed in getattr(settings, kind):
+                if not isinstance(domains.get(managed), ImDomain):
+                    problem = f'is not a domain of ours with accounts (serve = "im"), so {then}'
+                    reading.wrong((*written[name], kind, managed), problem)
+        for managed, delegated in settings.delegations.items():
+            for namespace in delegated:
+                if (other := taken.setdefault((managed, namespace), name)) != name:
+                    key = (*written[name], "delegations", managed, "namespaces", namespace)
+                    reading.wrong(key, f"is delegated to {other} already")
 
 
 def _read_unserved(reading: Reading, key: KeyPath, domain: Domain, table: dict[str, Any], wrong: Any) -> DomainSettings:

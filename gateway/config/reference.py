@@ -16,6 +16,7 @@ from gateway.config.settings import (
     ComponentDomain,
     ConnectEndpoint,
     ContactAddress,
+    DelegationSettings,
     DNSSettings,
     DomainSettings,
     DoorEndpoint,
@@ -115,6 +116,7 @@ def sections() -> Iterator[Section]:
     yield _section('[domains."..."]', DomainSettings, DOMAINS)
     yield _section('serve = "component"', ComponentDomain, SECRETS, beyond=DomainSettings, level=3)
     yield _section('privileges."..."', PrivilegeSettings, level=4)
+    yield _section('delegations."..."', DelegationSettings, level=4)
     yield _section("serve = the name of a service", HandlerDomain, beyond=DomainSettings, level=3)
     yield Section(title='serve = "relay"', level=3, sentence=_sentence(RelayDomain))
     yield _section("[peers]", PeerSettings, PEERS)

@@ -20,6 +20,7 @@ from typing import Any, NewType, TypeVar
 from gateway.config.reading import Mistake
 from gateway.filters.rules import FilterRule
 from gateway.net.dns.system_names import Validating
+from gateway.routing.delegations import Delegated
 from gateway.routing.privileges import REQUESTS, Privileges
 from gateway.storage.urls import is_postgresql
 from gateway.xmpp.addresses import Domain
@@ -301,6 +302,7 @@ class ComponentDomain(DomainSettings):
         "how long a stanza may wait; then it is bounced: remote-server-timeout", 24, unit="hours", at_least=0.01
     )
     privileges: Mapping[Domain, Privileges] = field(default_factory=dict)
+    delegations: Mapping[Domain, Delegated] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,6 +320,16 @@ class PrivilegeSettings:
     )
     iq: Mapping[str, Any] = option(
         'which requests it may make in the name of accounts, by namespace: `"get"`, `"set"` or `"both"`', {}
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelegationSettings:
+    """`delegations."..."`: what a component answers in place of that domain of ours and of its accounts (XEP-0355)."""
+
+    namespaces: Mapping[str, Any] = option(
+        "the namespaces of the requests, each with a list of the attributes that a request must have, such as"
+        ' `["node"]`; with the list empty, all requests'
     )
 
 

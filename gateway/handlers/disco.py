@@ -43,10 +43,12 @@ class Disco:
         items: Callable[[], Mapping[str, str]] = dict,
         contacts: ContactURIs = dict,
         directory: Directory | None = None,
+        announced: Callable[[Sequence[Element]], Sequence[Element]] = tuple,
     ) -> None:
         """`identities` are those of a domain whose handlers have none; `directory` is what a running service shows.
 
         `items` returns further services, name by JID; `contacts` returns contact URIs by kind, as `admin` (XEP-0157).
+        `announced` returns what is announced of the domain in place of what we would announce.
         """
         described = [handler for handler in handlers if IDiscoverable.providedBy(handler)]
         self._described = described
@@ -54,6 +56,7 @@ class Disco:
         self._directory = directory
         self._items = items
         self._contacts = contacts
+        self._announced = announced
 
     def handle(self, stanza: AddressedStanza) -> Answer:
         """Answer an iq of type get with a disco query in it."""
@@ -66,8 +69,8 @@ class Disco:
             return self._at_node(stanza, query)
         of_a_user = stanza.to is not None and bool(stanza.to.local)
         if query.namespace == DISCO_INFO:
-            own = [one for handler in self._described for one in handler.identities]
-            children = self._info(BOT, {}) if of_a_user else self._info(own or self._identities, self._contacts())
+            own = [one for handler in self._described for one in handler.identities] or self._identities
+            children = self._info(BOT, {}) if of_a_user else self._announced(self._info(own, self._contacts()))
         else:
             children = [] if of_a_user else self._known_items()
         return Handled(replies=[result_reply(stanza, Element(query.namespace, "query", {}, children))])

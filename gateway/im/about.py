@@ -5,7 +5,7 @@ Service discovery to the bare address (XEP-0030 §8) is for those who see its pr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from gateway.im.services import AccountService, Audience, Request, ServiceKey
 from gateway.xmpp.elements import Element
@@ -13,15 +13,20 @@ from gateway.xmpp.errors import StanzaCondition, StanzaError
 from gateway.xmpp.namespaces import BIND, DISCO_INFO, DISCO_ITEMS, PING, SESSION
 
 
-def services(features: Iterable[str]) -> dict[ServiceKey, AccountService]:
-    """Return the services; `features` are the namespaces that the account's own clients may use."""
+def services(
+    features: Iterable[str], announced: Callable[[Sequence[Element]], Sequence[Element]]
+) -> dict[ServiceKey, AccountService]:
+    """Return the services; `features` are the namespaces that the account's own clients may use.
+
+    `announced` returns what discovery shows in place of what we would show.
+    """
     listed = sorted({*features, DISCO_INFO, DISCO_ITEMS, PING})
 
     async def info(request: Request) -> Element:
         _refuse_nodes(request)
         identity = Element(DISCO_INFO, "identity", {"category": "account", "type": "registered"})
         known = [Element(DISCO_INFO, "feature", {"var": feature}) for feature in listed]
-        return Element(DISCO_INFO, "query", children=[identity, *known])
+        return Element(DISCO_INFO, "query", children=announced([identity, *known]))
 
     async def items(request: Request) -> Element:
         _refuse_nodes(request)

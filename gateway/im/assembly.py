@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from gateway.im import about, carbons
 from gateway.im.account import Resource
 from gateway.im.blocking import Blocking
 from gateway.im.contacts import Contacts
+from gateway.im.delegated import Delegation
 from gateway.im.documents import Documents
 from gateway.im.inbound import Inbound
 from gateway.im.limits import AccountLimits
@@ -28,8 +30,10 @@ from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import (
     BLOCKING,
     CARBONS,
+    DELEGATION,
     OFFLINE,
     PRIVATE_STORAGE,
+    PRIVILEGE,
     ROSTER,
     ROSTER_VERSIONING,
     SUBSCRIPTION_PREAPPROVAL,
@@ -38,6 +42,8 @@ from gateway.xmpp.namespaces import (
 
 # The features that a domain with accounts adds to its answer in service discovery.
 FEATURES = (BLOCKING, CARBONS, OFFLINE, PRIVATE_STORAGE, ROSTER, VCARD)
+# What a domain with accounts can do for components, if the operator lets them.
+FOR_COMPONENTS = (DELEGATION, PRIVILEGE)
 IDENTITIES = (("server", "im", "xmpp-gateway"),)
 # The stream features announced to clients before they bind (RFC 6121 §2.6.1, §3.4.1).
 STREAM_FEATURES = (Element(ROSTER_VERSIONING, "ver"), Element(SUBSCRIPTION_PREAPPROVAL, "sub"))
@@ -65,6 +71,7 @@ def assemble(
     limits: AccountLimits,
     later: Callable[[Resource, AccountJob], None],
     entities: PrivilegedEntities,
+    delegation: Delegation,
 ) -> DomainParts:
     """Make the parts, each from the earlier ones."""
 
@@ -89,10 +96,10 @@ def assemble(
         **blocking.services,
         **carbons.SERVICES,
         **Documents(store).services,
-        **about.services(FEATURES),
+        **about.services(FEATURES, partial(delegation.announced, of_account=True)),
         **privileged.services,
     }
-    services = Services(router, store, table)
+    services = Services(router, store, delegation, table)
     return DomainParts(
         presences=presences,
         offline=offline,

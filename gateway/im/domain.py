@@ -22,6 +22,7 @@ from gateway.im.accounts import Accounts
 from gateway.im.answers import refuse
 from gateway.im.assembly import assemble
 from gateway.im.blocking import Blocked
+from gateway.im.delegated import Delegates, Delegation
 from gateway.im.delivery import FOR_THE_PRESENT
 from gateway.im.failures import explain
 from gateway.im.interfaces import ISession
@@ -35,6 +36,7 @@ from gateway.storage.errors import NoSuchAccount
 from gateway.storage.interfaces import IStore
 from gateway.stream.codec import AddressLookup
 from gateway.xmpp.addresses import Address, Domain
+from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import MalformedAddress, StanzaCondition, StanzaError, StreamCondition, StreamError
 from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
@@ -55,9 +57,10 @@ class AccountDomain:
         addresses: AddressLookup,
         limits: AccountLimits,
         entities: PrivilegedEntities | None = None,
+        delegates: Delegates | None = None,
     ) -> None:
         """`itself` is the route for the domain's own address; `tokens` returns strings that nobody can guess;
-        `entities` are the components that may act for the accounts.
+        `entities` are the components that may act for the accounts; `delegates` those that answer for the domain.
         """
         self._domain = domain
         self._router = router
@@ -67,6 +70,9 @@ class AccountDomain:
         self._limits = limits
         self._unflushed: dict[ISession, None] = {}
         self._accounts = Accounts(domain, store, limits, self._resumed)
+        self._delegation = Delegation(
+            delegates=delegates or Delegates(), domain=domain, router=router, clock=clock, tokens=tokens
+        )
         parts = assemble(
             domain=domain,
             router=router,
@@ -77,6 +83,7 @@ class AccountDomain:
             limits=limits,
             later=self._take_later,
             entities=entities or PrivilegedEntities(),
+            delegation=self._delegation,
         )
         self._privileged = parts.privileged
         self._presences, self._offline = parts.presences, parts.offline
@@ -88,7 +95,7 @@ class AccountDomain:
         """Take a stanza to an account."""
         local = stanza.to.local
         if not local:
-            if not self._is_for_account(stanza):
+            if not self._is_for_account(stanza) and not self._is_delegated(stanza):
                 self._itself.deliver(stanza)
             return
         account = self._accounts.get(local)
@@ -118,6 +125,13 @@ class AccountDomain:
         self._accounts.forget_if_idle(account)
         return True
 
+    def _is_delegated(self, stanza: AddressedStanza) -> bool:
+        return stanza.is_request and stanza.to.is_domain and self._delegation.takes(stanza, stanza.to)
+
+    def announced(self, own: Sequence[Element]) -> Sequence[Element]:
+        """Return what discovery of the domain shows: `own`, changed by what is delegated."""
+        return self._delegation.announced(own)
+
     def _send_wrapped(self, account: Account, message: AddressedStanza, stanza: AddressedStanza) -> Later:
         return self._privileged.send(account, message)
 
@@ -129,6 +143,10 @@ class AccountDomain:
     def introduction(self, component: Domain) -> list[AddressedStanza]:
         """Return the presence that a component with privileges gets when it is attached."""
         return self._privileged.introduction(Address.make("", component, ""), [*self._accounts.in_memory()])
+
+    def meet(self, component: Domain) -> None:
+        """Ask a component to which something is delegated what it announces, once it is attached."""
+        self._delegation.meet(component)
 
     def _ends_before_it_begins(self, stanza: AddressedStanza) -> bool:
         """Drop stanzas that have no effect while the account is offline, whether it exists or not.
@@ -235,6 +253,10 @@ class AccountDomain:
     def _leave(self, resource: Resource) -> Later:
         self._presences.leave(resource)
         return None
+
+    def answer_waiting(self) -> None:
+        """Answer the requests that wait for a component, because the gateway shuts down."""
+        self._delegation.stop()
 
     def online(self) -> list[str]:
         """Return the accounts with an available client."""

@@ -28,7 +28,7 @@ from gateway.storage.interfaces import IStore
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.elements import Element, Oversized
 from gateway.xmpp.errors import MalformedAddress, StanzaCondition, StanzaError
-from gateway.xmpp.namespaces import CARBONS, CLIENT, FORWARD, PRIVILEGE, PRIVILEGE_1
+from gateway.xmpp.namespaces import CARBONS, CLIENT, DELEGATION, FORWARD, PRIVILEGE, PRIVILEGE_1
 from gateway.xmpp.stanzas import CONTENT, TYPES, AddressedStanza, SentStanza, stanza_error
 
 MOST_CONTACTS_SHOWN, MOST_CONTACT_BYTES = 50_000, 32 << 20
@@ -222,8 +222,10 @@ def _check_claims(message: Element) -> None:
     for child in message.elements():
         if child.namespace == CARBONS and child.name in (RECEIVED, SENT):
             raise _forbidden("only the server makes copies of messages (XEP-0280)")
-        if child.namespace in _NAMESPACES:
-            raise _forbidden("only the server tells of privileges, and wrapped messages are not wrapped again")
+        if child.namespace in (*_NAMESPACES, DELEGATION):
+            raise _forbidden(
+                "only the server tells of privileges and delegations, and wrapped messages are not wrapped again"
+            )
 
 
 def _made(element: Element) -> AddressedStanza:

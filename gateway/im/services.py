@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.im.account import Account, Resource
 from gateway.im.answers import result_for
+from gateway.im.delegated import Delegation
 from gateway.routing.interfaces import IRouter
 from gateway.storage.interfaces import IStore
 from gateway.xmpp.addresses import Address
@@ -92,8 +93,11 @@ ServiceKey: TypeAlias = tuple[str, str, str]
 class Services:
     """The table of services, and its look-up."""
 
-    def __init__(self, router: IRouter, store: IStore, table: Mapping[ServiceKey, AccountService]) -> None:
+    def __init__(
+        self, router: IRouter, store: IStore, delegation: Delegation, table: Mapping[ServiceKey, AccountService]
+    ) -> None:
         self._router = router
+        self._delegation = delegation
         self._store = store
         self._table = table
 
@@ -101,6 +105,8 @@ class Services:
         """Answer a request to the account; raise StanzaError for the caller to answer with."""
         if (problem := check_iq(stanza)) is not None:
             raise problem
+        if self._delegation.takes(stanza, account.address):
+            return
         request = Request(account, resource, stanza, self._router)
         service = self._find(stanza, request.payload)
         if not await self._may_use(service, request):
@@ -113,6 +119,8 @@ class Services:
         """Answer a request to an address without an account as any account answers a stranger; raise StanzaError."""
         if (problem := check_iq(stanza)) is not None:
             raise problem
+        if self._delegation.takes(stanza, stanza.to):
+            return
         payload = payload_of(stanza)
         service = self._find(stanza, payload)
         if service.of_nobody is None:

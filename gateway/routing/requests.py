@@ -117,7 +117,7 @@ class OwnQuestions:
 
     def ask(self, question: AddressedStanza, answered: Callable[[AddressedStanza], None]) -> None:
         """Call `answered` with the result or the error when it comes, by whatever stream."""
-        self._open.put((str(question.from_), question.id), answered)
+        self._open.put((str(question.from_), question.id), answered, family(question.to.domain))
 
     def take(self, response: AddressedStanza) -> bool:
         """Return whether a response was for us."""

@@ -38,6 +38,7 @@ from gateway.handlers.subprotocols import MOST_REQUESTS
 from gateway.handlers.subscribers import MOST_OF_A_DOMAIN, MOST_SUBSCRIBERS
 from gateway.im.accounts import MOST_WAITING
 from gateway.im.client_state import MOST as MOST_HELD
+from gateway.im.delegated import MOST_DELEGATED
 from gateway.im.privileged import MOST_CONTACT_BYTES, MOST_CONTACTS_SHOWN
 from gateway.net.certificates.judge import MOST_VERDICTS
 from gateway.net.certificates.revocation import MOST_BYTES, MOST_LISTS
@@ -86,12 +87,14 @@ TABLE = (
         "routing.requests"),
     Row("memory of those requests", f"{MOST_BYTES_EACH:,} bytes", "asking domain", "the same",
         "routing.requests"),
-    Row("questions of our own that wait for an answer", f"{MOST_OWN:,}", "", "the oldest answer is not waited for",
-        "routing.requests"),
+    Row("questions of our own that wait for an answer", f"{MOST_OWN:,}", "asked domain",
+        "the oldest answer is not waited for", "routing.requests"),
     Row("requests of a component with several connections", f"{MOST_ASKED_BY_COMPONENT:,}", "asked domain",
         "the oldest answer may reach another connection", "components.slots"),
     Row("contacts shown to components with privileges", f"{MOST_CONTACTS_SHOWN:,}, {MOST_CONTACT_BYTES:,} bytes",
         "their domain", "a component that comes later does not see the oldest", "im.privileged"),
+    Row("delegated requests of one domain that wait for a component", f"{MOST_DELEGATED:,}",
+        "asking account, or domain", "the oldest gets an error: service-unavailable", "im.delegated"),
     Row("stanzas that one service has not answered", f"{MOST_OPEN:,}", "sending domain", "the oldest gets an error",
         "handlers.route handlers.open_work"),
     Row("requests of one service that wait for an answer", f"{MOST_ASKED:,}", "", "further ones fail",

@@ -36,7 +36,7 @@ from gateway.routing.review import review
 from gateway.run.assembly.border import Filters
 from gateway.run.assembly.certificates import Material, Trust
 from gateway.run.assembly.doors import Factories
-from gateway.run.assembly.privileges import withdrawal
+from gateway.run.assembly.privileges import end_of_delegation, withdrawal
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served, local_route
 from gateway.run.assembly.shared import Shared
@@ -205,7 +205,7 @@ class Reload:
         return ends
 
     def _tell_privileges(self, new: Settings, components: Iterable[Domain]) -> None:
-        """Tell the components whose privileges have changed."""
+        """Tell the components whose privileges have changed, or what is delegated to them."""
         for name in components:
             before, after = self._old.domains.get(name), new.domains.get(name)
             if not isinstance(before, ComponentDomain) or not isinstance(after, ComponentDomain):
@@ -213,7 +213,10 @@ class Reload:
             for managed in before.privileges.keys() - after.privileges.keys():
                 for stanza in withdrawal(name, managed):
                     self._served.router.route(stanza)
-            if before.privileges != after.privileges:
+            for managed in before.delegations.keys() - after.delegations.keys():
+                for stanza in end_of_delegation(name, managed):
+                    self._served.router.route(stanza)
+            if (before.privileges, before.delegations) != (after.privileges, after.delegations):
                 self._served.components[name].send_greeting()
         self._served.router.flush()
 

@@ -1,4 +1,7 @@
-"""A component with privileges at a domain with accounts, played by slixmpp (XEP-0356): told, used, and taken away."""
+"""Components that serve a domain with accounts, played by slixmpp: privileges (XEP-0356) and delegation (XEP-0355).
+
+They are told what they have, use it, and lose it by a reload.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,17 @@ import pytest
 import tomli_w
 from slixmpp import Iq, Message
 from slixmpp.exceptions import IqError
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import MatchXPath
 
-from tests.interop.clients import PASSWORD, Component, condition, user
+from tests.interop.clients import PASSWORD, Client, Component, condition, user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer
 from tests.interop.peers.site import COMPONENT, laid_over
 
 HOME, BRIDGE, SECRET = "privileges.test", "bridge.privileges.test", "secret"
+SHELF, PUBSUB = "shelf.privileges.test", "http://jabber.org/protocol/pubsub"
+DELEGATION, FORWARD, CLIENT_NS = "urn:xmpp:delegation:2", "urn:xmpp:forward:0", "jabber:client"
 GRANTED = {
     "roster": "both",
     "message": "outgoing",
@@ -27,8 +34,12 @@ GRANTED = {
 
 @pytest.fixture(scope="module")
 def home(start_all: Starter) -> Peer:
-    domains = {HOME: {"serve": "im"}, BRIDGE: {"privileges": {HOME: GRANTED}}}
-    home = start_all(Gateway, HOME, components={BRIDGE: SECRET}, options={"domains": domains})
+    domains = {
+        HOME: {"serve": "im"},
+        BRIDGE: {"privileges": {HOME: GRANTED}},
+        SHELF: {"delegations": {HOME: {"namespaces": {PUBSUB: []}}}},
+    }
+    home = start_all(Gateway, HOME, components={BRIDGE: SECRET, SHELF: SECRET}, options={"domains": domains})
     for name in ("romeo", "juliet"):
         home.register(f"{name}@{HOME}", PASSWORD)
     return home
@@ -101,21 +112,84 @@ async def test_it_sees_users_come_and_go_also_those_who_were_there_before(home: 
         await component.expect_presence("unavailable", bare)
 
 
-async def test_reload_takes_privileges_away_and_tells_that(home: Peer) -> None:
+class Shelf(Component):
+    """Answers for PubSub in place of the domain, with what it was asked."""
+
+    def __init__(self, home: Peer) -> None:
+        super().__init__(SHELF, SECRET, home.at(COMPONENT))
+        xmpp = self.xmpp
+        for between in ("::", ":bare:"):
+            node = f"{DELEGATION}{between}{PUBSUB}"
+            xmpp.plugin["xep_0030"].add_feature(f"{PUBSUB}#publish", node=node, jid=SHELF)
+            xmpp.plugin["xep_0030"].add_identity("pubsub", "pep", node=node, jid=SHELF)
+        xmpp.register_handler(
+            Callback("delegated", MatchXPath(f"{{jabber:component:accept}}iq/{{{DELEGATION}}}delegation"), self._answer)
+        )
+
+    def _answer(self, iq: Iq) -> None:
+        inside = iq.xml.find(f"{{{DELEGATION}}}delegation/{{{FORWARD}}}forwarded/{{{CLIENT_NS}}}iq")
+        assert inside is not None
+        payload = "".join(ElementTree.tostring(each, "unicode") for each in inside)
+        wrapped = (
+            f"<delegation xmlns='{DELEGATION}'><forwarded xmlns='{FORWARD}'>"
+            f"<iq xmlns='{CLIENT_NS}' type='result' id='{inside.get('id')}' to='{inside.get('from')}'>{payload}</iq>"
+            "</forwarded></delegation>"
+        )
+        answer = self.xmpp.make_iq_result(iq["id"], ito=iq["from"], ifrom=SHELF)
+        answer.append(ElementTree.fromstring(wrapped))
+        answer.send()
+
+    async def told(self) -> list[str]:
+        """Return the namespaces in the next message about delegation."""
+        message = await self.expect(lambda each: each.xml.find(f"{{{DELEGATION}}}delegation") is not None)
+        assert message["from"] == HOME
+        return [each.get("namespace") for each in message.xml.iter(f"{{{DELEGATION}}}delegated")]
+
+
+async def discovered(romeo: Client, to: str) -> set[str]:
+    """Return the features and identities that discovery shows a user."""
+    info = (await romeo.xmpp.plugin["xep_0030"].get_info(to, cached=False))["disco_info"]
+    return {*info["features"], *("/".join(each[:2]) for each in info["identities"])}
+
+
+async def test_a_component_answers_in_place_of_the_domain_and_of_accounts(home: Peer) -> None:
+    async with user(home, "romeo") as romeo, Shelf(home) as shelf:
+        assert await shelf.told() == [PUBSUB]
+        payload = f"<pubsub xmlns='{PUBSUB}'><items node='urn:xmpp:microblog:0'/></pubsub>"
+        for to in (HOME, romeo.xmpp.boundjid.bare, f"juliet@{HOME}"):
+            answer = await romeo.request(to, payload)
+            assert answer["from"] == to
+            assert answer.xml.find(f"{{{PUBSUB}}}pubsub/{{{PUBSUB}}}items") is not None
+        for to in (HOME, romeo.xmpp.boundjid.bare):
+            async with asyncio.timeout(30):
+                while f"{PUBSUB}#publish" not in (shown := await discovered(romeo, to)):
+                    await asyncio.sleep(0.1)
+            assert "pubsub/pep" in shown
+    async with user(home, "romeo") as romeo:
+        with pytest.raises(IqError) as refused:
+            await romeo.request(HOME, payload)
+        assert condition(refused.value.iq) == "service-unavailable"
+        assert f"{PUBSUB}#publish" not in await discovered(romeo, HOME)
+
+
+async def test_reload_takes_privileges_and_delegation_away_and_tells_that(home: Peer) -> None:
     file = home.configuration  # type: ignore[attr-defined]
     before = file.read_text()
-    async with bridge(home) as component:
+    async with bridge(home) as component, Shelf(home) as shelf:
+        assert await shelf.told() == [PUBSUB]
         await asyncio.wait_for(component.told.wait(), 30)  # type: ignore[attr-defined]
         component.told.clear()  # type: ignore[attr-defined]
         try:
             changed = tomllib.loads(before)
             changed["domains"][BRIDGE]["privileges"] = {}
+            changed["domains"][SHELF]["delegations"] = {}
             file.write_text(tomli_w.dumps(laid_over(changed, {})))
             await asyncio.to_thread(home.operate, "reload")  # type: ignore[attr-defined]
             await asyncio.wait_for(component.told.wait(), 30)  # type: ignore[attr-defined]
             with pytest.raises(IqError) as refused:
                 await component.request(f"romeo@{HOME}", "<query xmlns='jabber:iq:roster'/>")
             assert condition(refused.value.iq) == "forbidden"
+            assert await shelf.told() == []
         finally:
             file.write_text(before)
             await asyncio.to_thread(home.operate, "reload")  # type: ignore[attr-defined]

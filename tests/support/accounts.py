@@ -20,6 +20,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from gateway.im.account import Resource
+from gateway.im.delegated import Delegates
 from gateway.im.domain import AccountDomain
 from gateway.im.interfaces import ISession
 from gateway.im.kept import KeptMessage
@@ -184,6 +185,7 @@ class Home:
         slow: bool = False,
         store: Any = None,
         entities: PrivilegedEntities | None = None,
+        delegates: Delegates | None = None,
     ) -> None:
         self.here = here
         self.clock = Clock()
@@ -205,6 +207,7 @@ class Home:
             addresses=AddressCache(),
             limits=limits or AccountLimits(),
             entities=entities,
+            delegates=delegates,
         )
         self.router.attach(here, self.domain)
         for local in accounts:

@@ -16,11 +16,11 @@ from gateway.handlers.route import HandlerRoute
 from gateway.handlers.time import Time
 from gateway.handlers.version import Version
 from gateway.im.announcing import Announcement
-from gateway.im.assembly import FEATURES, IDENTITIES
+from gateway.im.assembly import FEATURES, FOR_COMPONENTS, IDENTITIES
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import Remark, counted
 from gateway.routing.interfaces import IRoute
-from gateway.run.assembly.privileges import entities_of
+from gateway.run.assembly.privileges import delegates_of, entities_of
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served, bare_addresses, contacts_of, services_of
 from gateway.run.assembly.shared import Shared
@@ -36,12 +36,13 @@ def host_accounts(shared: Shared, routing: Routing, served: Served) -> People:
     def itself(domain: Domain) -> IRoute:
         directory = Directory()
         commands = admin_commands(shared, people, domain, directory)
-        served = [directory, Ping(), Version(), Time(), Announced(FEATURES, IDENTITIES)]
+        served = [directory, Ping(), Version(), Time(), Announced((*FEATURES, *FOR_COMPONENTS), IDENTITIES)]
         disco = Disco(
             served,
             directory=directory,
             items=lambda: services_of(shared.settings, domain),
             contacts=lambda: contacts_of(shared.settings.domains[domain]),
+            announced=lambda own: people.domains[domain].announced(own),
         )
         return HandlerRoute(
             domain, [Ping(), commands, disco, Version(), Time()], routing.router, shared.board.publish, shared.reactor
@@ -61,6 +62,7 @@ def host_accounts(shared: Shared, routing: Routing, served: Served) -> People:
         login_failures=settings.limits.login_failures,
         unsafe=routing.keeper.unsafe,
         entities=partial(entities_of, shared, served),
+        delegates=partial(delegates_of, shared, served),
     )
     return people
 

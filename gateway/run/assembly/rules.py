@@ -10,6 +10,7 @@ from gateway.federation.route import RouteRules
 from gateway.net.dial.connector import Way
 from gateway.net.tls.contexts import TLSRules
 from gateway.outbox.backlog import KeepRules
+from gateway.routing.delegations import Delegated
 from gateway.routing.policy import DomainRule, Domains
 from gateway.routing.privileges import Privileges
 from gateway.stream.facts import Means, Terms
@@ -28,6 +29,7 @@ class Rules:
         self.domains = Domains(domain_rules(settings))
         self._terms: dict[PeerSettings, Terms] = {}  # one for each table in the settings
         self._privileged = _privileged(settings)
+        self._delegated = _delegated(settings)
         self._found = lru_cache(_MOST_DOMAINS)(self._find_terms)  # asked several times while a stream is opened
 
     def replace(self, settings: Settings) -> None:
@@ -36,6 +38,7 @@ class Rules:
         self.domains.replace(domain_rules(settings))
         self._terms.clear()
         self._privileged = _privileged(settings)
+        self._delegated = _delegated(settings)
         self._found.cache_clear()
 
     def peer(self, domain: Domain) -> PeerSettings:
@@ -82,6 +85,15 @@ class Rules:
     def privileged(self, domain: Domain) -> Sequence[tuple[Domain, Privileges]]:
         """Return the components that may do something for the accounts of a domain."""
         return self._privileged.get(domain, ())
+
+    def delegations_of(self, component: Domain) -> Mapping[Domain, Delegated]:
+        """Return what is delegated to a component, by the domain that delegates it."""
+        ours = self.settings.domains.get(component)
+        return ours.delegations if isinstance(ours, ComponentDomain) else {}
+
+    def delegated(self, domain: Domain) -> Sequence[tuple[Domain, Delegated]]:
+        """Return the components to which a domain delegates something."""
+        return self._delegated.get(domain, ())
 
     def way_to(self, domain: Domain) -> Way:
         """Return how a domain is reached."""
@@ -137,6 +149,15 @@ def _privileged(settings: Settings) -> dict[Domain, list[tuple[Domain, Privilege
     for component in settings.domains_of(ComponentDomain):
         for managed, granted in component.privileges.items():
             found.setdefault(managed, []).append((component.domain, granted))
+    return found
+
+
+def _delegated(settings: Settings) -> dict[Domain, list[tuple[Domain, Delegated]]]:
+    """Return the components to which something is delegated, by the domain that delegates it."""
+    found: dict[Domain, list[tuple[Domain, Delegated]]] = {}
+    for component in settings.domains_of(ComponentDomain):
+        for managed, delegated in component.delegations.items():
+            found.setdefault(managed, []).append((component.domain, delegated))
     return found
 
 
