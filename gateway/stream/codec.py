@@ -35,6 +35,7 @@ class EndOfStream:
 
 STREAM_END = EndOfStream()
 Item = RootTag | Stanza | Element | EndOfStream
+_Found = Address | Respelled | MalformedAddress | None
 
 
 class AddressLookup(Protocol):
@@ -454,11 +455,13 @@ class Codec:
         self, raw: bytes, name: bytes, from_: bytes, to: bytes, type_: bytes, id_: bytes, lang: bytes
     ) -> Stanza:
         """Make a stanza from its bytes and its attributes as written, in their quotes; b"" is an absent one."""
+        from_address = to_address = None
         try:
             from_address = self._read_address(from_) if from_ else None
             to_address = self._read_address(to) if to else None
-        except (MalformedAddress, Respelled):
-            return self._odd_stanza(raw, name, from_, to, type_, id_, lang)
+        except (MalformedAddress, Respelled) as odd:
+            found = (from_address, odd) if from_address or not from_ else (odd, self._odd_address(to))
+            return self._odd_stanza(raw, name, (from_, to), found, type_, id_, lang)
         kind: type[Stanza] = AddressedStanza if from_ and to else Stanza
         return kind(
             _NAME[name],
@@ -470,19 +473,29 @@ class Codec:
         )
 
     def _odd_stanza(
-        self, raw: bytes, name: bytes, from_: bytes, to: bytes, type_: bytes, id_: bytes, lang: bytes
+        self,
+        raw: bytes,
+        name: bytes,
+        written: tuple[bytes, bytes],
+        found: tuple[_Found, _Found],
+        type_: bytes,
+        id_: bytes,
+        lang: bytes,
     ) -> Stanza:
-        """Make a stanza with a malformed address, or one whose domain is not spelled in its prepared form."""
-        from_address, to_address = self._odd_address(from_), self._odd_address(to)
+        """Make a stanza with a malformed address, or one whose domain is not spelled in its prepared form.
+
+        `written` are 'from' and 'to' in their quotes, `found` is what they are.
+        """
+        from_address, to_address = found
         flaw = None
         if isinstance(from_address, MalformedAddress):
-            flaw = Flaw(Fault.FROM_MALFORMED, from_address.problem, readable_part(unescape(from_[1:-1])))
+            flaw = Flaw(Fault.FROM_MALFORMED, from_address.problem, readable_part(unescape(written[0][1:-1])))
         elif isinstance(to_address, MalformedAddress):
             flaw = Flaw(Fault.TO_MALFORMED, to_address.problem)
         respelled = {
-            attribute: with_domain(unescape(quoted[1:-1]), found.address.domain)
-            for attribute, quoted, found in ((b"from", from_, from_address), (b"to", to, to_address))
-            if isinstance(found, Respelled)
+            attribute: with_domain(unescape(quoted[1:-1]), each.address.domain)
+            for attribute, quoted, each in zip((b"from", b"to"), written, found, strict=True)
+            if isinstance(each, Respelled)
         }
         if respelled:
             raw = with_attributes(raw, respelled)
@@ -496,7 +509,7 @@ class Codec:
             flaw,
         )
 
-    def _odd_address(self, quoted: bytes) -> Address | Respelled | MalformedAddress | None:
+    def _odd_address(self, quoted: bytes) -> _Found:
         try:
             return self._read_address(quoted) if quoted else None
         except (MalformedAddress, Respelled) as odd:
@@ -528,7 +541,7 @@ class Codec:
         return self._trees.read(raw)
 
 
-def _address(found: Address | Respelled | MalformedAddress | None) -> Address | None:
+def _address(found: _Found) -> Address | None:
     if isinstance(found, Respelled):
         return found.address
     return found if isinstance(found, Address) else None

@@ -52,6 +52,7 @@ Domain = NewType("Domain", str)
 MOST_LABELS = 4096  # cached labels: a name may have a hundred, and each takes tens of microseconds
 PART_BYTES = 1023  # RFC 7622 §3.1, for each part
 _NAME_BYTES = 253  # RFC 1035 §2.3.4, for a name as DNS spells it, without the final dot
+_SURELY_SHORT = 83  # characters; at most every other one is a label, and a prefix makes that longer by four
 
 # ASCII that only has to be lower-cased, or not even that. These are for speed: the slow path gives the same results.
 LOCAL = r"[!#$%()*+,\-.0-9;=?A-Z\[\\\]^_`a-z{|}~]{1,1023}"
@@ -135,11 +136,14 @@ def _prepare_name(text: str) -> str:
         _check_contextual(text)
         if len(text) > _NAME_BYTES:
             _check_name_length(unicodedata.normalize("NFC", text).removesuffix("."))
-        labels = map_name(text).removesuffix(".").split(".")
+        mapped = map_name(text).removesuffix(".")
+        labels = mapped.split(".")
         if labels[-1].isascii() and labels[-1].isdigit():
             return str(ipaddress.IPv4Address(".".join(labels)))
-        _check_name_length(".".join(label if label.isascii() else f"xn--{label}" for label in labels))
-        return _check_contextual(".".join(map(_prepare_label, labels)))
+        if len(mapped) > _SURELY_SHORT:
+            _check_name_length(".".join(label if label.isascii() else f"xn--{label}" for label in labels))
+        prepared = ".".join(map(_prepare_label, labels))
+        return _check_contextual(prepared) if PREFIX in mapped else prepared
     except ValueError as error:  # IDNAError is a subclass
         raise MalformedAddress(f"the domainpart {_quote(text)} is not a domain: {_plain(str(error))}") from error
 
@@ -242,10 +246,12 @@ def _enforce_opaque_string(text: str) -> str:
 def _prefer_stringprep(text: str, enforce: Callable[[str], str], fold: Callable[[str], str]) -> str:
     """Return the stringprep form of a part if RFC 7622 leaves that form unchanged, else the form of RFC 7622."""
     prepared = enforce(text)
-    for spelling in dict.fromkeys((text, prepared)):  # Unicode 3.2 has no ẞ, only the ß that it becomes
-        folded = fold(spelling)
-        if folded != prepared and _keeps(enforce, folded) and is_stringprep(folded):
-            return folded
+    folded = fold(text)
+    if folded == prepared:  # to fold it again would change nothing
+        return prepared
+    for spelling in dict.fromkeys((folded, fold(prepared))):  # Unicode 3.2 has no ẞ, only the ß that it becomes
+        if spelling != prepared and _keeps(enforce, spelling) and is_stringprep(spelling):
+            return spelling
     return prepared
 
 

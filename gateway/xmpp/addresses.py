@@ -246,12 +246,18 @@ def readable_part(text: str) -> Address | None:
 
     The domain is the text behind the last at-sign, so `a@b@example.com` is somebody of example.com.
     """
-    bare, domain = text.partition("/")[0], _written_domain(text)
-    for part in dict.fromkeys((bare, domain)):
-        if part != text:
-            with suppress(MalformedAddress):
-                return Address.parse(part)
-    return None
+    bare, slash, _ = text.partition("/")
+    local, _, written = bare.rpartition("@")
+    if written == text:
+        return None
+    try:
+        domain = prepare_domain(written)
+    except MalformedAddress:
+        return None
+    if slash and local:
+        with suppress(MalformedAddress):
+            return _assemble(prepare_local(local), domain, "")
+    return _assemble("", domain, "")
 
 
 def with_domain(text: str, domain: Domain) -> str:

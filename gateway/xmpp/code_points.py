@@ -112,30 +112,29 @@ def is_stringprep(text: str) -> bool:
 
 
 def _case_kind(character: str) -> str:
-    return "k" if stringprep.map_table_b2(character) == character else "f"
+    folded = stringprep.map_table_b2(character)
+    if folded == character:
+        return "k"
+    _folded[ord(character)] = folded
+    return "f"
 
 
 _case_kinds = Kinds(_case_kind)
+_folded: dict[int, str] = {}  # what becomes of those of kind f
 
 
 def fold_case(text: str) -> str:
     """Map a text by table B.2 of RFC 3454."""
-    kinds = _case_kinds(text)
-    if "f" not in kinds:
-        return text
-    folded = {character: stringprep.map_table_b2(character) for character in _kind_of(text, kinds, "f")}
-    return "".join([folded.get(character, character) for character in text])
-
-
-def _kind_of(text: str, kinds: str, wanted: str) -> set[str]:
-    return {character for character, kind in zip(text, kinds, strict=True) if kind == wanted}
+    return text.translate(_folded) if "f" in _case_kinds(text) else text
 
 
 def _name_kind(character: str) -> str:
     try:
-        if _map_character(character) != character:
-            return "m"
+        mapped = _map_by_library(character)
     except idna.IDNAError:
+        return "r"
+    if mapped != character:
+        _mapped[ord(character)] = mapped
         return "m"
     precis = precis_kinds(character)
     if precis in "aek":
@@ -154,36 +153,60 @@ def _name_kind(character: str) -> str:
 
 
 _name_kinds = Kinds(_name_kind)
-# m is changed or refused by the mapping of UTS 46; what it keeps is v where it is PVALID (RFC 5892), s where it is of a
-# script in which there may be middle dots, and x where the library has to say more. a, e and k are as above, and
-# j and o are joiners and others that depend on their neighbours.
+_mapped: dict[int, str] = {}  # what becomes of those of kind m
+# m is changed by the mapping of UTS 46, and r is refused by it; what it keeps is v where it is PVALID (RFC 5892), s where
+# it is of a script in which there may be middle dots, and x where the library has to say more. a, e and k are as above,
+# and j and o are joiners and others that depend on their neighbours.
 _BY_NEIGHBOURS = re.compile("[jo]")
 
 
 def map_name(text: str) -> str:
-    """Map a name by UTS 46; raise IDNAError if it contains forbidden characters."""
+    """Map a name by UTS 46; raise ValueError if it contains forbidden characters."""
     kinds = _name_kinds(text)
-    if "m" not in kinds:
-        return unicodedata.normalize("NFC", text)
-    try:
-        mapped = {character: _map_character(character) for character in _kind_of(text, kinds, "m")}
-    except idna.IDNAError:
-        return _map_character(text)  # which says where it is
-    return unicodedata.normalize("NFC", "".join([mapped.get(character, character) for character in text]))
+    if (place := kinds.find("r")) >= 0:
+        raise ValueError(f"U+{ord(text[place]):04X} may not be in it")
+    return unicodedata.normalize("NFC", text.translate(_mapped) if "m" in kinds else text)
 
 
-def _map_character(character: str) -> str:
-    return idna.uts46_remap(character, std3_rules=False)
+def _map_by_library(text: str) -> str:
+    return idna.uts46_remap(text, std3_rules=False)
 
 
 def check_code_points(label: str) -> None:
     """Raise ValueError where a code point of a label may not be in it (RFC 5892)."""
     kinds = _name_kinds(label)
-    if "x" in kinds or "m" in kinds:
+    if "x" in kinds or "m" in kinds or "r" in kinds:
         idna.check_label(label)
     if ("a" in kinds and "e" in kinds) or ("k" in kinds and "s" not in kinds):
         raise ValueError("a label has digits or dots that may not be in it together with the rest")
     for found in _BY_NEIGHBOURS.finditer(kinds):
-        check = idna.valid_contextj if found.group() == "j" else idna.valid_contexto
-        if not check(label, found.start()):
-            raise ValueError(f"U+{ord(label[found.start()]):04X} may not be in a label beside what it is beside")
+        place = found.start()
+        if not (_may_join(label, place) if found.group() == "j" else idna.valid_contexto(label, place)):
+            raise ValueError(f"U+{ord(label[place]):04X} may not be in a label beside what it is beside")
+
+
+def _joining_kind(character: str) -> str:
+    if idna.valid_contextj(f"{character}{_JOINER}", 1):
+        return "v"
+    joins_next = idna.valid_contextj(f"{character}{_NON_JOINER}{_JOINS_BOTH}", 1)
+    joins_previous = idna.valid_contextj(f"{_JOINS_BOTH}{_NON_JOINER}{character}", 1)
+    if joins_next or joins_previous:
+        return "b" if joins_next and joins_previous else "n" if joins_next else "p"
+    return "t" if idna.valid_contextj(f"{_JOINS_BOTH}{character}{_NON_JOINER}{_JOINS_BOTH}", 2) else "o"
+
+
+_NON_JOINER, _JOINER, _JOINS_BOTH = "\u200c", "\u200d", "\u0628"
+_joining_kinds = Kinds(_joining_kind)
+# v is a virama; b, n and p are joined to what is on both sides, to the next and to the previous; t is transparent.
+
+
+def _may_join(label: str, place: int) -> bool:
+    """Return whether the joiner at this place is beside what it may be beside (RFC 5892 A.1, A.2)."""
+    kinds = _joining_kinds(label)
+    if kinds[place - 1 : place] == "v":
+        return True
+    before, behind = kinds[:place].rstrip("tv"), kinds[place + 1 :].lstrip("tv")
+    return label[place] == _NON_JOINER and before[-1:] in _TO_NEXT and behind[:1] in _TO_PREVIOUS
+
+
+_TO_NEXT, _TO_PREVIOUS = frozenset("bn"), frozenset("bp")

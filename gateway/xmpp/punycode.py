@@ -15,7 +15,12 @@ PREFIX = "xn--"
 _DIGITS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _BASE, _T_MIN, _T_MAX, _SKEW, _DAMP = 36, 1, 26, 38, 700
 _FIRST_BIAS, _FIRST_CODE_POINT = 72, 0x80
-_VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
+_VALUES = bytes(_DIGITS.find(chr(octet)) % 0x100 for octet in range(0x100))
+"""The value of each digit in ASCII; 255 if it is none."""
+_NO_DIGIT = 0xFF
+_MOST_DELTA = (_BASE - _T_MIN) * _T_MAX // 2
+_POSITIONS = [_BASE - (_BASE - _T_MIN + 1) * delta // (delta + _SKEW) for delta in range(_MOST_DELTA + 1)]
+"""Where the next number begins, 36 less its bias, behind each usual delta."""
 _SURELY_FITS = 8  # characters, each of which takes at most seven digits
 
 
@@ -36,14 +41,14 @@ def to_a_label(label: str) -> str:
     if basic:
         output.append("-")
     places = basic  # of what the decoder has by now, in order
-    code_point, index, bias, damp = _FIRST_CODE_POINT, 0, _FIRST_BIAS, _DAMP
+    code_point, index, damp, first_position = _FIRST_CODE_POINT, 0, _DAMP, _BASE - _FIRST_BIAS
     others = sorted([(ord(character), place) for place, character in enumerate(label) if character >= "\x80"])
-    for next_code_point, place in others:
+    for count, (next_code_point, place) in enumerate(others, len(basic) + 1):
         before = bisect_left(places, place)
-        delta = (next_code_point - code_point) * (len(places) + 1) + before - index
+        delta = (next_code_point - code_point) * count + before - index
         places.insert(before, place)
         code_point, index = next_code_point, before + 1
-        number, position = delta, _BASE - bias
+        number, position = delta, first_position
         while True:
             threshold = _T_MIN if position <= _T_MIN else _T_MAX if position >= _T_MAX else position
             if number < threshold:
@@ -52,7 +57,10 @@ def to_a_label(label: str) -> str:
             output.append(_DIGITS[threshold + digit])
             position += _BASE
         output.append(_DIGITS[number])
-        bias, damp = _next_bias(delta // damp, len(places)), 2
+        delta //= damp
+        delta += delta // count
+        first_position = _POSITIONS[delta] if delta <= _MOST_DELTA else _position_behind(delta)
+        damp = 2
         if len(output) > LABEL_BYTES - len(PREFIX):
             raise ValueError(f"a label is longer than {LABEL_BYTES} bytes")
     return PREFIX + "".join(output)
@@ -63,38 +71,42 @@ def from_a_label(a_label: str) -> str:
     basic, delimiter, digits = a_label.removeprefix(PREFIX).rpartition("-")
     if (delimiter and not basic) or not digits or not basic.isascii():
         raise ValueError(f"{a_label!r} is not the A-label of a label")
+    values = digits.encode("ascii", "replace").translate(_VALUES)
+    if _NO_DIGIT in values:
+        raise ValueError(f"{a_label!r} is not an A-label")
     output = list(basic)
-    code_point, index, bias, damp = _FIRST_CODE_POINT, 0, _FIRST_BIAS, _DAMP
-    number, weight, position = 0, 1, _BASE - bias
-    for digit in digits:
-        value = _VALUES.get(digit)
-        if value is None:
-            raise ValueError(f"{a_label!r} is not an A-label")
+    code_point, index, damp = _FIRST_CODE_POINT, 0, _DAMP
+    number, weight, position = 0, 1, _BASE - _FIRST_BIAS
+    count = len(output) + 1
+    for value in values:
         number += value * weight
         threshold = _T_MIN if position <= _T_MIN else _T_MAX if position >= _T_MAX else position
         if value >= threshold:
             weight *= _BASE - threshold
             position += _BASE
             continue
-        count = len(output) + 1
-        rounds, index = divmod(index + number, count)
-        code_point += rounds
-        if code_point > sys.maxunicode:
-            raise ValueError(f"{a_label!r} is not an A-label")
+        index += number
+        if index >= count:
+            rounds, index = divmod(index, count)
+            code_point += rounds
+            if code_point > sys.maxunicode:
+                raise ValueError(f"{a_label!r} is not an A-label")
         output.insert(index, chr(code_point))
         index += 1
-        bias = _next_bias(number // damp, count)
-        number, weight, position, damp = 0, 1, _BASE - bias, 2
+        number //= damp
+        number += number // count
+        position = _POSITIONS[number] if number <= _MOST_DELTA else _position_behind(number)
+        number, weight, damp = 0, 1, 2
+        count += 1
     if weight != 1:
         raise ValueError(f"{a_label!r} ends in the middle of a number")
     return "".join(output)
 
 
-def _next_bias(delta: int, count: int) -> int:
-    """Return the bias for the next number (§3.4)."""
-    delta += delta // count
+def _position_behind(delta: int) -> int:
+    """Return where the next number begins behind a delta that is divided already (§3.4)."""
     bias = 0
-    while delta > (_BASE - _T_MIN) * _T_MAX // 2:
+    while delta > _MOST_DELTA:
         delta //= _BASE - _T_MIN
         bias += _BASE
-    return bias + (_BASE - _T_MIN + 1) * delta // (delta + _SKEW)
+    return _POSITIONS[delta] - bias
