@@ -48,9 +48,22 @@ class Bounded(Generic[K, V]):
 
     When there are too many entries, the cause with the most entries makes room; when they are too large, the cause with
     the largest total. Without causes the map forgets its oldest entry.
+
+    Hardly any map is ever full, so the causes are ranked only when one of them has to make room, and as long as the map
+    has at least half of the entries that it had then.
     """
 
-    __slots__ = ("_by_number", "_by_size", "_crowds", "_entries", "_most", "_most_size", "_size", "_stamps")
+    __slots__ = (
+        "_by_number",
+        "_by_size",
+        "_crowds",
+        "_entries",
+        "_most",
+        "_most_size",
+        "_ranked_at",
+        "_size",
+        "_stamps",
+    )
 
     def __init__(self, most: int, most_size: int | None = None) -> None:
         self._most = most
@@ -60,6 +73,7 @@ class Bounded(Generic[K, V]):
         self._crowds: dict[Hashable, _Crowd[K]] = {}
         self._by_number: _Ranking = []
         self._by_size: _Ranking = []
+        self._ranked_at = 0  # the number of entries when the causes were ranked; 0 while they are not
         self._stamps = 0
 
     def __len__(self) -> int:
@@ -99,8 +113,10 @@ class Bounded(Generic[K, V]):
         crowd.keys[key] = None
         self._resize(cause, crowd, size)
         while len(self._entries) > self._most:
+            self._rank()
             self._make_room(self._by_number)
         while self._most_size is not None and self._size > self._most_size:
+            self._rank()
             self._make_room(self._by_size)
 
     def pop(self, key: K) -> V | None:
@@ -119,7 +135,10 @@ class Bounded(Generic[K, V]):
 
     def first_to_go(self) -> K | None:
         """Return the oldest key of the cause with the most entries, or None: for an owner that says goodbye itself."""
-        return next(iter(self._most_crowded(self._by_number).keys)) if self._entries else None
+        if not self._entries:
+            return None
+        self._rank()
+        return next(iter(self._most_crowded(self._by_number).keys))
 
     def touch(self, key: K) -> None:
         """Make an entry in use the youngest, and its cause the youngest of those with as many entries."""
@@ -135,8 +154,7 @@ class Bounded(Generic[K, V]):
         """Drop all entries."""
         self._entries.clear()
         self._crowds.clear()
-        self._by_number.clear()
-        self._by_size.clear()
+        self._forget_ranks()
         self._size = 0
 
     def _resize(self, cause: Hashable, crowd: _Crowd[K], by: int) -> None:
@@ -144,19 +162,35 @@ class Bounded(Generic[K, V]):
         crowd.size += by
         self._stamps += 1
         crowd.stamp = self._stamps
+        if self._ranked_at:
+            self._rank_again(cause, crowd)
+
+    def _rank_again(self, cause: Hashable, crowd: _Crowd[K]) -> None:
+        if 2 * len(self._entries) < self._ranked_at:
+            self._forget_ranks()
+            return
         heappush(self._by_number, (-len(crowd.keys), crowd.stamp, cause))
         if self._most_size is not None:
             heappush(self._by_size, (-crowd.size, crowd.stamp, cause))
         if max(len(self._by_number), len(self._by_size)) > 2 * len(self._crowds) + 16:
-            self._rank_anew()
+            self._rank_all()
 
-    def _rank_anew(self) -> None:
-        """Drop outdated entries from the rankings."""
+    def _rank(self) -> None:
+        if not self._ranked_at:
+            self._ranked_at = len(self._entries)
+            self._rank_all()
+
+    def _rank_all(self) -> None:
+        """Rank the causes as they are now, without outdated entries."""
         self._by_number = [(-len(crowd.keys), crowd.stamp, cause) for cause, crowd in self._crowds.items()]
         heapify(self._by_number)
         if self._most_size is not None:
             self._by_size = [(-crowd.size, crowd.stamp, cause) for cause, crowd in self._crowds.items()]
             heapify(self._by_size)
+
+    def _forget_ranks(self) -> None:
+        self._ranked_at = 0
+        self._by_number, self._by_size = [], []
 
     def _make_room(self, ranking: _Ranking) -> None:
         self.pop(next(iter(self._most_crowded(ranking).keys)))

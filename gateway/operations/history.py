@@ -60,7 +60,8 @@ class History:
         """Keep the notices about attempts."""
         match notice:
             case AttemptUnderWay():
-                self._under_way.put(notice.number, notice)
+                if notice.number not in self._under_way:  # it tells how far the attempt has come whenever it is read
+                    self._under_way.put(notice.number, notice)
             case Attempt():
                 self._ended(notice)
             case FirstStanza():

@@ -12,20 +12,15 @@ from gateway.xmpp.errors import StreamCondition, StreamError
 SOUGHT = "evidence"
 """The name that marks it as tried on a stream."""
 
-_ELSEWHERE = frozenset({Means.DANE, Means.POSH})
-
 
 def sought_means(facts: Facts) -> tuple[Means, ...]:
     """Return the means by which the other side may still be proved; none if there is nothing to look for."""
     if not facts.encrypted or facts.remote is None or facts.certificate is None or SOUGHT in facts.tried:
         return ()
-    awaits_lists = facts.terms.needs_revocation_lists and facts.certificate.valid and facts.certificate.unchecked
-    sought = tuple(
-        means
-        for means in facts.terms.by_certificate
-        if means in _ELSEWHERE or (means is Means.EXTERNAL and awaits_lists)
-    )
-    return sought if sought and facts.proof_by_certificate(facts.remote, facts.terms) is None else ()
+    terms = facts.terms
+    awaits_lists = terms.needs_revocation_lists and facts.certificate.valid and facts.certificate.unchecked
+    sought = terms.by_certificate if awaits_lists else terms.by_certificate_elsewhere
+    return sought if sought and facts.proof_by_certificate(facts.remote, terms) is None else ()
 
 
 def check_certificate(facts: Facts) -> Facts:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import Protocol, Self, TypeVar, cast
 
@@ -91,7 +92,10 @@ class PeerCertificate(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What we require from the other side and grant it, by its domain: `[peers]` in the configuration."""
+    """What we require from the other side and grant it, by its domain: `[peers]` in the configuration.
+
+    There are a few, made once, so what follows from their fields is computed once. `dataclasses.replace` copies them.
+    """
 
     require_tls: bool = True
     means: tuple[Means, ...] = (Means.EXTERNAL, Means.DIALBACK)
@@ -111,12 +115,17 @@ class Terms:
         """Return whether this is one of the means of proof that we accept."""
         return means in self.means
 
-    @property
+    @cached_property
     def by_certificate(self) -> tuple[Means, ...]:
         """The accepted means that use a certificate, in order of preference."""
         return tuple(means for means in self.means if means in BY_CERTIFICATE and self.required in (None, means))
 
-    @property
+    @cached_property
+    def by_certificate_elsewhere(self) -> tuple[Means, ...]:
+        """Those of them for which the domain says something about its certificate elsewhere."""
+        return tuple(means for means in self.by_certificate if means is not Means.EXTERNAL)
+
+    @cached_property
     def needs_certificate(self) -> bool:
         """Return whether only its certificate can prove the other side."""
         return self.required is not None or all(means in BY_CERTIFICATE for means in self.means)
@@ -244,10 +253,13 @@ class Facts:
 
     def proof_by_certificate(self, domain: Domain, terms: Terms) -> Means | None:
         """Return the first of the terms' means by which the certificate proves the domain, or None."""
-        if self.certificate is None:
+        certificate = self.certificate
+        if certificate is None:
             return None
-        found = next((means for means in terms.by_certificate if self.certificate.proves(domain, means)), None)
-        return None if found is Means.EXTERNAL and self._is_unchecked(terms) else found
+        for means in terms.by_certificate:
+            if certificate.proves(domain, means):
+                return None if means is Means.EXTERNAL and self._is_unchecked(terms) else means
+        return None
 
     def _is_unchecked(self, terms: Terms) -> bool:
         """Return whether it matters that the certificate may have been revoked."""

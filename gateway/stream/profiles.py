@@ -5,7 +5,7 @@ A new kind of stream is one more profile and one more port.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -32,6 +32,11 @@ class Profile:
     def receivers(self) -> Mapping[tuple[str, str], StreamFeature[Any]]:
         """The feature that receives a top-level element, by namespace and name."""
         return {key: feature for feature in self.features for key in feature.handles}
+
+    @cached_property
+    def openers(self) -> Sequence[StreamFeature[Any]]:
+        """The features that may have a question once the other side's header is accepted."""
+        return [feature for feature in self.features if type(feature).opened is not StreamFeature.opened]
 
     @cached_property
     def answerers(self) -> Mapping[type, StreamFeature[Any]]:

@@ -240,7 +240,7 @@ class Stream:
 
         if receiving:
             self._send_header(from_=header.to or self.facts.local, to=header.from_)
-        for feature in self.profile.features:
+        for feature in self.profile.openers:
             step = feature.opened(self.facts)
             if step is not None:
                 self._take(step, feature)

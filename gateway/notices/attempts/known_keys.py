@@ -85,6 +85,9 @@ class KnownKeys:
         if not certificate.key or certificate.not_before is None or certificate.not_after is None:
             return None
         now, known = self._time_of_day(), self.of(domain)
+        if known and _is_as_before(known[0], certificate, now):
+            self._known.touch(domain)
+            return None
         shown = KnownKey(
             key=certificate.key,
             issuer=certificate.issuer[:_LONGEST],
@@ -116,6 +119,17 @@ class KnownKeys:
             if not keys or not all(isinstance(each.key, str) and each.ends >= each.begins for each in keys):
                 raise ValueError("a domain without keys")
             self._known.put(str(record["domain"]), keys, family(str(record["domain"])))
+
+
+def _is_as_before(last: KnownKey, certificate: PeerCertificate, now: float) -> bool:
+    """Return whether a certificate tells nothing but what was seen in the last day."""
+    return (
+        last.key == certificate.key
+        and last.issuer == certificate.issuer[:_LONGEST]
+        and certificate.not_after is not None
+        and last.ends == certificate.not_after.timestamp()
+        and 0 <= now - last.seen <= _DAY
+    )
 
 
 def _day(moment: float) -> str:

@@ -226,7 +226,7 @@ class Narrator:
             self._judge(replace(self._facts, tls=secured.tls, certificate=secured.certificate, tried=frozenset()))
 
     def _evidence_found(self, found: EvidenceFound) -> None:
-        self._write_verdict(found.certificate)
+        self._write_verdict(replace(self._facts, certificate=found.certificate), found.certificate)
 
     def _opened(self, opened: StreamOpened) -> None:
         facts = self._facts
@@ -239,10 +239,9 @@ class Narrator:
     def _judge(self, facts: Facts) -> None:
         """Write the verdict on the certificate, unless more is about to be known of it."""
         if facts.certificate is not None and not sought_means(facts):
-            self._write_verdict(facts.certificate)
+            self._write_verdict(facts, facts.certificate)
 
-    def _write_verdict(self, certificate: PeerCertificate) -> None:
-        facts = replace(self._facts, certificate=certificate)
+    def _write_verdict(self, facts: Facts, certificate: PeerCertificate) -> None:
         remote, terms = facts.their_domain, facts.terms
         why_not = facts.why_not_by_certificate(remote)
         means = facts.proof_by_certificate(remote, terms) or Means.EXTERNAL

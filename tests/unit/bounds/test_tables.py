@@ -113,6 +113,44 @@ def test_a_long_life_leaves_nothing_behind() -> None:
     assert max(len(table._by_number), len(table._by_size)) <= 2 * 7 + 17
 
 
+def test_nothing_is_ranked_while_there_is_room() -> None:
+    table: Bounded[int, str] = Bounded(10, most_size=1000)
+    for number in range(10):
+        table.put(number, "", "ab"[number % 2], size=2)
+    assert not table._by_number
+    assert not table._by_size
+
+
+def test_the_most_crowded_makes_room_again_after_a_quiet_time() -> None:
+    table: Bounded[int, str] = Bounded(10)
+    for number in range(12):
+        table.put(number, "a", "a")
+    for number in list(table)[1:]:
+        table.pop(number)
+    assert not table._by_number
+    for number in range(20, 28):
+        table.put(number, "b", "b")
+    table.put(30, "c", "c")
+    table.put(31, "c", "c")
+    assert [number for number in range(20, 28) if number not in table] == [20]
+    assert sorted(Counter(table.values()).values()) == [1, 2, 7]
+
+
+def test_whose_turn_it_is_costs_the_same_however_much_else_a_large_map_could_keep() -> None:
+    table: Bounded[int, None] = Bounded(1_000_000)
+    for number in range(200):
+        table.put(number, None, number)
+    table.first_to_go()
+    ranked = table._by_number
+    for number in range(200, 300):
+        first = table.first_to_go()
+        assert first is not None
+        table.pop(first)
+        table.put(number, None, number)
+        assert table._by_number is ranked or len(ranked) > 2 * 200
+        ranked = table._by_number
+
+
 def test_something_is_said_once_in_a_while_with_what_was_left_out() -> None:
     seldom = Seldom(10)
     assert [seldom.say("a", second) for second in (0, 1, 9.9, 10, 11, 20)] == [0, None, None, 2, None, 1]

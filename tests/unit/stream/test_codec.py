@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gateway.stream.budget import Budget
 from gateway.stream.codec import STREAM_END, Codec
 from gateway.stream.known import RootTag, known_word
-from gateway.xmpp.addresses import AddressCache
+from gateway.xmpp.addresses import Address, AddressCache
 from gateway.xmpp.elements import Element
 from gateway.xmpp.errors import StreamCondition, StreamError
 from gateway.xmpp.stanzas import Stanza
@@ -285,3 +285,24 @@ def test_cutting_changes_nothing(parts: list[bytes], data: st.DataObject) -> Non
     whole = HEADER + b"".join(parts)
     cuts = data.draw(st.lists(st.integers(0, len(whole)), max_size=12))
     assert read(whole, cuts) == read(whole)
+
+
+class _Counting(AddressCache):
+    """Counts how often an attribute value is looked up."""
+
+    looked_up = 0
+
+    def read_canonical(self, quoted: bytes) -> Address:
+        self.looked_up += 1
+        return super().read_canonical(quoted)
+
+
+@pytest.mark.parametrize("odd", ["a b@c", "a@\u00c4.test"])
+def test_an_odd_address_is_looked_up_once(odd: str) -> None:
+    for from_, to in ((odd, "b@ours.test"), ("a@theirs.test", odd), (odd, odd)):
+        addresses = _Counting()
+        codec = Codec(Budget(), addresses)
+        codec.feed(HEADER + f"<message from='{from_}' to='{to}'/>".encode())
+        [_, stanza] = codec.take()
+        assert isinstance(stanza, Stanza)
+        assert addresses.looked_up == 2, (from_, to)

@@ -162,3 +162,30 @@ def test_a_table_asks_once_for_each_code_point() -> None:
     kinds = code_points.Kinds(sort)
     assert [kinds("banana"), kinds("ab"), kinds("")] == ["oxoxox", "xo", ""]
     assert sorted(asked) == ["a", "b", "n"]
+
+
+def test_the_libraries_are_asked_nothing_about_code_points_that_were_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mappings and joining types cost most of all, and a sender can use the same few letters in ever new names."""
+    names = ("\u00c4\u00d6\u00dc", "\uff21\u03a3", "\u0628\u064b\u200c\u0628", "\u0915\u094d\u200d\u0937", "a b")
+    for name in names:
+        for character in name:
+            outcome(address_parts.prepare_domain, character)
+            outcome(address_parts.prepare_local, character)
+        outcome(address_parts.prepare_domain, name)
+
+    def asked(*_: object, **__: object) -> object:
+        raise AssertionError("the library was asked again")
+
+    for module, function in (
+        (idna, "uts46_remap"),
+        (idna, "check_label"),
+        (idna, "valid_contextj"),
+        (stringprep, "map_table_b2"),
+    ):
+        monkeypatch.setattr(module, function, asked)
+    for name in names:
+        expected = outcome(address_parts.prepare_domain, name)
+        assert outcome(address_parts.prepare_domain, f"{name}.{name}{name[0]}") == (
+            f"{expected}.{expected}{expected[0]}" if isinstance(expected, str) else ValueError
+        )
+        outcome(address_parts.prepare_local, f"{name}{name[0]}")
