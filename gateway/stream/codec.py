@@ -35,7 +35,7 @@ class EndOfStream:
 
 STREAM_END = EndOfStream()
 Item = RootTag | Stanza | Element | EndOfStream
-_Found = Address | Respelled | MalformedAddress | None
+_ReadAddress = Address | Respelled | MalformedAddress | None
 
 
 class AddressLookup(Protocol):
@@ -477,7 +477,7 @@ class Codec:
         raw: bytes,
         name: bytes,
         written: tuple[bytes, bytes],
-        found: tuple[_Found, _Found],
+        found: tuple[_ReadAddress, _ReadAddress],
         type_: bytes,
         id_: bytes,
         lang: bytes,
@@ -509,7 +509,7 @@ class Codec:
             flaw,
         )
 
-    def _odd_address(self, quoted: bytes) -> _Found:
+    def _odd_address(self, quoted: bytes) -> _ReadAddress:
         try:
             return self._read_address(quoted) if quoted else None
         except (MalformedAddress, Respelled) as odd:
@@ -541,7 +541,7 @@ class Codec:
         return self._trees.read(raw)
 
 
-def _address(found: _Found) -> Address | None:
+def _address(found: _ReadAddress) -> Address | None:
     if isinstance(found, Respelled):
         return found.address
     return found if isinstance(found, Address) else None

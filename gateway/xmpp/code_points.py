@@ -120,7 +120,7 @@ def _case_kind(character: str) -> str:
 
 
 _case_kinds = Kinds(_case_kind)
-_folded: dict[int, str] = {}  # what becomes of those of kind f
+_folded: dict[int, str] = {}  # the letters of kind f, folded
 
 
 def fold_case(text: str) -> str:
@@ -153,7 +153,7 @@ def _name_kind(character: str) -> str:
 
 
 _name_kinds = Kinds(_name_kind)
-_mapped: dict[int, str] = {}  # what becomes of those of kind m
+_mapped: dict[int, str] = {}  # the letters of kind m, mapped
 # m is changed by the mapping of UTS 46, and r is refused by it; what it keeps is v where it is PVALID (RFC 5892), s
 # where it is of a script in which there may be middle dots, and x where the library has to say more. a, e and k are as
 # above, and j and o are joiners and others that depend on their neighbours.
