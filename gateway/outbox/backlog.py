@@ -22,6 +22,7 @@ kept before it, but for `patience` seconds at most: then its sender gets an erro
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ from gateway.outbox.followers import EVERYTHING, Followers
 from gateway.outbox.keeper import Keeper
 from gateway.outbox.progress import Progress
 from gateway.outbox.records import DomainState, KeptStanza
-from gateway.outbox.retention import Keep, keeping, key_of, name_of
+from gateway.outbox.retention import Keep, keeping, keeps_all, key_of, name_of
 from gateway.outbox.settlement import Settled, Settlement, SettlementMeans
 from gateway.outbox.window import MOST, Break, Window
 from gateway.timing.timers import Timer
@@ -158,7 +159,8 @@ class KeptBacklog:
         self._page: deque[Waiting] = deque()
         self._page_bytes = 0
         self._in_flight: deque[Waiting] = deque()
-        self._exposed: deque[int] = deque()  # numbers
+        self._in_flight_bytes = 0
+        self._exposed: deque[list[int]] = deque()  # the numbers of each batch
         self._marked_upto = 0  # of those in flight, the disk knows, or will soon, that these were read
         self._is_unread = keeper.waiting(pair) > 0  # the disk may have more than what has been read
         self._is_reading = False
@@ -213,9 +215,8 @@ class KeptBacklog:
         """Gather these for the next flush if all are kept in order; else gather none, and return False."""
         if not self._keeper.takes:
             return False
-        for stanza in stanzas:
-            if keeping(stanza) is not Keep.YES:
-                return False
+        if not keeps_all(stanzas):
+            return False
         self._gather(Keep.YES, stanzas)
         return True
 
@@ -350,12 +351,10 @@ class KeptBacklog:
             self._send()
             self._look_whether_empty()
 
-        asked = (
-            self._keeper.put(self.pair, raws, accepted, expires)
-            if key is None
-            else self._keeper.put_newest(self.pair, key, stanzas[0].raw, accepted, expires)
-        )
-        asked.addCallbacks(put, not_put)
+        if key is None:
+            self._keeper.put(self.pair, raws, accepted, expires, put, not_put)
+        else:
+            self._keeper.put_newest(self.pair, key, raws[0], accepted, expires, put, not_put)
 
     def _less(self, size: int) -> None:
         self._putting_bytes -= size
@@ -420,6 +419,7 @@ class KeptBacklog:
         self._release()
         in_flight = list(self._in_flight)
         self._in_flight.clear()
+        self._in_flight_bytes = 0
         self._exposed.clear()
         self._unmark()
         self._page.clear()
@@ -491,7 +491,15 @@ class KeptBacklog:
     # -- sending -----------------------------------------------------------------------------------------------------
 
     def _send(self) -> None:
-        self.flight.send(self)
+        if not (self._has_sent_all and self.flight.is_open):
+            self.flight.send(self)
+
+    @property
+    def _has_sent_all(self) -> bool:
+        """Return whether nothing is left to be sent, and nobody is to be told so."""
+        if self._page or self._is_unread or self._is_reading or self._followers:
+            return False
+        return self._owner.keep_rules.level == "all"
 
     @property
     def head(self) -> int | None:
@@ -533,6 +541,8 @@ class KeptBacklog:
             sent = self._send_batch(min(room, _BATCH_STANZAS))
             if most is not None:
                 most -= sent
+            elif self._has_sent_all:
+                return
 
     @property
     def _may_follow(self) -> bool:
@@ -611,10 +621,12 @@ class KeptBacklog:
             size = sum([len(each.raw) for each in batch])
         if not batch or self.settlement is None:
             return 0
+        numbers = [each.number for each in batch]  # type: ignore[attr-defined]
         self._in_flight.extend(batch)  # type: ignore[arg-type]
-        self._exposed.extend([each.number for each in batch])  # type: ignore[attr-defined]
+        self._in_flight_bytes += size
+        self._exposed.append(numbers)
         self.flight.sent(len(batch), size)
-        self.settlement.written(self._in_flight[-1].number, len(batch), self._keeper.clock.seconds())
+        self.settlement.written(numbers[-1], len(batch), self._keeper.clock.seconds())
         self._prove()
         return len(batch)
 
@@ -701,6 +713,8 @@ class KeptBacklog:
         """Write a ping if one is due, and come back when time has settled something."""
         settlement = self.settlement
         assert settlement is not None
+        if settlement.means is SettlementMeans.MANAGED:
+            return  # the other side tells of itself what it has read, and that is settled at once
         now = self._keeper.clock.seconds()
         is_pressed = self._room_in_flight == 0
         if settlement.wants_ping(pressed=is_pressed):
@@ -712,7 +726,7 @@ class KeptBacklog:
         self._stop_timer()
         if due is not None:
             self._timer = self._keeper.clock.callLater(max(0, due - now), self._time_passed)
-        if is_pressed and self._exposed and max(self._marked_upto, self._exposed[0] - 1) < settlement.read_upto:
+        if is_pressed and self._exposed and max(self._marked_upto, self._exposed[0][0] - 1) < settlement.read_upto:
             self._mark(settlement.read_upto)
 
     def _mark(self, upto: int) -> None:
@@ -742,23 +756,28 @@ class KeptBacklog:
     def _note_again(self) -> None:
         if not self._exposed:
             return
-        first_in_flight = self._in_flight[0].number if self._in_flight else self._exposed[-1] + 1
-        if self._exposed[0] < first_in_flight:
+        first_in_flight = self._in_flight[0].number if self._in_flight else self._exposed[-1][-1] + 1
+        if self._exposed[0][0] < first_in_flight:
             self._forget_upto(first_in_flight - 1)
         self._marked_upto = 0
         self._prove()
 
     def _noted(self, _: object, upto: int, stream: int) -> None:
         """Note that nothing up to this number is exposed any longer."""
-        self._look_whether_empty()
+        if not self._in_flight:
+            self._look_whether_empty()
         if stream != self._stream:
             return
-        exposed, before = self._exposed, len(self._exposed)
-        if exposed and exposed[-1] <= upto:
-            exposed.clear()
-        while exposed and exposed[0] <= upto:
-            exposed.popleft()
-        self.flight.noted(before - len(exposed))
+        count = 0
+        while self._exposed and self._exposed[0][0] <= upto:
+            batch = self._exposed[0]
+            noted = bisect_right(batch, upto)
+            count += noted
+            if noted == len(batch):
+                self._exposed.popleft()
+            else:
+                del batch[:noted]
+        self.flight.noted(count)
         self._send()
 
     def _ask(self, settlement: Settlement) -> None:
@@ -796,11 +815,12 @@ class KeptBacklog:
         count = size = 0
         in_flight = self._in_flight
         if in_flight and in_flight[-1].number <= settled.upto:
-            count, size = len(in_flight), sum([len(each.raw) for each in in_flight])
+            count, size = len(in_flight), self._in_flight_bytes
             in_flight.clear()
         while in_flight and in_flight[0].number <= settled.upto:
             size += len(in_flight.popleft().raw)
             count += 1
+        self._in_flight_bytes -= size
         self._keeper.counts["delivered"] += count
         if settled.in_doubt and count:
             self._keeper.counts["in_doubt"] += count

@@ -86,12 +86,14 @@ class Packer:
         self._sequence = sequence
         self._open: dict[DomainPair, Chunk] = {}
 
-    def add(self, pair: DomainPair, stanzas: Sequence[bytes], accepted: float, expires: float) -> Sequence[int]:
-        """Add stanzas behind those of the pair, and return their numbers."""
+    def add(
+        self, pair: DomainPair, stanzas: Sequence[bytes], size: int, accepted: float, expires: float
+    ) -> Sequence[int]:
+        """Add stanzas of that size together behind those of the pair, and return their numbers."""
         chunk = self._open.get(pair)
         if chunk is None:
             chunk = self._open[pair] = self._begin(pair, accepted, expires)
-        size, place = size_of(stanzas), len(chunk.stanzas)
+        place = len(chunk.stanzas)
         if place + len(stanzas) <= STANZAS and chunk.size + size <= BYTES:
             chunk.stanzas += stanzas
             chunk.size += size

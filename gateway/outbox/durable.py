@@ -154,11 +154,12 @@ class DurableOutbox:
     ) -> Deferred[Sequence[int]]:
         if not stanzas:
             return succeed(())
+        size = size_of(stanzas)
         try:
-            gathered = self._admit(pair, len(stanzas), size_of(stanzas), expires)
+            gathered = self._admit(pair, len(stanzas), size, expires)
         except OutboxError as error:
             return fail(error)
-        return self._promise(gathered, gathered.packer.add(pair, stanzas, accepted, expires))
+        return self._promise(gathered, gathered.packer.add(pair, stanzas, size, accepted, expires))
 
     def put_newest(
         self, pair: DomainPair, key: bytes, stanza: bytes, *, accepted: float, expires: float
@@ -188,38 +189,48 @@ class DurableOutbox:
         return done
 
     def settle(self, pair: DomainPair, upto: int) -> Deferred[None]:
-        if self._queue is None or self.condition.works < Works.SHRINKS:
+        if not self._shrinks:
             self._remember_settled(pair, upto)
             return fail(self._unavailable())
-        tally = self._tallies.find(pair)
-        if tally is None:
+        gathered = self._gather_for(pair)
+        if gathered is None:
             return succeed(None)
-        gathered = self._gather()
-        gathered.tallies[pair] = tally
         gathered.settled[pair] = max(upto, gathered.settled.get(pair, 0))
-        return self._promise_other()
+        return self._promise_other(gathered)
 
     def mark_read(self, pair: DomainPair, upto: int) -> Deferred[None]:
-        if self._queue is None or self.condition.works < Works.SHRINKS:
+        if not self._shrinks:
             return fail(self._unavailable())
-        tally = self._tallies.find(pair)
-        if tally is None:
+        gathered = self._gather_for(pair)
+        if gathered is None:
             return succeed(None)
-        gathered = self._gather()
-        gathered.tallies[pair] = tally
         gathered.read[pair] = upto
-        return self._promise_other()
+        return self._promise_other(gathered)
 
     def remove(self, numbers: Collection[int]) -> Deferred[None]:
-        if self._queue is None or self.condition.works < Works.SHRINKS:
+        if not self._shrinks:
             self._late_removed.update(numbers)
             return fail(self._unavailable())
-        self._gather().removed.update(numbers)
-        return self._promise_other()
-
-    def _promise_other(self) -> Deferred[None]:
-        done: Deferred[None] = Deferred()
         gathered = self._gather()
+        gathered.removed.update(numbers)
+        return self._promise_other(gathered)
+
+    @property
+    def _shrinks(self) -> bool:
+        """Return whether what is kept can be settled and removed now."""
+        return self._queue is not None and self.condition.works >= Works.SHRINKS
+
+    def _gather_for(self, pair: DomainPair) -> _Gathered | None:
+        """Return the gathered work, with the row of a pair; None if nothing is kept of the pair."""
+        tally = self._tallies.find(pair)
+        if tally is None:
+            return None
+        gathered = self._gather()
+        gathered.tallies[pair] = tally
+        return gathered
+
+    def _promise_other(self, gathered: _Gathered) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
         gathered.others.append(done)
         self._hand_over(gathered)
         return done

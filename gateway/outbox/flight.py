@@ -60,13 +60,14 @@ class Flight:
 
     def room(self, *, is_timed: bool) -> int:
         """Return how many more may be sent; `is_timed`: only time settles what this pair sends."""
-        if not self.has_space:
+        if self.size >= MOST_BYTES:
             return 0
-        return self.window.room(self.count if is_timed or self.window.is_strict else self.exposed)
+        window = self.window
+        return window.room(self.count if is_timed or window.is_strict else self.exposed)
 
     def send(self, flyer: Flyer) -> None:
         """Let that one send what it may; while the window is small, let the next one in order send."""
-        if self._is_open:
+        if self.is_open:
             flyer.send_now(None)
             return
         flyer.send_now(0)  # sends followers, which do not use the window, and reads a page
@@ -74,8 +75,10 @@ class Flight:
             self._send_in_order()
 
     @property
-    def _is_open(self) -> bool:
-        return self.window.step is None and not self.window.is_strict
+    def is_open(self) -> bool:
+        """Return whether the window is open, so that each sends what it has."""
+        window = self.window
+        return window.step is None and (window.suspects is None or not window.is_strict)
 
     def sent(self, count: int, size: int) -> None:
         """Record that more stanzas are in flight, and exposed to a crash."""
@@ -98,6 +101,8 @@ class Flight:
         self._go_on()
 
     def _acquit(self, flyer: Flyer, upto: float) -> None:
+        if not self._suspects:
+            return
         gone = [number for number, owner in self._suspects.items() if owner is flyer and number <= upto]
         if gone:
             self.window = self.window.cleared(gone)
@@ -121,7 +126,7 @@ class Flight:
         """Let those that waited for room send, each in its turn."""
         if len(self._flyers) < 2 or self._is_sending:
             return  # a single one continues by itself
-        if not self._is_open:
+        if not self.is_open:
             self._send_in_order()
             return
         self._is_sending = True
@@ -137,7 +142,7 @@ class Flight:
     def _send_in_order(self) -> None:
         self._is_sending = True
         try:
-            while not self._is_open and self.room(is_timed=False):
+            while not self.is_open and self.room(is_timed=False):
                 heads = ((flyer.head, number, flyer) for number, flyer in enumerate(self._flyers))
                 head, _, flyer = min(
                     (each for each in heads if each[0] is not None), default=(None, 0, None), key=lambda each: each[:2]

@@ -14,6 +14,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from gateway.outbox.conditions import Condition
 from gateway.outbox.errors import OutboxUnavailable
@@ -21,6 +22,9 @@ from gateway.outbox.followers import Space
 from gateway.outbox.interfaces import IOutbox
 from gateway.outbox.progress import Progress
 from gateway.xmpp.addresses import Domain, DomainPair
+
+Kept = Callable[[Any], None]
+"""Called with the numbers of stanzas that are on the disk."""
 
 
 class Keeper:
@@ -62,27 +66,50 @@ class Keeper:
         """Return how many stanzas of a pair are kept, or are being put."""
         return self.outbox.waiting(pair) if self.outbox is not None else 0
 
-    def put(self, pair: DomainPair, stanzas: Sequence[bytes], accepted: float, expires: float) -> Deferred[Any]:
-        """Keep stanzas in order; return their numbers."""
+    def put(
+        self,
+        pair: DomainPair,
+        stanzas: Sequence[bytes],
+        accepted: float,
+        expires: float,
+        kept: Kept,
+        not_kept: Callable[[Failure], None],
+    ) -> None:
+        """Keep stanzas in order; call `kept` with their numbers, or `not_kept`."""
         outbox = self.outbox
-        if outbox is None:
-            return fail(self.refusal())
-        return self._watched(outbox.put(pair, stanzas, accepted=accepted, expires=expires))
+        asked: Deferred[Any] = (
+            fail(self.refusal()) if outbox is None else outbox.put(pair, stanzas, accepted=accepted, expires=expires)
+        )
+        self._watch(asked, kept, not_kept)
 
-    def put_newest(self, pair: DomainPair, key: bytes, stanza: bytes, accepted: float, expires: float) -> Deferred[Any]:
-        """Keep a stanza in place of an older one; return a list of its number."""
+    def put_newest(
+        self,
+        pair: DomainPair,
+        key: bytes,
+        stanza: bytes,
+        accepted: float,
+        expires: float,
+        kept: Kept,
+        not_kept: Callable[[Failure], None],
+    ) -> None:
+        """Keep a stanza in place of an older one; call `kept` with a list of its number, or `not_kept`."""
         outbox = self.outbox
-        if outbox is None:
-            return fail(self.refusal())
-        put = outbox.put_newest(pair, key, stanza, accepted=accepted, expires=expires)
-        return self._watched(put.addCallback(lambda number: [number]))
+        asked: Deferred[Any] = (
+            fail(self.refusal())
+            if outbox is None
+            else outbox.put_newest(pair, key, stanza, accepted=accepted, expires=expires)
+        )
+        self._watch(asked.addCallback(lambda number: [number]), kept, not_kept)
 
     def withhold(self, pair: DomainPair, stanza: bytes, rule: str, accepted: float, expires: float) -> Deferred[Any]:
         """Hold a stanza back for the operator; return as `IOutbox.withhold` does."""
         outbox = self.outbox
         if outbox is None:
             return fail(self.refusal())
-        return self._watched(outbox.withhold(pair, stanza, accepted=accepted, expires=expires, rule=rule))
+        outcome: Deferred[Any] = Deferred()
+        asked = outbox.withhold(pair, stanza, accepted=accepted, expires=expires, rule=rule)
+        self._watch(asked, outcome.callback, outcome.errback)
+        return outcome
 
     def unsafe(self) -> Deferred[None] | None:
         """Return None if everything put is safe, else a Deferred that fires when everything put so far is."""
@@ -92,18 +119,17 @@ class Keeper:
         self._waiting.append((self._puts.asked, wait))
         return wait
 
-    def _watched(self, put: Deferred[Any]) -> Deferred[Any]:
+    def _watch(self, asked: Deferred[Any], kept: Kept, not_kept: Callable[[Failure], None]) -> None:
         number = self._puts.ask()
-        outcome: Deferred[Any] = Deferred()
+        asked.addCallbacks(kept, not_kept)
+        asked.addBoth(self._finish, number)
 
-        def done(result: Any) -> None:
-            outcome.callback(result)  # stanzas that could not be put are bounced by then, or wait in memory again
-            self._puts.finish(number)  # a refused put is answered at once, before those that are being written
-            while self._waiting and self._waiting[0][0] <= self._puts.done:
-                self._waiting.popleft()[1].callback(None)
-
-        put.addBoth(done)
-        return outcome
+    def _finish(self, result: Any, number: int) -> Any:
+        """Note that a put has ended. Its stanzas are kept by now, or bounced, or they wait in memory again."""
+        self._puts.finish(number)  # a refused put is answered at once, before those that are being written
+        while self._waiting and self._waiting[0][0] <= self._puts.done:
+            self._waiting.popleft()[1].callback(None)
+        return result
 
 
 COUNTED = ("kept", "delivered", "expired", "refused", "set_aside", "maybe_twice", "returned", "in_doubt")

@@ -85,9 +85,10 @@ class MemoryOutbox:
     def put(self, pair: DomainPair, stanzas: Sequence[bytes], *, accepted: float, expires: float) -> Sequence[int]:
         if not stanzas:
             return ()
-        self._tallies.admit(pair, len(stanzas), size_of(stanzas))
+        size = size_of(stanzas)
+        self._tallies.admit(pair, len(stanzas), size)
         packer = Packer(self._sequence)
-        numbers = packer.add(pair, stanzas, accepted, expires)
+        numbers = packer.add(pair, stanzas, size, accepted, expires)
         for chunk in packer.chunks:
             self._add(chunk)
         return numbers

@@ -23,6 +23,9 @@ class Progress:
 
     def finish(self, number: int) -> None:
         """Record that a job has ended, successfully or not."""
+        if number == self.done + 1 and not self._ahead:
+            self.done = number
+            return
         self._ahead.add(number)
         while self.done + 1 in self._ahead:
             self.done += 1

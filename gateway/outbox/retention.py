@@ -8,6 +8,7 @@ first bytes; a tree is built only in doubt.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import Enum, auto
 from hashlib import blake2b
 from typing import NamedTuple
@@ -74,6 +75,9 @@ _UNKNOWN = {
 
 _KEEPS = {(name, type_): each.keep for name, types in RULES.items() for type_, each in types.items()}
 
+# None is the type of a message without one.
+_WITH_CONTENT = frozenset({None, *(type_ for type_, each in RULES["message"].items() if each.keep is _BY_CONTENT)})
+
 # The subject of a presence of that type: a request for the receiver's presence, or an answer about the sender's.
 _REQUEST, _ANSWER = b"request", b"answer"
 _ABOUT = {"subscribe": _REQUEST, "unsubscribe": _REQUEST, "subscribed": _ANSWER, "unsubscribed": _ANSWER}
@@ -106,6 +110,18 @@ def keeping(stanza: AddressedStanza) -> Keep:
         if _REFERENCE not in raw and not any(each in raw for each in _SAYS_NOTHING):
             return _YES
     return _by_content(stanza.element)
+
+
+def keeps_all(stanzas: Sequence[AddressedStanza]) -> bool:
+    """Return whether `keeping` is YES for all of these; nearly always, a look at the first bytes of each is enough."""
+    if _NO_STORE in b"".join([stanza.raw for stanza in stanzas]):
+        return all(keeping(stanza) is _YES for stanza in stanzas)
+    for stanza in stanzas:
+        raw = stanza.raw
+        is_usual = stanza.type in _WITH_CONTENT and raw.startswith(b"<body>", raw.find(b"<", 1))
+        if not (is_usual and stanza.name == "message") and keeping(stanza) is not _YES:
+            return False
+    return True
 
 
 def _by_content(message: Element) -> Keep:

@@ -57,6 +57,12 @@ class Work:
 def write(db: SqlConnection, work: Work, seal: Seal | None) -> list[Gone]:
     """Do IOutbox.put, put_newest, settle, mark_read and remove, for all calls since the last transaction."""
     gone: list[Gone] = []
+    # What is settled goes first, so that its pages are used again and written once; but not before it has come.
+    first = work.chunks[0][1].sequence if work.chunks else 0
+    is_older = {id: not first or chunk_of(upto)[0] < first for id, upto in work.settled.items()}
+    for id, upto in work.settled.items():
+        if is_older[id]:
+            gone += _settle(db, id, upto)
     if work.pairs:
         rows = ((id, pair.sender, pair.target) for id, pair in work.pairs.items())
         db.executemany("INSERT INTO pair (id, sender, target) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows)
@@ -70,7 +76,8 @@ def write(db: SqlConnection, work: Work, seal: Seal | None) -> list[Gone]:
             db.execute(_INSERT, _row(id, chunk, seal))
     db.executemany(_INSERT, plain)
     for id, upto in work.settled.items():
-        gone += _settle(db, id, upto)
+        if not is_older[id]:
+            gone += _settle(db, id, upto)
     if work.read:
         db.executemany("UPDATE pair SET read_upto = ? WHERE id = ?", ((upto, id) for id, upto in work.read.items()))
     for sequence, bits in bits_of(work.removed).items():

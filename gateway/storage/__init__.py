@@ -5,6 +5,7 @@ documents.
     errors.py       refusals, and failures of a store
     interfaces.py   IStore, the one interface
     memory.py       a store in memory: for tests, and for trying the gateway out
+    calls.py        the calls of a store in a database, as jobs
     sqlite.py       a store in one file
     statements.py   the SQL of accounts, messages, blocking lists and documents
     rosters.py      the SQL of rosters and subscription requests

@@ -15,9 +15,11 @@ from typing import Any, Protocol
 
 from gateway.storage.dialects import Dialect, SqlConnection
 from gateway.storage.errors import StoreError
+from gateway.storage.records import StoreLimits
 
 ROWS = 200
 """Rows that are read and written at a time."""
+_SHOWN = 40  # characters of a name that is too long
 
 
 class NotMigrated(StoreError):
@@ -34,6 +36,7 @@ class Table:
     flags: tuple[str, ...] = ()  # truth values: numbers in a file
     counter: str = ""  # the column whose numbers are never used twice
     only: str = ""  # a condition, for the rows that are worth copying
+    named: str = ""  # the column with a name of any length, by which rows are found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,7 @@ class Side(Protocol):
     connection: SqlConnection
     dialect: Dialect
     place: str
+    name_bytes: float  # the longest name by which it can find a row
 
     def counter(self, table: Table) -> int:
         """Return the last number that the table has given out."""
@@ -88,6 +92,7 @@ def _copied(source: Side, target: Side, tables: Sequence[Table]) -> Iterator[Cop
         target.connection.execute(f"DELETE FROM {table.name}")  # what is not worth copying
         sent = _Tally(table)
         for rows in _slices(source.connection, table):
+            _check_names(rows, table, source, target)
             target.connection.executemany(_insert(table), list(sent.counted(rows)))
         if table.counter:
             target.set_counter(table, source.counter(table))
@@ -100,6 +105,23 @@ def _copied(source: Side, target: Side, tables: Sequence[Table]) -> Iterator[Cop
                 " values), so nothing was kept"
             )
         yield Copied(table=table.name, rows=sent.rows, digest=sent.digest)
+
+
+def _check_names(rows: Sequence[Sequence[Any]], table: Table, source: Side, target: Side) -> None:
+    """Refuse a name that the target cannot find a row by; a file may have it from before there was a limit."""
+    if not table.named:
+        return
+    place = table.columns.index(table.named)
+    for row in rows:
+        name: str = row[place]
+        size = len(name.encode())
+        if size > target.name_bytes:
+            longer = f"length(CAST({table.named} AS BLOB)) > {target.name_bytes}"
+            raise NotMigrated(
+                f"{source.place} has a name in its table {table.name} that is too long for a server to find it by,"
+                f" {size} bytes instead of at most {target.name_bytes}: {name[:_SHOWN]!r}... Delete such rows and try"
+                f' again: sqlite3 {source.place} "DELETE FROM {table.name} WHERE {longer}"'
+            )
 
 
 class _Tally:
@@ -168,6 +190,8 @@ def _insert(table: Table) -> str:
 class FileSide:
     """A database in a file."""
 
+    name_bytes: float = float("inf")
+
     def __init__(self, connection: SqlConnection, dialect: Dialect, place: str) -> None:
         self.connection = connection
         self.dialect = dialect
@@ -184,6 +208,8 @@ class FileSide:
 
 class ServerSide:
     """A database on a server."""
+
+    name_bytes: float = StoreLimits.name_bytes
 
     def __init__(self, connection: SqlConnection, dialect: Dialect, place: str) -> None:
         self.connection = connection
@@ -220,8 +246,8 @@ ACCOUNT_TABLES = (
     Table(name="removals", columns=("account", "contact", "version"), keys=2),
     Table(name="requests", columns=("account", "contact", "stanza"), keys=2),
     Table(name="offline", columns=("id", "account", "bytes", "stanza"), counter="id"),
-    Table(name="blocked", columns=("account", "address"), keys=2),
-    Table(name="documents", columns=("account", "name", "content"), keys=2),
-    Table(name="service_values", columns=("service", "key", "content"), keys=2),
+    Table(name="blocked", columns=("account", "address"), keys=2, named="address"),
+    Table(name="documents", columns=("account", "name", "content"), keys=2, named="name"),
+    Table(name="service_values", columns=("service", "key", "content"), keys=2, named="key"),
 )
 """The tables of the accounts, so that each row comes after those it refers to."""

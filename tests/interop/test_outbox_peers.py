@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tests.interop.world import World
 
 DEAD = int(os.environ.get("OUTBOX_DEAD", "300"))
 ROUND_TRIPS = 200  # of which the 99th percentile is taken
-ROUNDS = 3
+TRIES = 5
 DIES = """
 module:hook("message/full", function(event)
     if event.stanza:get_child_text("body") == "poison" then
@@ -60,39 +61,47 @@ async def test_stanza_over_which_a_server_dies_is_answered_after_three_deaths_an
         assert not [each for each in component.inbox if each.name == "message"]
 
 
-async def percentile(component: Entity, to: str) -> float:
-    """Return the 99th percentile of round trips to a server, in seconds."""
+async def percentiles(components: Sequence[Entity], to: str) -> list[float]:
+    """Return the 99th percentile of round trips of each component to a server, in seconds; they take turns."""
     loop = asyncio.get_running_loop()
-    taken = []
+    taken: list[list[float]] = [[] for _ in components]
     for _ in range(ROUND_TRIPS):
-        began = loop.time()
-        await component.request(to, "<ping xmlns='urn:xmpp:ping'/>")
-        taken.append(loop.time() - began)
-    return statistics.quantiles(taken, n=100)[-1]
+        for component, times in zip(components, taken, strict=True):
+            began = loop.time()
+            await component.request(to, "<ping xmlns='urn:xmpp:ping'/>")
+            times.append(loop.time() - began)
+    return [statistics.quantiles(times, n=100)[-1] for times in taken]
+
+
+async def is_as_fast(burdened: Entity, plain: Entity, to: str) -> bool:
+    """Return whether the one with the dead domains is as fast as the other, on a machine with other work."""
+    for _ in range(TRIES):
+        with_them, without = await percentiles([burdened, plain], to)
+        print(f"\n{DEAD} dead domains: p99 of a live one {1000 * with_them:.2f} ms, {1000 * without:.2f} without them")
+        if with_them < 2 * without:  # a fifth more is the aim; with so few round trips, chance makes more than that
+            return True
+    return False
 
 
 async def test_dead_domains_do_not_slow_a_live_one_down(world: World, start: Starter) -> None:
+    """The gateway that has them and one that has none take turns, so that other work of the machine hits both."""
     nowhere = f"tcp:{world.address()}:9"  # nothing listens there
     options = {"peers": {"any": {"keep": "waiting"}, "*.dead.test": {"connect": nowhere}}}
-    ours = start(Gateway, "outbox.test", components={COMPONENT: "secret"}, options=options, verbose=False)
-    far = start(Prosody, "far.live.test", verbose=False)
-    live = far.site.domains[0]
-    async with attached(ours) as component:
-        await percentile(component, live)
-        before = [await percentile(component, live) for _ in range(ROUNDS)]
-        for number in range(DEAD):
-            send(component, f"a@{number}.dead.test", "dead")
-        await kept(ours, DEAD)
-        after = [await percentile(component, live) for _ in range(ROUNDS)]
-        assert waiting(ours) == DEAD
-        ours.restart()
-    async with attached(ours) as component:
-        await component.request(live, "<ping xmlns='urn:xmpp:ping'/>")
-        waking = [await percentile(component, live) for _ in range(ROUNDS)]
-    figures = [1000 * min(each) for each in (before, after, waking)]
-    print(
-        "\n{} dead domains: p99 of a live one {:.2f} ms before, {:.2f} with them, {:.2f} after a start".format(
-            DEAD, *figures
-        )
+    ours, other = (
+        start(Gateway, name, components={component: "secret"}, options=options, verbose=False)
+        for name, component in (("outbox.test", COMPONENT), ("plain.test", "component.plain.test"))
     )
-    assert figures[1] < 3 * figures[0], "a fifth more is the aim, and other work of this machine comes on top"
+    live = start(Prosody, "far.live.test", verbose=False).site.domains[0]
+    async with attached(other) as plain:
+        async with attached(ours) as component:
+            await percentiles([component, plain], live)
+            assert await is_as_fast(component, plain, live)
+            for number in range(DEAD):
+                send(component, f"a@{number}.dead.test", "dead")
+            await kept(ours, DEAD)
+            assert await is_as_fast(component, plain, live)
+            assert waiting(ours) == DEAD
+            ours.restart()
+        async with attached(ours) as component:
+            await percentiles([component, plain], live)
+            assert await is_as_fast(component, plain, live)

@@ -153,7 +153,8 @@ class Crowd:
         self.known_keys = KnownKeys(self.clock.now)
         self.keeper = Keeper(None, self.clock.now)
         self.keeper.outbox = MemoryOutbox(limits=OutboxLimits())
-        self.keeper.put(DomainPair(CHATS, Domain("owl.test")), [b"<message/>"] * 5, time.time(), time.time() + 9e4)
+        kept = {"accepted": time.time(), "expires": time.time() + 9e4}
+        self.keeper.outbox.put(DomainPair(CHATS, Domain("owl.test")), [b"<message/>"] * 5, **kept)
         self.keeper.oldest = time.time() - 3600
         self.keeper.counts.update(kept=12, delivered=7)
         self.outbox_events = OutboxEvents(self.clock.now)

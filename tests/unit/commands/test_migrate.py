@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+import string
+from contextlib import closing
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,6 +19,7 @@ from gateway.outbox.opening import open_outbox
 from gateway.outbox.records import Failing
 from gateway.storage import transfer
 from gateway.storage.opening import open_store
+from gateway.storage.records import StoreLimits
 from tests.support.postgresql import PASSWORD, SECRETIVE, Postgresql
 from tests.unit.outbox.contract import FAR, NOW, OTHER_PAIR, PAIR, lines
 from tests.unit.storage.contract import BENVOLIO, ITEM, JULIET, NURSE, ROMEO, SHA_1, SHA_256, listing, now, put
@@ -170,6 +175,36 @@ def test_copy_that_differs_is_not_kept(desk: Desk, url: str, monkeypatch: pytest
     store = open_store(url, desk.state)
     assert now(store.accounts()) == ()
     now(store.close())
+
+
+def test_names_that_a_server_cannot_find_are_named_with_the_command_that_deletes_them(desk: Desk, url: str) -> None:
+    """A file may have them from before names had a limit, and a server cannot index each of them."""
+    random = Random(1)
+    longest = StoreLimits().name_bytes
+    fits, too_long = ("".join(random.choices(string.ascii_letters, k=size)) for size in (longest, longest + 700))
+    store = open_store("sqlite:gateway.db", desk.state, limits=StoreLimits(name_bytes=10_000))
+    furnish(store)
+    now(store.set_document(NURSE, fits, b"1"))
+    original = content(store)
+    now(store.block(JULIET, [too_long, "spam.example"]))
+    now(store.set_value("echo.test", too_long, b"1"))
+    now(store.close())
+    file = desk.state / "gateway.db"
+    assert desk.migrate("accounts", "sqlite:copy.db")[0] == 0
+    for table in ("blocked", "service_values"):
+        status, _, told = desk.migrate("accounts", url)
+        assert status == 1
+        assert f"in its table {table}" in told
+        assert f"{longest + 700} bytes instead of at most {longest}: '{too_long[:40]}'" in told
+        _, _, command = told.strip().partition(f"sqlite3 {file} ")
+        with closing(sqlite3.connect(file)) as database, database:
+            database.execute(command.strip('"'))
+    assert desk.migrate("accounts", url)[0] == 0
+    on_server = open_store(url, desk.state)
+    now(on_server.unblock(JULIET, ["spam.example"]))
+    assert content(on_server) == original
+    assert now(on_server.document(NURSE, fits)) == b"1"
+    now(on_server.close())
 
 
 def test_running_service_is_not_copied(desk: Desk, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
