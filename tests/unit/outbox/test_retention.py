@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.outbox.retention import RULES, Keep, keeping, key_of, rule
+from gateway.outbox.retention import RULES, Keep, keeping, keeps_all, key_of, rule
 from gateway.xmpp.addresses import Address
 from gateway.xmpp.stanzas import TYPES, Stanza
 
@@ -117,6 +117,18 @@ def test_no_tree_is_built_for_nearly_all_messages() -> None:
             keeping(stanza(name, type_))
 
 
+def test_many_are_kept_when_each_of_them_is() -> None:
+    usual, hint, not_kept = (
+        stanza("message", "chat", content)
+        for content in ("<body>hello</body>", f"<body>hello</body><no-store xmlns='{HINTS}'/>", "")
+    )
+    quoted = stanza("message", "chat", "<body>no-store</body>")
+    assert keeps_all([usual, quoted, stanza("message", None), stanza("message", "of-another-age")])
+    for other in (hint, not_kept, stanza("presence", "subscribe"), stanza("presence", None), stanza("iq", "get")):
+        assert not keeps_all([usual, other, usual])
+    assert not keeps_all([stanza("iq", None)])
+
+
 def oracle(raw: str) -> Keep:
     """Say the same by another parser and the words of the specification."""
     children = list(ElementTree.fromstring(f"<stream xmlns='jabber:client'>{raw}</stream>")[0])
@@ -175,6 +187,7 @@ def test_bytes_and_tree_agree(parts: list[str], attributes: str) -> None:
     raw = f"<message{attributes}>{''.join(parts)}</message>"
     message = Stanza("message", raw.encode(), None, None, "chat", None)
     assert keeping(message) is oracle(raw), raw
+    assert keeps_all([message]) is (oracle(raw) is Keep.YES), raw
 
 
 def subscription(type_: str, from_: str = "a@ours.example", to: str = "b@far.example") -> bytes:
