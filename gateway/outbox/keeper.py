@@ -23,7 +23,7 @@ from gateway.outbox.interfaces import IOutbox
 from gateway.outbox.progress import Progress
 from gateway.xmpp.addresses import Domain, DomainPair
 
-Kept = Callable[[Any], None]
+WhenKept = Callable[[Any], None]
 """Called with the numbers of stanzas that are on the disk."""
 
 
@@ -72,7 +72,7 @@ class Keeper:
         stanzas: Sequence[bytes],
         accepted: float,
         expires: float,
-        kept: Kept,
+        kept: WhenKept,
         not_kept: Callable[[Failure], None],
     ) -> None:
         """Keep stanzas in order; call `kept` with their numbers, or `not_kept`."""
@@ -89,7 +89,7 @@ class Keeper:
         stanza: bytes,
         accepted: float,
         expires: float,
-        kept: Kept,
+        kept: WhenKept,
         not_kept: Callable[[Failure], None],
     ) -> None:
         """Keep a stanza in place of an older one; call `kept` with a list of its number, or `not_kept`."""
@@ -119,7 +119,7 @@ class Keeper:
         self._waiting.append((self._puts.asked, wait))
         return wait
 
-    def _watch(self, asked: Deferred[Any], kept: Kept, not_kept: Callable[[Failure], None]) -> None:
+    def _watch(self, asked: Deferred[Any], kept: WhenKept, not_kept: Callable[[Failure], None]) -> None:
         number = self._puts.ask()
         asked.addCallbacks(kept, not_kept)
         asked.addBoth(self._finish, number)
