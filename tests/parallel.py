@@ -59,5 +59,5 @@ def mixed(waiting: list[pytest.Item], rest: list[pytest.Item]) -> Iterator[pytes
 
 
 def _needs_no_servers(item: pytest.Item) -> bool:
-    """Whether the test starts no servers: these come last, as they are short and fill every gap."""
+    """Return whether the test starts no servers: these come last, as they are short and fill every gap."""
     return SERVERS.isdisjoint(getattr(item, "fixturenames", ()))

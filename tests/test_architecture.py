@@ -37,7 +37,7 @@ LEVEL = {folder: number for number, folder in enumerate(FOLDERS)}
 # Above net nothing sees a reactor, a socket or a clock of its own; but a store has files, and somebody makes the clock.
 PURE = [folder for folder in FOLDERS[: LEVEL["net.dns"]] if folder not in ("storage", "outbox", "timing")]
 IMPURE = {"socket", "ssl", "time", "random", "twisted.internet.reactor", "OpenSSL", "asyncio"}
-HARMLESS = {"random", "random.Random"}  # a type: whoever needs chance is handed its source
+HARMLESS = {"random", "random.Random"}  # a type: code that needs randomness is given its source
 
 
 @cache
@@ -155,7 +155,7 @@ def test_a_name_of_a_type_means_one_thing() -> None:
     assert {name: where for name, where in homes.items() if len(where) > 1 and name not in LIVES} == {}
 
 
-# Who may say of a stanza that came from outside that it is an AddressedStanza, beside those who make one.
+# The modules that may declare a stanza from outside an AddressedStanza, besides those that make one.
 ADMITTING = {
     "routing.policy",  # other servers and components
     "im.edits",

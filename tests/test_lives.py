@@ -36,7 +36,7 @@ FLAG = re.compile("_?(is|has|was|may|does|can)_")
 
 
 def targets(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr | None]]:
-    """Yield what a statement assigns to, each with the value where one can be told."""
+    """Yield what a statement assigns to, each with its value if that is known."""
     if isinstance(node, ast.AnnAssign):
         of_flags = isinstance(node.annotation, ast.Name) and node.annotation.id == "bool"
         yield node.target, ast.Constant(value=False) if of_flags else node.value

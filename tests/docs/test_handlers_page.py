@@ -17,7 +17,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "handlers.md"
 
 
 def example(title: str) -> dict[str, Any]:
-    """What the page's program of this title defines, and the programs that the page's tests use."""
+    """Return what the page's program of this title defines, and the programs that the page's tests use."""
     names: dict[str, Any] = {}
     for each in dict.fromkeys(("greeter.py", "reminder", title)):
         found = re.search(rf"```python\n# {re.escape(each)}\n.*?```", PAGE.read_text(), re.DOTALL)

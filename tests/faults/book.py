@@ -58,7 +58,7 @@ class Line:
 
     @property
     def may_be_dropped(self) -> bool:
-        """Whether nobody is told when it cannot be delivered (RFC 6120 §8.3.1)."""
+        """Return whether nobody is told when it cannot be delivered (RFC 6120 §8.3.1)."""
         return self.type == "error" or (self.name, self.type) in _NOT_ANSWERED
 
     @property
@@ -118,41 +118,41 @@ class Book:
 
     @property
     def open(self) -> list[str]:
-        """What has come to no end, and must."""
+        """Return the stanzas that must have an end and have none."""
         return [id_ for id_, line in self.lines.items() if not line.ends and not line.may_be_dropped]
 
     def unaccounted(self, dropped: Collection[str] = ()) -> list[str]:
-        """What has come to no end that anybody has heard of, and was not named as dropped either."""
+        """Return the stanzas of which neither the sender, the recipient nor the log knows an end."""
         return [id_ for id_, line in self.lines.items() if not line.ends and id_ not in dropped]
 
     def lost(self, dropped: Collection[str] = ()) -> list[str]:
-        """What was not delivered, no error came, and nobody has named it as dropped."""
+        """Return the stanzas that were not delivered, answered with an error, or named as dropped."""
         ended = ((id_, line.delivered or line.errors or id_ in dropped) for id_, line in self.lines.items())
         return [id_ for id_, has_ended in ended if not has_ended]
 
     @property
     def delivered(self) -> int:
-        """How many deliveries there were."""
+        """Return how many deliveries there were."""
         return sum(line.delivered for line in self.lines.values())
 
     @property
     def doubles(self) -> int:
-        """How many deliveries were one too many."""
+        """Return how many deliveries were one too many."""
         return sum(line.delivered - 1 for line in self.lines.values() if line.delivered)
 
     @property
     def twice(self) -> list[str]:
-        """What was delivered more than once."""
+        """Return what was delivered more than once."""
         return [id_ for id_, line in self.lines.items() if line.delivered > 1]
 
     def both(self, dropped: Collection[str] = ()) -> list[str]:
-        """What was delivered and came to another end anyway (not requests: they are answered)."""
+        """Return the stanzas that were delivered and had another end as well (requests excepted: they are answered)."""
         lines = ((id_, line) for id_, line in self.lines.items() if line.delivered and not line.is_request)
         return [id_ for id_, line in lines if line.errors or id_ in dropped]
 
     @property
     def answered_twice(self) -> list[str]:
-        """Whatever got more than one answer."""
+        """Return the requests that got more than one answer."""
         return [id_ for id_, line in self.lines.items() if line.results + line.errors > 1]
 
     def summary(self, dropped: Collection[str] = ()) -> str:

@@ -45,19 +45,19 @@ class Border:
 
     @property
     def unaccounted(self) -> list[str]:
-        """What has no end that anybody has heard of, and that no log names as dropped by rule."""
+        """Return the stanzas without any known end, and that no log names as dropped by a rule."""
         dropped = self.dropped
         return [id_ for book in self.books for id_ in book.unaccounted(dropped)]
 
     @property
     def came_twice(self) -> list[str]:
-        """What came to more than one end."""
+        """Return what came to more than one end."""
         dropped = self.dropped
         return [id_ for book in self.books for id_ in (*book.twice, *book.both(dropped), *book.answered_twice)]
 
     @property
     def altered(self) -> list[str]:
-        """What did not come as it was sent, or not in the order in which it was sent."""
+        """Return what did not come as it was sent, or not in the order in which it was sent."""
         return [id_ for book in self.books for id_ in (*book.garbled, *book.overtaken)]
 
     def tell(self) -> None:

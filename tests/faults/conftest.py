@@ -16,19 +16,19 @@ SEED = int(os.environ.get("FAULTS_SEED", "2026"))
 
 @pytest.fixture(scope="session")
 def count() -> int:
-    """How many stanzas a test sends in all."""
+    """Return how many stanzas a test sends in all."""
     return STANZAS
 
 
 @pytest.fixture(scope="session")
 def per_second(count: int) -> float:
-    """How fast each side sends."""
+    """Return how fast each side sends."""
     return min(PER_SECOND, count / 2 / LEAST_SECONDS)
 
 
 @pytest.fixture(scope="session")
 def seed() -> int:
-    """What all chance comes from."""
+    """Return the seed of all randomness."""
     return SEED
 
 

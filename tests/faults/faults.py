@@ -1,4 +1,4 @@
-"""What can fail, each as something that a schedule can do at any time."""
+"""The faults, each as an action that a schedule can take at any time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def refusals(*wires: Wire) -> Fault:
 
 
 def stalls(*wires: Wire) -> Fault:
-    """Nothing passes for a while."""
+    """Let nothing pass for a while."""
 
     async def fault(random: Random) -> None:
         await random.choice(wires).stall(random.uniform(0.2, 2.0))
@@ -42,7 +42,7 @@ def stalls(*wires: Wire) -> Fault:
 
 
 def silences(*wires: Wire, ways: Sequence[Sequence[str]] = _WAYS) -> Fault:
-    """Connections that stand carry nothing any longer, in one direction or both, and nobody is told."""
+    """Let open connections carry nothing any longer, in one direction or both, without any notice."""
 
     async def fault(random: Random) -> None:
         random.choice(wires).swallow(*random.choice(ways))

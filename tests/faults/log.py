@@ -21,7 +21,7 @@ def dropped(server: Peer) -> set[str]:
 
 
 def bounced(server: Peer, domain: str) -> int:
-    """How many stanzas to that domain it did not deliver."""
+    """Return how many stanzas to that domain it did not deliver."""
     return len(re.findall(rf" from \S+ to \S*{re.escape(domain)} was (?:answered|dropped)", server.log()))
 
 
@@ -31,28 +31,28 @@ def conditions(server: Peer) -> Counter[str]:
 
 
 def named(server: Peer, domain: str) -> int:
-    """How many stanzas it names as perhaps lost on the way to that domain, and those below it."""
+    """Return how many stanzas it names as perhaps lost on the way to that domain, and those below it."""
     return _sum(_NAMED, domain, server.log())
 
 
 def detached(server: Peer, domain: str) -> int:
-    """How often a connection of that domain's component was lost."""
+    """Return how often a connection of that domain's component was lost."""
     return len(re.findall(rf"{re.escape(domain)}.* detached: ", server.log()))
 
 
 def sent_again(server: Peer, domain: str) -> int:
-    """How many stanzas it has sent again to that domain, and those below it."""
+    """Return how many stanzas it has sent again to that domain, and those below it."""
     return _sum(_SENT_AGAIN, domain, server.log())
 
 
 def came_in(server: Peer, source: str, target: str) -> int:
-    """How many stanzas it has accepted on streams of that pair."""
+    """Return how many stanzas it has accepted on streams of that pair."""
     found = _CAME_IN.findall(server.log())
     return sum(int(count) for _, count, *pair in found if pair == [source, target])
 
 
 def in_hand(server: Peer, seconds: float) -> int:
-    """How many stanzas had come in within this many seconds before each of its ends but the last."""
+    """Return how many stanzas had come in within this many seconds before each of its ends but the last."""
     return sum(_lately(life, seconds) for life in _STARTED.split(server.log())[:-1])
 
 

@@ -7,7 +7,7 @@
         wire.swallow()                   what is carried by the connections of now vanishes, and nobody is told
         wire.swallow(BACK)               the same, in one direction
 
-One who is told in DNS that a server lives at the wire's address cannot see the difference.
+To a server that finds the wire's address in the DNS, the wire looks like the server itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import struct
 from typing import Self
 
 READ_BYTES = 65536
-THERE, BACK = "there", "back"  # seen from whoever has opened the connection
+THERE, BACK = "there", "back"  # seen from the side that opened the connection
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, no time: close sends RST
 
 
@@ -141,4 +141,4 @@ class Wire:
             if not link.swallowed:
                 link.cut()
         if link.swallowed:
-            await link.is_cut.wait()  # nobody hears of the end either
+            await link.is_cut.wait()  # the end of the connection goes unnoticed, too

@@ -32,7 +32,7 @@ WINDOW_SECONDS = 0.5
 
 
 def ignore(heard: Heard) -> None:
-    """What a component heard does not matter."""
+    """Ignore what a component got."""
 
 
 def component(server: Peer, domain: str, heard=ignore) -> Component:
@@ -157,7 +157,7 @@ async def test_h_44_memory_stays_flat_while_a_receiver_takes_nothing_and_others_
         DEAF[kind](world, start, server) as (to, deafen),
     ):
         alone = await rates(source, sink, seconds / 6)
-        await pushing.send(Pusher(pushing, to)._message(1))  # so that the way to it stands
+        await pushing.send(Pusher(pushing, to)._message(1))  # so that a stream to it is open
         await asyncio.sleep(1)
         deafen()
         pusher = Pusher(pushing, to)

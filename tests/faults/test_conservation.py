@@ -51,7 +51,7 @@ RULES = [
 async def test_with_rules_of_every_kind_each_stanza_still_has_one_end(
     world: World, start: Starter, count: int, per_second: float, seed: int
 ) -> None:
-    """What is held back ends in the gateway's outbox, where as many are found as were neither heard of nor dropped."""
+    """The outbox has exactly the stanzas that were held back: neither delivered, answered nor dropped."""
     async with border(world, start, bidi=True, filters=RULES) as it:
         network = [*it.network, faults.silences(it.one.wire, it.other.wire)]
         await under_faults(it.traffic, network, count=count // 2, per_second=per_second, seed=seed)

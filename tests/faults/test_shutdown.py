@@ -1,4 +1,4 @@
-"""Shutdown: what was written arrives, whatever a component does with our closing tag, and what nobody knows is told."""
+"""Shutdown: what was written arrives, whatever a component does with our closing tag; the log says what may be lost."""
 
 from __future__ import annotations
 

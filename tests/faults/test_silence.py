@@ -11,7 +11,7 @@ ALONE = ["unshare", "--map-root-user", "--net"]  # in a network of its own
 
 
 def may_be_alone() -> bool:
-    """Whether we may have such a network."""
+    """Return whether we may have such a network."""
     try:
         return subprocess.run([*ALONE, "ip", "link"], capture_output=True).returncode == 0
     except OSError:

@@ -96,7 +96,7 @@ def files_of(row: Row, role: str) -> list[str]:
 
 
 def verdict(row: Row, role: str, tallies: Tallies) -> Verdict:
-    """Whether a row holds in that role."""
+    """Return whether a row holds in that role."""
     if (row.server if role == SERVER else row.client) == "-":
         return Verdict.NOT_MEANT
     found = [tallies[file] for file in files_of(row, role) if file in tallies]

@@ -11,7 +11,7 @@ BARE, PHONE, GONE = "bob@example.com", "bob@example.com/phone", "bob@example.com
 
 
 def ends(type_: str | None, to: str, *priorities: int | None) -> list[str]:
-    """What becomes of one message to Bob, whose resources phone, desk and car have these priorities."""
+    """Return what happens to one message to Bob, whose resources phone, desk and car have these priorities."""
     home = Home("bob")
     clients: list[Client] = []
     for name, priority in zip(("phone", "desk", "car"), priorities, strict=False):

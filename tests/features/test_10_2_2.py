@@ -30,7 +30,7 @@ async def test_from_a_server_to_a_component_and_back(world: World, gateway: Peer
 
 
 def content(message: Element) -> list[str]:
-    """What is in the message, in one form whatever its namespace and prefixes."""
+    """Return what is in the message, in one form whatever its namespace and prefixes."""
     for element in message.iter():
         element.tag = element.tag.rpartition("}")[2]
         element.tail = None

@@ -1,5 +1,5 @@
-"""Feature 10.4-3: every iq of type get or set is answered by a result or an error [stanza-iq-reply], also when whoever
-was asked has gone (RFC 6120 §8.2.3).
+"""Feature 10.4-3: every iq of type get or set is answered by a result or an error [stanza-iq-reply], even if the
+party that was asked has gone (RFC 6120 §8.2.3).
 """
 
 from __future__ import annotations

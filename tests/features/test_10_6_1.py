@@ -44,7 +44,7 @@ def test_the_very_bytes_pass(content: str) -> None:
 
 
 def is_declared(element: Element) -> bool:
-    """Whether every name in a tree is declared somewhere: those of the XML namespace need not be."""
+    """Return whether every name in a tree is declared somewhere: those of the XML namespace need not be."""
     return element.namespace != XML and all(map(is_declared, element.elements()))
 
 

@@ -1,4 +1,4 @@
-"""12-1: a request to see somebody's presence goes out, comes in, and is kept for who is away (RFC 6121 §3.1)."""
+"""12-1: a subscription request goes out, comes in, and is kept while its recipient is away (RFC 6121 §3.1)."""
 
 from __future__ import annotations
 

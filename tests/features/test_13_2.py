@@ -12,7 +12,7 @@ DENIED = f"<presence from='{ALICE}' to='{BOB}' type='unsubscribed'/>"
 
 
 def answers(subscription: str | None, *presences: str, probe: str = PROBE) -> list[str]:
-    """What Bob is told when Alice's resources phone, desk ... have said these."""
+    """Return what Bob gets when Alice's resources phone, desk ... have said these."""
     home = Home("alice")
     if subscription is not None:
         home.befriend("alice", BOB, subscription)

@@ -170,7 +170,7 @@ def test_ascii_form_is_what_dns_and_certificates_spell(text: str, ascii_form: st
 
 
 def agrees_with_nameprep(text: str) -> bool:
-    """Whether both define the same domain, or at least one of them (in Unicode 3.2, for Nameprep) none."""
+    """Return whether both define the same domain, or at least one of them (in Unicode 3.2, for Nameprep) none."""
     try:
         expected = nameprep.prepare(text).removesuffix(".")
         domain = prepare_domain(text)

@@ -31,7 +31,7 @@ async def resolve(server: NameServer, **options: Any) -> Resolution:
 
 
 def resolved(records: dict[str, Any], **options: Any) -> list[tuple[str, int, str]]:
-    """Where the records lead, by way of a real nameserver: addresses, port and kind of TLS of each target."""
+    """Return where the records lead, by way of a real nameserver: addresses, port and kind of TLS of each target."""
     resolution = run_in_reactor(lambda: resolve(NameServer(records), **options))
     return [(", ".join(target.addresses), target.port, target.tls) for target in resolution.targets]
 

@@ -1,4 +1,4 @@
-"""Feature 4-3: certificates are validated by path and by name, whoever opened the stream (RFC 6120 §13.7, RFC 9525)."""
+"""Feature 4-3: certificates are validated by path and by name, on streams of either side (RFC 6120 §13.7, RFC 9525)."""
 
 from __future__ import annotations
 

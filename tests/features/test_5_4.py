@@ -1,4 +1,4 @@
-"""Feature 5-4: the SASL error conditions are supported (RFC 6120 §6.5): what can arise at a door is told by its
+"""Feature 5-4: the SASL error conditions are supported (RFC 6120 §6.5): what can arise at a port is named by its
 condition, the stream lives on for another try, and the tries are bounded.
 """
 

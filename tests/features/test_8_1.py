@@ -40,7 +40,7 @@ COMPONENT = "component.gateway.test"
 
 
 class Verona:
-    """Capulet's server opens a stream to Montague's, which asks whoever is Capulet's authoritative server."""
+    """Capulet's server opens a stream to Montague's, which asks the authoritative server of Capulet."""
 
     def __init__(self, *, forged: bool = False, bytewise: bool = False, refuses: tuple[Domain, ...] = ()) -> None:
         keys = KeyMaker(b"forged-forged-00") if forged else CAPULETS_SECRET

@@ -21,7 +21,7 @@ PREDEFINED = re.compile(rb"&(?!(?:amp|lt|gt|apos|quot|#[0-9]+);)")
 
 
 def check(sent: bytes, *, root: str = header()) -> None:
-    """What stands on a stream is well-formed, and holds none of the forbidden."""
+    """Check that a stream is well-formed, and has nothing that is forbidden."""
     XMLJudge().feed(root.encode() + sent)
     assert not re.search(rb"<[!?]", sent)
     assert not PREDEFINED.search(sent)
@@ -44,7 +44,7 @@ def test_what_we_say_of_an_error(text: str) -> None:
 
 @given(st.text(st.characters(codec="utf-8"), max_size=20))
 def test_what_we_say_to_what_they_say(text: str) -> None:
-    """Whatever a header's attributes and an element's name are, our answer is well-formed from its start."""
+    """Our answer is well-formed from its start, whatever the header's attributes and the element's name are."""
     quoted = text.replace("&", "").replace("<", "").replace("'", "")
     for heard in (header(quoted), header(to=quoted), header(id_=quoted), header(version=quoted)):
         XMLJudge().feed(under_tls().hear(heard).sent)
@@ -52,7 +52,7 @@ def test_what_we_say_to_what_they_say(text: str) -> None:
 
 
 def test_what_passes_is_what_came() -> None:
-    """References and CDATA sections are theirs, and allowed; whoever reads our stream reads the same."""
+    """References and CDATA sections are allowed, and a reader of our stream reads the same content."""
     for body in ("&amp;&lt;&gt;&apos;&quot;", "&#60;&#x3C;", "<![CDATA[<&]]>", "&#x10FFFF;"):
         (passed,) = proved().hear(message(body=body)).said
         assert isinstance(passed, bytes)

@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def keeps_promises(seed: str, fuzzes: Sequence[Callable[[Random], None]]) -> bool:
-    """Whether one input does what it should; if not, what was wrong is printed."""
+    """Return whether one input does what it should; if not, what was wrong is printed."""
     number = int(seed.rpartition("-")[2])
     began = time.process_time()
     try:

@@ -38,7 +38,7 @@ def one_input(rng: Random) -> None:
 
 
 def read(pieces: list[bytes], budget: Budget) -> tuple[list[object], str | None, bool]:
-    """What comes out of the codec, comparable; the condition of the fault; whether a large token waits for its end."""
+    """Return the codec's output, comparable; the condition of the fault; whether a large token waits for its end."""
     codec = Codec(budget, ADDRESSES)
     seen: list[object] = []
     for piece in pieces:

@@ -52,7 +52,7 @@ Name = tuple[str, str]
 
 @dataclass
 class Tree:
-    """An element as expat has seen it: expanded names, text joined; where it stands in the stream."""
+    """An element as expat has seen it: expanded names, text joined; its place in the stream."""
 
     name: Name
     attributes: dict[Name, str]
@@ -325,7 +325,7 @@ def _plain(tree: Tree) -> object:
 
 
 def _matches(seen: Tree, expected: Tree, old: str, new: str, *, is_content: bool = True) -> bool:
-    """Whether `seen` is `expected` with its content namespace changed from `old` to `new`.
+    """Return whether `seen` is `expected` with its content namespace changed from `old` to `new`.
 
     Content changes its namespace with the stream down to where something else begins; what is below that keeps its own,
     whether the other element was written with a prefix or not.

@@ -31,7 +31,7 @@ class End(Owner):
         self.outbox += data
 
     def taken(self) -> bytes:
-        """What is to be carried now."""
+        """Return what is to be carried now."""
         data = bytes(self.outbox)
         self.outbox.clear()
         return data

@@ -1,6 +1,6 @@
 """Streams under mutated talks, with owners that answer every question.
 
-Whatever the other side says: nothing is raised; what comes out is of the declared kinds; nothing is sent behind our
+For every input: nothing is raised; what comes out is of the declared kinds; nothing is sent behind our
 closing tag; no stanza passes before negotiation is complete; nothing is proved without an event that says so; and all
 that was sent is well-formed. A segment that does not restart the stream does the same whole and in pieces.
 """
@@ -150,7 +150,7 @@ class Sent:
 
 @dataclass
 class Owner:
-    """Who owns a stream, answers its questions once a segment has been heard, and watches what it says."""
+    """The owner of a stream: answers its questions after each segment, and watches what it says."""
 
     kind: Kind
     terms: Terms
@@ -228,7 +228,7 @@ class Owner:
         assert self.stream.is_open != (CLOSED in self.said)
 
     def _check_sent(self, data: bytes) -> None:
-        """All that is sent from one header to the next is one well-formed document."""
+        """Check that everything sent from one header to the next is one well-formed document."""
         first, *restarts = data.split(SENT_HEADER)
         self._sent.feed(first)
         for restarted in restarts:

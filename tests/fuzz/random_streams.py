@@ -79,7 +79,7 @@ def _content(rng: Random, scope: list[str], depth: int) -> str:
 
 
 def _declarations(rng: Random, scope: list[str]) -> tuple[list[str], list[str]]:
-    """What one start tag declares, and what can be used behind it."""
+    """Return what one start tag declares, and what can be used behind it."""
     declared = []
     if rng.random() < 0.3:
         namespace = rng.choice((*_NAMESPACES, ""))

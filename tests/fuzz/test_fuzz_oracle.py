@@ -56,7 +56,7 @@ def ignores_declarations_of_the_stanza(patch: pytest.MonkeyPatch) -> None:
 
 
 def lets_prefixes_of_the_header_pass(patch: pytest.MonkeyPatch) -> None:
-    """What leans on a prefix that the stream header declares is not rewritten."""
+    """Do not rewrite content that uses a prefix of the stream header."""
     patch.setattr(Scope, "is_borrowed_from", lambda self, raw: self._content in raw)
 
 
@@ -66,7 +66,7 @@ def overlooks_a_namespace_in_references(patch: pytest.MonkeyPatch) -> None:
 
 
 def moves_content_below_prefixes(patch: pytest.MonkeyPatch) -> None:
-    """What stands below a prefixed element of another namespace changes its own with the stream."""
+    """Let content below a foreign prefixed element change its namespace with the stream."""
     patch.setattr(scope, "_has_content_below_prefix", lambda raw: False)
 
 
@@ -87,7 +87,7 @@ def keeps_a_spaced_attribute(patch: pytest.MonkeyPatch) -> None:
 
 
 def drops_what_was_cut_at_a_stanza(patch: pytest.MonkeyPatch) -> None:
-    """What a read leaves incomplete is forgotten where it is short."""
+    """Forget an incomplete token where it is short."""
     forget = codec.Codec._forget_taken
 
     def forgetting(self: codec.Codec, buffer: bytes) -> int:

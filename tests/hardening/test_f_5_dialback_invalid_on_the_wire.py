@@ -24,7 +24,7 @@ async def _asserted(probe: Probe, script: Script, verdict: str) -> str | None:
 
 
 async def test_f_5_the_stream_is_closed_when_nothing_stands_on_it(gateway: Peer, world: World) -> None:
-    """The only pair of a stream is found invalid: the initiating server is told, and the stream is closed."""
+    """The only pair of a stream is found invalid: the initiating server gets the result, and the stream is closed."""
     async with scripted(world, "alone.f5.test") as script, dial(gateway.address, SERVER) as probe:
         await under_tls(gateway, probe, script.domain, COMPONENT)
         assert await _asserted(probe, script, "invalid") == "invalid"

@@ -45,7 +45,7 @@ def test_f_6_also_a_request_to_the_domain() -> None:
 
 
 def test_f_6_an_acknowledgement_that_is_asked_for_waits_too() -> None:
-    """What the gateway acknowledges is done, and so is what the client had acknowledged before it asked."""
+    """An acknowledgement covers only finished work, including what the client had acknowledged before it asked."""
     home, phone, messages = _handed_out()
     assert home.domain.cleared() is None
     home.domain.taken(phone.resource, messages)

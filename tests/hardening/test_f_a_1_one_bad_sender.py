@@ -12,7 +12,7 @@ from tests.interop.probe import client_tls, dial
 from tests.interop.world import World
 from tests.support.ends import ENDS, ComponentEnd, condition_of, relayed, server
 
-# What stands around the domain, which is `{}`.
+# The text around the domain, which is `{}`.
 NO_ADDRESSES = {
     "private use": "room@{}/\uf8ff",
     "left-to-right mark": "room@{}/\u200ea",

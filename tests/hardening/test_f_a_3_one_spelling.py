@@ -23,7 +23,7 @@ SPELLINGS = other_spellings(FAR)
 
 
 def raw_attributes(stanza: Stanza) -> tuple[str | None, str | None]:
-    """What stands in the bytes."""
+    """Return the address as the bytes have it."""
     written = Stanza(stanza.name, stanza.raw, None, None, None, None).element
     return written.get("from"), written.get("to")
 

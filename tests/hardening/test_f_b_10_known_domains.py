@@ -54,7 +54,7 @@ def names_below_one_domain_that_were_proved(history: History, number: int) -> No
     ids=lambda flood: flood.__name__,
 )
 def test_f_b_10_a_flood_of_names_leaves_known_domains_where_they_are(flood: Flood) -> None:
-    """What we tried, what was proved and the last failures are all there after ten thousand invented names."""
+    """Our attempts, proved domains and the last failures are still known after ten thousand invented names."""
     history = History(domains=50, strangers=10, failures=20)
     for number in range(10):
         end(history, f"good{number}.net", Verdict.ESTABLISHED, Direction.IN)

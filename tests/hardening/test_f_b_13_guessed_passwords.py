@@ -11,7 +11,7 @@ PATIENT = 3600
 
 
 def log_in(house: House, local: str, password: str | None = None, address: str = "192.0.2.1") -> str:
-    """What somebody hears who says a password on a connection of their own."""
+    """Return the answer to a password on a connection of its own."""
     line = house.connect()
     line.peer_address = f"{address}:40000"
     line.secure()
@@ -22,7 +22,7 @@ def log_in(house: House, local: str, password: str | None = None, address: str =
 
 
 def guesses_in_an_hour(house: House, local: str, addresses: list[str]) -> int:
-    """How many wrong passwords are compared while somebody tries again and again."""
+    """Return how many wrong passwords are compared while somebody tries again and again."""
     compared = 0
     until = house.clock.seconds() + PATIENT
     while house.clock.seconds() < until:

@@ -43,7 +43,7 @@ def test_f_b_16_near_addresses_are_refused_by_default(address: str, told: str) -
 
 
 class Tripwire(Protocol):
-    """A service on this machine that trusts whoever reaches it."""
+    """A service on this machine that trusts every caller."""
 
     def connectionMade(self) -> None:
         self.factory.came.append(self.transport.getPeer().host)  # type: ignore[attr-defined, union-attr]

@@ -52,7 +52,7 @@ def test_f_b_17_a_stream_times_out_although_the_clock_was_set_back(tmp_path: Pat
         process.terminate()
         process.wait(PATIENCE)
     lines = re.findall(r"^(\S+) (\w+)", (tmp_path / "log").read_text(), flags=re.MULTILINE)
-    assert lines[-1][0] < lines[0][0], "the log tells the time of day as it is"
+    assert lines[-1][0] < lines[0][0], "the log has the time of day as it is"
 
 
 def connected(port: int) -> socket.socket:

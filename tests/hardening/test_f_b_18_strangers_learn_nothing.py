@@ -117,7 +117,7 @@ def test_f_b_18_a_message_to_a_resource_that_is_not_there_tells_nothing_of_the_a
 
 
 def test_f_b_18_a_message_to_a_mistyped_address_comes_back() -> None:
-    """An ordinary message to nobody is answered: silence would lose it without a word."""
+    """An ordinary message to nobody is answered: silence would lose it unnoticed."""
     (answer,) = _answer("no account", _stanza("message", "chat", "<body>hello</body>", BARE))
     assert b"service-unavailable" in answer
 

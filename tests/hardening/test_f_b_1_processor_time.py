@@ -130,7 +130,7 @@ def cost(begin: Callable[[], Talk], text: str) -> float:
 
 
 def is_dear(begin: Callable[[], Talk], text: str) -> bool:
-    """Whether it costs more than it may, at the best of several tries."""
+    """Return whether it costs more than it may, at the best of several tries."""
     return all(cost(begin, text) > NOISE * MOST * cost(established, filled(USUAL)) for _ in range(TRIES))
 
 

@@ -92,7 +92,7 @@ def test_f_b_4_and_for_those_with_a_sign(text: str, number: int | None) -> None:
     assert read_signed(text, 127) == number
 
 
-# What is no text of a stranger: our own configuration and system, our own storage, seconds of ours; and a character
+# Text that is not a stranger's: our own configuration and system, our own storage, seconds of ours; and a character
 # reference, which expat has found to be one.
 OWN = {"xmpp/elements", "run/reloading", "operations/log", "operations/supervision", "config/values"}
 OWN |= {"net/dns/targets", "net/dns/system_names"}

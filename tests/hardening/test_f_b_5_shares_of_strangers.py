@@ -73,7 +73,7 @@ def test_f_b_5_many_mute_domains_leave_room_for_our_own_question(bounds: Resolve
 
 
 def test_f_b_5_a_question_that_is_ours_as_well_does_not_wait_behind_strangers() -> None:
-    """What a stranger has asked before is not put off for it."""
+    """A question that a stranger asked first moves up when it is ours as well."""
     nameservers = Silent("evil.test")
     questions = DNSQuestions(Clock(), nameservers, ResolverBounds(at_once=4))
     for number in range(100):

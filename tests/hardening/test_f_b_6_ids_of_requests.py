@@ -1,4 +1,4 @@
-"""B-6: the ids of strangers' requests take bounded memory, whoever does not answer, and none when it is gone."""
+"""B-6: the ids of strangers' requests take bounded memory, even without any answer, and none once they are over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""B-8: whoever makes us open streams leaves room for those who come, and leads us to one server only so often."""
+"""B-8: strangers who make us open streams leave room for incoming ones, and cannot lead us to one server too often."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Led:
             await deferLater(running_reactor(), 0.05)
 
     def is_open(self) -> bool:
-        """Whether others may still come."""
+        """Return whether others may still come."""
         return not self.gateway.reception.connection_limits.objection("192.0.2.1")  # type: ignore[attr-defined]
 
     async def __call__(self, folder: Folder, limits: str, then: Callable[[Led], Coroutine[Any, Any, None]]) -> None:

@@ -34,7 +34,7 @@ def gateway(shared: Starter) -> Peer:
 
 
 def tells_what_to_look_at(line: str) -> bool:
-    """Whether the line blames us, and names the certificate with all that can be wrong with it."""
+    """Return whether the line blames us, and names the certificate with all that can be wrong with it."""
     assert "(proof-refused; the cause is ours)" in line
     return all(word in line for word in ("certificate", "expired", "name", "chain", "TLSA"))
 

@@ -25,7 +25,7 @@ class Waiting:
         self.ended_at = self.clock.seconds()
 
     def end(self) -> float:
-        """When it is over."""
+        """Return when it is over."""
         while not self.ended_at:
             self.clock.advance(0.5)
         return self.ended_at
@@ -47,7 +47,7 @@ def test_a_server_that_checks_our_key_gets_more() -> None:
 
 
 def test_what_remains_of_a_share_is_for_the_negotiation() -> None:
-    """Begin no new share when the connection stands: connecting was part of it."""
+    """Begin no new share when the connection is made: connecting was part of it."""
     waiting = Waiting(2)
     waiting.clock.advance(5)
     waiting.share.end()

@@ -102,7 +102,7 @@ async def no_tls(first: Script) -> None:
 
 
 async def closes(first: Script) -> None:
-    """Close the stream without a word."""
+    """Close the stream without an error."""
     probe = await first.connection()
     await first.answer(probe)
     await probe.type(CLOSE)

@@ -1,4 +1,4 @@
-"""F-C-2: whoever sends presence to one address and cannot be served hears of it; broadcasts stay silent."""
+"""F-C-2: presence to one address that cannot be delivered is answered with an error; broadcasts are not."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def home() -> Home:
 
 @pytest.mark.parametrize("to", ["bob@nowhere.test", "room@nowhere.test/nick", "nowhere.test"])
 def test_f_c_2_a_client_hears_of_its_directed_presence(home: Home, to: str) -> None:
-    """What a client addresses itself is answered, also to a bare address, and is not remembered as shown."""
+    """Directed presence is answered, also to a bare address, and is not remembered as shown."""
     phone = home.client("alice", "phone")
     phone.say(f"<presence to='{to}' id='7'/>")
     (answer,) = phone.got

@@ -56,7 +56,7 @@ def test_other_kinds_of_names_have_no_wildcards() -> None:
 
 
 def test_our_own_domain_may_have_such_a_certificate(tmp_path: Path) -> None:
-    """Accept the certificate in the configuration, and show it to whoever asks for the A-label."""
+    """Accept the certificate in the configuration, and show it to clients that ask for the A-label."""
     bundle = authority().issue("*.x.example").save(tmp_path / "wildcard.pem")
     file = tmp_path / "gateway.toml"
     file.write_text(

@@ -64,7 +64,7 @@ def test_nothing_goes_on_after_an_error_without_a_header() -> None:
 
 
 def test_who_calls_us_has_to_open_a_stream_first() -> None:
-    """Refuse an error without a header from a server that has called us, as any other bytes that are no stream."""
+    """Refuse an error without a header from a server that has called us, like other bytes that begin no stream."""
     talking = talk().hear(ERROR)
     assert TOLD not in talking.events
     assert talking.error == "not-well-formed"

@@ -43,7 +43,7 @@ class Slow(Finding):
         self.results = self.start()
 
     def after(self, seconds: float) -> Resolution | None:
-        """What has been found when this many more seconds have passed."""
+        """Return the servers found after this many more seconds."""
         self.clock.advance(seconds)
         if not self.results:
             return None

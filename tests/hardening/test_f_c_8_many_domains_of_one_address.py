@@ -1,4 +1,4 @@
-"""C-8: the many domains of one hoster are let in, and whoever is not let in hears why."""
+"""C-8: the many domains of one hoster are let in, and a connection that is turned away gets the reason."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_f_c_8_proved_streams_count_apart() -> None:
 
 
 def hear(port: int) -> tuple[bytes, bytes]:
-    """What the one who is let in hears, and the one who is not, each after a stream header."""
+    """Return the answers to a header on a connection that is let in, and on one that is not."""
     header = (
         b"<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' to='im.test'"
         b" from='peer.test' version='1.0'>"

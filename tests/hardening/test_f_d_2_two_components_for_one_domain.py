@@ -49,7 +49,7 @@ def test_f_d_2_after_an_hour_of_peace_silence_counts_again() -> None:
 
 
 def test_f_d_2_a_connection_that_breaks_leaves_the_domain_at_once() -> None:
-    """Whoever waits has the domain as soon as the attached connection ends, also soon after a takeover."""
+    """A waiting connection gets the domain as soon as the attached one ends, also soon after a takeover."""
     harness = ComponentHarness()
     Line(harness, "first").knows_the_secret()
     second = Line(harness, "second").knows_the_secret()

@@ -65,6 +65,6 @@ async def test_h_08_no_component_is_a_way_to_third_domains(world: World, gateway
 
 
 async def more(component) -> list[object]:
-    """What else has come to a component, by the time that an answer has."""
+    """Return what else has come to a component, by the time that an answer has."""
     await component.request("gateway.test", "<ping xmlns='urn:xmpp:ping'/>")
     return component.inbox

@@ -46,7 +46,7 @@ async def test_foreign_senders_end_the_stream(gateway: Peer, prosody: Peer, send
         await probe.type(genuine + "</stream:stream>")
         assert await probe.ended()
         await romeo.expect_message("genuine")
-        # What follows takes the same way, so nothing else is still under way.
+        # Later stanzas take the same way, so nothing else is still under way.
         async with attached(gateway) as component:
             component.send_message(romeo.jid, "the end")
             assert (await romeo.expect_any_message())["body"] == "the end"

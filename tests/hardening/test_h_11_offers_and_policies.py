@@ -1,6 +1,6 @@
 """H-11: (what the peer offers or does) x (policy) x (certificate) x (who connects), as one table (CVE-2014-3451).
 
-What comes out is how the pair was proved, and that stanzas pass; or that the stream was refused, and none do. The
+The result is how the pair was proved, and that stanzas pass; or that the stream was refused, and none do. The
 expectation is written down as rules; the streams of the gateway have to agree in every row.
 """
 
@@ -93,7 +93,7 @@ def connect(peer: Peer, terms: Terms, certificate: Certificate | None) -> Talk:
 
 
 def answer_proofs(peer: Peer, talking: Talk) -> Talk:
-    """What we try is taken if the other side can do it; after a refusal we may try the other means."""
+    """Answer our proofs as this peer does: each succeeds if the peer supports it."""
     for _ in EXTERNAL, DIALBACK:
         tried = talking.sent
         if tried.rfind(b"<auth") > tried.rfind(b"<db:result"):

@@ -19,7 +19,7 @@ INSIDE = [*BEFORE, "<!ENTITY x 'y'>", "<!ELEMENT x ANY>", "<![INCLUDE[x]]>", "<!
 
 
 def bytes_until_refused(talking, text: str) -> int:
-    """How much of it is read, one byte after the other."""
+    """Return how much of it is read, one byte after the other."""
     for count, character in enumerate(text, 1):
         talking.hear(character)
         if talking.error is not None:

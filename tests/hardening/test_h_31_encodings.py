@@ -82,7 +82,7 @@ def test_h_31_what_we_emit_is_read_as_the_same_tree(element: Element) -> None:
     assert second == message().encode()
 
 
-# Of other content than that of the stream that it passes, which is content wherever it stands.
+# Of other content than that of the stream that it passes, which is content everywhere.
 other_content = elements.filter(lambda element: b"'jabber:server'" not in element.serialize())
 
 

@@ -42,7 +42,7 @@ TOKENS = {
 
 @pytest.fixture
 def looked(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """How many bytes expat was shown, again or not; how many our own searches went over."""
+    """Return how many bytes expat was shown, again or not; how many our own searches went over."""
     seen = {"expat": 0, "count": 0, "codec": 0}
     parse, end, take = XMLJudge._parse, Count.end, Codec._take_elements
 
@@ -95,7 +95,7 @@ def test_h_32_small_tokens_in_single_bytes_cost_no_more_than_their_size_each(loo
 
 
 def refused_after(codec: Codec, endless: Iterator[bytes]) -> int:
-    """How many bytes of something without end are taken."""
+    """Return how many bytes of something without end are taken."""
     taken = 0
     for piece in endless:
         taken += len(piece)

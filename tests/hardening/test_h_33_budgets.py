@@ -1,6 +1,6 @@
 """H-33, the part of the stream: memory (CVE-2021-32918, CVE-2026-43506, CVE-2026-43507).
 
-Whatever has no end is refused within its budget; what has been handed out is forgotten; what is dropped is gone.
+A token without end is refused within its budget; what has been handed out is forgotten; what is dropped is gone.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def test_h_33_afterwards_a_few_stanzas_worth_is_skipped_and_none_of_it_is_kept(k
 
 
 def watched(talking: Talk, endless: Iterator[str]) -> Iterator[str]:
-    """What has been read so far is not kept once it is more than a stanza may be."""
+    """Yield each read, and check that no more than a stanza's size is kept of them."""
     for read in endless:
         assert len(talking.stream._codec._buffer) <= ESTABLISHED + READ
         yield read
@@ -195,7 +195,7 @@ def alive() -> int:
 
 @pytest.fixture
 def no_collector() -> Iterator[None]:
-    """What is gone then is gone at once."""
+    """Turn the garbage collector off: what is dropped must be gone at once."""
     gc.disable()
     yield
     gc.enable()

@@ -36,13 +36,13 @@ def memory(server: Peer) -> int:
 
 
 def connections(gateway: Gateway) -> int:
-    """How many streams others have opened to it, as it tells its operator."""
+    """Return how many streams others have opened to it, as it tells its operator."""
     return len(json.loads(gateway.operate("status", "--json"))["streams"])
 
 
 @asynccontextmanager
 async def half_open(gateway: Peer, count: int, said: str) -> AsyncIterator[list[asyncio.StreamWriter]]:
-    """So many connections that have said this, from many addresses, a hundred each."""
+    """Open this many connections that send this, from many addresses, a hundred each."""
     writers: list[asyncio.StreamWriter] = []
 
     async def connect(number: int) -> None:
@@ -61,7 +61,7 @@ async def half_open(gateway: Peer, count: int, said: str) -> AsyncIterator[list[
 
 
 async def flooded(probe: Probe, piece: str) -> int:
-    """How many such pieces are taken before the connection ends."""
+    """Return how many such pieces are taken before the connection ends."""
     taken = 0
     with contextlib.suppress(OSError, TimeoutError):
         while taken < 1000:

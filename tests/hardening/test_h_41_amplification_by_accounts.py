@@ -1,4 +1,4 @@
-"""H-41: nobody gets an account to send much more than he sent: bounces are small, probes and fan-out are bounded."""
+"""H-41: no sender makes an account send much more than it got: bounces are small, probes and fan-out are bounded."""
 
 from __future__ import annotations
 

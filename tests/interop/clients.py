@@ -60,7 +60,7 @@ class Entity:
 
     @property
     def inbox(self) -> list[Stanza]:
-        """What has come and nobody has expected yet."""
+        """Return what has come and nobody has expected yet."""
         return list(self._inbox)
 
     @property
@@ -160,7 +160,7 @@ class Entity:
     # What slixmpp calls.
 
     def _receive(self, stanza: Stanza) -> Stanza | None:
-        answers = isinstance(stanza, Iq) and stanza["type"] in ("result", "error")  # these go to whoever asked
+        answers = isinstance(stanza, Iq) and stanza["type"] in ("result", "error")  # these go to the one that asked
         if isinstance(stanza, Message | Presence | Iq) and not answers:
             self._inbox.append(stanza)
             self._arrived.set()
@@ -194,7 +194,7 @@ class Client(Entity):
         jid: str,
         password: str,
         address: tuple[str, int],
-        authorities: Path | None,  # None: whoever answers is believed
+        authorities: Path | None,  # None: any answer is believed
         *,
         direct_tls: bool = False,
         mechanism: str | None = None,

@@ -71,7 +71,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(autouse=True)
 def names_for_one_test(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What a test lets be found besides servers is forgotten with it: nss_wrapper takes a hundred names, no more."""
+    """Forget the names that a test adds besides servers when it ends: nss_wrapper takes no more than a hundred."""
     world = request.getfixturevalue("world") if "world" in request.fixturenames else None
     if not isinstance(world, World):  # tests of single rooms have worlds of their own
         yield

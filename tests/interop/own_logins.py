@@ -42,7 +42,7 @@ PATIENCE = 30  # of a busy machine
 
 
 def login_tools(world: World) -> LoginTools:
-    """What logins in a world need: its nameserver, and its authority to believe."""
+    """Return the parts that logins in a world need: its nameserver, and its authority to trust."""
     reactor = running_reactor()
     names = world.nameserver.names
     trust = TrustStore(authorities=(world.authority.certificate,))
@@ -138,7 +138,7 @@ def at_home(world: World, host: Peer, user: str, **options: Any) -> Address:
 
 
 def refusal(world: World, jid: str, **options: Any) -> str:
-    """Why we were not let in."""
+    """Have a login fail; return the reason."""
 
     async def scenario() -> str:
         try:

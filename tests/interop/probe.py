@@ -122,7 +122,7 @@ class Probe:
         return element
 
     async def unparsed(self, timeout: float = READ_SECONDS) -> bytes:
-        """What comes next, whatever it is."""
+        """Return what comes next, whatever it is."""
         return await asyncio.wait_for(self._reader.read(READ_BYTES), timeout)
 
     async def error(self, timeout: float = READ_SECONDS) -> str:
@@ -142,7 +142,7 @@ class Probe:
 
     @property
     def peer_certificate(self) -> bytes | None:
-        """What the other side has shown in the TLS handshake, as DER."""
+        """Return what the other side has shown in the TLS handshake, as DER."""
         tls: ssl.SSLObject = self._writer.get_extra_info("ssl_object")
         return tls.getpeercert(binary_form=True)
 
@@ -159,7 +159,7 @@ class Probe:
         self.received = b""
 
     async def _next(self, timeout: float) -> tuple[str, Element]:
-        """What comes next: ("start", header), ("child", element), ("end", stream) or ("lost", nothing)."""
+        """Return what comes next: ("start", header), ("child", element), ("end", stream) or ("lost", nothing)."""
         async with asyncio.timeout(timeout):
             while True:
                 if found := self._parsed():

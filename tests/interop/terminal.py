@@ -70,7 +70,7 @@ class Terminal:
         self._tmux("send-keys", "Enter")
 
     def screen(self) -> str:
-        """What is to be seen now."""
+        """Return what is to be seen now."""
         return self._tmux("capture-pane", "-p", "-S", "-200")
 
     async def shows(self, text: str, timeout: float = PATIENCE) -> str:

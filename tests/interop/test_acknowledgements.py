@@ -132,7 +132,7 @@ def errors(inbox: Sequence[Any]) -> set[str]:
 
 
 def unread(gateway: Peer) -> str:
-    """How many stanzas the gateway has sent after the first one."""
+    """Return how many stanzas the gateway has sent after the first one."""
     sent = re.findall(rf"(\d+) stanzas? \(\d+ bytes\) went out from {COMPONENT}", gateway.log())
     return f"{sum(map(int, sent)) - 1} stanzas"
 

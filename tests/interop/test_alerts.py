@@ -21,7 +21,7 @@ PORT = 5282
 
 @pytest.fixture(scope="module")
 def door(world: Any) -> str:
-    """Where Alertmanager connects."""
+    """Return where Alertmanager connects."""
     return f"{world.address()}:{PORT}"
 
 

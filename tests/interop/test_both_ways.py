@@ -20,7 +20,7 @@ def two_way(start: Starter) -> Peer:
 
 
 def streams(gateway: Peer, *, with_domain: str) -> list[str]:
-    """Which streams stood between the gateway and that domain: 'in' or 'out', in order."""
+    """Return which streams were open between the gateway and that domain: 'in' or 'out', in order."""
     found = re.findall(r"stream from (\S+)(?: \(\S+\))? to (\S+)(?: \(\S+\))? established", gateway.log())
     return [("in" if sender == with_domain else "out") for sender, target in found if with_domain in (sender, target)]
 

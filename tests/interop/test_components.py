@@ -89,7 +89,7 @@ async def test_who_is_not_there_is_reported_both_ways(gateway: Peer, peer: Peer)
 async def test_a_user_subscribes_to_somebody_at_the_component(gateway: Peer, peer: Peer) -> None:
     async with together(gateway, peer) as (component, romeo):
         bare = romeo.xmpp.boundjid.bare
-        await romeo.xmpp.get_roster()  # only who asked for the roster hears of what changes it
+        await romeo.xmpp.get_roster()  # only resources that asked for the roster get its changes
         romeo.xmpp.send_presence_subscription(NURSE)
         await component.expect_presence("subscribe", bare)
         component.send_presence(bare, "subscribed", sender=NURSE)

@@ -51,7 +51,7 @@ async def test_too_few_for_the_limits_is_told_and_no_more_are_let_in(world: Worl
 
 
 async def test_a_door_survives_that_there_are_none_left(world: World, gateway: Peer) -> None:
-    """Readers of the page are no streams, so they can use up everything."""
+    """Readers of the page are not counted as streams, so they can use up everything."""
     async with AsyncExitStack() as held:
         for _ in range(2 * FEW):
             await held.enter_async_context(dial(gateway.address, HTTP))

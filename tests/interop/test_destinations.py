@@ -40,7 +40,7 @@ async def tripwire(address: str) -> AsyncIterator[list[str]]:
 
 
 def lead(world: World, domain: str, address: str, port: int) -> None:
-    """What that domain's owner writes into the DNS."""
+    """Put into the DNS what that domain's owner would."""
     world.nameserver.publish_records(
         {f"_xmpp-server._tcp.{domain}": {"SRV": [f"10 0 {port} to.{domain}"]}, f"to.{domain}": {"A": [address]}}
     )

@@ -1,6 +1,6 @@
-"""Our initiating side against servers that break off, refuse, stay silent or lie: what we say, and what becomes of it.
+"""Our initiating side against servers that break off, refuse, stay silent or lie: what we say, and what happens to it.
 
-Whatever goes wrong, the message that wanted the stream comes back once, most often as `remote-server-timeout`.
+The message that wanted the stream comes back once, whatever goes wrong, most often as `remote-server-timeout`.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ async def test_stanzas_that_come_back_on_our_own_stream_are_dropped(world: World
 
 
 async def still_works(component: Component, probe: Probe, domain: str) -> bool:
-    """Whether one more message takes the same stream."""
+    """Return whether one more message takes the same stream."""
     component.send_message(f"anybody@{domain}", "Once more")
     return (await probe.element()).findtext("{jabber:server}body") == "Once more"
 

@@ -56,7 +56,7 @@ async def test_a_server_that_was_killed_is_found_again(start: Starter, hasty: Pe
         assert await bounces(component, tomb) == ["remote-server-timeout"] * 3
         mortal.start()
         async with user(mortal, "romeo") as romeo:
-            # What comes from there ends the waiting: nobody waits for the next try.
+            # A stanza from there ends the wait at once, long before the next try.
             romeo.send_message(component.jid, "Here I am")
             await component.expect_message("Here I am")
             component.send_message(romeo.jid, "Welcome back")
@@ -70,7 +70,7 @@ def ended(gateway: Peer) -> str:
 
 
 async def nothing_more(component: Component) -> bool:
-    """Whether nothing else has come: what was sent last has overtaken nothing."""
+    """Return whether nothing else has come: what was sent last has overtaken nothing."""
     await component.request("hasty.test", "<ping xmlns='urn:xmpp:ping'/>")
     return not component.inbox
 

@@ -1,4 +1,4 @@
-"""What waits for a server that is away: kept over a crash or stop of the gateway, and delivered when it is back."""
+"""Stanzas for a server that is away: kept over a crash or stop of the gateway, and delivered when it is back."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def gateway(start: Starter, **rules: Any) -> Peer:
 
 
 def waiting(ours: Peer) -> int:
-    """How many stanzas wait."""
+    """Return how many stanzas wait."""
     assert isinstance(ours, Gateway)
     return sum(queue["stanzas"] for queue in ours.ask("queues"))
 
 
 async def kept(ours: Peer, count: int) -> None:
-    """Wait until so many wait, and are on the disk."""
+    """Wait until this many stanzas wait, and are on the disk."""
     await until(lambda: waiting(ours) >= count)
     await asyncio.sleep(PUT_SECONDS)
 
@@ -56,7 +56,7 @@ def send(component: Entity, to: str, *bodies: str, kind: str = "chat", extra: st
 
 
 async def bodies(romeo: Entity, count: int) -> list[str]:
-    """The bodies of the next messages that are no errors."""
+    """Return the bodies of the next messages that are not errors."""
     found: list[str] = []
     while len(found) < count:
         message = await romeo.expect(lambda each: each.name == "message", BACK_SECONDS)
@@ -75,7 +75,7 @@ async def back(far: Peer, ours: Peer) -> AsyncIterator[Entity]:
 
 
 def files(ours: Peer) -> bytes:
-    """All that is in the outbox and its log."""
+    """Return all that is in the outbox and its log."""
     return b"".join(path.read_bytes() for path in (ours.folder / "state").glob("outbox.db*"))
 
 

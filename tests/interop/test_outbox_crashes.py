@@ -103,13 +103,13 @@ class Account:
 
     @property
     def lost(self) -> list[str]:
-        """What was acknowledged, has not arrived, and was not refused."""
+        """Return what was acknowledged, has not arrived, and was not refused."""
         ended = {*self.arrived, *self.refused}
         return [each for each in self.sent if each not in self.unacknowledged and each not in ended]
 
     @property
     def doubles(self) -> list[int]:
-        """How many stanzas arrived again: before the first end, and after each."""
+        """Return how many stanzas arrived again: before the first end, and after each."""
         known: set[str] = set()
         again: Counter[int] = Counter()
         for place, each in enumerate(self.arrived):
@@ -143,7 +143,7 @@ def gateway(start: Starter) -> Faulty:
 
 
 def juliet(ours: Peer, account: Account) -> Client:
-    """Return a client that learns what becomes of its messages, and sends nothing again."""
+    """Return a client that learns what happens to its messages, and sends nothing again."""
     client = user(ours, "juliet", available=False)
     client.xmpp.register_plugin("xep_0198", {"allow_resume": False})
     client.xmpp.add_event_handler("stanza_acked", lambda stanza: account.unacknowledged.discard(stanza["id"]))

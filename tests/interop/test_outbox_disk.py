@@ -82,7 +82,7 @@ class Scene:
         return {condition(each) for each in self.component.take_all()}
 
     def status(self) -> str:
-        """What `status` says when something is wrong, without its line breaks."""
+        """Return what `status` says when something is wrong, without its line breaks."""
         with pytest.raises(PeerError) as wrong:
             self.ours.operate("status")
         return " ".join(str(wrong.value).split())

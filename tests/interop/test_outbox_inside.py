@@ -1,4 +1,4 @@
-"""What waits for those behind the gateway: a component that is away, a relayed server that is down."""
+"""Stanzas that wait for services behind the gateway: a component that is away, a relayed server that is down."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_requests_are_answered_both_ways(world: World, host: Peer) -> None:
 
 
 def probed(world: World, jid: str, folder: Path, password: str = PASSWORD) -> tuple[int, list[str]]:
-    """What the probe prints, and its exit status."""
+    """Return what the probe prints, and its exit status."""
     names = world.nameserver.names
     file = folder / "gateway.toml"
     file.write_text(

@@ -1,4 +1,4 @@
-"""A PostgreSQL server that stays away: operators are told, and what needs no database goes on."""
+"""A PostgreSQL server that stays away: operators see it, and everything that needs no database continues."""
 
 from __future__ import annotations
 

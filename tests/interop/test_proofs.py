@@ -19,7 +19,7 @@ from tests.interop.world import World
 from tests.support.throwaway_ca import Authority, Issued, self_signed
 
 CLOSED_PORT = 9
-# What is wrong with a certificate is for our eyes, whoever shows it; ejabberd takes long to start.
+# Only our own log says what is wrong with a certificate, the same for every peer; ejabberd is slow to start.
 ONE_WILL_DO = {"expired": pytest.mark.soak, "misnamed": pytest.mark.soak, "unknown": ()}
 
 
@@ -60,7 +60,7 @@ async def test_certificates_prove_both_sides(start: Starter, peer: Peer) -> None
 
 async def test_direct_tls_carries_streams_both_ways(world: World, start: Starter, peer: Peer) -> None:
     ours = start(Gateway, "direct.test", direct_tls=True)
-    # Without the port for STARTTLS, whoever arrives has come over direct TLS.
+    # Without a port for STARTTLS, every connection that arrives uses direct TLS.
     world.nameserver.publish_records({"_xmpp-server._tcp.direct.test": {"SRV": [f"20 0 {CLOSED_PORT} direct.test"]}})
     await converse(ours.site.domains[0], peer)
     assert proofs(ours, peer) == ({"external"}, {"external"})

@@ -1,4 +1,4 @@
-"""What is required and not given is refused, on our side and on theirs; the senders hear of it, and our log says why.
+"""A requirement that is not met ends in a refusal, ours or theirs; senders get an error, and our log says why.
 
 An unlucky stanza comes back as `remote-server-timeout` from us (RFC 6120 §8.3.3.17: there is a server, and it could not
 be used); other servers have their own ideas which of the two conditions that is.

@@ -117,7 +117,7 @@ async def test_what_is_not_allowed_outside_is_not_allowed_through_us(border: Pee
     assert not [line for line in border.log().splitlines() if f"stream from {RELAYED} to forbidden.test" in line]
 
 
-# Who may use which door.
+# Which side may use which port.
 
 
 async def test_nobody_outside_may_use_the_inside_door(world: World, border: Peer) -> None:
@@ -168,7 +168,7 @@ async def test_h_08_nobody_outside_reaches_third_domains_by_us(world: World, bor
 
 
 async def verdict(probe: Probe, sender: str, target: str) -> str | None:
-    """What becomes of a dialback key that nobody made."""
+    """Return the answer to a dialback key that nobody made."""
     await probe.type(f"<db:result from='{sender}' to='{target}'>0123</db:result>")
     answer = await probe.element()
     assert answer.tag == f"{DB}result"

@@ -23,7 +23,7 @@ OURS = "component.revoking.test"
 
 @pytest.fixture(scope="module")
 def web(world: World) -> str:
-    """Where the authority publishes its lists."""
+    """Return where the authority publishes its lists."""
     address = world.address()
     world.nameserver.publish_records({"crl.web.test": {"A": [address], "TTL": 0}})
     return address

@@ -69,7 +69,7 @@ async def test_nothing_secret_is_logged(start: Starter, gateway: Gateway) -> Non
 
 @pytest.mark.parametrize("form", ["text", "json"])
 async def test_no_login_and_nothing_that_resumes_a_stream_is_logged(world: World, start: Starter, form: str) -> None:
-    """Whoever knows the id of a managed stream, and is the same account or domain, can take it over."""
+    """Anybody who knows the id of a managed stream, and is the same account or domain, can take it over."""
     options = {"domains": {"people.secret.test": {"serve": "im"}}, "log": {"level": "debug", "format": form}}
     gateway = start(Gateway, DOMAIN, options=options)
     assert isinstance(gateway, Gateway)
@@ -123,7 +123,7 @@ def person(gateway: Gateway, password: str) -> Client:
 
 
 def secrets_of(gateway: Gateway, peer: Peer) -> set[str]:
-    """All that must not be known, in every spelling in which it could be written."""
+    """Return all that must not be known, in every spelling in which it could be written."""
     kept = [file.read_bytes() for file in (gateway.folder / "state").glob("*.secret")]
     texts = [SECRET, DIGEST_SECRET, PASSWORD, *keys_in(peer.log())]
     spelled = set(texts) | {b64encode(text.encode()).decode() for text in texts}

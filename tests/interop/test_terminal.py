@@ -17,7 +17,7 @@ from tests.interop.terminal import Terminal
 
 @pytest.fixture(params=["house", "prosody", "ejabberd"])
 def away(request: pytest.FixtureRequest) -> Peer:
-    """Where the other one is at home."""
+    """Return the domain of the other account."""
     return request.getfixturevalue(request.param)
 
 

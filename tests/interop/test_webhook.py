@@ -49,7 +49,7 @@ class Program:
         self._thread.start()
 
     async def next(self) -> tuple[dict[str, str], dict[str, Any]]:
-        """What is posted next."""
+        """Return what is posted next."""
         return await asyncio.to_thread(self.got.get, True, PATIENCE)
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ def program(world: Any) -> Iterator[Program]:
 
 @pytest.fixture(scope="module")
 def door(world: Any) -> str:
-    """Where programs send messages."""
+    """Return where programs send messages."""
     return f"{world.address()}:{PORT}"
 
 

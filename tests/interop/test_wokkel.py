@@ -88,7 +88,7 @@ def home(start_all: Starter, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 async def said(client: Client, domain: str, kind: str, payload: str) -> str:
-    """What a service answers, with its own name left out."""
+    """Return what a service answers, with its own name left out."""
     try:
         answer = (await client.request(domain, payload, kind)).xml
     except IqError as error:

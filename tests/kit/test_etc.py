@@ -1,4 +1,4 @@
-"""Every configuration that we show, in etc/ and in README.md, can be used as it stands."""
+"""Every configuration that we show, in etc/ and in README.md, can be used as it is."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ OFFLINE = ("--no-index", "--no-deps", "--no-build-isolation")
 
 
 def printed(language: str, first_line: str) -> str:
-    """What the page prints in a block of a language that begins with this line."""
+    """Return what the page prints in a block of a language that begins with this line."""
     found = re.search(rf"```{language}\n{re.escape(first_line)}\n.*?```", PAGE, re.DOTALL)
     assert found is not None, first_line
     return found[0].removeprefix(f"```{language}\n").removesuffix("```")

@@ -68,7 +68,7 @@ def measured(scene: Scene, title: str) -> float:
 
 
 def look(scene: Scene) -> None:
-    """What an operator asks for."""
+    """Ask for what operators ask for."""
     tell("status command", scene.timed(scene.status))
     for path in ("/", "/events", "/metrics", "/healthz"):
         tell(f"page {path}", scene.timed(lambda path=path: scene.page(path)))  # type: ignore[misc]

@@ -43,7 +43,7 @@ class Crowd:
         self._drip: threading.Thread | None = None
 
     def open(self, count: int, most: int) -> None:
-        """So many streams more; `most` there will be in all."""
+        """Open this many more streams; `most` is the number there will be in all."""
         first = len(self._wires)
         told = [*zip(map(domain, range(most)), sources(most), strict=True)][first : first + count]
         with ThreadPoolExecutor(OPENERS) as pool:
@@ -60,7 +60,7 @@ class Crowd:
         self._sender.send()
 
     def send_paced(self, talkers: int, each: int, per_second: float) -> None:
-        """So many stanzas each, in turns, one by one at that pace; each carries the moment at which it was sent."""
+        """Send this many stanzas each, in turns, one by one at that pace; each has its time of sending."""
         talk = [(wire, traffic.stanzas()) for wire, traffic in self._talk(talkers, each)]
         began = time.perf_counter()
         for number, (wire, stanzas) in zip(range(talkers * each), cycle(talk), strict=False):

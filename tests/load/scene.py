@@ -87,7 +87,7 @@ class Scene:
     # What is measured.
 
     def open(self, count: int) -> tuple[float, float]:
-        """So many more streams: the seconds it took, and the gateway's processor seconds."""
+        """Open this many more streams; return the seconds it took, and the gateway's processor seconds."""
         cpu, began = self.meter.cpu_seconds(), time.perf_counter()
         self.crowd.begin("open", count, self._streams)
         self.crowd.collect(3600)
@@ -100,7 +100,7 @@ class Scene:
         return (self.meter.cpu_seconds() - cpu) / (time.perf_counter() - began)
 
     def memory(self) -> int:
-        """What the gateway has in memory, in bytes."""
+        """Return what the gateway has in memory, in bytes."""
         return self.meter.memory_bytes()
 
     def pushed(self, pace: Pace | None = None) -> Mapping[str, float]:
@@ -153,7 +153,7 @@ class Scene:
             return answer.read() if path != "/events" else answer.readline() + answer.readline()
 
     def timed(self, look: Callable[[], Any]) -> Mapping[str, float]:
-        """How long it takes to look at something, and for how long the gateway then does nothing else."""
+        """Return how long it takes to look at something, and for how long the gateway then does nothing else."""
         with self.lag() as lags:
             time.sleep(0.2)
             began = time.perf_counter()
@@ -163,7 +163,7 @@ class Scene:
         return {"ms": 1e3 * seconds, "others wait ms": 1e3 * max(lags)}
 
     def status(self) -> Mapping[str, Any]:
-        """What `xmpp-gateway status --json` prints."""
+        """Return what `xmpp-gateway status --json` prints."""
         return json.loads(self.gateway.operate("status", "--json"))
 
     @contextmanager

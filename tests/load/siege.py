@@ -95,7 +95,7 @@ class Siege:
         self._thread.start()
 
     def standing(self) -> int:
-        """How many there are now."""
+        """Return how many there are now."""
         return len(self._standing)
 
     def end(self) -> Came:

@@ -92,7 +92,7 @@ def _free_port() -> int:
 
 
 class Life:
-    """What goes on around the gateway, in a thread: every situation once, then talk with the good peer to the end."""
+    """The events around the gateway, in a thread: every situation once, then talk with the good peer to the end."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene

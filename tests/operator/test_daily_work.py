@@ -44,7 +44,7 @@ class Daily:
         return forks.run(command, timeout=PATIENCE)
 
     def get(self, path: str) -> str:
-        """What the http port answers, or the beginning of what does not end."""
+        """Return what the http port answers, or the beginning of what does not end."""
         with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)) as connection:
             connection.request("GET", path)
             answer = connection.getresponse()

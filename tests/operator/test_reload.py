@@ -202,7 +202,7 @@ async def test_a_mistake_changes_nothing_and_is_told(reloaded: Reloaded, mistake
 
 
 def refused_reloads(reloaded: Reloaded) -> list[dict[str, Any]]:
-    """What the status says is wrong with the last reload."""
+    """Return what the status says is wrong with the last reload."""
     status = json.loads(reloaded.operate("status", "--json").stdout)
     return [each for each in status["troubles"] if each["kind"] == "reload"]
 

@@ -159,7 +159,7 @@ class Simulation:
                 seen |= membership.shards
 
     def is_settled(self, without: str = "") -> bool:
-        """Whether every shard is where it should be, for all nodes but one."""
+        """Return whether every shard is where it should be, for all nodes but one."""
         names = frozenset(self.world.parties) - {without}
         wanted = placement(names)
         by_node: dict[str, set[int]] = {name: set() for name in names}

@@ -80,7 +80,7 @@ class Recorder:
         return None
 
     def heard(self) -> list[str]:
-        """What has come since the last time."""
+        """Return what has come since the last time."""
         heard, self.got = self.got, []
         return [_heard(each) for each in heard]
 
@@ -130,7 +130,7 @@ class Client(Recorder):
         return self.home.domain.settle()
 
     def leave(self, *unread: Stanza) -> None:
-        """Go without a word."""
+        """Leave without closing the stream."""
         self.home.domain.unbind(self.resource, unread)
         self.home.domain.settle()
 
@@ -240,7 +240,7 @@ class Home:
         return found
 
     def relation(self, local: str, contact: str) -> Any:
-        """What the store has about an account and a contact."""
+        """Return what the store has about an account and a contact."""
         found: list[Any] = []
         self.memory.relation(f"{local}@{self.here}", contact).addCallback(found.append)
         return found[0]

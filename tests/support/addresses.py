@@ -57,7 +57,7 @@ BASIC_PLANE = [chr(code) for code in range(0x10000) if _is_wanted(code)]
 
 
 def result(prepare: Callable[[str], str], text: str) -> str | None:
-    """What a preparation defines for a text, which may be nothing."""
+    """Return what a preparation defines for a text, which may be nothing."""
     try:
         return prepare(text)
     except (UnicodeError, MalformedAddress):
@@ -72,11 +72,11 @@ class TwoRules:
     stringprep: Callable[[str], str]
 
     def both_define(self, text: str) -> bool:
-        """Whether each of them has a result."""
+        """Return whether each of them has a result."""
         return None not in (result(self.precis, text), result(self.stringprep, text))
 
     def stringprep_lasts(self, text: str) -> bool:
-        """Whether both rules leave stringprep's result as it is."""
+        """Return whether both rules leave stringprep's result as it is."""
         prepared = self.stringprep(text)
         fits = len(prepared.encode()) <= PART_BYTES
         return fits and result(self.precis, prepared) == result(self.stringprep, prepared) == prepared

@@ -139,7 +139,7 @@ class BorderHarness:
 
     @property
     def ends(self) -> list[str]:
-        """How stanzas ended that no route got: the condition, and whether somebody was told."""
+        """Return how stanzas ended that no route got: the condition, and whether the sender got an error."""
         return [
             f"{each.name} {'bounced' if each.answered else 'dropped'}: {each.condition}"
             for each in self._notices

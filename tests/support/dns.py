@@ -86,7 +86,7 @@ class NameServer(DNSServerFactory):
             return
 
     async def stop(self) -> None:
-        """Stop listening, and hang up on whoever is still connected."""
+        """Stop listening, and close the connections that are still open."""
         ports, self._ports = self._ports, []
         for connection in list(self.connections):
             connection.transport.abortConnection()
@@ -116,7 +116,7 @@ class NameServer(DNSServerFactory):
         """Hear of a query; here, nothing is said."""
 
     def answer(self, message: dns.Message) -> dns.Message | None:
-        """What is answered to a query; None when that is nothing at all."""
+        """Return what is answered to a query; None when that is nothing at all."""
         lookup = Lookup(self.zone(), *_kind_and_name(message))
         if lookup.fault == SILENT:
             return None

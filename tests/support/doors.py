@@ -145,12 +145,12 @@ class Line:
         return self
 
     def heard(self) -> str:
-        """What the door has said since the last time."""
+        """Return what the door has said since the last time."""
         said, self._said = self._said, b""
         return said.decode()
 
     def told(self, pattern: str) -> str:
-        """What the door has said since the last time, of which this pattern must be part; the answer is its group."""
+        """Return the group of this pattern, which must occur in what the door has said since the last time."""
         heard = self.heard()
         found = re.search(pattern, heard)
         assert found is not None, f"{pattern} is not in {heard}"

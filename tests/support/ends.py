@@ -134,7 +134,7 @@ class End:
         return [each.id for each in self.there.got if each.type != "error"]
 
     def told(self) -> list[Stanza]:
-        """The error stanzas for whoever is at the other end of the stream."""
+        """The error stanzas for the other end of the stream."""
         return [each for each in self.there.got if each.type == "error"]
 
     def dropped(self) -> list[str]:
@@ -224,7 +224,7 @@ class ServerEnd(End):
         self.written = b""
 
     def handled(self) -> int:
-        """How many stanzas we acknowledge."""
+        """Return how many stanzas we acknowledge."""
         self.written = b""
         self.type(ASK)
         return int(self.written.partition(b"h='")[2].partition(b"'")[0])

@@ -43,7 +43,7 @@ def nonces(prefix: str = "nonce") -> Any:
 
 
 def server_features() -> tuple[StreamFeature, ...]:
-    """What a client door negotiates."""
+    """Return what a client door negotiates."""
     sasl = accepting_clients(DECOYS, nonces("server"))
     return (StartTLS(), ChannelBindingTypes(), sasl, Bind(), LegacySession())
 

@@ -1,4 +1,4 @@
-"""Nodes of a cluster for tests: each notes what it is told, and takes over what arrives."""
+"""Nodes of a cluster for tests: each notes its notifications, and takes over what arrives."""
 
 from __future__ import annotations
 

@@ -37,12 +37,12 @@ class Outcome:
 
 
 def outcome(step: Step) -> Outcome:
-    """What a step amounts to."""
+    """Return what a step amounts to."""
     return Outcome(tuple(map(_word, step.outputs)), step.then)
 
 
 def received(feature: StreamFeature, facts: Facts, text: str) -> Outcome | str:
-    """What a feature makes of an element: a step in words, or the condition of the stream error that it raises."""
+    """Return the step of a feature for an element, in words, or the condition of the stream error that it raises."""
     try:
         return outcome(feature.receive(facts, element(text)))
     except StreamError as error:

@@ -62,7 +62,7 @@ def secured(certificate: Certificate | None = GOOD) -> Secured:
 
 
 def server_features(role: Role, terms_for: Callable[[DomainPair], object] | None = None) -> Profile:
-    """What two servers negotiate, as the gateway does."""
+    """Return what two servers negotiate, as the gateway does."""
     sasl = proving_to_servers(lambda: "nonce") if role is Role.INITIATING else accepting_servers(lambda: "nonce")
     dialback = Dialback(KEYS, lambda domain: domain == OURS, terms_for or (lambda pair: IN_CLEAR))  # type: ignore[arg-type]
     return server_profile(StartTLS(), sasl, dialback)
@@ -98,12 +98,12 @@ class Talk:
 
     @property
     def sent(self) -> bytes:
-        """All that it has sent since the last `forget`."""
+        """Return all that it has sent since the last `forget`."""
         return b"".join(word.data for word in self.said if isinstance(word, Send))
 
     @property
     def events(self) -> list[object]:
-        """What it has said to its owner; a stanza counts by its bytes."""
+        """Return what it has said to its owner; a stanza counts by its bytes."""
         return [word for word in self.said if not isinstance(word, Send)]
 
     @property
@@ -114,7 +114,7 @@ class Talk:
 
     @property
     def is_closed(self) -> bool:
-        """Whether it has sent its closing tag, as the last thing."""
+        """Return whether it has sent its closing tag, as the last thing."""
         return self.sent.endswith(CLOSING_TAG) and not self.stream.is_open
 
     def forget(self) -> Talk:

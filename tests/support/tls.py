@@ -27,7 +27,7 @@ class Secured:
 
 
 def identity(issued: Issued) -> Identity:
-    """What `load_identity` makes of an issued certificate that was saved."""
+    """Return what `load_identity` makes of an issued certificate that was saved."""
     return Identity(
         chain=issued.chain,
         private_key=issued.key,

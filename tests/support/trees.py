@@ -26,5 +26,5 @@ def stanza(xml: str) -> Stanza:
 
 
 def swelling() -> str:
-    """Return an element of about 100 kB whose tree takes about 9 MB if every namespace is declared anew."""
+    """Return an element of about 100 kB whose tree takes about 9 MB if every namespace is declared again."""
     return f"<q xmlns='urn:q' xmlns:p='u:{'x' * 1000}'>" + "<a p:b=''/>" * 9000 + "</q>"

@@ -1,6 +1,6 @@
-"""A StreamProtocol on a string transport: what the other side types, what it reads, and what becomes of the connection.
+"""A StreamProtocol on a string transport: what the other side types, what it reads, and how the connection ends.
 
-The stream is a real one. `log` has what the session and the transport were told, in order; what was written is `heard`.
+The stream is a real one. `log` has the calls of the session and the transport, in order; what was written is `heard`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TIMING = Timing(negotiate=30, close=5, stall=60)
 
 
 class Transport(StringTransport):
-    """A string transport that says what it is told, and reads nothing while it is paused."""
+    """A string transport that logs its calls, and reads nothing while it is paused."""
 
     def __init__(self, log: list[str]) -> None:
         super().__init__()
@@ -140,13 +140,13 @@ class Wire:
         return self
 
     def overhear(self, other: SSL.Connection) -> None:
-        """What we have written reaches the other side's OpenSSL."""
+        """Pass what we have written to the other side's OpenSSL."""
         if written := self.transport.value():
             other.bio_write(written)
             self.transport.clear()
 
     def heard(self) -> str:
-        """What it has been sent since the last time."""
+        """Return what it has been sent since the last time."""
         written = self.transport.value().decode()
         self.transport.clear()
         return written

@@ -21,12 +21,12 @@ class Couple:
         self.juliet_account: Address = juliet.messaging.own.bare_address
 
     async def request(self) -> None:
-        """Romeo asks to see Juliet's presence, and she hears of it."""
+        """Romeo asks to see Juliet's presence, and she gets the request."""
         self.romeo.messaging.show(self.juliet_account, "subscribe")
         await self.juliet.expect_presence("subscribe", self.romeo_account.full)
 
     async def approve(self) -> None:
-        """Juliet lets him, and he sees her."""
+        """Juliet approves, and Romeo sees her."""
         self.juliet.messaging.show(self.romeo_account, "subscribed")
         await self.romeo.expect_presence("subscribed", self.juliet_account.full)
         await self.romeo.expect_presence(None, self.juliet.messaging.own.full)

@@ -1,5 +1,5 @@
 """Feature 5-4, as a client: the SASL error conditions are understood (RFC 6120 §6.5): what may do better is tried, a
-password that was refused is not, and the condition is told to whoever wanted to log in.
+password that was refused is not, and the caller gets the condition.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """ejabberd, as Debian ships it.
 
 `ejabberdctl` insists on running as the user ejabberd, which then has to own every folder. So this starts Erlang with
-the arguments of `ejabberdctl foreground` itself, as whoever runs the tests; and without Erlang's distribution, so
+the arguments of `ejabberdctl foreground` itself, as the user who runs the tests; and without Erlang's distribution, so
 that several can run at once. It asks the nameserver for SRV records, but libc for addresses, so libnss-wrapper gives
 it a hosts file. Accounts are made over its HTTP interface, because each call of `ejabberdctl` would start one more
 Erlang.
@@ -53,7 +53,7 @@ class Ejabberd(Peer):
         }
 
     def ready(self) -> bool:
-        """Whether ejabberd itself says that all is started, which is later than its ports."""
+        """Return whether ejabberd itself says that all is started, which is later than its ports."""
         try:
             return "is running" in self.call("status") and super().ready()
         except (URLError, OSError, PeerError):
@@ -138,5 +138,5 @@ class Ejabberd(Peer):
 
 
 def _libraries() -> Path:
-    """Where Debian keeps Erlang's libraries: a folder named after the machine's architecture."""
+    """Return where Debian keeps Erlang's libraries: a folder named after the machine's architecture."""
     return Path(glob(Ejabberd.needs["ejabberd"])[0]).parent.parent

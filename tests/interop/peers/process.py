@@ -50,7 +50,7 @@ class Server(ABC):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """What runs the server in the foreground."""
+        """The command that runs the server in the foreground."""
 
     @abstractmethod
     def ports(self) -> tuple[int, ...]:
@@ -61,11 +61,11 @@ class Server(ABC):
         """Write into the folder what the server reads when it starts."""
 
     def environment(self) -> Mapping[str, str]:
-        """What the server needs in its environment beside ours."""
+        """Return what the server needs in its environment beside ours."""
         return {}
 
     def ready(self) -> bool:
-        """Whether all ports take connections."""
+        """Return whether all ports take connections."""
         return all(accepts(self.address, port) for port in self.ports())
 
     # Its life.
@@ -112,7 +112,7 @@ class Server(ABC):
             self.kill()
 
     def kill(self) -> None:
-        """End the server at once, as a crash would; nobody is told."""
+        """End the server at once, as a crash would: it closes nothing."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -153,11 +153,11 @@ class Server(ABC):
 
     @property
     def log_file(self) -> Path:
-        """All that it printed, over all its starts."""
+        """Return all that it printed, over all its starts."""
         return self.folder / "output.log"
 
     def log(self) -> str:
-        """What the server has logged so far."""
+        """Return what the server has logged so far."""
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def logged(self, *words: str) -> list[str]:
@@ -236,7 +236,7 @@ class Peer(Server):
         return [means for _, means in sorted(found)]
 
     def at(self, port: int) -> tuple[str, int]:
-        """Where to connect to one of its ports."""
+        """Return where to connect to one of its ports."""
         return self.address, port
 
 

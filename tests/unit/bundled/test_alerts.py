@@ -1,4 +1,4 @@
-"""Alertmanager's webhook: what people are told, and what is not told twice."""
+"""Alertmanager's webhook: what people get, and what they do not get twice."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Stage:
         return status, json.loads(answer)
 
     def told(self) -> list[tuple[str, str | None]]:
-        """Who has been told what."""
+        """Return the messages, by recipient."""
         return [(str(each.to), each.body) for each in self.driver.sent()]
 
 

@@ -86,7 +86,7 @@ class Stage:
 
     @property
     def posts(self) -> list[Posted]:
-        """What has been posted."""
+        """Return what has been posted."""
         return self.service.program.posts
 
     def send(self, said: Any, *, head: str = BEARER, path: str = "/messages", method: str = "POST") -> tuple[int, Any]:

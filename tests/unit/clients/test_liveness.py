@@ -1,4 +1,4 @@
-"""Connections that died without a word are found, also where the client manages its stream."""
+"""Connections that died silently are found, also where the client manages its stream."""
 
 from __future__ import annotations
 

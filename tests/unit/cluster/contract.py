@@ -20,7 +20,7 @@ from tests.support.nodes import Party, stanza
 
 
 class Listening:
-    """A listener that notes what it is told."""
+    """A listener that notes its calls."""
 
     def __init__(self) -> None:
         self.entries: dict[str, bytes | None] = {}

@@ -1,4 +1,4 @@
-"""`xmpp-gateway account`: accounts are made, changed, deleted and listed, and every mistake is told in a line."""
+"""`xmpp-gateway account`: accounts are made, changed, deleted and listed, and every mistake is one line."""
 
 from __future__ import annotations
 

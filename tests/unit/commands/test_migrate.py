@@ -72,7 +72,7 @@ def furnish(store: Any) -> None:
 
 
 def content(store: Any) -> list[Any]:
-    """All that a store has."""
+    """Return all that a store has."""
     found: list[Any] = [now(store.accounts())]
     for account in found[0]:
         found += [now(store.keys(account, [each.hash])) for each in (SHA_256, SHA_1)]

@@ -1,4 +1,4 @@
-"""Components: who has the domain, and what becomes of what was sent to it."""
+"""Components: which connection has the domain, and how stanzas to it end."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ class ComponentHarness:
         return self.router.flush()
 
     def maybe_lost(self) -> list[int]:
-        """How many stanzas were named as perhaps lost, each time."""
+        """Return how many stanzas were named as perhaps lost, each time."""
         return [notice.count for notice in self.notices if isinstance(notice, MaybeLost)]
 
     def told(self) -> list[str]:
-        """What was noticed about the component."""
+        """Return what was noticed about the component."""
         return [notice.text for notice in self.notices if isinstance(notice, ComponentChanged)]
 
 

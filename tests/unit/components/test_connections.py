@@ -38,7 +38,7 @@ class Crew:
         return self.heard()
 
     def heard(self) -> dict[str, list[str]]:
-        """What the lines have got since the log was cleared."""
+        """Return what the lines have got since the log was cleared."""
         self.harness.clock.advance(0)
         found: dict[str, list[str]] = {}
         for each in self.harness.log:

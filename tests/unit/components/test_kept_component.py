@@ -56,7 +56,7 @@ class KeptComponentHarness(plain.ComponentHarness):
         return self.send(*(MESSAGE.format(id=id_, who=who) for id_ in ids))
 
     def heard(self) -> list[str]:
-        """What has happened since the last time, but for pings."""
+        """Return what has happened since the last time, but for pings."""
         self.clock.advance(0)
         heard, self.log[:] = [each for each in self.log if "xg" not in each], []
         return heard

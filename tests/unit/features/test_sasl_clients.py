@@ -325,7 +325,7 @@ def test_whatever_a_client_says_is_answered_or_ends_the_stream(said: list[str], 
 
 
 def answer_to(question: object) -> object:
-    """What the I/O floor answers where there are no accounts."""
+    """Return what the I/O floor answers where there are no accounts."""
     match question:
         case FindCredentials():
             return CredentialsFound(keys=None)

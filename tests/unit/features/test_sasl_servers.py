@@ -138,7 +138,7 @@ def between(ours: Terms, theirs: Terms, *, shown: Certificate | None = None, byt
 
 
 def story(end: End) -> list[object]:
-    """What was proved, or not, on the way."""
+    """Return what was proved, or not, on the way."""
     told = (PairVerified, ProofFailed, NegotiationCompleted, CloseTransport)
     return [output for output in end.outputs if isinstance(output, told)]
 

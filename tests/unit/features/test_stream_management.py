@@ -58,7 +58,7 @@ ENABLE = sm("enable", resume="true")
 
 @dataclass(frozen=True)
 class Case:
-    """One element comes in a situation: what goes out, and how the stream stands then."""
+    """One element arrives in a situation: the output, and the state of the stream afterwards."""
 
     situation: str
     facts: Facts

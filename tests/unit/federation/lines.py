@@ -102,7 +102,7 @@ def attempt(direction: Direction, notices: list[Notice] | None = None) -> Attemp
 
 
 def tools(neighbours: Neighbours, clock: Clock | None = None, unsafe: Unsafe = lambda: None) -> SessionTools:
-    """What sessions share, with the way to that router."""
+    """Return what sessions share, with the way to that router."""
     router = neighbours.router
     admission = Admission(router.domains, router, lambda notice: None)
     return SessionTools(admission=admission, clock=clock or Clock(), unsafe=unsafe)

@@ -12,7 +12,7 @@ MESSAGE = stanza("<message id='1' from='a@here.test' to='b@far.test'><body>Hi</b
 
 
 class CrowdedHarness:
-    """Who is answered, and what is told."""
+    """Which senders get an answer, and what is logged."""
 
     def __init__(self) -> None:
         self.now = 1000.0

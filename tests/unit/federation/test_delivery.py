@@ -23,7 +23,7 @@ UNWILLING_VERDICTS = {
 
 
 def answer(failed: DeliveryFailed) -> tuple[str, str]:
-    """What the sender gets to see, as `condition` and type."""
+    """Return what the sender gets to see, as `condition` and type."""
     error = failed.stanza_error("far.test")
     return str(error.condition), error.error_type
 

@@ -1,4 +1,4 @@
-"""RemoteRoute with an outbox: what is kept while a domain is away, and what becomes of it."""
+"""RemoteRoute with an outbox: what is kept while a domain is away, and how it ends."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Stream(plain.Session):
         self.told = acknowledged
 
     def acknowledges(self, count: int) -> None:
-        """The other side acknowledges so many more."""
+        """Have the other side acknowledge this many more."""
         new, self.written = self.written[:count], self.written[count:]
         if self.told is not None:
             self.told(new)
@@ -92,7 +92,7 @@ class KeptRouteHarness(plain.RouteHarness):
         return session
 
     def opened_with_hold(self) -> None:
-        """A stream stands, and then the operator holds the domain."""
+        """Open a stream, then let the operator hold the domain."""
         self.send(*messages(0))
         self.opened().acknowledges(1)
         self.keeper.held.add(PAIR.target)
@@ -102,7 +102,7 @@ class KeptRouteHarness(plain.RouteHarness):
         self.clock.pump([seconds])
 
     def heard(self) -> list[str]:
-        """What has happened since the last time."""
+        """Return what has happened since the last time."""
         self.clock.advance(0)
         heard, self.log[:] = [each for each in self.log if "rests" not in each], []
         return heard

@@ -61,7 +61,7 @@ def ids(stanzas: Sequence[Stanza]) -> str:
 
 
 class ManagedHarness:
-    """A clock, a router, and what routes hear of streams."""
+    """A clock, a router, and what routes learn about streams."""
 
     def __init__(self) -> None:
         self.clock = Clock()

@@ -26,7 +26,7 @@ class ManagedStreamHarness:
         )
 
     def send(self, count: int = 1, size: int = 10) -> bytes:
-        """What is written behind this many stanzas."""
+        """Return what is written behind this many stanzas."""
         return self.managed.sending([STANZA] * count, b"s" * size)[size:]
 
 
@@ -122,7 +122,7 @@ def test_what_would_not_survive_a_crash_is_not_acknowledged(harness: ManagedStre
     assert told is not None
     assert not told.called
     unsafe.callback(None)
-    assert told.called, "whoever has asked is told without asking again"
+    assert told.called, "the answer comes without a second request"
     assert managed.asked() == 6
 
 

@@ -184,7 +184,7 @@ def test_a_stream_that_left_a_further_pair_without_an_answer_gets_no_other(harne
     assert harness.session.takes_more_pairs
     harness.session.prove(FURTHER).addErrback(lambda failure: failure.trap(CancelledError)).cancel()
     assert not harness.session.takes_more_pairs
-    harness.line.happens(PairVerified(pair=FURTHER, means=Means.DIALBACK))  # nobody waits any more
+    harness.line.happens(PairVerified(pair=FURTHER, means=Means.DIALBACK))  # nobody waits any longer
 
 
 # A stream in one direction.

@@ -1,4 +1,4 @@
-"""How long to read nothing from whoever sends more than it may."""
+"""The pauses in reading from a peer that sends more than it may."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class ResumptionHarness:
         return self.resumable_streams.keep(pair, acknowledgements, session)
 
     def resume(self, id_: str, pair: DomainPair = PAIR) -> int | None:
-        """What was handled, if the stream can be resumed."""
+        """Return what was handled, if the stream can be resumed."""
         acknowledgements = self.resumable_streams.resume(id_, pair, Session())
         return acknowledgements.h if acknowledgements is not None else None
 

@@ -26,7 +26,7 @@ FROM_TO = "from='eve@evil.test/x' to='room@ours.test'"
 
 
 def holds(when: str, xml: str, **harness: Any) -> bool:
-    """Whether a rule with these conditions holds for a stanza."""
+    """Return whether a rule with these conditions holds for a stanza."""
     border = BorderHarness(f'[[filter]]\nname = "a"\nwhen = {{ {when} }}\nthen = "pass"', **harness)
     border.push(xml)
     return bool(border.border.counts)

@@ -139,7 +139,7 @@ def test_a_cheap_condition_costs_at_most_2_us_a_stanza(setting: CheapSetting) ->
 
 
 def calls_of(border: BorderHarness, batch: list[AddressedStanza]) -> int:
-    """How many functions are called while a batch is routed."""
+    """Return how many functions are called while a batch is routed."""
     border.router.route_all(batch)
     calls = 0
 

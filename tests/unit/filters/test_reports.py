@@ -18,7 +18,7 @@ SPAM = stanza("<message from='eve@evil.test/x' to='room@ours.test'><body>buy</bo
 
 
 class Sent:
-    """What goes out."""
+    """The reports that go out."""
 
     def __init__(self) -> None:
         self.clock = Clock()

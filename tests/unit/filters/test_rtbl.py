@@ -229,7 +229,7 @@ def test_an_answer_that_comes_too_late_counts_for_nothing() -> None:
 
 
 def test_a_list_that_grows_suddenly_waits_for_the_operator() -> None:
-    """The first load is taken as it is; later only so many new entries an hour, until somebody has looked."""
+    """The first load is taken as it is; later only a limited number an hour, until somebody has looked."""
     service = Service()
     service.load(*(f"first{number}.test" for number in range(3 * MOST_NEW_AN_HOUR)))
     assert len(service.entries()) == 3 * MOST_NEW_AN_HOUR

@@ -33,7 +33,7 @@ def driven(service: Service | None = None) -> tuple[ServiceDriver, ServiceContex
 
 
 def asked(driver: ServiceDriver, namespace: str, node: str = "", sender: str = SOMEBODY) -> Element:
-    """What is in the answer to a discovery request."""
+    """Return what is in the answer to a discovery request."""
     at = f" node='{node}'" if node else ""
     (sent,) = driver.receive(f"<iq type='get' from='{sender}'><query xmlns='{namespace}'{at}/></iq>")
     child = sent.element.first()

@@ -62,7 +62,7 @@ class Stage:
         self.route = HandlerRoute(DOMAIN, handlers, self.router, Board().publish, self.clock)
 
     def happened(self) -> list[str]:
-        """What has happened since the last time, without the writing."""
+        """Return what has happened since the last time, without the writing."""
         log, self.router.log = self.router.log, []
         return [each for each in log if each != "flush"]
 

@@ -1,4 +1,4 @@
-"""HandlerRoute: who is asked, what becomes of each answer, and who has it written."""
+"""HandlerRoute: which handler is asked, what happens to each answer, and when it is written."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Router(RecordingRouter):
 
 @implementer(ILocalHandler)
 class Handler:
-    """Answers as it is told, and writes down that it was asked."""
+    """Gives the answer that it was made with, and notes each call."""
 
     def __init__(self, log: list[Any], name: str, answer: Callable[[], Answer | Deferred[Answer]]) -> None:
         self._log = log
@@ -87,7 +87,7 @@ def lies() -> Answer:
 def test_each_answer_has_one_end(answers: Sequence[Callable[[], Answer]], happens: list[str]) -> None:
     handlers, log = route(*answers)
     handlers.deliver(stanza(ASKED))
-    assert log == happens  # whoever delivers has it written, once for a whole batch
+    assert log == happens  # the caller of deliver flushes, once for a whole batch
 
 
 @pytest.mark.parametrize(
@@ -114,11 +114,11 @@ def test_nothing_ever_waits_in_the_route() -> None:
     assert handlers.flush() is None
 
 
-# What passes is noticed, for whoever counts.
+# What passes is published as notices, for the metrics.
 
 
 def heard(board: Board) -> list[str]:
-    """What is noticed from now on, in words."""
+    """Return what is noticed from now on, in words."""
     sentences: list[str] = []
     board.subscribe(lambda notice: sentences.append(notice.sentence), StanzasPassed)
     return sentences

@@ -37,7 +37,7 @@ def pong(sender: str, *, type_: str = "result", id_: str = "p", payload: str = "
 
 @implementer(IService)
 class Noting:
-    """A service that notes what it is given; start and stop do as they are told."""
+    """A service that notes what it is given; start and stop do what the test sets."""
 
     def __init__(self, starts: Callable[[], Any] = lambda: None, stops: Callable[[], Any] = lambda: None) -> None:
         self.context: Any = None

@@ -26,7 +26,7 @@ SERVICES = [(Ping(), PING), (Version(), VERSION), (Time(lambda: NOON), TIME)]
 
 
 def replies(answer: Answer) -> list[str]:
-    """What goes out in consequence."""
+    """Return the stanzas that go out in consequence."""
     assert isinstance(answer, Handled)
     return [reply.raw.decode() for reply in answer.replies]
 

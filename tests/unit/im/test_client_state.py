@@ -18,7 +18,7 @@ IQ = stanza("<iq from='bob@example.net/x' type='result' id='1'/>")
 
 
 def written(*stanzas: Stanza) -> list[list[Stanza]]:
-    """What an inactive client is given, stanza by stanza, and last what is left when it becomes active."""
+    """Return what an inactive client is given, stanza by stanza, and last what is left when it becomes active."""
     holding = HoldingBack()
     holding.deactivate()
     return [list(holding.pass_on(each)) for each in stanzas] + [list(holding.activate())]

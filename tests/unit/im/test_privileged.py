@@ -45,7 +45,7 @@ class Bridged(Home):
         super().__init__("alice", "bob", entities=entities)
 
     def got(self) -> list[Stanza]:
-        """What has gone to the component or elsewhere since the last time."""
+        """Return what has gone to the component or elsewhere since the last time."""
         got, self.world.got = self.world.got, []
         return got
 

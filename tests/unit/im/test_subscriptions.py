@@ -273,7 +273,7 @@ def exchange(ends: tuple[End, End], at_most: int = 100) -> None:
 
 
 def consistent(one: End, other: End) -> bool:
-    """Whether each end knows of itself what the other knows of it."""
+    """Return whether each end knows of itself what the other knows of it."""
     a, b = one.state, other.state
     return (a.has_to, a.has_from, a.pending_out, a.pending_in) == (b.has_from, b.has_to, b.pending_in, b.pending_out)
 

@@ -1,4 +1,4 @@
-"""systemd hears that the service is ready, that its event loop lives, that it reloads and stops; nobody else does."""
+"""systemd learns that the service is ready, that its event loop lives, that it reloads and stops; nobody else does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does not work is a state: seen since a moment, logged once when it begins and once when it ends."""
+"""A trouble is a state: it has a beginning, logged once when it begins and once when it ends."""
 
 from __future__ import annotations
 

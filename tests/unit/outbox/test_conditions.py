@@ -1,4 +1,4 @@
-"""What goes wrong with the file: each cause has a name, is told once, and is over when the cause is."""
+"""Faults of the file: each cause has a name, is logged once, and is over when the cause is."""
 
 from __future__ import annotations
 
@@ -326,7 +326,7 @@ def test_what_was_read_is_settled_by_the_next_process_and_by_no_other(scene: Sce
     again = Scene(tmp_path)
     assert (again.kept(), again.kept(OTHER_PAIR)) == (lines(3), lines(4, 5))
     assert again.outbox.stanzas == 3
-    more = again.put(*lines(6))  # numbers may begin anew, and nothing is marked
+    more = again.put(*lines(6))  # numbers may start again, and nothing is marked
     now(again.outbox.close())
     assert more
     assert Scene(tmp_path).kept() == lines(3, 6)

@@ -67,7 +67,7 @@ def read(process: subprocess.Popen[str], least: int) -> list[str]:
 
 
 def check(folder: Path, said: Said) -> None:
-    """All that was kept and not settled is there, in order, once; nothing else but what no answer came to."""
+    """Check that everything kept and not settled is there, in order, once, and nothing else but unanswered puts."""
     connection = open_file(folder / "outbox.db", KIND)
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()
@@ -107,7 +107,7 @@ def test_everything_kept_is_there_after_a_kill_inside_fdatasync(tmp_path: Path, 
 @needs_strace
 @pytest.mark.parametrize("when", ["2", "3", "5", "8", "13", "10..11"])
 def test_failed_sync_is_told_and_the_file_is_opened_anew(tmp_path: Path, when: str) -> None:
-    """Whatever was kept before and after is there; whatever failed with the sync never comes back."""
+    """Everything kept before and after is there; a put that failed with the sync never comes back."""
     inject = ["-e", "trace=fdatasync", "-e", f"inject=fdatasync:error=EIO:when={when}"]
     with writer(tmp_path, "strace", "-f", "-qq", "-o", "/dev/null", *inject) as process:
         assert process.stdout

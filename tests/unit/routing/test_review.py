@@ -1,4 +1,4 @@
-"""A stream that stands is held to the rules of now: it stays, or ends with the right condition."""
+"""An open stream is judged by the present rules: it stays, or ends with the right condition."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class RouterHarness:
         return self.routes.setdefault(pair, Listed(self, f"{pair.sender}->{pair.target}"))
 
     def route(self, text: str) -> list[str]:
-        """What happens when this stanza has been admitted."""
+        """Return what happens when this stanza has been admitted."""
         self.log.clear()
         self.router.route(stanza(text))
         return list(self.log)

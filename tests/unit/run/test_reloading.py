@@ -63,7 +63,7 @@ def gateway(folder: Folder) -> Gateway:
 
 
 def reload(gateway: Gateway) -> dict[str, Any]:
-    """What comes of it, once all streams have had their turn."""
+    """Return the outcome, once all streams have had their turn."""
     outcomes: list[Any] = []
     gateway.reload().addBoth(outcomes.append)
     gateway.shared.reactor.advance(0)

@@ -1,4 +1,4 @@
-"""The order in which connections are closed, and what becomes of those whose other side does not close."""
+"""The order in which connections are closed, and what happens to those whose other side does not close."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.xmpp.errors import StreamError
 
 
 class Connection:
-    """A connection that does as it is told; the other side closes when `leave` is called, or never."""
+    """A connection that does what the test sets; the other side closes when `leave` is called, or never."""
 
     def __init__(self, log: list[str], name: str, kind: Kind, direction: Direction, *, both_ways: bool = False) -> None:
         self.is_lost = False

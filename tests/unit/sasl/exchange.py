@@ -28,7 +28,7 @@ def tokens(*values: str) -> Callable[[], str]:
 
 
 def look_up(need: NeedCredentials) -> ScramKeys | None:
-    """What a store of one account answers."""
+    """Return what a store of one account answers."""
     return KEYS[need.hashes[0]] if need.account == ACCOUNT else None
 
 

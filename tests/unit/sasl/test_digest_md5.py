@@ -160,6 +160,6 @@ def test_mutated_response_is_refused_by_saslfailure_and_nothing_else(position: i
 
 
 def proven(message: bytes) -> list[str]:
-    """What the digest is over, and itself; unknown directives are ignored, so they may change."""
+    """Return what the digest is over, and itself; unknown directives are ignored, so they may change."""
     directives = read_directives(message)
     return [directives[name] for name in ("username", "nonce", "cnonce", "realm", "nc", "digest-uri", "response")]

@@ -395,7 +395,7 @@ class StoreContract:
         self.ask(store.close)
 
     def everything(self, store: Any) -> list[Any]:
-        """All that an account has."""
+        """Return all that an account has."""
         reads = [store.roster, store.requests, store.offline, store.blocked]
         documents = [self.ask(store.document, JULIET, name) for name in "ab"]
         return [self.ask(read, JULIET) for read in reads] + documents

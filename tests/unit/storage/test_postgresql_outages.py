@@ -1,4 +1,4 @@
-"""A server that is restarted, away, full of others, or not ours: what callers notice, and what operators are told."""
+"""A server that is restarted, away, full of others, or not ours: what callers and operators see."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_server_that_stays_away_is_told_and_comes_back_by_itself(
         for _ in range(20):
             store.has_account(JULIET).addErrback(failures.append)
         assert len(failures) == 20
-        assert time.monotonic() - begun < 5  # it was away for long: nobody waits any more
+        assert time.monotonic() - begun < 5  # it was away for long: nobody waits any longer
     finally:
         postgresql.start()
     assert fault(store) == ""

@@ -33,7 +33,7 @@ MESSAGE = b"<message from='a@remote.test/r' to='b@local.test' type='chat' id='1'
 def read(
     data: bytes, cuts: list[int] | None = None, budget: Budget | None = None, one: bool = False, resting: bool = False
 ):
-    """What comes out of the codec, comparable: a list of descriptions, the condition of the fault last."""
+    """Return what comes out of the codec, comparable: a list of descriptions, the condition of the fault last."""
     codec = Codec(budget or Budget(), AddressCache())
     seen: list[object] = []
     edges = [0, *(sorted(cuts) if cuts is not None else []), len(data)]

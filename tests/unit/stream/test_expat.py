@@ -71,7 +71,7 @@ def documents(draw: st.DrawFn) -> bytes:
 
 @given(documents(), st.data())
 def test_no_tag_larger_than_two_slices_is_shown_before_its_end_is_here(document: bytes, data: st.DataObject) -> None:
-    """What would be dear to expat is looked at first, however it comes."""
+    """Tags that are expensive for expat are examined first, however they are cut."""
     shown: list[bytes] = []
     looked_at: list[bytes] = []
     cuts = sorted(data.draw(st.lists(st.integers(0, len(document)), max_size=4)))

@@ -47,7 +47,7 @@ def element(draw: st.DrawFn, names: st.SearchStrategy[bytes], *, cdata: bool = T
 
 
 def tag_ends(raw: bytes) -> list[int]:
-    """Where expat may have stopped in the middle: behind any whole token."""
+    """Return where expat may have stopped in the middle: behind any whole token."""
     ends, position = [], 0
     for tag in tags(raw):
         position = raw.index(tag, position) + len(tag)

@@ -80,7 +80,7 @@ def open_(talking: Talk) -> Talk:
 
 
 def kinds(talking: Talk) -> list[object]:
-    """What was said to the owner: stanzas as bytes, everything else by its class."""
+    """Return what was said to the owner: stanzas as bytes, everything else by its class."""
     return [word if isinstance(word, bytes) else type(word) for word in talking.events]
 
 
@@ -254,7 +254,7 @@ def test_closing_before_any_header_sends_one() -> None:
     assert kinds(talking.forget().hear(header(), CLOSE)) == [StreamClosed]
 
 
-# -- features that act of their own accord ---------------------------------------------------------------------------
+# -- features that act on their own initiative -------------------------------------------------------------------------
 
 
 def assert_further(talking: Talk) -> Talk:

@@ -27,7 +27,7 @@ from tests.support.addresses import BASIC_PLANE, any_text, ascii_text, result, w
 
 
 def outcome(prepare: Callable[[str], object], text: str) -> object:
-    """What becomes of a text: its prepared form, or that it has none."""
+    """Return the prepared form of a text, or None."""
     try:
         return prepare(text)
     except MalformedAddress:

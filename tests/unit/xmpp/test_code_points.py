@@ -30,7 +30,7 @@ TELLING = (
 
 
 def outcome(function: Callable[[str], object], text: str) -> object:
-    """What a function makes of a text, or why it refuses it."""
+    """Return the result of a function for a text, or why it refuses it."""
     try:
         return function(text)
     except UnicodeEncodeError as error:
@@ -119,7 +119,7 @@ def test_labels_are_encoded_as_the_library_does_it() -> None:
 
 
 def test_a_label_of_eight_characters_always_fits() -> None:
-    """What is decided without encoding it."""
+    """The check decides this without encoding the label."""
     rng = Random(8)
     for _ in range(2000):
         label = "".join(map(chr, rng.choices((*range(0x80, 0x90), *range(0x10FFF0, 0x110000), 0x61), k=8))) + "\u00fc"

@@ -1,4 +1,4 @@
-"""Elements: what is written is read again as the same tree, wherever it stands."""
+"""Elements: what is written is read again as the same tree, whatever is around it."""
 
 from __future__ import annotations
 

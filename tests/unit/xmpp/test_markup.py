@@ -70,7 +70,7 @@ def _careless(sequence: Any) -> Iterator[object]:
 
 
 def _is_simple(part: Any) -> bool:
-    """Whether a round is one character, so that a failed one has taken nothing."""
+    """Return whether a round is one character, so that a failed one has taken nothing."""
     if len(part) != 1:
         return False
     operation, argument = part[0]

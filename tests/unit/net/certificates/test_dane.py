@@ -42,7 +42,7 @@ OTHER = self_signed(HOST, moment=NOW)
 
 
 def shown_by(server: str) -> list[x509.Certificate]:
-    """What the server shows: its chain, with the root where an island's authority has to be found in it."""
+    """Return what the server shows: its chain, with the root where an island's authority has to be found in it."""
     issued = SERVERS[server]
     return [*issued.chain, ISLAND.certificate] if server.startswith("island") else list(issued.chain)
 
@@ -194,7 +194,7 @@ def _serve(listener: socket.socket, context: ssl.SSLContext) -> None:
 
 
 def accepted_by_openssl(port: int, records: TLSASet, trust: Path) -> bool:
-    """Whether OpenSSL's own DANE takes the server with these records."""
+    """Return whether OpenSSL's own DANE takes the server with these records."""
     data = [f"{each.parameters} {each.data.hex()}" for each in records.records]
     command = ["openssl", "s_client", "-brief", "-connect", f"127.0.0.1:{port}", "-verify_return_error"]
     command += ["-CAfile", str(trust), "-attime", str(int(NOW.timestamp())), "-dane_tlsa_domain", HOST]

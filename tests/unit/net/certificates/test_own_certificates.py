@@ -52,7 +52,7 @@ def test_key_before_the_certificates_is_as_good(tmp_path: Path) -> None:
 
 @dataclass(frozen=True)
 class Mistake:
-    """What stands in `certificate`, and in `key` where that is a file of its own; which key of the two is blamed."""
+    """The content of `certificate`, and of `key` if that is another file; which of the two keys is blamed."""
 
     situation: str
     files: Callable[[], tuple[bytes | None, bytes | None]]

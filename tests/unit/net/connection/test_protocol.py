@@ -31,7 +31,7 @@ def message(number: int) -> str:
 
 
 def standing(**more: object) -> Wire:
-    """A stream that stands; nothing of what led to it is in its log."""
+    """An established stream, whose log is empty."""
     wire = Wire(**more).type(header())  # type: ignore[arg-type]
     assert wire.log == ["entered", "connected", "established"]
     wire.log.clear()
@@ -215,7 +215,7 @@ def test_who_is_dismissed_is_not_waited_for() -> None:
 
 @pytest.mark.parametrize("direct_tls", [True, False])
 def test_who_is_dismissed_in_the_middle_of_a_tls_handshake_is_cut_off(direct_tls: bool) -> None:
-    """TLS would wait for the end of the handshake first, which never comes from whoever only takes up room."""
+    """TLS would wait for the end of the handshake first, which never comes from a peer that only takes up room."""
     wire = Wire(direct_tls=direct_tls, terms=Terms(require_tls=True))
     if not direct_tls:
         wire.type(header(), STARTTLS)

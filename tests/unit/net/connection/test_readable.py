@@ -8,7 +8,7 @@ from gateway.net.connection.readable import Readable
 
 
 class Transport:
-    """Keeps what it is told."""
+    """Keeps its calls."""
 
     def __init__(self) -> None:
         self.log: list[str] = []

@@ -30,7 +30,7 @@ def target(*addresses: str, port: int = 5269, source: Source = "srv") -> Target:
 
 
 class Dialling:
-    """A call under way, on a reactor in which the test decides what becomes of each attempt."""
+    """A call under way, on a reactor in which the test decides the outcome of each attempt."""
 
     def __init__(self, *targets: Target, build: Any = None) -> None:
         self.reactor = MemoryReactorClock()

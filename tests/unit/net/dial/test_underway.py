@@ -1,4 +1,4 @@
-"""Underway: so many streams to one address at a time, and the others in turn."""
+"""Underway: a limited number of streams to one address at a time, and the others in turn."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Asking:
 
 
 def result(wait: AnswerWait) -> Any:
-    """What the wait came to by now: an answer, a Failure, or None."""
+    """Return the result of the wait by now: an answer, a Failure, or None."""
     results: list[Any] = []
 
     def see(result: Any) -> Any:

@@ -17,7 +17,7 @@ def targets(offers: list[Offer]) -> list[str]:
 
 
 def firsts(offers: list[Offer], draws: int = 2000) -> Counter[str]:
-    """How often each target comes first."""
+    """Return how often each target comes first."""
     random = Random(2782)
     return Counter(targets(in_order(offers, random, 16))[0] for _ in range(draws))
 

@@ -1,4 +1,4 @@
-"""Who is let in, and who has to leave for others."""
+"""Which connections are let in, and which have to make room."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LimitsHarness:
         self.connection_limits = ConnectionLimits(Crowd(**crowd), self.places, self.told.append, lambda: self.now)  # type: ignore[arg-type]
 
     def come(self, host: str, *, proved: bool = False) -> Guest | None:
-        """Somebody connects; None when he is turned away."""
+        """Make a connection; return None if it is turned away."""
         if self.connection_limits.objection(host):
             return None
         guest = Guest(f"[{host}]:40000" if ":" in host else f"{host}:40000")

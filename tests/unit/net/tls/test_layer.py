@@ -37,7 +37,7 @@ class End:
         self.layer.begin()
 
     def take(self) -> bytes:
-        """What it has written."""
+        """Return what it has written."""
         self.layer.send_answers()
         written: bytes = self.transport.value()
         self.transport.clear()
@@ -53,7 +53,7 @@ def accepting(**more: Any) -> End:
 
 
 def talk(one: End, other: End) -> list[bytes]:
-    """Carry over what both have written until neither says more; what the other was told, read by read."""
+    """Carry over what both have written until neither says more; what the other read, read by read."""
     heard = []
     while any(written := [one.take(), other.take()]):
         for data, reader in zip(written, (other, one), strict=True):
@@ -183,7 +183,7 @@ def test_what_is_no_tls_ends_it(ends: tuple[End, End], junk: bytes) -> None:
     assert other.layer.why_lost(DONE).check(SSL.Error)
     other.layer.write(b"lost")
     one.layer.received(other.take())
-    assert one.layer.why_lost(DONE).check(SSL.Error)  # it was told by an alert
+    assert one.layer.why_lost(DONE).check(SSL.Error)  # it got an alert
     one.layer.write(b"behind it")
     assert other.layer.received(one.take()) == b""
 
@@ -202,7 +202,7 @@ def test_who_is_cut_off_is_not_heard_any_more(ends: tuple[End, End]) -> None:
 
 
 class Talker(Protocol):
-    """Starts TLS as soon as it is connected, says something when it stands, and goes when it has heard something."""
+    """Starts TLS as soon as it is connected, says something once it is up, and leaves when it has read something."""
 
     def __init__(self, make: Callable[[], SSL.Connection], word: bytes) -> None:
         self.make = make

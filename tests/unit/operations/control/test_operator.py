@@ -1,4 +1,4 @@
-"""What can be asked of the running service, and what is done to it."""
+"""The questions that the running service answers, and the commands that it carries out."""
 
 from __future__ import annotations
 
