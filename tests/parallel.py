@@ -15,7 +15,7 @@ from tests.busy import SERVERS
 
 WAITING = ("tests/faults/", "tests/load/")
 SHARE = 0.6  # of the run in which the waiting tests have begun
-SCENE = "operator/conftest.py"  # whose gateway, with five broken situations around it, takes long to set up
+SCENE = "operator/conftest.py"  # whose gateway, with five broken situations around it, is slow to set up
 ON_THE_SCENE = tuple(f"tests/operator/test_{name}.py" for name in ("five_situations", "page", "probe"))
 
 

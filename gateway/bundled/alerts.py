@@ -35,9 +35,9 @@ REPEATED_SECONDS = 120.0
 MOST_SHOWN = 20
 """The most alerts in one message; further ones are counted."""
 MOST_LETTERS = 500
-"""The most letters of one value."""
+"""The most characters of one value."""
 MOST_MESSAGE = 10_000
-"""The most letters of one message."""
+"""The most characters of one message."""
 FIRING = "firing"
 RESOLVED = "resolved"
 _DONE = 200

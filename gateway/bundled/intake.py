@@ -136,7 +136,7 @@ class HTTPIntake:
             )
 
     def _has_token(self, request: IntakeRequest) -> bool:
-        given, *_ = request.requestHeaders.getRawHeaders(b"authorization", [b""])  # as bytes: it may be no UTF-8
+        given, *_ = request.requestHeaders.getRawHeaders(b"authorization", [b""])  # as bytes: it need not be UTF-8
         kind, _, token = given.partition(b" ")
         return kind.lower() == b"bearer" and compare_digest(token.strip(), self._rules.token.encode())
 

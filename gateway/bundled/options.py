@@ -16,7 +16,7 @@ from gateway.xmpp.addresses import Address
 from gateway.xmpp.errors import ConfigError
 
 LEAST_TOKEN = 16
-"""The least letters of a token; `openssl rand -hex 20` makes 40."""
+"""The least number of characters of a token; `openssl rand -hex 20` makes 40."""
 EVERYBODY = "*"
 
 
@@ -86,7 +86,7 @@ def port_problems(listen: Any, token: Any, per_minute: Any) -> Iterator[tuple[st
 def token_problems(name: str, token: Any) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with a token."""
     if isinstance(token, Secret) and len(token.text) < LEAST_TOKEN:
-        yield name, f"it is too short: at least {LEAST_TOKEN} letters, as `openssl rand -hex 20` makes them"
+        yield name, f"it is too short: at least {LEAST_TOKEN} characters, as `openssl rand -hex 20` makes them"
     elif isinstance(token, Secret) and not (token.text.isascii() and token.text.isprintable()):
         yield name, "it must consist of printable ASCII characters"
 

@@ -48,7 +48,7 @@ _REFUSALS = frozenset({400, 413, 415, 422})  # the item is wrong, and would be n
 
 
 class PostOutcome(Enum):
-    """What became of one attempt."""
+    """The outcome of one attempt."""
 
     TAKEN = auto()
     REFUSED = auto()  # this item will never be taken

@@ -20,7 +20,7 @@ from gateway.cluster.records import Entry
 from gateway.timing.timers import Timer
 
 DELAY_SECONDS = 0.001
-_TOLERANCE = 1e-9  # of sums of seconds
+_TOLERANCE = 1e-9  # for rounding in sums of seconds
 
 
 class Hub:

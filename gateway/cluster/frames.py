@@ -34,7 +34,7 @@ from gateway.xmpp.stanzas import NAMES, AddressedStanza, written_attribute
 MOST_FRAME_BYTES = 1 << 20
 """The longest frame that every engine must carry."""
 HEAD_BYTES = 1 << 15
-"""More than a frame with a single stanza has beside that stanza."""
+"""An upper bound of what a frame with a single stanza has besides that stanza."""
 _MOST_REPEATED = 128  # characters of an attribute that is repeated in the line
 _AS_WRITTEN = True  # in the place of an attribute that the receiver reads from the stanza
 

@@ -51,7 +51,7 @@ class ICluster(Interface):
         """Begin to connect, and connect again whenever the connection is lost."""
 
     def stop() -> Deferred[None]:
-        """End the connection; the listener is told nothing more."""
+        """End the connection; the listener is no longer called."""
 
     def write(key: str, value: bytes, expected: int) -> Deferred[int]:
         """Write an entry if the last revision of its key is `expected`, 0 if there is none; return the new revision.
@@ -68,5 +68,5 @@ class ICluster(Interface):
     def send(node: str, data: bytes) -> None:
         """Send bytes to a node: in order with what was sent to it before, unless something is lost on the way.
 
-        Nobody is told whether they arrive. More than `most_bytes` are dropped.
+        There is no notice of whether they arrive. More than `most_bytes` are dropped.
         """

@@ -83,7 +83,7 @@ class LaneSender(Generic[BatchT]):
 
 
 class Arrival(Enum):
-    """What becomes of a batch that arrives."""
+    """What is done with a batch that arrives."""
 
     TAKE = auto()  # it is the next one
     AGAIN = auto()  # it was taken before

@@ -2,7 +2,7 @@
 
 Once a second it looks at its clock and its directory and does what is due. Everything that it decides is in `lease`,
 `directory` and `claims`; here are the timer, the writes, and what follows from their outcome. A write whose outcome is
-unknown is simply tried again: the directory shows what has become of it.
+unknown is simply tried again: the directory shows whether it was done.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ class Membership:
         if self.life is Life.JOINING:
             self.lease.lapse()
         else:
-            self._asked_at = float("-inf")  # again with the next look, which sees what has become of the entry
+            self._asked_at = float("-inf")  # again with the next look, which sees the entry
 
     # -- shards ------------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ COMMANDS = {
     "held": "list, show, release or drop the stanzas that filters have held back",
     "filter": "say which rule would decide about the stanzas in a file, and how",
     "close": "close the streams with a domain",
-    "announce": "send a word to everybody who is online, or to all accounts",
+    "announce": "send an announcement to everybody who is online, or to all accounts",
     "retry": "try a domain again now, without waiting for the next scheduled attempt",
     "drain": "empty this node of several: components connect to another one, and it stops",
     "reload": "reload the configuration, certificates, authorities and revocation lists",
@@ -55,7 +55,7 @@ def main(words: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     called = next((word for word in words if word in COMMANDS), None)
     parser, parsers = command_line({called} if called else ())
-    if called is not None and words[0] == called:  # options may stand between the words of a command, too
+    if called is not None and words[0] == called:  # options may come between the words of a command, too
         arguments = parsers[called].parse_intermixed_args(words[1:])
     else:
         arguments = parser.parse_args(words)

@@ -178,7 +178,7 @@ def read_manifest(archive: tarfile.TarFile, member: tarfile.TarInfo | None) -> d
     content = archive.extractfile(member) if member is not None and member.name == MANIFEST else None
     try:
         manifest = json.loads(content.read(1_000_000)) if content is not None else None
-    except (ValueError, RecursionError):  # no JSON, or nested too deep
+    except (ValueError, RecursionError):  # not JSON, or nested too deep
         manifest = None
     if not isinstance(manifest, dict) or not {"format", "made"} <= manifest.keys():
         raise NoBackup("it is not a backup of xmpp-gateway")

@@ -93,8 +93,8 @@ def _origin(entry: str) -> str:
 
 
 def _why(peer: Mapping[str, Any], screen: Screen, times: str) -> Iterator[str]:
-    """Yield since when a domain fails, why, on whose side the cause is, and what to do."""
-    since = f"it fails since {clock(peer['since'])}{times} ({peer['verdict']}): {harmless(peer['told'], 400)}"
+    """Yield how long a domain has been failing, why, on whose side the cause is, and what to do."""
+    since = f"failing since {clock(peer['since'])}{times} ({peer['verdict']}): {harmless(peer['told'], 400)}"
     yield from screen.folded(since, rest="    ", tint=Tint.BAD)
     if peer["verdict"] in ADVICE:
         advice = ADVICE[Verdict(peer["verdict"])]

@@ -166,7 +166,7 @@ def _read(file: Path) -> Iterator[Stanza]:
 
 
 def _count_elements(file: Path, raw: bytes) -> int:
-    """Return how many elements stand one after the other."""
+    """Return how many elements follow one another."""
     depth = count = 0
 
     def start(name: str, attributes: object) -> None:

@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "url",
         metavar="URL",
-        help="the new database, as it will stand in the configuration; -: read one line from standard input, so that a"
-        " password is in no list of processes",
+        help="the new database, as the configuration will name it; -: read one line from standard input, so that a"
+        " password does not show in the list of processes",
     )
 
 

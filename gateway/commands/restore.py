@@ -113,7 +113,7 @@ def restore(settings: Settings, source: IO[bytes], *, replace: bool, with_outbox
 
 
 def _unpack(source: IO[bytes], draft: Path, wanted: list[str], settings: Settings) -> str:
-    """Unpack and check everything, and refuse what is no part of a backup; return when it was made."""
+    """Unpack and check everything, and refuse anything that is not part of a backup; return when it was made."""
     seen: set[str] = set()
     room = max(shutil.disk_usage(draft).free - SPARE_BYTES, 0)
     with gzip.GzipFile(fileobj=source) as content, tarfile.open(fileobj=_InPieces(content), mode="r:") as archive:
@@ -122,7 +122,7 @@ def _unpack(source: IO[bytes], draft: Path, wanted: list[str], settings: Setting
         for member in members:
             is_known = member.name in (*DATABASES, CONFIGURATION) or _is_of_state(member.name, settings)
             if not member.isfile() or not is_known:
-                raise NoBackup(f"it contains {member.name!r}, which is no part of a backup")
+                raise NoBackup(f"it contains {member.name!r}, which is not part of a backup")
             if member.name in seen:
                 raise NoBackup(f"it contains {member.name!r} twice")
             seen.add(member.name)

@@ -1,7 +1,7 @@
 """Root becomes the user of the service, before a command touches the state folder.
 
-A file that root makes there is one that the service cannot open, and a file that only root can read is none that the
-service can use: so a command that root runs makes files, and judges them, as the owner of the state folder would.
+A file that root makes there cannot be opened by the service, and a file that only root can read is of no use to
+it. So a command that root runs makes files, and judges them, as the owner of the state folder would.
 """
 
 from __future__ import annotations

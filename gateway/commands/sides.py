@@ -84,7 +84,7 @@ def opened(what: str, url: str, state: Path, *, is_source: bool, schema: str | N
 
 @contextmanager
 def _on_server(what: str, url: str, schema: str | None) -> Iterator[Side]:
-    # Only who names a server needs psycopg.
+    # Imported here: only a server needs psycopg.
     from gateway.storage.postgresql.driver import BadURL, database_of
 
     try:

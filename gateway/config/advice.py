@@ -83,7 +83,7 @@ def _about_chains(settings: Settings, identities: Iterable[Identity]) -> Iterato
     try:
         trust = TrustStore.load(settings.tls.authorities)
     except ConfigError:
-        return  # `_about_trust` says it
+        return  # reported by `_about_trust`
     for identity in identities:
         last = identity.chain[-1]
         if last in trust or trust.called(last.issuer):

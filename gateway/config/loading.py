@@ -159,7 +159,7 @@ def _placed(reading: Reading, section: str, settings: Placed, state: Path | None
 
 def _check_server(reading: Reading, section: str, url: str) -> None:
     """Check that the URL can be used, and that what is needed for it is installed; the server is not asked."""
-    # Only who asks for a server needs psycopg.
+    # Imported here: only a server needs psycopg.
     from gateway.storage.postgresql.driver import BadURL, database_of
 
     try:

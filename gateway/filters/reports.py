@@ -66,7 +66,9 @@ class Reports:
 
     def _send(self, ours: Domain, theirs: Address, text: str, contacts: Sequence[Address]) -> None:
         for contact in contacts:
-            self._router.pass_on(_report_to(contact, ours, theirs, text))  # the caller routes a stanza, and flushes
+            self._router.pass_on(
+                _report_to(contact, ours, theirs, text)
+            )  # flushed by the caller, which is routing a stanza
 
 
 def _report_to(contact: Address, ours: Domain, theirs: Address, text: str) -> AddressedStanza:

@@ -106,7 +106,7 @@ class BlockListSubscription:
             self._changed(self)
 
     def take(self, stanza: AddressedStanza) -> bool:
-        """Return whether a stanza was a word of the service to us; it is worked in then."""
+        """Return whether a stanza is the service's answer or update; if so, apply it."""
         if stanza.name != "message" or stanza.to != self._ours or stanza.from_ is None:
             return False
         if stanza.from_.full != self.service or stanza.type == "error":

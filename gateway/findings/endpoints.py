@@ -173,7 +173,7 @@ def distrusted(certificate: SeenCertificate) -> FindingId:
 
 _UNKNOWN_HOST = ("host-unknown", "host-gone")
 _UNDEFINED = "undefined-condition"  # COMPAT Prosody 0.12, where it has no stream feature to offer
-# Conditions with which servers turn away who has no certificate that they trust.
+# Conditions with which servers turn away peers without a certificate that they trust.
 _NOT_YOU = ("not-authorized", "policy-violation", "invalid-from", "remote-connection-failed")
 
 
@@ -224,7 +224,7 @@ def _error(each: SeenEndpoint) -> str:
 
 
 def about_dialback(seen: SeenDomain) -> Iterator[Finding]:
-    """Judge what the server makes of dialback, where it let us come so far."""
+    """Judge what the server makes of dialback, where it let us get that far."""
     led = [each for each in seen.connected if each.stream.features_in_tls is not None]
     for each in led:
         stream = each.stream

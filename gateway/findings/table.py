@@ -587,7 +587,7 @@ FINDINGS: dict[FindingId, FindingKind] = {
     FindingId.TLSA_MISMATCH: FindingKind(
         chapter=_K,
         level=_BROKEN,
-        title="the certificate is none of those that the TLSA records name (DANE)",
+        title="the certificate is not among those that the TLSA records name (DANE)",
         expected="a certificate that one of the TLSA records matches",
         section="RFC 7673 §4, RFC 7671 §5",
         side="theirs, or somebody is in between",

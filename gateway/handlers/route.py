@@ -77,7 +77,7 @@ class HandlerRoute:
         surroundings: ServiceSurroundings | None = None,
         watch: BlockWatch | None = None,
     ) -> None:
-        """`watch` finds out where a handler stands that blocks."""
+        """`watch` finds out where a handler blocks."""
         self.domain = domain
         self.handlers = tuple(handlers)
         self._router = router

@@ -87,7 +87,7 @@ def nameservers(dead: str) -> Iterator[Trouble]:
 def refused_reload(why: str) -> Iterator[Trouble]:
     """Yield a configuration file that the last reload refused."""
     if why:
-        sentence = f"the last reload was refused, and the configuration from before is still in force: {why}"
+        sentence = f"the last reload was refused, and the previous configuration is still in force: {why}"
         remedy = "run xmpp-gateway check, correct the file, and reload"
         yield Trouble(kind=TroubleKind.RELOAD, sentence=sentence, remedy=remedy)
 
@@ -135,7 +135,7 @@ def certificates_unusable(faults: Mapping[Domain, str], identities: Mapping[Doma
     for name, problem in faults.items():
         by_fault.setdefault((problem, name in identities), []).append(name)
     for (problem, is_kept), names in by_fault.items():
-        instead = "the one from before is still in use" if is_kept else "other servers see the one of another domain"
+        instead = "the previous one is still in use" if is_kept else "other servers see the one of another domain"
         sentence = f"the certificate for {_some(names)} cannot be used, and {instead}: {problem}"
         remedy = "correct it, see that xmpp-gateway check has no complaint, then run xmpp-gateway reload"
         yield Trouble(kind=TroubleKind.CERTIFICATE, subject=f"{names[0]}: {problem}", sentence=sentence, remedy=remedy)

@@ -269,9 +269,7 @@ class ClusterGauges(Collector):
             GaugeMetricFamily(
                 "xmpp_gateway_cluster_crossing_stanzas", "Stanzas that another node has not taken over", labels=["node"]
             ),
-            CounterMetricFamily(
-                "xmpp_gateway_cluster_stanzas", "Stanzas between nodes, by what became of them", labels=["what"]
-            ),
+            CounterMetricFamily("xmpp_gateway_cluster_stanzas", "Stanzas between nodes, by outcome", labels=["what"]),
         )
 
 

@@ -62,7 +62,7 @@ class IOutboxDatabase(Protocol):
         """Give up what was set aside for a full disk, so that kept stanzas can be settled."""
 
     def empty_log(self, connection: SqlConnection) -> None:
-        """Leave nothing of delivered stanzas in the log, where there is one."""
+        """Remove delivered stanzas from the log, if there is one."""
 
     def tidy(self, connection: SqlConnection) -> None:
         """Give free space back, when there is nothing else to do."""

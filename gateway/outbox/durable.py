@@ -54,7 +54,7 @@ Tell = Callable[[Condition, str], None]
 """Called at each change of the condition, with the system's message."""
 
 STEADY_SECONDS = 5.0
-"""How long all has to be well again before that is told: a disk that fills again at once is one story."""
+"""How long all has to be well again before that is reported: a disk that fills again at once is one trouble."""
 IDLE_SECONDS = 1.0
 """Seconds without a transaction after which the log is emptied."""
 LONGEST_SECONDS = 30.0
@@ -498,7 +498,7 @@ class DurableOutbox:
             self._look = self._clock.callLater(pause, self._look_again)
 
     def _tell_once(self, condition: Condition, detail: str) -> None:
-        """Tell of a condition that was not the last one told; that all is well again only when it stays so."""
+        """Report a condition that differs from the last one reported; that all is well again only when it stays so."""
         if condition.is_ready and self._told is not None and self._told is not condition:
             if self._telling is None:
                 self._telling = self._clock.callLater(STEADY_SECONDS, self._tell_ready)

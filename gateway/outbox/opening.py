@@ -85,7 +85,7 @@ def open_left(
 
 def nodes_with_outbox(url: str, cluster: str) -> list[str] | None:
     """Return the nodes of a cluster that have ever had an outbox in the database; None while it cannot be asked."""
-    # Only who asks for a server needs psycopg.
+    # Imported here: only a server needs psycopg.
     from psycopg import Error
 
     from gateway.outbox.postgresql import nodes
@@ -101,14 +101,14 @@ def schema_of(url: str, cluster: str, node: str) -> str | None:
     """Return where the outbox of a node is in the database; None if it has a file of its own."""
     if not is_postgresql(url):
         return None
-    # Only who asks for a server needs psycopg.
+    # Imported here: only a server needs psycopg.
     from gateway.outbox.postgresql import nodes
 
     return nodes.schema_of(cluster, node)
 
 
 def _on_server(url: str, seal: Seal | None, schema: str | None, *, takes_over: bool = False) -> IOutboxDatabase:
-    # Only who asks for a server needs psycopg.
+    # Imported here: only a server needs psycopg.
     from gateway.storage.postgresql.driver import BadURL, database_of
 
     try:

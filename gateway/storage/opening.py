@@ -64,7 +64,7 @@ def open_store(
 def _open_on_server(
     url: str, reactor: IReactorFromThreads | None, limits: StoreLimits, token: Callable[[], str]
 ) -> IStore:
-    # Only who asks for a server needs psycopg.
+    # Imported here: only a server needs psycopg.
     from gateway.storage.postgresql.driver import BadURL, database_of
 
     try:
@@ -83,7 +83,7 @@ def _open_on_server(
 
 def problem_with_server(url: str) -> tuple[str, str]:
     """Return where a database is, and why its server does not let us in; `url` is one that `load` has accepted."""
-    # Only who asks for a server needs psycopg.
+    # Imported here: only a server needs psycopg.
     from gateway.storage.postgresql.driver import database_of
     from gateway.storage.postgresql.troubles import describe
 

@@ -1,4 +1,4 @@
-"""URLs of databases, as they stand in `[storage] url` and `[outbox] url`: which kind, and what may be shown of one."""
+"""URLs of databases, as in `[storage] url` and `[outbox] url`: which kind, and what may be shown of one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""BlockWatch: a thread that notes where a call stands that holds up the event loop.
+"""BlockWatch: a thread that finds out where a call blocks the event loop.
 
 Code that makes calls which may block leaves a note while each runs, which costs next to nothing. Some times a second a
 thread reads the note. If the call has taken too long, it looks at the stack of the event loop. The thread runs only as

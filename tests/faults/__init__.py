@@ -1,1 +1,1 @@
-"""What becomes of stanzas while connections, peers and components fail: see `test_conservation`."""
+"""How stanzas end while connections, peers and components fail: see `test_conservation`."""

@@ -1,4 +1,4 @@
-"""What a gateway says in its log of what became of stanzas; most of it only with all levels."""
+"""What the log of a gateway says about the ends of stanzas; most of it only with all levels."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def test_explain_says_it_all_about_one_of_them_without_saying_it_twice(ask: Any)
     told = ask("explain", domain)
     words = " ".join(told.split())
     assert f"{domain}: no streams in, none out, 12 stanzas waiting" in words
-    assert "it fails since 20" in words
+    assert "failing since 20" in words
     assert "(no-answer): 192.0.2.7:5269 had not answered after 30 s whose side: the network's or theirs" in words
     assert words.count("Try from another network") == 2  # at the top, and with the last attempt
     assert 'authenticate ["external", "dane", "dialback"] default' in words

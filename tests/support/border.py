@@ -1,4 +1,4 @@
-"""A border without streams: a real router and real rules, stanzas pushed in, and what became of each.
+"""A border without streams: a real router and real rules, stanzas pushed in, and the end of each.
 
 border = BorderHarness("[[filter]]\\nname = 'a'\\nwhen = { urls = true }\\nthen = 'drop'")
 border.push("<message from='eve@evil.test/x' to='room@ours.test'><body>http://x</body></message>")

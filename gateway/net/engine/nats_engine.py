@@ -236,7 +236,7 @@ class NatsEngine:
                 subject, data = self._out.popleft()
                 try:
                     await client.publish(subject, data)
-                except MaxPayloadError:  # it would be refused on the next connection as well
+                except MaxPayloadError:  # the next connection would refuse it as well
                     self._log.error(
                         "a frame of {size} bytes to {subject} was dropped: NATS carries {most} at most",
                         size=len(data),

@@ -113,7 +113,7 @@ class Revocations(Service):
         return DeferredList(waits)
 
     def look(self) -> None:
-        """Fetch the lists that are due, a few at a time, and forget those that no certificate has named for long."""
+        """Fetch the lists that are due, a few at a time, and forget those that have long been unused."""
         now = self._now()
         for place in list(self._places.values()):
             if place.url in self._fetching:

@@ -95,7 +95,7 @@ class Operator:
     """The commands that an operator can give."""
 
     def __init__(self, steered: Steered, turns: Turns) -> None:
-        """`turns` runs work that takes long when there are very many streams."""
+        """`turns` runs work that takes a long time when there are very many streams."""
         self._steered = steered
         self._turns = turns
 
@@ -267,7 +267,7 @@ class Operator:
         return {"account": account, "closed": self._steered.close_account(Address.parse(account))}
 
     def announce(self, text: str, subject: str = "", domain: str = "", everybody: str = "") -> Deferred[dict[str, Any]]:
-        """Send a word to those who are online, or with `everybody` to all accounts, of one domain or of all."""
+        """Announce to those who are online, or with `everybody` to all accounts, of one domain or of all."""
         announcement = Announcement(text, subject, bool(everybody))
         if problem := announcement.problem:
             raise CommandRefused(problem)

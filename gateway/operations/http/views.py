@@ -43,7 +43,7 @@ MOST_OUTBOX_EVENTS = 5
 MOST_LISTS = 10
 _MOST_PAGE = 10_000
 _MOST_WORDS = 100
-_MOST_TOLD = 160  # letters of a reason in a row of a table
+_MOST_TOLD = 160  # characters of a reason in a row of a table
 
 Events = dict[str, Any]
 """The data of each event by its name."""
@@ -159,7 +159,7 @@ class Views:
         }
 
     def _outbox(self) -> dict[str, Any]:
-        """Return what waits on the disk, what became of all that did, what filters hold back, and their lists."""
+        """Return what waits on the disk, how the rest ended, what filters hold back, and their lists."""
         figures = self._viewed.status.outbox()
         return {
             "figures": shown(asdict(figures)) if figures is not None else None,

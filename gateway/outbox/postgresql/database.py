@@ -101,7 +101,7 @@ class ServerOutboxDatabase:
                 statements.settle_read(session)
             session.commit()
             self._was_open = True
-            self._takes_over = False  # only once: who takes over from us later keeps it
+            self._takes_over = False  # only once: a process that takes over from us later keeps it
             return take_stock(session)
         except (psycopg.Error, WrongKey) as error:
             session.close()
@@ -141,7 +141,7 @@ class ServerOutboxDatabase:
         deadline = time.monotonic() + _LOCK_SECONDS
         lock = "SELECT pg_try_advisory_lock(%s, 'outbox_owner'::regclass::oid::integer)"
         while not _one(connection, lock, _LOCK):
-            # One of our own sessions, whose end the server has not noticed, must not stand in our way.
+            # One of our own sessions, whose end the server has not noticed, must not keep us out.
             mine = None if self._takes_over else f"xmpp-gateway {self._token}"
             _end_owner(connection, mine)
             if time.monotonic() > deadline:

@@ -199,7 +199,7 @@ def files_in(place: Place) -> list[Path]:
 def test_what_is_no_part_of_a_backup_is_refused(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     other = Place(tmp_path / "two")
     assert other.run("restore", archive_of(tmp_path, ("manifest.json", MANIFEST), (name, b"evil"))) == 1
-    assert "which is no part of a backup" in capsys.readouterr().err
+    assert "which is not part of a backup" in capsys.readouterr().err
     assert files_in(other) == []
 
 

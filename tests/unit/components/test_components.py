@@ -204,7 +204,7 @@ def test_who_sends_too_much_to_a_slow_one_waits_and_then_is_refused(harness: Com
     assert harness.log[-1] == "far gets error 29 resource-constraint"
 
 
-# What becomes of requests.
+# The ends of requests.
 
 
 @pytest.mark.parametrize("end", [Line.closes, Line.breaks])

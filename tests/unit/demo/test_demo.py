@@ -190,7 +190,7 @@ def test_lost_material_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_while_it_is_being_imported_ends_it_without_a_word(tmp_path: Path) -> None:
-    """An import that takes long stands for all of them."""
+    """A slow import stands for all of them."""
     (tmp_path / "gateway").mkdir()
     slow = "import os, time\nos.write(1, b'importing')\ntime.sleep(60)\n"
     (tmp_path / "sitecustomize.py").write_text(

@@ -106,9 +106,7 @@ def test_a_certificate_that_cannot_be_used_leaves_its_domain_the_one_from_before
     assert gateway.trust.identities[BRIDGE] is before
     assert Domain("other.test") in gateway.trust.identities
     [trouble] = [each for each in gateway.status.troubles() if "bridge.test.pem" in each.sentence]
-    assert trouble.sentence.startswith(
-        "the certificate for bridge.test cannot be used, and the one from before is still"
-    )
+    assert trouble.sentence.startswith("the certificate for bridge.test cannot be used, and the previous one is still")
     folder.certify("bridge.test")
     assert reload(gateway)["faults"] == []
     assert not [each for each in gateway.status.troubles() if "bridge.test.pem" in each.sentence]

@@ -131,7 +131,7 @@ function mapCard(map, width, most = map.peers.length) {
         .map(([look, name]) => make("li", {}, make("i", { class: `key ${look}` }), name))));
 }
 
-/** What waits on the disk, what became of all that did since the start, and what filters hold back. */
+/** Show the stanzas on the disk, how the others have ended since the start, and what filters hold back. */
 function outboxOf({ figures, withheld, lists, events }, head) {
   const rows = [];
   const add = (name, ...value) => rows.push(make("div", { "data-key": name }, make("dt", {}, name), make("dd", {}, ...value)));
