@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ FEW_DAYS = 14
 """A certificate of ours that expires within this many days is a trouble."""
 LEAST_DISK_BYTES = 64 * 1024 * 1024
 _MOST_NAMED = 3
-_DAY_SECONDS = 86400
 
 
 def ports(missing: Callable[[], Iterable[str]]) -> Iterator[Trouble]:
@@ -112,11 +111,11 @@ def certificates_ending(identities: Mapping[Domain, Identity], now: float) -> It
     by_file: dict[str, list[Domain]] = {}
     moment = datetime.fromtimestamp(now, UTC)
     for name, identity in identities.items():
-        if (identity.not_after - moment).total_seconds() < FEW_DAYS * _DAY_SECONDS:
+        if identity.not_after - moment < timedelta(days=FEW_DAYS):
             by_file.setdefault(str(identity.certificate_file), []).append(name)
     for file, names in by_file.items():
         end = identities[names[0]].not_after
-        left = (end - moment).total_seconds() / _DAY_SECONDS
+        left = (end - moment) / timedelta(days=1)
         when = (
             f"expires in {counted(int(left), 'day')}"
             if left >= 1

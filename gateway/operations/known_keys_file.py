@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from twisted.application.service import Service
@@ -12,6 +11,7 @@ from twisted.internet.task import LoopingCall
 
 from gateway.notices.attempts.known_keys import KnownKeys
 from gateway.notices.notices import Level, Publish, Remark
+from gateway.storage.whole_files import write_whole
 
 FILE = "known-keys.json"
 SAVE_SECONDS = 60.0
@@ -63,11 +63,8 @@ class KnownKeysFile(Service):
         """Write the file, whole or not at all, if it is not up to date."""
         if self._keys.is_saved:
             return
-        draft = self._file.with_suffix(".new")
         try:
-            with os.fdopen(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as new:
-                json.dump({"domains": list(self._keys.records())}, new)
-            draft.replace(self._file)
+            write_whole(self._file, [json.dumps({"domains": list(self._keys.records())})])
         except OSError as error:
             text = f"cannot write {self._file}: {error.strerror}; the keys of other domains are known until the restart"
             self._publish(Remark(text=text, weight=Level.WARN))

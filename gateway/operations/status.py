@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from heapq import nlargest
 from importlib.metadata import version
 from itertools import chain
@@ -44,8 +44,6 @@ from gateway.stream.facts import ClientFacts, Facts, ServerFacts
 from gateway.stream.sessions import Connection
 from gateway.timing.turns import Turns
 from gateway.xmpp.addresses import Domain, DomainPair
-
-DAY_SECONDS = 86400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +222,7 @@ class StatusReader:
                 names=str(identity.names),
                 not_after=f"{identity.not_after:%Y-%m-%d}",
                 expires=identity.not_after.timestamp(),
-                days_left=round((identity.not_after - now).total_seconds() / DAY_SECONDS, 2),
+                days_left=round((identity.not_after - now) / timedelta(days=1), 2),
             )
 
     def queues(self, most: int | None = None, target: str | None = None) -> Iterator[QueueStatus]:

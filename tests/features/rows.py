@@ -1,4 +1,4 @@
-"""The rows of the feature set (draft-saintandre-xmpp-feature-set-01), and how they have fared, in our own words.
+"""The rows of the feature set (draft-saintandre-xmpp-feature-set-01), in our own words.
 
 `python -m tests.features.rows` prints the files of tests outside this folder that prove a row.
 

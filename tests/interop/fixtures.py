@@ -19,7 +19,7 @@ import pytest
 
 from tests.interop.clients import PASSWORD
 from tests.interop.peers import Ejabberd, Gateway, NotInstalledError, Peer, Prosody
-from tests.interop.validator import Validator
+from tests.interop.peers.process import Server
 from tests.interop.world import World
 from tests.support.forks import use_forks
 from tests.support.postgresql import Postgresql
@@ -175,7 +175,7 @@ def postgresql() -> Iterator[Postgresql]:
         yield server
 
 
-def require_installed(kind: type[Peer] | type[Validator] | type[Postgresql]) -> None:
+def require_installed(kind: type[Server]) -> None:
     """Skip the test where a program is missing, or fail it where none may be."""
     try:
         kind.check_installed()

@@ -5,14 +5,14 @@ The component is attached at node a, and the world finds the domains at node c: 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.interop.clients import Component, attached, user
+from tests.interop.fixtures import require_installed
 from tests.interop.nodes import Cluster, Nats
-from tests.interop.peers import NotInstalledError, Peer
+from tests.interop.peers import Peer
 from tests.interop.peers.site import COMPONENT
 from tests.interop.world import World
 
@@ -22,10 +22,7 @@ PING = "<ping xmlns='urn:xmpp:ping'/>"
 
 @pytest.fixture(scope="module")
 def cluster(world: World) -> Iterator[Cluster]:
-    try:
-        Nats.check_installed()
-    except NotInstalledError as problem:
-        (pytest.fail if os.environ.get("XMPP_GATEWAY_INTEROP") == "require" else pytest.skip)(str(problem))
+    require_installed(Nats)
     with Cluster(world, DOMAIN, components={ROOMS: "secret"}) as cluster:
         yield cluster
 

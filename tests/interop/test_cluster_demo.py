@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
+from tests.interop.fixtures import require_installed
 from tests.interop.nodes import Nats
-from tests.interop.peers import NotInstalledError
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_story_is_told_to_its_end() -> None:
-    try:
-        Nats.check_installed()
-    except NotInstalledError as problem:
-        (pytest.fail if os.environ.get("XMPP_GATEWAY_INTEROP") == "require" else pytest.skip)(str(problem))
+    require_installed(Nats)
     command = [sys.executable, "-m", "tests.interop.cluster_demo", "--once"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
-import pytest
-
 from tests.interop.clients import attached, user
+from tests.interop.fixtures import require_installed
 from tests.interop.nodes import Cluster, Nats
-from tests.interop.peers import NotInstalledError, Peer
+from tests.interop.peers import Peer
 from tests.interop.world import World
 from tests.support.throwaway_ca import Authority
 
@@ -16,10 +13,7 @@ ROOMS = "rooms.keys.test"
 
 
 async def test_the_key_of_one_node_is_verified_at_another(world: World, prosody: Peer) -> None:
-    try:
-        Nats.check_installed()
-    except NotInstalledError as problem:
-        (pytest.fail if os.environ.get("XMPP_GATEWAY_INTEROP") == "require" else pytest.skip)(str(problem))
+    require_installed(Nats)
     unknown = Authority.create("An authority that nobody trusts").issue("keys.test", ROOMS)  # so only dialback is left
     with Cluster(world, "keys.test", nodes="ac", components={ROOMS: "secret"}, certificate=unknown) as cluster:
         async with attached(cluster["a"]) as rooms, user(prosody, "romeo") as romeo:

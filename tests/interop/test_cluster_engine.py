@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,8 +12,8 @@ import pytest
 from gateway.cluster.interfaces import ICluster
 from gateway.net.engine.nats_engine import EngineAccess, NatsEngine
 from tests.faults.proxy import Wire
+from tests.interop.fixtures import require_installed
 from tests.interop.nodes import Nats
-from tests.interop.peers import NotInstalledError
 from tests.interop.peers.site import NATS
 from tests.interop.world import World
 from tests.unit.cluster.contract import Bench, EngineContract
@@ -88,10 +87,7 @@ class NatsBench(Bench):
 
 @pytest.fixture(scope="module")
 def nats(world: World) -> Iterator[Nats]:
-    try:
-        Nats.check_installed()
-    except NotInstalledError as problem:
-        (pytest.fail if os.environ.get("XMPP_GATEWAY_INTEROP") == "require" else pytest.skip)(str(problem))
+    require_installed(Nats)
     with Nats(world.address(), world.folder / "nats-engine") as nats:
         yield nats
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.interop.clients import Component, Stanza
+from tests.interop.fixtures import require_installed
 from tests.interop.nodes import Cluster, Nats
-from tests.interop.peers import NotInstalledError, Peer
+from tests.interop.peers import Peer
 from tests.interop.peers.site import COMPONENT
 from tests.interop.world import World
 
@@ -21,10 +21,7 @@ WINDOW = 16 * 64
 
 @pytest.fixture(scope="module")
 def cluster(world: World) -> Iterator[Cluster]:
-    try:
-        Nats.check_installed()
-    except NotInstalledError as problem:
-        (pytest.fail if os.environ.get("XMPP_GATEWAY_INTEROP") == "require" else pytest.skip)(str(problem))
+    require_installed(Nats)
     options = {"domains": {ROOMS: {"keep": "all"}, HALLS: {"keep": "waiting"}}}
     components = {ROOMS: SECRET, HALLS: SECRET, BOTS: SECRET}
     with Cluster(world, "faults.test", components=components, options=options, verbose=False) as cluster:

@@ -17,12 +17,11 @@ import pytest
 from gateway.commands import main
 from gateway.commands.screen import Screen
 from gateway.commands.steering import JSON_SCHEMA
-from gateway.operations.control.door import ControlDoor
 from gateway.operations.control.operator import Operator
-from gateway.operations.control.place import socket_path
 from gateway.timing.turns import Turns
 from tests.operator.crowd import KINDS, Crowd, kinds, names
-from tests.support.reactor import run_in_reactor, running_reactor
+from tests.support.control import answering
+from tests.support.reactor import running_reactor
 
 PEERS = 300
 SOMETHING_IS_WRONG = 4
@@ -47,20 +46,9 @@ def config(crowd: Crowd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 
 @contextmanager
 def served(state: Path, crowd: Crowd) -> Iterator[None]:
-    reactor = running_reactor()
-    door = ControlDoor(lambda: socket_path(state), Operator(crowd, Turns(reactor)).actions, reactor)  # type: ignore[arg-type]
-
-    async def start() -> None:
-        door.startService()
-
-    async def stop() -> None:
-        await door.stopService()  # type: ignore[misc]
-
-    run_in_reactor(start)
-    try:
+    actions = Operator(crowd, Turns(running_reactor())).actions  # type: ignore[arg-type]
+    with answering(state, actions):
         yield
-    finally:
-        run_in_reactor(stop)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -31,6 +30,7 @@ from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.shared import Shared
 from gateway.storage.interfaces import IStore
 from gateway.storage.records import Relation
+from gateway.storage.whole_files import write_whole
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.stanzas import AddressedStanza
 
@@ -250,12 +250,3 @@ class Filters(Service):
 
 def _is_in_roster(relation: Relation) -> bool:
     return relation.item is not None
-
-
-def write_whole(file: Path, lines: Iterable[str]) -> None:
-    """Write a file so that it is either the old one or the whole new one; readable only by its owner."""
-    file.parent.mkdir(mode=0o700, exist_ok=True)
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as new:
-        new.writelines(lines)
-    draft.replace(file)

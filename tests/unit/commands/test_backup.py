@@ -14,12 +14,10 @@ import pytest
 
 from gateway.commands import main, restore
 from gateway.config import load
-from gateway.operations.control.door import ControlDoor
-from gateway.operations.control.place import socket_path
 from gateway.outbox.database import KIND as OUTBOX
 from gateway.storage.files import open_file
 from tests.support.configuration import Folder
-from tests.support.reactor import run_in_reactor, running_reactor
+from tests.support.control import answering
 
 
 class Place:
@@ -134,19 +132,8 @@ def test_of_a_damaged_database_there_is_no_backup(place: Place, capsys: pytest.C
 
 def test_nothing_is_restored_while_the_service_runs(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     assert place.run("backup", str(place.archive)) == 0
-    door = ControlDoor(lambda: socket_path(place.state), {"log": lambda: {}}, running_reactor())
-
-    async def start() -> None:
-        door.startService()
-
-    async def stop() -> None:
-        await door.stopService()  # type: ignore[misc]
-
-    run_in_reactor(start)
-    try:
+    with answering(place.state, {"log": lambda: {}}):
         assert place.run("restore", "--replace", str(place.archive)) == 1
-    finally:
-        run_in_reactor(stop)
     assert "the service is running: stop it first" in capsys.readouterr().err
 
 

@@ -18,10 +18,8 @@ from gateway.commands import main
 from gateway.commands.telling import duration, size
 from gateway.notices.attempts.records import AttemptLog, AttemptStep, Direction
 from gateway.notices.attempts.verdicts import Verdict
-from gateway.operations.control.door import ControlDoor
 from gateway.operations.control.operator import attempt_record
-from gateway.operations.control.place import socket_path
-from tests.support.reactor import run_in_reactor, running_reactor
+from tests.support.control import answering
 
 NOT_RUNNING, SOMETHING_IS_WRONG = 3, 4
 
@@ -67,19 +65,8 @@ def config(tmp_path: Path) -> Path:
 @contextmanager
 def service(config: Path, **actions: Callable[..., Any]) -> Iterator[None]:
     """Something that answers on the control socket."""
-    door = ControlDoor(lambda: socket_path(config.parent / "state"), actions, running_reactor())
-
-    async def start() -> None:
-        door.startService()
-
-    async def stop() -> None:
-        await door.stopService()  # type: ignore[misc]
-
-    run_in_reactor(start)
-    try:
+    with answering(config.parent / "state", actions):
         yield
-    finally:
-        run_in_reactor(stop)
 
 
 @pytest.mark.parametrize("words", [["status"], ["peers"], ["queues"], ["explain", "a.test"], ["reload"]])
