@@ -1,1 +1,10 @@
-"""External components (XEP-0114)."""
+"""External components (XEP-0114).
+
+session.py    one connection of a component
+life.py       its life, as a table
+route.py      the route to the component of a domain: which connection has it, and what waits
+slots.py      the places for several connections, and the division of stanzas among them
+elsewhere.py  a component that is attached at another node
+
+The handshake is `features.handshake`.
+"""

@@ -14,8 +14,8 @@ outbound.py        stanzas from a client                       RFC 6120 §8.1.2,
 subscriptions.py   the state tables of appendix A
 relations.py       their effect on roster items and requests
 subscribing.py     presence that manages subscriptions         §3
-contacts.py        the roster service                          §2
-roster.py          rosters on the wire                         §2.1, §2.3.3
+contacts.py        the roster service: get, set and push       §2
+roster.py          roster items, read and written as XML       §2.1, §2.3.3
 presence.py        showing that a resource is available        §4
 probes.py          answering those who ask                     §4.3.2
 throttle.py        limiting the rate of updates
