@@ -34,7 +34,7 @@ class Delegating(Home):
         super().__init__("alice", delegates=Delegates(granted=lambda: self.granted, is_attached=lambda _: is_attached))
 
     def got(self) -> list[Stanza]:
-        """What has gone to the component or elsewhere since the last time."""
+        """Return the stanzas to the component and elsewhere since the last time."""
         got, self.world.got = self.world.got, []
         return got
 
