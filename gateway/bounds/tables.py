@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from heapq import heapify, heappop, heappush
 from ipaddress import IPv6Network
+from sys import intern
 from typing import Generic, NamedTuple, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -267,4 +268,4 @@ def family(domain: str) -> str:
     labels = domain.rsplit(".", 2)
     if labels[-1].isdigit() or domain.endswith("]"):  # an IP address
         return neighbourhood(domain.strip("[]"))
-    return ".".join(labels[-2:])
+    return intern(".".join(labels[-2:]))  # many tables keep it, each as the cause of some entries

@@ -75,6 +75,8 @@ class QuestionPlaces:
 class KeyQuestions:
     """The questions that wait on one stream."""
 
+    __slots__ = ("_most", "_open")
+
     def __init__(self, most: int = 100) -> None:
         self._most = most
         self._open: dict[QuestionKey, list[Deferred[PairChecked]]] = {}

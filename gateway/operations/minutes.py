@@ -169,28 +169,45 @@ class Minutes:
 
 
 class _Hour:
-    """The last sixty minutes of one domain; `at` is the minute that was written last."""
+    """The last sixty minutes of one domain; `at` is the minute that was written last.
+
+    Many domains have traffic in one minute only, that in which their stream was opened: it needs no table.
+    """
 
     __slots__ = ("_kept", "at", "total")
 
     def __init__(self, now: int) -> None:
         self.at = now
         self.total = 0
-        self._kept = array("L", bytes(8 * HOUR_MINUTES))
+        self._kept: array[int] | None = None  # all of `total` belongs to the minute `at`
 
     def add(self, now: int, size: int) -> None:
         """Add bytes to this minute."""
         self._forget(now)
+        if self._kept is None:
+            self.total += size
+            return
         self._kept[now % HOUR_MINUTES] += size
         self.total += size
 
     def values(self, now: int) -> list[int]:
         """Return all minutes, the oldest first."""
         self._forget(now)
+        kept = self._kept or self._table()
         split = (now + 1) % HOUR_MINUTES
-        return [*self._kept[split:], *self._kept[:split]]
+        return [*kept[split:], *kept[:split]]
+
+    def _table(self) -> array[int]:
+        table = array("L", bytes(8 * HOUR_MINUTES))
+        table[self.at % HOUR_MINUTES] = self.total
+        return table
 
     def _forget(self, now: int) -> None:
+        if self._kept is None:
+            if now <= self.at or not self.total:
+                self.at = max(self.at, now)
+                return
+            self._kept = self._table()
         for minute in range(max(self.at + 1, now - HOUR_MINUTES + 1), now + 1):
             self.total -= self._kept[minute % HOUR_MINUTES]
             self._kept[minute % HOUR_MINUTES] = 0

@@ -13,6 +13,8 @@ from gateway.net.tls.transport import ITCPStream
 class Readable:
     """The number of things that must happen before reading continues."""
 
+    __slots__ = ("_transport", "_waits")
+
     def __init__(self) -> None:
         self._transport: ITCPStream | None = None  # while it may be read from
         self._waits = 0

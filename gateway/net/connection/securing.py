@@ -23,6 +23,8 @@ from gateway.stream.stream import Stream
 class Securing:
     """TLS on one connection: not begun, under way, or in use."""
 
+    __slots__ = ("_judge", "_layer", "_tls", "_witness", "from_first_byte")
+
     def __init__(
         self,
         judge: CertificateJudge,

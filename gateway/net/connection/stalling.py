@@ -23,6 +23,8 @@ class Cuttable(Protocol):
 class StallWatch:
     """The state of a transport, as its Writable reports it, and how long it has lasted."""
 
+    __slots__ = ("__weakref__", "_clock", "_connection", "_seconds", "_since", "_timer", "has_stalled")
+
     def __init__(self, connection: Cuttable, clock: IReactorTime, seconds: float) -> None:
         self.has_stalled = False  # the connection was cut
         # it refers to us; a proxy lets both be freed without the garbage collector

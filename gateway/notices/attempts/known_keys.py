@@ -24,7 +24,7 @@ _DAY = 86400.0
 _LAST_PART = 3  # the last part of a certificate's life, in which it is renewed
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class KnownKey:
     """One key by its digest, its issuer, when it was first and last seen, and until when it is certified."""
 

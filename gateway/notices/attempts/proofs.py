@@ -26,7 +26,7 @@ class Proven(StrEnum):
     SHOWN = "shown"  # we presented our certificate; whether it was checked is unknown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Proofs:
     """The weakest proof of each side, and why the other side's certificate proves nothing, if it does not.
 

@@ -62,7 +62,7 @@ _ENDED = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StepRecord:
     """One step: whether it succeeded, when it began, how long it took (seconds), and its details.
 
@@ -91,7 +91,7 @@ class StepRecord:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StreamEnding:
     """How an established stream ended, `lasted` seconds after its attempt began; sizes are in bytes."""
 

@@ -150,7 +150,7 @@ class Operator:
             "rules": _rules(self._steered.peer(name)),
             "rules_from": self._steered.origins(name),
             "filters": self._steered.filters_about(name),
-            "keys": [vars(each) for each in self._steered.known_keys.of(name)],
+            "keys": [asdict(each) for each in self._steered.known_keys.of(name)],
             "peer": vars(peer) if peer is not None else None,
             "streams": [vars(each) for each in status.streams_of(name)],
             "attempts": [attempt_record(attempt) for attempt in self._steered.history.of(name)],

@@ -103,3 +103,23 @@ def test_bytes_of_a_domain_are_read_from_its_streams_and_from_their_end(counted:
     counted.minutes.read(0)
     assert counted.minutes.traffic() == {}
     assert sum(counted.minutes.hour("far.test")) == 0
+
+
+def test_a_domain_with_traffic_in_one_minute_takes_little_memory(counted: Counted) -> None:
+    _, connection = counted.stream("far.test")
+    connection.bytes_in = 1000
+    counted.minutes.read(0)
+    connection.bytes_in = 1500
+    counted.minutes.read(0)
+    hour = counted.minutes._hours.get("far.test")
+    assert hour is not None
+    assert hour._kept is None
+    assert counted.minutes.hour("far.test", 60) == [0] * 59 + [1500]
+    counted.clock.advance(60 * 5)
+    assert counted.minutes.hour("far.test", 60) == [0] * 54 + [1500] + [0] * 5
+    connection.bytes_in = 1600
+    counted.minutes.read(0)
+    assert counted.minutes.hour("far.test", 60) == [0] * 54 + [1500, 0, 0, 0, 0, 100]
+    counted.clock.advance(60 * 56)
+    assert counted.minutes.hour("far.test", 60) == [0] * 3 + [100] + [0] * 56
+    assert hour.total == 100
