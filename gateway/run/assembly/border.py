@@ -81,6 +81,8 @@ class Filters(Service):
 
     def shut_out(self, domain: Domain) -> str:
         """Return why everything from a domain is shut out; empty if something may come in."""
+        if self._router.border is None:  # there are no rules
+            return ""
         rule = self.border.shut_out_by(domain)
         return f"the filter {rule.name!r} lets nothing in that comes from {domain}" if rule is not None else ""
 
