@@ -1,12 +1,14 @@
-"""How the tests are spread over the workers of pytest-xdist; a pytest plugin, which does nothing without workers.
+"""How the tests are spread over the workers of pytest-xdist; a pytest plugin.
 
 What one worker does in a row is called a scope. A file is a scope, so that servers shared by its tests start once.
 Tests that mostly wait (for traffic at a pace, for faults, for timeouts) are scopes of their own; they begin early and
-are mixed with the rest, so that they wait while others compute.
+are mixed with the rest, so that they wait while others compute. The tests of files that compute for long are scopes of
+their own too, so that no worker is left alone with such a file at the end.
 """
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from tests.busy import SERVERS
 
 WAITING = ("tests/faults/", "tests/load/")
+LONG = ("tests/hardening/test_f_b_2_repetitions.py", "tests/unit/filters/test_cost.py")  # together: minutes
 SHARE = 0.6  # of the run in which the waiting tests have begun
 SCENE = "operator/conftest.py"  # whose gateway, with five broken situations around it, is slow to set up
 ON_THE_SCENE = tuple(f"tests/operator/test_{name}.py" for name in ("five_situations", "page", "probe"))
@@ -36,13 +39,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not hasattr(config, "workerinput"):
         return
     waiting = [item for item in items if item.nodeid.startswith(WAITING)]
-    rest = sorted((item for item in items if not item.nodeid.startswith(WAITING)), key=_needs_no_servers)
+    rest = sorted((item for item in items if not item.nodeid.startswith(WAITING)), key=_turn)
     items[:] = mixed(waiting, rest)
+
+
+def pytest_collection_finish() -> None:
+    """Leave all tests out of what the collector looks at: many of them have it look, again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def scope(nodeid: str) -> str:
     """Return the scope of a test."""
-    if nodeid.startswith(WAITING):
+    if nodeid.startswith((*WAITING, *LONG)):
         return nodeid
     return SCENE if nodeid.startswith(ON_THE_SCENE) else nodeid.partition("::")[0]
 
@@ -58,6 +67,8 @@ def mixed(waiting: list[pytest.Item], rest: list[pytest.Item]) -> Iterator[pytes
     yield from others
 
 
-def _needs_no_servers(item: pytest.Item) -> bool:
-    """Return whether the test starts no servers: these come last, as they are short and fill every gap."""
-    return SERVERS.isdisjoint(getattr(item, "fixturenames", ()))
+def _turn(item: pytest.Item) -> int:
+    """Return the turn of a test: with servers first, then the long ones; the rest is short, and fills every gap."""
+    if not SERVERS.isdisjoint(getattr(item, "fixturenames", ())):
+        return 0
+    return 1 if item.nodeid.startswith(LONG) else 2

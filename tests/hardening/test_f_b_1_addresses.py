@@ -10,6 +10,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from random import Random
 from time import process_time
 
@@ -67,6 +68,7 @@ FORMS: dict[str, Callable[[str], str]] = {
 }
 
 
+@cache
 def meet(alphabet: str) -> None:
     """Let every code point be met once."""
     for character in alphabet:

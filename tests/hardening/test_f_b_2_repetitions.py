@@ -28,7 +28,7 @@ from tests.support.ends import ENDS
 from tests.support.reactor import run_in_reactor, running_reactor
 from tests.support.talk import Talk, header, proved, server_features, talk
 
-TIMES = int(os.environ.get("REPETITIONS", "800"))
+TIMES = int(os.environ.get("REPETITIONS", "600"))
 FIRST = 300  # that fill what is kept once: caches, tables, counters
 BATCH = 100  # in one read
 MOST_BLOCKS = 400  # of memory that may be left behind: a leak of one block each would be `TIMES`

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 import gateway
 from gateway.run.bounds import TABLE
 
 PACKAGE = Path(gateway.__file__).parent
 FILES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
-TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
 TABLES = {"Bounded", "Seldom", "Rates", "AddressCache"}
 CACHED_BY_OUR_OWN = {"config.tables", "net.certificates.certificate_paths", "operations.metrics"}
 """Where a function without a bound is remembered by types and constants of ours, and by nothing that comes in."""
+
+
+@cache
+def trees() -> dict[str, ast.AST]:
+    """Return the code of each module."""
+    return {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
 
 def called(tree: ast.AST) -> Iterator[str]:
@@ -32,7 +36,7 @@ def called(tree: ast.AST) -> Iterator[str]:
 
 
 def modules_that_call(names: set[str]) -> set[str]:
-    return {name for name, tree in TREES.items() if names & set(called(tree))}
+    return {name for name, tree in trees().items() if names & set(called(tree))}
 
 
 def test_every_table_with_a_bound_has_a_row() -> None:
@@ -45,20 +49,21 @@ def test_every_row_names_modules_that_there_are() -> None:
     assert {module for row in TABLE for module in row.where.split()} <= set(FILES)
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("bounds.")])
-def test_nobody_bounds_a_table_by_hand(name: str) -> None:
-    for node in ast.walk(TREES[name]):
-        assert not (isinstance(node, ast.alias) and node.name == "OrderedDict")
-        assert not (isinstance(node, ast.Attribute) and node.attr == "popitem")
-        if isinstance(node, ast.Delete):
-            assert "next(iter(" not in ast.unparse(node), f"{name}:{node.lineno}"
+def test_nobody_bounds_a_table_by_hand() -> None:
+    for name, tree in trees().items():
+        for node in ast.walk(tree) if not name.startswith("bounds.") else ():
+            assert not (isinstance(node, ast.alias) and node.name == "OrderedDict"), name
+            assert not (isinstance(node, ast.Attribute) and node.attr == "popitem"), name
+            if isinstance(node, ast.Delete):
+                assert "next(iter(" not in ast.unparse(node), f"{name}:{node.lineno}"
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_what_is_remembered_of_functions_is_bounded(name: str) -> None:
+def test_what_is_remembered_of_functions_is_bounded() -> None:
     """`lru_cache` keeps 128 results unless it says otherwise; `cache` and `lru_cache(None)` keep all."""
-    for node in ast.walk(TREES[name]):
-        if isinstance(node, ast.ImportFrom) and any(each.name == "cache" for each in node.names):
-            assert name in CACHED_BY_OUR_OWN
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "lru_cache":
-            assert not any(isinstance(each, ast.Constant) and each.value is None for each in node.args), node.lineno
+    for name, tree in trees().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and any(each.name == "cache" for each in node.names):
+                assert name in CACHED_BY_OUR_OWN
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "lru_cache":
+                unbounded = any(isinstance(each, ast.Constant) and each.value is None for each in node.args)
+                assert not unbounded, f"{name}:{node.lineno}"
