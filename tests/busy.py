@@ -87,7 +87,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def main(failures: Path, results: Path) -> int:
+def main(failures: Path, results: Path, workers: int = FEW) -> int:
     """Give the failed tests their second chance, if all of them may have one; return the exit status."""
     if not failures.exists():
         print(f"no second run: the first one did not come to its end ({failures} is missing)")
@@ -99,7 +99,7 @@ def main(failures: Path, results: Path) -> int:
     if not failed:
         print("no second run: no test has failed, so it is something else that ended the first one")
         return 1
-    run: Any = [sys.executable, "-m", "pytest", "-n", str(FEW), "--dist", "loadscope", f"--junit-xml={results}"]
+    run: Any = [sys.executable, "-m", "pytest", "-n", str(workers), "--dist", "loadscope", f"--junit-xml={results}"]
     status = subprocess.run([*run, *failed], check=False).returncode
     print(f"{len(failed)} {'test' if len(failed) == 1 else 'tests'} had to be run again, and {OUTCOME[status != 0]}:")
     print("\n".join(f"  {name}: {reason}" for name, reason in failed.items()))
