@@ -6,13 +6,14 @@ its privileges. Everything that needs the store is made then, and nothing uses i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from gateway.clients.door import ClientDoor
@@ -30,13 +31,16 @@ from gateway.im.announcing import Announcer
 from gateway.im.assembly import STREAM_FEATURES
 from gateway.im.delegated import Delegates
 from gateway.im.domain import AccountDomain
+from gateway.im.homes import Homes
 from gateway.im.limits import AccountLimits
 from gateway.im.privileged import PrivilegedEntities
+from gateway.im.sharded import ShardedDomain
 from gateway.notices.attempts.records import AttemptLog
 from gateway.routing.interfaces import IRoute
 from gateway.routing.router import Router
 from gateway.sasl.keys import Decoys
-from gateway.storage.interfaces import IStore
+from gateway.storage.errors import StoreUnavailable
+from gateway.storage.interfaces import IShardedStore, IStore
 from gateway.storage.opening import open_store
 from gateway.stream.codec import AddressLookup
 from gateway.stream.facts import ClientFacts
@@ -69,15 +73,23 @@ class People(Service):
         unsafe: Callable[[], Deferred[None] | None] = lambda: None,
         entities: Callable[[Domain], PrivilegedEntities] = lambda _: PrivilegedEntities(),
         delegates: Callable[[Domain], Delegates] = lambda _: Delegates(),
+        homes: Homes | None = None,
     ) -> None:
-        """`itself` returns the route for a domain's own address; `secret` makes keys for accounts that do not exist."""
+        """`itself` returns the route for a domain's own address; `secret` makes keys for accounts that do not exist.
+
+        `homes` knows where accounts live, if several nodes serve them.
+        """
         self.setName("accounts")
         self.door = ClientDoor(frozenset(domains))
         self.domains: dict[Domain, AccountDomain] = {}
         self.profile = client_features(Decoys(secret), new_id)
         self.store: IStore | None = None
         self._itself = itself
-        self._open_store = partial(open_store, storage, state, reactor)
+        lease_of = homes.lease_of if homes is not None else None
+        self._open_store = partial(open_store, storage, state, reactor, lease_of=lease_of)
+        self._homes = homes
+        if homes is not None:
+            homes.evict, homes.claim, homes.cleared = self._evict, self._claim, self.cleared
         self._router = router
         self._addresses = addresses
         self._new_id = new_id
@@ -112,6 +124,7 @@ class People(Service):
             resumable_clients=self._resumable_clients,
             clock=self._reactor,
             unsafe=self._unsafe,
+            home_of=self._homes.home_of if self._homes is not None else lambda account: "",
         )
 
     def stopService(self) -> None:
@@ -121,7 +134,8 @@ class People(Service):
         self._router.flush()
 
     def _account_domain(self, domain: Domain, store: IStore) -> AccountDomain:
-        return AccountDomain(
+        kind = AccountDomain if self._homes is None else partial(ShardedDomain, self._homes)
+        return kind(
             domain=domain,
             router=self._router,
             store=store,
@@ -147,6 +161,20 @@ class People(Service):
             return 0
         return domain.close_account(account, StreamError(StreamCondition.NOT_AUTHORIZED, "the account was changed"))
 
+    def _evict(self, shards: Collection[int], error: Callable[[str], StreamError]) -> None:
+        for domain in self.domains.values():
+            if isinstance(domain, ShardedDomain):
+                domain.evict(shards, error)
+
+    def _claim(self, leases: Sequence[tuple[int, int]]) -> None:
+        if IShardedStore.providedBy(self.store):
+            self.store.claim(leases).addErrback(_not_claimed)
+
+    def cleared(self) -> Deferred[None] | None:
+        """Return None if all work for the accounts is done, else a Deferred that fires when it is."""
+        waits = [wait for domain in self.domains.values() if (wait := domain.cleared()) is not None]
+        return DeferredList(waits).addCallback(lambda _: None) if waits else None
+
     async def close(self) -> None:
         """Finish what is under way and close the store, once all connections are gone and no client can come back."""
         self.announcer.stop()
@@ -159,6 +187,11 @@ class People(Service):
             await self.store.close()
         if self._threads.started:
             self._threads.stop()
+
+
+def _not_claimed(failure: Failure) -> None:
+    """Ignore that the server is away, or that there is a newer owner: each write will show it."""
+    failure.trap(StoreUnavailable)
 
 
 def client_features(decoys: Decoys, new_id: Callable[[], str]) -> Profile:

@@ -25,7 +25,7 @@ from gateway.clients.narration import ClientNarrator
 from gateway.clients.resumable_clients import ResumableClients
 from gateway.features.bind import BindResource, ResourceBound
 from gateway.features.client_state import ClientStateChanged
-from gateway.features.sasl import Compute, FindCredentials, Pause
+from gateway.features.sasl import Compute, CredentialsFound, FindCredentials, Pause
 from gateway.features.sasl_clients import ClientAuthenticated
 from gateway.features.stream_management import (
     REQUEST,
@@ -38,6 +38,7 @@ from gateway.features.stream_management import (
     acknowledgement,
 )
 from gateway.im.domain import AccountDomain
+from gateway.im.homes import UNREACHED
 from gateway.notices.attempts.records import AttemptLog
 from gateway.stream.events import CloseTransport, NegotiationCompleted, StreamClosed
 from gateway.stream.facts import ClientFacts, Management
@@ -46,9 +47,22 @@ from gateway.stream.sessions import Connection, Ending
 from gateway.stream.stream import Output
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import MalformedAddress, Misuse, StanzaError, StreamCondition, StreamError
+from gateway.xmpp.errors import (
+    MalformedAddress,
+    Misuse,
+    SaslCondition,
+    SaslFailure,
+    SeeOtherHost,
+    StanzaError,
+    StreamCondition,
+    StreamError,
+)
 from gateway.xmpp.namespaces import PING
 from gateway.xmpp.stanzas import CONTENT, Stanza
+
+HOME_SECONDS = 5.0
+"""How long a login waits while its account lives nowhere; then it is refused for the moment."""
+HOME_LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +75,8 @@ class ClientServices:
     clock: IReactorTime
     # returns a Deferred while stanzas to other servers would not survive a crash
     unsafe: Callable[[], Deferred[None] | None] = lambda: None
+    # where clients reach the node that an account lives at: empty if that is here; None if nobody knows
+    home_of: Callable[[str], str | None] = lambda account: ""
 
 
 class ClientSession:
@@ -134,7 +150,22 @@ class ClientSession:
 
     # -- authentication and binding ----------------------------------------------------------------------------------
 
-    def _find(self, order: FindCredentials) -> None:
+    def _find(self, order: FindCredentials, since: float | None = None) -> None:
+        if self._is_gone:
+            return
+        home = self._services.home_of(order.account)
+        clock = self._services.clock
+        if home is None:
+            began = clock.seconds() if since is None else since
+            if clock.seconds() - began < HOME_SECONDS:
+                clock.callLater(HOME_LOOK_SECONDS, self._find, order, began)
+                return
+            refusal = SaslFailure(SaslCondition.TEMPORARY_AUTH_FAILURE, reason="the account has no home at the moment")
+            self._answer(CredentialsFound(keys=refusal))
+            return
+        if home:
+            self.connection.close(SeeOtherHost(home))
+            return
         self._try = LoginTry(address=address_of(self.connection.peer_address), account=order.account)
         self._services.login.find(order, self._try).addCallback(self._answer)
 
@@ -155,6 +186,13 @@ class ClientSession:
             self.connection.answer(answer)
 
     def _bind(self, order: BindResource) -> None:
+        home = self._services.home_of(order.account.bare)
+        if home is None:
+            self._answer(ResourceBound(id=order.id, address=UNREACHED))
+            return
+        if home:  # the account has moved since the client has proved itself
+            self.connection.close(SeeOtherHost(home))
+            return
         self._make_room(order)
         domain = self._services.domains[order.account.domain]
         try:

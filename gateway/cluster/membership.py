@@ -52,9 +52,19 @@ class Membership:
     """This node's membership."""
 
     def __init__(
-        self, name: str, process: str, engine: ICluster, clock: IReactorTime, owner: MembershipOwner, version: str = ""
+        self,
+        name: str,
+        process: str,
+        engine: ICluster,
+        clock: IReactorTime,
+        owner: MembershipOwner,
+        version: str = "",
+        clients: str = "",
     ) -> None:
-        """`process` names this run of the program: no other run of any node has the same."""
+        """`process` names this run of the program: no other run of any node has the same.
+
+        `clients` is where clients reach this node.
+        """
         self.name = name
         self.process = process
         self.directory = ClusterDirectory()
@@ -65,6 +75,8 @@ class Membership:
         self._clock = clock
         self._owner = owner
         self._version = version
+        self._clients = clients
+        self._followed: dict[int, int] = {}  # the revision of each shard's entry that our claim has replaced
         self._tick = Timer(clock)
         self._tidy_at = clock.seconds() + TIDY_SECONDS
         self._generation = 0  # of the directory, when it was last compared
@@ -91,6 +103,13 @@ class Membership:
         """Return the epoch in which this node owns a shard; every write for it carries this. 0: it does not."""
         owned = self.directory.owner(shard)
         return owned.revision if owned is not None and self.owns(shard) else 0
+
+    def followed(self, shard: int) -> int | None:
+        """Return the revision of a shard's entry that our last claim has replaced; None: it is not known.
+
+        If that was an entry of our own, nobody else has owned the shard in between.
+        """
+        return self._followed.get(shard)
 
     # -- what it is told to do ---------------------------------------------------------------------------------------
 
@@ -199,7 +218,13 @@ class Membership:
         self._is_writing = True
         now = self._asked_at = self._clock.seconds()
         epoch = self.lease.epoch
-        record = NodeRecord(process=self.process, epoch=epoch, standing=self.standing, version=self._version)
+        record = NodeRecord(
+            process=self.process,
+            epoch=epoch,
+            standing=self.standing,
+            version=self._version,
+            clients=self._clients,
+        )
         key, value = node_key(self.name), record.to_bytes()
         write = self._engine.write(key, value, self.directory.revision(key))
         write.addCallbacks(
@@ -268,9 +293,12 @@ class Membership:
             return
         self._claiming.add(shard)
         key, value = shard_key(shard), record.to_bytes()
+        before = expected(self.directory, shard)
+        self._followed.pop(shard, None)
 
         def written(revision: int) -> None:
             self._claiming.discard(shard)
+            self._followed[shard] = before
             self._take_in(Entry(key=key, value=value, revision=revision))
 
         def failed(failure: Failure) -> None:
@@ -279,7 +307,7 @@ class Membership:
             self._claimed_at = ()
             self._compare((shard,))  # what could not be released is ours again, and released with the next look
 
-        self._engine.write(key, value, expected(self.directory, shard)).addCallbacks(written, failed)
+        self._engine.write(key, value, before).addCallbacks(written, failed)
 
     def _lose(self, shards: set[int]) -> Deferred[None] | None:
         self.shards -= shards

@@ -62,13 +62,15 @@ class ClusterNode:
         owner: NodeOwner,
         *,
         version: str = "",
+        clients: str = "",
         address: AddressReader = Address.parse,
     ) -> None:
+        """`clients` is where clients reach this node."""
         self.name = name
         self.engine = engine
         self.away = "it has not been reached yet"  # why the engine cannot be reached; empty: it can
         self._owner = owner
-        self.membership = Membership(name, process, engine, clock, self, version)
+        self.membership = Membership(name, process, engine, clock, self, version, clients)
         self.crossing = Crossings(name, process, engine, self.membership.directory, clock, owner, address)
 
     @property

@@ -51,10 +51,12 @@ class NodeRecord:
     standing: Standing = Standing.UP
     version: str = ""
     wire: int = WIRE
+    clients: str = ""  # where clients reach it: HOST or HOST:PORT; empty if they do not
 
     def to_bytes(self) -> bytes:
         """Return the value of the entry."""
-        return _dump({"p": self.process, "e": self.epoch, "s": self.standing.value, "v": self.version, "w": self.wire})
+        known = {"p": self.process, "e": self.epoch, "s": self.standing.value, "v": self.version, "w": self.wire}
+        return _dump({**known, "c": self.clients} if self.clients else known)
 
     @classmethod
     def read(cls, value: bytes) -> NodeRecord | None:
@@ -67,6 +69,7 @@ class NodeRecord:
                 standing=Standing(found["s"]),
                 version=str(found["v"]),
                 wire=int(found["w"]),
+                clients=str(found.get("c", "")),
             )
         except (KeyError, TypeError, ValueError, OverflowError):
             return None

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from gateway.cluster.records import NODE_NAME
 from gateway.config.reading import Reading
-from gateway.config.settings import ClusterSettings, ImDomain, Settings
+from gateway.config.settings import ClusterSettings, ComponentDomain, ImDomain, Settings
 from gateway.config.tables import read_section
 from gateway.storage.urls import is_postgresql
 
@@ -48,15 +48,37 @@ def check_cluster(reading: Reading, settings: Settings) -> None:
         reading.wrong((KEY, "token"), "is instead of a user name: leave one of them out")
     if find_spec("nats") is None:
         reading.wrong((KEY,), "needs the library for NATS: pip install 'xmpp-gateway[cluster]'")
-    for domain in settings.domains_of(ImDomain):
-        problem = "accounts cannot be served by several nodes yet: serve them from one gateway without [cluster], or"
-        reading.wrong(
-            ("domains", domain.domain, "serve"), f'{problem} from a server behind the nodes (serve = "relay")'
-        )
+    if settings.domains_of(ImDomain):
+        _check_accounts(reading, settings, cluster)
     if is_postgresql(settings.outbox.url or "") and len(cluster.name) + len(cluster.node) > MOST_NAMES:
         problem = f"is too long together with `name`: at most {MOST_NAMES} characters, because both name a schema"
         reading.wrong((KEY, "node"), f"{problem} in the database of [outbox]")
     _check_sizes(reading, settings)
+
+
+def _check_accounts(reading: Reading, settings: Settings, cluster: ClusterSettings) -> None:
+    """Check what accounts need that live on several nodes."""
+    if not is_postgresql(settings.storage.url or ""):
+        problem = "must name a PostgreSQL server, because several nodes have accounts in common"
+        reading.wrong(("storage", "url"), f'{problem}: "postgresql://USER@HOST/DATABASE"')
+    if cluster.clients is None:
+        reading.wrong((KEY, "clients"), "is needed with accounts: where clients reach this node, as HOST or HOST:PORT")
+    elif not _is_host(cluster.clients):
+        reading.wrong((KEY, "clients"), f"{cluster.clients!r} is not a host, such as a.example.com or 192.0.2.1:5222")
+    for component in settings.domains_of(ComponentDomain):
+        problem = "cannot be given on several nodes yet: what a component does for an account happens on one"
+        for key in ("privileges", "delegations"):
+            if getattr(component, key):
+                reading.wrong(("domains", component.domain, key), problem)
+
+
+def _is_host(text: str) -> bool:
+    try:
+        parts = urlsplit(f"//{text}")
+        is_plain = all(each.isalnum() or each in ".-:[]" for each in text)
+        return is_plain and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _check_url(reading: Reading, url: str) -> None:

@@ -595,6 +595,10 @@ class ClusterSettings:
     name: str = option("the name of the cluster, the same on all nodes", "gateway")
     node: str = option("the name of this node, different from all others; left out: the first label of the host's", "")
     secret: Secret = option("shared by all nodes: dialback keys are made from it; at least 32 characters")
+    clients: str | None = option(
+        "where clients reach this node, as HOST or HOST:PORT: other nodes send them there; needed if it has accounts",
+        None,
+    )
     user: str | None = option("user name for NATS; left out: none", None)
     password: Secret | None = option("its password", None)
     token: Secret | None = option("token for NATS, instead of a user name", None)

@@ -8,6 +8,9 @@ accounts.py        which accounts are in memory
 work.py            the queue of each account, which keeps order while something waits for the store
 assembly.py        the parts, put together once
 
+homes.py           where accounts live, if several nodes serve the domain
+sharded.py         ShardedDomain: an AccountDomain for those that live here
+
 inbound.py         stanzas to an account                       §8.5
 delivery.py        the table of their ends                     §8.5.4
 outbound.py        stanzas from a client                       RFC 6120 §8.1.2, §10

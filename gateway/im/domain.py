@@ -237,8 +237,12 @@ class AccountDomain:
             account.work.insist(partial(self._offline.give_back, account, kept), partial(self._failed, account))
         for stanza in unread:
             if not isinstance(stanza, KeptMessage):
-                account.work.insist(self._inbound.return_unread, self._undelivered, account, stanza)
+                self._unread(account, stanza)
         self._accounts.forget_if_idle(account)
+
+    def _unread(self, account: Account, stanza: AddressedStanza) -> None:
+        """Take back a stanza that a client never received."""
+        account.work.insist(self._inbound.return_unread, self._undelivered, account, stanza)
 
     def taken(self, resource: Resource, messages: Sequence[KeptMessage]) -> None:
         """Note that the client has these messages, as far as that can be known, so the store need not keep them.

@@ -39,6 +39,7 @@ from gateway.handlers.subscribers import MOST_OF_A_DOMAIN, MOST_SUBSCRIBERS
 from gateway.im.accounts import MOST_WAITING
 from gateway.im.client_state import MOST as MOST_HELD
 from gateway.im.delegated import MOST_DELEGATED
+from gateway.im.homes import MOST_HOMELESS
 from gateway.im.privileged import MOST_CONTACT_BYTES, MOST_CONTACTS_SHOWN
 from gateway.net.certificates.judge import MOST_VERDICTS
 from gateway.net.certificates.revocation import MOST_BYTES, MOST_LISTS
@@ -209,6 +210,8 @@ TABLE = (
         "further ones are delivered here", "cluster.askers"),
     Row("answers that wait for room on the way to a node", f"{MOST_WAITING_ANSWERS:,}, {MOST_ANSWER_BYTES >> 20} MiB",
         "answering domain", "the oldest are dropped", "cluster.askers"),
+    Row("stanzas for accounts that live at no node at the moment", f"{MOST_HOMELESS:,}", "sending domain",
+        "further ones are bounced; one domain alone gets half", "im.homes"),
     Row("questions to other nodes that wait for an answer", f"{MOST_QUESTIONS:,}", "", "further ones fail",
         "cluster.crossing"),
 )  # fmt: skip

@@ -116,6 +116,13 @@ class IStore(Interface):
         """Finish all requests, and close; later calls fail with StoreUnavailable."""
 
 
+class IShardedStore(Interface):
+    """A store that several gateways share, each for some of the shards of the accounts."""
+
+    def claim(leases: Sequence[tuple[int, int]]) -> Deferred[None]:
+        """Record a new owner: shards, and the epoch of each. From then on, what former owners write is refused."""
+
+
 class IWatchedStore(Interface):
     """A store that may fail, because it depends on a disk or on a server."""
 

@@ -37,15 +37,17 @@ def open_store(
     *,
     limits: StoreLimits = StoreLimits(),
     token: Callable[[], str] = make_token,
+    lease_of: Callable[[str], tuple[int, int]] | None = None,
 ) -> IStore:
     """Open the store that `url` names: `sqlite:FILE`, relative to the state folder, `memory:`, or `postgresql://...`.
 
     Without a reactor everything is done in the caller's thread and every Deferred has fired; this is for commands.
     Raises ConfigError with the problem in plain words. It is not an error here when the server is away: the store
-    connects when it is first used, and again whenever that is needed.
+    connects when it is first used, and again whenever that is needed. `lease_of` returns the shard of an account and
+    the epoch in which it may be written, if several gateways share a server; epoch 0: it may not.
     """
     if is_postgresql(url):
-        return _open_on_server(url, reactor, limits, token)
+        return _open_on_server(url, reactor, limits, token, lease_of)
     scheme, colon, rest = url.partition(":")
     if scheme == "memory" and colon and not rest:
         return MemoryStore(token=token, limits=limits)
@@ -62,7 +64,11 @@ def open_store(
 
 
 def _open_on_server(
-    url: str, reactor: IReactorFromThreads | None, limits: StoreLimits, token: Callable[[], str]
+    url: str,
+    reactor: IReactorFromThreads | None,
+    limits: StoreLimits,
+    token: Callable[[], str],
+    lease_of: Callable[[str], tuple[int, int]] | None,
 ) -> IStore:
     # Imported here: only a server needs psycopg.
     from gateway.storage.postgresql.driver import BadURL, database_of
@@ -71,14 +77,17 @@ def _open_on_server(
         server = database_of(url)
     except BadURL as error:
         raise ConfigError(KEY, str(error)) from error
+    from gateway.storage.postgresql.epochs import Lease
     from gateway.storage.postgresql.store import SESSIONS, PostgresqlStore
+
+    def lease(account: str) -> Lease | None:
+        return Lease(*lease_of(account)) if lease_of is not None else None
 
     if reactor is None:
         return PostgresqlStore(server, runners=[(execute, lambda: None)], token=token, limits=limits, patience=0)
     workers = [Worker(reactor, f"storage-{number}") for number in range(SESSIONS)]
-    return PostgresqlStore(
-        server, runners=[(worker.run, worker.stop) for worker in workers], token=token, limits=limits
-    )
+    runners = [(worker.run, worker.stop) for worker in workers]
+    return PostgresqlStore(server, runners=runners, token=token, limits=limits, lease_of=lease)
 
 
 def problem_with_server(url: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.stream.events import StreamErrorReceived
 from gateway.xmpp.elements import Element
-from gateway.xmpp.errors import StreamCondition, StreamError
+from gateway.xmpp.errors import SeeOtherHost, StreamCondition, StreamError
 from gateway.xmpp.namespaces import STREAM_ERRORS, STREAMS, XML
 
 ERROR = (STREAMS, "error")
@@ -12,7 +12,8 @@ ERROR = (STREAMS, "error")
 
 def write_error(error: StreamError) -> Element:
     """Return `<stream:error/>` for the other side, without our reasons."""
-    children = [Element(STREAM_ERRORS, str(error.condition))]
+    host = [error.host] if isinstance(error, SeeOtherHost) else []
+    children = [Element(STREAM_ERRORS, str(error.condition), {}, host)]
     if error.text:
         children.append(Element(STREAM_ERRORS, "text", {(XML, "lang"): "en"}, [error.text]))
     if error.detail is not None:

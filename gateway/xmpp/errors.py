@@ -149,6 +149,15 @@ class StreamError(GatewayError):
         self.detail = detail
 
 
+class SeeOtherHost(StreamError):
+    """The other side should connect to another host of ours (RFC 6120 §4.9.3.19)."""
+
+    def __init__(self, host: str, *, reason: str = "") -> None:
+        """`host` is a name or an address, and a port if need be; an IPv6 address is in brackets."""
+        super().__init__(StreamCondition.SEE_OTHER_HOST, reason=reason or f"it is sent on to {host}")
+        self.host = host
+
+
 class TLSRequired(StreamError):
     """The other side does not use TLS where we require it: it offers none, or went on without."""
 

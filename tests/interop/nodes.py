@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from tests.interop.peers import Gateway, NotInstalledError
 from tests.interop.peers.process import Server
-from tests.interop.peers.site import NATS, laid_over
+from tests.interop.peers.site import CLIENT, NATS, laid_over
 from tests.interop.world import World
 
 SECRET = "of all nodes of this cluster, and of nobody else"
@@ -69,9 +69,10 @@ class Cluster:
         first = world.site(domain, components=components, **demands)
         self.domains = (*first.domains, *first.components)
         for node in nodes:
-            address = (through or {}).get(node, self.nats.address)
-            table = {"url": [f"nats://{address}:{NATS}"], "name": "tests", "node": node, "secret": SECRET}
-            site = replace(first, address=world.address(), options=laid_over({"cluster": table}, options or {}))
+            nats, own = (through or {}).get(node, self.nats.address), world.address()
+            table = {"url": [f"nats://{nats}:{NATS}"], "name": "tests", "node": node, "secret": SECRET}
+            table["clients"] = f"{own}:{CLIENT}"
+            site = replace(first, address=own, options=laid_over({"cluster": table}, options or {}))
             self.nodes[node] = Gateway(site, world.folder / f"node-{node}-{site.address}")
         self.found_at(nodes[-1])
 

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.interop.clients import Component
+from gateway.cluster.shards import placement, shard_of
+from tests.interop.clients import PASSWORD, Client, Component
 from tests.interop.nodes import Cluster, Nats
 from tests.interop.peers import NotInstalledError, Peer
-from tests.interop.peers.site import COMPONENT
+from tests.interop.peers.site import CLIENT, COMPONENT
 from tests.interop.test_outbox import until, waiting
 from tests.interop.world import World
 from tests.support.postgresql import Postgresql
 
+DOMAIN = "takeover.test"
 ROOMS, BOTS = "rooms.takeover.test", "bots.takeover.test"
 SECRET = "secret"
 GONE_SECONDS = 60.0  # of a busy machine; 11 on a quiet one
@@ -27,9 +29,14 @@ def cluster(world: World, postgresql: Postgresql) -> Iterator[Cluster]:
         Nats.check_installed()
     except NotInstalledError as problem:
         (pytest.fail if os.environ.get("XMPP_GATEWAY_INTEROP") == "require" else pytest.skip)(str(problem))
-    options: dict[str, Any] = {"domains": {ROOMS: {"keep": "waiting"}}, "outbox": {"url": postgresql.url()}}
+    url = postgresql.url()
+    options: dict[str, Any] = {
+        "domains": {ROOMS: {"keep": "waiting"}, DOMAIN: {"serve": "im"}},
+        "outbox": {"url": url},
+        "storage": {"url": url},
+    }
     components = {ROOMS: SECRET, BOTS: SECRET}
-    with Cluster(world, "takeover.test", nodes="ab", components=components, options=options, verbose=False) as cluster:
+    with Cluster(world, DOMAIN, nodes="ab", components=components, options=options, verbose=False) as cluster:
         yield cluster
 
 
@@ -54,3 +61,66 @@ async def test_what_a_dead_node_has_kept_is_delivered_by_another(cluster: Cluste
             assert admin.execute("SELECT count(*) FROM outbox_tests_a.chunk").fetchone() == (0,)
         cluster["a"].start()
         cluster.settled("a", "b")
+
+
+class Follower(Client):
+    """A client that goes where it is sent."""
+
+    def __init__(self, jid: str, at: Peer) -> None:
+        self.sent_to: list[str] = []
+        super().__init__(jid, PASSWORD, at.at(CLIENT), None)
+        self.xmpp.add_event_handler("session_start", lambda _: self.xmpp.send_presence())
+
+    def _refused(self, event: str, reason: Any) -> None:
+        if event == "stream_error" and reason["condition"] == "see-other-host":
+            host, _, port = reason["see_other_host"].rpartition(":")
+            self.sent_to.append(host)
+            self.xmpp.custom_address = (host, int(port))  # slixmpp would come again to the address that it was given
+        elif event != "disconnected" or not self.sent_to:
+            super()._refused(event, reason)
+
+
+def living_at(node: str) -> str:
+    """An address whose home is a node, as long as all are there."""
+    wanted = placement(frozenset("ab"))
+    addresses = (f"romeo{number}@{DOMAIN}" for number in range(1000))
+    return next(each for each in addresses if wanted[shard_of(each)] == node)
+
+
+async def talk(one: Client, other: Client, *, words: str) -> None:
+    """Each says something to the other, and hears it."""
+    for sender, receiver in ((one, other), (other, one)):
+        text = f"{words} from {sender.xmpp.boundjid.user}"
+        sender.send_message(receiver.xmpp.boundjid.bare, text)
+        await receiver.expect_message(text)
+
+
+async def test_accounts_at_two_nodes_talk_and_one_moves_when_its_home_is_killed(cluster: Cluster) -> None:
+    romeo, juliet = living_at("a"), living_at("b")
+    for account in (romeo, juliet):
+        cluster["b"].register(account, PASSWORD)
+    async with Follower(juliet, cluster["b"]) as hers:
+        his = Follower(romeo, cluster["b"])
+        await his.__aenter__()
+        assert (his.sent_to, hers.sent_to) == ([cluster["a"].address], [])
+        await talk(his, hers, words="hello")
+        cluster["a"].kill()
+        his.abort()
+        hers.send_message(romeo, "art thou gone so?")
+        await until(lambda: shards(cluster, "b") == 256, GONE_SECONDS)
+        async with Follower(romeo, cluster["b"]) as again:
+            assert again.sent_to == []
+            await again.expect_message("art thou gone so?")
+            await talk(again, hers, words="again")
+            again.take_all()
+            cluster["a"].start()
+            await until(lambda: again.sent_to == [cluster["a"].address], GONE_SECONDS)  # its home is as it was
+            await again.expect_presence("available", romeo)
+            await talk(again, hers, words="home")
+        assert not [each for each in hers.inbox if each["type"] == "error"]
+
+
+def shards(cluster: Cluster, name: str) -> int:
+    """How many shards a node has, as it says itself."""
+    nodes = cluster[name].ask("status")["cluster"]["nodes"]
+    return next(int(each["shards"]) for each in nodes if each["node"] == name)

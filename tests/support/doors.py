@@ -75,7 +75,9 @@ class House(Home):
         ids = count(1)
         self.tools = StreamTools(addresses=AddressCache(), new_id=lambda: f"id-{next(ids)}")
         self.resumable_clients = ResumableClients(self.tools.new_id, self.clock, seconds=300, most_parked=most_parked)
+        self.homes: dict[str, str | None] = {}  # where the accounts live that do not live here
         self.services = ClientServices(
+            home_of=lambda account: self.homes.get(account, ""),
             domains={HERE: self.domain},
             login=Login(self.memory, maybeDeferred, self.clock),
             resumable_clients=self.resumable_clients,

@@ -55,6 +55,7 @@ class ClusterCommands:
             "explain": self.explain,
             "reload": self.reload,
             "drain": self._member.drain,
+            "close_account": self.close_account,
         }
 
     @property
@@ -66,7 +67,18 @@ class ClusterCommands:
             "queues": lambda: _cut(self._local["queues"]),
             "explain": self._local["explain"],
             "reload": self._local["reload"],
+            "close_account": self._local["close_account"],
         }
+
+    def close_account(self, account: str) -> Deferred[dict[str, Any]]:
+        """Close the streams of an account, on whatever node they are."""
+
+        def together(results: list[tuple[bool, Any]]) -> dict[str, Any]:
+            (_, own), (_, others) = results
+            return {**own, "closed": own["closed"] + sum(each.get("closed", 0) for each in others.values())}
+
+        own = maybeDeferred(self._local["close_account"], account=account)
+        return _all([own, self._from_others("close_account", {"account": account})]).addCallback(together)
 
     def status(self) -> Deferred[dict[str, Any]]:
         """Return the status of this node, and the state of all."""

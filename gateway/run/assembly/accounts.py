@@ -17,6 +17,7 @@ from gateway.handlers.time import Time
 from gateway.handlers.version import Version
 from gateway.im.announcing import Announcement
 from gateway.im.assembly import FEATURES, FOR_COMPONENTS, IDENTITIES
+from gateway.im.homes import Homes
 from gateway.notices.attempts.records import Kind
 from gateway.notices.notices import Remark, counted
 from gateway.routing.interfaces import IRoute
@@ -24,12 +25,12 @@ from gateway.run.assembly.privileges import delegates_of, entities_of
 from gateway.run.assembly.routing import Routing
 from gateway.run.assembly.serving import Served, bare_addresses, contacts_of, services_of
 from gateway.run.assembly.shared import Shared
-from gateway.run.assembly.state import secret
+from gateway.run.assembly.state import logins_secret
 from gateway.xmpp.addresses import Address, Domain
 from gateway.xmpp.namespaces import ADMIN
 
 
-def host_accounts(shared: Shared, routing: Routing, served: Served) -> People:
+def host_accounts(shared: Shared, routing: Routing, served: Served, homes: Homes | None) -> People:
     """Return the domains with accounts as a service, because their store is opened when the service starts."""
     settings = shared.settings
 
@@ -53,7 +54,7 @@ def host_accounts(shared: Shared, routing: Routing, served: Served) -> People:
         itself=itself,
         storage=settings.storage.url,
         state=settings.gateway.state,
-        secret=secret(settings.gateway.state / "logins.secret"),
+        secret=logins_secret(shared),
         router=routing.router,
         addresses=shared.addresses,
         new_id=shared.tools.new_id,
@@ -63,6 +64,7 @@ def host_accounts(shared: Shared, routing: Routing, served: Served) -> People:
         unsafe=routing.keeper.unsafe,
         entities=partial(entities_of, shared, served),
         delegates=partial(delegates_of, shared, served),
+        homes=homes,
     )
     return people
 

@@ -23,7 +23,8 @@ from gateway.cluster.shards import SHARDS
 from gateway.components.elsewhere import ElsewhereSession, not_kept
 from gateway.components.route import ComponentRoute
 from gateway.components.session import ComponentSession
-from gateway.config.settings import ClusterSettings
+from gateway.config.settings import ClusterSettings, ImDomain
+from gateway.im.homes import Homes
 from gateway.notices.notices import ClusterChanged, Level, StanzasPassed
 from gateway.operations.control.door import CommandRefused
 from gateway.routing.requests import RequestKey, request_key
@@ -60,6 +61,7 @@ class Clustered(Service):
             shared.reactor,
             self,
             version=version("xmpp-gateway"),
+            clients=settings.clients or "",
             address=shared.addresses.lookup,
         )
         self.commands: Commands = {}  # that other nodes may have carried out here
@@ -67,6 +69,12 @@ class Clustered(Service):
         self._routing = routing
         self._served = served
         self._answers: dict[str, AnswersLane] = {}
+        self.homes: Homes | None = None  # of the accounts, if there are any
+        if shared.settings.domains_of(ImDomain):
+            router = routing.router
+            self.homes = Homes(
+                self.node, router, router.pass_on, routing.space, shared.reactor, self._crossed_to_accounts
+            )
         routing.router.own_questions = self.questions = ClusterQuestions(
             self, self._is_asked_here, self._deliver_answer
         )
@@ -87,6 +95,8 @@ class Clustered(Service):
         """Leave the cluster, once the last stanzas have crossed; a second at most."""
         await self._under_way(DEPART_SECONDS)
         await self.node.stop()
+        if self.homes is not None:
+            self.homes.close()
         self._routing.router.flush()
 
     async def _under_way(self, seconds: float) -> None:
@@ -117,6 +127,8 @@ class Clustered(Service):
         weight = {Life.MEMBER: Level.INFO, Life.REPLACED: Level.ERROR}.get(life, Level.WARN)
         remedy = ": give each node its own name ([cluster] node), and restart this one" if life is Life.REPLACED else ""
         self._tell(f"this node is {life}{f': {why}' if why else ''}{remedy}", weight)
+        if life is Life.REPLACED and self.homes is not None:
+            self.homes.replaced()
 
     def nodes_changed(self) -> None:
         """As `NodeOwner.nodes_changed`."""
@@ -135,11 +147,13 @@ class Clustered(Service):
                 self._place(route)
 
     def shards_gained(self, shards: set[int]) -> None:
-        """As `NodeOwner.shards_gained`: single services are not built yet, so nothing follows."""
+        """As `NodeOwner.shards_gained`."""
+        if self.homes is not None:
+            self.homes.gained(shards)
 
     def shards_lost(self, shards: set[int]) -> Deferred[None] | None:
         """As `NodeOwner.shards_lost`."""
-        return None
+        return self.homes.lost(shards) if self.homes is not None else None
 
     # -- components --------------------------------------------------------------------------------------------------
 
@@ -196,9 +210,15 @@ class Clustered(Service):
 
     def _crossed(self, route: ComponentRoute, batch: Sequence[AddressedStanza]) -> None:
         route.sent += len(batch)
+        self._tell_crossed(route.domain, batch)
+
+    def _crossed_to_accounts(self, batch: Sequence[AddressedStanza]) -> None:
+        self._tell_crossed(batch[0].to.domain, batch)
+
+    def _tell_crossed(self, target: Domain, batch: Sequence[AddressedStanza]) -> None:
         size = sum([len(stanza.raw) for stanza in batch])
         self._shared.board.publish(
-            StanzasPassed(came_in=False, via=VIA, source="others", target=route.domain, stanzas=batch, size=size)
+            StanzasPassed(came_in=False, via=VIA, source="others", target=target, stanzas=batch, size=size)
         )
 
     # -- what arrives ------------------------------------------------------------------------------------------------
@@ -217,7 +237,8 @@ class Clustered(Service):
         self._shared.board.publish(
             StanzasPassed(came_in=True, via=VIA, source=node, target="others", stanzas=stanzas, size=size)
         )
-        waits = [wait for wait in (router.flush(), self._routing.keeper.unsafe()) if wait is not None]
+        stored = self.homes.cleared() if self.homes is not None else None
+        waits = [wait for wait in (router.flush(), self._routing.keeper.unsafe(), stored) if wait is not None]
         if len(waits) <= 1:
             return waits[0] if waits else None
         return DeferredList(waits).addCallback(lambda _: None)
@@ -332,7 +353,8 @@ class Clustered(Service):
 
     def _is_busy(self) -> bool:
         attached = any(route.is_attached_here for route in self._served.components.values())
-        return attached or bool(self.node.membership.shards) or bool(self.node.crossing.waiting)
+        moving = self.homes is not None and self.homes.suspended
+        return attached or bool(self.node.membership.shards or self.node.crossing.waiting or moving)
 
     # -- questions of other nodes ------------------------------------------------------------------------------------
 

@@ -27,6 +27,14 @@ def prepare_state(shared: Shared) -> KeyMaker:
     return KeyMaker(secret(state / "dialback.secret"))
 
 
+def logins_secret(shared: Shared) -> bytes:
+    """Return the secret from which keys for accounts that do not exist are made; on all nodes they look the same."""
+    cluster = shared.settings.cluster
+    if cluster is not None:
+        return hmac.digest(cluster.secret.text.encode(), b"logins", "sha256")
+    return secret(shared.settings.gateway.state / "logins.secret")
+
+
 def secret(file: Path) -> bytes:
     """Return the secret in a file, which is created if there is none, readable only by its
     owner. Raises ConfigError.

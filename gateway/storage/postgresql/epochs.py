@@ -31,6 +31,8 @@ def check_lease(db: SqlConnection, lease: Lease) -> None:
     The row stays locked until the transaction ends, so that a former owner's write comes before the later one or not
     at all.
     """
+    if not lease.epoch:
+        raise StaleEpoch(f"this gateway does not own the accounts of shard {lease.shard} at the moment")
     row = db.execute(
         "INSERT INTO account_epochs VALUES (?, ?) ON CONFLICT (shard) DO UPDATE"
         " SET epoch = excluded.epoch WHERE account_epochs.epoch <= excluded.epoch RETURNING epoch",

@@ -24,9 +24,9 @@ from gateway.storage.calls import DatabaseStore, ignore_failure
 from gateway.storage.commits import CommitQueue, Runner
 from gateway.storage.dialects import SqlConnection
 from gateway.storage.health import StoreFault
-from gateway.storage.interfaces import IStore, IWatchedStore
+from gateway.storage.interfaces import IShardedStore, IStore, IWatchedStore
 from gateway.storage.postgresql.driver import ServerDatabase
-from gateway.storage.postgresql.epochs import LeaseOf, check_lease
+from gateway.storage.postgresql.epochs import Lease, LeaseOf, check_lease
 from gateway.storage.postgresql.schemas import ACCOUNTS, bring_up_to_date
 from gateway.storage.postgresql.session import POSTGRESQL, DatabaseSession, fault_of
 from gateway.storage.records import StoreLimits
@@ -55,7 +55,7 @@ class _QueuedSession:
         return self.queue.close().addCallback(lambda _: self.stop())
 
 
-@implementer(IStore, IWatchedStore)
+@implementer(IStore, IShardedStore, IWatchedStore)
 class PostgresqlStore(DatabaseStore):
     """IStore over a database on a server; `token` returns an unpredictable string."""
 
@@ -88,6 +88,13 @@ class PostgresqlStore(DatabaseStore):
 
     def set_value(self, service: str, key: str, content: bytes | None) -> Deferred[None]:
         return self._of(service).write(_set_value, service, key, content, self._limits)
+
+    def claim(self, leases: Sequence[tuple[int, int]]) -> Deferred[None]:
+        def write(db: SqlConnection) -> None:
+            for lease in sorted(leases):  # all in the same order: else they could lock each other out
+                check_lease(db, Lease(*lease))
+
+        return self._sessions[0].queue.write(write)
 
     @property
     def fault(self) -> StoreFault | None:

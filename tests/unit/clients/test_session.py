@@ -6,6 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from gateway.clients.login import PAUSE_SECONDS
+from gateway.clients.session import HOME_LOOK_SECONDS, HOME_SECONDS
 from gateway.notices.attempts.records import Attempt
 from gateway.notices.attempts.verdicts import Verdict
 from gateway.xmpp.addresses import Address
@@ -235,3 +236,50 @@ def test_nothing_is_sent_behind_our_closing_tag_and_what_comes_then_is_kept() ->
     assert bob.heard() == ""
     bob.cut()
     assert b"too late" in house.kept("bob")[0]
+
+
+def test_client_whose_account_lives_at_another_node_is_sent_there_before_its_password_is_asked_for() -> None:
+    house = House("alice")
+    house.homes["alice@example.com"] = "b.example.com:5222"
+    line = house.connect().secure()
+    line.say(plain("alice", "the wrong one"))
+    assert line.told("<see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>(.*)</see-other-host>") == (
+        "b.example.com:5222"
+    )
+    assert condition(line) == "see-other-host"
+
+
+def test_client_whose_account_moves_while_it_logs_in_is_sent_on() -> None:
+    house = House("alice")
+    line = house.connect().authenticate("alice")
+    house.homes["alice@example.com"] = "[2001:db8::1]:5222"
+    line.say(bind("phone"))
+    assert line.told("<see-other-host [^>]*>(.*)</see-other-host>") == "[2001:db8::1]:5222"
+    assert len(house.domain._accounts) == 0
+
+
+def test_client_whose_account_lives_nowhere_at_the_moment_is_told_to_come_again() -> None:
+    house = House("alice")
+    house.homes["alice@example.com"] = None
+    line = house.connect().secure()
+    line.say(plain("alice"))
+    house.clock.pump([HOME_LOOK_SECONDS] * int(HOME_SECONDS / HOME_LOOK_SECONDS + 1))
+    house.clock.advance(PAUSE_SECONDS)
+    assert line.told("<failure [^>]*><(temporary-auth-failure)")
+    del house.homes["alice@example.com"]
+    line.say(plain("alice"), HEADER)
+    house.homes["alice@example.com"] = None
+    line.say(bind("phone"))
+    assert line.told("<iq type='error' id='bind'.*<(resource-constraint)")
+
+
+def test_login_waits_for_an_account_that_moves_at_the_moment() -> None:
+    house = House("alice")
+    house.homes["alice@example.com"] = None
+    line = house.connect().secure()
+    line.say(plain("alice"))
+    house.clock.pump([HOME_LOOK_SECONDS] * 4)
+    assert "failure" not in line.heard()
+    del house.homes["alice@example.com"]
+    house.clock.advance(HOME_LOOK_SECONDS)
+    assert line.told("<(success)")

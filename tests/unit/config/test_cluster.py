@@ -78,10 +78,38 @@ def test_the_names_of_cluster_and_node_fit_into_that_of_a_schema(tmp_path: Path)
     assert "cluster.node: is too long together with `name`: at most 55 characters" in told(tmp_path, long)
 
 
-def test_accounts_in_a_cluster_are_refused_with_what_to_do_instead(tmp_path: Path) -> None:
-    report = told(tmp_path, WHOLE + '[domains."im.test"]\nserve = "im"\n')
-    assert 'domains."im.test".serve: accounts cannot be served by several nodes yet' in report
-    assert 'serve = "relay"' in report
+ACCOUNTS = """
+[domains."im.test"]
+serve = "im"
+[storage]
+url = "postgresql://me@host/base"
+"""
+CLIENTS = WHOLE.replace("[cluster]", "[cluster]\nclients = 'a.im.test:5222'")
+
+
+def test_accounts_need_a_server_and_an_address_for_clients(tmp_path: Path) -> None:
+    (tmp_path / "gateway.toml").write_text(CLIENTS + ACCOUNTS)
+    cluster = load(tmp_path / "gateway.toml").cluster
+    assert cluster is not None
+    assert cluster.clients == "a.im.test:5222"
+    report = told(tmp_path, WHOLE + ACCOUNTS.partition("[storage]")[0])
+    assert "storage.url: must name a PostgreSQL server" in report
+    assert "cluster.clients: is needed with accounts" in report
+
+
+@pytest.mark.parametrize("host", ["a b", "a:0", "me@a", "a/b", "a:b", "", "[::1"])
+def test_an_address_for_clients_is_a_host(tmp_path: Path, host: str) -> None:
+    text = CLIENTS.replace("a.im.test:5222", host) + ACCOUNTS
+    assert "cluster.clients: " in told(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("key", "given"),
+    [("privileges", 'roster = "get"'), ("delegations", "namespaces = { 'urn:xmpp:mam:2' = [] }")],
+)
+def test_what_components_do_for_accounts_of_several_nodes_is_refused(tmp_path: Path, key: str, given: str) -> None:
+    report = told(tmp_path, CLIENTS + ACCOUNTS + f'[domains."rooms.test".{key}."im.test"]\n{given}\n')
+    assert f'domains."rooms.test".{key}: cannot be given on several nodes yet' in report
 
 
 def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

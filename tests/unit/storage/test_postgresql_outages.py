@@ -250,6 +250,25 @@ def test_write_of_a_former_owner_is_refused(url: str, opened: Opened) -> None:
     assert waiting_for(later) == [b"before", b"after", b"and again"]
 
 
+def test_former_owner_is_refused_from_the_moment_when_a_later_one_has_claimed(url: str, opened: Opened) -> None:
+    former = opened(url, lease_of=lambda account: Lease(7, 1))
+    now(former.add_account(JULIET, []))
+    later = opened(url, lease_of=lambda account: Lease(7, 2))
+    now(later.claim([(8, 2), (7, 2)]))
+    with pytest.raises(StaleEpoch):
+        now(former.add_offline(JULIET, b"too late"))
+    with pytest.raises(StaleEpoch):
+        now(former.claim([(7, 1)]))
+
+
+def test_who_owns_nothing_at_the_moment_writes_nothing(url: str, opened: Opened) -> None:
+    now(opened(url).add_account(JULIET, []))
+    store = opened(url, lease_of=lambda account: Lease(7, 0))
+    with pytest.raises(StaleEpoch, match="does not own the accounts of shard 7"):
+        now(store.add_offline(JULIET, b"x"))
+    assert waiting_for(store) == []
+
+
 def test_other_shards_are_not_concerned(url: str, opened: Opened) -> None:
     shards = {JULIET: Lease(7, 1), NURSE: Lease(8, 1)}
     former = opened(url, lease_of=shards.get)
