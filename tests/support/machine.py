@@ -1,5 +1,7 @@
 """A machine of its own for a test: the files of this one under a layer in memory, and a network of its own.
 
+Its /tmp is empty. A project that lies there, or on another file system, is mounted as it is.
+
 Nothing that happens on it stays. It needs root and namespaces, so a test has to do without it elsewhere.
 """
 
@@ -13,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PATIENCE = 60
+PROJECT = Path(__file__).parents[2]
 
 ENTER = """
 mount -t tmpfs none /mnt
@@ -22,6 +25,7 @@ mount -t proc none /mnt/root/proc
 mount --rbind /dev /mnt/root/dev
 mount -t tmpfs none /mnt/root/run
 mount -t tmpfs none /mnt/root/tmp
+[ -e "/mnt/root$1/setup.cfg" ] || { mkdir -p "/mnt/root$1"; mount --rbind "$1" "/mnt/root$1"; }
 ip link set lo up
 echo ready
 exec sleep infinity
@@ -73,7 +77,7 @@ class Machine:
         if os.getuid() != 0:
             yield None
             return
-        command = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-ec", ENTER]
+        command = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-ec", ENTER, "sh", PROJECT]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as holder:
             assert holder.stdout is not None
             try:
