@@ -110,7 +110,7 @@ def look(
         reactor,
         settings.dns if settings is not None else DNSSettings(),
         settings.tls if settings is not None else TLSSettings(),
-        converse=partial(converse, settings.gateway.state) if settings is not None and not is_ours else None,
+        converse=partial(converse, settings) if settings is not None and not is_ours else None,
         progress=progress,
     )
     peer = settings.peers.for_domain(domain) if settings is not None and not is_ours else None

@@ -54,6 +54,7 @@ class ManagedStream:
         self.has_given_up = False  # the other side did not answer
         self.was_resumed = False  # it resumes a stream that broke
         self.latest: Sequence[AddressedStanza] = ()  # the stanzas acknowledged last
+        self.acknowledged_after: float | None = None  # seconds that the last acknowledgement took
         self.counts = False  # incoming stanzas are counted, since both sides enabled it
         self._clock = clock
         self._patience = patience
@@ -126,7 +127,9 @@ class ManagedStream:
         """
         new = self.latest = self.acknowledgements.acknowledge(h)
         self.careful_for = max(0, self.careful_for - len(new))
-        self._asked_at = None
+        if self._asked_at is not None:
+            self.acknowledged_after = self._clock.seconds() - self._asked_at
+            self._asked_at = None
         if self.has_room:
             self._waiting.release()
         return self._question() if len(self.acknowledgements) else b""

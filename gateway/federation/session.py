@@ -131,6 +131,11 @@ class ServerSession:
         return self._managed is not None
 
     @property
+    def managed(self) -> ManagedStream | None:
+        """The stream management of this stream, for those who look at it."""
+        return self._managed
+
+    @property
     def was_resumed(self) -> bool:
         """Return whether it resumes a stream that broke."""
         return self._managed is not None and self._managed.was_resumed

@@ -11,7 +11,8 @@ from gateway.findings.table import FindingId
 SLOW_BACK_SECONDS = 10.0
 SLOW_SECONDS = 5.0
 CLOCK_SECONDS = 60.0
-_DIALBACK = "dialback"
+ACKNOWLEDGED_SECONDS = 5.0
+_DIALBACK, _EXTERNAL = "dialback", "external"
 _NOT_UNDERSTOOD = ("service-unavailable", "feature-not-implemented")
 
 
@@ -36,11 +37,40 @@ def about_both_ways(seen: SeenDomain) -> Iterator[Finding]:
         yield Finding(id=FindingId.THEY_BY_DIALBACK)
     elif not talk.they_to_us:
         yield Finding(id=FindingId.THEY_UNPROVED)
+    if talk.our_purposes == "server":
+        yield from _about_purpose(talk)
     if answered and answered[0].seconds > SLOW_BACK_SECONDS:
         yield Finding(id=FindingId.SLOW_BACK)
     if talk.they_to_us and talk.we_to_them:
         told = f"{talk.ours} by {talk.we_to_them}, they by {talk.they_to_us}"
         yield Finding(id=FindingId.BOTH_WAYS, observed=told)
+
+
+def _about_purpose(talk: SeenConversation) -> Iterator[Finding]:
+    """Judge what they make of our certificate, which is for servers only."""
+    if talk.we_to_them == _EXTERNAL:
+        yield Finding(id=FindingId.SERVER_ONLY_TAKEN, observed=f"as {talk.ours}")
+    elif "purpose" in talk.certificate_refused.lower():
+        yield Finding(id=FindingId.SERVER_ONLY_REFUSED, observed=talk.certificate_refused)
+
+
+def about_management(seen: SeenDomain) -> Iterator[Finding]:
+    """Judge whether stanzas are acknowledged, and how fast (XEP-0198)."""
+    talk = seen.conversation
+    if talk is None or talk.problem:
+        return
+    if talk.management == "none":
+        yield Finding(id=FindingId.NO_MANAGEMENT)
+    if talk.management not in ("acknowledged", "resumable"):
+        return
+    yield Finding(id=FindingId.RESUMABLE if talk.management == "resumable" else FindingId.NOT_RESUMABLE)
+    after = talk.acknowledged_after
+    if after is None:
+        yield Finding(id=FindingId.NOT_ACKNOWLEDGED, observed="no acknowledgement came")
+    elif after > ACKNOWLEDGED_SECONDS:
+        yield Finding(id=FindingId.NOT_ACKNOWLEDGED, observed=f"the last acknowledgement came after {after:.0f} s")
+    else:
+        yield Finding(id=FindingId.ACKNOWLEDGES)
 
 
 def about_talk(seen: SeenDomain) -> Iterator[Finding]:
@@ -72,14 +102,19 @@ def _about_request(each: SeenRequest) -> Iterator[Finding]:
         yield Finding(id=wrong, observed=told)
     elif each.answer is PeerAnswer.ERROR and (refused := _IF_REFUSED.get(each.what)) is not None:
         yield Finding(id=refused, observed=told)
-    elif each.what == "large" and each.answer is PeerAnswer.ERROR and each.condition not in _NOT_UNDERSTOOD:
-        yield Finding(id=FindingId.LARGE_REFUSED, observed=told)
+    elif (
+        (too_large := _IF_TOO_LARGE.get(each.what)) is not None
+        and each.answer is PeerAnswer.ERROR
+        and each.condition not in _NOT_UNDERSTOOD
+    ):
+        yield Finding(id=too_large, observed=told)
 
 
+_IF_TOO_LARGE = {"large": FindingId.LARGE_REFUSED, "64 KiB": FindingId.LARGER_REFUSED}
 _IF_SILENT = {
     "unknown user": FindingId.UNKNOWN_USER_SILENT,
     "unknown request": FindingId.UNKNOWN_REQUEST_SILENT,
-    "large": FindingId.LARGE_REFUSED,
+    **_IF_TOO_LARGE,
 }
 _IF_RESULT = {
     "unknown user": FindingId.UNKNOWN_USER_WRONG,
@@ -96,8 +131,9 @@ def about_tolerance(seen: SeenDomain) -> Iterator[Finding]:
         if found is not None:
             findings.append(Finding(id=found, observed=each.told))
     yield from findings
-    if any(each.answer is not PeerAnswer.NOT_ASKED for each in seen.tolerance) and not findings:
-        yield Finding(id=FindingId.TOLERANT, observed=", ".join(each.what for each in seen.tolerance))
+    tried = [each.what for each in seen.tolerance if each.answer is not PeerAnswer.NOT_ASKED]
+    if tried and not findings:
+        yield Finding(id=FindingId.TOLERANT, observed=", ".join(tried))
 
 
 # RESULT: it was accepted; ERROR: refused.
@@ -106,6 +142,7 @@ _TOLERANCE = {
     ("TLS 1.3 only", PeerAnswer.ERROR): FindingId.ONLY_OLD_TLS,
     ("TLS 1.1 only", PeerAnswer.RESULT): FindingId.OLD_TLS_TAKEN,
     ("white space", PeerAnswer.ERROR): FindingId.WHITESPACE_REFUSED,
+    ("1,000 pairs", PeerAnswer.ERROR): FindingId.PAIRS_UNANSWERED,
     ("a comment", PeerAnswer.RESULT): FindingId.RESTRICTED_XML_TAKEN,
 }
 
@@ -118,4 +155,4 @@ def _first_told(talk: SeenConversation) -> str:
     return next((each.told for each in talk.requests if each.told), "")
 
 
-RULES: tuple[FindingRule, ...] = (about_both_ways, about_talk, about_tolerance)
+RULES: tuple[FindingRule, ...] = (about_both_ways, about_management, about_talk, about_tolerance)

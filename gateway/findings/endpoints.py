@@ -250,6 +250,20 @@ def about_dialback(seen: SeenDomain) -> Iterator[Finding]:
             yield at(FindingId.DIALBACK_GOOD, each.place)
 
 
+def about_features(seen: SeenDomain) -> Iterator[Finding]:
+    """Judge which features are offered before and after TLS."""
+    led = [each for each in seen.connected if each.stream.features_in_tls is not None]
+    for each in led:
+        stream = each.stream
+        if stream.starttls is STARTTLSOffer.REQUIRED and stream.mechanisms_in_clear:
+            yield at(FindingId.SASL_BEFORE_TLS, each.place, f"offered: {', '.join(stream.mechanisms_in_clear)}")
+        if "starttls" in (stream.features_in_tls or ()):
+            yield at(FindingId.STARTTLS_AGAIN, each.place)
+    offering = [each.place for each in led if "bidi" in (each.stream.features_in_tls or ())]
+    if led:
+        yield Finding(id=FindingId.BIDI_OFFERED if offering else FindingId.NO_BIDI, where=tuple(offering))
+
+
 def _answers_by_error(each: SeenEndpoint) -> bool:
     """Return whether the stream ended over a question about dialback, which the server does not offer."""
     return bool(each.stream.condition) and each.stream.verify is PeerAnswer.SILENCE and not each.stream.dialback
@@ -262,4 +276,5 @@ RULES: tuple[FindingRule, ...] = (
     about_certificates,
     about_streams,
     about_dialback,
+    about_features,
 )

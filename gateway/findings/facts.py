@@ -157,6 +157,7 @@ class SeenStream:
     has_id: bool = False
     version: str = ""
     features: tuple[str, ...] = ()  # before TLS, by element name
+    mechanisms_in_clear: tuple[str, ...] = ()  # of SASL
     starttls: STARTTLSOffer | None = None
     features_in_tls: tuple[str, ...] | None = None
     mechanisms: tuple[str, ...] = ()
@@ -164,6 +165,7 @@ class SeenStream:
     dialback_errors: bool = False
     verify: PeerAnswer = PeerAnswer.NOT_ASKED  # to a question about a key that nobody made
     claim: PeerAnswer = PeerAnswer.NOT_ASKED  # to the claim to be a domain that does not exist
+    answers: int = 0  # to questions about many pairs
     condition: str = ""  # the stream error with which they ended
     text: str = ""
     ended: str = ""  # why the connection ended, unless we ended it
@@ -204,7 +206,11 @@ class SeenRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class SeenConversation:
-    """What the running service saw when it spoke for a domain of ours; `problem` says why it could not."""
+    """What the running service saw when it spoke for a domain of ours; `problem` says why it could not.
+
+    `management` says what their server offers on our stream to them, in the words of `StreamStatus`;
+    `acknowledged_after` is how many seconds its last acknowledgement took, or None if none has come.
+    """
 
     ours: str
     problem: str = ""
@@ -213,6 +219,10 @@ class SeenConversation:
     we_to_them: str = ""  # the means by which we proved ourselves
     they_to_us: str = ""  # and they
     came_back: bool = False
+    management: str = ""
+    acknowledged_after: float | None = None
+    our_purposes: str = ""  # of our certificate, as in `SeenCertificate`
+    certificate_refused: str = ""  # what they said when they refused our certificate
 
 
 @dataclass(frozen=True, kw_only=True)

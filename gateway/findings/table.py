@@ -121,6 +121,13 @@ class FindingId(StrEnum):
     VERIFY_SILENT = "verify-unanswered"
     VERIFIES_ANYTHING = "verifies-anything"
     BELIEVES_ANYBODY = "believes-anybody"
+    SASL_BEFORE_TLS = "sasl-before-tls"
+    STARTTLS_AGAIN = "starttls-again"
+    BIDI_OFFERED = "bidi-offered"
+    NO_BIDI = "no-bidi"
+    NO_MANAGEMENT = "no-acknowledgements"
+    NOT_RESUMABLE = "not-resumable"
+    RESUMABLE = "resumable"
     # both ways
     BOTH_WAYS = "both-ways"
     NOT_ASKED = "service-not-asked"
@@ -130,6 +137,8 @@ class FindingId(StrEnum):
     THEY_BY_DIALBACK = "they-prove-by-dialback"
     THEY_UNPROVED = "they-do-not-prove"
     SLOW_BACK = "slow-back"
+    SERVER_ONLY_TAKEN = "certificate-for-servers-accepted"
+    SERVER_ONLY_REFUSED = "certificate-for-servers-refused"
     # talk
     TALKS = "talks"
     IQ_UNANSWERED = "iq-unanswered"
@@ -141,6 +150,9 @@ class FindingId(StrEnum):
     UNKNOWN_REQUEST_SILENT = "unknown-request-unanswered"
     UNKNOWN_REQUEST_WRONG = "unknown-request-wrong"
     LARGE_REFUSED = "large-stanza-refused"
+    LARGER_REFUSED = "stanza-of-64-kib-refused"
+    NOT_ACKNOWLEDGED = "not-acknowledged"
+    ACKNOWLEDGES = "acknowledges"
     SLOW = "slow-answers"
     # tolerance
     TOLERANT = "tolerant"
@@ -149,6 +161,7 @@ class FindingId(StrEnum):
     OLD_TLS_TAKEN = "old-tls-accepted"
     WHITESPACE_REFUSED = "whitespace-refused"
     RESTRICTED_XML_TAKEN = "restricted-xml-accepted"
+    PAIRS_UNANSWERED = "many-pairs-unanswered"
     # our own domains, in `check --world`
     LEADS_ELSEWHERE = "leads-elsewhere"
     NO_CLIENT_SRV = "no-client-srv"
@@ -734,6 +747,62 @@ FINDINGS: dict[FindingId, FindingKind] = {
         side=_THEIRS,
         remedy="Anybody can write to it in any name. It must check dialback keys with the server that the DNS names.",
     ),
+    FindingId.SASL_BEFORE_TLS: FindingKind(
+        chapter=_G,
+        level=_FLAW,
+        title="the server requires TLS, and offers SASL before TLS has started",
+        expected="TLS first, then SASL",
+        section="RFC 6120 §5.3.4",
+        side=_THEIRS,
+        remedy="What is offered in clear can be changed on the way, and a server that tries it fails. It is a bug in"
+        " the server's program.",
+    ),
+    FindingId.STARTTLS_AGAIN: FindingKind(
+        chapter=_G,
+        level=_FLAW,
+        title="the server offers STARTTLS again after TLS has started",
+        expected="no STARTTLS among the features under TLS",
+        section="RFC 6120 §5.4.3.3",
+        side=_THEIRS,
+        remedy="Some servers try it again, and the stream fails. It is a bug in the server's program, or in a proxy in"
+        " front of it that ends TLS.",
+    ),
+    FindingId.BIDI_OFFERED: FindingKind(
+        chapter=_G, level=_GOOD, title="the server offers one stream for both directions (bidi)"
+    ),
+    FindingId.NO_BIDI: FindingKind(
+        chapter=_G,
+        level=_NOTE,
+        title="the server needs a stream for each direction: it does not offer bidi",
+        expected="a choice of its owner",
+        section="XEP-0288 §2",
+        side=_THEIRS,
+        remedy="Its answers need a connection back, which fails where only one side can be reached. Load its module for"
+        " bidirectional streams.",
+    ),
+    FindingId.NO_MANAGEMENT: FindingKind(
+        chapter=_G,
+        level=_NOTE,
+        title="the server does not acknowledge stanzas (stream management)",
+        expected="stream management among the features of an established stream",
+        section="XEP-0198 §2",
+        side=_THEIRS,
+        remedy="What is on its way when the connection breaks can be lost. Load its module for stream management, also"
+        " for streams between servers.",
+    ),
+    FindingId.NOT_RESUMABLE: FindingKind(
+        chapter=_G,
+        level=_NOTE,
+        title="the server acknowledges stanzas, but a broken stream cannot be resumed",
+        expected="resume='true' in <enabled/>",
+        section="XEP-0198 §5",
+        side=_THEIRS,
+        remedy="What was not acknowledged when a connection breaks is sent again, and some of it may arrive twice."
+        " Allow resumption in its module for stream management.",
+    ),
+    FindingId.RESUMABLE: FindingKind(
+        chapter=_G, level=_GOOD, title="the server acknowledges stanzas, and a broken stream can be resumed"
+    ),
     # -- both ways ---------------------------------------------------------------------------------------------------
     FindingId.BOTH_WAYS: FindingKind(
         chapter=Chapter.BOTH_WAYS, level=_GOOD, title="stanzas pass both ways, and each side has proved itself"
@@ -805,6 +874,19 @@ FINDINGS: dict[FindingId, FindingKind] = {
         side=_THEIRS,
         remedy="Their server was opening its stream to us. Slow DNS or an address that does not answer are the usual"
         " causes: see our own records with xmpp-gateway check --world.",
+    ),
+    FindingId.SERVER_ONLY_TAKEN: FindingKind(
+        chapter=Chapter.BOTH_WAYS, level=_GOOD, title="they accept our certificate, although it is for servers only"
+    ),
+    FindingId.SERVER_ONLY_REFUSED: FindingKind(
+        chapter=Chapter.BOTH_WAYS,
+        level=_FLAW,
+        title="they refuse our certificate because it is for servers only",
+        expected="a certificate of any purpose: public authorities no longer issue those for the client side of TLS",
+        section="RFC 6120 §13.7.1",
+        side=_THEIRS,
+        remedy="Such a server knows most others by dialback alone. It must not look at the purpose of certificates of"
+        " other servers (extendedKeyUsage): update its program.",
     ),
     # -- talk --------------------------------------------------------------------------------------------------------
     FindingId.TALKS: FindingKind(chapter=Chapter.TALK, level=_GOOD, title="requests are answered as the RFCs say"),
@@ -890,6 +972,29 @@ FINDINGS: dict[FindingId, FindingKind] = {
         side=_THEIRS,
         remedy="Raise the limit of the server for stanzas from other servers: 10,000 bytes is the least allowed.",
     ),
+    FindingId.LARGER_REFUSED: FindingKind(
+        chapter=Chapter.TALK,
+        level=_NOTE,
+        title="a stanza of 64 KiB does not get through",
+        expected="a choice of its owner, announced as a limit",
+        section="XEP-0478 §2",
+        side=_THEIRS,
+        remedy="Avatars and previews are often that large. Let the server announce its limit, so that nothing larger is"
+        " sent to it, or raise the limit.",
+    ),
+    FindingId.NOT_ACKNOWLEDGED: FindingKind(
+        chapter=Chapter.TALK,
+        level=_FLAW,
+        title="the server has stream management, and acknowledges late or never",
+        expected="an answer to each request for an acknowledgement, without delay",
+        section="XEP-0198 §4",
+        side=_THEIRS,
+        remedy="Others take the stream for dead, close it and send again what has arrived already. The server is"
+        " overloaded, or its module for stream management has a bug.",
+    ),
+    FindingId.ACKNOWLEDGES: FindingKind(
+        chapter=Chapter.TALK, level=_GOOD, title="the server acknowledges what it has taken over"
+    ),
     FindingId.SLOW: FindingKind(
         chapter=Chapter.TALK,
         level=_NOTE,
@@ -948,6 +1053,16 @@ FINDINGS: dict[FindingId, FindingKind] = {
         side=_THEIRS,
         remedy="Comments, processing instructions and entities are forbidden in XMPP and have been used for attacks."
         " It is a bug in the server's program.",
+    ),
+    FindingId.PAIRS_UNANSWERED: FindingKind(
+        chapter=Chapter.TOLERANCE,
+        level=_NOTE,
+        title="the server does not answer for 1,000 domains on one stream",
+        expected="an answer to each question about a dialback key, whatever domains share the stream",
+        section="XEP-0220 §2.7",
+        side=_THEIRS,
+        remedy="Hosts of many domains share a stream with it, and some of these domains cannot prove themselves. If its"
+        " owner limits how much a stream may send or ask, the limit is low.",
     ),
     # -- our own domains ---------------------------------------------------------------------------------------------
     FindingId.LEADS_ELSEWHERE: FindingKind(

@@ -367,6 +367,8 @@ WORLD_RULES = (
                 FindingId.VERIFY_SILENT,
                 FindingId.VERIFIES_ANYTHING,
                 FindingId.BELIEVES_ANYBODY,
+                FindingId.SASL_BEFORE_TLS,
+                FindingId.STARTTLS_AGAIN,
             }
         ),
     ),

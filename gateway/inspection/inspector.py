@@ -21,6 +21,7 @@ from gateway.findings.facts import (
     SeenNames,
     SeenRequest,
 )
+from gateway.inspection.looking import many_questions
 from gateway.inspection.names import NameInspector, NamesSeen
 from gateway.inspection.tls import examining
 from gateway.inspection.visits import ServerVisitor, VisitedPlace
@@ -33,13 +34,17 @@ MOST_CONNECTIONS = 12
 WHOLE_SECONDS = 55.0  # and a few more to start and to print: 60 in all
 SERVICE_SECONDS = 30.0  # of these, kept for what needs the running service
 VISIT_SECONDS = 16.0
+CONFIRMATION_SECONDS = 9.0  # for one question to the DNS, and a bit
+MOST_PAIRS = 1000
+"""How many domains are asked about on one stream, to see whether hosts of many domains can share one."""
 CONFIRMATION = "_xmpp-interop"
 """The TXT record below which the owner of a domain confirms the tests of tolerance."""
 MOST_PARENTS = 8  # of a domain, for CAA records
-_EXTRA_CONNECTIONS = 5  # without SNI, and for tolerance
+_EXTRA_CONNECTIONS = 6  # without SNI, and for tolerance
 
 ShowProgress = Callable[[str], None]
-Converse = Callable[[Domain], Awaitable[SeenConversation]]
+Converse = Callable[[Domain, float, bool], Awaitable[SeenConversation]]
+"""Has the service speak with a domain, within the given seconds; the last argument: whether its owner allows it all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +94,19 @@ class Inspector:
         if first is not None and self._left(reserved) > VISIT_SECONDS:
             self._progress("without SNI")
             seen = replace(seen, without_sni=await self._without_sni(visitor, domain, _place_of(first)))
-        if order.thorough:
-            seen = replace(seen, tolerance=await self._tolerance(visitor, order, first, reserved))
+        is_late = order.thorough and self._left(reserved) < CONFIRMATION_SECONDS
+        is_confirmed = order.thorough and not is_late and (order.is_ours or await self._is_confirmed(domain))
+        if is_late:
+            seen = replace(seen, unfinished="no time was left for the tests of tolerance")
+        elif order.thorough:
+            tolerance = (
+                await self._tolerance(visitor, domain, first, reserved) if is_confirmed else _unconfirmed(domain)
+            )
+            seen = replace(seen, tolerance=tolerance)
         if self._converse is not None:
             self._progress("having the service speak with it")
-            seen = replace(seen, conversation=await self._converse(domain))
+            conversation = await self._converse(domain, max(1.0, self._left(0)), is_confirmed)
+            seen = replace(seen, conversation=conversation)
         return seen
 
     def _left(self, reserved: float) -> float:
@@ -161,35 +174,46 @@ class Inspector:
     # -- tolerance ---------------------------------------------------------------------------------------------------
 
     async def _tolerance(
-        self, visitor: ServerVisitor, order: InspectionOrder, first: SeenEndpoint | None, reserved: float
+        self, visitor: ServerVisitor, domain: Domain, first: SeenEndpoint | None, reserved: float
     ) -> tuple[SeenRequest, ...]:
-        """Try what servers have to tolerate or to refuse, if the owner wants that."""
-        if not order.is_ours and not await self._is_confirmed(order.domain):
-            told = f"no TXT record `thorough` at {CONFIRMATION}.{order.domain}"
-            return (SeenRequest(what="confirmation", answer=PeerAnswer.NOT_ASKED, told=told),)
+        """Try what servers have to tolerate or to refuse, as long as there is time; only with the owner's consent."""
         if first is None:
             return ()
-        domain, place = order.domain, _place_of(first)
+        place = _place_of(first)
         direct = place.tls == "direct"
 
-        def with_versions(oldest: int, newest: int) -> Callable[[], SSL.Connection]:
-            return lambda: examining(domain, direct=direct, oldest=oldest, newest=newest)
-
-        found = []
-        for what, tls in (
-            ("TLS 1.3 only", with_versions(SSL.TLS1_3_VERSION, SSL.TLS1_3_VERSION)),
-            ("TLS 1.1 only", with_versions(SSL.TLS1_VERSION, SSL.TLS1_1_VERSION)),
-        ):
-            self._progress(what)
+        async def try_versions(oldest: int, newest: int) -> tuple[SeenEndpoint, bool, str]:
+            tls = lambda: examining(domain, direct=direct, oldest=oldest, newest=newest)  # noqa: E731
             seen = await self._in_time(visitor.visit(place, asks=False, tls=tls), place, reserved)
             told = seen.secured.version if seen.secured is not None else seen.problem or seen.told
-            found.append(_tried(what, seen, seen.secured is not None, told))
-        for what, words in (("white space", b" \n \t "), ("a comment", b"<!-- not allowed -->")):
-            self._progress(what)
+            return seen, seen.secured is not None, told
+
+        async def try_words(words: bytes) -> tuple[SeenEndpoint, bool, str]:
             seen = await self._in_time(visitor.visit(place, words=words), place, reserved)
             answered = seen.stream.verify in (PeerAnswer.VALID, PeerAnswer.INVALID, PeerAnswer.ERROR)
-            told = seen.stream.condition or seen.stream.ended or seen.told or "it went on"
-            found.append(_tried(what, seen, answered, told))
+            return seen, answered, _how_it_ended(seen) or "it went on"
+
+        async def try_pairs(count: int) -> tuple[SeenEndpoint, bool, str]:
+            visit = visitor.visit(place, asks=False, words=many_questions(domain, count), answers=count)
+            seen = await self._in_time(visit, place, reserved)
+            told = ", ".join(filter(None, (f"{seen.stream.answers} answers", _how_it_ended(seen))))
+            return seen, seen.stream.answers == count, told
+
+        trials: tuple[tuple[str, Callable[[], Awaitable[tuple[SeenEndpoint, bool, str]]]], ...] = (
+            ("TLS 1.3 only", lambda: try_versions(SSL.TLS1_3_VERSION, SSL.TLS1_3_VERSION)),
+            ("TLS 1.1 only", lambda: try_versions(SSL.TLS1_VERSION, SSL.TLS1_1_VERSION)),
+            ("white space", lambda: try_words(b" \n \t ")),
+            ("a comment", lambda: try_words(b"<!-- not allowed -->")),
+            (f"{MOST_PAIRS:,} pairs", lambda: try_pairs(MOST_PAIRS)),
+        )
+        found = []
+        for what, trial in trials:
+            if self._left(reserved) < 1:
+                found.append(SeenRequest(what=what, answer=PeerAnswer.NOT_ASKED, told="no time was left"))
+                continue
+            self._progress(what)
+            seen, accepted, told = await trial()
+            found.append(_tried(what, seen, accepted, told))
         return tuple(found)
 
     async def _is_confirmed(self, domain: Domain) -> bool:
@@ -226,10 +250,19 @@ def _endpoint(place: VisitedPlace, reached: Reached, told: str) -> SeenEndpoint:
     )
 
 
+def _how_it_ended(seen: SeenEndpoint) -> str:
+    return seen.stream.condition or seen.stream.ended or seen.told
+
+
 def _tried(what: str, seen: SeenEndpoint, accepted: bool, told: str) -> SeenRequest:
     if seen.reached is not Reached.CONNECTED:
         return SeenRequest(what=what, answer=PeerAnswer.NOT_ASKED, told=told)
     return SeenRequest(what=what, answer=PeerAnswer.RESULT if accepted else PeerAnswer.ERROR, told=f"{what}: {told}")
+
+
+def _unconfirmed(domain: Domain) -> tuple[SeenRequest, ...]:
+    told = f"no TXT record `thorough` at {CONFIRMATION}.{domain}"
+    return (SeenRequest(what="confirmation", answer=PeerAnswer.NOT_ASKED, told=told),)
 
 
 def nothing_seen(domain: Domain) -> SeenDomain:

@@ -16,6 +16,7 @@ from gateway.stream.negotiation import Step, StreamFeature
 from gateway.stream.records import replace
 from gateway.xmpp.addresses import Domain, DomainPair
 from gateway.xmpp.elements import Element
+from gateway.xmpp.namespaces import DIALBACK
 
 STRANGER = Domain("interop.invalid")
 """The domain that we claim to be: RFC 6761 §6.4 keeps it from ever existing."""
@@ -37,6 +38,14 @@ class QuestionAnswered(Event):
 
     question: str
     answer: PeerAnswer
+
+
+def many_questions(domain: Domain, count: int) -> bytes:
+    """Return questions about dialback keys that nobody has made, each for another domain that cannot exist."""
+    return b"".join(
+        f"<verify xmlns='{DIALBACK}' from='p{number}.{STRANGER}' to='{domain}' id='{number}'>{_KEY}</verify>".encode()
+        for number in range(count)
+    )
 
 
 class Looking(StreamFeature[ServerFacts]):
@@ -62,7 +71,7 @@ class Looking(StreamFeature[ServerFacts]):
             element.get("type") or "", PeerAnswer.ERROR
         )
         noted = QuestionAnswered(question=element.name, answer=answer)
-        if element.name != VERIFY[1] or _CLAIM in facts.tried:
+        if not self._asks or element.name != VERIFY[1] or _CLAIM in facts.tried:
             return Step(facts=facts, outputs=[noted])
         claiming = replace(facts, tried=facts.tried | {_CLAIM})
         return Step(facts=claiming, outputs=[noted, result_request(self._pair, _KEY)])

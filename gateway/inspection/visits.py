@@ -59,6 +59,7 @@ from gateway.xmpp.namespaces import DIALBACK_FEATURE, SASL, TLS
 CONNECT_SECONDS = 4.0
 NEGOTIATE_SECONDS = 10.0
 ANSWER_SECONDS = 4.0  # for a question about dialback
+MANY_SECONDS = 10.0  # for all answers about many pairs
 MOST_TOLD = 300  # characters
 MOST_FEATURES = 40
 _TERMS = Terms(require_tls=False, bidirectional=False, managed=False)
@@ -88,12 +89,18 @@ class ServerVisitor:
         self._tools = tools
 
     async def visit(
-        self, place: VisitedPlace, *, asks: bool = True, tls: TLSConnection | None = None, words: bytes = b""
+        self,
+        place: VisitedPlace,
+        *,
+        asks: bool = True,
+        tls: TLSConnection | None = None,
+        words: bytes = b"",
+        answers: int = 0,
     ) -> SeenEndpoint:
         """Return what was seen at a place.
 
         `asks`: whether to ask about dialback. `tls` replaces our usual offer of TLS. `words` are written once TLS is
-        up, before the questions.
+        up, before the questions; `answers` is how many answers to them are waited for.
         """
         seen = SeenEndpoint(
             host=place.host, port=place.port, tls=place.tls, address=place.address, reached=Reached.CONNECTED
@@ -102,7 +109,7 @@ class ServerVisitor:
         sessions: list[_VisitSession] = []
 
         def new_session(connection: Any) -> _VisitSession:
-            sessions.append(_VisitSession(connection, self._reactor, asks=asks, words=words))
+            sessions.append(_VisitSession(connection, self._reactor, asks=asks, words=words, answers=answers))
             return sessions[-1]
 
         looking = Looking(self._domain, asks=asks)
@@ -197,7 +204,7 @@ def as_fact(
         key=verdict.key,
         sent=len(chain),
         ends_in_root=_is_root(chain[-1]),
-        purposes=_purposes(chain[0]),
+        purposes=purposes(chain[0]),
         dane=dane,
     )
 
@@ -216,7 +223,8 @@ def _is_root(certificate: x509.Certificate) -> bool:
         return False
 
 
-def _purposes(leaf: x509.Certificate) -> str:
+def purposes(leaf: x509.Certificate) -> str:
+    """Return for which sides of TLS a certificate is: "server", "client", "server client"; empty if for any."""
     try:
         usage = extension_of(leaf, x509.ExtendedKeyUsage)
     except UNREADABLE:
@@ -260,7 +268,9 @@ async def _gone(protocol: StreamProtocol, reactor: IReactor) -> None:
 class _VisitSession:
     """Collects what one stream shows, until enough is seen or the connection is gone."""
 
-    def __init__(self, connection: StreamProtocol, reactor: IReactor, *, asks: bool, words: bytes) -> None:
+    def __init__(
+        self, connection: StreamProtocol, reactor: IReactor, *, asks: bool, words: bytes, answers: int
+    ) -> None:
         self.attempt = AttemptLog(lambda notice: None, reactor.seconds, 0, Direction.OUT)
         self.seen = SeenStream()
         self.secured: Secured | None = None
@@ -270,6 +280,7 @@ class _VisitSession:
         self._connection = connection
         self._asks = asks
         self._words = words
+        self._answers = answers
         self._patience = Timer(reactor)
 
     # -- as a Session ------------------------------------------------------------------------------------------------
@@ -333,7 +344,9 @@ class _VisitSession:
             is_required = starttls.first(TLS, "required") is not None
             offer = STARTTLSOffer.REQUIRED if is_required else STARTTLSOffer.OPTIONAL
         if self.seen.version == "1.0":
-            self.seen = replace(self.seen, features=_names(offered), starttls=offer)
+            self.seen = replace(
+                self.seen, features=_names(offered), starttls=offer, mechanisms_in_clear=_mechanisms(offered)
+            )
 
     def _features(self, offered: Element) -> None:
         """Note the last features; wait for the answers to what we have asked."""
@@ -341,19 +354,19 @@ class _VisitSession:
             self._note_features(offered)
             self._enough()
             return
-        mechanisms = offered.first(SASL, "mechanisms")
         dialback = offered.first(DIALBACK_FEATURE, "dialback")
         self.seen = replace(
             self.seen,
             features_in_tls=_names(offered),
-            mechanisms=tuple(shown(each.text) for each in mechanisms.elements(SASL))[:MOST_FEATURES]
-            if mechanisms is not None
-            else (),
+            mechanisms=_mechanisms(offered),
             dialback=dialback is not None,
             dialback_errors=dialback is not None and dialback.first(DIALBACK_FEATURE, "errors") is not None,
         )
         if self._words:
             self._connection.transport.write(self._words)
+        if self._answers:
+            self._patience.start(MANY_SECONDS, self._enough)
+            return
         if not self._asks:
             self._enough()
             return
@@ -361,7 +374,11 @@ class _VisitSession:
         self._patience.start(ANSWER_SECONDS, self._enough)
 
     def _answered(self, said: QuestionAnswered) -> None:
-        if said.question == "verify" and self.seen.verify is PeerAnswer.SILENCE:
+        if self._answers:
+            self.seen = replace(self.seen, answers=self.seen.answers + 1)
+            if self.seen.answers == self._answers:
+                self._enough()
+        elif said.question == "verify" and self.seen.verify is PeerAnswer.SILENCE:
             self.seen = replace(self.seen, verify=said.answer, claim=PeerAnswer.SILENCE)
             self._patience.start(ANSWER_SECONDS, self._enough)
         elif said.question == "result" and self.seen.claim is PeerAnswer.SILENCE:
@@ -376,6 +393,11 @@ class _VisitSession:
 
 def _names(features: Element) -> tuple[str, ...]:
     return tuple(sorted(shown(each.name) for each in features.elements()))[:MOST_FEATURES]
+
+
+def _mechanisms(features: Element) -> tuple[str, ...]:
+    mechanisms = features.first(SASL, "mechanisms")
+    return tuple(shown(each.text) for each in mechanisms.elements(SASL))[:MOST_FEATURES] if mechanisms else ()
 
 
 def _chain_of(transport: object) -> tuple[x509.Certificate, ...]:

@@ -18,6 +18,7 @@ from gateway.components.route import ComponentRoute
 from gateway.config.settings import ComponentDomain, HandlerDomain, RelayDomain, Settings
 from gateway.federation.outbound import OutboundSession
 from gateway.federation.route import RemoteRoute
+from gateway.federation.session import ServerSession
 from gateway.net.certificates.own_certificates import Identity
 from gateway.net.connection.protocol import StreamProtocol
 from gateway.notices.attempts.proofs import proofs_on
@@ -44,6 +45,7 @@ from gateway.stream.facts import ClientFacts, Facts, ServerFacts
 from gateway.stream.sessions import Connection
 from gateway.timing.turns import Turns
 from gateway.xmpp.addresses import Domain, DomainPair
+from gateway.xmpp.namespaces import STREAM_MANAGEMENT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,6 +291,8 @@ class StatusReader:
             bytes_in=connection.bytes_in,
             bytes_out=connection.bytes_out,
             idle_seconds=round(max(0.0, self._seconds() - connection.last_activity), 1),
+            management=_management(connection),
+            acknowledged_after=_acknowledged_after(connection),
         )
 
 
@@ -299,6 +303,23 @@ def _attached(component: ComponentRoute) -> str:
         return "no component is attached"
     several = f"{len(component.sessions)} of {component.connections} connections " if component.connections > 1 else ""
     return f"{several}attached from {addresses}"
+
+
+def _management(connection: StreamProtocol) -> str:
+    """Return whether the other server acknowledges what is sent to it (XEP-0198)."""
+    session = connection.session
+    if not isinstance(session, ServerSession):
+        return ""
+    if session.managed is not None:
+        return "resumable" if session.managed.id is not None else "acknowledged"
+    offered = connection.stream.offered
+    return "none" if offered is None or offered.first(STREAM_MANAGEMENT, "sm") is None else "unused"
+
+
+def _acknowledged_after(connection: StreamProtocol) -> float | None:
+    session = connection.session
+    managed = session.managed if isinstance(session, ServerSession) else None
+    return managed.acknowledged_after if managed is not None else None
 
 
 def _ends(connection: StreamProtocol) -> set[str | None]:

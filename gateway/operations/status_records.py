@@ -23,6 +23,10 @@ class DomainStatus:
 class StreamStatus:
     """One stream; `direction` says who opened it; times are in seconds.
 
+    `management` says whether the other server acknowledges stanzas: `none` if it does not offer that, `unused`,
+    `acknowledged`, or `resumable` if the stream can also be resumed; empty for others. `acknowledged_after` is how many
+    seconds its last acknowledgement took.
+
     `they_to_us` and `we_to_them` are what each side has proved, `certificate_fault` why the other side's certificate
     proves nothing (see `notices.attempts.proofs`); `proofs` are the means that were negotiated, by domain pair.
     """
@@ -46,6 +50,8 @@ class StreamStatus:
     bytes_in: int
     bytes_out: int
     idle_seconds: float
+    management: str
+    acknowledged_after: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

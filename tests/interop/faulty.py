@@ -20,7 +20,7 @@ from tests.interop.peers.site import SERVER
 
 PATIENCE = 30
 _STARTTLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
-_DIALBACK = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>"
+DIALBACK = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>"
 _PROCEED = b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 
 
@@ -38,10 +38,12 @@ class Manners:
     version: str = "version='1.0'"
     greeting: bytes | None = None  # instead of all XMPP
     features: bool = True
-    tls_features: str = _DIALBACK
+    more_features: str = ""  # beside STARTTLS, in clear
+    tls_features: str = DIALBACK
     verify: str | None = "invalid"
     claim: str | None = "invalid"
     flood: bytes = b""  # sent without end, where features are expected
+    flood_in_tls: bytes = b""  # the same under TLS
     drip: bool = False  # a byte now and then, where features are expected
 
 
@@ -86,21 +88,21 @@ class FaultyServer:
             connection.sendall(manners.greeting)
             self._wait(connection)
             return
-        self._greet(connection, _STARTTLS if manners.starttls else "")
+        self._greet(connection, (_STARTTLS if manners.starttls else "") + manners.more_features)
         if not (manners.starttls and manners.features):
             self._wait(connection)
             return
         _read_until(connection, rb"<starttls[^>]*>")
         connection.sendall(_PROCEED)
         with self._context().wrap_socket(connection, server_side=True) as secured:
-            self._greet(secured, manners.tls_features)
+            self._greet(secured, manners.tls_features, manners.flood_in_tls)
             for name, answer in (("verify", manners.verify), ("result", manners.claim)):
                 asked = _read_until(secured, rf"<db:{name}[^>]*>[^<]*</db:{name}>".encode()).decode()
                 if answer is not None:
                     secured.sendall(_answer(name, asked, answer))
             self._wait(secured)
 
-    def _greet(self, connection: socket.socket, features: str) -> None:
+    def _greet(self, connection: socket.socket, features: str, flood: bytes = b"") -> None:
         manners = self._manners
         asked = _read_until(connection, rb"<stream:stream[^>]*>").decode()
         header = (
@@ -109,9 +111,9 @@ class FaultyServer:
             f" from='{manners.from_ or self._domain}' to='{_attribute(asked, 'from')}' {manners.id} {manners.version}>"
         )
         connection.sendall(header.encode())
-        if manners.flood:
+        if flood := flood or manners.flood:
             while True:
-                connection.sendall(manners.flood)
+                connection.sendall(flood)
         if manners.drip:
             for byte in b"<stream:features>" + b" " * PATIENCE:
                 connection.sendall(bytes([byte]))

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.interop.clients import PASSWORD
-from tests.interop.peers import Ejabberd, Gateway, NotInstalledError, Peer, Prosody
+from tests.interop.peers import Ejabberd, Gateway, Jabberd2, NotInstalledError, Peer, Prosody
 from tests.interop.peers.process import Server
 from tests.interop.world import World
 from tests.support.forks import use_forks
@@ -113,6 +113,12 @@ def prosody(shared: Starter) -> Peer:
 def ejabberd(shared: Starter) -> Peer:
     """An ejabberd with good certificates, a component and all its ports."""
     return shared(Ejabberd, "ejabberd.test", components={"component.ejabberd.test": "secret"}, direct_tls=True)
+
+
+@pytest.fixture(scope="session")
+def jabberd2(shared: Starter) -> Peer:
+    """A jabberd2 with a good certificate; it has neither accounts nor components."""
+    return shared(Jabberd2, "jabberd2.test")
 
 
 @pytest.fixture(scope="session")

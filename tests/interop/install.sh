@@ -11,7 +11,7 @@ set -eu
 # unbound checks the signatures of zones (DNSSEC).
 # nats-server is between the nodes of a cluster.
 # strace lets a disk fail at a chosen moment.
-packages="prosody lua-unbound ejabberd unbound libnss-wrapper chromium chromium-driver fonts-dejavu-core profanity tmux strace nats-server"
+packages="prosody lua-unbound ejabberd jabberd2 unbound libnss-wrapper chromium chromium-driver fonts-dejavu-core profanity tmux strace nats-server"
 # promtool, which is in prometheus, checks the metrics and tries the alert rules.
 packages="$packages prometheus"
 # biboumi is a gateway to IRC, as a component.

@@ -18,8 +18,9 @@ import pytest
 import tomli_w
 
 from gateway.net.certificates.dane import association
-from tests.interop.faulty import FaultyServer, Manners
+from tests.interop.faulty import DIALBACK, FaultyServer, Manners
 from tests.interop.fixtures import Starter
+from tests.interop.inspections import USAGE
 from tests.interop.names import ROOT
 from tests.interop.peers import Peer, Prosody
 from tests.interop.peers.site import SERVER
@@ -114,6 +115,7 @@ def of_another_authority(world: World, domain: str) -> Path:
 
 TLS_1_0 = Manners(oldest=ssl.TLSVersion.TLSv1, newest=ssl.TLSVersion.TLSv1, ciphers="DEFAULT:@SECLEVEL=0")
 WEAK = Manners(newest=ssl.TLSVersion.TLSv1_2, ciphers="ECDHE-ECDSA-AES128-SHA")
+EXTERNAL = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>"
 THEIRS = "theirs"
 FAULTS = {
     "expired": Fault(wrong={"certificate-expired": THEIRS}, certificate=expired),
@@ -141,6 +143,11 @@ FAULTS = {
     "mute": Fault(wrong={"verify-unanswered": THEIRS}, manners=Manners(verify=None)),
     "gullible": Fault(wrong={"verifies-anything": THEIRS}, manners=Manners(verify="valid")),
     "credulous": Fault(wrong={"believes-anybody": THEIRS}, manners=Manners(claim="valid")),
+    "earlysasl": Fault(wrong={"sasl-before-tls": THEIRS}, manners=Manners(more_features=EXTERNAL)),
+    "twicetls": Fault(
+        wrong={"starttls-again": THEIRS},
+        manners=Manners(tls_features=f"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{DIALBACK}"),
+    ),
     "nodialback": Fault(notes=frozenset({"no-dialback"}), manners=Manners(tls_features="", verify=None)),
     "confused": Fault(wrong={"header-from": THEIRS}, manners=Manners(from_="elsewhere.test")),
     "noid": Fault(wrong={"no-stream-id": THEIRS}, manners=Manners(id="")),
@@ -174,7 +181,7 @@ FAULTS = {
         listens=False,
     ),
 }
-USUAL_NOTES = {"no-ipv6"}
+USUAL_NOTES = {"no-ipv6", "no-bidi"}
 
 
 def domain_of(name: str) -> str:
@@ -204,7 +211,7 @@ def inspected(file: Path, *domains: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.interop.inspections", str(file), *domains]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+    return dict(json.loads(done.stdout))  # and its use of the machine, at USAGE
 
 
 def ids(report: Mapping[str, Any], *levels: str) -> set[str]:
@@ -213,7 +220,7 @@ def ids(report: Mapping[str, Any], *levels: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def reports(
-    world: World, prosody: Peer, ejabberd: Peer, gateway: Peer, tmp_path_factory: pytest.TempPathFactory
+    world: World, prosody: Peer, ejabberd: Peer, jabberd2: Peer, gateway: Peer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Any]]:
     """The reports on all the faulty domains, and on a good one."""
     with ExitStack() as stack:
@@ -248,7 +255,7 @@ def reports(
             }
         )
         more = ["swallowed.report.test", "stranger.report.test", "closed.prosody.test", "nowhere.report.test"]
-        more += [server.site.domains[0] for server in (prosody, ejabberd, gateway)]
+        more += [server.site.domains[0] for server in (prosody, ejabberd, jabberd2, gateway)]
         yield inspected(config(world, tmp_path_factory.mktemp("look")), GOOD, *names.values(), *more)
 
 
@@ -330,7 +337,7 @@ def _has_ipv6() -> bool:
 COMMAND = Path(sys.executable).with_name("xmpp-gateway")
 
 
-@pytest.mark.parametrize("kind", ["prosody", "ejabberd", "gateway"])
+@pytest.mark.parametrize("kind", ["prosody", "ejabberd", "jabberd2", "gateway"])
 def test_real_servers_are_not_blamed(reports: dict[str, Any], request: pytest.FixtureRequest, kind: str) -> None:
     report = reports[request.getfixturevalue(kind).site.domains[0]]
     assert ids(report, "broken", "flaw") == set(), report["findings"]
@@ -348,3 +355,32 @@ def test_the_command_prints_the_same_for_programs(
     assert "service-not-asked" in ids(report, "note")
     mine = [each for each in report["findings"] if each["chapter"] != "both ways"]
     assert mine == reports[domain]["findings"]  # the same input gives the same report
+
+
+FLOODS = {
+    "text": Manners(greeting=b"<?xml version='1.0'?>" + b"a" * 50_000_000),
+    "tags": Manners(flood=b"<a>" * 10_000),
+    "attributes": Manners(flood=b"<a " + b" ".join(b"a%d='b'" % number for number in range(10_000))),
+    "features": Manners(flood=b"<stream:features>" + b"<a xmlns='b'/>" * 10_000),
+    "spaces": Manners(flood=b" " * 100_000),
+    "intls": Manners(flood_in_tls=b"<stream:features>" + b"<a xmlns='b'/>" * 10_000),
+    "longtls": Manners(flood_in_tls=b"a" * 100_000),
+}
+MOST_MORE_KB = 24_000
+
+
+def test_a_server_that_sends_without_end_takes_neither_memory_nor_time(world: World, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        for name, manners in {"polite": Manners(), **FLOODS}.items():
+            domain, address = f"{name}.flood.test", world.address()
+            stack.callback(world.nameserver.withdraw, domain)
+            world.nameserver.publish(address, domain)
+            bundle = world.bundle(world.authority.issue(domain))
+            stack.enter_context(FaultyServer(address, domain, replace(manners, certificate=bundle)))
+        file = config(world, tmp_path)
+        polite = inspected(file, "polite.flood.test")
+        floods = inspected(file, *(f"{name}.flood.test" for name in FLOODS))
+    usage = floods.pop(USAGE)
+    assert usage["peak_kb"] < polite[USAGE]["peak_kb"] + MOST_MORE_KB
+    assert usage["seconds"] < 60
+    assert all(not report["well"] for report in floods.values())

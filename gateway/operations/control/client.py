@@ -21,14 +21,17 @@ class NotDone(GatewayError):
     """The service cannot carry out the request, for the reason in the message."""
 
 
-def ask(state: Path, command: str, **request: str) -> Any:
-    """Have the service with that state folder carry out a command; raise NotRunning or NotDone."""
+def ask(state: Path, command: str, *, patience: float = PATIENCE, **request: str) -> Any:
+    """Have the service with that state folder carry out a command; raise NotRunning or NotDone.
+
+    `patience` is how many seconds the service may be silent.
+    """
     try:
-        answer = _exchange(state, json.dumps({"command": command, **request}).encode("ascii") + b"\n")
+        answer = _exchange(state, json.dumps({"command": command, **request}).encode("ascii") + b"\n", patience)
     except PermissionError as error:
         raise NotDone(f"permission denied: only root and the user that owns {state} may use its socket") from error
     except TimeoutError as error:
-        raise NotDone(f"the service is running but did not answer within {PATIENCE:g} s") from error
+        raise NotDone(f"the service is running but did not answer within {patience:.0f} s") from error
     except OSError as error:
         raise NotRunning(f"the service is not running: nobody answers in its state folder {state}") from error
     if not answer:
@@ -39,9 +42,9 @@ def ask(state: Path, command: str, **request: str) -> Any:
     return told["result"]
 
 
-def _exchange(state: Path, request: bytes) -> bytes:
+def _exchange(state: Path, request: bytes, patience: float) -> bytes:
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(PATIENCE)
+        connection.settimeout(patience)
         connection.connect(socket_path(state))
         connection.sendall(request)
         pieces = []

@@ -27,6 +27,8 @@ FIRST_SECONDS = 14.0  # for the ping: streams are opened both ways
 OTHER_SECONDS = 7.0
 LARGE_BYTES = 10_000
 """The size of a stanza that every server has to accept (RFC 6120 §13.12)."""
+LARGER_BYTES = 65_536
+"""A size that a server may refuse, and then end the stream: it is tried only with its owner's consent."""
 _UNKNOWN = "urn:xmpp-gateway:interop:unknown"
 _OUR_OWN = ("remote-server-not-found", "remote-server-timeout", "resource-constraint")
 _MOST_TOLD = 300  # characters
@@ -56,17 +58,20 @@ class Conversation:
         """The method of the command, by its name."""
         return {"converse": self.converse}
 
-    def converse(self, domain: str) -> Deferred[dict[str, Any]]:
-        """Ask a domain some harmless questions; return the answers with the seconds they took."""
+    def converse(self, domain: str, thorough: str = "") -> Deferred[dict[str, Any]]:
+        """Ask a domain some harmless questions; return the answers with the seconds they took.
+
+        `thorough`: the owner of the domain allows a stanza over which the stream may end.
+        """
         try:
             name = prepare_domain(domain)
         except MalformedAddress as error:
             raise CommandRefused(f"{domain!r} is not a domain: {error.problem}") from error
         if self._is_ours(name):
             raise CommandRefused(f"{name} is one of our own domains")
-        return Deferred.fromCoroutine(self._converse(name))
+        return Deferred.fromCoroutine(self._converse(name, thorough=bool(thorough)))
 
-    async def _converse(self, domain: Domain) -> dict[str, Any]:
+    async def _converse(self, domain: Domain, *, thorough: bool) -> dict[str, Any]:
         sender = self._ours(f"interop-{secrets.token_hex(6)}")
         first = await self._request("ping", sender, domain, Element(PING, "ping"), FIRST_SECONDS)
         found = [first]
@@ -80,11 +85,17 @@ class Conversation:
                 ("unknown user", nobody, Element(_UNKNOWN, "query")),
             ]
             found += await gatherResults([self._asked(sender, *each, OTHER_SECONDS) for each in others])
-            bare = len(_request(sender, domain, secrets.token_hex(8), Element(_UNKNOWN, "query")).raw)
-            large = Element(_UNKNOWN, "query", {}, ["x" * (LARGE_BYTES - bare)])
-            found.append(await self._request("large", sender, domain, large, OTHER_SECONDS))
+            found.append(await self._large("large", sender, domain, LARGE_BYTES))
+            if thorough and found[-1]["answer"] == "error":
+                found.append(await self._large("64 KiB", sender, domain, LARGER_BYTES))
         skew = next((each.pop("skew") for each in found if "skew" in each), None)
         return {"ours": sender.domain, "requests": found, "clock_skew": skew}
+
+    async def _large(self, what: str, sender: Address, domain: Domain, size: int) -> dict[str, Any]:
+        """Send a request of exactly this size."""
+        bare = len(_request(sender, domain, secrets.token_hex(8), Element(_UNKNOWN, "query", {}, [""])).raw)
+        large = Element(_UNKNOWN, "query", {}, ["x" * (size - bare)])
+        return await self._request(what, sender, domain, large, OTHER_SECONDS)
 
     def _asked(self, sender: Address, what: str, to: str, payload: Element, seconds: float) -> Deferred[dict[str, Any]]:
         return Deferred.fromCoroutine(self._request(what, sender, to, payload, seconds))

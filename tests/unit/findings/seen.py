@@ -58,20 +58,24 @@ def certificate(**more: Any) -> SeenCertificate:
     return replace(found, **more)
 
 
-def endpoint(address: str = FOUR, **more: Any) -> SeenEndpoint:
-    stream = SeenStream(
+def stream(**more: Any) -> SeenStream:
+    found = SeenStream(
         header=True,
         from_=DOMAIN,
         has_id=True,
         version="1.0",
         features=("starttls",),
         starttls=STARTTLSOffer.REQUIRED,
-        features_in_tls=("dialback",),
+        features_in_tls=("bidi", "dialback"),
         dialback=True,
         dialback_errors=True,
         verify=PeerAnswer.INVALID,
         claim=PeerAnswer.INVALID,
     )
+    return replace(found, **more)
+
+
+def endpoint(address: str = FOUR, **more: Any) -> SeenEndpoint:
     found = SeenEndpoint(
         host=f"xmpp.{DOMAIN}",
         port=5269,
@@ -80,7 +84,7 @@ def endpoint(address: str = FOUR, **more: Any) -> SeenEndpoint:
         reached=Reached.CONNECTED,
         secured=SeenTLS(version="TLSv1.3", cipher="TLS_AES_256_GCM_SHA384"),
         certificate=certificate(),
-        stream=stream,
+        stream=stream(),
     )
     return replace(found, **more)
 

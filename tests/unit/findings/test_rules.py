@@ -18,7 +18,7 @@ from gateway.findings.facts import (
 )
 from gateway.findings.report import judged
 from gateway.findings.table import Severity
-from tests.unit.findings.seen import FOUR, SIX, certificate, domain, endpoint, lookup, names, server
+from tests.unit.findings.seen import FOUR, SIX, certificate, domain, endpoint, lookup, names, server, stream
 
 
 def found(seen: SeenDomain) -> set[str]:
@@ -30,6 +30,11 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
     assert found(domain()) == set()
 
 
+def request(what: str, answer: PeerAnswer = PeerAnswer.RESULT, **more: object) -> SeenRequest:
+    return replace(SeenRequest(what=what, answer=answer), **more)  # type: ignore[arg-type]
+
+
+PURPOSE = "by external refused (not-authorized: unsupported certificate purpose)"
 DEAD = {"reached": Reached.REFUSED, "secured": None, "certificate": None}
 
 
@@ -49,6 +54,10 @@ DEAD = {"reached": Reached.REFUSED, "secured": None, "certificate": None}
         (domain(endpoint(certificate=certificate(purposes="server"))), {"certificate-for-servers-only"}),
         (domain(endpoint(certificate=certificate(reason="self-signed", dane="match"))), set()),
         (domain(endpoint(), endpoint(SIX, certificate=certificate(key="11" * 32))), {"keys-differ"}),
+        (domain(endpoint(stream=stream(mechanisms_in_clear=("EXTERNAL",)))), {"sasl-before-tls"}),
+        (domain(endpoint(stream=stream(features_in_tls=("bidi", "starttls")))), {"starttls-again"}),
+        (domain(endpoint(stream=stream(features_in_tls=("dialback",)))), {"no-bidi"}),
+        (domain(tolerance=(request("1,000 pairs", PeerAnswer.ERROR),)), {"many-pairs-unanswered"}),
         (domain(endpoint(tls="direct", secured=SeenTLS(version="TLSv1.3", cipher=""))), {"no-alpn"}),
         (
             domain(
@@ -91,10 +100,6 @@ def test_the_same_at_several_addresses_is_one_finding() -> None:
     assert FOUR in expired.where[0] + expired.where[1]
 
 
-def request(what: str, answer: PeerAnswer = PeerAnswer.RESULT, **more: object) -> SeenRequest:
-    return replace(SeenRequest(what=what, answer=answer), **more)  # type: ignore[arg-type]
-
-
 TALK = SeenConversation(
     ours="ours.test",
     requests=(
@@ -108,6 +113,8 @@ TALK = SeenConversation(
     we_to_them="external",
     they_to_us="certificate",
     came_back=True,
+    management="resumable",
+    acknowledged_after=0.1,
 )
 
 
@@ -124,6 +131,27 @@ def with_request(what: str, answer: PeerAnswer, condition: str = "") -> SeenConv
         (replace(TALK, we_to_them="dialback"), {"we-prove-by-dialback"}),
         (replace(TALK, they_to_us="dialback"), {"they-prove-by-dialback"}),
         (replace(TALK, they_to_us=""), {"they-do-not-prove"}),
+        (replace(TALK, management="none", acknowledged_after=None), {"no-acknowledgements"}),
+        (replace(TALK, management="unused", acknowledged_after=None), set()),
+        (replace(TALK, management="acknowledged"), {"not-resumable"}),
+        (replace(TALK, acknowledged_after=None), {"not-acknowledged"}),
+        (replace(TALK, acknowledged_after=5.5), {"not-acknowledged"}),
+        (replace(TALK, our_purposes="server", certificate_refused=PURPOSE), set()),
+        (
+            replace(TALK, our_purposes="server", certificate_refused=PURPOSE, we_to_them="dialback"),
+            {"certificate-for-servers-refused", "we-prove-by-dialback"},
+        ),
+        (
+            replace(TALK, our_purposes="server client", certificate_refused=PURPOSE, we_to_them="dialback"),
+            {"we-prove-by-dialback"},
+        ),
+        (
+            replace(TALK, our_purposes="server", certificate_refused="it has expired", we_to_them="dialback"),
+            {"we-prove-by-dialback"},
+        ),
+        (with_request("64 KiB", PeerAnswer.SILENCE), {"stanza-of-64-kib-refused"}),
+        (with_request("64 KiB", PeerAnswer.ERROR, "policy-violation"), {"stanza-of-64-kib-refused"}),
+        (with_request("64 KiB", PeerAnswer.ERROR, "service-unavailable"), set()),
         (replace(TALK, problem="it does not run"), {"service-not-asked"}),
         (with_request("ping", PeerAnswer.SILENCE), {"iq-unanswered"}),
         (with_request("ping", PeerAnswer.ERROR, "service-unavailable"), {"no-ping"}),
