@@ -12,6 +12,7 @@ from gateway.components.route import ComponentRoute
 from gateway.config.settings import ComponentDomain, RelayDomain, Settings
 from gateway.filters.lists import ListState
 from gateway.net.certificates.own_certificates import Identity
+from gateway.notices.attempts.records import Attempt, Kind
 from gateway.notices.notices import counted
 from gateway.operations.fates import Fates
 from gateway.operations.status_records import DiskFigures
@@ -92,18 +93,30 @@ def refused_reload(why: str) -> Iterator[Trouble]:
 
 
 def domains_down(
-    settings: Settings, components: Mapping[Domain, ComponentRoute], fates: Fates, now: float
+    settings: Settings,
+    components: Mapping[Domain, ComponentRoute],
+    fates: Fates,
+    now: float,
+    attempts: Callable[[str], Iterable[Attempt]],
 ) -> Iterator[Trouble]:
     """Yield domains of ours that nothing serves."""
     for name, domain in settings.domains.items():
         if isinstance(domain, ComponentDomain) and not components[name].sessions:
             why, remedy = "no component is attached", "start its component"
+            if (refused := _refused(attempts(name))) is not None:
+                why, remedy = f"{why}; one was refused: {refused.what_happened}", refused.mend
         elif isinstance(domain, RelayDomain) and (failing := _failing(fates, name, now)) is not None:
             why, remedy = f"the last attempt failed: {failing}", f"see that {domain.peer.connect} can be reached"
         else:
             continue
         sentence = f"{name} is not served: {why}"
         yield Trouble(kind=TroubleKind.DOMAIN, subject=name, sentence=sentence, remedy=remedy)
+
+
+def _refused(attempts: Iterable[Attempt]) -> Attempt | None:
+    """Return the latest attempt of a component to attach, if it failed."""
+    latest = next((each for each in attempts if each.kind is Kind.COMPONENT), None)
+    return latest if latest is not None and latest.verdict.is_failure else None
 
 
 def certificates_ending(identities: Mapping[Domain, Identity], now: float) -> Iterator[Trouble]:

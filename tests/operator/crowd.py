@@ -189,7 +189,9 @@ class Crowd:
         )
         self.troubles = Troubles(
             [
-                lambda: findings.domains_down(self.settings, self.components, self.fates, self.clock.now()),
+                lambda: findings.domains_down(
+                    self.settings, self.components, self.fates, self.clock.now(), self.history.of
+                ),
                 lambda: findings.certificates_ending(self.identities, self.clock.now()),
                 lambda: findings.undelivered(self.peers.waiting(), self.fates, self.clock.now()),
             ],

@@ -46,7 +46,7 @@ def test_a_domain_with_which_all_is_well_is_told_so(scene: Scene) -> None:
 
 
 def test_peers_tells_all_domains_at_a_glance(scene: Scene) -> None:
-    verdicts = {peer["domain"]: peer["verdict"] for peer in scene.ask("peers")}
+    verdicts = {peer["domain"]: peer["verdict"] for peer in scene.ask("peers")["peers"]}
     assert verdicts[GOOD] == "established"
     assert verdicts[EXPIRED] == "certificate-expired"
     assert verdicts[SWALLOWED] == "no-answer"
@@ -55,7 +55,11 @@ def test_peers_tells_all_domains_at_a_glance(scene: Scene) -> None:
 def test_status_names_the_component_that_is_not_there(scene: Scene) -> None:
     told = scene.operate("status")
     assert told.returncode == SOMETHING_IS_WRONG
-    assert f"- {LOCKED_OUT} is not served: no component is attached" in told.stdout
+    words = " ".join(told.stdout.split())
+    assert (
+        f"- {LOCKED_OUT} is not served: no component is attached; one was refused: the component has the wrong" in words
+    )
+    assert "Make the two equal" in words
 
 
 @pytest.mark.parametrize("domain", [EXPIRED, NOWHERE])

@@ -98,7 +98,7 @@ def observe(
             lambda: findings.accounts(people.store),
             lambda: findings.nameservers(nameservers.dead),
             lambda: findings.refused_reload(refused_reload()),
-            lambda: findings.domains_down(shared.settings, served.components, fates, now()),
+            lambda: findings.domains_down(shared.settings, served.components, fates, now(), shared.history.of),
             lambda: findings.certificates_unusable(trust.faults, trust.identities),
             lambda: findings.certificates_ending(trust.identities, now()),
             lambda: findings.lists(filters.border.lists_now()),
