@@ -13,7 +13,8 @@ senders of stanzas get an error that tells them to try again later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from inspect import iscoroutine
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, maybeDeferred, succeed
@@ -238,25 +239,52 @@ class HandlerRoute:
             self._bounce(stanza, _NOT_SERVED)
             self._flush_router()
             return
-        watch = self._watch
-        before = watch.call
-        watch.call = call = (self._clock.seconds(), handlers[0])
-        answer: Deferred[Any] = maybeDeferred(handlers[0].handle, stanza)
-        watch.call = before  # a service may have caused the call of another one
-        if (seconds := self._clock.seconds() - call[0]) >= BLOCKED_SECONDS:
-            self._publish(
-                ServiceBlocked(
-                    domain=self.domain,
-                    service=type(handlers[0]).__name__,
-                    name=stanza.name,
-                    seconds=seconds,
-                    place=watch.place_of(call),
-                )
-            )
+        answer: Deferred[Any] = maybeDeferred(self._handle, handlers[0], stanza)
         if not answer.called or answer.paused:
             self._wait_for_answer(stanza, answer)
         answer.addCallback(self._answered, stanza, handlers)
         answer.addErrback(self._broke, stanza, handlers[0])
+
+    def _handle(self, handler: ILocalHandler, stanza: AddressedStanza) -> Any:
+        given: Any = self._watched(handler, stanza.name, handler.handle, stanza)
+        if not iscoroutine(given):
+            return given
+        return Deferred.fromCoroutine(self._steps(given, handler, stanza.name))
+
+    def _steps(
+        self, work: Coroutine[Any, Any, Any], handler: ILocalHandler, name: str
+    ) -> Generator[Deferred[Any], Any, Any]:
+        """Take the steps of a coroutine, each up to the next `await`, and watch each of them."""
+        go_on, given = work.send, None
+        while True:
+            try:
+                awaited = self._watched(handler, name, go_on, given)
+            except StopIteration as end:
+                return end.value
+            try:
+                go_on, given = work.send, (yield awaited)
+            except BaseException as error:
+                go_on, given = work.throw, error
+
+    def _watched(self, handler: ILocalHandler, name: str, call: Callable[[Any], Any], given: Any) -> Any:
+        """Return what a call of a handler returns; tell the operator if it has blocked everything else for long."""
+        watch = self._watch
+        before = watch.call
+        watch.call = begun = (self._clock.seconds(), handler)
+        try:
+            return call(given)
+        finally:
+            watch.call = before  # a service may have caused the call of another one
+            if (seconds := self._clock.seconds() - begun[0]) >= BLOCKED_SECONDS:
+                self._publish(
+                    ServiceBlocked(
+                        domain=self.domain,
+                        service=type(handler).__name__,
+                        name=name,
+                        seconds=seconds,
+                        place=watch.place_of(begun),
+                    )
+                )
 
     def _answered(self, answer: Answer, stanza: AddressedStanza, handlers: Sequence[ILocalHandler]) -> None:
         if self._cut_off is stanza:

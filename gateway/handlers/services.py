@@ -75,8 +75,12 @@ class Service:
         else:
             given = self.message(stanza) if stanza.body is not None else None
         if iscoroutine(given):
-            given = Deferred.fromCoroutine(given)
+            return _answer_later(given, stanza)
         return given.addCallback(answer_of, stanza) if isinstance(given, Deferred) else answer_of(given, stanza)
+
+
+async def _answer_later(given: Any, stanza: Stanza) -> Answer:
+    return answer_of(await given, stanza)
 
 
 def answer_of(given: Any, stanza: Stanza) -> Answer:

@@ -175,6 +175,15 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
             "14-7", "stapled OCSP is read; must-staple is honoured", "tests/unit/net/certificates/test_stapling.py"
         ),
     ),
+    "Appendix: components": (
+        _further("15-1", "components by TLS", "tests/interop/test_slixmpp_components.py"),
+        _further(
+            "15-2",
+            "components have privileges for accounts, or answer for them (XEP-0356, XEP-0355)",
+            "tests/interop/test_privileges.py",
+        ),
+        _further("15-3", "several connections for one domain", "tests/unit/components/test_connections.py"),
+    ),
 }
 
 ROWS = tuple(row for rows in SECTIONS.values() for row in rows)

@@ -37,7 +37,7 @@ def home(start_all: Starter) -> Peer:
     domains = {
         HOME: {"serve": "im"},
         BRIDGE: {"privileges": {HOME: GRANTED}},
-        SHELF: {"delegations": {HOME: {"namespaces": {PUBSUB: []}}}},
+        SHELF: {"name": "A shelf for what people publish", "delegations": {HOME: {"namespaces": {PUBSUB: []}}}},
     }
     home = start_all(Gateway, HOME, components={BRIDGE: SECRET, SHELF: SECRET}, options={"domains": domains})
     for name in ("romeo", "juliet"):
@@ -144,6 +144,18 @@ class Shelf(Component):
         message = await self.expect(lambda each: each.xml.find(f"{{{DELEGATION}}}delegation") is not None)
         assert message["from"] == HOME
         return [each.get("namespace") for each in message.xml.iter(f"{{{DELEGATION}}}delegated")]
+
+
+async def test_a_user_finds_every_component_in_the_service_browser(home: Peer) -> None:
+    async with user(home, "romeo") as romeo, bridge(home) as component, Shelf(home):
+        component.xmpp.plugin["xep_0030"].add_identity("gateway", "test", "A bridge")
+        found = {}
+        items = await romeo.xmpp.plugin["xep_0030"].get_items(romeo.xmpp.boundjid.domain)
+        for jid, _, name in items["disco_items"]["items"]:
+            found[str(jid)] = (name, await discovered(romeo, str(jid)))
+        assert found.keys() == {BRIDGE, SHELF}
+        assert found[SHELF][0] == "A shelf for what people publish"
+        assert "gateway/test" in found[BRIDGE][1]
 
 
 async def discovered(romeo: Client, to: str) -> set[str]:

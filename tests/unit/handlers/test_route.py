@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from gateway.handlers.route import HandlerRoute
+from gateway.handlers.route import ANSWER_SECONDS, HandlerRoute
 from gateway.notices.notices import Board, ServiceBlocked, StanzasPassed
 from gateway.routing.interfaces import Answer, Declined, Handled, ILocalHandler, Refused
 from gateway.timing.block_watch import BlockWatch
@@ -180,6 +180,58 @@ def test_the_line_is_named_where_a_handler_stands_that_blocks_everything() -> No
     assert place.startswith(f"{__file__}:")
     assert watch.call is None
     assert watch._ended.is_set()
+
+
+@implementer(ILocalHandler)
+class Waiter:
+    """Waits for each of its gates and then works, in which time passes."""
+
+    def __init__(self, clock: Clock, *gates: tuple[Deferred[None], float]) -> None:
+        self.clock = clock
+        self.gates = gates
+        self.ended: list[str] = []
+
+    async def handle(self, stanza: Stanza) -> Handled:
+        for gate, seconds in self.gates:
+            try:
+                await gate
+            except ValueError as error:
+                self.ended.append(str(error))
+            self.clock.advance(seconds)
+        self.ended.append("done")
+        return Handled()
+
+
+def test_a_handler_that_blocks_between_two_waits_is_named_and_waiting_does_not_count() -> None:
+    board, router, clock = Board(), Router(), Clock()
+    blocked: list[tuple[str, float]] = []
+    board.subscribe(lambda notice: blocked.append((notice.service, round(notice.seconds, 3))), ServiceBlocked)
+    gates = [Deferred[None]() for _ in range(3)]
+    handler = Waiter(clock, (gates[0], 0.05), (gates[1], 0.25), (gates[2], 0.5))
+    watch = BlockWatch(clock.seconds, in_thread=False)
+    route = HandlerRoute(DOMAIN, [handler], router, board.publish, clock, watch=watch)
+    route.deliver(stanza(ASKED))
+    clock.advance(10)
+    gates[0].callback(None)
+    assert blocked == []
+    gates[1].errback(ValueError("no"))
+    assert blocked == [("Waiter", 0.25)]
+    gates[2].callback(None)
+    assert [name for name, _ in blocked] == ["Waiter"] * 2
+    assert handler.ended == ["no", "done"]
+    assert watch.call is None
+    assert len(route._open) == 0
+
+
+def test_a_handler_that_waits_can_be_cut_off() -> None:
+    router, clock = Router(), Clock()
+    cancelled: list[Deferred[None]] = []
+    handler = Waiter(clock, (Deferred(cancelled.append), 0))
+    route = HandlerRoute(DOMAIN, [handler], router, lambda notice: None, clock)
+    route.deliver(stanza(ASKED))
+    clock.advance(ANSWER_SECONDS)
+    assert len(cancelled) == 1
+    assert handler.ended == []
 
 
 def test_what_is_said_later_is_noticed_then() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from gc import collect
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import ref
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from wokkel.disco import DiscoHandler, DiscoIdentity
 from wokkel.generic import VersionHandler
@@ -15,6 +18,7 @@ from zope.interface import implementer
 
 from gateway.config import load
 from gateway.handlers.context import ServiceContext
+from gateway.handlers.services import Service
 from gateway.handlers.subprotocols import Subprotocols
 from gateway.notices.notices import Remark
 from gateway.operations.control.door import CommandRefused
@@ -23,10 +27,10 @@ from gateway.service import Gateway, build
 from gateway.xmpp.addresses import Domain
 from gateway.xmpp.elements import Element
 from gateway.xmpp.namespaces import DISCO_INFO, DISCO_ITEMS
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import Stanza, restored
 from tests.support.accounts import Recorder
 from tests.support.configuration import Folder
-from tests.support.trees import stanza
+from tests.support.trees import element, stanza
 from tests.unit.run.test_reloading import reload
 
 BASE = """
@@ -163,6 +167,55 @@ def test_if_the_new_one_fails_the_old_ones_go_on(folder: Folder) -> None:
         reload(gateway)
     assert gateway.served.handlers == before
     assert Noted.log[-3:] == ["two attached", "uno detached", "one attached"]
+
+
+class Leaving(Service):
+    """Holds a timer, a port, a stream and a request while it runs, and gives back what a service must."""
+
+    made: ClassVar[list[ref[Leaving]]] = []
+
+    def __init__(self) -> None:
+        self.made.append(ref(self))
+
+    def start(self, context: ServiceContext) -> None:
+        super().start(context)
+        self.timer = context.clock.callLater(3600, self.stop)
+        self.port = context.clock.listenTCP(7777, Factory())
+        context.send(element("<message to='romeo@far.test'/>"))
+        context.request(element("<iq type='get' to='romeo@far.test'><q xmlns='x'/></iq>")).addErrback(lambda _: None)
+
+    async def message(self, stanza: Stanza) -> None:
+        await Deferred()
+
+    def stop(self) -> None:
+        self.timer.cancel()
+        self.port.stopListening()
+
+
+def test_a_reload_that_removes_a_service_leaves_nothing_of_it(folder: Folder) -> None:
+    gateway = started(folder)
+    reactor, before = gateway.shared.reactor, timers(gateway)
+    folder.write(BASE + handler("first.test", serve=f"{HERE}.Leaving"))
+    reload(gateway)
+    asked = restored("message", b"<message from='a@second.test' to='first.test'><body>x</body></message>")
+    gateway.served.router.route(asked)
+    assert len(timers(gateway)) > len(before)
+    (made,) = Leaving.made
+    route = ref(gateway.served.handlers[Domain("first.test")])
+    ports = [port for port, *_ in reactor.tcpServers]
+    assert 7777 in ports
+    folder.write(BASE)
+    reload(gateway)
+    collect()
+    assert (made(), route()) == (None, None)
+    assert not gateway.served.handlers
+    left = [name for name in timers(gateway) if name not in before]
+    assert not [name for name in left if "handlers" in name or "Leaving" in name], left
+
+
+def timers(gateway: Gateway) -> list[str]:
+    """The actions of the timers that run."""
+    return [str(call.func) for call in gateway.shared.reactor.getDelayedCalls()]
 
 
 # Service discovery.
