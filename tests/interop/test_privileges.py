@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import tomllib
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -19,7 +20,9 @@ from slixmpp.xmlstream.matcher import MatchXPath
 from tests.interop.clients import PASSWORD, Client, Component, condition, user
 from tests.interop.fixtures import Starter
 from tests.interop.peers import Gateway, Peer
-from tests.interop.peers.site import COMPONENT, laid_over
+from tests.interop.peers.site import CLIENT, COMPONENT, laid_over
+from tests.interop.terminal import Terminal
+from tests.interop.test_terminal import require
 
 HOME, BRIDGE, SECRET = "privileges.test", "bridge.privileges.test", "secret"
 SHELF, PUBSUB = "shelf.privileges.test", "http://jabber.org/protocol/pubsub"
@@ -156,6 +159,21 @@ async def test_a_user_finds_every_component_in_the_service_browser(home: Peer) -
         assert found.keys() == {BRIDGE, SHELF}
         assert found[SHELF][0] == "A shelf for what people publish"
         assert "gateway/test" in found[BRIDGE][1]
+
+
+async def test_a_user_of_profanity_finds_them_too(home: Peer, tmp_path: Path) -> None:
+    require("profanity", "tmux")
+    async with (
+        bridge(home) as component,
+        Shelf(home),
+        Terminal(tmp_path / "juliet", f"juliet@{HOME}", PASSWORD, home.at(CLIENT)) as juliet,
+    ):
+        component.xmpp.plugin["xep_0030"].add_identity("gateway", "test", "A bridge")
+        juliet.type(f"/disco items {HOME}")
+        for each in (SHELF, BRIDGE):
+            await juliet.shows(each)
+        juliet.type(f"/disco info {BRIDGE}")
+        await juliet.shows("A bridge")
 
 
 async def discovered(romeo: Client, to: str) -> set[str]:
