@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.python.failure import Failure
 
 from gateway.components.route import ComponentRoute
+from gateway.components.single import SingleService
 from gateway.config.settings import PeerSettings, Settings
 from gateway.federation.backoff import Backoff
 from gateway.federation.route import RemoteRoute
@@ -86,6 +87,8 @@ class Gateway(MultiService):
         filters = self.filters = Filters(shared, routing, store=lambda: people.store)
         federation = self.federation = federate(shared, trust, policies, routing, self._revoked)
         self.reception = make_doors(shared, trust, policies, routing, served, people, federation)
+        if self.cluster is not None:
+            self.cluster.move_streams(self.reception.resumable_streams, federation.streams.broken)
         self._one_reload = DeferredLock()
         self._reloads: set[Deferred[Any]] = set()
         self.refused_reload = ""  # why the last reload was refused, until one succeeds
@@ -116,13 +119,13 @@ class Gateway(MultiService):
 
     def startService(self) -> None:
         self._start(super().startService)
-        for service in self.served.handlers.values():
+        for service in self.served.running():
             self._start_handlers(service)  # only when everything that a handler may send to is there
         doors = ", ".join(f"{door} {endpoint}" for door, endpoint in self.shared.settings.listen.opened())
         names = ", ".join(self.shared.settings.domains)
         self._remark(f"answering for {names}; ports: {doors or 'none'}")
 
-    def _start_handlers(self, route: HandlerRoute) -> None:
+    def _start_handlers(self, route: HandlerRoute | SingleService) -> None:
         """Start the handlers of a domain; the gateway does not start if they fail at once.
 
         If they fail later, the operator sees why, and the other domains go on.
@@ -160,7 +163,7 @@ class Gateway(MultiService):
         self._remark(f"stopping: {streams} to close, {counted(waiting, 'stanza')} to return to the senders")
         for reload in list(self._reloads):
             reload.cancel()  # it may be waiting for a service that starts or stops slowly
-        ends = [route.stop() for route in list(self.served.handlers.values())]
+        ends = [route.stop() for route in self.served.running()]
         await DeferredList(ends)  # while the last stanzas of the handlers can still be sent
         if self.cluster is not None:
             await self.cluster.depart()
@@ -218,7 +221,7 @@ class Gateway(MultiService):
 
     def routes_to(self, domain: Domain) -> list[RemoteRoute | ComponentRoute]:
         """Return the routes to a domain for which stanzas may be kept."""
-        component = self.served.components.get(domain)
+        component = self.served.placed_route(domain)
         return [*self.routing.routes.leading_to(domain), *([component] if component is not None else [])]
 
     def forget_names(self) -> None:

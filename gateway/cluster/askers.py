@@ -28,8 +28,8 @@ OWN = "xg."
 MOST_CROSSED = 10_000
 """Requests that crossed to this node, and whose asker is remembered."""
 MOST_SOUGHT, MOST_SOUGHT_EACH = 100, 10
-"""Answers whose asker is being looked for, in all and of one answering domain with its subdomains; further ones stay
-here."""
+"""Answers whose asker is being looked for, in all and of one answering domain with its subdomains. Further ones of that
+domain stay here. When there are too many in all, a domain with fewer takes a place of the one with the most."""
 MOST_ID = 1024
 """Characters of an id that the other nodes are asked about; answers with longer ones stay here."""
 MOST_WAITING_ANSWERS, MOST_ANSWER_BYTES = 10_000, 8 << 20
@@ -106,7 +106,9 @@ class ClusterQuestions(OwnQuestions):
         self._is_asked_here = is_asked_here
         self._pass_on = pass_on
         self._crossed: Bounded[RequestKey, str] = Bounded(MOST_CROSSED)
-        self._sought: Counter[str] = Counter()  # by the domain that answered
+        self._sought: Bounded[int, AddressedStanza] = Bounded(MOST_SOUGHT)
+        self._sought_of: Counter[str] = Counter()  # by the domain that answered
+        self._numbers = count()
 
     def __bool__(self) -> bool:
         return True
@@ -131,19 +133,37 @@ class ClusterQuestions(OwnQuestions):
             self._nodes.hand_over(origin, response)
             return True
         cause = family(response.from_.domain)
-        if self._sought.total() >= MOST_SOUGHT or self._sought[cause] >= MOST_SOUGHT_EACH:
+        if self._sought_of[cause] >= MOST_SOUGHT_EACH:
             return False
         if len(response.id or "") > MOST_ID or self._is_asked_here(response):
             return False
-        self._sought[cause] += 1
-        self._nodes.seek(key).addBoth(self._found, response)
+        if len(self._sought) >= MOST_SOUGHT and not self._makes_room(cause):
+            return False
+        number = next(self._numbers)
+        self._sought.put(number, response, cause)
+        self._sought_of[cause] += 1
+        self._nodes.seek(key).addBoth(self._found, number)
         return True
 
-    def _found(self, node: Any, response: AddressedStanza) -> None:
+    def _makes_room(self, cause: str) -> bool:
+        """Deliver the oldest answer of the domain with the most here, if that one still has more than `cause` then."""
+        number = self._sought.first_to_go()
+        oldest = self._sought.get(number) if number is not None else None
+        if number is None or oldest is None:
+            return False
+        if self._sought_of[family(oldest.from_.domain)] <= self._sought_of[cause] + 1:
+            return False
+        self._found("", number)
+        return True
+
+    def _found(self, node: Any, number: int) -> None:
+        response = self._sought.pop(number)
+        if response is None:
+            return  # it has made room for another one
         cause = family(response.from_.domain)
-        self._sought[cause] -= 1
-        if not self._sought[cause]:
-            del self._sought[cause]
+        self._sought_of[cause] -= 1
+        if not self._sought_of[cause]:
+            del self._sought_of[cause]
         if isinstance(node, str) and node:
             self._nodes.hand_over(node, response)
         else:

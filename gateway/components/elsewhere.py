@@ -63,7 +63,7 @@ class ElsewhereSession:
     def replaced(self) -> None:
         """Do nothing: it is replaced by one that is attached here, or at yet another node."""
 
-    def end(self, error: StreamError) -> None:
+    def end(self, error: StreamError, *, disowned: bool) -> None:
         """Do nothing: the other node ends it when its own configuration is reloaded."""
 
     def write_kept(self, stanzas: Sequence[AddressedStanza]) -> None:

@@ -334,7 +334,7 @@ class ComponentRoute:
     def attach(self, session: Attachable) -> None:
         """Attach a connection that knows the secret, now or if another one shows no life, or refuse it."""
         if self._ended_by is not None:
-            session.end(self._ended_by)
+            session.end(self._ended_by, disowned=True)
         elif elsewhere := [each for each in self._slots.sessions if each.is_elsewhere]:
             self.move(elsewhere[0], session)
             for other in elsewhere[1:]:
@@ -432,15 +432,16 @@ class ComponentRoute:
         for stanza in slot.outflow.take_all():
             self.deliver(stanza)
 
-    def end(self, error: StreamError) -> None:
+    def end(self, error: StreamError, *, disowned: bool = True) -> None:
         """Close every connection, also one that waits for a sign of life of others, and attach nobody from now on.
 
-        The domain is gone, or another route takes its place. A proof of the old secret does not count for the new one.
+        The domain is gone, or another route takes its place. A proof of the old secret does not count for the new one:
+        unless the secret is still the same, connections are `disowned`, and what they still send is not accepted.
         """
         self._ended_by = error
         candidate = self._stop_waiting()
         for session in (*self.sessions, *(() if candidate is None else (candidate,))):
-            session.end(error)
+            session.end(error, disowned=disowned)
 
     def gone(self, session: Attachable, ending: Ending) -> None:
         """Bounce the unanswered requests of a lost connection, and report what may not have arrived."""

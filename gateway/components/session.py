@@ -184,6 +184,8 @@ class ComponentSession:
         self._move(Move.REPLACE)
         self.connection.close(StreamError(StreamCondition.CONFLICT, "another connection of this component took over"))
 
-    def end(self, error: StreamError) -> None:
+    def end(self, error: StreamError, *, disowned: bool) -> None:
         """As `Attachable.end`."""
+        if disowned:
+            self._move(Move.DISOWN)
         self.connection.close(error)

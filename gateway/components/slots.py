@@ -46,8 +46,8 @@ class Attachable(Channel, Protocol):
     def replaced(self) -> None:
         """End this connection, because another one has taken over."""
 
-    def end(self, error: StreamError) -> None:
-        """Close this connection, attached or not, because the domain is gone or has a new secret."""
+    def end(self, error: StreamError, *, disowned: bool) -> None:
+        """Close this connection, attached or not; if it is disowned, accept nothing more that it sends."""
 
     def write_kept(self, stanzas: Sequence[AddressedStanza]) -> None:
         """Write stanzas that are kept, and have already been recorded."""

@@ -340,6 +340,11 @@ class HandlerDomain(DomainSettings):
     """
 
     factory: Callable[..., Any]
+    run: str = option(
+        "where it runs in a cluster: at every node; or once, at one node, and at another one when that is gone",
+        "everywhere",
+        one_of=("everywhere", "once"),
+    )
     options: Mapping[str, Any] = field(  # may hold secrets
         default_factory=dict, repr=False, metadata={"option": Option(description="keyword arguments of the factory")}
     )

@@ -26,7 +26,7 @@ from gateway.stream.events import PairChecked, PairVerified, VerifyPair
 from gateway.stream.sessions import Connection, Ending, ending_of
 from gateway.xmpp.addresses import DomainPair
 from gateway.xmpp.errors import StreamCondition, StreamError
-from gateway.xmpp.stanzas import Stanza
+from gateway.xmpp.stanzas import AddressedStanza, Stanza
 
 Verify = Callable[[VerifyPair, Asker], "Deferred[PairChecked]"]
 
@@ -124,13 +124,27 @@ class InboundSession(ServerSession):
             return
         acknowledgements = self._resumable_streams.resume(order.id, self.facts.pair, self)
         if acknowledgements is None:
-            self.connection.answer(ResumptionDecided(id=order.id, resumed=False))
+            self._resumable_streams.seek(order.id, self.facts.pair, order.h).addCallback(self._found_elsewhere, order)
             return
         before = acknowledgements.acknowledged
         self._lenders.broken.settle(order.id, order.h)
         self._manage(acknowledgements, order.id, before)
         self.connection.answer(ResumptionDecided(id=order.id, resumed=True, h=acknowledgements.h))
         self._lenders.broken.resumed(order.id)
+
+    def _found_elsewhere(self, handled: int | None, order: ResumeStream) -> None:
+        """Resume a stream that another node has given up, of which it has handled so much; None: nobody has it."""
+        if handled is None:
+            if self._life is not Life.GONE:
+                self.connection.answer(ResumptionDecided(id=order.id, resumed=False))
+            return
+        acknowledgements: Acknowledgements[AddressedStanza] = Acknowledgements(received=handled, acknowledged=order.h)
+        self._resumable_streams.adopt(order.id, self.facts.pair, acknowledgements, self)
+        if self._life is Life.GONE:
+            self._resumable_streams.broke(order.id, self)
+            return
+        self._manage(acknowledgements, order.id, order.h)
+        self.connection.answer(ResumptionDecided(id=order.id, resumed=True, h=handled))
 
     # -- dialback ----------------------------------------------------------------------------------------------------
 

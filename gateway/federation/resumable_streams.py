@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from twisted.internet.defer import Deferred, succeed
+
 from gateway.bounds.tables import Bounded, family
 from gateway.stream.acknowledgements import Acknowledgements
 from gateway.xmpp.addresses import DomainPair
@@ -20,6 +22,13 @@ MOST_BROKEN = 10_000
 
 KEPT_SECONDS = 600
 """The time for which a stream can be resumed after its connection broke."""
+
+
+Seek = Callable[[str, DomainPair, int], "Deferred[int | None]"]
+
+
+def _nowhere(id_: str, pair: DomainPair, h: int) -> Deferred[int | None]:
+    return succeed(None)
 
 
 class Superseded(Protocol):
@@ -42,7 +51,8 @@ class ResumableStreams:
 
     def __init__(self, new_id: Callable[[], str], seconds: Callable[[], float], most: int = MOST_BROKEN) -> None:
         """`new_id` needs a strong source; beyond `most` broken streams the domain with the most loses its oldest."""
-        self._new_id = new_id
+        self.new_id = new_id
+        self.seek: Seek = _nowhere  # has the node that has a stream give it up; fires with its h, None if there is none
         self._seconds = seconds
         self._living: dict[str, _Kept] = {}
         self._broken: Bounded[str, _Kept] = Bounded(most)
@@ -52,9 +62,29 @@ class ResumableStreams:
 
     def keep(self, pair: DomainPair, acknowledgements: Acknowledgements[AddressedStanza], session: Superseded) -> str:
         """Make a stream resumable from now on; return its id."""
-        id_ = self._new_id()
-        self._living[id_] = _Kept(pair=pair, acknowledgements=acknowledgements, session=session, until=0)
+        id_ = self.new_id()
+        self.adopt(id_, pair, acknowledgements, session)
         return id_
+
+    def adopt(
+        self, id_: str, pair: DomainPair, acknowledgements: Acknowledgements[AddressedStanza], session: Superseded
+    ) -> None:
+        """Keep a stream that another node has given up, by the id that it has."""
+        self._living[id_] = _Kept(pair=pair, acknowledgements=acknowledgements, session=session, until=0)
+
+    def give_up(self, id_: str, pair: DomainPair) -> Acknowledgements[AddressedStanza] | None:
+        """Forget a stream of exactly this pair, which is resumed at another node: its old connection handles nothing
+        more.
+        """
+        self._forget_late()
+        kept = self._living.get(id_) or self._broken.get(id_)
+        if kept is None or kept.pair != pair:
+            return None
+        if kept.session is not None:
+            kept.session.supersede()
+        self._living.pop(id_, None)
+        self._broken.pop(id_)
+        return kept.acknowledgements
 
     def broke(self, id_: str, session: Superseded) -> None:
         """Note that the stream has lost its connection."""

@@ -87,6 +87,7 @@ class HandlerRoute:
         self._said: list[Stanza] = []
         self._is_delivering = False
         self._clock = clock
+        self.may_send: Callable[[], bool] = _always  # on the handlers' own initiative
         self._watch = watch or BlockWatch(clock.seconds, in_thread=False)
         self._surroundings = surroundings or ServiceSurroundings()
         self._living = [each for each in handlers if IActiveHandler.providedBy(each) or IService.providedBy(each)]
@@ -99,6 +100,11 @@ class HandlerRoute:
         self._timer: IDelayedCall | None = None
 
     # -- its life ----------------------------------------------------------------------------------------------------
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether the handlers have been started, and not been stopped."""
+        return self._life is Life.RUNNING
 
     @property
     def has_stopped(self) -> bool:
@@ -365,6 +371,10 @@ class HandlerRoute:
         self._router.route(stanza)
 
     def _send_now(self, stanza: Stanza) -> None:
+        if not self.may_send():
+            text = "{domain} may be served at another node by now: a stanza that its handlers send is dropped"
+            self._log.warn(text, domain=self.domain)
+            return
         self._send(stanza)
         self._flush_router()
 
@@ -380,6 +390,10 @@ class HandlerRoute:
         )
         self._bounce(stanza, _BROKEN)
         self._flush_router()
+
+
+def _always() -> bool:
+    return True
 
 
 def _stopping(handler: Any) -> Callable[[], Any]:

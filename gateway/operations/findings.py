@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.components.route import ComponentRoute
-from gateway.config.settings import ComponentDomain, RelayDomain, Settings
+from gateway.config.settings import ComponentDomain, HandlerDomain, RelayDomain, Settings
 from gateway.filters.lists import ListState
 from gateway.net.certificates.own_certificates import Identity
 from gateway.notices.attempts.records import Attempt, Kind
@@ -105,6 +105,8 @@ def domains_down(
             why, remedy = "no component is attached", "start its component"
             if (refused := _refused(attempts(name))) is not None:
                 why, remedy = f"{why}; one was refused: {refused.what_happened}", refused.mend
+        elif isinstance(domain, HandlerDomain) and name in components and not components[name].sessions:
+            why, remedy = "no node of the cluster runs its service", "xmpp-gateway status shows what keeps the nodes"
         elif isinstance(domain, RelayDomain) and (failing := _failing(fates, name, now)) is not None:
             why, remedy = f"the last attempt failed: {failing}", f"see that {domain.peer.connect} can be reached"
         else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from heapq import nlargest
 from importlib.metadata import version
@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from gateway.components.route import ComponentRoute
+from gateway.components.single import SingleService
 from gateway.config.settings import ComponentDomain, HandlerDomain, RelayDomain, Settings
 from gateway.federation.outbound import OutboundSession
 from gateway.federation.route import RemoteRoute
@@ -56,6 +57,7 @@ class Observed:
     history: History
     identities: Mapping[Domain, Identity]
     components: Mapping[Domain, ComponentRoute]
+    singles: Mapping[Domain, SingleService] = field(default_factory=dict)
     keeper: Keeper
     peers: PeerSources
     started_at: float
@@ -207,6 +209,10 @@ class StatusReader:
                     told = f"the last attempt failed: {last.verdict}" if failed and last else counted(count, "stream")
                     told = f"{told}, to the server at {settings.peer.connect}"
                     yield DomainStatus(domain=name, serve="relay", up=not failed, told=told)
+                case HandlerDomain() if (single := self._observed.singles.get(name)) is not None:
+                    at = ", ".join(session.address for session in single.route.sessions)
+                    told = f"{settings.serve}, runs at {at}" if at else f"{settings.serve}, runs at no node"
+                    yield DomainStatus(domain=name, serve="handler", up=bool(at), told=told)
                 case HandlerDomain():
                     yield DomainStatus(domain=name, serve="handler", up=True, told=settings.serve)
                 case _:
@@ -249,7 +255,11 @@ class StatusReader:
         ways: list[tuple[DomainPair, RemoteRoute | ComponentRoute, int, int]] = [
             (pair, route, route.queued, route.sent) for pair, route in self._observed.peers.remote_routes.items()
         ]
-        for component in self._observed.components.values():  # what they were sent is not counted by its sender
+        singles = [single.route for single in self._observed.singles.values()]
+        for component in (
+            *self._observed.components.values(),
+            *singles,
+        ):  # what they were sent is not counted by its sender
             ways += ((pair, component, count, 0) for pair, count in component.kept_by_pair.items())
         return ways
 

@@ -27,6 +27,7 @@ from gateway.cluster.directory import MOST_NODES, MOST_PLACES
 from gateway.cluster.lanes import MOST_LANES
 from gateway.components.slots import MOST_ASKED_BY_COMPONENT
 from gateway.federation.backoff import MOST_WAITS
+from gateway.federation.moving import MOST_MOVED
 from gateway.federation.resumable_streams import KEPT_SECONDS, MOST_BROKEN
 from gateway.filters.acquaintances import MOST_ACQUAINTANCES
 from gateway.filters.border import MOST_BEHIND, MOST_PLANS
@@ -207,11 +208,13 @@ TABLE = (
     Row("requests that crossed to this node, with the node that asked", f"{MOST_CROSSED:,}", "asking domain",
         "the other nodes are asked whose the answer is", "cluster.askers"),
     Row("answers whose asker is being looked for", f"{MOST_SOUGHT:,}, {MOST_SOUGHT_EACH:,} each", "answering domain",
-        "further ones are delivered here", "cluster.askers"),
+        "a domain with fewer takes a place, and what it was for is delivered here", "cluster.askers"),
     Row("answers that wait for room on the way to a node", f"{MOST_WAITING_ANSWERS:,}, {MOST_ANSWER_BYTES >> 20} MiB",
         "answering domain", "the oldest are dropped", "cluster.askers"),
     Row("stanzas for accounts that live at no node at the moment", f"{MOST_HOMELESS:,}", "sending domain",
         "further ones are bounced; one domain alone gets half", "im.homes"),
+    Row("streams that other nodes have resumed, with the node", f"{MOST_MOVED:,}", "sending domain",
+        "the oldest can be resumed there only", "federation.moving"),
     Row("questions to other nodes that wait for an answer", f"{MOST_QUESTIONS:,}", "", "further ones fail",
         "cluster.crossing"),
 )  # fmt: skip

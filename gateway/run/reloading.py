@@ -20,6 +20,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 
 from gateway.components.route import ComponentRoute
+from gateway.components.single import SingleService
 from gateway.config import Mistakes, load
 from gateway.config.settings import ComponentDomain, DomainSettings, HandlerDomain, ImDomain, Settings
 from gateway.filters.border import make_filters
@@ -140,11 +141,11 @@ class Reload:
 
     async def _start_handlers(self, routes: dict[Domain, Any], opened: list[Listening]) -> None:
         """Start new handlers, each after the one before it has stopped; if one fails, restart the old ones."""
-        changed: list[tuple[HandlerRoute | None, HandlerRoute]] = []
+        changed: list[tuple[HandlerRoute | SingleService | None, HandlerRoute | SingleService]] = []
         try:
             for name, route in routes.items():
-                if isinstance(route, HandlerRoute):
-                    old = self._served.handlers.get(name)
+                if isinstance(route, HandlerRoute | SingleService):
+                    old = self._served.with_handlers(name)
                     changed.append((old, route))
                     if old is not None:
                         await old.stop()
@@ -158,7 +159,7 @@ class Reload:
                 door.stopService()
             raise
 
-    async def _start_again(self, route: HandlerRoute) -> None:
+    async def _start_again(self, route: HandlerRoute | SingleService) -> None:
         try:
             await route.start()
         except ConfigError as problem:
@@ -181,17 +182,16 @@ class Reload:
         self._shared.levels.configure(new.log.level)
         self._filters.replace(new, filters)
         self._trust.renew(material, rules.tls)
-        for name in (*served.components, *served.handlers):
+        for name in (*served.components, *served.handlers, *served.singles):
             if isinstance(new.domains.get(name), _SERVED_HERE):
                 continue
             served.router.detach(name)
-            if (handlers := served.handlers.pop(name, None)) is not None:
-                ends.append(handlers.stop())
+            ends += self._end_handlers(name)
             _dismiss(served.components.pop(name, None), StreamCondition.HOST_GONE)
         for name, route in routes.items():
-            _dismiss(served.components.pop(name, None), StreamCondition.RESET)
-            if (handlers := served.handlers.pop(name, None)) is not None:
-                ends.append(handlers.stop())  # a component replaces it; another handler has already stopped it
+            disowned = _secret(self._old, name) != _secret(new, name)
+            _dismiss(served.components.pop(name, None), StreamCondition.RESET, disowned=disowned)
+            ends += self._end_handlers(name)  # a component replaces them; other handlers have already stopped them
             served.attach(name, route)
         self._tell_privileges(new, served.components.keys() - routes.keys())
         for route in routes_out:
@@ -203,6 +203,13 @@ class Reload:
         for new_door in opened:
             self._shared.endpoints.addService(new_door)
         return ends
+
+    def _end_handlers(self, name: Domain) -> list[Deferred[None]]:
+        """Forget what serves a domain in this process; return its end."""
+        handlers, single = self._served.handlers.pop(name, None), self._served.singles.pop(name, None)
+        if single is not None:
+            _dismiss(single.route, StreamCondition.RESET)
+        return [each.stop() for each in (handlers, single) if each is not None]
 
     def _tell_privileges(self, new: Settings, components: Iterable[Domain]) -> None:
         """Tell the components whose privileges have changed, or what is delegated to them."""
@@ -303,7 +310,12 @@ def _needs_route(old: DomainSettings | None, new: DomainSettings) -> bool:
     return replace(old, certificate=None, key=None) != replace(new, certificate=None, key=None)
 
 
-def _dismiss(component: ComponentRoute | None, condition: StreamCondition) -> None:
+def _secret(settings: Settings, name: Domain) -> str | None:
+    domain = settings.domains.get(name)
+    return domain.secret.text if isinstance(domain, ComponentDomain) else None
+
+
+def _dismiss(component: ComponentRoute | None, condition: StreamCondition, *, disowned: bool = True) -> None:
     """Close the connections of a component whose domain is gone or has changed; it may come back."""
     if component is not None:
-        component.end(StreamError(condition, "the configuration has changed"))
+        component.end(StreamError(condition, "the configuration has changed"), disowned=disowned)

@@ -27,11 +27,12 @@ T = TypeVar("T")
 class Acknowledgements(Generic[T]):
     """Both directions of one managed stream; T is the type of what is sent, usually stanzas."""
 
-    def __init__(self, most_bytes: int = 1 << 20) -> None:
+    def __init__(self, most_bytes: int = 1 << 20, *, received: int = 0, acknowledged: int = 0) -> None:
+        """`received` and `acknowledged` are the counts of a stream that is continued from elsewhere."""
         self.waiting_bytes = 0
         self._most_bytes = most_bytes
-        self._received = 0
-        self._acknowledged = 0
+        self._received = received
+        self._acknowledged = acknowledged
         self._asked_at: int | None = None  # how many had been sent when the question that is open was asked
         self._waiting: deque[T] = deque()
         self._sizes: deque[tuple[int, int]] = deque()  # for each batch: the count of all sent up to its end, its bytes

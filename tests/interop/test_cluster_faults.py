@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,18 +12,22 @@ from tests.interop.clients import Component, Stanza
 from tests.interop.fixtures import require_installed
 from tests.interop.nodes import Cluster, Nats
 from tests.interop.peers import Peer
+from tests.interop.peers.gateway import ECHO
 from tests.interop.peers.site import COMPONENT
 from tests.interop.world import World
 
 ROOMS, HALLS, BOTS = "rooms.faults.test", "halls.faults.test", "bots.faults.test"
+ONCE = "nurse.faults.test"  # a service at one node: of a, b, c at c, of a and b at a
 SECRET = "secret"
+PATIENCE = 3  # times as long on a busy machine
 WINDOW = 16 * 64
 
 
 @pytest.fixture(scope="module")
 def cluster(world: World) -> Iterator[Cluster]:
     require_installed(Nats)
-    options = {"domains": {ROOMS: {"keep": "all"}, HALLS: {"keep": "waiting"}}}
+    once = {"serve": ECHO, "run": "once"}
+    options = {"domains": {ROOMS: {"keep": "all"}, HALLS: {"keep": "waiting"}, ONCE: once}}
     components = {ROOMS: SECRET, HALLS: SECRET, BOTS: SECRET}
     with Cluster(world, "faults.test", components=components, options=options, verbose=False) as cluster:
         yield cluster
@@ -92,14 +97,28 @@ async def test_a_node_dies_and_everything_that_was_kept_arrives(cluster: Cluster
 
 
 async def test_a_process_that_sleeps_is_given_up_and_joins_again(cluster: Cluster) -> None:
-    cluster["c"].pause()
-    try:
-        await asyncio.to_thread(cluster.settled, "a", "b")
-        shards = {each["node"]: each["shards"] for each in cluster["a"].ask("status")["cluster"]["nodes"]}
-        assert shards["a"] + shards["b"] == 256
-    finally:
-        cluster["c"].resume()
-    await asyncio.to_thread(cluster.settled, "a", "b", "c")
+    """What it alone has run, another node runs within 15 seconds, and gets what was sent meanwhile, each once."""
+    await asyncio.to_thread(cluster.serves, ONCE, "c")
+    async with at(cluster["b"], BOTS) as bots:
+        sent = await send(bots, "awake", 0, 20, ONCE)
+        assert [await next_of(bots, "awake") for _ in sent] == sent
+        began = time.monotonic()
+        cluster["c"].pause()
+        try:
+            sent = await send(bots, "asleep", 0, 20, ONCE)
+            assert [await next_of(bots, "asleep") for _ in sent] == sent
+            assert time.monotonic() - began < 15 * PATIENCE
+            assert cluster["a"].ask("status")["cluster"]["places"][ONCE] == ["a"]
+            await asyncio.to_thread(cluster.settled, "a", "b")
+            shards = {each["node"]: each["shards"] for each in cluster["a"].ask("status")["cluster"]["nodes"]}
+            assert shards["a"] + shards["b"] == 256
+        finally:
+            cluster["c"].resume()
+        await asyncio.to_thread(cluster.settled, "a", "b", "c")
+        await asyncio.to_thread(cluster.serves, ONCE, "c")
+        sent = await send(bots, "again", 0, 20, ONCE)
+        assert [await next_of(bots, "again") for _ in sent] == sent
+        assert not any(of("asleep", stanza) for stanza in bots.inbox), "nobody has answered twice"
 
 
 async def test_a_node_is_drained_without_a_loss(cluster: Cluster) -> None:

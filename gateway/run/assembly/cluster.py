@@ -19,11 +19,16 @@ from gateway.cluster.crossing import Batch, NotAnswered
 from gateway.cluster.interfaces import ICluster
 from gateway.cluster.lease import Life
 from gateway.cluster.node import ClusterNode
-from gateway.cluster.shards import SHARDS
+from gateway.cluster.shards import SHARDS, shard_of
 from gateway.components.elsewhere import ElsewhereSession, not_kept
 from gateway.components.route import ComponentRoute
 from gateway.components.session import ComponentSession
+from gateway.components.single import SingleService
 from gateway.config.settings import ClusterSettings, ImDomain
+from gateway.federation.broken_streams import BrokenStreams
+from gateway.federation.moving import QUESTION as RESUME
+from gateway.federation.moving import MovingStreams
+from gateway.federation.resumable_streams import ResumableStreams
 from gateway.im.homes import Homes
 from gateway.notices.notices import ClusterChanged, Level, StanzasPassed
 from gateway.operations.control.door import CommandRefused
@@ -69,6 +74,7 @@ class Clustered(Service):
         self._routing = routing
         self._served = served
         self._answers: dict[str, AnswersLane] = {}
+        self._moving: MovingStreams | None = None
         self.homes: Homes | None = None  # of the accounts, if there are any
         if shared.settings.domains_of(ImDomain):
             router = routing.router
@@ -78,7 +84,7 @@ class Clustered(Service):
         routing.router.own_questions = self.questions = ClusterQuestions(
             self, self._is_asked_here, self._deliver_answer
         )
-        served.watch(self._component_changed)
+        served.watch(self._component_changed, self._adopt)
 
     def startService(self) -> None:
         super().startService()
@@ -142,18 +148,32 @@ class Clustered(Service):
     def places_changed(self, domains: set[str]) -> None:
         """As `NodeOwner.places_changed`."""
         for domain in sorted(domains):
-            route = self._served.components.get(Domain(domain))
+            route = self._served.placed_route(Domain(domain))
             if route is not None:
                 self._place(route)
 
     def shards_gained(self, shards: set[int]) -> None:
-        """As `NodeOwner.shards_gained`."""
+        """As `NodeOwner.shards_gained`: accounts of these shards live here, and their services are started."""
         if self.homes is not None:
             self.homes.gained(shards)
+        for single in self._singles_of(shards):
+            single.own(True)
 
     def shards_lost(self, shards: set[int]) -> Deferred[None] | None:
-        """As `NodeOwner.shards_lost`."""
-        return self.homes.lost(shards) if self.homes is not None else None
+        """As `NodeOwner.shards_lost`: everything of these shards has ended before anybody else has them."""
+        found = [self.homes.lost(shards) if self.homes is not None else None]
+        found += [single.own(False) for single in self._singles_of(shards)]
+        waits = [wait for wait in found if wait is not None]
+        return DeferredList(waits).addCallback(lambda _: None) if waits else None
+
+    def _singles_of(self, shards: set[int]) -> list[SingleService]:
+        return [single for name, single in self._served.singles.items() if shard_of(name) in shards]
+
+    def _adopt(self, single: SingleService) -> None:
+        """Have a service that runs at one node follow the lease of its shard."""
+        membership = self.node.membership
+        single.let_send(lambda: membership.lease.holds(self._shared.reactor.seconds()))
+        single.own(shard_of(single.domain) in membership.shards)
 
     # -- components --------------------------------------------------------------------------------------------------
 
@@ -259,7 +279,7 @@ class Clustered(Service):
         owner = self._routing.router.domains.owner(domain)
         if owner is None or not self.names():
             return False
-        route = self._served.components.get(owner)
+        route = self._served.placed_route(owner)
         if route is None:
             return owner in self._served.handlers
         return route.is_attached_here and len(self.node.directory.places(owner)) > 1
@@ -295,6 +315,20 @@ class Clustered(Service):
         self._routing.router.pass_on(response)
         self._routing.router.flush()
 
+    # -- streams -----------------------------------------------------------------------------------------------------
+
+    def move_streams(self, resumable_streams: ResumableStreams, broken: BrokenStreams) -> None:
+        """Let streams from other servers be resumed at any node."""
+        moving = self._moving = MovingStreams(
+            self.name,
+            resumable_streams,
+            broken,
+            self._routing.keeper.unsafe,
+            self.node.crossing.ask,
+            self._shared.tools.new_id,
+        )
+        resumable_streams.new_id, resumable_streams.seek = moving.new_id, moving.seek
+
     # -- for operators -----------------------------------------------------------------------------------------------
 
     def figures(self) -> dict[str, Any]:
@@ -316,7 +350,7 @@ class Clustered(Service):
                 }
                 for node in sorted(directory.nodes.values(), key=lambda node: node.name)
             ],
-            "places": {domain: directory.places(domain) for domain in self._served.components},
+            "places": {domain: directory.places(domain) for domain in self._served.placed},
             "counts": dict(crossing.counts),
         }
 
@@ -352,7 +386,7 @@ class Clustered(Service):
         return {"node": self.name, "components": len(sessions), "left": sum(left.values())}
 
     def _is_busy(self) -> bool:
-        attached = any(route.is_attached_here for route in self._served.components.values())
+        attached = any(route.is_attached_here for route in self._served.placed.values())
         moving = self.homes is not None and self.homes.suspended
         return attached or bool(self.node.membership.shards or self.node.crossing.waiting or moving)
 
@@ -361,6 +395,8 @@ class Clustered(Service):
     def question_arrived(self, node: str, content: Mapping[str, Any]) -> Any:
         """As `NodeOwner.question_arrived`."""
         what = content.get("what")
+        if what == RESUME and self._moving is not None:
+            return self._moving.asked(node, content)
         if what == "asked":
             asker, asked, id_ = content["key"]
             return {"asked": self._routing.router.is_open((asker, asked, id_)), "node": self.name}

@@ -46,10 +46,13 @@ Accepting = Callable[[Facts], SSL.Connection]  # the TLS context for accepting a
 
 @dataclass(frozen=True, kw_only=True)
 class Reception:
-    """The limits on connections, and the door behind each key of `[listen]` where streams come in."""
+    """The limits on connections, the door behind each key of `[listen]` where streams come in, and those from other
+    servers that can be resumed.
+    """
 
     connection_limits: ConnectionLimits
     doors: dict[str, Door]
+    resumable_streams: ResumableStreams
 
 
 def make_doors(
@@ -70,7 +73,8 @@ def make_doors(
     )
     connection_limits = ConnectionLimits(crowd, shared.places, shared.board.publish, shared.reactor.seconds)
     tls = _accepting(trust)
-    servers, relayed = _for_servers(shared, policies, routing, federation, tls)
+    resumable_streams = ResumableStreams(shared.tools.new_id, shared.reactor.seconds)
+    servers, relayed = _for_servers(shared, policies, routing, federation, tls, resumable_streams)
     components, clients = _for_components(shared, routing, served, tls), _for_people(shared, trust, people)
     behind = {
         "server": (servers, trust.judge, False),
@@ -84,6 +88,7 @@ def make_doors(
     return Reception(
         connection_limits=connection_limits,
         doors={name: _door(shared, connection_limits, *each) for name, each in behind.items()},
+        resumable_streams=resumable_streams,
     )
 
 
@@ -114,10 +119,14 @@ def _door(
 
 
 def _for_servers(
-    shared: Shared, policies: Policies, routing: Routing, federation: Federation, tls: Accepting
+    shared: Shared,
+    policies: Policies,
+    routing: Routing,
+    federation: Federation,
+    tls: Accepting,
+    resumable_streams: ResumableStreams,
 ) -> tuple[Behind, Behind]:
     """Return what is behind the ports for servers of other domains, and for those behind us."""
-    resumable_streams = ResumableStreams(shared.tools.new_id, shared.reactor.seconds)
 
     def session(dialback: Dialback, connection: Connection) -> InboundSession:
         return InboundSession(

@@ -122,7 +122,7 @@ class Kept(Service):
         )
         if condition.is_ready and self._keeper.outbox is not None:  # the outbox may hold more than we know of
             self._find_pairs()
-            for component in self._served.components.values():
+            for component in self._served.placed.values():
                 component.look()
 
     def _tell_damaged(self, rows: int) -> None:
@@ -143,7 +143,7 @@ class Kept(Service):
             {each.pair: None for each in pairs if self._leads_out(each.pair.target) and each.pair not in known}
         )
         for pair in (each.pair for each in pairs):
-            if (component := self._served.components.get(pair.target)) is not None:
+            if (component := self._served.placed_route(pair.target)) is not None:
                 component.know(pair)
         outbox = self._keeper.outbox
         assert outbox is not None
@@ -157,7 +157,7 @@ class Kept(Service):
     def _found_held(self, domains: frozenset[Domain]) -> None:
         """Restore the operator's holds, also on routes that were made before the outbox had answered."""
         self._keeper.held |= domains
-        for route in [*self._routing.routes, *self._served.components.values()]:
+        for route in [*self._routing.routes, *self._served.placed.values()]:
             if route.target in domains:
                 route.hold()
 
@@ -226,7 +226,7 @@ class Kept(Service):
         router.flush()
 
     def _is_being_sent(self, each: ExpiredStanza) -> bool:
-        component = self._served.components.get(each.pair.target)
+        component = self._served.placed_route(each.pair.target)
         if component is not None and component.has_hold_of(each.pair, each.number):
             return True
         route = self._routing.routes.by_pair.get(each.pair)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from gateway.config.settings import ComponentDomain, PeerSettings, RelayDomain, Settings
+from gateway.config.settings import ComponentDomain, HandlerDomain, PeerSettings, RelayDomain, Settings
 from gateway.federation.route import RouteRules
 from gateway.net.dial.connector import Way
 from gateway.net.tls.contexts import TLSRules
@@ -71,8 +71,10 @@ class Rules:
         )
 
     def component_keeps(self, domain: Domain) -> KeepRules:
-        """Return what is kept for the component of a domain while it is away."""
+        """Return what is kept for the component of a domain, or for a service at one node, while it is away."""
         ours = self.settings.domains.get(domain)
+        if isinstance(ours, HandlerDomain) and ours.run == "once":
+            return KeepRules(level="waiting", silence_seconds=COMPONENT_SILENCE_SECONDS)
         if not isinstance(ours, ComponentDomain):
             return KeepRules()
         return KeepRules(level=ours.keep, hours=ours.keep_hours, silence_seconds=COMPONENT_SILENCE_SECONDS)

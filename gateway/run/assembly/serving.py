@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gateway.components.route import ComponentRoute
+from gateway.components.single import SingleService
 from gateway.config.settings import ComponentDomain, DomainSettings, HandlerDomain, ImDomain, Settings
 from gateway.handlers.context import ServiceSurroundings
 from gateway.handlers.directory import Directory
@@ -29,7 +30,7 @@ from gateway.xmpp.stanzas import AddressedStanza
 MOST_BYTES_FACTOR = 16
 
 
-LocalRoute = ComponentRoute | HandlerRoute
+LocalRoute = ComponentRoute | HandlerRoute | SingleService
 Greeting = Callable[[Domain], Sequence[AddressedStanza]]
 
 
@@ -40,26 +41,60 @@ class Served:
     router: Router
     components: dict[Domain, ComponentRoute] = field(default_factory=dict)
     handlers: dict[Domain, HandlerRoute] = field(default_factory=dict)
+    singles: dict[Domain, SingleService] = field(default_factory=dict)
     store: Callable[[], IStore | None]
     greeting: Greeting
     watchers: list[Callable[[ComponentRoute], None]] = field(default_factory=list)
+    adopters: list[Callable[[SingleService], None]] = field(default_factory=list)
 
-    def watch(self, watcher: Callable[[ComponentRoute], None]) -> None:
-        """Have `watcher` called with each component's route when it is attached here, or no longer."""
+    @property
+    def placed(self) -> dict[Domain, ComponentRoute]:
+        """Return the routes of the domains that are served where somebody is attached: components, single services."""
+        return {**self.components, **{name: single.route for name, single in self.singles.items()}}
+
+    def placed_route(self, domain: Domain) -> ComponentRoute | None:
+        """Return one of these routes; None if the domain is served in another way."""
+        single = self.singles.get(domain)
+        return self.components.get(domain) if single is None else single.route
+
+    def running(self) -> list[HandlerRoute | SingleService]:
+        """Return everything that is started and stopped."""
+        return [*self.handlers.values(), *self.singles.values()]
+
+    def with_handlers(self, domain: Domain) -> HandlerRoute | SingleService | None:
+        """Return what serves a domain in this process, and is started and stopped."""
+        return self.handlers.get(domain) or self.singles.get(domain)
+
+    def watch(self, watcher: Callable[[ComponentRoute], None], adopt: Callable[[SingleService], None]) -> None:
+        """Have `watcher` called with a placed route when somebody is attached here, or no longer.
+
+        `adopt` is called with each service that runs at one node, once it is made.
+        """
         self.watchers.append(watcher)
-        for route in self.components.values():
+        self.adopters.append(adopt)
+        for route in self.placed.values():
             route.watcher = watcher
+        for single in self.singles.values():
+            adopt(single)
 
     def attach(self, domain: Domain, route: LocalRoute) -> None:
         """Have this route serve a local domain from now on."""
-        if isinstance(route, ComponentRoute):
-            self.components[domain] = route
-            for watcher in self.watchers:
-                route.watcher = watcher
-                watcher(route)
-        else:
+        if isinstance(route, HandlerRoute):
             self.handlers[domain] = route
-        self.router.attach(domain, route)
+            self.router.attach(domain, route)
+            return
+        placed = route.route if isinstance(route, SingleService) else route
+        self.router.attach(domain, placed)
+        if isinstance(route, SingleService):
+            self.singles[domain] = route
+        else:
+            self.components[domain] = route
+        for watcher in self.watchers:
+            placed.watcher = watcher
+            watcher(placed)
+        if isinstance(route, SingleService):
+            for adopt in self.adopters:
+                adopt(route)
 
 
 def serve_locally(
@@ -87,21 +122,7 @@ def local_route(
     """Return a new route for a domain that a component or a handler serves."""
     router, publish = routing.router, shared.board.publish
     if isinstance(domain, ComponentDomain):
-        limits = shared.settings.limits
-        waiting = limits.component_buffer_bytes
-        bounds = OutflowBounds(wait_above=waiting, most_bytes=MOST_BYTES_FACTOR * waiting)
-        outflows = [Outflow(bounds, routing.space, shared.reactor) for _ in range(domain.connections)]
-        return ComponentRoute(
-            domain.domain,
-            router,
-            outflows,
-            shared.reactor,
-            publish,
-            limits.silence_seconds,
-            keeper=routing.keeper,
-            keep=partial(shared.rules.component_keeps, domain.domain),
-            greeting=partial(greeting, domain.domain),
-        )
+        return _placed_route(shared, routing, domain.domain, domain.connections, partial(greeting, domain.domain))
     handler = _made(domain)
     served = [handler, Ping(), Version(), Time()]
     directory = Directory()
@@ -115,7 +136,7 @@ def local_route(
     )
     handlers = [handler, Ping(), disco, Version(), Time()]  # the built-in services answer what the handler declines
     surroundings = ServiceSurroundings(directory=directory, admins=bare_addresses(domain.admins), store=store)
-    return HandlerRoute(
+    route = HandlerRoute(
         domain.domain,
         handlers,
         router,
@@ -123,6 +144,35 @@ def local_route(
         shared.reactor,
         surroundings=surroundings,
         watch=shared.block_watch,
+    )
+    if domain.run == "everywhere" or shared.settings.cluster is None:
+        return route
+    placed = _placed_route(shared, routing, domain.domain, 1, tuple)
+    return SingleService(domain.domain, placed, route, router, shared.reactor, publish)
+
+
+def _placed_route(
+    shared: Shared,
+    routing: Routing,
+    domain: Domain,
+    connections: int,
+    greeting: Callable[[], Sequence[AddressedStanza]],
+) -> ComponentRoute:
+    """Return the route of a domain that is served where somebody is attached."""
+    limits = shared.settings.limits
+    waiting = limits.component_buffer_bytes
+    bounds = OutflowBounds(wait_above=waiting, most_bytes=MOST_BYTES_FACTOR * waiting)
+    outflows = [Outflow(bounds, routing.space, shared.reactor) for _ in range(connections)]
+    return ComponentRoute(
+        domain,
+        routing.router,
+        outflows,
+        shared.reactor,
+        shared.board.publish,
+        limits.silence_seconds,
+        keeper=routing.keeper,
+        keep=partial(shared.rules.component_keeps, domain),
+        greeting=greeting,
     )
 
 

@@ -109,9 +109,22 @@ def test_strangers_cannot_make_the_nodes_ask_each_other_without_bound(others: Ot
     for family in range(20):
         for number in range(50):
             others.questions.take(iq("result", from_=f"x{number}.far{family}.test", to="x@rooms.test", id_=str(number)))
-        assert len(others.seeking) == min(MOST_SOUGHT_EACH * (family + 1), MOST_SOUGHT)
-    others.seeking[0][1].callback("")
-    assert others.questions.take(iq("result", from_="far0.test", to="x@rooms.test", id_="again"))
+        assert len(others.seeking) - len(others.kept) == min(MOST_SOUGHT_EACH * (family + 1), MOST_SOUGHT)
+    assert len(others.kept) <= MOST_SOUGHT, "a share is taken from those who have more, not again and again"
+
+
+def test_strangers_who_fill_all_places_do_not_keep_a_neighbour_out(others: Others) -> None:
+    """Ten domains with ten answers each fill the table; the one with the most makes room for another domain."""
+    for family in range(10):
+        for number in range(MOST_SOUGHT_EACH):
+            id_ = f"{family}-{number}"
+            assert others.questions.take(iq("result", from_=f"far{family}.test", to="x@rooms.test", id_=id_))
+    assert others.questions.take(iq("result", from_="honest.test", to="x@rooms.test", id_="honest"))
+    assert others.kept == ["0-0"], "the oldest of a domain with many is delivered here"
+    others.seeking[0][1].callback("b")
+    assert others.handed == [], "and only once"
+    others.seeking[-1][1].callback("b")
+    assert others.handed == [("b", "honest")]
 
 
 def test_nobody_is_asked_about_a_very_long_id(others: Others) -> None:

@@ -365,6 +365,16 @@ def test_who_has_proved_the_old_secret_and_still_waits_is_closed_too(harness: Co
     assert not harness.clock.getDelayedCalls()
 
 
+@pytest.mark.parametrize(("disowned", "heard"), [(True, []), (False, ["far gets message 1"])])
+def test_nothing_more_is_accepted_from_who_has_proved_only_the_old_secret(
+    harness: ComponentHarness, nurse: Line, disowned: bool, heard: list[str]
+) -> None:
+    harness.log.clear()
+    harness.route.end(RESET, disowned=disowned)
+    nurse.says(TO_FAR.format(from_="nurse.test", id=1))
+    assert harness.log == ["nurse is closed: reset", *heard]
+
+
 def test_an_ended_route_attaches_nobody(harness: ComponentHarness) -> None:
     harness.route.end(RESET)
     Line(harness, "late").knows_the_secret()

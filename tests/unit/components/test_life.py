@@ -6,12 +6,13 @@ from gateway.components.life import SPEAKING, TRANSITIONS, Life, Move
 from tests.support.tables import drawn, rows
 
 DIAGRAM = """
-          accept    ask    answer    replace   lose
-outside   attached  -      -         -         gone
-attached  -         asked  -         replaced  gone
-asked     -         asked  attached  replaced  gone
-replaced  -         -      -         -         gone
-gone      -         -      -         -         -
+          accept    ask    answer    replace   disown    lose
+outside   attached  -      -         -         disowned  gone
+attached  -         asked  -         replaced  disowned  gone
+asked     -         asked  attached  replaced  disowned  gone
+replaced  -         -      -         -         disowned  gone
+disowned  -         -      -         -         disowned  gone
+gone      -         -      -         -         -         -
 """
 
 

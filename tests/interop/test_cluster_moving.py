@@ -1,0 +1,75 @@
+"""A stream that breaks at one node and is resumed at another (XEP-0198 §5): by a server that is played by hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.interop.clients import attached
+from tests.interop.nodes import Cluster, Nats
+from tests.interop.peers import Gateway, NotInstalledError
+from tests.interop.peers.site import SERVER
+from tests.interop.probe import Probe, client_tls, dial
+from tests.interop.world import World
+
+ROOMS, FAR = "rooms.moving.test", "far.moving.test"
+SM = "urn:xmpp:sm:3"
+MESSAGE = f"<message from='romeo@{FAR}/x' to='nurse@{ROOMS}' type='chat' id='{{0}}'><body>{{0}}</body></message>"
+
+
+@pytest.fixture(scope="module")
+def cluster(world: World) -> Iterator[Cluster]:
+    try:
+        Nats.check_installed()
+    except NotInstalledError as problem:
+        (pytest.fail if os.environ.get("XMPP_GATEWAY_INTEROP") == "require" else pytest.skip)(str(problem))
+    with Cluster(world, "moving.test", nodes="ab", components={ROOMS: "secret"}) as cluster:
+        yield cluster
+
+
+@asynccontextmanager
+async def stream(world: World, node: Gateway) -> Any:
+    """A stream from the other server to a node, proved by certificate."""
+    tls = client_tls(world.bundle(world.authority.issue(FAR)))
+    async with dial(node.at(SERVER)) as probe:
+        await probe.prove(tls, FAR, ROOMS)
+        yield probe
+
+
+async def answer(probe: Probe, text: str) -> Any:
+    await probe.type(text)
+    return await probe.element()
+
+
+async def test_it_goes_on_where_it_was_and_a_dead_node_leads_to_a_resend(world: World, cluster: Cluster) -> None:
+    async with attached(cluster["a"]) as rooms:
+        cluster.serves(ROOMS, "a")
+        async with stream(world, cluster["a"]) as probe:
+            enabled = await answer(probe, f"<enable xmlns='{SM}' resume='true'/>")
+            assert enabled.tag == f"{{{SM}}}enabled"
+            await probe.type(MESSAGE.format("one") + MESSAGE.format("two"))
+            await rooms.expect_message("two")
+            probe.drop()
+        resume = f"<resume xmlns='{SM}' previd='{enabled.get('id')}' h='0'/>"
+        async with stream(world, cluster["b"]) as probe:
+            resumed = await answer(probe, resume)
+            assert (resumed.tag, resumed.get("h")) == (f"{{{SM}}}resumed", "2")
+            await probe.type(MESSAGE.format("three"))
+            await rooms.expect_message("three")
+            acknowledged = await answer(probe, f"<r xmlns='{SM}'/>")
+            assert acknowledged.get("h") == "3"
+            probe.drop()
+        assert [str(each["body"]) for each in rooms.inbox] == [], "nothing came twice"
+        async with stream(world, cluster["a"]) as probe:  # and back to the node that the id names
+            resumed = await answer(probe, resume)
+            assert (resumed.tag, resumed.get("h")) == (f"{{{SM}}}resumed", "3")
+            probe.drop()
+    cluster["a"].kill()
+    async with stream(world, cluster["b"]) as probe:
+        refused = await answer(probe, resume)
+        assert refused.tag == f"{{{SM}}}failed"
+        assert (await answer(probe, f"<enable xmlns='{SM}' resume='true'/>")).tag == f"{{{SM}}}enabled"
