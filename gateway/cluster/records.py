@@ -66,13 +66,18 @@ class NodeRecord:
             return cls(
                 process=str(found["p"]),
                 epoch=int(found["e"]),
-                standing=Standing(found["s"]),
+                standing=_standing(found["s"]),
                 version=str(found["v"]),
                 wire=int(found["w"]),
                 clients=str(found.get("c", "")),
             )
         except (KeyError, TypeError, ValueError, OverflowError):
             return None
+
+
+def _standing(value: str) -> Standing:
+    """Return a standing; one that only a later version knows is that of a node that is given nothing new."""
+    return Standing(value) if value in set(Standing) else Standing.DRAINING
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,13 @@ class MovingStreams:
     """The streams that this node gives up to others, and those that it gets from them."""
 
     def __init__(
-        self, node: str, resumable_streams: ResumableStreams, broken: BrokenStreams, unsafe: Unsafe, ask: AskNode, new_id: NewId
+        self,
+        node: str,
+        resumable_streams: ResumableStreams,
+        broken: BrokenStreams,
+        unsafe: Unsafe,
+        ask: AskNode,
+        new_id: NewId,
     ) -> None:
         """`ask` has another live node answer a question; it fails with GatewayError if that is not possible."""
         self._node = node

@@ -19,8 +19,10 @@ from tests.interop.peers import Gateway, NotInstalledError
 from tests.interop.peers.process import Server
 from tests.interop.peers.site import CLIENT, NATS, laid_over
 from tests.interop.world import World
+from tests.support.throwaway_ca import ip
 
 SECRET = "of all nodes of this cluster, and of nobody else"
+USER, PASSWORD = "gateways", "the word that opens NATS"
 
 
 class Nats(Server):
@@ -34,6 +36,12 @@ class Nats(Server):
         if shutil.which("nats-server") is None and not Path("/usr/sbin/nats-server").exists():
             raise NotInstalledError("nats-server is not installed: see tests/interop/install.sh")
 
+    def __init__(self, address: str, folder: Path, bundle: Path | None = None, password: str = "") -> None:
+        """With the certificate in `bundle` it takes TLS alone, and with `password` only those who know it."""
+        super().__init__(address, folder)
+        self._bundle = bundle
+        self._password = password
+
     def command(self) -> list[str]:
         program = shutil.which("nats-server") or "/usr/sbin/nats-server"
         return [program, "--config", str(self.folder / "nats.conf")]
@@ -43,6 +51,10 @@ class Nats(Server):
 
     def write_configuration(self) -> None:
         text = f'host: "{self.address}"\nport: {NATS}\njetstream {{ store_dir: "{self.folder}" }}\n'
+        if self._bundle is not None:
+            text += f'tls {{ cert_file: "{self._bundle}", key_file: "{self._bundle}", timeout: 30 }}\n'
+        if self._password:
+            text += f'authorization {{ user: "{USER}", password: "{self._password}", timeout: 30 }}\n'
         (self.folder / "nats.conf").write_text(text)
 
 
@@ -58,11 +70,17 @@ class Cluster:
         components: Mapping[str, str] | None = None,
         options: Mapping[str, Any] | None = None,
         through: Mapping[str, str] | None = None,
+        secured: bool = False,
         **demands: Any,
     ) -> None:
-        """`through` names another address at which a node finds NATS: a proxy's."""
+        """`through` names another address at which a node finds NATS: a proxy's.
+
+        If `secured`, NATS takes TLS and a password alone.
+        """
         Nats.check_installed()
-        self.nats = Nats(world.address(), world.folder / f"nats-{domain}")
+        address = world.address()
+        bundle = world.bundle(world.authority.issue(ip(address))) if secured else None
+        self.nats = Nats(address, world.folder / f"nats-{domain}", bundle, PASSWORD if secured else "")
         self.nodes: dict[str, Gateway] = {}
         self._ends = ExitStack()
         self._world = world
@@ -70,8 +88,10 @@ class Cluster:
         self.domains = (*first.domains, *first.components)
         for node in nodes:
             nats, own = (through or {}).get(node, self.nats.address), world.address()
-            table = {"url": [f"nats://{nats}:{NATS}"], "name": "tests", "node": node, "secret": SECRET}
-            table["clients"] = f"{own}:{CLIENT}"
+            table: dict[str, Any] = {"url": [f"{'tls' if secured else 'nats'}://{nats}:{NATS}"]}
+            table |= {"name": "tests", "node": node, "secret": SECRET, "clients": f"{own}:{CLIENT}"}
+            if secured:
+                table |= {"authorities": str(world.authorities), "user": USER, "password": PASSWORD}
             site = replace(first, address=own, options=laid_over({"cluster": table}, options or {}))
             self.nodes[node] = Gateway(site, world.folder / f"node-{node}-{site.address}")
         self.found_at(nodes[-1])

@@ -99,7 +99,8 @@ def test_what_is_being_kept_at_the_old_node_counts(nodes: dict[str, MovingNode])
     nodes["a"].keeping = first_write = Deferred()
     session.stanzas_received([message(1, BACK)])
     first.lost("cut")
-    nodes["a"].keeping = second = Deferred()
+    second: Deferred[None] = Deferred()
+    nodes["a"].keeping = second
     _, line = nodes["b"].resumes("a.mantua")
     assert line.log == []
     first_write.callback(None)
@@ -157,7 +158,8 @@ def test_one_whose_new_connection_is_gone_by_then_can_be_resumed_again(nodes: di
     session, first = granted(nodes["a"])
     session.stanzas_received([message(1, BACK)])
     first.lost("cut")
-    nodes["a"].keeping = keeping = Deferred()
+    keeping: Deferred[None] = Deferred()
+    nodes["a"].keeping = keeping
     _, line = nodes["b"].resumes("a.mantua")
     line.lost("cut")
     keeping.callback(None)
