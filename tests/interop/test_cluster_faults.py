@@ -100,6 +100,7 @@ async def test_a_process_that_sleeps_is_given_up_and_joins_again(cluster: Cluste
     """What it alone has run, another node runs within 15 seconds, and gets what was sent meanwhile, each once."""
     await asyncio.to_thread(cluster.serves, ONCE, "c")
     async with at(cluster["b"], BOTS) as bots:
+        await asyncio.to_thread(cluster.serves, BOTS, "b")
         sent = await send(bots, "awake", 0, 20, ONCE)
         assert [await next_of(bots, "awake") for _ in sent] == sent
         began = time.monotonic()

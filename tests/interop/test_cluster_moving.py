@@ -92,6 +92,7 @@ async def test_a_stream_goes_on_where_it_was_and_a_dead_node_leads_to_a_resend(w
             enabled = await answer(probe, f"<enable xmlns='{SM}' resume='true'/>")
             assert enabled.tag == f"{{{SM}}}enabled"
             await probe.type(MESSAGE.format("one") + MESSAGE.format("two"))
+            await rooms.expect_message("one")
             await rooms.expect_message("two")
             probe.drop()
         resume = f"<resume xmlns='{SM}' previd='{enabled.get('id')}' h='0'/>"
