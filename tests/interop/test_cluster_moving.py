@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import ssl
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
@@ -18,8 +17,9 @@ import nats.errors
 import pytest
 
 from tests.interop.clients import attached
+from tests.interop.fixtures import require_installed
 from tests.interop.nodes import USER, Cluster, Nats
-from tests.interop.peers import Gateway, NotInstalledError
+from tests.interop.peers import Gateway
 from tests.interop.peers.site import NATS, SERVER
 from tests.interop.probe import Probe, client_tls, dial
 from tests.interop.world import World
@@ -31,10 +31,7 @@ MESSAGE = f"<message from='romeo@{FAR}/x' to='nurse@{ROOMS}' type='chat' id='{{0
 
 @pytest.fixture(scope="module")
 def cluster(world: World) -> Iterator[Cluster]:
-    try:
-        Nats.check_installed()
-    except NotInstalledError as problem:
-        (pytest.fail if os.environ.get("XMPP_GATEWAY_INTEROP") == "require" else pytest.skip)(str(problem))
+    require_installed(Nats)
     with Cluster(world, "moving.test", nodes="ab", components={ROOMS: "secret"}, secured=True) as cluster:
         yield cluster
 
