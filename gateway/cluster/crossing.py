@@ -4,6 +4,8 @@ A stanza that crosses is taken over by the other node like one from a stream: it
 was routed there, is safe where it has to be kept, and there is room for more. Until then it is ours. If the other
 process is gone before that, its lane ends, and what was not acknowledged goes back to the route that sent it.
 
+A node that no longer holds its lease takes nothing over: what waited in its socket while it slept has gone elsewhere.
+
 Frames can get lost when the engine restarts. A lane that hears nothing sends its first unacknowledged batch again; the
 receiver says what it has, and the rest follows.
 """
@@ -183,8 +185,10 @@ class Crossings:
         directory: ClusterDirectory,
         clock: IReactorTime,
         owner: CrossingOwner,
+        is_member: Callable[[], bool],
         address: AddressReader = Address.parse,
     ) -> None:
+        """`is_member` returns whether this node holds its lease; without it, nothing is taken over."""
         self.clock = clock
         self.counts = {"sent": 0, "received": 0, "sent_again": 0, "returned": 0, "unreadable": 0}
         self._name = name
@@ -192,6 +196,7 @@ class Crossings:
         self._engine = engine
         self._directory = directory
         self._owner = owner
+        self._is_member = is_member
         self._address = address
         self._numbers = count(1)
         self._lanes: dict[int, OpenLane] = {}
@@ -360,6 +365,8 @@ class Crossings:
 
     def _batch_arrived(self, frame: Frame) -> None:
         key: LaneKey = (frame.node, frame.process, frame.lane)
+        if not self._is_member():
+            return  # this process has slept or was cut off, and another may have its stanzas by now
         if not self._intake.has_room_for(key):
             return  # it is sent again until there is room
         reception = self._intake.receive(key, frame.number)

@@ -71,7 +71,16 @@ class ClusterNode:
         self.away = "it has not been reached yet"  # why the engine cannot be reached; empty: it can
         self._owner = owner
         self.membership = Membership(name, process, engine, clock, self, version, clients)
-        self.crossing = Crossings(name, process, engine, self.membership.directory, clock, owner, address)
+        self.crossing = Crossings(
+            name,
+            process,
+            engine,
+            self.membership.directory,
+            clock,
+            owner,
+            lambda: self.membership.lease.holds(clock.seconds()),
+            address,
+        )
 
     @property
     def directory(self) -> ClusterDirectory:

@@ -253,6 +253,20 @@ def test_a_fault_while_stanzas_are_taken_over_does_not_hold_up_their_lane(
     assert (b.bodies, lane.waiting) == (["two"], 0)
 
 
+def test_a_node_that_slept_takes_over_nothing_that_waited_in_its_socket(world: World) -> None:
+    a, b = world.parties["a"], world.parties["b"]
+    caught: list[bytes] = []
+    world.hub.loses = lambda node, data: node == "b" and not caught.append(data)  # type: ignore[func-returns-value]
+    a.lane_to("b").send([stanza("one")])
+    world.advance(0.1)
+    world.hub.loses = lambda node, data: False
+    batch = next(data for data in caught if read_frame(data).kind is FrameKind.BATCH)
+    b.node.membership.lease.lapse()
+    b.node.frame_arrived(batch)
+    assert b.bodies == []
+    world.until(lambda: b.bodies == ["one"], 60)
+
+
 def test_a_frame_that_cannot_be_read_is_counted_and_nothing_else(world: World) -> None:
     b = world.parties["b"]
     endless = b'{"k":"batch","n":"a","p":"a-1","t":"b-1","l":1e999,"i":1}\n'
