@@ -47,7 +47,7 @@ def test_f_b_15_answers_to_requests_for_new_keys_do_not_gather(
     def carry() -> int:
         written.clear()
         layer.received(ours.recv(1 << 16))
-        layer.flush()
+        layer.send_answers()
         if written.value():
             ours.sendall(written.value())
         return len(written.value())

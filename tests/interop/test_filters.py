@@ -20,7 +20,7 @@ from tests.interop.peers.prosody import MODULES
 from tests.interop.peers.site import CLIENT, SERVER
 from tests.interop.world import World
 
-DOMAIN, COMPONENT, LISTS, NODE = "border.test", "rooms.border.test", "lists.watch.test", "muc_bans_sha256"
+DOMAIN, COMPONENT, LISTS, NODE = "frontier.test", "rooms.frontier.test", "lists.watch.test", "muc_bans_sha256"
 ABUSE = "abuse.test"
 FILTERS: list[dict[str, Any]] = [
     {"name": "secret rule", "when": {"from": ABUSE, "kind": "message"}, "then": "report"},

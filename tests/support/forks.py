@@ -40,8 +40,14 @@ UNBUFFERED = "PYTHONUNBUFFERED"
 AT_THE_START = ("PYTHON", "LD_", "MALLOC_", "OPENSSL_", "SSL_")  # settings that are read when an interpreter starts
 KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
+
+def _special(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: each for name, each in environment.items() if name.startswith(AT_THE_START) and name != UNBUFFERED}
+
+
 _context = multiprocessing.get_context("forkserver")
 _is_wanted = False
+_of_the_fork_server = _special(os.environ)
 
 
 def use_forks() -> None:
@@ -53,8 +59,8 @@ def use_forks() -> None:
 
 def is_possible(command: Sequence[object], environment: Mapping[str, str]) -> bool:
     """Return whether a process with this command, and this environment beside ours, can be a fork."""
-    special = {name for name in environment if name.startswith(AT_THE_START)} - {UNBUFFERED}
-    return _is_wanted and str(command[0]) in SCRIPTS and not special
+    is_usual = _special({**os.environ, **environment}) == _of_the_fork_server
+    return _is_wanted and str(command[0]) in SCRIPTS and is_usual
 
 
 class Fork:
